@@ -1,0 +1,1 @@
+"""Payjoin for Python."""

@@ -1,0 +1,169 @@
+"""Every exception Dovetail raises on purpose.
+
+The tree says whose fault it was, because that decides what to do next::
+
+    DovetailError
+    ├── ParseError                  bytes or text are not what they claim to be
+    │   ├── InvalidAmount               an amount or fee rate out of range
+    │   ├── InvalidAddress              an address or script
+    │   ├── InvalidTransaction          a transaction, txid or outpoint
+    │   ├── InvalidPsbt                 a PSBT (BIP 174, BIP 371)
+    │   ├── InvalidUri                  a BIP 21 / BIP 321 or Payjoin URI
+    │   ├── InvalidKey                  a secp256k1 key or point
+    │   ├── InvalidBhttp                a Binary HTTP message (RFC 9292)
+    │   ├── InvalidOhttp                an OHTTP message or key configuration (RFC 9458)
+    │   └── InvalidMessage              a BIP 77 mailbox message or its parameters
+    ├── UsageError                  ours: the caller asked for what cannot be done
+    │   ├── ContextUsedUp               a one-shot cryptographic context was used again
+    │   ├── AlreadySaved                a transition was saved twice
+    │   ├── InvalidEvent                an event does not belong to this state
+    │   ├── PayloadTooLarge             a message does not fit its fixed size on the wire
+    │   └── ConfigurationError          a setting is missing or wrong
+    ├── CounterpartyError           theirs: the other party broke the protocol
+    │   ├── DecryptionError             a ciphertext does not open
+    │   ├── OriginalRejected            the Original PSBT fails a check of BIP 78
+    │   └── ProposalRejected            the Proposal PSBT fails a check of BIP 78
+    ├── InfrastructureError         nobody's: worth another try
+    │   ├── TransportError              a relay, directory or peer did not answer properly
+    │   ├── ChainError                  the chain source did not answer properly
+    │   └── WalletError                 the wallet could not do what was asked
+    │       └── InsufficientFunds           not enough coins
+    └── StoreError                  the durable log
+        ├── StaleSession                another handle has moved this session on
+        ├── SessionNotFound             no session has this id
+        ├── DuplicateSession            this URI or receiver key already has a session
+        ├── StoreUnavailable            the store is full, locked, read-only or gone
+        └── ReplayError                 a log cannot be read; it is left as it is
+"""
+
+
+class DovetailError(Exception):
+    """The root: one sentence that says what happened and what to do next."""
+
+
+class ParseError(DovetailError, ValueError):
+    """Bytes or text are not what they claim to be."""
+
+
+class InvalidAmount(ParseError):
+    """An amount, fee rate or weight is out of range."""
+
+
+class InvalidAddress(ParseError):
+    """Text is not a Bitcoin address, or a script has none."""
+
+
+class InvalidTransaction(ParseError):
+    """Bytes are not a Bitcoin transaction, txid or outpoint."""
+
+
+class InvalidPsbt(ParseError):
+    """Bytes are not a PSBT, or a PSBT does not allow what was asked of it."""
+
+
+class InvalidUri(ParseError):
+    """Text is not a Bitcoin or Payjoin URI."""
+
+
+class InvalidKey(ParseError):
+    """Bytes are not a secp256k1 key."""
+
+
+class InvalidBhttp(ParseError):
+    """Bytes are not a known-length Binary HTTP message."""
+
+
+class InvalidOhttp(ParseError):
+    """Bytes are not an Oblivious HTTP message or key configuration."""
+
+
+class InvalidMessage(ParseError):
+    """Bytes are not a BIP 77 mailbox message."""
+
+
+class UsageError(DovetailError):
+    """The caller asked for what cannot be done; nothing was changed."""
+
+
+class ContextUsedUp(UsageError):
+    """A one-shot cryptographic context was used a second time (P1)."""
+
+
+class AlreadySaved(UsageError):
+    """A transition was saved twice."""
+
+
+class InvalidEvent(UsageError):
+    """An event does not belong to the state it was applied to."""
+
+
+class PayloadTooLarge(UsageError):
+    """A message does not fit its fixed size on the wire."""
+
+
+class ConfigurationError(UsageError):
+    """A setting is missing or wrong; the message names it."""
+
+
+class CounterpartyError(DovetailError):
+    """The other party broke the protocol."""
+
+
+class DecryptionError(CounterpartyError):
+    """A ciphertext was not made for this key, or was changed on the way."""
+
+
+class OriginalRejected(CounterpartyError):
+    """The Original PSBT fails a check of BIP 78."""
+
+
+class ProposalRejected(CounterpartyError):
+    """The Proposal PSBT fails a check of BIP 78; `rule` names which."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class InfrastructureError(DovetailError):
+    """Something between the parties failed; nothing is lost and a retry may succeed."""
+
+
+class TransportError(InfrastructureError):
+    """A relay, directory or peer did not answer properly."""
+
+
+class ChainError(InfrastructureError):
+    """The chain source did not answer properly."""
+
+
+class WalletError(InfrastructureError):
+    """The wallet could not do what was asked."""
+
+
+class InsufficientFunds(WalletError):
+    """The wallet has not enough spendable coins."""
+
+
+class StoreError(DovetailError):
+    """The durable log could not do what was asked."""
+
+
+class StaleSession(StoreError):
+    """Another handle has already moved this session on; reload it (M5)."""
+
+
+class SessionNotFound(StoreError):
+    """No session has this id."""
+
+
+class DuplicateSession(StoreError):
+    """This URI or receiver key already has a session."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is full, locked, read-only or unreachable; nothing was written."""
+
+
+class ReplayError(StoreError):
+    """A log cannot be read; it is left as it is, and no other session is affected."""
