@@ -1,0 +1,1 @@
+"""The event-sourced state machines: no I/O, no clock, no callbacks."""

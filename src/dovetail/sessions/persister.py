@@ -1,0 +1,31 @@
+"""Where a session's log goes: the two protocols a store implements.
+
+The core names no sessions. Whoever implements a persister binds it to one session and
+chooses what that session is called: a sequential integer where one writer owns the
+database and people type the id, a UUIDv7 where independent writers must not share a counter.
+"""
+
+from typing import Protocol, TypeVar
+
+E_contra = TypeVar("E_contra", contravariant=True)
+
+
+class SessionPersister(Protocol[E_contra]):
+    """Durable storage of one session's log."""
+
+    def append(self, event: E_contra, /, *, seq: int, closes: bool) -> None:
+        """Append `event` as number `seq` (from 0) and, if `closes`, close the log, atomically.
+
+        It returns only when the event would survive a power cut. Raises `StaleSession` when
+        slot `seq` is taken, would leave a gap, or the log is closed (M1, M5), and
+        `StoreUnavailable` when nothing could be written.
+        """
+        ...
+
+
+class AsyncSessionPersister(Protocol[E_contra]):
+    """The same, awaited. A cancelled await leaves durability unknown: reload the session."""
+
+    async def append_async(self, event: E_contra, /, *, seq: int, closes: bool) -> None:
+        """As `SessionPersister.append`; the write itself is shielded from cancellation."""
+        ...
