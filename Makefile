@@ -1,0 +1,69 @@
+# Each target sets itself up; the second time that is quick.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
+COVERED := bitcoin crypto protocol sessions stores
+
+.PHONY: help demo test check bench docs lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    a whole payjoin on this machine, told step by step"
+	@echo "make test    all tests, with the coverage gates"
+	@echo "make check   linters, type checkers, layers, examples in the docs"
+	@echo "make bench   speed as ratios against named baselines"
+	@echo "make docs    write the generated reference pages"
+	@echo "make lock    pin the dependencies anew"
+	@echo "make clean   remove everything that these targets made"
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 was not found: install it, or say which with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) (once) ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "Adding the development tools (once) ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/.run
+	@$(BIN)/dovetail demo
+
+test: $(VENV)/.dev
+	@rm -f .coverage .coverage.*
+	$(BIN)/pytest -q -n auto -m "not property" --cov --cov-report=
+	$(BIN)/coverage report --include="$(shell echo $(COVERED) | sed 's|[a-z]*|src/dovetail/&/*|g; s| |,|g')" --fail-under=100
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/pytest -q -n auto -m property
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m dovetail.cli.reference --check
+	$(BIN)/pytest -q --no-cov README.md docs
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m dovetail.cli.reference
+
+lock: | $(BIN)/python
+	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools
+	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) --extra cli --extra mailroom --extra regtest -o requirements/run.txt pyproject.toml requirements/build.in
+	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) --extra cli --extra mailroom --extra regtest -c requirements/run.txt -o requirements/dev.txt pyproject.toml requirements/dev.in
+LOCK_FLAGS := --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
