@@ -16,3 +16,4 @@ from dovetail.bitcoin.units import FeeRate as FeeRate
 from dovetail.bitcoin.units import Sats as Sats
 from dovetail.bitcoin.units import UnixTime as UnixTime
 from dovetail.bitcoin.units import Weight as Weight
+from dovetail.bitcoin.uri import BitcoinUri as BitcoinUri
