@@ -1,0 +1,142 @@
+"""The facts of one payment, fixed at `Created`, and the base that every state shares (BIP 77)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import OutPoint, Transaction
+from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.errors import InvalidEvent, UsageError
+from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
+from dovetail.sessions.sender.events import Created
+
+
+@dataclass(frozen=True, repr=False)
+class Payment:
+    """What `Created` says, as values; each is parsed once, when first asked for."""
+
+    created: Created
+
+    def validate(self) -> None:
+        """Parse everything now; raises `ParseError` or `InvalidEvent` where the log is wrong."""
+        _ = self.params, self.fallback
+        if isinstance(self.endpoint, V2Endpoint):
+            _ = self.reply_key
+
+    @cached_property
+    def uri(self) -> PayjoinUri:
+        """The Payjoin URI that is paid."""
+        return PayjoinUri.parse(self.created.uri)
+
+    @property
+    def endpoint(self) -> V1Endpoint | V2Endpoint:
+        """Where the Original PSBT goes."""
+        return self.uri.endpoint
+
+    @cached_property
+    def original(self) -> Psbt:
+        """The signed Original PSBT, as the wallet gave it."""
+        return Psbt.parse(self.created.original)
+
+    @cached_property
+    def fallback(self) -> Transaction:
+        """The transaction that pays without a payjoin."""
+        return self.original.extract()
+
+    @cached_property
+    def contested(self) -> tuple[OutPoint, ...]:
+        """The sender's inputs, which payjoin and fallback both spend."""
+        return self.fallback.contested()
+
+    @cached_property
+    def params(self) -> SenderParams:
+        """The optional parameters that go with the Original PSBT (BIP 78)."""
+        created = self.created
+        contribution = None
+        if created.max_fee_contribution is not None and created.fee_output is not None:
+            contribution = FeeContribution(
+                max_amount=Sats(created.max_fee_contribution), output_index=created.fee_output
+            )
+        elif created.max_fee_contribution is not None or created.fee_output is not None:
+            raise InvalidEvent("A fee contribution needs both its amount and its output.")
+        return SenderParams(
+            version=1 if isinstance(self.endpoint, V1Endpoint) else 2,
+            min_fee_rate=FeeRate(created.min_fee_rate),
+            fee_contribution=contribution,
+            output_substitution=created.output_substitution,
+        )
+
+    @cached_property
+    def reply_key(self) -> SecretKey:
+        """The key to which a v2 receiver seals its answer; raises `InvalidEvent` for v1."""
+        if self.created.reply_key is None:
+            raise InvalidEvent("This session has no reply key.")
+        return SecretKey(self.created.reply_key)
+
+    def spent_by(self, transaction: Transaction) -> bool:
+        """Whether `transaction` spends a contested outpoint."""
+        return any(transaction.spends(outpoint) is not None for outpoint in self.contested)
+
+    def require_spend(self, transaction: Transaction) -> None:
+        """Raise `UsageError` unless `transaction` spends a contested outpoint."""
+        if not self.spent_by(transaction):
+            raise UsageError(
+                "This transaction spends none of the session's inputs; look for one that does."
+            )
+
+    def paid_back(self, transaction: Transaction, owned: Collection[Script]) -> bool:
+        """Whether all outputs of `transaction` are among the wallet's `owned` scripts."""
+        return all(output.script_pubkey in owned for output in transaction.outputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SenderState:
+    """What every state knows: the payment, and `seq`, the number of events applied."""
+
+    payment: Payment
+    seq: int
+
+    def __repr__(self) -> str:
+        return f"<sender {type(self).__name__} at {self.seq}>"
+
+    @property
+    def created(self) -> Created:
+        """The first event of the log."""
+        return self.payment.created
+
+    @property
+    def payjoin_uri(self) -> PayjoinUri:
+        """The Payjoin URI that is paid."""
+        return self.payment.uri
+
+    @property
+    def expires_at(self) -> UnixTime:
+        """When posting and polling end; nothing else does."""
+        return UnixTime(self.created.expires_at)
+
+    @property
+    def original(self) -> Psbt:
+        """The signed Original PSBT."""
+        return self.payment.original
+
+    @property
+    def fallback(self) -> Transaction:
+        """The transaction that pays without a payjoin."""
+        return self.payment.fallback
+
+    @property
+    def contested(self) -> tuple[OutPoint, ...]:
+        """The sender's inputs: to watch, and to keep reserved, until the session is closed."""
+        return self.payment.contested
+
+    def _require_expired(self, now: UnixTime) -> None:
+        if now < self.expires_at:
+            raise UsageError("This session has not expired yet; cancel it to end it early.")
+
+    def _require_unexpired(self, now: UnixTime) -> None:
+        if now >= self.expires_at:
+            raise UsageError("The Payjoin URI has expired; expire the session.")
