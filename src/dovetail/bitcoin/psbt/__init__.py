@@ -1,0 +1,31 @@
+"""Partially signed Bitcoin transactions of version 0 (BIP 174, BIP 371), kept byte for byte."""
+
+from dovetail.bitcoin.psbt.fields import (
+    GlobalField as GlobalField,
+)
+from dovetail.bitcoin.psbt.fields import (
+    InputField as InputField,
+)
+from dovetail.bitcoin.psbt.fields import (
+    OutputField as OutputField,
+)
+from dovetail.bitcoin.psbt.keymap import KeyMap as KeyMap
+from dovetail.bitcoin.psbt.maps import PsbtGlobal as PsbtGlobal
+from dovetail.bitcoin.psbt.maps import PsbtInput as PsbtInput
+from dovetail.bitcoin.psbt.maps import PsbtOutput as PsbtOutput
+from dovetail.bitcoin.psbt.model import Psbt as Psbt
+from dovetail.bitcoin.psbt.origins import KeyOrigin as KeyOrigin
+from dovetail.bitcoin.psbt.origins import TapKeyOrigin as TapKeyOrigin
+
+__all__ = [
+    "GlobalField",
+    "InputField",
+    "KeyMap",
+    "KeyOrigin",
+    "OutputField",
+    "Psbt",
+    "PsbtGlobal",
+    "PsbtInput",
+    "PsbtOutput",
+    "TapKeyOrigin",
+]
