@@ -245,7 +245,7 @@ def _read_body(reader: Reader) -> tuple[tuple[TxIn, ...], tuple[TxOut, ...]]:
     if len({txin.previous_output for txin in inputs}) != len(inputs):
         raise reader.fail("spends an output twice")
     outputs = tuple(TxOut.read(reader) for _ in range(reader.count(_MIN_OUTPUT_SIZE)))
-    if sum(txout.value for txout in outputs) > MAX_SATS:
+    if sum(int(txout.value) for txout in outputs) > MAX_SATS:
         raise reader.fail("pays more than 21 million bitcoins")
     return inputs, outputs
 
