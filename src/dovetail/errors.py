@@ -13,6 +13,7 @@ The tree says whose fault it was, because that decides what to do next::
     │   ├── InvalidBhttp                a Binary HTTP message (RFC 9292)
     │   ├── InvalidOhttp                an OHTTP message or key configuration (RFC 9458)
     │   └── InvalidMessage              a BIP 77 mailbox message or its parameters
+    │       └── UnsupportedVersion          a version of payjoin that is not spoken here
     ├── UsageError                  ours: the caller asked for what cannot be done
     │   ├── ContextUsedUp               a one-shot cryptographic context was used again
     │   ├── AlreadySaved                a transition was saved twice
@@ -32,6 +33,7 @@ The tree says whose fault it was, because that decides what to do next::
         ├── StaleSession                another handle has moved this session on
         ├── SessionNotFound             no session has this id
         ├── DuplicateSession            this URI or receiver key already has a session
+        ├── CoinsTaken                  another live session holds one of the coins
         ├── StoreUnavailable            the store is full, locked, read-only or gone
         └── ReplayError                 a log cannot be read; it is left as it is
 """
@@ -79,6 +81,17 @@ class InvalidOhttp(ParseError):
 
 class InvalidMessage(ParseError):
     """Bytes are not a BIP 77 mailbox message."""
+
+
+class UnsupportedVersion(InvalidMessage):
+    """The sender asked for a version of payjoin other than the `supported` ones."""
+
+    def __init__(self, supported: tuple[int, ...]) -> None:
+        super().__init__(
+            "The sender asks for a version of payjoin that is not spoken here; "
+            "answer version-unsupported."
+        )
+        self.supported = supported
 
 
 class UsageError(DovetailError):
@@ -159,6 +172,10 @@ class SessionNotFound(StoreError):
 
 class DuplicateSession(StoreError):
     """This URI or receiver key already has a session."""
+
+
+class CoinsTaken(StoreError):
+    """Another live session holds one of the coins; choose others (P3)."""
 
 
 class StoreUnavailable(StoreError):

@@ -1,0 +1,32 @@
+"""The rules and messages of BIP 77 and BIP 78: pure functions and values, without state."""
+
+from dovetail.protocol.exchange import MailboxReply as MailboxReply
+from dovetail.protocol.exchange import OhttpContext as OhttpContext
+from dovetail.protocol.exchange import Request as Request
+from dovetail.protocol.exchange import poll_mailbox as poll_mailbox
+from dovetail.protocol.exchange import post_to_mailbox as post_to_mailbox
+from dovetail.protocol.exchange import read_v1_request as read_v1_request
+from dovetail.protocol.exchange import v1_reply as v1_reply
+from dovetail.protocol.exchange import v1_request as v1_request
+from dovetail.protocol.mailbox import MESSAGE_SIZE as MESSAGE_SIZE
+from dovetail.protocol.mailbox import ORIGINAL_CAPACITY as ORIGINAL_CAPACITY
+from dovetail.protocol.mailbox import PROPOSAL_CAPACITY as PROPOSAL_CAPACITY
+from dovetail.protocol.mailbox import MessageA as MessageA
+from dovetail.protocol.mailbox import ShortId as ShortId
+from dovetail.protocol.mailbox import decode_original as decode_original
+from dovetail.protocol.mailbox import encode_original as encode_original
+from dovetail.protocol.mailbox import is_plaintext as is_plaintext
+from dovetail.protocol.mailbox import open_message_a as open_message_a
+from dovetail.protocol.mailbox import open_message_b as open_message_b
+from dovetail.protocol.mailbox import seal_message_a as seal_message_a
+from dovetail.protocol.mailbox import seal_message_b as seal_message_b
+from dovetail.protocol.params import FeeContribution as FeeContribution
+from dovetail.protocol.params import SenderParams as SenderParams
+from dovetail.protocol.replies import ErrorCode as ErrorCode
+from dovetail.protocol.replies import ErrorReply as ErrorReply
+from dovetail.protocol.uri import Endpoint as Endpoint
+from dovetail.protocol.uri import PayjoinUri as PayjoinUri
+from dovetail.protocol.uri import V1Endpoint as V1Endpoint
+from dovetail.protocol.uri import V2Endpoint as V2Endpoint
+from dovetail.protocol.uri import parse_directory as parse_directory
+from dovetail.protocol.uri import parse_endpoint as parse_endpoint

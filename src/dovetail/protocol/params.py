@@ -1,0 +1,97 @@
+"""The sender's optional parameters (BIP 78; BIP 77, Optional sender parameters)."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Self
+from urllib.parse import parse_qsl
+
+from dovetail.bitcoin.units import FeeRate, Sats
+from dovetail.errors import InvalidAmount, InvalidMessage, UnsupportedVersion
+
+_VERSIONS: dict[int, tuple[int, ...]] = {1: (1,), 2: (1, 2)}
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,16}", re.ASCII)
+_FALSE = ("false", "0")
+_NO_MINIMUM = FeeRate(0)
+
+
+@dataclass(frozen=True, slots=True)
+class FeeContribution:
+    """How many satoshis, at most, the receiver may take from which of the sender's outputs."""
+
+    max_amount: Sats
+    output_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SenderParams:
+    """What the sender asks of the receiver; a `min_fee_rate` of zero asks for nothing.
+
+    Raises `UnsupportedVersion` for a version other than 1 and 2.
+    """
+
+    version: int = 2
+    min_fee_rate: FeeRate = _NO_MINIMUM
+    fee_contribution: FeeContribution | None = None
+    output_substitution: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the version."""
+        if self.version not in _VERSIONS:
+            raise UnsupportedVersion((1, 2))
+
+    @classmethod
+    def parse(cls, query: str, *, default_version: Literal[1, 2]) -> Self:
+        """Read a query string; of repeated parameters the last one counts.
+
+        `default_version` is 2 for an encrypted message, which may also say 1, and 1 for
+        plaintext, which may not say 2. As BIP 78 has it, unknown parameters are ignored, and so
+        is a fee contribution that is incomplete or no whole number of satoshis and outputs.
+        Whatever is not plainly false forbids output substitution, which no sender can mind.
+        Raises `UnsupportedVersion`, and `InvalidMessage` for a `minfeerate` that is not a plain
+        decimal in sat/vB: to ignore it would break what the sender was promised.
+        """
+        values = dict(parse_qsl(query, keep_blank_values=True))
+        version, supported = values.get("v", str(default_version)), _VERSIONS[default_version]
+        if version not in map(str, supported):
+            raise UnsupportedVersion(supported)
+        substitution = values.get("disableoutputsubstitution", "false").lower() in _FALSE
+        return cls(
+            version=int(version),
+            min_fee_rate=_parse_fee_rate(values.get("minfeerate", "0")),
+            fee_contribution=_parse_contribution(values),
+            output_substitution=substitution,
+        )
+
+    def serialize(self) -> str:
+        """Write the query string, in the order other implementations use; defaults are left out."""
+        pairs = [("v", str(self.version))]
+        if not self.output_substitution:
+            pairs.append(("disableoutputsubstitution", "true"))
+        if self.fee_contribution is not None:
+            pairs += [
+                ("additionalfeeoutputindex", str(self.fee_contribution.output_index)),
+                ("maxadditionalfeecontribution", str(int(self.fee_contribution.max_amount))),
+            ]
+        if self.min_fee_rate > _NO_MINIMUM:
+            pairs.append(("minfeerate", format(self.min_fee_rate.sat_per_vb, "f")))
+        return "&".join(f"{key}={value}" for key, value in pairs)
+
+
+def _parse_fee_rate(text: str) -> FeeRate:
+    try:
+        return FeeRate.from_sat_per_vb(text)
+    except InvalidAmount as error:
+        raise InvalidMessage(
+            "The sender's minimum fee rate is not a plain decimal; reject the Original PSBT."
+        ) from error
+
+
+def _parse_contribution(values: dict[str, str]) -> FeeContribution | None:
+    amount = values.get("maxadditionalfeecontribution", "")
+    index = values.get("additionalfeeoutputindex", "")
+    if not (_WHOLE_NUMBER.fullmatch(amount) and _WHOLE_NUMBER.fullmatch(index)):
+        return None
+    try:
+        return FeeContribution(Sats(int(amount)), int(index))
+    except InvalidAmount:
+        return None

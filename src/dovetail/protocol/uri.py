@@ -1,0 +1,239 @@
+"""Payjoin URIs and the endpoints in them.
+
+BIP 77, Payjoin URI; BIP 78, BIP21 payjoin parameters.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from dovetail.bitcoin.bech32 import decode_base32, encode_base32
+from dovetail.bitcoin.script import Address
+from dovetail.bitcoin.units import Sats, UnixTime
+from dovetail.bitcoin.uri import BitcoinUri
+from dovetail.crypto.ohttp import KeyConfig
+from dovetail.crypto.secp256k1 import PublicKey
+from dovetail.errors import InvalidKey, InvalidMessage, InvalidUri
+from dovetail.protocol.mailbox import ShortId
+
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
+    re.ASCII | re.IGNORECASE,
+)
+# Where plain http is as good as encrypted, as the traffic never leaves the machine or Tor.
+_PRIVATE_HOST = re.compile(r"(?:.+\.)?localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]|.+\.onion", re.ASCII)
+_MAX_PORT = 0xFFFF
+_MAX_EXPIRATION = 0xFFFF_FFFF
+_FRAGMENT = re.compile(r"[0-9A-Z+-]*", re.ASCII)
+_FRAGMENT_SIZES = {"EX1": 4, "OH1": 34, "RK1": 33}
+
+
+class _Url(NamedTuple):
+    origin: str
+    path: str
+    fragment: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class V1Endpoint:
+    """Where a v1 receiver takes the Original PSBT: an https URL, or http to Tor or this machine.
+
+    Raises `InvalidUri`.
+    """
+
+    url: str
+
+    def __post_init__(self) -> None:
+        """Check the URL."""
+        _parse_url(self.url)
+
+    def __repr__(self) -> str:
+        return "<V1Endpoint>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class V2Endpoint:
+    """A receiver's mailbox on a directory, with all a sender needs to write to it in secret.
+
+    `directory` may be in any spelling that `parse_directory` reads and becomes its origin.
+    `expires_at` is from 0 to 2**32 - 1. Raises `InvalidUri`.
+    """
+
+    directory: str
+    receiver_key: PublicKey
+    ohttp_keys: KeyConfig
+    expires_at: UnixTime
+
+    def __post_init__(self) -> None:
+        """Normalise the directory; check the expiration."""
+        object.__setattr__(self, "directory", parse_directory(self.directory))
+        if not 0 <= self.expires_at <= _MAX_EXPIRATION:
+            raise InvalidUri("A session expires between 1970 and 2106; choose such a time.")
+
+    @property
+    def short_id(self) -> ShortId:
+        """The name of the receiver's mailbox."""
+        return ShortId.of(self.receiver_key)
+
+    @property
+    def mailbox_url(self) -> str:
+        """The URL of the receiver's mailbox, without the fragment."""
+        return f"{self.directory}/{self.short_id}"
+
+    def serialize(self) -> str:
+        """Write the `pj` URL with its fragment, all in upper case, so that a QR code is small."""
+        expiration = self.expires_at.to_bytes(_FRAGMENT_SIZES["EX1"], "little")
+        gateway = bytes([self.ohttp_keys.key_id]) + self.ohttp_keys.public_key.compressed
+        values = (expiration, gateway, self.receiver_key.compressed)
+        pairs = zip(_FRAGMENT_SIZES, values, strict=True)
+        fragment = "-".join(key + encode_base32(value) for key, value in pairs)
+        return f"{self.mailbox_url}#{fragment}".upper()
+
+    def __repr__(self) -> str:
+        return "<V2Endpoint>"
+
+
+Endpoint = V1Endpoint | V2Endpoint
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PayjoinUri:
+    """A request for payment by payjoin; its repr shows nothing of it (P4).
+
+    Without `output_substitution` (`pjos=0`) the receiver may not change where its money goes:
+    so it must be wherever v1 senders are welcome at a directory, which could tamper with theirs.
+    """
+
+    address: Address
+    amount: Sats | None
+    endpoint: Endpoint
+    output_substitution: bool = True
+    label: str | None = None
+    message: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a Bitcoin URI that offers payjoin, by `pj` or `req-pj`; other parameters are lost.
+
+        Raises `InvalidUri`.
+        """
+        uri = BitcoinUri.parse(text)
+        endpoint = _only(uri.all("pj") + uri.all("req-pj"))
+        if endpoint is None:
+            raise InvalidUri("The URI does not offer payjoin; pay its address as usual.")
+        if uri.address is None:
+            raise InvalidUri("The URI has no address, which payjoin needs; ask for another one.")
+        if not {"req-pj"}.issuperset(uri.unknown_required):
+            raise InvalidUri("The URI requires what Dovetail does not know; ask for another one.")
+        substitution = _only(uri.all("pjos"))
+        if substitution not in (None, "0", "1"):
+            raise InvalidUri("The URI's pjos is neither 0 nor 1; ask for another one.")
+        return cls(
+            uri.address,
+            uri.amount,
+            parse_endpoint(endpoint),
+            substitution != "0",
+            uri.label,
+            uri.message,
+        )
+
+    def serialize(self) -> str:
+        """Write the URI, `pj` last; share it with the payer only."""
+        endpoint = self.endpoint
+        url = endpoint.url if isinstance(endpoint, V1Endpoint) else endpoint.serialize()
+        substitution = () if self.output_substitution else (("pjos", "0"),)
+        params = (*substitution, ("pj", url))
+        return BitcoinUri(self.address, self.amount, self.label, self.message, params).serialize()
+
+    def __repr__(self) -> str:
+        return "<PayjoinUri>"
+
+
+def parse_directory(text: str) -> str:
+    """Read a directory's URL into its origin: lower case, without path and trailing slash.
+
+    It must be https, or http to Tor or this machine. Raises `InvalidUri`.
+    """
+    url = _parse_url(text)
+    if url.path not in ("", "/") or "?" in text or "#" in text:
+        raise InvalidUri("A directory's address ends after its host; leave out what follows.")
+    return url.origin
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read the value of `pj`.
+
+    It belongs to a mailbox if its path is a ShortId or its fragment has all three parameters;
+    then both must be right, lest an Original PSBT be sent in plaintext where encryption was
+    meant. Raises `InvalidUri`.
+    """
+    url = _parse_url(text)
+    keys = {part[:3] for part in re.split("[+-]", url.fragment.upper())}
+    if keys.issuperset(_FRAGMENT_SIZES) or _is_short_id(url.path[1:]):
+        return _parse_v2(url)
+    return V1Endpoint(text)
+
+
+def _parse_v2(url: _Url) -> V2Endpoint:
+    values = _fragment_values(url.fragment)
+    if len(values) < len(_FRAGMENT_SIZES):
+        raise InvalidUri("The URI lacks a payjoin parameter; copy all of it, to the end.")
+    expiration, gateway, receiver = (values[key] for key in _FRAGMENT_SIZES)
+    try:
+        endpoint = V2Endpoint(
+            directory=url.origin,
+            receiver_key=PublicKey.parse(receiver),
+            ohttp_keys=KeyConfig(gateway[0], PublicKey.parse(gateway[1:])),
+            expires_at=UnixTime(int.from_bytes(expiration, "little")),
+        )
+    except InvalidKey as error:
+        raise InvalidUri("A key in the URI is not valid; ask for another one.") from error
+    if url.path[1:].upper() != endpoint.short_id:
+        raise InvalidUri("The URI's mailbox does not match its key; ask for another one.")
+    return endpoint
+
+
+def _fragment_values(fragment: str) -> dict[str, bytes]:
+    """Read the parameters in any order; unknown ones are ignored."""
+    if not _FRAGMENT.fullmatch(fragment) or ("+" in fragment and "-" in fragment):
+        raise InvalidUri("The payjoin parameters are misspelled; copy the URI again.")
+    values: dict[str, bytes] = {}
+    for part in re.split("[+-]", fragment):
+        key, text = part[:3], part[3:]
+        if key not in _FRAGMENT_SIZES:
+            continue
+        if key in values:
+            raise InvalidUri("A payjoin parameter is there twice; ask for another URI.")
+        # Before decoding, the time of which grows with the square of the length.
+        if len(text) != -(-_FRAGMENT_SIZES[key] * 8 // 5):
+            raise InvalidUri("A payjoin parameter has a wrong length; copy the URI again.")
+        values[key] = decode_base32(text, InvalidUri)
+    return values
+
+
+def _only(values: tuple[str, ...]) -> str | None:
+    if len(values) > 1:
+        raise InvalidUri("The URI has a payjoin parameter twice; ask for another one.")
+    return next(iter(values), None)
+
+
+def _parse_url(text: str) -> _Url:
+    found = _URL.fullmatch(text) if text.isascii() and text.isprintable() else None
+    if found is None or " " in text:
+        raise InvalidUri("The payjoin address is not an http or https URL; ask for another one.")
+    scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
+    if port is not None and int(port) > _MAX_PORT:
+        raise InvalidUri("The payjoin address has no valid port; ask for another one.")
+    if scheme == "http" and not _PRIVATE_HOST.fullmatch(host):
+        raise InvalidUri("The payjoin address is not encrypted; ask for one that uses https.")
+    origin = f"{scheme}://{host}" if port is None else f"{scheme}://{host}:{port}"
+    return _Url(origin, found["path"] or "", found["fragment"] or "")
+
+
+def _is_short_id(text: str) -> bool:
+    try:
+        ShortId.parse(text)
+    except InvalidMessage:
+        return False
+    return True
