@@ -1,0 +1,53 @@
+"""The wire's cryptography: secp256k1, BIP 324 ElligatorSwift, RFC 9180, RFC 9292 and RFC 9458."""
+
+from dovetail.crypto.bhttp import BhttpRequest as BhttpRequest
+from dovetail.crypto.bhttp import BhttpResponse as BhttpResponse
+from dovetail.crypto.entropy import Entropy as Entropy
+from dovetail.crypto.entropy import SeededEntropy as SeededEntropy
+from dovetail.crypto.entropy import below as below
+from dovetail.crypto.entropy import shuffled as shuffled
+from dovetail.crypto.entropy import system as system
+from dovetail.crypto.hpke import OpenContext as OpenContext
+from dovetail.crypto.hpke import SealContext as SealContext
+from dovetail.crypto.hpke import setup_auth_receiver as setup_auth_receiver
+from dovetail.crypto.hpke import setup_auth_sender as setup_auth_sender
+from dovetail.crypto.hpke import setup_base_receiver as setup_base_receiver
+from dovetail.crypto.hpke import setup_base_sender as setup_base_sender
+from dovetail.crypto.ohttp import GatewayKey as GatewayKey
+from dovetail.crypto.ohttp import KeyConfig as KeyConfig
+from dovetail.crypto.ohttp import ReplyContext as ReplyContext
+from dovetail.crypto.ohttp import ResponseContext as ResponseContext
+from dovetail.crypto.ohttp import UnknownKeyId as UnknownKeyId
+from dovetail.crypto.ohttp import decapsulate as decapsulate
+from dovetail.crypto.ohttp import encapsulate as encapsulate
+from dovetail.crypto.secp256k1 import PublicKey as PublicKey
+from dovetail.crypto.secp256k1 import SecretKey as SecretKey
+from dovetail.crypto.secp256k1 import ellswift_decode as ellswift_decode
+from dovetail.crypto.secp256k1 import ellswift_encode as ellswift_encode
+
+__all__ = [
+    "BhttpRequest",
+    "BhttpResponse",
+    "Entropy",
+    "GatewayKey",
+    "KeyConfig",
+    "OpenContext",
+    "PublicKey",
+    "ReplyContext",
+    "ResponseContext",
+    "SealContext",
+    "SecretKey",
+    "SeededEntropy",
+    "UnknownKeyId",
+    "below",
+    "decapsulate",
+    "ellswift_decode",
+    "ellswift_encode",
+    "encapsulate",
+    "setup_auth_receiver",
+    "setup_auth_sender",
+    "setup_base_receiver",
+    "setup_base_sender",
+    "shuffled",
+    "system",
+]
