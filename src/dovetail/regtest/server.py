@@ -1,0 +1,148 @@
+"""The embedded chain as a program: a node and its Esplora HTTP API.
+
+What to call:
+
+- `serve(directory)` runs until it is told to stop; `on_ready` gets the URL once it listens.
+- `RegtestServer()` does the same in a thread, for tests and demos; its `node` can be used
+  directly meanwhile.
+- `remote_mine` and `remote_fund` (in `remote`) ask a running server over HTTP.
+
+A wallet reads the chain at the URL itself, as it would any Esplora server.
+"""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+import uvicorn
+
+from dovetail.errors import ConfigurationError
+from dovetail.regtest.esplora import esplora_app
+from dovetail.regtest.node import RegtestNode
+
+DEFAULT_PORT = 3002
+DEFAULT_BLOCKS = 110
+_POLL_SECONDS = 0.005
+_GRACE_SECONDS = 2
+
+
+class RegtestServer:
+    """A node and its HTTP API in a thread; a context manager, or close it after use.
+
+    `port` 0 takes a free one. The other arguments are those of `RegtestNode`. Raises what
+    `RegtestNode` raises, and ConfigurationError when the port cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        blocks: int = DEFAULT_BLOCKS,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], float] = time.time,
+        full_rbf: bool = True,
+    ) -> None:
+        with ExitStack() as opened:
+            listener = opened.enter_context(_listen(host, port))
+            self.host = host
+            self.port: int = listener.getsockname()[1]
+            self.node = opened.enter_context(
+                RegtestNode(directory, blocks=blocks, clock=clock, full_rbf=full_rbf)
+            )
+            self._server = uvicorn.Server(_configuration(self.node))
+            self._thread = threading.Thread(
+                target=self._server.run, args=([listener],), name="dovetail-regtest", daemon=True
+            )
+            self._thread.start()
+            opened.callback(self._stop)
+            while not self._server.started and self._thread.is_alive():
+                time.sleep(_POLL_SECONDS)
+            self._resources = opened.pop_all()
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def close(self) -> None:
+        """Stop serving and close the node; a second call does nothing."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
+def serve(
+    directory: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    blocks: int = DEFAULT_BLOCKS,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, then close everything; call it in the main thread.
+
+    Raises what `RegtestServer` raises.
+    """
+    with (
+        _stop_signals() as stop,
+        RegtestServer(directory, blocks=blocks, host=host, port=port) as server,
+    ):
+        if on_ready is not None:
+            on_ready(server.url)
+        stop.wait()
+
+
+def _configuration(node: RegtestNode) -> uvicorn.Config:
+    return uvicorn.Config(
+        esplora_app(node),
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Generator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise ConfigurationError(
+            f"Port {port} cannot be listened on; choose another port or host."
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _stop_signals() -> Generator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the former handlers return afterwards."""
+    stop = threading.Event()
+
+    def set_stop(_number: int, _frame: object) -> None:
+        stop.set()
+
+    former = {number: signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
