@@ -33,6 +33,18 @@ def test_a_draw_below_a_bound_stays_below_it(bound: int) -> None:
     assert all(0 <= below(entropy, bound) < bound for _ in range(200))
 
 
+@pytest.mark.parametrize(("bound", "size"), [(1, 17), (255, 17), (256, 18), (2**64, 25)])
+def test_sixteen_surplus_bytes_hide_the_bias(bound: int, size: int) -> None:
+    sizes: list[int] = []
+
+    def record(size: int, /) -> bytes:
+        sizes.append(size)
+        return bytes(size)
+
+    below(record, bound)
+    assert sizes == [size]
+
+
 @pytest.mark.parametrize("byte", [0x00, 0xFF])
 def test_a_draw_below_a_bound_ends_even_with_a_broken_source(byte: int) -> None:
     assert 0 <= below(lambda size: bytes([byte]) * size, 3) < 3

@@ -66,6 +66,7 @@ def test_bare_and_listed_configurations_are_told_apart_for_every_key_id(key_id: 
         CONFIG[:68],
         CONFIG[:68] + b"\x00\x00",
         CONFIG[:68] + b"\x00\x03\x00\x01\x00",
+        CONFIG[:68] + b"\x00\x05\x00\x01\x00\x03\x00",
         CONFIG[:68] + b"\x00\x04\x00\x01\x00\x01",
         CONFIG[:3] + b"\x04" + bytes(64) + CONFIG[68:],
         X25519_CONFIG,
@@ -77,6 +78,12 @@ def test_bare_and_listed_configurations_are_told_apart_for_every_key_id(key_id: 
 )
 def test_what_holds_no_usable_configuration_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidOhttp):
+        KeyConfig.parse(data)
+
+
+@pytest.mark.parametrize("data", [b"\x00", listed(X25519_CONFIG)[:-1], listed(CONFIG)[:-1]])
+def test_a_list_that_is_cut_short_is_told_apart(data: bytes) -> None:
+    with pytest.raises(InvalidOhttp, match="cut short"):
         KeyConfig.parse(data)
 
 

@@ -228,7 +228,7 @@ def _parse_config(data: bytes) -> KeyConfig | None:
         return None
     symmetric = data[_CONFIG_PREFIX_BYTES:]
     length = int.from_bytes(data[_CONFIG_PREFIX_BYTES - 2 : _CONFIG_PREFIX_BYTES])
-    if length == 0 or length % 4 != 0 or length != len(symmetric):
+    if length % 4 != 0 or length != len(symmetric):
         raise InvalidOhttp(
             "An OHTTP key configuration does not have the length it announces; fetch it again."
         )
