@@ -138,7 +138,8 @@ def test_a_response_has_a_final_status(status: int) -> None:
 @pytest.mark.parametrize("status", [0, 99, 600])
 def test_a_status_that_http_does_not_know_is_refused(status: int) -> None:
     encoded = (status | 1 << 14).to_bytes(2)
-    with pytest.raises(InvalidBhttp, match="status"):
+    with pytest.raises(InvalidBhttp):
+        # Taken for informational, it would be skipped here and the 200 read instead.
         BhttpResponse.parse(b"\x01" + encoded + b"\x00" + b"\x40\xc8")
 
 
