@@ -1,7 +1,6 @@
 """Base58Check, as in the first Bitcoin addresses."""
 
-from hashlib import sha256
-
+from dovetail.bitcoin.hashes import hash256
 from dovetail.errors import InvalidAddress
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -41,4 +40,4 @@ def decode_base58check(text: str) -> bytes:
 
 
 def _checksum(payload: bytes) -> bytes:
-    return sha256(sha256(payload).digest()).digest()[:_CHECKSUM_SIZE]
+    return hash256(payload)[:_CHECKSUM_SIZE]

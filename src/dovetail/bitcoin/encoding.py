@@ -2,6 +2,7 @@
 
 from dovetail.errors import ParseError
 
+_ENDS_EARLY = "ends before it is complete"
 _U16_MARK, _U32_MARK, _U64_MARK = b"\xfd", b"\xfe", b"\xff"
 
 
@@ -59,7 +60,7 @@ class Reader:
         """Read this many bytes; nothing is copied unless all of them are there."""
         end = self.offset + size
         if end > len(self.data):
-            raise self.fail("ends before it is complete")
+            raise self.fail(_ENDS_EARLY)
         taken = self.data[self.offset : end]
         self.offset = end
         return taken
@@ -70,7 +71,10 @@ class Reader:
 
     def compact_size(self) -> int:
         """Read a compact size; refuse one that is longer than need be."""
-        first = self.uint(1)
+        if self.offset >= len(self.data):
+            raise self.fail(_ENDS_EARLY)
+        first = self.data[self.offset]
+        self.offset += 1
         if first < 0xFD:
             return first
         width = 1 << (first - 0xFC)

@@ -6,10 +6,10 @@ apply consensus rules that need no other data: what they let through could be mi
 
 import re
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Self
 
 from dovetail.bitcoin.encoding import Reader, compact_size, prefixed
+from dovetail.bitcoin.hashes import hash256
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.units import MAX_SATS, Sats, Weight
 from dovetail.errors import InvalidTransaction
@@ -168,7 +168,7 @@ class Transaction:
         if not inputs or not outputs:
             raise reader.fail("lacks inputs or outputs")
         if has_witness:
-            inputs = tuple(replace(txin, witness=_read_witness(reader)) for txin in inputs)
+            inputs = tuple(_with_witness(txin, reader) for txin in inputs)
             if not any(txin.witness for txin in inputs):
                 raise reader.fail("has a witness marker but no witness")
         return cls(version, inputs, outputs, reader.uint(4)), reader.offset
@@ -206,7 +206,7 @@ class Transaction:
     def txid(self) -> Txid:
         """The identifier, which leaves witnesses out."""
         if self._txid is None:
-            txid = Txid(_hash256(self.serialize(witness=False)))
+            txid = Txid(hash256(self.serialize(witness=False)))
             object.__setattr__(self, "_txid", txid)
             return txid
         return self._txid
@@ -214,7 +214,7 @@ class Transaction:
     @property
     def wtxid(self) -> Txid:
         """The identifier that covers witnesses (BIP 141)."""
-        return Txid(_hash256(self.serialize()))
+        return Txid(hash256(self.serialize()))
 
     @property
     def weight(self) -> Weight:
@@ -255,9 +255,6 @@ def _read_input(reader: Reader) -> TxIn:
     return TxIn(outpoint, reader.prefixed(), reader.uint(4))
 
 
-def _read_witness(reader: Reader) -> tuple[bytes, ...]:
-    return tuple(reader.prefixed() for _ in range(reader.count(1)))
-
-
-def _hash256(data: bytes) -> bytes:
-    return sha256(sha256(data).digest()).digest()
+def _with_witness(txin: TxIn, reader: Reader) -> TxIn:
+    witness = tuple([reader.prefixed() for _ in range(reader.count(1))])
+    return TxIn(txin.previous_output, txin.script_sig, txin.sequence, witness)
