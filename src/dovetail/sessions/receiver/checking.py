@@ -1,0 +1,181 @@
+"""The receiver's checks of the Original PSBT, each with the facts of its own (BIP 78)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
+from dovetail.bitcoin.units import FeeRate, UnixTime
+from dovetail.errors import InvalidEvent
+from dovetail.protocol.contribution import draft
+from dovetail.protocol.original import fee_rate, receiver_outputs
+from dovetail.sessions import outcomes
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import events
+from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.receiver.negotiating import Refusing, Stopping
+from dovetail.sessions.receiver.proposing import WantsOutputs
+from dovetail.sessions.receiver.replying import HasReplyableError, error_code
+from dovetail.sessions.receiver.settling import Closed
+from dovetail.sessions.transition import Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class UncheckedOriginalPayload(Refusing):
+    """A sender sent an Original PSBT; next is whether it can be broadcast as it is.
+
+    Also look at the address: if a plain payment has arrived, `refuse_as_paid`.
+    """
+
+    holds_fallback: ClassVar[bool] = False
+
+    @property
+    def transaction(self) -> Transaction:
+        """The sender's own payment; ask a node whether it would accept it."""
+        return self.payload.fallback
+
+    def check_broadcast_suitability(
+        self,
+        accepted: bool,  # noqa: FBT001 - the answer to the one question this state asks
+        *,
+        min_fee_rate: FeeRate | None = None,
+    ) -> "Transition[ReceiverEvent, MaybeInputsOwned | HasReplyableError]":
+        """Say whether a node accepts `transaction`; it must pay at least `min_fee_rate`."""
+        if not accepted or (min_fee_rate is not None and fee_rate(self.original) < min_fee_rate):
+            return self.refuse(Reason.ORIGINAL_NOT_BROADCASTABLE)
+        return self._suitable(events.CheckedBroadcastSuitability())
+
+    def assume_interactive(self) -> "Transition[ReceiverEvent, MaybeInputsOwned]":
+        """Skip the check because a person approves each payment, so that nobody can probe."""
+        return self._suitable(events.CheckedBroadcastSuitability(interactive=True))
+
+    def refuse_as_paid(self, txid: Txid) -> Transition[ReceiverEvent, HasReplyableError]:
+        """Refuse because transaction `txid` has paid the address directly; the sender is told."""
+        event = events.GotReplyableError(
+            code=error_code(Reason.PAID_DIRECTLY), reason=Reason.PAID_DIRECTLY, paid_by=str(txid)
+        )
+        return self.transition(event, self._on_got_replyable_error(event))
+
+    def record_payment(self, txid: Txid) -> Transition[ReceiverEvent, Closed]:
+        """Close because transaction `txid` has paid the address directly."""
+        return self._close(events.Closed(outcome=outcomes.PaidDirectly(txid=str(txid))))
+
+    def cancel(self) -> Transition[ReceiverEvent, Closed]:
+        """Close the session; nothing was promised yet."""
+        return self._close(events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US)))
+
+    def expire(self, now: UnixTime) -> Transition[ReceiverEvent, Closed]:
+        """Close the session; raises `UsageError` before the expiration."""
+        self.require_expired(now)
+        return self._close(events.Closed(outcome=outcomes.Expired()))
+
+    def _suitable(
+        self, event: events.CheckedBroadcastSuitability
+    ) -> "Transition[ReceiverEvent, MaybeInputsOwned]":
+        return self.transition(event, self._on_checked_broadcast_suitability(event))
+
+    def _close(self, event: events.Closed) -> Transition[ReceiverEvent, Closed]:
+        return self.transition(event, self._on_closed(event))
+
+    def _on_checked_broadcast_suitability(
+        self, _event: events.CheckedBroadcastSuitability
+    ) -> "MaybeInputsOwned":
+        return MaybeInputsOwned(seq=self.seq + 1, terms=self.terms, payload=self.payload)
+
+    def _on_closed(self, event: events.Closed) -> Closed:
+        if not isinstance(event.outcome, UNPAID_OUTCOMES):
+            raise InvalidEvent("A session without a fallback cannot end like this (M3).")
+        return Closed(seq=self.seq + 1, terms=self.terms, outcome=event.outcome)
+
+
+UNPAID_OUTCOMES = (outcomes.PaidDirectly, outcomes.Cancelled, outcomes.Expired)
+"""How a session may end that never held a fallback."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MaybeInputsOwned(Refusing, Stopping):
+    """The Original is a fallback, held but not yet owed; next is whether it spends our coins."""
+
+    owed: ClassVar[bool] = False
+
+    @property
+    def sender_scripts(self) -> tuple[Script, ...]:
+        """The scripts the sender's inputs spend, in the order of `sender_outpoints`."""
+        return tuple(utxo.script_pubkey for utxo in self.original.utxos())
+
+    def check_inputs_not_owned(
+        self, owned: Collection[OutPoint]
+    ) -> "Transition[ReceiverEvent, MaybeInputsSeen | HasReplyableError]":
+        """Say which of `sender_outpoints` the receiver's wallet owns: any at all is refused.
+
+        Else we would be tricked into signing away our own coins (BIP 78).
+        """
+        if not set(self.sender_outpoints).isdisjoint(owned):
+            return self.refuse(Reason.ORIGINAL_SPENDS_OUR_COINS)
+        event = events.CheckedInputsNotOwned()
+        return self.transition(event, self._on_checked_inputs_not_owned(event))
+
+    def _on_checked_inputs_not_owned(
+        self, _event: events.CheckedInputsNotOwned
+    ) -> "MaybeInputsSeen":
+        return MaybeInputsSeen(seq=self.seq + 1, terms=self.terms, payload=self.payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MaybeInputsSeen(Refusing, Stopping):
+    """Next is whether another session has seen one of the sender's inputs (P2)."""
+
+    owed: ClassVar[bool] = False
+
+    def check_no_inputs_seen_before(
+        self, seen: Collection[OutPoint]
+    ) -> "Transition[ReceiverEvent, OutputsUnknown | HasReplyableError]":
+        """Say which of `sender_outpoints` other sessions own: any at all is refused (P2).
+
+        Claim them in the store first, which answers just that; a session's own are not `seen`.
+        """
+        if not set(self.sender_outpoints).isdisjoint(seen):
+            return self.refuse(Reason.ORIGINAL_INPUTS_SEEN_BEFORE)
+        event = events.CheckedNoInputsSeenBefore()
+        return self.transition(event, self._on_checked_no_inputs_seen_before(event))
+
+    def _on_checked_no_inputs_seen_before(
+        self, _event: events.CheckedNoInputsSeenBefore
+    ) -> "OutputsUnknown":
+        return OutputsUnknown(seq=self.seq + 1, terms=self.terms, payload=self.payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OutputsUnknown(Refusing, Stopping):
+    """Next is which of the Original's outputs are ours."""
+
+    owed: ClassVar[bool] = False
+
+    @property
+    def output_scripts(self) -> tuple[Script, ...]:
+        """The Original's output scripts, in order."""
+        return tuple(output.script_pubkey for output in self.payload.fallback.outputs)
+
+    def identify_receiver_outputs(
+        self, owned: Collection[Script]
+    ) -> Transition[ReceiverEvent, WantsOutputs | HasReplyableError]:
+        """Say which of `output_scripts` are ours; with none the Original is refused.
+
+        Once saved the fallback is owed (M3).
+        """
+        indices = receiver_outputs(self.payload.fallback, owned)
+        if not indices:
+            return self.refuse(Reason.ORIGINAL_DOES_NOT_PAY_US)
+        event = events.IdentifiedReceiverOutputs(receiver_outputs=indices)
+        return self.transition(event, self._on_identified_receiver_outputs(event))
+
+    def _on_identified_receiver_outputs(
+        self, event: events.IdentifiedReceiverOutputs
+    ) -> WantsOutputs:
+        return WantsOutputs(
+            seq=self.seq + 1,
+            terms=self.terms,
+            payload=self.payload,
+            draft=draft(self.original, self.params, event.receiver_outputs),
+        )

@@ -1,0 +1,245 @@
+"""The receiver's events: past-tense facts, stored compactly (BIP 77, BIP 78).
+
+Decisions, not documents: indices, amounts and scripts as they were decided. Only the Original
+PSBT and the final Proposal PSBT are stored whole. Amounts in satoshis, fee rates in satoshis per
+1000 weight units, times in Unix seconds, outpoints as `txid:vout`, keys and scripts as bytes.
+The policy for changes stands at the head of `dovetail.sessions.codec`.
+"""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from dovetail.protocol.replies import ErrorCode
+from dovetail.sessions.codec import EventCodec, SessionEvent
+from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.reasons import Reason
+
+
+class Channel(StrEnum):
+    """How the sender is answered."""
+
+    MAILBOX = "mailbox"
+    """BIP 77: a Message B in the mailbox of the reply key."""
+    V1_DIRECTORY = "v1-directory"
+    """BIP 78 through the directory: plaintext, by PUT to the receiver's own mailbox."""
+    V1_HTTP = "v1-http"
+    """BIP 78 over HTTP: the body of the HTTP response."""
+
+
+class Mailbox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="mailbox"):
+    """A v2 endpoint: the directory's origin, its OHTTP key configuration, the receiver key."""
+
+    directory: str
+    ohttp_keys: bytes
+    secret_key: bytes
+
+    def __repr__(self) -> str:
+        return "<Mailbox>"
+
+
+class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="web"):
+    """A v1 endpoint: the receiver's own HTTP server."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return "<Web>"
+
+
+class CommittedCoin(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False
+):
+    """One of our coins, its place among the inputs and its PSBT input map."""
+
+    outpoint: str
+    position: int
+    value: int
+    script: bytes
+    exposed: bool
+    fields: tuple[tuple[bytes, bytes], ...]
+
+    def __repr__(self) -> str:
+        return "<CommittedCoin>"
+
+
+class Created(SessionEvent, frozen=True, kw_only=True):
+    """The terms of the session; only after this is durable may anyone see the URI."""
+
+    address: str
+    expires_at: int
+    endpoint: Mailbox | Web
+    amount: int | None = None
+    label: str | None = None
+    message: str | None = None
+    welcomes_v1: bool = False
+    grace: int = 600
+    depth: int = 1
+
+
+class RetrievedOriginalPayload(SessionEvent, frozen=True, kw_only=True):
+    """An Original PSBT, its parameters, and where the answer goes."""
+
+    psbt: bytes
+    retrieved_at: int
+    version: int
+    min_fee_rate: int
+    fee_contribution: tuple[int, int] | None = None
+    """The highest amount, and the index of the output that pays it."""
+    output_substitution: bool = True
+    channel: Channel = Channel.MAILBOX
+    reply_key: bytes | None = None
+
+
+class CheckedBroadcastSuitability(SessionEvent, frozen=True, kw_only=True):
+    """The Original can be broadcast, or, if `interactive`, a person vouches for the sender."""
+
+    interactive: bool = False
+
+
+class CheckedInputsNotOwned(SessionEvent, frozen=True, kw_only=True):
+    """None of the sender's inputs is ours."""
+
+
+class CheckedNoInputsSeenBefore(SessionEvent, frozen=True, kw_only=True):
+    """None of the sender's inputs was seen in another session (P2)."""
+
+
+class IdentifiedReceiverOutputs(SessionEvent, frozen=True, kw_only=True):
+    """Which outputs of the Original are ours; from here on the fallback is owed."""
+
+    receiver_outputs: tuple[int, ...]
+
+
+class CommittedOutputs(SessionEvent, frozen=True, kw_only=True):
+    """The proposal's outputs as (value, script), and the index of ours that takes the rest."""
+
+    outputs: tuple[tuple[int, bytes], ...]
+    drain: int
+
+
+class CommittedInputs(SessionEvent, frozen=True, kw_only=True):
+    """Our coins by ascending position, and what the drain is worth once they are added."""
+
+    coins: tuple[CommittedCoin, ...]
+    drain_value: int
+
+
+class AppliedFeeRange(SessionEvent, frozen=True, kw_only=True):
+    """The values of the outputs once the fee is paid."""
+
+    values: tuple[int, ...]
+
+
+class FinalizedProposal(SessionEvent, frozen=True, kw_only=True):
+    """The Proposal PSBT, whole; from here on it counts as in the sender's hands (M4)."""
+
+    psbt: bytes
+
+
+class PostedPayjoinProposal(SessionEvent, frozen=True, kw_only=True):
+    """The directory or the sender took the proposal."""
+
+
+class GotReplyableError(SessionEvent, frozen=True, kw_only=True):
+    """The negotiation ended with an error the sender shall be told."""
+
+    code: ErrorCode
+    reason: Reason
+    supported: tuple[int, ...] = ()
+    reply_key: bytes | None = None
+    """Where the answer goes, if the Original was refused before it was stored."""
+    paid_by: str | None = None
+    """The transaction that paid the address directly, if that is why."""
+
+
+class RepliedWithError(SessionEvent, frozen=True, kw_only=True):
+    """The sender was sent the error."""
+
+
+class ReplyFailed(SessionEvent, frozen=True, kw_only=True):
+    """The error could not be sent."""
+
+
+class Cancelled(SessionEvent, frozen=True, kw_only=True):
+    """The caller stopped the payjoin, not the payment."""
+
+
+class ProtocolFailed(SessionEvent, frozen=True, kw_only=True):
+    """The negotiation cannot go on, and nobody can be told."""
+
+    reason: Reason
+
+
+class Expired(SessionEvent, frozen=True, kw_only=True):
+    """The expiration passed before the negotiation ended."""
+
+
+class BroadcastFallback(SessionEvent, frozen=True, kw_only=True):
+    """The network took the fallback."""
+
+    txid: str
+
+
+class ObservedSpend(SessionEvent, frozen=True, kw_only=True):
+    """A transaction that spends a contested outpoint was seen."""
+
+    txid: str
+
+
+class Released(SessionEvent, frozen=True, kw_only=True):
+    """The caller declined to broadcast the fallback, on the record."""
+
+
+class FallbackDue(SessionEvent, frozen=True, kw_only=True):
+    """The expiration and the grace passed without a spend of a contested outpoint."""
+
+
+class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
+    """The caller asked for the fallback."""
+
+
+class Closed(SessionEvent, frozen=True, kw_only=True):
+    """The session ended, with this outcome."""
+
+    outcome: Outcome
+
+
+ReceiverEvent: TypeAlias = (
+    Created
+    | RetrievedOriginalPayload
+    | CheckedBroadcastSuitability
+    | CheckedInputsNotOwned
+    | CheckedNoInputsSeenBefore
+    | IdentifiedReceiverOutputs
+    | CommittedOutputs
+    | CommittedInputs
+    | AppliedFeeRange
+    | FinalizedProposal
+    | PostedPayjoinProposal
+    | GotReplyableError
+    | RepliedWithError
+    | ReplyFailed
+    | Cancelled
+    | ProtocolFailed
+    | Expired
+    | BroadcastFallback
+    | ObservedSpend
+    | Released
+    | FallbackDue
+    | FallbackRequested
+    | Closed
+)
+
+CODEC: EventCodec[ReceiverEvent] = EventCodec(ReceiverEvent)
+
+
+def encode_event(event: ReceiverEvent) -> bytes:
+    """One JSON object, for a store to keep."""
+    return CODEC.encode(event)
+
+
+def decode_event(entry: bytes) -> ReceiverEvent:
+    """The event of one entry; raises `ReplayError` with the cause."""
+    return CODEC.decode(entry)

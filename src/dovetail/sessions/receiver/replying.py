@@ -1,0 +1,141 @@
+"""An error the sender can act on, before the session goes on to its end (BIP 78, errors)."""
+
+from dataclasses import dataclass
+
+from dovetail.bitcoin.transaction import Txid
+from dovetail.bitcoin.units import UnixTime
+from dovetail.crypto.entropy import Entropy, system
+from dovetail.errors import InvalidEvent, UsageError
+from dovetail.protocol.exchange import OhttpContext, Request
+from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.sessions import outcomes
+from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import events
+from dovetail.sessions.receiver.base import Payload, ReplyTo, State
+from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.receiver.settling import Closed, NoPayjoin, PendingFallback
+from dovetail.sessions.transition import Transition
+
+_CODES = {
+    Reason.FEE_CAP: ErrorCode.NOT_ENOUGH_MONEY,
+    Reason.ORIGINAL_VERSION_UNSUPPORTED: ErrorCode.VERSION_UNSUPPORTED,
+    Reason.ORIGINAL_MALFORMED: ErrorCode.ORIGINAL_PSBT_REJECTED,
+    Reason.ORIGINAL_NOT_BROADCASTABLE: ErrorCode.ORIGINAL_PSBT_REJECTED,
+    Reason.ORIGINAL_SPENDS_OUR_COINS: ErrorCode.ORIGINAL_PSBT_REJECTED,
+    Reason.ORIGINAL_INPUTS_SEEN_BEFORE: ErrorCode.ORIGINAL_PSBT_REJECTED,
+    Reason.ORIGINAL_DOES_NOT_PAY_US: ErrorCode.ORIGINAL_PSBT_REJECTED,
+}
+
+
+def error_code(reason: Reason) -> ErrorCode:
+    """What the sender is told about a reason; `unavailable` where it is none of their business."""
+    return _CODES.get(reason, ErrorCode.UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class HasReplyableError(State):
+    """There will be no payjoin, and the sender shall hear why instead of polling on.
+
+    Send what `reply` gives and save `process_reply`; over HTTP, answer with `v1_body` and save
+    `record_replied`. If it cannot be sent, save `reply_failed`.
+    """
+
+    reason: Reason
+    error: ErrorReply
+    reply_to: ReplyTo
+    held: Payload | None
+    """The Original, if it is a fallback; None where its broadcast was never in question."""
+    owed: bool
+    paid_by: str | None
+
+    @property
+    def v1_body(self) -> bytes:
+        """The JSON body for a v1 sender who waits for an HTTP response."""
+        return self.error.serialize()
+
+    def reply(
+        self, relay: str | None, *, now: UnixTime, entropy: Entropy = system
+    ) -> tuple[Request, OhttpContext]:
+        """The request that tells the sender; send it once, a retry calls `reply` again (P1).
+
+        Without a relay it goes straight to the gateway. Raises `UsageError` when expired or when
+        the sender waits for an HTTP response.
+        """
+        self.require_live(now)
+        body = self.error.serialize()
+        return self.reply_to.post(body, body, self.terms, relay, entropy)
+
+    def process_reply(
+        self, body: bytes, context: OhttpContext
+    ) -> Transition[ReceiverEvent, NoPayjoin]:
+        """Read the directory's answer; raises `TransportError` where another try may help."""
+        if self.reply_to.accepted(context.open(body)):
+            return self._replied()
+        return self.reply_failed()
+
+    def record_replied(self) -> Transition[ReceiverEvent, NoPayjoin]:
+        """Say that `v1_body` was sent as the HTTP response."""
+        self.reply_to.require_http()
+        return self._replied()
+
+    def reply_failed(self) -> Transition[ReceiverEvent, NoPayjoin]:
+        """Give up telling the sender."""
+        event = events.ReplyFailed()
+        return self.transition(event, self._on_reply_failed(event))
+
+    def cancel(self) -> Transition[ReceiverEvent, NoPayjoin]:
+        """Stop without telling the sender."""
+        event = events.Cancelled()
+        return self.transition(event, self._on_cancelled(event))
+
+    def expire(self, now: UnixTime) -> Transition[ReceiverEvent, NoPayjoin]:
+        """Stop because the sender has stopped polling; raises `UsageError` before that."""
+        self.require_expired(now)
+        event = events.Expired()
+        return self.transition(event, self._on_expired(event))
+
+    def record_payment(self, txid: Txid) -> Transition[ReceiverEvent, Closed]:
+        """Say that this transaction paid the address directly.
+
+        Raises `UsageError` while a fallback is held, which first has to be settled (M3).
+        """
+        if self.held is not None:
+            raise UsageError("A fallback is held: settle it before the session closes.")
+        event = events.Closed(outcome=outcomes.PaidDirectly(txid=str(txid)))
+        return self.transition(event, self._on_closed(event))
+
+    def _replied(self) -> Transition[ReceiverEvent, NoPayjoin]:
+        event = events.RepliedWithError()
+        return self.transition(event, self._on_replied_with_error(event))
+
+    def _on_replied_with_error(self, _event: events.RepliedWithError) -> NoPayjoin:
+        return self._go_on(outcomes.Cancelled(why=self.reason))
+
+    def _on_reply_failed(self, _event: events.ReplyFailed) -> NoPayjoin:
+        return self._go_on(outcomes.Cancelled(why=self.reason))
+
+    def _on_cancelled(self, _event: events.Cancelled) -> NoPayjoin:
+        return self._go_on(outcomes.Cancelled(why=self.reason))
+
+    def _on_expired(self, _event: events.Expired) -> NoPayjoin:
+        return self._go_on(outcomes.Expired())
+
+    def _on_closed(self, event: events.Closed) -> Closed:
+        if self.held is not None or not isinstance(event.outcome, outcomes.PaidDirectly):
+            raise InvalidEvent("A session that owes a reply cannot end like this (M3).")
+        return Closed(seq=self.seq + 1, terms=self.terms, outcome=event.outcome)
+
+    def _go_on(self, outcome: Outcome) -> NoPayjoin:
+        if self.held is None:
+            if self.paid_by is not None:
+                outcome = outcomes.PaidDirectly(txid=self.paid_by)
+            return Closed(seq=self.seq + 1, terms=self.terms, outcome=outcome)
+        return PendingFallback(
+            seq=self.seq + 1,
+            terms=self.terms,
+            payload=self.held,
+            reason=self.reason,
+            owed=self.owed,
+            proposal=None,
+        )

@@ -1,0 +1,289 @@
+"""Before a sender appears: the session's beginning and its mailbox (BIP 77, Receiver)."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.script import Address
+from dovetail.bitcoin.transaction import Txid
+from dovetail.bitcoin.units import Sats, UnixTime
+from dovetail.crypto.entropy import Entropy, system
+from dovetail.crypto.ohttp import KeyConfig
+from dovetail.crypto.secp256k1 import PublicKey, SecretKey
+from dovetail.errors import (
+    DecryptionError,
+    InvalidEvent,
+    InvalidMessage,
+    OriginalRejected,
+    UnsupportedVersion,
+    UsageError,
+)
+from dovetail.protocol.exchange import OhttpContext, Request, poll_mailbox, read_v1_request
+from dovetail.protocol.mailbox import decode_original, is_plaintext, open_message_a
+from dovetail.protocol.original import check_original
+from dovetail.protocol.params import SenderParams
+from dovetail.protocol.replies import ErrorReply
+from dovetail.protocol.uri import parse_directory
+from dovetail.sessions import outcomes
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import events
+from dovetail.sessions.receiver.base import Payload, ReplyTo, State, Terms
+from dovetail.sessions.receiver.checking import UNPAID_OUTCOMES, UncheckedOriginalPayload
+from dovetail.sessions.receiver.events import Channel, ReceiverEvent
+from dovetail.sessions.receiver.replying import HasReplyableError, error_code
+from dovetail.sessions.receiver.settling import Closed
+from dovetail.sessions.transition import Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Initialized(State):
+    """Nobody has paid yet. Show `payjoin_uri`, send what `poll` gives and save `process`.
+
+    Also look at the address: a wallet without payjoin pays it directly (`record_payment`).
+    """
+
+    def poll(
+        self, relay: str | None, *, now: UnixTime, entropy: Entropy = system
+    ) -> tuple[Request, OhttpContext]:
+        """Ask for the message in our mailbox; send it once, a retry polls afresh (P1).
+
+        Without a relay it goes straight to the gateway. Raises `UsageError` when expired or in a
+        session that is served over HTTP.
+        """
+        self.require_live(now)
+        mailbox = self.terms.require_mailbox()
+        return poll_mailbox(
+            relay=relay,
+            directory=mailbox.directory,
+            short_id=mailbox.short_id,
+            ohttp_keys=mailbox.ohttp_keys,
+            entropy=entropy,
+        )
+
+    def process(
+        self, body: bytes, context: OhttpContext, *, now: UnixTime
+    ) -> Transition[ReceiverEvent, "Initialized | ReceivedOriginal"]:
+        """Read the answer to a poll; nothing changes while the mailbox holds no Original.
+
+        Bytes that do not open are ignored: anyone who saw the URI can write there. An Original
+        that opens but breaks the rules becomes an error for its sender. Raises `TransportError`
+        where another try may help.
+        """
+        message = context.open(body).message()
+        if message is None:
+            return self._stasis()
+        if is_plaintext(message):
+            return self._read_plaintext(message, now)
+        return self._read_encrypted(message, now)
+
+    def receive_v1(
+        self, body: bytes, query: str, *, now: UnixTime
+    ) -> Transition[ReceiverEvent, UncheckedOriginalPayload]:
+        """Read what a v1 sender posted over HTTP, and the query of the URL they used.
+
+        Hold the HTTP request open until the session can answer it. Raises `InvalidMessage` or
+        `OriginalRejected`, and `UsageError` when expired; nothing changes then.
+        """
+        self.require_live(now)
+        psbt, params = read_v1_request(body, query)
+        check_original(psbt)
+        return self._retrieved(psbt, params, ReplyTo(Channel.V1_HTTP, None), now)
+
+    def record_payment(self, txid: Txid) -> Transition[ReceiverEvent, Closed]:
+        """Close because transaction `txid` has paid the address directly."""
+        return self._close(events.Closed(outcome=outcomes.PaidDirectly(txid=str(txid))))
+
+    def cancel(self) -> Transition[ReceiverEvent, Closed]:
+        """Close the session; a sender who comes later finds nobody."""
+        return self._close(events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US)))
+
+    def expire(self, now: UnixTime) -> Transition[ReceiverEvent, Closed]:
+        """Close the session; raises `UsageError` before the expiration."""
+        self.require_expired(now)
+        return self._close(events.Closed(outcome=outcomes.Expired()))
+
+    def _read_encrypted(
+        self, message: bytes, now: UnixTime
+    ) -> Transition[ReceiverEvent, "Initialized | ReceivedOriginal"]:
+        secret_key = self.terms.require_mailbox().secret_key
+        try:
+            opened = open_message_a(message, receiver_secret=secret_key)
+        except (DecryptionError, InvalidMessage):
+            return self._stasis()
+        try:
+            psbt, params = decode_original(opened.body, default_version=2)
+            check_original(psbt)
+        except UnsupportedVersion as error:
+            return self._refused(
+                Reason.ORIGINAL_VERSION_UNSUPPORTED, opened.reply_key, error.supported
+            )
+        except (InvalidMessage, OriginalRejected):
+            return self._refused(Reason.ORIGINAL_MALFORMED, opened.reply_key)
+        return self._retrieved(psbt, params, ReplyTo(Channel.MAILBOX, opened.reply_key), now)
+
+    def _read_plaintext(
+        self, message: bytes, now: UnixTime
+    ) -> Transition[ReceiverEvent, "Initialized | ReceivedOriginal"]:
+        # Without pjos=0 the directory could have told the sender to let it redirect the payment.
+        if not self.created.welcomes_v1:
+            return self._stasis()
+        try:
+            psbt, params = decode_original(message, default_version=1)
+            check_original(psbt)
+        except (InvalidMessage, OriginalRejected):
+            return self._stasis()
+        return self._retrieved(psbt, params, ReplyTo(Channel.V1_DIRECTORY, None), now)
+
+    def _stasis(self) -> Transition[ReceiverEvent, "Initialized"]:
+        return Transition(None, self, seq=self.seq)
+
+    def _retrieved(
+        self, psbt: Psbt, params: SenderParams, reply_to: ReplyTo, now: UnixTime
+    ) -> Transition[ReceiverEvent, UncheckedOriginalPayload]:
+        contribution = params.fee_contribution
+        substitution = params.output_substitution and reply_to.channel is not Channel.V1_DIRECTORY
+        event = events.RetrievedOriginalPayload(
+            psbt=psbt.serialize(),
+            retrieved_at=now,
+            version=params.version,
+            min_fee_rate=params.min_fee_rate.sat_per_kwu,
+            fee_contribution=(
+                None
+                if contribution is None
+                else (int(contribution.max_amount), contribution.output_index)
+            ),
+            output_substitution=substitution,
+            channel=reply_to.channel,
+            reply_key=None if reply_to.reply_key is None else reply_to.reply_key.compressed,
+        )
+        return self.transition(event, self._on_retrieved_original_payload(event))
+
+    def _refused(
+        self, reason: Reason, reply_key: PublicKey, supported: tuple[int, ...] = ()
+    ) -> Transition[ReceiverEvent, HasReplyableError]:
+        event = events.GotReplyableError(
+            code=error_code(reason),
+            reason=reason,
+            supported=supported,
+            reply_key=reply_key.compressed,
+        )
+        return self.transition(event, self._on_got_replyable_error(event))
+
+    def _close(self, event: events.Closed) -> Transition[ReceiverEvent, Closed]:
+        return self.transition(event, self._on_closed(event))
+
+    def _on_retrieved_original_payload(
+        self, event: events.RetrievedOriginalPayload
+    ) -> UncheckedOriginalPayload:
+        return UncheckedOriginalPayload(
+            seq=self.seq + 1, terms=self.terms, payload=Payload.of(event)
+        )
+
+    def _on_got_replyable_error(self, event: events.GotReplyableError) -> HasReplyableError:
+        if event.reply_key is None:
+            raise InvalidEvent("The error has no place for its reply; restore the log.")
+        return HasReplyableError(
+            seq=self.seq + 1,
+            terms=self.terms,
+            reason=event.reason,
+            error=ErrorReply(event.code, event.supported),
+            reply_to=ReplyTo(Channel.MAILBOX, PublicKey.parse(event.reply_key)),
+            held=None,
+            owed=False,
+            paid_by=event.paid_by,
+        )
+
+    def _on_closed(self, event: events.Closed) -> Closed:
+        if not isinstance(event.outcome, UNPAID_OUTCOMES):
+            raise InvalidEvent("A session without a fallback cannot end like this (M3).")
+        return Closed(seq=self.seq + 1, terms=self.terms, outcome=event.outcome)
+
+
+ReceivedOriginal: TypeAlias = UncheckedOriginalPayload | HasReplyableError
+"""What an Original in the mailbox leads to."""
+
+
+def create(  # noqa: PLR0913 - the terms of a session, named one by one
+    *,
+    address: Address,
+    directory: str,
+    ohttp_keys: KeyConfig,
+    expires_at: UnixTime,
+    amount: Sats | None = None,
+    label: str | None = None,
+    message: str | None = None,
+    v1: bool = False,
+    grace: int = 600,
+    depth: int = 1,
+    secret_key: SecretKey | None = None,
+    entropy: Entropy = system,
+) -> Transition[ReceiverEvent, Initialized]:
+    """Begin a session with a mailbox on a directory (BIP 77).
+
+    Save it before anyone sees the URI. `v1` welcomes v1 senders too, at the price of output
+    substitution (`pjos=0`). The fallback is due `grace` seconds after the expiration; `depth`
+    confirmations make a payment final. `secret_key` must never have been used. Raises
+    `InvalidUri` for a directory or expiration that no URI can name, `UsageError` for a negative
+    grace or a depth below 1.
+    """
+    key = secret_key or SecretKey.generate(entropy=entropy)
+    mailbox = events.Mailbox(
+        directory=parse_directory(directory),
+        ohttp_keys=ohttp_keys.serialize(),
+        secret_key=key.reveal(),
+    )
+    return _begin(
+        events.Created(
+            address=str(address),
+            expires_at=expires_at,
+            endpoint=mailbox,
+            amount=None if amount is None else int(amount),
+            label=label,
+            message=message,
+            welcomes_v1=v1,
+            grace=grace,
+            depth=depth,
+        )
+    )
+
+
+def create_v1(
+    *,
+    address: Address,
+    url: str,
+    expires_at: UnixTime,
+    amount: Sats | None = None,
+    label: str | None = None,
+    message: str | None = None,
+    grace: int = 600,
+    depth: int = 1,
+) -> Transition[ReceiverEvent, Initialized]:
+    """Begin a session that a v1 sender reaches over HTTP, at our own `url` (BIP 78).
+
+    Raises as `create` does.
+    """
+    return _begin(
+        events.Created(
+            address=str(address),
+            expires_at=expires_at,
+            endpoint=events.Web(url=url),
+            amount=None if amount is None else int(amount),
+            label=label,
+            message=message,
+            grace=grace,
+            depth=depth,
+        )
+    )
+
+
+def _begin(event: events.Created) -> Transition[ReceiverEvent, Initialized]:
+    if event.grace < 0 or event.depth < 1:
+        raise UsageError("A grace is at least 0 seconds and a depth at least 1; choose such.")
+    successor = begin(event)
+    _ = successor.payjoin_uri  # a session nobody can be invited to must not begin
+    return Transition(event, successor, seq=0)
+
+
+def begin(event: events.Created) -> Initialized:
+    """Apply the first event; raises `ParseError`."""
+    return Initialized(seq=1, terms=Terms.of(event))
