@@ -19,6 +19,7 @@ The tree says whose fault it was, because that decides what to do next::
     │   ├── AlreadySaved                a transition was saved twice
     │   ├── InvalidEvent                an event does not belong to this state
     │   ├── PayloadTooLarge             a message does not fit its fixed size on the wire
+    │   ├── FeeTooHigh                  a proposal's fee is more than the receiver accepts to pay
     │   └── ConfigurationError          a setting is missing or wrong
     ├── CounterpartyError           theirs: the other party broke the protocol
     │   ├── DecryptionError             a ciphertext does not open
@@ -112,6 +113,10 @@ class InvalidEvent(UsageError):
 
 class PayloadTooLarge(UsageError):
     """A message does not fit its fixed size on the wire."""
+
+
+class FeeTooHigh(UsageError):
+    """A proposal needs a higher fee than the receiver accepts or is able to pay."""
 
 
 class ConfigurationError(UsageError):

@@ -1,0 +1,69 @@
+"""Which OHTTP relay to use, and for how long to leave one alone that failed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dovetail.crypto.entropy import Entropy, below, system
+from dovetail.errors import ConfigurationError
+
+FIRST_QUARANTINE = 30.0
+LONGEST_QUARANTINE = 600.0
+
+
+@dataclass(slots=True)
+class _Standing:
+    failures: int = 0
+    until: float = 0.0
+
+
+class Relays:
+    """Chooses among relays at random, sparing those that failed lately.
+
+    A quarantine always ends: it lasts 30 s after the first failure in a row and doubles up to
+    10 min; when every relay is in quarantine, the one that leaves it first is used.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        clock: Callable[[], float],
+        direct: bool = False,
+        entropy: Entropy = system,
+    ) -> None:
+        """`direct` allows going without a relay: the directory then sees our address.
+
+        Raises `ConfigurationError` when there is neither a relay nor that permission.
+        """
+        if not urls and not direct:
+            raise ConfigurationError(
+                "No OHTTP relay is configured: set `relays`, or `direct = true` to let the"
+                " directory see your network address."
+            )
+        self._standings = {url: _Standing() for url in urls}
+        self._clock = clock
+        self._entropy = entropy
+
+    def choose(self) -> str | None:
+        """The relay for one request; None is straight to the directory."""
+        if not self._standings:
+            return None
+        now = self._clock()
+        ready = [url for url, standing in self._standings.items() if standing.until <= now]
+        if ready:
+            return ready[below(self._entropy, len(ready))]
+        return min(self._standings, key=lambda url: self._standings[url].until)
+
+    def failed(self, relay: str | None) -> None:
+        """Note that a request through `relay` failed."""
+        if relay is None:
+            return
+        standing = self._standings[relay]
+        pause = min(FIRST_QUARANTINE * 2**standing.failures, LONGEST_QUARANTINE)
+        standing.until = self._clock() + pause
+        standing.failures = min(standing.failures + 1, 10)
+
+    def worked(self, relay: str | None) -> None:
+        """Note that a request through `relay` was answered."""
+        if relay is not None:
+            self._standings[relay] = _Standing()

@@ -1,0 +1,227 @@
+"""Logs in memory, for tests and for programs that outlive their sessions."""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Generic
+
+from dovetail.bitcoin import OutPoint, UnixTime
+from dovetail.errors import (
+    CoinsTaken,
+    DuplicateSession,
+    SessionNotFound,
+    StaleSession,
+    UsageError,
+)
+from dovetail.sessions.codec import EventCodec
+from dovetail.sessions.receiver.events import CODEC as RECEIVER_CODEC
+from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
+from dovetail.sessions.sender.events import SenderEvent
+from dovetail.stores.ports import E, Facts, Role, SessionId, SessionRow, facts_of, load
+
+
+class MemoryStore:
+    """A `Store` that is gone with its process. Safe to share between threads."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        """Start empty; `clock` gives the time that rows carry."""
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._rows: dict[SessionId, SessionRow] = {}
+        self._entries: dict[SessionId, list[bytes]] = {}
+        self._payments: set[tuple[str | bytes | None, ...]] = set()
+        self._seen: dict[OutPoint, SessionId] = {}
+        self._held: dict[OutPoint, SessionId] = {}
+        self._exposed: set[OutPoint] = set()
+
+    def close(self) -> None:
+        """See `Store.close`: there is nothing to let go of."""
+
+    def new_receiver(self) -> "MemoryLog[ReceiverEvent]":
+        """See `Store.new_receiver`."""
+        return MemoryLog(self, RECEIVER_CODEC, None)
+
+    def new_sender(self, *, reserving: Collection[OutPoint] = ()) -> "MemoryLog[SenderEvent]":
+        """See `Store.new_sender`."""
+        return MemoryLog(self, SENDER_CODEC, None, reserving=reserving)
+
+    def receiver(self, session_id: SessionId) -> "MemoryLog[ReceiverEvent]":
+        """See `Store.receiver`."""
+        return MemoryLog(self, RECEIVER_CODEC, self._known(session_id, Role.RECEIVER))
+
+    def sender(self, session_id: SessionId) -> "MemoryLog[SenderEvent]":
+        """See `Store.sender`."""
+        return MemoryLog(self, SENDER_CODEC, self._known(session_id, Role.SENDER))
+
+    def row(self, session_id: SessionId) -> SessionRow:
+        """See `Store.row`."""
+        try:
+            return self._rows[session_id]
+        except KeyError:
+            raise SessionNotFound(
+                f"There is no session {session_id}: `dovetail history` lists them."
+            ) from None
+
+    def live(self) -> tuple[SessionRow, ...]:
+        """See `Store.live`."""
+        with self._lock:
+            return tuple(row for row in self._rows.values() if row.closed_at is None)
+
+    def history(
+        self, *, limit: int = 50, before: SessionId | None = None
+    ) -> tuple[SessionRow, ...]:
+        """See `Store.history`."""
+        with self._lock:
+            rows = [row for row in self._rows.values() if before is None or row.session_id < before]
+        return tuple(reversed(rows))[:limit]
+
+    def raw_events(self, session_id: SessionId) -> tuple[bytes, ...]:
+        """See `Store.raw_events`."""
+        self.row(session_id)
+        with self._lock:
+            return tuple(self._entries[session_id])
+
+    def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        """See `Store.claim`."""
+        return self._take(self._seen, session_id, outpoints)
+
+    def reserve(
+        self, session_id: SessionId, outpoints: Collection[OutPoint]
+    ) -> frozenset[OutPoint]:
+        """See `Store.reserve`."""
+        return self._take(self._held, session_id, outpoints)
+
+    def release(self, session_id: SessionId) -> None:
+        """See `Store.release`."""
+        with self._lock:
+            self._held = {
+                coin: holder for coin, holder in self._held.items() if holder != session_id
+            }
+
+    def expose(self, session_id: SessionId) -> None:
+        """See `Store.expose`."""
+        with self._lock:
+            self._exposed |= {coin for coin, holder in self._held.items() if holder == session_id}
+
+    def reserved(self) -> frozenset[OutPoint]:
+        """See `Store.reserved`."""
+        with self._lock:
+            return frozenset(self._held)
+
+    def exposed(self) -> frozenset[OutPoint]:
+        """See `Store.exposed`."""
+        with self._lock:
+            return frozenset(self._exposed)
+
+    def create(
+        self, facts: Facts, tag: str, entry: bytes, reserving: Collection[OutPoint]
+    ) -> SessionId:
+        """Add a session with its first entry and its coins, or nothing."""
+        key = facts.receiver_pubkey
+        payment = (key,) if key else (facts.address, facts.pj_uri)
+        with self._lock:
+            if facts.role is Role.SENDER and payment in self._payments:
+                raise DuplicateSession(
+                    "A payment to this URI was started before: ask the receiver for a new URI"
+                    " to pay again."
+                )
+            if not self._held.keys().isdisjoint(reserving):
+                raise CoinsTaken("Another live session holds one of the coins: choose others.")
+            session_id = SessionId(len(self._rows) + 1)
+            self._rows[session_id] = SessionRow(
+                session_id=session_id,
+                role=facts.role,
+                created_at=self._now(),
+                expires_at=UnixTime(facts.expires_at),
+                closed_at=None,
+                last_tag=tag,
+                next_seq=1,
+            )
+            self._entries[session_id] = [entry]
+            self._payments.add(payment)
+            self.reserve(session_id, reserving)
+            return session_id
+
+    def add(self, session_id: SessionId, tag: str, entry: bytes, *, seq: int, closes: bool) -> None:
+        """Add one entry and close, or nothing (M1, M5)."""
+        with self._lock:
+            row = self._rows[session_id]
+            if row.closed_at is not None or row.next_seq != seq:
+                raise StaleSession(
+                    "This session has moved on since it was loaded: load it again before you"
+                    " act on it."
+                )
+            self._entries[session_id].append(entry)
+            self._rows[session_id] = replace(
+                row,
+                last_tag=tag,
+                next_seq=seq + 1,
+                closed_at=self._now() if closes else None,
+            )
+            if closes:
+                self.release(session_id)
+
+    def _take(
+        self,
+        taken: dict[OutPoint, SessionId],
+        session_id: SessionId,
+        outpoints: Collection[OutPoint],
+    ) -> frozenset[OutPoint]:
+        with self._lock:
+            return frozenset(
+                coin for coin in outpoints if taken.setdefault(coin, session_id) != session_id
+            )
+
+    def _known(self, session_id: SessionId, role: Role) -> SessionId:
+        if self.row(session_id).role is not role:
+            raise SessionNotFound(f"Session {session_id} is not a {role} session: check its id.")
+        return session_id
+
+    def _now(self) -> UnixTime:
+        return UnixTime(int(self._clock()))
+
+
+class MemoryLog(Generic[E]):
+    """One session's log; see `SessionLog`."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        codec: EventCodec[E],
+        session_id: SessionId | None,
+        *,
+        reserving: Collection[OutPoint] = (),
+    ) -> None:
+        """`session_id` is None for a session whose first event is not saved yet."""
+        self._store = store
+        self._codec: EventCodec[E] = codec
+        self._session_id = session_id
+        self._reserving = reserving
+
+    @property
+    def session_id(self) -> SessionId:
+        """See `SessionLog.session_id`."""
+        if self._session_id is None:
+            raise UsageError("The session has no id yet: save its first event.")
+        return self._session_id
+
+    def load(self) -> tuple[E, ...]:
+        """See `SessionLog.load`."""
+        return load(self._codec, self.session_id, self._store)
+
+    def append(self, event: E, /, *, seq: int, closes: bool) -> None:
+        """See `SessionLog.append`."""
+        entry = self._codec.encode(event)
+        tag = type(event).__name__
+        if self._session_id is not None:
+            self._store.add(self._session_id, tag, entry, seq=seq, closes=closes)
+            return
+        if seq != 0:
+            raise StaleSession("A new log begins at 0: reload the session.")
+        self._session_id = self._store.create(facts_of(event), tag, entry, self._reserving)
+
+    async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
+        """See `SessionLog.append_async`."""
+        self.append(event, seq=seq, closes=closes)

@@ -1,0 +1,39 @@
+"""Schema versions, applied by Alembic before anything else starts."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from dovetail.errors import StoreUnavailable
+
+HEAD = "0001"
+"""The newest revision; a test holds it against the scripts."""
+
+
+def current(connection: Connection) -> str | None:
+    """The revision a database is at; None before the first."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the database to `HEAD` inside the caller's transaction: all of it or nothing.
+
+    Raises `StoreUnavailable` for a database that a newer Dovetail has written.
+    """
+    revision = current(connection)
+    if revision == HEAD:
+        return
+    if revision is not None and revision > HEAD:
+        raise StoreUnavailable(
+            "The database was written by a newer Dovetail: install that version to open it."
+        )
+    # Imported here: a database that is up to date need not pay for Alembic.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)

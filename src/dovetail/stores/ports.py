@@ -1,0 +1,202 @@
+"""What every store offers, and the values it speaks in."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType, Protocol, TypeVar
+
+from dovetail.bitcoin import OutPoint, UnixTime
+from dovetail.errors import ReplayError, StaleSession
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
+from dovetail.sessions.codec import EventCodec
+from dovetail.sessions.receiver.events import Created as ReceiverCreated
+from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.sender.events import Created as SenderCreated
+from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.status import SessionStatus, status_of
+
+SessionId = NewType("SessionId", int)
+"""What a store calls a session: 1, 2, 3, … across both roles.
+
+SQLite has one writer, so sequential integers cannot collide, a person can type them, and no
+command needs to be told the role. A store with many independent writers would use UUIDv7
+instead: no shared counter, and an id before the insert. The sessions themselves know neither.
+"""
+
+E = TypeVar("E", ReceiverEvent, SenderEvent)
+
+
+class Role(StrEnum):
+    """Which side of a payjoin a session is."""
+
+    SENDER = "sender"
+    RECEIVER = "receiver"
+
+
+class SessionLog(Protocol[E]):
+    """One session's log: a `SessionPersister` and an `AsyncSessionPersister` that reads too."""
+
+    @property
+    def session_id(self) -> SessionId:
+        """The session's id; raises `UsageError` before the first event of a new one is saved."""
+        ...
+
+    def append(self, event: E, /, *, seq: int, closes: bool) -> None:
+        """See `SessionPersister.append`. Closing gives the session's coins back (P3)."""
+        ...
+
+    async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
+        """As `append`; a cancelled await leaves the write running to its end."""
+        ...
+
+    def load(self) -> tuple[E, ...]:
+        """All events in order; raises `ReplayError` for a log that cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """A session as lists show it, known without replay."""
+
+    session_id: SessionId
+    role: Role
+    created_at: UnixTime
+    expires_at: UnixTime
+    closed_at: UnixTime | None
+    last_tag: str
+    next_seq: int
+
+    def status(self, now: UnixTime) -> SessionStatus:
+        """Where the session stands; raises `ReplayError` for a log by a newer Dovetail."""
+        return status_of(
+            self.role.value,
+            self.last_tag,
+            expires_at=self.expires_at,
+            now=now,
+            closed=self.closed_at is not None,
+        )
+
+
+class Store(Protocol):
+    """Durable logs of many sessions, and what sessions must not share.
+
+    A new session exists from the save of its first event: row, event and reserved coins are
+    one write. That save raises `DuplicateSession` when the URI or receiver key was used for a
+    payment before, and `CoinsTaken` when another live session holds one of the coins.
+    """
+
+    def new_receiver(self) -> SessionLog[ReceiverEvent]:
+        """The log of a receiver that is about to be created."""
+        ...
+
+    def new_sender(self, *, reserving: Collection[OutPoint] = ()) -> SessionLog[SenderEvent]:
+        """The log of a sender that is about to be created, holding these coins."""
+        ...
+
+    def receiver(self, session_id: SessionId) -> SessionLog[ReceiverEvent]:
+        """An existing receiver's log; raises `SessionNotFound`."""
+        ...
+
+    def sender(self, session_id: SessionId) -> SessionLog[SenderEvent]:
+        """An existing sender's log; raises `SessionNotFound`."""
+        ...
+
+    def row(self, session_id: SessionId) -> SessionRow:
+        """One session; raises `SessionNotFound`."""
+        ...
+
+    def live(self) -> tuple[SessionRow, ...]:
+        """Every session whose log is open, oldest first."""
+        ...
+
+    def history(
+        self, *, limit: int = 50, before: SessionId | None = None
+    ) -> tuple[SessionRow, ...]:
+        """Sessions, newest first; `before` pages on from the last one shown."""
+        ...
+
+    def raw_events(self, session_id: SessionId) -> tuple[bytes, ...]:
+        """The log as it is stored, read or not; raises `SessionNotFound`."""
+        ...
+
+    def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        """Record inputs as seen by this session; returns those that another saw first (P2)."""
+        ...
+
+    def reserve(
+        self, session_id: SessionId, outpoints: Collection[OutPoint]
+    ) -> frozenset[OutPoint]:
+        """Hold coins for this session; returns those that another live session holds (P3)."""
+        ...
+
+    def release(self, session_id: SessionId) -> None:
+        """Give this session's coins back. What was exposed stays known as exposed."""
+        ...
+
+    def expose(self, session_id: SessionId) -> None:
+        """Record that a counterparty may learn this session's coins from now on (P3)."""
+        ...
+
+    def reserved(self) -> frozenset[OutPoint]:
+        """The coins that live sessions hold."""
+        ...
+
+    def exposed(self) -> frozenset[OutPoint]:
+        """The coins that any sender ever saw."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was submitted and let go of the database."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a session's row repeats of its first event, so that it can be found and unique."""
+
+    role: Role
+    address: str
+    expires_at: int
+    pj_uri: str | None = None
+    receiver_pubkey: bytes | None = None
+
+
+def facts_of(event: ReceiverEvent | SenderEvent) -> Facts:
+    """The row for a new session's first event; raises `StaleSession` for any other event."""
+    match event:
+        case ReceiverCreated():
+            return Facts(role=Role.RECEIVER, address=event.address, expires_at=event.expires_at)
+        case SenderCreated():
+            return _payment_facts(PayjoinUri.parse(event.uri), event.expires_at)
+        case _:
+            raise StaleSession("A log begins with its Created event: reload the session.")
+
+
+def _payment_facts(uri: PayjoinUri, expires_at: int) -> Facts:
+    pj_uri, key = _identity(uri.endpoint)
+    return Facts(
+        role=Role.SENDER,
+        address=str(uri.address),
+        expires_at=expires_at,
+        pj_uri=pj_uri,
+        receiver_pubkey=key,
+    )
+
+
+def _identity(endpoint: V1Endpoint | V2Endpoint) -> tuple[str, bytes | None]:
+    if isinstance(endpoint, V2Endpoint):
+        return endpoint.serialize(), endpoint.receiver_key.compressed
+    return endpoint.url, None
+
+
+def load(codec: EventCodec[E], session_id: SessionId, store: Store) -> tuple[E, ...]:
+    """The events of a stored log; raises `ReplayError` naming the session and the cause."""
+    entries = store.raw_events(session_id)
+    if len(entries) != store.row(session_id).next_seq:
+        raise ReplayError(
+            f"Session {session_id}: its log lacks an entry; restore the database from a backup."
+        )
+    try:
+        return codec.decode_log(entries)
+    except ReplayError as error:
+        raise ReplayError(f"Session {session_id}: {error}") from error

@@ -1,0 +1,83 @@
+"""The tables, as DESIGN describes them; `migrations/` is what makes them."""
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    text,
+)
+
+metadata = MetaData()
+
+# One table for both roles: SQLite has one writer, so sequential ids cannot collide, and
+# since an id is unique across roles a person types `dovetail cancel 3` without naming one.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Integer, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("pj_uri", String),
+    Column("receiver_pubkey", LargeBinary),
+    Column("address", String, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("closed_at", Integer),
+    Column("last_tag", String, nullable=False),
+    Column("next_seq", Integer, nullable=False),
+    CheckConstraint("role IN ('sender', 'receiver')", name="known_role"),
+    CheckConstraint("(role = 'sender') = (pj_uri IS NOT NULL)", name="only_senders_have_a_uri"),
+    Index(
+        "one_sender_per_receiver_key",
+        "receiver_pubkey",
+        unique=True,
+        sqlite_where=text("role = 'sender' AND receiver_pubkey IS NOT NULL"),
+    ),
+    Index(
+        "one_sender_per_v1_invoice",
+        "address",
+        "pj_uri",
+        unique=True,
+        sqlite_where=text("role = 'sender' AND receiver_pubkey IS NULL"),
+    ),
+    Index("live_sessions", "session_id", sqlite_where=text("closed_at IS NULL")),
+)
+
+session_events = Table(
+    "session_events",
+    metadata,
+    Column("session_id", ForeignKey(sessions.c.session_id), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("tag", String, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    PrimaryKeyConstraint("session_id", "seq"),
+    sqlite_with_rowid=False,
+)
+
+inputs_seen = Table(
+    "inputs_seen",
+    metadata,
+    Column("outpoint", String, primary_key=True),
+    Column("session_id", ForeignKey(sessions.c.session_id), nullable=False),
+    Column("seen_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The session goes when it ends, the row stays: what a sender has seen of our coins
+# does not become unseen (P3).
+coin_reservations = Table(
+    "coin_reservations",
+    metadata,
+    Column("outpoint", String, primary_key=True),
+    Column("session_id", ForeignKey(sessions.c.session_id)),
+    Column("exposed_at", Integer),
+    Index("coins_by_session", "session_id"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,104 @@
+"""How we open SQLite: durable, private, and with errors a person can act on."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from dovetail.errors import StoreUnavailable
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long a process waits for its turn to write."""
+
+_READER = "dovetail_reader"
+
+_ADVICE = {
+    "disk is full": "The disk is full: free some space and try again; nothing was written.",
+    "readonly": "The database is read-only: make its file and folder writable, then try again.",
+    "unable to open": "The database cannot be opened: check that its folder exists and is yours.",
+    "locked": "Another process kept the database locked: wait for it to finish, then try again.",
+    "disk I/O": "The disk reported an error: check its health before you go on.",
+    "not a database": "The file is not a Dovetail database, or it is damaged: restore a copy.",
+    "malformed": "The database is damaged: keep the file and restore a copy.",
+}
+
+
+def unavailable(error: DBAPIError) -> StoreUnavailable:
+    """The sentence for a fault of the database, without the statement and its values (P4)."""
+    text = str(error.orig)
+    for mark, advice in _ADVICE.items():
+        if mark in text:
+            return StoreUnavailable(advice)
+    return StoreUnavailable("The database did not do what was asked; nothing was written.")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise `StoreUnavailable` for what SQLite reports inside the block."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise unavailable(error) from error.orig
+
+
+def open_engine(path: Path) -> Engine:
+    """An engine for the database at `path`, made with file mode 0600 if it is new.
+
+    WAL with `synchronous=FULL`: a commit survives a power cut. Every transaction begins
+    IMMEDIATE, so two writers take turns instead of failing half-way; `reading` begins
+    a plain one. Raises `StoreUnavailable`.
+    """
+    _create_private(path)
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one state of the database and does not wait for the writer."""
+    with translated(), engine.connect().execution_options(**{_READER: True}) as connection:
+        yield connection
+
+
+def _configure(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we write BEGIN ourselves, see _begin
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    reader = connection.get_execution_options().get(_READER, False)
+    connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
+
+
+def _create_private(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The database cannot be made in {path.parent}: {error.strerror}."
+            " Choose a folder that you may write to."
+        ) from error
+    os.close(handle)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,145 @@
+"""The one thread that writes to a database, committing what waits as one group.
+
+A commit costs a sync of the disk whether it carries one event or sixty-four, so jobs that
+arrive while one sync runs share the next.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from dovetail.errors import DovetailError, StoreUnavailable
+from dovetail.stores.sqlite import unavailable
+
+T = TypeVar("T")
+
+GROUP = 256
+"""How many jobs share a commit at most, so that one cannot wait without bound."""
+
+
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    work: Callable[[Connection], T]
+    isolated: bool
+    future: Future[T] = field(default_factory=Future[T])
+    _result: T | None = None
+    _refusal: Exception | None = None
+
+    def attempt(self, connection: Connection) -> None:
+        """Run the work; a refusal is kept for later, a fault of the database goes up."""
+        self._result = self._refusal = None
+        try:
+            if self.isolated:
+                with connection.begin_nested():
+                    self._result = self.work(connection)
+            else:
+                self._result = self.work(connection)
+        except DBAPIError:
+            raise
+        except DovetailError as refusal:
+            self._refusal = refusal
+        except Exception as fault:
+            if not self.isolated:
+                raise
+            self._refusal = fault
+
+    def deliver(self) -> None:
+        if self._refusal is not None:
+            self.future.set_exception(self._refusal)
+        else:
+            self.future.set_result(self._result)  # type: ignore[arg-type]  # T may include None
+
+
+class Writer:
+    """Owns the only writing connection of one engine; safe to share between threads.
+
+    A job gets the connection inside a transaction and returns only once that is durable.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Start the thread; `close` ends it after what was submitted is done."""
+        self._engine = engine
+        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="dovetail-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], T], *, isolated: bool = True) -> Future[T]:
+        """Queue `work`; the future resolves when its transaction is durable.
+
+        `isolated` work may raise after it wrote: a savepoint takes back its part alone.
+        Work that promises to refuse before it writes saves that cost.
+        Raises `StoreUnavailable` after `close`.
+        """
+        job = _Job(work, isolated)
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("The store is closed: open it again.")
+            self._jobs.put(job)
+        return job.future
+
+    def run(self, work: Callable[[Connection], T], *, isolated: bool = True) -> T:
+        """Do `work` and wait until it is durable."""
+        return self.submit(work, isolated=isolated).result()
+
+    async def run_async(self, work: Callable[[Connection], T], *, isolated: bool = True) -> T:
+        """As `run`; a cancelled await leaves the write running to its end."""
+        future = asyncio.wrap_future(self.submit(work, isolated=isolated))
+        return await asyncio.shield(future)
+
+    def close(self) -> None:
+        """Finish what was submitted, then end the thread. Closing twice is harmless."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        for group in self._groups():
+            self._commit(group)
+
+    def _groups(self) -> Iterator[list[_Job[Any]]]:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            group = [job]
+            ended = False
+            while len(group) < GROUP and not self._jobs.empty():
+                job = self._jobs.get()
+                if job is None:
+                    ended = True
+                    break
+                group.append(job)
+            yield group
+            if ended:
+                return
+
+    def _commit(self, group: list[_Job[Any]]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                for job in group:
+                    job.attempt(connection)
+        except Exception as error:  # noqa: BLE001  # a waiting caller must hear of every fault
+            self._assign(group, error)
+        else:
+            for job in group:
+                job.deliver()
+
+    def _assign(self, group: list[_Job[Any]], error: Exception) -> None:
+        """Nothing was written. Run each job alone, so that only the guilty one fails."""
+        if len(group) > 1:
+            for job in group:
+                self._commit([job])
+        else:
+            fault = unavailable(error) if isinstance(error, DBAPIError) else error
+            group[0].future.set_exception(fault)

@@ -1,0 +1,4 @@
+"""The public test kit, for our tests and for wallets that bring their own parts.
+
+`store_contract` holds what every store must keep; `faults` has persisters that fail on purpose.
+"""

@@ -1,0 +1,132 @@
+"""The two ports: a wallet that owns coins, and a chain that says what happened to them.
+
+Both block; the runtime calls them from worker threads. An implementation raises
+`WalletError`, `InsufficientFunds` or `ChainError`, and nothing else, for what goes wrong outside.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.protocol.contribution import Coin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What a wallet holds, in satoshis."""
+
+    confirmed: Sats
+    unconfirmed: Sats
+
+
+class Wallet(Protocol):
+    """A wallet that owns and signs."""
+
+    @property
+    def network(self) -> Network:
+        """The network its addresses belong to."""
+        ...
+
+    def sync(self) -> None:
+        """Learn what the chain did to the wallet's coins."""
+        ...
+
+    def balance(self) -> Balance:
+        """What it holds, as of the last `sync`."""
+        ...
+
+    def new_address(self) -> Address:
+        """A receiving address that it gave to nobody before, durably taken."""
+        ...
+
+    def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
+        """Those of `scripts` that it can spend."""
+        ...
+
+    def coins(self) -> tuple[Coin, ...]:
+        """Its confirmed spendable coins, with what a PSBT input needs to sign them."""
+        ...
+
+    def pay(
+        self,
+        script: Script,
+        amount: Sats,
+        *,
+        fee_rate: FeeRate,
+        unspendable: Collection[OutPoint] = (),
+    ) -> Psbt:
+        """A signed and finalized PSBT that pays `amount` to `script`: an Original PSBT.
+
+        It spends none of `unspendable` and is not broadcast. Raises `InsufficientFunds`.
+        """
+        ...
+
+    def sign(self, psbt: Psbt) -> Psbt:
+        """Sign and finalize its own inputs alone, with sighash ALL or DEFAULT.
+
+        The other inputs come back as they were.
+        """
+        ...
+
+    def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
+        """A signed transaction that spends one of its coins back to itself, not broadcast."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """The transaction that spends an outpoint, and how deep it lies: 0 in the mempool."""
+
+    transaction: Transaction
+    depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A transaction that pays a script, how much, and how deep it lies: 0 in the mempool."""
+
+    txid: Txid
+    amount: Sats
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The network took the transaction, or knew it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The network refused the transaction; `reason` in the node's words, for the debug log."""
+
+    reason: str
+
+
+class Chain(Protocol):
+    """What the network knows, as one source tells it."""
+
+    def height(self) -> int:
+        """The height of its best block."""
+        ...
+
+    def acceptance(self, transaction: Transaction) -> Accepted | Refused:
+        """Whether the network would take the transaction now, as well as the source can tell."""
+        ...
+
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+        """Hand the transaction to the network. One that is known already counts as accepted."""
+        ...
+
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+        """What spends an outpoint, in the mempool or a block; None while nothing does."""
+        ...
+
+    def payments_to(self, script: Script) -> tuple[Payment, ...]:
+        """The transactions that pay a script, the deepest first."""
+        ...
+
+    def fee_rate(self, *, target: int) -> FeeRate:
+        """The fee rate to confirm within `target` blocks; at least the relay minimum."""
+        ...

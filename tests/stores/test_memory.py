@@ -1,0 +1,14 @@
+from collections.abc import Iterator
+
+import pytest
+
+from dovetail.stores.memory import MemoryStore
+from dovetail.testing.store_contract import NOW, StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def store(self) -> Iterator[MemoryStore]:
+        store = MemoryStore(clock=lambda: NOW)
+        yield store
+        store.close()

@@ -1,0 +1,114 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, delete, text, update
+
+from dovetail.errors import ReplayError, StaleSession, StoreUnavailable
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver.events import Cancelled, ProtocolFailed
+from dovetail.stores.schema import session_events
+from dovetail.stores.sql import SqlStore
+from dovetail.stores.sqlite import reading
+from dovetail.testing.store_contract import NOW, StoreContract, started
+
+
+class TestSqlStore(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqlStore]:
+        with SqlStore.open(tmp_path / "sessions.db", clock=lambda: NOW) as store:
+            yield store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sessions.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqlStore]:
+    with SqlStore.open(path, clock=lambda: NOW) as store:
+        yield store
+
+
+def test_a_log_survives_the_process(path: Path) -> None:
+    with SqlStore.open(path) as store:
+        session_id = started(store).session_id
+    with SqlStore.open(path) as store:
+        assert len(store.receiver(session_id).load()) == 1
+
+
+def test_two_stores_on_one_file_take_turns(path: Path, store: SqlStore) -> None:
+    with SqlStore.open(path) as other:
+        first, second = started(store), started(other)
+        assert first.session_id != second.session_id
+        other.receiver(first.session_id).append(Cancelled(), seq=1, closes=False)
+        with pytest.raises(StaleSession):
+            first.append(Cancelled(), seq=1, closes=False)
+
+
+def test_a_damaged_entry_names_its_session_and_stops_no_other(store: SqlStore) -> None:
+    bad, good = started(store), started(store)
+    store.write(
+        lambda connection: connection.execute(
+            update(session_events)
+            .where(session_events.c.session_id == bad.session_id)
+            .values(data=b"{")
+        ).close()
+    )
+    with pytest.raises(ReplayError, match=f"Session {bad.session_id}: Entry 0"):
+        bad.load()
+    assert len(good.load()) == 1
+    assert store.raw_events(bad.session_id) == (b"{",)
+    assert [row.session_id for row in store.live()] == [bad.session_id, good.session_id]
+
+
+def test_a_lost_entry_is_noticed(store: SqlStore) -> None:
+    log = started(store)
+    store.write(lambda connection: connection.execute(delete(session_events)).close())
+    with pytest.raises(ReplayError, match="lacks an entry"):
+        log.load()
+
+
+def test_a_callers_own_statements_are_one_write_with_nothing_else(store: SqlStore) -> None:
+    asyncio.run(store.write_async(lambda c: c.execute(text("CREATE TABLE notes (n)")).close()))
+
+    def fail(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO notes VALUES (1)"))
+        raise LookupError("changed my mind")
+
+    with pytest.raises(LookupError):
+        store.write(fail)
+    with reading(store.engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM notes")).scalar() == 0
+
+
+def test_a_full_disk_loses_nothing_acknowledged(store: SqlStore) -> None:
+    log = started(store)
+    store.write(lambda c: c.execute(text("PRAGMA max_page_count = 1")).close())
+
+    def fill_the_disk() -> None:
+        for seq in range(1, 10_000):
+            log.append(ProtocolFailed(reason=Reason.CANCELLED_BY_US), seq=seq, closes=False)
+
+    with pytest.raises(StoreUnavailable, match="disk is full"):
+        fill_the_disk()
+    kept = len(log.load())
+    assert store.row(log.session_id).next_seq == kept
+    store.write(lambda c: c.execute(text("PRAGMA max_page_count = 100000")).close())
+    log.append(Cancelled(), seq=kept, closes=False)
+
+
+def test_a_failed_upgrade_leaves_no_database_half_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_connection: Connection) -> None:
+        raise StoreUnavailable("no")
+
+    monkeypatch.setattr("dovetail.stores.sql.upgrade", fail)
+    with pytest.raises(StoreUnavailable):
+        SqlStore.open(path)
+    monkeypatch.undo()
+    with SqlStore.open(path) as store:
+        assert store.live() == ()

@@ -1,0 +1,98 @@
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from dovetail.errors import StoreUnavailable
+from dovetail.stores.sqlite import open_engine, reading, translated, unavailable
+
+
+def test_a_new_database_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    engine = open_engine(path)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (n)"))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "new.db-wal").stat().st_mode) == 0o600
+    engine.dispose()
+
+
+def test_commits_survive_a_power_cut(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / "new.db")
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+    engine.dispose()
+
+
+def test_a_reader_sees_one_state_while_a_writer_writes(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / "new.db")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (n)"))
+    with reading(engine) as reader:
+        assert reader.execute(text("SELECT count(*) FROM t")).scalar() == 0
+        with engine.begin() as writer:
+            writer.execute(text("INSERT INTO t VALUES (1)"))
+        assert reader.execute(text("SELECT count(*) FROM t")).scalar() == 0
+    engine.dispose()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=r"cannot be made in .*missing"):
+        open_engine(tmp_path / "missing" / "new.db")
+
+
+def test_a_file_that_is_no_database_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    path.write_bytes(b"not a database at all" * 100)
+    engine = open_engine(path)
+    with pytest.raises(StoreUnavailable, match="not a Dovetail database"), translated():
+        engine.connect()
+    engine.dispose()
+
+
+def test_a_full_disk_says_so_and_keeps_what_was_there(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / "new.db")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (data)"))
+
+    def write_too_much() -> None:
+        with translated(), engine.begin() as connection:
+            connection.execute(text("PRAGMA max_page_count = 4"))
+            connection.execute(text("INSERT INTO t VALUES (zeroblob(1000000))"))
+
+    with pytest.raises(StoreUnavailable, match="disk is full"):
+        write_too_much()
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM t")).scalar() == 0
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("attempt to write a readonly database", "read-only"),
+        ("database is locked", "Another process"),
+        ("unable to open database file", "cannot be opened"),
+        ("disk I/O error", "check its health"),
+        ("database disk image is malformed", "damaged"),
+        ("something new", "nothing was written"),
+    ],
+)
+def test_each_fault_has_its_advice(said: str, told: str) -> None:
+    error = OperationalError("SELECT 'secret'", {"key": "secret"}, sqlite3.OperationalError(said))
+    assert told in str(unavailable(error))
+    assert "secret" not in str(unavailable(error))
+
+
+def test_opening_twice_keeps_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    for _ in range(2):
+        engine = open_engine(path)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE IF NOT EXISTS t (n)"))
+        engine.dispose()
+    assert path.stat().st_size > 0

@@ -1,0 +1,178 @@
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from dovetail.errors import StaleSession, StoreUnavailable
+from dovetail.stores.sqlite import open_engine, reading
+from dovetail.stores.writer import GROUP, Writer
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(tmp_path / "numbers.db")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE numbers (n INTEGER PRIMARY KEY)"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def writer(engine: Engine) -> Iterator[Writer]:
+    writer = Writer(engine)
+    yield writer
+    writer.close()
+
+
+def put(connection: Connection, n: int) -> int:
+    connection.execute(text("INSERT INTO numbers VALUES (:n)"), {"n": n})
+    return n
+
+
+def putting(n: int) -> Callable[[Connection], int]:
+    return lambda connection: put(connection, n)
+
+
+def numbers(engine: Engine) -> list[int]:
+    with reading(engine) as connection:
+        return list(connection.execute(text("SELECT n FROM numbers ORDER BY n")).scalars())
+
+
+class Gate:
+    """Holds the writer inside one job, so that what is submitted meanwhile is one group."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._open = threading.Event()
+        self._entered = threading.Event()
+        self._future = writer.submit(self._wait)
+        self._entered.wait()
+
+    def _wait(self, _connection: Connection) -> None:
+        self._entered.set()
+        self._open.wait()
+
+    def open(self) -> None:
+        self._open.set()
+        self._future.result()
+
+
+def count_commits(engine: Engine) -> list[object]:
+    from sqlalchemy import event  # noqa: PLC0415 - only this test listens
+
+    commits: list[object] = []
+    event.listen(engine, "commit", commits.append)
+    return commits
+
+
+def test_a_job_is_durable_when_its_result_arrives(writer: Writer, engine: Engine) -> None:
+    assert writer.run(putting(7)) == 7
+    assert numbers(engine) == [7]
+
+
+def test_jobs_that_wait_share_one_commit(writer: Writer, engine: Engine) -> None:
+    commits = count_commits(engine)
+    gate = Gate(writer)
+    futures = [writer.submit(putting(n)) for n in range(64)]
+    gate.open()
+    assert [future.result() for future in futures] == list(range(64))
+    assert len(commits) == 2
+
+
+def test_a_group_has_a_bound(writer: Writer, engine: Engine) -> None:
+    commits = count_commits(engine)
+    gate = Gate(writer)
+    futures = [writer.submit(putting(n)) for n in range(GROUP + 1)]
+    gate.open()
+    for future in futures:
+        future.result()
+    assert len(commits) == 3
+
+
+def test_a_refusal_fails_alone(writer: Writer, engine: Engine) -> None:
+    def refuse(_connection: Connection) -> None:
+        raise StaleSession("moved on")
+
+    gate = Gate(writer)
+    before = writer.submit(putting(1), isolated=False)
+    refused = writer.submit(refuse, isolated=False)
+    after = writer.submit(putting(2), isolated=False)
+    gate.open()
+    assert (before.result(), after.result()) == (1, 2)
+    with pytest.raises(StaleSession):
+        refused.result()
+    assert numbers(engine) == [1, 2]
+
+
+def test_isolated_work_that_fails_after_a_write_takes_back_its_part_alone(
+    writer: Writer, engine: Engine
+) -> None:
+    def write_then_fail(connection: Connection) -> None:
+        put(connection, 5)
+        raise LookupError("a fault of the caller's own")
+
+    gate = Gate(writer)
+    before = writer.submit(putting(1))
+    failed = writer.submit(write_then_fail)
+    gate.open()
+    assert before.result() == 1
+    with pytest.raises(LookupError):
+        failed.result()
+    assert numbers(engine) == [1]
+
+
+def test_when_a_group_fails_only_the_guilty_job_is_told(writer: Writer, engine: Engine) -> None:
+    writer.run(putting(3))
+    gate = Gate(writer)
+    good = [writer.submit(putting(n), isolated=False) for n in (1, 2)]
+    guilty = writer.submit(putting(3), isolated=False)
+    gate.open()
+    assert [future.result() for future in good] == [1, 2]
+    with pytest.raises(StoreUnavailable):
+        guilty.result()
+    assert numbers(engine) == [1, 2, 3]
+
+
+def test_an_unforeseen_fault_without_a_savepoint_rolls_its_own_write_back(
+    writer: Writer, engine: Engine
+) -> None:
+    def write_then_fail(connection: Connection) -> None:
+        put(connection, 5)
+        raise LookupError("a fault of the caller's own")
+
+    with pytest.raises(LookupError):
+        writer.run(write_then_fail, isolated=False)
+    assert numbers(engine) == []
+
+
+def test_a_cancelled_await_leaves_the_write_running(writer: Writer, engine: Engine) -> None:
+    async def cancel() -> None:
+        gate = await asyncio.to_thread(Gate, writer)
+        task = asyncio.create_task(writer.run_async(putting(9)))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(gate.open)
+
+    asyncio.run(cancel())
+    writer.close()
+    assert numbers(engine) == [9]
+
+
+def test_closing_finishes_what_was_submitted_and_refuses_the_rest(
+    writer: Writer, engine: Engine
+) -> None:
+    gate = Gate(writer)
+    last = writer.submit(putting(4))
+    closing = threading.Thread(target=writer.close)
+    closing.start()
+    gate.open()
+    closing.join()
+    assert last.result() == 4
+    writer.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        writer.submit(putting(5))
+    assert numbers(engine) == [4]
