@@ -1,0 +1,216 @@
+import pytest
+from tests.protocol.wire import (
+    ADDRESS,
+    BIP77_URI,
+    ENDPOINT,
+    EX,
+    EXPIRES_AT,
+    MAILBOX,
+    OH,
+    OHTTP_KEYS,
+    RECEIVER_KEY,
+    RK,
+)
+
+from dovetail.bitcoin.script import Address
+from dovetail.bitcoin.units import Sats, UnixTime
+from dovetail.crypto.ohttp import KeyConfig
+from dovetail.errors import InvalidUri
+from dovetail.protocol.uri import (
+    PayjoinUri,
+    V1Endpoint,
+    V2Endpoint,
+    parse_directory,
+    parse_endpoint,
+)
+
+MAINNET = "bitcoin:12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"
+ONION = "http://vjdpwgybvubne5hda6v4c5iaeeevhge6jvo3w2cl6eocbwwvwxp7b7qd.onion"
+
+
+def pj(url: str, rest: str = "") -> PayjoinUri:
+    return PayjoinUri.parse(f"{MAINNET}?pj={url.replace('#', '%23')}{rest}")
+
+
+def test_the_uri_of_bip_77_is_read() -> None:
+    uri = PayjoinUri.parse(BIP77_URI)
+    assert uri.address == Address.parse(ADDRESS)
+    assert uri.amount == Sats(666_666)
+    assert not uri.output_substitution
+    assert uri.endpoint == ENDPOINT
+    assert ENDPOINT.short_id == "TXJCGKTKXLUUZ"
+    assert ENDPOINT.mailbox_url == "https://payjo.in/TXJCGKTKXLUUZ"
+
+
+def test_the_uri_of_bip_77_is_written_byte_for_byte() -> None:
+    assert PayjoinUri.parse(BIP77_URI).serialize() == BIP77_URI
+
+
+# Source: rust-payjoin, core/uri/v2.rs, test_ohttp_get_set and test_exp_get_set.
+def test_fragment_parameters_are_written_as_other_implementations_write_them() -> None:
+    gateway = parse_endpoint(
+        f"{MAILBOX}#{EX}-OH1QYPM5JXYNS754Y4R45QWE336QFX6ZR8DQGVQCULVZTV20TFVEYDMFQC-{RK}"
+    )
+    assert isinstance(gateway, V2Endpoint)
+    key = "03ba48c49c3d4a92a3ad00ecc63a024da10ced02180c73ec12d8a7ad2cc91bb483"
+    assert gateway.ohttp_keys.key_id == 1
+    assert gateway.ohttp_keys.public_key.compressed.hex() == key
+    later = V2Endpoint("https://payjo.in", RECEIVER_KEY, OHTTP_KEYS, UnixTime(1720547781))
+    assert later.serialize() == f"{MAILBOX}#EX1C4UC6ES-{OH}-{RK}"
+
+
+# Source: rust-payjoin, core/uri/v2.rs, test_valid_v2_url_fragment_on_bip21.
+def test_reordered_parameters_are_written_in_order() -> None:
+    endpoint = f"{MAILBOX}%23EX1C4UC6ES-{OH}-{RK}"
+    uri = PayjoinUri.parse(f"{MAINNET}?amount=0.01&pj={endpoint}&pjos=0")
+    assert uri.serialize() == f"{MAINNET}?amount=0.01&pjos=0&pj={endpoint}"
+
+
+def test_label_and_message_are_kept() -> None:
+    uri = pj("https://example.com/pj?id=1&a", "&label=Caf%C3%A9&message=two%20cups")
+    assert (uri.label, uri.message) == ("Café", "two cups")
+    assert PayjoinUri.parse(uri.serialize()) == uri
+    assert uri.serialize().endswith("pj=https://example.com/pj?id%3D1")
+
+
+def test_output_substitution_is_allowed_unless_the_uri_forbids_it() -> None:
+    assert pj("https://example.com").output_substitution
+    assert pj("https://example.com", "&pjos=1").output_substitution
+    assert not pj("https://example.com", "&pjos=0").output_substitution
+    assert "pjos" not in pj("https://example.com", "&pjos=1").serialize()
+
+
+def test_a_required_endpoint_is_read_and_written_as_an_ordinary_one() -> None:
+    uri = PayjoinUri.parse(f"{MAINNET}?REQ-PJ=https://example.com")
+    assert uri.serialize() == f"{MAINNET}?pj=https://example.com"
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("", "does not offer payjoin"),
+        ("?pjos=0", "does not offer payjoin"),
+        ("?pj=https://a.com&req-else=1", "requires what Dovetail does not know"),
+        ("?pj=https://a.com&pj=https://a.com", "twice"),
+        ("?pj=https://a.com&req-pj=https://a.com", "twice"),
+        ("?pj=https://a.com&pjos=1&pjos=1", "twice"),
+        ("?pj=https://a.com&pjos=", "neither 0 nor 1"),
+        ("?pj=https://a.com&pjos=no", "neither 0 nor 1"),
+        ("?pj=this_is_NOT_a_validURL", "not an http or https URL"),
+        ("?pj=", "not an http or https URL"),
+        ("?pj=https://", "not an http or https URL"),
+        ("?pj=ftp://foo.onion", "not an http or https URL"),
+        ("?pj=https://me@example.com", "not an http or https URL"),
+        ("?pj=https://example.com/%20", "not an http or https URL"),
+        ("?pj=https://example.com/%0A", "not an http or https URL"),
+        ("?pj=https://example.com/%C3%A9", "not an http or https URL"),
+        ("?pj=https://example.com:65536/", "no valid port"),
+        ("?pj=http://example.com", "not encrypted"),
+        ("?pj=http://127.0.0.1.example.com", "not encrypted"),
+        ("?pj=http://localhost.example.com", "not encrypted"),
+    ],
+)
+def test_a_uri_without_a_usable_endpoint_is_refused(query: str, sentence: str) -> None:
+    with pytest.raises(InvalidUri, match=sentence):
+        PayjoinUri.parse(MAINNET + query)
+
+
+def test_a_uri_without_an_address_is_refused() -> None:
+    with pytest.raises(InvalidUri, match="no address"):
+        PayjoinUri.parse("bitcoin:?pj=https://example.com")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com",
+        "HTTPS://EXAMPLE.COM:8443/BTC/pj?invoice=1#anchor",
+        ONION,
+        "http://localhost:3000/pj",
+        "http://LOCALHOST",
+        "http://pay.localhost/",
+        "http://127.0.0.1:3000",
+        "http://[::1]:3000/pj",
+        # Source: rust-payjoin, core/uri/v1.rs, test_supported and test_v1_failed_url_fragment.
+        "HTTPS://EXAMPLE.COM/#OH1QYPM5JXYNS754Y4R45QWE336QFX6ZR8DQGVQCULVZTV20TFVEYDMFQC",
+        "HTTPS://EXAMPLE.COM/missing_short_id#oh1qypm5jxyns754y4r45qwe336qfx6zr8dqgvqculvzt",
+    ],
+)
+def test_other_urls_are_v1_endpoints_and_kept_as_they_are(url: str) -> None:
+    assert pj(url).endpoint == V1Endpoint(url)
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [f"{EX}+{OH}+{RK}", f"{RK}-{OH}-{EX}", f"{OH}+{RK}+{EX}", f"AB1QQ-{EX}--{OH}-{RK}-ZZ"],
+)
+def test_older_separators_other_orders_and_unknown_parameters_are_read(fragment: str) -> None:
+    endpoint = parse_endpoint(f"{MAILBOX}#{fragment}")
+    assert endpoint == ENDPOINT
+    assert ENDPOINT.serialize() == f"{MAILBOX}#{EX}-{OH}-{RK}"
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (MAILBOX, "lacks a payjoin parameter"),
+        (MAILBOX.lower(), "lacks a payjoin parameter"),
+        (f"{MAILBOX}#{EX}-{OH}", "lacks a payjoin parameter"),
+        (f"{MAILBOX}#{EX}-{RK}", "lacks a payjoin parameter"),
+        (f"{MAILBOX}#{OH}-{RK}", "lacks a payjoin parameter"),
+        (f"{MAILBOX}#{EX}-{OH}+{RK}", "misspelled"),
+        (f"{MAILBOX}#{EX}-{OH}-{RK}".lower(), "misspelled"),
+        (f"{MAILBOX}#{EX}-{OH}-{RK[:-1]}v", "misspelled"),
+        (f"{MAILBOX}#{EX}-{OH}-{RK}-a", "misspelled"),
+        (f"{MAILBOX}#{EX}-{EX}-{OH}-{RK}", "twice"),
+        (f"{MAILBOX}#EX10-{OH}-{RK}", "wrong length"),
+        (f"{MAILBOX}#EX1WKV8CE-{OH}-{RK}", "wrong length"),
+        (f"{MAILBOX}#{EX}-{OH}C-{RK}", "wrong length"),
+        (f"{MAILBOX}#{EX}-{OH}-{RK}Q", "wrong length"),
+        (f"{MAILBOX}#EX1BBBBBBB-{OH}-{RK}", "bech32 lacks"),
+        (f"{MAILBOX}#EX1WKV8CEL-{OH}-{RK}", "stray bits"),
+        (f"{MAILBOX}#{EX}-{OH}-RK1{'Q' * 53}", "key in the URI"),
+        (f"{MAILBOX}#{EX}-OH1{'Q' * 55}-{RK}", "key in the URI"),
+        (f"{MAILBOX[:-1]}Q#{EX}-{OH}-{RK}", "does not match its key"),
+        (f"HTTPS://PAYJO.IN#{EX}-{OH}-{RK}", "does not match its key"),
+        (f"HTTPS://PAYJO.IN/A/TXJCGKTKXLUUZ#{EX}-{OH}-{RK}", "does not match its key"),
+        (f"HTTP://PAYJO.IN/TXJCGKTKXLUUZ#{EX}-{OH}-{RK}", "not encrypted"),
+    ],
+)
+def test_a_damaged_mailbox_url_is_never_taken_for_a_v1_endpoint(url: str, sentence: str) -> None:
+    with pytest.raises(InvalidUri, match=sentence):
+        parse_endpoint(url)
+
+
+def test_a_directory_is_its_origin_in_any_spelling() -> None:
+    assert parse_directory("HTTPS://PayJo.in/") == "https://payjo.in"
+    assert parse_directory("http://[::1]:8080") == "http://[::1]:8080"
+    local = V2Endpoint("HTTP://Localhost:8080/", RECEIVER_KEY, OHTTP_KEYS, EXPIRES_AT)
+    assert local.directory == "http://localhost:8080"
+    assert parse_endpoint(local.serialize()) == local
+
+
+@pytest.mark.parametrize("text", ["https://a.com/b", "https://a.com?", "https://a.com/#", "a.com"])
+def test_a_directory_with_more_or_less_than_an_origin_is_refused(text: str) -> None:
+    with pytest.raises(InvalidUri):
+        parse_directory(text)
+
+
+@pytest.mark.parametrize("expires_at", [-1, 2**32])
+def test_an_expiration_must_fit_four_bytes(expires_at: int) -> None:
+    with pytest.raises(InvalidUri, match="between 1970 and 2106"):
+        V2Endpoint("https://payjo.in", RECEIVER_KEY, OHTTP_KEYS, UnixTime(expires_at))
+
+
+def test_the_extremes_of_expiration_and_key_id_are_written_and_read() -> None:
+    for expires_at, key_id in ((0, 0), (2**32 - 1, 255)):
+        keys = KeyConfig(key_id, OHTTP_KEYS.public_key)
+        endpoint = V2Endpoint("https://payjo.in", RECEIVER_KEY, keys, UnixTime(expires_at))
+        assert parse_endpoint(endpoint.serialize()) == endpoint
+
+
+def test_reprs_show_nothing_of_the_payment() -> None:
+    uri = PayjoinUri.parse(BIP77_URI)
+    assert repr(uri) == "<PayjoinUri>"
+    assert repr(uri.endpoint) == "<V2Endpoint>"
+    assert repr(V1Endpoint("https://example.com/invoice")) == "<V1Endpoint>"
