@@ -1,5 +1,8 @@
 """The rules and messages of BIP 77 and BIP 78: pure functions and values, without state."""
 
+from dovetail.protocol.drafts import Coin as Coin
+from dovetail.protocol.drafts import Draft as Draft
+from dovetail.protocol.drafts import PlacedCoin as PlacedCoin
 from dovetail.protocol.exchange import MailboxReply as MailboxReply
 from dovetail.protocol.exchange import OhttpContext as OhttpContext
 from dovetail.protocol.exchange import Request as Request
@@ -20,10 +23,16 @@ from dovetail.protocol.mailbox import open_message_a as open_message_a
 from dovetail.protocol.mailbox import open_message_b as open_message_b
 from dovetail.protocol.mailbox import seal_message_a as seal_message_a
 from dovetail.protocol.mailbox import seal_message_b as seal_message_b
+from dovetail.protocol.original import check_original as check_original
+from dovetail.protocol.original import prepare_original as prepare_original
 from dovetail.protocol.params import FeeContribution as FeeContribution
 from dovetail.protocol.params import SenderParams as SenderParams
+from dovetail.protocol.proposal import check_proposal as check_proposal
+from dovetail.protocol.proposal import fee_contribution as fee_contribution
 from dovetail.protocol.replies import ErrorCode as ErrorCode
 from dovetail.protocol.replies import ErrorReply as ErrorReply
+from dovetail.protocol.settlement import Settlement as Settlement
+from dovetail.protocol.settlement import classify as classify
 from dovetail.protocol.uri import Endpoint as Endpoint
 from dovetail.protocol.uri import PayjoinUri as PayjoinUri
 from dovetail.protocol.uri import V1Endpoint as V1Endpoint

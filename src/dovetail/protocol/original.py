@@ -1,0 +1,82 @@
+"""The Original PSBT: what a sender sends and a receiver checks.
+
+BIP 78, Protocol and Receiver's original PSBT checklist.
+"""
+
+from collections.abc import Collection
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.units import FeeRate
+from dovetail.errors import InvalidPsbt, OriginalRejected, UsageError
+from dovetail.protocol.signatures import asks_for_whole_signatures, commits_to_everything
+from dovetail.protocol.stripping import bare_psbt, for_counterparty
+
+
+def check_original(psbt: Psbt) -> Transaction:
+    """The fallback transaction of a well-formed Original PSBT, as a receiver gets it.
+
+    Every input must be final, tell what it spends and be signed with sighash ALL or DEFAULT; all
+    must share one sequence, as no proposal could otherwise; the transaction must pay a fee.
+    Whether it can be broadcast, whose inputs it spends and whether they were seen before is for
+    the caller to find out. Raises `OriginalRejected`
+    (BIP 78, Receiver's original PSBT checklist).
+    """
+    problem = _problem(psbt)
+    if problem is not None:
+        raise OriginalRejected(f"The Original PSBT {problem}; reject it.")
+    return psbt.extract()
+
+
+def prepare_original(signed: Psbt, *, payee: Script) -> Psbt:
+    """The Original PSBT to send: final, and without anything the receiver does not need.
+
+    `signed` has all its signatures, final or not, and exactly one output to the payee. Witness
+    inputs lose their previous transactions, which are what most often overruns a message.
+    Raises `UsageError` when no proposal could follow, `InvalidPsbt` when signatures are missing
+    (BIP 78, Protocol).
+    """
+    if not signed.is_finalized:
+        signed = signed.finalize()
+    problem = _problem(signed)
+    if problem is None and len(receiver_outputs(signed.unsigned_transaction, (payee,))) != 1:
+        problem = "does not pay the receiver exactly once"
+    if problem is not None:
+        raise UsageError(f"The Original PSBT {problem}; build and sign it anew.")
+    pairs = zip(signed.inputs, signed.utxos(), strict=True)
+    return bare_psbt(
+        signed.unsigned_transaction,
+        tuple(for_counterparty(psbt_input, utxo) for psbt_input, utxo in pairs),
+    )
+
+
+def fee_rate(psbt: Psbt) -> FeeRate:
+    """The rate a final PSBT pays, rounded down; raises `InvalidPsbt` when it is not final."""
+    return FeeRate.of(psbt.fee, psbt.extract().weight)
+
+
+def receiver_outputs(transaction: Transaction, owned: Collection[Script]) -> tuple[int, ...]:
+    """The indices of the outputs with one of these scripts, in ascending order."""
+    return tuple(
+        index for index, txout in enumerate(transaction.outputs) if txout.script_pubkey in owned
+    )
+
+
+def _problem(psbt: Psbt) -> str | None:
+    """What keeps a PSBT from being an Original, or None."""
+    if not psbt.is_finalized:
+        return "is not final in all of its inputs"
+    try:
+        utxos, fee = psbt.utxos(), psbt.fee
+    except InvalidPsbt:
+        return "does not tell what each input spends, or spends more than that"
+    if not fee:
+        return "pays no fee"
+    if len({txin.sequence for txin in psbt.unsigned_transaction.inputs}) > 1:
+        return "has inputs of different sequences"
+    for psbt_input, utxo in zip(psbt.inputs, utxos, strict=True):
+        # M4: another sighash type lets whoever holds the fallback change what it pays.
+        if not (asks_for_whole_signatures(psbt_input) and commits_to_everything(psbt_input, utxo)):
+            return "has a signature that does not cover all inputs and outputs"
+    return None

@@ -1,0 +1,65 @@
+"""Which known transaction spent the contested outpoints, and how to rebuild a payjoin."""
+
+from dataclasses import replace
+from enum import Enum, auto
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.errors import UsageError
+
+InputSignature = tuple[bytes, tuple[bytes, ...]]
+"""The script_sig and the witness of one input."""
+
+
+class Settlement(Enum):
+    """What a transaction that spends a contested outpoint is to the session."""
+
+    PAYJOIN = auto()
+    FALLBACK = auto()
+    UNRECOGNIZED = auto()
+
+
+def classify(
+    spend: Transaction, *, payjoin: Transaction | None, fallback: Transaction | None
+) -> Settlement:
+    """Tell a spend of a contested outpoint, whatever its signatures look like.
+
+    Script_sigs and witnesses are left out of the comparison, since legacy and P2SH inputs change
+    the txid when they are signed, and anyone may malleate a legacy fallback. Unsigned
+    transactions do as well as signed ones.
+    """
+    skeleton = spend.without_signatures()
+    if payjoin is not None and payjoin.without_signatures() == skeleton:
+        return Settlement.PAYJOIN
+    if fallback is not None and fallback.without_signatures() == skeleton:
+        return Settlement.FALLBACK
+    return Settlement.UNRECOGNIZED
+
+
+def sender_signatures(payjoin: Transaction, proposal: Psbt) -> tuple[InputSignature, ...]:
+    """The script_sigs and witnesses of the inputs that the proposal leaves to the sender.
+
+    With the proposal they are all that `rebuild` needs. Raises `UsageError` when the transaction
+    is not a signed form of the proposal.
+    """
+    if payjoin.without_signatures() != proposal.unsigned_transaction:
+        raise UsageError("The transaction is not this session's payjoin; look it up again.")
+    pairs = zip(payjoin.inputs, proposal.inputs, strict=True)
+    return tuple(
+        (txin.script_sig, txin.witness) for txin, psbt_input in pairs if not psbt_input.is_finalized
+    )
+
+
+def rebuild(proposal: Psbt, signatures: tuple[InputSignature, ...]) -> Transaction:
+    """The signed payjoin, from the proposal and the sender's script_sigs and witnesses.
+
+    Raises `UsageError` when there is not one for each input that the proposal leaves open, and
+    `InvalidPsbt` when one of them is empty.
+    """
+    open_inputs = [index for index, each in enumerate(proposal.inputs) if not each.is_finalized]
+    if len(open_inputs) != len(signatures):
+        raise UsageError("The signatures do not fit the proposal; ask the chain source for them.")
+    inputs = list(proposal.inputs)
+    for index, (script_sig, witness) in zip(open_inputs, signatures, strict=True):
+        inputs[index] = inputs[index].with_final(script_sig, witness)
+    return replace(proposal, inputs=tuple(inputs)).extract()
