@@ -8,7 +8,7 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.errors import InvalidEvent
-from dovetail.protocol.contribution import draft
+from dovetail.protocol.drafts import draft
 from dovetail.protocol.original import fee_rate, receiver_outputs
 from dovetail.sessions import outcomes
 from dovetail.sessions.reasons import Reason

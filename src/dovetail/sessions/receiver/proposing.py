@@ -12,14 +12,8 @@ from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import FeeTooHigh, InvalidEvent, PayloadTooLarge
 from dovetail.protocol.coin_selection import select_coins
-from dovetail.protocol.contribution import (
-    Coin,
-    Draft,
-    PlacedCoin,
-    commit_outputs,
-    finalize,
-    place_coins,
-)
+from dovetail.protocol.contribution import commit_outputs, finalize, place_coins
+from dovetail.protocol.drafts import Coin, Draft, PlacedCoin
 from dovetail.protocol.exchange import OhttpContext, Request
 from dovetail.protocol.fees import apply_fees
 from dovetail.sessions.reasons import Reason
