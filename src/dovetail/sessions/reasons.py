@@ -54,7 +54,7 @@ class Reason(StrEnum):
     )
     WALLET_CANNOT_SIGN = (
         "wallet-cannot-sign",
-        "The receiver's wallet could not sign the proposal.",
+        "The wallet could not sign.",
         "Check that the wallet holds its keys and is unlocked.",
     )
     WALLET_UNAVAILABLE = (
@@ -134,10 +134,26 @@ class Reason(StrEnum):
         "The receiver's proposal broke a rule of BIP 78 and was not signed.",
         "Complete the payment with the fallback, and tell the receiver.",
     )
+    PROPOSAL_UNREADABLE = (
+        "proposal-unreadable",
+        "What came as the receiver's answer could not be read.",
+        "Complete the payment with the fallback.",
+    )
     PAYJOIN_REFUSED_BY_NETWORK = (
         "payjoin-refused-by-network",
         "The network refused the payjoin.",
         "Complete the payment with the fallback.",
+    )
+    # the chain, as the sender saw it
+    INPUTS_ALREADY_SPENT = (
+        "inputs-already-spent",
+        "A transaction that spends the payment's coins appeared before the payjoin was complete.",
+        "Look which transaction it is; the session follows it to its confirmation.",
+    )
+    FALLBACK_CONFIRMED_FIRST = (
+        "fallback-confirmed-first",
+        "The receiver broadcast the ordinary payment, and it confirmed before the payjoin.",
+        "Nothing is left to do: the payment has been made.",
     )
     # in between
     EXPIRED_WAITING_FOR_ORIGINAL = (
@@ -164,6 +180,11 @@ class Reason(StrEnum):
         "directory-unreachable",
         "The directory could not be reached.",
         "Complete the payment with the fallback; check the connection, relays and directory.",
+    )
+    DIRECTORY_REFUSED = (
+        "directory-refused",
+        "The directory refused the message.",
+        "Complete the payment with the fallback; ask the receiver for another payment link.",
     )
     SENDER_GONE = (
         "sender-gone",

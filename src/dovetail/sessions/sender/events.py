@@ -1,36 +1,28 @@
-"""What can happen to a sender's session (BIP 77, BIP 78): past-tense facts, compact and final."""
+"""The sender's events: past-tense facts, stored compactly (BIP 77, BIP 78).
+
+Amounts in satoshis, fee rates in satoshis per 1000 weight units, times in Unix seconds. The
+policy for changes stands at the head of `dovetail.sessions.codec`.
+"""
 
 from typing import Annotated, TypeAlias
 
-import msgspec
 from msgspec import Meta
 
+from dovetail.sessions.codec import EventCodec, SessionEvent
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
-class _Event(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag=True,
-    tag_field="event",
-):
-    def __repr__(self) -> str:
-        return f"<sender event {type(self).__name__}>"
-
-
-class Created(_Event):
+class Created(SessionEvent, frozen=True, kw_only=True):
     """A payment was decided: whom, how much, and the fallback that pays them if need be."""
 
     uri: str
     original: bytes
     min_fee_rate: Count
-    max_fee_contribution: Count | None = None
-    fee_output: Count | None = None
+    fee_contribution: tuple[int, int] | None = None
+    """The highest amount, and the index of the output that pays it."""
     output_substitution: bool = True
     reply_key: bytes | None = None
     created_at: Count
@@ -39,72 +31,72 @@ class Created(_Event):
     depth: Annotated[int, Meta(ge=1)] = 1
 
 
-class StartedPosting(_Event):
+class StartedPosting(SessionEvent, frozen=True, kw_only=True):
     """The Original PSBT may leave from here on; it cannot be called back."""
 
 
-class PostedOriginalPsbt(_Event):
+class PostedOriginalPsbt(SessionEvent, frozen=True, kw_only=True):
     """The directory holds the Original PSBT for the receiver."""
 
 
-class ReceivedProposal(_Event):
+class ReceivedProposal(SessionEvent, frozen=True, kw_only=True):
     """A Proposal PSBT passed the sender's checklist; `proposal` is what the wallet is to sign."""
 
     proposal: bytes
 
 
-class SignedPayjoin(_Event):
+class SignedPayjoin(SessionEvent, frozen=True, kw_only=True):
     """The wallet signed; `transaction` is the payjoin, ready to broadcast."""
 
     transaction: bytes
 
 
-class BroadcastPayjoin(_Event):
+class BroadcastPayjoin(SessionEvent, frozen=True, kw_only=True):
     """The network took the payjoin, or knew it already."""
 
 
-class PayjoinDropped(_Event):
+class PayjoinDropped(SessionEvent, frozen=True, kw_only=True):
     """The payjoin left the mempool or the chain and has to be broadcast again."""
 
 
-class FallbackRequested(_Event):
+class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
     """The user asked for the fallback although a payment is, or may be, under way."""
 
 
-class Cancelled(_Event):
+class Cancelled(SessionEvent, frozen=True, kw_only=True):
     """The user stopped the payjoin; the payment is still owed."""
 
 
-class Expired(_Event):
+class Expired(SessionEvent, frozen=True, kw_only=True):
     """The Payjoin URI expired before a proposal came."""
 
 
-class SigningDeadlinePassed(_Event):
+class SigningDeadlinePassed(SessionEvent, frozen=True, kw_only=True):
     """The wallet did not sign in the time the user gave it."""
 
 
-class ProtocolFailed(_Event):
+class ProtocolFailed(SessionEvent, frozen=True, kw_only=True):
     """The negotiation ended without a payjoin; `rule` names the rule a proposal broke."""
 
     reason: Reason
     rule: str | None = None
 
 
-class BroadcastFallback(_Event):
+class BroadcastFallback(SessionEvent, frozen=True, kw_only=True):
     """The network took the fallback transaction, or knew it already."""
 
 
-class ObservedSpend(_Event):
+class ObservedSpend(SessionEvent, frozen=True, kw_only=True):
     """Transaction `txid` (display hex) was seen to spend a contested outpoint."""
 
     txid: str
 
 
-class Released(_Event):
+class Released(SessionEvent, frozen=True, kw_only=True):
     """The user declined to broadcast the fallback; the receiver can still take the payment."""
 
 
-class Closed(_Event):
+class Closed(SessionEvent, frozen=True, kw_only=True):
     """The session is over; `outcome` is what the chain shows."""
 
     outcome: Outcome
@@ -128,3 +120,15 @@ SenderEvent: TypeAlias = (
     | Released
     | Closed
 )
+
+CODEC: EventCodec[SenderEvent] = EventCodec(SenderEvent)
+
+
+def encode_event(event: SenderEvent) -> bytes:
+    """One JSON object, for a store to keep."""
+    return CODEC.encode(event)
+
+
+def decode_event(entry: bytes) -> SenderEvent:
+    """The event of one entry; raises `ReplayError` with the cause."""
+    return CODEC.decode(entry)

@@ -10,6 +10,7 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import InvalidEvent, UsageError
+from dovetail.protocol.original import prepare_original
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.sessions.sender.events import Created
@@ -43,6 +44,11 @@ class Payment:
         return Psbt.parse(self.created.original)
 
     @cached_property
+    def disclosed(self) -> Psbt:
+        """The Original PSBT as the receiver gets it: nothing that it need not know (BIP 78, P4)."""
+        return prepare_original(self.original, payee=self.uri.address.script_pubkey)
+
+    @cached_property
     def fallback(self) -> Transaction:
         """The transaction that pays without a payjoin."""
         return self.original.extract()
@@ -56,19 +62,21 @@ class Payment:
     def params(self) -> SenderParams:
         """The optional parameters that go with the Original PSBT (BIP 78)."""
         created = self.created
-        contribution = None
-        if created.max_fee_contribution is not None and created.fee_output is not None:
-            contribution = FeeContribution(
-                max_amount=Sats(created.max_fee_contribution), output_index=created.fee_output
-            )
-        elif created.max_fee_contribution is not None or created.fee_output is not None:
-            raise InvalidEvent("A fee contribution needs both its amount and its output.")
         return SenderParams(
             version=1 if isinstance(self.endpoint, V1Endpoint) else 2,
             min_fee_rate=FeeRate(created.min_fee_rate),
-            fee_contribution=contribution,
+            fee_contribution=self._fee_contribution(),
             output_substitution=created.output_substitution,
         )
+
+    def _fee_contribution(self) -> FeeContribution | None:
+        if self.created.fee_contribution is None:
+            return None
+        amount, index = self.created.fee_contribution
+        outputs = self.original.unsigned_transaction.outputs
+        if not 0 <= index < len(outputs) or not 0 <= amount <= outputs[index].value:
+            raise InvalidEvent("The fee contribution is more than its output holds; lower it.")
+        return FeeContribution(Sats(amount), index)
 
     @cached_property
     def reply_key(self) -> SecretKey:

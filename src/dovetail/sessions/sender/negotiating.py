@@ -1,0 +1,340 @@
+"""The sender's states until a proposal has come: create, post, poll (BIP 77; BIP 78 for v1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.units import UnixTime
+from dovetail.crypto.entropy import Entropy, system
+from dovetail.errors import (
+    CounterpartyError,
+    InvalidEvent,
+    ParseError,
+    ProposalRejected,
+    TransportError,
+)
+from dovetail.protocol.exchange import (
+    OhttpContext,
+    Request,
+    poll_mailbox,
+    post_to_mailbox,
+    v1_reply,
+    v1_request,
+)
+from dovetail.protocol.mailbox import ShortId, encode_original, open_message_b, seal_message_a
+from dovetail.protocol.proposal import check_proposal
+from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.protocol.uri import V1Endpoint, V2Endpoint
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import events
+from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.payment import Payment, SenderState
+from dovetail.sessions.sender.settling import PendingFallback
+from dovetail.sessions.sender.signing import ProposalReceived
+from dovetail.sessions.transition import Transition
+
+LAST_POLL_LEAD = 5
+"""Seconds before the expiration at which the last poll should leave."""
+
+_WORTH_A_RETRY = frozenset({408, 425, 429})
+
+_REASONS: Mapping[ErrorCode | None, Reason] = MappingProxyType(
+    {
+        ErrorCode.UNAVAILABLE: Reason.RECEIVER_UNAVAILABLE,
+        ErrorCode.NOT_ENOUGH_MONEY: Reason.RECEIVER_NOT_ENOUGH_MONEY,
+        ErrorCode.VERSION_UNSUPPORTED: Reason.RECEIVER_VERSION_UNSUPPORTED,
+        ErrorCode.ORIGINAL_PSBT_REJECTED: Reason.RECEIVER_ORIGINAL_PSBT_REJECTED,
+        None: Reason.RECEIVER_UNKNOWN_ERROR,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WithReplyKey(SenderState):
+    """The payment is decided and nothing has left."""
+
+    def start_posting(self) -> Transition[SenderEvent, "PostingOriginal"]:
+        """Let the Original PSBT go. Once saved, only its inputs' spending takes it back.
+
+        Save this before the first byte leaves: from then on the receiver can broadcast it (M3).
+        """
+        event = events.StartedPosting()
+        return Transition(event, self._on_started_posting(event), seq=self.seq)
+
+    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
+        """Stop the payjoin; nothing has left, so releasing the fallback then ends the payment."""
+        event = events.Cancelled()
+        return Transition(event, self._on_cancelled(event), seq=self.seq)
+
+    def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
+        """Give up at the expiration; raises `UsageError` before."""
+        self._require_expired(now)
+        event = events.Expired()
+        return Transition(event, self._on_expired(event), seq=self.seq)
+
+    def _on_started_posting(self, _event: events.StartedPosting) -> "PostingOriginal":
+        return PostingOriginal(payment=self.payment, seq=self.seq + 1)
+
+    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
+        return _owe_fallback(self, Reason.CANCELLED_BY_US, original_out=False)
+
+    def _on_expired(self, _event: events.Expired) -> PendingFallback:
+        return _owe_fallback(self, Reason.EXPIRED_BEFORE_POSTING, original_out=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PostingOriginal(SenderState):
+    """The Original PSBT is on its way to the receiver, or may be."""
+
+    def post(
+        self, relay: str | None, *, now: UnixTime, entropy: Entropy = system
+    ) -> tuple[Request, OhttpContext]:
+        """A fresh request that posts the Original PSBT: send it once, and ask again to retry (P1).
+
+        `relay` is an OHTTP relay's URL; None goes to the directory's gateway itself. Raises
+        `UsageError` after the expiration and for a v1 payment.
+        """
+        self._require_unexpired(now)
+        endpoint = _v2(self.payment)
+        message = seal_message_a(
+            encode_original(self.payment.disclosed, self.payment.params),
+            receiver_key=endpoint.receiver_key,
+            reply_key=self.payment.reply_key.public_key,
+            entropy=entropy,
+        )
+        return post_to_mailbox(
+            relay=relay,
+            directory=endpoint.directory,
+            short_id=endpoint.short_id,
+            ohttp_keys=endpoint.ohttp_keys,
+            body=message,
+            entropy=entropy,
+        )
+
+    def process(
+        self, body: bytes, context: OhttpContext
+    ) -> Transition[SenderEvent, "PollingForProposal | PendingFallback"]:
+        """Read the directory's answer to `post`, of whatever time it left.
+
+        Raises `TransportError` when another try may succeed.
+        """
+        reply = context.open(body)
+        try:
+            reply.confirm_posted()
+        except TransportError:
+            if 400 <= reply.status < 500 and reply.status not in _WORTH_A_RETRY:
+                return self.fail(Reason.DIRECTORY_REFUSED)
+            raise
+        event = events.PostedOriginalPsbt()
+        return Transition(event, self._on_posted_original_psbt(event), seq=self.seq)
+
+    def post_v1(self, *, now: UnixTime) -> Request:
+        """The BIP 78 request; its answer goes to `process_v1`.
+
+        Raises `UsageError` after the expiration and for a v2 payment.
+        """
+        self._require_unexpired(now)
+        return v1_request(_v1(self.payment).url, self.payment.disclosed, self.payment.params)
+
+    def process_v1(
+        self, status: int, body: bytes
+    ) -> Transition[SenderEvent, ProposalReceived | PendingFallback]:
+        """Read a v1 receiver's answer: the proposal itself, or an error.
+
+        Raises `TransportError` when the answer is neither and another try may succeed.
+        """
+        _v1(self.payment)
+        try:
+            answer = v1_reply(status, body)
+        except ParseError:
+            return self.fail(Reason.PROPOSAL_UNREADABLE)
+        event = _judge(self.payment, answer)
+        if isinstance(event, events.ProtocolFailed):
+            return Transition(event, self._on_protocol_failed(event), seq=self.seq)
+        return Transition(event, self._on_received_proposal(event), seq=self.seq)
+
+    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, PendingFallback]:
+        """A contested outpoint was seen spent; record it again on the state this leads to.
+
+        Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        return self.fail(Reason.INPUTS_ALREADY_SPENT)
+
+    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
+        """Stop the payjoin, not the payment: the receiver may hold it already."""
+        event = events.Cancelled()
+        return Transition(event, self._on_cancelled(event), seq=self.seq)
+
+    def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
+        """Give the payjoin up, for instance because no relay is left to try."""
+        event = events.ProtocolFailed(reason=reason)
+        return Transition(event, self._on_protocol_failed(event), seq=self.seq)
+
+    def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
+        """Give up at the expiration; raises `UsageError` before."""
+        self._require_expired(now)
+        event = events.Expired()
+        return Transition(event, self._on_expired(event), seq=self.seq)
+
+    def _on_posted_original_psbt(self, _event: events.PostedOriginalPsbt) -> "PollingForProposal":
+        _v2(self.payment)
+        return PollingForProposal(payment=self.payment, seq=self.seq + 1)
+
+    def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
+        _v1(self.payment)
+        return _received(self, event)
+
+    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
+        return _owe_fallback(self, Reason.CANCELLED_BY_US, original_out=True)
+
+    def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
+        return _owe_fallback(self, event.reason, event.rule, original_out=True)
+
+    def _on_expired(self, _event: events.Expired) -> PendingFallback:
+        return _owe_fallback(self, Reason.EXPIRED_BEFORE_POSTING, original_out=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PollingForProposal(SenderState):
+    """The receiver can fetch the Original PSBT; its answer is awaited."""
+
+    @property
+    def last_poll_at(self) -> UnixTime:
+        """When the last poll should leave; one that left before the expiration may end after."""
+        return UnixTime(self.expires_at - LAST_POLL_LEAD)
+
+    def poll(
+        self, relay: str | None, *, now: UnixTime, entropy: Entropy = system
+    ) -> tuple[Request, OhttpContext]:
+        """A fresh request for the receiver's answer: send it once, and ask again to retry (P1).
+
+        The directory may hold it for 30 seconds. `relay` is an OHTTP relay's URL; None goes to
+        the directory's gateway itself. Raises `UsageError` after the expiration.
+        """
+        self._require_unexpired(now)
+        endpoint = _v2(self.payment)
+        return poll_mailbox(
+            relay=relay,
+            directory=endpoint.directory,
+            short_id=ShortId.of(self.payment.reply_key.public_key),
+            ohttp_keys=endpoint.ohttp_keys,
+            entropy=entropy,
+        )
+
+    def process(
+        self, body: bytes, context: OhttpContext
+    ) -> Transition[SenderEvent, "PollingForProposal | ProposalReceived | PendingFallback"]:
+        """Read the answer to `poll`, of whatever time it left; 202 leaves the session as it is.
+
+        The sender's checklist of BIP 78 runs here, once. A mailbox keeps its first message, so
+        one that cannot be read ends the negotiation. Raises `TransportError` when another try
+        may succeed.
+        """
+        message = context.open(body).message()
+        if message is None:
+            return Transition(None, self, seq=self.seq)
+        try:
+            answer = open_message_b(
+                message,
+                reply_secret=self.payment.reply_key,
+                receiver_key=_v2(self.payment).receiver_key,
+            )
+        except (CounterpartyError, ParseError):
+            return self.fail(Reason.PROPOSAL_UNREADABLE)
+        event = _judge(self.payment, answer)
+        if isinstance(event, events.ProtocolFailed):
+            return Transition(event, self._on_protocol_failed(event), seq=self.seq)
+        return Transition(event, self._on_received_proposal(event), seq=self.seq)
+
+    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, PendingFallback]:
+        """A contested outpoint was seen spent; record it again on the state this leads to.
+
+        Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        return self.fail(Reason.INPUTS_ALREADY_SPENT)
+
+    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
+        """Stop the payjoin, not the payment: the receiver may hold it already."""
+        event = events.Cancelled()
+        return Transition(event, self._on_cancelled(event), seq=self.seq)
+
+    def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
+        """Give the payjoin up, for instance because no relay is left to try."""
+        event = events.ProtocolFailed(reason=reason)
+        return Transition(event, self._on_protocol_failed(event), seq=self.seq)
+
+    def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
+        """Give up at the expiration; raises `UsageError` before."""
+        self._require_expired(now)
+        event = events.Expired()
+        return Transition(event, self._on_expired(event), seq=self.seq)
+
+    def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
+        return _received(self, event)
+
+    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
+        return _owe_fallback(self, Reason.CANCELLED_BY_US, original_out=True)
+
+    def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
+        return _owe_fallback(self, event.reason, event.rule, original_out=True)
+
+    def _on_expired(self, _event: events.Expired) -> PendingFallback:
+        return _owe_fallback(self, Reason.EXPIRED_WAITING_FOR_PROPOSAL, original_out=True)
+
+
+def _v1(payment: Payment) -> V1Endpoint:
+    endpoint = payment.endpoint
+    if isinstance(endpoint, V2Endpoint):
+        raise InvalidEvent("This payment goes through a directory; use post, process and poll.")
+    return endpoint
+
+
+def _v2(payment: Payment) -> V2Endpoint:
+    endpoint = payment.endpoint
+    if isinstance(endpoint, V1Endpoint):
+        raise InvalidEvent("This payment goes to a v1 endpoint; use post_v1 and process_v1.")
+    return endpoint
+
+
+def _judge(
+    payment: Payment, answer: Psbt | ErrorReply
+) -> events.ReceivedProposal | events.ProtocolFailed:
+    """Run the sender's checklist (BIP 78): the one decision that can lose the user's money."""
+    if isinstance(answer, ErrorReply):
+        return events.ProtocolFailed(reason=_REASONS[answer.code])
+    try:
+        checked = check_proposal(
+            original=payment.original,
+            proposal=answer,
+            params=payment.params,
+            payee=payment.uri.address.script_pubkey,
+            output_substitution=payment.uri.output_substitution,
+        )
+    except ProposalRejected as rejection:
+        return events.ProtocolFailed(reason=Reason.PROPOSAL_BROKE_RULE, rule=rejection.rule)
+    return events.ReceivedProposal(proposal=checked.serialize())
+
+
+def _received(state: SenderState, event: events.ReceivedProposal) -> ProposalReceived:
+    proposal = Psbt.parse(event.proposal)
+    spent = frozenset(proposal.unsigned_transaction.contested())
+    if not spent.issuperset(state.contested):
+        # M4: only a payjoin that spends our inputs excludes the fallback.
+        raise InvalidEvent("The proposal does not spend every input of the Original PSBT.")
+    return ProposalReceived(payment=state.payment, seq=state.seq + 1, proposal=proposal)
+
+
+def _owe_fallback(
+    state: SenderState, reason: Reason, rule: str | None = None, *, original_out: bool
+) -> PendingFallback:
+    return PendingFallback(
+        payment=state.payment,
+        seq=state.seq + 1,
+        reason=reason,
+        rule=rule,
+        original_out=original_out,
+    )

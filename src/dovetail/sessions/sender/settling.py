@@ -1,0 +1,301 @@
+"""The sender's states from the signed payjoin, or the owed fallback, to the end (BIP 77).
+
+Payjoin and fallback spend the same inputs, so at most one of them can confirm (M4). The session
+closes on what the chain shows, or where nothing ever left and the user declined (M3).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import Transaction, Txid
+from dovetail.errors import InvalidEvent, UsageError
+from dovetail.protocol.settlement import Settlement, classify
+from dovetail.sessions import outcomes
+from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import events
+from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.payment import SenderState
+from dovetail.sessions.transition import Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PendingBroadcast(SenderState):
+    """The payjoin is signed: broadcast it, again and again until the network has taken it."""
+
+    proposal: Psbt
+    payjoin: Transaction
+
+    def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
+        """The network took the payjoin; "already known" counts. `txid` must be the payjoin's."""
+        if txid != self.payjoin.txid:
+            raise UsageError("This is not the txid of the payjoin; broadcast `payjoin` unchanged.")
+        return self._broadcast()
+
+    def record_spend(
+        self, transaction: Transaction
+    ) -> Transition[SenderEvent, "Monitor | PendingFallback"]:
+        """A contested outpoint was seen spent: by the payjoin, or by something else.
+
+        Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        return self.refused(spends=(transaction,))
+
+    def refused(
+        self, *, spends: Collection[Transaction]
+    ) -> Transition[SenderEvent, "Monitor | PendingFallback"]:
+        """The network refused the payjoin; `spends`: who spends the contested outpoints, if any.
+
+        Look before you call: an input may be missing because the payjoin itself has confirmed,
+        which is no failure (M4). Others among `spends` than those of contested outpoints are
+        ignored.
+        """
+        rivals = [spend for spend in spends if self.payment.spent_by(spend)]
+        if any(classified(self, spend, self.proposal) is Settlement.PAYJOIN for spend in rivals):
+            return self._broadcast()
+        reason = Reason.INPUTS_ALREADY_SPENT if rivals else Reason.PAYJOIN_REFUSED_BY_NETWORK
+        event = events.ProtocolFailed(reason=reason)
+        return Transition(event, self._on_protocol_failed(event), seq=self.seq)
+
+    def _broadcast(self) -> Transition[SenderEvent, "Monitor"]:
+        event = events.BroadcastPayjoin()
+        return Transition(event, self._on_broadcast_payjoin(event), seq=self.seq)
+
+    def _on_broadcast_payjoin(self, _event: events.BroadcastPayjoin) -> "Monitor":
+        return Monitor(
+            payment=self.payment,
+            seq=self.seq + 1,
+            proposal=self.proposal,
+            payjoin=self.payjoin,
+            expected=self.payjoin.txid,
+        )
+
+    def _on_protocol_failed(self, event: events.ProtocolFailed) -> "PendingFallback":
+        return PendingFallback(
+            payment=self.payment,
+            seq=self.seq + 1,
+            reason=event.reason,
+            original_out=True,
+            proposal=self.proposal,
+            payjoin=self.payjoin,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PendingFallback(SenderState):
+    """No payjoin will be made here: broadcast `fallback`, or have the user release it.
+
+    `original_out` says that the receiver may hold the Original PSBT and can broadcast it too:
+    nothing the sender does but spending an input elsewhere prevents that. The coins stay
+    reserved until the session is closed.
+    """
+
+    reason: Reason
+    rule: str | None = None
+    original_out: bool
+    proposal: Psbt | None = None
+    payjoin: Transaction | None = None
+
+    def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
+        """The network took the fallback; "already known" counts. `txid` must be the fallback's."""
+        if txid != self.fallback.txid:
+            raise UsageError(
+                "This is not the txid of the fallback; broadcast `fallback` unchanged."
+            )
+        event = events.BroadcastFallback()
+        return Transition(event, self._on_broadcast_fallback(event), seq=self.seq)
+
+    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, "Monitor"]:
+        """A contested outpoint was seen spent, by whomever: watch it confirm.
+
+        Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        event = events.ObservedSpend(txid=str(transaction.txid))
+        return Transition(event, self._on_observed_spend(event), seq=self.seq)
+
+    def release(
+        self, *, spends: Collection[Transaction]
+    ) -> Transition[SenderEvent, "Monitor | Closed"]:
+        """The user declines the fallback. Ask first: this stops no payment that has left.
+
+        Look before you call: `spends` are the known transactions that spend contested outpoints,
+        if any. Such a one is watched instead, for a crash may have hidden our own broadcast (M4).
+        Where the Original never left, the session closes as `Cancelled` and its coins are free;
+        else it is watched on, and the receiver can still take this payment.
+        """
+        for spend in spends:
+            if self.payment.spent_by(spend):
+                return self.record_spend(spend)
+        if self.original_out:
+            released = events.Released()
+            return Transition(released, self._on_released(released), seq=self.seq)
+        closed = events.Closed(outcome=outcomes.Cancelled(why=self.reason))
+        return Transition(closed, self._on_closed(closed), seq=self.seq, closes=True)
+
+    def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
+        return self._watch(self.fallback.txid)
+
+    def _on_observed_spend(self, event: events.ObservedSpend) -> "Monitor":
+        return self._watch(Txid.from_hex(event.txid))
+
+    def _on_released(self, _event: events.Released) -> "Monitor":
+        if not self.original_out:
+            raise InvalidEvent("A payment that never left is closed when it is released.")
+        return self._watch(None)
+
+    def _on_closed(self, event: events.Closed) -> "Closed":
+        # M3: nothing that anyone else could broadcast may be left behind.
+        if self.original_out or not isinstance(event.outcome, outcomes.Cancelled):
+            raise InvalidEvent("A fallback that is owed cannot be closed, only released.")
+        return Closed(payment=self.payment, seq=self.seq + 1, outcome=event.outcome)
+
+    def _watch(self, expected: Txid | None) -> "Monitor":
+        return Monitor(
+            payment=self.payment,
+            seq=self.seq + 1,
+            reason=self.reason,
+            rule=self.rule,
+            proposal=self.proposal,
+            payjoin=self.payjoin,
+            expected=expected,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Monitor(SenderState):
+    """Something spends, or may spend, the contested outpoints: watch them until one is deep.
+
+    `expected` is the transaction that was broadcast or seen last; None once the fallback was
+    released, when the receiver can still take this payment.
+    """
+
+    reason: Reason | None = None
+    rule: str | None = None
+    proposal: Psbt | None = None
+    payjoin: Transaction | None = None
+    expected: Txid | None
+
+    @property
+    def released(self) -> bool:
+        """Whether the user declined the fallback: nothing of ours is on its way."""
+        return self.expected is None
+
+    @property
+    def depth(self) -> int:
+        """How many confirmations settle the session."""
+        return self.created.depth
+
+    def record_settlement(
+        self, transaction: Transaction, *, depth: int, owned: Collection[Script] = ()
+    ) -> Transition[SenderEvent, "Monitor | Closed"]:
+        """`transaction` spends a contested outpoint and has `depth` confirmations.
+
+        Short of the configured depth nothing moves. `owned` are those of its output scripts that
+        belong to the wallet: a transaction neither payjoin nor fallback that pays only those is a
+        revocation. Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        if depth < self.depth:
+            return Transition(None, self, seq=self.seq)
+        event = events.Closed(outcome=self._outcome(transaction, owned))
+        return Transition(event, self._on_closed(event), seq=self.seq, closes=True)
+
+    def payjoin_dropped(self) -> Transition[SenderEvent, "PendingBroadcast"]:
+        """The payjoin was evicted or reorganised away, and nothing else spends its inputs.
+
+        Raises `UsageError` where the payjoin was not what was broadcast last; ask for the
+        fallback there.
+        """
+        if not self._awaits_payjoin:
+            raise UsageError(
+                "The payjoin is not what this session broadcast last; request the fallback."
+            )
+        event = events.PayjoinDropped()
+        return Transition(event, self._on_payjoin_dropped(event), seq=self.seq)
+
+    def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
+        """Pay by the fallback after all: it replaces the payjoin, or ends a release.
+
+        Also the way back where a fallback was evicted or reorganised away.
+        """
+        event = events.FallbackRequested()
+        return Transition(event, self._on_fallback_requested(event), seq=self.seq)
+
+    def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
+        """Raise `UsageError` unless broadcasting `transaction` would revoke a released payment.
+
+        It must spend a contested outpoint and pay only to `owned` scripts; then the receiver can
+        no longer take the payment once it confirms.
+        """
+        if not self.released:
+            raise UsageError("Only a released payment can be revoked; release its fallback first.")
+        self.payment.require_spend(transaction)
+        if not self.payment.paid_back(transaction, owned):
+            raise UsageError(
+                "A revocation pays only back to the wallet; build it with such outputs alone."
+            )
+
+    @property
+    def _awaits_payjoin(self) -> bool:
+        # A reason means that the negotiation was given up: its payjoin is not broadcast again.
+        return self.payjoin is not None and self.reason is None
+
+    def _outcome(self, transaction: Transaction, owned: Collection[Script]) -> Outcome:
+        txid = str(transaction.txid)
+        match classified(self, transaction, self.proposal):
+            case Settlement.PAYJOIN:
+                return outcomes.Success(txid=txid)
+            case Settlement.FALLBACK:
+                why = self.reason or Reason.FALLBACK_CONFIRMED_FIRST
+                return outcomes.FallbackBroadcasted(txid=txid, why=why)
+            case Settlement.UNRECOGNIZED if self.payment.paid_back(transaction, owned):
+                return outcomes.Revoked(txid=txid)
+            case _:
+                return outcomes.Unrecognized(txid=txid)
+
+    def _on_payjoin_dropped(self, _event: events.PayjoinDropped) -> "PendingBroadcast":
+        if self.proposal is None or self.payjoin is None or not self._awaits_payjoin:
+            raise InvalidEvent("A payjoin that was not broadcast cannot have been dropped.")
+        return PendingBroadcast(
+            payment=self.payment, seq=self.seq + 1, proposal=self.proposal, payjoin=self.payjoin
+        )
+
+    def _on_fallback_requested(self, _event: events.FallbackRequested) -> "PendingFallback":
+        return PendingFallback(
+            payment=self.payment,
+            seq=self.seq + 1,
+            reason=self.reason or Reason.FALLBACK_REQUESTED,
+            rule=self.rule,
+            original_out=True,
+            proposal=self.proposal,
+            payjoin=self.payjoin,
+        )
+
+    def _on_closed(self, event: events.Closed) -> "Closed":
+        match event.outcome:
+            case (
+                outcomes.Success()
+                | outcomes.FallbackBroadcasted()
+                | outcomes.Unrecognized()
+                | outcomes.Revoked()
+            ):
+                return Closed(payment=self.payment, seq=self.seq + 1, outcome=event.outcome)
+            case _:
+                raise InvalidEvent("A payment that may be on its way ends as the chain shows (M3).")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Closed(SenderState):
+    """The session is over; nothing can be appended (M1)."""
+
+    outcome: Outcome
+
+
+def classified(state: SenderState, spend: Transaction, proposal: Psbt | None) -> Settlement:
+    """What a spend of a contested outpoint is: payjoin, fallback or neither."""
+    payjoin = None if proposal is None else proposal.unsigned_transaction
+    return classify(spend, payjoin=payjoin, fallback=state.fallback)

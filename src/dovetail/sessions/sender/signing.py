@@ -1,0 +1,135 @@
+"""The sender's state between a sound proposal and the wallet's signatures (BIP 78)."""
+
+from dataclasses import dataclass
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.units import UnixTime
+from dovetail.errors import InvalidEvent, InvalidPsbt, ProposalRejected, UsageError
+from dovetail.protocol.proposal import complete
+from dovetail.protocol.settlement import Settlement
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import events
+from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.payment import SenderState
+from dovetail.sessions.sender.settling import PendingBroadcast, PendingFallback, classified
+from dovetail.sessions.transition import Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ProposalReceived(SenderState):
+    """A proposal passed the checklist and waits for the wallet's signatures.
+
+    It stays good past the expiration: until it is signed, the user cancels, a signing deadline
+    passes or a contested outpoint is spent.
+    """
+
+    proposal: Psbt
+
+    @property
+    def psbt_to_sign(self) -> Psbt:
+        """The checked Proposal PSBT, with our own UTXO data; sign the `contested` inputs."""
+        return self.proposal
+
+    @property
+    def signing_deadline(self) -> UnixTime | None:
+        """When the wallet must have signed; None: whenever the user likes."""
+        deadline = self.created.signing_deadline
+        return None if deadline is None else UnixTime(deadline)
+
+    def record_signed(
+        self, signed: Psbt
+    ) -> Transition[SenderEvent, PendingBroadcast | PendingFallback]:
+        """Take the wallet's signatures; broadcast the next state's `payjoin` once this is saved.
+
+        `signed` is `psbt_to_sign` with the contested inputs signed, finalized or not. Only those
+        inputs are taken from it. Where the signed transaction pays less than the fee rate that
+        was demanded of the receiver, the fallback is owed. Raises `UsageError` when the wallet
+        signed another transaction, less than all of it, or not every input of ours.
+        """
+        if signed.unsigned_transaction != self.proposal.unsigned_transaction:
+            raise UsageError(
+                "The wallet signed another transaction; give it psbt_to_sign unchanged."
+            )
+        merged = self.proposal
+        ours = frozenset(self.contested)
+        for index, outpoint in enumerate(signed.unsigned_transaction.contested()):
+            if outpoint in ours:
+                merged = merged.with_input(index, signed.inputs[index])
+        try:
+            transaction = complete(self.proposal, merged.finalize(), params=self.payment.params)
+        except InvalidPsbt as error:
+            raise UsageError(
+                "The wallet has not signed every input of ours; sign psbt_to_sign again."
+            ) from error
+        except ProposalRejected as rejection:
+            return self._failed(Reason.PROPOSAL_BROKE_RULE, rejection.rule)
+        return self._signed(transaction)
+
+    def record_spend(
+        self, transaction: Transaction
+    ) -> Transition[SenderEvent, PendingBroadcast | PendingFallback]:
+        """A contested outpoint was seen spent: by the payjoin signed elsewhere, or otherwise.
+
+        Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        if self._is_payjoin(transaction):
+            return self._signed(transaction)
+        return self.fail(Reason.INPUTS_ALREADY_SPENT)
+
+    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
+        """Stop the payjoin; the payment is still owed, by the fallback."""
+        event = events.Cancelled()
+        return Transition(event, self._on_cancelled(event), seq=self.seq)
+
+    def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
+        """Give the payjoin up, for instance because the wallet cannot sign it."""
+        return self._failed(reason)
+
+    def signing_deadline_passed(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
+        """Give up an unsigned proposal; raises `UsageError` before the deadline or without one."""
+        if self.signing_deadline is None or now < self.signing_deadline:
+            raise UsageError("The signing deadline has not passed; cancel to end the payjoin.")
+        event = events.SigningDeadlinePassed()
+        return Transition(event, self._on_signing_deadline_passed(event), seq=self.seq)
+
+    def _is_payjoin(self, transaction: Transaction) -> bool:
+        return classified(self, transaction, self.proposal) is Settlement.PAYJOIN
+
+    def _failed(
+        self, reason: Reason, rule: str | None = None
+    ) -> Transition[SenderEvent, PendingFallback]:
+        event = events.ProtocolFailed(reason=reason, rule=rule)
+        return Transition(event, self._on_protocol_failed(event), seq=self.seq)
+
+    def _signed(self, transaction: Transaction) -> Transition[SenderEvent, PendingBroadcast]:
+        event = events.SignedPayjoin(transaction=transaction.serialize())
+        return Transition(event, self._on_signed_payjoin(event), seq=self.seq)
+
+    def _on_signed_payjoin(self, event: events.SignedPayjoin) -> PendingBroadcast:
+        transaction = Transaction.parse(event.transaction)
+        if not self._is_payjoin(transaction):
+            raise InvalidEvent("The signed transaction is not the proposal that was checked.")
+        return PendingBroadcast(
+            payment=self.payment, seq=self.seq + 1, proposal=self.proposal, payjoin=transaction
+        )
+
+    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
+        return self._owe_fallback(Reason.CANCELLED_BY_US)
+
+    def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
+        return self._owe_fallback(event.reason, event.rule)
+
+    def _on_signing_deadline_passed(self, _event: events.SigningDeadlinePassed) -> PendingFallback:
+        return self._owe_fallback(Reason.SIGNING_DEADLINE_PASSED)
+
+    def _owe_fallback(self, reason: Reason, rule: str | None = None) -> PendingFallback:
+        return PendingFallback(
+            payment=self.payment,
+            seq=self.seq + 1,
+            reason=reason,
+            rule=rule,
+            original_out=True,
+            proposal=self.proposal,
+        )

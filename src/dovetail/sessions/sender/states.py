@@ -1,0 +1,124 @@
+"""The sender's session: how one begins, and the union of its states (BIP 77, BIP 78)."""
+
+from typing import TypeAlias
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.units import UnixTime
+from dovetail.crypto.entropy import Entropy, system
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.errors import InvalidPsbt, UsageError
+from dovetail.protocol.mailbox import encode_original
+from dovetail.protocol.original import receiver_outputs
+from dovetail.protocol.params import SenderParams
+from dovetail.protocol.uri import PayjoinUri, V2Endpoint
+from dovetail.sessions.sender import events
+from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.negotiating import PollingForProposal, PostingOriginal, WithReplyKey
+from dovetail.sessions.sender.payment import Payment
+from dovetail.sessions.sender.settling import (
+    Closed,
+    Monitor,
+    PendingBroadcast,
+    PendingFallback,
+)
+from dovetail.sessions.sender.signing import ProposalReceived
+from dovetail.sessions.transition import Transition
+
+SenderSession: TypeAlias = (
+    WithReplyKey
+    | PostingOriginal
+    | PollingForProposal
+    | ProposalReceived
+    | PendingBroadcast
+    | PendingFallback
+    | Monitor
+    | Closed
+)
+
+V1_PATIENCE = 600
+"""Seconds a v1 receiver has to answer where the caller names no end: a v1 URI names none."""
+
+
+def create(
+    *,
+    uri: PayjoinUri,
+    original: Psbt,
+    params: SenderParams,
+    now: UnixTime,
+    expires_at: UnixTime | None = None,
+    signing_deadline: UnixTime | None = None,
+    depth: int = 1,
+    entropy: Entropy = system,
+) -> Transition[SenderEvent, WithReplyKey]:
+    """Begin to pay `uri` with `original`, the signed payment that is owed whatever comes.
+
+    `params` goes with it to the receiver; its version is set by the endpoint. `expires_at` ends
+    posting and polling earlier than the URI does; `signing_deadline` ends waiting for the
+    wallet; `depth` is the number of confirmations that settle the session. A URI or receiver
+    key is never used for a second session: the store refuses it.
+
+    Raises `UsageError` when the URI has expired or `original` does not pay it in full, once, with
+    a fee and whole signatures; `PayloadTooLarge` when `original` and `params` do not fit a
+    message (BIP 77, Message A).
+    """
+    ends_at = _end(uri, expires_at, now)
+    if depth < 1:
+        raise UsageError("A payment settles after at least one confirmation; ask for a depth of 1.")
+    is_v2 = isinstance(uri.endpoint, V2Endpoint)
+    contribution = params.fee_contribution
+    event = events.Created(
+        uri=uri.serialize(),
+        original=_finalized(original).serialize(),
+        min_fee_rate=params.min_fee_rate.sat_per_kwu,
+        fee_contribution=(
+            None
+            if contribution is None
+            else (int(contribution.max_amount), contribution.output_index)
+        ),
+        output_substitution=params.output_substitution,
+        reply_key=SecretKey.generate(entropy=entropy).reveal() if is_v2 else None,
+        created_at=now,
+        expires_at=ends_at,
+        signing_deadline=signing_deadline,
+        depth=depth,
+    )
+    successor = on_created(event)
+    payment = successor.payment
+    _require_amount(uri, payment.disclosed)
+    if is_v2:
+        encode_original(payment.disclosed, payment.params)  # raises where it would not fit
+    return Transition(event, successor, seq=0)
+
+
+def on_created(event: events.Created) -> WithReplyKey:
+    """The state after `Created`, live and in replay; raises where the event is not sound."""
+    payment = Payment(event)
+    payment.validate()
+    return WithReplyKey(payment=payment, seq=1)
+
+
+def _end(uri: PayjoinUri, wanted: UnixTime | None, now: UnixTime) -> UnixTime:
+    if isinstance(uri.endpoint, V2Endpoint):
+        latest = uri.endpoint.expires_at
+        ends_at = latest if wanted is None else min(latest, wanted)
+    else:
+        ends_at = UnixTime(now + V1_PATIENCE) if wanted is None else wanted
+    if now >= ends_at:
+        raise UsageError("The Payjoin URI has expired; ask the receiver for a new one.")
+    return ends_at
+
+
+def _finalized(original: Psbt) -> Psbt:
+    try:
+        return original if original.is_finalized else original.finalize()
+    except InvalidPsbt as error:
+        raise UsageError(
+            "The Original PSBT is not signed in full; have the wallet sign it first."
+        ) from error
+
+
+def _require_amount(uri: PayjoinUri, disclosed: Psbt) -> None:
+    transaction = disclosed.unsigned_transaction
+    (index,) = receiver_outputs(transaction, (uri.address.script_pubkey,))
+    if uri.amount is not None and transaction.outputs[index].value < uri.amount:
+        raise UsageError("The Original PSBT pays less than the URI asks for; build it anew.")

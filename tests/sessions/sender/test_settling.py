@@ -1,0 +1,418 @@
+"""Signing, broadcasting, watching, releasing, revoking: how a payment ends."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from tests.sessions.sender import play
+from tests.sessions.sender.play import ELSEWHERE, OURS, SIGNING_DEADLINE
+
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import Transaction, Txid
+from dovetail.bitcoin.units import FeeRate, UnixTime
+from dovetail.errors import InvalidEvent, ReplayError, StaleSession, UsageError
+from dovetail.protocol.params import SenderParams
+from dovetail.sessions import outcomes, sender
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import events
+
+UNKNOWN_TXID = Txid(b"\xee" * 32)
+
+
+def payjoin() -> Transaction:
+    return play.pending_broadcast(play.Log()).payjoin
+
+
+def settle(
+    session: sender.Monitor, transaction: Transaction, owned: tuple[Script, ...] = ()
+) -> outcomes.Outcome:
+    """The outcome once this transaction is deep enough."""
+    log = play.Log(entries=[b""] * session.seq)
+    closed = session.record_settlement(transaction, depth=2, owned=owned).save(log)
+    assert isinstance(closed, sender.Closed)
+    assert log.is_closed
+    return closed.outcome
+
+
+# signing
+
+
+@pytest.mark.parametrize("finalize", [True, False])
+def test_the_signed_payjoin_is_durable_before_it_is_broadcast(log, finalize):
+    session = play.proposal_received(log)
+    signed = play.sign(session.psbt_to_sign, finalize=finalize)
+    after = session.record_signed(signed).save(log)
+    assert isinstance(after, sender.PendingBroadcast)
+    assert after.payjoin.contested() == (*play.COINS, play.RECEIVER_OUTPOINT)
+    assert all(txin.witness for txin in after.payjoin.inputs)
+    assert log.replay() == after
+
+
+def test_only_our_own_inputs_are_taken_from_the_wallet(log):
+    session = play.proposal_received(log)
+    signed = play.sign(session.psbt_to_sign)
+    meddled = signed.with_input(2, signed.inputs[2].with_final(witness=(b"\x01",)))
+    after = session.record_signed(meddled).save(log)
+    assert isinstance(after, sender.PendingBroadcast)
+    assert after.payjoin.inputs[2].witness == (play.SIGNATURE, play.RECEIVER_KEY)
+
+
+def test_a_wallet_that_signs_another_transaction_is_refused(log):
+    session = play.proposal_received(log)
+    with pytest.raises(UsageError, match="another transaction"):
+        session.record_signed(play.original())
+
+
+def test_a_wallet_that_signs_too_little_may_try_again(log):
+    session = play.proposal_received(log)
+    with pytest.raises(UsageError, match="every input"):
+        session.record_signed(session.psbt_to_sign)
+    session.record_signed(play.sign(session.psbt_to_sign)).save(log)
+
+
+def test_a_payjoin_below_the_fee_rate_we_demanded_is_not_broadcast(log):
+    """BIP 78, minfeerate: checked on the signed transaction."""
+    generous = SenderParams(min_fee_rate=FeeRate.from_sat_per_vb("6"))
+    session = sender.create(
+        uri=play.URI, original=play.original(), params=generous, now=play.NOW
+    ).save(log)
+    polling = play.process_post(session.start_posting().save(log), 200).save(log)
+    assert isinstance(polling, sender.PollingForProposal)
+    received = play.process_answer(polling, play.proposal().serialize()).save(log)
+    assert isinstance(received, sender.ProposalReceived)
+    signed = received.psbt_to_sign
+    bulky = play.SIGNATURE[:-1] + b"\x01"
+    for index in range(2):
+        script_sig = b"\x16" + OURS if index else b""
+        signed = signed.with_input(
+            index,
+            signed.inputs[index].with_final(script_sig, (b"\x00" * 200, bulky, play.SENDER_KEY)),
+        )
+    after = received.record_signed(signed).save(log)
+    assert isinstance(after, sender.PendingFallback)
+    assert (after.reason, after.rule) == (Reason.PROPOSAL_BROKE_RULE, "minimum-fee-rate")
+    assert log.replay() == after
+
+
+def test_a_received_proposal_outlives_the_expiration(log):
+    """EX ends posting and polling, and nothing else."""
+    session = play.proposal_received(log)
+    assert not hasattr(session, "expire")
+    after = session.record_signed(play.sign(session.psbt_to_sign)).save(log)
+    assert isinstance(after, sender.PendingBroadcast)
+    assert not hasattr(after, "expire")
+
+
+def test_an_unsigned_proposal_is_given_up_at_the_signing_deadline(log):
+    session = play.proposal_received(log)
+    with pytest.raises(UsageError, match="has not passed"):
+        session.signing_deadline_passed(UnixTime(SIGNING_DEADLINE - 1))
+    after = session.signing_deadline_passed(SIGNING_DEADLINE).save(log)
+    assert after.reason is Reason.SIGNING_DEADLINE_PASSED
+    assert after.original_out
+
+
+def test_without_a_signing_deadline_a_proposal_waits_for_ever(log):
+    session = sender.create(
+        uri=play.V1_URI, original=play.original(), params=play.PARAMS, now=play.NOW
+    ).save(log)
+    received = (
+        session.start_posting()
+        .save(log)
+        .process_v1(200, play.proposal().to_base64().encode())
+        .save(log)
+    )
+    assert isinstance(received, sender.ProposalReceived)
+    assert received.signing_deadline is None
+    with pytest.raises(UsageError, match="has not passed"):
+        received.signing_deadline_passed(UnixTime(2**40))
+
+
+def test_a_proposal_can_be_cancelled_or_given_up():
+    for decide, reason in [
+        (sender.ProposalReceived.cancel, Reason.CANCELLED_BY_US),
+        (lambda session: session.fail(Reason.WALLET_CANNOT_SIGN), Reason.WALLET_CANNOT_SIGN),
+    ]:
+        log = play.Log()
+        after = decide(play.proposal_received(log)).save(log)
+        assert (after.reason, after.original_out) == (reason, True)
+        assert log.replay() == after
+
+
+def test_a_payjoin_signed_elsewhere_is_taken_over(log):
+    session = play.proposal_received(log)
+    seen = payjoin()
+    after = session.record_spend(seen).save(log)
+    assert isinstance(after, sender.PendingBroadcast)
+    assert isinstance(after.record_spend(seen).save(log), sender.Monitor)
+
+
+def test_a_proposal_is_void_once_its_inputs_are_spent_otherwise(log):
+    after = play.proposal_received(log).record_spend(play.fallback()).save(log)
+    assert isinstance(after, sender.PendingFallback)
+    assert after.reason is Reason.INPUTS_ALREADY_SPENT
+
+
+# broadcasting
+
+
+def test_a_broadcast_does_not_close_the_session(log):
+    session = play.payjoin_monitored(log)
+    assert session.expected == payjoin().txid
+    assert not session.released
+    assert not log.is_closed
+
+
+@pytest.mark.parametrize("place", [play.pending_broadcast, play.cancelled_while_polling])
+def test_only_the_transaction_that_was_due_counts_as_broadcast(log, place):
+    session = place(log)
+    with pytest.raises(UsageError, match="not the txid"):
+        session.record_broadcast(UNKNOWN_TXID)
+
+
+def test_a_refused_payjoin_owes_the_fallback(log):
+    session = play.payjoin_refused(log)
+    assert session.payjoin == payjoin()
+    assert log.replay() == session
+
+
+@pytest.mark.parametrize("spender", [payjoin, lambda: payjoin().without_signatures()])
+def test_a_payjoin_refused_because_it_is_known_already_counts_as_broadcast(log, spender):
+    """M4: its inputs are missing because it has confirmed."""
+    session = play.pending_broadcast(log)
+    unrelated = play.spend_elsewhere(ELSEWHERE, outpoint=play.RECEIVER_OUTPOINT)
+    after = session.refused(spends=(unrelated, spender())).save(log)
+    assert isinstance(after, sender.Monitor)
+
+
+@pytest.mark.parametrize("spender", [play.fallback, lambda: play.spend_elsewhere(ELSEWHERE)])
+def test_a_payjoin_whose_inputs_are_spent_otherwise_is_given_up(log, spender):
+    after = play.pending_broadcast(log).record_spend(spender()).save(log)
+    assert isinstance(after, sender.PendingFallback)
+    assert after.reason is Reason.INPUTS_ALREADY_SPENT
+    assert isinstance(after.record_spend(spender()).save(log), sender.Monitor)
+
+
+def test_spends_of_other_coins_do_not_explain_a_refusal(log):
+    unrelated = play.spend_elsewhere(ELSEWHERE, outpoint=play.RECEIVER_OUTPOINT)
+    after = play.pending_broadcast(log).refused(spends=(unrelated,)).save(log)
+    assert isinstance(after, sender.PendingFallback)
+    assert after.reason is Reason.PAYJOIN_REFUSED_BY_NETWORK
+
+
+# watching
+
+
+SPENDERS: list[Any] = [play.pending_broadcast, play.cancelled_while_polling, play.payjoin_monitored]
+
+
+@pytest.mark.parametrize("place", SPENDERS)
+def test_a_transaction_that_spends_nothing_of_ours_settles_nothing(log, place):
+    session = place(log)
+    unrelated = play.spend_elsewhere(ELSEWHERE, outpoint=play.RECEIVER_OUTPOINT)
+    if isinstance(session, sender.Monitor):
+        record = partial(session.record_settlement, depth=2)
+    else:
+        record = session.record_spend
+    with pytest.raises(UsageError, match="none of the session's inputs"):
+        record(unrelated)
+
+
+def test_a_session_closes_only_at_the_configured_depth(log):
+    """M3."""
+    session = play.payjoin_monitored(log)
+    assert session.depth == 2
+    before = log.tags()
+    for depth in (0, 1):
+        assert session.record_settlement(payjoin(), depth=depth).save(log) is session
+    assert log.tags() == before
+    assert isinstance(session.record_settlement(payjoin(), depth=2).save(log), sender.Closed)
+    assert log.is_closed
+
+
+def test_a_closed_session_takes_no_event(log):
+    """M1."""
+    session = play.payjoin_monitored(log)
+    session.record_settlement(payjoin(), depth=2).save(log)
+    with pytest.raises(StaleSession):
+        session.request_fallback().save(log)
+    with pytest.raises(InvalidEvent):
+        sender.apply(log.replay(), events.FallbackRequested())
+
+
+def test_a_confirmed_payjoin_is_a_success(log):
+    session = play.payjoin_monitored(log)
+    assert settle(session, payjoin()) == outcomes.Success(txid=str(payjoin().txid))
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        (play.fallback_monitored, Reason.CANCELLED_BY_US),
+        (play.released, Reason.CANCELLED_BY_US),
+        (play.payjoin_monitored, Reason.FALLBACK_CONFIRMED_FIRST),
+    ],
+)
+def test_a_confirmed_fallback_says_why_there_was_no_payjoin(log, place, why):
+    outcome = settle(place(log), play.fallback())
+    assert outcome == outcomes.FallbackBroadcasted(txid=str(play.fallback().txid), why=why)
+
+
+def test_a_malleated_fallback_is_still_the_fallback(log):
+    malleated = play.fallback()
+    inputs = tuple(replace(txin, script_sig=b"\x51") for txin in malleated.inputs)
+    malleated = replace(malleated, inputs=inputs)
+    outcome = settle(play.fallback_monitored(log), malleated)
+    assert isinstance(outcome, outcomes.FallbackBroadcasted)
+    assert outcome.txid == str(malleated.txid) != str(play.fallback().txid)
+
+
+@pytest.mark.parametrize("owned", [(), (OURS,), (ELSEWHERE,)])
+def test_a_spend_that_pays_others_too_is_unrecognized(log, owned):
+    stranger = play.spend_elsewhere(OURS, ELSEWHERE)
+    outcome = settle(play.released(log), stranger, owned)
+    assert outcome == outcomes.Unrecognized(txid=str(stranger.txid))
+
+
+def test_an_evicted_payjoin_is_broadcast_again(log):
+    session = play.payjoin_monitored(log)
+    again = session.payjoin_dropped().save(log)
+    assert isinstance(again, sender.PendingBroadcast)
+    assert again.payjoin == payjoin()
+    assert log.replay() == again
+
+
+@pytest.mark.parametrize("place", [play.fallback_monitored, play.released])
+def test_a_payjoin_that_was_not_broadcast_cannot_drop(log, place):
+    session = place(log)
+    with pytest.raises(UsageError, match="request the fallback"):
+        session.payjoin_dropped()
+    with pytest.raises(ReplayError, match="cannot have been dropped"):
+        sender.replay((*log.events(), events.PayjoinDropped()))
+
+
+def test_a_payjoin_that_gave_way_to_the_fallback_is_not_broadcast_again(log):
+    pending = play.payjoin_monitored(log).request_fallback().save(log)
+    assert pending.reason is Reason.FALLBACK_REQUESTED
+    watched = pending.record_broadcast(pending.fallback.txid).save(log)
+    assert watched.expected == play.fallback().txid
+    with pytest.raises(UsageError, match="request the fallback"):
+        watched.payjoin_dropped()
+    assert isinstance(settle(watched, payjoin()), outcomes.Success)
+    assert watched.request_fallback().save(log).fallback == play.fallback()
+
+
+# releasing and revoking
+
+
+def test_a_payment_that_never_left_can_be_released_for_good(log):
+    closed = play.cancelled_before_posting(log).release(spends=()).save(log)
+    assert isinstance(closed, sender.Closed)
+    assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)
+    assert log.is_closed
+
+
+def test_a_payment_that_may_have_left_is_watched_after_its_release(log):
+    """M3, M4: the receiver can still take this payment, so its coins are not free."""
+    session = play.released(log)
+    assert session.released
+    assert session.expected is None
+    assert session.contested == tuple(play.COINS)
+    assert not log.is_closed
+    outcome = settle(session, play.fallback())
+    assert isinstance(outcome, outcomes.FallbackBroadcasted)
+
+
+@pytest.mark.parametrize("place", [play.cancelled_before_posting, play.cancelled_while_polling])
+def test_a_fallback_that_is_out_already_is_not_released_but_watched(log, place):
+    """M4: a crash may have come between our broadcast and its event."""
+    unrelated = play.spend_elsewhere(ELSEWHERE, outpoint=play.RECEIVER_OUTPOINT)
+    after = place(log).release(spends=(unrelated, play.fallback())).save(log)
+    assert isinstance(after, sender.Monitor)
+    assert after.expected == play.fallback().txid
+
+
+def test_a_payment_broadcast_after_all_is_out_for_ever(log):
+    session = play.cancelled_before_posting(log)
+    watched = session.record_broadcast(session.fallback.txid).save(log)
+    pending = watched.request_fallback().save(log)
+    assert pending.original_out
+    assert pending.reason is Reason.CANCELLED_BY_US
+    assert isinstance(pending.release(spends=()).save(log), sender.Monitor)
+
+
+def test_a_released_payment_can_be_paid_after_all(log):
+    pending = play.released(log).request_fallback().save(log)
+    assert pending.reason is Reason.CANCELLED_BY_US
+    watched = pending.record_broadcast(pending.fallback.txid).save(log)
+    assert not watched.released
+
+
+def test_a_released_payment_can_be_revoked(log):
+    session = play.released(log)
+    revocation = play.spend_elsewhere(OURS, play.CHANGE)
+    owned = (OURS, play.CHANGE)
+    session.check_revocation(revocation, owned=owned)
+    outcome = settle(session, revocation, owned)
+    assert outcome == outcomes.Revoked(txid=str(revocation.txid))
+
+
+def test_a_payment_that_is_not_released_is_not_revoked(log):
+    session = play.fallback_monitored(log)
+    with pytest.raises(UsageError, match="released"):
+        session.check_revocation(play.spend_elsewhere(OURS), owned=(OURS,))
+
+
+def test_a_revocation_takes_a_contested_coin_back_to_the_wallet(log):
+    session = play.released(log)
+    with pytest.raises(UsageError, match="pays only back"):
+        session.check_revocation(play.spend_elsewhere(OURS, ELSEWHERE), owned=(OURS,))
+    unrelated = play.spend_elsewhere(OURS, outpoint=play.RECEIVER_OUTPOINT)
+    with pytest.raises(UsageError, match="none of the session's inputs"):
+        session.check_revocation(unrelated, owned=(OURS,))
+
+
+# what a log may not claim
+
+
+@pytest.mark.parametrize("place", [play.cancelled_while_polling, play.cancelled_before_posting])
+@pytest.mark.parametrize(
+    "outcome",
+    [outcomes.Success(txid="00" * 32), outcomes.Expired(), outcomes.PayjoinProposalSent()],
+)
+def test_an_owed_fallback_is_not_closed(log, place, outcome):
+    """M3."""
+    place(log)
+    with pytest.raises(ReplayError, match="only released"):
+        sender.replay((*log.events(), events.Closed(outcome=outcome)))
+
+
+def test_a_fallback_that_may_have_left_is_not_cancelled(log):
+    """M3."""
+    play.cancelled_while_polling(log)
+    ended = events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US))
+    with pytest.raises(ReplayError, match="only released"):
+        sender.replay((*log.events(), ended))
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        outcomes.Cancelled(why=Reason.CANCELLED_BY_US),
+        outcomes.Expired(),
+        outcomes.PaidDirectly(txid="00" * 32),
+        outcomes.PayjoinProposalSent(),
+    ],
+)
+def test_a_watched_payment_closes_only_as_the_chain_shows(log, outcome):
+    """M3."""
+    play.payjoin_monitored(log)
+    with pytest.raises(ReplayError, match="as the chain shows"):
+        sender.replay((*log.events(), events.Closed(outcome=outcome)))
+
+
+def test_a_payment_that_never_left_is_not_released_but_closed(log):
+    play.cancelled_before_posting(log)
+    with pytest.raises(ReplayError, match="never left"):
+        sender.replay((*log.events(), events.Released()))
