@@ -2,7 +2,7 @@ import copy
 import pickle
 
 import pytest
-from tests.protocol.wire import GATEWAY, ORIGINAL, PROPOSAL
+from tests.protocol.wire import GATEWAY, ORIGINAL, PROPOSAL, peer_message
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.units import Sats
@@ -91,6 +91,22 @@ def test_a_poll_is_a_get_of_the_same_size() -> None:
     assert len(request.body) == OHTTP_MESSAGE_SIZE
     inner, _ = at_gateway(request)
     assert inner == BhttpRequest("GET", "https", "payjo.in", f"/{MAILBOX}")
+
+
+# Source: tests/vectors/rust_payjoin_messages.json.
+@pytest.mark.parametrize(("name", "body"), [("ohttp_post", b"message"), ("ohttp_get", b"")])
+def test_a_request_is_the_one_of_another_implementation_but_for_keys_and_padding(
+    name: str, body: bytes
+) -> None:
+    theirs = peer_message(name)
+    ours = (post(body) if body else poll())[0].body
+    assert len(ours) == len(theirs)
+    assert ours[:8] == theirs[:8]
+    their_padded, _ = decapsulate(GATEWAY, theirs)
+    our_padded, _ = decapsulate(GATEWAY, ours)
+    size = len(BhttpRequest.parse(their_padded).serialize())
+    assert our_padded[:size] == their_padded[:size]
+    assert our_padded[size:] != their_padded[size:]
 
 
 # Source: rust-payjoin, core/send/v2, test_extract_v2_success.

@@ -2,7 +2,15 @@ from base64 import b64decode
 from collections.abc import Callable
 
 import pytest
-from tests.protocol.wire import ORIGINAL, PROPOSAL, RECEIVER, RECEIVER_KEY, REPLY, STRANGER
+from tests.protocol.wire import (
+    ORIGINAL,
+    PROPOSAL,
+    RECEIVER,
+    RECEIVER_KEY,
+    REPLY,
+    STRANGER,
+    peer_message,
+)
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.units import FeeRate, Sats
@@ -155,6 +163,16 @@ def test_message_b_has_the_layout_of_bip_77() -> None:
         ellswift_decode(message[:64]), REPLY, b"PjV2MsgB", RECEIVER.public_key
     )
     assert context.open(message[64:]) == b"payload" + bytes(7081)
+
+
+# Source: tests/vectors/rust_payjoin_messages.json.
+def test_messages_of_another_implementation_open() -> None:
+    message_a = open_message_a(peer_message("message_a"), receiver_secret=RECEIVER)
+    assert message_a.reply_key == REPLY.public_key
+    assert decode_original(message_a.body, default_version=2) == (PSBT, SenderParams())
+    assert open_b(peer_message("message_b_proposal")) == Psbt.from_base64(PROPOSAL)
+    unsupported = ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (1, 2))
+    assert open_b(peer_message("message_b_error")) == unsupported
 
 
 def test_the_same_entropy_gives_the_same_bytes_and_fresh_entropy_others() -> None:

@@ -46,6 +46,10 @@ def test_the_uri_of_bip_77_is_written_byte_for_byte() -> None:
     assert PayjoinUri.parse(BIP77_URI).serialize() == BIP77_URI
 
 
+def test_a_uri_all_in_upper_case_as_in_a_qr_code_is_the_same() -> None:
+    assert PayjoinUri.parse(BIP77_URI.upper()) == PayjoinUri.parse(BIP77_URI)
+
+
 # Source: rust-payjoin, core/uri/v2.rs, test_ohttp_get_set and test_exp_get_set.
 def test_fragment_parameters_are_written_as_other_implementations_write_them() -> None:
     gateway = parse_endpoint(

@@ -1,4 +1,8 @@
-"""Published facts for the tests of the wire: BIP 77's Payjoin URI and BIP 78's test vectors."""
+"""Facts for the tests of the wire, from BIP 77, BIP 78 and rust-payjoin."""
+
+import json
+from base64 import b64decode
+from pathlib import Path
 
 from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.ohttp import GatewayKey, KeyConfig
@@ -46,3 +50,10 @@ RECEIVER = SecretKey(b"\x01" * 32)
 REPLY = SecretKey(b"\x02" * 32)
 STRANGER = SecretKey(b"\x03" * 32)
 GATEWAY = GatewayKey(7, SecretKey(b"\x04" * 32))
+
+PEER = Path(__file__).parent.parent / "vectors" / "rust_payjoin_messages.json"
+
+
+def peer_message(name: str) -> bytes:
+    """A message that rust-payjoin sealed for our keys."""
+    return b64decode(json.loads(PEER.read_text())[name])
