@@ -38,11 +38,11 @@ class BlockLog:
                 data = self._file.read()
             self._blocks, self._end = _parse(data)
             self._synced = False
-            if self._end == 0:
-                self._write(_MAGIC)
-            elif self._end < len(data):
+            if self._end < len(data):
                 with _storage("repaired"):
                     self._file.truncate(self._end)
+            if self._end == 0:
+                self._write(_MAGIC)
             self.sync()
         except BaseException:
             self._file.close()

@@ -18,6 +18,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 _PAGE = 25
 _MEMPOOL_PAGE = 50
 _BLOCKS_PAGE = 10
+_DIFFICULTY = 4.656542373906925e-10
 _TYPE_NAMES = {
     ScriptType.P2PK: "p2pk",
     ScriptType.P2PKH: "p2pkh",
@@ -50,7 +51,6 @@ class View:
 
     def transaction_json(self, transaction: Transaction) -> Json:
         """`/tx/:txid`, with the outputs that it spends."""
-        base = transaction.serialize(witness=False)
         spent = [self._output(item.previous_output) for item in transaction.inputs]
         fee = 0
         if all(output is not None for output in spent):
@@ -66,7 +66,7 @@ class View:
             ],
             "vout": [_output_json(output) for output in transaction.outputs],
             "size": len(transaction.serialize()),
-            "weight": 3 * len(base) + len(transaction.serialize()),
+            "weight": int(transaction.weight),
             "fee": fee,
             "status": self.status_json(transaction.txid),
         }
@@ -143,7 +143,7 @@ class View:
             "mediantime": self.chain.median_time(header.hash),
             "nonce": header.nonce,
             "bits": header.bits,
-            "difficulty": 0,
+            "difficulty": _DIFFICULTY,
         }
 
     def block_status_json(self, name: BlockHash) -> Json:
@@ -197,11 +197,8 @@ class View:
             self.chain.index.transactions[txid].transaction
             for txid in self.chain.index.history(script)
         ]
-        waiting = [
-            entry.transaction
-            for entry in self.mempool
-            if entry.transaction.txid in self.mempool.history(script)
-        ]
+        entries = (self.mempool.get(txid) for txid in self.mempool.history(script))
+        waiting = [entry.transaction for entry in entries if entry is not None]
         return {
             "chain_stats": self._sums_json(script, confirmed),
             "mempool_stats": self._sums_json(script, waiting),

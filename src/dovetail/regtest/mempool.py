@@ -1,8 +1,9 @@
 """The mempool: what would connect to the tip and pay its way; replacement by BIP 125's rules.
 
-Every signalling is taken for replaceable (full RBF, Bitcoin Core's behaviour since 28.0)
-unless `full_rbf` is false. Not modelled: package relay, TRUC topology (BIP 431), the limit of
-signature operations, and fee-driven eviction from a full pool.
+Every transaction counts as replaceable (full RBF, Bitcoin Core's default since 28.0) unless
+`full_rbf` is false. Not modelled: package relay, TRUC topology (BIP 431), the limit of
+signature operations, script rules that are policy alone (low S, minimal pushes, clean stack),
+and eviction from a full pool.
 """
 
 from collections.abc import Iterable, Iterator

@@ -28,7 +28,7 @@ class RegtestNode:
 
     What a method did is durable in `directory` when it returns, the mempool included; without
     a directory everything is gone after `close`. A chain shorter than `blocks` is mined up to
-    that height at the start: 110 gives the miner ten spendable coinbases of 50 BTC. `clock`
+    that height at the start: 110 gives the miner eleven spendable coinbases of 50 BTC. `clock`
     gives seconds since 1970 for block times. With `full_rbf` off, only transactions that
     signal it (BIP 125) can be replaced. Any thread may call any method.
 

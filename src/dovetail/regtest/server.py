@@ -27,6 +27,7 @@ from dovetail.regtest.node import RegtestNode
 
 DEFAULT_PORT = 3002
 DEFAULT_BLOCKS = 110
+_HIGHEST_PORT = 65_535
 _POLL_SECONDS = 0.005
 _GRACE_SECONDS = 2
 
@@ -122,12 +123,13 @@ def _configuration(node: RegtestNode) -> uvicorn.Config:
 @contextmanager
 def _listen(host: str, port: int) -> Generator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    problem = f"Port {port} cannot be listened on; choose another port or host."
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise ConfigurationError(problem)
     try:
         listener = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise ConfigurationError(
-            f"Port {port} cannot be listened on; choose another port or host."
-        ) from error
+    except OSError as error:
+        raise ConfigurationError(problem) from error
     with listener:
         yield listener
 

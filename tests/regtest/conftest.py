@@ -1,0 +1,18 @@
+from collections.abc import Iterator
+
+import pytest
+
+from dovetail.regtest.node import RegtestNode
+from dovetail.regtest.server import RegtestServer
+
+
+@pytest.fixture
+def node() -> Iterator[RegtestNode]:
+    with RegtestNode(blocks=110) as opened:
+        yield opened
+
+
+@pytest.fixture
+def server() -> Iterator[RegtestServer]:
+    with RegtestServer() as running:
+        yield running
