@@ -1,7 +1,7 @@
 """HTTP, as a protocol whose ciphertexts leave once needs it (P1): no retries, no redirects."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -95,7 +95,7 @@ class HttpxTransport:
         *,
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
-    ) -> AsyncIterator[Reply]:
+    ) -> AsyncGenerator[Reply]:
         try:
             async with (
                 asyncio.timeout(self._whole),

@@ -52,7 +52,7 @@ sessions = Table(
 session_events = Table(
     "session_events",
     metadata,
-    Column("session_id", ForeignKey(sessions.c.session_id), nullable=False),
+    Column("session_id", Integer, ForeignKey(sessions.c.session_id), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("tag", String, nullable=False),
     Column("data", LargeBinary, nullable=False),
@@ -65,7 +65,7 @@ inputs_seen = Table(
     "inputs_seen",
     metadata,
     Column("outpoint", String, primary_key=True),
-    Column("session_id", ForeignKey(sessions.c.session_id), nullable=False),
+    Column("session_id", Integer, ForeignKey(sessions.c.session_id), nullable=False),
     Column("seen_at", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -76,7 +76,7 @@ coin_reservations = Table(
     "coin_reservations",
     metadata,
     Column("outpoint", String, primary_key=True),
-    Column("session_id", ForeignKey(sessions.c.session_id)),
+    Column("session_id", Integer, ForeignKey(sessions.c.session_id)),
     Column("exposed_at", Integer),
     Index("coins_by_session", "session_id"),
     sqlite_with_rowid=False,

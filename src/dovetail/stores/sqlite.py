@@ -1,7 +1,7 @@
 """How we open SQLite: durable, private, and with errors a person can act on."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def unavailable(error: DBAPIError) -> StoreUnavailable:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None]:
     """Raise `StoreUnavailable` for what SQLite reports inside the block."""
     try:
         yield
@@ -60,7 +60,7 @@ def open_engine(path: Path) -> Engine:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def reading(engine: Engine) -> Generator[Connection]:
     """A connection that sees one state of the database and does not wait for the writer."""
     with translated(), engine.connect().execution_options(**{_READER: True}) as connection:
         yield connection

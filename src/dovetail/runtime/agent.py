@@ -1,0 +1,259 @@
+"""The agent: every live session at once, each on its way to exactly one payment."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeAlias, TypeVar
+
+from dovetail.bitcoin import FeeRate, Sats, UnixTime
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.errors import UsageError
+from dovetail.protocol.params import SenderParams
+from dovetail.protocol.proposal import fee_contribution
+from dovetail.protocol.uri import PayjoinUri
+from dovetail.runtime.keys import OhttpKeys
+from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.services import Policy, Services
+from dovetail.runtime.transport import HttpxTransport, Transport
+from dovetail.sessions import receiver, sender
+from dovetail.stores.ports import Role, SessionId
+from dovetail.stores.sql import SqlStore
+from dovetail.wallets.ports import Chain, Wallet
+
+AnyLive: TypeAlias = LiveReceiver | LiveSender
+L = TypeVar("L", LiveReceiver, LiveSender)
+
+DATABASE = "sessions.db"
+KEY_CACHE = "ohttp-keys.json"
+ONE_DAY = 86_400
+
+
+def now() -> UnixTime:
+    """The system's clock."""
+    return UnixTime(int(time.time()))
+
+
+class Agent:
+    """Takes sessions forward until they end. Make one with `open`, inside an event loop."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        directory: str | None,
+        keys: OhttpKeys,
+    ) -> None:
+        """`directory` is where new receivers have their mailboxes."""
+        self.services = services
+        self._directory = directory
+        self._keys = keys
+        self._live: dict[SessionId, AnyLive] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(  # noqa: PLR0913 - settings, each by its name
+        cls,
+        data_dir: Path,
+        *,
+        wallet: Wallet,
+        chain: Chain,
+        directory: str | None = None,
+        relays: Sequence[str] = (),
+        direct: bool = False,
+        policy: Policy | None = None,
+        resume: bool = True,
+        transport: Transport | None = None,
+        clock: Callable[[], UnixTime] = now,
+    ) -> AsyncGenerator[Self]:
+        """Open the store in `data_dir` and, unless told not to, go on with every live session.
+
+        On leaving, each session stops where it is, with everything saved. Raises
+        `StoreUnavailable` and `ConfigurationError`.
+        """
+        web = transport or HttpxTransport()
+        try:
+            routes = Relays(relays, clock=clock, direct=direct)
+            with SqlStore.open(data_dir / DATABASE) as store:
+                services = Services(
+                    wallet=wallet,
+                    chain=chain,
+                    store=store,
+                    transport=web,
+                    relays=routes,
+                    clock=clock,
+                    policy=policy or Policy(),
+                )
+                keys = OhttpKeys(web, routes, clock=clock, cache=data_dir / KEY_CACHE)
+                agent = cls(services, directory=directory, keys=keys)
+                try:
+                    if resume:
+                        agent.resume()
+                    yield agent
+                finally:
+                    await agent.stop()
+        finally:
+            if isinstance(web, HttpxTransport):
+                await web.aclose()
+
+    async def receive(
+        self,
+        amount: Sats | int | None = None,
+        *,
+        label: str | None = None,
+        message: str | None = None,
+        lifetime: int = ONE_DAY,
+        v1: bool = False,
+    ) -> LiveReceiver:
+        """Begin to receive; the session's URI is durable before this returns it.
+
+        `lifetime` is in seconds. Raises `TransportError` when the directory's keys cannot be
+        fetched, `WalletError`, and `UsageError` for an amount of 0 or without a directory.
+        """
+        if self._directory is None:
+            raise UsageError("No directory is configured: set `directory` to receive payjoins.")
+        if amount is not None and amount < 1:
+            raise UsageError("Nobody can pay 0 satoshis: ask for at least 1.")
+        keys = await self._keys.of(self._directory)
+        address = await asyncio.to_thread(self.services.wallet.new_address)
+        created = receiver.create(
+            address=address,
+            directory=self._directory,
+            ohttp_keys=keys,
+            expires_at=UnixTime(self.services.clock() + lifetime),
+            amount=None if amount is None else Sats(amount),
+            label=label,
+            message=message,
+            v1=v1,
+            grace=self.services.policy.grace,
+            depth=self.services.policy.depth,
+        )
+        log = self.services.store.new_receiver()
+        state = await created.save_async(log)
+        return self._begin(live_receiver(log, self.services, state))
+
+    async def prepare(
+        self, uri: PayjoinUri, *, amount: Sats | None = None, fee_rate: FeeRate | None = None
+    ) -> "Payment":
+        """Build and sign the fallback payment of `uri`, so that a person can look at it.
+
+        Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
+        is estimated unless given. Raises `UsageError`, `InsufficientFunds` and `ChainError`.
+        """
+        return await asyncio.to_thread(self._prepare, uri, amount, fee_rate)
+
+    async def send(
+        self,
+        uri: PayjoinUri | str,
+        *,
+        amount: Sats | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> LiveSender:
+        """Begin to pay `uri`: as `prepare`, then `start`."""
+        parsed = PayjoinUri.parse(uri) if isinstance(uri, str) else uri
+        return await self.start(await self.prepare(parsed, amount=amount, fee_rate=fee_rate))
+
+    async def start(self, payment: "Payment") -> LiveSender:
+        """Begin the session that pays; from here on the payment will be made once.
+
+        Raises `DuplicateSession` for a URI that was used before and `CoinsTaken` when another
+        session took a coin meanwhile: then prepare again.
+        """
+        created = sender.create(
+            uri=payment.uri,
+            original=payment.original,
+            params=payment.params,
+            now=self.services.clock(),
+            depth=self.services.policy.depth,
+        )
+        contested = payment.original.unsigned_transaction.contested()
+        log = self.services.store.new_sender(reserving=contested)
+        state = await created.save_async(log)
+        return self._begin(live_sender(log, self.services, state))
+
+    def resume(self, session_ids: Collection[SessionId] | None = None) -> tuple[AnyLive, ...]:
+        """Go on with these live sessions, or with all of them.
+
+        One that cannot be read stops no other: it is there with its `trouble`.
+        """
+        rows = self.services.store.live()
+        wanted = [row for row in rows if session_ids is None or row.session_id in session_ids]
+        return tuple(self.follow(row.session_id) for row in wanted)
+
+    def follow(self, session_id: SessionId) -> AnyLive:
+        """Go on with one session, or return it if it is under way; raises `SessionNotFound`."""
+        if session_id in self._live:
+            return self._live[session_id]
+        store = self.services.store
+        if store.row(session_id).role is Role.RECEIVER:
+            return self._begin(live_receiver(store.receiver(session_id), self.services))
+        return self._begin(live_sender(store.sender(session_id), self.services))
+
+    @property
+    def sessions(self) -> tuple[AnyLive, ...]:
+        """The sessions this agent takes forward, or has taken to their end."""
+        return tuple(self._live.values())
+
+    async def stop(self) -> None:
+        """Stop every session where it is; a write that has begun is finished."""
+        await asyncio.gather(*(session.stop() for session in self._live.values()))
+
+    def _begin(self, session: L) -> L:
+        self._live[session.session_id] = session
+        session.start()
+        return session
+
+    def _prepare(self, uri: PayjoinUri, amount: Sats | None, fee_rate: FeeRate | None) -> "Payment":
+        wallet, chain, store = self.services.wallet, self.services.chain, self.services.store
+        if not uri.address.is_for(wallet.network):
+            raise UsageError(
+                f"This URI is for another network than the wallet's ({wallet.network}):"
+                " ask the receiver for one of that network."
+            )
+        if uri.amount is not None and amount is not None and amount != uri.amount:
+            raise UsageError("The URI asks for another amount: leave yours away to pay it.")
+        due = uri.amount or amount
+        if not due:
+            raise UsageError("The URI names no amount: say how many satoshis to pay.")
+        rate = fee_rate or chain.fee_rate(target=self.services.policy.fee_target)
+        wallet.sync()
+        script = uri.address.script_pubkey
+        original = wallet.pay(script, due, fee_rate=rate, unspendable=store.reserved())
+        others = [
+            output.script_pubkey
+            for output in original.unsigned_transaction.outputs
+            if output.script_pubkey != script
+        ]
+        params = SenderParams(
+            min_fee_rate=FeeRate.BROADCAST_MIN,
+            fee_contribution=fee_contribution(original, script, change=wallet.owned(others)),
+        )
+        return Payment(uri=uri, amount=due, fee_rate=rate, original=original, params=params)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Payment:
+    """A payment that was built and signed, and not begun; its coins are not reserved yet."""
+
+    uri: PayjoinUri
+    amount: Sats
+    fee_rate: FeeRate
+    original: Psbt
+    params: SenderParams
+
+    @property
+    def fee(self) -> Sats:
+        """What the fallback pays to miners; a payjoin pays at most `most_added` more."""
+        return self.original.fee
+
+    @property
+    def most_added(self) -> Sats:
+        """The most that a payjoin may take from our change for the receiver's inputs."""
+        contribution = self.params.fee_contribution
+        return Sats(0) if contribution is None else contribution.max_amount
+
+    def __repr__(self) -> str:
+        return "<Payment>"

@@ -1,0 +1,105 @@
+"""A directory's OHTTP keys: fetched once, kept for a while (RFC 9458, Section 3)."""
+
+import json
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dovetail.crypto import KeyConfig
+from dovetail.errors import ParseError, TransportError
+from dovetail.protocol.exchange import GATEWAY_PATH
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.transport import Transport
+
+KEEP = 6 * 3600
+"""Seconds until keys are fetched anew: a directory honours old ones far longer."""
+
+_OK = 200
+_LARGEST = 4096
+
+
+class OhttpKeys:
+    """Fetches key configurations and keeps them in a file, which holds nothing secret.
+
+    An https directory is asked through a relay's tunnel, so that it does not learn who asks;
+    straight only where the user allows that, or where the directory is on plain http and a
+    tunnel would hide nothing.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        relays: Relays,
+        *,
+        clock: Callable[[], int],
+        cache: Path | None = None,
+    ) -> None:
+        """`cache` is the file; None keeps the keys in memory alone."""
+        self._transport = transport
+        self._relays = relays
+        self._clock = clock
+        self._cache = cache
+        self._known = _read(cache)
+
+    async def of(self, directory: str) -> KeyConfig:
+        """The key configuration of `directory`, an origin; raises `TransportError`."""
+        kept = self._known.get(directory)
+        if kept is not None and 0 <= self._clock() - kept[0] < KEEP:
+            return KeyConfig.parse(kept[1])
+        config = await self._fetch(directory)
+        self._known[directory] = (self._clock(), config.serialize())
+        _write(self._cache, self._known)
+        return config
+
+    async def _fetch(self, directory: str) -> KeyConfig:
+        relay = self._relays.choose() if urlsplit(directory).scheme == "https" else None
+        try:
+            reply = await self._transport.get(directory + GATEWAY_PATH, proxy=relay, limit=_LARGEST)
+        except TransportError:
+            self._relays.failed(relay)
+            raise
+        if reply.status != _OK:
+            raise TransportError(
+                f"The directory did not give its OHTTP keys (status {reply.status}):"
+                " check the directory's address."
+            )
+        try:
+            return KeyConfig.parse(reply.body)
+        except ParseError as error:
+            raise TransportError(
+                "The directory's OHTTP keys cannot be read: check the directory's address."
+            ) from error
+
+
+def _read(cache: Path | None) -> dict[str, tuple[int, bytes]]:
+    """What a former run kept; a damaged file is as good as none."""
+    if cache is None or not cache.exists():
+        return {}
+    try:
+        entries = json.loads(cache.read_bytes())
+        known = {
+            directory: (int(at), b64decode(config, validate=True))
+            for directory, (at, config) in entries.items()
+        }
+        for _, config in known.values():
+            KeyConfig.parse(config)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+    return known
+
+
+def _write(cache: Path | None, known: dict[str, tuple[int, bytes]]) -> None:
+    """Keep the keys for the next run; a disk that refuses costs a fetch, no more."""
+    if cache is None:
+        return
+    entries = {
+        directory: (at, b64encode(config).decode()) for directory, (at, config) in known.items()
+    }
+    fresh = cache.with_suffix(f".{os.getpid()}")
+    try:
+        fresh.write_text(json.dumps(entries))
+        fresh.replace(cache)
+    except OSError:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,148 @@
+"""One step for each of the sender's typestates: what I/O a state asks for, and nothing else.
+
+Each step saves at most one transition and returns the state that follows, or the same state
+when there is nothing to do yet. What it raises leaves the session where it was.
+"""
+
+import asyncio
+
+from dovetail.errors import UsageError
+from dovetail.protocol.uri import V2Endpoint
+from dovetail.runtime.exchange import exchange
+from dovetail.runtime.services import AtExpiry, Services
+from dovetail.runtime.watching import deepest_spend
+from dovetail.sessions import sender
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import SenderEvent, SenderSession
+from dovetail.stores.ports import SessionLog
+from dovetail.wallets.ports import Accepted, Spend
+
+Log = SessionLog[SenderEvent]
+
+
+async def step_sender(session: SenderSession, log: Log, services: Services) -> SenderSession:
+    """Take `session` one step further.
+
+    Raises `InfrastructureError` where another try may help, `StaleSession` where the session
+    has to be loaded again, and `StoreUnavailable`.
+    """
+    match session:
+        case sender.WithReplyKey():
+            now = services.clock()
+            if now >= session.expires_at:
+                return await session.expire(now).save_async(log)
+            return await session.start_posting().save_async(log)
+        case sender.PostingOriginal():
+            return await _post_original(session, log, services)
+        case sender.PollingForProposal():
+            return await _poll(session, log, services)
+        case sender.ProposalReceived():
+            return await _sign(session, log, services)
+        case sender.PendingBroadcast():
+            return await _broadcast_payjoin(session, log, services)
+        case sender.PendingFallback():
+            return await _settle_by_fallback(session, log, services)
+        case sender.Monitor():
+            return await _watch(session, log, services)
+        case sender.Closed():
+            return session
+
+
+async def _post_original(
+    session: sender.PostingOriginal, log: Log, services: Services
+) -> SenderSession:
+    spend = await _spend(session, services)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    now = services.clock()
+    if now >= session.expires_at:
+        return await session.expire(now).save_async(log)
+    if isinstance(session.payjoin_uri.endpoint, V2Endpoint):
+        body, context = await exchange(lambda relay: session.post(relay, now=now), services)
+        return await session.process(body, context).save_async(log)
+    reply = await services.transport.post(session.post_v1(now=now), limit=V1_LIMIT)
+    return await session.process_v1(reply.status, reply.body).save_async(log)
+
+
+V1_LIMIT = 5_400_000
+"""Bytes of a v1 receiver's answer that are read at most: a PSBT of 4 MB in base64."""
+
+
+async def _poll(session: sender.PollingForProposal, log: Log, services: Services) -> SenderSession:
+    spend = await _spend(session, services)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    now = services.clock()
+    if now >= session.expires_at:
+        return await session.expire(now).save_async(log)
+    body, context = await exchange(lambda relay: session.poll(relay, now=now), services)
+    return await session.process(body, context).save_async(log)
+
+
+async def _sign(session: sender.ProposalReceived, log: Log, services: Services) -> SenderSession:
+    spend = await _spend(session, services)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    now, deadline = services.clock(), session.signing_deadline
+    if deadline is not None and now >= deadline:
+        return await session.signing_deadline_passed(now).save_async(log)
+    signed = await asyncio.to_thread(services.wallet.sign, session.psbt_to_sign)
+    try:
+        transition = session.record_signed(signed)
+    except UsageError:
+        return await session.fail(Reason.WALLET_CANNOT_SIGN).save_async(log)
+    return await transition.save_async(log)
+
+
+async def _broadcast_payjoin(
+    session: sender.PendingBroadcast, log: Log, services: Services
+) -> SenderSession:
+    answer = await asyncio.to_thread(services.chain.broadcast, session.payjoin)
+    if isinstance(answer, Accepted):
+        return await session.record_broadcast(session.payjoin.txid).save_async(log)
+    spend = await _spend(session, services)
+    spends = () if spend is None else (spend.transaction,)
+    return await session.refused(spends=spends).save_async(log)
+
+
+async def _settle_by_fallback(
+    session: sender.PendingFallback, log: Log, services: Services
+) -> SenderSession:
+    """Look before every broadcast: the payment may have been made already (M4)."""
+    spend = await _spend(session, services)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    # Who cancelled is asked first: to stop a payjoin is not yet to want the plain payment.
+    asked_first = session.reason is Reason.CANCELLED_BY_US
+    if asked_first or services.policy.at_expiry is AtExpiry.ASK:
+        return session
+    return await broadcast_fallback(session, log, services)
+
+
+async def broadcast_fallback(
+    session: sender.PendingFallback, log: Log, services: Services
+) -> SenderSession:
+    """Pay by the fallback; the same state comes back while the network refuses it."""
+    answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
+    if isinstance(answer, Accepted):
+        return await session.record_broadcast(session.fallback.txid).save_async(log)
+    return session
+
+
+async def _watch(session: sender.Monitor, log: Log, services: Services) -> SenderSession:
+    spend = await _spend(session, services)
+    if spend is not None:
+        scripts = [output.script_pubkey for output in spend.transaction.outputs]
+        owned = await asyncio.to_thread(services.wallet.owned, scripts)
+        return await session.record_settlement(
+            spend.transaction, depth=spend.depth, owned=owned
+        ).save_async(log)
+    if session.released:
+        return session
+    if session.payjoin is not None and session.expected == session.payjoin.txid:
+        return await session.payjoin_dropped().save_async(log)
+    return await session.request_fallback().save_async(log)
+
+
+async def _spend(session: SenderSession, services: Services) -> Spend | None:
+    return await asyncio.to_thread(deepest_spend, services.chain, session.contested)

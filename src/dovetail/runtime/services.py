@@ -1,0 +1,56 @@
+"""What a step may use, and what the user decided beforehand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dovetail.bitcoin import FeeRate, UnixTime
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.transport import Transport
+from dovetail.stores.ports import Store
+from dovetail.wallets.ports import Chain, Wallet
+
+
+class AtExpiry(StrEnum):
+    """What happens to an owed fallback when no payjoin came about."""
+
+    BROADCAST = "broadcast"
+    """The payment that was meant is made."""
+    ASK = "ask"
+    """The session waits for the user's word."""
+
+
+_HIGH = FeeRate.from_sat_per_vb(50)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The user's standing decisions.
+
+    `depth` confirmations make a payment final; a receiver's fallback waits `grace` seconds
+    beyond the expiration while a proposal may be out. The receiver refuses an Original below
+    `min_fee_rate` and pays at most `max_fee_rate` for what it adds itself. `watch_interval`
+    and `poll_pause` are seconds between two looks at the chain and between two polls.
+    """
+
+    depth: int = 1
+    grace: int = 600
+    at_expiry: AtExpiry = AtExpiry.BROADCAST
+    min_fee_rate: FeeRate = FeeRate.BROADCAST_MIN
+    max_fee_rate: FeeRate = _HIGH
+    fee_target: int = 6
+    watch_interval: float = 15.0
+    poll_pause: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The world, as the steps see it."""
+
+    wallet: Wallet
+    chain: Chain
+    store: Store
+    transport: Transport
+    relays: Relays
+    clock: Callable[[], UnixTime]
+    policy: Policy = Policy()
