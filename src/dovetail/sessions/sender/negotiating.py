@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
@@ -61,18 +62,18 @@ class WithReplyKey(SenderState):
         Save this before the first byte leaves: from then on the receiver can broadcast it (M3).
         """
         event = events.StartedPosting()
-        return Transition(event, self._on_started_posting(event), seq=self.seq)
+        return self.transition(event, self._on_started_posting(event))
 
     def cancel(self) -> Transition[SenderEvent, PendingFallback]:
         """Stop the payjoin; nothing has left, so releasing the fallback then ends the payment."""
         event = events.Cancelled()
-        return Transition(event, self._on_cancelled(event), seq=self.seq)
+        return self.transition(event, self._on_cancelled(event))
 
     def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
         """Give up at the expiration; raises `UsageError` before."""
         self._require_expired(now)
         event = events.Expired()
-        return Transition(event, self._on_expired(event), seq=self.seq)
+        return self.transition(event, self._on_expired(event))
 
     def _on_started_posting(self, _event: events.StartedPosting) -> "PostingOriginal":
         return PostingOriginal(payment=self.payment, seq=self.seq + 1)
@@ -85,8 +86,80 @@ class WithReplyKey(SenderState):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PostingOriginal(SenderState):
+class _Offered(SenderState):
+    """What the states share in which the receiver may hold the Original and has not answered."""
+
+    _expiry: ClassVar[Reason]
+
+    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, PendingFallback]:
+        """A contested outpoint was seen spent; record it again on the state this leads to.
+
+        Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        return self.fail(Reason.INPUTS_ALREADY_SPENT)
+
+    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
+        """Stop the payjoin, not the payment: the receiver may hold it already."""
+        event = events.Cancelled()
+        return self.transition(event, self._on_cancelled(event))
+
+    def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
+        """Give the payjoin up, for instance because no relay is left to try."""
+        event = events.ProtocolFailed(reason=reason)
+        return self.transition(event, self._on_protocol_failed(event))
+
+    def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
+        """Give up at the expiration; raises `UsageError` before."""
+        self._require_expired(now)
+        event = events.Expired()
+        return self.transition(event, self._on_expired(event))
+
+    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
+        return _owe_fallback(self, Reason.CANCELLED_BY_US, original_out=True)
+
+    def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
+        return _owe_fallback(self, event.reason, event.rule, original_out=True)
+
+    def _on_expired(self, _event: events.Expired) -> PendingFallback:
+        return _owe_fallback(self, self._expiry, original_out=True)
+
+    def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
+        proposal = Psbt.parse(event.proposal)
+        spent = frozenset(proposal.unsigned_transaction.contested())
+        if not spent.issuperset(self.contested):
+            # M4: only a payjoin that spends our inputs excludes the fallback.
+            raise InvalidEvent("The proposal does not spend every input of the Original PSBT.")
+        return ProposalReceived(payment=self.payment, seq=self.seq + 1, proposal=proposal)
+
+    def _judge(
+        self, answer: Psbt | ErrorReply
+    ) -> Transition[SenderEvent, ProposalReceived | PendingFallback]:
+        """Run the sender's checklist (BIP 78): the one decision that can lose the user's money."""
+        if isinstance(answer, ErrorReply):
+            return self.fail(_REASONS[answer.code])
+        uri = self.payment.uri
+        try:
+            checked = check_proposal(
+                original=self.original,
+                proposal=answer,
+                params=self.payment.params,
+                payee=uri.address.script_pubkey,
+                output_substitution=uri.output_substitution,
+            )
+        except (ProposalRejected, ParseError) as error:
+            rule = error.rule if isinstance(error, ProposalRejected) else None
+            failed = events.ProtocolFailed(reason=Reason.PROPOSAL_BROKE_RULE, rule=rule)
+            return self.transition(failed, self._on_protocol_failed(failed))
+        received = events.ReceivedProposal(proposal=checked.serialize())
+        return self.transition(received, self._on_received_proposal(received))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PostingOriginal(_Offered):
     """The Original PSBT is on its way to the receiver, or may be."""
+
+    _expiry: ClassVar[Reason] = Reason.EXPIRED_BEFORE_POSTING
 
     def post(
         self, relay: str | None, *, now: UnixTime, entropy: Entropy = system
@@ -128,7 +201,7 @@ class PostingOriginal(SenderState):
                 return self.fail(Reason.DIRECTORY_REFUSED)
             raise
         event = events.PostedOriginalPsbt()
-        return Transition(event, self._on_posted_original_psbt(event), seq=self.seq)
+        return self.transition(event, self._on_posted_original_psbt(event))
 
     def post_v1(self, *, now: UnixTime) -> Request:
         """The BIP 78 request; its answer goes to `process_v1`.
@@ -150,56 +223,18 @@ class PostingOriginal(SenderState):
             answer = v1_reply(status, body)
         except ParseError:
             return self.fail(Reason.PROPOSAL_UNREADABLE)
-        event = _judge(self.payment, answer)
-        if isinstance(event, events.ProtocolFailed):
-            return Transition(event, self._on_protocol_failed(event), seq=self.seq)
-        return Transition(event, self._on_received_proposal(event), seq=self.seq)
-
-    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, PendingFallback]:
-        """A contested outpoint was seen spent; record it again on the state this leads to.
-
-        Raises `UsageError` when `transaction` spends no contested outpoint.
-        """
-        self.payment.require_spend(transaction)
-        return self.fail(Reason.INPUTS_ALREADY_SPENT)
-
-    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
-        """Stop the payjoin, not the payment: the receiver may hold it already."""
-        event = events.Cancelled()
-        return Transition(event, self._on_cancelled(event), seq=self.seq)
-
-    def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
-        """Give the payjoin up, for instance because no relay is left to try."""
-        event = events.ProtocolFailed(reason=reason)
-        return Transition(event, self._on_protocol_failed(event), seq=self.seq)
-
-    def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
-        """Give up at the expiration; raises `UsageError` before."""
-        self._require_expired(now)
-        event = events.Expired()
-        return Transition(event, self._on_expired(event), seq=self.seq)
+        return self._judge(answer)
 
     def _on_posted_original_psbt(self, _event: events.PostedOriginalPsbt) -> "PollingForProposal":
         _v2(self.payment)
         return PollingForProposal(payment=self.payment, seq=self.seq + 1)
 
-    def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
-        _v1(self.payment)
-        return _received(self, event)
-
-    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
-        return _owe_fallback(self, Reason.CANCELLED_BY_US, original_out=True)
-
-    def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
-        return _owe_fallback(self, event.reason, event.rule, original_out=True)
-
-    def _on_expired(self, _event: events.Expired) -> PendingFallback:
-        return _owe_fallback(self, Reason.EXPIRED_BEFORE_POSTING, original_out=True)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PollingForProposal(SenderState):
+class PollingForProposal(_Offered):
     """The receiver can fetch the Original PSBT; its answer is awaited."""
+
+    _expiry: ClassVar[Reason] = Reason.EXPIRED_WAITING_FOR_PROPOSAL
 
     @property
     def last_poll_at(self) -> UnixTime:
@@ -244,46 +279,7 @@ class PollingForProposal(SenderState):
             )
         except (CounterpartyError, ParseError):
             return self.fail(Reason.PROPOSAL_UNREADABLE)
-        event = _judge(self.payment, answer)
-        if isinstance(event, events.ProtocolFailed):
-            return Transition(event, self._on_protocol_failed(event), seq=self.seq)
-        return Transition(event, self._on_received_proposal(event), seq=self.seq)
-
-    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, PendingFallback]:
-        """A contested outpoint was seen spent; record it again on the state this leads to.
-
-        Raises `UsageError` when `transaction` spends no contested outpoint.
-        """
-        self.payment.require_spend(transaction)
-        return self.fail(Reason.INPUTS_ALREADY_SPENT)
-
-    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
-        """Stop the payjoin, not the payment: the receiver may hold it already."""
-        event = events.Cancelled()
-        return Transition(event, self._on_cancelled(event), seq=self.seq)
-
-    def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
-        """Give the payjoin up, for instance because no relay is left to try."""
-        event = events.ProtocolFailed(reason=reason)
-        return Transition(event, self._on_protocol_failed(event), seq=self.seq)
-
-    def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
-        """Give up at the expiration; raises `UsageError` before."""
-        self._require_expired(now)
-        event = events.Expired()
-        return Transition(event, self._on_expired(event), seq=self.seq)
-
-    def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
-        return _received(self, event)
-
-    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
-        return _owe_fallback(self, Reason.CANCELLED_BY_US, original_out=True)
-
-    def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
-        return _owe_fallback(self, event.reason, event.rule, original_out=True)
-
-    def _on_expired(self, _event: events.Expired) -> PendingFallback:
-        return _owe_fallback(self, Reason.EXPIRED_WAITING_FOR_PROPOSAL, original_out=True)
+        return self._judge(answer)
 
 
 def _v1(payment: Payment) -> V1Endpoint:
@@ -298,34 +294,6 @@ def _v2(payment: Payment) -> V2Endpoint:
     if isinstance(endpoint, V1Endpoint):
         raise InvalidEvent("This payment goes to a v1 endpoint; use post_v1 and process_v1.")
     return endpoint
-
-
-def _judge(
-    payment: Payment, answer: Psbt | ErrorReply
-) -> events.ReceivedProposal | events.ProtocolFailed:
-    """Run the sender's checklist (BIP 78): the one decision that can lose the user's money."""
-    if isinstance(answer, ErrorReply):
-        return events.ProtocolFailed(reason=_REASONS[answer.code])
-    try:
-        checked = check_proposal(
-            original=payment.original,
-            proposal=answer,
-            params=payment.params,
-            payee=payment.uri.address.script_pubkey,
-            output_substitution=payment.uri.output_substitution,
-        )
-    except ProposalRejected as rejection:
-        return events.ProtocolFailed(reason=Reason.PROPOSAL_BROKE_RULE, rule=rejection.rule)
-    return events.ReceivedProposal(proposal=checked.serialize())
-
-
-def _received(state: SenderState, event: events.ReceivedProposal) -> ProposalReceived:
-    proposal = Psbt.parse(event.proposal)
-    spent = frozenset(proposal.unsigned_transaction.contested())
-    if not spent.issuperset(state.contested):
-        # M4: only a payjoin that spends our inputs excludes the fallback.
-        raise InvalidEvent("The proposal does not spend every input of the Original PSBT.")
-    return ProposalReceived(payment=state.payment, seq=state.seq + 1, proposal=proposal)
 
 
 def _owe_fallback(

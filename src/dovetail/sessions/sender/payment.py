@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar, TypeVar
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Script
@@ -13,7 +14,10 @@ from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.original import prepare_original
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.sessions.sender.events import Created
+from dovetail.sessions.sender.events import Created, SenderEvent
+from dovetail.sessions.transition import Transition
+
+NextT = TypeVar("NextT", bound="SenderState")
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,8 +109,14 @@ class Payment:
 class SenderState:
     """What every state knows: the payment, and `seq`, the number of events applied."""
 
+    closed: ClassVar[bool] = False
+
     payment: Payment
     seq: int
+
+    def transition(self, event: SenderEvent, successor: NextT) -> Transition[SenderEvent, NextT]:
+        """Hold `event` for the slot that this state knows to be next (M1)."""
+        return Transition(event, successor, seq=self.seq, closes=successor.closed)
 
     def __repr__(self) -> str:
         return f"<sender {type(self).__name__} at {self.seq}>"

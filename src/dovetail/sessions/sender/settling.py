@@ -6,6 +6,7 @@ closes on what the chain shows, or where nothing ever left and the user declined
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Script
@@ -58,11 +59,11 @@ class PendingBroadcast(SenderState):
             return self._broadcast()
         reason = Reason.INPUTS_ALREADY_SPENT if rivals else Reason.PAYJOIN_REFUSED_BY_NETWORK
         event = events.ProtocolFailed(reason=reason)
-        return Transition(event, self._on_protocol_failed(event), seq=self.seq)
+        return self.transition(event, self._on_protocol_failed(event))
 
     def _broadcast(self) -> Transition[SenderEvent, "Monitor"]:
         event = events.BroadcastPayjoin()
-        return Transition(event, self._on_broadcast_payjoin(event), seq=self.seq)
+        return self.transition(event, self._on_broadcast_payjoin(event))
 
     def _on_broadcast_payjoin(self, _event: events.BroadcastPayjoin) -> "Monitor":
         return Monitor(
@@ -106,7 +107,7 @@ class PendingFallback(SenderState):
                 "This is not the txid of the fallback; broadcast `fallback` unchanged."
             )
         event = events.BroadcastFallback()
-        return Transition(event, self._on_broadcast_fallback(event), seq=self.seq)
+        return self.transition(event, self._on_broadcast_fallback(event))
 
     def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, "Monitor"]:
         """A contested outpoint was seen spent, by whomever: watch it confirm.
@@ -115,7 +116,7 @@ class PendingFallback(SenderState):
         """
         self.payment.require_spend(transaction)
         event = events.ObservedSpend(txid=str(transaction.txid))
-        return Transition(event, self._on_observed_spend(event), seq=self.seq)
+        return self.transition(event, self._on_observed_spend(event))
 
     def release(
         self, *, spends: Collection[Transaction]
@@ -132,9 +133,9 @@ class PendingFallback(SenderState):
                 return self.record_spend(spend)
         if self.original_out:
             released = events.Released()
-            return Transition(released, self._on_released(released), seq=self.seq)
+            return self.transition(released, self._on_released(released))
         closed = events.Closed(outcome=outcomes.Cancelled(why=self.reason))
-        return Transition(closed, self._on_closed(closed), seq=self.seq, closes=True)
+        return self.transition(closed, self._on_closed(closed))
 
     def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
         return self._watch(self.fallback.txid)
@@ -202,7 +203,7 @@ class Monitor(SenderState):
         if depth < self.depth:
             return Transition(None, self, seq=self.seq)
         event = events.Closed(outcome=self._outcome(transaction, owned))
-        return Transition(event, self._on_closed(event), seq=self.seq, closes=True)
+        return self.transition(event, self._on_closed(event))
 
     def payjoin_dropped(self) -> Transition[SenderEvent, "PendingBroadcast"]:
         """The payjoin was evicted or reorganised away, and nothing else spends its inputs.
@@ -215,7 +216,7 @@ class Monitor(SenderState):
                 "The payjoin is not what this session broadcast last; request the fallback."
             )
         event = events.PayjoinDropped()
-        return Transition(event, self._on_payjoin_dropped(event), seq=self.seq)
+        return self.transition(event, self._on_payjoin_dropped(event))
 
     def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
         """Pay by the fallback after all: it replaces the payjoin, or ends a release.
@@ -223,7 +224,7 @@ class Monitor(SenderState):
         Also the way back where a fallback was evicted or reorganised away.
         """
         event = events.FallbackRequested()
-        return Transition(event, self._on_fallback_requested(event), seq=self.seq)
+        return self.transition(event, self._on_fallback_requested(event))
 
     def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
         """Raise `UsageError` unless broadcasting `transaction` would revoke a released payment.
@@ -291,6 +292,8 @@ class Monitor(SenderState):
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Closed(SenderState):
     """The session is over; nothing can be appended (M1)."""
+
+    closed: ClassVar[bool] = True
 
     outcome: Outcome
 

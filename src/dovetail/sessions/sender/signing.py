@@ -81,7 +81,7 @@ class ProposalReceived(SenderState):
     def cancel(self) -> Transition[SenderEvent, PendingFallback]:
         """Stop the payjoin; the payment is still owed, by the fallback."""
         event = events.Cancelled()
-        return Transition(event, self._on_cancelled(event), seq=self.seq)
+        return self.transition(event, self._on_cancelled(event))
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
         """Give the payjoin up, for instance because the wallet cannot sign it."""
@@ -92,7 +92,7 @@ class ProposalReceived(SenderState):
         if self.signing_deadline is None or now < self.signing_deadline:
             raise UsageError("The signing deadline has not passed; cancel to end the payjoin.")
         event = events.SigningDeadlinePassed()
-        return Transition(event, self._on_signing_deadline_passed(event), seq=self.seq)
+        return self.transition(event, self._on_signing_deadline_passed(event))
 
     def _is_payjoin(self, transaction: Transaction) -> bool:
         return classified(self, transaction, self.proposal) is Settlement.PAYJOIN
@@ -101,11 +101,11 @@ class ProposalReceived(SenderState):
         self, reason: Reason, rule: str | None = None
     ) -> Transition[SenderEvent, PendingFallback]:
         event = events.ProtocolFailed(reason=reason, rule=rule)
-        return Transition(event, self._on_protocol_failed(event), seq=self.seq)
+        return self.transition(event, self._on_protocol_failed(event))
 
     def _signed(self, transaction: Transaction) -> Transition[SenderEvent, PendingBroadcast]:
         event = events.SignedPayjoin(transaction=transaction.serialize())
-        return Transition(event, self._on_signed_payjoin(event), seq=self.seq)
+        return self.transition(event, self._on_signed_payjoin(event))
 
     def _on_signed_payjoin(self, event: events.SignedPayjoin) -> PendingBroadcast:
         transaction = Transaction.parse(event.transaction)

@@ -1,0 +1,51 @@
+"""Logs of earlier releases, which every later release reads (the policy in `codec.py`)."""
+
+from pathlib import Path
+
+import pytest
+
+from dovetail.sessions import outcomes, sender
+from dovetail.sessions.reasons import Reason
+
+LOGS = Path(__file__).parents[2] / "eventlogs" / "v1" / "sender"
+PAYJOIN = "6070aa495cb7f6fc73b54e97f5d34d131a0ec761066279d98e33ed75a7ca6e71"
+FALLBACK = "03cfab0a465facbb2f4c906a87c41b8a73c057de18b4928bc5f3e2e36fc6356d"
+REVOCATION = "5a2ba3dd266fa72eb8f216f0634d0237bccf8b0690087fa94dee654dd97a19c0"
+STRANGER = "d007e9f22b1995676ecffb47d868e2cd6774ebb076967b5bc705b6ebbbaaf1a5"
+
+OUTCOMES: dict[str, outcomes.Outcome] = {
+    "success": outcomes.Success(txid=PAYJOIN),
+    "success-v1": outcomes.Success(txid=PAYJOIN),
+    "success-after-eviction": outcomes.Success(txid=PAYJOIN),
+    "cancelled": outcomes.Cancelled(why=Reason.CANCELLED_BY_US),
+    "expired": outcomes.FallbackBroadcasted(txid=FALLBACK, why=Reason.EXPIRED_WAITING_FOR_PROPOSAL),
+    "rule-broken": outcomes.FallbackBroadcasted(txid=FALLBACK, why=Reason.PROPOSAL_BROKE_RULE),
+    "signing-deadline": outcomes.FallbackBroadcasted(
+        txid=FALLBACK, why=Reason.SIGNING_DEADLINE_PASSED
+    ),
+    "taken-after-release": outcomes.FallbackBroadcasted(txid=FALLBACK, why=Reason.CANCELLED_BY_US),
+    "revoked": outcomes.Revoked(txid=REVOCATION),
+    "unrecognized": outcomes.Unrecognized(txid=STRANGER),
+}
+
+
+def test_every_log_is_named_here():
+    assert {path.stem for path in LOGS.iterdir()} == set(OUTCOMES)
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_a_log_of_version_1_still_ends_as_it_did(name):
+    lines = (LOGS / f"{name}.jsonl").read_bytes().splitlines()
+    session = sender.replay(map(sender.decode_event, lines))
+    assert isinstance(session, sender.Closed)
+    assert session.outcome == OUTCOMES[name]
+    assert session.seq == len(lines)
+
+
+def test_every_kind_of_event_occurs():
+    tags = {
+        type(sender.decode_event(line)).__name__
+        for path in LOGS.iterdir()
+        for line in path.read_bytes().splitlines()
+    }
+    assert tags == {kind.__name__ for kind in sender.SenderEvent.__args__}
