@@ -8,13 +8,13 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.errors import InvalidEvent
-from dovetail.protocol.drafts import draft
 from dovetail.protocol.original import fee_rate, receiver_outputs
 from dovetail.sessions import outcomes
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.receiver.negotiating import Refusing, Stopping
+from dovetail.sessions.receiver.payload import Plan
 from dovetail.sessions.receiver.proposing import WantsOutputs
 from dovetail.sessions.receiver.replying import HasReplyableError, error_code
 from dovetail.sessions.receiver.settling import Closed
@@ -177,5 +177,5 @@ class OutputsUnknown(Refusing, Stopping):
             seq=self.seq + 1,
             terms=self.terms,
             payload=self.payload,
-            draft=draft(self.original, self.params, event.receiver_outputs),
+            plan=Plan(self.payload, event),
         )

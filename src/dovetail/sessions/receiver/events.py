@@ -7,14 +7,22 @@ The policy for changes stands at the head of `dovetail.sessions.codec`.
 """
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+from zlib import crc32
 
 import msgspec
+from msgspec import Meta
 
+from dovetail.errors import InvalidEvent
 from dovetail.protocol.replies import ErrorCode
 from dovetail.sessions.codec import EventCodec, SessionEvent
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2_100_000_000_000_000)]
+"""An amount in satoshis, an index, a number of seconds or of confirmations."""
+TxidText: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+OutPointText: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}:[0-9]{1,10}$")]
 
 
 class Channel(StrEnum):
@@ -53,9 +61,9 @@ class CommittedCoin(
 ):
     """One of our coins, its place among the inputs and its PSBT input map."""
 
-    outpoint: str
-    position: int
-    value: int
+    outpoint: OutPointText
+    position: Count
+    value: Count
     script: bytes
     exposed: bool
     fields: tuple[tuple[bytes, bytes], ...]
@@ -68,24 +76,28 @@ class Created(SessionEvent, frozen=True, kw_only=True):
     """The terms of the session; only after this is durable may anyone see the URI."""
 
     address: str
-    expires_at: int
+    checksum: int
+    """The CRC-32 of the address."""
+    expires_at: Count
     endpoint: Mailbox | Web
-    amount: int | None = None
+    amount: Count | None = None
     label: str | None = None
     message: str | None = None
     welcomes_v1: bool = False
-    grace: int = 600
-    depth: int = 1
+    grace: Count = 600
+    depth: Count = 1
 
 
 class RetrievedOriginalPayload(SessionEvent, frozen=True, kw_only=True):
     """An Original PSBT, its parameters, and where the answer goes."""
 
     psbt: bytes
-    retrieved_at: int
+    checksum: int
+    """The CRC-32 of the PSBT."""
+    retrieved_at: Count
     version: int
-    min_fee_rate: int
-    fee_contribution: tuple[int, int] | None = None
+    min_fee_rate: Annotated[int, Meta(ge=0)]
+    fee_contribution: tuple[Count, Count] | None = None
     """The highest amount, and the index of the output that pays it."""
     output_substitution: bool = True
     channel: Channel = Channel.MAILBOX
@@ -109,33 +121,35 @@ class CheckedNoInputsSeenBefore(SessionEvent, frozen=True, kw_only=True):
 class IdentifiedReceiverOutputs(SessionEvent, frozen=True, kw_only=True):
     """Which outputs of the Original are ours; from here on the fallback is owed."""
 
-    receiver_outputs: tuple[int, ...]
+    receiver_outputs: tuple[Count, ...]
 
 
 class CommittedOutputs(SessionEvent, frozen=True, kw_only=True):
     """The proposal's outputs as (value, script), and the index of ours that takes the rest."""
 
-    outputs: tuple[tuple[int, bytes], ...]
-    drain: int
+    outputs: tuple[tuple[Count, bytes], ...]
+    drain: Count
 
 
 class CommittedInputs(SessionEvent, frozen=True, kw_only=True):
     """Our coins by ascending position, and what the drain is worth once they are added."""
 
     coins: tuple[CommittedCoin, ...]
-    drain_value: int
+    drain_value: Count
 
 
 class AppliedFeeRange(SessionEvent, frozen=True, kw_only=True):
     """The values of the outputs once the fee is paid."""
 
-    values: tuple[int, ...]
+    values: tuple[Count, ...]
 
 
 class FinalizedProposal(SessionEvent, frozen=True, kw_only=True):
     """The Proposal PSBT, whole; from here on it counts as in the sender's hands (M4)."""
 
     psbt: bytes
+    checksum: int
+    """The CRC-32 of the PSBT."""
 
 
 class PostedPayjoinProposal(SessionEvent, frozen=True, kw_only=True):
@@ -150,7 +164,7 @@ class GotReplyableError(SessionEvent, frozen=True, kw_only=True):
     supported: tuple[int, ...] = ()
     reply_key: bytes | None = None
     """Where the answer goes, if the Original was refused before it was stored."""
-    paid_by: str | None = None
+    paid_by: TxidText | None = None
     """The transaction that paid the address directly, if that is why."""
 
 
@@ -179,13 +193,13 @@ class Expired(SessionEvent, frozen=True, kw_only=True):
 class BroadcastFallback(SessionEvent, frozen=True, kw_only=True):
     """The network took the fallback."""
 
-    txid: str
+    txid: TxidText
 
 
 class ObservedSpend(SessionEvent, frozen=True, kw_only=True):
     """A transaction that spends a contested outpoint was seen."""
 
-    txid: str
+    txid: TxidText
 
 
 class Released(SessionEvent, frozen=True, kw_only=True):
@@ -233,6 +247,12 @@ ReceiverEvent: TypeAlias = (
 )
 
 CODEC: EventCodec[ReceiverEvent] = EventCodec(ReceiverEvent)
+
+
+def require_checksum(payload: bytes, checksum: int) -> None:
+    """Raise `InvalidEvent` unless the payload is as it was when it was checked and stored."""
+    if crc32(payload) != checksum:
+        raise InvalidEvent("Its payload was damaged; restore the log from a backup.")
 
 
 def encode_event(event: ReceiverEvent) -> bytes:

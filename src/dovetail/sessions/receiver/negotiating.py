@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.units import UnixTime
 from dovetail.protocol.replies import ErrorReply
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import WithPayload
 from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.receiver.payload import Finalized
 from dovetail.sessions.receiver.replying import HasReplyableError, error_code
 from dovetail.sessions.receiver.settling import PendingFallback
 from dovetail.sessions.transition import Transition
@@ -80,9 +80,9 @@ class Stopping(WithPayload):
             payload=self.payload,
             reason=reason,
             owed=self.owed,
-            proposal=self._proposal_out,
+            finalized=self._proposal_out,
         )
 
     @property
-    def _proposal_out(self) -> Psbt | None:
+    def _proposal_out(self) -> Finalized | None:
         return None

@@ -4,13 +4,14 @@ from base64 import b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
+from zlib import crc32
 
-from dovetail.bitcoin.psbt import KeyMap, Psbt, PsbtInput
+from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
-from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
+from dovetail.bitcoin.transaction import Transaction, TxOut
+from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.crypto.entropy import Entropy, system
-from dovetail.errors import FeeTooHigh, InvalidEvent, PayloadTooLarge
+from dovetail.errors import FeeTooHigh, PayloadTooLarge
 from dovetail.protocol.coin_selection import select_coins
 from dovetail.protocol.contribution import commit_outputs, finalize, place_coins
 from dovetail.protocol.drafts import Coin, Draft, PlacedCoin
@@ -18,8 +19,10 @@ from dovetail.protocol.exchange import OhttpContext, Request
 from dovetail.protocol.fees import apply_fees
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
+from dovetail.sessions.receiver.base import WithPayload
 from dovetail.sessions.receiver.events import CommittedCoin, ReceiverEvent
 from dovetail.sessions.receiver.negotiating import Refusing, Stopping
+from dovetail.sessions.receiver.payload import Finalized, Plan
 from dovetail.sessions.receiver.replying import HasReplyableError
 from dovetail.sessions.receiver.settling import Monitor, PendingFallback
 from dovetail.sessions.transition import Transition
@@ -29,8 +32,17 @@ from dovetail.sessions.transition import Transition
 class _Drafting(Refusing, Stopping):
     owed: ClassVar[bool] = True
 
-    draft: Draft
-    """The proposal so far."""
+    plan: Plan
+
+    @property
+    def draft(self) -> Draft:
+        """The proposal so far."""
+        return self.plan.draft
+
+    def validate(self) -> None:
+        """Read again what the log says; raises what is wrong with it."""
+        WithPayload.validate(self)
+        _ = self.plan.draft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -61,12 +73,8 @@ class WantsOutputs(_Drafting):
         return self.transition(event, self._on_committed_outputs(event))
 
     def _on_committed_outputs(self, event: events.CommittedOutputs) -> "WantsInputs":
-        draft = replace(
-            self.draft,
-            outputs=tuple(TxOut(Sats(value), Script(script)) for value, script in event.outputs),
-            drain=event.drain,
-        )
-        return WantsInputs(seq=self.seq + 1, terms=self.terms, payload=self.payload, draft=draft)
+        plan = replace(self.plan, outputs=event)
+        return WantsInputs(seq=self.seq + 1, terms=self.terms, payload=self.payload, plan=plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -101,13 +109,8 @@ class WantsInputs(_Drafting):
         return self.refuse(reason)
 
     def _on_committed_inputs(self, event: events.CommittedInputs) -> "WantsFeeRange":
-        draft = replace(self.draft, inputs=tuple(_placed(coin) for coin in event.coins))
-        return WantsFeeRange(
-            seq=self.seq + 1,
-            terms=self.terms,
-            payload=self.payload,
-            draft=draft.with_value(draft.drain, Sats(event.drain_value)),
-        )
+        plan = replace(self.plan, inputs=event)
+        return WantsFeeRange(seq=self.seq + 1, terms=self.terms, payload=self.payload, plan=plan)
 
 
 def _committed(placed: PlacedCoin) -> CommittedCoin:
@@ -119,18 +122,6 @@ def _committed(placed: PlacedCoin) -> CommittedCoin:
         script=bytes(coin.utxo.script_pubkey),
         exposed=coin.exposed,
         fields=coin.psbt_input.map.entries,
-    )
-
-
-def _placed(coin: CommittedCoin) -> PlacedCoin:
-    return PlacedCoin(
-        Coin(
-            OutPoint.parse(coin.outpoint),
-            PsbtInput(KeyMap(coin.fields)),
-            TxOut(Sats(coin.value), Script(coin.script)),
-            coin.exposed,
-        ),
-        coin.position,
     )
 
 
@@ -154,17 +145,11 @@ class WantsFeeRange(_Drafting):
         return self.transition(event, self._on_applied_fee_range(event))
 
     def _on_applied_fee_range(self, event: events.AppliedFeeRange) -> "ProvisionalProposal":
-        if len(event.values) != len(self.draft.outputs):
-            raise InvalidEvent("The values do not match the outputs; restore the log.")
-        outputs = tuple(
-            replace(output, value=Sats(value))
-            for output, value in zip(self.draft.outputs, event.values, strict=True)
-        )
         return ProvisionalProposal(
             seq=self.seq + 1,
             terms=self.terms,
             payload=self.payload,
-            draft=replace(self.draft, outputs=outputs),
+            plan=replace(self.plan, fees=event),
         )
 
 
@@ -193,7 +178,7 @@ class ProvisionalProposal(_Drafting):
         capacity = self.payload.reply_to.capacity(self.terms)
         if len(psbt) > capacity:
             return self.refuse(Reason.PROPOSAL_TOO_LARGE)
-        event = events.FinalizedProposal(psbt=psbt)
+        event = events.FinalizedProposal(psbt=psbt, checksum=crc32(psbt))
         return self.transition(event, self._on_finalized_proposal(event))
 
     def cannot_sign(self) -> Transition[ReceiverEvent, HasReplyableError]:
@@ -201,12 +186,12 @@ class ProvisionalProposal(_Drafting):
         return self.refuse(Reason.WALLET_CANNOT_SIGN)
 
     def _on_finalized_proposal(self, event: events.FinalizedProposal) -> "PayjoinProposal":
-        proposal = Psbt.parse(event.psbt)
-        spent = proposal.unsigned_transaction.contested()
-        if not set(self.sender_outpoints).issubset(spent):
-            raise InvalidEvent("The proposal leaves out an input of the sender; restore the log.")
+        events.require_checksum(event.psbt, event.checksum)
         return PayjoinProposal(
-            seq=self.seq + 1, terms=self.terms, payload=self.payload, proposal=proposal
+            seq=self.seq + 1,
+            terms=self.terms,
+            payload=self.payload,
+            finalized=Finalized(event, self.payload),
         )
 
 
@@ -220,8 +205,17 @@ class PayjoinProposal(Stopping):
 
     owed: ClassVar[bool] = True
 
-    proposal: Psbt
-    """The Proposal PSBT as the sender gets it."""
+    finalized: Finalized
+
+    @property
+    def proposal(self) -> Psbt:
+        """The Proposal PSBT as the sender gets it."""
+        return self.finalized.psbt
+
+    def validate(self) -> None:
+        """Read again what the log says; raises what is wrong with it."""
+        WithPayload.validate(self)
+        _ = self.finalized.psbt
 
     @property
     def payjoin_skeleton(self) -> Transaction:
@@ -272,9 +266,9 @@ class PayjoinProposal(Stopping):
             payload=self.payload,
             reason=None,
             owed=self.owed,
-            proposal=self.proposal,
+            finalized=self.finalized,
         )
 
     @property
-    def _proposal_out(self) -> Psbt | None:
-        return self.proposal
+    def _proposal_out(self) -> Finalized | None:
+        return self.finalized

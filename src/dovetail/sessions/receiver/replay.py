@@ -15,22 +15,52 @@ from dovetail.sessions.receiver.waiting import begin
 
 
 def replay(events: Iterable[ReceiverEvent]) -> ReceiverSession:
-    """The state that a log leads to; reads everything again and trusts nothing.
+    """The state that a log leads to; trusts nothing that a live session is going to use.
 
+    Payloads are compared with their checksums, and read again in full unless the log is closed.
     Raises `ReplayError` naming the event by its number from 0, and the cause. It never expires
     and never closes a session.
     """
+    log = tuple(events)
     session: ReceiverSession | None = None
-    for seq, event in enumerate(events):
+    for seq, event in enumerate(log):
         try:
             session = apply(session, event)
         except DovetailError as error:
-            raise ReplayError(
-                f"Event {seq} of the log, {type(event).__name__}, cannot be applied. {error}"
-            ) from error
+            raise _unreadable(seq, event, error) from error
     if session is None:
         raise ReplayError("The log is empty; restore it from a backup.")
+    if not session.closed and _problem(session) is not None:
+        raise _blame(log)
     return session
+
+
+def _problem(session: ReceiverSession) -> DovetailError | None:
+    try:
+        session.validate()
+    except DovetailError as error:
+        return error
+    return None
+
+
+def _blame(log: tuple[ReceiverEvent, ...]) -> ReplayError:
+    """Name the first event that leads to a state that is not valid."""
+    session: ReceiverSession | None = None
+    problem: DovetailError | None = None
+    seq = -1
+    while problem is None:
+        seq += 1
+        session = apply(session, log[seq])
+        problem = _problem(session)
+    error = _unreadable(seq, log[seq], problem)
+    error.__cause__ = problem
+    return error
+
+
+def _unreadable(seq: int, event: ReceiverEvent, error: DovetailError) -> ReplayError:
+    return ReplayError(
+        f"Event {seq} of the log, {type(event).__name__}, cannot be applied. {error}"
+    )
 
 
 def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSession:  # noqa: C901, PLR0912, PLR0915 - the whole protocol, on purpose

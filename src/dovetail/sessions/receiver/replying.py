@@ -12,8 +12,9 @@ from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
-from dovetail.sessions.receiver.base import Payload, ReplyTo, State
+from dovetail.sessions.receiver.base import State
 from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.receiver.payload import Payload, ReplyTo
 from dovetail.sessions.receiver.settling import Closed, NoPayjoin, PendingFallback
 from dovetail.sessions.transition import Transition
 
@@ -48,6 +49,12 @@ class HasReplyableError(State):
     """The Original, if it is a fallback; None where its broadcast was never in question."""
     owed: bool
     paid_by: str | None
+
+    def validate(self) -> None:
+        """Read again what the log says; raises what is wrong with it."""
+        State.validate(self)
+        if self.held is not None:
+            _ = self.held.fallback, self.held.params
 
     @property
     def v1_body(self) -> bytes:
@@ -137,5 +144,5 @@ class HasReplyableError(State):
             payload=self.held,
             reason=self.reason,
             owed=self.owed,
-            proposal=None,
+            finalized=None,
         )

@@ -12,8 +12,9 @@ from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import InputSignature, Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
-from dovetail.sessions.receiver.base import Payload, State, WithPayload
+from dovetail.sessions.receiver.base import State, WithPayload
 from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.receiver.payload import Finalized, Payload
 from dovetail.sessions.transition import Transition
 
 AT_ONCE = UnixTime(0)
@@ -27,15 +28,15 @@ class Closed(State):
 
     outcome: Outcome
     payload: Payload | None = None
-    proposal: Psbt | None = None
+    finalized: Finalized | None = None
 
     @property
     def payjoin(self) -> Transaction | None:
         """The confirmed payjoin, rebuilt to be broadcast again; None if there was none."""
-        if self.proposal is None or not isinstance(self.outcome, outcomes.Success):
+        if self.finalized is None or not isinstance(self.outcome, outcomes.Success):
             return None
         signatures = tuple((each.script_sig, each.witness) for each in self.outcome.signatures)
-        return rebuild(self.proposal, signatures)
+        return rebuild(self.finalized.psbt, signatures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -46,8 +47,8 @@ class _Contested(WithPayload):
     """Why there is no payjoin so far; None while there may well be one."""
     owed: bool
     """Whether the fallback is known to pay us and to spend nobody else's coins."""
-    proposal: Psbt | None
-    """The Proposal PSBT, which counts as in the sender's hands."""
+    finalized: Finalized | None
+    """The Proposal, which counts as in the sender's hands."""
     seen_spent: bool = False
     """Whether the fallback was broadcast, or a spend of a contested outpoint was seen."""
 
@@ -62,6 +63,11 @@ class _Contested(WithPayload):
         return self.payload.fallback
 
     @property
+    def proposal(self) -> Psbt | None:
+        """The Proposal PSBT, if one may be out."""
+        return None if self.finalized is None else self.finalized.psbt
+
+    @property
     def payjoin_skeleton(self) -> Transaction | None:
         """The payjoin without the sender's signatures, if a proposal may be out."""
         return None if self.proposal is None else self.proposal.unsigned_transaction
@@ -69,11 +75,16 @@ class _Contested(WithPayload):
     @property
     def proposal_out(self) -> bool:
         """Whether the sender may hold a proposal, so that the fallback may double-spend it."""
-        return self.proposal is not None
+        return self.finalized is not None
 
     @property
     def _end_of_grace(self) -> UnixTime:
         return UnixTime(self.created.expires_at + self.created.grace)
+
+    def validate(self) -> None:
+        """Read again what the log says; raises what is wrong with it."""
+        WithPayload.validate(self)
+        _ = self.proposal
 
     def require_contested(self, spend: Transaction) -> None:
         """Raise `UsageError` unless `spend` spends a contested outpoint."""
@@ -142,12 +153,10 @@ class PendingFallback(_Contested):
     def _why(self) -> Reason:
         return self.reason or Reason.FALLBACK_REQUESTED
 
-    def _on_broadcast_fallback(self, event: events.BroadcastFallback) -> "Monitor":
-        Txid.from_hex(event.txid)
+    def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
         return self._monitor(seen_spent=True, released=False)
 
-    def _on_observed_spend(self, event: events.ObservedSpend) -> "Monitor":
-        Txid.from_hex(event.txid)
+    def _on_observed_spend(self, _event: events.ObservedSpend) -> "Monitor":
         return self._monitor(seen_spent=True, released=False)
 
     def _on_released(self, _event: events.Released) -> "Monitor":
@@ -169,7 +178,7 @@ class PendingFallback(_Contested):
             payload=self.payload,
             reason=self.reason,
             owed=self.owed,
-            proposal=self.proposal,
+            finalized=self.finalized,
             seen_spent=seen_spent,
             released=released,
         )
@@ -280,7 +289,7 @@ class Monitor(_Contested):
             payload=self.payload,
             reason=self.reason or reason,
             owed=self.owed,
-            proposal=self.proposal,
+            finalized=self.finalized,
             seen_spent=self.seen_spent,
             requested=requested,
         )
@@ -288,7 +297,7 @@ class Monitor(_Contested):
     def _on_closed(self, event: events.Closed) -> Closed:
         match event.outcome:
             case outcomes.Success(signatures=signatures):
-                valid = self.proposal_out and len(signatures) == len(self.contested)
+                valid = self.proposal_out and bool(signatures)
             case outcomes.PayjoinProposalSent():
                 valid = self.proposal_out and not self.seen_spent
             case outcomes.FallbackBroadcasted() | outcomes.Unrecognized() | outcomes.PaidDirectly():
@@ -301,7 +310,7 @@ class Monitor(_Contested):
             seq=self.seq + 1,
             terms=self.terms,
             payload=self.payload,
-            proposal=self.proposal,
+            finalized=self.finalized,
             outcome=event.outcome,
         )
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import TypeAlias
+from zlib import crc32
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Address
@@ -27,11 +28,13 @@ from dovetail.protocol.uri import parse_directory
 from dovetail.sessions import outcomes
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
-from dovetail.sessions.receiver.base import Payload, ReplyTo, State, Terms
+from dovetail.sessions.receiver.base import State
 from dovetail.sessions.receiver.checking import UNPAID_OUTCOMES, UncheckedOriginalPayload
 from dovetail.sessions.receiver.events import Channel, ReceiverEvent
+from dovetail.sessions.receiver.payload import Payload, ReplyTo
 from dovetail.sessions.receiver.replying import HasReplyableError, error_code
 from dovetail.sessions.receiver.settling import Closed
+from dovetail.sessions.receiver.terms import Terms
 from dovetail.sessions.transition import Transition
 
 
@@ -142,8 +145,10 @@ class Initialized(State):
     ) -> Transition[ReceiverEvent, UncheckedOriginalPayload]:
         contribution = params.fee_contribution
         substitution = params.output_substitution and reply_to.channel is not Channel.V1_DIRECTORY
+        raw = psbt.serialize()
         event = events.RetrievedOriginalPayload(
-            psbt=psbt.serialize(),
+            psbt=raw,
+            checksum=crc32(raw),
             retrieved_at=now,
             version=params.version,
             min_fee_rate=params.min_fee_rate.sat_per_kwu,
@@ -175,9 +180,8 @@ class Initialized(State):
     def _on_retrieved_original_payload(
         self, event: events.RetrievedOriginalPayload
     ) -> UncheckedOriginalPayload:
-        return UncheckedOriginalPayload(
-            seq=self.seq + 1, terms=self.terms, payload=Payload.of(event)
-        )
+        events.require_checksum(event.psbt, event.checksum)
+        return UncheckedOriginalPayload(seq=self.seq + 1, terms=self.terms, payload=Payload(event))
 
     def _on_got_replyable_error(self, event: events.GotReplyableError) -> HasReplyableError:
         if event.reply_key is None:
@@ -235,6 +239,7 @@ def create(  # noqa: PLR0913 - the terms of a session, named one by one
     return _begin(
         events.Created(
             address=str(address),
+            checksum=_checksum(address),
             expires_at=expires_at,
             endpoint=mailbox,
             amount=None if amount is None else int(amount),
@@ -265,6 +270,7 @@ def create_v1(
     return _begin(
         events.Created(
             address=str(address),
+            checksum=_checksum(address),
             expires_at=expires_at,
             endpoint=events.Web(url=url),
             amount=None if amount is None else int(amount),
@@ -285,5 +291,10 @@ def _begin(event: events.Created) -> Transition[ReceiverEvent, Initialized]:
 
 
 def begin(event: events.Created) -> Initialized:
-    """Apply the first event; raises `ParseError`."""
-    return Initialized(seq=1, terms=Terms.of(event))
+    """Apply the first event; raises `InvalidEvent`."""
+    events.require_checksum(event.address.encode(), event.checksum)
+    return Initialized(seq=1, terms=Terms(event))
+
+
+def _checksum(address: Address) -> int:
+    return crc32(str(address).encode())

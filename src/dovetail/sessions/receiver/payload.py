@@ -1,0 +1,213 @@
+"""What the sender sent and what was decided about it, read from events when first asked for.
+
+Reading a PSBT costs more than the whole rest of a replay, and a closed session needs none of it.
+So `apply` compares checksums, which cost next to nothing, and `replay` reads everything again
+where the session is live.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+from dovetail.bitcoin.psbt import KeyMap, Psbt, PsbtInput
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
+from dovetail.bitcoin.units import FeeRate, Sats
+from dovetail.crypto.entropy import Entropy
+from dovetail.crypto.secp256k1 import PublicKey
+from dovetail.errors import InvalidEvent, TransportError, UsageError
+from dovetail.protocol.drafts import Coin, Draft, PlacedCoin, draft
+from dovetail.protocol.exchange import MailboxReply, OhttpContext, Request, post_to_mailbox
+from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, ShortId, seal_message_b
+from dovetail.protocol.original import check_original
+from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.sessions.receiver.events import (
+    AppliedFeeRange,
+    Channel,
+    CommittedCoin,
+    CommittedInputs,
+    CommittedOutputs,
+    FinalizedProposal,
+    IdentifiedReceiverOutputs,
+    RetrievedOriginalPayload,
+)
+from dovetail.sessions.receiver.terms import Terms
+
+# What a padded BHTTP request of 8104 bytes leaves for a PUT's body and the directory's name.
+_PUT_ROOM = 8040
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ReplyTo:
+    """Where the sender is answered."""
+
+    channel: Channel
+    reply_key: PublicKey | None
+
+    def post(
+        self, payload: bytes, v1_body: bytes, terms: Terms, relay: str | None, entropy: Entropy
+    ) -> tuple[Request, OhttpContext]:
+        """The one request that carries the answer (P1).
+
+        `payload` is what Message B holds, `v1_body` what a v1 sender reads. Raises
+        `PayloadTooLarge`, and `UsageError` where the answer is an HTTP response.
+        """
+        mailbox = terms.require_mailbox()
+        post = partial(
+            post_to_mailbox,
+            relay=relay,
+            directory=mailbox.directory,
+            ohttp_keys=mailbox.ohttp_keys,
+            entropy=entropy,
+        )
+        if self.reply_key is None:
+            return post(short_id=mailbox.short_id, body=v1_body, method="PUT")
+        message = seal_message_b(
+            payload,
+            receiver_secret=mailbox.secret_key,
+            reply_key=self.reply_key,
+            entropy=entropy,
+        )
+        return post(short_id=ShortId.of(self.reply_key), body=message)
+
+    def capacity(self, terms: Terms) -> int:
+        """The most bytes a Proposal PSBT may have."""
+        if self.channel is Channel.V1_DIRECTORY:
+            return (_PUT_ROOM - len(terms.require_mailbox().directory)) // 4 * 3
+        return PROPOSAL_CAPACITY
+
+    def accepted(self, reply: MailboxReply) -> bool:
+        """Whether the answer was taken; False: the v1 sender is gone for good.
+
+        Raises `TransportError` for anything that another try may mend.
+        """
+        try:
+            reply.confirm_posted()
+        except TransportError:
+            if self.channel is Channel.V1_DIRECTORY and 400 <= reply.status < 500:
+                return False
+            raise
+        return True
+
+    def require_http(self) -> None:
+        """Raise `UsageError` unless the sender waits for an HTTP response."""
+        if self.channel is not Channel.V1_HTTP:
+            raise UsageError(
+                "This sender is answered through the directory: send what `post` or `reply` gives."
+            )
+
+    def __repr__(self) -> str:
+        return f"<ReplyTo by {self.channel}>"
+
+
+@dataclass(frozen=True, repr=False)
+class Payload:
+    """The Original PSBT, its parameters and the fallback transaction in it."""
+
+    event: RetrievedOriginalPayload
+
+    @cached_property
+    def original(self) -> Psbt:
+        """The Original PSBT; raises `InvalidPsbt`."""
+        return Psbt.parse(self.event.psbt)
+
+    @cached_property
+    def fallback(self) -> Transaction:
+        """The transaction in it; raises `OriginalRejected` or `InvalidPsbt`."""
+        return check_original(self.original)
+
+    @cached_property
+    def params(self) -> SenderParams:
+        """What the sender asked for; raises `ParseError`."""
+        contribution = self.event.fee_contribution
+        return SenderParams(
+            version=self.event.version,
+            min_fee_rate=FeeRate(self.event.min_fee_rate),
+            fee_contribution=(
+                None
+                if contribution is None
+                else FeeContribution(Sats(contribution[0]), contribution[1])
+            ),
+            output_substitution=self.event.output_substitution,
+        )
+
+    @cached_property
+    def reply_to(self) -> ReplyTo:
+        """Where the sender is answered; raises `InvalidKey` or `InvalidEvent`."""
+        channel, key = self.event.channel, self.event.reply_key
+        if (channel is Channel.MAILBOX) is (key is None):
+            raise InvalidEvent("The Original has no place for its answer; restore the log.")
+        return ReplyTo(channel, None if key is None else PublicKey.parse(key))
+
+    def __repr__(self) -> str:
+        return "<Payload>"
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What was decided about the proposal so far."""
+
+    payload: Payload
+    identified: IdentifiedReceiverOutputs
+    outputs: CommittedOutputs | None = None
+    inputs: CommittedInputs | None = None
+    fees: AppliedFeeRange | None = None
+
+    @cached_property
+    def draft(self) -> Draft:
+        """The proposal under construction; raises `ParseError` or `UsageError`."""
+        so_far = draft(self.payload.original, self.payload.params, self.identified.receiver_outputs)
+        if self.outputs is not None:
+            so_far = replace(
+                so_far,
+                outputs=tuple(TxOut(Sats(value), Script(s)) for value, s in self.outputs.outputs),
+                drain=self.outputs.drain,
+            )
+        if self.inputs is not None:
+            so_far = replace(so_far, inputs=tuple(_placed(coin) for coin in self.inputs.coins))
+            so_far = so_far.with_value(so_far.drain, Sats(self.inputs.drain_value))
+        if self.fees is not None:
+            so_far = _with_values(so_far, self.fees.values)
+        return so_far
+
+    def __repr__(self) -> str:
+        return "<Plan>"
+
+
+def _placed(coin: CommittedCoin) -> PlacedCoin:
+    return PlacedCoin(
+        Coin(
+            OutPoint.parse(coin.outpoint),
+            PsbtInput(KeyMap(coin.fields)),
+            TxOut(Sats(coin.value), Script(coin.script)),
+            coin.exposed,
+        ),
+        coin.position,
+    )
+
+
+def _with_values(so_far: Draft, values: tuple[int, ...]) -> Draft:
+    if len(values) != len(so_far.outputs):
+        raise InvalidEvent("The values do not match the outputs; restore the log.")
+    for index, value in enumerate(values):
+        so_far = so_far.with_value(index, Sats(value))
+    return so_far
+
+
+@dataclass(frozen=True, repr=False)
+class Finalized:
+    """The Proposal PSBT as the sender gets it."""
+
+    event: FinalizedProposal
+    payload: Payload
+
+    @cached_property
+    def psbt(self) -> Psbt:
+        """The Proposal PSBT; raises `InvalidPsbt` or `InvalidEvent`."""
+        proposal = Psbt.parse(self.event.psbt)
+        contested = self.payload.fallback.contested()
+        if not set(contested).issubset(proposal.unsigned_transaction.contested()):
+            raise InvalidEvent("The proposal leaves out an input of the sender; restore the log.")
+        return proposal
+
+    def __repr__(self) -> str:
+        return "<Finalized>"

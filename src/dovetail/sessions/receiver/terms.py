@@ -1,0 +1,82 @@
+"""What `Created` fixed: whom to pay, until when, and where the sender writes (BIP 77, BIP 78)."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dovetail.bitcoin.script import Address
+from dovetail.bitcoin.units import Sats, UnixTime
+from dovetail.crypto.ohttp import KeyConfig
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.errors import UsageError
+from dovetail.protocol.mailbox import ShortId
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
+from dovetail.sessions.receiver.events import Created, Mailbox, Web
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MailboxTerms:
+    """The receiver's mailbox: the directory, the key to its gateway, the receiver key."""
+
+    directory: str
+    ohttp_keys: KeyConfig
+    secret_key: SecretKey
+
+    @property
+    def short_id(self) -> ShortId:
+        """The name of the receiver's own mailbox."""
+        return ShortId.of(self.secret_key.public_key)
+
+    def __repr__(self) -> str:
+        return "<MailboxTerms>"
+
+
+@dataclass(frozen=True, repr=False)
+class Terms:
+    """`Created` as values, each read once, when first asked for; its repr shows nothing (P4)."""
+
+    created: Created
+
+    @cached_property
+    def address(self) -> Address:
+        """The address the sender is shown."""
+        return Address.parse(self.created.address)
+
+    @cached_property
+    def endpoint(self) -> MailboxTerms | V1Endpoint:
+        """Where the sender writes."""
+        match self.created.endpoint:
+            case Mailbox(directory=directory, ohttp_keys=ohttp_keys, secret_key=secret_key):
+                return MailboxTerms(directory, KeyConfig.parse(ohttp_keys), SecretKey(secret_key))
+            case Web(url=url):
+                return V1Endpoint(url)
+
+    @property
+    def uri(self) -> PayjoinUri:
+        """The Payjoin URI; raises `ParseError` where the terms do not make one."""
+        created = self.created
+        endpoint: V1Endpoint | V2Endpoint
+        match self.endpoint:
+            case V1Endpoint() as endpoint:
+                pass
+            case MailboxTerms(directory=directory, ohttp_keys=ohttp_keys, secret_key=secret_key):
+                expires_at = UnixTime(created.expires_at)
+                endpoint = V2Endpoint(directory, secret_key.public_key, ohttp_keys, expires_at)
+        return PayjoinUri(
+            address=self.address,
+            amount=None if created.amount is None else Sats(created.amount),
+            endpoint=endpoint,
+            output_substitution=not created.welcomes_v1,
+            label=created.label,
+            message=created.message,
+        )
+
+    def require_mailbox(self) -> MailboxTerms:
+        """The mailbox; raises `UsageError` in a session that is served over HTTP."""
+        if isinstance(self.endpoint, V1Endpoint):
+            raise UsageError(
+                "This session has no mailbox, as it is served over HTTP: answer with `v1_body`."
+            )
+        return self.endpoint
+
+    def __repr__(self) -> str:
+        return "<Terms>"
