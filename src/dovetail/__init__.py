@@ -1,1 +1,100 @@
-"""Payjoin for Python."""
+"""Payjoin for Python (BIP 77, BIP 78): every session ends in exactly one payment.
+
+The names of this package load on first use, so that `import dovetail.bitcoin` costs nothing and
+needs no extra. `Agent` and what belongs to it need the extra `cli`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dovetail.bitcoin.units import FeeRate, Sats
+    from dovetail.errors import DovetailError
+    from dovetail.protocol.uri import PayjoinUri
+    from dovetail.runtime.agent import Agent, Payment
+    from dovetail.runtime.live import LiveReceiver, LiveSender, Update
+    from dovetail.runtime.services import AtExpiry, Policy
+    from dovetail.sessions.outcomes import (
+        Cancelled,
+        Expired,
+        FallbackBroadcasted,
+        Outcome,
+        PaidDirectly,
+        PayjoinProposalSent,
+        Revoked,
+        Success,
+        Unrecognized,
+    )
+    from dovetail.sessions.reasons import Reason
+
+__all__ = [
+    "Agent",
+    "AtExpiry",
+    "Cancelled",
+    "DovetailError",
+    "Expired",
+    "FallbackBroadcasted",
+    "FeeRate",
+    "LiveReceiver",
+    "LiveSender",
+    "Outcome",
+    "PaidDirectly",
+    "PayjoinProposalSent",
+    "PayjoinUri",
+    "Payment",
+    "Policy",
+    "Reason",
+    "Revoked",
+    "Sats",
+    "Success",
+    "Unrecognized",
+    "Update",
+]
+
+_HOMES = {
+    "bitcoin.units": ("FeeRate", "Sats"),
+    "errors": ("DovetailError",),
+    "protocol.uri": ("PayjoinUri",),
+    "runtime.agent": ("Agent", "Payment"),
+    "runtime.live": ("LiveReceiver", "LiveSender", "Update"),
+    "runtime.services": ("AtExpiry", "Policy"),
+    "sessions.outcomes": (
+        "Cancelled",
+        "Expired",
+        "FallbackBroadcasted",
+        "Outcome",
+        "PaidDirectly",
+        "PayjoinProposalSent",
+        "Revoked",
+        "Success",
+        "Unrecognized",
+    ),
+    "sessions.reasons": ("Reason",),
+}
+_EXTRAS = ("httpx", "sqlalchemy", "alembic")
+
+
+if not TYPE_CHECKING:  # a type checker shall see the names above and no others
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from the module it lives in (PEP 562)."""
+        for module, names in _HOMES.items():
+            if name in names:
+                try:
+                    value: object = getattr(import_module(f"dovetail.{module}"), name)
+                except ModuleNotFoundError as error:
+                    if error.name not in _EXTRAS:
+                        raise
+                    message = (
+                        f"dovetail.{name} needs the package {error.name}:"
+                        " install `dovetail-payjoin[cli]`."
+                    )
+                    raise ImportError(message, name=error.name) from error
+                globals()[name] = value
+                return value
+        message = f"module 'dovetail' has no attribute '{name}'"
+        raise AttributeError(message, name=name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

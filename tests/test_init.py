@@ -1,0 +1,64 @@
+import subprocess
+import sys
+
+import pytest
+
+import dovetail
+
+HEAVY = ("sqlalchemy", "alembic", "httpx", "bdkpython", "uvicorn", "starlette", "rich", "asyncio")
+
+
+def run(program: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("name", dovetail.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(dovetail, name) is not None
+
+
+def test_names_come_from_where_they_live():
+    from dovetail.runtime.agent import Agent  # noqa: PLC0415 - the point of the test
+
+    assert dovetail.Agent is Agent
+
+
+@pytest.mark.parametrize("module", ["dovetail", "dovetail.bitcoin", "dovetail.sessions.receiver"])
+def test_the_core_loads_nothing_heavy(module):
+    program = f"import sys, {module}; print([n for n in {HEAVY!r} if n in sys.modules])"
+    assert run(program) == "[]"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Agnet'"):
+        _ = dovetail.Agnet  # type: ignore[attr-defined]
+
+
+def test_dir_lists_what_is_not_loaded_yet():
+    assert run("import dovetail; print(set(dovetail.__all__) <= set(dir(dovetail)))") == "True"
+
+
+def test_without_the_extra_the_error_names_it():
+    program = """
+import sys
+sys.modules["httpx"] = None
+try:
+    from dovetail import Agent
+except ImportError as error:
+    print(error)
+"""
+    assert "install `dovetail-payjoin[cli]`" in run(program)
+
+
+def test_a_missing_part_of_our_own_is_not_blamed_on_an_extra():
+    program = """
+import sys
+sys.modules["dovetail.runtime.agent"] = None
+try:
+    from dovetail import Agent
+except ImportError as error:
+    print(error.name)
+"""
+    assert run(program) == "dovetail.runtime.agent"
