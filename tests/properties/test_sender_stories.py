@@ -87,7 +87,8 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
                 session.release(spends=(spend,)),
             ]
         case sender.Monitor():
-            dropped = [session.payjoin_dropped()] if session.reason is None else []
+            expected = session.payjoin is not None and session.expected == session.payjoin.txid
+            dropped = [session.payjoin_dropped()] if expected else []
             settled = session.record_settlement(spend, depth=2, owned=(play.OURS,))
             shallow = session.record_settlement(spend, depth=1)
             return [session.request_fallback(), shallow, settled, *dropped]

@@ -303,6 +303,15 @@ def test_a_payjoin_that_gave_way_to_the_fallback_is_not_broadcast_again(log):
     assert watched.request_fallback().save(log).fallback == play.fallback()
 
 
+def test_a_payjoin_seen_after_the_fallback_was_asked_for_gives_way_once_it_drops(log):
+    pending = play.payjoin_monitored(log).request_fallback().save(log)
+    watched = pending.record_spend(payjoin()).save(log)
+    assert watched.expected == payjoin().txid
+    after = watched.payjoin_dropped().save(log)
+    assert isinstance(after, sender.PendingFallback)
+    assert after.reason is Reason.FALLBACK_REQUESTED
+
+
 # releasing and revoking
 
 
@@ -410,6 +419,12 @@ def test_a_watched_payment_closes_only_as_the_chain_shows(log, outcome):
     play.payjoin_monitored(log)
     with pytest.raises(ReplayError, match="as the chain shows"):
         sender.replay((*log.events(), events.Closed(outcome=outcome)))
+
+
+def test_a_payjoin_that_was_never_proposed_has_not_confirmed(log):
+    play.fallback_monitored(log)
+    with pytest.raises(ReplayError, match="as the chain shows"):
+        sender.replay((*log.events(), events.Closed(outcome=outcomes.Success(txid="00" * 32))))
 
 
 def test_a_payment_that_never_left_is_not_released_but_closed(log):

@@ -205,16 +205,18 @@ class Monitor(SenderState):
         event = events.Closed(outcome=self._outcome(transaction, owned))
         return self.transition(event, self._on_closed(event))
 
-    def payjoin_dropped(self) -> Transition[SenderEvent, "PendingBroadcast"]:
+    def payjoin_dropped(self) -> Transition[SenderEvent, "PendingBroadcast | PendingFallback"]:
         """The payjoin was evicted or reorganised away, and nothing else spends its inputs.
 
-        Raises `UsageError` where the payjoin was not what was broadcast last; ask for the
-        fallback there.
+        It is broadcast again; where the negotiation had been given up before the payjoin was
+        seen, the fallback is instead. Raises `UsageError` where no payjoin was expected.
         """
-        if not self._awaits_payjoin:
+        if self.payjoin is None or self.expected != self.payjoin.txid:
             raise UsageError(
-                "The payjoin is not what this session broadcast last; request the fallback."
+                "The payjoin is not what this session expected last; request the fallback."
             )
+        if self.reason is not None:
+            return self.request_fallback()
         event = events.PayjoinDropped()
         return self.transition(event, self._on_payjoin_dropped(event))
 
@@ -240,11 +242,6 @@ class Monitor(SenderState):
                 "A revocation pays only back to the wallet; build it with such outputs alone."
             )
 
-    @property
-    def _awaits_payjoin(self) -> bool:
-        # A reason means that the negotiation was given up: its payjoin is not broadcast again.
-        return self.payjoin is not None and self.reason is None
-
     def _outcome(self, transaction: Transaction, owned: Collection[Script]) -> Outcome:
         txid = str(transaction.txid)
         match classified(self, transaction, self.proposal):
@@ -259,7 +256,7 @@ class Monitor(SenderState):
                 return outcomes.Unrecognized(txid=txid)
 
     def _on_payjoin_dropped(self, _event: events.PayjoinDropped) -> "PendingBroadcast":
-        if self.proposal is None or self.payjoin is None or not self._awaits_payjoin:
+        if self.proposal is None or self.payjoin is None or self.reason is not None:
             raise InvalidEvent("A payjoin that was not broadcast cannot have been dropped.")
         return PendingBroadcast(
             payment=self.payment, seq=self.seq + 1, proposal=self.proposal, payjoin=self.payjoin
@@ -278,15 +275,15 @@ class Monitor(SenderState):
 
     def _on_closed(self, event: events.Closed) -> "Closed":
         match event.outcome:
-            case (
-                outcomes.Success()
-                | outcomes.FallbackBroadcasted()
-                | outcomes.Unrecognized()
-                | outcomes.Revoked()
-            ):
-                return Closed(payment=self.payment, seq=self.seq + 1, outcome=event.outcome)
+            case outcomes.Success():
+                valid = self.proposal is not None
+            case outcomes.FallbackBroadcasted() | outcomes.Unrecognized() | outcomes.Revoked():
+                valid = True
             case _:
-                raise InvalidEvent("A payment that may be on its way ends as the chain shows (M3).")
+                valid = False
+        if not valid:
+            raise InvalidEvent("A payment that may be on its way ends as the chain shows (M3).")
+        return Closed(payment=self.payment, seq=self.seq + 1, outcome=event.outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
