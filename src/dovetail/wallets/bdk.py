@@ -1,0 +1,340 @@
+"""A wallet of descriptors on BDK, its data in SQLite, synced over Esplora (extra `bdk`)."""
+
+import os
+import threading
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from bdkpython import (
+    Amount,
+    ChainPosition,
+    EsploraClient,
+    KeychainKind,
+    LocalOutput,
+    Persister,
+    TxBuilder,
+    TxOrdering,
+    Update,
+)
+from bdkpython import FeeRate as BdkFeeRate
+from bdkpython import Script as BdkScript
+from bdkpython import Wallet as BdkCore
+
+from dovetail.bitcoin import (
+    Address,
+    FeeRate,
+    Network,
+    OutPoint,
+    Psbt,
+    PsbtOutput,
+    Sats,
+    Script,
+    ScriptType,
+    Transaction,
+)
+from dovetail.crypto.entropy import Entropy, system
+from dovetail.errors import ChainError, ConfigurationError
+from dovetail.protocol.contribution import Coin
+from dovetail.wallets.bdk_errors import (
+    CONNECT_ERRORS,
+    ESPLORA_ERRORS,
+    NOTHING_STORED,
+    building,
+    storing,
+)
+from dovetail.wallets.bdk_keys import (
+    BDK_NETWORKS,
+    descriptors,
+    new_mnemonic,
+    secret_from_descriptors,
+    secret_from_mnemonic,
+)
+from dovetail.wallets.bdk_revoking import revocation
+from dovetail.wallets.bdk_signing import bdk_outpoint, is_ours, sign_ours
+from dovetail.wallets.ports import Balance
+from dovetail.wallets.servers import checked_url
+from dovetail.wallets.walletfile import (
+    Secret,
+    change_counter,
+    data_path,
+    exclusive,
+    has_wallet,
+    read_secret,
+    write_secret,
+)
+
+_STOP_GAP = 30
+_PARALLEL_REQUESTS = 4
+_RBF_SEQUENCE = 0xFFFFFFFD
+_COINBASE_MATURITY = 100
+# BDK gives its HTTP client no time limit, but the client reads one, in seconds, from here.
+_TIMEOUT_VARIABLE, _TIMEOUT_SECONDS = "MINREQ_TIMEOUT", "30"
+
+
+class BdkWallet:
+    """A `Wallet` of two descriptors; make one with `create` or `open`.
+
+    Threads may share it, and several processes its directory. Its repr shows no keys (P4).
+    """
+
+    def __init__(self, directory: Path, secret: Secret, *, esplora: str) -> None:
+        self._esplora = checked_url(esplora)
+        self._directory = directory
+        self._secret = secret
+        self._descriptors = descriptors(secret)
+        self._lock = threading.RLock()
+        self._sync_lock = threading.Lock()
+        os.environ.setdefault(_TIMEOUT_VARIABLE, _TIMEOUT_SECONDS)
+        with self._changing():
+            pass
+
+    def __repr__(self) -> str:
+        return f"<BdkWallet on {self.network}>"
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        network: Network,
+        *,
+        esplora: str,
+        kind: ScriptType = ScriptType.P2WPKH,
+        mnemonic: str | None = None,
+        descriptors: tuple[str, str] | None = None,
+        entropy: Entropy = system,
+    ) -> Self:
+        """Make a wallet in a directory: from words, from descriptors, or with 12 new words.
+
+        The caller shows its owner `mnemonic` once, to write down. `descriptors` are one for
+        payments and one for change, with private keys; `kind` (P2WPKH, P2TR, P2PKH, or P2SH for
+        P2SH-P2WPKH) then does not matter. Testnet is testnet 4. Raises `ConfigurationError` when
+        a wallet is there already or an argument is wrong.
+        """
+        checked_url(esplora)
+        if descriptors is None:
+            words = new_mnemonic(entropy) if mnemonic is None else mnemonic
+            secret = secret_from_mnemonic(words, network, kind)
+        elif mnemonic is None:
+            secret = secret_from_descriptors(*descriptors, network)
+        else:
+            raise ConfigurationError("A wallet comes from words or from descriptors; give one.")
+        write_secret(directory, secret)
+        return cls.open(directory, esplora=esplora)
+
+    @classmethod
+    def open(cls, directory: Path, *, esplora: str, network: Network | None = None) -> Self:
+        """Open the wallet of a directory, which must be on `network` if that is given.
+
+        Raises `ConfigurationError` without a wallet there, `WalletError` when it is damaged.
+        """
+        secret = read_secret(directory)
+        if network not in (None, secret.network):
+            raise ConfigurationError(
+                f"The wallet is on {secret.network}, not on {network}; choose another directory "
+                "or network."
+            )
+        return cls(directory, secret, esplora=esplora)
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        """Whether a directory holds a wallet."""
+        return has_wallet(directory)
+
+    @property
+    def network(self) -> Network:
+        """The network its addresses belong to."""
+        return self._secret.network
+
+    @property
+    def kind(self) -> ScriptType:
+        """Its script type; P2SH stands for P2SH-P2WPKH."""
+        return ScriptType[self._secret.kind]
+
+    def mnemonic(self) -> str | None:
+        """The words to write down, for the owner's eyes only; None for imported descriptors."""
+        return self._secret.mnemonic
+
+    def sync(self) -> None:
+        """Learn what the chain did to its coins; at first from all addresses it may have used.
+
+        Raises `ChainError`, and then knows what it knew before.
+        """
+        with self._sync_lock:
+            # The server is asked without the lock, so that the wallet can be used meanwhile.
+            update = self._fetch()
+            with self._changing() as core:
+                try:
+                    core.apply_update(update)
+                except CONNECT_ERRORS as error:
+                    raise ChainError(
+                        "The chain server's blocks do not continue the known ones; sync again."
+                    ) from error
+
+    def balance(self) -> Balance:
+        """What it holds, as of the last `sync`.
+
+        Confirmed is what it can spend; unconfirmed is the rest, immature coins included.
+        """
+        with self._reading() as core:
+            known = core.balance()
+            return Balance(
+                confirmed=Sats(known.confirmed.to_sat()),
+                unconfirmed=Sats(known.total.to_sat() - known.confirmed.to_sat()),
+            )
+
+    def new_address(self) -> Address:
+        """A receiving address that it gave to nobody before, durably taken."""
+        with self._changing() as core:
+            return self._reveal(core, KeychainKind.EXTERNAL)
+
+    def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
+        """Those of `scripts` that it can spend."""
+        with self._reading() as core:
+            return frozenset(script for script in scripts if is_ours(core, script))
+
+    def coins(self) -> tuple[Coin, ...]:
+        """Its confirmed, mature and unspent coins, with what a PSBT input needs to sign them."""
+        with self._reading() as core:
+            height = core.latest_checkpoint().height
+            usable = [output for output in core.list_unspent() if _is_usable(core, output, height)]
+            return _with_signing_data(core, usable) if usable else ()
+
+    def pay(
+        self,
+        script: Script,
+        amount: Sats,
+        *,
+        fee_rate: FeeRate,
+        unspendable: Collection[OutPoint] = (),
+    ) -> Psbt:
+        """A signed and finalized PSBT that pays `amount` to `script`: an Original PSBT.
+
+        It spends confirmed coins only, as a fallback on a parent that may be replaced would be no
+        sure payment, and none of `unspendable`. It signals replaceability (BIP 125), tells no key
+        paths, and is not broadcast. Raises `InsufficientFunds`, and `WalletError` for dust.
+        """
+        with self._changing() as core:
+            change = self._reveal(core, KeychainKind.INTERNAL)
+            builder = (
+                TxBuilder()
+                .add_recipient(BdkScript(bytes(script)), Amount.from_sat(int(amount)))
+                .drain_to(BdkScript(bytes(change.script_pubkey)))
+                .unspendable([bdk_outpoint(outpoint) for outpoint in unspendable])
+                .exclude_unconfirmed()
+                .fee_rate(BdkFeeRate.from_sat_per_kwu(fee_rate.sat_per_kwu))
+                .set_exact_sequence(_RBF_SEQUENCE)
+                .only_witness_utxo()
+            )
+            with building():
+                built = Psbt.from_base64(str(builder.finish(core).serialize()))
+            signed = sign_ours(core, built)
+            for index in range(len(signed.outputs)):
+                signed = signed.with_output(index, PsbtOutput())
+            return signed
+
+    def sign(self, psbt: Psbt) -> Psbt:
+        """Sign and finalize its own inputs alone, with sighash ALL or DEFAULT.
+
+        The other inputs come back as they were. Raises `WalletError` when none is its own, when it
+        does not know a coin of its own yet, and when one asks for another sighash type.
+        """
+        with self._reading() as core:
+            return sign_ours(core, psbt)
+
+    def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
+        """A signed transaction that spends one of its coins back to itself, not broadcast.
+
+        It pays `fee_rate`, or more where the transaction it replaces demands more (BIP 125, rules
+        3 and 4, as of the last `sync`). Raises `InsufficientFunds` when the coin cannot pay that,
+        `WalletError` when it is not the wallet's.
+        """
+        with self._changing() as core:
+            target = self._reveal(core, KeychainKind.INTERNAL)
+            return sign_ours(
+                core, revocation(core, outpoint, target.script_pubkey, fee_rate)
+            ).extract()
+
+    def _reveal(self, core: BdkCore, keychain: KeychainKind) -> Address:
+        script = core.reveal_next_address(keychain).address.script_pubkey().to_bytes()
+        return Address.from_script(bytes(script), self.network)
+
+    def _fetch(self) -> Update:
+        with self._reading() as core:
+            checkpoints = core.checkpoints()
+            is_first = len(checkpoints) == 1
+            scan = core.start_full_scan().build() if is_first else None
+            sync = core.start_sync_with_revealed_spks().build()
+        client = EsploraClient(self._esplora)
+        try:
+            if scan is None:
+                return client.sync(sync, _PARALLEL_REQUESTS)
+            if client.get_block_hash(0) != checkpoints[0].hash:
+                raise ConfigurationError(
+                    f"The chain server is not on {self.network}; name one that is."
+                )
+            return client.full_scan(scan, _STOP_GAP, _PARALLEL_REQUESTS)
+        except ESPLORA_ERRORS as error:
+            raise ChainError(
+                "The chain server did not answer properly; try again later or name another one."
+            ) from error
+
+    @contextmanager
+    def _reading(self) -> Generator[BdkCore]:
+        """The wallet with all that other processes have stored."""
+        with self._lock:
+            if change_counter(self._directory) != self._seen:
+                with self._changing():
+                    pass
+            yield self._core
+
+    @contextmanager
+    def _changing(self) -> Generator[BdkCore]:
+        """The wallet as it is stored; what it learns is durable after the block, or forgotten."""
+        with self._lock, exclusive(self._directory):
+            with storing():
+                persister = Persister.new_sqlite(str(data_path(self._directory)))
+                core = self._load(persister)
+            yield core
+            with storing():
+                core.persist(persister)
+            self._core = core
+            self._seen = change_counter(self._directory)
+
+    def _load(self, persister: Persister) -> BdkCore:
+        external, internal = self._descriptors
+        try:
+            return BdkCore.load(external, internal, persister)
+        except NOTHING_STORED:
+            # Its data were never written, or were deleted: the chain still tells most of them.
+            return BdkCore(external, internal, BDK_NETWORKS[self.network], persister)
+
+
+def _is_usable(core: BdkCore, output: LocalOutput, height: int) -> bool:
+    position = output.chain_position
+    if not isinstance(position, ChainPosition.CONFIRMED):
+        return False
+    found = core.get_tx(output.outpoint.txid)
+    if found is None or not found.transaction.is_coinbase():
+        return True
+    depth = height - position.confirmation_block_time.block_id.height + 1
+    return bool(depth >= _COINBASE_MATURITY)
+
+
+def _with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin, ...]:
+    # BDK tells an input's key paths and scripts only in a PSBT: one that is never used.
+    builder = (
+        TxBuilder()
+        .add_utxos([output.outpoint for output in outputs])
+        .manually_selected_only()
+        .drain_to(outputs[0].txout.script_pubkey)
+        .fee_absolute(Amount.from_sat(0))
+        .allow_dust(True)
+        .ordering(TxOrdering.UNTOUCHED)
+        .only_witness_utxo()
+    )
+    with building():
+        psbt = Psbt.from_base64(str(builder.finish(core).serialize()))
+    outpoints = psbt.unsigned_transaction.contested()
+    return tuple(map(Coin, outpoints, psbt.inputs, psbt.utxos()))

@@ -1,0 +1,154 @@
+"""Sign with a BDK wallet, touching nothing but its own inputs (BIP 174, Signer and Finalizer)."""
+
+from bdkpython import OutPoint as BdkOutPoint
+from bdkpython import Psbt as BdkPsbt
+from bdkpython import Script as BdkScript
+from bdkpython import SignOptions
+from bdkpython import Txid as BdkTxid
+from bdkpython import Wallet as BdkCore
+
+from dovetail.bitcoin import OutPoint, Psbt, PsbtInput, Script, ScriptType, Transaction, Txid, TxOut
+from dovetail.bitcoin.psbt import InputField
+from dovetail.bitcoin.psbt.finalizer import finalize_input
+from dovetail.errors import InvalidPsbt, WalletError
+from dovetail.wallets.bdk_errors import SIGN_ERRORS
+
+_WHOLE_SIGHASHES = (None, 0, 1)  # nothing asked for, DEFAULT, ALL
+_SIGNATURES = (
+    InputField.PARTIAL_SIG,
+    InputField.TAP_KEY_SIG,
+    InputField.FINAL_SCRIPTSIG,
+    InputField.FINAL_SCRIPTWITNESS,
+)
+
+
+def bdk_outpoint(outpoint: OutPoint) -> BdkOutPoint:
+    """The outpoint as BDK takes it."""
+    return BdkOutPoint(txid=bdk_txid(outpoint.txid), vout=outpoint.vout)
+
+
+def bdk_txid(txid: Txid) -> BdkTxid:
+    """The txid as BDK takes it."""
+    return BdkTxid.from_string(str(txid))
+
+
+def is_ours(core: BdkCore, script: bytes) -> bool:
+    """Whether the script is one of the wallet's, or soon will be."""
+    return bool(core.is_mine(BdkScript(bytes(script))))
+
+
+def previous_transaction(core: BdkCore, txid: Txid) -> Transaction | None:
+    """A transaction of the wallet's history, unless it was evicted or replaced."""
+    found = core.get_tx(bdk_txid(txid))
+    return None if found is None else Transaction.parse(bytes(found.transaction.serialize()))
+
+
+def our_output(core: BdkCore, outpoint: OutPoint) -> TxOut | None:
+    """The wallet's own output at this place, spent or not; None where there is none."""
+    previous = previous_transaction(core, outpoint.txid)
+    if previous is None or outpoint.vout >= len(previous.outputs):
+        return None
+    output = previous.outputs[outpoint.vout]
+    return output if is_ours(core, output.script_pubkey) else None
+
+
+def sign_ours(core: BdkCore, psbt: Psbt) -> Psbt:
+    """Final scripts for the wallet's own inputs; the rest of the PSBT comes back as it was.
+
+    Raises `WalletError` when no input is ours, when the wallet does not know the coin, when one of
+    ours asks for a sighash type other than ALL or DEFAULT, or when signing fails.
+    """
+    transaction = psbt.unsigned_transaction
+    ours = {
+        index: output
+        for index, outpoint in enumerate(transaction.contested())
+        if (output := _checked_output(core, psbt, index, outpoint)) is not None
+    }
+    if not ours:
+        raise WalletError("None of the PSBT's inputs is this wallet's; sync it or use another.")
+    # BDK sees a PSBT made for it alone: of our inputs what we know ourselves, of the others what
+    # they spend. So it can neither be told a wrong amount nor finish or change what is not ours.
+    draft = Psbt.from_unsigned(transaction)
+    taproot = any(output.script_pubkey.type is ScriptType.P2TR for output in ours.values())
+    for index, outpoint in enumerate(transaction.contested()):
+        if index in ours:
+            draft = draft.with_input(index, _own_input(core, outpoint, ours[index]))
+        elif taproot:
+            draft = draft.with_input(
+                index, PsbtInput().with_witness_utxo(_their_output(psbt, index))
+            )
+    signed = _sign(core, draft)
+    for index, output in ours.items():
+        try:
+            final = finalize_input(signed.inputs[index], output.script_pubkey)
+        except InvalidPsbt as error:
+            raise WalletError(
+                "The wallet could not sign one of its inputs; check that it holds private keys."
+            ) from error
+        bare = psbt.inputs[index].cleared_of(*_SIGNATURES).without_signing_data()
+        psbt = psbt.with_input(
+            index,
+            bare.with_final(final.final_script_sig or b"", final.final_script_witness or ()),
+        )
+    return psbt
+
+
+def _checked_output(core: BdkCore, psbt: Psbt, index: int, outpoint: OutPoint) -> TxOut | None:
+    known = our_output(core, outpoint)
+    if known is None:
+        claimed = _claimed_script(psbt.inputs[index], outpoint.vout)
+        if claimed is not None and is_ours(core, claimed):
+            raise WalletError(
+                "The PSBT spends a coin of this wallet that it does not know of; sync it first."
+            )
+        return None
+    if psbt.inputs[index].sighash_type not in _WHOLE_SIGHASHES:
+        raise WalletError(
+            "The PSBT asks for a signature that others could build upon; only sighash ALL and "
+            "DEFAULT are signed."
+        )
+    return known
+
+
+def _claimed_script(psbt_input: PsbtInput, vout: int) -> Script | None:
+    if psbt_input.non_witness_utxo is not None:
+        return psbt_input.non_witness_utxo.outputs[vout].script_pubkey
+    return None if psbt_input.witness_utxo is None else psbt_input.witness_utxo.script_pubkey
+
+
+def _own_input(core: BdkCore, outpoint: OutPoint, output: TxOut) -> PsbtInput:
+    if output.script_pubkey.type is ScriptType.P2PKH:
+        previous = previous_transaction(core, outpoint.txid)
+        if previous is not None:
+            return PsbtInput().with_non_witness_utxo(previous)
+    return PsbtInput().with_witness_utxo(output)
+
+
+def _their_output(psbt: Psbt, index: int) -> TxOut:
+    """A Taproot signature commits to what every input spends (BIP 341)."""
+    try:
+        return psbt.utxo(index)
+    except InvalidPsbt as error:
+        raise WalletError(
+            "The PSBT does not tell what each input spends, which a Taproot signature needs; ask "
+            "for one that does."
+        ) from error
+
+
+def _sign(core: BdkCore, draft: Psbt) -> Psbt:
+    options = SignOptions(
+        trust_witness_utxo=True,  # ours come from the wallet's own history
+        assume_height=None,
+        allow_all_sighashes=False,
+        try_finalize=False,
+        sign_with_tap_internal_key=True,
+        allow_grinding=True,
+    )
+    try:
+        copy = BdkPsbt(draft.to_base64())
+        core.sign(copy, options)
+        return Psbt.from_base64(str(copy.serialize()))
+    except SIGN_ERRORS as error:
+        raise WalletError(
+            "The wallet could not sign the PSBT; check that it holds private keys."
+        ) from error

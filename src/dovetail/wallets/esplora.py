@@ -1,0 +1,247 @@
+"""The chain as one Esplora server tells it (Blockstream/esplora, API.md; mempool/electrs)."""
+
+import math
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Self
+
+import msgspec
+
+from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
+from dovetail.bitcoin.hashes import sha256
+from dovetail.errors import ChainError, ParseError
+from dovetail.wallets.esplora_http import (
+    EsploraHttp,
+    Outspend,
+    Payer,
+    Status,
+    decoded,
+    not_understood,
+)
+from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
+
+_TIMEOUT = 30.0
+_MAX_HEIGHT = 100_000_000
+_MAX_PAGES = 20
+_MAX_REASON = 200
+_FINAL_SEQUENCE = 0xFFFFFFFF
+_LOCK_TIME_THRESHOLD = 500_000_000
+# Bitcoin Core's verdicts on a transaction among its RPC error codes (rpc/protocol.h).
+_VERDICT = re.compile(rb"-2[2567]\b")
+_KNOWN = frozenset(
+    {"txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness-data-in-mempool"}
+)
+
+
+class _Verdict(msgspec.Struct, frozen=True):
+    """What `POST /regtest/accept` and, with other names, `POST /txs/test` answer."""
+
+    allowed: bool = False
+    reason: str = ""
+    reject_reason: str = msgspec.field(default="", name="reject-reason")
+
+
+class EsploraChain:
+    """A `Chain` over one Esplora server; threads may share it, and `close` ends its connections.
+
+    `url` is the API's base without a login, `timeout` in seconds for one answer. Raises
+    `ConfigurationError` for a URL that cannot be used. Its repr does not show the URL.
+    """
+
+    def __init__(self, url: str, network: Network, *, timeout: float = _TIMEOUT) -> None:
+        self._http = EsploraHttp(url, timeout=timeout)
+        self._network = network
+
+    def __repr__(self) -> str:
+        return f"<EsploraChain on {self._network}>"
+
+    def close(self) -> None:
+        """Close its connections; a second call does nothing."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def height(self) -> int:
+        """The height of its best block."""
+        body = self._http.get("/blocks/tip/height") or b""
+        if not body.isdigit() or len(body) > 9 or int(body) > _MAX_HEIGHT:
+            raise not_understood()
+        return int(body)
+
+    def acceptance(self, transaction: Transaction) -> Accepted | Refused:
+        """Whether the network would take the transaction now, as well as the server can tell.
+
+        A regtest server of ours and mempool's Esplora ask their node. With any other server we look
+        whether the inputs exist and are unspent, at the sums, the lock time and the minimum fee
+        rate. That cannot tell wrong signatures, a replacement that would be taken, a full mempool,
+        nor other rules of relay.
+        """
+        verdict = self._nodes_verdict(transaction)
+        if verdict is None:
+            return self._our_verdict(transaction)
+        reason = verdict.reason or verdict.reject_reason
+        if verdict.allowed or reason in _KNOWN:
+            return Accepted()
+        return Refused(_shortened(reason))
+
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+        """Hand the transaction to the network. One that is known already counts as accepted."""
+        answer = self._http.post("/tx", transaction.serialize().hex().encode())
+        if answer is None:
+            raise not_understood()
+        agreed, body = answer
+        if agreed or self._status(transaction.txid) is not None:
+            return Accepted()
+        if _VERDICT.search(body) is None:
+            # The server's own trouble must not be taken for the network's refusal.
+            raise ChainError("The chain server could not broadcast the transaction; try again.")
+        return Refused(_shortened(body.decode("utf-8", "replace")))
+
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+        """What spends an outpoint, in the mempool or a block; None while nothing does."""
+        outspend = self._outspend(outpoint)
+        if outspend is None or not outspend.spent or outspend.txid is None:
+            return None
+        with _answers():
+            spender = self._transaction(Txid.from_hex(outspend.txid))
+        if spender is None:
+            return None  # it left the mempool between the two answers
+        if spender.spends(outpoint) is None:
+            raise not_understood()
+        return Spend(transaction=spender, depth=self._depth(outspend.status, self.height()))
+
+    def payments_to(self, script: Script) -> tuple[Payment, ...]:
+        """The transactions that pay a script, the deepest first; of its newest 500 or more."""
+        height = self.height()
+        found: dict[Txid, Payment] = {}
+        with _answers():
+            for payer in self._history(script):
+                amounts = [o.value for o in payer.vout if o.scriptpubkey == script.hex()]
+                if amounts:
+                    txid = Txid.from_hex(payer.txid)
+                    found[txid] = Payment(
+                        txid=txid,
+                        amount=Sats.sum(amounts),
+                        depth=self._depth(payer.status, height),
+                    )
+        return tuple(sorted(found.values(), key=lambda payment: -payment.depth))
+
+    def fee_rate(self, *, target: int) -> FeeRate:
+        """The fee rate to confirm within `target` blocks; at least the relay minimum.
+
+        A server without an estimate for so few blocks tells its nearest one.
+        """
+        estimates = self._http.get_json("/fee-estimates", dict[int, float])
+        if estimates is None:
+            raise not_understood()
+        if not estimates:
+            return FeeRate.BROADCAST_MIN
+        within = [blocks for blocks in estimates if blocks <= target]
+        rate = estimates[max(within) if within else min(estimates)]
+        if not math.isfinite(rate) or rate < 0:
+            raise not_understood()
+        with _answers():
+            return max(FeeRate.from_sat_per_vb(rate), FeeRate.BROADCAST_MIN)
+
+    def _nodes_verdict(self, transaction: Transaction) -> _Verdict | None:
+        raw = transaction.serialize().hex()
+        if self._network is Network.REGTEST:
+            answer = self._http.post("/regtest/accept", msgspec.json.encode({"tx": raw}))
+            if answer is not None and answer[0]:
+                return decoded(answer[1], _Verdict)
+            return None
+        answer = self._http.post("/txs/test", msgspec.json.encode([raw]))
+        if answer is not None and answer[0]:
+            verdicts = decoded(answer[1], list[_Verdict])
+            if len(verdicts) == 1:
+                return verdicts[0]
+        return None
+
+    def _our_verdict(self, transaction: Transaction) -> Accepted | Refused:
+        if self._status(transaction.txid) is not None:
+            return Accepted()
+        spent: list[TxOut] = []
+        for txin in transaction.inputs:
+            outpoint = txin.previous_output
+            previous = self._transaction(outpoint.txid)
+            outspend = self._outspend(outpoint)
+            missing = previous is None or outpoint.vout >= len(previous.outputs)
+            if previous is None or missing or outspend is None or outspend.spent:
+                return Refused("bad-txns-inputs-missingorspent")
+            if not txin.script_sig and not txin.witness:
+                return Refused("an input is not signed")
+            spent.append(previous.outputs[outpoint.vout])
+        fee = sum(txout.value for txout in spent) - sum(out.value for out in transaction.outputs)
+        if fee < 0:
+            return Refused("bad-txns-in-belowout")
+        if FeeRate.of(Sats(fee), transaction.weight) < FeeRate.BROADCAST_MIN:
+            return Refused("min relay fee not met")
+        if self._is_locked(transaction):
+            return Refused("non-final")
+        return Accepted()
+
+    def _is_locked(self, transaction: Transaction) -> bool:
+        """Whether the lock time is a height to come; one in seconds is left to the node."""
+        lock_time = transaction.lock_time
+        binds = any(txin.sequence != _FINAL_SEQUENCE for txin in transaction.inputs)
+        return binds and lock_time < _LOCK_TIME_THRESHOLD and lock_time > self.height()
+
+    def _status(self, txid: Txid) -> Status | None:
+        payer = self._http.get_json(f"/tx/{txid}", Payer)
+        return None if payer is None else payer.status
+
+    def _outspend(self, outpoint: OutPoint) -> Outspend | None:
+        return self._http.get_json(f"/tx/{outpoint.txid}/outspend/{outpoint.vout}", Outspend)
+
+    def _transaction(self, txid: Txid) -> Transaction | None:
+        body = self._http.get(f"/tx/{txid}/hex")
+        if body is None:
+            return None
+        with _answers():
+            try:
+                transaction = Transaction.parse(bytes.fromhex(body.decode("ascii")))
+            except ValueError:
+                raise not_understood() from None
+        if transaction.txid != txid:
+            raise not_understood()
+        return transaction
+
+    def _history(self, script: Script) -> Generator[Payer]:
+        """The newest first: what waits in the mempool, then page by page of what is confirmed."""
+        path = f"/scripthash/{sha256(script).hex()}/txs"
+        page = self._http.get_json(path, list[Payer]) or []
+        yield from page
+        last = ""
+        for _ in range(_MAX_PAGES):
+            confirmed = [payer.txid for payer in page if payer.status.confirmed]
+            if not confirmed or confirmed[-1] == last:
+                return
+            last = confirmed[-1]
+            with _answers():
+                Txid.from_hex(last)
+            page = self._http.get_json(f"{path}/chain/{last}", list[Payer]) or []
+            yield from page
+
+    @staticmethod
+    def _depth(status: Status | None, height: int) -> int:
+        if status is None or not status.confirmed or status.block_height is None:
+            return 0
+        # A block that came after we asked for the height is the newest one.
+        return max(1, height - status.block_height + 1)
+
+
+@contextmanager
+def _answers() -> Generator[None]:
+    try:
+        yield
+    except ParseError:
+        raise not_understood() from None
+
+
+def _shortened(reason: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in reason[:_MAX_REASON]) or "refused"

@@ -1,0 +1,151 @@
+"""A wallet's directory: the secret in `wallet.json`, what the chain did in `wallet.sqlite`.
+
+`wallet.lock` keeps processes that share the directory apart. All files have mode 0600.
+"""
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from dovetail.bitcoin import Network
+from dovetail.errors import ConfigurationError, WalletError
+
+_SECRET, _DATA, _LOCK = "wallet.json", "wallet.sqlite", "wallet.lock"
+_LOCK_SECONDS = 30
+_MAX_SECRET_SIZE = 65_536
+# SQLite database file format, section 1.3.7: counts the transactions that changed the file.
+_CHANGE_COUNTER = slice(24, 28)
+
+Kind: TypeAlias = Literal["P2PKH", "P2SH", "P2WPKH", "P2TR"]
+
+
+class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that is needed to make the wallet anew; its repr shows nothing of it (P4).
+
+    `external` and `internal` are descriptors with private keys, `mnemonic` the words they come
+    from (None for imported descriptors), `kind` the name of their script type.
+    """
+
+    version: Literal[1] = 1
+    network: Network
+    kind: Kind
+    mnemonic: str | None
+    external: str
+    internal: str
+
+    def __repr__(self) -> str:
+        return f"<Secret of a wallet on {self.network}>"
+
+
+def has_wallet(directory: Path) -> bool:
+    """Whether a wallet was made in this directory."""
+    return (directory / _SECRET).exists()
+
+
+def write_secret(directory: Path, secret: Secret) -> None:
+    """Make the directory (mode 0700) and its secret, durably and all at once.
+
+    Raises `ConfigurationError` when there is one already or the directory cannot be written.
+    """
+    final = directory / _SECRET
+    draft = directory / f"{_SECRET}.{os.getpid()}"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_durably(draft, msgspec.json.encode(secret))
+        try:
+            # Unlike a rename, a link never replaces a wallet that is there already.
+            os.link(draft, final)
+        finally:
+            draft.unlink()
+        _sync_directory(directory)
+    except FileExistsError as error:
+        raise ConfigurationError(
+            "There is a wallet in this directory already; open it, or choose another directory."
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            "The wallet's directory cannot be written; choose another one or change its mode."
+        ) from error
+
+
+def read_secret(directory: Path) -> Secret:
+    """The directory's secret. Raises `ConfigurationError` without one, `WalletError` if damaged."""
+    try:
+        with (directory / _SECRET).open("rb") as file:
+            data = file.read(_MAX_SECRET_SIZE)
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            "There is no wallet in this directory; create one or name another directory."
+        ) from error
+    except OSError as error:
+        raise WalletError("The wallet cannot be read; check the modes of its files.") from error
+    try:
+        return msgspec.json.decode(data, type=Secret)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The cause may quote the file, so it is not chained (P4).
+        raise WalletError(
+            "The wallet's wallet.json is damaged or of a newer version; restore it from a backup."
+        ) from None
+
+
+def data_path(directory: Path) -> Path:
+    """Where the wallet's data are; the file is made, empty, with mode 0600. Raises `OSError`."""
+    path = directory / _DATA
+    # SQLite would make it readable for others, and gives its journal the same mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    return path
+
+
+def change_counter(directory: Path) -> bytes:
+    """A mark that changes with every write to the wallet's data."""
+    try:
+        with (directory / _DATA).open("rb") as file:
+            return file.read(_CHANGE_COUNTER.stop)[_CHANGE_COUNTER]
+    except OSError:
+        return b""
+
+
+@contextmanager
+def exclusive(directory: Path) -> Generator[None]:
+    """Keep other processes from changing the wallet. Raises `WalletError` after 30 seconds."""
+    # An SQLite file serves as the lock: it works alike on every system and waits politely.
+    try:
+        os.close(os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600))
+        lock = sqlite3.connect(
+            directory / _LOCK, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise WalletError("The wallet cannot be locked; check its directory's mode.") from error
+    with closing(lock):
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            raise WalletError(
+                "Another process keeps the wallet locked; wait for it to finish or stop it."
+            ) from error
+        yield
+        lock.execute("ROLLBACK")
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(directory: Path) -> None:
+    with suppress(OSError):  # not every system can
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
