@@ -6,7 +6,7 @@ from dovetail.bitcoin.units import FeeRate
 from dovetail.crypto.entropy import Entropy, shuffled, system
 from dovetail.errors import InvalidPsbt
 from dovetail.protocol.drafts import Coin, Draft
-from dovetail.protocol.fees import fee_at
+from dovetail.protocol.fees import fee_at, total
 
 _Rank = tuple[bool, bool, bool]
 
@@ -35,7 +35,7 @@ def select_coins(
     ]
     drawn = shuffled(entropy, usable)
     drain = draft.outputs[draft.drain]
-    missing = _deficit(draft) + max(0, drain.script_pubkey.dust_limit - int(drain.value))
+    missing = _deficit(draft) + max(0, int(drain.script_pubkey.dust_limit) - int(drain.value))
     enough = [coin for coin in drawn if _worth(coin, rate) >= missing]
     if enough:
         return (min(enough, key=lambda coin: _rank(draft, coin)),)
@@ -52,19 +52,18 @@ def _worth(coin: Coin, rate: FeeRate) -> int:
 
 def _deficit(draft: Draft) -> int:
     """How much more the receiver's outputs pay than the sender gave."""
-    paid = sum(txout.value for txout in draft.original.unsigned_transaction.outputs)
-    return max(0, sum(txout.value for txout in draft.outputs) - paid)
+    return max(0, total(draft.outputs) - total(draft.original.unsigned_transaction.outputs))
 
 
 def _rank(draft: Draft, coin: Coin) -> _Rank:
     """Smaller is better."""
     values = [int(txout.value) for txout in draft.outputs]
-    values[draft.drain] += coin.utxo.value - _deficit(draft)
-    inputs = [utxo.value for utxo in draft.original.utxos()]
+    values[draft.drain] += int(coin.utxo.value) - _deficit(draft)
+    inputs = [int(utxo.value) for utxo in draft.original.utxos()]
     if len(values) == 1:  # without change, neither heuristic says anything
         return (not coin.exposed, False, False)
     smallest = min(values)
-    unnecessary_input = min(*inputs, coin.utxo.value) <= smallest
+    unnecessary_input = min(*inputs, int(coin.utxo.value)) <= smallest
     change_revealed = smallest in (values[index] for index in draft.sender_positions())
     return (not coin.exposed, unnecessary_input, change_revealed)
 
@@ -72,7 +71,7 @@ def _rank(draft: Draft, coin: Coin) -> _Rank:
 def _largest_first(coins: tuple[Coin, ...], missing: int, rate: FeeRate) -> tuple[Coin, ...]:
     """As few coins as reach the sum, exposed ones first (P3); () when all do not."""
     chosen: list[Coin] = []
-    for coin in sorted(coins, key=lambda coin: (not coin.exposed, -coin.utxo.value)):
+    for coin in sorted(coins, key=lambda coin: (not coin.exposed, -int(coin.utxo.value))):
         chosen.append(coin)
         missing -= _worth(coin, rate)
         if missing <= 0:

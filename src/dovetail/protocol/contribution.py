@@ -14,7 +14,7 @@ from dovetail.crypto.entropy import Entropy, below, shuffled, system
 from dovetail.errors import PayloadTooLarge, UsageError
 from dovetail.protocol.coin_selection import select_coins
 from dovetail.protocol.drafts import Coin, Draft, PlacedCoin, draft
-from dovetail.protocol.fees import apply_fees, meets_minimum
+from dovetail.protocol.fees import apply_fees, meets_minimum, total
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY
 from dovetail.protocol.stripping import EMPTY_INPUT, bare_psbt, for_counterparty
 
@@ -62,8 +62,7 @@ def commit_outputs(
     if not drains:
         raise UsageError("No receiver output has the drain's script; name one that does.")
     committed = replace(draft, outputs=tuple(outputs), drain=drains[0])
-    paid = sum(txout.value for txout in draft.original.unsigned_transaction.outputs)
-    surplus = paid - sum(txout.value for txout in outputs)
+    surplus = total(draft.original.unsigned_transaction.outputs) - total(outputs)
     if surplus <= 0:
         return committed
     return committed.with_value(drains[0], outputs[drains[0]].value + surplus)
@@ -127,6 +126,16 @@ def _replace_outputs(
     may_substitute = draft.params.output_substitution
     if len(replacement) < len(draft.receiver_outputs):
         raise UsageError("Peers refuse fewer receiver outputs than the Original has; add some.")
+    senders = {
+        txout.script_pubkey
+        for index, txout in enumerate(originals)
+        if index not in draft.receiver_outputs
+    }
+    if any(txout.script_pubkey in senders for txout in replacement):
+        raise UsageError(
+            "The sender pays one of these scripts too and could not tell the outputs apart; "
+            "use another script."
+        )
     chosen: dict[int, TxOut] = {}
     for index in draft.receiver_outputs:
         before = originals[index]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from dovetail.bitcoin.encoding import compact_size
-from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats, Weight
 from dovetail.bitcoin.weights import input_weight, output_weight
 from dovetail.errors import FeeTooHigh, UsageError
@@ -25,17 +25,19 @@ def apply_fees(draft: Draft, *, min_fee_rate: FeeRate, max_fee_rate: FeeRate) ->
     fees were applied before or the receiver's outputs are not paid for yet.
     """
     original, original_fee = draft.original.extract(), draft.original.fee
-    before = sum(txout.value for txout in original.outputs)
-    brought = sum(placed.coin.utxo.value for placed in draft.inputs)
-    if sum(txout.value for txout in draft.outputs) != before + brought:
+    brought = total(placed.coin.utxo for placed in draft.inputs)
+    if total(draft.outputs) != total(original.outputs) + brought:
         raise UsageError("Fees can be applied once, after the coins; start the proposal again.")
     weight = expected_weight(draft)
     added = Weight(max(0, weight - original.weight))
     minimum = max(min_fee_rate, draft.params.min_fee_rate)
     # The sender checks its minimum on the whole transaction, not only on what was added.
-    shortfall = fee_at(draft.params.min_fee_rate, weight) - int(original_fee)
+    inputs = len(original.inputs) + len(draft.inputs)
+    shortfall = _least_fee(draft.params.min_fee_rate, weight, inputs) - int(original_fee)
     required = max(fee_at(minimum, added), shortfall)
-    wanted = max(fee_at(FeeRate.of(original_fee, original.weight), added), required)
+    # Virtual bytes, as that is where a round rate shows.
+    grown = max(0, weight.vbytes - original.weight.vbytes)
+    wanted = max(-(-int(original_fee) * grown // original.weight.vbytes), required)
 
     position, available = _sender_contribution(draft, original, original_fee)
     from_sender = min(available, wanted)
@@ -75,8 +77,12 @@ def meets_minimum(fee: Sats, transaction: Transaction, minimum: FeeRate) -> bool
 
     Each input may turn out a virtual byte heavier than it was when the fee was set.
     """
-    slack = _SLACK_PER_INPUT * len(transaction.inputs)
-    return fee >= fee_at(minimum, max(0, transaction.weight - slack))
+    return fee >= _least_fee(minimum, transaction.weight, len(transaction.inputs))
+
+
+def total(txouts: Iterable[TxOut]) -> int:
+    """The sum of some values; peers may claim more than there is money."""
+    return sum(int(txout.value) for txout in txouts)
 
 
 def fee_at(rate: FeeRate, weight: int) -> int:
@@ -87,14 +93,18 @@ def fee_at(rate: FeeRate, weight: int) -> int:
     return -(-rate.sat_per_kwu * weight // 1000)
 
 
-def most_for_inputs(original_fee: Sats, original: Transaction, added: Iterable[Weight]) -> int:
+def most_for_inputs(original_fee: int, original: Transaction, added: Iterable[Weight]) -> int:
     """The most a sender pays for these added inputs: whole virtual bytes at the Original's rate.
 
     The rate is exact and the sum rounded up, so that no way of rounding makes an honest receiver
     a cheat (BIP 78, Sender's payjoin proposal checklist).
     """
     vbytes = sum(weight.vbytes for weight in added)
-    return -(-original_fee * vbytes * 4 // original.weight)
+    return -(-int(original_fee) * vbytes * 4 // original.weight)
+
+
+def _least_fee(minimum: FeeRate, weight: Weight, inputs: int) -> int:
+    return fee_at(minimum, max(0, weight - _SLACK_PER_INPUT * inputs))
 
 
 def _sender_contribution(
@@ -113,10 +123,10 @@ def _sender_contribution(
     senders = [index for index in range(len(outputs)) if index not in draft.receiver_outputs]
     position = draft.sender_positions()[senders.index(offer.output_index)]
     fee_output = draft.outputs[position]
-    dust_limit = min(fee_output.script_pubkey.dust_limit, fee_output.value)
+    above_dust = int(fee_output.value) - int(fee_output.script_pubkey.dust_limit)
     return position, min(
-        offer.max_amount,
-        fee_output.value - dust_limit,  # a dust output would keep the payjoin from relaying
+        int(offer.max_amount),
+        max(0, above_dust),  # a dust output would keep the payjoin from relaying
         _strictest_allowance(draft, original, original_fee),
     )
 
@@ -131,12 +141,12 @@ def _strictest_allowance(draft: Draft, original: Transaction, original_fee: Sats
     sender_weight = 4 * min(input_weight(each, utxo).vbytes for each, utxo in pairs)
     weight = sum(min(placed.coin.weight, sender_weight) for placed in draft.inputs)
     return min(
-        original_fee * weight // (4 * original.weight.vbytes),
+        int(original_fee) * weight // (4 * original.weight.vbytes),
         fee_at(FeeRate.of(original_fee, original.weight), weight),
     )
 
 
-def _spare_in_drain(draft: Draft) -> Sats:
+def _spare_in_drain(draft: Draft) -> int:
     """What the drain can give: not below dust, nor below its value where it must not shrink."""
     drain = draft.outputs[draft.drain]
     keep = drain.script_pubkey.dust_limit
@@ -144,7 +154,7 @@ def _spare_in_drain(draft: Draft) -> Sats:
         originals = draft.original.unsigned_transaction.outputs
         fixed = [originals[index] for index in draft.receiver_outputs]
         same = [txout.value for txout in fixed if txout.script_pubkey == drain.script_pubkey]
-        keep = max(keep, *same)
+        keep = max([keep, *same])
     if drain.value < keep:
         raise FeeTooHigh("The receiver's output would be too small to relay; choose other coins.")
-    return drain.value - keep
+    return int(drain.value) - int(keep)

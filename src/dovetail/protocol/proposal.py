@@ -8,7 +8,7 @@ from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.bitcoin.units import MAX_SATS, FeeRate, Sats, Weight
 from dovetail.bitcoin.weights import input_weight, predicted_input_weight
 from dovetail.errors import InvalidPsbt, ProposalRejected, UsageError
-from dovetail.protocol.fees import meets_minimum, most_for_inputs
+from dovetail.protocol.fees import fee_at, meets_minimum, most_for_inputs, total
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.signatures import asks_for_whole_signatures, commits_to_everything
 from dovetail.protocol.stripping import (
@@ -150,11 +150,14 @@ def fee_contribution(
     if not indices or (change is None and len(outputs) != 2):
         return None
     index = max(indices, key=lambda index: outputs[index].value)
-    rate = FeeRate.of(original.fee, transaction.weight) if fee_rate is None else fee_rate
     pairs = zip(original.inputs, original.utxos(), strict=True)
-    weight = max(_signed_weight(psbt_input, utxo) for psbt_input, utxo in pairs)
+    vbytes = max(_signed_weight(psbt_input, utxo) for psbt_input, utxo in pairs).vbytes
+    if fee_rate is None:
+        cost = -(-int(original.fee) * vbytes // transaction.weight.vbytes)
+    else:
+        cost = fee_at(fee_rate, 4 * vbytes)
     spare = int(outputs[index].value) - int(outputs[index].script_pubkey.dust_limit)
-    amount = min(int(rate.fee(Weight(4 * weight.vbytes))), spare)
+    amount = min(cost, spare)
     return FeeContribution(Sats(amount), index) if amount > 0 else None
 
 
@@ -249,10 +252,10 @@ def _check_fees(
         for position in range(len(transaction.inputs))
         if position not in origins
     }
-    brought = sum(utxo.value for utxo in (*original.utxos(), *added.values()))
+    brought = total((*original.utxos(), *added.values()))
     _require("receiver-input-utxo", holds=brought <= MAX_SATS)
-    fee = brought - sum(txout.value for txout in transaction.outputs)
-    growth = fee - original.fee
+    fee = brought - total(transaction.outputs)
+    growth = fee - int(original.fee)
     _require("fee-decreased", holds=growth >= 0)
     if taken:
         offer = params.fee_contribution

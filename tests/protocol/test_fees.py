@@ -1,0 +1,274 @@
+from dataclasses import replace
+
+import pytest
+from tests.protocol.rules import (
+    ALL_KINDS,
+    CHANGE,
+    FRESH,
+    P2PKH,
+    P2TR,
+    P2WPKH,
+    PAYEE,
+    SUPPLIER,
+    coin,
+    original,
+    params,
+    rate,
+    sign,
+    sign_ours,
+)
+
+from dovetail.bitcoin.transaction import TxOut
+from dovetail.bitcoin.units import FeeRate, Sats, Weight
+from dovetail.errors import FeeTooHigh, UsageError
+from dovetail.protocol.contribution import commit_outputs, draft, place_coins
+from dovetail.protocol.fees import (
+    apply_fees,
+    expected_weight,
+    fee_at,
+    meets_minimum,
+    most_for_inputs,
+    total,
+)
+
+# The default Original weighs 562 units, which is 141 vbytes, and pays 1,410 sats: 10 sat/vB.
+# A P2WPKH coin adds 272 units: 68 vbytes, 680 sats at 10 sat/vB.
+
+
+def placed(sender_params, *coins, psbt=None, receiver_outputs=(0,)):
+    started = draft(psbt or original(), sender_params, receiver_outputs)
+    return place_coins(started, coins or (coin(),))
+
+
+def shares(before, after):
+    """What sender and receiver pay: how much less each has than before."""
+    lost = [
+        int(old.value) - int(new.value)
+        for old, new in zip(before.outputs, after.outputs, strict=True)
+    ]
+    receiver = lost.pop(before.drain)
+    return sum(lost), receiver
+
+
+def pay(before, *, minimum=1, maximum=20):
+    after = apply_fees(before, min_fee_rate=rate(minimum), max_fee_rate=rate(maximum))
+    assert after.fee - before.fee == sum(shares(before, after))
+    return shares(before, after)
+
+
+def test_the_originals_rate_is_kept_and_the_receiver_pays_where_the_sender_offers_nothing():
+    assert pay(placed(params())) == (0, 680)
+
+
+def test_the_sender_pays_first():
+    assert pay(placed(params(680))) == (680, 0)
+    assert pay(placed(params(500))) == (500, 180)
+
+
+def test_an_offer_beyond_the_cost_of_the_input_is_not_used_up():
+    assert pay(placed(params(10_000))) == (680, 0)
+
+
+def test_the_sender_pays_for_inputs_and_not_for_outputs():
+    started = draft(original(), params(10_000), (0,))
+    replacement = [TxOut(Sats(50_000), PAYEE), TxOut(Sats(1_000), SUPPLIER)]
+    ready = place_coins(commit_outputs(started, replacement=replacement), (coin(),))
+    sender, receiver = pay(replace(ready, drain=ready.outputs.index(max(ready.outputs, key=value))))
+    assert sender == 680
+    assert receiver == 10 * (68 + 31) - 680
+
+
+def value(txout):
+    return txout.value
+
+
+def test_a_sender_of_light_inputs_does_not_pay_for_heavy_ones():
+    taproot = original((100_000, P2TR), outputs=((50_000, PAYEE), (48_690, CHANGE)))
+    sender, receiver = pay(placed(params(10_000), coin(script=P2PKH), psbt=taproot))
+    weight = taproot.extract().weight
+    assert sender <= taproot.fee * 232 / weight < sender + 10
+    assert receiver > sender
+
+
+def test_a_light_coin_costs_the_sender_only_its_own_weight():
+    sender, _ = pay(placed(params(10_000), coin(script=P2TR)))
+    assert sender == 10 * 57  # of 57.5 vbytes, as the transaction's are rounded up already
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        pytest.param(params(1_000, 2), id="out of range"),
+        pytest.param(params(1_000, 0), id="the receiver's own output"),
+        pytest.param(params(48_591, 1), id="more than the output holds"),
+        pytest.param(params(0, 1), id="nothing"),
+    ],
+)
+def test_an_impossible_offer_is_ignored(offer):
+    assert pay(placed(offer)) == (0, 680)
+
+
+def test_an_offer_of_the_whole_output_is_good():
+    assert pay(placed(params(48_590))) == (680, 0)
+
+
+def test_the_fee_output_is_found_behind_inserted_outputs():
+    psbt = original(outputs=((20_000, SUPPLIER), (50_000, PAYEE), (28_000, CHANGE)))
+    started = draft(psbt, params(500, 2), (1,))
+    committed = commit_outputs(
+        started, replacement=[TxOut(Sats(50_000), PAYEE), TxOut(Sats(0), FRESH)], drain_script=FRESH
+    )
+    ready = place_coins(committed, (coin(),))
+    after = apply_fees(ready, min_fee_rate=rate(1), max_fee_rate=rate(20))
+    paid = {
+        old.script_pubkey: int(old.value) - int(new.value)
+        for old, new in zip(ready.outputs, after.outputs, strict=True)
+    }
+    assert paid[CHANGE] == 500
+    assert paid[SUPPLIER] == paid[PAYEE] == 0
+    assert paid[FRESH] > 0
+
+
+def test_the_senders_change_does_not_become_dust():
+    psbt = original(outputs=((98_090, PAYEE), (500, CHANGE)))
+    sender, _ = pay(placed(params(500), psbt=psbt))
+    assert sender == 500 - 294
+    dusty = original(outputs=((98_390, PAYEE), (200, CHANGE)))
+    assert pay(placed(params(200), psbt=dusty))[0] == 0
+
+
+def test_the_receiver_never_pays_more_than_it_accepts():
+    assert pay(placed(params()), maximum=5) == (0, 340)
+    assert pay(placed(params(300)), maximum=1) == (300, 68)
+
+
+def test_a_minimum_above_the_receivers_limit_is_too_high():
+    with pytest.raises(FeeTooHigh):
+        pay(placed(params()), minimum=6, maximum=5)
+    with pytest.raises(FeeTooHigh):
+        pay(placed(params(min_fee_rate=6)), maximum=5)
+    assert pay(placed(params(68, min_fee_rate=6)), maximum=5) == (68, 340)
+
+
+def test_the_receivers_minimum_is_paid_on_what_it_adds():
+    assert pay(placed(params()), minimum=20) == (0, 1_360)
+
+
+def test_the_senders_minimum_is_reached_by_the_whole_transaction():
+    ready = placed(params(min_fee_rate=11))
+    assert pay(ready, maximum=20)[1] > fee_at(rate(11), 272)
+    after = apply_fees(ready, min_fee_rate=rate(1), max_fee_rate=rate(20))
+    signed = sign_ours(after)
+    finals = [
+        each if each.is_finalized else each.with_final(*sign(P2WPKH)) for each in signed.inputs
+    ]
+    transaction = replace(signed, inputs=tuple(finals)).extract()
+    assert meets_minimum(after.fee, transaction, rate(11))
+    assert not meets_minimum(after.fee - 30, transaction, rate(11))
+    with pytest.raises(FeeTooHigh):
+        pay(placed(params(min_fee_rate=40)))
+
+
+def test_absurd_rates_from_a_sender_are_too_high_and_nothing_else():
+    with pytest.raises(FeeTooHigh):
+        pay(placed(replace(params(), min_fee_rate=FeeRate(2**64 - 1))))
+
+
+def test_a_receiver_that_adds_nothing_pays_nothing():
+    ready = place_coins(draft(original(), params(1_000), (0,)), ())
+    assert pay(ready) == (0, 0)
+
+
+def test_a_smaller_transaction_never_pays_a_lower_fee():
+    psbt = original(outputs=((50_000, FRESH), (48_590, CHANGE)))
+    started = draft(psbt, params(1_000), (0,))
+    ready = place_coins(commit_outputs(started, replacement=[TxOut(Sats(50_000), PAYEE)]), ())
+    assert pay(ready) == (0, 0)
+
+
+def test_the_drain_stays_above_dust():
+    replacement = [TxOut(Sats(49_000), SUPPLIER), TxOut(Sats(0), FRESH)]
+    committed = commit_outputs(
+        draft(original(), params(), (0,)), replacement=replacement, drain_script=FRESH
+    )
+    ready = place_coins(committed, (coin(100),))
+    after = apply_fees(ready, min_fee_rate=rate(1), max_fee_rate=rate(20))
+    assert after.outputs[after.drain].value == FRESH.dust_limit
+    with pytest.raises(FeeTooHigh):
+        pay(ready, minimum=10)
+    dusty = place_coins(replace(committed, outputs=started_with_dust(committed)), ())
+    with pytest.raises(FeeTooHigh, match="too small"):
+        pay(dusty)
+
+
+def started_with_dust(committed):
+    """The same outputs, but nearly all in the supplier's."""
+    return tuple(
+        replace(txout, value=Sats(100 if txout.script_pubkey == FRESH else 49_900))
+        if txout.script_pubkey in (FRESH, SUPPLIER)
+        else txout
+        for txout in committed.outputs
+    )
+
+
+def test_without_substitution_the_payment_never_shrinks():
+    fixed = params(output_substitution=False)
+    assert pay(placed(fixed, coin(500)), maximum=20) == (0, 500)
+    with pytest.raises(FeeTooHigh):
+        pay(placed(fixed, coin(500)), minimum=10)
+    assert pay(placed(params(), coin(500))) == (0, 680)
+
+
+def test_without_substitution_an_added_drain_may_shrink():
+    started = draft(original(), params(output_substitution=False), (0,))
+    replacement = [TxOut(Sats(50_000), PAYEE), TxOut(Sats(0), FRESH)]
+    ready = place_coins(
+        commit_outputs(started, replacement=replacement, drain_script=FRESH), (coin(2_000),)
+    )
+    sender, receiver = pay(ready)
+    assert (sender, receiver) == (0, 10 * (68 + 43))
+
+
+def test_fees_are_applied_once():
+    after = apply_fees(placed(params()), min_fee_rate=rate(1), max_fee_rate=rate(20))
+    with pytest.raises(UsageError, match="once"):
+        apply_fees(after, min_fee_rate=rate(1), max_fee_rate=rate(20))
+
+
+def test_fees_wait_for_the_coins_that_pay_for_the_outputs():
+    replacement = [TxOut(Sats(90_000), PAYEE)]
+    committed = commit_outputs(draft(original(), params(), (0,)), replacement=replacement)
+    with pytest.raises(UsageError, match="after the coins"):
+        apply_fees(committed, min_fee_rate=rate(1), max_fee_rate=rate(20))
+
+
+@pytest.mark.parametrize("sender", ALL_KINDS)
+@pytest.mark.parametrize("receiver", ALL_KINDS)
+def test_the_expected_weight_is_that_of_the_signed_transaction(sender, receiver):
+    psbt = original((100_000, sender), (10_000, sender), outputs=((50_000, PAYEE),))
+    ready = place_coins(draft(psbt, params(), (0,)), (coin(script=receiver),))
+    signed = sign_ours(ready)
+    finals = [
+        each if each.is_finalized else each.with_final(*sign(sender)) for each in signed.inputs
+    ]
+    assert expected_weight(ready) == replace(signed, inputs=tuple(finals)).extract().weight
+
+
+def test_the_minimum_allows_for_longer_signatures_and_not_for_more():
+    transaction = original().extract()  # 140.5 vbytes
+    assert meets_minimum(Sats(141), transaction, rate(1))
+    assert meets_minimum(Sats(140), transaction, rate(1))
+    assert not meets_minimum(Sats(139), transaction, rate(1))
+    assert meets_minimum(Sats(0), transaction, FeeRate(0))
+
+
+def test_the_most_for_inputs_is_whole_vbytes_at_the_originals_rate():
+    transaction = original().extract()
+    assert most_for_inputs(1_410, transaction, [Weight(271)]) == -(-1_410 * 272 // 562)
+    assert most_for_inputs(1_410, transaction, [Weight(272), Weight(230)]) == -(-1_410 * 504 // 562)
+    assert most_for_inputs(1_410, transaction, []) == 0
+
+
+def test_sums_may_exceed_all_money():
+    supply = TxOut(Sats(2_100_000_000_000_000), PAYEE)
+    assert total([supply, supply]) == 2 * supply.value

@@ -1,0 +1,575 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.protocol.rules import (
+    ALL_KINDS,
+    CHANGE,
+    FRESH,
+    KEY,
+    ORIGIN,
+    P2PKH,
+    P2TR,
+    P2WPKH,
+    P2WSH,
+    PAYEE,
+    SUPPLIER,
+    build_draft,
+    build_proposal,
+    coin,
+    ecdsa,
+    input_pairs,
+    original,
+    params,
+    rate,
+    sign,
+    sign_ours,
+    with_inputs,
+    with_outputs,
+)
+
+from dovetail.bitcoin.psbt import (
+    GlobalField,
+    InputField,
+    OutputField,
+    Psbt,
+    PsbtGlobal,
+    PsbtInput,
+    PsbtOutput,
+)
+from dovetail.bitcoin.transaction import TxIn, TxOut
+from dovetail.bitcoin.units import FeeRate, Sats
+from dovetail.crypto.entropy import SeededEntropy
+from dovetail.errors import InvalidPsbt, ProposalRejected, UsageError
+from dovetail.protocol.contribution import (
+    apply_fees,
+    commit_outputs,
+    draft,
+    finalize,
+    place_coins,
+)
+from dovetail.protocol.params import FeeContribution
+from dovetail.protocol.proposal import RULES, check_proposal, complete, fee_contribution
+
+SCHNORR = b"\x44" * 64
+FORBIDDEN = params(680, output_substitution=False)
+
+
+def accept(proposal, psbt=None, sent=None, *, output_substitution=True):
+    return check_proposal(
+        original=psbt or original(),
+        proposal=proposal,
+        params=sent or params(680),
+        payee=PAYEE,
+        output_substitution=output_substitution,
+    )
+
+
+def broken_rule(proposal, psbt=None, sent=None, **options):
+    with pytest.raises(ProposalRejected) as caught:
+        accept(proposal, psbt, sent, **options)
+    assert caught.value.rule in RULES
+    message = str(caught.value)
+    assert message.startswith("The proposal ")
+    assert message.count(".") == 1
+    return caught.value.rule
+
+
+@pytest.fixture
+def proposal():
+    """One sender input, one receiver input behind it; the sender pays all of 680 sats."""
+    started = draft(original(), params(680), (0,))
+    return propose(started)
+
+
+def propose(started, *coins):
+    """An honest proposal with the receiver's input at the end."""
+    drawn = (
+        place_coins(started, coins or (coin(),), entropy=SeededEntropy(bytes([seed])))
+        for seed in range(256)
+    )
+    last = len(started.original.inputs)
+    placed = next(each for each in drawn if each.inputs[0].position == last)
+    ready = apply_fees(placed, min_fee_rate=rate(1), max_fee_rate=rate(20))
+    return finalize(ready, sign_ours(ready))
+
+
+def outputs_of(psbt):
+    return psbt.unsigned_transaction.outputs
+
+
+def out(value, script):
+    return TxOut(Sats(value), script)
+
+
+def test_an_honest_proposal_is_accepted(proposal):
+    accepted = accept(proposal)
+    assert accepted.unsigned_transaction == proposal.unsigned_transaction
+    assert outputs_of(proposal) == (out(120_000, PAYEE), out(47_910, CHANGE))
+
+
+@pytest.mark.parametrize("sender", ALL_KINDS)
+@pytest.mark.parametrize("receiver", ALL_KINDS)
+def test_all_pairs_of_input_types_make_a_payjoin(sender, receiver):
+    psbt = original((100_000, sender), (30_000, sender))
+    offer = fee_contribution(psbt, PAYEE)
+    sent = replace(params(), fee_contribution=offer)
+    accepted = accept(build_proposal(psbt, sent, coin(script=receiver)), psbt, sent)
+    signed = accepted
+    for index, psbt_input in enumerate(accepted.inputs):
+        if not psbt_input.is_finalized:
+            signed = signed.with_input(index, psbt_input.with_final(*sign(sender)))
+    payjoin = complete(accepted, signed, params=sent)
+    assert payjoin == signed.extract()
+
+
+def test_short_signatures_in_the_receivers_inputs_do_not_make_it_a_cheat():
+    ready = build_draft(original(), params(680), coin())
+    accept(finalize(ready, sign_ours(ready, ecdsa(64))))
+
+
+def test_the_version_stays(proposal):
+    changed = replace(proposal.unsigned_transaction, version=1)
+    other = proposal.with_transaction(changed, proposal.inputs, proposal.outputs)
+    assert broken_rule(other) == "version"
+
+
+def test_the_lock_time_stays(proposal):
+    changed = replace(proposal.unsigned_transaction, lock_time=0)
+    other = proposal.with_transaction(changed, proposal.inputs, proposal.outputs)
+    assert broken_rule(other) == "lock-time"
+
+
+def test_extended_keys_are_refused(proposal):
+    xpub = b"\x04\x88\xb2\x1e" + bytes(41) + KEY
+    entries = proposal.global_map.map.with_value(GlobalField.XPUB, bytes(4), xpub)
+    assert broken_rule(replace(proposal, global_map=PsbtGlobal(entries))) == "global-keys"
+
+
+def test_all_of_our_inputs_stay(proposal):
+    _, theirs = input_pairs(proposal)
+    assert broken_rule(with_inputs(proposal, theirs)) == "sender-inputs"
+    psbt = original((60_000, P2WPKH), (40_000, P2WPKH))
+    first, second, ours = input_pairs(build_proposal_at_end(psbt))
+    assert broken_rule(with_inputs(proposal, first, ours), psbt) == "sender-inputs"
+    assert broken_rule(with_inputs(proposal, second, ours), psbt) == "sender-inputs"
+
+
+def build_proposal_at_end(psbt):
+    return propose(draft(psbt, params(680), (0,)))
+
+
+def test_our_inputs_stay_in_order():
+    psbt = original((60_000, P2WPKH), (40_000, P2WPKH))
+    proposal = build_proposal_at_end(psbt)
+    accept(proposal, psbt)
+    first, second, theirs = input_pairs(proposal)
+    assert broken_rule(with_inputs(proposal, second, first, theirs), psbt) == "sender-inputs"
+
+
+def test_receiver_inputs_may_stand_anywhere_among_ours():
+    psbt = original((60_000, P2WPKH), (40_000, P2WPKH))
+    first, second, theirs = input_pairs(build_proposal_at_end(psbt))
+    for order in ((theirs, first, second), (first, theirs, second)):
+        accept(with_inputs(build_proposal_at_end(psbt), *order), psbt)
+
+
+def test_the_sequence_of_our_inputs_stays(proposal):
+    pairs = [(replace(txin, sequence=0), each) for txin, each in input_pairs(proposal)]
+    assert broken_rule(with_inputs(proposal, *pairs)) == "sender-sequence"
+
+
+def test_receiver_inputs_share_our_sequence(proposal):
+    ours, (txin, theirs) = input_pairs(proposal)
+    changed = (replace(txin, sequence=0xFFFFFFFF), theirs)
+    assert broken_rule(with_inputs(proposal, ours, changed)) == "mixed-sequences"
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize(
+    ("field", "key", "value"),
+    [
+        (InputField.BIP32_DERIVATION, KEY, ORIGIN),
+        (InputField.TAP_BIP32_DERIVATION, KEY[1:], b"\x00" + ORIGIN),
+    ],
+)
+def test_key_paths_of_inputs_are_refused(proposal, index, field, key, value):
+    leaky = PsbtInput(proposal.inputs[index].map.with_value(field, value, key))
+    assert broken_rule(proposal.with_input(index, leaky)) == "input-key-paths"
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_partial_signatures_are_refused(proposal, index):
+    for signed in (
+        proposal.inputs[index].with_partial_signature(KEY, ecdsa()),
+        proposal.inputs[index].with_tap_key_signature(SCHNORR),
+    ):
+        assert broken_rule(proposal.with_input(index, signed)) == "input-signatures"
+
+
+@pytest.mark.parametrize(
+    "final",
+    [
+        (InputField.FINAL_SCRIPTSIG, b"\x51"),
+        (InputField.FINAL_SCRIPTSIG, b""),
+        (InputField.FINAL_SCRIPTWITNESS, b"\x01\x01\x51"),
+        (InputField.FINAL_SCRIPTWITNESS, b"\x00"),
+    ],
+)
+def test_our_inputs_are_not_final(proposal, final):
+    finished = PsbtInput(proposal.inputs[0].map.with_value(*final))
+    assert broken_rule(proposal.with_input(0, finished)) == "sender-input-final"
+
+
+@pytest.mark.parametrize("sighash", [2, 3, 0x81, 0x82, 0x83])
+def test_we_are_not_asked_to_sign_less_than_everything(proposal, sighash):
+    asking = proposal.inputs[0].with_sighash_type(sighash)
+    assert broken_rule(proposal.with_input(0, asking)) == "sender-input-sighash"
+
+
+@pytest.mark.parametrize("sighash", [0, 1])
+def test_all_and_default_may_be_asked_for(proposal, sighash):
+    accept(proposal.with_input(0, proposal.inputs[0].with_sighash_type(sighash)))
+
+
+def test_receiver_inputs_are_signed(proposal):
+    unsigned = proposal.inputs[1].cleared_of(InputField.FINAL_SCRIPTWITNESS)
+    assert broken_rule(proposal.with_input(1, unsigned)) == "receiver-input-not-final"
+
+
+def test_receiver_inputs_tell_what_they_spend(proposal):
+    blind = proposal.inputs[1].cleared_of(InputField.WITNESS_UTXO)
+    assert broken_rule(proposal.with_input(1, blind)) == "receiver-input-utxo"
+
+
+def test_a_legacy_input_of_the_receivers_must_prove_its_amount():
+    proposal = build_proposal_with(coin(script=P2PKH))
+    accept(proposal)
+    claimed = proposal.inputs[1].cleared_of(InputField.NON_WITNESS_UTXO)
+    claimed = claimed.with_witness_utxo(coin(script=P2PKH).utxo)
+    assert broken_rule(proposal.with_input(1, claimed)) == "receiver-input-utxo"
+
+
+def build_proposal_with(wallet_coin):
+    return propose(draft(original(), params(680), (0,)), wallet_coin)
+
+
+def test_amounts_beyond_all_money_are_refused_and_not_an_error(proposal):
+    rich = proposal.inputs[1].with_witness_utxo(out(2_100_000_000_000_000, P2WPKH))
+    assert broken_rule(proposal.with_input(1, rich)) == "receiver-input-utxo"
+
+
+@pytest.mark.parametrize(
+    ("field", "key", "value"),
+    [
+        (OutputField.BIP32_DERIVATION, KEY, ORIGIN),
+        (OutputField.TAP_BIP32_DERIVATION, KEY[1:], b"\x00" + ORIGIN),
+    ],
+)
+def test_key_paths_of_outputs_are_refused(proposal, field, key, value):
+    leaky = PsbtOutput(proposal.outputs[0].map.with_value(field, value, key))
+    assert broken_rule(proposal.with_output(0, leaky)) == "output-key-paths"
+
+
+def test_all_of_our_outputs_stay(proposal):
+    (payment, _) = outputs_of(proposal)
+    assert broken_rule(with_outputs(proposal, payment)) == "sender-outputs"
+
+
+def test_our_outputs_stay_in_order():
+    psbt = original(outputs=((50_000, PAYEE), (20_000, CHANGE), (28_000, SUPPLIER)))
+    proposal = build_proposal(psbt, params(), coin())
+    accept(proposal, psbt, params())
+    payment, change, supplier = outputs_of(proposal)
+    shuffled = with_outputs(proposal, payment, supplier, change)
+    assert broken_rule(shuffled, psbt, params()) == "sender-outputs"
+
+
+def test_two_equal_outputs_of_ours_cannot_become_one():
+    psbt = original(outputs=((50_000, PAYEE), (24_000, CHANGE), (24_000, CHANGE)))
+    proposal = build_proposal(psbt, params(), coin())
+    accept(proposal, psbt, params())
+    payment, change, _ = outputs_of(proposal)
+    assert broken_rule(with_outputs(proposal, payment, change), psbt, params()) == "sender-outputs"
+
+
+def test_no_other_output_of_ours_shrinks():
+    psbt = original(outputs=((50_000, PAYEE), (20_000, CHANGE), (28_000, SUPPLIER)))
+    proposal = build_proposal(psbt, params(680), coin())
+    accept(proposal, psbt)
+    payment, change, supplier = outputs_of(proposal)
+    less = replace(supplier, value=supplier.value - 1)
+    stolen = with_outputs(proposal, payment, change, less)
+    assert broken_rule(stolen, psbt) == "sender-output-value"
+
+
+def test_without_an_offer_the_change_does_not_shrink(proposal):
+    assert broken_rule(proposal, sent=params()) == "sender-output-value"
+
+
+@pytest.mark.parametrize("offer", [params(680, 0), params(680, 2)])
+def test_an_offer_that_makes_no_sense_allows_nothing(proposal, offer):
+    assert broken_rule(proposal, sent=offer) == "sender-output-value"
+
+
+def test_our_outputs_may_grow(proposal):
+    payment, _ = outputs_of(proposal)
+    accept(with_outputs(proposal, payment, out(48_590, CHANGE)), sent=params())
+    gift = replace(payment, value=payment.value - 1_000)
+    accept(with_outputs(proposal, gift, out(48_600, CHANGE)))
+
+
+def test_the_payment_may_be_substituted_moved_split_or_lowered(proposal):
+    payment, change = outputs_of(proposal)
+    for outputs in (
+        (replace(payment, script_pubkey=FRESH), change),
+        (change, payment),
+        (out(20_000, FRESH), change, out(100_000, SUPPLIER)),
+        (out(1_000, PAYEE), change, out(100_000, SUPPLIER)),
+        (change,),
+    ):
+        accept(with_outputs(proposal, *outputs))
+
+
+@pytest.mark.parametrize("sent", [params(680), FORBIDDEN])
+def test_without_substitution_the_payment_stays_and_may_grow(proposal, sent):
+    payment, change = outputs_of(proposal)
+    forbid = {"sent": sent, "output_substitution": sent is FORBIDDEN}
+    accept(proposal, **forbid)
+    for outputs in (
+        (replace(payment, script_pubkey=FRESH), change),
+        (change, payment),
+        (change,),
+        (out(49_999, PAYEE), out(70_001, FRESH), change),
+    ):
+        other = with_outputs(proposal, *outputs)
+        assert broken_rule(other, **forbid) in ("output-substitution", "sender-outputs")
+
+
+def test_lowering_the_payment_without_substitution_has_its_own_rule(proposal):
+    _, change = outputs_of(proposal)
+    lower = with_outputs(proposal, out(49_999, PAYEE), change)
+    assert broken_rule(lower, sent=FORBIDDEN) == "output-substitution"
+    gone = with_outputs(proposal, out(120_000, FRESH), change)
+    assert broken_rule(gone, sent=FORBIDDEN) == "output-substitution"
+
+
+def test_the_fee_does_not_fall(proposal):
+    payment, _ = outputs_of(proposal)
+    before = with_outputs(proposal, payment, out(48_590, CHANGE))
+    accept(before, sent=params())
+    more = replace(payment, value=payment.value + 1)
+    assert broken_rule(with_outputs(proposal, more, out(48_590, CHANGE))) == "fee-decreased"
+
+
+def test_outputs_beyond_the_inputs_are_a_lower_fee(proposal):
+    _, change = outputs_of(proposal)
+    assert broken_rule(with_outputs(proposal, out(900_000, PAYEE), change)) == "fee-decreased"
+
+
+def test_no_more_is_taken_than_we_offered(proposal):
+    payment, change = outputs_of(proposal)
+    greedy = with_outputs(proposal, payment, replace(change, value=change.value - 1))
+    assert broken_rule(greedy) == "contribution-above-maximum"
+
+
+def test_what_is_taken_goes_to_the_fee_and_not_to_the_receiver(proposal):
+    payment, change = outputs_of(proposal)
+    pocketed = with_outputs(proposal, replace(payment, value=payment.value + 1), change)
+    assert broken_rule(pocketed) == "contribution-not-fee"
+
+
+def test_what_is_taken_pays_for_the_inputs_that_were_added(proposal):
+    generous = params(5_000)
+    payment, change = outputs_of(proposal)
+    # 272 weight units at 1,410 sats for 562 are 682.4 sats.
+    accept(
+        with_outputs(proposal, payment, replace(change, value=Sats(48_590 - 683))), sent=generous
+    )
+    greedy = with_outputs(proposal, payment, replace(change, value=Sats(48_590 - 684)))
+    assert broken_rule(greedy, sent=generous) == "contribution-not-inputs"
+
+
+def test_nothing_is_taken_where_no_input_was_added(proposal):
+    ours, _ = input_pairs(proposal)
+    alone = with_outputs(with_inputs(proposal, ours), out(50_000, PAYEE), out(48_589, CHANGE))
+    assert broken_rule(alone) == "contribution-not-inputs"
+
+
+def test_a_receiver_may_add_no_input(proposal):
+    ours, _ = input_pairs(proposal)
+    accept(with_outputs(with_inputs(proposal, ours), out(50_000, FRESH), out(48_590, CHANGE)))
+
+
+def test_heavier_inputs_of_another_type_may_cost_more():
+    generous = params(5_000)
+    proposal = propose(draft(original(), generous, (0,)), coin(script=P2WSH))
+    payment, _ = outputs_of(proposal)
+    weight = 4 * coin(script=P2WSH).weight.vbytes
+    most = -(-1_410 * weight // 562)
+    accept(with_outputs(proposal, payment, out(48_590 - most, CHANGE)), sent=generous)
+    greedy = with_outputs(proposal, payment, out(48_590 - most - 1, CHANGE))
+    assert broken_rule(greedy, sent=generous) == "contribution-not-inputs"
+
+
+def test_the_fee_rate_does_not_fall_below_our_minimum(proposal):
+    demanding = params(680, min_fee_rate=10)
+    accept(proposal, sent=demanding)
+    payment, _ = outputs_of(proposal)
+    lower = with_outputs(proposal, replace(payment, value=payment.value + 100), out(48_010, CHANGE))
+    accept(with_outputs(lower, payment, out(48_010, CHANGE)))
+    cheap = with_outputs(proposal, payment, out(48_010, CHANGE))
+    assert broken_rule(cheap, sent=demanding) == "minimum-fee-rate"
+
+
+def test_every_rule_has_a_test_that_breaks_it():
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert [rule for rule in RULES if f'== "{rule}"' not in tests] == []
+
+
+def test_our_own_utxos_are_restored_and_theirs_never_trusted(proposal):
+    lie = proposal.inputs[0].with_witness_utxo(out(1, P2WPKH))
+    accepted = accept(proposal.with_input(0, lie))
+    assert accepted == accept(proposal)
+    assert accepted.utxo(0) == original().utxo(0)
+    assert not accepted.inputs[0].is_finalized
+    assert accepted.is_finalized is False
+
+
+def test_what_our_original_knows_comes_back_for_the_wallet(proposal):
+    psbt = original()
+    known = psbt.inputs[0].map.with_value(InputField.BIP32_DERIVATION, ORIGIN, KEY)
+    change = PsbtOutput(psbt.outputs[1].map.with_value(OutputField.BIP32_DERIVATION, ORIGIN, KEY))
+    psbt = psbt.with_input(0, PsbtInput(known)).with_output(1, change)
+    accepted = accept(proposal, psbt)
+    assert accepted.inputs[0].bip32_derivations
+    assert accepted.outputs[1] == change
+    assert accepted.outputs[0].map.entries == ()
+
+
+def test_what_the_receiver_added_beyond_need_is_dropped(proposal):
+    noisy = PsbtInput(proposal.inputs[1].map.with_value(0xE0, b"noise"))
+    assert accept(proposal.with_input(1, noisy)) == accept(proposal)
+
+
+def signed(accepted, signature=None):
+    return accepted.with_input(0, accepted.inputs[0].with_final(*sign(P2WPKH, signature)))
+
+
+def test_a_payjoin_is_completed_with_our_signatures(proposal):
+    accepted = accept(proposal)
+    payjoin = complete(accepted, signed(accepted), params=params(680))
+    assert payjoin.without_signatures() == proposal.unsigned_transaction
+    assert payjoin.inputs[0].witness == sign(P2WPKH)[1]
+
+
+def test_nothing_but_our_signatures_is_taken_from_the_wallet(proposal):
+    accepted = accept(proposal)
+    meddled = signed(accepted).with_input(1, accepted.inputs[1].with_final(b"\x51", (b"x",)))
+    assert complete(accepted, meddled, params=params()) == complete(
+        accepted, signed(accepted), params=params()
+    )
+
+
+def test_a_wallet_that_changes_the_proposal_is_caught(proposal):
+    accepted = accept(proposal)
+    payment, change = outputs_of(proposal)
+    other = with_outputs(signed(accepted), payment, replace(change, value=Sats(1)))
+    with pytest.raises(UsageError, match="changed the transaction"):
+        complete(accepted, other, params=params())
+
+
+def test_a_wallet_that_does_not_sign_is_caught(proposal):
+    accepted = accept(proposal)
+    with pytest.raises(UsageError, match="did not finalize"):
+        complete(accepted, accepted, params=params())
+
+
+def test_a_wallet_that_signs_less_than_everything_is_caught(proposal):
+    accepted = accept(proposal)
+    with pytest.raises(UsageError, match="less than the whole"):
+        complete(accepted, signed(accepted, ecdsa(72, 0x83)), params=params())
+
+
+def test_the_signed_transaction_is_held_to_our_minimum_too(proposal):
+    accepted = accept(proposal)
+    demanding = params(min_fee_rate=20)
+    with pytest.raises(ProposalRejected) as caught:
+        complete(accepted, signed(accepted), params=demanding)
+    assert caught.value.rule == "minimum-fee-rate"
+
+
+def test_the_offer_is_the_cost_of_an_input_like_ours():
+    assert fee_contribution(original(), PAYEE) == FeeContribution(Sats(680), 1)
+    taproot = original((100_000, P2TR))
+    vsize = taproot.extract().weight.vbytes
+    assert fee_contribution(taproot, PAYEE) == FeeContribution(Sats(-(-1_410 * 58 // vsize)), 1)
+
+
+def test_the_offer_follows_a_given_rate():
+    offer = fee_contribution(original(), PAYEE, fee_rate=FeeRate.from_sat_per_vb(3))
+    assert offer == FeeContribution(Sats(204), 1)
+
+
+def test_multisig_inputs_are_offered_at_their_own_weight():
+    psbt = original((100_000, P2WSH))
+    weight, vsize = coin(script=P2WSH).weight, psbt.extract().weight.vbytes
+    most = Sats(-(-1_410 * weight.vbytes // vsize))
+    assert fee_contribution(psbt, PAYEE) == FeeContribution(most, 1)
+
+
+def test_a_sweep_has_nothing_to_offer():
+    assert fee_contribution(original(outputs=((98_000, PAYEE),)), PAYEE) is None
+
+
+def test_with_several_others_our_change_must_be_named():
+    psbt = original(outputs=((50_000, PAYEE), (20_000, CHANGE), (28_000, SUPPLIER)))
+    assert fee_contribution(psbt, PAYEE) is None
+    cost, named = Sats(680), {"fee_rate": rate(10)}
+    assert fee_contribution(psbt, PAYEE, change={CHANGE}, **named) == FeeContribution(cost, 1)
+    ours = {CHANGE, SUPPLIER}
+    assert fee_contribution(psbt, PAYEE, change=ours, **named) == FeeContribution(cost, 2)
+    assert fee_contribution(psbt, PAYEE, change={FRESH}) is None
+
+
+def test_somebody_elses_output_is_no_change():
+    assert fee_contribution(original(), PAYEE, change=()) is None
+
+
+def test_the_offer_never_makes_dust_of_our_change():
+    psbt = original(outputs=((98_090, PAYEE), (500, CHANGE)))
+    assert fee_contribution(psbt, PAYEE) == FeeContribution(Sats(500 - 294), 1)
+    assert fee_contribution(original(outputs=((98_390, PAYEE), (200, CHANGE))), PAYEE) is None
+
+
+def test_an_unsigned_original_has_no_cost_yet():
+    with pytest.raises(InvalidPsbt):
+        fee_contribution(Psbt.from_unsigned(original().unsigned_transaction), PAYEE)
+
+
+def test_an_input_of_ours_from_elsewhere_is_the_receivers_business(proposal):
+    # Another coin of ours, passed off as the receiver's: it stays as it came, unsigned by us.
+    ours, theirs = input_pairs(proposal)
+    foreign = coin(5_000, seed=50)
+    smuggled = (
+        TxIn(foreign.outpoint, sequence=ours[0].sequence),
+        foreign.psbt_input.with_final(b"", (b"\x00",)),
+    )
+    accepted = accept(with_inputs(proposal, ours, theirs, smuggled))
+    wallet = signed(accepted)
+    wallet = wallet.with_input(2, wallet.inputs[2].with_final(*sign(P2WPKH)))
+    payjoin = complete(accepted, wallet, params=params())
+    assert payjoin.inputs[2].witness == (b"\x00",)
+
+
+def test_substitution_with_inserted_outputs_passes_our_own_checks():
+    psbt = original(outputs=((20_000, SUPPLIER), (50_000, PAYEE), (28_000, CHANGE)))
+    for seed in range(20):
+        for sent in (params(), params(output_substitution=False)):
+            committed = commit_outputs(
+                draft(psbt, sent, (1,)),
+                replacement=[out(50_000, PAYEE), out(0, FRESH)],
+                drain_script=FRESH,
+                entropy=SeededEntropy(bytes([seed])),
+            )
+            accept(propose(committed), psbt, sent)
