@@ -4,7 +4,6 @@ from base64 import b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
-from zlib import crc32
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Script
@@ -178,7 +177,7 @@ class ProvisionalProposal(_Drafting):
         capacity = self.payload.reply_to.capacity(self.terms)
         if len(psbt) > capacity:
             return self.refuse(Reason.PROPOSAL_TOO_LARGE)
-        event = events.FinalizedProposal(psbt=psbt, checksum=crc32(psbt))
+        event = events.FinalizedProposal(psbt=psbt, checksum=events.checksum_of(psbt))
         return self.transition(event, self._on_finalized_proposal(event))
 
     def cannot_sign(self) -> Transition[ReceiverEvent, HasReplyableError]:

@@ -180,7 +180,7 @@ def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSess
                     return session._on_closed(event)
                 case _:
                     pass
-        case s.Closed():
+        case _:
             pass
     raise _invalid(session, event)
 

@@ -248,23 +248,21 @@ class Monitor(_Contested):
 
     def _outcome(self, spend: Transaction) -> Outcome:
         txid = str(spend.txid)
-        match classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback):
-            case Settlement.PAYJOIN:
-                return outcomes.Success(txid=txid, signatures=self._signatures(spend))
+        proposal = self.proposal
+        payjoin = None if proposal is None else proposal.unsigned_transaction
+        match classify(spend, payjoin=payjoin, fallback=self.fallback):
+            case Settlement.PAYJOIN if proposal is not None:
+                signatures = tuple(
+                    InputSignature(script_sig=script_sig, witness=witness)
+                    for script_sig, witness in sender_signatures(spend, proposal)
+                )
+                return outcomes.Success(txid=txid, signatures=signatures)
             case Settlement.FALLBACK:
                 return outcomes.FallbackBroadcasted(txid=txid, why=self.reason)
-            case Settlement.UNRECOGNIZED:
-                if self._pays_us(spend):
-                    return outcomes.PaidDirectly(txid=txid)
+            case _ if self._pays_us(spend):
+                return outcomes.PaidDirectly(txid=txid)
+            case _:
                 return outcomes.Unrecognized(txid=txid)
-
-    def _signatures(self, payjoin: Transaction) -> tuple[InputSignature, ...]:
-        if self.proposal is None:
-            return ()
-        return tuple(
-            InputSignature(script_sig=script_sig, witness=witness)
-            for script_sig, witness in sender_signatures(payjoin, self.proposal)
-        )
 
     def _pays_us(self, spend: Transaction) -> bool:
         paid = sum(

@@ -10,7 +10,7 @@ from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import UsageError
 from dovetail.protocol.mailbox import ShortId
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.sessions.receiver.events import Created, Mailbox, Web
+from dovetail.sessions.receiver.events import Created, Web
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,23 +44,24 @@ class Terms:
     @cached_property
     def endpoint(self) -> MailboxTerms | V1Endpoint:
         """Where the sender writes."""
-        match self.created.endpoint:
-            case Mailbox(directory=directory, ohttp_keys=ohttp_keys, secret_key=secret_key):
-                return MailboxTerms(directory, KeyConfig.parse(ohttp_keys), SecretKey(secret_key))
-            case Web(url=url):
-                return V1Endpoint(url)
+        endpoint = self.created.endpoint
+        if isinstance(endpoint, Web):
+            return V1Endpoint(endpoint.url)
+        keys = KeyConfig.parse(endpoint.ohttp_keys)
+        return MailboxTerms(endpoint.directory, keys, SecretKey(endpoint.secret_key))
 
     @property
     def uri(self) -> PayjoinUri:
         """The Payjoin URI; raises `ParseError` where the terms do not make one."""
         created = self.created
-        endpoint: V1Endpoint | V2Endpoint
-        match self.endpoint:
-            case V1Endpoint() as endpoint:
-                pass
-            case MailboxTerms(directory=directory, ohttp_keys=ohttp_keys, secret_key=secret_key):
-                expires_at = UnixTime(created.expires_at)
-                endpoint = V2Endpoint(directory, secret_key.public_key, ohttp_keys, expires_at)
+        terms, expires_at = self.endpoint, UnixTime(created.expires_at)
+        endpoint = (
+            terms
+            if isinstance(terms, V1Endpoint)
+            else V2Endpoint(
+                terms.directory, terms.secret_key.public_key, terms.ohttp_keys, expires_at
+            )
+        )
         return PayjoinUri(
             address=self.address,
             amount=None if created.amount is None else Sats(created.amount),

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import TypeAlias
-from zlib import crc32
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Address
@@ -148,7 +147,7 @@ class Initialized(State):
         raw = psbt.serialize()
         event = events.RetrievedOriginalPayload(
             psbt=raw,
-            checksum=crc32(raw),
+            checksum=events.checksum_of(raw),
             retrieved_at=now,
             version=params.version,
             min_fee_rate=params.min_fee_rate.sat_per_kwu,
@@ -239,7 +238,7 @@ def create(  # noqa: PLR0913 - the terms of a session, named one by one
     return _begin(
         events.Created(
             address=str(address),
-            checksum=_checksum(address),
+            checksum=events.checksum_of(str(address).encode()),
             expires_at=expires_at,
             endpoint=mailbox,
             amount=None if amount is None else int(amount),
@@ -270,7 +269,7 @@ def create_v1(
     return _begin(
         events.Created(
             address=str(address),
-            checksum=_checksum(address),
+            checksum=events.checksum_of(str(address).encode()),
             expires_at=expires_at,
             endpoint=events.Web(url=url),
             amount=None if amount is None else int(amount),
@@ -294,7 +293,3 @@ def begin(event: events.Created) -> Initialized:
     """Apply the first event; raises `InvalidEvent`."""
     events.require_checksum(event.address.encode(), event.checksum)
     return Initialized(seq=1, terms=Terms(event))
-
-
-def _checksum(address: Address) -> int:
-    return crc32(str(address).encode())

@@ -1,0 +1,426 @@
+"""A sender, a directory, a wallet and a log for the receiver's tests; scenarios to any state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tests.sessions.directory import Directory
+from tests.sessions.log import MemoryLog
+from tests.sessions.wallet import Wallet
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
+from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
+from dovetail.crypto.entropy import SeededEntropy
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.protocol.drafts import Coin
+from dovetail.protocol.mailbox import encode_original, seal_message_a
+from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.sessions import receiver
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
+from dovetail.sessions.transition import Transition
+
+S = TypeVar("S", bound=ReceiverSession)
+
+NOW = UnixTime(1_700_000_000)
+EXPIRES_AT = UnixTime(NOW + 86_400)
+GRACE = 600
+AMOUNT = Sats(50_000)
+RELAY = "https://relay.example"
+
+ALICE = Wallet("alice")
+"""The sender."""
+BOB = Wallet("bob")
+"""The receiver; key 0 guards the address."""
+REPLY_KEY = SecretKey(b"\x0b" * 32)
+RECEIVER_KEY = SecretKey(b"\x0c" * 32)
+SENDER_COINS = (ALICE.coin(0, 60_000), ALICE.coin(1, 45_000))
+RECEIVER_COIN = BOB.coin(1, 70_000)
+ORIGINAL = ALICE.pay(BOB.script(0), AMOUNT, coins=SENDER_COINS)
+FALLBACK = ORIGINAL.extract()
+PARAMS = SenderParams(fee_contribution=FeeContribution(Sats(500), 1))
+ELSEWHERE = Txid(b"\x77" * 32)
+
+
+def spend_to(script: bytes, value: int = 40_000) -> Transaction:
+    """Another transaction that spends one of the sender's coins."""
+    outputs = (TxOut(Sats(value), BOB.script(0).__class__(script)),)
+    return Transaction(2, (TxIn(SENDER_COINS[0].outpoint, witness=(b"\x01",)),), outputs, 0)
+
+
+UNRELATED = Transaction(2, (TxIn(OutPoint(ELSEWHERE, 0)),), (TxOut(Sats(1), BOB.script(0)),), 0)
+
+
+@dataclass
+class Play:
+    """One session, driven through its public methods; remembers each live state."""
+
+    log: MemoryLog[ReceiverEvent] = field(default_factory=MemoryLog)
+    directory: Directory = field(default_factory=Directory)
+    states: list[ReceiverSession] = field(default_factory=list)
+    entropy: SeededEntropy = field(default_factory=lambda: SeededEntropy(b"receiver"))
+
+    def save(self, transition: Transition[ReceiverEvent, S]) -> S:
+        before = len(self.log.events)
+        state = transition.save(self.log)
+        if len(self.log.events) > before:
+            self.states.append(state)
+        return state
+
+    def created(self, *, v1: bool = False, amount: Sats | None = AMOUNT) -> receiver.Initialized:
+        return self.save(
+            receiver.create(
+                address=BOB.address(0),
+                directory=self.directory.origin,
+                ohttp_keys=self.directory.config,
+                expires_at=EXPIRES_AT,
+                amount=amount,
+                label="coffee",
+                v1=v1,
+                grace=GRACE,
+                depth=2,
+                secret_key=RECEIVER_KEY,
+                entropy=self.entropy,
+            )
+        )
+
+    def put(self, body: bytes) -> None:
+        """Let the sender write this Message A."""
+        message = seal_message_a(
+            body,
+            receiver_key=RECEIVER_KEY.public_key,
+            reply_key=REPLY_KEY.public_key,
+            entropy=self.entropy,
+        )
+        self.put_raw(message)
+
+    def put_raw(self, message: bytes) -> None:
+        self.directory.mailboxes[self.short_id] = message
+
+    @property
+    def short_id(self) -> str:
+        return str(self.states[0].short_id)
+
+    def poll(
+        self, session: receiver.Initialized
+    ) -> receiver.Initialized | receiver.UncheckedOriginalPayload | receiver.HasReplyableError:
+        request, context = session.poll(RELAY, now=NOW, entropy=self.entropy)
+        return self.save(session.process(self.directory.serve(request), context, now=NOW))
+
+    def retrieved(
+        self, original: Psbt = ORIGINAL, params: SenderParams = PARAMS
+    ) -> receiver.UncheckedOriginalPayload:
+        session = self.created()
+        self.put(encode_original(original, params))
+        return expect(self.poll(session), receiver.UncheckedOriginalPayload)
+
+    def retrieved_v1(self) -> receiver.UncheckedOriginalPayload:
+        """A v1 sender through the directory."""
+        session = self.created(v1=True)
+        self.put_raw(ORIGINAL.to_base64().encode() + b"\nv=1")
+        return expect(self.poll(session), receiver.UncheckedOriginalPayload)
+
+    def retrieved_http(self) -> receiver.UncheckedOriginalPayload:
+        """A v1 sender over HTTP."""
+        session = self.save(
+            receiver.create_v1(
+                address=BOB.address(0),
+                url="https://shop.example/pay/1",
+                expires_at=EXPIRES_AT,
+                amount=AMOUNT,
+                grace=GRACE,
+                depth=2,
+            )
+        )
+        body = ORIGINAL.to_base64().encode()
+        return self.save(session.receive_v1(body, "v=1", now=NOW))
+
+    def maybe_inputs_owned(
+        self, unchecked: receiver.UncheckedOriginalPayload | None = None
+    ) -> receiver.MaybeInputsOwned:
+        unchecked = unchecked or self.retrieved()
+        saved = self.save(unchecked.check_broadcast_suitability(True))
+        return expect(saved, receiver.MaybeInputsOwned)
+
+    def maybe_inputs_seen(self) -> receiver.MaybeInputsSeen:
+        saved = self.save(self.maybe_inputs_owned().check_inputs_not_owned(()))
+        return expect(saved, receiver.MaybeInputsSeen)
+
+    def outputs_unknown(self) -> receiver.OutputsUnknown:
+        saved = self.save(self.maybe_inputs_seen().check_no_inputs_seen_before(()))
+        return expect(saved, receiver.OutputsUnknown)
+
+    def wants_outputs(
+        self, unchecked: receiver.UncheckedOriginalPayload | None = None
+    ) -> receiver.WantsOutputs:
+        session = self.save(self.maybe_inputs_owned(unchecked).check_inputs_not_owned(()))
+        seen = expect(session, receiver.MaybeInputsSeen).check_no_inputs_seen_before(())
+        unknown = expect(self.save(seen), receiver.OutputsUnknown)
+        saved = self.save(unknown.identify_receiver_outputs({BOB.script(0)}))
+        return expect(saved, receiver.WantsOutputs)
+
+    def wants_inputs(
+        self, unchecked: receiver.UncheckedOriginalPayload | None = None
+    ) -> receiver.WantsInputs:
+        return self.save(self.wants_outputs(unchecked).commit_outputs(entropy=self.entropy))
+
+    def wants_fee_range(
+        self,
+        unchecked: receiver.UncheckedOriginalPayload | None = None,
+        coins: tuple[Coin, ...] = (RECEIVER_COIN,),
+    ) -> receiver.WantsFeeRange:
+        session = self.wants_inputs(unchecked)
+        return self.save(session.commit_inputs(coins, entropy=self.entropy))
+
+    def provisional(
+        self,
+        unchecked: receiver.UncheckedOriginalPayload | None = None,
+        coins: tuple[Coin, ...] = (RECEIVER_COIN,),
+    ) -> receiver.ProvisionalProposal:
+        session = self.wants_fee_range(unchecked, coins)
+        rates = FeeRate.from_sat_per_vb(1), FeeRate.from_sat_per_vb(20)
+        return expect(self.save(session.apply_fee_range(*rates)), receiver.ProvisionalProposal)
+
+    def proposed(
+        self, unchecked: receiver.UncheckedOriginalPayload | None = None
+    ) -> receiver.PayjoinProposal:
+        session = self.provisional(unchecked)
+        saved = self.save(session.finalize_proposal(BOB.sign(session.psbt_to_sign)))
+        return expect(saved, receiver.PayjoinProposal)
+
+    def monitor(self) -> receiver.Monitor:
+        session = self.proposed()
+        request, context = session.post(RELAY, now=NOW, entropy=self.entropy)
+        saved = self.save(session.process_post(self.directory.serve(request), context))
+        return expect(saved, receiver.Monitor)
+
+    def error_without_fallback(self) -> receiver.HasReplyableError:
+        saved = self.save(self.retrieved().check_broadcast_suitability(False))
+        return expect(saved, receiver.HasReplyableError)
+
+    def error_held(self) -> receiver.HasReplyableError:
+        owned = self.maybe_inputs_owned()
+        saved = self.save(owned.check_inputs_not_owned({SENDER_COINS[1].outpoint}))
+        return expect(saved, receiver.HasReplyableError)
+
+    def error_owed(self) -> receiver.HasReplyableError:
+        return self.save(self.wants_inputs().cannot_contribute())
+
+    def pending_held(self) -> receiver.PendingFallback:
+        return self.save(self.maybe_inputs_seen().cancel())
+
+    def pending_owed(self) -> receiver.PendingFallback:
+        return self.save(self.wants_inputs().cancel())
+
+    def pending_after_proposal(self) -> receiver.PendingFallback:
+        return self.save(self.proposed().cancel())
+
+    def signed_payjoin(self, proposal: Psbt) -> Transaction:
+        """What the sender makes of the proposal."""
+        for index, txin in enumerate(proposal.unsigned_transaction.inputs):
+            for coin in SENDER_COINS:
+                if coin.outpoint == txin.previous_output:
+                    proposal = proposal.with_input(index, coin.psbt_input)
+        return ALICE.sign(proposal).extract()
+
+
+def expect(session: ReceiverSession, kind: type[S]) -> S:
+    assert isinstance(session, kind)
+    return session
+
+
+def paid_by_payjoin(play: Play) -> None:
+    monitor = play.monitor()
+    assert monitor.proposal is not None
+    payjoin = play.signed_payjoin(monitor.proposal)
+    play.save(monitor.record_settlement(payjoin, 2))
+
+
+def paid_by_payjoin_of_v1_directory(play: Play) -> None:
+    session = play.proposed(play.retrieved_v1())
+    request, context = session.post(RELAY, now=NOW, entropy=play.entropy)
+    monitor = expect(
+        play.save(session.process_post(play.directory.serve(request), context)), receiver.Monitor
+    )
+    play.save(monitor.record_settlement(play.signed_payjoin(session.proposal), 2))
+
+
+def paid_by_payjoin_of_v1_http(play: Play) -> None:
+    session = play.proposed(play.retrieved_http())
+    monitor = play.save(session.record_posted())
+    play.save(monitor.record_settlement(play.signed_payjoin(session.proposal), 3))
+
+
+def paid_by_fallback_when_due(play: Play) -> None:
+    pending = play.save(play.monitor().fallback_due(UnixTime(EXPIRES_AT + GRACE)))
+    monitor = play.save(pending.record_broadcast(FALLBACK.txid))
+    play.save(monitor.record_settlement(FALLBACK, 2))
+
+
+def paid_by_fallback_on_request(play: Play) -> None:
+    pending = play.save(play.monitor().request_fallback())
+    monitor = play.save(pending.record_spend(FALLBACK))
+    play.save(monitor.record_settlement(FALLBACK, 6))
+
+
+def paid_directly(play: Play) -> None:
+    play.save(play.created().record_payment(ELSEWHERE))
+
+
+def paid_directly_before_the_check(play: Play) -> None:
+    play.save(play.retrieved().record_payment(ELSEWHERE))
+
+
+def refused_as_paid(play: Play) -> None:
+    error = play.save(play.retrieved().refuse_as_paid(ELSEWHERE))
+    request, context = error.reply(RELAY, now=NOW, entropy=play.entropy)
+    play.save(error.process_reply(play.directory.serve(request), context))
+
+
+def paid_directly_instead_of_reply(play: Play) -> None:
+    play.save(play.error_without_fallback().record_payment(ELSEWHERE))
+
+
+def malformed_original(play: Play) -> None:
+    session = play.created()
+    play.put(b"not a psbt\nv=2")
+    error = expect(play.poll(session), receiver.HasReplyableError)
+    play.save(error.cancel())
+
+
+def expired_unpaid(play: Play) -> None:
+    play.save(play.created().expire(EXPIRES_AT))
+
+
+def expired_unchecked(play: Play) -> None:
+    play.save(play.retrieved().expire(EXPIRES_AT))
+
+
+def cancelled_unchecked(play: Play) -> None:
+    play.save(play.retrieved().cancel())
+
+
+def cancelled_unpaid(play: Play) -> None:
+    play.save(play.created().cancel())
+
+
+def replied_with_error(play: Play) -> None:
+    error = play.error_without_fallback()
+    request, context = error.reply(RELAY, now=NOW, entropy=play.entropy)
+    play.save(error.process_reply(play.directory.serve(request), context))
+
+
+def reply_failed_without_fallback(play: Play) -> None:
+    play.save(play.error_without_fallback().reply_failed())
+
+
+def reply_expired_without_fallback(play: Play) -> None:
+    play.save(play.error_without_fallback().expire(EXPIRES_AT))
+
+
+def replied_then_released(play: Play) -> None:
+    error = play.error_owed()
+    request, context = error.reply(RELAY, now=NOW, entropy=play.entropy)
+    pending = play.save(error.process_reply(play.directory.serve(request), context))
+    play.save(expect(pending, receiver.PendingFallback).release())
+
+
+def reply_failed_then_broadcast(play: Play) -> None:
+    pending = expect(play.save(play.error_held().reply_failed()), receiver.PendingFallback)
+    monitor = play.save(pending.record_broadcast(FALLBACK.txid))
+    again = play.save(monitor.request_fallback())
+    released = expect(play.save(again.release()), receiver.Monitor)
+    play.save(released.record_settlement(spend_to(ALICE.script(3)), 2))
+
+
+def reply_cancelled_with_fallback(play: Play) -> None:
+    play.save(play.error_owed().cancel())
+
+
+def reply_expired_with_fallback(play: Play) -> None:
+    play.save(play.error_owed().expire(EXPIRES_AT))
+
+
+def released_while_proposal_is_out(play: Play) -> None:
+    monitor = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    play.save(monitor.record_settlement(spend_to(BOB.script(0), AMOUNT), 2))
+
+
+def nobody_can_tell(play: Play) -> None:
+    play.save(play.monitor().record_unobservable())
+
+
+def post_given_up(play: Play) -> None:
+    play.save(play.proposed().fail(Reason.DIRECTORY_UNREACHABLE))
+
+
+def post_expired(play: Play) -> None:
+    play.save(play.proposed().expire(EXPIRES_AT))
+
+
+def _stopping(at: Callable[[Play], ReceiverSession]) -> tuple[Callable[[Play], None], ...]:
+    def cancel(play: Play) -> None:
+        play.save(at(play).cancel())  # type: ignore[union-attr]
+
+    def fail(play: Play) -> None:
+        play.save(at(play).fail(Reason.DIRECTORY_UNREACHABLE))  # type: ignore[union-attr]
+
+    def expire(play: Play) -> None:
+        play.save(at(play).expire(EXPIRES_AT))  # type: ignore[union-attr]
+
+    def refuse(play: Play) -> None:
+        play.save(at(play).refuse(Reason.WALLET_UNAVAILABLE))  # type: ignore[union-attr]
+
+    return cancel, fail, expire, refuse
+
+
+SCENARIOS: tuple[Callable[[Play], None], ...] = (
+    paid_by_payjoin,
+    paid_by_payjoin_of_v1_directory,
+    paid_by_payjoin_of_v1_http,
+    paid_by_fallback_when_due,
+    paid_by_fallback_on_request,
+    paid_directly,
+    paid_directly_before_the_check,
+    refused_as_paid,
+    paid_directly_instead_of_reply,
+    malformed_original,
+    expired_unpaid,
+    expired_unchecked,
+    cancelled_unchecked,
+    cancelled_unpaid,
+    replied_with_error,
+    reply_failed_without_fallback,
+    reply_expired_without_fallback,
+    replied_then_released,
+    reply_failed_then_broadcast,
+    reply_cancelled_with_fallback,
+    reply_expired_with_fallback,
+    released_while_proposal_is_out,
+    nobody_can_tell,
+    post_given_up,
+    post_expired,
+    *(
+        scenario
+        for at in (
+            Play.maybe_inputs_owned,
+            Play.maybe_inputs_seen,
+            Play.outputs_unknown,
+            Play.wants_outputs,
+            Play.wants_inputs,
+            Play.wants_fee_range,
+            Play.provisional,
+        )
+        for scenario in _stopping(at)
+    ),
+)
+
+
+def play_all() -> tuple[Play, ...]:
+    plays: list[Play] = []
+    for scenario in SCENARIOS:
+        play = Play()
+        scenario(play)
+        plays.append(play)
+    return tuple(plays)

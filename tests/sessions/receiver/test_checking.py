@@ -1,0 +1,146 @@
+"""The receiver's checks of the Original PSBT, and what each of them ends in."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.sessions.receiver.play import (
+    ALICE,
+    BOB,
+    ELSEWHERE,
+    EXPIRES_AT,
+    NOW,
+    SENDER_COINS,
+    Play,
+    expect,
+)
+
+from dovetail.bitcoin.transaction import OutPoint
+from dovetail.bitcoin.units import FeeRate
+from dovetail.errors import UsageError
+from dovetail.protocol.replies import ErrorCode
+from dovetail.sessions import outcomes, receiver
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver.events import CheckedBroadcastSuitability
+
+
+def test_an_original_that_no_node_accepts_is_refused_and_not_a_fallback(play: Play) -> None:
+    error = play.error_without_fallback()
+    assert error.reason is Reason.ORIGINAL_NOT_BROADCASTABLE
+    assert error.error.code is ErrorCode.ORIGINAL_PSBT_REJECTED
+    assert error.held is None
+
+
+@pytest.mark.parametrize(("rate", "accepted"), [(1, True), (1000, False)])
+def test_an_original_must_pay_the_lowest_fee_rate(play: Play, rate: int, *, accepted: bool) -> None:
+    session = play.retrieved()
+    transition = session.check_broadcast_suitability(
+        True, min_fee_rate=FeeRate.from_sat_per_vb(rate)
+    )
+    assert isinstance(play.save(transition), receiver.MaybeInputsOwned) is accepted
+
+
+def test_a_person_can_vouch_for_the_sender(play: Play) -> None:
+    play.save(play.retrieved().assume_interactive())
+    assert play.log.events[-1] == CheckedBroadcastSuitability(interactive=True)
+
+
+def test_a_paid_invoice_refuses_a_new_original_and_remembers_the_payment(play: Play) -> None:
+    error = play.save(play.retrieved().refuse_as_paid(ELSEWHERE))
+    assert error.reason is Reason.PAID_DIRECTLY
+    assert error.error.code is ErrorCode.UNAVAILABLE
+    closed = expect(play.save(error.reply_failed()), receiver.Closed)
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(ELSEWHERE))
+
+
+def test_a_session_without_a_fallback_can_simply_end(play: Play) -> None:
+    closed = play.save(play.retrieved().cancel())
+    assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)
+    assert Play.retrieved(other := Play()).expire(EXPIRES_AT).save(other.log).outcome == (
+        outcomes.Expired()
+    )
+
+
+def test_it_does_not_expire_early(play: Play) -> None:
+    with pytest.raises(UsageError, match="not expired"):
+        play.retrieved().expire(NOW)
+
+
+def test_the_wallet_is_asked_about_the_senders_inputs(play: Play) -> None:
+    session = play.maybe_inputs_owned()
+    assert session.sender_outpoints == tuple(coin.outpoint for coin in SENDER_COINS)
+    assert session.sender_scripts == (ALICE.script(0), ALICE.script(1))
+
+
+def test_our_own_coins_among_the_senders_inputs_are_refused(play: Play) -> None:
+    error = play.error_held()
+    assert error.reason is Reason.ORIGINAL_SPENDS_OUR_COINS
+    assert error.error.code is ErrorCode.ORIGINAL_PSBT_REJECTED
+    assert error.held is not None
+    assert not error.owed
+
+
+def test_inputs_seen_in_another_session_are_refused(play: Play) -> None:  # P2
+    seen = play.maybe_inputs_seen().check_no_inputs_seen_before({SENDER_COINS[0].outpoint})
+    error = expect(play.save(seen), receiver.HasReplyableError)
+    assert error.reason is Reason.ORIGINAL_INPUTS_SEEN_BEFORE
+    assert not error.owed
+
+
+def test_strangers_coins_do_not_matter(play: Play) -> None:
+    stranger = {OutPoint(ELSEWHERE, 0)}
+    owned = expect(
+        play.save(play.maybe_inputs_owned().check_inputs_not_owned(stranger)),
+        receiver.MaybeInputsSeen,
+    )
+    assert isinstance(
+        play.save(owned.check_no_inputs_seen_before(stranger)), receiver.OutputsUnknown
+    )
+
+
+def test_an_original_that_pays_somebody_else_is_refused(play: Play) -> None:
+    session = play.outputs_unknown()
+    assert session.output_scripts == (BOB.script(0), ALICE.script(7))
+    error = expect(
+        play.save(session.identify_receiver_outputs({BOB.script(5)})), receiver.HasReplyableError
+    )
+    assert error.reason is Reason.ORIGINAL_DOES_NOT_PAY_US
+    assert not error.owed
+
+
+def test_a_fallback_is_owed_once_it_is_known_to_pay_us(play: Play) -> None:
+    assert not play.save(play.outputs_unknown().cancel()).owed
+    other = Play()
+    assert other.save(other.wants_outputs().cancel()).owed
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        Play.maybe_inputs_owned,
+        Play.maybe_inputs_seen,
+        Play.outputs_unknown,
+        Play.wants_outputs,
+        Play.wants_inputs,
+        Play.wants_fee_range,
+        Play.provisional,
+        Play.proposed,
+    ],
+)
+def test_every_early_end_leads_to_the_fallback(  # M3
+    state: Callable[[Play], receiver.MaybeInputsOwned],
+) -> None:
+    ends = {
+        Reason.CANCELLED_BY_US: lambda s: s.cancel(),
+        Reason.DIRECTORY_UNREACHABLE: lambda s: s.fail(Reason.DIRECTORY_UNREACHABLE),
+        Reason.EXPIRED_BEFORE_REPLY: lambda s: s.expire(EXPIRES_AT),
+    }
+    for reason, end in ends.items():
+        play = Play()
+        pending = play.save(end(state(play)))
+        assert pending.reason is reason
+        assert pending.fallback.txid == SENDER_PAYS
+    with pytest.raises(UsageError, match="not expired"):
+        state(Play()).expire(NOW)
+
+
+SENDER_PAYS = ALICE.pay(BOB.script(0), 50_000, coins=SENDER_COINS).extract().txid
