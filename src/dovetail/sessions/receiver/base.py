@@ -58,18 +58,18 @@ class State:
         """Read again what the log says; raises what is wrong with it."""
         _ = self.terms.uri
 
-    def transition(
+    def _transition(
         self, event: ReceiverEvent, successor: NextT
     ) -> Transition[ReceiverEvent, NextT]:
         """Hold the event for the slot that this state knows to be next."""
         return Transition(event, successor, seq=self.seq, closes=successor.closed)
 
-    def require_expired(self, now: UnixTime) -> None:
+    def _require_expired(self, now: UnixTime) -> None:
         """Raise `UsageError` before the expiration."""
         if now < self.expires_at:
             raise UsageError("The session has not expired yet; wait, or cancel it instead.")
 
-    def require_live(self, now: UnixTime) -> None:
+    def _require_live(self, now: UnixTime) -> None:
         """Raise `UsageError` from the expiration on: EX ends posting and polling."""
         if now >= self.expires_at:
             raise UsageError("The session has expired; call `expire` and save what it gives.")

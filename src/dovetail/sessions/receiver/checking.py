@@ -55,7 +55,7 @@ class UncheckedOriginalPayload(Refusing):
         event = events.GotReplyableError(
             code=error_code(Reason.PAID_DIRECTLY), reason=Reason.PAID_DIRECTLY, paid_by=str(txid)
         )
-        return self.transition(event, self._on_got_replyable_error(event))
+        return self._transition(event, self._on_got_replyable_error(event))
 
     def record_payment(self, txid: Txid) -> Transition[ReceiverEvent, Closed]:
         """Close because transaction `txid` has paid the address directly."""
@@ -67,16 +67,16 @@ class UncheckedOriginalPayload(Refusing):
 
     def expire(self, now: UnixTime) -> Transition[ReceiverEvent, Closed]:
         """Close the session; raises `UsageError` before the expiration."""
-        self.require_expired(now)
+        self._require_expired(now)
         return self._close(events.Closed(outcome=outcomes.Expired()))
 
     def _suitable(
         self, event: events.CheckedBroadcastSuitability
     ) -> "Transition[ReceiverEvent, MaybeInputsOwned]":
-        return self.transition(event, self._on_checked_broadcast_suitability(event))
+        return self._transition(event, self._on_checked_broadcast_suitability(event))
 
     def _close(self, event: events.Closed) -> Transition[ReceiverEvent, Closed]:
-        return self.transition(event, self._on_closed(event))
+        return self._transition(event, self._on_closed(event))
 
     def _on_checked_broadcast_suitability(
         self, _event: events.CheckedBroadcastSuitability
@@ -114,7 +114,7 @@ class MaybeInputsOwned(Refusing, Stopping):
         if not set(self.sender_outpoints).isdisjoint(owned):
             return self.refuse(Reason.ORIGINAL_SPENDS_OUR_COINS)
         event = events.CheckedInputsNotOwned()
-        return self.transition(event, self._on_checked_inputs_not_owned(event))
+        return self._transition(event, self._on_checked_inputs_not_owned(event))
 
     def _on_checked_inputs_not_owned(
         self, _event: events.CheckedInputsNotOwned
@@ -138,7 +138,7 @@ class MaybeInputsSeen(Refusing, Stopping):
         if not set(self.sender_outpoints).isdisjoint(seen):
             return self.refuse(Reason.ORIGINAL_INPUTS_SEEN_BEFORE)
         event = events.CheckedNoInputsSeenBefore()
-        return self.transition(event, self._on_checked_no_inputs_seen_before(event))
+        return self._transition(event, self._on_checked_no_inputs_seen_before(event))
 
     def _on_checked_no_inputs_seen_before(
         self, _event: events.CheckedNoInputsSeenBefore
@@ -168,7 +168,7 @@ class OutputsUnknown(Refusing, Stopping):
         if not indices:
             return self.refuse(Reason.ORIGINAL_DOES_NOT_PAY_US)
         event = events.IdentifiedReceiverOutputs(receiver_outputs=indices)
-        return self.transition(event, self._on_identified_receiver_outputs(event))
+        return self._transition(event, self._on_identified_receiver_outputs(event))
 
     def _on_identified_receiver_outputs(
         self, event: events.IdentifiedReceiverOutputs

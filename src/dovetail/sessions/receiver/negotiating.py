@@ -27,7 +27,7 @@ class Refusing(WithPayload):
     def refuse(self, reason: Reason) -> Transition[ReceiverEvent, HasReplyableError]:
         """End the negotiation for this reason; the sender is told by the next state."""
         event = events.GotReplyableError(code=error_code(reason), reason=reason)
-        return self.transition(event, self._on_got_replyable_error(event))
+        return self._transition(event, self._on_got_replyable_error(event))
 
     def _on_got_replyable_error(self, event: events.GotReplyableError) -> HasReplyableError:
         return HasReplyableError(
@@ -51,18 +51,18 @@ class Stopping(WithPayload):
     def cancel(self) -> Transition[ReceiverEvent, PendingFallback]:
         """Stop the payjoin, not the payment."""
         event = events.Cancelled()
-        return self.transition(event, self._on_cancelled(event))
+        return self._transition(event, self._on_cancelled(event))
 
     def fail(self, reason: Reason) -> Transition[ReceiverEvent, PendingFallback]:
         """Give up where nothing helps any more and the sender cannot be told."""
         event = events.ProtocolFailed(reason=reason)
-        return self.transition(event, self._on_protocol_failed(event))
+        return self._transition(event, self._on_protocol_failed(event))
 
     def expire(self, now: UnixTime) -> Transition[ReceiverEvent, PendingFallback]:
         """Stop because the expiration has passed; raises `UsageError` before that."""
-        self.require_expired(now)
+        self._require_expired(now)
         event = events.Expired()
-        return self.transition(event, self._on_expired(event))
+        return self._transition(event, self._on_expired(event))
 
     def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
         return self._pending(Reason.CANCELLED_BY_US)

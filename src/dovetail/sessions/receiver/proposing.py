@@ -69,7 +69,7 @@ class WantsOutputs(_Drafting):
             ),
             drain=draft.drain,
         )
-        return self.transition(event, self._on_committed_outputs(event))
+        return self._transition(event, self._on_committed_outputs(event))
 
     def _on_committed_outputs(self, event: events.CommittedOutputs) -> "WantsInputs":
         plan = replace(self.plan, outputs=event)
@@ -99,7 +99,7 @@ class WantsInputs(_Drafting):
             coins=tuple(_committed(placed) for placed in draft.inputs),
             drain_value=int(draft.outputs[draft.drain].value),
         )
-        return self.transition(event, self._on_committed_inputs(event))
+        return self._transition(event, self._on_committed_inputs(event))
 
     def cannot_contribute(
         self, reason: Reason = Reason.NO_COINS_TO_CONTRIBUTE
@@ -141,7 +141,7 @@ class WantsFeeRange(_Drafting):
         except FeeTooHigh:
             return self.refuse(Reason.FEE_CAP)
         event = events.AppliedFeeRange(values=tuple(int(output.value) for output in draft.outputs))
-        return self.transition(event, self._on_applied_fee_range(event))
+        return self._transition(event, self._on_applied_fee_range(event))
 
     def _on_applied_fee_range(self, event: events.AppliedFeeRange) -> "ProvisionalProposal":
         return ProvisionalProposal(
@@ -178,7 +178,7 @@ class ProvisionalProposal(_Drafting):
         if len(psbt) > capacity:
             return self.refuse(Reason.PROPOSAL_TOO_LARGE)
         event = events.FinalizedProposal(psbt=psbt, checksum=events.checksum_of(psbt))
-        return self.transition(event, self._on_finalized_proposal(event))
+        return self._transition(event, self._on_finalized_proposal(event))
 
     def cannot_sign(self) -> Transition[ReceiverEvent, HasReplyableError]:
         """End the negotiation because the wallet cannot sign."""
@@ -234,7 +234,7 @@ class PayjoinProposal(Stopping):
         Without a relay it goes straight to the gateway. Raises `UsageError` when expired or when
         the sender waits for an HTTP response.
         """
-        self.require_live(now)
+        self._require_live(now)
         psbt = self.proposal.serialize()
         return self.payload.reply_to.post(psbt, b64encode(psbt), self.terms, relay, entropy)
 
@@ -256,7 +256,7 @@ class PayjoinProposal(Stopping):
 
     def _posted(self) -> Transition[ReceiverEvent, Monitor]:
         event = events.PostedPayjoinProposal()
-        return self.transition(event, self._on_posted_payjoin_proposal(event))
+        return self._transition(event, self._on_posted_payjoin_proposal(event))
 
     def _on_posted_payjoin_proposal(self, _event: events.PostedPayjoinProposal) -> Monitor:
         return Monitor(

@@ -69,7 +69,7 @@ class HasReplyableError(State):
         Without a relay it goes straight to the gateway. Raises `UsageError` when expired or when
         the sender waits for an HTTP response.
         """
-        self.require_live(now)
+        self._require_live(now)
         body = self.error.serialize()
         return self.reply_to.post(body, body, self.terms, relay, entropy)
 
@@ -89,18 +89,18 @@ class HasReplyableError(State):
     def reply_failed(self) -> Transition[ReceiverEvent, NoPayjoin]:
         """Give up telling the sender."""
         event = events.ReplyFailed()
-        return self.transition(event, self._on_reply_failed(event))
+        return self._transition(event, self._on_reply_failed(event))
 
     def cancel(self) -> Transition[ReceiverEvent, NoPayjoin]:
         """Stop without telling the sender."""
         event = events.Cancelled()
-        return self.transition(event, self._on_cancelled(event))
+        return self._transition(event, self._on_cancelled(event))
 
     def expire(self, now: UnixTime) -> Transition[ReceiverEvent, NoPayjoin]:
         """Stop because the sender has stopped polling; raises `UsageError` before that."""
-        self.require_expired(now)
+        self._require_expired(now)
         event = events.Expired()
-        return self.transition(event, self._on_expired(event))
+        return self._transition(event, self._on_expired(event))
 
     def record_payment(self, txid: Txid) -> Transition[ReceiverEvent, Closed]:
         """Say that this transaction paid the address directly.
@@ -110,11 +110,11 @@ class HasReplyableError(State):
         if self.held is not None:
             raise UsageError("A fallback is held: settle it before the session closes.")
         event = events.Closed(outcome=outcomes.PaidDirectly(txid=str(txid)))
-        return self.transition(event, self._on_closed(event))
+        return self._transition(event, self._on_closed(event))
 
     def _replied(self) -> Transition[ReceiverEvent, NoPayjoin]:
         event = events.RepliedWithError()
-        return self.transition(event, self._on_replied_with_error(event))
+        return self._transition(event, self._on_replied_with_error(event))
 
     def _on_replied_with_error(self, _event: events.RepliedWithError) -> NoPayjoin:
         return self._go_on(outcomes.Cancelled(why=self.reason))

@@ -86,7 +86,7 @@ class _Contested(WithPayload):
         WithPayload.validate(self)
         _ = self.proposal
 
-    def require_contested(self, spend: Transaction) -> None:
+    def _require_contested(self, spend: Transaction) -> None:
         """Raise `UsageError` unless `spend` spends a contested outpoint."""
         if not any(spend.spends(outpoint) is not None for outpoint in self.contested):
             raise UsageError(
@@ -126,13 +126,13 @@ class PendingFallback(_Contested):
         if txid != self.fallback.txid:
             raise UsageError("This is not the fallback's txid; record it as an observed spend.")
         event = events.BroadcastFallback(txid=str(txid))
-        return self.transition(event, self._on_broadcast_fallback(event))
+        return self._transition(event, self._on_broadcast_fallback(event))
 
     def record_spend(self, spend: Transaction) -> "Transition[ReceiverEvent, Monitor]":
         """Say that this transaction, confirmed or not, spends a contested outpoint."""
-        self.require_contested(spend)
+        self._require_contested(spend)
         event = events.ObservedSpend(txid=str(spend.txid))
-        return self.transition(event, self._on_observed_spend(event))
+        return self._transition(event, self._on_observed_spend(event))
 
     def release(self) -> "Transition[ReceiverEvent, Monitor | Closed]":
         """Decline to broadcast the fallback; the sender still can.
@@ -141,9 +141,9 @@ class PendingFallback(_Contested):
         """
         if self._under_way:
             released = events.Released()
-            return self.transition(released, self._on_released(released))
+            return self._transition(released, self._on_released(released))
         event = events.Closed(outcome=outcomes.Cancelled(why=self._why))
-        return self.transition(event, self._on_closed(event))
+        return self._transition(event, self._on_closed(event))
 
     @property
     def _under_way(self) -> bool:
@@ -212,12 +212,12 @@ class Monitor(_Contested):
         if self.due_at is None or now < self.due_at:
             raise UsageError("The fallback is not due; wait, or request it in so many words.")
         event = events.FallbackDue()
-        return self.transition(event, self._on_fallback_due(event))
+        return self._transition(event, self._on_fallback_due(event))
 
     def request_fallback(self) -> Transition[ReceiverEvent, PendingFallback]:
         """Go on to the fallback on the caller's word; it may double-spend a payjoin under way."""
         event = events.FallbackRequested()
-        return self.transition(event, self._on_fallback_requested(event))
+        return self._transition(event, self._on_fallback_requested(event))
 
     def record_settlement(
         self, spend: Transaction, depth: int
@@ -226,11 +226,11 @@ class Monitor(_Contested):
 
         Below the configured depth nothing changes. Raises `UsageError` if it spends none.
         """
-        self.require_contested(spend)
+        self._require_contested(spend)
         if depth < self.depth:
             return Transition(None, self, seq=self.seq)
         event = events.Closed(outcome=self._outcome(spend))
-        return self.transition(event, self._on_closed(event))
+        return self._transition(event, self._on_closed(event))
 
     def record_unobservable(self) -> Transition[ReceiverEvent, Closed]:
         """End the session because the chain source can tell nothing about the payment.
@@ -244,7 +244,7 @@ class Monitor(_Contested):
             raise UsageError(
                 "Something else than a proposal is under way: watch the chain."
             ) from error
-        return self.transition(event, successor)
+        return self._transition(event, successor)
 
     def _outcome(self, spend: Transaction) -> Outcome:
         txid = str(spend.txid)

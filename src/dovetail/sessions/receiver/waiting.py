@@ -52,7 +52,7 @@ class Initialized(State):
         Without a relay it goes straight to the gateway. Raises `UsageError` when expired or in a
         session that is served over HTTP.
         """
-        self.require_live(now)
+        self._require_live(now)
         mailbox = self.terms.require_mailbox()
         return poll_mailbox(
             relay=relay,
@@ -86,7 +86,7 @@ class Initialized(State):
         Hold the HTTP request open until the session can answer it. Raises `InvalidMessage` or
         `OriginalRejected`, and `UsageError` when expired; nothing changes then.
         """
-        self.require_live(now)
+        self._require_live(now)
         psbt, params = read_v1_request(body, query)
         check_original(psbt)
         return self._retrieved(psbt, params, ReplyTo(Channel.V1_HTTP, None), now)
@@ -101,7 +101,7 @@ class Initialized(State):
 
     def expire(self, now: UnixTime) -> Transition[ReceiverEvent, Closed]:
         """Close the session; raises `UsageError` before the expiration."""
-        self.require_expired(now)
+        self._require_expired(now)
         return self._close(events.Closed(outcome=outcomes.Expired()))
 
     def _read_encrypted(
@@ -160,7 +160,7 @@ class Initialized(State):
             channel=reply_to.channel,
             reply_key=None if reply_to.reply_key is None else reply_to.reply_key.compressed,
         )
-        return self.transition(event, self._on_retrieved_original_payload(event))
+        return self._transition(event, self._on_retrieved_original_payload(event))
 
     def _refused(
         self, reason: Reason, reply_key: PublicKey, supported: tuple[int, ...] = ()
@@ -171,10 +171,10 @@ class Initialized(State):
             supported=supported,
             reply_key=reply_key.compressed,
         )
-        return self.transition(event, self._on_got_replyable_error(event))
+        return self._transition(event, self._on_got_replyable_error(event))
 
     def _close(self, event: events.Closed) -> Transition[ReceiverEvent, Closed]:
-        return self.transition(event, self._on_closed(event))
+        return self._transition(event, self._on_closed(event))
 
     def _on_retrieved_original_payload(
         self, event: events.RetrievedOriginalPayload
