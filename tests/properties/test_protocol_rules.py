@@ -400,6 +400,8 @@ def take_outputs(case: Case, proposal: Psbt) -> int | None:
     """rust-payjoin walks the outputs once; any output may stand for a substituted payment."""
     offer = case.params.fee_contribution
     fee_index = None if offer is None else offer.output_index
+    if fee_index == case.receiver_output:
+        fee_index = None  # no peer offers what is not its own
     waiting = list(enumerate(case.original.unsigned_transaction.outputs))
     taken = 0
     for txout in proposal.unsigned_transaction.outputs:
