@@ -162,9 +162,10 @@ def test_a_v1_sender_who_is_gone_is_final(play: Play) -> None:
     assert pending.proposal_out
 
 
-def test_a_v1_sender_who_waits_at_a_failing_directory_is_tried_again(play: Play) -> None:
+@pytest.mark.parametrize("status", [503, 429, 408])
+def test_a_v1_sender_who_waits_at_a_busy_directory_is_tried_again(play: Play, status: int) -> None:
     session = play.proposed(play.retrieved_v1())
-    play.directory.status = 503
+    play.directory.status = status
     request, context = session.post(RELAY, now=NOW)
     with pytest.raises(TransportError):
         session.process_post(play.directory.serve(request), context)
@@ -180,9 +181,17 @@ def test_the_proposal_for_a_v1_sender_is_put_into_our_own_mailbox(play: Play) ->
 
 def test_a_v1_sender_over_http_is_answered_by_the_response(play: Play) -> None:
     session = play.proposed(play.retrieved_http())
-    with pytest.raises(UsageError, match="served over HTTP"):
+    with pytest.raises(UsageError, match="waits for an HTTP response"):
         session.post(RELAY, now=NOW)
     assert isinstance(play.save(session.record_posted()), receiver.Monitor)
+
+
+def test_http_is_answered_by_http_though_the_session_has_a_mailbox_too(play: Play) -> None:
+    body = ORIGINAL.to_base64().encode()
+    unchecked = play.save(play.created().receive_v1(body, "v=1", now=NOW))
+    session = play.proposed(unchecked)
+    with pytest.raises(UsageError, match="waits for an HTTP response"):
+        session.post(RELAY, now=NOW)
 
 
 def test_only_an_http_response_is_recorded_by_hand(play: Play) -> None:

@@ -68,7 +68,7 @@ def test_a_v1_sender_who_is_gone_is_final(play: Play) -> None:
 def test_over_http_the_error_is_the_response(play: Play) -> None:
     error = play.save(play.wants_inputs(play.retrieved_http()).cannot_contribute())
     assert json.loads(error.v1_body)["errorCode"] == "unavailable"
-    with pytest.raises(UsageError, match="served over HTTP"):
+    with pytest.raises(UsageError, match="waits for an HTTP response"):
         error.reply(RELAY, now=NOW)
     assert isinstance(play.save(error.record_replied()), receiver.PendingFallback)
 

@@ -35,6 +35,9 @@ from dovetail.sessions.receiver.terms import Terms
 # What a padded BHTTP request of 8104 bytes leaves for a PUT's body and the directory's name.
 _PUT_ROOM = 8040
 
+_WORTH_A_RETRY = (408, 429)
+"""Request Timeout and Too Many Requests say nothing about the sender (RFC 9110, RFC 6585)."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReplyTo:
@@ -51,6 +54,10 @@ class ReplyTo:
         `payload` is what Message B holds, `v1_body` what a v1 sender reads. Raises
         `PayloadTooLarge`, and `UsageError` where the answer is an HTTP response.
         """
+        if self.channel is Channel.V1_HTTP:
+            raise UsageError(
+                "This sender waits for an HTTP response: answer with `v1_body` instead."
+            )
         mailbox = terms.require_mailbox()
         post = partial(
             post_to_mailbox,
@@ -83,7 +90,8 @@ class ReplyTo:
         try:
             reply.confirm_posted()
         except TransportError:
-            if self.channel is Channel.V1_DIRECTORY and 400 <= reply.status < 500:
+            gone = 400 <= reply.status < 500 and reply.status not in _WORTH_A_RETRY
+            if self.channel is Channel.V1_DIRECTORY and gone:
                 return False
             raise
         return True
