@@ -1,21 +1,17 @@
-"""Honest receivers are accepted, by us and by peers; whatever is accepted costs no more than said.
-
-The peers' checks are restated from BIP 78's reference sender and from rust-payjoin's behaviour.
-"""
+"""Honest receivers are accepted, by us and by peers; what is accepted costs no more than said."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.protocol.peers import Case, reference_sender_accepts, rust_payjoin_accepts
 from tests.protocol.rules import (
     ALL_KINDS,
     CHANGE,
     FRESH,
     P2PKH,
     P2TR,
-    P2WPKH,
     PAYEE,
     SUPPLIER,
     coin,
@@ -29,11 +25,9 @@ from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import MAX_SATS, FeeRate, Sats
-from dovetail.bitcoin.weights import input_weight, predicted_input_weight
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import FeeTooHigh, OriginalRejected, ProposalRejected, UsageError
 from dovetail.protocol.contribution import (
-    Coin,
     Draft,
     apply_fees,
     commit_outputs,
@@ -54,19 +48,6 @@ fast = settings(max_examples=150, deadline=None, derandomize=True)
 PARTNER = Script(b"\x00\x14" + b"\x05" * 20)
 KINDS = st.sampled_from(ALL_KINDS)
 AMOUNTS = st.integers(1_000, 10_000_000)
-
-
-class Case(NamedTuple):
-    """One negotiation: what the sender sends and what the receiver decides."""
-
-    original: Psbt
-    params: SenderParams
-    receiver_output: int
-    coins: tuple[Coin, ...]
-    replacement: tuple[TxOut, ...] | None
-    min_fee_rate: FeeRate
-    max_fee_rate: FeeRate
-    seed: bytes
 
 
 @st.composite
@@ -350,99 +331,3 @@ def test_claims_about_added_inputs_are_never_an_error(case: Case, value: Sats, k
     except ProposalRejected:
         return
     assert_sender_keeps_its_money(case, accepted)
-
-
-def rust_payjoin_accepts(case: Case, proposal: Psbt) -> bool:
-    """What rust-payjoin's sender asks of a proposal."""
-    ours, theirs = case.original.unsigned_transaction, proposal.unsigned_transaction
-    if (theirs.version, theirs.lock_time) != (ours.version, ours.lock_time):
-        return False
-    waiting = list(ours.contested())
-    added = 0
-    for index, txin in enumerate(theirs.inputs):
-        psbt_input = proposal.inputs[index]
-        if psbt_input.bip32_derivations or psbt_input.partial_signatures:
-            return False
-        if txin.sequence != ours.inputs[0].sequence:
-            return False
-        if waiting and txin.previous_output == waiting[0]:
-            waiting.pop(0)
-            if psbt_input.map.entries:
-                return False
-        else:
-            if not psbt_input.is_finalized or proposal.utxo(index).value == 0:
-                return False
-            added += predicted(psbt_input, proposal.utxo(index))
-    if waiting:
-        return False
-    taken = take_outputs(case, proposal)
-    if taken is None:
-        return False
-    growth = int(spent(case, proposal)) - int(case.original.fee)
-    rate = FeeRate.of(case.original.fee, case.original.extract().weight)
-    return 0 <= taken <= growth and taken <= fee_at(rate, added)
-
-
-def predicted(psbt_input: PsbtInput, utxo: TxOut) -> int:
-    if utxo.script_pubkey in (P2PKH, P2WPKH):
-        return predicted_input_weight(utxo.script_pubkey.type)
-    return input_weight(psbt_input, utxo)
-
-
-def spent(case: Case, proposal: Psbt) -> int:
-    """The proposal's fee."""
-    brought = sum(int(utxo.value) for utxo in case.original.utxos())
-    brought += sum(int(each.utxo.value) for each in case.coins)
-    return brought - sum(int(txout.value) for txout in proposal.unsigned_transaction.outputs)
-
-
-def take_outputs(case: Case, proposal: Psbt) -> int | None:
-    """rust-payjoin walks the outputs once; any output may stand for a substituted payment."""
-    offer = case.params.fee_contribution
-    fee_index = None if offer is None else offer.output_index
-    if fee_index == case.receiver_output:
-        fee_index = None  # no peer offers what is not its own
-    waiting = list(enumerate(case.original.unsigned_transaction.outputs))
-    taken = 0
-    for txout in proposal.unsigned_transaction.outputs:
-        if not waiting:
-            break
-        index, expected = waiting[0]
-        same_script = txout.script_pubkey == expected.script_pubkey
-        if same_script and index == fee_index:
-            taken = max(0, int(expected.value) - int(txout.value))
-            if offer is not None and taken > offer.max_amount:
-                return None
-        elif expected.script_pubkey == PAYEE:
-            kept = same_script and txout.value >= expected.value
-            if not (case.params.output_substitution or kept):
-                return None
-        elif same_script:
-            if txout.value < expected.value:
-                return None
-        else:
-            continue
-        waiting.pop(0)
-    return None if waiting else taken
-
-
-def reference_sender_accepts(case: Case, proposal: Psbt) -> bool:
-    """BIP 78's bound on the contribution: vbytes of the sender's input type for each new input."""
-    offer = case.params.fee_contribution
-    if offer is None or offer.output_index in (case.receiver_output, len(case.original.outputs)):
-        return True
-    before = case.original.unsigned_transaction.outputs[offer.output_index]
-    same = [txout for txout in case.original.unsigned_transaction.outputs if txout == before]
-    assume(len(same) == 1)
-    after = [
-        txout
-        for txout in proposal.unsigned_transaction.outputs
-        if txout.script_pubkey == before.script_pubkey
-    ]
-    taken = min(abs(int(before.value) - int(txout.value)) for txout in after)
-    vbytes = max(
-        input_weight(each, utxo).vbytes
-        for each, utxo in zip(case.original.inputs, case.original.utxos(), strict=True)
-    )
-    count = len(proposal.inputs) - len(case.original.inputs)
-    return taken * case.original.extract().weight.vbytes <= int(case.original.fee) * vbytes * count

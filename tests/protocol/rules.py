@@ -8,6 +8,7 @@ from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats
+from dovetail.crypto.entropy import SeededEntropy
 from dovetail.protocol.contribution import (
     Coin,
     Draft,
@@ -18,6 +19,7 @@ from dovetail.protocol.contribution import (
     place_coins,
 )
 from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.proposal import check_proposal
 
 KEY = b"\x02" + b"\x11" * 32
 ORIGIN = b"\xaa\xbb\xcc\xdd" + bytes(4)
@@ -185,3 +187,40 @@ def input_pairs(psbt: Psbt) -> list[tuple[TxIn, PsbtInput]]:
 
 def values(transaction: Transaction) -> list[int]:
     return [int(txout.value) for txout in transaction.outputs]
+
+
+def propose(started: Draft, *coins: Coin) -> Psbt:
+    """An honest proposal with the receiver's input at the end."""
+    drawn = (
+        place_coins(started, coins or (coin(),), entropy=SeededEntropy(bytes([seed])))
+        for seed in range(256)
+    )
+    last = len(started.original.inputs)
+    placed = next(each for each in drawn if each.inputs[0].position == last)
+    ready = apply_fees(placed, min_fee_rate=rate(1), max_fee_rate=rate(20))
+    return finalize(ready, sign_ours(ready))
+
+
+def out(value: int, script: Script) -> TxOut:
+    return TxOut(Sats(value), script)
+
+
+def outputs_of(psbt: Psbt) -> tuple[TxOut, ...]:
+    return psbt.unsigned_transaction.outputs
+
+
+def accept(
+    proposal: Psbt,
+    psbt: Psbt | None = None,
+    sent: SenderParams | None = None,
+    *,
+    output_substitution: bool = True,
+) -> Psbt:
+    """Our own check of a proposal; by default of the default Original, with 680 sats offered."""
+    return check_proposal(
+        original=psbt or original(),
+        proposal=proposal,
+        params=sent or params(680),
+        payee=PAYEE,
+        output_substitution=output_substitution,
+    )

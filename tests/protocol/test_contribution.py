@@ -16,6 +16,7 @@ from tests.protocol.rules import (
     coin,
     ecdsa,
     original,
+    out,
     params,
     sign,
     sign_ours,
@@ -25,18 +26,13 @@ from tests.protocol.rules import (
 from dovetail.bitcoin.encoding import prefixed
 from dovetail.bitcoin.psbt import InputField, Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import Transaction, TxOut
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin.transaction import Transaction
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import commit_outputs, draft, finalize, place_coins
 
 FORBIDDEN = params(output_substitution=False)
 BATCH = ((20_000, CHANGE), (50_000, PAYEE), (28_000, SUPPLIER))
-
-
-def out(value, script):
-    return TxOut(Sats(value), script)
 
 
 def scripts(drafted):

@@ -9,19 +9,21 @@ from tests.protocol.rules import (
     KEY,
     ORIGIN,
     P2PKH,
-    P2TR,
     P2WPKH,
     P2WSH,
     PAYEE,
     SUPPLIER,
+    accept,
     build_draft,
     build_proposal,
     coin,
     ecdsa,
     input_pairs,
     original,
+    out,
+    outputs_of,
     params,
-    rate,
+    propose,
     sign,
     sign_ours,
     with_inputs,
@@ -32,37 +34,22 @@ from dovetail.bitcoin.psbt import (
     GlobalField,
     InputField,
     OutputField,
-    Psbt,
     PsbtGlobal,
     PsbtInput,
     PsbtOutput,
 )
-from dovetail.bitcoin.transaction import TxIn, TxOut
-from dovetail.bitcoin.units import FeeRate, Sats
+from dovetail.bitcoin.units import Sats
 from dovetail.crypto.entropy import SeededEntropy
-from dovetail.errors import InvalidPsbt, ProposalRejected, UsageError
+from dovetail.errors import ProposalRejected
 from dovetail.protocol.contribution import (
-    apply_fees,
     commit_outputs,
     draft,
     finalize,
-    place_coins,
 )
-from dovetail.protocol.params import FeeContribution
-from dovetail.protocol.proposal import RULES, check_proposal, complete, fee_contribution
+from dovetail.protocol.proposal import RULES, complete, fee_contribution
 
 SCHNORR = b"\x44" * 64
 FORBIDDEN = params(680, output_substitution=False)
-
-
-def accept(proposal, psbt=None, sent=None, *, output_substitution=True):
-    return check_proposal(
-        original=psbt or original(),
-        proposal=proposal,
-        params=sent or params(680),
-        payee=PAYEE,
-        output_substitution=output_substitution,
-    )
 
 
 def broken_rule(proposal, psbt=None, sent=None, **options):
@@ -73,33 +60,6 @@ def broken_rule(proposal, psbt=None, sent=None, **options):
     assert message.startswith("The proposal ")
     assert message.count(".") == 1
     return caught.value.rule
-
-
-@pytest.fixture
-def proposal():
-    """One sender input, one receiver input behind it; the sender pays all of 680 sats."""
-    started = draft(original(), params(680), (0,))
-    return propose(started)
-
-
-def propose(started, *coins):
-    """An honest proposal with the receiver's input at the end."""
-    drawn = (
-        place_coins(started, coins or (coin(),), entropy=SeededEntropy(bytes([seed])))
-        for seed in range(256)
-    )
-    last = len(started.original.inputs)
-    placed = next(each for each in drawn if each.inputs[0].position == last)
-    ready = apply_fees(placed, min_fee_rate=rate(1), max_fee_rate=rate(20))
-    return finalize(ready, sign_ours(ready))
-
-
-def outputs_of(psbt):
-    return psbt.unsigned_transaction.outputs
-
-
-def out(value, script):
-    return TxOut(Sats(value), script)
 
 
 def test_an_honest_proposal_is_accepted(proposal):
@@ -425,141 +385,6 @@ def test_the_fee_rate_does_not_fall_below_our_minimum(proposal):
 def test_every_rule_has_a_test_that_breaks_it():
     tests = Path(__file__).read_text(encoding="utf-8")
     assert [rule for rule in RULES if f'== "{rule}"' not in tests] == []
-
-
-def test_our_own_utxos_are_restored_and_theirs_never_trusted(proposal):
-    lie = proposal.inputs[0].with_witness_utxo(out(1, P2WPKH))
-    accepted = accept(proposal.with_input(0, lie))
-    assert accepted == accept(proposal)
-    assert accepted.utxo(0) == original().utxo(0)
-    assert not accepted.inputs[0].is_finalized
-    assert accepted.is_finalized is False
-
-
-def test_what_our_original_knows_comes_back_for_the_wallet(proposal):
-    psbt = original()
-    known = psbt.inputs[0].map.with_value(InputField.BIP32_DERIVATION, ORIGIN, KEY)
-    change = PsbtOutput(psbt.outputs[1].map.with_value(OutputField.BIP32_DERIVATION, ORIGIN, KEY))
-    psbt = psbt.with_input(0, PsbtInput(known)).with_output(1, change)
-    accepted = accept(proposal, psbt)
-    assert accepted.inputs[0].bip32_derivations
-    assert accepted.outputs[1] == change
-    assert accepted.outputs[0].map.entries == ()
-
-
-def test_what_the_receiver_added_beyond_need_is_dropped(proposal):
-    noisy = PsbtInput(proposal.inputs[1].map.with_value(0xE0, b"noise"))
-    assert accept(proposal.with_input(1, noisy)) == accept(proposal)
-
-
-def signed(accepted, signature=None):
-    return accepted.with_input(0, accepted.inputs[0].with_final(*sign(P2WPKH, signature)))
-
-
-def test_a_payjoin_is_completed_with_our_signatures(proposal):
-    accepted = accept(proposal)
-    payjoin = complete(accepted, signed(accepted), params=params(680))
-    assert payjoin.without_signatures() == proposal.unsigned_transaction
-    assert payjoin.inputs[0].witness == sign(P2WPKH)[1]
-
-
-def test_nothing_but_our_signatures_is_taken_from_the_wallet(proposal):
-    accepted = accept(proposal)
-    meddled = signed(accepted).with_input(1, accepted.inputs[1].with_final(b"\x51", (b"x",)))
-    assert complete(accepted, meddled, params=params()) == complete(
-        accepted, signed(accepted), params=params()
-    )
-
-
-def test_a_wallet_that_changes_the_proposal_is_caught(proposal):
-    accepted = accept(proposal)
-    payment, change = outputs_of(proposal)
-    other = with_outputs(signed(accepted), payment, replace(change, value=Sats(1)))
-    with pytest.raises(UsageError, match="changed the transaction"):
-        complete(accepted, other, params=params())
-
-
-def test_a_wallet_that_does_not_sign_is_caught(proposal):
-    accepted = accept(proposal)
-    with pytest.raises(UsageError, match="did not finalize"):
-        complete(accepted, accepted, params=params())
-
-
-def test_a_wallet_that_signs_less_than_everything_is_caught(proposal):
-    accepted = accept(proposal)
-    with pytest.raises(UsageError, match="less than the whole"):
-        complete(accepted, signed(accepted, ecdsa(72, 0x83)), params=params())
-
-
-def test_the_signed_transaction_is_held_to_our_minimum_too(proposal):
-    accepted = accept(proposal)
-    demanding = params(min_fee_rate=20)
-    with pytest.raises(ProposalRejected) as caught:
-        complete(accepted, signed(accepted), params=demanding)
-    assert caught.value.rule == "minimum-fee-rate"
-
-
-def test_the_offer_is_the_cost_of_an_input_like_ours():
-    assert fee_contribution(original(), PAYEE) == FeeContribution(Sats(680), 1)
-    taproot = original((100_000, P2TR))
-    vsize = taproot.extract().weight.vbytes
-    assert fee_contribution(taproot, PAYEE) == FeeContribution(Sats(-(-1_410 * 58 // vsize)), 1)
-
-
-def test_the_offer_follows_a_given_rate():
-    offer = fee_contribution(original(), PAYEE, fee_rate=FeeRate.from_sat_per_vb(3))
-    assert offer == FeeContribution(Sats(204), 1)
-
-
-def test_multisig_inputs_are_offered_at_their_own_weight():
-    psbt = original((100_000, P2WSH))
-    weight, vsize = coin(script=P2WSH).weight, psbt.extract().weight.vbytes
-    most = Sats(-(-1_410 * weight.vbytes // vsize))
-    assert fee_contribution(psbt, PAYEE) == FeeContribution(most, 1)
-
-
-def test_a_sweep_has_nothing_to_offer():
-    assert fee_contribution(original(outputs=((98_000, PAYEE),)), PAYEE) is None
-
-
-def test_with_several_others_our_change_must_be_named():
-    psbt = original(outputs=((50_000, PAYEE), (20_000, CHANGE), (28_000, SUPPLIER)))
-    assert fee_contribution(psbt, PAYEE) is None
-    cost, named = Sats(680), {"fee_rate": rate(10)}
-    assert fee_contribution(psbt, PAYEE, change={CHANGE}, **named) == FeeContribution(cost, 1)
-    ours = {CHANGE, SUPPLIER}
-    assert fee_contribution(psbt, PAYEE, change=ours, **named) == FeeContribution(cost, 2)
-    assert fee_contribution(psbt, PAYEE, change={FRESH}) is None
-
-
-def test_somebody_elses_output_is_no_change():
-    assert fee_contribution(original(), PAYEE, change=()) is None
-
-
-def test_the_offer_never_makes_dust_of_our_change():
-    psbt = original(outputs=((98_090, PAYEE), (500, CHANGE)))
-    assert fee_contribution(psbt, PAYEE) == FeeContribution(Sats(500 - 294), 1)
-    assert fee_contribution(original(outputs=((98_390, PAYEE), (200, CHANGE))), PAYEE) is None
-
-
-def test_an_unsigned_original_has_no_cost_yet():
-    with pytest.raises(InvalidPsbt):
-        fee_contribution(Psbt.from_unsigned(original().unsigned_transaction), PAYEE)
-
-
-def test_an_input_of_ours_from_elsewhere_is_the_receivers_business(proposal):
-    # Another coin of ours, passed off as the receiver's: it stays as it came, unsigned by us.
-    ours, theirs = input_pairs(proposal)
-    foreign = coin(5_000, seed=50)
-    smuggled = (
-        TxIn(foreign.outpoint, sequence=ours[0].sequence),
-        foreign.psbt_input.with_final(b"", (b"\x00",)),
-    )
-    accepted = accept(with_inputs(proposal, ours, theirs, smuggled))
-    wallet = signed(accepted)
-    wallet = wallet.with_input(2, wallet.inputs[2].with_final(*sign(P2WPKH)))
-    payjoin = complete(accepted, wallet, params=params())
-    assert payjoin.inputs[2].witness == (b"\x00",)
 
 
 def test_substitution_with_inserted_outputs_passes_our_own_checks():

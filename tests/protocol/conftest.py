@@ -1,0 +1,11 @@
+import pytest
+from tests.protocol.rules import original, params, propose
+
+from dovetail.protocol.drafts import draft
+
+
+@pytest.fixture
+def proposal():
+    """One sender input, one receiver input behind it; the sender pays all of 680 sats."""
+    started = draft(original(), params(680), (0,))
+    return propose(started)
