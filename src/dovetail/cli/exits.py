@@ -1,0 +1,78 @@
+"""How a command ends: the exit codes, and errors as one sentence each."""
+
+import os
+import sys
+import traceback
+from enum import IntEnum
+from pathlib import Path
+
+import click
+
+from dovetail.errors import DovetailError, ParseError, UsageError
+
+
+class Exit(IntEnum):
+    """The exit codes; scripts depend on them."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    IN_PROGRESS = 3
+    FALLBACK_PENDING = 4
+
+
+MEANINGS = {
+    Exit.DONE: "Done: what was asked for was done, and a session that was followed was paid.",
+    Exit.FAILED: "Failed: something did not work, or a session ended without its payment.",
+    Exit.USAGE: "Usage: the command line, the configuration or the request itself is wrong.",
+    Exit.IN_PROGRESS: "Still in progress: a session was left on its way; `resume` goes on.",
+    Exit.FALLBACK_PENDING: "Fallback pending: a session waits for `fallback` or `release`.",
+}
+
+
+def run(command: click.Command, args: list[str] | None = None) -> int:
+    """Run `command`; whatever goes wrong is one sentence on stderr and an exit code."""
+    try:
+        return _code(command.main(args, prog_name="dovetail", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _failed("Stopped: nothing was begun.", Exit.FAILED)
+    except (UsageError, ParseError) as error:
+        return _failed(str(error), Exit.USAGE)
+    except DovetailError as error:
+        return _failed(str(error), Exit.FAILED)
+    except BrokenPipeError:
+        # Whoever read stdout has left; a second complaint at interpreter exit helps nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except OSError as error:
+        return _failed(
+            f"The system refused to go on: {error.strerror or type(error).__name__}."
+            " Check the disk and the permissions of the data directory, then try again.",
+            Exit.FAILED,
+        )
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback, no values (P4)
+        return _failed(
+            f"Dovetail has a fault of its own ({_place(error)}); no session is lost:"
+            " `dovetail resume` goes on. Please report it with these words.",
+            Exit.FAILED,
+        )
+
+
+def _code(answer: object) -> int:
+    return answer if isinstance(answer, int) else Exit.DONE
+
+
+def _failed(sentence: str, code: Exit) -> int:
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(sentence, err=True)
+    return code
+
+
+def _place(error: Exception) -> str:
+    """Where it happened, without the message, which may hold what nobody shall read."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+    return f"{type(error).__name__} at {where}"

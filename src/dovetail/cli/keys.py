@@ -1,0 +1,61 @@
+"""The keys of what `--json` prints, and what they mean. They are stable: scripts read them."""
+
+SESSION = {
+    "session": "the session's number",
+    "role": "`sender` or `receiver`",
+    "status": "where it stands, as a code; `unreadable` for a log that cannot be read",
+    "status_words": "the same in words",
+    "next": "what to do next, in words",
+    "amount_sats": "the amount in satoshis; null where it is not known",
+    "expires_at": "when the URI expires, in Unix seconds",
+    "outcome": "how it ended, as a code; null while it is open",
+    "reason": "why there is no payjoin, as a code; null where there is none",
+    "reason_words": "the same in words",
+    "txid": "the transaction that was broadcast or seen; null before",
+}
+
+RECEIVE = {"uri": "the Payjoin URI, for one sender and one payment"} | SESSION
+
+SEND = SESSION | {
+    "fee_sats": "the fee of the ordinary payment",
+    "most_added_sats": "the most that a payjoin may add to that fee",
+}
+
+RESUME = {"sessions": "the sessions that were resumed, each with the keys that `cancel` prints"}
+
+HISTORY = {
+    "sessions": "the sessions, newest first, each with the keys that `cancel` prints",
+    "more": "whether there are older ones: go on by `--before`",
+}
+
+SHOW = SESSION | {
+    "events": "the log: each with `seq`, `at` (Unix seconds), `event` (its tag) and `words`"
+}
+
+REVOKE = SESSION | {"revocation_txid": "the transaction that takes the payment back"}
+
+WALLET_NEW = {
+    "network": "the network it is for",
+    "kind": "the kind of its addresses",
+    "mnemonic": "the 12 words, which are printed this once",
+}
+WALLET_IMPORT = {
+    "network": "the network it is for",
+    "kind": "the kind of its addresses; null for descriptors",
+}
+WALLET_ADDRESS = {
+    "address": "an address that was given to nobody before",
+    "network": "the network it is for",
+}
+WALLET_BALANCE = {
+    "confirmed_sats": "what can be spent now",
+    "unconfirmed_sats": "what waits for a confirmation or for maturity",
+    "reserved_sats": "how much of the confirmed is held by open sessions",
+}
+WALLET_COINS = {
+    "coins": "the confirmed coins, each with `outpoint`, `amount_sats`, `reserved` (held by an"
+    " open session) and `exposed` (known to a counterparty)"
+}
+
+REGTEST_FUND = {"outpoint": "the coin that was made, as `txid:vout`"}
+REGTEST_MINE = {"blocks": "the hashes of the new blocks, oldest first"}

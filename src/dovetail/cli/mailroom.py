@@ -1,0 +1,70 @@
+"""`dovetail mailroom`."""
+
+import click
+
+from dovetail.cli import work
+from dovetail.cli.options import Duration, common
+from dovetail.cli.output import Screen
+
+
+@click.group()
+def mailroom() -> None:
+    """Run a directory, gateway and relay.
+
+    Where receivers have their mailboxes, and through which senders and receivers reach those of
+    others without showing their network address.
+    """
+
+
+@mailroom.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 is any."
+)
+@click.option(
+    "--directory/--no-directory", "directory", default=True, help="Keep mailboxes for receivers."
+)
+@click.option("--relay/--no-relay", default=True, help="Forward to the gateways of others.")
+@click.option(
+    "--local",
+    is_flag=True,
+    help="For tests on one machine: the relay reaches private addresses and itself.",
+)
+@click.option("--v1", is_flag=True, help="Let BIP 78 senders wait for a receiver that is online.")
+@click.option(
+    "--ca-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="PEM certificates the relay trusts instead of the system's.",
+)
+@click.option(
+    "--ttl", type=Duration(), default="7d", show_default=True, help="How long a message is kept."
+)
+@common
+def serve(
+    *,
+    host: str,
+    port: int,
+    directory: bool,
+    relay: bool,
+    local: bool,
+    v1: bool,
+    ca_file: str | None,
+    ttl: float,
+) -> int:
+    """Serve until Ctrl-C.
+
+    Prints its URL, to be used as `directory` and among `relays`. Put a proxy that speaks https
+    in front of it where others shall reach it.
+    """
+    request = work.mailrooms.Request(
+        host=host,
+        port=port,
+        directory=directory,
+        relay=relay,
+        local=local,
+        v1=v1,
+        ca_file=ca_file,
+        ttl=ttl,
+    )
+    return work.mailrooms.run(request, Screen())

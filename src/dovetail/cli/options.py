@@ -1,0 +1,187 @@
+"""The options that commands share, and the types of what is typed after them."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+NETWORKS = ("mainnet", "testnet", "signet", "regtest")
+MEMORY = "dovetail.flags"
+MOST_SATS = 2_100_000_000_000_000
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def remember(ctx: click.Context, key: str, value: Any) -> None:
+    """Keep what a flag says about the configuration's `key`."""
+    ctx.meta.setdefault(MEMORY, {})[key] = value
+
+
+def flags() -> dict[str, Any]:
+    """What the flags of this command line say."""
+    found: dict[str, Any] = click.get_current_context().meta.get(MEMORY, {})
+    return found
+
+
+def seconds(text: str) -> float | None:
+    """Read a duration such as `90`, `90s`, `10m`, `24h` or `7d`; None for other text."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    return None if found is None else float(found[1]) * _UNITS[found[2]]
+
+
+class Amount(click.ParamType[int]):
+    """Satoshis as a whole number; underscores may part the digits."""
+
+    name = "SATS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Check that something can be paid."""
+        text = str(value)
+        if not re.fullmatch(r"[0-9]+(?:_[0-9]+)*", text, re.ASCII) or len(text) > 24:
+            self.fail("give the amount in whole satoshis, such as 50000.", param, ctx)
+        amount = int(text)
+        if amount == 0:
+            self.fail("nobody can pay 0 satoshis; ask for at least 1.", param, ctx)
+        if amount > MOST_SATS:
+            self.fail("there are only 21 million bitcoins; give less.", param, ctx)
+        return amount
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, or a number with s, m, h, d or w after it."""
+
+    name = "DURATION"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it into seconds."""
+        found = seconds(str(value))
+        if found is None:
+            self.fail("give a duration such as 90s, 10m, 24h or 7d.", param, ctx)
+        return found
+
+
+class Rate(click.ParamType[str]):
+    """A fee rate in sat/vB, as plain decimal text."""
+
+    name = "SAT/VB"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check its form; the exact value is read where it is used."""
+        text = str(value)
+        if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", text, re.ASCII):
+            self.fail("give a fee rate in sat/vB, such as 2.5.", param, ctx)
+        return text
+
+
+class JsonOption(click.Option):
+    """`--json`, which knows the keys of what it prints."""
+
+    keys: Mapping[str, str] = {}
+
+
+def json_option(keys: Mapping[str, str]) -> Callable[[F], F]:
+    """Add `--json`; `keys` documents each key of the object, and the command keeps to them."""
+
+    class Documented(JsonOption):
+        pass
+
+    Documented.keys = keys
+    return click.option(
+        "--json",
+        "as_json",
+        cls=Documented,
+        is_flag=True,
+        help="Print the result as one JSON object on stdout.",
+    )
+
+
+def setting(key: str, *names: str, **attributes: Any) -> Callable[[F], F]:
+    """An option that overrides the configuration's `key`."""
+
+    def callback(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        if value not in (None, ()):
+            remember(ctx, key, value)
+
+    return click.option(*names, expose_value=False, callback=callback, **attributes)
+
+
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order they are listed."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+common = together(
+    setting(
+        "config",
+        "--config",
+        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        help="Read this configuration file instead of the usual one.",
+    ),
+    setting(
+        "data_dir",
+        "--data-dir",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="Keep wallet and sessions in this folder.",
+    ),
+    setting(
+        "network",
+        "--network",
+        type=click.Choice(NETWORKS),
+        help="Which Bitcoin network to use.",
+    ),
+    setting(
+        "verbose",
+        "-v",
+        "--verbose",
+        count=True,
+        default=None,
+        help="Say more on stderr; twice for still more.",
+    ),
+)
+
+chain = setting("esplora", "--esplora", metavar="URL", help="The Esplora server to ask.")
+
+routes = together(
+    setting(
+        "relays",
+        "--relay",
+        metavar="URL",
+        multiple=True,
+        help="An OHTTP relay; give it again for more.",
+    ),
+    setting(
+        "direct",
+        "--direct/--no-direct",
+        is_flag=True,
+        default=None,
+        help="Go without a relay: the directory then sees your network address.",
+    ),
+)
+
+directory = setting(
+    "directory", "--directory", metavar="URL", help="The directory for the mailbox."
+)
+
+timeout = click.option(
+    "--timeout",
+    type=Duration(),
+    help="Leave after this long, such as 10m; the session stays resumable.",
+)
+
+
+def session_argument(command: F) -> F:
+    """The number of a session, as `history` lists it."""
+    return click.argument("session_id", metavar="ID", type=click.IntRange(min=1))(command)

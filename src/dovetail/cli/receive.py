@@ -1,0 +1,61 @@
+"""`dovetail receive`."""
+
+import click
+
+from dovetail.cli import work
+from dovetail.cli.keys import RECEIVE
+from dovetail.cli.options import (
+    Amount,
+    Duration,
+    chain,
+    common,
+    directory,
+    json_option,
+    routes,
+    timeout,
+)
+from dovetail.cli.output import Screen
+
+
+@click.command()
+@click.argument("sats", type=Amount())
+@click.option("--label", metavar="TEXT", help="Your name, as the sender's wallet shows it.")
+@click.option("--message", metavar="TEXT", help="What the payment is for, shown likewise.")
+@click.option("--lifetime", type=Duration(), help="How long the URI is good for, such as 24h.")
+@click.option("--v1", is_flag=True, help="Also welcome senders that speak only BIP 78.")
+@click.option("--no-wait", is_flag=True, help="Leave once the URI is printed.")
+@timeout
+@click.option("--qr/--no-qr", default=True, help="Draw a QR code, if this is a terminal.")
+@directory
+@routes
+@chain
+@json_option(RECEIVE)
+@common
+def receive(  # noqa: PLR0913 - one argument for each option
+    *,
+    sats: int,
+    label: str | None,
+    message: str | None,
+    lifetime: float | None,
+    v1: bool,
+    no_wait: bool,
+    timeout: float | None,
+    qr: bool,
+    as_json: bool,
+) -> int:
+    """Ask for a payment and see it through.
+
+    Prints a Payjoin URI for one sender and one payment, then follows the session until the
+    payment is confirmed. Ctrl-C leaves it for `dovetail resume`.
+    """
+    request = work.receiving.Request(
+        amount=sats,
+        label=label,
+        message=message,
+        lifetime=lifetime,
+        v1=v1,
+        wait=not no_wait,
+        qr=qr,
+        patience=timeout,
+    )
+    return work.receiving.receive(request, Screen(as_json=as_json))

@@ -1,0 +1,66 @@
+"""`dovetail regtest`."""
+
+import click
+
+from dovetail.cli import keys, work
+from dovetail.cli.options import Amount, chain, common, json_option
+from dovetail.cli.output import Screen
+
+
+@click.group()
+def regtest() -> None:
+    """Run a chain of your own, for tests and demos.
+
+    Bitcoin Core's consensus code with a miner, and an Esplora server in front of it. Its coins
+    are worth nothing.
+    """
+
+
+@regtest.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=3002, show_default=True, help="0 is any."
+)
+@click.option(
+    "--blocks",
+    type=click.IntRange(0, 10_000),
+    default=110,
+    show_default=True,
+    help="Mine up to this height at the start.",
+)
+@common
+def serve(*, host: str, port: int, blocks: int) -> int:
+    """Serve the chain until Ctrl-C.
+
+    Prints its URL, to be used as `esplora`.
+    """
+    return work.regtests.run(host, port, blocks, Screen())
+
+
+@regtest.command()
+@click.argument("address")
+@click.argument("sats", type=Amount())
+@click.option(
+    "--confirmations",
+    type=click.IntRange(0, 1000),
+    default=1,
+    show_default=True,
+    help="How many blocks to mine on it; 0 leaves it unconfirmed.",
+)
+@chain
+@json_option(keys.REGTEST_FUND)
+@common
+def fund(*, address: str, sats: int, confirmations: int, as_json: bool) -> int:
+    """Have the miner pay an address."""
+    return work.regtests.fund(address, sats, confirmations, Screen(as_json=as_json))
+
+
+@regtest.command()
+@click.argument("blocks", type=click.IntRange(1, 10_000), default=1)
+@click.option("--address", help="Who gets the reward; the miner unless given.")
+@chain
+@json_option(keys.REGTEST_MINE)
+@common
+def mine(*, blocks: int, address: str | None, as_json: bool) -> int:
+    """Mine blocks, or one."""
+    return work.regtests.mine(blocks, address, Screen(as_json=as_json))

@@ -1,0 +1,24 @@
+"""`dovetail release`."""
+
+import click
+
+from dovetail.cli import work
+from dovetail.cli.keys import SESSION
+from dovetail.cli.options import chain, common, json_option, routes, session_argument
+from dovetail.cli.output import Screen
+
+
+@click.command()
+@session_argument
+@click.option("-y", "--yes", is_flag=True, help="Decline without asking.")
+@routes
+@chain
+@json_option(SESSION)
+@common
+def release(*, session_id: int, yes: bool, as_json: bool) -> int:
+    """Decline to broadcast the fallback.
+
+    What has left can still be broadcast by the other party: a sender's coins stay reserved
+    until the payment is made or taken back by `dovetail revoke`.
+    """
+    return work.deciding.release(session_id, Screen(as_json=as_json), yes=yes)

@@ -1,0 +1,24 @@
+"""`dovetail resume`."""
+
+import click
+
+from dovetail.cli import work
+from dovetail.cli.keys import RESUME
+from dovetail.cli.options import chain, common, json_option, routes, timeout
+from dovetail.cli.output import Screen
+
+
+@click.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
+@timeout
+@routes
+@chain
+@json_option(RESUME)
+@common
+def resume(*, ids: tuple[int, ...], timeout: float | None, as_json: bool) -> int:
+    """Go on with open sessions: those named, or all.
+
+    Follows them until each is paid, has ended or waits for your word. One that cannot be read
+    stops no other.
+    """
+    return work.resuming.resume(ids, timeout, Screen(as_json=as_json))

@@ -1,0 +1,26 @@
+"""`dovetail revoke`."""
+
+import click
+
+from dovetail.cli import work
+from dovetail.cli.keys import REVOKE
+from dovetail.cli.options import Rate, chain, common, json_option, routes, session_argument
+from dovetail.cli.output import Screen
+
+
+@click.command()
+@session_argument
+@click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
+@click.option("-y", "--yes", is_flag=True, help="Revoke without asking.")
+@routes
+@chain
+@json_option(REVOKE)
+@common
+def revoke(*, session_id: int, fee_rate: str | None, yes: bool, as_json: bool) -> int:
+    """Take a released payment back.
+
+    Spends one of its coins back to your wallet, so that the receiver can no longer take the
+    payment once that confirms. Watch it by `dovetail resume`.
+    """
+    screen = Screen(as_json=as_json)
+    return work.deciding.revoke(session_id, screen, fee_rate=fee_rate, yes=yes)

@@ -1,0 +1,41 @@
+"""`dovetail send`."""
+
+import click
+
+from dovetail.cli import work
+from dovetail.cli.keys import SEND
+from dovetail.cli.options import Amount, Rate, chain, common, json_option, routes, timeout
+from dovetail.cli.output import Screen
+
+
+@click.command()
+@click.argument("uri")
+@click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
+@click.option("--amount", type=Amount(), help="Satoshis to pay, where the URI names none.")
+@click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
+@click.option("--no-wait", is_flag=True, help="Leave once the receiver has been asked.")
+@timeout
+@routes
+@chain
+@json_option(SEND)
+@common
+def send(
+    *,
+    uri: str,
+    fee_rate: str | None,
+    amount: int | None,
+    yes: bool,
+    no_wait: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
+    """Pay a Payjoin URI and see the payment through.
+
+    Shows what will be paid, to whom, the fee and the most that a payjoin may add to it, and
+    asks. Then it follows the session until the payment is confirmed. Ctrl-C leaves it for
+    `dovetail resume`. The payment is made once, by a payjoin if it can be, else without.
+    """
+    request = work.sending.Request(
+        uri=uri, amount=amount, fee_rate=fee_rate, yes=yes, wait=not no_wait, patience=timeout
+    )
+    return work.sending.send(request, Screen(as_json=as_json))

@@ -1,0 +1,118 @@
+"""`dovetail history`: sessions, open and closed, newest first."""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from dovetail.cli.exits import Exit
+from dovetail.cli.keys import HISTORY
+from dovetail.cli.output import Screen, local_time, sats, table
+from dovetail.cli.work import opening
+from dovetail.cli.work.following import clock, session_values
+from dovetail.errors import ReplayError
+from dovetail.runtime.actions import load
+from dovetail.runtime.explain import Explanation, explain
+from dovetail.sessions.status import SessionStatus
+from dovetail.stores.ports import SessionId, SessionRow, Store
+
+_HEADINGS = ("ID", "Role", "Amount", "State", "Outcome", "Begun", "Transaction", "Next")
+_NUMBERS = frozenset({0, 2})
+
+_OUTCOMES = {
+    "success": "payjoin",
+    "fallback": "ordinary payment",
+    "unrecognized": "spent elsewhere",
+    "paid-directly": "paid directly",
+    "proposal-sent": "proposal sent",
+    "revoked": "revoked",
+    "cancelled": "cancelled",
+    "expired": "expired",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A session in the list; no explanation for a log that cannot be read."""
+
+    row: SessionRow
+    explanation: Explanation | None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What `--json` says of it."""
+        row = self.row
+        return session_values(row.session_id, row.role, self.explanation, int(row.expires_at))
+
+
+def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) -> int:
+    """List sessions; see `dovetail history --help`."""
+    place = opening.home()
+    listed: list[Listed] = []
+    more = False
+    with opening.open_store(place) as store:
+        if store is not None:
+            rows = _rows(store, limit + 1, before, open_only=open_only)
+            more = len(rows) > limit
+            listed = [_listed(store, row, asks=place.asks) for row in rows[:limit]]
+    if not listed:
+        screen.say("There is no session yet: begin by `dovetail receive` or `dovetail send`.")
+    elif not screen.as_json:
+        _print(listed, screen)
+        if more:
+            last = listed[-1].row.session_id
+            screen.say(f"There are older ones: dovetail history --before {last}")
+    screen.emit(HISTORY, {"sessions": [each.values for each in listed], "more": more})
+    return Exit.DONE
+
+
+def _rows(
+    store: Store, limit: int, before: int | None, *, open_only: bool
+) -> tuple[SessionRow, ...]:
+    if not open_only:
+        return store.history(limit=limit, before=None if before is None else SessionId(before))
+    rows = reversed(store.live())
+    return tuple(row for row in rows if before is None or row.session_id < before)[:limit]
+
+
+def _listed(store: Store, row: SessionRow, *, asks: bool) -> Listed:
+    try:
+        return Listed(row, explain(load(store, row.session_id), clock(), ask=asks))
+    except ReplayError:
+        # One log that cannot be read hides no other.
+        return Listed(row, None)
+
+
+def _print(listed: list[Listed], screen: Screen) -> None:
+    """Whole txids where a program may read, short ones where a person does."""
+    short = sys.stdout.isatty()
+    rows = [_cells(each, short=short) for each in listed]
+    screen.result(table(_HEADINGS, rows, right=_NUMBERS))
+
+
+def _cells(each: Listed, *, short: bool) -> tuple[str, ...]:
+    row, found = each.row, each.explanation
+    begun = local_time(row.created_at)[:16]
+    number, role = str(row.session_id), row.role.value
+    if found is None:
+        return number, role, "?", "unreadable", "", begun, "", f"show {number}"
+    txid = found.txid or ""
+    return (
+        number,
+        role,
+        sats(found.amount),
+        found.status.value.replace("-", " "),
+        _OUTCOMES.get(found.outcome or "", ""),
+        begun,
+        f"{txid[:8]}…{txid[-4:]}" if short and txid else txid,
+        _next(number, found),
+    )
+
+
+def _next(number: str, found: Explanation) -> str:
+    if found.outcome is not None:
+        return "" if found.paid else f"show {number}"
+    if found.asks:
+        return f"fallback {number} or release {number}"
+    if found.status is SessionStatus.RELEASED:
+        return f"show {number}"
+    return f"resume {number}"

@@ -1,0 +1,52 @@
+"""`dovetail mailroom serve`: directory, OHTTP gateway and relay."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dovetail.cli.exits import Exit
+from dovetail.cli.output import Screen
+from dovetail.cli.work.places import MAILROOM, make_folder, settings
+from dovetail.mailroom import MailroomSettings, serve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    host: str
+    port: int
+    directory: bool
+    relay: bool
+    local: bool
+    v1: bool
+    ca_file: str | None
+    ttl: float
+
+
+def run(request: Request, screen: Screen) -> int:
+    """Run the mailroom until a signal comes."""
+    folder = settings().data_dir / MAILROOM
+    wanted = MailroomSettings(
+        folder,
+        directory=request.directory,
+        relay=request.relay,
+        local=request.local,
+        v1=request.v1,
+        ca_file=None if request.ca_file is None else Path(request.ca_file),
+        ttl=request.ttl,
+    )
+    make_folder(folder)
+
+    def ready(url: str) -> None:
+        screen.result(url)
+        screen.say(f"A {_roles(request)} is running there. Ctrl-C stops it; what it holds is kept.")
+
+    serve(request.host, request.port, wanted, ready=ready)
+    screen.say("The mailroom has stopped.")
+    return Exit.DONE
+
+
+def _roles(request: Request) -> str:
+    if request.directory and request.relay:
+        return "mailroom (directory, gateway and relay)"
+    return "directory with its gateway" if request.directory else "relay"

@@ -1,0 +1,77 @@
+"""What each event of a log meant, in one sentence for the timeline."""
+
+from dovetail.bitcoin import Sats
+from dovetail.cli.output import sats
+from dovetail.errors import ReplayError
+from dovetail.runtime.explain import ended
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.receiver import events as received
+from dovetail.sessions.sender import events as sent
+from dovetail.stores.ports import Role
+
+_BOTH = {
+    "Cancelled": "You cancelled the payjoin.",
+    "Expired": "It expired.",
+    "BroadcastFallback": "The ordinary payment was broadcast.",
+    "ObservedSpend": "A transaction that spends the sender's coins was seen.",
+    "FallbackRequested": "You asked for the ordinary payment.",
+}
+
+RECEIVER = _BOTH | {
+    "Created": "The URI was made.",
+    "RetrievedOriginalPayload": "The sender's payment came in.",
+    "CheckedBroadcastSuitability": "The network would take it as it is.",
+    "CheckedInputsNotOwned": "It spends no coin of yours.",
+    "CheckedNoInputsSeenBefore": "Its coins were never offered to you before.",
+    "IdentifiedReceiverOutputs": "It pays you: the payment can be taken from here on.",
+    "CommittedOutputs": "The payjoin's outputs were settled.",
+    "CommittedInputs": "Coins of yours were added.",
+    "AppliedFeeRange": "The fee was settled.",
+    "FinalizedProposal": "Your wallet signed the payjoin.",
+    "PostedPayjoinProposal": "The payjoin went to the sender.",
+    "GotReplyableError": "No payjoin could be made of it.",
+    "RepliedWithError": "The sender was told that there will be no payjoin.",
+    "ReplyFailed": "The sender could not be told that there will be no payjoin.",
+    "ProtocolFailed": "The negotiation ended.",
+    "FallbackDue": "No payjoin appeared in time: the ordinary payment fell due.",
+    "Released": "You declined the ordinary payment.",
+    "Closed": "The session ended.",
+}
+
+SENDER = _BOTH | {
+    "Created": "You signed the payment.",
+    "StartedPosting": "The payment began to leave for the receiver.",
+    "PostedOriginalPsbt": "The directory holds it for the receiver.",
+    "ReceivedProposal": "The receiver's payjoin came in and passed the checks.",
+    "SignedPayjoin": "Your wallet signed the payjoin.",
+    "BroadcastPayjoin": "The payjoin was broadcast.",
+    "PayjoinDropped": "The network lost the payjoin; it is broadcast again.",
+    "SigningDeadlinePassed": "The payjoin was not signed in time.",
+    "ProtocolFailed": "The negotiation ended without a payjoin.",
+    "Released": "You declined the ordinary payment; the receiver can still take it.",
+    "Closed": "The session ended.",
+}
+
+
+def meaning(role: Role, tag: str, data: bytes) -> str:
+    """The sentence for an event; it stays a sentence for one that cannot be read."""
+    words = (SENDER if role is Role.SENDER else RECEIVER).get(tag)
+    if words is None:
+        return "Something that this release does not know; upgrade Dovetail."
+    try:
+        event = sender.decode_event(data) if role is Role.SENDER else receiver.decode_event(data)
+    except ReplayError:
+        return f"{words} (The entry is damaged.)"
+    match event:
+        case received.GotReplyableError() | received.ProtocolFailed() | sent.ProtocolFailed():
+            return f"{words} {event.reason.words}"
+        case received.Closed() | sent.Closed():
+            return ended(event.outcome, paying=role is Role.SENDER)
+        case received.CommittedInputs():
+            total = Sats.sum(coin.value for coin in event.coins)
+            count = len(event.coins)
+            return f"{count} coin{'s' * (count > 1)} of yours, {sats(total)}, went in."
+        case received.ObservedSpend() | sent.ObservedSpend():
+            return f"{words} {event.txid}"
+        case _:
+            return words

@@ -1,0 +1,175 @@
+"""From settings to the things a command works with: wallet, chain, store, agent."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dovetail.bitcoin import FeeRate, Network
+from dovetail.cli.config import LOCAL_CHAIN, LOCAL_MAILROOM, Settings
+from dovetail.cli.work.places import WALLET, make_folder, settings
+from dovetail.errors import ConfigurationError, InvalidUri
+from dovetail.protocol.uri import parse_directory
+from dovetail.runtime.agent import DATABASE, Agent
+from dovetail.runtime.services import AtExpiry, Policy
+from dovetail.stores.sql import SqlStore
+from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.esplora import EsploraChain
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The settings, and the one network a command is about."""
+
+    settings: Settings
+    network: Network
+
+    @property
+    def folder(self) -> Path:
+        """Where this network's wallet and sessions are kept."""
+        return self.settings.data_dir / self.network.value
+
+    @property
+    def wallet_folder(self) -> Path:
+        """Where its wallet is kept."""
+        return self.folder / WALLET
+
+    @property
+    def database(self) -> Path:
+        """Where its sessions are kept."""
+        return self.folder / DATABASE
+
+    @property
+    def esplora(self) -> str:
+        """The chain source; raises `ConfigurationError`."""
+        if self.settings.esplora is not None:
+            return self.settings.esplora
+        if self.network is Network.REGTEST:
+            return LOCAL_CHAIN
+        raise ConfigurationError(
+            f"No chain source is set for {self.network}: set `esplora` to an Esplora server"
+            " of your own or one you trust with your addresses."
+        )
+
+    @property
+    def directory(self) -> str:
+        """The directory for new mailboxes; raises `ConfigurationError`."""
+        named = self.settings.directory
+        if named is None and self.network is Network.REGTEST:
+            named = LOCAL_MAILROOM
+        if named is None:
+            raise ConfigurationError(
+                "No directory is set: set `directory` to the mailroom where your payments"
+                " shall come in."
+            )
+        try:
+            return parse_directory(named)
+        except InvalidUri as error:
+            raise ConfigurationError(
+                "`directory` must be an https origin such as https://example.org, or http on"
+                " this machine: correct it."
+            ) from error
+
+    @property
+    def relays(self) -> tuple[str, ...]:
+        """The relays; none is right only where `direct` is set."""
+        if not self.settings.relays and not self.settings.direct:
+            if self.network is Network.REGTEST:
+                return (LOCAL_MAILROOM,)
+            raise ConfigurationError(
+                "No OHTTP relay is set: set `relays`, or `direct = true` to let the directory"
+                " see your network address."
+            )
+        return self.settings.relays
+
+    @property
+    def policy(self) -> Policy:
+        """The user's standing decisions."""
+        settings = self.settings
+        return Policy(
+            depth=settings.depth,
+            grace=settings.grace,
+            at_expiry=AtExpiry(settings.at_expiry),
+            min_fee_rate=FeeRate.from_sat_per_vb(settings.min_fee_rate),
+            max_fee_rate=FeeRate.from_sat_per_vb(settings.max_fee_rate),
+            fee_target=settings.fee_target,
+            watch_interval=settings.watch_interval,
+        )
+
+    @property
+    def asks(self) -> bool:
+        """Whether the policy asks before it broadcasts a fallback."""
+        return self.policy.at_expiry is AtExpiry.ASK
+
+
+def home() -> Home:
+    """The settings and the network, be it the only one with a wallet.
+
+    Raises `ConfigurationError`.
+    """
+    found = settings()
+    if found.network is not None:
+        return Home(found, Network(found.network))
+    known = [each for each in Network if BdkWallet.exists(found.data_dir / each / WALLET)]
+    if len(known) == 1:
+        return Home(found, known[0])
+    if known:
+        raise ConfigurationError(
+            "There are wallets on several networks: say which by `--network` or the key `network`."
+        )
+    raise ConfigurationError(
+        "No `network` is set, and there is no wallet yet: make one, such as by"
+        " `dovetail wallet new --network signet`."
+    )
+
+
+def open_wallet(place: Home, *, offline: bool = False) -> BdkWallet:
+    """The wallet; `offline` where no chain source is asked, so that none need be set."""
+    esplora = LOCAL_CHAIN if offline else place.esplora
+    if not BdkWallet.exists(place.wallet_folder):
+        raise ConfigurationError(
+            f"There is no wallet on {place.network} yet: make one by"
+            f" `dovetail wallet new --network {place.network}`, or name another `--data-dir`."
+        )
+    return BdkWallet.open(place.wallet_folder, esplora=esplora, network=place.network)
+
+
+@contextmanager
+def open_chain(place: Home) -> Generator[EsploraChain]:
+    """The chain source."""
+    source = EsploraChain(place.esplora, place.network)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+@contextmanager
+def open_store(place: Home) -> Generator[SqlStore | None]:
+    """The sessions; None where there never was one, as looking makes no files."""
+    if not place.database.exists():
+        yield None
+        return
+    with SqlStore.open(place.database) as store:
+        yield store
+
+
+@asynccontextmanager
+async def open_agent(place: Home, *, receives: bool = False) -> AsyncGenerator[Agent]:
+    """The agent, with no session under way yet; `receives` wants a directory as well."""
+    directory = place.directory if receives else None
+    relays = place.relays
+    wallet = open_wallet(place)
+    with open_chain(place) as source:
+        make_folder(place.folder)
+        async with Agent.open(
+            place.folder,
+            wallet=wallet,
+            chain=source,
+            directory=directory,
+            relays=relays,
+            direct=place.settings.direct,
+            policy=place.policy,
+            resume=False,
+        ) as agent:
+            yield agent

@@ -1,0 +1,122 @@
+"""`dovetail receive`: a URI to show, then the session until the payment is in."""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+
+import segno
+
+from dovetail.bitcoin import Sats
+from dovetail.cli.exits import Exit
+from dovetail.cli.keys import RECEIVE
+from dovetail.cli.output import Screen, local_time, sats, span
+from dovetail.cli.work import opening, stopping
+from dovetail.cli.work.following import (
+    Follower,
+    clock,
+    follow_all,
+    never,
+    session_values,
+    tell_end,
+)
+from dovetail.cli.work.stopping import Stop
+from dovetail.errors import ChainError, TransportError
+from dovetail.runtime.agent import Agent
+from dovetail.runtime.explain import explain
+from dovetail.runtime.live import LiveReceiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    amount: int
+    label: str | None
+    message: str | None
+    lifetime: float | None
+    v1: bool
+    wait: bool
+    qr: bool
+    patience: float | None
+
+
+def receive(request: Request, screen: Screen) -> int:
+    """Ask for a payment; see `dovetail receive --help`."""
+    return stopping.run(lambda stop: _receive(request, screen, stop))
+
+
+async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
+    place = opening.home()
+    async with opening.open_agent(place, receives=True) as agent:
+        await _look(agent, screen)
+        lifetime = place.settings.lifetime if request.lifetime is None else int(request.lifetime)
+        stop.guarded = True
+        live = await _begin(agent, request, lifetime)
+        uri = live.uri
+        _show(live, uri, request, screen)
+        if not request.wait:
+            screen.say(f"Take the payment by: dovetail resume {live.session_id}")
+            _emit(live, uri, screen)
+            return Exit.DONE
+        follower = Follower(live, screen, place.asks, never)
+        code = await follow_all([follower], stop, patience=request.patience)
+        tell_end(follower, screen)
+        screen.emit(RECEIVE, {"uri": uri} | follower.values)
+        return code
+
+
+async def _begin(agent: Agent, request: Request, lifetime: int) -> LiveReceiver:
+    try:
+        return await agent.receive(
+            Sats(request.amount),
+            label=request.label,
+            message=request.message,
+            lifetime=lifetime,
+            v1=request.v1,
+        )
+    except TransportError as error:
+        raise TransportError(
+            "No URI was made, as the directory's keys could not be fetched: check `directory`,"
+            " `relays` and your connection, then try again."
+        ) from error
+
+
+async def _look(agent: Agent, screen: Screen) -> None:
+    """Learn which coins there are to add to the payjoin; a receiver without any can go on."""
+    screen.tick("Looking at the chain ...")
+    try:
+        await asyncio.to_thread(agent.services.wallet.sync)
+        coins = await asyncio.to_thread(agent.services.wallet.coins)
+    except ChainError as error:
+        screen.say(f"The wallet could not be brought up to date. {error}", fg="yellow")
+        return
+    if not coins:
+        screen.say(
+            "This wallet has no confirmed coin to add, so the payment cannot become a payjoin;"
+            " it is taken as an ordinary payment.",
+            fg="yellow",
+        )
+
+
+def _show(live: LiveReceiver, uri: str, request: Request, screen: Screen) -> None:
+    state = live.state
+    if state is not None:
+        screen.say(f"Session {live.session_id}: receiving {sats(request.amount)}.", bold=True)
+    if request.qr and screen.live:
+        screen.say("Have the sender scan this, or send them the line below it.")
+        segno.make(uri, error="l", micro=False).terminal(out=sys.stderr, compact=True, border=2)
+    screen.result(uri)
+    if screen.as_json and request.wait:
+        screen.say(uri)
+    if state is not None:
+        left = span(state.expires_at - clock())
+        screen.say(f"It expires at {local_time(state.expires_at)}, in {left}.")
+
+
+def _emit(live: LiveReceiver, uri: str, screen: Screen) -> None:
+    state = live.state
+    if state is not None:
+        values = session_values(
+            live.session_id, live.role, explain(state, clock()), int(state.expires_at)
+        )
+        screen.emit(RECEIVE, {"uri": uri} | values)

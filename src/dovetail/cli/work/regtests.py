@@ -1,0 +1,43 @@
+"""`dovetail regtest`: a chain of one's own, and what to ask of it."""
+
+from dovetail.cli import keys
+from dovetail.cli.config import LOCAL_CHAIN
+from dovetail.cli.exits import Exit
+from dovetail.cli.output import Screen
+from dovetail.cli.work.places import CHAIN, make_folder, settings
+from dovetail.regtest import remote_fund, remote_mine, serve
+
+
+def run(host: str, port: int, blocks: int, screen: Screen) -> int:
+    """Run the chain until a signal comes."""
+    folder = settings().data_dir / "regtest" / CHAIN
+    make_folder(folder)
+
+    def ready(url: str) -> None:
+        screen.result(url)
+        screen.say("A regtest chain is running there. Ctrl-C stops it; it is kept.")
+
+    serve(folder, host=host, port=port, blocks=blocks, on_ready=ready)
+    screen.say("The chain has stopped.")
+    return Exit.DONE
+
+
+def mine(blocks: int, address: str | None, screen: Screen) -> int:
+    """Mine blocks on a running chain."""
+    hashes = remote_mine(_url(), blocks, address)
+    for each in hashes:
+        screen.result(each)
+    screen.emit(keys.REGTEST_MINE, {"blocks": hashes})
+    return Exit.DONE
+
+
+def fund(address: str, amount: int, confirmations: int, screen: Screen) -> int:
+    """Have the miner of a running chain pay an address."""
+    outpoint = remote_fund(_url(), address, amount, confirmations)
+    screen.result(outpoint)
+    screen.emit(keys.REGTEST_FUND, {"outpoint": outpoint})
+    return Exit.DONE
+
+
+def _url() -> str:
+    return settings().esplora or LOCAL_CHAIN

@@ -1,0 +1,58 @@
+"""`dovetail resume`: all open sessions, or some, side by side."""
+
+from collections.abc import Sequence
+
+from dovetail.cli.exits import Exit
+from dovetail.cli.keys import RESUME
+from dovetail.cli.output import Screen
+from dovetail.cli.work import opening, stopping
+from dovetail.cli.work.following import Follower, follow_all, never, tell_end
+from dovetail.cli.work.stopping import Stop
+from dovetail.errors import UsageError
+from dovetail.runtime.agent import Agent
+from dovetail.stores.ports import SessionId
+
+
+def resume(ids: Sequence[int], patience: float | None, screen: Screen) -> int:
+    """Go on with sessions; see `dovetail resume --help`."""
+    return stopping.run(lambda stop: _resume(ids, patience, screen, stop))
+
+
+async def _resume(ids: Sequence[int], patience: float | None, screen: Screen, stop: Stop) -> int:
+    place = opening.home()
+    if not place.database.exists() and not ids:
+        return _nothing(screen)
+    async with opening.open_agent(place) as agent:
+        wanted = _wanted(agent, ids)
+        if not wanted:
+            return _nothing(screen)
+        stop.guarded = True
+        several = len(wanted) > 1
+        followers = [
+            Follower(live, screen, place.asks, never, prefix=f"#{live.session_id} " * several)
+            for live in agent.resume(wanted)
+        ]
+        code = await follow_all(followers, stop, patience=patience)
+        for follower in followers:
+            tell_end(follower, screen)
+        screen.emit(RESUME, {"sessions": [follower.values for follower in followers]})
+        return code
+
+
+def _wanted(agent: Agent, ids: Sequence[int]) -> list[SessionId]:
+    store = agent.services.store
+    if not ids:
+        return [row.session_id for row in store.live()]
+    rows = [store.row(SessionId(number)) for number in dict.fromkeys(ids)]
+    for row in rows:
+        if row.closed_at is not None:
+            raise UsageError(
+                f"Session {row.session_id} is closed: `dovetail show {row.session_id}` says how."
+            )
+    return [row.session_id for row in rows]
+
+
+def _nothing(screen: Screen) -> int:
+    screen.say("No session is open; there is nothing to resume.")
+    screen.emit(RESUME, {"sessions": []})
+    return Exit.DONE

@@ -1,0 +1,123 @@
+"""`dovetail send`: look at the payment, ask, then see it through."""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from dovetail.bitcoin import FeeRate, Sats
+from dovetail.cli.keys import SEND
+from dovetail.cli.output import Screen, local_time, sats, span
+from dovetail.cli.work import opening, stopping
+from dovetail.cli.work.following import (
+    Follower,
+    clock,
+    follow_all,
+    never,
+    tell_end,
+)
+from dovetail.cli.work.opening import Home
+from dovetail.cli.work.stopping import Stop
+from dovetail.errors import UsageError
+from dovetail.protocol.uri import PayjoinUri, V2Endpoint
+from dovetail.runtime.agent import Payment
+from dovetail.runtime.explain import Explanation
+from dovetail.sessions.status import SessionStatus
+
+_NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    uri: str
+    amount: int | None
+    fee_rate: str | None
+    yes: bool
+    wait: bool
+    patience: float | None
+
+
+def send(request: Request, screen: Screen) -> int:
+    """Pay a URI; see `dovetail send --help`."""
+    return stopping.run(lambda stop: _send(request, screen, stop))
+
+
+async def _send(request: Request, screen: Screen, stop: Stop) -> int:
+    place = opening.home()
+    uri = _checked(request, place)
+    if not request.yes and not sys.stdin.isatty():
+        raise UsageError("Nobody is there to confirm the payment: add --yes to pay without asking.")
+    rate = None if request.fee_rate is None else FeeRate.from_sat_per_vb(request.fee_rate)
+    async with opening.open_agent(place) as agent:
+        screen.tick("Building the payment ...")
+        amount = None if request.amount is None else Sats(request.amount)
+        payment = await agent.prepare(uri, amount=amount, fee_rate=rate)
+        _show(payment, screen)
+        if not request.yes:
+            with stop.paused():
+                click.confirm("Pay this?", abort=True, err=True)
+        stop.guarded = True
+        live = await agent.start(payment)
+        screen.say(f"Session {live.session_id} has begun.", bold=True)
+        follower = Follower(live, screen, place.asks, never if request.wait else _has_left)
+        code = await follow_all([follower], stop, patience=request.patience)
+        tell_end(follower, screen)
+        screen.emit(SEND, follower.values | _fees(payment))
+        return code
+
+
+def _checked(request: Request, place: Home) -> PayjoinUri:
+    """What can be told about the URI before anything else is opened."""
+    uri = PayjoinUri.parse(request.uri)
+    if not uri.address.is_for(place.network):
+        raise UsageError(
+            f"The URI is not for {place.network}, which this wallet is on: ask the receiver for"
+            " one that is, or choose another wallet by `--network`."
+        )
+    if isinstance(uri.endpoint, V2Endpoint) and uri.endpoint.expires_at <= clock():
+        raise UsageError(
+            f"The URI expired at {local_time(uri.endpoint.expires_at)}:"
+            " ask the receiver for a new one."
+        )
+    if uri.amount == 0:
+        raise UsageError("The URI asks for 0 satoshis: ask the receiver for another one.")
+    if uri.amount is None and request.amount is None:
+        raise UsageError("The URI names no amount: say how many satoshis to pay by `--amount`.")
+    if None not in (uri.amount, request.amount) and uri.amount != request.amount:
+        raise UsageError(
+            "The URI asks for another amount than `--amount` says: leave the option away."
+        )
+    return uri
+
+
+def _show(payment: Payment, screen: Screen) -> None:
+    uri = payment.uri
+    screen.say(f"You pay       {sats(payment.amount)}", bold=True)
+    screen.say(f"To            {uri.address}")
+    if uri.label:
+        screen.say(f"Named         {_printable(uri.label)}")
+    if uri.message:
+        screen.say(f"For           {_printable(uri.message)}")
+    screen.say(f"Fee           {sats(payment.fee)}, at {payment.fee_rate}")
+    screen.say(f"A payjoin     may add at most {sats(payment.most_added)} to that fee")
+    if isinstance(uri.endpoint, V2Endpoint):
+        left = span(uri.endpoint.expires_at - clock())
+        screen.say(f"Answer until  {local_time(uri.endpoint.expires_at)}, in {left}")
+
+
+def _printable(text: str) -> str:
+    """The receiver's words, without what could move the cursor or hide the rest."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return plain if len(plain) <= 80 else f"{plain[:79]}…"
+
+
+def _has_left(explanation: Explanation) -> bool:
+    """Whether the receiver can go on without us."""
+    return explanation.status not in _NOT_LEFT
+
+
+def _fees(payment: Payment) -> dict[str, Any]:
+    return {"fee_sats": int(payment.fee), "most_added_sats": int(payment.most_added)}

@@ -1,0 +1,169 @@
+"""`dovetail wallet`: make one, look into it."""
+
+import sys
+
+import click
+
+from dovetail.bitcoin import Network, OutPoint, ScriptType
+from dovetail.cli import keys
+from dovetail.cli.config import LOCAL_CHAIN
+from dovetail.cli.exits import Exit
+from dovetail.cli.output import Screen, sats, table
+from dovetail.cli.work import opening, places
+from dovetail.cli.work.opening import Home
+from dovetail.errors import ConfigurationError, UsageError
+from dovetail.wallets.bdk import BdkWallet
+
+KINDS = {
+    "segwit": ScriptType.P2WPKH,
+    "taproot": ScriptType.P2TR,
+    "nested": ScriptType.P2SH,
+    "legacy": ScriptType.P2PKH,
+}
+
+
+def new(kind: str, screen: Screen) -> int:
+    """Make a wallet with new words."""
+    place = _place_for_new()
+    words = _created(place, kind).mnemonic() or ""
+    screen.say(f"A new wallet on {place.network}. Write these 12 words down and keep them safe:")
+    screen.say("whoever has them has the money, and they are not shown again.")
+    screen.result(words)
+    screen.say("Next: dovetail wallet address")
+    screen.emit(keys.WALLET_NEW, {"network": place.network.value, "kind": kind, "mnemonic": words})
+    return Exit.DONE
+
+
+def bring(kind: str, screen: Screen, *, descriptors: bool) -> int:
+    """Make a wallet from words or descriptors, which are read from stdin."""
+    place = _place_for_new()
+    if descriptors:
+        pair = (
+            _secret("Descriptor for payments"),
+            _secret("Descriptor for change"),
+        )
+        _created(place, kind, descriptors=pair)
+    else:
+        _created(place, kind, mnemonic=_secret("Recovery words"))
+    screen.say(f"The wallet on {place.network} is there. Next: dovetail wallet balance")
+    imported = None if descriptors else kind
+    screen.emit(keys.WALLET_IMPORT, {"network": place.network.value, "kind": imported})
+    return Exit.DONE
+
+
+def address(screen: Screen) -> int:
+    """Give a fresh address."""
+    place = opening.home()
+    text = str(opening.open_wallet(place, offline=True).new_address())
+    screen.result(text)
+    screen.emit(keys.WALLET_ADDRESS, {"address": text, "network": place.network.value})
+    return Exit.DONE
+
+
+def balance(screen: Screen) -> int:
+    """Say what the wallet holds."""
+    place = opening.home()
+    wallet = opening.open_wallet(place)
+    with opening.open_store(place) as store:
+        screen.tick("Looking at the chain ...")
+        wallet.sync()
+        held = wallet.balance()
+        taken = frozenset[OutPoint]() if store is None else store.reserved()
+        reserved = sum(coin.utxo.value for coin in wallet.coins() if coin.outpoint in taken)
+    screen.result(f"Confirmed    {sats(held.confirmed)}")
+    if reserved:
+        screen.result(f"  reserved   {sats(reserved)} for open sessions")
+    screen.result(f"Unconfirmed  {sats(held.unconfirmed)}")
+    screen.emit(
+        keys.WALLET_BALANCE,
+        {
+            "confirmed_sats": int(held.confirmed),
+            "unconfirmed_sats": int(held.unconfirmed),
+            "reserved_sats": reserved,
+        },
+    )
+    return Exit.DONE
+
+
+def coins(screen: Screen) -> int:
+    """List the confirmed coins."""
+    place = opening.home()
+    wallet = opening.open_wallet(place)
+    with opening.open_store(place) as store:
+        screen.tick("Looking at the chain ...")
+        wallet.sync()
+        found = wallet.coins()
+        taken = frozenset[OutPoint]() if store is None else store.reserved()
+        seen = frozenset[OutPoint]() if store is None else store.exposed()
+    if found:
+        cells = [
+            (
+                str(coin.outpoint),
+                sats(coin.utxo.value),
+                "reserved" if coin.outpoint in taken else "",
+                "exposed" if coin.outpoint in seen else "",
+            )
+            for coin in found
+        ]
+        heading = ("Coin", "Amount", "Held", "Known")
+        screen.result(table(heading, cells, right=frozenset({1})))
+    else:
+        screen.say("There is no confirmed coin yet: have `dovetail wallet address` paid.")
+    rows = [
+        {
+            "outpoint": str(coin.outpoint),
+            "amount_sats": int(coin.utxo.value),
+            "reserved": coin.outpoint in taken,
+            "exposed": coin.outpoint in seen,
+        }
+        for coin in found
+    ]
+    screen.emit(keys.WALLET_COINS, {"coins": rows})
+    return Exit.DONE
+
+
+def _place_for_new() -> Home:
+    """A wallet is made for a network that was named; a file or variable will do."""
+    settings = places.settings()
+    if settings.network is None:
+        raise ConfigurationError(
+            "Say which `network` the wallet is for: --network regtest or signet to try things out,"
+            " mainnet for real money."
+        )
+    place = Home(settings, Network(settings.network))
+    if BdkWallet.exists(place.wallet_folder):
+        raise ConfigurationError(
+            f"There is a wallet on {place.network} already, and it is left alone: choose another"
+            " `--data-dir` for a second one."
+        )
+    return place
+
+
+def _created(
+    place: Home,
+    kind: str,
+    *,
+    mnemonic: str | None = None,
+    descriptors: tuple[str, str] | None = None,
+) -> BdkWallet:
+    places.make_folder(place.folder)
+    return BdkWallet.create(
+        place.wallet_folder,
+        place.network,
+        # Making a wallet asks no server, so that none need be set yet.
+        esplora=place.settings.esplora or LOCAL_CHAIN,
+        kind=KINDS[kind],
+        mnemonic=mnemonic,
+        descriptors=descriptors,
+    )
+
+
+def _secret(name: str) -> str:
+    """Read a secret from stdin, never from the command line, which others on the machine see."""
+    if sys.stdin.isatty():
+        text: str = click.prompt(name, hide_input=True, err=True)
+    else:
+        text = sys.stdin.readline()
+    if not text.strip():
+        raise UsageError(f"{name}: nothing came on stdin; type or pipe it in.")
+    return " ".join(text.split())
