@@ -53,8 +53,10 @@ def address() -> Address:
 def receiver_created() -> receiver_events.Created:
     """A receiver's first event."""
     secret = SecretKey.generate()
+    text = str(address())
     return receiver_events.Created(
-        address=str(address()),
+        address=text,
+        checksum=receiver_events.checksum_of(text.encode()),
         expires_at=EXPIRES_AT,
         endpoint=receiver_events.Mailbox(
             directory=DIRECTORY,

@@ -1,0 +1,53 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.world import World, open_world
+
+from dovetail import Agent, Success
+from dovetail.runtime.services import Policy
+from dovetail.sessions import receiver, sender
+
+EAGER = Policy(watch_interval=0.05, poll_pause=0.05)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with open_world(tmp_path) as world:
+        yield world
+
+
+async def test_two_agents_make_a_payjoin(world: World) -> None:
+    url = world.mailroom.url
+    sending = world.wallet("sender", 1_000_000)
+    receiving = world.wallet("receiver", 200_000)
+    async with (
+        Agent.open(
+            world.folder / "receiver",
+            wallet=receiving,
+            chain=world.chain,
+            directory=url,
+            relays=[url],
+            policy=EAGER,
+        ) as payee,
+        Agent.open(
+            world.folder / "sender",
+            wallet=sending,
+            chain=world.chain,
+            relays=[url],
+            policy=EAGER,
+        ) as payer,
+    ):
+        asked = await payee.receive(50_000, label="coffee")
+        paid = await payer.send(asked.uri)
+        async for update in paid.updates():
+            if isinstance(update.state, sender.Monitor):
+                break
+        world.regtest.node.mine()
+        outcomes = await asyncio.gather(asked.closed(), paid.closed())
+    assert isinstance(asked.state, receiver.Closed)
+    txids = {outcome.txid for outcome in outcomes if isinstance(outcome, Success)}
+    assert len(txids) == 1
+    assert asked.state.payjoin is not None
+    assert len(asked.state.payjoin.inputs) == 2

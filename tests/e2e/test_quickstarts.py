@@ -1,0 +1,127 @@
+"""The README's quickstarts do what the README says."""
+
+import asyncio
+import re
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.world import World, open_world
+from tests.typing import agent as agent_quickstart
+from tests.typing.own_wallet import Till
+
+from dovetail import Agent, Success
+from dovetail.bitcoin import UnixTime
+from dovetail.crypto import KeyConfig
+from dovetail.protocol import Request
+from dovetail.runtime.services import Policy
+from dovetail.sessions import receiver, sender
+from dovetail.stores.memory import MemoryStore
+
+ROOT = Path(__file__).parents[2]
+LEFT_OUT = re.compile(r"^ *\.\.\.\n", re.MULTILINE)
+EAGER = Policy(watch_interval=0.05, poll_pause=0.05)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with open_world(tmp_path) as world:
+        yield world
+
+
+async def pay(world: World, uri: str) -> object:
+    """Pay as the other side does, and have a block mined when the payjoin is out."""
+    async with Agent.open(
+        world.folder / "payer",
+        wallet=world.wallet("sender", 1_000_000),
+        chain=world.chain,
+        direct=True,
+        policy=EAGER,
+    ) as payer:
+        paid = await payer.send(uri)
+        async for update in paid.updates():
+            if isinstance(update.state, sender.Monitor):
+                world.regtest.node.mine()
+        return await paid.closed()
+
+
+def keep_till(world: World, client: httpx.Client) -> Till:
+    def post(request: Request) -> bytes:
+        headers = {"content-type": request.content_type}
+        return client.post(request.url, content=request.body, headers=headers).content
+
+    store = MemoryStore()
+    return Till(
+        wallet=world.wallet("receiver", 200_000),
+        chain=world.chain,
+        store=store,
+        log=store.new_receiver(),
+        post=post,
+        now=lambda: UnixTime(int(time.time())),
+    )
+
+
+def test_a_wallet_with_its_own_io_is_paid_by_payjoin(world: World) -> None:
+    url = world.mailroom.url
+    with httpx.Client(timeout=45) as client:
+        keys = KeyConfig.parse(client.get(f"{url}/.well-known/ohttp-gateway").content)
+        till = keep_till(world, client)
+        session = till.open(url, keys)
+
+        async def both() -> tuple[receiver.ReceiverSession, object]:
+            paying = asyncio.create_task(pay(world, session.payjoin_uri.serialize()))
+            state = session
+            while not isinstance(state, receiver.Closed):
+                state = await asyncio.to_thread(till.step, state)
+                assert till.reopen() == state
+            return state, await paying
+
+        state, outcome = asyncio.run(both())
+    assert isinstance(state, receiver.Closed)
+    assert isinstance(outcome, Success)
+    assert isinstance(state.outcome, Success)
+    assert state.outcome.txid == outcome.txid
+
+
+async def test_an_application_gives_its_wallet_to_the_agent(world: World) -> None:
+    shown: asyncio.Queue[str] = asyncio.Queue()
+    selling = asyncio.create_task(
+        agent_quickstart.sell_coffee(
+            world.folder / "till",
+            world.wallet("receiver", 200_000),
+            world.chain,
+            world.mailroom.url,
+            shown.put_nowait,
+        )
+    )
+    outcome = await pay(world, await shown.get())
+    # The quickstart looks at the chain as seldom as an application does: every 15 seconds.
+    assert isinstance(outcome, Success)
+    assert await selling == f"paid by payjoin {outcome.txid}"
+
+
+def excerpts(text: str) -> list[str]:
+    """The README's Python, cut where it leaves something out."""
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return [
+        part for block in blocks for part in re.split(r"^ *\.\.\.\n", block, flags=re.MULTILINE)
+    ]
+
+
+def test_the_readme_shows_the_quickstarts_as_they_are() -> None:
+    sources = [
+        re.sub(r"\s+$", "", path.read_text(), flags=re.MULTILINE)
+        for path in (ROOT / "tests" / "typing").glob("*.py")
+    ]
+    dedented = [textwrap.dedent(each) for each in excerpts((ROOT / "README.md").read_text())]
+    assert len(dedented) >= 2
+    for part in dedented:
+        lines = [line.strip() for line in part.splitlines() if line.strip()]
+        wanted = "\n".join(lines)
+        flat = [
+            "\n".join(s.strip() for s in source.splitlines() if s.strip()) for source in sources
+        ]
+        assert any(wanted in source for source in flat), part

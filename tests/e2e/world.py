@@ -1,0 +1,43 @@
+"""A chain, a mailroom and wallets with coins: real ones, on loopback."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dovetail.bitcoin import Network, Sats
+from dovetail.mailroom import MailroomServer
+from dovetail.regtest import RegtestServer
+from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.esplora import EsploraChain
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What both parties share."""
+
+    regtest: RegtestServer
+    mailroom: MailroomServer
+    chain: EsploraChain
+    folder: Path
+
+    def wallet(self, name: str, *values: int) -> BdkWallet:
+        """A new wallet with one confirmed coin of each value."""
+        home = self.folder / name
+        home.mkdir()
+        wallet = BdkWallet.create(home / "wallet", Network.REGTEST, esplora=self.regtest.url)
+        for value in values:
+            self.regtest.node.fund(wallet.new_address().script_pubkey, Sats(value))
+        wallet.sync()
+        return wallet
+
+
+@contextmanager
+def open_world(folder: Path) -> Generator[World]:
+    """A fresh chain of 110 blocks and an empty mailroom."""
+    with (
+        RegtestServer() as regtest,
+        MailroomServer() as mailroom,
+        EsploraChain(regtest.url, Network.REGTEST) as chain,
+    ):
+        yield World(regtest, mailroom, chain, folder)

@@ -1,0 +1,94 @@
+"""The README's first quickstart, as a program that is type-checked and run."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, UnixTime
+from dovetail.crypto import KeyConfig
+from dovetail.protocol import Request
+from dovetail.sessions import receiver
+from dovetail.stores.ports import SessionLog, Store
+from dovetail.wallets.ports import Accepted, Chain, Wallet
+
+
+@dataclass
+class Till:
+    """A wallet with its own input and output: it asks each state what it needs."""
+
+    wallet: Wallet
+    chain: Chain
+    store: Store
+    log: SessionLog[receiver.ReceiverEvent]
+    post: Callable[[Request], bytes]
+    now: Callable[[], UnixTime]
+
+    def open(self, directory: str, ohttp_keys: KeyConfig) -> receiver.ReceiverSession:
+        return receiver.create(
+            address=self.wallet.new_address(),
+            directory=directory,
+            ohttp_keys=ohttp_keys,
+            expires_at=UnixTime(self.now() + 86_400),
+            amount=Sats(50_000),
+        ).save(self.log)  # durable before anyone sees session.payjoin_uri
+
+    def step(self, session: receiver.ReceiverSession) -> receiver.ReceiverSession:
+        match session:
+            case receiver.Initialized():
+                request, context = session.poll(relay=None, now=self.now())
+                body = self.post(request)  # these bytes leave once; a retry polls afresh
+                return session.process(body, context, now=self.now()).save(self.log)
+            case receiver.UncheckedOriginalPayload():
+                answer = self.chain.acceptance(session.transaction)
+                accepted = isinstance(answer, Accepted)
+                return session.check_broadcast_suitability(accepted).save(self.log)
+            case receiver.MaybeInputsOwned():
+                spent = zip(session.sender_outpoints, session.sender_scripts, strict=True)
+                return session.check_inputs_not_owned(self.ours(spent)).save(self.log)
+            case receiver.MaybeInputsSeen():
+                seen = self.store.claim(self.log.session_id, session.sender_outpoints)
+                return session.check_no_inputs_seen_before(seen).save(self.log)
+            case receiver.OutputsUnknown():
+                mine = self.wallet.owned(session.output_scripts)
+                return session.identify_receiver_outputs(mine).save(self.log)
+            case receiver.WantsOutputs():
+                return session.commit_outputs().save(self.log)
+            case receiver.WantsInputs():
+                return self.contribute(session)
+            case receiver.WantsFeeRange():
+                highest = FeeRate.from_sat_per_vb(20)
+                return session.apply_fee_range(FeeRate.BROADCAST_MIN, highest).save(self.log)
+            case receiver.ProvisionalProposal():
+                signed = self.wallet.sign(session.psbt_to_sign)
+                self.store.expose(self.log.session_id)
+                return session.finalize_proposal(signed).save(self.log)
+            case receiver.PayjoinProposal():
+                request, context = session.post(relay=None, now=self.now())
+                return session.process_post(self.post(request), context).save(self.log)
+            case receiver.HasReplyableError():
+                request, context = session.reply(relay=None, now=self.now())
+                return session.process_reply(self.post(request), context).save(self.log)
+            case receiver.PendingFallback():
+                self.chain.broadcast(session.fallback)
+                return session.record_broadcast(session.fallback.txid).save(self.log)
+            case receiver.Monitor():
+                return self.watch(session)
+            case receiver.Closed():
+                return session
+
+    def contribute(self, session: receiver.WantsInputs) -> receiver.ReceiverSession:
+        coins = session.select_coins(self.wallet.coins())
+        taken = self.store.reserve(self.log.session_id, [coin.outpoint for coin in coins])
+        if taken or not coins:
+            return session.cannot_contribute().save(self.log)
+        return session.commit_inputs(coins).save(self.log)
+
+    def watch(self, session: receiver.Monitor) -> receiver.ReceiverSession:
+        for spend in filter(None, map(self.chain.spend_of, session.contested)):
+            return session.record_settlement(spend.transaction, spend.depth).save(self.log)
+        return session
+
+    def ours(self, spent: Iterable[tuple[OutPoint, Script]]) -> list[OutPoint]:
+        return [outpoint for outpoint, script in spent if self.wallet.owned([script])]
+
+    def reopen(self) -> receiver.ReceiverSession:
+        return receiver.replay(self.log.load())  # after a restart
