@@ -6,18 +6,19 @@ session under way notices and goes on from there.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Transaction
-from dovetail.errors import UsageError, WalletError
-from dovetail.runtime.sending import broadcast_fallback
+from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import deepest_spend
+from dovetail.runtime.watching import deepest_spend, direct_payment
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.stores.ports import Role, SessionId, Store
-from dovetail.wallets.ports import Accepted
+from dovetail.wallets.ports import Accepted, Payment
 
 State: TypeAlias = ReceiverSession | SenderSession
 
@@ -30,60 +31,28 @@ def load(store: Store, session_id: SessionId) -> State:
 
 
 async def cancel(services: Services, session_id: SessionId) -> State:
-    """Stop the payjoin, not the payment: where a fallback is held, it is still to be decided."""
-    match await asyncio.to_thread(load, services.store, session_id):
-        case (
-            receiver.PendingFallback()
-            | receiver.Monitor()
-            | receiver.Closed()
-            | sender.PendingBroadcast()
-            | sender.PendingFallback()
-            | sender.Monitor()
-            | sender.Closed() as settled
-        ):
-            raise UsageError(_too_late(settled))
-        case (
-            sender.WithReplyKey()
-            | sender.PostingOriginal()
-            | sender.PollingForProposal()
-            | sender.ProposalReceived() as paying
-        ):
-            return await paying.cancel().save_async(services.store.sender(session_id))
-        case receiving:
-            return await receiving.cancel().save_async(services.store.receiver(session_id))
+    """Stop the payjoin, not the payment: where a fallback is held, it is still to be decided.
+
+    A receiver whose address was paid by a plain payment is closed as paid instead.
+    """
+    return await _decide(_cancel, services, session_id)
 
 
 async def fallback(services: Services, session_id: SessionId) -> State:
     """Pay by the fallback now, on the user's word.
 
     Where a payjoin may be under way the two compete, and exactly one of them confirms (M4).
-    Raises `UsageError` where nothing can be broadcast, or where the network refuses it.
+    Raises `UsageError` where nothing can be broadcast, `WalletError` where the network refuses.
     """
-    match await asyncio.to_thread(load, services.store, session_id):
-        case receiver.PendingFallback() | receiver.Monitor() as receiving:
-            return await _receiver_fallback(services, session_id, receiving)
-        case sender.PendingFallback() | sender.Monitor() as paying:
-            return await _sender_fallback(services, session_id, paying)
-        case receiver.Closed() | sender.Closed():
-            raise UsageError("The session is closed: there is nothing left to pay.")
-        case _:
-            raise UsageError("The payjoin is still being negotiated: cancel the session first.")
+    return await _decide(_fallback, services, session_id)
 
 
 async def release(services: Services, session_id: SessionId) -> State:
-    """Decline the fallback, on the record. What has left can still be broadcast by others."""
-    match await asyncio.to_thread(load, services.store, session_id):
-        case receiver.PendingFallback() as receiving:
-            return await receiving.release().save_async(services.store.receiver(session_id))
-        case sender.PendingFallback() as paying:
-            spend = await asyncio.to_thread(deepest_spend, services.chain, paying.contested)
-            spends = () if spend is None else (spend.transaction,)
-            log = services.store.sender(session_id)
-            return await paying.release(spends=spends).save_async(log)
-        case _:
-            raise UsageError(
-                "Only a pending fallback can be released: cancel the session first if it is open."
-            )
+    """Decline the fallback, on the record. What has left can still be broadcast by others.
+
+    Where the chain shows that it was paid meanwhile, that is recorded instead.
+    """
+    return await _decide(_release, services, session_id)
 
 
 async def revoke(
@@ -91,13 +60,15 @@ async def revoke(
 ) -> tuple[State, Transaction]:
     """Take a released payment back: spend one of its coins to ourselves.
 
-    A race, if the receiver broadcasts the fallback at the same time. Raises `UsageError` for a
-    session that was not released or is spent already, and where the network refuses.
+    A race, if the receiver broadcasts the fallback at the same time; what has not confirmed yet
+    is replaced. Raises `UsageError` for a session that was not released or is spent already,
+    `WalletError` where the network refuses.
     """
     state = await asyncio.to_thread(load, services.store, session_id)
     if not isinstance(state, sender.Monitor) or not state.released:
         raise UsageError("Only a released payment can be revoked: cancel and release it first.")
-    if await asyncio.to_thread(deepest_spend, services.chain, state.contested) is not None:
+    spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+    if spend is not None and spend.depth > 0:
         raise UsageError("The payment's coins are spent already: `show` says by what.")
     await asyncio.to_thread(services.wallet.sync)
     transaction = await asyncio.to_thread(
@@ -112,6 +83,103 @@ async def revoke(
     return state, transaction
 
 
+Decision: TypeAlias = Callable[[Services, SessionId, State], Awaitable[State]]
+
+
+async def _decide(decision: Decision, services: Services, session_id: SessionId) -> State:
+    """Decide on the state as it is; on the newer one where an agent was faster (M5)."""
+    for _ in range(_TURNS - 1):
+        state = await asyncio.to_thread(load, services.store, session_id)
+        with suppress(StaleSession):
+            return await decision(services, session_id, state)
+    state = await asyncio.to_thread(load, services.store, session_id)
+    return await decision(services, session_id, state)
+
+
+_TURNS = 5
+
+
+async def _cancel(services: Services, session_id: SessionId, state: State) -> State:
+    match state:
+        case (
+            receiver.PendingFallback()
+            | receiver.Monitor()
+            | receiver.Closed()
+            | sender.PendingBroadcast()
+            | sender.PendingFallback()
+            | sender.Monitor()
+            | sender.Closed()
+        ):
+            raise UsageError(_too_late(state))
+        case (
+            sender.WithReplyKey()
+            | sender.PostingOriginal()
+            | sender.PollingForProposal()
+            | sender.ProposalReceived()
+        ):
+            return await state.cancel().save_async(services.store.sender(session_id))
+        case receiver.Initialized() | receiver.UncheckedOriginalPayload():
+            log = services.store.receiver(session_id)
+            paid = await _payment_to(state, services)
+            if paid is None:
+                return await state.cancel().save_async(log)
+            if paid.depth < state.created.depth:
+                raise UsageError(
+                    "A plain payment to this session waits for its confirmation: the session"
+                    " closes as paid once it has it."
+                )
+            return await state.record_payment(paid.txid).save_async(log)
+        case _:
+            cancelled = await state.cancel().save_async(services.store.receiver(session_id))
+            if not isinstance(state, receiver.PayjoinProposal):
+                # No sender saw our coins, so other sessions may offer them (P3).
+                await asyncio.to_thread(services.store.release, session_id)
+            return cancelled
+
+
+async def _payment_to(
+    state: receiver.Initialized | receiver.UncheckedOriginalPayload, services: Services
+) -> Payment | None:
+    script = state.address.script_pubkey
+    try:
+        return await asyncio.to_thread(direct_payment, services.chain, script, state.created.amount)
+    except ChainError:
+        return None  # a chain source that is away takes nobody's right to cancel
+
+
+async def _fallback(services: Services, session_id: SessionId, state: State) -> State:
+    match state:
+        case receiver.PendingFallback() | receiver.Monitor():
+            return await _receiver_fallback(services, session_id, state)
+        case sender.PendingFallback() | sender.Monitor():
+            return await _sender_fallback(services, session_id, state)
+        case receiver.Closed() | sender.Closed():
+            raise UsageError("The session is closed: there is nothing left to pay.")
+        case _:
+            raise UsageError("The payjoin is still being negotiated: cancel the session first.")
+
+
+async def _release(services: Services, session_id: SessionId, state: State) -> State:
+    match state:
+        case receiver.PendingFallback():
+            spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+            receiver_log = services.store.receiver(session_id)
+            if spend is not None:
+                return await state.record_spend(spend.transaction).save_async(receiver_log)
+            return await state.release().save_async(receiver_log)
+        case sender.PendingFallback():
+            spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+            spends = () if spend is None else (spend.transaction,)
+            sender_log = services.store.sender(session_id)
+            return await state.release(spends=spends).save_async(sender_log)
+        case receiver.Closed() | sender.Closed():
+            raise UsageError("The session is closed: there is nothing left to release.")
+        case receiver.Monitor() | sender.Monitor():
+            raise UsageError("A payment may be on its way already: only the chain can end it.")
+        case _:
+            raise UsageError("Only a pending fallback can be released: cancel the session first.")
+
+
 async def _receiver_fallback(
     services: Services,
     session_id: SessionId,
@@ -122,7 +190,10 @@ async def _receiver_fallback(
         state = await state.request_fallback().save_async(log)
     answer = await asyncio.to_thread(services.chain.broadcast, state.fallback)
     if isinstance(answer, Accepted):
-        return await state.record_broadcast(state.fallback.txid).save_async(log)
+        with suppress(StaleSession):
+            return await state.record_broadcast(state.fallback.txid).save_async(log)
+        # An agent saw it on the chain before we could say so.
+        return await asyncio.to_thread(load, services.store, session_id)
     spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
     if spend is None:
         raise WalletError(_REFUSED)
@@ -135,9 +206,11 @@ async def _sender_fallback(
     log = services.store.sender(session_id)
     if isinstance(state, sender.Monitor):
         state = await state.request_fallback().save_async(log)
-    after = await broadcast_fallback(state, log, services)
-    if after is not state:
-        return after
+    answer = await asyncio.to_thread(services.chain.broadcast, state.fallback)
+    if isinstance(answer, Accepted):
+        with suppress(StaleSession):
+            return await state.record_broadcast(state.fallback.txid).save_async(log)
+        return await asyncio.to_thread(load, services.store, session_id)
     spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
     if spend is None:
         raise WalletError(_REFUSED)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeAlias, TypeVar
 
-from dovetail.bitcoin import FeeRate, Sats, UnixTime
+from dovetail.bitcoin import Address, FeeRate, Sats, UnixTime
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.errors import UsageError
+from dovetail.errors import ChainError, ConfigurationError, UsageError, WalletError
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import fee_contribution
 from dovetail.protocol.uri import PayjoinUri
@@ -30,11 +30,33 @@ L = TypeVar("L", LiveReceiver, LiveSender)
 DATABASE = "sessions.db"
 KEY_CACHE = "ohttp-keys.json"
 ONE_DAY = 86_400
+_ADDRESS_TRIES = 20
 
 
 def now() -> UnixTime:
     """The system's clock."""
     return UnixTime(int(time.time()))
+
+
+@asynccontextmanager
+async def _opened(transport: Transport | None) -> AsyncGenerator[Transport]:
+    if transport is not None:
+        yield transport
+        return
+    own = HttpxTransport()
+    try:
+        yield own
+    finally:
+        await own.aclose()
+
+
+def _make(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            "The data directory cannot be made: choose one that you may write to."
+        ) from error
 
 
 class Agent:
@@ -71,11 +93,11 @@ class Agent:
     ) -> AsyncGenerator[Self]:
         """Open the store in `data_dir` and, unless told not to, go on with every live session.
 
-        On leaving, each session stops where it is, with everything saved. Raises
-        `StoreUnavailable` and `ConfigurationError`.
+        On leaving, each session stops where it is, with everything saved; a `transport` of the
+        caller's own stays open. Raises `StoreUnavailable` and `ConfigurationError`.
         """
-        web = transport or HttpxTransport()
-        try:
+        _make(data_dir)
+        async with _opened(transport) as web:
             routes = Relays(relays, clock=clock, direct=direct)
             with SqlStore.open(data_dir / DATABASE) as store:
                 services = Services(
@@ -95,9 +117,6 @@ class Agent:
                     yield agent
                 finally:
                     await agent.stop()
-        finally:
-            if isinstance(web, HttpxTransport):
-                await web.aclose()
 
     async def receive(
         self,
@@ -117,8 +136,10 @@ class Agent:
             raise UsageError("No directory is configured: set `directory` to receive payjoins.")
         if amount is not None and amount < 1:
             raise UsageError("Nobody can pay 0 satoshis: ask for at least 1.")
+        if lifetime < 1:
+            raise UsageError("A session lasts at least a second: choose a longer lifetime.")
         keys = await self._keys.of(self._directory)
-        address = await asyncio.to_thread(self.services.wallet.new_address)
+        address = await asyncio.to_thread(self._fresh_address)
         created = receiver.create(
             address=address,
             directory=self._directory,
@@ -185,8 +206,9 @@ class Agent:
 
     def follow(self, session_id: SessionId) -> AnyLive:
         """Go on with one session, or return it if it is under way; raises `SessionNotFound`."""
-        if session_id in self._live:
-            return self._live[session_id]
+        known = self._live.get(session_id)
+        if known is not None and known.running:
+            return known
         store = self.services.store
         if store.row(session_id).role is Role.RECEIVER:
             return self._begin(live_receiver(store.receiver(session_id), self.services))
@@ -194,7 +216,7 @@ class Agent:
 
     @property
     def sessions(self) -> tuple[AnyLive, ...]:
-        """The sessions this agent takes forward, or has taken to their end."""
+        """The sessions this agent takes forward; those it took to their end are forgotten."""
         return tuple(self._live.values())
 
     async def stop(self) -> None:
@@ -203,8 +225,28 @@ class Agent:
 
     def _begin(self, session: L) -> L:
         self._live[session.session_id] = session
-        session.start()
+        session.start(then=lambda: self._forget(session))
         return session
+
+    def _forget(self, session: AnyLive) -> None:
+        """Memory follows live sessions, never history; one that cannot be read stays in sight."""
+        if isinstance(session.state, receiver.Closed | sender.Closed):
+            self._live.pop(session.session_id, None)
+
+    def _fresh_address(self) -> Address:
+        """An address without a history, lest an old payment pass for the one that is awaited."""
+        wallet, chain = self.services.wallet, self.services.chain
+        for _ in range(_ADDRESS_TRIES):
+            address = wallet.new_address()
+            try:
+                paid = chain.payments_to(address.script_pubkey)
+            except ChainError:
+                return address  # the wallet's word has to do
+            if not paid:
+                return address
+        raise WalletError(
+            "The wallet keeps giving addresses that were paid before: sync it and try again."
+        )
 
     def _prepare(self, uri: PayjoinUri, amount: Sats | None, fee_rate: FeeRate | None) -> "Payment":
         wallet, chain, store = self.services.wallet, self.services.chain, self.services.store

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from dovetail.errors import TransportError
-from dovetail.protocol.exchange import OhttpContext, Request
+from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, OhttpContext, Request
 from dovetail.runtime.services import Services
 
 Ask = Callable[[str | None], tuple[Request, OhttpContext]]
@@ -25,9 +25,12 @@ async def exchange(ask: Ask, services: Services) -> tuple[bytes, OhttpContext]:
     except TransportError:
         services.relays.failed(relay)
         raise
+    who = "relay" if relay else "directory"
     if reply.status != _OK:
         services.relays.failed(relay)
-        who = "relay" if relay else "directory"
         raise TransportError(f"The {who} answered with status {reply.status}: it is tried again.")
+    if len(reply.body) != OHTTP_MESSAGE_SIZE:
+        services.relays.failed(relay)
+        raise TransportError(f"The {who} gave an answer of its own: it is tried again.")
     services.relays.worked(relay)
     return reply.body, context

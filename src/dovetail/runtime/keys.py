@@ -4,6 +4,7 @@ import json
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ KEEP = 6 * 3600
 
 _OK = 200
 _LARGEST = 4096
+_TRIES = 3
 
 
 class OhttpKeys:
@@ -48,13 +50,25 @@ class OhttpKeys:
         kept = self._known.get(directory)
         if kept is not None and 0 <= self._clock() - kept[0] < KEEP:
             return KeyConfig.parse(kept[1])
-        config = await self._fetch(directory)
+        config = await self._fetch_patiently(directory)
         self._known[directory] = (self._clock(), config.serialize())
         _write(self._cache, self._known)
         return config
 
-    async def _fetch(self, directory: str) -> KeyConfig:
-        relay = self._relays.choose() if urlsplit(directory).scheme == "https" else None
+    async def _fetch_patiently(self, directory: str) -> KeyConfig:
+        """By another relay where one fails: a person waits for this answer."""
+        for _ in range(_TRIES - 1):
+            relay = self._choose(directory)
+            with suppress(TransportError):
+                return await self._fetch(directory, relay)
+            if relay is None:
+                break
+        return await self._fetch(directory, self._choose(directory))
+
+    def _choose(self, directory: str) -> str | None:
+        return self._relays.choose() if urlsplit(directory).scheme == "https" else None
+
+    async def _fetch(self, directory: str, relay: str | None) -> KeyConfig:
         try:
             reply = await self._transport.get(directory + GATEWAY_PATH, proxy=relay, limit=_LARGEST)
         except TransportError:
@@ -85,7 +99,7 @@ def _read(cache: Path | None) -> dict[str, tuple[int, bytes]]:
         }
         for _, config in known.values():
             KeyConfig.parse(config)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
     return known
 
@@ -102,4 +116,5 @@ def _write(cache: Path | None, known: dict[str, tuple[int, bytes]]) -> None:
         fresh.write_text(json.dumps(entries))
         fresh.replace(cache)
     except OSError:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()

@@ -2,12 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from dovetail.crypto.entropy import below, system
-from dovetail.errors import DovetailError, ReplayError, StaleSession, UsageError
+from dovetail.errors import (
+    DovetailError,
+    InfrastructureError,
+    ReplayError,
+    StaleSession,
+    UsageError,
+)
+from dovetail.runtime.pace import next_deadline, pause
 from dovetail.runtime.receiving import step_receiver
 from dovetail.runtime.sending import step_sender
 from dovetail.runtime.services import Services
@@ -17,11 +25,18 @@ from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderEvent, SenderSession
 from dovetail.stores.ports import E, Role, SessionLog
 
-FIRST_RETRY = 1.0
-LONGEST_RETRY = 60.0
-
 S = TypeVar("S", ReceiverSession, SenderSession)
 logger = logging.getLogger(__name__)
+
+
+class Step(Protocol[S, E]):
+    """`step_receiver` or `step_sender`."""
+
+    async def __call__(
+        self, session: S, log: SessionLog[E], services: Services, /, *, failures: int
+    ) -> S:
+        """Take `session` one step further."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +55,7 @@ class LiveSession(Generic[S, E]):
         role: Role,
         log: SessionLog[E],
         replay: Callable[[Iterable[E]], S],
-        step: Callable[[S, SessionLog[E], Services], Awaitable[S]],
+        step: Step[S, E],
         services: Services,
         state: S | None,
     ) -> None:
@@ -49,11 +64,18 @@ class LiveSession(Generic[S, E]):
         self.session_id = log.session_id
         self._log: SessionLog[E] = log
         self._replay: Callable[[Iterable[E]], S] = replay
-        self._step: Callable[[S, SessionLog[E], Services], Awaitable[S]] = step
+        self._step: Step[S, E] = step
         self._services = services
         self._update: Update[S] = Update(state=state, trouble=None)
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._tried = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether steps are being taken; no longer once it is closed, unreadable or stopped."""
+        return self._task is not None and not self._task.done()
 
     @property
     def state(self) -> S | None:
@@ -73,7 +95,10 @@ class LiveSession(Generic[S, E]):
         return self._update.state.payjoin_uri.serialize()
 
     async def updates(self) -> AsyncIterator[Update[S]]:
-        """Where it stands now, then each change, until it is closed or was stopped."""
+        """Where it stands now, then each change, until it is closed or was stopped.
+
+        Who reads slowly sees the latest. A fault of the program that ended it is raised.
+        """
         seen = None
         while True:
             changed = self._changed
@@ -82,24 +107,29 @@ class LiveSession(Generic[S, E]):
                 yield seen
                 continue
             if self._task is None or self._task.done():
+                self._raise_fault()
                 return
             await changed.wait()
 
     async def closed(self) -> Outcome:
         """Wait for the session's end.
 
-        Raises `ReplayError` where its log cannot be read, `UsageError` where it was stopped.
+        Raises `ReplayError` where its log cannot be read, `UsageError` where it was stopped, and
+        whatever fault of the program ended it.
         """
         async for _ in self.updates():
             pass
         if isinstance(self.state, receiver.Closed | sender.Closed):
             return self.state.outcome
-        raise self.trouble or UsageError("The session was stopped before its end: resume it.")
+        if isinstance(self.trouble, ReplayError):
+            raise self.trouble
+        raise UsageError("The session was stopped before its end: resume it.")
 
-    def start(self) -> None:
-        """Begin to take steps, in a task of the running event loop."""
+    def start(self, *, then: Callable[[], None] = lambda: None) -> None:
+        """Begin to take steps, in a task of the running event loop; `then` is called at its end."""
         self._task = asyncio.create_task(self._run(), name=f"session {self.session_id}")
-        self._task.add_done_callback(lambda _task: self._wake())
+        self._task.add_done_callback(self._ended)
+        self._task.add_done_callback(lambda _task: then())
 
     async def stop(self) -> None:
         """Stop where it is; a write that has begun is finished."""
@@ -108,7 +138,6 @@ class LiveSession(Generic[S, E]):
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        failures = 0
         while not isinstance(self.state, receiver.Closed | sender.Closed):
             before = self.state
             try:
@@ -117,24 +146,25 @@ class LiveSession(Generic[S, E]):
                 self._publish(None, error)
                 return
             except DovetailError as error:
-                failures += 1
+                # A full disk is no reason to give up on the wallet.
+                self._failures += isinstance(error, InfrastructureError)
                 self._publish(before, error)
                 logger.info("Session %s: %s", self.session_id, type(error).__name__)
-                await asyncio.sleep(_backoff(failures))
+                await self._sleep(before, self._backoff())
                 continue
-            failures = 0
+            self._failures = self._tried = 0
             if after is not before:
                 self._publish(after, None)
                 logger.info("Session %s: %r", self.session_id, after)
             else:
                 self._recovered()
-                await asyncio.sleep(self._pause(after))
+                await self._sleep(after, pause(after, self._services))
 
     async def _advance(self, before: S | None) -> S:
         if before is None:
             return await asyncio.to_thread(self._load)
         try:
-            return await self._step(before, self._log, self._services)
+            return await self._step(before, self._log, self._services, failures=self._failures)
         except StaleSession:
             # Another handle or process has moved it on: go on from where it is.
             return await asyncio.to_thread(self._load)
@@ -142,13 +172,33 @@ class LiveSession(Generic[S, E]):
     def _load(self) -> S:
         return self._replay(self._log.load())
 
-    def _pause(self, state: S) -> float:
+    async def _sleep(self, state: S | None, seconds: float) -> None:
+        """Wait, though not past the moment at which the state has something else to do."""
+        now = self._services.clock()
+        deadline = None if state is None else next_deadline(state, now)
+        await asyncio.sleep(seconds if deadline is None else min(seconds, deadline - now))
+
+    def _backoff(self) -> float:
+        """Seconds until the next try: doubling up to the longest, the second half by chance."""
         policy = self._services.policy
-        match state:
-            case receiver.Initialized() | sender.PollingForProposal():
-                return policy.poll_pause
-            case _:
-                return policy.watch_interval
+        longest = min(policy.first_retry * float(2 ** min(self._tried, 20)), policy.longest_retry)
+        self._tried += 1
+        return longest * (0.5 + below(system, 1024) / 2048)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            # Its message is not ours and may quote anything (P4).
+            where = "".join(traceback.format_tb(fault.__traceback__))
+            name = type(fault).__name__
+            logger.error("Session %s: a fault of the program, %s\n%s", self.session_id, name, where)
+        self._wake()
+
+    def _raise_fault(self) -> None:
+        if self._task is not None and not self._task.cancelled():
+            fault = self._task.exception()
+            if fault is not None:
+                raise fault
 
     def _recovered(self) -> None:
         if self.trouble is not None:
@@ -179,9 +229,3 @@ def live_sender(
 ) -> LiveSender:
     """A sender's session; its log is read first where no `state` is given."""
     return LiveSession(Role.SENDER, log, sender.replay, step_sender, services, state)
-
-
-def _backoff(failures: int) -> float:
-    """Seconds until the next try: doubling from 1 to 60, the second half of it by chance."""
-    longest: float = min(FIRST_RETRY * 2 ** min(failures - 1, 10), LONGEST_RETRY)
-    return longest * (0.5 + below(system, 1024) / 2048)

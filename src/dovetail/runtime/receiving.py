@@ -7,7 +7,7 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 import asyncio
 
 from dovetail.bitcoin import OutPoint
-from dovetail.errors import PayloadTooLarge, UsageError
+from dovetail.errors import ChainError, ParseError, PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import Coin
 from dovetail.runtime.exchange import exchange
 from dovetail.runtime.services import AtExpiry, Services
@@ -15,16 +15,28 @@ from dovetail.runtime.watching import deepest_spend, direct_payment
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
+from dovetail.sessions.receiver.events import Channel, Web
+from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import SessionLog
-from dovetail.wallets.ports import Accepted
+from dovetail.wallets.ports import Accepted, Payment
 
 Log = SessionLog[ReceiverEvent]
 
+_Owing = (
+    receiver.WantsOutputs
+    | receiver.WantsInputs
+    | receiver.WantsFeeRange
+    | receiver.ProvisionalProposal
+)
+_Negotiating = (
+    receiver.MaybeInputsOwned | receiver.MaybeInputsSeen | receiver.OutputsUnknown | _Owing
+)
 
-async def step_receiver(  # noqa: C901, PLR0912 - one case a state, the whole life of a session
-    session: ReceiverSession, log: Log, services: Services
+
+async def step_receiver(
+    session: ReceiverSession, log: Log, services: Services, *, failures: int = 0
 ) -> ReceiverSession:
-    """Take `session` one step further.
+    """Take `session` one step further, after `failures` failed tries in a row at the same step.
 
     Raises `InfrastructureError` where another try may help, `StaleSession` where the session
     has to be loaded again, and `StoreUnavailable`.
@@ -34,9 +46,42 @@ async def step_receiver(  # noqa: C901, PLR0912 - one case a state, the whole li
             return await _wait_for_original(session, log, services)
         case receiver.UncheckedOriginalPayload():
             return await _check_broadcast(session, log, services)
+        case receiver.PayjoinProposal():
+            return await _post_proposal(session, log, services)
+        case receiver.HasReplyableError():
+            return await _reply(session, log, services)
+        case receiver.PendingFallback():
+            return await _settle_by_fallback(session, log, services)
+        case receiver.Monitor():
+            return await _watch(session, log, services)
+        case receiver.Closed():
+            return session
+        case _:
+            return await _negotiate(session, log, services, failures)
+
+
+async def _negotiate(
+    session: _Negotiating, log: Log, services: Services, failures: int
+) -> ReceiverSession:
+    """Make the proposal, or an answer from which the sender learns that there is none.
+
+    Past the expiration the checks go on until the fallback is known to be owed: then it is paid.
+    """
+    now = services.clock()
+    if isinstance(session, _Owing) and now >= session.expires_at:
+        expired = await session.expire(now).save_async(log)
+        await asyncio.to_thread(services.store.release, log.session_id)
+        return expired
+    if failures >= services.policy.tries:
+        # The sender must not wait in vain until the expiration for a wallet that is away.
+        signing = isinstance(session, receiver.ProvisionalProposal)
+        reason = Reason.WALLET_CANNOT_SIGN if signing else Reason.WALLET_UNAVAILABLE
+        return await session.refuse(reason).save_async(log)
+    match session:
         case receiver.MaybeInputsOwned():
             return await _check_ownership(session, log, services)
         case receiver.MaybeInputsSeen():
+            # Durable before the event (P2): a crash between is harmless, the claim is our own.
             seen = await asyncio.to_thread(
                 services.store.claim, log.session_id, session.sender_outpoints
             )
@@ -55,32 +100,21 @@ async def step_receiver(  # noqa: C901, PLR0912 - one case a state, the whole li
             ).save_async(log)
         case receiver.ProvisionalProposal():
             return await _sign(session, log, services)
-        case receiver.PayjoinProposal():
-            return await _post_proposal(session, log, services)
-        case receiver.HasReplyableError():
-            return await _reply(session, log, services)
-        case receiver.PendingFallback():
-            return await _settle_by_fallback(session, log, services)
-        case receiver.Monitor():
-            return await _watch(session, log, services)
-        case receiver.Closed():
-            return session
 
 
 async def _wait_for_original(
     session: receiver.Initialized, log: Log, services: Services
 ) -> ReceiverSession:
-    paid = await asyncio.to_thread(
-        direct_payment, services.chain, session.address.script_pubkey, session.terms.uri.amount
-    )
-    if paid is not None:
-        txid, depth = paid
-        if depth >= session.created.depth:
-            return await session.record_payment(txid).save_async(log)
-        return session
+    paid = await _direct_payment(session, services)
+    if paid is not None and paid.depth >= session.created.depth:
+        return await session.record_payment(paid.txid).save_async(log)
     now = services.clock()
     if now >= session.expires_at:
+        if paid is not None:
+            return session  # it was paid in time, and closes once that is deep enough
         return await session.expire(now).save_async(log)
+    if isinstance(session.created.endpoint, Web):
+        return session  # whoever serves its URL brings the Original
     body, context = await exchange(lambda relay: session.poll(relay, now=now), services)
     return await session.process(body, context, now=services.clock()).save_async(log)
 
@@ -88,11 +122,12 @@ async def _wait_for_original(
 async def _check_broadcast(
     session: receiver.UncheckedOriginalPayload, log: Log, services: Services
 ) -> ReceiverSession:
-    paid = await asyncio.to_thread(
-        direct_payment, services.chain, session.address.script_pubkey, session.terms.uri.amount
-    )
+    paid = await _direct_payment(session, services)
     if paid is not None:
-        return await session.refuse_as_paid(paid[0]).save_async(log)
+        # Unconfirmed it is no outcome yet, and reason enough to take no second payment.
+        if paid.depth < session.created.depth:
+            return session
+        return await session.refuse_as_paid(paid.txid).save_async(log)
     answer = await asyncio.to_thread(services.chain.acceptance, session.transaction)
     accepted = isinstance(answer, Accepted)
     return await session.check_broadcast_suitability(
@@ -116,26 +151,32 @@ async def _check_ownership(
 async def _contribute(
     session: receiver.WantsInputs, log: Log, services: Services
 ) -> ReceiverSession:
-    """Choose coins and hold them; one that another session took meanwhile is left out (P3)."""
+    """Choose coins and hold them; those that another session holds are left out (P3).
+
+    Nothing is given back here: another process may be at this same step, and what it holds and
+    commits must not become free for a third session meanwhile.
+    """
     store, wallet = services.store, services.wallet
     await asyncio.to_thread(wallet.sync)
     candidates = await asyncio.to_thread(wallet.coins)
     exposed = await asyncio.to_thread(store.exposed)
     coins = {coin.outpoint: _marked(coin, exposed) for coin in candidates}
-    await asyncio.to_thread(store.release, log.session_id)
+    reason = Reason.NO_COINS_TO_CONTRIBUTE
     while chosen := session.select_coins(coins.values()):
-        taken = await asyncio.to_thread(
-            store.reserve, log.session_id, [coin.outpoint for coin in chosen]
-        )
-        if not taken:
+        outpoints = [coin.outpoint for coin in chosen]
+        unusable = await asyncio.to_thread(store.reserve, log.session_id, outpoints)
+        if not unusable:
             try:
-                return await session.commit_inputs(chosen).save_async(log)
+                committed = session.commit_inputs(chosen)
             except PayloadTooLarge:
-                return await session.refuse(Reason.PROPOSAL_TOO_LARGE).save_async(log)
-        await asyncio.to_thread(store.release, log.session_id)
-        for outpoint in taken:
+                unusable, reason = frozenset(outpoints), Reason.PROPOSAL_TOO_LARGE
+            except (UsageError, ParseError):
+                unusable = frozenset(outpoints)
+            else:
+                return await committed.save_async(log)
+        for outpoint in unusable:
             del coins[outpoint]
-    return await session.cannot_contribute().save_async(log)
+    return await session.cannot_contribute(reason).save_async(log)
 
 
 def _marked(coin: Coin, exposed: frozenset[OutPoint]) -> Coin:
@@ -146,11 +187,11 @@ async def _sign(
     session: receiver.ProvisionalProposal, log: Log, services: Services
 ) -> ReceiverSession:
     signed = await asyncio.to_thread(services.wallet.sign, session.psbt_to_sign)
-    # Durable before the event that hands the proposal out: a crash between costs nothing.
+    # Durable before the event that hands the proposal out (P3): a crash between costs nothing.
     await asyncio.to_thread(services.store.expose, log.session_id)
     try:
         finalized = session.finalize_proposal(signed)
-    except UsageError:
+    except (UsageError, ParseError):
         finalized = session.cannot_sign()
     return await finalized.save_async(log)
 
@@ -161,6 +202,8 @@ async def _post_proposal(
     now = services.clock()
     if now >= session.expires_at:
         return await session.expire(now).save_async(log)
+    if session.payload.reply_to.channel is Channel.V1_HTTP:
+        return session  # whoever holds the HTTP request answers it
     body, context = await exchange(lambda relay: session.post(relay, now=now), services)
     return await session.process_post(body, context).save_async(log)
 
@@ -168,11 +211,16 @@ async def _post_proposal(
 async def _reply(
     session: receiver.HasReplyableError, log: Log, services: Services
 ) -> ReceiverSession:
+    """Tell the sender; a session that holds no fallback looks at its address before it closes."""
+    await asyncio.to_thread(services.store.release, log.session_id)
     now = services.clock()
     if now >= session.expires_at:
-        return await session.expire(now).save_async(log)
+        return await (await _found_paid(session, services) or session.expire(now)).save_async(log)
+    if session.reply_to.channel is Channel.V1_HTTP:
+        return session
     body, context = await exchange(lambda relay: session.reply(relay, now=now), services)
-    return await session.process_reply(body, context).save_async(log)
+    paid = await _found_paid(session, services)
+    return await (paid or session.process_reply(body, context)).save_async(log)
 
 
 async def _settle_by_fallback(
@@ -189,16 +237,28 @@ async def _settle_by_fallback(
         return await session.record_broadcast(session.fallback.txid).save_async(log)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
-    return session
+    raise ChainError(FALLBACK_REFUSED)
 
 
 async def _watch(session: receiver.Monitor, log: Log, services: Services) -> ReceiverSession:
     spend = await asyncio.to_thread(deepest_spend, services.chain, session.contested)
     if spend is not None:
         return await session.record_settlement(spend.transaction, spend.depth).save_async(log)
-    if _due(session, services):
+    if not _due(session, services):
+        return session
+    if not session.seen_spent or session.reason is None:
         return await session.fallback_due(services.clock()).save_async(log)
-    return session
+    # It was decided on before, and the log need not grow each time a mempool forgets it.
+    answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
+    if isinstance(answer, Accepted):
+        return session
+    raise ChainError(FALLBACK_REFUSED)
+
+
+FALLBACK_REFUSED = (
+    "The network refuses the fallback for now, and shows nothing else that spends its coins:"
+    " it is tried again."
+)
 
 
 def _due(session: receiver.PendingFallback | receiver.Monitor, services: Services) -> bool:
@@ -207,3 +267,24 @@ def _due(session: receiver.PendingFallback | receiver.Monitor, services: Service
         and session.due_at is not None
         and services.clock() >= session.due_at
     )
+
+
+async def _direct_payment(
+    session: receiver.Initialized | receiver.UncheckedOriginalPayload | receiver.HasReplyableError,
+    services: Services,
+) -> Payment | None:
+    amount = session.terms.created.amount
+    script = session.address.script_pubkey
+    return await asyncio.to_thread(direct_payment, services.chain, script, amount)
+
+
+async def _found_paid(
+    session: receiver.HasReplyableError, services: Services
+) -> Transition[ReceiverEvent, receiver.Closed] | None:
+    """A session that holds a fallback watches its coins instead of its address."""
+    if session.held is not None or session.paid_by is not None:
+        return None
+    paid = await _direct_payment(session, services)
+    if paid is None or paid.depth < session.created.depth:
+        return None
+    return session.record_payment(paid.txid)

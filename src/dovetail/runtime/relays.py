@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from dovetail.crypto.entropy import Entropy, below, system
 from dovetail.errors import ConfigurationError
@@ -33,14 +34,15 @@ class Relays:
     ) -> None:
         """`direct` allows going without a relay: the directory then sees our address.
 
-        Raises `ConfigurationError` when there is neither a relay nor that permission.
+        Raises `ConfigurationError` when there is neither a relay nor that permission, and for a
+        relay that is no URL.
         """
         if not urls and not direct:
             raise ConfigurationError(
                 "No OHTTP relay is configured: set `relays`, or `direct = true` to let the"
                 " directory see your network address."
             )
-        self._standings = {url: _Standing() for url in urls}
+        self._standings = {_checked(url): _Standing() for url in urls}
         self._clock = clock
         self._entropy = entropy
 
@@ -67,3 +69,16 @@ class Relays:
         """Note that a request through `relay` was answered."""
         if relay is not None:
             self._standings[relay] = _Standing()
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("https", "http") and parts.hostname and not parts.query
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ConfigurationError(
+            "An OHTTP relay is named by a URL like https://relay.example: correct `relays`."
+        )
+    return url

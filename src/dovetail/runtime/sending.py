@@ -5,10 +5,13 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 """
 
 import asyncio
+import logging
 
-from dovetail.errors import UsageError
+from dovetail.bitcoin import Transaction
+from dovetail.errors import ChainError, UsageError
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.exchange import exchange
+from dovetail.runtime.receiving import FALLBACK_REFUSED
 from dovetail.runtime.services import AtExpiry, Services
 from dovetail.runtime.watching import deepest_spend
 from dovetail.sessions import sender
@@ -18,10 +21,17 @@ from dovetail.stores.ports import SessionLog
 from dovetail.wallets.ports import Accepted, Spend
 
 Log = SessionLog[SenderEvent]
+logger = logging.getLogger(__name__)
 
 
-async def step_sender(session: SenderSession, log: Log, services: Services) -> SenderSession:
-    """Take `session` one step further.
+async def step_sender(
+    session: SenderSession,
+    log: Log,
+    services: Services,
+    *,
+    failures: int = 0,  # noqa: ARG001 - both roles' steps are called alike
+) -> SenderSession:
+    """Take `session` one step further; a payer's wallet may be away as long as it likes.
 
     Raises `InfrastructureError` where another try may help, `StaleSession` where the session
     has to be loaded again, and `StoreUnavailable`.
@@ -51,7 +61,7 @@ async def step_sender(session: SenderSession, log: Log, services: Services) -> S
 async def _post_original(
     session: sender.PostingOriginal, log: Log, services: Services
 ) -> SenderSession:
-    spend = await _spend(session, services)
+    spend = await _glimpse(session, services)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
     now = services.clock()
@@ -69,7 +79,7 @@ V1_LIMIT = 5_400_000
 
 
 async def _poll(session: sender.PollingForProposal, log: Log, services: Services) -> SenderSession:
-    spend = await _spend(session, services)
+    spend = await _glimpse(session, services)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
     now = services.clock()
@@ -116,17 +126,10 @@ async def _settle_by_fallback(
     asked_first = session.reason is Reason.CANCELLED_BY_US
     if asked_first or services.policy.at_expiry is AtExpiry.ASK:
         return session
-    return await broadcast_fallback(session, log, services)
-
-
-async def broadcast_fallback(
-    session: sender.PendingFallback, log: Log, services: Services
-) -> SenderSession:
-    """Pay by the fallback; the same state comes back while the network refuses it."""
     answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
     if isinstance(answer, Accepted):
         return await session.record_broadcast(session.fallback.txid).save_async(log)
-    return session
+    raise ChainError(FALLBACK_REFUSED)
 
 
 async def _watch(session: sender.Monitor, log: Log, services: Services) -> SenderSession:
@@ -137,11 +140,47 @@ async def _watch(session: sender.Monitor, log: Log, services: Services) -> Sende
         return await session.record_settlement(
             spend.transaction, depth=spend.depth, owned=owned
         ).save_async(log)
-    if session.released:
+    if session.released or await _rebroadcast(session, services):
         return session
-    if session.payjoin is not None and session.expected == session.payjoin.txid:
+    if await _spend(session, services) is not None:
+        return session  # it came in sight meanwhile
+    if _awaited_payjoin(session) is not None:
         return await session.payjoin_dropped().save_async(log)
+    if session.expected == session.fallback.txid:
+        raise ChainError(FALLBACK_REFUSED)
     return await session.request_fallback().save_async(log)
+
+
+async def _rebroadcast(session: sender.Monitor, services: Services) -> bool:
+    """Whether the network takes, or still has, what was broadcast last.
+
+    A source that forgets, or shows a mempool late, thereby costs no event in the log.
+    """
+    payjoin = _awaited_payjoin(session)
+    if payjoin is not None:
+        transaction = payjoin
+    elif session.expected == session.fallback.txid:
+        transaction = session.fallback
+    else:
+        return False
+    answer = await asyncio.to_thread(services.chain.broadcast, transaction)
+    return isinstance(answer, Accepted)
+
+
+def _awaited_payjoin(session: sender.Monitor) -> Transaction | None:
+    # A reason means that the negotiation was given up: its payjoin is not broadcast again.
+    if session.payjoin is None or session.reason is not None:
+        return None
+    return session.payjoin if session.expected == session.payjoin.txid else None
+
+
+async def _glimpse(session: SenderSession, services: Services) -> Spend | None:
+    """A look while the receiver is waited for: a chain source that is away delays no payjoin."""
+    try:
+        return await _spend(session, services)
+    except ChainError as error:
+        logger.info("No look at the chain: %s", type(error).__name__)
+        return None
 
 
 async def _spend(session: SenderSession, services: Services) -> Spend | None:

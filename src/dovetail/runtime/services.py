@@ -30,7 +30,9 @@ class Policy:
     `depth` confirmations make a payment final; a receiver's fallback waits `grace` seconds
     beyond the expiration while a proposal may be out. The receiver refuses an Original below
     `min_fee_rate` and pays at most `max_fee_rate` for what it adds itself. `watch_interval`
-    and `poll_pause` are seconds between two looks at the chain and between two polls.
+    and `poll_pause` are seconds between two looks at the chain and between two polls; after a
+    failure it is `first_retry`, then twice that, up to `longest_retry`. A receiver whose wallet
+    or chain failed `tries` times in a row tells the sender, who would wait in vain.
     """
 
     depth: int = 1
@@ -41,6 +43,9 @@ class Policy:
     fee_target: int = 6
     watch_interval: float = 15.0
     poll_pause: float = 1.0
+    first_retry: float = 1.0
+    longest_retry: float = 60.0
+    tries: int = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

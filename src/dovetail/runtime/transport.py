@@ -15,6 +15,8 @@ PATIENCE = 45.0
 """Seconds to wait for an answer: a mailbox holds a poll for 30, and a relay adds its own."""
 
 CONNECT_PATIENCE = 10.0
+MOST_AT_ONCE = 256
+"""Requests under way at once; more wait for their turn, and that wait is no failure."""
 LIMIT = 65_536
 """Bytes of an answer that are read at most; an OHTTP response has 8192."""
 
@@ -52,6 +54,7 @@ class HttpxTransport:
         """`patience` in seconds bounds the wait for an answer, however slowly it drips in."""
         self._whole = patience + CONNECT_PATIENCE
         self._timeout = httpx.Timeout(patience, connect=CONNECT_PATIENCE)
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._client = self._open_client()
 
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
@@ -79,7 +82,11 @@ class HttpxTransport:
 
     def _open_client(self, *, proxy: str | None = None) -> httpx.AsyncClient:
         client = httpx.AsyncClient(
-            timeout=self._timeout, follow_redirects=False, trust_env=False, proxy=proxy
+            timeout=self._timeout,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+            follow_redirects=False,
+            trust_env=False,
+            proxy=proxy,
         )
         # A relay learns the address it is called from; it need not learn our software too.
         client.headers = httpx.Headers({"accept": "*/*"})
@@ -98,6 +105,7 @@ class HttpxTransport:
     ) -> AsyncGenerator[Reply]:
         try:
             async with (
+                self._slots,
                 asyncio.timeout(self._whole),
                 client.stream(method, url, content=content, headers=headers) as response,
             ):

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from dovetail.bitcoin import OutPoint, Sats, Script, Txid
-from dovetail.wallets.ports import Chain, Spend
+from dovetail.bitcoin import OutPoint, Script
+from dovetail.wallets.ports import Chain, Payment, Spend
 
 
 def deepest_spend(chain: Chain, contested: Iterable[OutPoint]) -> Spend | None:
@@ -16,10 +16,11 @@ def deepest_spend(chain: Chain, contested: Iterable[OutPoint]) -> Spend | None:
     return max(found, key=lambda spend: spend.depth, default=None)
 
 
-def direct_payment(chain: Chain, script: Script, amount: Sats | None) -> tuple[Txid, int] | None:
-    """The txid and depth of a payment of at least `amount` to an address; None: there is none."""
+def direct_payment(chain: Chain, script: Script, amount: int | None) -> Payment | None:
+    """The deepest payment of at least `amount` to an address; None: there is none.
+
+    Ask before an Original was accepted: afterwards its fallback or payjoin would be found.
+    """
     least = amount or 1
-    for payment in chain.payments_to(script):
-        if payment.amount >= least:
-            return payment.txid, payment.depth
-    return None
+    paid = (payment for payment in chain.payments_to(script) if payment.amount >= least)
+    return max(paid, key=lambda payment: payment.depth, default=None)
