@@ -1,1 +1,11 @@
 """What a session needs of a wallet and of a chain: `ports`, and the adapters beside it."""
+
+from dovetail.wallets.ports import Accepted as Accepted
+from dovetail.wallets.ports import Balance as Balance
+from dovetail.wallets.ports import Chain as Chain
+from dovetail.wallets.ports import Payment as Payment
+from dovetail.wallets.ports import Refused as Refused
+from dovetail.wallets.ports import Spend as Spend
+from dovetail.wallets.ports import Wallet as Wallet
+
+__all__ = ["Accepted", "Balance", "Chain", "Payment", "Refused", "Spend", "Wallet"]

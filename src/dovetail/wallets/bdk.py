@@ -35,7 +35,7 @@ from dovetail.bitcoin import (
     Transaction,
 )
 from dovetail.crypto.entropy import Entropy, system
-from dovetail.errors import ChainError, ConfigurationError
+from dovetail.errors import ChainError, ConfigurationError, WalletError
 from dovetail.protocol.contribution import Coin
 from dovetail.wallets.bdk_errors import (
     CONNECT_ERRORS,
@@ -52,7 +52,7 @@ from dovetail.wallets.bdk_keys import (
     secret_from_mnemonic,
 )
 from dovetail.wallets.bdk_revoking import revocation
-from dovetail.wallets.bdk_signing import bdk_outpoint, is_ours, sign_ours
+from dovetail.wallets.bdk_signing import bdk_outpoint, is_ours, outpoint_of, sign_ours
 from dovetail.wallets.ports import Balance
 from dovetail.wallets.servers import checked_url
 from dovetail.wallets.walletfile import (
@@ -69,6 +69,8 @@ _STOP_GAP = 30
 _PARALLEL_REQUESTS = 4
 _RBF_SEQUENCE = 0xFFFFFFFD
 _COINBASE_MATURITY = 100
+# BDK's sums silently overflow at rates far above this one: it would pay no fee at all.
+_MAX_FEE_RATE = FeeRate(2**32)
 # BDK gives its HTTP client no time limit, but the client reads one, in seconds, from here.
 _TIMEOUT_VARIABLE, _TIMEOUT_SECONDS = "MINREQ_TIMEOUT", "30"
 
@@ -213,8 +215,11 @@ class BdkWallet:
 
         It spends confirmed coins only, as a fallback on a parent that may be replaced would be no
         sure payment, and none of `unspendable`. It signals replaceability (BIP 125), tells no key
-        paths, and is not broadcast. Raises `InsufficientFunds`, and `WalletError` for dust.
+        paths, and is not broadcast. Raises `InsufficientFunds`, and `WalletError` for dust and for
+        absurd fee rates.
         """
+        if fee_rate > _MAX_FEE_RATE:
+            raise WalletError("The fee rate is out of all proportion; choose a lower one.")
         with self._changing() as core:
             change = self._reveal(core, KeychainKind.INTERNAL)
             builder = (
@@ -227,7 +232,15 @@ class BdkWallet:
                 .set_exact_sequence(_RBF_SEQUENCE)
                 .only_witness_utxo()
             )
-            with building():
+            free = Sats.sum(
+                output.txout.value.to_sat()
+                for output in _usable(core)
+                if outpoint_of(output) not in unspendable
+            )
+            with building(
+                f"The wallet has {free} sats confirmed and free, too few to pay {amount} and the "
+                "fee; fund it, or wait for its other coins."
+            ):
                 built = Psbt.from_base64(str(builder.finish(core).serialize()))
             signed = sign_ours(core, built)
             for index in range(len(signed.outputs)):
@@ -271,9 +284,7 @@ class BdkWallet:
             if scan is None:
                 return client.sync(sync, _PARALLEL_REQUESTS)
             if client.get_block_hash(0) != checkpoints[0].hash:
-                raise ConfigurationError(
-                    f"The chain server is not on {self.network}; name one that is."
-                )
+                raise ChainError(f"The chain server is not on {self.network}; name one that is.")
             return client.full_scan(scan, _STOP_GAP, _PARALLEL_REQUESTS)
         except ESPLORA_ERRORS as error:
             raise ChainError(
@@ -311,6 +322,11 @@ class BdkWallet:
             return BdkCore(external, internal, BDK_NETWORKS[self.network], persister)
 
 
+def _usable(core: BdkCore) -> list[LocalOutput]:
+    height = core.latest_checkpoint().height
+    return [output for output in core.list_unspent() if _is_usable(core, output, height)]
+
+
 def _is_usable(core: BdkCore, output: LocalOutput, height: int) -> bool:
     position = output.chain_position
     if not isinstance(position, ChainPosition.CONFIRMED):
@@ -323,6 +339,8 @@ def _is_usable(core: BdkCore, output: LocalOutput, height: int) -> bool:
 
 
 def _with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin, ...]:
+    if not outputs:
+        return ()
     # BDK tells an input's key paths and scripts only in a PSBT: one that is never used.
     builder = (
         TxBuilder()
@@ -334,7 +352,7 @@ def _with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin,
         .ordering(TxOrdering.UNTOUCHED)
         .only_witness_utxo()
     )
-    with building():
+    with building("The wallet has no coins; fund it."):
         psbt = Psbt.from_base64(str(builder.finish(core).serialize()))
     outpoints = psbt.unsigned_transaction.contested()
     return tuple(map(Coin, outpoints, psbt.inputs, psbt.utxos()))

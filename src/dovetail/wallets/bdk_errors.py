@@ -28,18 +28,14 @@ _STORE_ERRORS = _classes(bdk.PersistenceError, bdk.CreateWithPersistError, OSErr
 
 
 @contextmanager
-def building() -> Generator[None]:
-    """Around making a transaction. Raises `InsufficientFunds` and `WalletError`."""
+def building(shortage: str) -> Generator[None]:
+    """Around making a transaction. Raises `WalletError`, and `InsufficientFunds` saying so."""
     try:
         yield
     except _BUILD_ERRORS as error:
         match error:
-            case bdk.CreateTxError.InsufficientFunds():
-                sums = vars(error)
-                raise InsufficientFunds(
-                    f"The wallet has {sums['available']} sats free to spend, but needs "
-                    f"{sums['needed']} with the fee; fund it, or wait for its other coins."
-                ) from error
+            case bdk.CreateTxError.InsufficientFunds() | bdk.CreateTxError.CoinSelection():
+                raise InsufficientFunds(shortage) from error
             case bdk.CreateTxError.OutputBelowDustLimit():
                 raise WalletError(
                     "The amount is so small that nodes refuse it; pay more."

@@ -15,7 +15,7 @@ from dovetail.bitcoin import (
     Weight,
     predicted_input_weight,
 )
-from dovetail.errors import InsufficientFunds, WalletError
+from dovetail.errors import InsufficientFunds, InvalidAmount, WalletError
 from dovetail.wallets.bdk_errors import FEE_ERRORS
 from dovetail.wallets.bdk_signing import our_output
 
@@ -40,13 +40,17 @@ def revocation(core: BdkCore, outpoint: OutPoint, target: Script, fee_rate: FeeR
         + _SEGWIT_MARKER_WEIGHT * (coin.script_pubkey.type is not ScriptType.P2PKH)
         + -_BARE_INPUT_WEIGHT
     )
-    fee = max(fee_rate.fee(weight), _replacement_fee(core, outpoint, weight))
-    if coin.value < fee + target.dust_limit:
+    try:
+        fee = max(fee_rate.fee(weight), _replacement_fee(core, outpoint, weight))
+        value = coin.value - fee
+    except InvalidAmount:
+        value = Sats(0)
+    if value < target.dust_limit:
         raise InsufficientFunds(
             "The coin is worth less than the fee to take it back; choose a lower fee rate or "
             "another coin."
         )
-    return Psbt.from_unsigned(_to(target, coin.value - fee, outpoint))
+    return Psbt.from_unsigned(_to(target, value, outpoint))
 
 
 def _to(script: Script, value: Sats, outpoint: OutPoint) -> Transaction:

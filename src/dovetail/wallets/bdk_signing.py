@@ -1,9 +1,9 @@
 """Sign with a BDK wallet, touching nothing but its own inputs (BIP 174, Signer and Finalizer)."""
 
+from bdkpython import LocalOutput, SignOptions
 from bdkpython import OutPoint as BdkOutPoint
 from bdkpython import Psbt as BdkPsbt
 from bdkpython import Script as BdkScript
-from bdkpython import SignOptions
 from bdkpython import Txid as BdkTxid
 from bdkpython import Wallet as BdkCore
 
@@ -25,6 +25,11 @@ _SIGNATURES = (
 def bdk_outpoint(outpoint: OutPoint) -> BdkOutPoint:
     """The outpoint as BDK takes it."""
     return BdkOutPoint(txid=bdk_txid(outpoint.txid), vout=outpoint.vout)
+
+
+def outpoint_of(output: LocalOutput) -> OutPoint:
+    """The outpoint of a coin that BDK lists."""
+    return OutPoint(Txid.from_hex(str(output.outpoint.txid)), output.outpoint.vout)
 
 
 def bdk_txid(txid: Txid) -> BdkTxid:

@@ -10,7 +10,7 @@ import msgspec
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.errors import ChainError, ParseError
+from dovetail.errors import ChainError, InvalidAmount, ParseError
 from dovetail.wallets.esplora_http import (
     EsploraHttp,
     Outspend,
@@ -95,7 +95,8 @@ class EsploraChain:
         if answer is None:
             raise not_understood()
         agreed, body = answer
-        if agreed or self._status(transaction.txid) is not None:
+        named = body.strip() == str(transaction.txid).encode()
+        if (agreed and named) or self._status(transaction.txid) is not None:
             return Accepted()
         if _VERDICT.search(body) is None:
             # The server's own trouble must not be taken for the network's refusal.
@@ -104,6 +105,7 @@ class EsploraChain:
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends an outpoint, in the mempool or a block; None while nothing does."""
+        height = self.height()  # first, as a server that knows nothing must not count as "unspent"
         outspend = self._outspend(outpoint)
         if outspend is None or not outspend.spent or outspend.txid is None:
             return None
@@ -113,7 +115,7 @@ class EsploraChain:
             return None  # it left the mempool between the two answers
         if spender.spends(outpoint) is None:
             raise not_understood()
-        return Spend(transaction=spender, depth=self._depth(outspend.status, self.height()))
+        return Spend(transaction=spender, depth=_depth(outspend.status, height))
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
         """The transactions that pay a script, the deepest first; of its newest 500 or more."""
@@ -127,7 +129,7 @@ class EsploraChain:
                     found[txid] = Payment(
                         txid=txid,
                         amount=Sats.sum(amounts),
-                        depth=self._depth(payer.status, height),
+                        depth=_depth(payer.status, height),
                     )
         return tuple(sorted(found.values(), key=lambda payment: -payment.depth))
 
@@ -163,6 +165,7 @@ class EsploraChain:
         return None
 
     def _our_verdict(self, transaction: Transaction) -> Accepted | Refused:
+        height = self.height()
         if self._status(transaction.txid) is not None:
             return Accepted()
         spent: list[TxOut] = []
@@ -176,20 +179,16 @@ class EsploraChain:
             if not txin.script_sig and not txin.witness:
                 return Refused("an input is not signed")
             spent.append(previous.outputs[outpoint.vout])
-        fee = sum(txout.value for txout in spent) - sum(out.value for out in transaction.outputs)
-        if fee < 0:
+        try:
+            brought = Sats.sum(txout.value for txout in spent)
+            fee = brought - Sats.sum(txout.value for txout in transaction.outputs)
+        except InvalidAmount:
             return Refused("bad-txns-in-belowout")
-        if FeeRate.of(Sats(fee), transaction.weight) < FeeRate.BROADCAST_MIN:
+        if FeeRate.of(fee, transaction.weight) < FeeRate.BROADCAST_MIN:
             return Refused("min relay fee not met")
-        if self._is_locked(transaction):
+        if _is_locked(transaction, height):
             return Refused("non-final")
         return Accepted()
-
-    def _is_locked(self, transaction: Transaction) -> bool:
-        """Whether the lock time is a height to come; one in seconds is left to the node."""
-        lock_time = transaction.lock_time
-        binds = any(txin.sequence != _FINAL_SEQUENCE for txin in transaction.inputs)
-        return binds and lock_time < _LOCK_TIME_THRESHOLD and lock_time > self.height()
 
     def _status(self, txid: Txid) -> Status | None:
         payer = self._http.get_json(f"/tx/{txid}", Payer)
@@ -222,17 +221,23 @@ class EsploraChain:
             if not confirmed or confirmed[-1] == last:
                 return
             last = confirmed[-1]
-            with _answers():
-                Txid.from_hex(last)
+            Txid.from_hex(last)
             page = self._http.get_json(f"{path}/chain/{last}", list[Payer]) or []
             yield from page
 
-    @staticmethod
-    def _depth(status: Status | None, height: int) -> int:
-        if status is None or not status.confirmed or status.block_height is None:
-            return 0
-        # A block that came after we asked for the height is the newest one.
-        return max(1, height - status.block_height + 1)
+
+def _depth(status: Status | None, height: int) -> int:
+    if status is None or not status.confirmed or status.block_height is None:
+        return 0
+    # A block that came after we asked for the height is the newest one.
+    return max(1, height - status.block_height + 1)
+
+
+def _is_locked(transaction: Transaction, height: int) -> bool:
+    """Whether the lock time is a height to come; one in seconds is left to the node."""
+    lock_time = transaction.lock_time
+    binds = any(txin.sequence != _FINAL_SEQUENCE for txin in transaction.inputs)
+    return binds and height < lock_time < _LOCK_TIME_THRESHOLD
 
 
 @contextmanager

@@ -52,25 +52,18 @@ def write_secret(directory: Path, secret: Secret) -> None:
 
     Raises `ConfigurationError` when there is one already or the directory cannot be written.
     """
-    final = directory / _SECRET
-    draft = directory / f"{_SECRET}.{os.getpid()}"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_durably(draft, msgspec.json.encode(secret))
-        try:
-            # Unlike a rename, a link never replaces a wallet that is there already.
-            os.link(draft, final)
-        finally:
-            draft.unlink()
-        _sync_directory(directory)
-    except FileExistsError as error:
-        raise ConfigurationError(
-            "There is a wallet in this directory already; open it, or choose another directory."
-        ) from error
+        data = msgspec.json.encode(secret)
+        made = not (directory / _DATA).exists() and _create_durably(directory / _SECRET, data)
     except OSError as error:
         raise ConfigurationError(
             "The wallet's directory cannot be written; choose another one or change its mode."
         ) from error
+    if not made:
+        raise ConfigurationError(
+            "There is a wallet in this directory already; open it, or choose another directory."
+        )
 
 
 def read_secret(directory: Path) -> Secret:
@@ -132,14 +125,24 @@ def exclusive(directory: Path) -> Generator[None]:
         lock.execute("ROLLBACK")
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    with suppress(FileNotFoundError):
-        path.unlink()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _create_durably(path: Path, data: bytes) -> bool:
+    """Whether the file was made; false when there is one already, which is left as it is."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # Unlike a rename, a link never replaces a wallet that is there already.
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    _sync_directory(path.parent)
+    return True
 
 
 def _sync_directory(directory: Path) -> None:
