@@ -1,6 +1,5 @@
 """The tree of commands. A command's module is loaded when it is asked for."""
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,11 +69,8 @@ class LazyGroup(click.Group):
 @click.version_option(
     package_name="dovetail-payjoin", prog_name="dovetail", message="%(prog)s %(version)s"
 )
-@click.pass_context
-def app(ctx: click.Context) -> None:
+def app() -> None:
     """Payjoin for Python: private Bitcoin payments that always end in exactly one payment."""
-    if os.environ.get("NO_COLOR"):
-        ctx.color = False
 
 
 def run() -> None:

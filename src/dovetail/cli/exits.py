@@ -8,7 +8,14 @@ from pathlib import Path
 
 import click
 
-from dovetail.errors import DovetailError, ParseError, UsageError
+from dovetail.cli.output import colour
+from dovetail.errors import (
+    DovetailError,
+    DuplicateSession,
+    ParseError,
+    SessionNotFound,
+    UsageError,
+)
 
 
 class Exit(IntEnum):
@@ -34,12 +41,15 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
     """Run `command`; whatever goes wrong is one sentence on stderr and an exit code."""
     try:
         return _code(command.main(args, prog_name="dovetail", standalone_mode=False))
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        return error.exit_code
+        return Exit.USAGE
+    except click.ClickException as error:
+        return _failed(_sentence(error), Exit.USAGE)
     except (click.Abort, KeyboardInterrupt):
-        return _failed("Stopped: nothing was begun.", Exit.FAILED)
-    except (UsageError, ParseError) as error:
+        click.echo("\nStopped: nothing was begun.", err=True)
+        return Exit.FAILED
+    except (UsageError, ParseError, SessionNotFound, DuplicateSession) as error:
         return _failed(str(error), Exit.USAGE)
     except DovetailError as error:
         return _failed(str(error), Exit.FAILED)
@@ -65,8 +75,17 @@ def _code(answer: object) -> int:
     return answer if isinstance(answer, int) else Exit.DONE
 
 
+def _sentence(error: click.ClickException) -> str:
+    """What click says, in one sentence, and where to read on."""
+    words = error.format_message()
+    words = f"{words[:1].upper()}{words[1:]}"
+    words = words if words.endswith((".", "?", "!")) else f"{words}."
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return words if context is None else f"{words} See `{context.command_path} --help`."
+
+
 def _failed(sentence: str, code: Exit) -> int:
-    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=colour())
     click.echo(sentence, err=True)
     return code
 

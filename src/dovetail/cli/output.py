@@ -1,6 +1,7 @@
 """What is printed: results on stdout, talk on stderr, one JSON object where it was asked for."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -28,7 +29,7 @@ class Screen:
     def say(self, text: str = "", **style: Any) -> None:
         """Talk."""
         self.untick()
-        click.secho(text, err=True, **style)
+        click.echo(click.style(text, **style) if style else text, err=True, color=colour())
 
     def result(self, text: str) -> None:
         """A result in plain text; nothing under `--json`, where `emit` prints it."""
@@ -56,6 +57,11 @@ class Screen:
             self._ticking = False
 
 
+def colour() -> bool | None:
+    """False where the user wants none; None leaves it to whether a terminal is there."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def local_time(at: int) -> str:
     """A moment in the local time zone, to the second."""
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -67,11 +73,18 @@ def span(seconds: float) -> str:
     days, left = divmod(left, DAY)
     hours, left = divmod(left, HOUR)
     minutes, left = divmod(left, MINUTE)
-    if days:
+    if days > 1:
         return f"{days}d {hours}h"
+    hours += days * DAY // HOUR
     if hours:
         return f"{hours}h {minutes:02}m"
     return f"{minutes}m {left:02}s" if minutes else f"{left}s"
+
+
+def countdown(seconds: float) -> str:
+    """What is left, to the second, such as `23:59:07`."""
+    left = max(0, int(seconds))
+    return f"{left // HOUR}:{left % HOUR // MINUTE:02}:{left % MINUTE:02}"
 
 
 def sats(amount: int | None) -> str:

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from dovetail.bitcoin import UnixTime
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
-from dovetail.cli.output import Screen, local_time, span
+from dovetail.cli.output import Screen, countdown, local_time
 from dovetail.cli.work.stopping import Stop, first_of
-from dovetail.errors import DovetailError
+from dovetail.errors import DovetailError, TransportError
 from dovetail.runtime.explain import Explanation, State, explain
 from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.sessions.status import SessionStatus
@@ -101,7 +101,8 @@ class Follower:
         # The same trouble again and again is told once.
         if str(trouble) not in self._said:
             self._said.add(str(trouble))
-            self._say(str(trouble), fg="yellow")
+            whose = "Relay or directory: " if isinstance(trouble, TransportError) else ""
+            self._say(f"{whose}{trouble}", fg="yellow")
 
     def _say(self, words: str, **style: Any) -> None:
         at = datetime.now().astimezone().strftime("%H:%M:%S")
@@ -154,7 +155,7 @@ async def _count_down(followers: Collection[Follower]) -> None:
         for follower in followers:
             found = follower.explanation
             if len(followers) == 1 and found is not None and found.status in COUNTED:
-                left = span(found.expires_at - clock())
+                left = countdown(found.expires_at - clock())
                 follower.screen.tick(f"          expires in {left}; Ctrl-C leaves it for later")
 
 

@@ -91,7 +91,7 @@ def _print(listed: list[Listed], screen: Screen) -> None:
 
 def _cells(each: Listed, *, short: bool) -> tuple[str, ...]:
     row, found = each.row, each.explanation
-    begun = local_time(row.created_at)[:16]
+    begun = local_time(row.created_at)[5:16] if short else local_time(row.created_at)
     number, role = str(row.session_id), row.role.value
     if found is None:
         return number, role, "?", "unreadable", "", begun, "", f"show {number}"

@@ -1,0 +1,123 @@
+"""Writes `docs/reference/cli.md` from the commands themselves, or checks that it is current.
+
+`python -m dovetail.cli.reference [--check]`, in the root of the repository.
+"""
+
+import inspect
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import click
+
+from dovetail.cli.app import app
+from dovetail.cli.config import KEYS, PREFIX
+from dovetail.cli.exits import MEANINGS
+from dovetail.cli.options import JsonOption
+
+PAGE = Path("docs/reference/cli.md")
+
+_HEAD = """\
+# The command line
+
+<!-- Written by `python -m dovetail.cli.reference`; edit the commands instead. -->
+
+Results go to stdout and talk to stderr, so that a pipe gets the URI, the address or the JSON and
+nothing else. Flags win over `DOVETAIL_…` variables, those over the configuration file, and the
+file over the defaults. `NO_COLOR` is honoured.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_HEAD, _exit_codes(), _configuration(), _commands_of(app)]
+    return "\n".join(parts)
+
+
+def _exit_codes() -> str:
+    rows = "\n".join(f"| {code.value} | {words} |" for code, words in MEANINGS.items())
+    return f"## Exit codes\n\n| code | meaning |\n|---|---|\n{rows}\n"
+
+
+def _configuration() -> str:
+    rows = "\n".join(
+        f"| `{key.name}` | `{key.variable}` | {key.default_words} | {key.words} |" for key in KEYS
+    )
+    return f"""\
+## Configuration
+
+`config.toml` in the platform's configuration directory (on Linux `~/.config/dovetail/`), or the
+file that `--config` or `{PREFIX}CONFIG` names. A key that is not in this table is refused.
+Durations are seconds, or a number with `s`, `m`, `h`, `d` or `w` after it.
+
+| key | variable | default | meaning |
+|---|---|---|---|
+{rows}
+"""
+
+
+def _commands_of(group: click.Group) -> str:
+    common = [parameter.name for parameter in group.params]
+    parts = [_section(("dovetail",), group, ())]
+    parts += [_section(path, command, common) for path, command in walk(group, ("dovetail",))]
+    return "\n".join(parts)
+
+
+def walk(
+    group: click.Group, path: tuple[str, ...]
+) -> Generator[tuple[tuple[str, ...], click.Command]]:
+    """Every command below `group`, with the words that call it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None:
+            continue
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from walk(command, (*path, name))
+
+
+def _section(path: tuple[str, ...], command: click.Command, common: Sequence[str | None]) -> str:
+    name = " ".join(path)
+    context = click.Context(command, info_name=name)
+    words = " ".join(command.collect_usage_pieces(context))
+    text = inspect.cleandoc(command.help or "")
+    parts = [f"## `{name}`\n", f"```\n{name} {words}\n```\n", f"{text}\n"]
+    options = [
+        _option(parameter, context)
+        for parameter in command.get_params(context)
+        if isinstance(parameter, click.Option)
+        and parameter.name not in common
+        and "--help" not in parameter.opts
+    ]
+    if options:
+        parts.append("| option | meaning |\n|---|---|\n" + "\n".join(options) + "\n")
+    json_options = [each for each in command.params if isinstance(each, JsonOption)]
+    for option in json_options:
+        rows = "\n".join(f"| `{key}` | {words} |" for key, words in option.keys.items())
+        parts.append(f"| key of `--json` | meaning |\n|---|---|\n{rows}\n")
+    return "\n".join(parts)
+
+
+def _option(option: click.Option, context: click.Context) -> str:
+    record = option.get_help_record(context)
+    names, words = record if record is not None else (", ".join(option.opts), option.help or "")
+    return f"| `{names.replace('|', ' or ')}` | {words} |"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page, or with `--check` compare it; the exit code."""
+    fresh = page()
+    if "--check" not in arguments:
+        PAGE.parent.mkdir(parents=True, exist_ok=True)
+        PAGE.write_text(fresh)
+        click.echo(f"Wrote {PAGE}.", err=True)
+        return 0
+    if PAGE.exists() and PAGE.read_text() == fresh:
+        return 0
+    click.echo(f"{PAGE} is not what the commands say: run `make docs`.", err=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
