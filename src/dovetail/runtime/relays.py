@@ -74,7 +74,8 @@ class Relays:
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        fits = parts.scheme in ("https", "http") and parts.hostname and not parts.query
+        named = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+        fits = named and not parts.query
     except ValueError:
         fits = False
     if not fits:

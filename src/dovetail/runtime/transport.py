@@ -88,8 +88,10 @@ class HttpxTransport:
             trust_env=False,
             proxy=proxy,
         )
-        # A relay learns the address it is called from; it need not learn our software too.
-        client.headers = httpx.Headers({"accept": "*/*"})
+        # A relay learns the address it is called from; it need not learn our software too. Bodies
+        # are read as they come, so that no small answer unpacks into a large one.
+        del client.headers["user-agent"]
+        client.headers["accept-encoding"] = "identity"
         return client
 
     @asynccontextmanager
