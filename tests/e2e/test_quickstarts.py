@@ -71,13 +71,15 @@ def test_a_wallet_with_its_own_io_is_paid_by_payjoin(world: World) -> None:
         till = keep_till(world, client)
         session = till.open(url, keys)
 
-        async def both() -> tuple[receiver.ReceiverSession, object]:
-            paying = asyncio.create_task(pay(world, session.payjoin_uri.serialize()))
+        async def tend() -> receiver.ReceiverSession:
             state = session
             while not isinstance(state, receiver.Closed):
                 state = await asyncio.to_thread(till.step, state)
                 assert till.reopen() == state
-            return state, await paying
+            return state
+
+        async def both() -> tuple[receiver.ReceiverSession, object]:
+            return await asyncio.gather(tend(), pay(world, session.payjoin_uri.serialize()))
 
         state, outcome = asyncio.run(both())
     assert isinstance(state, receiver.Closed)

@@ -1,0 +1,207 @@
+"""The demo's story, a line for each thing that happened and why it matters."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+
+from dovetail.cli.demo.ledger import Ledger, sats
+from dovetail.cli.demo.stage import PATIENCE, Json, Person, Process, ask, free_port, server
+from dovetail.errors import InfrastructureError, UsageError
+from dovetail.regtest import remote_fund, remote_mine
+
+AMOUNT = 50_000
+FUNDS = {"sender": (1_000_000,), "receiver": (200_000, 350_000)}
+LONGEST_QUOTE = 88
+
+
+def tell(keep: str | None) -> int:
+    """Tell it; the exit code is 0 only if the payjoin is on the chain."""
+    with ExitStack() as stack:
+        return _Play(stack, _folder(stack, keep)).perform()
+
+
+def _folder(stack: ExitStack, keep: str | None) -> Path:
+    if keep is None:
+        folder = Path(tempfile.mkdtemp(prefix="dovetail-demo-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+    folder = Path(keep).absolute()
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise UsageError("The folder for --keep is there already: name a new one.") from None
+    return folder
+
+
+class _Play:
+    """One performance, in the order of its acts."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._chain = f"http://127.0.0.1:{free_port()}"
+        self._mailroom = f"http://127.0.0.1:{free_port()}"
+        self._owners: dict[str, str] = {}
+
+    def perform(self) -> int:
+        chapter("The stage")
+        self._set_up()
+        sender, receiver = (self._stack.enter_context(self._person(name)) for name in FUNDS)
+        line(
+            "wallets",
+            f"Funded: sender {sats(sum(FUNDS['sender']))} sats in one coin,"
+            f" receiver {sats(sum(FUNDS['receiver']))} in two.",
+        )
+        chapter("The payment")
+        uri = self._ask(receiver)
+        plain_fee = self._post(sender, uri)
+        receiving = self._contribute(receiver)
+        sending = self._pay(sender)
+        self._confirm(sender, sending, receiver, receiving)
+        ended = {person.name: _only(person.run("history")) for person in (sender, receiver)}
+        return self._judge(ended, plain_fee)
+
+    def _set_up(self) -> None:
+        self._serve("regtest", self._chain, "/blocks/tip/height")
+        line("chain", "A regtest chain is up. Bitcoin Core's own code checks every block of it.")
+        self._serve("mailroom", self._mailroom, "/health", "--local")
+        line("mailroom", "A mailroom is up. It will pass sealed messages on, and can read none.")
+
+    def _serve(self, name: str, url: str, health: str, *options: str) -> None:
+        host, port = url.removeprefix("http://").split(":")
+        place = ("--host", host, "--port", port, "--data-dir", str(self._folder / name))
+        words = (name, "serve", *place, *options)
+        log = self._folder / f"{name}.log"
+        self._stack.enter_context(server(name, url, health, *words, log=log))
+
+    @contextmanager
+    def _person(self, name: str) -> Generator[Person]:
+        home = self._folder / name
+        home.mkdir()
+        settings = {
+            "DOVETAIL_NETWORK": "regtest",
+            "DOVETAIL_ESPLORA": self._chain,
+            "DOVETAIL_DIRECTORY": self._mailroom,
+            "DOVETAIL_RELAYS": self._mailroom,
+            "DOVETAIL_WATCH_INTERVAL": "1",
+        }
+        person = Person(name, home, settings)
+        person.run("wallet", "new")
+        for value in FUNDS[name]:
+            address = person.run("wallet", "address")["address"]
+            remote_fund(self._chain, address, value)
+        self._note_coins(person)
+        try:
+            yield person
+        finally:
+            person.stop()
+
+    def _ask(self, receiver: Person) -> str:
+        uri = str(receiver.run("receive", str(AMOUNT), "--no-wait", may=(0, 3))["uri"])
+        line("receiver", f"Asks for {sats(AMOUNT)} sats by a URI that names a mailbox and its key:")
+        quote(uri)
+        return uri
+
+    def _post(self, sender: Person, uri: str) -> int:
+        fee = int(sender.run("send", uri, "--yes", "--no-wait", may=(0, 3))["fee_sats"])
+        line(
+            "sender",
+            "Signs an ordinary payment, which is the fallback; seals it for the receiver;",
+            "posts it; and goes offline: its process has ended.",
+        )
+        return fee
+
+    def _contribute(self, receiver: Person) -> Process:
+        process = receiver.begin("resume")
+        wait_for(lambda: _only(receiver.run("history"))["status"] == "proposal-sent", pause=0.5)
+        line(
+            "receiver",
+            "Opens it, checks it, adds a coin of its own and posts the signed proposal.",
+            "Should nobody return, it still holds the fallback: it will be paid.",
+        )
+        return process
+
+    def _pay(self, sender: Person) -> Process:
+        process = sender.begin("resume")
+        wait_for(lambda: bool(ask(f"{self._chain}/mempool/txids")))
+        line(
+            "sender",
+            "Comes back knowing nothing but its log, checks the proposal by the rules of",
+            "BIP 78, signs and broadcasts.",
+        )
+        return process
+
+    def _confirm(
+        self, sender: Person, sending: Process, receiver: Person, receiving: Process
+    ) -> None:
+        remote_mine(self._chain)
+        line(
+            "chain", "A block confirms it. Payjoin and fallback spend the same coin: only one can."
+        )
+        for person, process in ((sender, sending), (receiver, receiving)):
+            person.finish(process, "resume")
+            self._note_coins(person)
+        line("both", "Both sessions are closed: nothing is owed any more.")
+
+    def _judge(self, ended: dict[str, Json], plain_fee: int) -> int:
+        txid = ended["receiver"]["txid"]
+        ledger = Ledger.of(ask(f"{self._chain}/tx/{txid}"), self._owners)
+        chapter("The transaction")
+        click.echo(ledger.drawn(AMOUNT, plain_fee=plain_fee))
+        closed = all(
+            (end["outcome"], end["txid"]) == ("success", ledger.txid) for end in ended.values()
+        )
+        if not (closed and ledger.is_payjoin):
+            click.secho("The chain does not show the payjoin that was meant.", fg="red", err=True)
+            return 1
+        click.echo()
+        click.echo(f"payjoin {txid} confirmed: inputs from both parties; fallback not used")
+        return 0
+
+    def _note_coins(self, person: Person) -> None:
+        """Whose coins there are, so that the transaction can be told apart at the end."""
+        coins = person.run("wallet", "coins")["coins"]
+        self._owners |= {coin["outpoint"]: person.name for coin in coins}
+
+
+def chapter(title: str) -> None:
+    """Open a part of the story."""
+    click.echo()
+    click.secho(title, bold=True)
+
+
+def line(who: str, *what: str) -> None:
+    """Say who did what; further lines go under the first."""
+    for index, text in enumerate(what):
+        click.secho(f"  {who if index == 0 else '':<9} ", fg="cyan", nl=False)
+        click.echo(text)
+
+
+def quote(text: str) -> None:
+    """Show a long text by its beginning and its end."""
+    if len(text) > LONGEST_QUOTE:
+        half = LONGEST_QUOTE // 2 - 1
+        text = f"{text[:half]}…{text[-half:]}"
+    click.secho(f"            {text}", dim=True)
+
+
+def wait_for(reached: Callable[[], bool], *, pause: float = 0.05) -> None:
+    """Look again until it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        if time.monotonic() > deadline:
+            raise InfrastructureError(
+                "The demo waited in vain: run it with --keep to look into its logs."
+            )
+        time.sleep(pause)
+
+
+def _only(history: Json) -> Json:
+    (session,) = history["sessions"]
+    found: Json = session
+    return found
