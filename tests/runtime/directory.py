@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tests.sessions.directory import Directory
 
 from dovetail.errors import TransportError
-from dovetail.protocol.exchange import GATEWAY_PATH, Request
+from dovetail.protocol.exchange import GATEWAY_PATH, V1_TYPE, Request
 from dovetail.runtime.transport import LIMIT, Reply
 
 Fault = Callable[[Request, Reply], Reply]
@@ -28,6 +28,8 @@ class Wire:
     lose_answer: int = 0
     """How many of the next answers get lost on their way back."""
     fault: Fault | None = None
+    v1: Callable[[Request], Awaitable[Reply]] | None = None
+    """Serves the BIP 78 requests."""
     delay: float = 0.0
     gets: list[tuple[str, str | None]] = field(default_factory=list)
     keys_status: int = 200
@@ -38,6 +40,9 @@ class Wire:
         self.sent.append(request)
         self.urls[request.url] += 1
         await asyncio.sleep(self.delay)
+        if request.content_type == V1_TYPE:
+            assert self.v1 is not None
+            return await self.v1(request)
         if self.lose_request:
             self.lose_request -= 1
             raise TransportError("lost on the way")

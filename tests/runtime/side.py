@@ -1,0 +1,158 @@
+"""One party's sessions, step by step: no agent, no tasks, no time that passes by itself."""
+
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from tests.runtime.world import Party, World
+
+from dovetail.bitcoin import Sats, UnixTime
+from dovetail.protocol.uri import PayjoinUri
+from dovetail.runtime.agent import Agent
+from dovetail.runtime.keys import OhttpKeys
+from dovetail.runtime.receiving import step_receiver
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.sending import step_sender
+from dovetail.runtime.services import Services
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
+from dovetail.sessions.sender import SenderEvent, SenderSession
+from dovetail.stores.memory import MemoryStore
+from dovetail.stores.ports import SessionId, SessionLog
+
+AMOUNT = Sats(50_000)
+S = TypeVar("S")
+
+
+@dataclass
+class Receiving:
+    """A receiver's session in its store."""
+
+    services: Services
+    log: SessionLog[ReceiverEvent]
+    state: ReceiverSession
+
+    @property
+    def session_id(self) -> SessionId:
+        return self.log.session_id
+
+    @property
+    def uri(self) -> PayjoinUri:
+        return self.state.payjoin_uri
+
+    def tags(self) -> list[str]:
+        return [type(event).__name__ for event in self.log.load()]
+
+    async def step(self, *, failures: int = 0) -> ReceiverSession:
+        self.state = await step_receiver(self.state, self.log, self.services, failures=failures)
+        return self.state
+
+    async def to(self, wanted: type[S], steps: int = 40) -> S:
+        for _ in range(steps):
+            if isinstance(self.state, wanted):
+                break
+            await self.step()
+        assert isinstance(self.state, wanted), f"stuck at {self.state!r}"
+        return self.state
+
+    def reload(self) -> ReceiverSession:
+        self.state = receiver.replay(self.log.load())
+        return self.state
+
+
+@dataclass
+class Sending:
+    """A sender's session in its store."""
+
+    services: Services
+    log: SessionLog[SenderEvent]
+    state: SenderSession
+
+    @property
+    def session_id(self) -> SessionId:
+        return self.log.session_id
+
+    def tags(self) -> list[str]:
+        return [type(event).__name__ for event in self.log.load()]
+
+    async def step(self) -> SenderSession:
+        self.state = await step_sender(self.state, self.log, self.services)
+        return self.state
+
+    async def to(self, wanted: type[S], steps: int = 40) -> S:
+        for _ in range(steps):
+            if isinstance(self.state, wanted):
+                break
+            await self.step()
+        assert isinstance(self.state, wanted), f"stuck at {self.state!r}"
+        return self.state
+
+    def reload(self) -> SenderSession:
+        self.state = sender.replay(self.log.load())
+        return self.state
+
+
+@dataclass
+class Side:
+    """What one party brings."""
+
+    world: World
+    party: Party
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def services(self, **policy: object) -> Services:
+        return Services(
+            wallet=self.party.wallet,
+            chain=self.party.chain,
+            store=self.store,
+            transport=self.world.wire,
+            relays=Relays(self.world.relays, clock=self.world.clock),
+            clock=self.world.clock,
+            policy=replace(self.world.policy, **policy),  # type: ignore[arg-type]  # its fields
+        )
+
+    def receive(
+        self,
+        *,
+        amount: Sats | None = AMOUNT,
+        lifetime: int = 3600,
+        v1: bool = False,
+        **policy: object,
+    ) -> Receiving:
+        services = self.services(**policy)
+        log = self.store.new_receiver()
+        state = receiver.create(
+            address=self.party.wallet.new_address(),
+            directory=self.world.wire.directory.origin,
+            ohttp_keys=self.world.wire.directory.config,
+            expires_at=UnixTime(self.world.clock() + lifetime),
+            amount=amount,
+            v1=v1,
+            grace=services.policy.grace,
+            depth=services.policy.depth,
+        ).save(log)
+        return Receiving(services, log, state)
+
+    async def send(
+        self, uri: PayjoinUri, *, signing_deadline: int | None = None, **policy: object
+    ) -> Sending:
+        services = self.services(**policy)
+        keys = OhttpKeys(services.transport, services.relays, clock=services.clock)
+        payment = await Agent(services, directory=None, keys=keys).prepare(uri)
+        contested = payment.original.unsigned_transaction.contested()
+        log = self.store.new_sender(reserving=contested)
+        state = sender.create(
+            uri=uri,
+            original=payment.original,
+            params=payment.params,
+            now=services.clock(),
+            signing_deadline=None if signing_deadline is None else UnixTime(signing_deadline),
+            depth=services.policy.depth,
+        ).save(log)
+        return Sending(services, log, state)
+
+
+async def paid_into(world: World, receiving: Receiving, alice: Side) -> Sending:
+    """Alice's payment of this URI, waiting for Bob's proposal."""
+    sending = await alice.send(receiving.uri)
+    await sending.to(sender.PollingForProposal)
+    return sending

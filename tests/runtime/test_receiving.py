@@ -1,0 +1,677 @@
+from collections.abc import Collection
+from dataclasses import replace
+
+import pytest
+from tests.runtime.side import AMOUNT, Receiving, Sending, Side, paid_into
+from tests.runtime.world import World
+
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, UnixTime
+from dovetail.errors import (
+    ChainError,
+    DovetailError,
+    InvalidPsbt,
+    PayloadTooLarge,
+    TransportError,
+    UsageError,
+    WalletError,
+)
+from dovetail.protocol.contribution import Coin
+from dovetail.runtime.services import AtExpiry
+from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import events
+from dovetail.wallets.ports import Accepted
+
+EARLY = (receiver.MaybeInputsOwned, receiver.OutputsUnknown)
+OWING = (
+    receiver.WantsOutputs,
+    receiver.WantsInputs,
+    receiver.WantsFeeRange,
+    receiver.ProvisionalProposal,
+)
+
+
+def fallback_is_in_the_mempool(world: World, fallback: Transaction) -> bool:
+    return world.node.in_mempool(fallback.txid)
+
+
+async def test_each_typestate_has_its_step(world: World, alice: Side, bob: Side):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    monitor = await receiving.to(receiver.Monitor)
+    await sending.to(sender.Monitor)
+    world.node.mine()
+    closed = await receiving.to(receiver.Closed)
+    assert isinstance(closed.outcome, outcomes.Success)
+    assert await receiving.step() is closed
+    assert monitor.payjoin_skeleton is not None
+    assert receiving.tags() == [
+        "Created",
+        "RetrievedOriginalPayload",
+        "CheckedBroadcastSuitability",
+        "CheckedInputsNotOwned",
+        "CheckedNoInputsSeenBefore",
+        "IdentifiedReceiverOutputs",
+        "CommittedOutputs",
+        "CommittedInputs",
+        "AppliedFeeRange",
+        "FinalizedProposal",
+        "PostedPayjoinProposal",
+        "Closed",
+    ]
+
+
+# waiting
+
+
+async def test_an_empty_mailbox_changes_nothing(bob: Side):
+    receiving = bob.receive()
+    before = receiving.state
+    assert await receiving.step() is before
+    assert receiving.tags() == ["Created"]
+
+
+async def test_nobody_pays_until_the_expiration(world: World, bob: Side):
+    receiving = bob.receive(lifetime=60)
+    world.clock.pass_by(60)
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert closed.outcome == outcomes.Expired()
+    assert world.wire.sent == []
+
+
+async def test_a_plain_payment_closes_the_session_once_it_is_deep_enough(world: World, bob: Side):
+    receiving = bob.receive(lifetime=60, depth=2)
+    paid = world.node.fund(receiving.uri.address.script_pubkey, AMOUNT, confirmations=0)
+    waiting = receiving.state
+    assert await receiving.step() is waiting
+    world.clock.pass_by(60)
+    assert await receiving.step() is waiting, "it was paid before the expiration"
+    world.node.mine()
+    assert await receiving.step() is waiting
+    world.node.mine()
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(paid.txid))
+
+
+async def test_less_than_was_asked_for_is_no_payment(world: World, bob: Side):
+    receiving = bob.receive()
+    world.node.fund(receiving.uri.address.script_pubkey, Sats(AMOUNT - 1))
+    await receiving.step()
+    assert isinstance(receiving.state, receiver.Initialized)
+
+
+async def test_without_an_amount_any_payment_counts(world: World, bob: Side):
+    receiving = bob.receive(amount=None)
+    world.node.fund(receiving.uri.address.script_pubkey, Sats(1000))
+    await receiving.to(receiver.Closed, steps=1)
+
+
+async def test_a_session_served_over_http_does_not_poll(world: World, bob: Side):
+    log = bob.store.new_receiver()
+    state = receiver.create_v1(
+        address=bob.party.wallet.new_address(),
+        url="https://shop.example/pj",
+        expires_at=UnixTime(world.clock() + 60),
+    ).save(log)
+    receiving = Receiving(bob.services(), log, state)
+    assert await receiving.step() is state
+    assert world.wire.sent == []
+    world.clock.pass_by(60)
+    await receiving.to(receiver.Closed, steps=1)
+
+
+# the Original
+
+
+async def test_an_original_is_not_taken_while_a_plain_payment_confirms(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    unchecked = await receiving.to(receiver.UncheckedOriginalPayload)
+    paid = world.node.fund(receiving.uri.address.script_pubkey, AMOUNT, confirmations=0)
+    assert await receiving.step() is unchecked
+    world.node.mine()
+    refusing = await receiving.to(receiver.HasReplyableError, steps=1)
+    assert refusing.reason is Reason.PAID_DIRECTLY
+    closed = await receiving.to(receiver.Closed)
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(paid.txid))
+    assert (await sending.to(sender.PendingFallback)).reason is Reason.RECEIVER_UNAVAILABLE
+
+
+async def refused(receiving: Receiving, reason: Reason) -> receiver.HasReplyableError:
+    refusing = await receiving.to(receiver.HasReplyableError)
+    assert refusing.reason is reason
+    return refusing
+
+
+async def told(receiving: Receiving, sending: Sending, reason: Reason) -> None:
+    await receiving.to((receiver.PendingFallback, receiver.Closed))  # type: ignore[arg-type]
+    assert (await sending.to(sender.PendingFallback)).reason is reason
+
+
+async def test_a_fee_below_the_policy_is_refused(world: World, alice: Side, bob: Side):
+    receiving = bob.receive(min_fee_rate=FeeRate.from_sat_per_vb(1000))
+    sending = await paid_into(world, receiving, alice)
+    await refused(receiving, Reason.ORIGINAL_NOT_BROADCASTABLE)
+    closed = await receiving.to(receiver.Closed)
+    assert closed.outcome == outcomes.Cancelled(why=Reason.ORIGINAL_NOT_BROADCASTABLE)
+    await told(receiving, sending, Reason.RECEIVER_ORIGINAL_PSBT_REJECTED)
+
+
+async def test_an_original_whose_coins_are_spent_is_refused(world: World, alice: Side, bob: Side):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    world.node.send(alice.party.wallet.revoke(sending.state.contested[0], fee_rate=FeeRate(1)))
+    world.node.mine()
+    await refused(receiving, Reason.ORIGINAL_NOT_BROADCASTABLE)
+
+
+async def test_an_original_that_spends_our_coins_is_refused(world: World, bob: Side):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, bob)
+    await refused(receiving, Reason.ORIGINAL_SPENDS_OUR_COINS)
+    pending = await receiving.to(receiver.PendingFallback)
+    assert not pending.owed
+    await told(receiving, sending, Reason.RECEIVER_ORIGINAL_PSBT_REJECTED)
+
+
+async def test_inputs_that_another_session_saw_are_refused(world: World, alice: Side, bob: Side):
+    """P2"""
+    earlier, receiving = bob.receive(), bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    bob.store.claim(earlier.session_id, sending.state.contested)
+    await refused(receiving, Reason.ORIGINAL_INPUTS_SEEN_BEFORE)
+    assert not (await receiving.to(receiver.PendingFallback)).owed
+    await told(receiving, sending, Reason.RECEIVER_ORIGINAL_PSBT_REJECTED)
+
+
+async def test_a_session_that_claimed_before_a_crash_goes_on(world: World, alice: Side, bob: Side):
+    """The claim is durable before its event: what a crash leaves is our own."""
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    await receiving.to(receiver.MaybeInputsSeen)
+    bob.store.claim(receiving.session_id, sending.state.contested)
+    await receiving.to(receiver.OutputsUnknown)
+
+
+async def test_an_original_that_does_not_pay_us_is_refused(world: World, alice: Side, bob: Side):
+    receiving = bob.receive()
+    elsewhere = alice.party.wallet.new_address()
+    sending = await alice.send(replace(receiving.uri, address=elsewhere))
+    await sending.to(sender.PollingForProposal)
+    await refused(receiving, Reason.ORIGINAL_DOES_NOT_PAY_US)
+    assert not (await receiving.to(receiver.PendingFallback)).owed
+    await told(receiving, sending, Reason.RECEIVER_ORIGINAL_PSBT_REJECTED)
+
+
+# the contribution
+
+
+async def test_without_coins_the_sender_is_told(world: World, alice: Side):
+    receiving = Side(world, world.bob).receive()
+    sending = await paid_into(world, receiving, alice)
+    await refused(receiving, Reason.NO_COINS_TO_CONTRIBUTE)
+    await told(receiving, sending, Reason.RECEIVER_UNAVAILABLE)
+    pending = await receiving.to(receiver.PendingFallback)
+    assert pending.owed
+    await receiving.to(receiver.Monitor)
+    assert fallback_is_in_the_mempool(world, pending.fallback)
+
+
+async def test_above_the_fee_cap_the_sender_is_told(world: World, alice: Side, bob: Side):
+    receiving = bob.receive(
+        min_fee_rate=FeeRate.from_sat_per_vb(1), max_fee_rate=FeeRate.from_sat_per_vb(1)
+    )
+    sending = await alice.send(receiving.uri)
+    state = sending.state
+    assert isinstance(state, sender.WithReplyKey)
+    # A sender who adds nothing and asks for a lot.
+    payment = replace(state.payment, created=_greedy(state))
+    sending.state = replace(state, payment=payment)
+    await sending.to(sender.PollingForProposal)
+    await refused(receiving, Reason.FEE_CAP)
+    await told(receiving, sending, Reason.RECEIVER_NOT_ENOUGH_MONEY)
+
+
+def _greedy(state: sender.WithReplyKey) -> sender.events.Created:
+    fields = {name: getattr(state.created, name) for name in state.created.__struct_fields__}
+    return sender.events.Created(**(fields | {"min_fee_rate": 1000, "fee_contribution": None}))
+
+
+async def test_two_sessions_never_offer_the_same_coin(world: World, alice: Side, bob: Side):
+    """P3"""
+    world.fund(world.alice, 100_000, 100_000)
+    sessions = [bob.receive() for _ in range(3)]
+    for each in sessions:
+        await paid_into(world, each, alice)
+    offered = []
+    for each in sessions[:2]:
+        state = await each.to(receiver.WantsFeeRange)
+        offered.append({placed.coin.outpoint for placed in state.draft.inputs})
+    assert offered[0].isdisjoint(offered[1])
+    await refused(sessions[2], Reason.NO_COINS_TO_CONTRIBUTE)
+
+
+async def test_coins_of_a_failed_attempt_are_free_again(world: World, alice: Side, bob: Side):
+    world.fund(world.alice, 100_000)
+    first, second = bob.receive(), bob.receive()
+    for each in (first, second):
+        await paid_into(world, each, alice)
+    await first.to(receiver.WantsFeeRange)
+    assert len(bob.store.reserved()) == 1
+    bob.party.wallet.signs_nothing = True
+    await refused(first, Reason.WALLET_CANNOT_SIGN)
+    await first.to(receiver.PendingFallback)
+    assert bob.store.reserved() == frozenset()
+    bob.party.wallet.signs_nothing = False
+    await second.to(receiver.Monitor)
+
+
+async def test_a_coin_that_a_sender_saw_is_offered_again_before_others(
+    world: World, alice: Side, bob: Side
+):
+    """P3"""
+    coins = sorted(coin.outpoint for coin in bob.party.wallet.coins())
+    for shown in coins:
+        store_side = Side(world, world.bob)
+        earlier = store_side.receive()
+        store_side.store.reserve(earlier.session_id, [shown])
+        store_side.store.expose(earlier.session_id)
+        store_side.store.release(earlier.session_id)
+        receiving = store_side.receive()
+        world.fund(world.alice, 100_000)
+        await paid_into(world, receiving, alice)
+        state = await receiving.to(receiver.WantsFeeRange)
+        assert [placed.coin.outpoint for placed in state.draft.inputs] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (PayloadTooLarge("An old coin brings a large transaction."), Reason.PROPOSAL_TOO_LARGE),
+        (UsageError("The coin does not fit."), Reason.NO_COINS_TO_CONTRIBUTE),
+        (InvalidPsbt("The coin's data are damaged."), Reason.NO_COINS_TO_CONTRIBUTE),
+    ],
+)
+@pytest.mark.parametrize("useless", [1, 2])
+async def test_a_coin_that_does_not_fit_is_left_out(
+    world: World,
+    alice: Side,
+    bob: Side,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: DovetailError,
+    reason: Reason,
+    useless: int,
+):
+    commit = receiver.WantsInputs.commit_inputs
+    tried: set[OutPoint] = set()
+
+    def commit_inputs(session: receiver.WantsInputs, coins: Collection[Coin]) -> object:
+        tried.update(coin.outpoint for coin in coins)
+        if len(tried) <= useless:
+            raise fault
+        return commit(session, coins)
+
+    monkeypatch.setattr(receiver.WantsInputs, "commit_inputs", commit_inputs)
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    if useless == 1:
+        await receiving.to(receiver.Monitor)
+    else:
+        await refused(receiving, reason)
+        await told(receiving, sending, Reason.RECEIVER_UNAVAILABLE)
+    assert len(tried) == 2
+
+
+# a wallet that is away
+
+
+@pytest.mark.parametrize("state", [*EARLY, receiver.WantsInputs])
+async def test_a_wallet_that_stays_away_is_told_to_the_sender(
+    world: World,
+    alice: Side,
+    bob: Side,
+    state: type[receiver.MaybeInputsOwned | receiver.OutputsUnknown | receiver.WantsInputs],
+):
+    receiving = bob.receive(tries=3)
+    sending = await paid_into(world, receiving, alice)
+    before = await receiving.to(state)
+    bob.party.wallet.away = True
+    for failures in range(3):
+        with pytest.raises(WalletError):
+            await receiving.step(failures=failures)
+        assert receiving.state is before
+    await receiving.step(failures=3)
+    await refused(receiving, Reason.WALLET_UNAVAILABLE)
+    pending = await receiving.to(receiver.PendingFallback)
+    assert pending.owed == (state is receiver.WantsInputs)
+    await told(receiving, sending, Reason.RECEIVER_UNAVAILABLE)
+
+
+async def test_a_wallet_that_stays_locked_is_told_to_the_sender(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive(tries=3)
+    sending = await paid_into(world, receiving, alice)
+    await receiving.to(receiver.ProvisionalProposal)
+    bob.party.wallet.cannot_sign = True
+    with pytest.raises(WalletError):
+        await receiving.step(failures=2)
+    await receiving.step(failures=3)
+    await refused(receiving, Reason.WALLET_CANNOT_SIGN)
+    assert bob.store.exposed() == frozenset()
+    await told(receiving, sending, Reason.RECEIVER_UNAVAILABLE)
+
+
+# what is durable before what
+
+
+class Ordered:
+    """A log that looks at the store at the moment of each append."""
+
+    def __init__(self, side: Side, log: object) -> None:
+        self.side, self.log = side, log
+        self.reserved: dict[str, int] = {}
+        self.exposed: dict[str, int] = {}
+        self.claimed: dict[str, bool] = {}
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.log, name)
+
+    async def append_async(self, event: events.ReceiverEvent, /, *, seq: int, closes: bool) -> None:
+        tag = type(event).__name__
+        self.reserved[tag] = len(self.side.store.reserved())
+        self.exposed[tag] = len(self.side.store.exposed())
+        self.claimed[tag] = bool(self.side.store._seen)
+        await self.log.append_async(event, seq=seq, closes=closes)  # type: ignore[attr-defined]
+
+
+async def test_claims_holds_and_exposure_are_durable_before_the_events_that_rely_on_them(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive()
+    await paid_into(world, receiving, alice)
+    ordered = Ordered(bob, receiving.log)
+    receiving.log = ordered  # type: ignore[assignment]  # it passes everything on
+    await receiving.to(receiver.Monitor)
+    assert ordered.claimed["CheckedNoInputsSeenBefore"]
+    assert (ordered.reserved["CommittedOutputs"], ordered.reserved["CommittedInputs"]) == (0, 1)
+    assert (ordered.exposed["AppliedFeeRange"], ordered.exposed["FinalizedProposal"]) == (0, 1)
+
+
+# answers
+
+
+async def test_a_lost_answer_is_posted_again_with_fresh_bytes(world: World, alice: Side, bob: Side):
+    """P1"""
+    receiving = bob.receive()
+    await paid_into(world, receiving, alice)
+    proposal = await receiving.to(receiver.PayjoinProposal)
+    world.wire.lose_answer = 1
+    with pytest.raises(TransportError):
+        await receiving.step()
+    assert receiving.state is proposal
+    await receiving.to(receiver.Monitor, steps=1)
+    bodies = world.wire.bodies()
+    assert len(set(bodies)) == len(bodies)
+
+
+async def test_a_proposal_that_could_not_be_posted_counts_as_out(
+    world: World, alice: Side, bob: Side
+):
+    """M4: the sender may hold it, so the fallback waits for the expiration and a grace."""
+    receiving = bob.receive(lifetime=60, grace=600)
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.PayjoinProposal)
+    world.clock.pass_by(60)
+    pending = await receiving.to(receiver.PendingFallback, steps=1)
+    assert pending.due_at == pending.expires_at + 600
+    world.clock.pass_by(599)
+    assert await receiving.step() is pending
+    assert bob.party.chain.broadcasts == []
+    world.clock.pass_by(1)
+    await receiving.to(receiver.Monitor, steps=1)
+    assert bob.party.chain.broadcasts == [pending.fallback]
+
+
+async def test_a_reply_that_nobody_took_until_the_expiration_is_given_up(world: World, alice: Side):
+    receiving = Side(world, world.bob).receive(lifetime=60)
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.HasReplyableError)
+    world.wire.directory.status = 503
+    with pytest.raises(TransportError):
+        await receiving.step()
+    world.clock.pass_by(60)
+    await receiving.to(receiver.PendingFallback, steps=1)
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+async def test_a_session_without_a_fallback_looks_at_its_address_before_it_closes(
+    world: World, alice: Side, bob: Side, *, in_time: bool
+):
+    receiving = bob.receive(lifetime=60, min_fee_rate=FeeRate.from_sat_per_vb(1000))
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.HasReplyableError)
+    paid = world.node.fund(receiving.uri.address.script_pubkey, AMOUNT)
+    world.clock.pass_by(0 if in_time else 60)
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(paid.txid))
+
+
+async def test_an_unconfirmed_payment_does_not_end_a_refused_session(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive(min_fee_rate=FeeRate.from_sat_per_vb(1000))
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.HasReplyableError)
+    world.node.fund(receiving.uri.address.script_pubkey, AMOUNT, confirmations=0)
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert closed.outcome == outcomes.Cancelled(why=Reason.ORIGINAL_NOT_BROADCASTABLE)
+
+
+# the expiration
+
+
+@pytest.mark.parametrize("state", OWING)
+async def test_past_the_expiration_an_owed_fallback_is_paid(
+    world: World, alice: Side, bob: Side, state: type[receiver.WantsInputs]
+):
+    receiving = bob.receive(lifetime=60)
+    await paid_into(world, receiving, alice)
+    await receiving.to(state)
+    world.clock.pass_by(60)
+    pending = await receiving.to(receiver.PendingFallback, steps=1)
+    assert pending.owed
+    assert bob.store.reserved() == frozenset()
+    assert bob.store.exposed() == frozenset()
+    await receiving.to(receiver.Monitor, steps=1)
+    world.node.mine()
+    closed = await receiving.to(receiver.Closed)
+    assert closed.outcome == outcomes.FallbackBroadcasted(
+        txid=str(pending.fallback.txid), why=Reason.EXPIRED_BEFORE_REPLY
+    )
+
+
+async def test_past_the_expiration_the_checks_go_on_until_the_fallback_is_owed(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive(lifetime=60)
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.UncheckedOriginalPayload)
+    world.clock.pass_by(60)
+    assert (await receiving.to(receiver.PendingFallback)).owed
+
+
+# the fallback
+
+
+async def pending_fallback(
+    world: World, alice: Side, bob: Side, **policy: object
+) -> tuple[Receiving, receiver.PendingFallback]:
+    receiving = bob.receive(lifetime=60, **policy)
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.WantsInputs)
+    world.clock.pass_by(60)
+    return receiving, await receiving.to(receiver.PendingFallback)
+
+
+async def test_who_wants_to_be_asked_is_asked(world: World, alice: Side, bob: Side):
+    receiving, pending = await pending_fallback(world, alice, bob, at_expiry=AtExpiry.ASK)
+    assert await receiving.step() is pending
+    assert bob.party.chain.broadcasts == []
+
+
+async def test_a_fallback_that_is_only_held_is_never_broadcast_by_policy(
+    world: World, alice: Side, bob: Side
+):
+    earlier, receiving = bob.receive(), bob.receive(lifetime=60)
+    sending = await paid_into(world, receiving, alice)
+    bob.store.claim(earlier.session_id, sending.state.contested)
+    pending = await receiving.to(receiver.PendingFallback)
+    world.clock.pass_by(100_000)
+    assert await receiving.step() is pending
+    assert bob.party.chain.broadcasts == []
+
+
+async def test_a_payment_that_is_seen_is_not_made_again(world: World, alice: Side, bob: Side):
+    receiving, pending = await pending_fallback(world, alice, bob)
+    world.node.send(pending.fallback)
+    monitor = await receiving.to(receiver.Monitor, steps=1)
+    assert monitor.seen_spent
+    assert bob.party.chain.broadcasts == []
+
+
+async def test_a_refused_fallback_is_trouble_and_stays_pending(
+    world: World, alice: Side, bob: Side
+):
+    receiving, pending = await pending_fallback(world, alice, bob)
+    bob.party.chain.refuses = lambda _tx: True
+    with pytest.raises(ChainError, match="refuses the fallback"):
+        await receiving.step()
+    assert receiving.state is pending
+
+
+async def requested(
+    world: World, alice: Side, bob: Side
+) -> tuple[Receiving, Sending, receiver.PendingFallback]:
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    monitor = await receiving.to(receiver.Monitor)
+    pending = await monitor.request_fallback().save_async(receiving.log)
+    receiving.state = pending
+    return receiving, sending, pending
+
+
+async def test_a_requested_fallback_is_broadcast_at_once(world: World, alice: Side, bob: Side):
+    receiving, _, pending = await requested(world, alice, bob)
+    await receiving.to(receiver.Monitor, steps=1)
+    assert fallback_is_in_the_mempool(world, pending.fallback)
+
+
+async def test_a_requested_fallback_that_came_too_late_gives_way(
+    world: World, alice: Side, bob: Side
+):
+    receiving, sending, _ = await requested(world, alice, bob)
+    await sending.to(sender.Monitor)
+    world.node.mine()
+    await receiving.to(receiver.Monitor, steps=1)
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert isinstance(closed.outcome, outcomes.Success)
+
+
+# the watch
+
+
+async def test_a_silent_sender_costs_one_fallback_after_the_grace(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive(lifetime=60, grace=600)
+    await paid_into(world, receiving, alice)
+    monitor = await receiving.to(receiver.Monitor)
+    world.clock.pass_by(659)
+    assert await receiving.step() is monitor
+    world.clock.pass_by(1)
+    await receiving.to(receiver.PendingFallback, steps=1)
+    await receiving.to(receiver.Monitor, steps=1)
+    world.node.mine()
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert closed.outcome == outcomes.FallbackBroadcasted(
+        txid=str(monitor.fallback.txid), why=Reason.FALLBACK_DUE
+    )
+    assert len(bob.party.chain.broadcasts) == 1
+
+
+async def test_depth_is_waited_for(world: World, alice: Side, bob: Side):
+    receiving = bob.receive(depth=3)
+    sending = await paid_into(world, receiving, alice)
+    monitor = await receiving.to(receiver.Monitor)
+    await sending.to(sender.Monitor)
+    world.node.mine(2)
+    assert await receiving.step() is monitor
+    world.node.mine()
+    await receiving.to(receiver.Closed, steps=1)
+
+
+async def test_a_source_that_does_not_show_its_mempool_fills_no_log(
+    world: World, alice: Side, bob: Side
+):
+    receiving, _ = await pending_fallback(world, alice, bob)
+    bob.party.chain.shows_mempool = False
+    await receiving.to(receiver.Monitor)
+    world.clock.pass_by(10_000)
+    for _ in range(10):
+        await receiving.step()
+    assert receiving.tags().count("BroadcastFallback") == 1
+    bob.party.chain.refuses = lambda _tx: True
+    with pytest.raises(ChainError, match="refuses the fallback"):
+        await receiving.step()
+    world.node.mine()
+    await receiving.to(receiver.Closed, steps=1)
+
+
+async def test_a_spend_that_vanished_makes_the_fallback_due_again(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    receiving = bob.receive(lifetime=60)
+    await paid_into(world, receiving, alice)
+    monitor = await receiving.to(receiver.Monitor)
+    world.clock.pass_by(10_000)
+    receiving.state = replace(monitor, seen_spent=True)
+    await receiving.to(receiver.PendingFallback, steps=1)
+    answers = iter([None])
+    monkeypatch.setattr(
+        "dovetail.runtime.receiving.deepest_spend", lambda _chain, _coins: next(answers)
+    )
+    await receiving.to(receiver.Monitor, steps=1)
+    assert isinstance(bob.party.chain.acceptance(monitor.fallback), Accepted)
+
+
+# v1 over HTTP
+
+
+async def test_who_holds_the_http_request_answers_it(world: World, alice: Side, bob: Side):
+    for coins in (True, False):
+        side = bob if coins else Side(world, world.bob)
+        log = side.store.new_receiver()
+        state = receiver.create_v1(
+            address=side.party.wallet.new_address(),
+            url="https://shop.example/pj",
+            expires_at=UnixTime(world.clock() + 60),
+        ).save(log)
+        receiving = Receiving(side.services(), log, state)
+        world.fund(world.alice, 100_000)
+        original = alice.party.wallet.pay(
+            state.address.script_pubkey, AMOUNT, fee_rate=FeeRate(250)
+        )
+        body = original.to_base64().encode()
+        receiving.state = state.receive_v1(body, "v=1", now=world.clock()).save(log)
+        waiting: object
+        if coins:
+            waiting = await receiving.to(receiver.PayjoinProposal)
+        else:
+            outpoints = [coin.outpoint for coin in side.party.wallet.coins()]
+            side.store.reserve(side.receive().session_id, outpoints)
+            waiting = await receiving.to(receiver.HasReplyableError)
+        assert await receiving.step() is waiting
+    assert world.wire.sent == []
