@@ -19,6 +19,7 @@ from dovetail.bitcoin import (
     Sats,
     Script,
     Transaction,
+    Txid,
     TxIn,
     TxOut,
     UnixTime,
@@ -269,6 +270,11 @@ class World:
             policy=replace(self.policy, **policy),  # type: ignore[arg-type]  # names of its fields
         ) as agent:
             yield agent
+
+    def evict(self, txid: Txid) -> None:
+        """What a full mempool does to a transaction."""
+        with self.node.lock:
+            self.node.mempool._remove(txid)
 
     def received(self, address: Address) -> list[int]:
         """What an address got, transaction by transaction, mempool included."""

@@ -1,0 +1,91 @@
+import pytest
+from tests.runtime.side import Side
+from tests.runtime.world import World
+
+from dovetail.errors import TransportError
+from dovetail.protocol.exchange import Request
+from dovetail.runtime.exchange import exchange
+from dovetail.runtime.relays import FIRST_QUARANTINE
+from dovetail.runtime.services import Services
+from dovetail.runtime.transport import Reply
+from dovetail.sessions import receiver
+
+A, B = "https://a.example", "https://b.example"
+
+
+def asking(side: Side) -> tuple[receiver.Initialized, Services]:
+    receiving = side.receive()
+    assert isinstance(receiving.state, receiver.Initialized)
+    return receiving.state, receiving.services
+
+
+async def ask(state: receiver.Initialized, services: Services) -> bytes:
+    now = services.clock()
+    body, context = await exchange(lambda relay: state.poll(relay, now=now), services)
+    context.open(body)
+    return body
+
+
+async def ask_often(state: receiver.Initialized, services: Services) -> None:
+    for _ in range(64):
+        await ask(state, services)
+
+
+async def test_a_request_goes_through_the_relay_that_was_chosen(world: World, bob: Side):
+    await ask(*asking(bob))
+    assert list(world.wire.urls) == ["https://relay.example/https://directory.example/"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Reply(502, b""), "status 502"),
+        (Reply(302, bytes(8192)), "status 302"),
+        (Reply(200, b"<html>"), "answer of its own"),
+    ],
+)
+async def test_a_relay_that_answers_otherwise_is_spared_for_a_while(
+    world: World, bob: Side, answer: Reply, words: str
+):
+    world.relays = (A, B)
+    state, services = asking(bob)
+
+    def misbehave(request: Request, reply: Reply) -> Reply:
+        return answer if request.url.startswith(A) else reply
+
+    world.wire.fault = misbehave
+    with pytest.raises(TransportError, match=words):
+        await ask_often(state, services)
+    failed = world.wire.urls[A + "/https://directory.example/"]
+    for _ in range(32):
+        await ask(state, services)
+    assert world.wire.urls[A + "/https://directory.example/"] == failed == 1
+    world.wire.fault = None
+    world.clock.pass_by(int(FIRST_QUARANTINE))
+    for _ in range(32):
+        await ask(state, services)
+    assert world.wire.urls[A + "/https://directory.example/"] > 1
+
+
+async def test_a_relay_that_does_not_answer_is_spared(world: World, bob: Side):
+    world.relays = (A, B)
+    state, services = asking(bob)
+    world.wire.lose_request = 1
+    with pytest.raises(TransportError):
+        await ask(state, services)
+    for _ in range(32):
+        await ask(state, services)
+    assert sorted(world.wire.urls.values()) == [1, 32]
+
+
+async def test_every_try_is_a_ciphertext_of_its_own(world: World, bob: Side):
+    """P1"""
+    state, services = asking(bob)
+    world.wire.lose_request = world.wire.lose_answer = 3
+    for _ in range(6):
+        with pytest.raises(TransportError):
+            await ask(state, services)
+    await ask(state, services)
+    bodies = world.wire.bodies()
+    assert len(set(bodies)) == len(bodies) == 7
+    assert len({body[7:72] for body in bodies}) == 7, "each has its own ephemeral key"
