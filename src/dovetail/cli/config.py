@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from platformdirs import user_config_path, user_data_path
@@ -101,8 +101,7 @@ def _urls(key: str, value: Any) -> tuple[str, ...]:
     given: Any = value.replace(",", " ").split() if isinstance(value, str) else value
     if not isinstance(given, list | tuple):
         raise ConfigurationError(f"`{key}` must be a list of URLs: correct it.")
-    each: list[Any] = list(given)
-    return tuple(_url(key, url) for url in each)
+    return tuple(_url(key, each) for each in cast("list[Any]", given))
 
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

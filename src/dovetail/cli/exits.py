@@ -1,7 +1,5 @@
 """How a command ends: the exit codes, and errors as one sentence each."""
 
-import os
-import sys
 import traceback
 from enum import IntEnum
 from pathlib import Path
@@ -46,17 +44,13 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
         return Exit.USAGE
     except click.ClickException as error:
         return _failed(_sentence(error), Exit.USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped: nothing was begun.", err=True)
+    except click.Abort:
+        click.echo("Stopped: nothing was begun.", err=True)
         return Exit.FAILED
     except (UsageError, ParseError, SessionNotFound, DuplicateSession) as error:
         return _failed(str(error), Exit.USAGE)
     except DovetailError as error:
         return _failed(str(error), Exit.FAILED)
-    except BrokenPipeError:
-        # Whoever read stdout has left; a second complaint at interpreter exit helps nobody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAILED
     except OSError as error:
         return _failed(
             f"The system refused to go on: {error.strerror or type(error).__name__}."

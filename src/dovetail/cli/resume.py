@@ -16,9 +16,9 @@ from dovetail.cli.output import Screen
 @json_option(RESUME)
 @common
 def resume(*, ids: tuple[int, ...], timeout: float | None, as_json: bool) -> int:
-    """Go on with open sessions: those named, or all.
+    """Go on with open sessions.
 
-    Follows them until each is paid, has ended or waits for your word. One that cannot be read
-    stops no other.
+    With all, or with those named. They are followed until each is paid, has ended or waits for
+    your word. One that cannot be read stops no other.
     """
     return work.resuming.resume(ids, timeout, Screen(as_json=as_json))

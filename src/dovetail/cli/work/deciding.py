@@ -1,5 +1,6 @@
 """`dovetail cancel`, `fallback`, `release` and `revoke`: what a person decides."""
 
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -13,6 +14,7 @@ from dovetail.cli.output import Screen
 from dovetail.cli.work import opening, stopping
 from dovetail.cli.work.following import clock, session_values
 from dovetail.cli.work.stopping import Stop
+from dovetail.errors import UsageError
 from dovetail.runtime import actions
 from dovetail.runtime.explain import Explanation, State, explain
 from dovetail.runtime.services import Services
@@ -85,6 +87,8 @@ async def _asked(
     session_id: SessionId, question: str | None, stop: Stop
 ) -> AsyncGenerator[tuple[Services, Role]]:
     """What a decision works with, once the session is known and the person has agreed."""
+    if question is not None and not sys.stdin.isatty():
+        raise UsageError("Nobody is there to confirm this: add --yes to do it without asking.")
     async with opening.open_agent(opening.home()) as agent:
         role = agent.services.store.row(session_id).role
         if question is not None:

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import click
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -51,7 +49,7 @@ class Stop:
 
 
 def run(work: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
-    """Run `work` to its exit code; raises `click.Abort` when it was stopped before it began."""
+    """Run `work` to its exit code; raises `KeyboardInterrupt` if it was stopped before it began."""
     return asyncio.run(_run(work))
 
 
@@ -62,7 +60,7 @@ async def _run(work: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
         return await stop.task
     except asyncio.CancelledError:
         if stop.asked.is_set():
-            raise click.Abort from None
+            raise KeyboardInterrupt from None
         raise
     finally:
         stop.remove()

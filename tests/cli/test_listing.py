@@ -1,0 +1,156 @@
+"""`history` and `show`, on logs as they were recorded."""
+
+import sqlite3
+import sys
+
+import pytest
+from tests.cli.commands import LOGS, Cli, Terminal
+
+from dovetail.cli import keys
+from dovetail.cli.work.meanings import RECEIVER, SENDER, meaning
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import events as sent
+from dovetail.stores.ports import Role
+
+NAMES = sorted(f"{path.parent.name}/{path.stem}" for path in LOGS.glob("*/*.jsonl"))
+OUTCOMES = {
+    "sender/revoked": "revoked",
+    "receiver/paid-by-payjoin": "payjoin",
+    "receiver/paid-directly": "paid directly",
+    "receiver/nobody-can-tell": "proposal sent",
+    "receiver/expired-unpaid": "expired",
+    "receiver/paid-by-fallback-when-due": "ordinary payment",
+    "receiver/replied-with-error": "cancelled",
+}
+
+
+def damage(cli: Cli, session: int, **columns: str | bytes) -> None:
+    with sqlite3.connect(cli.database) as database:
+        for column, value in columns.items():
+            database.execute(
+                f"UPDATE session_events SET {column} = ? WHERE session_id = ? AND seq = 1",  # noqa: S608 - a test's own words
+                (value, session),
+            )
+
+
+def test_without_sessions_history_says_how_to_begin_and_makes_no_files(cli: Cli):
+    said = cli("history")
+    assert said.code == 0
+    assert said.out == ""
+    assert "dovetail receive" in said.err
+    assert not cli.folder.exists()
+
+
+def test_history_lists_each_outcome_newest_first(cli: Cli):
+    cli.store(*OUTCOMES)
+    lines = cli("history").lines
+    assert lines[0].split()[:3] == ["ID", "Role", "Amount"]
+    expected = list(zip(range(1, len(OUTCOMES) + 1), OUTCOMES.values(), strict=True))
+    for line, (number, outcome) in zip(lines[1:], reversed(expected), strict=True):
+        assert line.split()[0] == str(number)
+        assert outcome in line
+
+
+def test_history_goes_on_page_by_page(cli: Cli):
+    cli.store(*OUTCOMES)
+    said = cli("history", "--limit", "3", "--json")
+    assert [each["session"] for each in said.json["sessions"]] == [7, 6, 5]
+    assert said.json["more"]
+    assert "--before 5" in cli("history", "--limit", "3").err
+    said = cli("history", "--before", "3", "--json")
+    assert [each["session"] for each in said.json["sessions"]] == [2, 1]
+    assert not said.json["more"]
+
+
+def test_history_can_be_of_open_sessions_alone(person):
+    alice = person("alice", 10_000)
+    alice.store("sender/success")
+    alice("receive", "1000", "--no-wait")
+    assert [each["session"] for each in alice("history", "--open", "--json").json["sessions"]] == [
+        2
+    ]
+    said = alice("history", "--open", "--before", "2", "--json")
+    assert said.json["sessions"] == []
+    assert "resume 2" in alice("history").out
+
+
+def test_a_person_sees_short_txids_and_a_program_whole_ones(cli: Cli, monkeypatch):
+    cli.store("sender/success")
+    txid = cli("history", "--json").json["sessions"][0]["txid"]
+    assert txid in cli("history").out
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    cli("history")
+    assert f"{txid[:8]}…{txid[-4:]}" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_show_tells_the_story_of_every_log(cli: Cli, name):
+    cli.store(name)
+    said = cli("show", "1")
+    assert said.code == 0
+    entries = (LOGS / f"{name}.jsonl").read_bytes().splitlines()
+    story = said.out.split("\n\n")[1].splitlines()
+    assert len(story) == len(entries)
+    assert story[0][23:] in ("You signed the payment.", "The URI was made.")
+    for heading in ("Now     ", "Next    "):
+        assert heading in said.out
+    shown = cli("show", "1", "--json").json
+    assert set(shown) == set(keys.SHOW)
+    assert [event["seq"] for event in shown["events"]] == list(range(len(entries)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_show_tells_no_secret_and_no_address(cli: Cli, name):
+    cli.store(name)
+    said = cli("show", "1")
+    for secret in ("bcrt1", "bc1", "pj=", "cHNidP", "RK1"):
+        assert secret not in said.out + said.err
+
+
+def test_a_damaged_log_is_shown_as_such_and_hides_no_other(cli: Cli):
+    cli.store("sender/success", "receiver/paid-directly")
+    damage(cli, 1, data=b"{}")
+    listed = cli("history")
+    assert listed.code == 0
+    assert "unreadable" in listed.out
+    assert "paid directly" in listed.out
+    values = cli("history", "--json").json["sessions"][1]
+    assert set(values) == set(keys.SESSION)
+    assert values["status"] == "unreadable"
+    said = cli("show", "1")
+    assert said.code == 0
+    assert "(The entry is damaged.)" in said.out
+    assert "cannot be read" in said.out
+    assert "Session 1: " in said.err
+
+
+def test_an_event_of_a_newer_release_has_a_sentence(cli: Cli):
+    cli.store("sender/success")
+    damage(cli, 1, tag="Teleported")
+    assert "upgrade Dovetail" in cli("show", "1").out
+
+
+@pytest.mark.parametrize("words", [("show", "9"), ("resume", "9"), ("cancel", "9")])
+def test_a_session_that_is_not_there_is_one_sentence(person, words):
+    alice = person("alice")
+    for _ in range(2):
+        said = alice(*words)
+        assert said.code == 2
+        assert said.err == "Error: There is no session 9: `dovetail history` lists them.\n"
+        alice("receive", "1000", "--no-wait")
+
+
+def test_every_event_has_a_meaning():
+    def tags(union: object) -> set[str]:
+        return {each.__name__ for each in getattr(union, "__args__", ())}
+
+    assert set(RECEIVER) == tags(receiver.ReceiverEvent)
+    assert set(SENDER) == tags(sender.SenderEvent)
+
+
+def test_a_reason_is_told_with_its_event():
+    failed = sent.ProtocolFailed(reason=Reason.RECEIVER_UNAVAILABLE)
+    words = meaning(Role.SENDER, "ProtocolFailed", sender.encode_event(failed))
+    assert words.endswith(Reason.RECEIVER_UNAVAILABLE.words)

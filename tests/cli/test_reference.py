@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import click
+import pytest
+
+from dovetail.cli import reference
+from dovetail.cli.app import app
+from dovetail.cli.config import KEYS
+from dovetail.cli.options import JsonOption
+from dovetail.cli.reference import main, page, walk
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / reference.PAGE
+
+
+def section(page: str, name: str) -> str:
+    return page.split(f"## `{name}`\n")[1].split("\n## ", maxsplit=1)[0]
+
+
+def test_the_page_is_current():
+    assert PAGE.read_text() == page()
+
+
+def test_every_command_and_option_is_documented():
+    written = PAGE.read_text()
+    everywhere = {parameter.name for parameter in app.params}
+    for path, command in walk(app, ("dovetail",)):
+        mine = section(written, " ".join(path))
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.name not in everywhere:
+                assert parameter.opts[0] in mine, (path, parameter.name)
+
+
+def test_every_json_key_is_documented():
+    written = PAGE.read_text()
+    for path, command in walk(app, ("dovetail",)):
+        for option in command.params:
+            if isinstance(option, JsonOption):
+                assert option.keys, path
+                mine = section(written, " ".join(path))
+                for key, words in option.keys.items():
+                    assert f"| `{key}` | {words} |" in mine
+
+
+def test_every_command_that_prints_a_result_has_json():
+    """Servers run on, and the demo tells a story; all others answer."""
+    without = {
+        " ".join(path[1:])
+        for path, command in walk(app, ("dovetail",))
+        if not isinstance(command, click.Group)
+        and not any(isinstance(each, JsonOption) for each in command.params)
+    }
+    assert without == {"demo", "regtest serve", "mailroom serve"}
+
+
+def test_every_configuration_key_is_documented_with_its_variable():
+    written = PAGE.read_text()
+    for key in KEYS:
+        assert f"| `{key.name}` | `{key.variable}` |" in written
+
+
+@pytest.mark.parametrize("code", range(5))
+def test_every_exit_code_is_documented(code):
+    assert f"| {code} | " in PAGE.read_text()
+
+
+def test_check_tells_a_stale_page_from_a_current_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--check"]) == 1
+    assert "make docs" in capsys.readouterr().err
+    assert main([]) == 0
+    assert main(["--check"]) == 0
+    (tmp_path / reference.PAGE).write_text("stale")
+    assert main(["--check"]) == 1
