@@ -1,0 +1,395 @@
+from typing import TypeVar
+
+import pytest
+from tests.runtime.side import AMOUNT, Receiving, Sending, Side, paid_into
+from tests.runtime.world import World
+
+from dovetail.bitcoin import FeeRate, Transaction
+from dovetail.errors import SessionNotFound, StaleSession, UsageError, WalletError
+from dovetail.runtime import actions
+from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.reasons import Reason
+from dovetail.stores.ports import SessionId
+
+RATE = FeeRate.from_sat_per_vb(5)
+S = TypeVar("S")
+
+
+async def receiving_at(world: World, alice: Side, bob: Side, state: type[S]) -> Receiving:
+    receiving = bob.receive()
+    if state is not receiver.Initialized:
+        await paid_into(world, receiving, alice)
+    await receiving.to(state)
+    return receiving
+
+
+async def sending_at(alice: Side, bob: Side, state: type[S]) -> Sending:
+    receiving = bob.receive()
+    sending = await alice.send(receiving.uri)
+    if state not in (sender.WithReplyKey, sender.PostingOriginal):
+        await sending.to(sender.PollingForProposal)
+        await receiving.to(receiver.Monitor)
+    await sending.to(state)
+    return sending
+
+
+async def test_an_unknown_session_is_not_found(bob: Side):
+    for act in (actions.cancel, actions.fallback, actions.release):
+        with pytest.raises(SessionNotFound):
+            await act(bob.services(), SessionId(7))
+
+
+def test_a_session_is_loaded_whatever_its_role(bob: Side):
+    receiving = bob.receive()
+    assert isinstance(actions.load(bob.store, receiving.session_id), receiver.Initialized)
+
+
+# cancel
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        sender.WithReplyKey,
+        sender.PostingOriginal,
+        sender.PollingForProposal,
+        sender.ProposalReceived,
+    ],
+)
+async def test_a_payer_may_cancel_until_the_payjoin_is_signed(
+    alice: Side, bob: Side, state: type[sender.WithReplyKey]
+):
+    sending = await sending_at(alice, bob, state)
+    pending = await actions.cancel(sending.services, sending.session_id)
+    assert isinstance(pending, sender.PendingFallback)
+    assert pending.reason is Reason.CANCELLED_BY_US
+    assert pending.original_out == (state is not sender.WithReplyKey)
+    assert isinstance(sending.reload(), sender.PendingFallback)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        receiver.MaybeInputsOwned,
+        receiver.WantsFeeRange,
+        receiver.PayjoinProposal,
+    ],
+)
+async def test_a_receiver_that_cancels_keeps_the_fallback(
+    world: World, alice: Side, bob: Side, state: type[receiver.WantsFeeRange]
+):
+    receiving = await receiving_at(world, alice, bob, state)
+    pending = await actions.cancel(receiving.services, receiving.session_id)
+    assert isinstance(pending, receiver.PendingFallback)
+    assert pending.proposal_out == (state is receiver.PayjoinProposal)
+    assert len(bob.store.reserved()) == int(pending.proposal_out), "P3"
+
+
+@pytest.mark.parametrize("state", [receiver.Initialized, receiver.UncheckedOriginalPayload])
+async def test_a_receiver_that_holds_nothing_closes(
+    world: World, alice: Side, bob: Side, state: type[receiver.Initialized]
+):
+    receiving = await receiving_at(world, alice, bob, state)
+    closed = await actions.cancel(receiving.services, receiving.session_id)
+    assert isinstance(closed, receiver.Closed)
+    assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)
+
+
+async def test_cancelling_what_was_paid_says_so(world: World, bob: Side):
+    receiving = bob.receive()
+    paid = world.node.fund(receiving.uri.address.script_pubkey, AMOUNT)
+    closed = await actions.cancel(receiving.services, receiving.session_id)
+    assert isinstance(closed, receiver.Closed)
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(paid.txid))
+
+
+async def test_what_is_being_paid_cannot_be_cancelled(world: World, bob: Side):
+    receiving = bob.receive()
+    world.node.fund(receiving.uri.address.script_pubkey, AMOUNT, confirmations=0)
+    with pytest.raises(UsageError, match="waits for its confirmation"):
+        await actions.cancel(receiving.services, receiving.session_id)
+    assert receiving.tags() == ["Created"]
+
+
+async def test_a_chain_that_is_away_takes_nobodys_right_to_cancel(bob: Side):
+    receiving = bob.receive()
+    bob.party.chain.away = True
+    closed = await actions.cancel(receiving.services, receiving.session_id)
+    assert isinstance(closed, receiver.Closed)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (sender.PendingBroadcast, "on its way already"),
+        (sender.Monitor, "on its way already"),
+        (sender.Closed, "is closed"),
+    ],
+)
+async def test_a_payer_cannot_cancel_later(
+    world: World, alice: Side, bob: Side, state: type[sender.Monitor], words: str
+):
+    sending = await sending_at(alice, bob, sender.Monitor if state is sender.Closed else state)
+    if state is sender.Closed:
+        world.node.mine()
+        await sending.to(sender.Closed)
+    with pytest.raises(UsageError, match=words):
+        await actions.cancel(sending.services, sending.session_id)
+
+
+async def test_nothing_is_cancelled_twice(world: World, alice: Side, bob: Side):
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+    receiving = await receiving_at(world, alice, bob, receiver.Initialized)
+    await actions.cancel(sending.services, sending.session_id)
+    await actions.cancel(receiving.services, receiving.session_id)
+    with pytest.raises(UsageError, match="pay by `fallback`, or decline with `release`"):
+        await actions.cancel(sending.services, sending.session_id)
+    with pytest.raises(UsageError, match="nothing left to cancel"):
+        await actions.cancel(receiving.services, receiving.session_id)
+
+
+async def test_a_watching_receiver_cannot_cancel(world: World, alice: Side, bob: Side):
+    receiving = await receiving_at(world, alice, bob, receiver.Monitor)
+    with pytest.raises(UsageError, match="on its way already"):
+        await actions.cancel(receiving.services, receiving.session_id)
+
+
+# fallback
+
+
+async def test_a_cancelled_payment_is_paid_on_the_users_word(world: World, alice: Side, bob: Side):
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+    await actions.cancel(sending.services, sending.session_id)
+    monitor = await actions.fallback(sending.services, sending.session_id)
+    assert isinstance(monitor, sender.Monitor)
+    assert world.node.in_mempool(monitor.fallback.txid)
+    assert monitor.expected == monitor.fallback.txid
+
+
+async def test_a_receiver_pays_itself_on_the_users_word(world: World, alice: Side, bob: Side):
+    receiving = await receiving_at(world, alice, bob, receiver.Monitor)
+    monitor = await actions.fallback(receiving.services, receiving.session_id)
+    assert isinstance(monitor, receiver.Monitor)
+    assert world.node.in_mempool(monitor.fallback.txid)
+    assert "FallbackRequested" in receiving.tags()
+
+
+async def test_a_pending_fallback_of_a_receiver_needs_no_request(
+    world: World, alice: Side, bob: Side
+):
+    receiving = await receiving_at(world, alice, bob, receiver.WantsInputs)
+    await actions.cancel(receiving.services, receiving.session_id)
+    monitor = await actions.fallback(receiving.services, receiving.session_id)
+    assert world.node.in_mempool(monitor.fallback.txid)  # type: ignore[union-attr]  # no Closed
+
+
+async def test_a_fallback_that_comes_after_the_payjoin_gives_way(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    await receiving.to(receiver.Monitor)
+    await sending.to(sender.Monitor)
+    world.node.mine()
+    assert isinstance(
+        await actions.fallback(receiving.services, receiving.session_id), receiver.Monitor
+    )
+    assert isinstance(await actions.fallback(sending.services, sending.session_id), sender.Monitor)
+    receiving.reload()
+    sending.reload()
+    paid = (await sending.to(sender.Closed)).outcome
+    got = (await receiving.to(receiver.Closed)).outcome
+    assert isinstance(paid, outcomes.Success)
+    assert isinstance(got, outcomes.Success)
+
+
+@pytest.mark.parametrize("role", ["sender", "receiver"])
+async def test_a_fallback_that_the_network_refuses_stays_pending(
+    world: World, alice: Side, bob: Side, role: str
+):
+    session: Sending | Receiving
+    if role == "sender":
+        session = await sending_at(alice, bob, sender.PollingForProposal)
+    else:
+        session = await receiving_at(world, alice, bob, receiver.WantsInputs)
+    await actions.cancel(session.services, session.session_id)
+    for side in (alice, bob):
+        side.party.chain.refuses = lambda _tx: True
+    with pytest.raises(WalletError, match="refused the fallback"):
+        await actions.fallback(session.services, session.session_id)
+    state = session.reload()
+    assert isinstance(state, sender.PendingFallback | receiver.PendingFallback)
+
+
+async def test_a_negotiation_has_to_be_cancelled_before_the_fallback(
+    world: World, alice: Side, bob: Side
+):
+    receiving = await receiving_at(world, alice, bob, receiver.WantsInputs)
+    with pytest.raises(UsageError, match="cancel the session first"):
+        await actions.fallback(receiving.services, receiving.session_id)
+
+
+async def test_a_closed_session_pays_nothing(world: World, alice: Side, bob: Side):
+    receiving = await receiving_at(world, alice, bob, receiver.Initialized)
+    await actions.cancel(receiving.services, receiving.session_id)
+    with pytest.raises(UsageError, match="nothing left to pay"):
+        await actions.fallback(receiving.services, receiving.session_id)
+    with pytest.raises(UsageError, match="nothing left to release"):
+        await actions.release(receiving.services, receiving.session_id)
+
+
+# release and revoke
+
+
+async def test_what_never_left_is_over_when_it_is_released(alice: Side, bob: Side):
+    sending = await sending_at(alice, bob, sender.WithReplyKey)
+    await actions.cancel(sending.services, sending.session_id)
+    assert alice.store.reserved() != frozenset()
+    closed = await actions.release(sending.services, sending.session_id)
+    assert isinstance(closed, sender.Closed)
+    assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)
+    assert alice.store.reserved() == frozenset()
+
+
+async def released(alice: Side, bob: Side) -> Sending:
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+    await actions.cancel(sending.services, sending.session_id)
+    monitor = await actions.release(sending.services, sending.session_id)
+    assert isinstance(monitor, sender.Monitor)
+    assert monitor.released
+    sending.reload()
+    return sending
+
+
+async def test_what_has_left_keeps_its_coins_when_it_is_released(alice: Side, bob: Side):
+    sending = await released(alice, bob)
+    assert alice.store.reserved() == set(sending.state.contested)
+    with pytest.raises(UsageError, match="only the chain can end it"):
+        await actions.release(sending.services, sending.session_id)
+
+
+async def test_a_receiver_releases_what_it_will_not_take(world: World, alice: Side, bob: Side):
+    receiving = await receiving_at(world, alice, bob, receiver.WantsInputs)
+    with pytest.raises(UsageError, match="cancel the session first"):
+        await actions.release(receiving.services, receiving.session_id)
+    await actions.cancel(receiving.services, receiving.session_id)
+    closed = await actions.release(receiving.services, receiving.session_id)
+    assert isinstance(closed, receiver.Closed)
+
+
+@pytest.mark.parametrize("role", ["sender", "receiver"])
+async def test_what_was_paid_meanwhile_cannot_be_released(
+    world: World, alice: Side, bob: Side, role: str
+):
+    session: Sending | Receiving
+    if role == "sender":
+        session = await sending_at(alice, bob, sender.WithReplyKey)
+    else:
+        session = await receiving_at(world, alice, bob, receiver.WantsInputs)
+    pending = await actions.cancel(session.services, session.session_id)
+    assert isinstance(pending, sender.PendingFallback | receiver.PendingFallback)
+    world.node.send(pending.fallback)
+    monitor = await actions.release(session.services, session.session_id)
+    assert isinstance(monitor, sender.Monitor | receiver.Monitor)
+    assert session.tags()[-1] == "ObservedSpend"
+
+
+async def test_a_released_payment_is_revoked(world: World, alice: Side, bob: Side):
+    sending = await released(alice, bob)
+    _, transaction = await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+    assert world.node.in_mempool(transaction.txid)
+    world.node.mine()
+    closed = await sending.to(sender.Closed)
+    assert closed.outcome == outcomes.Revoked(txid=str(transaction.txid))
+
+
+async def test_a_fallback_that_waits_for_its_block_can_still_be_revoked(
+    world: World, alice: Side, bob: Side
+):
+    sending = await released(alice, bob)
+    world.node.send(sending.state.fallback)
+    _, transaction = await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+    assert world.node.in_mempool(transaction.txid)
+    assert not world.node.in_mempool(sending.state.fallback.txid)
+
+
+async def test_what_has_confirmed_cannot_be_revoked(world: World, alice: Side, bob: Side):
+    sending = await released(alice, bob)
+    world.node.send(sending.state.fallback)
+    world.node.mine()
+    with pytest.raises(UsageError, match="spent already"):
+        await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+
+
+async def test_only_a_released_payment_can_be_revoked(world: World, alice: Side, bob: Side):
+    sending = await sending_at(alice, bob, sender.Monitor)
+    receiving = bob.receive()
+    with pytest.raises(UsageError, match="cancel and release it first"):
+        await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+    with pytest.raises(UsageError, match="cancel and release it first"):
+        await actions.revoke(receiving.services, receiving.session_id, fee_rate=RATE)
+
+
+async def test_a_revocation_that_the_network_refuses_is_an_error(alice: Side, bob: Side):
+    sending = await released(alice, bob)
+    alice.party.chain.refuses = lambda _tx: True
+    with pytest.raises(WalletError, match="higher fee rate"):
+        await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+
+
+# an agent is at work meanwhile
+
+
+async def test_a_decision_is_made_anew_where_the_agent_was_faster(
+    alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    """M5"""
+    sending = await sending_at(alice, bob, sender.PostingOriginal)
+    load = actions.load
+
+    def load_and_be_late(*arguments: object) -> actions.State:
+        monkeypatch.setattr(actions, "load", load)
+        state = load(*arguments)  # type: ignore[arg-type]  # passed on
+        receiver_less = sending.state
+        assert isinstance(receiver_less, sender.PostingOriginal)
+        sending.state = receiver_less.fail(Reason.DIRECTORY_UNREACHABLE).save(sending.log)
+        return state
+
+    monkeypatch.setattr(actions, "load", load_and_be_late)
+    with pytest.raises(UsageError, match="payjoin has ended already"):
+        await actions.cancel(sending.services, sending.session_id)
+
+
+async def test_who_is_always_too_late_is_told(
+    alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    sending = await sending_at(alice, bob, sender.PostingOriginal)
+    stale = sending.state
+    await sending.to(sender.PollingForProposal)
+    monkeypatch.setattr(actions, "load", lambda *_: stale)
+    with pytest.raises(StaleSession):
+        await actions.cancel(sending.services, sending.session_id)
+
+
+@pytest.mark.parametrize("role", ["sender", "receiver"])
+async def test_a_broadcast_that_the_agent_saw_first_is_no_error(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch, role: str
+):
+    session: Sending | Receiving
+    if role == "sender":
+        session = await sending_at(alice, bob, sender.PollingForProposal)
+    else:
+        session = await receiving_at(world, alice, bob, receiver.WantsInputs)
+    session.state = await actions.cancel(session.services, session.session_id)  # type: ignore[assignment]
+    chain = (alice if role == "sender" else bob).party.chain
+    broadcast = chain.broadcast
+
+    def broadcast_and_see(transaction: Transaction) -> object:
+        answer = broadcast(transaction)
+        session.state.record_spend(transaction).save(session.log)  # type: ignore[union-attr, arg-type]
+        return answer
+
+    monkeypatch.setattr(chain, "broadcast", broadcast_and_see)
+    monitor = await actions.fallback(session.services, session.session_id)
+    assert isinstance(monitor, sender.Monitor | receiver.Monitor)
+    assert session.tags()[-1] == "ObservedSpend"
