@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -32,16 +32,21 @@ from dovetail.stores.writer import Writer
 T = TypeVar("T")
 Clock = Callable[[], float]
 
+# These two run for every event, and handing SQLAlchemy a statement to render costs as much as
+# SQLite takes to run it: so they go to the driver as they are.
 _ADVANCE = (
-    update(sessions)
-    .where(
-        sessions.c.session_id == bindparam("session"),
-        sessions.c.next_seq == bindparam("seq"),
-        sessions.c.closed_at.is_(None),
-    )
-    .values(next_seq=sessions.c.next_seq + 1, last_tag=bindparam("tag"), closed_at=bindparam("at"))
+    "UPDATE sessions SET next_seq = next_seq + 1, last_tag = ?, closed_at = ?"
+    " WHERE session_id = ? AND next_seq = ? AND closed_at IS NULL"
 )
-_RECORD = insert(session_events)
+_RECORD = (
+    "INSERT INTO session_events (session_id, seq, tag, data, created_at) VALUES (?, ?, ?, ?, ?)"
+)
+_BEGIN = insert(sessions)
+_RELEASE = (
+    update(coin_reservations)
+    .where(coin_reservations.c.session_id == bindparam("session"))
+    .values(session_id=None)
+)
 _LOAD = (
     select(session_events.c.data)
     .where(session_events.c.session_id == bindparam("session"))
@@ -56,6 +61,14 @@ _ROW = select(
     sessions.c.last_tag,
     sessions.c.next_seq,
 )
+
+
+class _Entry(NamedTuple):
+    seq: int
+    tag: str
+    data: bytes
+    created_at: int
+    closed_at: int | None
 
 
 class SqlStore:
@@ -260,67 +273,61 @@ class SqlLog(Generic[E]):
         self, event: E, seq: int, *, closes: bool
     ) -> tuple[Callable[[Connection], SessionId], bool]:
         """The job, and whether it needs a savepoint because it may fail after it wrote."""
-        entry = {
-            "seq": seq,
-            "tag": type(event).__name__,
-            "data": self._codec.encode(event),
-            "created_at": self._store.now(),
-        }
+        tag, now = type(event).__name__, self._store.now()
+        entry = _Entry(seq, tag, self._codec.encode(event), now, now if closes else None)
         known = self._session_id
         if known is None:
-            return lambda connection: self._create(connection, event, entry), True
-        entry["session_id"] = known
-        return lambda connection: _append(connection, known, entry, closes=closes), False
+            reserves = bool(self._reserving)
+            return lambda connection: self._create(connection, event, entry), reserves
+        return lambda connection: _append(connection, known, entry), False
 
-    def _create(self, connection: Connection, event: E, entry: dict[str, Any]) -> SessionId:
+    def _create(self, connection: Connection, event: E, entry: _Entry) -> SessionId:
         facts = facts_of(event)
-        if entry["seq"] != 0:
+        if entry.seq != 0:
             raise StaleSession("A new log begins at 0: reload the session.")
-        row = insert(sessions).values(
-            role=facts.role.value,
-            pj_uri=facts.pj_uri,
-            receiver_pubkey=facts.receiver_pubkey,
-            address=facts.address,
-            created_at=entry["created_at"],
-            expires_at=facts.expires_at,
-            last_tag=entry["tag"],
-            next_seq=1,
-        )
+        row = {
+            "role": facts.role.value,
+            "pj_uri": facts.pj_uri,
+            "receiver_pubkey": facts.receiver_pubkey,
+            "address": facts.address,
+            "created_at": entry.created_at,
+            "expires_at": facts.expires_at,
+            "last_tag": entry.tag,
+            "next_seq": 1,
+        }
         try:
-            key = connection.execute(row).inserted_primary_key
+            key = connection.execute(_BEGIN, row).inserted_primary_key
         except IntegrityError as error:
             raise DuplicateSession(
                 "A payment to this URI was started before: see it with `dovetail history`,"
                 " and ask the receiver for a new URI to pay again."
             ) from error
         session_id = SessionId(key[0] if key else 0)
-        connection.execute(_RECORD, entry | {"session_id": session_id})
+        _record(connection, session_id, entry)
         if _reserve(connection, session_id, self._reserving):
             raise CoinsTaken("Another live session holds one of the coins: choose others.")
         return session_id
 
 
-def _append(
-    connection: Connection, session_id: SessionId, entry: dict[str, Any], *, closes: bool
-) -> SessionId:
+def _append(connection: Connection, session_id: SessionId, entry: _Entry) -> SessionId:
     """M1 and M5: the row moves from `seq` to the next, or nothing is written."""
-    moved = connection.execute(
-        _ADVANCE,
-        {
-            "session": session_id,
-            "seq": entry["seq"],
-            "tag": entry["tag"],
-            "at": entry["created_at"] if closes else None,
-        },
+    moved = connection.exec_driver_sql(
+        _ADVANCE, (entry.tag, entry.closed_at, session_id, entry.seq)
     )
     if moved.rowcount != 1:
         raise StaleSession(
             "This session has moved on since it was loaded: load it again before you act on it."
         )
-    connection.execute(_RECORD, entry)
-    if closes:
+    _record(connection, session_id, entry)
+    if entry.closed_at is not None:
         _release(connection, session_id)
     return session_id
+
+
+def _record(connection: Connection, session_id: SessionId, entry: _Entry) -> None:
+    connection.exec_driver_sql(
+        _RECORD, (session_id, entry.seq, entry.tag, entry.data, entry.created_at)
+    )
 
 
 def _claim(
@@ -362,11 +369,7 @@ def _others(owners: Any, session_id: SessionId) -> frozenset[OutPoint]:
 
 
 def _release(connection: Connection, session_id: SessionId) -> None:
-    connection.execute(
-        update(coin_reservations)
-        .where(coin_reservations.c.session_id == session_id)
-        .values(session_id=None)
-    )
+    connection.execute(_RELEASE, {"session": session_id})
 
 
 def _session_row(row: Any) -> SessionRow:

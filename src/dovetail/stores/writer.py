@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -69,6 +70,7 @@ class Writer:
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
+        self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="dovetail-writer", daemon=True)
         self._thread.start()
 
@@ -106,6 +108,7 @@ class Writer:
     def _run(self) -> None:
         for group in self._groups():
             self._commit(group)
+        self._disconnect()
 
     def _groups(self) -> Iterator[list[_Job[Any]]]:
         while True:
@@ -126,14 +129,24 @@ class Writer:
 
     def _commit(self, group: list[_Job[Any]]) -> None:
         try:
-            with self._engine.begin() as connection:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with self._connection.begin():
                 for job in group:
-                    job.attempt(connection)
+                    job.attempt(self._connection)
         except Exception as error:  # noqa: BLE001  # a waiting caller must hear of every fault
+            self._disconnect()
             self._assign(group, error)
         else:
             for job in group:
                 job.deliver()
+
+    def _disconnect(self) -> None:
+        """Let go of the connection; the next group opens a fresh one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(DBAPIError):
+                connection.close()
 
     def _assign(self, group: list[_Job[Any]], error: Exception) -> None:
         """Nothing was written. Run each job alone, so that only the guilty one fails."""
