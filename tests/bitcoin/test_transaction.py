@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dovetail.bitcoin.encoding import compact_size
+from dovetail.bitcoin.encoding import Reader, compact_size
 from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import MAX_SATS, Sats
@@ -283,3 +283,21 @@ def test_equal_transactions_are_equal_also_after_one_computed_its_id():
     assert one.txid == other.txid
     assert one == parse(SEGWIT_PAYMENT)
     assert hash(one) == hash(parse(SEGWIT_PAYMENT))
+
+
+def test_an_output_read_alone_holds_no_more_than_there_is_money():
+    raw = (MAX_SATS + 1).to_bytes(8, "little") + b"\x00"
+    with pytest.raises(InvalidTransaction):
+        TxOut.read(Reader(raw, InvalidTransaction, "output"))
+
+
+def test_signing_with_witnesses_keeps_the_id_and_a_script_sig_changes_it():
+    inputs = (TxIn(OutPoint(Txid(b"\x01" * 32), 0)), TxIn(OutPoint(Txid(b"\x02" * 32), 1)))
+    unsigned = Transaction(2, inputs, (TxOut(Sats(1_000), Script(b"\x51")),), 0)
+    txid = unsigned.txid
+    segwit = unsigned.with_signatures([(b"", (b"\x01",)), (b"", (b"\x02", b"\x03"))])
+    legacy = unsigned.with_signatures([(b"\x51", ()), (b"", (b"\x02",))])
+    assert segwit.txid == txid == Transaction.parse(segwit.serialize()).txid
+    assert legacy.txid == Transaction.parse(legacy.serialize()).txid != txid
+    assert legacy.without_signatures() == segwit.without_signatures() == unsigned
+    assert legacy.without_signatures().txid == txid

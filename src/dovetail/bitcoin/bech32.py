@@ -1,12 +1,20 @@
 """Bech32 and Bech32m, segwit addresses (BIP 173, BIP 350), and bare base 32 (BIP 77)."""
 
-from collections.abc import Iterable
+import base64
 
 from dovetail.errors import InvalidAddress, ParseError
 
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_FOREIGN = 0xFF
+_GROUPS = bytes(range(32))
+# Tables for `bytes.translate`, which turns one way to write groups of 5 bits into another.
+_TO_LETTERS = bytes.maketrans(_GROUPS, _ALPHABET.encode())
+_FROM_LETTERS = bytes(
+    _ALPHABET.find(chr(code)) if chr(code) in _ALPHABET else _FOREIGN for code in range(256)
+)
+_FROM_RFC4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _GROUPS)
+_TO_DIGITS = bytes.maketrans(_GROUPS, b"0123456789abcdefghijklmnopqrstuv")
 _BECH32, _BECH32M = 1, 0x2BC830A3
 _CHECKSUM_LENGTH = 6
 _MAX_LENGTH = 90
@@ -14,7 +22,7 @@ _MAX_LENGTH = 90
 
 def encode_base32(data: bytes) -> str:
     """Write bytes in bech32's lower-case alphabet, zero bits at the end, without a checksum."""
-    return "".join(_ALPHABET[value] for value in _to_groups(data))
+    return _to_groups(data).translate(_TO_LETTERS).decode()
 
 
 def decode_base32(text: str, error: type[ParseError] = ParseError) -> bytes:
@@ -31,7 +39,7 @@ def encode_segwit(hrp: str, version: int, program: bytes) -> str:
     constant = _BECH32 if version == 0 else _BECH32M
     remainder = _polymod(_expand(hrp) + values + bytes(_CHECKSUM_LENGTH)) ^ constant
     checksum = bytes(remainder >> 5 * (5 - i) & 31 for i in range(_CHECKSUM_LENGTH))
-    return f"{hrp}1" + "".join(_ALPHABET[value] for value in values + checksum)
+    return f"{hrp}1" + (values + checksum).translate(_TO_LETTERS).decode()
 
 
 def decode_segwit(text: str) -> tuple[str, int, bytes]:
@@ -59,11 +67,13 @@ def decode_segwit(text: str) -> tuple[str, int, bytes]:
 
 
 def _read_values(text: str, error: type[ParseError]) -> bytes:
-    upper = text.isascii() and text.isupper()
-    try:
-        return bytes(_VALUES[character] for character in (text.lower() if upper else text))
-    except KeyError as problem:
-        raise error("The text has a character that bech32 lacks; copy it again.") from problem
+    # Lower-casing could turn foreign letters into ours, so they become a sign that is not ours.
+    characters = text.encode("ascii", "replace")
+    lower = characters.lower() if characters.isupper() else characters
+    values = lower.translate(_FROM_LETTERS)
+    if _FOREIGN in values:
+        raise error("The text has a character that bech32 lacks; copy it again.")
+    return values
 
 
 def _expand(hrp: str) -> bytes:
@@ -71,29 +81,33 @@ def _expand(hrp: str) -> bytes:
     return bytes(c >> 5 for c in characters) + b"\0" + bytes(c & 31 for c in characters)
 
 
-def _polymod(values: Iterable[int]) -> int:
+def _feedback(top: int) -> int:
+    """What the five bits that leave the remainder bring back into it."""
+    bits = 0
+    for bit, generator in enumerate(_GENERATOR):
+        if top >> bit & 1:
+            bits ^= generator
+    return bits
+
+
+_FEEDBACK = tuple(map(_feedback, range(32)))
+
+
+def _polymod(values: bytes) -> int:
     remainder = 1
     for value in values:
-        top = remainder >> 25
-        remainder = (remainder & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_GENERATOR):
-            if top >> bit & 1:
-                remainder ^= generator
+        remainder = (remainder & 0x1FFFFFF) << 5 ^ value ^ _FEEDBACK[remainder >> 25]
     return remainder
 
 
 def _to_groups(data: bytes) -> bytes:
     """Split bytes into groups of 5 bits, the last one filled with zeros."""
-    count = -(-len(data) * 8 // 5)
-    number = int.from_bytes(data, "big") << (count * 5 - len(data) * 8)
-    return bytes(number >> 5 * i & 31 for i in reversed(range(count)))
+    return base64.b32encode(data).rstrip(b"=").translate(_FROM_RFC4648)
 
 
 def _from_groups(groups: bytes, error: type[ParseError]) -> bytes:
     """Join groups of 5 bits; what does not fill a byte must be fewer than 5 bits, all zero."""
-    number = 0
-    for group in groups:
-        number = number << 5 | group
+    number = int(groups.translate(_TO_DIGITS) or b"0", 32)
     size, padding = divmod(len(groups) * 5, 8)
     if padding >= 5 or number & (1 << padding) - 1:
         raise error("The text has stray bits at its end; copy it again.")

@@ -67,7 +67,12 @@ class Reader:
 
     def uint(self, size: int) -> int:
         """Read an unsigned little-endian number of this many bytes."""
-        return int.from_bytes(self.take(size), "little")
+        start = self.offset
+        end = start + size
+        if end > len(self.data):
+            raise self.fail(_ENDS_EARLY)
+        self.offset = end
+        return int.from_bytes(self.data[start:end], "little")
 
     def compact_size(self) -> int:
         """Read a compact size; refuse one that is longer than need be."""
@@ -85,7 +90,19 @@ class Reader:
 
     def prefixed(self) -> bytes:
         """Read bytes behind their length as a compact size."""
-        return self.take(self.compact_size())
+        size = self.compact_size()
+        start = self.offset
+        end = start + size
+        if end > len(self.data):
+            raise self.fail(_ENDS_EARLY)
+        self.offset = end
+        return self.data[start:end]
+
+    def skip_to(self, offset: int) -> None:
+        """Go on from this offset; refuse one beyond the end."""
+        if offset > len(self.data):
+            raise self.fail(_ENDS_EARLY)
+        self.offset = offset
 
     def count(self, item_size: int) -> int:
         """Read how many items follow, each at least `item_size` bytes long.
@@ -93,11 +110,11 @@ class Reader:
         A count that cannot fit is refused before anything is built from it.
         """
         count = self.compact_size()
-        if count * item_size > self.remaining:
+        if count * item_size > len(self.data) - self.offset:
             raise self.fail("announces more than it holds")
         return count
 
     def finish(self) -> None:
         """Refuse what is left over."""
-        if self.remaining:
+        if self.offset < len(self.data):
             raise self.fail("goes on after its end")

@@ -5,10 +5,11 @@ apply consensus rules that need no other data: what they let through could be mi
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Self
 
-from dovetail.bitcoin.encoding import Reader, compact_size, prefixed
+from dovetail.bitcoin.encoding import Reader, compact_size, prefixed, read_compact_size
 from dovetail.bitcoin.hashes import hash256
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.units import MAX_SATS, Sats, Weight
@@ -18,6 +19,7 @@ _MAX_SIZE = 4_000_000
 _MAX_U32 = 2**32 - 1
 _MARKER_AND_FLAG = b"\x00\x01"
 _MIN_INPUT_SIZE, _MIN_OUTPUT_SIZE = 41, 9
+_TOO_MUCH = "has an output of more than 21 million bitcoins"
 _TXID_HEX = re.compile(r"[0-9a-fA-F]{64}")
 _OUTPOINT = re.compile(r"([0-9a-fA-F]{64}):(0|[1-9][0-9]{0,9})")
 
@@ -121,7 +123,7 @@ class TxOut:
         """Read an output; raises the reader's error, also when the value is out of range."""
         value = reader.uint(8)
         if value > MAX_SATS:
-            raise reader.fail("has an output of more than 21 million bitcoins")
+            raise reader.fail(_TOO_MUCH)
         return cls(Sats(value), Script(reader.prefixed()))
 
 
@@ -136,7 +138,10 @@ class Transaction:
     inputs: tuple[TxIn, ...]
     outputs: tuple[TxOut, ...]
     lock_time: int
+    # Found out when first asked for, and kept, as wallets and rules ask again and again.
+    _stripped: bytes | None = field(default=None, init=False, compare=False)
     _txid: Txid | None = field(default=None, init=False, compare=False)
+    _weight: Weight | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -164,14 +169,22 @@ class Transaction:
         has_witness = data[reader.offset : reader.offset + 2] == _MARKER_AND_FLAG
         if has_witness:
             reader.take(2)
-        inputs, outputs = _read_body(reader)
-        if not inputs or not outputs:
+        start = reader.offset
+        bare, outputs = _read_inputs(reader), _read_outputs(reader)
+        if not bare or not outputs:
             raise reader.fail("lacks inputs or outputs")
+        body = data[start : reader.offset]
         if has_witness:
-            inputs = tuple(_with_witness(txin, reader) for txin in inputs)
+            inputs = tuple([TxIn(*fields, _read_witness(reader)) for fields in bare])
             if not any(txin.witness for txin in inputs):
                 raise reader.fail("has a witness marker but no witness")
-        return cls(version, inputs, outputs, reader.uint(4)), reader.offset
+        else:
+            inputs = tuple([TxIn(*fields) for fields in bare])
+        transaction = cls(version, inputs, outputs, reader.uint(4))
+        end = reader.offset
+        stripped = data[offset : offset + 4] + body + data[end - 4 : end]
+        object.__setattr__(transaction, "_stripped", stripped)
+        return transaction, end
 
     @classmethod
     def parse_without_witness(cls, data: bytes) -> Self:
@@ -181,32 +194,46 @@ class Transaction:
         """
         reader = Reader(data[: _MAX_SIZE + 1], InvalidTransaction, "transaction")
         version = reader.uint(4)
-        inputs, outputs = _read_body(reader)
-        transaction = cls(version, inputs, outputs, reader.uint(4))
+        inputs = tuple([TxIn(*fields) for fields in _read_inputs(reader)])
+        transaction = cls(version, inputs, _read_outputs(reader), reader.uint(4))
         reader.finish()
+        object.__setattr__(transaction, "_stripped", data)
         return transaction
 
     def serialize(self, *, witness: bool = True) -> bytes:
         """Write the transaction, by default with its witnesses if it has any (BIP 144)."""
-        with_witness = witness and any(txin.witness for txin in self.inputs)
-        return b"".join(
-            (
-                self.version.to_bytes(4, "little"),
-                _MARKER_AND_FLAG if with_witness else b"",
-                compact_size(len(self.inputs)),
-                *(txin.serialize() for txin in self.inputs),
-                compact_size(len(self.outputs)),
-                *(txout.serialize() for txout in self.outputs),
-                *(txin.serialize_witness() for txin in self.inputs if with_witness),
-                self.lock_time.to_bytes(4, "little"),
+        if not (witness and self.has_witness):
+            return self._without_witness()
+        body = self._without_witness()
+        witnesses = [txin.serialize_witness() for txin in self.inputs]
+        return b"".join((body[:4], _MARKER_AND_FLAG, body[4:-4], *witnesses, body[-4:]))
+
+    @property
+    def has_witness(self) -> bool:
+        """Whether any input has a witness."""
+        return any(txin.witness for txin in self.inputs)
+
+    def _without_witness(self) -> bytes:
+        if self._stripped is None:
+            stripped = b"".join(
+                (
+                    self.version.to_bytes(4, "little"),
+                    compact_size(len(self.inputs)),
+                    *[txin.serialize() for txin in self.inputs],
+                    compact_size(len(self.outputs)),
+                    *[txout.serialize() for txout in self.outputs],
+                    self.lock_time.to_bytes(4, "little"),
+                )
             )
-        )
+            object.__setattr__(self, "_stripped", stripped)
+            return stripped
+        return self._stripped
 
     @property
     def txid(self) -> Txid:
         """The identifier, which leaves witnesses out."""
         if self._txid is None:
-            txid = Txid(hash256(self.serialize(witness=False)))
+            txid = Txid(hash256(self._without_witness()))
             object.__setattr__(self, "_txid", txid)
             return txid
         return self._txid
@@ -219,16 +246,43 @@ class Transaction:
     @property
     def weight(self) -> Weight:
         """Three times the size without witnesses plus the whole size (BIP 141)."""
-        return Weight(3 * len(self.serialize(witness=False)) + len(self.serialize()))
+        if self._weight is None:
+            weight = Weight(3 * len(self._without_witness()) + len(self.serialize()))
+            object.__setattr__(self, "_weight", weight)
+            return weight
+        return self._weight
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether it could be parsed again, but for empty lists of inputs or outputs."""
+        return (
+            len(set(self.contested())) == len(self.inputs)
+            and sum([int(txout.value) for txout in self.outputs]) <= MAX_SATS
+            and len(self._without_witness()) <= _MAX_SIZE
+        )
 
     def without_signatures(self) -> Self:
         """The same transaction with empty script_sigs and witnesses."""
-        inputs = tuple(replace(txin, script_sig=b"", witness=()) for txin in self.inputs)
-        return replace(self, inputs=inputs)
+        return self.with_signatures([(b"", ())] * len(self.inputs))
+
+    def with_signatures(self, signatures: Iterable[tuple[bytes, tuple[bytes, ...]]]) -> Self:
+        """The same transaction with these script_sigs and witnesses, a pair for each input."""
+        pairs = zip(self.inputs, signatures, strict=True)
+        inputs = [
+            TxIn(txin.previous_output, script_sig, txin.sequence, witness)
+            for txin, (script_sig, witness) in pairs
+        ]
+        signed = type(self)(self.version, tuple(inputs), self.outputs, self.lock_time)
+        # Witnesses do not change what the id covers, so what is known of it stays.
+        before = [txin.script_sig for txin in self.inputs]
+        if [txin.script_sig for txin in inputs] == before:
+            object.__setattr__(signed, "_stripped", self._stripped)
+            object.__setattr__(signed, "_txid", self._txid)
+        return signed
 
     def contested(self) -> tuple[OutPoint, ...]:
         """The outpoints it spends, in order: only one transaction can ever spend them."""
-        return tuple(txin.previous_output for txin in self.inputs)
+        return tuple([txin.previous_output for txin in self.inputs])
 
     def spends(self, outpoint: OutPoint) -> int | None:
         """The index of the input that spends this outpoint, if one does."""
@@ -240,21 +294,58 @@ class Transaction:
         return f"<Transaction {self.txid}: {counts}>"
 
 
-def _read_body(reader: Reader) -> tuple[tuple[TxIn, ...], tuple[TxOut, ...]]:
-    inputs = tuple(_read_input(reader) for _ in range(reader.count(_MIN_INPUT_SIZE)))
-    if len({txin.previous_output for txin in inputs}) != len(inputs):
+# These two are where parsing spends its time, so they index the bytes themselves. Beyond the
+# end an index raises and a slice comes out short, which `skip_to` then refuses.
+
+
+def _read_inputs(reader: Reader) -> list[tuple[OutPoint, bytes, int]]:
+    """Each input's outpoint, script_sig and sequence."""
+    inputs: dict[bytes, tuple[OutPoint, bytes, int]] = {}
+    count = reader.count(_MIN_INPUT_SIZE)
+    data, at = reader.data, reader.offset
+    try:
+        for _ in range(count):
+            start = at + 37
+            size = data[start - 1]
+            spent = data[at : start - 1]
+            if size >= 0xFD:
+                size, start = read_compact_size(data, start - 1, reader.error)
+            end = start + size
+            at = end + 4
+            outpoint = OutPoint(Txid(spent[:32]), int.from_bytes(spent[32:], "little"))
+            sequence = int.from_bytes(data[end:at], "little")
+            inputs[spent] = (outpoint, data[start:end], sequence)
+    except IndexError:
+        at = len(data) + 1
+    reader.skip_to(at)
+    if len(inputs) != count:
         raise reader.fail("spends an output twice")
-    outputs = tuple(TxOut.read(reader) for _ in range(reader.count(_MIN_OUTPUT_SIZE)))
-    if sum(int(txout.value) for txout in outputs) > MAX_SATS:
+    return list(inputs.values())
+
+
+def _read_outputs(reader: Reader) -> tuple[TxOut, ...]:
+    outputs: list[TxOut] = []
+    count = reader.count(_MIN_OUTPUT_SIZE)
+    data, at, total = reader.data, reader.offset, 0
+    try:
+        for _ in range(count):
+            start = at + 9
+            size = data[start - 1]
+            value = int.from_bytes(data[at : at + 8], "little")
+            if value > MAX_SATS:
+                raise reader.fail(_TOO_MUCH)
+            if size >= 0xFD:
+                size, start = read_compact_size(data, start - 1, reader.error)
+            at = start + size
+            total += value
+            outputs.append(TxOut(Sats(value), Script(data[start:at])))
+    except IndexError:
+        at = len(data) + 1
+    reader.skip_to(at)
+    if total > MAX_SATS:
         raise reader.fail("pays more than 21 million bitcoins")
-    return inputs, outputs
+    return tuple(outputs)
 
 
-def _read_input(reader: Reader) -> TxIn:
-    outpoint = OutPoint(Txid(reader.take(32)), reader.uint(4))
-    return TxIn(outpoint, reader.prefixed(), reader.uint(4))
-
-
-def _with_witness(txin: TxIn, reader: Reader) -> TxIn:
-    witness = tuple([reader.prefixed() for _ in range(reader.count(1))])
-    return TxIn(txin.previous_output, txin.script_sig, txin.sequence, witness)
+def _read_witness(reader: Reader) -> tuple[bytes, ...]:
+    return tuple([reader.prefixed() for _ in range(reader.count(1))])

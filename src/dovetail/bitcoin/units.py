@@ -36,7 +36,7 @@ class Sats(int):
         """Check the range; a float or text is a `TypeError`."""
         if not 0 <= index(value) <= MAX_SATS:
             raise InvalidAmount("An amount must lie between 0 and 21 million bitcoins; check it.")
-        return super().__new__(cls, value)
+        return int.__new__(cls, value)
 
     def __add__(self, other: int) -> Self:
         return type(self)(int(self) + other)

@@ -13,7 +13,7 @@ _URI = re.compile(r"bitcoin:([!-~]*)", re.ASCII | re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What RFC 3986 allows in a query and BIP 321 in a value, but for `+`, which some read as a space,
 # and `'`, which ends an attribute in HTML.
-_PLAIN = "-._~!$()*,;:@/?"
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._~!$()*,;:@/?-]+", re.ASCII)
 _OWN_KEYS = ("amount", "label", "message")
 _SEGWIT_KEYS = ("bc", "tb", "bcrt")
 _REQUIRED_PREFIX = "req-"
@@ -116,7 +116,7 @@ def _fold(text: str) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _decoded(text: str) -> str:
@@ -129,4 +129,4 @@ def _decoded(text: str) -> str:
 
 
 def _encoded(text: str) -> str:
-    return quote(text, safe=_PLAIN)
+    return _NOT_PLAIN.sub(lambda found: quote(found[0], safe=""), text)

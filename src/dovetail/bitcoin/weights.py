@@ -74,4 +74,5 @@ def _weigh(script_sig: bytes, witness: tuple[bytes, ...]) -> Weight:
 
 
 def _prefixed_size(data: bytes) -> int:
-    return len(compact_size(len(data))) + len(data)
+    size = len(data)
+    return size + (1 if size < 0xFD else len(compact_size(size)))

@@ -120,11 +120,12 @@ class Draft:
         if len(values) != len(self.outputs):
             raise UsageError("The values do not fit the proposal's outputs; start it again.")
         pairs = zip(self.outputs, values, strict=True)
-        return replace(self, outputs=tuple(replace(txout, value=value) for txout, value in pairs))
+        outputs = tuple([TxOut(value, txout.script_pubkey) for txout, value in pairs])
+        return replace(self, outputs=outputs)
 
     def with_value(self, index: int, value: Sats) -> "Draft":
         """The draft with another value in one output."""
-        changed = replace(self.outputs[index], value=value)
+        changed = TxOut(value, self.outputs[index].script_pubkey)
         return replace(self, outputs=(*self.outputs[:index], changed, *self.outputs[index + 1 :]))
 
     def transaction(self) -> Transaction:
@@ -135,7 +136,7 @@ class Draft:
             unsigned.inputs,
             (TxIn(placed.coin.outpoint, sequence=sequence) for placed in self.inputs),
         )
-        return replace(unsigned, inputs=inputs, outputs=self.outputs)
+        return Transaction(unsigned.version, inputs, self.outputs, unsigned.lock_time)
 
     def psbt(self) -> Psbt:
         """The PSBT for the receiver's wallet to sign.

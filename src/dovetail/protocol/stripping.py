@@ -1,6 +1,6 @@
 """What a PSBT keeps when it leaves the house (BIP 78, Protocol)."""
 
-from dovetail.bitcoin.psbt import InputField, KeyMap, Psbt, PsbtGlobal, PsbtInput, PsbtOutput
+from dovetail.bitcoin.psbt import InputField, Psbt, PsbtGlobal, PsbtInput, PsbtOutput
 from dovetail.bitcoin.transaction import Transaction, TxOut
 
 _UTXO_FIELDS = (InputField.NON_WITNESS_UTXO, InputField.WITNESS_UTXO)
@@ -38,7 +38,7 @@ def has_signatures(psbt_input: PsbtInput) -> bool:
 
 def utxo_only(psbt_input: PsbtInput) -> PsbtInput:
     """The input with nothing but what it spends."""
-    return _only(psbt_input, *_UTXO_FIELDS)
+    return psbt_input.only(*_UTXO_FIELDS)
 
 
 def for_counterparty(psbt_input: PsbtInput, utxo: TxOut) -> PsbtInput:
@@ -47,13 +47,8 @@ def for_counterparty(psbt_input: PsbtInput, utxo: TxOut) -> PsbtInput:
     A witness commits to the amount, so there the output is enough; a legacy input keeps the
     previous transaction, which alone proves its amount.
     """
-    final = _only(psbt_input, *_FINAL_FIELDS)
+    final = psbt_input.only(*_FINAL_FIELDS)
     previous = psbt_input.non_witness_utxo
     if psbt_input.final_script_witness or previous is None:
         return final.with_witness_utxo(utxo)
     return final.with_non_witness_utxo(previous)
-
-
-def _only(psbt_input: PsbtInput, *fields: InputField) -> PsbtInput:
-    keys = [bytes([field]) for field in fields]
-    return PsbtInput(KeyMap(tuple(entry for entry in psbt_input.map.entries if entry[0] in keys)))

@@ -9,6 +9,8 @@ from dovetail.errors import InvalidPsbt
 
 _TRUNCATED = "The PSBT ends too early; ask for the whole of it."
 
+_PREFIXES = tuple(bytes((field_type,)) for field_type in range(0xFD))
+
 Entry = tuple[bytes, bytes]
 
 
@@ -35,7 +37,8 @@ class KeyMap:
 
     def get(self, field_type: int, keydata: bytes = b"") -> bytes | None:
         """The value under this key type and key data, or None."""
-        return self._values.get(_prefix(field_type) + keydata)
+        key = _prefix(field_type)
+        return self._values.get(key + keydata if keydata else key)
 
     def all(self, field_type: int) -> tuple[Entry, ...]:
         """Each (key data, value) of this key type, in wire order."""
@@ -57,7 +60,14 @@ class KeyMap:
     def without(self, *field_types: int) -> Self:
         """The map without any entry of these key types."""
         prefixes = tuple(map(_prefix, field_types))
-        return type(self)(tuple(e for e in self.entries if not e[0].startswith(prefixes)))
+        kept = tuple([entry for entry in self.entries if not entry[0].startswith(prefixes)])
+        return self if len(kept) == len(self.entries) else type(self)(kept)
+
+    def only(self, *field_types: int) -> Self:
+        """The map with nothing but entries of these key types."""
+        prefixes = tuple(map(_prefix, field_types))
+        kept = tuple([entry for entry in self.entries if entry[0].startswith(prefixes)])
+        return self if len(kept) == len(self.entries) else type(self)(kept)
 
     def merge(self, other: Self) -> Self:
         """The union in the order of keys; where both hold a key, this map's value stays."""
@@ -65,7 +75,7 @@ class KeyMap:
 
 
 def _prefix(field_type: int) -> bytes:
-    return bytes((field_type,)) if field_type < 0xFD else compact_size(field_type)
+    return _PREFIXES[field_type] if field_type < 0xFD else compact_size(field_type)
 
 
 def read_size(data: bytes, position: int) -> tuple[int, int]:

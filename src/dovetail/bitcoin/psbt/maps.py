@@ -30,6 +30,7 @@ _FINAL_FIELDS = (InputField.FINAL_SCRIPTSIG, InputField.FINAL_SCRIPTWITNESS)
 _SIGNING_FIELDS = tuple(
     kind for kind in InputField if kind not in {*_UTXO_FIELDS, *_FINAL_FIELDS, 0xFC}
 )
+_NO_WITNESS = (None, b"\x00")
 _EMPTY = KeyMap()
 
 
@@ -51,10 +52,14 @@ class PsbtGlobal:
     @classmethod
     def of(cls, transaction: Transaction, others: KeyMap = _EMPTY) -> Self:
         """The map of this transaction, which must be unsigned, beside other global fields."""
-        if any(txin.witness for txin in transaction.inputs):
-            raise InvalidPsbt("A transaction with witnesses is not unsigned; strip them first.")
-        raw = transaction.serialize(witness=False)
-        return cls(others.with_value(GlobalField.UNSIGNED_TX, raw))
+        check_entries("global", GLOBAL_CHECKS, others.entries)
+        _require_unsigned(transaction)
+        # As the constructor makes it, without reading back what was just written.
+        made = object.__new__(cls)
+        entries = others.with_value(GlobalField.UNSIGNED_TX, transaction.serialize())
+        object.__setattr__(made, "map", entries)
+        object.__setattr__(made, "unsigned_transaction", transaction)
+        return made
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,6 +68,8 @@ class PsbtInput:
 
     map: KeyMap = _EMPTY
     non_witness_utxo: Transaction | None = field(init=False, compare=False)
+    _witness_utxo: TxOut | None = field(default=None, init=False, compare=False)
+    _witness: tuple[bytes, ...] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check every field; the previous transaction is read once and kept."""
@@ -77,8 +84,11 @@ class PsbtInput:
     @property
     def witness_utxo(self) -> TxOut | None:
         """The output this input spends, as its PSBT's maker claims."""
-        raw = self.map.get(InputField.WITNESS_UTXO)
-        return None if raw is None else TxOut.read(Reader(raw, InvalidPsbt, "PSBT"))
+        if self._witness_utxo is None:
+            raw = self.map.get(InputField.WITNESS_UTXO)
+            utxo = None if raw is None else TxOut.read(Reader(raw, InvalidPsbt, "PSBT"))
+            object.__setattr__(self, "_witness_utxo", utxo)
+        return self._witness_utxo
 
     @property
     def partial_signatures(self) -> Mapping[bytes, bytes]:
@@ -114,8 +124,10 @@ class PsbtInput:
     @property
     def final_script_witness(self) -> tuple[bytes, ...] | None:
         """The finished witness stack; None where there is none."""
-        raw = self.map.get(InputField.FINAL_SCRIPTWITNESS)
-        return None if raw is None else parse_witness(raw)
+        if self._witness is None:
+            raw = self.map.get(InputField.FINAL_SCRIPTWITNESS)
+            object.__setattr__(self, "_witness", None if raw is None else parse_witness(raw))
+        return self._witness
 
     @property
     def tap_key_signature(self) -> bytes | None:
@@ -140,7 +152,8 @@ class PsbtInput:
     @property
     def is_finalized(self) -> bool:
         """Whether a final script_sig or witness that is not empty is there."""
-        return bool(self.final_script_sig or self.final_script_witness)
+        witness = self.map.get(InputField.FINAL_SCRIPTWITNESS)
+        return witness not in _NO_WITNESS or bool(self.final_script_sig)
 
     def with_non_witness_utxo(self, transaction: Transaction) -> Self:
         """The input with the transaction it spends from, witnesses included."""
@@ -182,14 +195,30 @@ class PsbtInput:
 
     def cleared_of(self, *fields: InputField) -> Self:
         """The input without these kinds of fields."""
-        return type(self)(self.map.without(*fields))
+        return self._fewer(self.map.without(*fields))
 
     def without_signing_data(self) -> Self:
         """Only UTXOs, final scripts, unknown and proprietary fields (BIP 174, Finalizer)."""
         return self.cleared_of(*_SIGNING_FIELDS)
 
+    def only(self, *fields: InputField) -> Self:
+        """The input with these kinds of fields and no others."""
+        return self._fewer(self.map.only(*fields))
+
     def _with(self, kind: InputField, value: bytes, keydata: bytes = b"") -> Self:
         return type(self)(self.map.with_value(kind, value, keydata))
+
+    def _fewer(self, entries: KeyMap) -> Self:
+        """The input with some of its own entries, which need not be checked again."""
+        if len(entries.entries) == len(self.map.entries):
+            return self
+        fewer = object.__new__(type(self))
+        kept = entries.get(InputField.NON_WITNESS_UTXO) is not None
+        object.__setattr__(fewer, "map", entries)
+        object.__setattr__(fewer, "non_witness_utxo", self.non_witness_utxo if kept else None)
+        object.__setattr__(fewer, "_witness_utxo", None)
+        object.__setattr__(fewer, "_witness", None)
+        return fewer
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -250,6 +279,14 @@ def _unsigned_transaction(global_map: KeyMap) -> Transaction:
             "The PSBT's unsigned transaction has signatures; ask its creator for a valid PSBT."
         )
     return transaction
+
+
+def _require_unsigned(transaction: Transaction) -> None:
+    """Raise `InvalidPsbt` for a transaction that could not be read back from a PSBT."""
+    if any(txin.script_sig or txin.witness for txin in transaction.inputs):
+        raise InvalidPsbt("A transaction with signatures is not unsigned; strip them first.")
+    if not transaction.is_well_formed:
+        raise InvalidPsbt("The PSBT's unsigned transaction is malformed; build it anew.")
 
 
 def _transaction(raw: bytes) -> Transaction:

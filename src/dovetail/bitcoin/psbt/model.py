@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from dovetail.bitcoin.psbt.finalizer import finalize_input
@@ -27,6 +27,8 @@ class Psbt:
     global_map: PsbtGlobal
     inputs: tuple[PsbtInput, ...]
     outputs: tuple[PsbtOutput, ...]
+    _utxos: tuple[TxOut, ...] | None = field(default=None, init=False, compare=False)
+    _extracted: Transaction | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check what the class promises."""
@@ -135,7 +137,11 @@ class Psbt:
 
     def utxos(self) -> tuple[TxOut, ...]:
         """What each input spends. Raises `InvalidPsbt` as `utxo` does."""
-        return tuple(self.utxo(index) for index in range(len(self.inputs)))
+        if self._utxos is None:
+            utxos = tuple([self.utxo(index) for index in range(len(self.inputs))])
+            object.__setattr__(self, "_utxos", utxos)
+            return utxos
+        return self._utxos
 
     @property
     def fee(self) -> Sats:
@@ -160,13 +166,13 @@ class Psbt:
         """The PSBT with another map for this input."""
         inputs = list(self.inputs)
         inputs[index] = psbt_input
-        return replace(self, inputs=tuple(inputs))
+        return type(self)(self.global_map, tuple(inputs), self.outputs)
 
     def with_output(self, index: int, psbt_output: PsbtOutput) -> Self:
         """The PSBT with another map for this output."""
         outputs = list(self.outputs)
         outputs[index] = psbt_output
-        return replace(self, outputs=tuple(outputs))
+        return type(self)(self.global_map, self.inputs, tuple(outputs))
 
     def with_transaction(
         self,
@@ -212,19 +218,20 @@ class Psbt:
 
         Raises `InvalidPsbt` unless every input is final.
         """
+        if self._extracted is None:
+            extracted = self._extract()
+            object.__setattr__(self, "_extracted", extracted)
+            return extracted
+        return self._extracted
+
+    def _extract(self) -> Transaction:
         if not self.is_finalized:
             raise InvalidPsbt("The PSBT is not final; sign and finalize every input first.")
-        pairs = zip(self.unsigned_transaction.inputs, self.inputs, strict=True)
-        return replace(
-            self.unsigned_transaction,
-            inputs=tuple(
-                replace(
-                    txin,
-                    script_sig=each.final_script_sig or b"",
-                    witness=each.final_script_witness or (),
-                )
-                for txin, each in pairs
-            ),
+        return self.unsigned_transaction.with_signatures(
+            [
+                (each.final_script_sig or b"", each.final_script_witness or ())
+                for each in self.inputs
+            ]
         )
 
 

@@ -164,17 +164,19 @@ class Plan:
     def draft(self) -> Draft:
         """The proposal under construction; raises `ParseError` or `UsageError`."""
         so_far = draft(self.payload.original, self.payload.params, self.identified.receiver_outputs)
-        if self.outputs is not None:
-            so_far = replace(
-                so_far,
-                outputs=tuple(TxOut(Sats(value), Script(s)) for value, s in self.outputs.outputs),
-                drain=self.outputs.drain,
-            )
-        if self.inputs is not None:
-            so_far = replace(so_far, inputs=tuple(_placed(coin) for coin in self.inputs.coins))
-            so_far = so_far.with_value(so_far.drain, Sats(self.inputs.drain_value))
+        if self.outputs is None:
+            return so_far
+        coins = () if self.inputs is None else self.inputs.coins
+        so_far = replace(
+            so_far,
+            outputs=tuple([TxOut(Sats(value), Script(s)) for value, s in self.outputs.outputs]),
+            drain=self.outputs.drain,
+            inputs=tuple([_placed(coin) for coin in coins]),
+        )
         if self.fees is not None:
-            so_far = _with_values(so_far, self.fees.values)
+            return _with_values(so_far, self.fees.values)
+        if self.inputs is not None:
+            return so_far.with_value(so_far.drain, Sats(self.inputs.drain_value))
         return so_far
 
     def __repr__(self) -> str:
@@ -196,9 +198,7 @@ def _placed(coin: CommittedCoin) -> PlacedCoin:
 def _with_values(so_far: Draft, values: tuple[int, ...]) -> Draft:
     if len(values) != len(so_far.outputs):
         raise InvalidEvent("The values do not match the outputs; restore the log.")
-    for index, value in enumerate(values):
-        so_far = so_far.with_value(index, Sats(value))
-    return so_far
+    return so_far.with_values([Sats(value) for value in values])
 
 
 @dataclass(frozen=True, repr=False)
