@@ -1,0 +1,310 @@
+"""The ASGI application: opens the parts of a mailroom and routes to them."""
+
+import asyncio
+import json
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from http import HTTPStatus
+from typing import Self
+
+from dovetail.crypto.entropy import Entropy, system
+from dovetail.errors import ConfigurationError, DovetailError, StoreUnavailable
+from dovetail.mailroom.answers import (
+    Answer,
+    not_found,
+    overloaded,
+    problem,
+    typed,
+    wrong_method,
+)
+from dovetail.mailroom.asgi import (
+    Receive,
+    Scope,
+    Send,
+    disconnected,
+    raw_path,
+    read_body,
+    send_answer,
+)
+from dovetail.mailroom.directory import Directory, mailbox_of
+from dovetail.mailroom.gateway import Gateway
+from dovetail.mailroom.keys import KeyRing
+from dovetail.mailroom.mailboxes import Mailboxes
+from dovetail.mailroom.relay import Relay
+from dovetail.mailroom.settings import MailroomSettings
+from dovetail.mailroom.targets import Resolve, resolve
+from dovetail.mailroom.tunnels import Tunnels
+from dovetail.mailroom.v1 import BODY_LIMIT, V1Desk
+from dovetail.mailroom.waits import Waits
+from dovetail.protocol.exchange import GATEWAY_PATH
+
+KEYS_PATH = "/ohttp-keys"
+HEALTH_PATH = "/health"
+
+_TAG_BYTES = 32
+_FORWARD = re.compile(r"/https?:/", re.IGNORECASE)
+_WELCOME = b"This is a Dovetail mailroom for payjoin (BIP 77).\n"
+_PREFLIGHT = Answer(
+    HTTPStatus.NO_CONTENT,
+    (
+        (b"access-control-allow-methods", b"GET, OPTIONS, POST"),
+        (b"access-control-allow-headers", b"content-type, content-length"),
+    ),
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Mailroom:
+    """Directory, gateway and relay; an async context manager, opened too by ASGI's lifespan.
+
+    Use it from one event loop. One process serves a `data_dir`.
+    """
+
+    def __init__(
+        self,
+        settings: MailroomSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        find: Resolve = resolve,
+        entropy: Entropy = system,
+    ) -> None:
+        """Open nothing yet. `find` resolves the hosts of gateways."""
+        self.settings = settings
+        self._clock = clock
+        self._find = find
+        self._entropy = entropy
+        self._open = AsyncExitStack()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._draining = False
+        self._keys: KeyRing | None = None
+        self._mailboxes: Mailboxes | None = None
+        self._waits = self._new_waits(settings.max_waits, settings.max_waits_per_mailbox)
+        self._v1: V1Desk | None = None
+        self._directory: Directory | None = None
+        self._gateway: Gateway | None = None
+        self._relay: Relay | None = None
+        self._tunnels: Tunnels | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the files and start housekeeping.
+
+        Raises `StoreUnavailable` and `ConfigurationError`, with nothing left open.
+        """
+        self._loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as opened:
+            tag = self._entropy(_TAG_BYTES).hex().encode()
+            if self.settings.directory:
+                self._open_directory(opened, tag)
+            if self.settings.relay:
+                self._open_relay(opened, tag)
+            task = asyncio.create_task(self._keep_house())
+            opened.push_async_callback(_cancel, task)
+            self._open = opened.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Finish the writes and close everything."""
+        self._drain()
+        self._directory = self._gateway = self._relay = self._tunnels = None
+        await self._open.aclose()
+
+    @property
+    def tunnels(self) -> Tunnels | None:
+        """The relay's tunnels, while it is open."""
+        return self._tunnels
+
+    def drain(self) -> None:
+        """Let long polls go at once, and what is forwarded a little later. From any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to let go
+                self._loop.call_soon_threadsafe(self._drain)
+
+    async def keep_house(self) -> None:
+        """Remove expired messages and keys, and rotate the keys if it is time."""
+        now = self._clock()
+        if self._keys is not None and self._mailboxes is not None:
+            await self._mailboxes.purge()
+            self._keys.forget(now)
+            if self._keys.age(now) >= self.settings.key_lifetime:
+                self._keys.rotate(now)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        match scope["type"]:
+            case "http":
+                await send_answer(send, await self._answer(scope, receive))
+            case "websocket":
+                await self._serve_websocket(scope, receive, send)
+            case "lifespan":
+                await self._live(receive, send)
+            case _:
+                raise ConfigurationError("The server speaks a protocol other than HTTP: use HTTP.")
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        try:
+            return await self._route(scope, receive)
+        except StoreUnavailable as error:
+            _log.error("A request could not be served: %s", error)
+            return overloaded("messages for this disk")
+        except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
+            # Not the error's own text, which could quote the request (P4).
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("A request failed with %s at\n%s", type(error).__name__, where)
+            return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The mailroom failed; try again.")
+
+    async def _route(self, scope: Scope, receive: Receive) -> Answer:
+        method, path = scope["method"], raw_path(scope)
+        if method == "OPTIONS":
+            return _PREFLIGHT
+        if self._gateway is not None and path == GATEWAY_PATH:
+            if method == "POST":
+                return await self._gateway.relay(scope, receive)
+            return _only_get(method, self._gateway.describe(scope["query_string"]), "POST")
+        if self._gateway is not None and path == KEYS_PATH:
+            return _only_get(method, self._gateway.describe(b""))
+        if self._relay is not None and _FORWARD.match(path):
+            if method == "POST":
+                return await self._relay.forward(scope, receive)
+            return wrong_method("POST")
+        if path == HEALTH_PATH:
+            return _only_get(method, self._health())
+        if path == "/":
+            return _only_get(method, typed("text/plain", _WELCOME))
+        if self._directory is not None:
+            return await self._plaintext(self._directory, scope, receive)
+        return not_found()
+
+    async def _plaintext(self, directory: Directory, scope: Scope, receive: Receive) -> Answer:
+        short_id = mailbox_of(raw_path(scope))
+        if short_id is None:
+            return not_found()
+        if scope["method"] != "POST":
+            return wrong_method("POST")
+        seconds = self.settings.read_timeout
+        body = await read_body(scope, receive, limit=BODY_LIMIT, seconds=seconds)
+        if isinstance(body, Answer):
+            return body
+        query = bytes(scope["query_string"])
+        return await directory.post_plaintext(short_id, body, query, lambda: disconnected(receive))
+
+    def _health(self) -> Answer:
+        status = {
+            "status": "draining" if self._draining else "ok",
+            "directory": self._directory is not None,
+            "relay": self._relay is not None,
+            "versions": [1, 2] if self.settings.v1 else [2],
+            "mailboxes": self._mailboxes.count if self._mailboxes is not None else 0,
+            "waits": self._waits.count,
+            "forwards": self._relay.count if self._relay is not None else 0,
+            "tunnels": self._tunnels.count if self._tunnels is not None else 0,
+        }
+        return typed("application/json", json.dumps(status).encode())
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._tunnels is None:
+            await receive()
+            await send({"type": "websocket.close"})
+            return
+        with suppress(OSError):  # the client has gone
+            await self._tunnels.websocket(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.__aenter__()
+        except DovetailError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.__aexit__()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _open_directory(self, opened: AsyncExitStack, tag: bytes) -> None:
+        settings = self.settings
+        try:
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The data folder cannot be made: {error.strerror}. Choose another."
+            ) from error
+        self._mailboxes = Mailboxes.open(
+            settings.database,
+            ttl=settings.ttl,
+            capacity=settings.max_mailboxes,
+            max_writes=settings.max_writes,
+            clock=self._clock,
+        )
+        opened.callback(self._mailboxes.close)
+        self._keys = KeyRing.open(
+            settings.key_file,
+            honoured=settings.honoured,
+            now=self._clock(),
+            entropy=self._entropy,
+        )
+        if settings.v1:
+            # A sender that repeats itself shares the wait of its first attempt.
+            self._v1 = V1Desk(self._new_waits(settings.max_v1_waits, 2))
+        self._directory = Directory(self._mailboxes, self._waits, self._v1)
+        self._gateway = Gateway(
+            self._keys,
+            self._directory,
+            own_tag=None if settings.local else tag,
+            read_timeout=settings.read_timeout,
+        )
+
+    def _open_relay(self, opened: AsyncExitStack, tag: bytes) -> None:
+        settings = self.settings
+        self._relay = Relay(settings, own_tag=tag, clock=self._clock, find=self._find)
+        opened.push_async_callback(self._relay.aclose)
+        self._tunnels = Tunnels(
+            self._relay,
+            limit=settings.max_tunnels,
+            seconds=settings.tunnel_timeout,
+            head_seconds=settings.read_timeout,
+        )
+        opened.push_async_callback(self._tunnels.aclose)
+
+    def _new_waits(self, limit: int, per_mailbox: int) -> Waits:
+        return Waits(seconds=self.settings.wait, limit=limit, per_mailbox=per_mailbox)
+
+    def _drain(self) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        self._waits.drain()
+        if self._v1 is not None:
+            self._v1.waiting.drain()
+        if self._relay is not None and self._tunnels is not None:
+            # What waits at another directory gets some time, then 503 rather than a cut.
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.settings.drain_timeout * 0.75, self._relay.cut)
+            self._tunnels.cut()
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await self.keep_house()
+            except DovetailError as error:
+                _log.error("Housekeeping has to wait: %s", error)
+            await asyncio.sleep(self.settings.housekeeping)
+
+
+def create_app(settings: MailroomSettings, *, clock: Callable[[], float] = time.time) -> Mailroom:
+    """The ASGI application; its files are opened by ASGI's lifespan, or with `async with`."""
+    return Mailroom(settings, clock=clock)
+
+
+def _only_get(method: str, answer: Answer, *others: str) -> Answer:
+    return answer if method in ("GET", "HEAD") else wrong_method("GET", *others)
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

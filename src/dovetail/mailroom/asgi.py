@@ -1,0 +1,95 @@
+"""The little of ASGI that a mailroom needs: reading bodies within limits, sending answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from dovetail.mailroom.answers import Answer, problem
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# A server reads and drops what an early answer leaves of a body; beyond this it hangs up.
+_WORTH_READING = 1 << 20
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of this lower-case name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+def media_type(scope: Scope) -> bytes:
+    """The request's media type, lower-case and without parameters."""
+    value = header(scope, b"content-type") or b""
+    return value.partition(b";")[0].strip().lower()
+
+
+def raw_path(scope: Scope) -> str:
+    """The path as it was sent, still percent-encoded."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    return bytes(path).decode("latin-1")
+
+
+async def read_body(
+    scope: Scope, receive: Receive, *, limit: int, seconds: float, exactly: bool = False
+) -> bytes | Answer:
+    """Read a body of at most (or `exactly`) `limit` bytes, or say why not.
+
+    An announced length is judged before anything is read; never more than the limit and one
+    chunk are held.
+    """
+    announced = header(scope, b"content-length")
+    if announced is not None and announced.isdigit():
+        size = int(announced[:20])
+        if size > limit or (exactly and size < limit):
+            return _wrong_size(limit, more=size > limit, close=size > _WORTH_READING)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return problem(HTTPStatus.BAD_REQUEST, "The request was cut off; repeat it.")
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > limit:
+                    return _wrong_size(limit, more=True, close=more)
+    except TimeoutError:
+        detail = "The request arrived too slowly; repeat it."
+        return problem(HTTPStatus.REQUEST_TIMEOUT, detail, close=True)
+    if exactly and len(body) < limit:
+        return _wrong_size(limit, more=False, close=False)
+    return bytes(body)
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Send it; other origins may read it, as wallets run in browsers too."""
+    headers = [
+        *answer.headers,
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"access-control-allow-origin", b"*"),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone; its body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _wrong_size(limit: int, *, more: bool, close: bool) -> Answer:
+    if more:
+        status, word = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "more"
+    else:
+        status, word = HTTPStatus.BAD_REQUEST, "less"
+    detail = f"The body has {word} than {limit} bytes; send a message of the right size."
+    return problem(status, detail, close=close)

@@ -1,0 +1,117 @@
+"""An OHTTP gateway: from encapsulated request to encapsulated answer (RFC 9458, RFC 9540)."""
+
+import hmac
+import logging
+from http import HTTPStatus
+
+from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
+from dovetail.crypto.ohttp import RESPONSE_OVERHEAD, ReplyContext, UnknownKeyId, decapsulate
+from dovetail.errors import (
+    DecryptionError,
+    InvalidBhttp,
+    InvalidOhttp,
+    StoreUnavailable,
+)
+from dovetail.mailroom.answers import OHTTP_KEY_PROBLEM, Answer, overloaded, problem, typed
+from dovetail.mailroom.asgi import (
+    Receive,
+    Scope,
+    disconnected,
+    header,
+    media_type,
+    read_body,
+)
+from dovetail.mailroom.directory import Directory
+from dovetail.mailroom.keys import KeyRing
+from dovetail.protocol.exchange import (
+    OHTTP_MESSAGE_SIZE,
+    OHTTP_REQUEST_TYPE,
+    OHTTP_RESPONSE_TYPE,
+)
+
+SELF_LOOP_HEADER = b"x-ohttp-self-loop-tag"
+KEYS_TYPE = "application/ohttp-keys"
+PURPOSES_TYPE = "application/x-ohttp-allowed-purposes"
+BIP77_PURPOSE = b"BIP77 454403bb-9f7b-4385-b31f-acd2dae20b7e"
+
+# The peers read the u16 as a count, the BIP means a length; this is the peers' spelling.
+_PURPOSES = b"\x00\x01" + bytes((len(BIP77_PURPOSE),)) + BIP77_PURPOSE
+_PADDED_RESPONSE_SIZE = OHTTP_MESSAGE_SIZE - RESPONSE_OVERHEAD
+
+_log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Opens requests, has the directory answer them, and seals what it says."""
+
+    def __init__(
+        self, keys: KeyRing, directory: Directory, *, own_tag: bytes | None, read_timeout: float
+    ) -> None:
+        """Refuse what our own relay forwards, recognised by `own_tag`; None is for local use."""
+        self._keys = keys
+        self._directory = directory
+        self._own_tag = own_tag
+        self._read_timeout = read_timeout
+
+    def describe(self, query: bytes) -> Answer:
+        """The key configuration, or the allowed purposes if the query asks for them."""
+        names = {part.partition(b"=")[0] for part in query.split(b"&")}
+        if b"allowed_purposes" in names:
+            return typed(PURPOSES_TYPE, _PURPOSES)
+        return typed(KEYS_TYPE, self._keys.served)
+
+    async def relay(self, scope: Scope, receive: Receive) -> Answer:
+        """Answer a POST; what fails before the request is open is answered in the clear."""
+        if (refusal := self._refuse(scope)) is not None:
+            return refusal
+        body = await read_body(
+            scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=self._read_timeout, exactly=True
+        )
+        if isinstance(body, Answer):
+            return body
+        try:
+            message, context = decapsulate(self._keys.accepted, body)
+        except (UnknownKeyId, DecryptionError):
+            return problem(
+                HTTPStatus.BAD_REQUEST,
+                "The request is for a key this gateway does not hold; fetch its key again.",
+                kind=OHTTP_KEY_PROBLEM,
+            )
+        except InvalidOhttp:
+            return problem(
+                HTTPStatus.BAD_REQUEST, "The body is no OHTTP request in BIP 77's suite; send one."
+            )
+        return _seal(context, await self._answer(message, receive))
+
+    def _refuse(self, scope: Scope) -> Answer | None:
+        tag = header(scope, SELF_LOOP_HEADER)
+        if tag is not None and self._own_tag and hmac.compare_digest(tag, self._own_tag):
+            return problem(
+                HTTPStatus.FORBIDDEN,
+                "Relay and gateway are one and the same, which gives no privacy; "
+                "use another relay.",
+            )
+        if media_type(scope) != OHTTP_REQUEST_TYPE.encode():
+            return problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The body must be {OHTTP_REQUEST_TYPE}."
+            )
+        return None
+
+    async def _answer(self, message: bytes, receive: Receive) -> Answer:
+        try:
+            request = BhttpRequest.parse(message)
+            return await self._directory.answer(request, lambda: disconnected(receive))
+        except InvalidBhttp:
+            return problem(HTTPStatus.BAD_REQUEST, "The request is no Binary HTTP; send that.")
+        except StoreUnavailable as error:
+            _log.error("A mailbox could not be served: %s", error)
+            return overloaded("messages for this disk")
+
+
+def _seal(context: ReplyContext, answer: Answer) -> Answer:
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers
+    )
+    response = BhttpResponse(answer.status, headers, answer.body)
+    padded = response.serialize(_PADDED_RESPONSE_SIZE)
+    return typed(OHTTP_RESPONSE_TYPE, context.seal(padded))

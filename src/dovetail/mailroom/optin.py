@@ -1,0 +1,102 @@
+"""Which gateways take BIP 77's requests from any relay (BIP 77, Relay/Directory interactions)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from dovetail.errors import TransportError
+from dovetail.mailroom.gateway import BIP77_PURPOSE, PURPOSES_TYPE
+from dovetail.mailroom.targets import Target
+from dovetail.protocol.exchange import GATEWAY_PATH
+
+PROBE_PATH = f"{GATEWAY_PATH}?allowed_purposes"
+_KNOWN = 1_000
+"""How many gateways are remembered."""
+
+
+class OptIn(Enum):
+    """What a gateway says, with how many seconds that is believed.
+
+    A gateway out of reach is asked again soon: one error must not shut it out.
+    """
+
+    YES = 86_400.0
+    NO = 600.0
+    UNREACHABLE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a gateway answered."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+
+class Gateways:
+    """Asks gateways whether they opted in and remembers what they said."""
+
+    def __init__(
+        self, ask: Callable[[Target], Awaitable[Probe]], *, clock: Callable[[], float]
+    ) -> None:
+        """`ask` does a GET of `PROBE_PATH`; it raises `TransportError`."""
+        self._ask = ask
+        self._clock = clock
+        self._known: dict[Target, tuple[OptIn, float]] = {}
+        self._asking: dict[Target, asyncio.Task[OptIn]] = {}
+
+    async def opted_in(self, target: Target) -> OptIn:
+        """What the gateway says; those who ask at the same time share one request."""
+        known = self._known.get(target)
+        if known is not None and known[1] > self._clock():
+            return known[0]
+        task = self._asking.get(target)
+        if task is None:
+            task = asyncio.create_task(self._learn(target))
+            self._asking[target] = task
+            task.add_done_callback(lambda _: self._asking.pop(target))
+        return await asyncio.shield(task)
+
+    async def aclose(self) -> None:
+        """Give up what is being asked."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _learn(self, target: Target) -> OptIn:
+        try:
+            verdict = judge(await self._ask(target))
+        except TransportError:
+            verdict = OptIn.UNREACHABLE
+        self._known.pop(target, None)
+        self._known[target] = (verdict, self._clock() + verdict.value)
+        if len(self._known) > _KNOWN:
+            del self._known[next(iter(self._known))]
+        return verdict
+
+
+def judge(probe: Probe) -> OptIn:
+    """Whether an answer names BIP 77's purpose."""
+    if probe.status >= 500:
+        return OptIn.UNREACHABLE
+    if probe.status != 200 or probe.media_type != PURPOSES_TYPE:
+        return OptIn.NO
+    return OptIn.YES if BIP77_PURPOSE in parse_purposes(probe.body) else OptIn.NO
+
+
+def parse_purposes(data: bytes) -> tuple[bytes, ...]:
+    """Read a list of u8-prefixed names after a u16: its length in bytes, or its count.
+
+    Peers write the count, the BIP describes the length. Empty if it is neither.
+    """
+    names: list[bytes] = []
+    at = 2
+    while at < len(data):
+        end = at + 1 + data[at]
+        names.append(data[at + 1 : end])
+        at = end
+    whole = at == len(data) and int.from_bytes(data[:2]) in (len(names), len(data) - 2)
+    return tuple(names) if whole else ()

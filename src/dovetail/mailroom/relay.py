@@ -1,0 +1,226 @@
+"""An OHTTP relay: hides who asks from the gateway, and what is asked from itself (RFC 9458)."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpcore
+
+from dovetail.errors import ConfigurationError, InvalidUri, TransportError
+from dovetail.mailroom.answers import Answer, overloaded, problem
+from dovetail.mailroom.asgi import Receive, Scope, disconnected, media_type, raw_path, read_body
+from dovetail.mailroom.gateway import SELF_LOOP_HEADER
+from dovetail.mailroom.optin import PROBE_PATH, Gateways, OptIn, Probe
+from dovetail.mailroom.settings import MailroomSettings
+from dovetail.mailroom.targets import Dialler, Resolve, Target, resolve
+from dovetail.protocol.exchange import GATEWAY_PATH, OHTTP_MESSAGE_SIZE, OHTTP_REQUEST_TYPE
+
+RESPONSE_LIMIT = 65_536
+"""Bytes of a gateway's answer; an encapsulated one has 8192."""
+
+_CONNECT_TIMEOUT = 10.0
+_PROBE_TIMEOUT = 10.0
+# Shorter than what servers usually allow, so that a request seldom meets a closing connection.
+_IDLE_CONNECTION = 4.0
+_PASSED_ON = (b"content-type", b"retry-after")
+_OHTTP = OHTTP_REQUEST_TYPE.encode()
+
+
+class Relay:
+    """Forwards requests to gateways that opted in; nothing of the client's goes along."""
+
+    def __init__(
+        self,
+        settings: MailroomSettings,
+        *,
+        own_tag: bytes,
+        clock: Callable[[], float],
+        find: Resolve = resolve,
+    ) -> None:
+        """Mark what is forwarded with `own_tag`, so that our own gateway recognises it.
+
+        Raises `ConfigurationError` for a `ca_file` that cannot be read.
+        """
+        self._settings = settings
+        self._own_tag = own_tag
+        self.dialler = Dialler(local=settings.local, find=find)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=_trust(settings.ca_file),
+            max_connections=settings.max_forwards + 1,
+            max_keepalive_connections=settings.max_forwards,
+            keepalive_expiry=_IDLE_CONNECTION,
+            network_backend=self.dialler,
+        )
+        self._gateways = Gateways(self._probe, clock=clock)
+        self._forwards: set[asyncio.Task[Answer]] = set()
+
+    @property
+    def count(self) -> int:
+        """How many requests are being forwarded."""
+        return len(self._forwards)
+
+    async def forward(self, scope: Scope, receive: Receive) -> Answer:
+        """Answer a POST to `/https://host[:port]`."""
+        target = self.target_of(scope)
+        if isinstance(target, Answer):
+            return target
+        if media_type(scope) != _OHTTP:
+            return problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The body must be {OHTTP_REQUEST_TYPE}."
+            )
+        if len(self._forwards) >= self._settings.max_forwards:
+            return overloaded("requests")
+        seconds = self._settings.read_timeout
+        body = await read_body(
+            scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=seconds, exactly=True
+        )
+        if isinstance(body, Answer):
+            return body
+        return await self._while_there(receive, self._deliver(target, body))
+
+    def target_of(self, scope: Scope) -> Target | Answer:
+        """The gateway a path names, or why it cannot be one."""
+        try:
+            target = Target.of_path(raw_path(scope))
+        except InvalidUri as error:
+            return problem(HTTPStatus.BAD_REQUEST, str(error))
+        if scope["query_string"]:
+            return problem(HTTPStatus.BAD_REQUEST, "A gateway has no query; leave it out.")
+        if target.scheme == "http" and not self._settings.local:
+            return problem(HTTPStatus.BAD_REQUEST, "Only https gateways are forwarded to.")
+        return target
+
+    async def refusal(self, target: Target) -> Answer | None:
+        """Why a gateway is not to be contacted for a client, or None."""
+        match await self._gateways.opted_in(target):
+            case OptIn.YES:
+                return None
+            case OptIn.NO:
+                return problem(
+                    HTTPStatus.FORBIDDEN,
+                    "This gateway did not opt in to payjoin relays; use another directory.",
+                )
+            case OptIn.UNREACHABLE:
+                return problem(
+                    HTTPStatus.BAD_GATEWAY, "The gateway cannot be reached; try again later."
+                )
+
+    def cut(self) -> None:
+        """Give up what is being forwarded; the clients get 503."""
+        for task in self._forwards:
+            task.cancel()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        self.cut()
+        await self._gateways.aclose()
+        await self._pool.aclose()
+
+    async def _while_there(self, receive: Receive, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Do the work unless the client goes away: a long poll then ends at the gateway, too."""
+        task = asyncio.ensure_future(work)
+        self._forwards.add(task)
+        gone = asyncio.ensure_future(disconnected(receive))
+        gone.add_done_callback(lambda _: task.cancel())
+        try:
+            await asyncio.wait((task,))
+            return overloaded("requests") if task.cancelled() else task.result()
+        finally:
+            self._forwards.discard(task)
+            task.cancel()
+            gone.cancel()
+
+    async def _deliver(self, target: Target, body: bytes) -> Answer:
+        if (refusal := await self.refusal(target)) is not None:
+            return refusal
+        headers = [
+            (b"host", _host(target)),
+            (b"content-type", _OHTTP),
+            (b"content-length", str(len(body)).encode()),
+            (SELF_LOOP_HEADER, self._own_tag),
+        ]
+        url = f"{target}{GATEWAY_PATH}"
+        seconds = self._settings.forward_timeout
+        try:
+            async with self._request("POST", url, headers, seconds, body) as response:
+                return _passed_on(response, await _read(response))
+        except TimeoutError:
+            return problem(
+                HTTPStatus.GATEWAY_TIMEOUT, "The gateway did not answer in time; try again."
+            )
+        except TransportError as error:
+            return problem(HTTPStatus.BAD_GATEWAY, str(error))
+
+    async def _probe(self, target: Target) -> Probe:
+        headers = [(b"host", _host(target)), (b"accept", b"*/*")]
+        url = f"{target}{PROBE_PATH}"
+        try:
+            async with self._request("GET", url, headers, _PROBE_TIMEOUT) as response:
+                kind = _first(response, b"content-type").partition(b";")[0].strip().lower()
+                return Probe(response.status, kind.decode("latin-1"), await _read(response))
+        except TimeoutError as error:
+            raise TransportError("The gateway did not answer in time; try again.") from error
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: list[tuple[bytes, bytes]],
+        seconds: float,
+        body: bytes | None = None,
+    ) -> AsyncGenerator[httpcore.Response]:
+        limits = {"connect": _CONNECT_TIMEOUT, "read": seconds, "write": seconds, "pool": seconds}
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                self._pool.stream(
+                    method, url, headers=headers, content=body, extensions={"timeout": limits}
+                ) as response,
+            ):
+                yield response
+        except httpcore.TimeoutException as error:
+            raise TimeoutError from error
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise TransportError("The gateway cannot be reached; try again later.") from error
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigurationError(
+            "`ca_file` holds no PEM certificates that can be read: correct it."
+        ) from error
+
+
+def _passed_on(response: httpcore.Response, body: bytes) -> Answer:
+    """What the client may see; a redirect is followed by nobody (P1)."""
+    if 300 <= response.status < 400:
+        return problem(HTTPStatus.BAD_GATEWAY, "The gateway has moved; use its new origin.")
+    headers = tuple((name, value) for name in _PASSED_ON if (value := _first(response, name)))
+    return Answer(response.status, headers, body)
+
+
+def _first(response: httpcore.Response, name: bytes) -> bytes:
+    return next((value for key, value in response.headers if key.lower() == name), b"")
+
+
+async def _read(response: httpcore.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_stream():
+        body += chunk
+        if len(body) > RESPONSE_LIMIT:
+            raise TransportError("The gateway answered with more than the protocol allows.")
+    return bytes(body)
+
+
+def _host(target: Target) -> bytes:
+    default = {"http": 80, "https": 443}[target.scheme]
+    return (target.host if target.port == default else f"{target.host}:{target.port}").encode()

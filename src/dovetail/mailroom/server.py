@@ -1,0 +1,247 @@
+"""A mailroom as a program, or in a thread.
+
+- `serve(host, port, settings)` runs until it is told to stop; `ready` gets the URL.
+- `MailroomServer(settings)` does the same in a thread, for tests and demos.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self, cast
+
+import uvicorn
+
+from dovetail.errors import ConfigurationError
+from dovetail.mailroom.app import Mailroom
+from dovetail.mailroom.door import Doorkeeper
+from dovetail.mailroom.settings import MailroomSettings
+
+_BACKLOG = 1_024
+_KEEP_ALIVE = 60
+"""Seconds a connection is kept between two requests of a client."""
+_POLL_SECONDS = 0.005
+_ALIVE_SECONDS = 1.0
+_WEBSOCKET_MESSAGE = 65_536
+
+
+class MailroomServer:
+    """A mailroom in a thread; a context manager, or close it after use.
+
+    Without settings it is for local use, in a temporary folder. `port` 0 takes a free one.
+    Raises `ConfigurationError` when the port cannot be listened on or the settings are wrong,
+    and `StoreUnavailable`.
+    """
+
+    def __init__(
+        self,
+        settings: MailroomSettings | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        mailroom: Mailroom | None = None,
+    ) -> None:
+        """`mailroom` takes the place of one made from the settings."""
+        with ExitStack() as opened:
+            if mailroom is None:
+                if settings is None:
+                    folder = Path(opened.enter_context(TemporaryDirectory()))
+                    settings = MailroomSettings(folder, local=True)
+                mailroom = Mailroom(settings)
+            self.mailroom = mailroom
+            self.host = host
+            listener = opened.enter_context(_bind(host, port))
+            self.port: int = listener.getsockname()[1]
+            self._failure: BaseException | None = None
+            self._running = threading.Event()
+            self._stop: _Stop | None = None
+            self._thread = threading.Thread(
+                target=self._run, args=(listener,), name="dovetail-mailroom", daemon=True
+            )
+            self._thread.start()
+            opened.callback(self._finish)
+            self._running.wait()
+            self.check()
+            self._resources = opened.pop_all()
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at the end: relay and directory."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def close(self) -> None:
+        """Let long polls go, finish what is in flight and close; a second call does nothing."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def check(self) -> None:
+        """Raise what ended the server, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still serves."""
+        return self._thread.is_alive()
+
+    def _run(self, listener: socket.socket) -> None:
+        door = Doorkeeper(
+            limit=self.mailroom.settings.max_connections,
+            seconds=self.mailroom.settings.read_timeout,
+            tunnels=lambda: self.mailroom.tunnels,
+        )
+        server = uvicorn.Server(_configuration(self.mailroom, door))
+        try:
+            with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+                runner.run(self._serve(listener, server, door))
+        except BaseException as error:  # noqa: BLE001  # the thread that waits must hear of it
+            self._failure = error
+        finally:
+            self._running.set()
+
+    async def _serve(
+        self, listener: socket.socket, server: uvicorn.Server, door: Doorkeeper
+    ) -> None:
+        stop = self._stop = _Stop()
+        # Listening begins when everything is open: peers remember a wrong answer for a week.
+        async with self.mailroom:
+            serving = asyncio.create_task(server.serve([listener]))
+            serving.add_done_callback(lambda _: stop.set())
+            while not (server.started or serving.done()):  # noqa: ASYNC110  # uvicorn sets a flag
+                await asyncio.sleep(_POLL_SECONDS)
+            self._running.set()
+            await stop.wait()
+            self.mailroom.drain()
+            door.close()
+            server.should_exit = True
+            try:
+                await serving
+            finally:  # uvloop cannot close while something listens
+                for listening in getattr(server, "servers", ()):
+                    listening.close()
+
+    def _finish(self) -> None:
+        if self._stop is not None:
+            self._stop.set()
+        self._thread.join()
+
+
+class _Stop:
+    """An event of the server's loop that any thread may set."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended already
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+def serve(
+    host: str,
+    port: int,
+    settings: MailroomSettings,
+    *,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, then let long polls go and finish what is in flight.
+
+    Call it in the main thread; `ready` gets the URL once it listens. Raises what
+    `MailroomServer` raises.
+    """
+    _allow_many_files()
+    with _stop_signals() as stop, MailroomServer(settings, host=host, port=port) as server:
+        if ready is not None:
+            ready(server.url)
+        while server.alive and not stop.wait(_ALIVE_SECONDS):
+            pass
+    server.check()
+
+
+def _configuration(mailroom: Mailroom, door: Doorkeeper) -> uvicorn.Config:
+    return uvicorn.Config(
+        cast("Any", mailroom),
+        http=cast("Any", door),
+        ws="websockets-sansio",
+        ws_max_size=_WEBSOCKET_MESSAGE,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=ceil(mailroom.settings.drain_timeout),
+    )
+
+
+def _allow_many_files() -> None:
+    """Each connection takes a file; raise the process's limit as far as it goes."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415  # not on every platform
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextmanager
+def _bind(host: str, port: int) -> Generator[socket.socket]:
+    if not 0 <= port <= 0xFFFF:  # the system would take it modulo 65536
+        raise ConfigurationError(f"{port} is no port; choose one up to 65535.")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{host} is no address of this machine; choose another."
+        ) from error
+    with listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Port {port} cannot be listened on; choose another port or host."
+            ) from error
+        yield listener
+
+
+@contextmanager
+def _stop_signals() -> Generator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the former handlers return afterwards."""
+    stop = threading.Event()
+
+    def set_stop(_number: int, _frame: object) -> None:
+        stop.set()
+
+    former = {number: signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,0 +1,88 @@
+"""What an operator can decide about a mailroom."""
+
+from dataclasses import KW_ONLY, dataclass, fields
+from pathlib import Path
+
+from dovetail.errors import ConfigurationError
+
+MINUTE = 60.0
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class MailroomSettings:
+    """The settings of one mailroom; times in seconds.
+
+    Raises `ConfigurationError` for a limit that is not positive, or nothing to serve.
+    """
+
+    data_dir: Path
+    """Where mailboxes and OHTTP keys are kept; made if missing."""
+    _: KW_ONLY
+    directory: bool = True
+    """Serve mailboxes, behind an OHTTP gateway."""
+    relay: bool = True
+    """Forward to the gateways of others."""
+    local: bool = False
+    """For tests and demos on one machine: the relay reaches private addresses, plain http and
+    its own gateway, which gives its users no privacy."""
+    v1: bool = False
+    """Let BIP 78 senders post in plaintext and wait for a receiver that is online."""
+    ca_file: Path | None = None
+    """PEM certificates the relay trusts instead of the system's."""
+
+    ttl: float = 7 * DAY
+    """How long a message is kept; must exceed the sessions' EX plus their grace."""
+    longest_session: float = 30 * DAY
+    """How far ahead the EX of a session can lie: how long its OHTTP key must work."""
+    key_lifetime: float = 90 * DAY
+    """How long an OHTTP key is served before the next one takes its place."""
+
+    wait: float = 30.0
+    """How long a poll of an empty mailbox waits (BIP 77); a v1 sender for its proposal, too."""
+    read_timeout: float = 10.0
+    """How long a client may take to send a request."""
+    forward_timeout: float = 45.0
+    """How long the relay waits for a gateway: more than a long poll, at least 40."""
+    tunnel_timeout: float = 60.0
+    """How long a bootstrap tunnel lives."""
+    drain_timeout: float = 8.0
+    """How long requests in flight may take once the mailroom is told to stop."""
+    housekeeping: float = MINUTE
+    """How often expired messages are removed and the age of the keys is checked."""
+
+    max_mailboxes: int = 100_000
+    """Messages kept at once, each about 8 KB on disk."""
+    max_connections: int = 10_000
+    max_writes: int = 1_024
+    """Messages on their way to the disk."""
+    max_waits: int = 8_192
+    """Long polls at once."""
+    max_waits_per_mailbox: int = 4
+    """Long polls at once of one mailbox; one more lets the oldest go."""
+    max_v1_waits: int = 256
+    max_forwards: int = 1_024
+    max_tunnels: int = 256
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) in (int, float) and not value > 0:
+                raise ConfigurationError(f"`{field.name}` must be greater than 0: raise it.")
+        if not (self.directory or self.relay):
+            raise ConfigurationError("A mailroom must be a directory, a relay or both: choose.")
+
+    @property
+    def database(self) -> Path:
+        """The file of the mailboxes."""
+        return self.data_dir / "mailboxes.db"
+
+    @property
+    def key_file(self) -> Path:
+        """The file of the OHTTP keys."""
+        return self.data_dir / "ohttp-keys.json"
+
+    @property
+    def honoured(self) -> float:
+        """How long an OHTTP key is still accepted after it was replaced."""
+        return self.ttl + self.longest_session

@@ -1,0 +1,103 @@
+"""BIP 78 senders at a directory: plaintext, synchronous (BIP 77, Backwards compatibility)."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from dovetail.mailroom.answers import Answer, problem, typed
+from dovetail.mailroom.waits import Refused, Waits
+from dovetail.protocol.exchange import V1_TYPE
+from dovetail.protocol.mailbox import ShortId
+from dovetail.protocol.replies import ErrorCode, ErrorReply
+
+BODY_LIMIT = 8_100
+"""Bytes of Original and query together; the receiver gets them inside 8144."""
+
+_JSON = "application/json"
+_REMEMBERED = 1_024
+
+
+class V1Desk:
+    """Senders who wait here for the receiver's proposal.
+
+    What they sent is not encrypted, so it stays in memory and only while they wait. A second
+    sender for the same mailbox is told that the receiver is unavailable, unless it repeats the
+    same bytes.
+    """
+
+    def __init__(self, waits: Waits) -> None:
+        """`waits` holds the senders, not the receivers."""
+        self._waits = waits
+        self._messages: dict[ShortId, tuple[bytes, int]] = {}
+        self._answered: OrderedDict[ShortId, None] = OrderedDict()
+
+    @property
+    def waiting(self) -> Waits:
+        """The senders who wait."""
+        return self._waits
+
+    def message(self, short_id: ShortId) -> bytes | None:
+        """What a waiting sender put into this mailbox; reading does not consume."""
+        held = self._messages.get(short_id)
+        return None if held is None else held[0]
+
+    async def ask(
+        self,
+        short_id: ShortId,
+        body: bytes,
+        query: bytes,
+        gone: Callable[[], Awaitable[None]],
+        tell: Callable[[ShortId, bytes], None],
+    ) -> Answer:
+        """Show the Original to the receiver (`tell` those who poll) and wait for the answer."""
+        message = body.strip() + b"\n" + query
+        if not body.strip() or not message.isascii() or len(message) > BODY_LIMIT:
+            return _error(ErrorCode.ORIGINAL_PSBT_REJECTED, HTTPStatus.BAD_REQUEST)
+        held, senders = self._messages.get(short_id, (message, 0))
+        if held != message:
+            return self.unavailable()
+        self._messages[short_id] = (message, senders + 1)
+        tell(short_id, message)
+        try:
+            reply = await self._waits.wait(short_id, gone())
+        finally:
+            self._leave(short_id)
+        if reply is None or isinstance(reply, Refused):
+            return self.unavailable()
+        return typed(_JSON if reply.lstrip().startswith(b"{") else V1_TYPE, reply)
+
+    def reply(self, short_id: ShortId, reply: bytes) -> Answer:
+        """Hand the receiver's proposal or error to the sender, if it still waits.
+
+        A sender who has gone is final: 410. A repeated reply to one who was answered is not.
+        """
+        if not reply:
+            return problem(HTTPStatus.BAD_REQUEST, "The reply is empty; send the proposal.")
+        if short_id in self._messages:
+            self._waits.wake(short_id, reply)
+            self._answered[short_id] = None
+            if len(self._answered) > _REMEMBERED:
+                self._answered.popitem(last=False)
+        elif short_id not in self._answered:
+            return problem(HTTPStatus.GONE, "The sender no longer waits; broadcast its original.")
+        return Answer(HTTPStatus.OK)
+
+    @staticmethod
+    def unavailable() -> Answer:
+        """503 for a sender whom nobody answered."""
+        return _error(ErrorCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    @staticmethod
+    def unsupported() -> Answer:
+        """400 where v1 senders are not taken."""
+        reply = ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (2,))
+        return typed(_JSON, reply.serialize(), status=HTTPStatus.BAD_REQUEST)
+
+    def _leave(self, short_id: ShortId) -> None:
+        message, senders = self._messages.pop(short_id)
+        if senders > 1:
+            self._messages[short_id] = (message, senders - 1)
+
+
+def _error(code: ErrorCode, status: HTTPStatus) -> Answer:
+    return typed(_JSON, ErrorReply(code).serialize(), status=status)

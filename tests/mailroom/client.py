@@ -1,0 +1,127 @@
+"""A payjoin client's side of HTTP, over any httpx client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
+from dovetail.crypto.ohttp import KeyConfig, encapsulate
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.mailroom import Mailroom, MailroomSettings
+from dovetail.protocol import MailboxReply, Request, ShortId, poll_mailbox, post_to_mailbox
+from dovetail.protocol.exchange import OhttpContext
+
+MESSAGE = bytes(range(256)) * 28
+GATEWAY = "/.well-known/ohttp-gateway"
+DIRECTORY = "http://mailroom.test"
+OHTTP = {"content-type": "message/ohttp-req"}
+
+
+def new_mailbox() -> ShortId:
+    return ShortId.of(SecretKey.generate().public_key)
+
+
+def quick(folder: Path, **changes: Any) -> MailroomSettings:
+    """Settings under which nothing takes long."""
+    return MailroomSettings(folder, **({"wait": 0.05, "local": True} | changes))
+
+
+class Clock:
+    """A time that tests move."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Speaks to one mailroom as wallets do."""
+
+    http: httpx.AsyncClient
+    keys: KeyConfig
+    directory: str = DIRECTORY
+    relay: str | None = None
+
+    async def post(
+        self, short_id: ShortId, body: bytes = MESSAGE, *, method: Any = "POST"
+    ) -> MailboxReply:
+        return await self._send(
+            *post_to_mailbox(
+                relay=self.relay,
+                directory=self.directory,
+                short_id=short_id,
+                ohttp_keys=self.keys,
+                body=body,
+                method=method,
+            )
+        )
+
+    async def poll(self, short_id: ShortId) -> MailboxReply:
+        return await self._send(
+            *poll_mailbox(
+                relay=self.relay,
+                directory=self.directory,
+                short_id=short_id,
+                ohttp_keys=self.keys,
+            )
+        )
+
+    async def inner(self, message: bytes) -> BhttpResponse:
+        """Send any bytes inside OHTTP."""
+        body, context = encapsulate(self.keys, message)
+        answer = await self.http.post(self.directory + GATEWAY, content=body, headers=OHTTP)
+        assert answer.status_code == 200
+        assert len(answer.content) == 8192
+        return BhttpResponse.parse(context.open(answer.content))
+
+    async def ask(self, method: str, path: str, body: bytes = b"") -> BhttpResponse:
+        request = BhttpRequest(method, "https", "mailroom.test", path, body=body)
+        return await self.inner(request.serialize(8104))
+
+    async def _send(self, request: Request, context: OhttpContext) -> MailboxReply:
+        headers = {"content-type": request.content_type}
+        answer = await self.http.post(request.url, content=request.body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "message/ohttp-res"
+        return context.open(answer.content)
+
+
+@asynccontextmanager
+async def in_process(
+    settings: MailroomSettings,
+    clock: Callable[[], float] = Clock(),  # noqa: B008  # never moved
+) -> AsyncIterator[tuple[Any, Client]]:
+    """A mailroom, into which tests look, and a client of it, without sockets."""
+    async with (
+        Mailroom(settings, clock=clock) as mailroom,
+        httpx.AsyncClient(transport=httpx.ASGITransport(mailroom), base_url=DIRECTORY) as http,
+    ):
+        keys = KeyConfig.parse((await http.get(GATEWAY)).content)
+        yield mailroom, Client(http, keys)
+
+
+async def until(met: Callable[[], bool]) -> None:
+    """Wait for what another task or thread will bring about."""
+    async with asyncio.timeout(5):
+        while not met():  # noqa: ASYNC110  # tests look from outside
+            await asyncio.sleep(0.002)
+
+
+async def waiting(client: Client, count: int) -> None:
+    """Wait until so many poll."""
+    async with asyncio.timeout(5):
+        while (await waits_of(client)) != count:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.002)
+
+
+async def waits_of(client: Client) -> int:
+    status = (await client.http.get(f"{client.directory}/health")).json()
+    return int(status["waits"])

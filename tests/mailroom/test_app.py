@@ -1,0 +1,186 @@
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.mailroom.client import Clock, in_process, new_mailbox, quick, until
+
+from dovetail.errors import ConfigurationError, StoreUnavailable
+from dovetail.mailroom import Mailroom, create_app
+
+
+async def test_health_tells_what_is_served(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path)) as (_, client):
+        answer = await client.http.get("/health")
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == {
+            "status": "ok",
+            "directory": True,
+            "relay": True,
+            "versions": [2],
+            "mailboxes": 0,
+            "waits": 0,
+            "forwards": 0,
+            "tunnels": 0,
+        }
+        assert (await client.http.post("/health")).status_code == 405
+
+
+async def test_a_visitor_is_told_what_this_is(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path)) as (_, client):
+        assert "mailroom" in (await client.http.get("/")).text
+        assert (await client.http.get("/elsewhere")).status_code == 404
+
+
+async def test_wallets_in_browsers_may_ask(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path)) as (_, client):
+        answer = await client.http.options("/https://gateway.test/")
+        assert answer.status_code == 204
+        assert "POST" in answer.headers["access-control-allow-methods"]
+        assert (await client.http.get("/")).headers["access-control-allow-origin"] == "*"
+
+
+async def test_a_relay_alone_keeps_no_files_and_has_no_gateway(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    app = Mailroom(quick(folder, directory=False))
+    async with app:
+        for path in ("/ohttp-keys", "/.well-known/ohttp-gateway", f"/{new_mailbox()}"):
+            assert (await get(app, path))[0]["status"] == 404
+        await app.keep_house()
+    assert not folder.exists()
+
+
+async def test_the_data_folder_is_made_private(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path / "a" / "b")):
+        assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+async def test_the_lifespan_opens_and_closes(tmp_path: Path) -> None:
+    app = create_app(quick(tmp_path), clock=Clock())
+    assert await live(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert (tmp_path / "mailboxes.db").exists()
+
+
+async def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
+    (tmp_path / "ohttp-keys.json").write_text("damaged")
+    app = create_app(quick(tmp_path))
+    assert await live(app) == ["lifespan.startup.failed"]
+
+
+async def test_only_http_is_served(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        await create_app(quick(tmp_path))({"type": "carrier pigeon"}, nothing, ignore)
+
+
+async def test_draining_an_application_that_was_never_opened_is_harmless(tmp_path: Path) -> None:
+    create_app(quick(tmp_path)).drain()
+
+
+def test_draining_after_the_loop_has_ended_is_harmless(tmp_path: Path) -> None:
+    app = create_app(quick(tmp_path))
+    asyncio.run(live(app))
+    app.drain()
+
+
+async def test_a_fault_of_ours_is_logged_without_what_it_says(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = "a name of a mailbox"
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError(hidden)
+
+    async with in_process(quick(tmp_path)) as (mailroom, client):
+        monkeypatch.setattr(mailroom._gateway, "relay", fail)
+        answer = await client.http.post("/.well-known/ohttp-gateway")
+    assert answer.status_code == 500
+    assert "RuntimeError" in caplog.text
+    assert hidden not in caplog.text
+
+
+async def test_a_disk_that_fails_outside_ohttp_is_503(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise StoreUnavailable("The disk is full.")
+
+    async with in_process(quick(tmp_path, v1=True)) as (mailroom, client):
+        monkeypatch.setattr(mailroom._mailboxes, "read", fail)
+        answer = await client.http.post(f"/{new_mailbox()}", content=b"original")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+async def test_housekeeping_goes_on_after_a_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    settings = quick(tmp_path, housekeeping=0.005, key_lifetime=10, ttl=1, longest_session=1)
+    async with in_process(settings, clock) as (mailroom, client):
+        before = mailroom._keys.served
+        monkeypatch.setattr("os.fsync", full_disk)
+        clock.now += 10
+        await until(lambda: "Housekeeping" in caplog.text)
+        assert mailroom._keys.served == before
+        monkeypatch.undo()
+        await until(lambda: mailroom._keys.served != before)
+        assert (await client.http.get("/health")).status_code == 200
+
+
+async def test_a_client_that_goes_away_in_its_body_is_forgotten(tmp_path: Path) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    app = Mailroom(quick(tmp_path))
+    async with app:
+        path = "/.well-known/ohttp-gateway"
+        headers = [(b"content-type", b"message/ohttp-req")]
+        sent = await get(app, path, method="POST", receive=receive, headers=headers)
+        assert sent[0]["status"] == 400
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "dovetail")
+
+
+def full_disk(_handle: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+async def nothing() -> dict[str, Any]:
+    return {"type": "http.request"}
+
+
+async def ignore(_message: Any) -> None:
+    pass
+
+
+async def get(
+    app: Mailroom, path: str, *, method: str = "GET", receive: Any = nothing, headers: Any = ()
+) -> list[Any]:
+    """Without raw_path, which ASGI leaves to the server's choice."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+    }
+    await app(scope | {"query_string": b""}, receive, send)
+    return sent
+
+
+async def live(app: Mailroom) -> list[str]:
+    sent: list[str] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await app({"type": "lifespan"}, nothing, send)
+    return sent

@@ -1,0 +1,130 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.mailroom.client import MESSAGE, Clock, in_process, new_mailbox, quick, waiting
+
+from dovetail.mailroom.directory import mailbox_of
+
+
+async def test_a_message_can_be_read_again_and_again(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path)) as (_, client):
+        mailbox = new_mailbox()
+        (await client.post(mailbox)).confirm_posted()
+        for _ in range(3):
+            assert (await client.poll(mailbox)).message() == MESSAGE
+
+
+async def test_the_first_message_stays_and_a_second_post_is_answered_200(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path)) as (mailroom, client):
+        mailbox = new_mailbox()
+        for body in (MESSAGE, MESSAGE, bytes(7168)):
+            assert (await client.post(mailbox, body)).status == 200
+        assert (await client.poll(mailbox)).message() == MESSAGE
+        assert (await client.http.get("/health")).json()["mailboxes"] == 1
+        assert mailroom.settings.local
+
+
+async def test_an_empty_mailbox_answers_202_when_time_is_up(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path)) as (_, client):
+        reply = await client.poll(new_mailbox())
+        assert (reply.status, reply.body, reply.message()) == (202, b"", None)
+
+
+async def test_a_post_wakes_everyone_who_polls(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path, wait=20)) as (mailroom, client):
+        mailbox = new_mailbox()
+        polls = [asyncio.create_task(client.poll(mailbox)) for _ in range(3)]
+        other = asyncio.create_task(client.poll(new_mailbox()))
+        await waiting(client, 4)
+        await client.post(mailbox)
+        async with asyncio.timeout(5):
+            assert [(await poll).message() for poll in polls] == [MESSAGE] * 3
+        assert not other.done()
+        mailroom.drain()
+        assert (await other).message() is None
+        assert (await client.poll(new_mailbox())).message() is None
+        assert (await client.http.get("/health")).json()["status"] == "draining"
+
+
+async def test_a_mailbox_may_be_named_in_lower_case(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path)) as (_, client):
+        mailbox = new_mailbox()
+        assert (await client.ask("POST", f"/{mailbox.lower()}", MESSAGE)).status == 200
+        assert (await client.ask("GET", f"/{mailbox}", b"a poll may carry a body")).body == MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/", b"", 404),
+        ("GET", "/short", b"", 404),
+        ("GET", "", b"", 404),
+        ("GET", "TXJCGKTKXLUUZ", b"", 404),
+        ("GET", "/TXJCGKTKXLUUZ/more", b"", 404),
+        ("GET", "/" + "b" * 13, b"", 404),
+        ("DELETE", "/TXJCGKTKXLUUZ", b"", 405),
+        ("PUT", "/TXJCGKTKXLUUZ", b"a reply", 405),
+        ("POST", "/TXJCGKTKXLUUZ", b"", 400),
+        ("POST", "/TXJCGKTKXLUUZ", bytes(7169), 413),
+    ],
+)
+async def test_a_malformed_request_is_told_so_inside_ohttp(
+    tmp_path: Path, method: str, path: str, body: bytes, status: int
+) -> None:
+    async with in_process(quick(tmp_path)) as (_, client):
+        answer = await client.ask(method, path, body)
+        assert answer.status == status
+        assert dict(answer.headers)["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\0", b"\xff" * 8104, b"\0" * 8104, b"GET / HTTP/1.1"])
+async def test_what_is_no_binary_http_is_told_so_inside_ohttp(
+    tmp_path: Path, garbage: bytes
+) -> None:
+    async with in_process(quick(tmp_path)) as (_, client):
+        answer = await client.inner(garbage.ljust(8104, b"\xff"))
+        assert answer.status == 400
+
+
+async def test_a_full_directory_asks_to_come_again_and_still_confirms_what_it_has(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    async with in_process(quick(tmp_path, max_mailboxes=1, ttl=60), clock) as (mailroom, client):
+        first, second = new_mailbox(), new_mailbox()
+        assert (await client.post(first)).status == 200
+        refused = await client.ask("POST", f"/{second}", MESSAGE)
+        assert (refused.status, dict(refused.headers)["retry-after"]) == (503, "5")
+        assert (await client.post(first, bytes(7168))).status == 200
+        assert (await client.poll(second)).status == 202
+        clock.now += 60
+        await mailroom.keep_house()
+        assert (await client.post(second)).status == 200
+
+
+async def test_too_many_long_polls_are_asked_to_come_again(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path, wait=20, max_waits=1)) as (mailroom, client):
+        first = asyncio.create_task(client.poll(new_mailbox()))
+        await waiting(client, 1)
+        assert (await client.poll(new_mailbox())).status == 503
+        mailroom.drain()
+        assert (await first).status == 202
+
+
+async def test_of_one_mailbox_the_oldest_poll_gives_way(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path, wait=20, max_waits_per_mailbox=1)) as (_, client):
+        mailbox = new_mailbox()
+        oldest = asyncio.create_task(client.poll(mailbox))
+        await waiting(client, 1)
+        newest = asyncio.create_task(client.poll(mailbox))
+        assert (await oldest).status == 202
+        await client.post(mailbox)
+        assert (await newest).message() == MESSAGE
+
+
+def test_a_path_names_a_mailbox_or_nothing() -> None:
+    mailbox = new_mailbox()
+    assert mailbox_of(f"/{mailbox}") == mailbox
+    assert mailbox_of(f"//{mailbox}") is None
+    assert mailbox_of(mailbox) is None

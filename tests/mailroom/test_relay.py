@@ -1,0 +1,218 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.mailroom.client import DIRECTORY, OHTTP, Client, in_process, new_mailbox, quick, until
+from tests.mailroom.gateways import (
+    PURPOSES_BY_LENGTH,
+    FakeGateway,
+    fake_gateway,
+    make_certificate,
+    respond,
+)
+
+from dovetail.crypto.ohttp import KeyConfig
+from dovetail.errors import ConfigurationError
+from dovetail.mailroom import Mailroom, MailroomServer
+
+BODY = b"\x01" * 8192
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[FakeGateway]:
+    async with fake_gateway() as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def relay(folder: Path, **changes: Any) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
+    async with (
+        Mailroom(quick(folder, directory=False, **changes)) as mailroom,
+        httpx.AsyncClient(transport=httpx.ASGITransport(mailroom), base_url=DIRECTORY) as http,
+    ):
+        yield mailroom, http
+
+
+async def post(http: httpx.AsyncClient, gateway: FakeGateway, body: bytes = BODY) -> httpx.Response:
+    return await http.post(f"/{gateway.url}/", content=body, headers=OHTTP)
+
+
+async def test_two_mailrooms_carry_a_message_from_wallet_to_wallet(tmp_path: Path) -> None:
+    with MailroomServer() as directory, MailroomServer(quick(tmp_path, directory=False)) as hop:
+        async with httpx.AsyncClient() as http:
+            keys = (await http.get(f"{directory.url}/ohttp-keys")).content
+            client = Client(http, KeyConfig.parse(keys), directory.url, hop.url)
+            mailbox = new_mailbox()
+            poll = asyncio.create_task(client.poll(mailbox))
+            await asyncio.sleep(0.1)
+            (await client.post(mailbox)).confirm_posted()
+            assert (await poll).message() is not None
+
+
+async def test_nothing_of_the_client_goes_along(tmp_path: Path, gateway: FakeGateway) -> None:
+    gateway.post = respond(
+        200, bytes(8192), "content-type: message/ohttp-res", "set-cookie: x=1", "server: secret"
+    )
+    async with relay(tmp_path) as (_, http):
+        headers = OHTTP | {"x-forwarded-for": "1.2.3.4", "cookie": "a=b", "user-agent": "wallet"}
+        answer = await http.post(f"/{gateway.url}", content=BODY, headers=headers)
+    assert (answer.status_code, answer.content) == (200, bytes(8192))
+    assert answer.headers["content-type"] == "message/ohttp-res"
+    assert not {"set-cookie", "server"} & set(answer.headers)
+    head = gateway.requests[-1].partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert head[0] == b"POST /.well-known/ohttp-gateway HTTP/1.1"
+    names = sorted(line.partition(b":")[0].lower() for line in head[1:])
+    assert names == [b"content-length", b"content-type", b"host", b"x-ohttp-self-loop-tag"]
+    assert gateway.requests[-1].endswith(b"\r\n\r\n" + BODY)
+
+
+async def test_the_gateways_own_errors_are_passed_on(tmp_path: Path, gateway: FakeGateway) -> None:
+    kind = "content-type: application/problem+json"
+    async with relay(tmp_path) as (_, http):
+        for status in (400, 403, 422, 500):
+            gateway.post = respond(status, b"{}", kind)
+            answer = await post(http, gateway)
+            assert (answer.status_code, answer.content) == (status, b"{}")
+            assert answer.headers["content-type"] == "application/problem+json"
+        gateway.post = respond(503, b"", "retry-after: 7")
+        assert (await post(http, gateway)).headers["retry-after"] == "7"
+
+
+async def test_the_opt_in_may_be_written_as_the_bip_means_it(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.opt_in(PURPOSES_BY_LENGTH, "Application/x-ohttp-allowed-purposes; v=1")
+    gateway.post = respond(200, bytes(8192))
+    async with relay(tmp_path) as (_, http):
+        assert (await post(http, gateway)).status_code == 200
+    assert gateway.requests[0].startswith(b"GET /.well-known/ohttp-gateway?allowed_purposes HTTP")
+
+
+async def test_a_gateway_that_did_not_opt_in_gets_nothing(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.get = respond(200, b"keys", "content-type: application/ohttp-keys")
+    async with relay(tmp_path) as (_, http):
+        assert (await post(http, gateway)).status_code == 403
+    assert all(request.startswith(b"GET") for request in gateway.requests)
+
+
+async def test_a_gateway_out_of_reach_is_502(tmp_path: Path, gateway: FakeGateway) -> None:
+    async with relay(tmp_path) as (_, http):
+        closed = await http.post("/http://127.0.0.1:1/", content=BODY, headers=OHTTP)
+        assert closed.status_code == 502
+        assert closed.headers["content-type"] == "application/problem+json"
+        assert "127.0.0.1" not in closed.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (respond(301, b"", "location: http://127.0.0.1:1/"), 502),
+        (respond(200, bytes(70_000)), 502),
+        (b"garbage\r\n\r\n", 502),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\nshort", 502),
+    ],
+)
+async def test_what_no_gateway_should_answer_is_502(
+    tmp_path: Path, gateway: FakeGateway, answer: bytes, status: int
+) -> None:
+    gateway.post = answer
+    async with relay(tmp_path) as (_, http):
+        assert (await post(http, gateway)).status_code == status
+    assert sum(request.startswith(b"POST") for request in gateway.requests) == 1
+
+
+async def test_a_gateway_that_does_not_answer_is_504_after_a_while(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.post = None
+    async with relay(tmp_path, forward_timeout=0.05) as (_, http):
+        assert (await post(http, gateway)).status_code == 504
+        await asyncio.wait_for(gateway.lost.wait(), 5)
+
+
+async def test_a_probe_that_is_not_answered_is_502(
+    tmp_path: Path, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dovetail.mailroom.relay._PROBE_TIMEOUT", 0.05)
+    gateway.get = None
+    async with relay(tmp_path) as (_, http):
+        assert (await post(http, gateway)).status_code == 502
+
+
+async def test_a_client_that_goes_away_ends_its_request_at_the_gateway(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.post = None
+    with MailroomServer(quick(tmp_path, directory=False)) as hop:
+        async with httpx.AsyncClient(timeout=0.3) as http:
+            with pytest.raises(httpx.ReadTimeout):
+                await http.post(f"{hop.url}/{gateway.url}", content=BODY, headers=OHTTP)
+        await asyncio.wait_for(gateway.lost.wait(), 5)
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(f"{hop.url}/health")).json()["forwards"] == 0
+
+
+async def test_what_is_forwarded_has_a_limit(tmp_path: Path, gateway: FakeGateway) -> None:
+    gateway.post = None
+    async with relay(tmp_path, max_forwards=1, drain_timeout=0.05) as (mailroom, http):
+        first = asyncio.create_task(post(http, gateway))
+        await until(lambda: mailroom._relay.count == 1)
+        refused = await post(http, gateway)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        mailroom.drain()
+        cut = await first
+        assert (cut.status_code, cut.headers["retry-after"]) == (503, "5")
+
+
+async def test_only_ohttp_requests_of_the_right_size_are_forwarded(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    async with relay(tmp_path) as (_, http):
+        assert (await post(http, gateway, BODY[1:])).status_code == 400
+        assert (await post(http, gateway, BODY + b"x")).status_code == 413
+        assert (await http.post(f"/{gateway.url}", content=BODY)).status_code == 415
+        assert (await http.get(f"/{gateway.url}")).status_code == 405
+        for path in (f"/{gateway.url}/path", f"/{gateway.url}?query", "/https://"):
+            assert (await http.post(path, content=BODY, headers=OHTTP)).status_code == 400
+    assert gateway.requests == []
+
+
+async def test_private_addresses_and_plain_http_are_for_local_use_only(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    async with relay(tmp_path, local=False) as (_, http):
+        assert (await post(http, gateway)).status_code == 400
+        for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"):
+            path = f"/https://{host}:{gateway.port}/"
+            answer = await http.post(path, content=BODY, headers=OHTTP)
+            assert answer.status_code == 502
+    assert gateway.requests == []
+
+
+async def test_a_gateways_certificate_is_checked(tmp_path: Path) -> None:
+    context, certificate = make_certificate(tmp_path)
+    async with fake_gateway(context) as gateway:
+        gateway.post = respond(200, bytes(8192))
+        async with relay(tmp_path, ca_file=certificate) as (_, http):
+            assert (await post(http, gateway)).status_code == 200
+        async with relay(tmp_path) as (_, http):
+            assert (await post(http, gateway)).status_code == 502
+
+
+async def test_certificates_that_cannot_be_read_are_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="ca_file"):
+        async with relay(tmp_path, ca_file=tmp_path / "missing.pem"):
+            pass
+
+
+async def test_a_directory_alone_forwards_nothing(tmp_path: Path, gateway: FakeGateway) -> None:
+    async with in_process(quick(tmp_path, relay=False)) as (_, client):
+        answer = await client.http.post(f"/{gateway.url}", content=BODY, headers=OHTTP)
+        assert answer.status_code == 404
+    assert gateway.requests == []
