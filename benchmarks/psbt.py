@@ -1,50 +1,44 @@
-"""Reading and writing PSBTs, beside embit: `python -m benchmarks.psbt`."""
+"""Reading and writing PSBTs (BIP 174)."""
 
 import json
-import timeit
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from benchmarks.harness import Comparison, TimesAsFast, repeated
+from benchmarks.people import original
 from embit.psbt import PSBT
 
-from dovetail.bitcoin.psbt import Psbt, PsbtInput
-from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin.psbt import Psbt
 
-VECTORS = Path(__file__).parents[1] / "tests" / "vectors" / "bip174.json"
-RUNS, REPEATS = 1000, 7
+TITLE = "PSBT, parse and serialize"
+BASELINE = "embit"
 
-
-def typical() -> bytes:
-    """Two P2WPKH inputs, finalized, with their UTXOs, and two outputs."""
-    utxo = TxOut(Sats(100_000), Script(b"\x00\x14" + bytes(20)))
-    inputs = tuple(TxIn(OutPoint(Txid(bytes([n]) * 32), n), sequence=0xFFFFFFFD) for n in (1, 2))
-    transaction = Transaction(2, inputs, (utxo, utxo), 0)
-    signature = b"\x30\x44\x02\x20" + b"\x11" * 32 + b"\x02\x20" + b"\x11" * 32 + b"\x01"
-    final = PsbtInput().with_witness_utxo(utxo).with_final(b"", (signature, b"\x02" + b"\x11" * 32))
-    empty = Psbt.from_unsigned(transaction)
-    return empty.with_transaction(transaction, (final, final), empty.outputs).serialize()
+_VECTORS = Path(__file__).parents[1] / "tests" / "vectors" / "bip174.json"
 
 
-def microseconds(module: type[Psbt | PSBT], data: bytes) -> float:
-    """The best time of one reading and writing."""
-    times = timeit.repeat(lambda: module.parse(data).serialize(), number=RUNS, repeat=REPEATS)
-    return min(times) / RUNS * 1e6
-
-
-def main() -> None:
-    """Print a table."""
-    vectors = json.loads(VECTORS.read_text())
-    rows = {
-        "2 inputs, 2 outputs, finalized": typical(),
-        "BIP 174, one input finalized": bytes.fromhex(vectors["valid"][1]["psbt"]),
+def comparisons() -> Iterator[Comparison]:
+    """Each way alone, on payments as they are sent and on BIP 174's own vectors."""
+    vectors = json.loads(_VECTORS.read_text())
+    samples = {
+        "2 inputs, final": original(),
+        "12 inputs, final": original(inputs=12),
+        "2 inputs with transactions of 2 outputs": original(batch=2),
+        "2 inputs with transactions of 24 outputs": original(batch=24),
+        "BIP 174, one input final": bytes.fromhex(vectors["valid"][1]["psbt"]),
         "BIP 174, combiner": bytes.fromhex(vectors["roles"]["combiner"]),
     }
-    print(f"{'parse and serialize, µs':34}{'bytes':>7}{'dovetail':>10}{'embit':>8}")
-    for name, data in rows.items():
-        ours, theirs = microseconds(Psbt, data), microseconds(PSBT, data)
-        print(f"{name:34}{len(data):7}{ours:10.1f}{theirs:8.1f}")
-
-
-if __name__ == "__main__":
-    main()
+    for name, data in samples.items():
+        ours, theirs = Psbt.parse(data), PSBT.parse(data)
+        yield Comparison(
+            f"{name}: parse",
+            repeated(partial(Psbt.parse, data)),
+            repeated(partial(PSBT.parse, data)),
+            target=TimesAsFast(1),
+        )
+        yield Comparison(
+            f"{name}: serialize",
+            repeated(ours.serialize),
+            repeated(theirs.serialize),
+            target=TimesAsFast(1),
+        )

@@ -1,0 +1,35 @@
+"""Speed as ratios against named baselines: `python -m benchmarks [--quick] [topic …]`."""
+
+import argparse
+import platform
+from types import ModuleType
+
+from benchmarks import appends, message_a, ohttp, psbt, replay, session
+from benchmarks.harness import QUICK, THOROUGH, report
+
+TOPICS: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (message_a, ohttp, psbt, replay, session, appends)
+}
+
+
+def main() -> None:
+    """Print a table for each topic; a missed target says MISSED and is no failure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("topics", nargs="*", metavar="topic", help=f"one of {', '.join(TOPICS)}")
+    parser.add_argument("--quick", action="store_true", help="see that all run; measure little")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.topics) - set(TOPICS):
+        parser.error(f"no topic is called {', '.join(sorted(unknown))}; see --help")
+    effort = QUICK if arguments.quick else THOROUGH
+    print(
+        f"Python {platform.python_version()} on {platform.machine()};"
+        " medians of rounds in turns, quartiles in brackets"
+    )
+    for name in arguments.topics or TOPICS:
+        topic = TOPICS[name]
+        report(topic.TITLE, topic.BASELINE, topic.comparisons(), effort)
+
+
+if __name__ == "__main__":
+    main()
