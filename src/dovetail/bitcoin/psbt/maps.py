@@ -21,6 +21,7 @@ from dovetail.bitcoin.psbt.fields import (
 )
 from dovetail.bitcoin.psbt.keymap import KeyMap
 from dovetail.bitcoin.psbt.origins import KeyOrigin, TapKeyOrigin
+from dovetail.bitcoin.psbt.previous import Previous
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.errors import InvalidPsbt, InvalidTransaction
@@ -67,19 +68,25 @@ class PsbtInput:
     """One input's map. Raises `InvalidPsbt` when a known field has not its BIP's shape."""
 
     map: KeyMap = _EMPTY
-    non_witness_utxo: Transaction | None = field(init=False, compare=False)
+    previous: Previous | None = field(init=False, compare=False)
+    """What is known at a glance of the transaction it spends from, if that is given."""
     _witness_utxo: TxOut | None = field(default=None, init=False, compare=False)
     _witness: tuple[bytes, ...] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check every field; the previous transaction is read once and kept."""
+        """Check every field and the previous transaction."""
         check_entries("input", INPUT_CHECKS, self.map.entries)
         raw = self.map.get(InputField.NON_WITNESS_UTXO)
-        object.__setattr__(self, "non_witness_utxo", None if raw is None else _transaction(raw))
+        object.__setattr__(self, "previous", None if raw is None else _previous(raw))
 
     def __repr__(self) -> str:
         state = "final" if self.is_finalized else "not final"
         return f"<PsbtInput of {len(self.map.entries)} fields, {state}>"
+
+    @property
+    def non_witness_utxo(self) -> Transaction | None:
+        """The transaction it spends from."""
+        return None if self.previous is None else self.previous.transaction
 
     @property
     def witness_utxo(self) -> TxOut | None:
@@ -215,7 +222,7 @@ class PsbtInput:
         fewer = object.__new__(type(self))
         kept = entries.get(InputField.NON_WITNESS_UTXO) is not None
         object.__setattr__(fewer, "map", entries)
-        object.__setattr__(fewer, "non_witness_utxo", self.non_witness_utxo if kept else None)
+        object.__setattr__(fewer, "previous", self.previous if kept else None)
         object.__setattr__(fewer, "_witness_utxo", None)
         object.__setattr__(fewer, "_witness", None)
         return fewer
@@ -289,9 +296,9 @@ def _require_unsigned(transaction: Transaction) -> None:
         raise InvalidPsbt("The PSBT's unsigned transaction is malformed; build it anew.")
 
 
-def _transaction(raw: bytes) -> Transaction:
+def _previous(raw: bytes) -> Previous:
     try:
-        return Transaction.parse(raw)
+        return Previous(raw)
     except InvalidTransaction as error:
         raise InvalidPsbt(
             "A previous transaction in the PSBT is malformed; ask its creator for a valid PSBT."

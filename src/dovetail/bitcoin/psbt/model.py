@@ -8,6 +8,7 @@ from typing import Self
 from dovetail.bitcoin.psbt.finalizer import finalize_input
 from dovetail.bitcoin.psbt.keymap import read_map, write_map
 from dovetail.bitcoin.psbt.maps import PsbtGlobal, PsbtInput, PsbtOutput
+from dovetail.bitcoin.psbt.previous import Previous
 from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidAmount, InvalidPsbt
@@ -39,8 +40,8 @@ class Psbt:
                 "The PSBT has not one map for each input and output; ask for a valid PSBT."
             )
         for psbt_input, txin in zip(self.inputs, transaction.inputs, strict=True):
-            if psbt_input.non_witness_utxo is not None:
-                _check_previous(psbt_input.non_witness_utxo, txin.previous_output)
+            if psbt_input.previous is not None:
+                _check_previous(psbt_input.previous, txin.previous_output)
 
     def __repr__(self) -> str:
         final = sum(psbt_input.is_finalized for psbt_input in self.inputs)
@@ -235,8 +236,8 @@ class Psbt:
         )
 
 
-def _check_previous(previous: Transaction, spent: OutPoint) -> None:
-    if previous.txid != spent.txid or spent.vout >= len(previous.outputs):
+def _check_previous(previous: Previous, spent: OutPoint) -> None:
+    if previous.txid != spent.txid or spent.vout >= previous.outputs:
         raise InvalidPsbt(
             "A previous transaction in the PSBT is not the one its input spends; do not sign it."
         )
