@@ -16,8 +16,12 @@ def node() -> Iterator[RegtestNode]:
 
 
 @pytest.fixture
-def world(node: RegtestNode, tmp_path: Path) -> World:
-    return World(node, tmp_path)
+def world(node: RegtestNode, tmp_path: Path) -> Iterator[World]:
+    """P1: whatever a test is about, no ciphertext leaves twice in it."""
+    made = World(node, tmp_path)
+    yield made
+    bodies = made.wire.bodies()
+    assert len(set(bodies)) == len(bodies)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.sessions.directory import Directory
 
 from dovetail.errors import TransportError
-from dovetail.protocol.exchange import GATEWAY_PATH, V1_TYPE, Request
+from dovetail.protocol.exchange import GATEWAY_PATH, OHTTP_REQUEST_TYPE, V1_TYPE, Request
 from dovetail.runtime.transport import LIMIT, Reply
 
 Fault = Callable[[Request, Reply], Reply]
@@ -67,4 +67,5 @@ class Wire:
         return Reply(self.keys_status, self.keys_body or self.directory.config.serialize())
 
     def bodies(self) -> list[bytes]:
-        return [request.body for request in self.sent]
+        """The ciphertexts that left."""
+        return [each.body for each in self.sent if each.content_type == OHTTP_REQUEST_TYPE]

@@ -1,21 +1,499 @@
 import asyncio
+from pathlib import Path
 
-from tests.runtime.world import World, until
+import pytest
+from tests.runtime.world import NOW, Party, World, until
 
-from dovetail import Success
+from dovetail import (
+    Agent,
+    AtExpiry,
+    Cancelled,
+    Expired,
+    FallbackBroadcasted,
+    FeeRate,
+    LiveReceiver,
+    LiveSender,
+    PaidDirectly,
+    PayjoinUri,
+    Reason,
+    Sats,
+    Success,
+)
+from dovetail.bitcoin import Network
+from dovetail.errors import (
+    ChainError,
+    CoinsTaken,
+    ConfigurationError,
+    DuplicateSession,
+    InsufficientFunds,
+    ReplayError,
+    SessionNotFound,
+    TransportError,
+    UsageError,
+    WalletError,
+)
+from dovetail.protocol.exchange import Request
+from dovetail.runtime import actions
+from dovetail.runtime.agent import DATABASE, now
+from dovetail.runtime.transport import HttpxTransport, Reply
 from dovetail.sessions import receiver, sender
+from dovetail.stores.ports import SessionId
+from dovetail.stores.sql import SqlStore
+
+AMOUNT = 50_000
 
 
-async def test_a_payment_between_two_agents_is_a_payjoin(world: World):
+@pytest.fixture
+def pair(world: World) -> World:
+    """Both have coins."""
     world.fund(world.alice, 100_000)
-    world.fund(world.bob, 70_000)
-    async with world.agent(world.bob) as bob, world.agent(world.alice) as alice:
-        receiving = await bob.receive(50_000, label="coffee")
+    world.fund(world.bob, 70_000, 80_000)
+    return world
+
+
+async def paid(world: World, *sessions: LiveReceiver | LiveSender) -> None:
+    """Mine until the sessions are closed."""
+    while any(session.running for session in sessions):
+        await asyncio.sleep(0.02)
+        if world.node.mempool_txids():
+            world.node.mine()
+
+
+# payments
+
+
+async def test_a_payment_between_two_agents_is_a_payjoin(pair: World):
+    async with pair.agent(pair.bob) as bob, pair.agent(pair.alice) as alice:
+        receiving = await bob.receive(AMOUNT, label="coffee")
         sending = await alice.send(receiving.uri)
-        await until(sending, sender.Monitor)
+        await paid(pair, sending, receiving)
+        out, into = await sending.closed(), await receiving.closed()
+        assert bob.sessions == alice.sessions == ()
+    assert isinstance(out, Success)
+    assert isinstance(into, Success)
+    assert out.txid == into.txid
+    state = receiving.state
+    assert isinstance(state, receiver.Closed)
+    (value,) = pair.received(state.address)
+    assert value > AMOUNT, "the receiver's coin is in it"
+
+
+async def test_a_receiver_that_never_answers_costs_one_fallback(pair: World):
+    async with pair.agent(pair.bob) as bob:
+        receiving = await bob.receive(AMOUNT, lifetime=60)
+    async with pair.agent(pair.alice) as alice:
+        sending = await alice.send(receiving.uri)
+        await until(sending, sender.PollingForProposal)
+        pair.clock.pass_by(60)
+        await paid(pair, sending)
+        outcome = await sending.closed()
+    assert isinstance(outcome, FallbackBroadcasted)
+    assert outcome.why is Reason.EXPIRED_WAITING_FOR_PROPOSAL
+    assert len(pair.alice.chain.broadcasts) == 1
+    assert pair.received(receiving.state.address) == [AMOUNT]  # type: ignore[union-attr]  # read
+
+
+async def test_a_sender_that_never_signs_is_paid_for_after_the_grace(pair: World):
+    pair.alice.wallet.cannot_sign = True
+    async with pair.agent(pair.bob) as bob, pair.agent(pair.alice) as alice:
+        receiving = await bob.receive(AMOUNT, lifetime=60)
+        sending = await alice.send(receiving.uri)
         await until(receiving, receiver.Monitor)
-        world.node.mine()
-        paid, got = await asyncio.gather(sending.closed(), receiving.closed())
-    assert isinstance(paid, Success)
-    assert isinstance(got, Success)
-    assert paid.txid == got.txid
+        await until(sending, sender.ProposalReceived)
+        pair.clock.pass_by(60)
+        await asyncio.sleep(0.1)
+        assert pair.bob.chain.broadcasts == []
+        pair.clock.pass_by(600)
+        await paid(pair, sending, receiving)
+        out, into = await sending.closed(), await receiving.closed()
+    assert isinstance(out, FallbackBroadcasted)
+    assert isinstance(into, FallbackBroadcasted)
+    assert (out.txid, into.why) == (into.txid, Reason.FALLBACK_DUE)
+    assert len(pair.bob.chain.broadcasts) == 1
+    assert pair.alice.chain.broadcasts == []
+
+
+async def test_a_plain_payment_is_noticed(pair: World):
+    async with pair.agent(pair.bob) as bob:
+        receiving = await bob.receive(AMOUNT)
+        address = PayjoinUri.parse(receiving.uri).address
+        paid_by = pair.node.fund(address.script_pubkey, Sats(AMOUNT))
+        assert await receiving.closed() == PaidDirectly(txid=str(paid_by.txid))
+
+
+@pytest.mark.parametrize("fault", ["no request", "no answer", "garbage", "busy", "unavailable"])
+async def test_a_payjoin_comes_about_over_a_bad_network(pair: World, fault: str):
+    calls = 0
+
+    def disturb(request: Request, reply: Reply) -> Reply:
+        nonlocal calls
+        calls += 1
+        if calls % 2:
+            return reply
+        match fault:
+            case "no request" | "no answer":
+                raise TransportError("lost")
+            case "garbage":
+                return Reply(200, reply.body[:-1] + bytes([reply.body[-1] ^ 1]))
+            case "busy":
+                return Reply(503, b"")
+            case _:
+                pair.wire.directory.status = 503 if pair.wire.directory.status is None else None
+                return reply
+
+    pair.wire.fault = disturb
+    async with pair.agent(pair.bob) as bob, pair.agent(pair.alice) as alice:
+        receiving = await bob.receive(AMOUNT)
+        sending = await alice.send(receiving.uri)
+        await paid(pair, sending, receiving)
+        assert isinstance(await sending.closed(), Success)
+        assert isinstance(await receiving.closed(), Success)
+
+
+async def test_a_directory_that_is_away_for_good_ends_in_the_fallback(pair: World):
+    async with pair.agent(pair.bob) as bob, pair.agent(pair.alice) as alice:
+        receiving = await bob.receive(AMOUNT, lifetime=60)
+        sending = await alice.send(receiving.uri)
+        pair.wire.directory.status = 503
+        async for update in sending.updates():
+            if update.trouble is not None:
+                pair.clock.pass_by(60)
+            if isinstance(update.state, sender.Monitor):
+                break
+        pair.node.mine()
+        out, into = await sending.closed(), await receiving.closed()
+    assert isinstance(out, FallbackBroadcasted)
+    assert isinstance(into, Expired | PaidDirectly)
+
+
+async def test_two_agents_on_one_database_take_turns(pair: World):
+    async with (
+        pair.agent(pair.bob) as first,
+        pair.agent(pair.bob) as second,
+        pair.agent(pair.alice) as alice,
+    ):
+        receiving = await first.receive(AMOUNT)
+        (also,) = second.resume()
+        sending = await alice.send(receiving.uri)
+        await paid(pair, sending, receiving, also)
+        outcomes = [await each.closed() for each in (sending, receiving, also)]
+        assert all(isinstance(outcome, Success) for outcome in outcomes)
+        tags = [row.last_tag for row in first.services.store.history()]
+        assert tags == ["Closed"]
+
+
+async def test_many_payments_at_once_share_no_coin(world: World):
+    """P3"""
+    world.fund(world.alice, *[100_000] * 6)
+    world.fund(world.bob, *[70_000] * 4)
+    async with world.agent(world.bob) as bob, world.agent(world.alice) as alice:
+        receiving = [await bob.receive(AMOUNT) for _ in range(6)]
+        sending = [await alice.send(each.uri) for each in receiving]
+        await paid(world, *sending, *receiving)
+        for each in (*sending, *receiving):
+            assert isinstance(await each.closed(), Success | FallbackBroadcasted)
+        assert alice.services.store.reserved() == frozenset()
+        assert bob.services.store.reserved() == frozenset()
+    spent = [
+        txin.previous_output
+        for tx in {tx.txid: tx for tx in world.alice.chain.broadcasts}.values()
+        for txin in tx.inputs
+    ]
+    assert len(set(spent)) == len(spent)
+    for each in receiving:
+        assert len(world.received(PayjoinUri.parse(each.uri).address)) == 1
+
+
+async def test_a_person_may_act_while_the_agent_is_at_work(pair: World):
+    async with pair.agent(pair.bob) as bob:
+        receiving = await bob.receive(AMOUNT)
+        await actions.cancel(bob.services, receiving.session_id)
+        assert await receiving.closed() == Cancelled(why=Reason.CANCELLED_BY_US)
+
+
+async def test_a_cancelled_payment_waits_for_the_users_word(pair: World):
+    async with pair.agent(pair.bob) as bob:
+        receiving = await bob.receive(AMOUNT)
+    async with pair.agent(pair.alice) as alice:
+        sending = await alice.send(receiving.uri)
+        await until(sending, sender.PollingForProposal)
+        await actions.cancel(alice.services, sending.session_id)
+        await until(sending, sender.PendingFallback)
+        await asyncio.sleep(0.1)
+        assert pair.alice.chain.broadcasts == []
+        await actions.fallback(alice.services, sending.session_id)
+        await paid(pair, sending)
+        outcome = await sending.closed()
+    assert isinstance(outcome, FallbackBroadcasted)
+    assert outcome.why is Reason.CANCELLED_BY_US
+
+
+async def test_who_asks_to_be_asked_is_asked_at_the_expiration(pair: World):
+    async with pair.agent(pair.bob) as bob:
+        receiving = await bob.receive(AMOUNT, lifetime=60)
+    async with pair.agent(pair.alice, at_expiry=AtExpiry.ASK) as alice:
+        sending = await alice.send(receiving.uri)
+        await until(sending, sender.PollingForProposal)
+        pair.clock.pass_by(60)
+        await until(sending, sender.PendingFallback)
+        await asyncio.sleep(0.1)
+        assert pair.alice.chain.broadcasts == []
+
+
+# beginning
+
+
+async def test_receiving_needs_a_directory(world: World):
+    async with Agent.open(
+        world.bob.folder, wallet=world.bob.wallet, chain=world.bob.chain, direct=True
+    ) as agent:
+        with pytest.raises(UsageError, match="No directory"):
+            await agent.receive(1)
+
+
+@pytest.mark.parametrize(("amount", "lifetime"), [(0, 60), (-5, 60), (1, 0)])
+async def test_nonsense_is_not_asked_for(world: World, amount: int, lifetime: int):
+    async with world.agent(world.bob) as bob:
+        with pytest.raises(UsageError):
+            await bob.receive(amount, lifetime=lifetime)
+        assert bob.sessions == ()
+
+
+async def test_an_amount_is_not_needed(world: World):
+    async with world.agent(world.bob) as bob:
+        receiving = await bob.receive()
+        assert PayjoinUri.parse(receiving.uri).amount is None
+
+
+async def test_a_directory_that_cannot_be_reached_begins_nothing(world: World):
+    world.wire.keys_status = 500
+    async with world.agent(world.bob) as bob:
+        with pytest.raises(TransportError):
+            await bob.receive(AMOUNT)
+        assert bob.services.store.history() == ()
+
+
+async def test_an_address_with_a_history_is_passed_over(world: World):
+    """An old payment must not pass for the one that is awaited."""
+    wallet = world.bob.wallet
+    world.node.fund(wallet.keys.address(1).script_pubkey, Sats(AMOUNT))
+    async with world.agent(world.bob) as bob:
+        receiving = await bob.receive(AMOUNT)
+    assert PayjoinUri.parse(receiving.uri).address == wallet.keys.address(2)
+
+
+async def test_a_wallet_that_repeats_itself_is_an_error(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    old = world.bob.wallet.new_address()
+    world.node.fund(old.script_pubkey, Sats(AMOUNT))
+    monkeypatch.setattr(world.bob.wallet, "new_address", lambda: old)
+    async with world.agent(world.bob) as bob:
+        with pytest.raises(WalletError, match="paid before"):
+            await bob.receive(AMOUNT)
+
+
+async def test_a_chain_that_is_away_delays_no_payment_link(world: World):
+    world.bob.chain.away = True
+    async with world.agent(world.bob) as bob:
+        receiving = await bob.receive(AMOUNT)
+        async for update in receiving.updates():
+            if isinstance(update.trouble, ChainError):
+                break
+        world.bob.chain.away = False
+        async for update in receiving.updates():
+            if update.trouble is None:
+                break
+
+
+async def uri_of(world: World, amount: int | None = AMOUNT) -> PayjoinUri:
+    async with world.agent(world.bob) as bob:
+        return PayjoinUri.parse((await bob.receive(amount)).uri)
+
+
+async def test_a_payment_can_be_looked_at_before_it_begins(pair: World):
+    uri = await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:
+        payment = await alice.prepare(uri, fee_rate=FeeRate.from_sat_per_vb(3))
+        assert (payment.amount, payment.fee_rate) == (AMOUNT, FeeRate.from_sat_per_vb(3))
+        assert payment.fee > 0
+        assert 0 < payment.most_added < 1000
+        assert repr(payment) == "<Payment>"
+        assert alice.sessions == ()
+        assert alice.services.store.reserved() == frozenset()
+
+
+async def test_who_pays_chooses_an_amount_only_where_none_is_named(pair: World):
+    named, free = await uri_of(pair), await uri_of(pair, None)
+    async with pair.agent(pair.alice) as alice:
+        with pytest.raises(UsageError, match="another amount"):
+            await alice.prepare(named, amount=Sats(AMOUNT + 1))
+        with pytest.raises(UsageError, match="names no amount"):
+            await alice.prepare(free)
+        assert (await alice.prepare(free, amount=Sats(2000))).amount == 2000
+        assert (await alice.prepare(named, amount=Sats(AMOUNT))).amount == AMOUNT
+
+
+async def test_another_network_is_refused(pair: World, monkeypatch: pytest.MonkeyPatch):
+    uri = await uri_of(pair)
+    monkeypatch.setattr(pair.alice.wallet, "network", Network.MAINNET)
+    async with pair.agent(pair.alice) as alice:
+        with pytest.raises(UsageError, match="another network"):
+            await alice.prepare(uri)
+
+
+async def test_without_money_nothing_begins(world: World):
+    uri = await uri_of(world)
+    async with world.agent(world.alice) as alice:
+        with pytest.raises(InsufficientFunds):
+            await alice.send(uri)
+
+
+async def test_a_payment_without_change_adds_nothing(pair: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dovetail.runtime.agent.fee_contribution", lambda *_, **__: None)
+    uri = await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:
+        assert (await alice.prepare(uri)).most_added == 0
+
+
+async def test_a_uri_is_paid_once(pair: World):
+    pair.fund(pair.alice, 100_000)
+    uri = await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:
+        await alice.send(uri)
+        with pytest.raises(DuplicateSession):
+            await alice.send(uri)
+
+
+async def test_a_coin_pays_once_at_a_time(pair: World):
+    first, second = await uri_of(pair), await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:
+        payments = [await alice.prepare(first), await alice.prepare(second)]
+        await alice.start(payments[0])
+        with pytest.raises(CoinsTaken):
+            await alice.start(payments[1])
+        with pytest.raises(InsufficientFunds):
+            await alice.prepare(second)
+        assert len(alice.sessions) == 1
+
+
+# going on
+
+
+async def test_sessions_go_on_after_a_restart(pair: World):
+    async with pair.agent(pair.bob) as bob:
+        uri = (await bob.receive(AMOUNT)).uri
+    async with pair.agent(pair.alice) as alice:
+        sending = await alice.send(uri)
+        await until(sending, sender.PollingForProposal)
+    async with pair.agent(pair.bob) as bob, pair.agent(pair.alice) as alice:
+        (receiving,), (sending_again,) = bob.sessions, alice.sessions
+        await paid(pair, receiving, sending_again)
+        assert isinstance(await receiving.closed(), Success)
+        assert isinstance(await sending_again.closed(), Success)
+    assert not sending.running
+
+
+async def test_sessions_are_resumed_by_name_too(world: World):
+    async with world.agent(world.bob) as bob:
+        ids = [(await bob.receive(AMOUNT)).session_id for _ in range(3)]
+    async with world.agent(world.bob, resume=False) as bob:
+        assert bob.sessions == ()
+        assert [each.session_id for each in bob.resume(ids[:2])] == ids[:2]
+        assert [each.session_id for each in bob.resume()] == ids
+        assert len(bob.sessions) == 3
+
+
+async def test_a_session_is_followed_once(world: World):
+    async with world.agent(world.bob) as bob:
+        receiving = await bob.receive(AMOUNT)
+        assert bob.follow(receiving.session_id) is receiving
+        await receiving.stop()
+        again = bob.follow(receiving.session_id)
+        assert again is not receiving
+        assert again.running
+        with pytest.raises(SessionNotFound):
+            bob.follow(SessionId(99))
+
+
+async def test_a_closed_session_tells_its_outcome(world: World):
+    async with world.agent(world.bob) as bob:
+        receiving = await bob.receive(AMOUNT, lifetime=60)
+        world.clock.pass_by(60)
+        assert await receiving.closed() == Expired()
+        await asyncio.sleep(0)
+        assert bob.sessions == ()
+        assert await bob.follow(receiving.session_id).closed() == Expired()
+
+
+async def test_one_log_that_cannot_be_read_stops_no_other_session(world: World):
+    async with world.agent(world.bob) as bob:
+        broken, sound = [await bob.receive(AMOUNT, lifetime=60) for _ in range(2)]
+    corrupt(world.bob, broken.session_id)
+    world.clock.pass_by(60)
+    async with world.agent(world.bob) as bob:
+        bad, good = (bob.follow(each.session_id) for each in (broken, sound))
+        assert await good.closed() == Expired()
+        with pytest.raises(ReplayError):
+            await bad.closed()
+        await asyncio.sleep(0.01)
+        assert bob.sessions == (bad,), "it stays in sight"
+        assert bob.services.store.row(broken.session_id).closed_at is None
+
+
+def corrupt(party: Party, session_id: SessionId) -> None:
+    with SqlStore.open(party.folder / DATABASE) as store:
+        store.write(
+            lambda connection: connection.exec_driver_sql(
+                "UPDATE session_events SET data = X'7b7d' WHERE session_id = ?", (session_id,)
+            ).close()
+        )
+
+
+# opening
+
+
+async def test_a_folder_is_made_for_its_owner_alone(world: World):
+    async with world.agent(world.bob):
+        pass
+    assert world.bob.folder.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_folder_that_cannot_be_made_is_named_as_the_trouble(world: World, tmp_path: Path):
+    (tmp_path / "file").touch()
+    world.bob.folder = tmp_path / "file" / "folder"
+    with pytest.raises(ConfigurationError, match="data directory"):
+        async with world.agent(world.bob):
+            pass
+
+
+async def test_a_transport_is_closed_by_who_opened_it(world: World):
+    mine = HttpxTransport()
+    async with Agent.open(
+        world.bob.folder,
+        wallet=world.bob.wallet,
+        chain=world.bob.chain,
+        relays=["https://relay.example"],
+        transport=mine,
+    ):
+        pass
+    assert not mine._client.is_closed
+    await mine.aclose()
+    async with Agent.open(
+        world.bob.folder, wallet=world.bob.wallet, chain=world.bob.chain, direct=True
+    ) as agent:
+        own = agent.services.transport
+    assert isinstance(own, HttpxTransport)
+    assert own._client.is_closed
+
+
+async def test_without_a_relay_or_leave_to_go_direct_nothing_opens(world: World):
+    world.relays = ()
+    with pytest.raises(ConfigurationError, match="relay"):
+        async with world.agent(world.bob):
+            pass
+
+
+def test_the_systems_clock_counts_whole_seconds():
+    assert now() > NOW - 1_000_000_000
+    assert isinstance(now(), int)
