@@ -1,7 +1,7 @@
 """One party's sessions, step by step: no agent, no tasks, no time that passes by itself."""
 
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.runtime.world import Party, World
 
@@ -99,7 +99,7 @@ class Side:
     party: Party
     store: MemoryStore = field(default_factory=MemoryStore)
 
-    def services(self, **policy: object) -> Services:
+    def services(self, **policy: Any) -> Services:
         return Services(
             wallet=self.party.wallet,
             chain=self.party.chain,
@@ -107,7 +107,7 @@ class Side:
             transport=self.world.wire,
             relays=Relays(self.world.relays, clock=self.world.clock),
             clock=self.world.clock,
-            policy=replace(self.world.policy, **policy),  # type: ignore[arg-type]  # its fields
+            policy=replace(self.world.policy, **policy),
         )
 
     def receive(
@@ -116,7 +116,7 @@ class Side:
         amount: Sats | None = AMOUNT,
         lifetime: int = 3600,
         v1: bool = False,
-        **policy: object,
+        **policy: Any,
     ) -> Receiving:
         services = self.services(**policy)
         log = self.store.new_receiver()
@@ -133,7 +133,7 @@ class Side:
         return Receiving(services, log, state)
 
     async def send(
-        self, uri: PayjoinUri, *, signing_deadline: int | None = None, **policy: object
+        self, uri: PayjoinUri, *, signing_deadline: int | None = None, **policy: Any
     ) -> Sending:
         services = self.services(**policy)
         keys = OhttpKeys(services.transport, services.relays, clock=services.clock)

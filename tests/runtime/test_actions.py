@@ -76,7 +76,7 @@ async def test_a_payer_may_cancel_until_the_payjoin_is_signed(
     ],
 )
 async def test_a_receiver_that_cancels_keeps_the_fallback(
-    world: World, alice: Side, bob: Side, state: type[receiver.WantsFeeRange]
+    world: World, alice: Side, bob: Side, state: type[receiver.ReceiverSession]
 ):
     receiving = await receiving_at(world, alice, bob, state)
     pending = await actions.cancel(receiving.services, receiving.session_id)
@@ -127,7 +127,7 @@ async def test_a_chain_that_is_away_takes_nobodys_right_to_cancel(bob: Side):
     ],
 )
 async def test_a_payer_cannot_cancel_later(
-    world: World, alice: Side, bob: Side, state: type[sender.Monitor], words: str
+    world: World, alice: Side, bob: Side, state: type[sender.SenderSession], words: str
 ):
     sending = await sending_at(alice, bob, sender.Monitor if state is sender.Closed else state)
     if state is sender.Closed:
@@ -380,7 +380,7 @@ async def test_a_broadcast_that_the_agent_saw_first_is_no_error(
         session = await sending_at(alice, bob, sender.PollingForProposal)
     else:
         session = await receiving_at(world, alice, bob, receiver.WantsInputs)
-    session.state = await actions.cancel(session.services, session.session_id)  # type: ignore[assignment]
+    session.state = await actions.cancel(session.services, session.session_id)
     chain = (alice if role == "sender" else bob).party.chain
     broadcast = chain.broadcast
 

@@ -173,11 +173,12 @@ async def test_two_agents_on_one_database_take_turns(pair: World):
         pair.agent(pair.alice) as alice,
     ):
         receiving = await first.receive(AMOUNT)
-        (also,) = second.resume()
+        also = second.resume()[0]
         sending = await alice.send(receiving.uri)
         await paid(pair, sending, receiving, also)
-        outcomes = [await each.closed() for each in (sending, receiving, also)]
-        assert all(isinstance(outcome, Success) for outcome in outcomes)
+        assert isinstance(await sending.closed(), Success)
+        assert isinstance(await receiving.closed(), Success)
+        assert isinstance(await also.closed(), Success)
         tags = [row.last_tag for row in first.services.store.history()]
         assert tags == ["Closed"]
 
@@ -190,7 +191,8 @@ async def test_many_payments_at_once_share_no_coin(world: World):
         receiving = [await bob.receive(AMOUNT) for _ in range(6)]
         sending = [await alice.send(each.uri) for each in receiving]
         await paid(world, *sending, *receiving)
-        for each in (*sending, *receiving):
+        sessions: list[LiveReceiver | LiveSender] = [*sending, *receiving]
+        for each in sessions:
             assert isinstance(await each.closed(), Success | FallbackBroadcasted)
         assert alice.services.store.reserved() == frozenset()
         assert bob.services.store.reserved() == frozenset()

@@ -107,7 +107,9 @@ ENTRY = b64encode(Wire().directory.config.serialize()).decode()
 async def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, content: bytes):
     wire, clock, cache = Wire(), Clock(), tmp_path / "keys.json"
     cache.write_bytes(content)
-    assert await keys(wire, clock, A, cache=cache).of(wire.directory.origin)
+    assert (
+        await keys(wire, clock, A, cache=cache).of(wire.directory.origin) == wire.directory.config
+    )
     assert len(wire.gets) == 1
     assert len(json.loads(cache.read_text())) == 1
 
@@ -123,5 +125,7 @@ async def test_a_replaced_cache_leaves_nothing_half_written(tmp_path: Path):
     cache = tmp_path / "keys.json"
     cache.mkdir()
     wire, clock = Wire(), Clock()
-    assert await keys(wire, clock, A, cache=cache).of(wire.directory.origin)
+    assert (
+        await keys(wire, clock, A, cache=cache).of(wire.directory.origin) == wire.directory.config
+    )
     assert names(tmp_path) == ["keys.json"]

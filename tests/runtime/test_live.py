@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from tests.runtime.side import Receiving, Side
@@ -133,7 +134,7 @@ async def test_each_failure_doubles_the_pause_up_to_the_longest(bob: Side):
 
 
 async def test_a_pause_ends_at_the_next_deadline(world: World, bob: Side):
-    slow = {"poll_pause": 3600, "watch_interval": 3600, "first_retry": 3600}
+    slow: dict[str, Any] = {"poll_pause": 3600, "watch_interval": 3600, "first_retry": 3600}
     slow["longest_retry"] = 3600
     receiving = bob.receive(lifetime=1, **slow)
     for act in (nothing, TROUBLE):

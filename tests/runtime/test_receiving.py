@@ -1,5 +1,6 @@
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.runtime.side import AMOUNT, Receiving, Sending, Side, paid_into
@@ -507,7 +508,7 @@ async def test_past_the_expiration_the_checks_go_on_until_the_fallback_is_owed(
 
 
 async def pending_fallback(
-    world: World, alice: Side, bob: Side, **policy: object
+    world: World, alice: Side, bob: Side, **policy: Any
 ) -> tuple[Receiving, receiver.PendingFallback]:
     receiving = bob.receive(lifetime=60, **policy)
     await paid_into(world, receiving, alice)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from tests.runtime.side import AMOUNT, Receiving, Sending, Side, paid_into
 from tests.runtime.world import World
@@ -14,7 +16,7 @@ from dovetail.sessions.reasons import Reason
 
 
 async def proposed(
-    alice: Side, bob: Side, *, signing_deadline: int | None = None, **policy: object
+    alice: Side, bob: Side, *, signing_deadline: int | None = None, **policy: Any
 ) -> tuple[Sending, Receiving]:
     """A payment whose proposal is in the mailbox."""
     receiving = bob.receive()
@@ -24,7 +26,7 @@ async def proposed(
     return sending, receiving
 
 
-async def broadcast(alice: Side, bob: Side, **policy: object) -> Sending:
+async def broadcast(alice: Side, bob: Side, **policy: Any) -> Sending:
     """A payment whose payjoin is in the mempool."""
     sending, _ = await proposed(alice, bob, **policy)
     await sending.to(sender.Monitor)
@@ -253,7 +255,7 @@ async def test_a_payjoin_that_confirmed_before_the_crash_is_no_refusal(
 # the fallback
 
 
-async def cancelled(alice: Side, bob: Side, **policy: object) -> Sending:
+async def cancelled(alice: Side, bob: Side, **policy: Any) -> Sending:
     sending = await alice.send(bob.receive().uri, **policy)
     polling = await sending.to(sender.PollingForProposal)
     sending.state = polling.cancel().save(sending.log)

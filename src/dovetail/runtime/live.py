@@ -71,6 +71,7 @@ class LiveSession(Generic[S, E]):
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
         self._tried = 0
+        self._rested = False
 
     @property
     def running(self) -> bool:
@@ -161,19 +162,25 @@ class LiveSession(Generic[S, E]):
                 await self._sleep(after, pause(after, self._services))
 
     async def _advance(self, before: S | None) -> S:
-        if before is None:
+        if before is None or (self._rested and await asyncio.to_thread(self._moved_on, before)):
             return await asyncio.to_thread(self._load)
+        self._rested = False
         try:
             return await self._step(before, self._log, self._services, failures=self._failures)
         except StaleSession:
             # Another handle or process has moved it on: go on from where it is.
             return await asyncio.to_thread(self._load)
 
+    def _moved_on(self, state: S) -> bool:
+        """Whether somebody else acted on the session: what only waits would never notice."""
+        return self._services.store.row(self.session_id).next_seq != state.seq
+
     def _load(self) -> S:
         return self._replay(self._log.load())
 
     async def _sleep(self, state: S | None, seconds: float) -> None:
         """Wait, though not past the moment at which the state has something else to do."""
+        self._rested = True
         now = self._services.clock()
         deadline = None if state is None else next_deadline(state, now)
         await asyncio.sleep(seconds if deadline is None else min(seconds, deadline - now))

@@ -1,0 +1,109 @@
+"""Two agents with nothing of their world made up: BDK, Esplora, HTTP, a relay, a directory."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dovetail import Agent, FallbackBroadcasted, LiveReceiver, LiveSender, Policy, Success
+from dovetail.bitcoin import Network, Sats, ScriptType
+from dovetail.mailroom import MailroomServer
+from dovetail.regtest.server import RegtestServer
+from dovetail.sessions import receiver, sender
+from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.esplora import EsploraChain
+
+QUICK = Policy(watch_interval=0.1, poll_pause=0.05, first_retry=0.1)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RegtestServer]:
+    with RegtestServer(blocks=120) as running:
+        yield running
+
+
+@pytest.fixture
+def mailroom() -> Iterator[MailroomServer]:
+    with MailroomServer() as running:
+        yield running
+
+
+def wallet(server: RegtestServer, folder: Path, sats: int, kind: ScriptType) -> BdkWallet:
+    made = BdkWallet.create(folder, Network.REGTEST, esplora=server.url, kind=kind)
+    if sats:
+        server.node.fund(made.new_address().script_pubkey, Sats(sats))
+    made.sync()
+    return made
+
+
+async def mine_until_closed(server: RegtestServer, *sessions: LiveReceiver | LiveSender) -> None:
+    while any(session.running for session in sessions):
+        await asyncio.sleep(0.1)
+        if server.node.mempool_txids():
+            server.node.mine()
+
+
+@pytest.mark.parametrize("kind", [ScriptType.P2WPKH, ScriptType.P2TR, ScriptType.P2SH])
+async def test_a_payjoin(
+    server: RegtestServer, mailroom: MailroomServer, tmp_path: Path, kind: ScriptType
+):
+    payer = wallet(server, tmp_path / "payer", 200_000, kind)
+    payee = wallet(server, tmp_path / "payee", 150_000, ScriptType.P2WPKH)
+    before = payee.balance().confirmed
+    with EsploraChain(server.url, Network.REGTEST) as chain:
+        async with (
+            Agent.open(
+                tmp_path / "bob",
+                wallet=payee,
+                chain=chain,
+                directory=mailroom.url,
+                relays=[mailroom.url],
+                policy=QUICK,
+            ) as bob,
+            Agent.open(
+                tmp_path / "alice", wallet=payer, chain=chain, relays=[mailroom.url], policy=QUICK
+            ) as alice,
+        ):
+            receiving = await bob.receive(50_000)
+            sending = await alice.send(receiving.uri)
+            await mine_until_closed(server, sending, receiving)
+            paid, got = await sending.closed(), await receiving.closed()
+    assert isinstance(paid, Success)
+    assert isinstance(got, Success)
+    assert paid.txid == got.txid
+    payee.sync()
+    # Bob pays for what his coin weighs more than the coin Alice expected.
+    assert 0 <= before + 50_000 - payee.balance().confirmed < 100
+
+
+async def test_a_receiver_without_coins_is_paid_by_the_fallback(
+    server: RegtestServer, mailroom: MailroomServer, tmp_path: Path
+):
+    payer = wallet(server, tmp_path / "payer", 200_000, ScriptType.P2WPKH)
+    payee = wallet(server, tmp_path / "payee", 0, ScriptType.P2WPKH)
+    with EsploraChain(server.url, Network.REGTEST) as chain:
+        async with (
+            Agent.open(
+                tmp_path / "bob",
+                wallet=payee,
+                chain=chain,
+                directory=mailroom.url,
+                direct=True,
+                policy=QUICK,
+            ) as bob,
+            Agent.open(
+                tmp_path / "alice", wallet=payer, chain=chain, direct=True, policy=QUICK
+            ) as alice,
+        ):
+            receiving = await bob.receive(50_000)
+            sending = await alice.send(receiving.uri)
+            await mine_until_closed(server, sending, receiving)
+            paid, got = await sending.closed(), await receiving.closed()
+    assert isinstance(paid, FallbackBroadcasted)
+    assert isinstance(got, FallbackBroadcasted)
+    assert paid.txid == got.txid
+    payee.sync()
+    assert payee.balance().confirmed == 50_000
+    assert isinstance(receiving.state, receiver.Closed)
+    assert isinstance(sending.state, sender.Closed)
