@@ -58,14 +58,19 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many rounds, and about how many seconds each side of a round takes."""
+    """Short rounds, so that neighbours see the same machine, and as many as there is time for.
+
+    Each side of a round takes about `seconds`; there are `rounds`, or fewer once `limit` seconds
+    are over, but never fewer than two.
+    """
 
     rounds: int
     seconds: float
+    limit: float
 
 
-THOROUGH = Effort(rounds=25, seconds=0.02)
-QUICK = Effort(rounds=2, seconds=0.0)
+THOROUGH = Effort(rounds=200, seconds=0.003, limit=8.0)
+QUICK = Effort(rounds=2, seconds=0.0, limit=0.0)
 
 
 class Spread(NamedTuple):
@@ -116,25 +121,23 @@ def measure(comparison: Comparison, effort: Effort) -> Result:
     repetitions = [_repetitions(timer, effort.seconds) for timer in timers]
     gc.collect()
     gc.freeze()  # what the imports made shall not be looked at again while the clock runs
-    rounds = [
-        [
-            timer(count) / count / comparison.per
-            for timer, count in zip(timers, repetitions, strict=True)
-        ]
-        for _ in range(effort.rounds)
-    ]
+    rounds: list[list[float]] = []
+    end = perf_counter() + effort.limit
+    while len(rounds) < 2 or (len(rounds) < effort.rounds and perf_counter() < end):
+        pairs = zip(timers, repetitions, strict=True)
+        rounds.append([timer(count) / count / comparison.per for timer, count in pairs])
     gc.unfreeze()
     ours = [times[0] for times in rounds]
     theirs = (
-        [baseline.seconds] * effort.rounds
+        [baseline.seconds] * len(rounds)
         if isinstance(baseline, Figure)
         else [times[1] for times in rounds]
     )
-    pairs = zip(ours, theirs, strict=True)
+    both = zip(ours, theirs, strict=True)
     if isinstance(comparison.target, TimesAsFast):
-        ratios = [their / our for our, their in pairs]
+        ratios = [their / our for our, their in both]
     else:
-        ratios = [our / their for our, their in pairs]
+        ratios = [our / their for our, their in both]
     return Result(comparison, Spread.of(ours), Spread.of(theirs), Spread.of(ratios))
 
 
