@@ -49,7 +49,7 @@ def test_a_file_that_is_no_database_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     path.write_bytes(b"not a database at all" * 100)
     engine = open_engine(path)
-    with pytest.raises(StoreUnavailable, match="not a Dovetail database"), translated():
+    with pytest.raises(StoreUnavailable, match="not a Dovetail database"), translated(engine):
         engine.connect()
     engine.dispose()
 
@@ -77,6 +77,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(tmp_path: Path) -> None:
         ("attempt to write a readonly database", "read-only"),
         ("database is locked", "Another process"),
         ("unable to open database file", "cannot be opened"),
+        ("no such table: secret", "lacks a part"),
         ("disk I/O error", "check its health"),
         ("database disk image is malformed", "damaged"),
         ("something new", "nothing was written"),

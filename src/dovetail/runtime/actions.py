@@ -17,7 +17,8 @@ from dovetail.runtime.watching import deepest_spend, direct_payment
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
-from dovetail.stores.ports import Role, SessionId, Store
+from dovetail.stores.logs import replayed
+from dovetail.stores.ports import SessionId, Store
 from dovetail.wallets.ports import Accepted, Payment
 
 State: TypeAlias = ReceiverSession | SenderSession
@@ -25,9 +26,7 @@ State: TypeAlias = ReceiverSession | SenderSession
 
 def load(store: Store, session_id: SessionId) -> State:
     """The session as its log has it; raises `SessionNotFound` and `ReplayError`."""
-    if store.row(session_id).role is Role.RECEIVER:
-        return receiver.replay(store.receiver(session_id).load())
-    return sender.replay(store.sender(session_id).load())
+    return replayed(store, session_id)
 
 
 async def cancel(services: Services, session_id: SessionId) -> State:

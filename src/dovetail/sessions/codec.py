@@ -85,7 +85,9 @@ class EventCodec(Generic[EventT]):
             try:
                 events.append(self.decode(entry))
             except ReplayError as error:
-                raise ReplayError(f"Entry {seq} of the log cannot be read. {error}") from error
+                raise ReplayError(
+                    f"Entry {seq} of the log cannot be read. {error}", seq=seq
+                ) from error
         return tuple(events)
 
     def _decode_otherwise(self, entry: bytes) -> EventT:

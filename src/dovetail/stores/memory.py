@@ -19,7 +19,22 @@ from dovetail.sessions.receiver.events import CODEC as RECEIVER_CODEC
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.stores.ports import E, Facts, Role, SessionId, SessionRow, facts_of, load
+from dovetail.stores.entries import RawEvent, raw_event
+from dovetail.stores.logs import read
+from dovetail.stores.ports import (
+    SHARED,
+    Adopted,
+    Adoption,
+    E,
+    Facts,
+    Moved,
+    Role,
+    SessionId,
+    SessionRow,
+    StoredLog,
+    facts_of,
+    growth,
+)
 
 
 class MemoryStore:
@@ -30,7 +45,7 @@ class MemoryStore:
         self._clock = clock
         self._lock = threading.RLock()
         self._rows: dict[SessionId, SessionRow] = {}
-        self._entries: dict[SessionId, list[bytes]] = {}
+        self._entries: dict[SessionId, list[RawEvent]] = {}
         self._payments: set[tuple[str | bytes | None, ...]] = set()
         self._seen: dict[OutPoint, SessionId] = {}
         self._held: dict[OutPoint, SessionId] = {}
@@ -77,11 +92,27 @@ class MemoryStore:
             rows = [row for row in self._rows.values() if before is None or row.session_id < before]
         return tuple(reversed(rows))[:limit]
 
-    def raw_events(self, session_id: SessionId) -> tuple[bytes, ...]:
-        """See `Store.raw_events`."""
-        self.row(session_id)
+    def stored(self, session_id: SessionId) -> StoredLog:
+        """See `Store.stored`."""
         with self._lock:
-            return tuple(self._entries[session_id])
+            return StoredLog(row=self.row(session_id), events=tuple(self._entries[session_id]))
+
+    def adopt(self, moved: Moved) -> Adopted:
+        """See `Store.adopt`."""
+        entries = [entry.data for entry in moved.events]
+        with self._lock:
+            known = (each for each, here in self._entries.items() if here[0].data == entries[0])
+            session_id = next(known, None)
+            here = [] if session_id is None else [e.data for e in self._entries[session_id]]
+            if session_id is not None and not growth(here, entries):
+                return Adopted(session_id, Adoption.UNCHANGED)
+            self._refuse_shared(session_id, moved)
+            if session_id is not None:
+                self._take_in(session_id, moved, len(here))
+                return Adopted(session_id, Adoption.EXTENDED)
+            session_id = self.create(moved.facts, moved.events[0], ())
+            self._take_in(session_id, moved, 1)
+            return Adopted(session_id, Adoption.ADDED)
 
     def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
         """See `Store.claim`."""
@@ -115,9 +146,7 @@ class MemoryStore:
         with self._lock:
             return frozenset(self._exposed)
 
-    def create(
-        self, facts: Facts, tag: str, entry: bytes, reserving: Collection[OutPoint]
-    ) -> SessionId:
+    def create(self, facts: Facts, entry: RawEvent, reserving: Collection[OutPoint]) -> SessionId:
         """Add a session with its first entry and its coins, or nothing."""
         key = facts.receiver_pubkey
         payment = (key,) if key else (facts.address, facts.pj_uri)
@@ -133,10 +162,10 @@ class MemoryStore:
             self._rows[session_id] = SessionRow(
                 session_id=session_id,
                 role=facts.role,
-                created_at=self._now(),
+                created_at=entry.created_at,
                 expires_at=UnixTime(facts.expires_at),
                 closed_at=None,
-                last_tag=tag,
+                last_tag=entry.tag,
                 next_seq=1,
             )
             self._entries[session_id] = [entry]
@@ -144,11 +173,11 @@ class MemoryStore:
             self.reserve(session_id, reserving)
             return session_id
 
-    def add(self, session_id: SessionId, tag: str, entry: bytes, *, seq: int, closes: bool) -> None:
+    def add(self, session_id: SessionId, entry: RawEvent, *, closes: bool) -> None:
         """Add one entry and close, or nothing (M1, M5)."""
         with self._lock:
             row = self._rows[session_id]
-            if row.closed_at is not None or row.next_seq != seq:
+            if row.closed_at is not None or row.next_seq != entry.seq:
                 raise StaleSession(
                     "This session has moved on since it was loaded: load it again before you"
                     " act on it."
@@ -156,9 +185,9 @@ class MemoryStore:
             self._entries[session_id].append(entry)
             self._rows[session_id] = replace(
                 row,
-                last_tag=tag,
-                next_seq=seq + 1,
-                closed_at=self._now() if closes else None,
+                last_tag=entry.tag,
+                next_seq=entry.seq + 1,
+                closed_at=entry.created_at if closes else None,
             )
             if closes:
                 self.release(session_id)
@@ -179,7 +208,29 @@ class MemoryStore:
             raise SessionNotFound(f"Session {session_id} is not a {role} session: check its id.")
         return session_id
 
-    def _now(self) -> UnixTime:
+    def _refuse_shared(self, session_id: SessionId | None, moved: Moved) -> None:
+        """Raise `CoinsTaken` before anything is written."""
+        if not moved.closed and any(
+            holder not in (None, session_id)
+            for holder in (
+                *map(self._seen.get, moved.seen),
+                *map(self._held.get, moved.coins),
+            )
+        ):
+            raise CoinsTaken(SHARED)
+
+    def _take_in(self, session_id: SessionId, moved: Moved, known: int) -> None:
+        for entry in moved.events[known:]:
+            closes = moved.closed and entry is moved.events[-1]
+            self.add(session_id, entry, closes=closes)
+        self.claim(session_id, moved.seen)
+        if not moved.closed:
+            self.reserve(session_id, moved.coins)
+        if moved.exposed:
+            self._exposed |= moved.coins
+
+    def now(self) -> UnixTime:
+        """The time that new entries carry."""
         return UnixTime(int(self._clock()))
 
 
@@ -209,18 +260,18 @@ class MemoryLog(Generic[E]):
 
     def load(self) -> tuple[E, ...]:
         """See `SessionLog.load`."""
-        return load(self._codec, self.session_id, self._store)
+        return read(self._codec, self._store.stored(self.session_id))
 
     def append(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append`."""
-        entry = self._codec.encode(event)
-        tag = type(event).__name__
+        data = self._codec.encode(event)
+        entry = raw_event(seq, type(event).__name__, data, self._store.now())
         if self._session_id is not None:
-            self._store.add(self._session_id, tag, entry, seq=seq, closes=closes)
+            self._store.add(self._session_id, entry, closes=closes)
             return
         if seq != 0:
             raise StaleSession("A new log begins at 0: reload the session.")
-        self._session_id = self._store.create(facts_of(event), tag, entry, self._reserving)
+        self._session_id = self._store.create(facts_of(event), entry, self._reserving)
 
     async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append_async`."""

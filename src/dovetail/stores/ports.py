@@ -1,19 +1,19 @@
 """What every store offers, and the values it speaks in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, Protocol, TypeVar
 
 from dovetail.bitcoin import OutPoint, UnixTime
-from dovetail.errors import ReplayError, StaleSession
+from dovetail.errors import DuplicateSession, StaleSession
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.sessions.codec import EventCodec
 from dovetail.sessions.receiver.events import Created as ReceiverCreated
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import Created as SenderCreated
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.status import SessionStatus, status_of
+from dovetail.stores.entries import RawEvent
 
 SessionId = NewType("SessionId", int)
 """What a store calls a session: 1, 2, 3, … across both roles.
@@ -77,6 +77,14 @@ class SessionRow:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLog:
+    """A session as it lies in the store."""
+
+    row: SessionRow
+    events: tuple[RawEvent, ...]
+
+
 class Store(Protocol):
     """Durable logs of many sessions, and what sessions must not share.
 
@@ -115,8 +123,20 @@ class Store(Protocol):
         """Sessions, newest first; `before` pages on from the last one shown."""
         ...
 
-    def raw_events(self, session_id: SessionId) -> tuple[bytes, ...]:
-        """The log as it is stored, read or not; raises `SessionNotFound`."""
+    def stored(self, session_id: SessionId) -> StoredLog:
+        """The row and the log of one moment, readable or not; raises `SessionNotFound`."""
+        ...
+
+    def adopt(self, moved: "Moved") -> "Adopted":
+        """Take in a session of another store, all of it or nothing (see `transfer`).
+
+        A session is the one that is here already if it has the same first entry. Its log here
+        only ever grows: by entries that follow those it has, in an open session.
+
+        Raises `DuplicateSession` when the logs part ways, or the payment was started here by
+        another session, and `CoinsTaken` when an open session brings coins or inputs that
+        another session here holds or has seen (P2, P3).
+        """
         ...
 
     def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
@@ -161,6 +181,56 @@ class Facts:
     receiver_pubkey: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Moved:
+    """A session from elsewhere whose log was read and replayed: what `Store.adopt` takes in."""
+
+    facts: Facts
+    events: tuple[RawEvent, ...]
+    closed: bool
+    seen: frozenset[OutPoint]
+    """The inputs it has seen (P2)."""
+    coins: frozenset[OutPoint]
+    """Our coins that it uses, which it holds as long as it is open (P3)."""
+    exposed: bool
+    """Whether a counterparty may know those coins."""
+
+
+class Adoption(StrEnum):
+    """What became of a session that came from elsewhere."""
+
+    ADDED = "added"
+    EXTENDED = "extended"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Its name here, and whether anything changed."""
+
+    session_id: SessionId
+    adoption: Adoption
+
+
+SHARED = (
+    "This session shares coins with one that is here: it is not taken in, as only one of them can"
+    " be paid with these."
+)
+
+
+def growth(here: Sequence[bytes], there: Sequence[bytes]) -> int:
+    """How many entries the log `there` adds to the one `here`; raises `DuplicateSession`.
+
+    A log never loses an entry and never gets another in the place of one: it grows or stays.
+    """
+    common = min(len(here), len(there))
+    if here[:common] != there[:common]:
+        raise DuplicateSession(
+            "This session is here already and has gone another way: go on with the one here."
+        )
+    return len(there) - common
+
+
 def facts_of(event: ReceiverEvent | SenderEvent) -> Facts:
     """The row for a new session's first event; raises `StaleSession` for any other event."""
     match event:
@@ -187,16 +257,3 @@ def _identity(endpoint: V1Endpoint | V2Endpoint) -> tuple[str, bytes | None]:
     if isinstance(endpoint, V2Endpoint):
         return endpoint.serialize(), endpoint.receiver_key.compressed
     return endpoint.url, None
-
-
-def load(codec: EventCodec[E], session_id: SessionId, store: Store) -> tuple[E, ...]:
-    """The events of a stored log; raises `ReplayError` naming the session and the cause."""
-    entries = store.raw_events(session_id)
-    if len(entries) != store.row(session_id).next_seq:
-        raise ReplayError(
-            f"Session {session_id}: its log lacks an entry; restore the database from a backup."
-        )
-    try:
-        return codec.decode_log(entries)
-    except ReplayError as error:
-        raise ReplayError(f"Session {session_id}: {error}") from error

@@ -49,6 +49,7 @@ sessions = Table(
     Index("live_sessions", "session_id", sqlite_where=text("closed_at IS NULL")),
 )
 
+# `checksum` is empty in entries that are older than it (revision 0002).
 session_events = Table(
     "session_events",
     metadata,
@@ -57,6 +58,7 @@ session_events = Table(
     Column("tag", String, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("created_at", Integer, nullable=False),
+    Column("checksum", Integer),
     PrimaryKeyConstraint("session_id", "seq"),
     sqlite_with_rowid=False,
 )

@@ -22,27 +22,53 @@ _ADVICE = {
     "unable to open": "The database cannot be opened: check that its folder exists and is yours.",
     "locked": "Another process kept the database locked: wait for it to finish, then try again.",
     "disk I/O": "The disk reported an error: check its health before you go on.",
-    "not a database": "The file is not a Dovetail database, or it is damaged: restore a copy.",
-    "malformed": "The database is damaged: keep the file and restore a copy.",
+}
+
+_NAMED = {
+    "not a database": "is not a Dovetail database, or its beginning is damaged: restore a copy",
+    "malformed": "is damaged: keep the file, and restore a copy of it",
+    "no such": "lacks a part of what Dovetail keeps in it: keep the file, and restore a copy of it",
 }
 
 
-def unavailable(error: DBAPIError) -> StoreUnavailable:
-    """The sentence for a fault of the database, without the statement and its values (P4)."""
+def unavailable(error: DBAPIError, engine: Engine | None = None) -> StoreUnavailable:
+    """The sentence for a fault of the database, without the statement and its values (P4).
+
+    Damage names the file, if the engine is given.
+    """
     text = str(error.orig)
     for mark, advice in _ADVICE.items():
         if mark in text:
             return StoreUnavailable(advice)
+    for mark, words in _NAMED.items():
+        if mark in text:
+            return StoreUnavailable(f"{_name(engine)} {words}.")
     return StoreUnavailable("The database did not do what was asked; nothing was written.")
 
 
+def _name(engine: Engine | None) -> str:
+    return "The database" if engine is None else f"The database {engine.url.database}"
+
+
 @contextmanager
-def translated() -> Generator[None]:
+def translated(engine: Engine | None = None) -> Generator[None]:
     """Raise `StoreUnavailable` for what SQLite reports inside the block."""
     try:
         yield
     except DBAPIError as error:
-        raise unavailable(error) from error.orig
+        raise unavailable(error, engine) from error.orig
+
+
+def examine(engine: Engine) -> None:
+    """Look through the whole file for damage; raises `StoreUnavailable`, naming the file.
+
+    It costs about a second a gigabyte, once at the start; a session's entries have checksums
+    of their own, as the shape of a file tells nothing about a byte inside a value.
+    """
+    with reading(engine) as connection:
+        verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if verdict != "ok":
+        raise StoreUnavailable(f"{_name(engine)} {_NAMED['malformed']}.")
 
 
 def open_engine(path: Path) -> Engine:
@@ -62,7 +88,7 @@ def open_engine(path: Path) -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Generator[Connection]:
     """A connection that sees one state of the database and does not wait for the writer."""
-    with translated(), engine.connect().execution_options(**{_READER: True}) as connection:
+    with translated(engine), engine.connect().execution_options(**{_READER: True}) as connection:
         yield connection
 
 

@@ -154,5 +154,6 @@ class Writer:
             for job in group:
                 self._commit([job])
         else:
-            fault = unavailable(error) if isinstance(error, DBAPIError) else error
-            group[0].future.set_exception(fault)
+            if isinstance(error, DBAPIError):
+                error = unavailable(error, self._engine)
+            group[0].future.set_exception(error)

@@ -59,7 +59,7 @@ def _blame(log: tuple[ReceiverEvent, ...]) -> ReplayError:
 
 def _unreadable(seq: int, event: ReceiverEvent, error: DovetailError) -> ReplayError:
     return ReplayError(
-        f"Event {seq} of the log, {type(event).__name__}, cannot be applied. {error}"
+        f"Event {seq} of the log, {type(event).__name__}, cannot be applied. {error}", seq=seq
     )
 
 

@@ -154,7 +154,7 @@ def replay(events: Iterable[SenderEvent]) -> SenderSession:
             session = _first(event) if session is None else apply(session, event)
         except DovetailError as error:
             raise ReplayError(
-                f"Event {seq} ({type(event).__name__}) does not fit the log: {error}"
+                f"Event {seq} ({type(event).__name__}) does not fit the log: {error}", seq=seq
             ) from error
     if session is None:
         raise ReplayError("The log is empty; the session was never created.")

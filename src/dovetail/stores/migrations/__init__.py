@@ -6,8 +6,13 @@ from sqlalchemy import Connection, inspect, text
 
 from dovetail.errors import StoreUnavailable
 
-HEAD = "0001"
-"""The newest revision; a test holds it against the scripts."""
+REVISIONS = ("0001", "0002")
+"""Every revision ever released, oldest first; a test holds them against the scripts."""
+
+HEAD = REVISIONS[-1]
+"""The newest."""
+
+SCRIPTS = Path(__file__).parent
 
 
 def current(connection: Connection) -> str | None:
@@ -25,7 +30,7 @@ def upgrade(connection: Connection) -> None:
     revision = current(connection)
     if revision == HEAD:
         return
-    if revision is not None and revision > HEAD:
+    if revision is not None and revision not in REVISIONS:
         raise StoreUnavailable(
             "The database was written by a newer Dovetail: install that version to open it."
         )
@@ -34,6 +39,6 @@ def upgrade(connection: Connection) -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, HEAD)

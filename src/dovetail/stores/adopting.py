@@ -1,0 +1,65 @@
+"""How a session of another store comes into a SQLite database."""
+
+from sqlalchemy import Connection, select
+
+from dovetail.bitcoin import UnixTime
+from dovetail.errors import CoinsTaken
+from dovetail.stores import coins
+from dovetail.stores.ports import SHARED, Adopted, Adoption, Moved, SessionId, growth
+from dovetail.stores.schema import session_events, sessions
+from dovetail.stores.sqllog import append, create
+
+
+def adopt(connection: Connection, moved: Moved, at: UnixTime) -> Adopted:
+    """See `Store.adopt`."""
+    session_id = _known(connection, moved)
+    adoption = Adoption.ADDED if session_id is None else Adoption.EXTENDED
+    if session_id is None:
+        session_id = create(connection, moved.facts, moved.events[0])
+        known = 1
+    else:
+        here = _entries(connection, session_id)
+        known = len(here)
+        if not growth(here, [entry.data for entry in moved.events]):
+            return Adopted(session_id, Adoption.UNCHANGED)
+    for entry in moved.events[known:]:
+        closes = moved.closed and entry is moved.events[-1]
+        append(connection, session_id, entry, closes=closes)
+    _share(connection, session_id, moved, at)
+    return Adopted(session_id, adoption)
+
+
+def _share(connection: Connection, session_id: SessionId, moved: Moved, at: UnixTime) -> None:
+    """Claim what it has seen, hold its coins: of an open session all or nothing (P2, P3)."""
+    taken = coins.claim(connection, session_id, moved.seen, at)
+    if not moved.closed:
+        taken |= coins.reserve(connection, session_id, moved.coins)
+        if taken:
+            raise CoinsTaken(SHARED)
+    if moved.exposed:
+        coins.remember(connection, moved.coins, at)
+
+
+def _known(connection: Connection, moved: Moved) -> SessionId | None:
+    """The session here that begins with the same entry."""
+    facts = moved.facts
+    found = connection.execute(
+        select(sessions.c.session_id)
+        .join(session_events, sessions.c.session_id == session_events.c.session_id)
+        .where(
+            sessions.c.role == facts.role.value,
+            sessions.c.address == facts.address,
+            session_events.c.seq == 0,
+            session_events.c.data == moved.events[0].data,
+        )
+    ).scalar()
+    return None if found is None else SessionId(found)
+
+
+def _entries(connection: Connection, session_id: SessionId) -> list[bytes]:
+    query = (
+        select(session_events.c.data)
+        .where(session_events.c.session_id == session_id)
+        .order_by(session_events.c.seq)
+    )
+    return list(connection.execute(query).scalars())

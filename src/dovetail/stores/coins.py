@@ -1,0 +1,90 @@
+"""What sessions must not share: inputs that were seen, and coins (P2, P3)."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from dovetail.bitcoin import OutPoint, UnixTime
+from dovetail.stores.ports import SessionId
+from dovetail.stores.schema import coin_reservations, inputs_seen
+
+_RELEASE = (
+    update(coin_reservations)
+    .where(coin_reservations.c.session_id == bindparam("session"))
+    .values(session_id=None)
+)
+
+
+def claim(
+    connection: Connection, session_id: SessionId, outpoints: Collection[OutPoint], at: UnixTime
+) -> frozenset[OutPoint]:
+    """One statement that records what is new and answers whose each outpoint is (P2)."""
+    if not outpoints:
+        return frozenset()
+    statement = upsert(inputs_seen).values(
+        [
+            {"outpoint": str(outpoint), "session_id": session_id, "seen_at": at}
+            for outpoint in outpoints
+        ]
+    )
+    owners = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["outpoint"], set_={"session_id": inputs_seen.c.session_id}
+        ).returning(inputs_seen.c.outpoint, inputs_seen.c.session_id)
+    )
+    return _others(owners, session_id)
+
+
+def reserve(
+    connection: Connection, session_id: SessionId, outpoints: Collection[OutPoint]
+) -> frozenset[OutPoint]:
+    """The same for coins, where one that a session gave back goes to the next (P3)."""
+    if not outpoints:
+        return frozenset()
+    statement = upsert(coin_reservations).values(
+        [{"outpoint": str(outpoint), "session_id": session_id} for outpoint in outpoints]
+    )
+    holder = coin_reservations.c.session_id
+    owners = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["outpoint"],
+            set_={"session_id": func.coalesce(holder, statement.excluded.session_id)},
+        ).returning(coin_reservations.c.outpoint, holder)
+    )
+    return _others(owners, session_id)
+
+
+def _others(owners: Any, session_id: SessionId) -> frozenset[OutPoint]:
+    return frozenset(OutPoint.parse(coin) for coin, owner in owners if owner != session_id)
+
+
+def release(connection: Connection, session_id: SessionId) -> None:
+    """Give this session's coins back; what was exposed stays known as exposed."""
+    connection.execute(_RELEASE, {"session": session_id})
+
+
+def expose(connection: Connection, session_id: SessionId, at: UnixTime) -> None:
+    """Record that a counterparty may learn this session's coins from now on (P3)."""
+    connection.execute(
+        update(coin_reservations)
+        .where(
+            coin_reservations.c.session_id == session_id,
+            coin_reservations.c.exposed_at.is_(None),
+        )
+        .values(exposed_at=at)
+    )
+
+
+def remember(connection: Connection, outpoints: Collection[OutPoint], at: UnixTime) -> None:
+    """Record coins as exposed, whoever holds them."""
+    if not outpoints:
+        return
+    statement = upsert(coin_reservations).values(
+        [{"outpoint": str(outpoint), "exposed_at": at} for outpoint in outpoints]
+    )
+    known = func.coalesce(coin_reservations.c.exposed_at, statement.excluded.exposed_at)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["outpoint"], set_={"exposed_at": known})
+    )

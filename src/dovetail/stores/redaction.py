@@ -1,0 +1,47 @@
+"""Log entries for other people's eyes: without the keys that `Created` holds."""
+
+from typing import Any, cast
+
+import msgspec
+
+from dovetail.stores.entries import RawEvent
+
+WITHHELD = "withheld"
+
+
+def legible(entry: RawEvent) -> str | None:
+    """The text of an entry without its keys; None where that cannot be made sure."""
+    try:
+        value = msgspec.json.decode(entry.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        secret = entry.seq == 0 or entry.tag == "Created" or b"secret_key" in entry.data
+        return None if secret else entry.data.decode(errors="backslashreplace")
+    return msgspec.json.encode(_without_keys(value, public=_is_public(value))).decode()
+
+
+def _is_public(value: Any) -> bool:
+    """`reply_key` is the sender's secret in `Created`, and public in the receiver's events."""
+    return isinstance(value, dict) and cast("dict[str, Any]", value).get("event") in (
+        "RetrievedOriginalPayload",
+        "GotReplyableError",
+    )
+
+
+def _without_keys(value: Any, *, public: bool) -> Any:
+    """Withhold what has a key's name or a key's size, wherever a damaged log may have it."""
+    if isinstance(value, dict):
+        return {
+            name: WITHHELD
+            if name == "secret_key" or (name == "reply_key" and not public)
+            else _without_keys(each, public=public)
+            for name, each in cast("dict[str, Any]", value).items()
+        }
+    if isinstance(value, list):
+        each_of: list[Any] = value
+        return [_without_keys(each, public=public) for each in each_of]
+    return WITHHELD if isinstance(value, str) and _has_the_size_of_a_key(value) else value
+
+
+def _has_the_size_of_a_key(text: str) -> bool:
+    """Whether it is as 32 bytes in base64 are."""
+    return len(text) == 44 and text.endswith("=")
