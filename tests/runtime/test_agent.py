@@ -113,6 +113,35 @@ async def test_a_sender_that_never_signs_is_paid_for_after_the_grace(pair: World
     assert pair.alice.chain.broadcasts == []
 
 
+async def test_a_receiver_that_cannot_sign_does_not_give_up_in_silence(pair: World):
+    pair.bob.wallet.cannot_sign = True
+    async with pair.agent(pair.bob) as bob, pair.agent(pair.alice) as alice:
+        receiving = await bob.receive(AMOUNT)
+        sending = await alice.send(receiving.uri)
+        await paid(pair, sending, receiving)
+        out, into = await sending.closed(), await receiving.closed()
+    assert isinstance(out, FallbackBroadcasted)
+    assert isinstance(into, FallbackBroadcasted)
+    assert into.why is Reason.WALLET_CANNOT_SIGN
+    # Either she read the answer, or his broadcast of the fallback came first.
+    assert out.why in {Reason.RECEIVER_UNAVAILABLE, Reason.INPUTS_ALREADY_SPENT}
+    assert pair.received(receiving.state.address) == [AMOUNT]  # type: ignore[union-attr]  # read
+
+
+async def test_a_reorganisation_costs_nothing_but_time(pair: World):
+    async with pair.agent(pair.bob, depth=3) as bob, pair.agent(pair.alice, depth=3) as alice:
+        receiving = await bob.receive(AMOUNT)
+        sending = await alice.send(receiving.uri)
+        await until(sending, sender.Monitor)
+        pair.node.mine()
+        await asyncio.sleep(0.05)
+        pair.node.reorg(1)
+        await asyncio.sleep(0.05)
+        pair.node.mine(3)
+        assert isinstance(await sending.closed(), Success)
+        assert isinstance(await receiving.closed(), Success)
+
+
 async def test_a_plain_payment_is_noticed(pair: World):
     async with pair.agent(pair.bob) as bob:
         receiving = await bob.receive(AMOUNT)

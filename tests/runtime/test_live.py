@@ -173,6 +173,15 @@ async def test_a_session_that_moved_on_elsewhere_is_loaded_again(bob: Side):
         receiving.state.cancel().save(receiving.log)  # type: ignore[union-attr]  # Initialized
 
 
+async def test_a_store_that_contradicts_itself_is_trouble_and_no_hot_loop(bob: Side):
+    session, script = live(bob.receive(first_retry=0.05), *[StaleSession("Moved on.")] * 100)
+    session.start()
+    await asyncio.sleep(0.2)
+    assert isinstance(session.trouble, StaleSession)
+    assert len(script.times) < 10
+    await session.stop()
+
+
 async def test_a_session_without_a_state_is_read_from_its_log(bob: Side):
     receiving = bob.receive()
     session, _ = live(receiving, state=False)

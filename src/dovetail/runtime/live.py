@@ -23,6 +23,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderEvent, SenderSession
+from dovetail.stores.logs import naming
 from dovetail.stores.ports import E, Role, SessionLog
 
 S = TypeVar("S", ReceiverSession, SenderSession)
@@ -162,21 +163,25 @@ class LiveSession(Generic[S, E]):
                 await self._sleep(after, pause(after, self._services))
 
     async def _advance(self, before: S | None) -> S:
-        if before is None or (self._rested and await asyncio.to_thread(self._moved_on, before)):
+        rested, self._rested = self._rested, False
+        if before is None or (rested and await asyncio.to_thread(self._moved_on, before)):
             return await asyncio.to_thread(self._load)
-        self._rested = False
         try:
             return await self._step(before, self._log, self._services, failures=self._failures)
         except StaleSession:
             # Another handle or process has moved it on: go on from where it is.
-            return await asyncio.to_thread(self._load)
+            loaded = await asyncio.to_thread(self._load)
+            if loaded.seq == before.seq:
+                raise  # a store that contradicts itself is trouble, and no reason to hurry
+            return loaded
 
     def _moved_on(self, state: S) -> bool:
         """Whether somebody else acted on the session: what only waits would never notice."""
         return self._services.store.row(self.session_id).next_seq != state.seq
 
     def _load(self) -> S:
-        return self._replay(self._log.load())
+        with naming(self.session_id):
+            return self._replay(self._log.load())
 
     async def _sleep(self, state: S | None, seconds: float) -> None:
         """Wait, though not past the moment at which the state has something else to do."""
