@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from dovetail.cli.options import Amount, Duration, Rate, seconds
+from dovetail.cli.options import Amount, Duration, Place, Rate, seconds
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,21 @@ def test_a_fee_rate_is_plain_decimal(text):
 def test_other_text_is_no_fee_rate(text):
     with pytest.raises(click.BadParameter, match="sat/vB"):
         Rate().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:3002", ("::1", 3002)),
+    ],
+)
+def test_a_place_is_a_host_and_a_port(text, place):
+    assert Place().convert(text, None, None) == place
+
+
+@pytest.mark.parametrize("text", ["", "8080", ":8080", "host:", "host:http", "[]:1", "host:65536"])
+def test_a_place_that_is_none_is_refused(text):
+    with pytest.raises(click.UsageError, match="port"):
+        Place().convert(text, None, None)

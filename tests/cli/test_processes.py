@@ -56,7 +56,7 @@ def test_a_log_tells_no_secret_no_address_and_no_url(person, mailroom):
 def test_a_chain_is_served_funded_and_mined(tmp_path: Path, cli):
     settings = cli.environment
     with running(
-        settings, "regtest", "serve", "--port", "0", "--blocks", "101", folder=tmp_path
+        settings, "regtest", "serve", "--listen", "127.0.0.1:0", "--blocks", "101", folder=tmp_path
     ) as process:
         url = first_line(process)
         cli.settings["esplora"] = url
@@ -87,7 +87,7 @@ def test_a_chain_is_served_funded_and_mined(tmp_path: Path, cli):
     ],
 )
 def test_a_mailroom_is_served_until_a_signal(tmp_path, cli, words, role):
-    command = ("mailroom", "serve", "--port", "0", "--local", *words)
+    command = ("mailroom", "serve", "--listen", "127.0.0.1:0", "--local", *words)
     with running(cli.environment, *command, folder=tmp_path) as process:
         assert first_line(process).startswith("http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
@@ -105,7 +105,7 @@ def test_a_mailroom_must_be_something(cli):
 
 @pytest.mark.parametrize("command", ["regtest", "mailroom"])
 def test_a_taken_port_is_one_sentence(cli, chain, command):
-    said = run(cli.environment, command, "serve", "--port", str(chain.port))
+    said = run(cli.environment, command, "serve", "--listen", f"127.0.0.1:{chain.port}")
     assert said.returncode == 2
     assert said.stderr.startswith("Error: Port ")
     assert len(said.stderr.splitlines()) == 1

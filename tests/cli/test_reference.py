@@ -7,18 +7,21 @@ from dovetail.cli import reference
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS
 from dovetail.cli.options import JsonOption
-from dovetail.cli.reference import main, page, walk
+from dovetail.cli.reference import main, walk
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / reference.PAGE
+PAGE = ROOT / reference.FOLDER / "cli.md"
 
 
 def section(page: str, name: str) -> str:
     return page.split(f"## `{name}`\n")[1].split("\n## ", maxsplit=1)[0]
 
 
-def test_the_page_is_current():
-    assert PAGE.read_text() == page()
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_each_page_is_current(name):
+    assert (ROOT / reference.FOLDER / name).read_text() == reference.PAGES[name]()
 
 
 def test_every_command_and_option_is_documented():
@@ -43,14 +46,14 @@ def test_every_json_key_is_documented():
 
 
 def test_every_command_that_prints_a_result_has_json():
-    """Servers run on, and the demo tells a story; all others answer."""
+    """Servers run on, the demo tells a story, and an export is JSON; all others answer."""
     without = {
         " ".join(path[1:])
         for path, command in walk(app, ("dovetail",))
         if not isinstance(command, click.Group)
         and not any(isinstance(each, JsonOption) for each in command.params)
     }
-    assert without == {"demo", "regtest serve", "mailroom serve"}
+    assert without == {"demo", "export", "regtest serve", "mailroom serve"}
 
 
 def test_every_configuration_key_is_documented_with_its_variable():
@@ -70,5 +73,14 @@ def test_check_tells_a_stale_page_from_a_current_one(tmp_path, monkeypatch, caps
     assert "make docs" in capsys.readouterr().err
     assert main([]) == 0
     assert main(["--check"]) == 0
-    (tmp_path / reference.PAGE).write_text("stale")
+    (tmp_path / reference.FOLDER / "states.md").write_text("stale")
     assert main(["--check"]) == 1
+
+
+def test_every_state_event_and_reason_is_explained():
+    written = (ROOT / reference.FOLDER / "states.md").read_text()
+    for _, event, state in (*receiver.TRANSITIONS, *sender.TRANSITIONS):
+        assert f"| `{state.__name__}` | " in written
+        assert f"| `{event.__name__}` | " in written
+    for reason in Reason:
+        assert f"| `{reason.value}` | {reason.words} | {reason.advice} |" in written

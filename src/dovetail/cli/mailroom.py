@@ -3,7 +3,7 @@
 import click
 
 from dovetail.cli import work
-from dovetail.cli.options import Duration, common
+from dovetail.cli.options import Duration, common, listening
 from dovetail.cli.output import Screen
 
 
@@ -17,10 +17,7 @@ def mailroom() -> None:
 
 
 @mailroom.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 is any."
-)
+@listening(8080)
 @click.option(
     "--directory/--no-directory", "directory", default=True, help="Keep mailboxes for receivers."
 )
@@ -43,8 +40,8 @@ def mailroom() -> None:
 @common
 def serve(
     *,
-    host: str,
-    port: int,
+    place: tuple[str, int],
+    folder: str | None,
     directory: bool,
     relay: bool,
     local: bool,
@@ -58,8 +55,8 @@ def serve(
     in front of it where others shall reach it.
     """
     request = work.mailrooms.Request(
-        host=host,
-        port=port,
+        place=place,
+        folder=folder,
         directory=directory,
         relay=relay,
         local=local,

@@ -9,6 +9,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 NETWORKS = ("mainnet", "testnet", "signet", "regtest")
 MEMORY = "dovetail.flags"
+HIGHEST_PORT = 65_535
 MOST_SATS = 2_100_000_000_000_000
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw]?)")
@@ -76,6 +77,45 @@ class Rate(click.ParamType[str]):
         if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", text, re.ASCII):
             self.fail("give a fee rate in sat/vB, such as 2.5.", param, ctx)
         return text
+
+
+class Place(click.ParamType[tuple[str, int]]):
+    """Where a server listens: a host and a port, with an IPv6 address in brackets."""
+
+    name = "HOST:PORT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Split it at the last colon."""
+        host, colon, port = str(value).rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not colon or not bare or not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII):
+            self.fail("give a host and a port, such as 127.0.0.1:8080.", param, ctx)
+        if int(port) > HIGHEST_PORT:
+            self.fail(f"ports end at {HIGHEST_PORT}; give a lower one.", param, ctx)
+        return bare, int(port)
+
+
+def listening(port: int) -> Callable[[F], F]:
+    """The options of a server: where it listens and what folder is its own."""
+    return together(
+        click.option(
+            "--listen",
+            "place",
+            type=Place(),
+            default=f"127.0.0.1:{port}",
+            show_default=True,
+            help="Where to listen; port 0 is any.",
+        ),
+        click.option(
+            "--data",
+            "folder",
+            metavar="DIR",
+            type=click.Path(file_okay=False),
+            help="The server's own folder, instead of one in the data directory.",
+        ),
+    )
 
 
 class JsonOption(click.Option):

@@ -1,21 +1,24 @@
-"""Writes `docs/reference/cli.md` from the commands themselves, or checks that it is current.
+"""Writes the generated pages of `docs/reference`, or checks that they are current.
+
+`cli.md` comes from the commands themselves, `states.md` from the sessions' tables.
 
 `python -m dovetail.cli.reference [--check]`, in the root of the repository.
 """
 
 import inspect
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import click
 
+from dovetail.cli import states_page
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS, PREFIX
 from dovetail.cli.exits import MEANINGS
 from dovetail.cli.options import JsonOption
 
-PAGE = Path("docs/reference/cli.md")
+FOLDER = Path("docs/reference")
 
 _HEAD = """\
 # The command line
@@ -105,18 +108,23 @@ def _option(option: click.Option, context: click.Context) -> str:
     return f"| `{names.replace('|', ' or ')}` | {words} |"
 
 
+PAGES: dict[str, Callable[[], str]] = {"cli.md": page, "states.md": states_page.page}
+"""Each generated page and what writes it."""
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Write the page, or with `--check` compare it; the exit code."""
-    fresh = page()
+    """Write the pages, or with `--check` compare them; the exit code."""
+    fresh = {FOLDER / name: write() for name, write in PAGES.items()}
     if "--check" not in arguments:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(fresh)
-        click.echo(f"Wrote {PAGE}.", err=True)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        for path, text in fresh.items():
+            path.write_text(text)
+            click.echo(f"Wrote {path}.", err=True)
         return 0
-    if PAGE.exists() and PAGE.read_text() == fresh:
-        return 0
-    click.echo(f"{PAGE} is not what the commands say: run `make docs`.", err=True)
-    return 1
+    stale = [path for path, text in fresh.items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        click.echo(f"{path} is not what the code says: run `make docs`.", err=True)
+    return int(bool(stale))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import click
 
 from dovetail.cli import keys, work
-from dovetail.cli.options import Amount, chain, common, json_option
+from dovetail.cli.options import Amount, chain, common, json_option, listening
 from dovetail.cli.output import Screen
 
 
@@ -17,10 +17,7 @@ def regtest() -> None:
 
 
 @regtest.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=3002, show_default=True, help="0 is any."
-)
+@listening(3002)
 @click.option(
     "--blocks",
     type=click.IntRange(0, 10_000),
@@ -29,12 +26,12 @@ def regtest() -> None:
     help="Mine up to this height at the start.",
 )
 @common
-def serve(*, host: str, port: int, blocks: int) -> int:
+def serve(*, place: tuple[str, int], folder: str | None, blocks: int) -> int:
     """Serve the chain until Ctrl-C.
 
     Prints its URL, to be used as `esplora`.
     """
-    return work.regtests.run(host, port, blocks, Screen())
+    return work.regtests.run(place, folder, blocks, Screen())
 
 
 @regtest.command()

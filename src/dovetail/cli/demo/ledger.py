@@ -84,9 +84,9 @@ class Ledger:
         receiver_fee = amount - self.gain("receiver")
         return (
             f"\n  sender    paid {sats(amount)} sats and {sats(sender_fee)} in fees;"
-            f" {sats(plain_fee)} in fees for a plain payment\n"
+            f" a plain payment: {sats(plain_fee)}\n"
             f"  receiver  got {sats(amount)} sats and paid {sats(receiver_fee)} in fees;"
-            " its coin grew, where a plain payment adds one"
+            " its coin grew"
         )
 
 

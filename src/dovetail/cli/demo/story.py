@@ -73,8 +73,7 @@ class _Play:
         line("mailroom", "A mailroom is up. It will pass sealed messages on, and can read none.")
 
     def _serve(self, name: str, url: str, health: str, *options: str) -> None:
-        host, port = url.removeprefix("http://").split(":")
-        place = ("--host", host, "--port", port, "--data-dir", str(self._folder / name))
+        place = ("--listen", url.removeprefix("http://"), "--data", str(self._folder / name))
         words = (name, "serve", *place, *options)
         log = self._folder / f"{name}.log"
         self._stack.enter_context(server(name, url, health, *words, log=log))

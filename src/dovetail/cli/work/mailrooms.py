@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen
-from dovetail.cli.work.places import MAILROOM, make_folder, settings
+from dovetail.cli.work.places import MAILROOM, make_folder, server_folder
 from dovetail.mailroom import MailroomSettings, serve
 
 
@@ -13,8 +13,8 @@ from dovetail.mailroom import MailroomSettings, serve
 class Request:
     """What the command line asked for."""
 
-    host: str
-    port: int
+    place: tuple[str, int]
+    folder: str | None
     directory: bool
     relay: bool
     local: bool
@@ -25,7 +25,7 @@ class Request:
 
 def run(request: Request, screen: Screen) -> int:
     """Run the mailroom until a signal comes."""
-    folder = settings().data_dir / MAILROOM
+    folder = server_folder(request.folder, MAILROOM)
     wanted = MailroomSettings(
         folder,
         directory=request.directory,
@@ -41,7 +41,8 @@ def run(request: Request, screen: Screen) -> int:
         screen.result(url)
         screen.say(f"A {_roles(request)} is running there. Ctrl-C stops it; what it holds is kept.")
 
-    serve(request.host, request.port, wanted, ready=ready)
+    host, port = request.place
+    serve(host, port, wanted, ready=ready)
     screen.say("The mailroom has stopped.")
     return Exit.DONE
 

@@ -33,6 +33,12 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
+def server_folder(given: str | None, *usual: str) -> Path:
+    """A server's own folder: the one it was given, or the usual one in the data directory."""
+    configured = settings()
+    return configured.data_dir.joinpath(*usual) if given is None else Path(given).absolute()
+
+
 def _log_to_stderr(verbosity: int) -> None:
     """Only our own log: those of the libraries tell URLs (P4)."""
     logger = logging.getLogger("dovetail")
