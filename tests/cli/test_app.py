@@ -53,7 +53,16 @@ def test_the_list_of_commands_says_what_each_command_says():
 def test_the_issue_s_commands_are_all_there():
     expected = {
         *("demo", "receive", "send", "resume", "history", "show", "cancel", "fallback"),
-        *("release", "revoke", "wallet", "regtest", "mailroom", "mailroom serve"),
+        *(
+            "release",
+            "revoke",
+            "export",
+            "import",
+            "wallet",
+            "regtest",
+            "mailroom",
+            "mailroom serve",
+        ),
         *(f"wallet {name}" for name in ("new", "import", "address", "balance", "coins")),
         *(f"regtest {name}" for name in ("serve", "fund", "mine")),
     }

@@ -27,6 +27,8 @@ ENTRIES = {
     "resume": Entry("resume:resume", "Go on with open sessions."),
     "history": Entry("history:history", "List sessions, open and closed."),
     "show": Entry("show:show", "Show one session: what happened and what is owed now."),
+    "export": Entry("export:export", "Write sessions to a file, to move or to show them."),
+    "import": Entry("imports:bring", "Take in sessions that `export` wrote."),
     "cancel": Entry("cancel:cancel", "Stop a payjoin, not the payment."),
     "fallback": Entry("fallback:fallback", "Pay by the ordinary transaction now."),
     "release": Entry("release:release", "Decline to broadcast the fallback."),

@@ -3,7 +3,7 @@
 SESSION = {
     "session": "the session's number",
     "role": "`sender` or `receiver`",
-    "status": "where it stands, as a code; `unreadable` for a log that cannot be read",
+    "status": "where it stands, as a code; `damaged` for a log that cannot be read",
     "status_words": "the same in words",
     "next": "what to do next, in words",
     "amount_sats": "the amount in satoshis; null where it is not known",
@@ -29,7 +29,13 @@ HISTORY = {
 }
 
 SHOW = SESSION | {
-    "events": "the log: each with `seq`, `at` (Unix seconds), `event` (its tag) and `words`"
+    "events": "the log: each with `seq`, `at` (Unix seconds), `event` (its tag), `words` and, with"
+    " `--raw`, `entry` (as it is stored, without keys; null where it may hold one)"
+}
+
+IMPORT = {
+    "sessions": "the sessions of the file, each with `number` (there), `session` (here), `result`"
+    " (`added`, `extended`, `unchanged` or `refused`) and `problem` (why it was refused)"
 }
 
 REVOKE = SESSION | {"revocation_txid": "the transaction that takes the payment back"}

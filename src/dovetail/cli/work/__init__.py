@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dovetail.cli.work import resuming as resuming
     from dovetail.cli.work import sending as sending
     from dovetail.cli.work import showing as showing
+    from dovetail.cli.work import transferring as transferring
     from dovetail.cli.work import wallets as wallets
 
 

@@ -94,7 +94,7 @@ def _cells(each: Listed, *, short: bool) -> tuple[str, ...]:
     begun = local_time(row.created_at)[5:16] if short else local_time(row.created_at)
     number, role = str(row.session_id), row.role.value
     if found is None:
-        return number, role, "?", "unreadable", "", begun, "", f"show {number}"
+        return number, role, "?", "damaged", "", begun, "", f"show {number} --raw"
     txid = found.txid or ""
     return (
         number,

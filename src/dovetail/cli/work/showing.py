@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SHOW
 from dovetail.cli.output import Screen, local_time, sats
@@ -14,10 +12,8 @@ from dovetail.cli.work.meanings import meaning
 from dovetail.errors import ReplayError, SessionNotFound
 from dovetail.runtime.actions import load
 from dovetail.runtime.explain import Explanation, explain
-from dovetail.stores.ports import Role, SessionId, SessionRow
-from dovetail.stores.schema import session_events
-from dovetail.stores.sql import SqlStore
-from dovetail.stores.sqlite import reading
+from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
+from dovetail.stores.redaction import legible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,28 +24,33 @@ class Entry:
     at: int
     tag: str
     words: str
+    text: str | None
+    """As it is stored, without its keys; None where it may hold one."""
 
 
-def show(number: int, screen: Screen) -> int:
+def show(number: int, screen: Screen, *, raw: bool) -> int:
     """Show one session; see `dovetail show --help`."""
     place = opening.home()
     with opening.open_store(place) as store:
         if store is None:
             raise SessionNotFound(f"There is no session {number}: `dovetail history` lists them.")
-        row = store.row(SessionId(number))
+        log = store.stored(SessionId(number))
+        row = log.row
         explanation, problem = _explained(store, row, asks=place.asks)
-        entries = _entries(store, row)
-    if not screen.as_json:
+        entries = _entries(log)
+    if raw and not screen.as_json:
+        _print_raw(row, entries, screen)
+    elif not screen.as_json:
         _print(row, explanation, entries, screen)
-        if problem:
-            screen.say(problem, fg="yellow")
+    if problem and not screen.as_json:
+        screen.say(problem, fg="yellow")
     values = session_values(row.session_id, row.role, explanation, int(row.expires_at))
-    screen.emit(SHOW, values | {"events": [_values(entry) for entry in entries]})
+    screen.emit(SHOW, values | {"events": [_values(entry, raw=raw) for entry in entries]})
     return Exit.DONE
 
 
 def _explained(
-    store: SqlStore, row: SessionRow, *, asks: bool
+    store: Store, row: SessionRow, *, asks: bool
 ) -> tuple[Explanation | None, str | None]:
     try:
         return explain(load(store, row.session_id), clock(), ask=asks), None
@@ -57,22 +58,29 @@ def _explained(
         return None, str(error)
 
 
-def _entries(store: SqlStore, row: SessionRow) -> list[Entry]:
-    query = (
-        select(session_events.c.seq, session_events.c.tag, session_events.c.created_at)
-        .add_columns(session_events.c.data)
-        .where(session_events.c.session_id == row.session_id)
-        .order_by(session_events.c.seq)
-    )
-    with reading(store.engine) as connection:
-        return [
-            Entry(seq=seq, at=at, tag=tag, words=meaning(row.role, tag, data))
-            for seq, tag, at, data in connection.execute(query)
-        ]
+def _entries(log: StoredLog) -> list[Entry]:
+    return [
+        Entry(
+            seq=event.seq,
+            at=event.created_at,
+            tag=event.tag,
+            words=meaning(log.row.role, event.tag, event.data),
+            text=legible(event),
+        )
+        for event in log.events
+    ]
 
 
-def _values(entry: Entry) -> dict[str, Any]:
-    return {"seq": entry.seq, "at": entry.at, "event": entry.tag, "words": entry.words}
+def _values(entry: Entry, *, raw: bool) -> dict[str, Any]:
+    values = {"seq": entry.seq, "at": entry.at, "event": entry.tag, "words": entry.words}
+    return values | {"entry": entry.text} if raw else values
+
+
+def _print_raw(row: SessionRow, entries: list[Entry], screen: Screen) -> None:
+    for entry in entries:
+        shown = f"withheld; `dovetail export {row.session_id} --with-secrets` has it"
+        text = f"({shown})" if entry.text is None else entry.text
+        screen.result(f"{entry.seq:>3}  {local_time(entry.at)}  {entry.tag}  {text}")
 
 
 def _print(

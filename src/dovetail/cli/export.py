@@ -1,0 +1,37 @@
+"""`dovetail export`."""
+
+from pathlib import Path
+
+import click
+
+from dovetail.cli import work
+from dovetail.cli.options import common
+from dovetail.cli.output import Screen
+
+
+@click.command()
+@click.argument("sessions", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
+@click.option("--all", "every", is_flag=True, help="Export every session, open and closed.")
+@click.option(
+    "--with-secrets",
+    "secrets",
+    is_flag=True,
+    help="Include the keys, so that the sessions can go on elsewhere.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this new file, for your eyes only, instead of stdout.",
+)
+@common
+def export(*, sessions: tuple[int, ...], every: bool, secrets: bool, output: Path | None) -> int:
+    """Write sessions to a file, to move or to show them.
+
+    JSON Lines: a header, then one session a line, damaged logs included. Without
+    `--with-secrets` the keys are left out: such a file is for whoever helps you, and still tells
+    addresses and amounts. With them, whoever has the file can take the payments over, and an
+    open session must go on in one place only.
+    """
+    return work.transferring.export(sessions, output, Screen(), every=every, secrets=secrets)

@@ -1,0 +1,106 @@
+"""`dovetail export` and `dovetail import`: sessions on their way between databases."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from dovetail.cli.exits import Exit
+from dovetail.cli.keys import IMPORT
+from dovetail.cli.output import Screen
+from dovetail.cli.work import opening
+from dovetail.cli.work.places import make_folder
+from dovetail.errors import DovetailError, SessionNotFound, UsageError
+from dovetail.stores.ports import Adoption, SessionId
+from dovetail.stores.sql import SqlStore
+from dovetail.stores.transfer import Imported, every_session, exported, imported
+
+_WORDS = {
+    Adoption.ADDED: "came in as session",
+    Adoption.EXTENDED: "has more to tell of session",
+    Adoption.UNCHANGED: "is here already as session",
+}
+
+
+def export(
+    numbers: tuple[int, ...], output: Path | None, screen: Screen, *, every: bool, secrets: bool
+) -> int:
+    """Write sessions to a file or to stdout; see `dovetail export --help`."""
+    if every == bool(numbers):
+        raise UsageError("Say which sessions to export, by their numbers or by `--all`.")
+    place = opening.home()
+    with opening.open_store(place) as store:
+        if store is None:
+            raise SessionNotFound("There is no session yet: nothing can be exported.")
+        chosen = every_session(store) if every else [SessionId(number) for number in numbers]
+        if output is None:
+            for line in exported(store, chosen, secrets=secrets):
+                click.echo(line, nl=False)
+        else:
+            with _new_file(output) as file:
+                file.writelines(exported(store, chosen, secrets=secrets))
+        if secrets and any(store.row(each).closed_at is None for each in chosen):
+            screen.say("Open sessions are among them: go on with each in one place only.")
+    return Exit.DONE
+
+
+def bring(file: BinaryIO, screen: Screen) -> int:
+    """Take in sessions; see `dovetail import --help`."""
+    place = opening.home()
+    make_folder(place.folder)
+    found: list[Imported] = []
+    with SqlStore.open(place.database) as store:
+        for each in imported(store, file):
+            found.append(each)
+            screen.result(_sentence(each))
+    screen.emit(IMPORT, {"sessions": [_values(each) for each in found]})
+    refused = any(isinstance(each.result, DovetailError) for each in found)
+    return Exit.FAILED if refused else Exit.DONE
+
+
+def _sentence(each: Imported) -> str:
+    name = "A session" if each.number is None else f"Session {each.number}"
+    if isinstance(each.result, DovetailError):
+        return f"{name} of the file was refused. {each.result}"
+    return f"{name} of the file {_WORDS[each.result.adoption]} {each.result.session_id}."
+
+
+def _values(each: Imported) -> dict[str, Any]:
+    result = each.result
+    if isinstance(result, DovetailError):
+        return {
+            "number": each.number,
+            "session": None,
+            "result": "refused",
+            "problem": str(result),
+        }
+    return {
+        "number": each.number,
+        "session": result.session_id,
+        "result": result.adoption.value,
+        "problem": None,
+    }
+
+
+@contextmanager
+def _new_file(path: Path) -> Generator[BinaryIO]:
+    """A file of ours alone that was not there before; gone again if it cannot be finished."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already: name a new file.") from None
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}. Name another file."
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
