@@ -2,8 +2,10 @@
 
 import io
 import json
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,14 @@ class Cli:
                     for seq, got in enumerate(map(receiver.decode_event, entries)):
                         closes = seq == len(entries) - 1
                         asking.append(got, seq=seq, closes=closes)
+
+    def damage(self, session: int) -> None:
+        """Make the first entry of a log unreadable."""
+        with closing(sqlite3.connect(self.database)) as database, database:
+            database.execute(
+                "UPDATE session_events SET data = ? WHERE session_id = ? AND seq = 0",
+                (b"{}", session),
+            )
 
 
 def events(folder: Path) -> Iterator[tuple[int, int]]:

@@ -30,11 +30,17 @@ def without_privilege() -> None:
 
 
 def run(
-    settings: Mapping[str, str], *words: str, before: Callable[[], None] | None = None
+    settings: Mapping[str, str],
+    *words: str,
+    before: Callable[[], None] | None = None,
+    measured: bool = True,
 ) -> subprocess.CompletedProcess[str]:
+    variables = environment(settings)
+    if not measured:
+        variables = {name: value for name, value in variables.items() if "COV" not in name}
     return subprocess.run(
         command(*words),
-        env=environment(settings),
+        env=variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

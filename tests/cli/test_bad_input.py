@@ -165,7 +165,7 @@ def _full_disk() -> None:
 def test_a_full_disk(bob, words):
     assert bob("receive", "1000", "--no-wait").code == 0
     before = list(events(bob.folder))
-    said = run(bob.environment, *words, before=_full_disk)
+    said = run(bob.environment, *words, before=_full_disk, measured=False)
     assert said.returncode == 1
     assert said.stdout == ""
     assert "Error: " in said.stderr
@@ -180,4 +180,5 @@ def test_a_database_that_is_none(bob, tmp_path: Path):
         extra.unlink()
     said = bob("history")
     assert said.code == 1
-    assert said.err.startswith("Error: The file is not a Dovetail database")
+    assert "is not a Dovetail database" in said.err
+    assert len(said.err.splitlines()) == 1

@@ -6,7 +6,7 @@ import sys
 import click
 import pytest
 
-from dovetail.cli import exits
+from dovetail.cli import exits, main
 from dovetail.cli.exits import MEANINGS, Exit
 from dovetail.errors import (
     ChainError,
@@ -58,6 +58,20 @@ def test_a_full_disk_is_one_sentence(capsys):
     said = capsys.readouterr().err
     assert "No space left on device" in said
     assert "secret" not in said
+
+
+def test_a_missing_extra_is_one_sentence(capsys):
+    missing = ModuleNotFoundError("No module named 'bdkpython'", name="bdkpython")
+    assert exits.run(raising(missing), []) == 1
+    said = capsys.readouterr().err
+    assert "`bdkpython`" in said
+    assert "pip install" in said
+
+
+def test_a_bare_install_is_told_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dovetail.cli.app", None)
+    with pytest.raises(SystemExit, match=r"pip install 'dovetail-payjoin\[cli\]'"):
+        main()
 
 
 def test_a_fault_of_our_own_says_where_and_not_what(capsys):

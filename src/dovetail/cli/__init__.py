@@ -1,9 +1,13 @@
 """The command line: one file per command, and nothing heavy until a command runs."""
 
+import sys
+
 
 def main() -> None:
     """Run `dovetail` with the arguments of this process, and exit with the documented code."""
-    # Importing this package costs nothing, so that a missing extra gets a sentence instead.
-    from dovetail.cli.app import run  # noqa: PLC0415 - see above
-
+    try:
+        # A bare install has no click: then a sentence serves better than a traceback.
+        from dovetail.cli.app import run  # noqa: PLC0415 - see above
+    except ModuleNotFoundError:
+        sys.exit("Error: The command line is an extra: pip install 'dovetail-payjoin[cli]'.")
     run()

@@ -51,6 +51,12 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
         return _failed(str(error), Exit.USAGE)
     except DovetailError as error:
         return _failed(str(error), Exit.FAILED)
+    except ModuleNotFoundError as error:
+        return _failed(
+            f"This command needs `{error.name}`, which is not installed:"
+            " pip install 'dovetail-payjoin[cli,mailroom,regtest]'.",
+            Exit.FAILED,
+        )
     except OSError as error:
         return _failed(
             f"The system refused to go on: {error.strerror or type(error).__name__}."

@@ -1,5 +1,6 @@
 """From settings to the things a command works with: wallet, chain, store, agent."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -172,4 +173,9 @@ async def open_agent(place: Home, *, receives: bool = False) -> AsyncGenerator[A
             policy=place.policy,
             resume=False,
         ) as agent:
-            yield agent
+            try:
+                yield agent
+            finally:
+                await agent.stop()
+                # A look at the chain that a thread has begun ends before its connection closes.
+                await asyncio.get_running_loop().shutdown_default_executor()

@@ -1,10 +1,13 @@
 """SIGINT and SIGTERM: a command that is told to stop leaves its sessions where they are."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from dovetail.cli.exits import Exit
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -12,7 +15,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stop:
     """What a signal does: set `asked`, and cancel the work unless it looks at `asked` itself.
 
-    A second signal is not held back any more: what is durable stays so.
+    A second signal ends the process at once, though a server keeps us waiting: what is durable
+    stays so.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -21,7 +25,7 @@ class Stop:
         self.guarded = False
         self.task: asyncio.Task[int] | None = None
         self._loop = loop
-        self._install()
+        self._install(self._on_signal)
 
     @contextmanager
     def paused(self) -> Generator[None]:
@@ -30,22 +34,35 @@ class Stop:
         try:
             yield
         finally:
-            self._install()
+            self._install(self._on_signal)
 
     def remove(self) -> None:
         """Handle the signals no more."""
         for number in SIGNALS:
             self._loop.remove_signal_handler(number)
 
-    def _install(self) -> None:
+    def _install(self, handler: Callable[[], None]) -> None:
         for number in SIGNALS:
-            self._loop.add_signal_handler(number, self._on_signal)
+            self._loop.add_signal_handler(number, handler)
 
     def _on_signal(self) -> None:
-        self.remove()
+        self._install(self._leave)
         self.asked.set()
         if not self.guarded and self.task is not None:
             self.task.cancel()
+
+    def _leave(self) -> None:
+        os._exit(Exit.IN_PROGRESS if self.guarded else Exit.FAILED)
+
+
+@contextmanager
+def at_once() -> Generator[None]:
+    """Let Ctrl-C end the process while it waits inside a library that would not notice."""
+    former = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def run(work: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
@@ -63,7 +80,8 @@ async def _run(work: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
             raise KeyboardInterrupt from None
         raise
     finally:
-        stop.remove()
+        if not stop.asked.is_set():
+            stop.remove()
 
 
 async def first_of(*works: Awaitable[object], patience: float | None) -> None:

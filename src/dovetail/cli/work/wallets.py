@@ -9,7 +9,7 @@ from dovetail.cli import keys
 from dovetail.cli.config import LOCAL_CHAIN
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, sats, table
-from dovetail.cli.work import opening, places
+from dovetail.cli.work import opening, places, stopping
 from dovetail.cli.work.opening import Home
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.wallets.bdk import BdkWallet
@@ -66,7 +66,8 @@ def balance(screen: Screen) -> int:
     wallet = opening.open_wallet(place)
     with opening.open_store(place) as store:
         screen.tick("Looking at the chain ...")
-        wallet.sync()
+        with stopping.at_once():
+            wallet.sync()
         held = wallet.balance()
         taken = frozenset[OutPoint]() if store is None else store.reserved()
         reserved = sum(coin.utxo.value for coin in wallet.coins() if coin.outpoint in taken)
@@ -91,7 +92,8 @@ def coins(screen: Screen) -> int:
     wallet = opening.open_wallet(place)
     with opening.open_store(place) as store:
         screen.tick("Looking at the chain ...")
-        wallet.sync()
+        with stopping.at_once():
+            wallet.sync()
         found = wallet.coins()
         taken = frozenset[OutPoint]() if store is None else store.reserved()
         seen = frozenset[OutPoint]() if store is None else store.exposed()

@@ -1,0 +1,126 @@
+"""Every state that a recorded log passes through has words; what is asked of a person is said."""
+
+from pathlib import Path
+
+import pytest
+from tests.sessions.receiver.play import play_all
+
+from dovetail.bitcoin import UnixTime
+from dovetail.runtime.explain import NOTHING, Explanation, code_of, ended, explain
+from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.status import SessionStatus
+
+LOGS = Path(__file__).parents[1] / "eventlogs" / "v1"
+SENT = {
+    path.stem: tuple(map(sender.decode_event, path.read_bytes().splitlines()))
+    for path in (LOGS / "sender").iterdir()
+}
+EARLY, LATE = UnixTime(1_700_000_000), UnixTime(4_000_000_000)
+
+
+def sent(name: str, length: int | None = None) -> sender.SenderSession:
+    return sender.replay(SENT[name][:length])
+
+
+def until(name: str, kind: type[sender.SenderSession]) -> sender.SenderSession:
+    """The first state of this kind that a sender's log passes through."""
+    states = (sent(name, length) for length in range(1, len(SENT[name]) + 1))
+    return next(state for state in states if isinstance(state, kind))
+
+
+def sound(found: Explanation, *, closed: bool) -> None:
+    assert found.words.endswith(".")
+    assert found.next.endswith(".")
+    assert (found.outcome is not None) is closed
+    assert (found.status is SessionStatus.CLOSED) is closed
+    for secret in ("bcrt1", "bitcoin:", "http"):
+        assert secret not in found.words + found.next
+
+
+@pytest.mark.parametrize("name", SENT)
+@pytest.mark.parametrize("now", [EARLY, LATE])
+@pytest.mark.parametrize("ask", [False, True])
+def test_every_state_of_a_sender_is_explained(name, now, ask):
+    for length in range(1, len(SENT[name]) + 1):
+        state = sent(name, length)
+        found = explain(state, now, ask=ask)
+        sound(found, closed=isinstance(state, sender.Closed))
+        assert found.amount is not None
+        assert found.amount > 0
+
+
+@pytest.mark.parametrize("now", [EARLY, LATE])
+@pytest.mark.parametrize("ask", [False, True])
+def test_every_state_of_a_receiver_is_explained(now, ask):
+    for play in play_all():
+        events = tuple(play.log.events)
+        for length in range(1, len(events) + 1):
+            state = receiver.replay(events[:length])
+            sound(explain(state, now, ask=ask), closed=isinstance(state, receiver.Closed))
+
+
+def test_what_expired_says_so_and_what_has_a_proposal_does_not():
+    assert explain(sent("success", 1), LATE).status is SessionStatus.EXPIRED
+    received = until("success", sender.ProposalReceived)
+    assert explain(received, LATE).status is SessionStatus.READY_TO_SIGN
+
+
+def test_a_sender_who_cancelled_is_asked_before_anything_is_paid():
+    pending = until("cancelled", sender.PendingFallback)
+    found = explain(pending, EARLY)
+    assert found.asks
+    assert found.reason is Reason.CANCELLED_BY_US
+    assert "`fallback`" in found.next
+    assert "`release`" in found.next
+
+
+def test_a_sender_whose_payment_left_is_told_that_it_can_be_taken():
+    pending = until("revoked", sender.PendingFallback)
+    assert "revoke" in explain(pending, EARLY).next
+    released = until("revoked", sender.Monitor)
+    found = explain(released, EARLY)
+    assert found.status is SessionStatus.RELEASED
+    assert not found.asks
+    assert "`revoke`" in found.next
+
+
+def test_a_fallback_of_policy_is_asked_for_only_where_the_policy_asks():
+    pending = until("expired", sender.PendingFallback)
+    assert not explain(pending, EARLY).asks
+    assert explain(pending, EARLY).next == NOTHING
+    assert explain(pending, EARLY, ask=True).asks
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "paid"),
+    [
+        (outcomes.Success(txid="t"), "success", True),
+        (outcomes.FallbackBroadcasted(txid="t"), "fallback", True),
+        (outcomes.PaidDirectly(txid="t"), "paid-directly", True),
+        (outcomes.PayjoinProposalSent(), "proposal-sent", True),
+        (outcomes.Unrecognized(txid="t"), "unrecognized", False),
+        (outcomes.Revoked(txid="t"), "revoked", False),
+        (outcomes.Cancelled(why=Reason.CANCELLED_BY_US), "cancelled", False),
+        (outcomes.Expired(), "expired", False),
+    ],
+    ids=str,
+)
+def test_every_outcome_has_a_code_and_says_whether_it_was_paid(outcome, code, paid):
+    assert code_of(outcome) == code
+    assert ended(outcome, paying=True).startswith("Paid") is (paid and code != "proposal-sent")
+
+
+def test_who_lost_coins_to_a_stranger_is_told_whose():
+    outcome = outcomes.Unrecognized(txid="t")
+    assert ended(outcome, paying=True).startswith("The coins")
+    assert ended(outcome, paying=False).startswith("The sender's coins")
+
+
+def test_a_closed_session_names_its_transaction_and_its_reason():
+    found = explain(sent("rule-broken"), EARLY)
+    assert found.outcome == "fallback"
+    assert found.paid
+    assert found.txid is not None
+    assert len(found.txid) == 64
+    assert found.reason is Reason.PROPOSAL_BROKE_RULE
