@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 from tests.cli.commands import LOGS, Cli, Terminal
@@ -23,15 +24,6 @@ OUTCOMES = {
     "receiver/paid-by-fallback-when-due": "ordinary payment",
     "receiver/replied-with-error": "cancelled",
 }
-
-
-def damage(cli: Cli, session: int, **columns: str | bytes) -> None:
-    with sqlite3.connect(cli.database) as database:
-        for column, value in columns.items():
-            database.execute(
-                f"UPDATE session_events SET {column} = ? WHERE session_id = ? AND seq = 1",  # noqa: S608 - a test's own words
-                (value, session),
-            )
 
 
 def test_without_sessions_history_says_how_to_begin_and_makes_no_files(cli: Cli):
@@ -111,14 +103,14 @@ def test_show_tells_no_secret_and_no_address(cli: Cli, name):
 
 def test_a_damaged_log_is_shown_as_such_and_hides_no_other(cli: Cli):
     cli.store("sender/success", "receiver/paid-directly")
-    damage(cli, 1, data=b"{}")
+    cli.damage(1)
     listed = cli("history")
     assert listed.code == 0
-    assert "unreadable" in listed.out
+    assert "damaged" in listed.out
     assert "paid directly" in listed.out
     values = cli("history", "--json").json["sessions"][1]
     assert set(values) == set(keys.SESSION)
-    assert values["status"] == "unreadable"
+    assert values["status"] == "damaged"
     said = cli("show", "1")
     assert said.code == 0
     assert "(The entry is damaged.)" in said.out
@@ -128,7 +120,8 @@ def test_a_damaged_log_is_shown_as_such_and_hides_no_other(cli: Cli):
 
 def test_an_event_of_a_newer_release_has_a_sentence(cli: Cli):
     cli.store("sender/success")
-    damage(cli, 1, tag="Teleported")
+    with closing(sqlite3.connect(cli.database)) as database, database:
+        database.execute("UPDATE session_events SET tag = 'Teleported' WHERE seq = 1")
     assert "upgrade Dovetail" in cli("show", "1").out
 
 

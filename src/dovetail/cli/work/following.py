@@ -37,7 +37,7 @@ def session_values(
         return dict.fromkeys(SESSION) | {
             "session": session_id,
             "role": role.value,
-            "status": "unreadable",
+            "status": "damaged",
             "status_words": "Its log cannot be read; it is left as it is.",
             "next": "Upgrade Dovetail, or restore the database from a backup.",
             "expires_at": expires_at,
@@ -139,7 +139,11 @@ async def follow_all(
     stop.guarded = True
 
     async def together() -> None:
-        await asyncio.gather(*(follower.follow() for follower in followers))
+        works = (follower.follow() for follower in followers)
+        # A fault in one of them ends no other; it is raised when all are done.
+        for fault in await asyncio.gather(*works, return_exceptions=True):
+            if fault is not None:
+                raise fault
 
     if not stop.asked.is_set():
         await first_of(together(), stop.asked.wait(), _count_down(followers), patience=patience)
