@@ -1,4 +1,10 @@
+import shutil
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -7,11 +13,20 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
+from tests.eventlogs.logs import entries
 
 from dovetail.errors import StoreUnavailable
+from dovetail.sessions import sender
 from dovetail.stores import migrations
+from dovetail.stores.logs import replayed
+from dovetail.stores.ports import SessionId
 from dovetail.stores.schema import metadata
+from dovetail.stores.sql import SqlStore
 from dovetail.stores.sqlite import open_engine
+
+SCHEMAS = Path(__file__).parent / "schemas"
+RELEASED = {"0001": "a537202b55bf1d9338bb5a4539149d9367c3bff613d25338ec7a4136e54d6aba"}
+"""Each schema before the newest, as a dump with sessions in it, and its SHA-256."""
 
 
 @pytest.fixture
@@ -48,10 +63,18 @@ def test_the_head_is_the_newest_script() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
 
 
-def test_a_database_from_a_newer_release_is_left_alone(engine: Engine) -> None:
+def test_every_revision_is_known(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations.SCRIPTS))
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    assert tuple(script.revision for script in scripts)[::-1] == migrations.REVISIONS
+
+
+@pytest.mark.parametrize("revision", ["9999", "", "0001a"])
+def test_a_database_from_a_newer_release_is_left_alone(engine: Engine, revision: str) -> None:
     with engine.begin() as connection:
         migrations.upgrade(connection)
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
     with pytest.raises(StoreUnavailable, match="newer"), engine.begin() as connection:
         migrations.upgrade(connection)
 
@@ -66,3 +89,125 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
     with engine.begin() as connection:
         assert migrations.current(connection) is None
         assert connection.execute(text("SELECT * FROM inputs_seen")).keys() == ["mine"]
+
+
+def old(path: Path, revision: str) -> None:
+    """A database as the release with this schema left it, sessions included."""
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript((SCHEMAS / f"{revision}.sql").read_text())
+
+
+def content(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as database:
+        return list(database.iterdump())
+
+
+@pytest.mark.parametrize(("revision", "digest"), RELEASED.items())
+def test_the_copy_of_a_released_schema_never_changes(revision: str, digest: str) -> None:
+    assert sha256((SCHEMAS / f"{revision}.sql").read_bytes()).hexdigest() == digest
+
+
+def test_every_schema_before_the_newest_is_kept() -> None:
+    assert tuple(RELEASED) == migrations.REVISIONS[:-1]
+    assert {path.stem for path in SCHEMAS.iterdir()} == set(RELEASED)
+
+
+@pytest.mark.parametrize("revision", RELEASED)
+def test_sessions_go_on_after_an_upgrade(tmp_path: Path, revision: str) -> None:
+    path = tmp_path / "sessions.db"
+    old(path, revision)
+    with SqlStore.open(path) as store:
+        assert [row.session_id for row in store.live()] == [1, 4]
+        states = [replayed(store, row.session_id) for row in store.history()]
+        assert [type(state).__name__ for state in states] == [
+            "Initialized",
+            "Closed",
+            "Closed",
+            "PollingForProposal",
+        ]
+        assert len(store.reserved()) == 2
+        assert len(store.exposed()) == 1
+        polling = store.sender(SessionId(1))
+        event = sender.decode_event(entries("sender/success")[3])
+        polling.append(event, seq=3, closes=False)
+        assert len(polling.load()) == 4
+        checksums = [event.checksum for event in store.stored(SessionId(1)).events]
+        assert checksums[:3] == [None] * 3
+        assert checksums[3] is not None
+    with closing(sqlite3.connect(path)) as database:
+        fresh = open_engine(tmp_path / "fresh.db")
+        with fresh.begin() as connection:
+            migrations.upgrade(connection)
+            shapes = "SELECT name, type FROM sqlite_schema ORDER BY name"
+            assert database.execute(shapes).fetchall() == [
+                tuple(row) for row in connection.execute(text(shapes))
+            ]
+        fresh.dispose()
+
+
+def test_a_migration_that_fails_leaves_the_old_database_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(migrations.SCRIPTS, scripts)
+    (scripts / "versions" / "0003_bad.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = '0003', '0002'\n"
+        "def upgrade():\n"
+        "    op.execute('DELETE FROM session_events')\n"
+        "    op.execute('DROP TABLE inputs_seen')\n"
+        "    op.execute('DROP TABLE no_such_table')\n"
+    )
+    monkeypatch.setattr(migrations, "SCRIPTS", scripts)
+    monkeypatch.setattr(migrations, "HEAD", "0003")
+    path = tmp_path / "sessions.db"
+    old(path, "0001")
+    before = content(path)
+    with pytest.raises(StoreUnavailable, match="lacks a part"):
+        SqlStore.open(path)
+    assert content(path) == before
+    monkeypatch.undo()
+    with SqlStore.open(path) as store:
+        assert len(store.history()) == 4
+
+
+def test_a_migration_that_is_killed_leaves_the_old_database_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    old(path, "0001")
+    before = content(path)
+    dying = (
+        "import os, sys; from pathlib import Path; from alembic.op import execute\n"
+        "from dovetail.stores import sql\n"
+        "def upgrade(connection):\n"
+        "    connection.exec_driver_sql('DELETE FROM session_events')\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "sql.upgrade = upgrade\n"
+        "sql.SqlStore.open(Path(sys.argv[1]))\n"
+    )
+    died = subprocess.run([sys.executable, "-c", dying, str(path)], check=False)
+    assert died.returncode == -9
+    assert content(path) == before
+
+
+def test_of_two_processes_that_find_an_old_database_one_upgrades(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    old(path, "0001")
+    opening = (
+        "import sys; from pathlib import Path; from dovetail.stores.sql import SqlStore\n"
+        "sys.stdin.readline()\n"
+        "with SqlStore.open(Path(sys.argv[1])) as store: print(len(store.history()))\n"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", opening, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate()[0] for process in processes] == ["4\n"] * 3

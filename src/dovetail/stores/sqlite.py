@@ -62,7 +62,7 @@ def translated(engine: Engine | None = None) -> Generator[None]:
 def examine(engine: Engine) -> None:
     """Look through the whole file for damage; raises `StoreUnavailable`, naming the file.
 
-    It costs about a second a gigabyte, once at the start; a session's entries have checksums
+    It costs a second or two a gigabyte, once at the start; a session's entries have checksums
     of their own, as the shape of a file tells nothing about a byte inside a value.
     """
     with reading(engine) as connection:
