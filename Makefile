@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo test stress check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a whole payjoin on this machine, told step by step"
 	@echo "make test    all tests, with the coverage gates"
+	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
 	@echo "make check   linters, type checkers, layers, examples in the docs"
 	@echo "make bench   speed as ratios against named baselines"
 	@echo "make docs    write the generated reference pages"
@@ -42,6 +43,9 @@ test: $(VENV)/.dev
 	$(BIN)/coverage report --include="$(shell echo $(COVERED) | sed 's|[a-z]*|src/dovetail/&/*|g; s| |,|g')" --fail-under=100
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/pytest -q -n auto -m property
+
+stress: $(VENV)/.dev
+	$(BIN)/python -m tests.properties.histories
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,0 +1,111 @@
+"""A chain of one node: confirmed coins, a mempool with replacement, blocks, reorganisations."""
+
+from dataclasses import dataclass, field
+
+from tests.properties.histories.people import UTXOS, valid
+
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
+
+
+@dataclass
+class Chain:
+    """Consensus lets one spender of a coin confirm; all else is at the world's whim."""
+
+    depth: int
+    """What the parties hold to be final: no reorganisation goes deeper."""
+    blocks: list[list[Transaction]] = field(default_factory=list)
+    mempool: list[Transaction] = field(default_factory=list)
+    shows_mempool: bool = True
+    final: int = 0
+
+    def fee(self, tx: Transaction) -> int:
+        spent = sum(int(UTXOS[outpoint].value) for outpoint in tx.contested())
+        return spent - sum(int(output.value) for output in tx.outputs)
+
+    def confirmed(self) -> list[Transaction]:
+        return [tx for block in self.blocks for tx in block]
+
+    def depth_of(self, txid: Txid) -> int:
+        for height, block in enumerate(self.blocks):
+            if any(tx.txid == txid for tx in block):
+                return len(self.blocks) - height
+        return 0
+
+    def acceptable(self, tx: Transaction) -> bool:
+        """Whether it could be mined on this chain."""
+        outpoints = tx.contested()
+        spent = {outpoint for block in self.confirmed() for outpoint in block.contested()}
+        return (
+            len(set(outpoints)) == len(outpoints)
+            and all(outpoint in UTXOS for outpoint in outpoints)
+            and spent.isdisjoint(outpoints)
+            and self.fee(tx) >= 0
+            and valid(tx.serialize())
+        )
+
+    def broadcast(self, tx: Transaction, *, whim: bool = False) -> bool:
+        """Whether the network took it or knew it; `whim` replaces what pays more, too."""
+        if self.depth_of(tx.txid) or any(known.txid == tx.txid for known in self.mempool):
+            return True
+        if not self.acceptable(tx):
+            return False
+        rivals = [known for known in self.mempool if conflict(known, tx)]
+        if rivals and not whim and self.fee(tx) <= sum(map(self.fee, rivals)):
+            return False
+        self.mempool = [known for known in self.mempool if known not in rivals]
+        self.mempool.append(tx)
+        return True
+
+    def mine(self, *, only: int | None = None) -> None:
+        """A block of the whole mempool, or of one transaction in it."""
+        chosen = self.mempool if only is None else self.mempool[only : only + 1]
+        self.blocks.append(list(chosen))
+        self.mempool = [
+            tx for tx in self.mempool if not any(conflict(tx, taken) for taken in chosen)
+        ]
+        self.final = max(self.final, len(self.blocks) - self.depth + 1)
+
+    def mine_directly(self, tx: Transaction) -> None:
+        """A miner confirms what the mempool would not have replaced."""
+        if self.acceptable(tx):
+            self.mempool = [known for known in self.mempool if not conflict(known, tx)] + [tx]
+            self.mine(only=len(self.mempool) - 1)
+
+    def reorganise(self, *, forget: bool) -> None:
+        """The last block gives way, unless somebody relies on it by now."""
+        if len(self.blocks) > self.final:
+            block = self.blocks.pop()
+            if not forget:
+                self.mempool += block
+
+    def evict(self, index: int) -> None:
+        if self.mempool:
+            self.mempool.pop(index % len(self.mempool))
+
+    def spend_of(self, outpoint: OutPoint) -> tuple[Transaction, int] | None:
+        """Who spends a coin and how deep, as far as this source shows it."""
+        for tx in self.confirmed():
+            if tx.spends(outpoint) is not None:
+                return tx, self.depth_of(tx.txid)
+        if self.shows_mempool:
+            for tx in self.mempool:
+                if tx.spends(outpoint) is not None:
+                    return tx, 0
+        return None
+
+    def deepest(self, outpoints: tuple[OutPoint, ...]) -> tuple[Transaction, int] | None:
+        found = [spend for spend in map(self.spend_of, outpoints) if spend is not None]
+        return max(found, key=lambda spend: spend[1], default=None)
+
+    def paid_to(self, script: Script) -> list[Transaction]:
+        """The confirmed transactions that pay a script."""
+        return [
+            tx
+            for tx in self.confirmed()
+            if any(output.script_pubkey == script for output in tx.outputs)
+        ]
+
+
+def conflict(one: Transaction, other: Transaction) -> bool:
+    return not set(one.contested()).isdisjoint(other.contested())

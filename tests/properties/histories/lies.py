@@ -1,0 +1,172 @@
+"""What a lying counterparty says: proposals that steal, originals that trick."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+from tests.properties.histories.charging import AMOUNT, OURS, RATES
+from tests.properties.histories.paying import payment
+from tests.properties.histories.people import ALICE, ALICES, BOB, BOBS, MALLORY, MALLORYS, Person
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import Transaction, TxIn, TxOut
+from dovetail.bitcoin.units import Sats
+from dovetail.crypto.entropy import SeededEntropy
+from dovetail.protocol.contribution import (
+    Coin,
+    apply_fees,
+    commit_outputs,
+    draft,
+    finalize,
+    place_coins,
+)
+from dovetail.protocol.mailbox import encode_original
+from dovetail.protocol.original import prepare_original, receiver_outputs
+from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.replies import ErrorCode, ErrorReply
+
+Lie = Callable[[Transaction], Transaction]
+
+
+@lru_cache
+def _honest(coins: int) -> Psbt:
+    original, params = payment(coins)
+    disclosed = prepare_original(original, payee=BOB.script(0))
+    indices = receiver_outputs(disclosed.unsigned_transaction, (BOB.script(0),))
+    entropy = SeededEntropy(b"liar")
+    drafted = commit_outputs(draft(disclosed, params, indices), entropy=entropy)
+    placed = place_coins(drafted, BOBS[:1], entropy=entropy)
+    paid = apply_fees(placed, min_fee_rate=RATES[0], max_fee_rate=RATES[1])
+    return finalize(paid, BOB.sign(paid.psbt()))
+
+
+def _moved(tx: Transaction, script: Script, amount: int) -> Transaction:
+    """Pay the outputs of one script `amount` more, or less."""
+    outputs = [
+        TxOut(Sats(max(0, o.value + amount)), o.script_pubkey) if o.script_pubkey == script else o
+        for o in tx.outputs
+    ]
+    return replace(tx, outputs=tuple(outputs))
+
+
+def _without(tx: Transaction, script: Script) -> Transaction:
+    return replace(tx, outputs=tuple(o for o in tx.outputs if o.script_pubkey != script))
+
+
+def _redirected(tx: Transaction) -> Transaction:
+    outputs = [
+        TxOut(o.value, BOB.script(3)) if o.script_pubkey == ALICE.script(7) else o
+        for o in tx.outputs
+    ]
+    return replace(tx, outputs=tuple(outputs))
+
+
+CHANGE, PAYEE = ALICE.script(7), BOB.script(0)
+_ANOTHER = TxIn(ALICES[2].outpoint, sequence=0xFFFFFFFD)
+
+LIES: dict[str, Lie] = {
+    "takes from the change": lambda tx: _moved(_moved(tx, CHANGE, -5_000), PAYEE, 5_000),
+    "takes one satoshi": lambda tx: _moved(_moved(tx, CHANGE, -1), PAYEE, 1),
+    "burns the change": lambda tx: _moved(tx, CHANGE, -5_000),
+    "keeps the change": _redirected,
+    "forgets the change": lambda tx: _without(tx, CHANGE),
+    "pays itself less": lambda tx: _moved(tx, PAYEE, -1_000),
+    "spends another coin of the sender": lambda tx: replace(tx, inputs=(*tx.inputs, _ANOTHER)),
+    "leaves out an input": lambda tx: replace(
+        tx, inputs=tuple(i for i in tx.inputs if i.previous_output != ALICES[0].outpoint)
+    ),
+    "brings no input": lambda tx: replace(
+        tx, inputs=tuple(i for i in tx.inputs if i.previous_output != BOBS[0].outpoint)
+    ),
+    "turns the inputs round": lambda tx: replace(tx, inputs=tx.inputs[::-1]),
+    "mixes sequences": lambda tx: replace(
+        tx, inputs=(replace(tx.inputs[0], sequence=0xFFFFFFFE), *tx.inputs[1:])
+    ),
+    "changes the version": lambda tx: replace(tx, version=1),
+    "locks the time": lambda tx: replace(tx, lock_time=500_000),
+}
+WORDS: dict[str, bytes] = {
+    **{f"says {code}": ErrorReply(code).serialize() for code in ErrorCode},
+    "says what nobody knows": b'{"errorCode":"because","message":"of you"}',
+    "says half a sentence": b'{"errorCode":"unavail',
+    "babbles": b"psbt\xff\x01\x00",
+    "says nothing": b"",
+}
+ANSWERS = ("honest", "echoes the Original", "leaves its input unsigned", *LIES, *WORDS)
+"""What a receiver may answer."""
+
+
+@lru_cache(maxsize=256)
+def answer(coins: int, lie: str) -> bytes:
+    """The plaintext of a receiver's Message B."""
+    if lie in WORDS:
+        return WORDS[lie]
+    if lie == "echoes the Original":
+        return payment(coins)[0].serialize()
+    honest = _honest(coins)
+    if lie == "honest":
+        return honest.serialize()
+    if lie == "leaves its input unsigned":
+        return Psbt.from_unsigned(honest.unsigned_transaction).serialize()
+    transaction = LIES[lie](honest.unsigned_transaction)
+    bobs = BOBS[0].outpoint
+    psbt = Psbt.from_unsigned(transaction)
+    positions = [i for i, txin in enumerate(transaction.inputs) if txin.previous_output == bobs]
+    for position in positions:
+        psbt = BOB.sign(psbt.with_input(position, BOBS[0].psbt_input))
+    return psbt.serialize()
+
+
+ORIGINALS = (
+    "honest",
+    "pays little",
+    "pays nobody",
+    "spends the receiver's coin",
+    "is not signed",
+    "promises too much",
+    "speaks version 3",
+    "babbles",
+)
+"""What a sender may send."""
+
+
+@lru_cache(maxsize=512)
+def original(index: int, coin: int, lie: str) -> tuple[Psbt, SenderParams]:
+    """An Original PSBT of Mallory's for Bob's address `index`."""
+    payee = MALLORY.script(5) if lie == "pays nobody" else BOB.script(index)
+    who: Person = MALLORY
+    coins: tuple[Coin, ...] = (MALLORYS[coin],)
+    if lie == "spends the receiver's coin":
+        who, coins = BOB, (BOBS[coin % len(BOBS)],)
+    amount = 1_000 if lie == "pays little" else 15_000 if who is BOB else int(AMOUNT)
+    psbt = who.pay(payee, amount, coins=coins, fee=500)
+    if lie == "is not signed":
+        psbt = psbt.with_input(0, coins[0].psbt_input)
+    most = 20_000 if lie == "promises too much" else 400
+    return psbt, SenderParams(
+        min_fee_rate=RATES[0], fee_contribution=FeeContribution(Sats(most), 1)
+    )
+
+
+@lru_cache(maxsize=512)
+def body(index: int, coin: int, lie: str) -> bytes:
+    """The plaintext of Message A."""
+    psbt, params = original(index, coin, lie)
+    if lie == "babbles":
+        return b"cHNidP8\n"
+    if lie == "speaks version 3":
+        return f"{psbt.to_base64()}\nv=3".encode()
+    return encode_original(psbt, params)
+
+
+def signed_payjoin(proposal: Psbt, index: int, coin: int) -> Transaction:
+    """Mallory keeps her word after all."""
+    psbt = proposal
+    for position, txin in enumerate(proposal.unsigned_transaction.inputs):
+        if txin.previous_output == MALLORYS[coin].outpoint:
+            psbt = psbt.with_input(position, MALLORYS[coin].psbt_input)
+    return MALLORY.sign(psbt).extract()
+
+
+__all__ = ["ANSWERS", "ORIGINALS", "OURS", "answer", "body", "original", "signed_payjoin"]

@@ -1,0 +1,229 @@
+"""The three machines: a sender whom a receiver deceives, the reverse, and two honest parties."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+from tests.properties.histories import lies
+from tests.properties.histories.actor import LIFETIME, START
+from tests.properties.histories.charging import AMOUNT, Payee, Till
+from tests.properties.histories.hostile import RARELY, SMALL, Histories
+from tests.properties.histories.ledger import require
+from tests.properties.histories.paying import Payer
+from tests.properties.histories.people import ALICE, ALICES, BOB, BOBS, MALLORY, MALLORYS
+from tests.properties.histories.wire import ORIGIN
+
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.units import UnixTime
+from dovetail.crypto.secp256k1 import PublicKey, SecretKey
+from dovetail.errors import DovetailError
+from dovetail.protocol.mailbox import ShortId, open_message_a, seal_message_a, seal_message_b
+from dovetail.protocol.uri import PayjoinUri, V2Endpoint
+from dovetail.sessions import receiver
+
+LIE = st.one_of(st.sampled_from(list(lies.LIES)), st.sampled_from(lies.ANSWERS))
+DEPTH = st.integers(1, 3)
+DEADLINE = st.sampled_from((None, 30, 2 * LIFETIME))
+RECEIVER_SECRET = SecretKey(b"\x21" * 32)
+REPLY_SECRET = SecretKey(b"\x22" * 32)
+
+
+class PayingHistories(Histories):
+    """A sender's session, whose receiver lies at each step."""
+
+    @initialize(
+        depth=DEPTH, coins=st.integers(1, 2), deadline=DEADLINE, freely=st.booleans(), ahead=SMALL
+    )
+    def begin(
+        self, depth: int, coins: int, deadline: int | None, ahead: int, *, freely: bool
+    ) -> None:
+        self.world.chain.depth = depth
+        endpoint = V2Endpoint(
+            directory=ORIGIN,
+            receiver_key=RECEIVER_SECRET.public_key,
+            ohttp_keys=self.world.wire.key.config,
+            expires_at=UnixTime(START + LIFETIME),
+        )
+        uri = PayjoinUri(BOB.address(0), AMOUNT, endpoint, output_substitution=freely)
+        self.coins = coins
+        self.alice = Payer(self.world, uri, coins=coins, deadline=deadline)
+        self.actors.append(self.alice)
+        for _ in range(ahead % 4):
+            self.alice.go_on()
+
+    @property
+    def reply_key(self) -> PublicKey | None:
+        """Where the sender wants the answer, once the Original can be read."""
+        message = self.world.wire.mailboxes.get(ShortId.of(RECEIVER_SECRET.public_key))
+        if message is None:
+            return None
+        try:
+            return open_message_a(message, receiver_secret=RECEIVER_SECRET).reply_key
+        except DovetailError:
+            return None
+
+    @rule(lie=LIE, before=st.integers(0, 3), after=st.integers(0, 5))
+    def the_receiver_answers(self, lie: str, before: int, after: int) -> None:
+        for _ in range(before):
+            self.alice.go_on()
+        key = self.reply_key
+        if key is not None:
+            self._answer(key, lies.answer(self.coins, lie))
+        for _ in range(after):
+            self.alice.go_on()
+
+    @rule(before=st.integers(0, 3), after=st.integers(0, 5))
+    def the_receiver_proposes(self, before: int, after: int) -> None:
+        self.the_receiver_answers(lie="honest", before=before, after=after)
+
+    def _answer(self, key: PublicKey, payload: bytes) -> None:
+        self.world.wire.mailboxes[ShortId.of(key)] = seal_message_b(
+            payload, receiver_secret=RECEIVER_SECRET, reply_key=key, entropy=self.world.entropy
+        )
+
+    @precondition(lambda self: self.world.wire.past)
+    @rule(mined=st.booleans())
+    def the_receiver_broadcasts_the_fallback(self, mined: bool) -> None:  # noqa: FBT001 - drawn by name
+        """Whoever saw the Original can, at any time, and cannot be prevented."""
+        fallback = self.alice.original.extract()
+        if mined:
+            self.world.chain.mine_directly(fallback)
+        else:
+            self.world.chain.broadcast(fallback, whim=True)
+
+    @rule()
+    def the_receiver_spends_its_own_coin(self) -> None:
+        self.world.chain.broadcast(BOB.spend(BOBS[:1], BOB.script(3), fee=9_000), whim=True)
+
+    @rule(dares=RARELY)
+    def another_device_of_the_sender_spends(self, dares: int) -> None:
+        if not dares:
+            self.world.chain.broadcast(ALICE.spend(ALICES[:1], MALLORY.script(0), fee=6_000))
+
+    @rule()
+    def the_user_revokes(self) -> None:
+        self.alice.revoke()
+
+
+class ReceivingHistories(Histories):
+    """Up to three sessions of one receiver, whose senders lie at each step."""
+
+    @initialize(depth=DEPTH, coins=st.integers(1, 3), sessions=st.integers(1, 3))
+    def begin(self, depth: int, coins: int, sessions: int) -> None:
+        self.world.chain.depth = depth
+        self.till = Till(coins=BOBS[:coins])
+        for _ in range(sessions):
+            self.ask_for_a_payment(v1=False)
+
+    @precondition(lambda self: len(self.actors) < 3)
+    @rule(v1=st.booleans())
+    def ask_for_a_payment(self, v1: bool) -> None:  # noqa: FBT001 - drawn by name
+        self.actors.append(Payee(self.world, self.till, v1=v1))
+
+    def session(self, which: int) -> tuple[int, Payee]:
+        index = which % len(self.till.sessions)
+        return index, self.till.sessions[index]
+
+    @rule(
+        which=SMALL,
+        coin=st.integers(0, len(MALLORYS) - 1),
+        lie=st.sampled_from(lies.ORIGINALS),
+        times=st.integers(0, 12),
+    )
+    def the_sender_writes(self, which: int, coin: int, lie: str, times: int) -> None:
+        index, payee = self.session(which)
+        self._write(payee, lies.body(index, coin, lie))
+        for _ in range(times):
+            payee.go_on()
+
+    @rule(which=SMALL, coin=st.integers(0, 1), times=st.integers(1, 12))
+    def the_sender_pays(self, which: int, coin: int, times: int) -> None:
+        self.the_sender_writes(which=which, coin=coin, lie="honest", times=times)
+
+    def _write(self, payee: Payee, body: bytes) -> None:
+        message = seal_message_a(
+            body,
+            receiver_key=payee.states[0].terms.require_mailbox().secret_key.public_key,
+            reply_key=REPLY_SECRET.public_key,
+            entropy=self.world.entropy,
+        )
+        self.world.wire.mailboxes[payee.states[0].short_id] = message
+
+    @rule(which=SMALL, coin=st.integers(0, 1), lie=st.sampled_from(("honest", "pays nobody")))
+    def an_old_wallet_writes(self, which: int, coin: int, lie: str) -> None:
+        index, payee = self.session(which)
+        plain = lies.body(index, coin, lie)
+        self.world.wire.mailboxes[payee.states[0].short_id] = plain
+
+    @rule(which=SMALL, noise=st.sampled_from((0, 10, 7168)))
+    def a_stranger_writes(self, which: int, noise: int) -> None:
+        _, payee = self.session(which)
+        self.world.wire.mailboxes[payee.states[0].short_id] = self.world.entropy(noise)
+
+    @rule(which=SMALL, mined=st.booleans())
+    def the_sender_signs_the_payjoin(self, which: int, mined: bool) -> None:  # noqa: FBT001 - drawn by name
+        index, payee = self.session(which)
+        proposals = [s for s in payee.states if isinstance(s, receiver.PayjoinProposal)]
+        for proposal in proposals[:1]:
+            spent = proposal.sender_outpoints
+            for coin, each in enumerate(MALLORYS):
+                if each.outpoint in spent:
+                    self._pay(lies.signed_payjoin(proposal.proposal, index, coin), mined=mined)
+
+    @rule(which=SMALL, coin=st.integers(0, 1), mined=st.booleans())
+    def the_sender_broadcasts_the_fallback(self, which: int, coin: int, mined: bool) -> None:  # noqa: FBT001 - drawn by name
+        index, _ = self.session(which)
+        self._pay(lies.original(index, coin, "honest")[0].extract(), mined=mined)
+
+    @rule(dares=RARELY, coin=st.integers(0, 1), mined=st.booleans())
+    def the_sender_pays_somebody_else(self, dares: int, coin: int, mined: bool) -> None:  # noqa: FBT001 - drawn by name
+        coins = MALLORYS[coin : coin + 1]
+        if not dares:
+            self._pay(MALLORY.spend(coins, MALLORY.script(6), fee=9_000), mined=mined)
+
+    @rule(dares=RARELY, which=SMALL, coin=st.integers(0, 1))
+    def the_sender_pays_the_address(self, dares: int, which: int, coin: int) -> None:
+        coins = MALLORYS[coin + 2 : coin + 3]
+        index, _ = self.session(which)
+        if not dares:
+            self._pay(MALLORY.spend(coins, BOB.script(index), fee=2_000), mined=False)
+
+    def _pay(self, transaction: Transaction, *, mined: bool) -> None:
+        if mined:
+            self.world.chain.mine_directly(transaction)
+        else:
+            self.world.chain.broadcast(transaction, whim=True)
+
+
+class PayjoinHistories(Histories):
+    """Two honest parties, with everything between them against them."""
+
+    @initialize(depth=DEPTH, coins=st.integers(1, 2), deadline=DEADLINE, v1=st.booleans())
+    def begin(self, depth: int, coins: int, deadline: int | None, v1: bool) -> None:  # noqa: FBT001 - drawn by name
+        self.world.chain.depth = depth
+        self.bob = Payee(self.world, Till(), v1=v1)
+        uri = self.bob.state.payjoin_uri
+        self.alice = Payer(self.world, uri, coins=coins, deadline=deadline)
+        self.actors += [self.bob, self.alice]
+
+    @rule()
+    def the_user_revokes(self) -> None:
+        self.alice.revoke()
+
+    def settle_accounts(self) -> None:
+        payments = self.world.chain.paid_to(self.bob.script)
+        require("M4", len(payments) <= 1, "the receiver was paid twice")
+        contested = self.alice.original.unsigned_transaction.contested()
+        revoked = self.world.chain.deepest(contested) is not None and not payments
+        require("M4", payments or revoked or self.alice.released, "the receiver was not paid")
+        ends = {
+            actor.state.outcome.txid
+            for actor in self.actors
+            if actor.state.closed and hasattr(actor.state.outcome, "txid")
+        }
+        require("M4", len(ends) <= 1, "the parties tell two stories")
+
+
+MACHINES = {
+    "sender, lying receiver": PayingHistories,
+    "receiver, lying senders": ReceivingHistories,
+    "both honest": PayjoinHistories,
+}

@@ -1,0 +1,269 @@
+"""Alice's session: what a careful sender does, and what must be true of it (M3, M4)."""
+
+from functools import lru_cache
+from typing import Any
+
+from tests.properties.histories.actor import Actor, Move, World
+from tests.properties.histories.ledger import require
+from tests.properties.histories.people import ALICE, ALICES, BOB, UTXOS
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
+from dovetail.protocol.params import SenderParams
+from dovetail.protocol.proposal import fee_contribution
+from dovetail.protocol.settlement import Settlement, classify
+from dovetail.protocol.uri import PayjoinUri
+from dovetail.sessions import outcomes, sender
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.transition import Transition
+from dovetail.stores.memory import MemoryStore
+
+AMOUNT = Sats(50_000)
+OURS = frozenset(ALICE.scripts())
+
+
+@lru_cache
+def payment(coins: int) -> tuple[Psbt, SenderParams]:
+    """An Original PSBT of one coin or two, and what goes with it."""
+    chosen = ALICES[:coins]
+    original = ALICE.pay(BOB.script(0), AMOUNT, coins=chosen, fee=1_000)
+    params = SenderParams(
+        min_fee_rate=FeeRate.from_sat_per_vb(1),
+        fee_contribution=fee_contribution(original, BOB.script(0)),
+    )
+    return original, params
+
+
+class Payer(Actor):
+    """Alice pays a Payjoin URI."""
+
+    role = sender
+
+    def __init__(
+        self, world: World, uri: PayjoinUri, *, coins: int = 2, deadline: int | None = None
+    ) -> None:
+        store = MemoryStore()
+        self.original, self.params = payment(coins)
+        log = store.new_sender(reserving=self.original.unsigned_transaction.contested())
+        created = sender.create(
+            uri=uri,
+            original=self.original,
+            params=self.params,
+            now=world.time,
+            signing_deadline=None if deadline is None else UnixTime(world.now + deadline),
+            depth=world.chain.depth,
+            entropy=world.entropy,
+        )
+        self.uri = uri
+        super().__init__(world, store, log, created)
+
+    def read(self, handle: Any, body: bytes, context: Any) -> Transition[Any, Any]:
+        read: Transition[Any, Any] = handle.process(body, context)
+        return read
+
+    def step(self, fate: str = "honest") -> None:  # noqa: C901 - one case a state
+        state, world = self.hand, self.world
+        spend = None if state.closed else world.chain.deepest(state.contested)
+        match state:
+            case sender.WithReplyKey():
+                late = world.now >= state.expires_at
+                self.attempt(lambda: state.expire(world.time) if late else state.start_posting())
+            case sender.PostingOriginal() | sender.PollingForProposal():
+                if spend is not None:
+                    self.attempt(lambda: state.record_spend(spend[0]))
+                elif world.now >= state.expires_at:
+                    self.attempt(lambda: state.expire(world.time))
+                else:
+                    self.exchange(fate)
+            case sender.ProposalReceived():
+                deadline = state.signing_deadline
+                if spend is not None:
+                    self.attempt(lambda: state.record_spend(spend[0]))
+                elif deadline is not None and world.now >= deadline:
+                    self.attempt(lambda: state.signing_deadline_passed(world.time))
+                else:
+                    self.attempt(lambda: state.record_signed(ALICE.sign(state.psbt_to_sign)))
+            case sender.PendingBroadcast():
+                self._broadcast_payjoin(state)
+            case sender.PendingFallback():
+                self._settle(state, spend)
+            case sender.Monitor():
+                self._watch(state, spend)
+
+    def _broadcast_payjoin(self, state: sender.PendingBroadcast) -> None:
+        if self.world.chain.broadcast(state.payjoin):
+            self.attempt(lambda: state.record_broadcast(state.payjoin.txid))
+            return
+        spend = self.world.chain.deepest(state.contested)
+        spends = () if spend is None else (spend[0],)
+        self.attempt(lambda: state.refused(spends=spends))
+
+    def _settle(self, state: sender.PendingFallback, spend: tuple[Transaction, int] | None) -> None:
+        if spend is not None:
+            self.attempt(lambda: state.record_spend(spend[0]))
+        elif state.reason is Reason.CANCELLED_BY_US and not self.requested:
+            return  # who cancelled is asked first
+        elif self.world.chain.broadcast(state.fallback):
+            self.attempt(lambda: state.record_broadcast(state.fallback.txid))
+
+    def _watch(self, state: sender.Monitor, spend: tuple[Transaction, int] | None) -> None:
+        if spend is not None:
+            transaction, depth = spend
+            owned = [o.script_pubkey for o in transaction.outputs if o.script_pubkey in OURS]
+            self.attempt(lambda: state.record_settlement(transaction, depth=depth, owned=owned))
+            return
+        if state.released:
+            return
+        payjoin = state.payjoin
+        awaits = payjoin is not None and state.reason is None and state.expected == payjoin.txid
+        last = payjoin if awaits else state.fallback
+        ours = awaits or state.expected == state.fallback.txid
+        if ours and last is not None and self.world.chain.broadcast(last):
+            return
+        self.attempt(state.payjoin_dropped if awaits else state.request_fallback)
+
+    def cancel(self) -> None:
+        if hasattr(self.state, "cancel"):
+            self.attempt(self.state.cancel)
+
+    def release(self) -> None:
+        """The user declines, after a look at the chain."""
+        state = self.state
+        if isinstance(state, sender.PendingFallback):
+            spend = self.world.chain.deepest(state.contested)
+            spends = () if spend is None else (spend[0],)
+            self.attempt(lambda: state.release(spends=spends))
+
+    @property
+    def released(self) -> bool:
+        """Whether the user's last word in the log was to decline."""
+        words = [tag for tag in self.tags if tag in ("Released", "FallbackRequested")]
+        state = self.state
+        declined = isinstance(state, sender.Closed) and isinstance(
+            state.outcome, outcomes.Cancelled
+        )
+        return declined or words[-1:] == ["Released"]
+
+    def request_fallback(self) -> None:
+        self.requested = True
+        self.hand = self.state
+        if isinstance(self.state, sender.Monitor):
+            self.attempt(self.state.request_fallback)
+        state = self.state
+        if isinstance(state, sender.PendingFallback):
+            self._settle(state, self.world.chain.deepest(state.contested))
+
+    def revoke(self) -> None:
+        """Take a released payment back, if nothing has taken it."""
+        state = self.state
+        if isinstance(state, sender.Monitor) and state.released:
+            transaction = ALICE.spend(ALICES[:1], ALICE.script(6), fee=4_000)
+            state.check_revocation(transaction, owned=OURS)
+            self.world.chain.broadcast(transaction)
+
+    def settle(self) -> None:
+        self.requested = True
+
+    def moves(self, handle: Any) -> list[Move]:
+        spend = self.state.fallback
+        match handle:
+            case sender.WithReplyKey():
+                return [
+                    handle.start_posting,
+                    handle.cancel,
+                    lambda: handle.expire(handle.expires_at),
+                ]
+            case sender.PostingOriginal() | sender.PollingForProposal():
+                return [
+                    handle.cancel,
+                    lambda: handle.fail(Reason.DIRECTORY_UNREACHABLE),
+                    lambda: handle.expire(handle.expires_at),
+                    lambda: handle.record_spend(spend),
+                ]
+            case sender.ProposalReceived():
+                return [
+                    lambda: handle.record_signed(ALICE.sign(handle.psbt_to_sign)),
+                    lambda: handle.record_spend(spend),
+                    handle.cancel,
+                    lambda: handle.fail(Reason.WALLET_CANNOT_SIGN),
+                ]
+            case sender.PendingBroadcast():
+                return [
+                    lambda: handle.record_broadcast(handle.payjoin.txid),
+                    lambda: handle.refused(spends=()),
+                    lambda: handle.record_spend(spend),
+                ]
+            case sender.PendingFallback():
+                return [
+                    lambda: handle.record_broadcast(handle.fallback.txid),
+                    lambda: handle.record_spend(spend),
+                    lambda: handle.release(spends=()),
+                ]
+            case sender.Monitor():
+                return [
+                    handle.request_fallback,
+                    handle.payjoin_dropped,
+                    lambda: handle.record_settlement(spend, depth=9),
+                ]
+            case _:
+                return []
+
+    def moved(self) -> None:
+        state = self.state
+        if isinstance(state, sender.PendingBroadcast):
+            self._check_cost(state.payjoin)
+        if state.closed:
+            self._check_end(state)
+
+    def _check_cost(self, payjoin: Transaction) -> None:
+        """The promise that is broadcast costs no more than was agreed to."""
+        spent = sum(
+            int(UTXOS[o].value) for o in payjoin.contested() if UTXOS[o].script_pubkey in OURS
+        )
+        back = sum(int(o.value) for o in payjoin.outputs if o.script_pubkey in OURS)
+        offer = self.params.fee_contribution
+        most = AMOUNT + self.original.fee + (0 if offer is None else offer.max_amount)
+        require("M4", spent - back <= most, "a payjoin takes more than the payment and its fee")
+        paid = sum(int(o.value) for o in payjoin.outputs if o.script_pubkey == BOB.script(0))
+        substituted = self.uri.output_substitution and paid == 0
+        require("M4", substituted or paid > 0, "a payjoin does not pay the payee")
+
+    def _check_end(self, state: sender.Closed) -> None:
+        """M3, from the chain and the user alone."""
+        before = self.states[-2]
+        spend = self.world.chain.deepest(state.contested)
+        final = spend is not None and spend[1] >= self.world.chain.depth
+        declined = isinstance(before, sender.PendingFallback) and "StartedPosting" not in self.tags
+        require("M3", final or declined, "closed while a payment was open")
+        if final and spend is not None:
+            txid = getattr(state.outcome, "txid", None)
+            require("M4", txid == str(spend[0].txid), "the outcome is not what the chain shows")
+        else:
+            require("M4", isinstance(state.outcome, outcomes.Cancelled), "nothing was paid")
+
+    def kind(self, spend: Transaction) -> Settlement:
+        """What a transaction is to this session, by everything it ever signed."""
+        payjoins = [s.payjoin for s in self.states if getattr(s, "payjoin", None) is not None]
+        for payjoin in payjoins:
+            if classify(spend, payjoin=payjoin, fallback=None) is Settlement.PAYJOIN:
+                return Settlement.PAYJOIN
+        return classify(spend, payjoin=None, fallback=self.original.extract())
+
+    def check_paid(self) -> None:
+        """M4, once the world has calmed down."""
+        confirmed = self.world.chain.confirmed()
+        contested = self.original.unsigned_transaction.contested()
+        spends = [tx for tx in confirmed if any(tx.spends(o) is not None for o in contested)]
+        kinds = [self.kind(spend) for spend in spends]
+        payments = [kind for kind in kinds if kind is not Settlement.UNRECOGNIZED]
+        require("M4", len(payments) <= 1, "payjoin and fallback were both paid")
+        excused = self.released or Settlement.UNRECOGNIZED in kinds
+        require("M4", excused or len(payments) == 1, "nothing was paid in the end")
+        waits = isinstance(self.state, sender.Monitor) and self.state.released
+        require("M3", self.state.closed or waits, "the session did not end")
+        if isinstance(self.state, sender.Closed) and payments:
+            success = isinstance(self.state.outcome, outcomes.Success)
+            require(
+                "M4", success == (payments[0] is Settlement.PAYJOIN), "the outcome names another"
+            )

@@ -1,0 +1,66 @@
+"""Alice pays, Bob is paid, Mallory lies: wallets that remember what they signed before."""
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from tests.sessions.wallet import SEQUENCE, Wallet, signatures_are_valid
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import OutPoint, Transaction, TxIn, TxOut
+from dovetail.bitcoin.units import Sats
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.protocol.drafts import Coin
+
+
+@dataclass(frozen=True)
+class Person(Wallet):
+    """A wallet whose signatures are made once: thousands of histories sign the same things."""
+
+    def script(self, index: int) -> Script:
+        return _script(self.name, index)
+
+    def scripts(self) -> dict[Script, SecretKey]:
+        return _scripts(self.name)
+
+    def sign(self, psbt: Psbt) -> Psbt:
+        return Psbt.parse(_signed(self.name, psbt.serialize()))
+
+    def spend(self, coins: tuple[Coin, ...], *scripts: Script, fee: int) -> Transaction:
+        """A signed transaction that gives these coins to these scripts in equal parts."""
+        part = (sum(coin.utxo.value for coin in coins) - fee) // len(scripts)
+        inputs = tuple(TxIn(coin.outpoint, sequence=SEQUENCE) for coin in coins)
+        outputs = tuple(TxOut(Sats(part), script) for script in scripts)
+        psbt = Psbt.from_unsigned(Transaction(2, inputs, outputs, 0))
+        for index, coin in enumerate(coins):
+            psbt = psbt.with_input(index, coin.psbt_input)
+        return self.sign(psbt).extract()
+
+
+@cache
+def _script(name: str, index: int) -> Script:
+    return Wallet(name).script(index)
+
+
+@cache
+def _scripts(name: str) -> dict[Script, SecretKey]:
+    return Wallet(name).scripts()
+
+
+@lru_cache(maxsize=8192)
+def _signed(name: str, raw: bytes) -> bytes:
+    return Wallet.sign(Person(name), Psbt.parse(raw)).serialize()
+
+
+@lru_cache(maxsize=8192)
+def valid(raw: bytes) -> bool:
+    """Whether every input of a transaction is signed by its owner (BIP 143)."""
+    return signatures_are_valid(Transaction.parse(raw), UTXOS)
+
+
+ALICE, BOB, MALLORY = Person("alice"), Person("bob"), Person("mallory")
+ALICES = tuple(ALICE.coin(index, 60_000 - 7_000 * index) for index in range(3))
+"""The first two pay; the third is what a thief would like to have signed."""
+BOBS = (BOB.coin(4, 70_000), BOB.coin(5, 31_000), BOB.coin(6, 52_000))
+MALLORYS = tuple(MALLORY.coin(index, 80_000 + 1_000 * index) for index in range(4))
+UTXOS: dict[OutPoint, TxOut] = {c.outpoint: c.utxo for c in (*ALICES, *BOBS, *MALLORYS)}

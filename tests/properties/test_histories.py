@@ -1,0 +1,146 @@
+"""Hundreds of random histories, and proof that a broken rule would be found in them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.properties.histories.ledger import RULES
+from tests.properties.histories.machines import MACHINES
+from tests.properties.histories.running import run
+
+from dovetail.bitcoin.psbt import PsbtInput
+from dovetail.bitcoin.units import UnixTime
+from dovetail.crypto.entropy import SeededEntropy
+from dovetail.protocol import exchange
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.sender import negotiating, payment
+from dovetail.stores.memory import MemoryStore
+
+pytestmark = pytest.mark.property
+
+SENDER, RECEIVER, BOTH = MACHINES
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_rule_holds_in_every_history(machine: str) -> None:
+    report = run(machine, 100, "make test")
+    assert not report.failures, report.failures[0]
+    assert report.histories >= 100
+    wanted = set(RULES) if machine != SENDER else set(RULES) - {"P2", "P3"}
+    assert wanted == {rule for rule in RULES if report.checked[rule]}
+
+
+def forgets_the_slot(patch: pytest.MonkeyPatch) -> None:
+    add = MemoryStore.add
+
+    def careless(self, session_id, entry, *, closes):
+        following = replace(entry, seq=self.row(session_id).next_seq)
+        add(self, session_id, following, closes=closes)
+
+    patch.setattr(MemoryStore, "add", careless)
+
+
+def forgets_the_last_event(patch: pytest.MonkeyPatch) -> None:
+    replay = sender.replay
+
+    def forgetful(events):
+        log = tuple(events)
+        return replay(log[:-1] if len(log) > 3 else log)
+
+    patch.setattr(sender, "replay", forgetful)
+
+
+def closes_at_the_first_block(patch: pytest.MonkeyPatch) -> None:
+    settle = sender.Monitor.record_settlement
+
+    def hasty(self, transaction, *, depth, owned=()):
+        return settle(self, transaction, depth=9, owned=owned)
+
+    patch.setattr(sender.Monitor, "record_settlement", hasty)
+
+
+def signs_whatever_comes(patch: pytest.MonkeyPatch) -> None:
+    def credulous(*, original, proposal, **_rules):
+        coins = dict(zip(original.unsigned_transaction.contested(), original.utxos(), strict=True))
+        for index, outpoint in enumerate(proposal.unsigned_transaction.contested()):
+            if outpoint in coins:
+                known = PsbtInput().with_witness_utxo(coins[outpoint])
+                proposal = proposal.with_input(index, known)
+        return proposal
+
+    patch.setattr(negotiating, "check_proposal", credulous)
+
+
+def forgets_to_close(patch: pytest.MonkeyPatch) -> None:
+    add = MemoryStore.add
+
+    def careless(self, *args, closes, **named):
+        add(self, *args, closes=False, **named)
+
+    patch.setattr(MemoryStore, "add", careless)
+
+
+def sends_less(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(exchange, "_PADDED_REQUEST_SIZE", 8_000)
+
+
+def races_the_payjoin(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(receiver.PendingFallback, "due_at", property(lambda _self: UnixTime(0)))
+
+
+def repeats_itself(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SeededEntropy, "__call__", lambda _self, size: b"\x07" * size)
+
+
+def sees_no_input_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryStore, "claim", lambda *_args: frozenset())
+
+
+def lends_a_coin_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryStore, "reserve", lambda *_args: frozenset())
+
+
+def tells_its_address(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(payment.SenderState, "__repr__", lambda self: str(self.payjoin_uri.address))
+
+
+FAULTS: list[tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = [
+    ("M1", RECEIVER, forgets_to_close),
+    ("M5", BOTH, forgets_the_slot),
+    ("M2", SENDER, forgets_the_last_event),
+    ("M3", SENDER, closes_at_the_first_block),
+    ("M4", RECEIVER, races_the_payjoin),
+    ("M4", SENDER, signs_whatever_comes),
+    ("P1", BOTH, repeats_itself),
+    ("P2", RECEIVER, sees_no_input_twice),
+    ("P3", RECEIVER, lends_a_coin_twice),
+    ("P4", SENDER, tells_its_address),
+    ("P5", BOTH, sends_less),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "machine", "fault"), FAULTS, ids=[f.__name__ for _, _, f in FAULTS]
+)
+def test_a_broken_rule_is_found_and_named(
+    monkeypatch: pytest.MonkeyPatch,
+    rule: str,
+    machine: str,
+    fault: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    fault(monkeypatch)
+    report = run(machine, 400, "sabotage", shrink=False)
+    assert any(f"Violation: {rule}: " in failure for failure in report.failures)
+
+
+def test_a_stress_run_ends_with_its_count_and_seed() -> None:
+    command = [sys.executable, "-m", "tests.properties.histories"]
+    chosen = ["--histories", "3", "--seed", "5", "--jobs", "1"]
+    done = subprocess.run([*command, *chosen], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines[1:-1]] == list(MACHINES)
+    count, _, rest = lines[-1].partition(" ")
+    assert int(count) >= 3 * len(MACHINES)
+    assert rest == "histories, 0 violations, seed 5"
