@@ -10,7 +10,10 @@ import click
     metavar="DIR",
     help="Keep what the demo wrote in this new folder, to look into it afterwards.",
 )
-def demo(keep: str | None) -> int:
+@click.option(
+    "-v", "--verbose", count=True, help="Have every process log more; look at it with --keep."
+)
+def demo(keep: str | None, verbose: int) -> int:
     """Watch a whole payjoin on this machine, told step by step.
 
     Sender, receiver, mailroom and chain are separate processes that share nothing but HTTP and
@@ -19,4 +22,4 @@ def demo(keep: str | None) -> int:
     """
     from dovetail.cli.demo.story import tell  # noqa: PLC0415 - --help needs none of it
 
-    return tell(keep)
+    return tell(keep, verbose)

@@ -2,14 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Self
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-WIDTH = 78
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +54,31 @@ class Ledger:
 
     def drawn(self, amount: int, *, plain_fee: int) -> str:
         """The table, and what each paid compared with a plain payment of `amount`."""
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 2), show_edge=False)
-        for heading in ("input of", "sats", "", "output of", "sats"):
-            table.add_column(heading, justify="right" if heading == "sats" else "left")
-        rows = max(len(self.inputs), len(self.outputs) + 1)
-        right = [*((each.owner, sats(each.amount)) for each in self.outputs)]
+        left = [(each.owner, sats(each.amount)) for each in self.inputs]
+        right = [(each.owner, sats(each.amount)) for each in self.outputs]
         right.append(("miner's fee", sats(self.fee)))
-        for index in range(rows):
-            left = self.inputs[index] if index < len(self.inputs) else None
-            table.add_row(
-                *((left.owner, sats(left.amount)) if left else ("", "")),
-                "\N{RIGHTWARDS ARROW}" if index == 0 else "",
-                *(right[index] if index < len(right) else ("", "")),
-            )
-        console = Console(width=WIDTH, highlight=False)
-        with console.capture() as captured:
-            console.print(table)
-            console.print(Text(self._compared(amount, plain_fee)))
-        return captured.get().rstrip()
+        pairs = enumerate(zip_longest(left, right, fillvalue=("", "")))
+        rows = [
+            _row(owner, spent, "" if index else "\N{RIGHTWARDS ARROW}", payee, paid)
+            for index, ((owner, spent), (payee, paid)) in pairs
+        ]
+        heading = _row("input of", "sats", "", "output of", "sats")
+        rule = "  " + "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (len(heading) - 2)
+        return "\n".join([heading, rule, *rows, "", self._compared(amount, plain_fee)])
 
     def _compared(self, amount: int, plain_fee: int) -> str:
         sender_fee = -self.gain("sender") - amount
         receiver_fee = amount - self.gain("receiver")
         return (
-            f"\n  sender    paid {sats(amount)} sats and {sats(sender_fee)} in fees;"
+            f"  sender    paid {sats(amount)} sats and {sats(sender_fee)} in fees;"
             f" a plain payment: {sats(plain_fee)}\n"
             f"  receiver  got {sats(amount)} sats and paid {sats(receiver_fee)} in fees;"
             " its coin grew"
         )
+
+
+def _row(owner: str, spent: str, arrow: str, payee: str, paid: str) -> str:
+    return f"  {owner:<9}{spent:>11}   {arrow:1}   {payee:<12}{paid:>11}"
 
 
 def sats(amount: int) -> str:

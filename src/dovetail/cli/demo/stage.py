@@ -76,7 +76,8 @@ class Person:
     name: str
     folder: Path
     settings: dict[str, str]
-    _begun: list[Process] = field(default_factory=list)
+    flags: tuple[str, ...] = ()
+    _begun: list[Process] = field(default_factory=list[Process])
 
     def run(self, *words: str, may: tuple[int, ...] = (0,)) -> Json:
         """Run a command to its end; its JSON result. Raises for an exit code not in `may`."""
@@ -102,7 +103,7 @@ class Person:
     def _begin(self, *words: str) -> Process:
         with (self.folder / "stderr.log").open("ab") as said:
             return subprocess.Popen(  # noqa: S603 - our own program
-                command(*words, "--json"),
+                command(*words, "--json", *self.flags),
                 env=_environment(self.folder, self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -19,10 +19,10 @@ FUNDS = {"sender": (1_000_000,), "receiver": (200_000, 350_000)}
 LONGEST_QUOTE = 88
 
 
-def tell(keep: str | None) -> int:
+def tell(keep: str | None, verbose: int = 0) -> int:
     """Tell it; the exit code is 0 only if the payjoin is on the chain."""
     with ExitStack() as stack:
-        return _Play(stack, _folder(stack, keep)).perform()
+        return _Play(stack, _folder(stack, keep), ("-v",) * verbose).perform()
 
 
 def _folder(stack: ExitStack, keep: str | None) -> Path:
@@ -41,8 +41,9 @@ def _folder(stack: ExitStack, keep: str | None) -> Path:
 class _Play:
     """One performance, in the order of its acts."""
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, flags: tuple[str, ...]) -> None:
         self._stack = stack
+        self._flags = flags
         self._folder = folder
         self._chain = f"http://127.0.0.1:{free_port()}"
         self._mailroom = f"http://127.0.0.1:{free_port()}"
@@ -74,7 +75,7 @@ class _Play:
 
     def _serve(self, name: str, url: str, health: str, *options: str) -> None:
         place = ("--listen", url.removeprefix("http://"), "--data", str(self._folder / name))
-        words = (name, "serve", *place, *options)
+        words = (name, "serve", *place, *options, *self._flags)
         log = self._folder / f"{name}.log"
         self._stack.enter_context(server(name, url, health, *words, log=log))
 
@@ -89,7 +90,7 @@ class _Play:
             "DOVETAIL_RELAYS": self._mailroom,
             "DOVETAIL_WATCH_INTERVAL": "1",
         }
-        person = Person(name, home, settings)
+        person = Person(name, home, settings, self._flags)
         person.run("wallet", "new")
         for value in FUNDS[name]:
             address = person.run("wallet", "address")["address"]

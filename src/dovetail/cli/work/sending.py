@@ -55,7 +55,8 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
         screen.tick("Building the payment ...")
         amount = None if request.amount is None else Sats(request.amount)
         payment = await agent.prepare(uri, amount=amount, fee_rate=rate)
-        _show(payment, screen)
+        if not (screen.as_json and request.yes):  # a script has decided: nobody reads it
+            _show(payment, screen)
         if not request.yes:
             with stop.paused():
                 click.confirm("Pay this?", abort=True, err=True)
