@@ -1,0 +1,245 @@
+"""The ports, wrapped so that a `Killer` counts what a party does to the world.
+
+An append, a claim, a reservation and a signature count once they are done: to be killed just
+before one is to be killed just after what preceded it. A request counts before it leaves and its
+response before it is handled; a broadcast before and after.
+"""
+
+from collections.abc import Callable, Collection
+from types import TracebackType
+from typing import Generic, Self
+
+from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, Transaction
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.protocol.contribution import Coin
+from dovetail.protocol.exchange import Request
+from dovetail.runtime.transport import LIMIT, Reply, Transport
+from dovetail.sessions.receiver import ReceiverEvent
+from dovetail.sessions.sender import SenderEvent
+from dovetail.stores.ports import (
+    Adopted,
+    E,
+    Moved,
+    SessionId,
+    SessionLog,
+    SessionRow,
+    Store,
+    StoredLog,
+)
+from dovetail.testing.kill import Killer
+from dovetail.wallets.ports import Accepted, Balance, Chain, Payment, Refused, Spend, Wallet
+
+
+class CountingLog(Generic[E]):
+    """A `SessionLog`; each append is an effect, named by its event."""
+
+    def __init__(self, log: SessionLog[E], killer: Killer) -> None:
+        """Count on `killer` what is appended to `log`."""
+        self._log: SessionLog[E] = log
+        self._killer = killer
+
+    @property
+    def session_id(self) -> SessionId:
+        return self._log.session_id
+
+    def append(self, event: E, /, *, seq: int, closes: bool) -> None:
+        self._log.append(event, seq=seq, closes=closes)
+        self._killer.point(f"append {type(event).__name__}")
+
+    async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
+        await self._log.append_async(event, seq=seq, closes=closes)
+        self._killer.point(f"append {type(event).__name__}")
+
+    def load(self) -> tuple[E, ...]:
+        return self._log.load()
+
+
+class CountingStore:
+    """A `Store`; each of its writes is an effect."""
+
+    def __init__(self, store: Store, killer: Killer) -> None:
+        """Count on `killer` what is written to `store`."""
+        self._store = store
+        self._killer = killer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def new_receiver(self) -> SessionLog[ReceiverEvent]:
+        return CountingLog(self._store.new_receiver(), self._killer)
+
+    def new_sender(self, *, reserving: Collection[OutPoint] = ()) -> SessionLog[SenderEvent]:
+        return CountingLog(self._store.new_sender(reserving=reserving), self._killer)
+
+    def receiver(self, session_id: SessionId) -> SessionLog[ReceiverEvent]:
+        return CountingLog(self._store.receiver(session_id), self._killer)
+
+    def sender(self, session_id: SessionId) -> SessionLog[SenderEvent]:
+        return CountingLog(self._store.sender(session_id), self._killer)
+
+    def row(self, session_id: SessionId) -> SessionRow:
+        return self._store.row(session_id)
+
+    def live(self) -> tuple[SessionRow, ...]:
+        return self._store.live()
+
+    def history(
+        self, *, limit: int = 50, before: SessionId | None = None
+    ) -> tuple[SessionRow, ...]:
+        return self._store.history(limit=limit, before=before)
+
+    def stored(self, session_id: SessionId) -> StoredLog:
+        return self._store.stored(session_id)
+
+    def adopt(self, moved: Moved) -> Adopted:
+        adopted = self._store.adopt(moved)
+        self._killer.point("adopt")
+        return adopted
+
+    def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        seen = self._store.claim(session_id, outpoints)
+        self._killer.point("claim")
+        return seen
+
+    def reserve(
+        self, session_id: SessionId, outpoints: Collection[OutPoint]
+    ) -> frozenset[OutPoint]:
+        taken = self._store.reserve(session_id, outpoints)
+        self._killer.point("reserve")
+        return taken
+
+    def release(self, session_id: SessionId) -> None:
+        self._store.release(session_id)
+        self._killer.point("release")
+
+    def expose(self, session_id: SessionId) -> None:
+        self._store.expose(session_id)
+        self._killer.point("expose")
+
+    def reserved(self) -> frozenset[OutPoint]:
+        return self._store.reserved()
+
+    def exposed(self) -> frozenset[OutPoint]:
+        return self._store.exposed()
+
+    def close(self) -> None:
+        self._store.close()
+
+
+class CountingTransport:
+    """A `Transport`; each request counts before it leaves, each response before it is handled."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        killer: Killer,
+        *,
+        leaving: Callable[[Request], None] = lambda _request: None,
+    ) -> None:
+        """`leaving` is told of each request that was not stopped (P1 can be judged by them)."""
+        self._transport = transport
+        self._killer = killer
+        self._leaving = leaving
+
+    async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
+        self._killer.point("request leaves")
+        self._leaving(request)
+        reply = await self._transport.post(request, limit=limit)
+        self._killer.point("response")
+        return reply
+
+    async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
+        self._killer.point("key request leaves")
+        reply = await self._transport.get(url, proxy=proxy, limit=limit)
+        self._killer.point("key response")
+        return reply
+
+
+class CountingWallet:
+    """A `Wallet`; each signature is an effect, and each address it gives away."""
+
+    def __init__(self, wallet: Wallet, killer: Killer) -> None:
+        """Count on `killer` what `wallet` does."""
+        self._wallet = wallet
+        self._killer = killer
+
+    @property
+    def network(self) -> Network:
+        return self._wallet.network
+
+    def sync(self) -> None:
+        self._wallet.sync()
+
+    def balance(self) -> Balance:
+        return self._wallet.balance()
+
+    def new_address(self) -> Address:
+        address = self._wallet.new_address()
+        self._killer.point("new address")
+        return address
+
+    def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
+        return self._wallet.owned(scripts)
+
+    def coins(self) -> tuple[Coin, ...]:
+        return self._wallet.coins()
+
+    def pay(
+        self,
+        script: Script,
+        amount: Sats,
+        *,
+        fee_rate: FeeRate,
+        unspendable: Collection[OutPoint] = (),
+    ) -> Psbt:
+        original = self._wallet.pay(script, amount, fee_rate=fee_rate, unspendable=unspendable)
+        self._killer.point("sign Original")
+        return original
+
+    def sign(self, psbt: Psbt) -> Psbt:
+        signed = self._wallet.sign(psbt)
+        self._killer.point("sign")
+        return signed
+
+    def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
+        transaction = self._wallet.revoke(outpoint, fee_rate=fee_rate)
+        self._killer.point("sign revocation")
+        return transaction
+
+
+class CountingChain:
+    """A `Chain`; each broadcast counts before it leaves and after it was answered."""
+
+    def __init__(self, chain: Chain, killer: Killer) -> None:
+        """Count on `killer` what is broadcast through `chain`."""
+        self._chain = chain
+        self._killer = killer
+
+    def height(self) -> int:
+        return self._chain.height()
+
+    def acceptance(self, transaction: Transaction) -> Accepted | Refused:
+        return self._chain.acceptance(transaction)
+
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+        self._killer.point("broadcast leaves")
+        answer = self._chain.broadcast(transaction)
+        self._killer.point("broadcast answered")
+        return answer
+
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+        return self._chain.spend_of(outpoint)
+
+    def payments_to(self, script: Script) -> tuple[Payment, ...]:
+        return self._chain.payments_to(script)
+
+    def fee_rate(self, *, target: int) -> FeeRate:
+        return self._chain.fee_rate(target=target)

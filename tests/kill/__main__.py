@@ -1,0 +1,199 @@
+"""`python -m tests.kill`: every path, every party, every kill; a table of how they ended."""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import socket
+import struct
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.kill.ledger import Ending, Party, Verdict
+from tests.kill.paths import WAYS
+from tests.kill.processes import Ports
+from tests.kill.sweep import Result, Task, Worker, scratch
+
+_NUMBER = struct.Struct("I")
+
+
+def main() -> int:
+    """Run what is asked for; 0 only where nothing was lost, doubled or sent twice."""
+    options = _options()
+    tasks = _tasks(options)
+    folder = scratch()
+    began = time.monotonic()
+    try:
+        results = list(_told(_work(tasks, folder, options), options))
+        bodies = _bodies(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    _print_table(results)
+    return _conclude(results, bodies, time.monotonic() - began)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
+    parser.add_argument("--paths", default="", help="only paths with these words in their names")
+    parser.add_argument("--party", choices=[str(each) for each in Party])
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2))
+    parser.add_argument("--stride", type=int, default=1, help="every so many effects only")
+    parser.add_argument("--only", choices=["once", "twice", "real"], help="one manner of dying")
+    parser.add_argument("--at", type=int, default=1, help="begin with this effect")
+    parser.add_argument("--keep", type=Path, help="keep the folders of runs that went wrong")
+    parser.add_argument("-v", action="store_true", help="tell every kill")
+    return parser.parse_args()
+
+
+def _tasks(options: argparse.Namespace) -> list[Task]:
+    """Once: at every effect. Twice, with two `resume` at a time: at every fourth, and at none."""
+    tasks = []
+    for number, way in enumerate(WAYS):
+        if not any(words in way.name for words in options.paths.split(",")):
+            continue
+        for party in way.parties:
+            if options.party not in (None, party):
+                continue
+            if options.only in (None, "once"):
+                tasks.append(Task(number, party, first=options.at, stride=options.stride))
+            if options.only in (None, "twice") and party is not Party.MAILROOM:
+                first = 2 + number % 3
+                tasks.append(
+                    Task(number, party, first=first, stride=4 * options.stride, twice=True)
+                )
+            if options.only in (None, "real") and way.timeless and party is not Party.MAILROOM:
+                tasks.append(Task(number, party, first=4, stride=8 * options.stride, real=True))
+    return tasks
+
+
+def _work(tasks: list[Task], folder: Path, options: argparse.Namespace) -> Iterator[Result]:
+    """Share the tasks out among processes, and give their results as they come."""
+    todo, todo_end = os.pipe()
+    done, done_end = os.pipe()
+    for number in range(len(tasks)):
+        os.write(todo_end, _NUMBER.pack(number))
+    os.close(todo_end)
+    workers = []
+    for job in range(options.jobs):
+        pid = os.fork()
+        if pid == 0:
+            os.close(done)
+            os._exit(_serve(tasks, folder / str(job), todo, done_end, options))
+        workers.append(pid)
+    os.close(done_end)
+    with os.fdopen(done) as lines:
+        for line in lines:
+            yield _decoded(line)
+    if any(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers):
+        raise SystemExit("A part of the harness failed: see above.")
+
+
+def _serve(
+    tasks: list[Task], folder: Path, todo: int, done: int, options: argparse.Namespace
+) -> int:
+    folder.mkdir()
+    worker = Worker(folder, _ports(), folder.parent / f"bodies-{folder.name}", keep=options.keep)
+    try:
+        while record := os.read(todo, _NUMBER.size):
+            task = tasks[_NUMBER.unpack(record)[0]]
+            for result in worker.sweep(WAYS[task.way], task):
+                os.write(done, f"{json.dumps(asdict(result))}\n".encode())
+    except BaseException:  # noqa: BLE001 - the process ends here
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _decoded(line: str) -> Result:
+    fields = json.loads(line)
+    task, verdict = fields["task"], fields["verdict"]
+    return Result(
+        task=Task(**task | {"party": Party(task["party"])}),
+        at=fields["at"],
+        struck=fields["struck"],
+        verdict=Verdict(Ending(verdict["ending"]), verdict["trouble"]),
+    )
+
+
+def _ports() -> Ports:
+    """Two ports below those that systems give away, so that they stay ours between runs."""
+    found: list[int] = []
+    while len(found) < 2:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return Ports(*found)
+
+
+def _told(results: Iterator[Result], options: argparse.Namespace) -> Iterator[Result]:
+    for result in results:
+        name = WAYS[result.task.way].name
+        bad = result.verdict.ending in (Ending.LOST, Ending.DOUBLED)
+        if options.v or bad:
+            how = " (two at once)" * result.task.twice + " (installed)" * result.task.real
+            _say(
+                f"{name}: {result.task.party}{how} killed at {result.at}, {result.struck}:"
+                f" {result.verdict.ending}. {result.verdict.trouble or ''}"
+            )
+        yield result
+
+
+def _print_table(results: list[Result]) -> None:
+    head = f"{'path':<46} {'party':<9} {'':<9} {'kills':>5} {'payjoin':>8} {'fallback':>8}"
+    _say(f"{head} {'released':>8} {'lost':>5} {'doubled':>8}")
+    groups: dict[tuple[int, str, str], list[Result]] = {}
+    for result in results:
+        manner = "two" if result.task.twice else "installed" if result.task.real else ""
+        groups.setdefault((result.task.way, result.task.party, manner), []).append(result)
+    for (way, party, manner), found in sorted(groups.items()):
+        count = Counter(result.verdict.ending for result in found)
+        columns = " ".join(
+            f"{count[ending]:>{width}}"
+            for ending, width in zip(Ending, (8, 8, 8, 5, 8), strict=True)
+        )
+        kills = sum(1 for result in found if result.at)
+        _say(f"{WAYS[way].name:<46} {party:<9} {manner:<9} {kills:>5} {columns}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _bodies(folder: Path) -> list[str]:
+    return [line for file in folder.glob("bodies-*") for line in file.read_text().splitlines()]
+
+
+def _conclude(results: list[Result], bodies: list[str], seconds: float) -> int:
+    count = Counter(result.verdict.ending for result in results)
+    repeated = len(bodies) - len(set(bodies))
+    keys = [line.split()[1] for line in bodies]
+    repeated_keys = len(keys) - len(set(keys))
+    undisturbed = sum(1 for result in results if not result.at)
+    _say(
+        f"\n{len(bodies)} OHTTP ciphertexts left; {repeated} of them twice,"
+        f" {repeated_keys} with a key of another (P1)."
+    )
+    _say(f"{undisturbed} of the runs below had two `resume` at once and no kill.")
+    _say(f"{seconds:.0f} s")
+    kills = len(results)
+    _say(
+        f"{kills} kills: {count[Ending.PAYJOIN]} ended by payjoin,"
+        f" {count[Ending.FALLBACK]} by fallback, {count[Ending.RELEASED]} released,"
+        f" {count[Ending.LOST]} lost, {count[Ending.DOUBLED]} doubled"
+    )
+    bad = count[Ending.LOST] + count[Ending.DOUBLED] + repeated + repeated_keys
+    return int(bad > 0 or kills == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

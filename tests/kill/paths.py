@@ -1,0 +1,290 @@
+"""The paths that a payment can take, and on each of which somebody is killed at every step."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from unittest.mock import patch
+
+from tests.kill.ledger import Party
+from tests.kill.play import LIFETIME, Play
+from tests.kill.processes import Tweak
+
+from dovetail.protocol.params import SenderParams
+
+SENDER, RECEIVER, MAILROOM = Party.SENDER, Party.RECEIVER, Party.MAILROOM
+
+Acts = Callable[[Play], None]
+
+
+def nothing(_play: Play) -> None:
+    """No set-up: kills may come from the very first effect on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One path: its set-up, which no kill disturbs, and its acts, up to the final settling."""
+
+    name: str
+    acts: Acts
+    setup: Acts = nothing
+    parties: tuple[Party, ...] = (SENDER, RECEIVER)
+    settings: Mapping[Party, Mapping[str, str]] = field(default_factory=dict)
+    tweaks: Mapping[Party, tuple[Tweak, ...]] = field(default_factory=dict)
+    poor: bool = False
+    """The receiver has no coin."""
+    may_release: bool = False
+    may_stray: bool = False
+    timeless: bool = False
+    """No clock is set forward, so that the installed command can go on."""
+
+
+# Sets-up
+
+
+def asked(play: Play) -> None:
+    play.receive()
+
+
+def posted(play: Play) -> None:
+    play.receive()
+    play.send()
+
+
+def proposed(play: Play) -> None:
+    posted(play)
+    play.halt(RECEIVER, "append PostedPayjoinProposal")
+
+
+def receiver_at(effect: str) -> Acts:
+    def setup(play: Play) -> None:
+        posted(play)
+        play.halt(RECEIVER, effect)
+
+    return setup
+
+
+def sending_at(effect: str) -> Acts:
+    def setup(play: Play) -> None:
+        asked(play)
+        play.halt(SENDER, effect, *play.sending())
+
+    return setup
+
+
+def sender_at(effect: str) -> Acts:
+    def setup(play: Play) -> None:
+        proposed(play)
+        play.halt(SENDER, effect)
+
+    return setup
+
+
+def strayed(play: Play) -> None:
+    """The receiver's coin is spent elsewhere once the sender has the proposal."""
+    proposed(play)
+    play.stray()
+
+
+# Acts
+
+
+def complete(play: Play) -> None:
+    play.receive()
+    play.send()
+    play.begin(RECEIVER)
+    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+
+
+def pay(play: Play) -> None:
+    play.send()
+
+
+def cancel_before(play: Play) -> None:
+    play.decide(RECEIVER, "cancel")
+    play.send()
+    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    play.pass_time()
+
+
+def receiver_cancels(play: Play) -> None:
+    play.decide(RECEIVER, "cancel")
+
+
+def cancel_late(play: Play) -> None:
+    play.decide(RECEIVER, "cancel")
+    play.pass_time()
+
+
+def cancel_unposted(play: Play) -> None:
+    play.decide(SENDER, "cancel")
+    play.decide(SENDER, "release", "--yes")
+    play.pass_time()
+
+
+def take_back(play: Play) -> None:
+    """The sender declines and takes the coin back while the receiver broadcasts the fallback."""
+    play.decide(SENDER, "cancel")
+    play.decide(SENDER, "release", "--yes")
+    play.pass_time()
+    play.begin(RECEIVER)
+    play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
+
+
+def unanswered(play: Play) -> None:
+    play.send()
+    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    play.pass_time()
+    play.begin(SENDER)
+    play.until(lambda: play.closed(SENDER), "for the sender's fallback")
+
+
+def abandoned(play: Play) -> None:
+    play.send()
+    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    play.pause(SENDER)
+    play.begin(RECEIVER)
+    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+    play.pass_time()
+    play.until(lambda: play.closed(RECEIVER), "for the receiver's fallback")
+
+
+def late(play: Play) -> None:
+    """Both come back when the expiration and its grace are over."""
+    play.pass_time()
+
+
+def in_grace(play: Play) -> None:
+    """Both come back after the expiration, within the grace; then that passes too."""
+    play.pass_time(LIFETIME + 60)
+    play.begin(SENDER)
+    play.begin(RECEIVER)
+    play.linger()
+    play.pass_time()
+
+
+# Peers
+
+
+def speaks_version_3() -> AbstractContextManager[object]:
+    """A sender from the future."""
+    serialize = SenderParams.serialize
+    return patch.object(
+        SenderParams, "serialize", lambda self: serialize(self).replace("v=2", "v=3")
+    )
+
+
+_RECEIVER_STATES = (
+    "RetrievedOriginalPayload",
+    "CheckedBroadcastSuitability",
+    "CheckedInputsNotOwned",
+    "CheckedNoInputsSeenBefore",
+    "IdentifiedReceiverOutputs",
+    "CommittedOutputs",
+    "CommittedInputs",
+    "AppliedFeeRange",
+    "FinalizedProposal",
+    "PostedPayjoinProposal",
+)
+
+_SENDER_STATES = {
+    "WithReplyKey": sending_at("append Created"),
+    "PostingOriginal": sending_at("append StartedPosting"),
+    "PostingOriginal, posted": sending_at("response"),
+    "ProposalReceived": sender_at("append ReceivedProposal"),
+    "PendingBroadcast": sender_at("append SignedPayjoin"),
+    "Monitor": sender_at("append BroadcastPayjoin"),
+}
+
+WAYS = (
+    Way(name="payjoin completes", acts=complete, parties=(*Party,), timeless=True),
+    Way(name="receiver cancels before the Original", setup=asked, acts=cancel_before),
+    Way(
+        name="receiver cancels after the Original",
+        setup=receiver_at("append IdentifiedReceiverOutputs"),
+        acts=receiver_cancels,
+        timeless=True,
+    ),
+    Way(
+        name="receiver cancels its proposal",
+        setup=receiver_at("append FinalizedProposal"),
+        acts=cancel_late,
+    ),
+    Way(
+        name="sender cancels at WithReplyKey",
+        setup=sending_at("append Created"),
+        acts=cancel_unposted,
+        may_release=True,
+    ),
+    Way(
+        name="sender cancels at PostingOriginal",
+        setup=sending_at("response"),
+        acts=take_back,
+        may_release=True,
+    ),
+    Way(
+        name="sender cancels at PollingForProposal",
+        setup=sending_at("append PostedOriginalPsbt"),
+        acts=take_back,
+        may_release=True,
+    ),
+    Way(
+        name="sender cancels at ProposalReceived",
+        setup=sender_at("append ReceivedProposal"),
+        acts=take_back,
+        may_release=True,
+    ),
+    Way(name="receiver never answers", setup=asked, acts=unanswered),
+    Way(name="sender never returns", setup=asked, acts=abandoned),
+    Way(
+        name="refused: unavailable",
+        setup=asked,
+        acts=pay,
+        poor=True,
+        parties=(*Party,),
+        timeless=True,
+    ),
+    Way(
+        name="refused: not-enough-money",
+        setup=asked,
+        acts=pay,
+        settings={RECEIVER: {"DOVETAIL_MAX_FEE_RATE": "1"}},
+        timeless=True,
+    ),
+    Way(
+        name="refused: version-unsupported",
+        setup=asked,
+        acts=pay,
+        tweaks={SENDER: (speaks_version_3,)},
+    ),
+    Way(
+        name="refused: original-psbt-rejected",
+        setup=asked,
+        acts=pay,
+        settings={RECEIVER: {"DOVETAIL_MIN_FEE_RATE": "40"}},
+        timeless=True,
+    ),
+    Way(name="expiry: nobody pays", setup=asked, acts=late, parties=(RECEIVER,)),
+    Way(name="expiry: receiver at Initialized, paid", setup=posted, acts=late),
+    *(
+        Way(name=f"expiry: receiver at {tag}", setup=receiver_at(f"append {tag}"), acts=late)
+        for tag in _RECEIVER_STATES
+    ),
+    Way(
+        name="expiry: receiver at GotReplyableError",
+        setup=receiver_at("append GotReplyableError"),
+        acts=late,
+        poor=True,
+    ),
+    *(
+        Way(name=f"expiry: sender at {state}", setup=setup, acts=late)
+        for state, setup in _SENDER_STATES.items()
+    ),
+    Way(name="expiry: in the grace", setup=proposed, acts=in_grace),
+    Way(
+        name="network refuses the payjoin",
+        setup=strayed,
+        acts=nothing,
+        may_stray=True,
+        timeless=True,
+    ),
+)

@@ -1,0 +1,354 @@
+"""One run: the acts of a path, with a party killed on the way and started again by `resume`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from tests.kill.ledger import ChainView, Party, State, entries, state_of
+from tests.kill.processes import (
+    Clock,
+    Command,
+    Group,
+    Ports,
+    Process,
+    Tweak,
+    run_chain,
+    run_mailroom,
+)
+
+from dovetail.bitcoin import FeeRate, Network
+from dovetail.regtest.remote import remote_mine
+from dovetail.sessions import receiver, sender
+from dovetail.stores.sql import SqlStore
+from dovetail.testing.kill import Killer, effects, struck
+from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.ports import Accepted
+
+LIFETIME = 3600
+GRACE = 600
+_CLOSED = receiver.Closed | sender.Closed
+_TICK = 0.004
+_PATIENCE = 60.0
+PEOPLE = (Party.SENDER, Party.RECEIVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Which party dies at which of its effects."""
+
+    party: Party
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How a run is made: settings and tweaks of the parties, and what is done to them."""
+
+    kill: Kill | None = None
+    twice: bool = False
+    """Two `resume` processes on each database, always."""
+    real: bool = False
+    """After the kill, a `dovetail resume` that knows nothing of this harness."""
+    settings: Mapping[Party, Mapping[str, str]] = field(default_factory=dict)
+    tweaks: Mapping[Party, tuple[Tweak, ...]] = field(default_factory=dict)
+
+
+class Stuck(Exception):
+    """A run did not get where its path leads."""
+
+
+class RealProcess:
+    """A command by the installed program: no fork, no wrapped port."""
+
+    def __init__(self, words: Sequence[str], home: Path, settings: Mapping[str, str]) -> None:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("DOVETAIL_")}
+        with (home / "real.log").open("ab") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dovetail.cli", *words],
+                env=inherited | dict(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+
+    @property
+    def code(self) -> int | None:
+        return self._process.poll()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Play:
+    """A world with two parties in it. Acts are commands; a kill may come at any effect of one."""
+
+    def __init__(self, folder: Path, ports: Ports, clock: Clock, bodies: Path, how: How) -> None:
+        self.folder, self.ports, self.clock, self.how = folder, ports, clock, how
+        self.struck: str | None = None
+        """The effect at which the kill came; None: not yet."""
+        self._bodies = bodies
+        self._armed = how.kill is not None
+        self._group = Group()
+        self._running: dict[Party, list[Process | RealProcess]] = {each: [] for each in PEOPLE}
+        self._begun: set[Party] = set()
+        self._ended: set[Party] = set()
+        """Whose `resume` has ended by itself, as all was done or a person was asked."""
+
+    def __enter__(self) -> Self:
+        self._group.add(run_chain(self.folder, self.ports))
+        self.chain = ChainView(self.ports.chain)
+        self._start_mailroom()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for party in PEOPLE:
+            for process in self._running[party]:
+                process.end()
+        self._group.__exit__()
+        self.chain.close()
+
+    # What a party is
+
+    def home(self, party: Party) -> Path:
+        return self.folder / party
+
+    def database(self, party: Party) -> Path:
+        return self.home(party) / "regtest" / "sessions.db"
+
+    def state(self, party: Party) -> State | None:
+        return state_of(party, self.database(party))
+
+    def logged(self, party: Party, *tags: str) -> bool:
+        """Whether the log has one of these entries, or is closed."""
+        return bool({"Closed", *tags} & set(entries(self.database(party))[0]))
+
+    def journal(self, party: Party) -> Path:
+        return self.folder / f"{party}.journal"
+
+    # Acts
+
+    def receive(self) -> None:
+        """The receiver asks for the payment, again if it was killed before there was a session."""
+        words = ("receive", "50000", "--no-wait", "--no-qr", "--lifetime", f"{LIFETIME}s")
+        self._do_once(Party.RECEIVER, words)
+
+    def send(self, *more: str) -> None:
+        """The sender pays, again if it was killed before there was a session."""
+        self._do_once(Party.SENDER, (*self.sending(), *more))
+
+    def sending(self) -> tuple[str, ...]:
+        """The command that pays."""
+        state = self.state(Party.RECEIVER)
+        if state is None:
+            raise Stuck("There is nothing to pay.")
+        return ("send", state.payjoin_uri.serialize(), "--yes", "--no-wait")
+
+    def decide(self, party: Party, *words: str) -> int:
+        """A decision of a person about session 1; whether the state allows it is not asked."""
+        return self.do(party, words[0], "1", *words[1:])
+
+    def do(self, party: Party, *words: str) -> int:
+        """A command to its end, or to its kill: then the party is resumed, and goes on."""
+        process = self._start(party, words)
+        self._wait(lambda: process.code is not None, " ".join(words))
+        if process.code == -9:
+            self._note_kill(party)
+            self.begin(party)
+        return process.code or 0
+
+    def begin(self, party: Party) -> None:
+        """Let the party take its sessions forward; it is started again whenever it was killed."""
+        self._ended.discard(party)
+        self._begun.add(party)
+        self._revive(party)
+
+    def halt(self, party: Party, effect: str, *words: str) -> None:
+        """Part of a path's set-up: the party dies at its first effect of this name."""
+        killer = Killer(self.journal(party), on=effect)
+        process = self._command(party, words or ("resume",)).start(killer)
+        self._group.add(process)
+        self._wait(lambda: process.code is not None, f"until {effect}")
+        if process.code != -9:
+            raise Stuck(f"{party} never came to: {effect}")
+
+    def pause(self, party: Party) -> None:
+        """The party is not there for a while."""
+        self._begun.discard(party)
+        for process in self._running[party]:
+            process.end()
+        self._running[party] = []
+
+    def until(self, reached: Callable[[], bool], what: str) -> None:
+        """Let those who have begun go on until it is so."""
+        self._wait(reached, what)
+
+    def pass_time(self, seconds: int = LIFETIME + GRACE + 60) -> None:
+        """Set the parties' clock forward: by default past the expiration and its grace."""
+        self.clock.ahead += seconds
+
+    def linger(self) -> None:
+        """Let those who have begun look around for a moment."""
+        end = time.monotonic() + 0.4
+        self._wait(lambda: time.monotonic() > end, "a moment")
+
+    def stray(self) -> None:
+        """Part of a path's set-up: the receiver spends the coin that it offered elsewhere."""
+        home = self.home(Party.RECEIVER)
+
+        def work() -> int:
+            url = self.ports.chain_url
+            with SqlStore.open(self.database(Party.RECEIVER)) as store:
+                (offered,) = store.exposed()
+            wallet = BdkWallet.open(home / "regtest" / "wallet", esplora=url)
+            wallet.sync()
+            spend = wallet.revoke(offered, fee_rate=FeeRate.from_sat_per_vb(30))
+            with EsploraChain(url, Network.REGTEST) as chain:
+                return int(not isinstance(chain.broadcast(spend), Accepted))
+
+        process = self._group.add(Process(work, home / "stray.log"))
+        self._wait(lambda: process.code is not None, "for the stray coin")
+        if process.code != 0:
+            raise Stuck("The receiver's coin could not be spent elsewhere.")
+        self.mine()
+
+    def mine(self) -> None:
+        remote_mine(self.ports.chain_url)
+
+    def closed(self, party: Party) -> bool:
+        """Whether the party's log is closed, while blocks are mined."""
+        return self._mined() and isinstance(self.state(party), _CLOSED)
+
+    def settle(self) -> None:
+        """Let both go on, and mine what they broadcast, until nothing is left to wait for.
+
+        Who asked a person looks again, as the other may have ended it meanwhile.
+        """
+        for _ in range(2):
+            for party in PEOPLE:
+                self.begin(party)
+            self._wait(self._settled, "for the end")
+            if all(isinstance(self.state(party), _CLOSED) for party in PEOPLE):
+                break
+
+    # How it is done
+
+    def _settled(self) -> bool:
+        return self._mined() and all(self._finished(party) for party in PEOPLE)
+
+    def _mined(self) -> bool:
+        """Whether nothing waits for a block; what does gets one."""
+        if not self.chain.waiting():
+            return True
+        self.mine()
+        return False
+
+    def _finished(self, party: Party) -> bool:
+        """Whether its log is closed, or it ended by itself: a person has to decide.
+
+        A released payment waits for what may never come: until the other is done.
+        """
+        state = self.state(party)
+        if state is None or isinstance(state, _CLOSED) or self._ended_itself(party):
+            return True
+        if isinstance(state, sender.Monitor) and state.released:
+            other = self.state(Party.RECEIVER)
+            gone = other is None or isinstance(other, _CLOSED)
+            spent = any(self.chain.spent(each) for each in state.contested)
+            return not spent and (gone or self._ended_itself(Party.RECEIVER))
+        return False
+
+    def _ended_itself(self, party: Party) -> bool:
+        return party in self._ended and not self._running[party]
+
+    def _do_once(self, party: Party, words: tuple[str, ...]) -> None:
+        for _ in range(3):
+            code = self.do(party, *words)
+            if self.state(party) is not None:
+                return
+            if code not in (0, 3, -9):
+                raise Stuck(f"`{words[0]}` of the {party} failed: {self._last_words(party)}")
+            self.pause(party)
+        raise Stuck(f"`{words[0]}` of the {party} came to nothing.")
+
+    def _last_words(self, party: Party) -> str:
+        return (self.home(party) / "command.log").read_text()[-300:]
+
+    def _command(self, party: Party, words: tuple[str, ...]) -> Command:
+        settings = self.ports.settings(self.home(party)) | dict(self.how.settings.get(party, {}))
+        return Command(
+            words=words,
+            home=self.home(party),
+            settings=settings,
+            clock=self.clock,
+            bodies=self._bodies,
+            tweaks=self.how.tweaks.get(party, ()),
+        )
+
+    def _start(self, party: Party, words: tuple[str, ...], *, armed: bool = True) -> Process:
+        killer = self._killer(party) if armed else Killer(self.journal(party))
+        return self._group.add(self._command(party, words).start(killer))
+
+    def _killer(self, party: Party) -> Killer:
+        kill = self.how.kill
+        journal = self.journal(party)
+        if not self._armed or kill is None or kill.party is not party:
+            return Killer(journal)
+        left = kill.at - len(effects(journal))
+        return Killer(journal, at=left if left > 0 else None)
+
+    def _wait(self, reached: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not reached():
+            if time.monotonic() > deadline:
+                states = {str(each): repr(self.state(each)) for each in PEOPLE}
+                raise Stuck(f"waited in vain: {what}; {json.dumps(states)}")
+            for party in self._begun:
+                self._revive(party)
+            if self._mailroom.code is not None:
+                self._note_kill(Party.MAILROOM)
+                self._start_mailroom()
+            time.sleep(_TICK)
+
+    def _revive(self, party: Party) -> None:
+        """Start the party where it was killed, or is not there yet; never where it has ended."""
+        alive = []
+        for process in self._running[party]:
+            if process.code is None:
+                alive.append(process)
+            elif process.code == -9:
+                self._note_kill(party)
+            else:
+                self._ended.add(party)
+        while party not in self._ended and len(alive) < (2 if self.how.twice else 1):
+            alive.append(self._resume(party, armed=not alive))
+        self._running[party] = alive
+
+    def _resume(self, party: Party, *, armed: bool) -> Process | RealProcess:
+        if self.how.real and self.struck is not None:
+            settings = self._command(party, ()).settings
+            return RealProcess(("resume",), self.home(party), settings)
+        return self._start(party, ("resume",), armed=armed)
+
+    def _note_kill(self, party: Party) -> None:
+        self._armed = False
+        self.struck = struck(self.journal(party)) or self.struck
+
+    def _start_mailroom(self) -> None:
+        self._mailroom = self._group.add(
+            run_mailroom(self.folder, self.ports, self._killer(Party.MAILROOM))
+        )
+
+
+def copy(folder: Path, to: Path) -> Path:
+    """Another world, the same in every byte."""
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*.journal", "*.up"))
+    return to

@@ -1,0 +1,303 @@
+"""The processes of one run: a chain, a mailroom, and the commands of two parties.
+
+Each is forked from this single-threaded process, which has imported everything already: a real
+process with memory of its own, killed by a real SIGKILL, at a tenth of the price of a new one.
+"""
+
+import hashlib
+import mmap
+import os
+import signal
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+from unittest.mock import patch
+
+from dovetail.cli import exits
+from dovetail.cli.app import app
+from dovetail.cli.work import opening
+from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, mailboxes
+from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, Request
+from dovetail.regtest.server import RegtestServer
+from dovetail.runtime import agent
+from dovetail.runtime.transport import HttpxTransport
+from dovetail.stores.sql import SqlStore
+from dovetail.stores.writer import Writer
+from dovetail.testing.counting import (
+    CountingChain,
+    CountingStore,
+    CountingTransport,
+    CountingWallet,
+)
+from dovetail.testing.kill import Killer
+
+Tweak = Callable[[], AbstractContextManager[Any]]
+"""What a party's process has changed about it: a peer that is not like us."""
+
+_PATIENCE = 30.0
+
+
+class Clock:
+    """The parties' clock: the system's, set forward. Forked processes share it."""
+
+    def __init__(self) -> None:
+        self._ahead = mmap.mmap(-1, 8)
+        self._real = time.time
+
+    def __call__(self) -> float:
+        return self._real() + self.ahead
+
+    @property
+    def ahead(self) -> float:
+        """Seconds by which it is set forward."""
+        return float(struct.unpack("d", self._ahead[:8])[0])
+
+    @ahead.setter
+    def ahead(self, seconds: float) -> None:
+        self._ahead[:8] = struct.pack("d", seconds)
+
+
+class Process:
+    """A forked process that runs `work` and exits with what that returns."""
+
+    def __init__(self, work: Callable[[], int], log: Path) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os._exit(_run(work, log))
+        self._status: int | None = None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid == 0:
+                return None
+            self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    def end(self) -> None:
+        """Kill it if it still runs."""
+        if self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            while self.code is None:
+                time.sleep(0.001)
+
+
+def _run(work: Callable[[], int], log: Path) -> int:
+    """In the child: nothing may return into the harness."""
+    code = 70
+    try:
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(handle, 2)
+        out = os.open(log.with_suffix(".out"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(out, 1)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        code = work()
+    except BaseException:  # noqa: BLE001 - whatever it was, the harness is not to run twice
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where chain and mailroom of this worker listen, run after run."""
+
+    chain: int
+    mailroom: int
+
+    @property
+    def chain_url(self) -> str:
+        return f"http://127.0.0.1:{self.chain}"
+
+    @property
+    def mailroom_url(self) -> str:
+        return f"http://127.0.0.1:{self.mailroom}"
+
+    def settings(self, home: Path) -> dict[str, str]:
+        """A party's configuration."""
+        return {
+            "DOVETAIL_CONFIG": os.devnull,
+            "DOVETAIL_DATA_DIR": str(home),
+            "DOVETAIL_NETWORK": "regtest",
+            "DOVETAIL_ESPLORA": self.chain_url,
+            "DOVETAIL_DIRECTORY": self.mailroom_url,
+            "DOVETAIL_RELAYS": self.mailroom_url,
+            "DOVETAIL_WATCH_INTERVAL": "1",
+        }
+
+
+def run_chain(folder: Path, ports: Ports) -> Process:
+    """Bitcoin Core's consensus code behind HTTP; up when this returns."""
+    ready = folder / "chain.up"
+
+    def work() -> int:
+        home = folder / "chain"
+        home.mkdir(exist_ok=True)
+        with RegtestServer(home, port=ports.chain):
+            ready.touch()
+            signal.pause()
+        return 0
+
+    return _started(lambda: Process(work, folder / "chain.log"), ready)
+
+
+def run_mailroom(folder: Path, ports: Ports, killer: Killer | None = None) -> Process:
+    """A mailroom, which a `killer` may kill at a durable write; up (or dead) when this returns."""
+    ready = folder / "mailroom.up"
+
+    def work() -> int:
+        settings = MailroomSettings(folder / "mailroom", local=True, wait=0.3)
+        with ExitStack() as changes:
+            if killer is not None:
+                changes.enter_context(_counted_writes(killer))
+            room = Mailroom(settings)
+            with MailroomServer(port=ports.mailroom, mailroom=room):
+                ready.touch()
+                signal.pause()
+        return 0
+
+    return _started(lambda: Process(work, folder / "mailroom.log"), ready)
+
+
+def _started(start: Callable[[], Process], ready: Path) -> Process:
+    ready.unlink(missing_ok=True)
+    process = start()
+    deadline = time.monotonic() + _PATIENCE
+    while not ready.exists() and process.code is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError("A server of the harness did not start.")
+        time.sleep(0.002)
+    return process
+
+
+@contextmanager
+def _counted_writes(killer: Killer) -> Any:
+    """Every durable write of a mailroom is an effect: before it, and once it is durable."""
+    replace_file = keys._replace
+
+    def write_keys(path: Path, data: bytes) -> None:
+        killer.point("keys leave")
+        replace_file(path, data)
+        killer.point("keys written")
+
+    class CountedWriter(Writer):
+        async def run_async(self, work: Any, *, isolated: bool = True) -> Any:
+            killer.point("message leaves" if not isolated else "purge leaves")
+            answer = await super().run_async(work, isolated=isolated)
+            killer.point("message written" if not isolated else "purge written")
+            return answer
+
+    with (
+        patch.object(keys, "_replace", write_keys),
+        patch.object(mailboxes, "Writer", CountedWriter),
+    ):
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One `dovetail …` of one party."""
+
+    words: tuple[str, ...]
+    home: Path
+    settings: Mapping[str, str]
+    clock: Clock
+    bodies: Path
+    tweaks: tuple[Tweak, ...] = ()
+
+    def start(self, killer: Killer) -> Process:
+        """Run it in a process of its own, with its ports wrapped."""
+        return Process(lambda: self._work(killer), self.home / "command.log")
+
+    def _work(self, killer: Killer) -> int:
+        for name in [each for each in os.environ if each.startswith("DOVETAIL_")]:
+            del os.environ[name]
+        os.environ.update(self.settings)
+        with ExitStack() as changes:
+            changes.enter_context(_wrapped(killer, self.clock, self.bodies))
+            for tweak in self.tweaks:
+                changes.enter_context(tweak())
+            return int(exits.run(app, list(self.words)))
+
+
+@contextmanager
+def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
+    """The command's own ports, counted; nothing else about it is changed but its haste."""
+    open_wallet, open_chain, policy = opening.open_wallet, opening.open_chain, opening.Home.policy
+
+    @contextmanager
+    def counted_chain(place: opening.Home) -> Any:
+        with open_chain(place) as chain:
+            yield CountingChain(chain, killer)
+
+    class CountedTransport(CountingTransport):
+        def __init__(self) -> None:
+            self._web = HttpxTransport()
+            super().__init__(self._web, killer, leaving=lambda r: _record(bodies, r))
+
+        async def aclose(self) -> None:
+            await self._web.aclose()
+
+    class CountedStore:
+        @classmethod
+        def open(cls, path: Path) -> CountingStore:
+            return CountingStore(SqlStore.open(path), killer)
+
+    def hasty(place: opening.Home) -> Any:
+        quick = {"watch_interval": 0.05, "poll_pause": 0.05, "first_retry": 0.05}
+        chosen = policy.fget(place)  # type: ignore[attr-defined]  # a property
+        return replace(chosen, longest_retry=0.2, tries=3, **quick)
+
+    with (
+        patch.object(
+            opening,
+            "open_wallet",
+            lambda place, **kw: CountingWallet(open_wallet(place, **kw), killer),
+        ),
+        patch.object(opening, "open_chain", counted_chain),
+        patch.object(agent, "HttpxTransport", CountedTransport),
+        patch.object(agent, "SqlStore", CountedStore),
+        patch.object(opening.Home, "policy", property(hasty)),
+        patch.object(time, "time", clock),
+    ):
+        yield
+
+
+def _record(bodies: Path, request: Request) -> None:
+    """P1: what leaves is written down, as its digest and that of its encapsulated key."""
+    if len(request.body) == OHTTP_MESSAGE_SIZE:
+        key = hashlib.sha256(request.body[7:72]).hexdigest()
+        whole = hashlib.sha256(request.body).hexdigest()
+        with bodies.open("a") as file:
+            file.write(f"{whole} {key}\n")
+
+
+class Group:
+    """The processes of one run, all ended with it."""
+
+    def __init__(self) -> None:
+        self._all: list[Process] = []
+
+    def add(self, process: Process) -> Process:
+        self._all.append(process)
+        return process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._all:
+            process.end()

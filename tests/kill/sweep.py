@@ -1,0 +1,193 @@
+"""One path, one party: killed at its first effect, its second, and so on to the last."""
+
+import shutil
+import tempfile
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from tests.kill.ledger import ChainView, Ending, Owner, Party, Verdict, judge, movement
+from tests.kill.paths import Way
+from tests.kill.play import PEOPLE, How, Kill, Play, Stuck, copy
+from tests.kill.processes import Clock, Ports, Process, run_chain
+
+from dovetail.bitcoin import Network, Script
+from dovetail.regtest.remote import remote_fund
+from dovetail.testing.kill import effects
+from dovetail.wallets.bdk import BdkWallet
+
+FUNDS = {Party.SENDER: (1_000_000,), Party.RECEIVER: (200_000, 350_000)}
+_BEYOND = 3
+"""How many numbers beyond the last effect are tried, as polls vary in number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A sweep of one party on one path; each `stride`-th number only, from `first` on."""
+
+    way: int
+    party: Party
+    first: int = 1
+    stride: int = 1
+    twice: bool = False
+    real: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One kill and how it ended."""
+
+    task: Task
+    at: int
+    struck: str
+    verdict: Verdict
+
+
+class Worker:
+    """Runs sweeps, one after the other, in worlds of its own."""
+
+    def __init__(self, folder: Path, ports: Ports, bodies: Path, *, keep: Path | None) -> None:
+        self._folder, self._ports, self._bodies, self._keep = folder, ports, bodies, keep
+        self._clock = Clock()
+        self._bases: dict[bool, Path] = {}
+
+    def sweep(self, way: Way, task: Task) -> Iterator[Result]:
+        """Every kill of the task. Raises `Stuck` where a path cannot even be set up."""
+        base = self._base(poor=way.poor)
+        stand = copy(base, self._folder / "stand")
+        self._clock.ahead = 0
+        how = How(settings=way.settings, tweaks=way.tweaks)
+        with self._play(stand, how) as play:
+            way.setup(play)
+        ahead = self._clock.ahead
+        height = self._height(stand)
+        last, at = None, task.first
+        if task.twice:
+            yield self._run(way, task, None, stand, ahead, height)[0]
+        while last is None or at <= last + _BEYOND:
+            result, count = self._run(way, task, at, stand, ahead, height)
+            if result.struck:
+                yield result
+                last = None
+            elif last is None:
+                last = count
+                if result.verdict.ending in (Ending.LOST, Ending.DOUBLED):
+                    yield result
+            at += task.stride
+        shutil.rmtree(stand)
+
+    def _run(
+        self, way: Way, task: Task, at: int | None, stand: Path, ahead: float, height: int
+    ) -> tuple[Result, int]:
+        """One run, killed at `at`; the result and how many effects the party had."""
+        world = copy(stand, self._folder / "run")
+        self._clock.ahead = ahead
+        kill = None if at is None else Kill(task.party, at)
+        how = How(
+            kill=kill,
+            twice=task.twice,
+            real=task.real,
+            settings=way.settings,
+            tweaks=way.tweaks,
+        )
+        trouble = None
+        with self._play(world, how) as play:
+            try:
+                way.acts(play)
+                play.settle()
+            except Stuck as error:
+                trouble = str(error)
+            except Exception:  # noqa: BLE001 - it is told with the result
+                trouble = traceback.format_exc(limit=-3)
+            owner = self._owner(poor=way.poor)
+            verdict = judge(
+                [movement(tx, owner) for tx in play.chain.since(height)],
+                {party: play.state(party) for party in PEOPLE},
+                may_release=way.may_release,
+                may_stray=way.may_stray,
+            )
+            if trouble is not None:
+                verdict = Verdict(Ending.LOST, trouble)
+            struck = play.struck or ("" if at else "nobody is killed")
+            count = len(effects(play.journal(task.party)))
+        result = Result(task, at or 0, struck, verdict)
+        bad = verdict.ending in (Ending.LOST, Ending.DOUBLED)
+        if bad and self._keep is not None:
+            name = f"{way.name} {task.party} {at} {task.twice}".replace(" ", "-").replace(":", "")
+            shutil.rmtree(self._keep / name, ignore_errors=True)
+            shutil.copytree(world, self._keep / name)
+        shutil.rmtree(world)
+        return result, count
+
+    def _play(self, world: Path, how: How) -> Play:
+        return Play(world, self._ports, self._clock, self._bodies, how)
+
+    def _height(self, stand: Path) -> int:
+        chain = run_chain(stand, self._ports)
+        view = ChainView(self._ports.chain)
+        try:
+            return view.height
+        finally:
+            view.close()
+            chain.end()
+
+    def _base(self, *, poor: bool) -> Path:
+        """A chain, and two wallets with their coins; made once."""
+        if poor not in self._bases:
+            folder = self._folder / f"base-{poor}"
+            folder.mkdir()
+            chain = run_chain(folder, self._ports)
+            for party in PEOPLE:
+                funds = () if poor and party is Party.RECEIVER else FUNDS[party]
+                self._make_wallet(folder / party, funds)
+            chain.end()
+            self._bases[poor] = folder
+        return self._bases[poor]
+
+    def _make_wallet(self, home: Path, funds: tuple[int, ...]) -> None:
+        url = self._ports.chain_url
+        home.mkdir()
+
+        def work() -> int:
+            folder = home / "regtest" / "wallet"
+            wallet = BdkWallet.create(folder, Network.REGTEST, esplora=url)
+            for value in funds:
+                remote_fund(url, str(wallet.new_address()), value)
+            wallet.sync()
+            return 0
+
+        process = Process(work, home / "wallet.log")
+        while process.code is None:
+            pass
+        if process.code != 0:
+            raise Stuck("A wallet could not be made.")
+
+    def _owner(self, *, poor: bool) -> Owner:
+        return _owner(self._base(poor=poor), self._ports.chain_url)
+
+
+@cache
+def _owner(base: Path, url: str) -> Owner:
+    wallets = {
+        party: BdkWallet.open(base / party / "regtest" / "wallet", esplora=url) for party in PEOPLE
+    }
+
+    @cache
+    def owner(script: Script) -> Party | None:
+        return next((who for who, wallet in wallets.items() if wallet.owned([script])), None)
+
+    return owner
+
+
+def split(task: Task, parts: int) -> list[Task]:
+    """The same kills as several tasks."""
+    strides = task.stride * parts
+    return [replace(task, first=task.first + i * task.stride, stride=strides) for i in range(parts)]
+
+
+def scratch() -> Path:
+    """A folder in memory if there is one: what counts here is death, not the disk."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own within
+    return Path(tempfile.mkdtemp(prefix="dovetail-kill-", dir=memory if memory.is_dir() else None))
