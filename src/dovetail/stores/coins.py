@@ -79,12 +79,10 @@ def expose(connection: Connection, session_id: SessionId, at: UnixTime) -> None:
 
 def remember(connection: Connection, outpoints: Collection[OutPoint], at: UnixTime) -> None:
     """Record coins as exposed, whoever holds them."""
-    if not outpoints:
-        return
-    statement = upsert(coin_reservations).values(
-        [{"outpoint": str(outpoint), "exposed_at": at} for outpoint in outpoints]
-    )
+    statement = upsert(coin_reservations)
     known = func.coalesce(coin_reservations.c.exposed_at, statement.excluded.exposed_at)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["outpoint"], set_={"exposed_at": known})
+    remembering = statement.on_conflict_do_update(
+        index_elements=["outpoint"], set_={"exposed_at": known}
     )
+    for outpoint in outpoints:
+        connection.execute(remembering, {"outpoint": str(outpoint), "exposed_at": at})

@@ -37,8 +37,7 @@ def _without_keys(value: Any, *, public: bool) -> Any:
             for name, each in cast("dict[str, Any]", value).items()
         }
     if isinstance(value, list):
-        each_of: list[Any] = value
-        return [_without_keys(each, public=public) for each in each_of]
+        return [_without_keys(each, public=public) for each in cast("list[object]", value)]
     return WITHHELD if isinstance(value, str) and _has_the_size_of_a_key(value) else value
 
 

@@ -18,7 +18,7 @@ from dovetail.stores import adopting, coins
 from dovetail.stores.entries import RawEvent
 from dovetail.stores.migrations import upgrade
 from dovetail.stores.ports import Adopted, Moved, Role, SessionId, SessionRow, StoredLog
-from dovetail.stores.schema import coin_reservations, session_events, sessions
+from dovetail.stores.schema import coin_reservations, metadata, session_events, sessions
 from dovetail.stores.sqlite import examine, open_engine, reading, translated
 from dovetail.stores.sqllog import SqlLog
 from dovetail.stores.writer import Writer
@@ -71,6 +71,8 @@ class SqlStore:
             examine(engine)
             with translated(engine), engine.begin() as connection:
                 upgrade(connection)
+                for table in metadata.sorted_tables:
+                    connection.execute(select(table).limit(0)).close()
         except BaseException:
             engine.dispose()
             raise

@@ -25,9 +25,15 @@ def current(connection: Connection) -> str | None:
 def upgrade(connection: Connection) -> None:
     """Bring the database to `HEAD` inside the caller's transaction: all of it or nothing.
 
-    Raises `StoreUnavailable` for a database that a newer Dovetail has written.
+    Raises `StoreUnavailable` for a database that a newer Dovetail or another program has
+    written.
     """
     revision = current(connection)
+    if revision is None and inspect(connection).get_table_names():
+        raise StoreUnavailable(
+            f"The database {connection.engine.url.database} belongs to another program: name a"
+            " file of Dovetail's."
+        )
     if revision == HEAD:
         return
     if revision is not None and revision not in REVISIONS:
