@@ -340,6 +340,10 @@ class Payee(Actor):
         require("M4", len(payments) <= 1, "payjoin and fallback were both paid")
         excused = self.released or Settlement.UNRECOGNIZED in kinds
         require("M4", excused or len(payments) == 1, "nothing was paid in the end")
+        if self.state.closed and payments:
+            success = isinstance(self.state.outcome, outcomes.Success)
+            payjoin = payments[0] is Settlement.PAYJOIN
+            require("M4", success == payjoin, "the outcome names another")
 
     def _ended(self) -> bool:
         state = self.state

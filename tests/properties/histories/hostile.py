@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from tests.properties.histories.actor import GRACE, LIFETIME, START, Actor, World
 from tests.properties.histories.chain import Chain
+from tests.properties.histories.ledger import require
 from tests.properties.histories.wire import FATES
 
 RARELY = st.integers(0, 3)
@@ -18,8 +19,8 @@ SMALL = st.integers(0, 7)
 FATE = st.sampled_from(("honest",) * len(FATES) + FATES)
 JUMPS = (30, 30, 30, 60, 60, 600, 600, -60, -LIFETIME, LIFETIME - 1, LIFETIME, 3 * LIFETIME)
 WORDS = ("cancel", "cancel", "release", "release", "request_fallback")
-IDLE_ROUNDS = 5
-"""More than the deepest confirmation takes."""
+IDLE_ROUNDS, CALM_ROUNDS = 5, 100
+"""More than the deepest confirmation takes, and than any sound ending."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -75,12 +76,15 @@ class Histories(RuleBasedStateMachine):
         actor.hand = actor.state
         getattr(actor, word)()
 
-    @rule(dares=RARELY, which=SMALL)
-    def the_user_gives_up(self, dares: int, which: int) -> None:
+    @rule(dares=RARELY, which=SMALL, times=st.integers(0, 12), releases=st.booleans())
+    def the_user_gives_up(self, dares: int, which: int, times: int, releases: bool) -> None:  # noqa: FBT001 - drawn by name
         if dares:
             return
+        for _ in range(times):
+            self.actor(which).go_on()
         self.the_user_decides(which=which, word="cancel")
-        self.the_user_decides(which=which, word="release")
+        if releases:
+            self.the_user_decides(which=which, word="release")
 
     @rule(which=SMALL, handle=SMALL, times=st.integers(1, 2))
     def a_sleeper_wakes(self, which: int, handle: int, times: int) -> None:
@@ -162,7 +166,9 @@ class Histories(RuleBasedStateMachine):
         world.chain.shows_mempool = True
         world.now = START + 20 * LIFETIME + GRACE
         idle = 0
-        while idle < IDLE_ROUNDS and not all(actor.state.closed for actor in self.actors):
+        for _ in range(CALM_ROUNDS):
+            if idle == IDLE_ROUNDS or all(actor.state.closed for actor in self.actors):
+                return
             before = [actor.state.seq for actor in self.actors]
             for actor in self.actors:
                 actor.settle()
@@ -170,3 +176,4 @@ class Histories(RuleBasedStateMachine):
             world.chain.mine()
             world.now += GRACE
             idle = idle + 1 if before == [actor.state.seq for actor in self.actors] else 0
+        require("M3", None, "the sessions go round in circles")

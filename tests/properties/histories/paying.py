@@ -240,7 +240,8 @@ class Payer(Actor):
             txid = getattr(state.outcome, "txid", None)
             require("M4", txid == str(spend[0].txid), "the outcome is not what the chain shows")
         else:
-            require("M4", isinstance(state.outcome, outcomes.Cancelled), "nothing was paid")
+            cancelled = isinstance(state.outcome, outcomes.Cancelled)
+            require("M4", cancelled and spend is None, "released while it was being paid")
 
     def kind(self, spend: Transaction) -> Settlement:
         """What a transaction is to this session, by everything it ever signed."""
