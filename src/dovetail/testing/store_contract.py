@@ -11,7 +11,7 @@ A subclass provides the pytest fixture `store`, an empty `Store` whose clock rea
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -31,7 +31,17 @@ from dovetail.sessions.outcomes import Expired as NobodyPaid
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
 from dovetail.sessions.status import SessionStatus
-from dovetail.stores.ports import Role, SessionId, SessionLog, Store
+from dovetail.stores.entries import raw_event
+from dovetail.stores.ports import (
+    Adopted,
+    Adoption,
+    Moved,
+    Role,
+    SessionId,
+    SessionLog,
+    Store,
+    facts_of,
+)
 
 NOW = UnixTime(1_800_000_000)
 EXPIRES_AT = UnixTime(NOW + 86_400)
@@ -99,6 +109,26 @@ def started(store: Store) -> SessionLog[receiver_events.ReceiverEvent]:
     log = store.new_receiver()
     log.append(receiver_created(), seq=0, closes=False)
     return log
+
+
+def moved(
+    *events: receiver_events.ReceiverEvent,
+    coins: Collection[OutPoint] = (),
+    seen: Collection[OutPoint] = (),
+    exposed: bool = False,
+) -> Moved:
+    """A receiver session as it comes from another store."""
+    return Moved(
+        facts=facts_of(events[0]),
+        events=tuple(
+            raw_event(seq, type(event).__name__, receiver_events.CODEC.encode(event), NOW)
+            for seq, event in enumerate(events)
+        ),
+        closed=isinstance(events[-1], receiver_events.Closed),
+        seen=frozenset(seen),
+        coins=frozenset(coins),
+        exposed=exposed,
+    )
 
 
 class StoreContract:
@@ -303,5 +333,48 @@ class StoreContract:
         assert store.reserved() == {held}
         with pytest.raises(CoinsTaken):
             store.new_sender(reserving=[held, coin()]).append(sender_created(), seq=0, closes=False)
+        assert len(store.history()) == 1
+        assert store.reserved() == {held}
+
+    def test_a_log_is_stored_as_it_was_written(self, store: Store) -> None:
+        log = started(store)
+        log.append(receiver_events.Cancelled(), seq=1, closes=False)
+        stored = store.stored(log.session_id)
+        assert stored.row == store.row(log.session_id)
+        assert [entry.tag for entry in stored.events] == ["Created", "Cancelled"]
+        assert [entry.created_at for entry in stored.events] == [NOW, NOW]
+        codec = receiver_events.CODEC
+        assert tuple(codec.decode(entry.data) for entry in stored.events) == log.load()
+
+    def test_a_session_from_elsewhere_comes_in_once_and_only_grows(self, store: Store) -> None:
+        held, created = coin(), receiver_created()
+        first = moved(created, coins=[held])
+        added = store.adopt(first)
+        assert added.adoption is Adoption.ADDED
+        assert store.stored(added.session_id).events == first.events
+        assert store.reserved() == {held}
+        assert store.adopt(first).adoption is Adoption.UNCHANGED
+        last = moved(created, receiver_events.Cancelled(), closed(), coins=[held], exposed=True)
+        assert store.adopt(last) == Adopted(added.session_id, Adoption.EXTENDED)
+        assert store.row(added.session_id).closed_at == NOW
+        assert store.reserved() == frozenset()
+        assert store.exposed() == {held}
+        assert store.adopt(first).adoption is Adoption.UNCHANGED
+        with pytest.raises(DuplicateSession):
+            store.adopt(moved(created, closed()))
+        assert len(store.history()) == 1
+
+    def test_an_open_session_from_elsewhere_brings_its_coins_or_stays_out(
+        self, store: Store
+    ) -> None:
+        here, held, seen = started(store), coin(), coin()
+        store.reserve(here.session_id, [held])
+        store.claim(here.session_id, [seen])
+        for sharing in (
+            moved(receiver_created(), coins=[coin(), held]),
+            moved(receiver_created(), seen=[coin(), seen]),
+        ):
+            with pytest.raises(CoinsTaken):
+                store.adopt(sharing)
         assert len(store.history()) == 1
         assert store.reserved() == {held}
