@@ -19,7 +19,7 @@ from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores import sqlite
 from dovetail.stores.logs import replayed
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import VITAL, SqlStore
 from dovetail.testing.store_contract import started
 
 FIRST = SessionId(1)
@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.sessions.receiver.events import Cancelled
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import VITAL, SqlStore
 from dovetail.testing.store_contract import started
 
 mine = 0
@@ -50,7 +50,7 @@ DYING = """
 import sys
 from pathlib import Path
 from dovetail.sessions.receiver.events import Cancelled
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import VITAL, SqlStore
 from dovetail.testing.store_contract import started
 
 store = SqlStore.open(Path(sys.argv[1]))
@@ -167,6 +167,30 @@ def test_a_garbled_page_is_recognised_at_start_and_the_file_named(path: Path, pa
     with pytest.raises(StoreUnavailable, match=r"sessions\.db is damaged"):
         SqlStore.open(path)
     assert path.read_bytes() == before
+
+
+def test_of_a_large_file_what_no_checksum_guards_is_looked_through(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "THOROUGH", 0)
+    readable(path)
+    with closing(sqlite3.connect(path)) as database:
+        query = "SELECT name, rootpage FROM sqlite_schema WHERE type = 'table'"
+        roots = dict(database.execute(query).fetchall())
+    whole = path.read_bytes()
+    for table in VITAL:
+        path.write_bytes(whole)
+        garbled(path, (roots[table] - 1) * PAGE, PAGE)
+        with pytest.raises(StoreUnavailable, match=r"sessions\.db is damaged"):
+            SqlStore.open(path)
+
+
+def test_a_new_file_is_looked_through_though_it_has_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "THOROUGH", -1)
+    with SqlStore.open(tmp_path / "new.db") as store:
+        assert store.history() == ()
 
 
 def test_a_garbled_beginning_is_recognised_and_the_file_named(path: Path) -> None:

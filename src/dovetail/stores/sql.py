@@ -26,6 +26,9 @@ from dovetail.stores.writer import Writer
 T = TypeVar("T")
 Clock = Callable[[], float]
 
+VITAL = ("sessions", "inputs_seen", "coin_reservations")
+"""What no checksum guards, and what is small beside the logs."""
+
 # Damage in a column must not keep the others from being read: text that is no text is cast.
 _LOAD = (
     select(
@@ -68,7 +71,7 @@ class SqlStore:
         """
         engine = open_engine(path)
         try:
-            examine(engine)
+            examine(engine, path, VITAL)
             with translated(engine), engine.begin() as connection:
                 upgrade(connection)
                 for table in metadata.sorted_tables:

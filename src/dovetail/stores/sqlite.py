@@ -1,18 +1,21 @@
 """How we open SQLite: durable, private, and with errors a person can act on."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
 from dovetail.errors import StoreUnavailable
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a process waits for its turn to write."""
+
+THOROUGH = 1 << 26
+"""The size up to which a file is looked through at the start: about a tenth of a second."""
 
 _READER = "dovetail_reader"
 
@@ -59,16 +62,22 @@ def translated(engine: Engine | None = None) -> Generator[None]:
         raise unavailable(error, engine) from error.orig
 
 
-def examine(engine: Engine) -> None:
-    """Look through the whole file for damage; raises `StoreUnavailable`, naming the file.
+def examine(engine: Engine, path: Path, vital: Collection[str]) -> None:
+    """Look through the file for damage; raises `StoreUnavailable`, naming the file.
 
-    It costs a second or two a gigabyte, once at the start; a session's entries have checksums
-    of their own, as the shape of a file tells nothing about a byte inside a value.
+    All of it, unless it is larger than `THOROUGH`: then only the tables that are `vital` and are
+    there, so that a start does not cost what a long history weighs. The shape of a file tells
+    nothing about a byte inside a value: the entries of logs have checksums of their own.
     """
     with reading(engine) as connection:
-        verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-    if verdict != "ok":
-        raise StoreUnavailable(f"{_name(engine)} {_NAMED['malformed']}.")
+        known = inspect(connection).get_table_names()
+        checks = ["1"]
+        if path.stat().st_size > THOROUGH:
+            checks = [f"'{table}'" for table in vital if table in known]
+        for check in checks:
+            verdict = connection.exec_driver_sql(f"PRAGMA quick_check({check})").scalar()
+            if verdict != "ok":
+                raise StoreUnavailable(f"{_name(engine)} {_NAMED['malformed']}.")
 
 
 def open_engine(path: Path) -> Engine:
