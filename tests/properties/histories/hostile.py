@@ -19,6 +19,14 @@ SMALL = st.integers(0, 7)
 FATE = st.sampled_from(("honest",) * len(FATES) + FATES)
 JUMPS = (30, 30, 30, 60, 60, 600, 600, -60, -LIFETIME, LIFETIME - 1, LIFETIME, 3 * LIFETIME)
 WORDS = ("cancel", "cancel", "release", "release", "request_fallback")
+CHANGES_OF_MIND = (
+    "at once",
+    "WantsFeeRange",
+    "ProvisionalProposal",
+    "PayjoinProposal",
+    "PollingForProposal",
+    "ProposalReceived",
+)
 IDLE_ROUNDS, CALM_ROUNDS = 5, 100
 """More than the deepest confirmation takes, and than any sound ending."""
 
@@ -76,11 +84,13 @@ class Histories(RuleBasedStateMachine):
         actor.hand = actor.state
         getattr(actor, word)()
 
-    @rule(dares=RARELY, which=SMALL, times=st.integers(0, 12), releases=st.booleans())
-    def the_user_gives_up(self, dares: int, which: int, times: int, releases: bool) -> None:  # noqa: FBT001 - drawn by name
+    @rule(dares=RARELY, which=SMALL, at=st.sampled_from(CHANGES_OF_MIND), releases=st.booleans())
+    def the_user_gives_up(self, dares: int, which: int, at: str, releases: bool) -> None:  # noqa: FBT001 - drawn by name
         if dares:
             return
-        for _ in range(times):
+        for _ in range(12):
+            if at in (type(self.actor(which).state).__name__, "at once"):
+                break
             self.actor(which).go_on()
         self.the_user_decides(which=which, word="cancel")
         if releases:
