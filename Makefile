@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: help demo test stress check bench docs lock clean
+.PHONY: help demo demo-kill test stress kill check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a whole payjoin on this machine, told step by step"
+	@echo "make demo-kill  three of them, both parties killed at a random step and resumed"
 	@echo "make test    all tests, with the coverage gates"
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
+	@echo "make kill    either party, and the mailroom, killed at every step of every path"
 	@echo "make check   linters, type checkers, layers, examples in the docs"
 	@echo "make bench   speed as ratios against named baselines"
 	@echo "make docs    write the generated reference pages"
@@ -37,6 +39,9 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 demo: $(VENV)/.run
 	@$(BIN)/dovetail demo
 
+demo-kill: $(VENV)/.run
+	@$(BIN)/dovetail demo --kill
+
 test: $(VENV)/.dev
 	@rm -f .coverage .coverage.*
 	$(BIN)/pytest -q -n auto -m "not property" --cov --cov-report=
@@ -46,6 +51,9 @@ test: $(VENV)/.dev
 
 stress: $(VENV)/.dev
 	$(BIN)/python -m tests.properties.histories
+
+kill: $(VENV)/.dev
+	$(BIN)/python -m tests.kill
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """`python -m tests.kill`: every path, every party, every kill; a table of how they ended."""
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -17,7 +18,7 @@ from pathlib import Path
 from tests.kill.ledger import Ending, Party, Verdict
 from tests.kill.paths import WAYS
 from tests.kill.processes import Ports
-from tests.kill.sweep import Result, Task, Worker, scratch
+from tests.kill.sweep import Result, Task, Worker, scratch, warm
 
 _NUMBER = struct.Struct("I")
 
@@ -97,6 +98,9 @@ def _serve(
     tasks: list[Task], folder: Path, todo: int, done: int, options: argparse.Namespace
 ) -> int:
     folder.mkdir()
+    warm(folder)
+    gc.collect()
+    gc.freeze()  # what every fork shares is not to be touched
     worker = Worker(folder, _ports(), folder.parent / f"bodies-{folder.name}", keep=options.keep)
     try:
         while record := os.read(todo, _NUMBER.size):

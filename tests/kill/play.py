@@ -257,17 +257,14 @@ class Play:
         A released payment waits for what may never come: until the other is done.
         """
         state = self.state(party)
-        if state is None or isinstance(state, _CLOSED) or self._ended_itself(party):
-            return True
+        if state is None or isinstance(state, _CLOSED) or party in self._ended:
+            return not self._running[party]
         if isinstance(state, sender.Monitor) and state.released:
             other = self.state(Party.RECEIVER)
             gone = other is None or isinstance(other, _CLOSED)
             spent = any(self.chain.spent(each) for each in state.contested)
-            return not spent and (gone or self._ended_itself(Party.RECEIVER))
+            return not spent and (gone or Party.RECEIVER in self._ended)
         return False
-
-    def _ended_itself(self, party: Party) -> bool:
-        return party in self._ended and not self._running[party]
 
     def _do_once(self, party: Party, words: tuple[str, ...]) -> None:
         for _ in range(3):

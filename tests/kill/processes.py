@@ -8,6 +8,7 @@ import hashlib
 import mmap
 import os
 import signal
+import ssl
 import struct
 import sys
 import time
@@ -41,6 +42,8 @@ Tweak = Callable[[], AbstractContextManager[Any]]
 """What a party's process has changed about it: a peer that is not like us."""
 
 _PATIENCE = 30.0
+_TLS = ssl.create_default_context()
+"""Reading the system's certificates takes longer than all else that a command does here."""
 
 
 class Clock:
@@ -272,6 +275,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
         patch.object(agent, "SqlStore", CountedStore),
         patch.object(opening.Home, "policy", property(hasty)),
         patch.object(time, "time", clock),
+        patch.object(ssl, "create_default_context", lambda *_a, **_k: _TLS),
     ):
         yield
 

@@ -6,21 +6,21 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import import_module
+from itertools import count
 from pathlib import Path
 
 from tests.kill.ledger import ChainView, Ending, Owner, Party, Verdict, judge, movement
-from tests.kill.paths import Way
+from tests.kill.paths import Way, nothing
 from tests.kill.play import PEOPLE, How, Kill, Play, Stuck, copy
 from tests.kill.processes import Clock, Ports, Process, run_chain
 
 from dovetail.bitcoin import Network, Script
 from dovetail.regtest.remote import remote_fund
-from dovetail.testing.kill import effects
+from dovetail.stores.sql import SqlStore
 from dovetail.wallets.bdk import BdkWallet
 
 FUNDS = {Party.SENDER: (1_000_000,), Party.RECEIVER: (200_000, 350_000)}
-_BEYOND = 3
-"""How many numbers beyond the last effect are tried, as polls vary in number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +63,22 @@ class Worker:
             way.setup(play)
         ahead = self._clock.ahead
         height = self._height(stand)
-        last, at = None, task.first
+        if way.setup is nothing:
+            shutil.rmtree(stand / "mailroom")  # its first write is one of the effects
         if task.twice:
-            yield self._run(way, task, None, stand, ahead, height)[0]
-        while last is None or at <= last + _BEYOND:
-            result, count = self._run(way, task, at, stand, ahead, height)
-            if result.struck:
+            yield self._run(way, task, None, stand, ahead, height)
+        for at in count(task.first, task.stride):
+            result = self._run(way, task, at, stand, ahead, height)
+            if result.struck or result.verdict.trouble:
                 yield result
-                last = None
-            elif last is None:
-                last = count
-                if result.verdict.ending in (Ending.LOST, Ending.DOUBLED):
-                    yield result
-            at += task.stride
+            if not result.struck:
+                break
         shutil.rmtree(stand)
 
     def _run(
         self, way: Way, task: Task, at: int | None, stand: Path, ahead: float, height: int
-    ) -> tuple[Result, int]:
-        """One run, killed at `at`; the result and how many effects the party had."""
+    ) -> Result:
+        """One run, killed at `at` if the party has so many effects."""
         world = copy(stand, self._folder / "run")
         self._clock.ahead = ahead
         kill = None if at is None else Kill(task.party, at)
@@ -111,7 +108,6 @@ class Worker:
             if trouble is not None:
                 verdict = Verdict(Ending.LOST, trouble)
             struck = play.struck or ("" if at else "nobody is killed")
-            count = len(effects(play.journal(task.party)))
         result = Result(task, at or 0, struck, verdict)
         bad = verdict.ending in (Ending.LOST, Ending.DOUBLED)
         if bad and self._keep is not None:
@@ -119,7 +115,7 @@ class Worker:
             shutil.rmtree(self._keep / name, ignore_errors=True)
             shutil.copytree(world, self._keep / name)
         shutil.rmtree(world)
-        return result, count
+        return result
 
     def _play(self, world: Path, how: How) -> Play:
         return Play(world, self._ports, self._clock, self._bodies, how)
@@ -191,3 +187,16 @@ def scratch() -> Path:
     """A folder in memory if there is one: what counts here is death, not the disk."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own within
     return Path(tempfile.mkdtemp(prefix="dovetail-kill-", dir=memory if memory.is_dir() else None))
+
+
+def warm(folder: Path) -> None:
+    """Import what a command imports once it runs: then every fork has it."""
+    with SqlStore.open(folder / "warm.db"):
+        pass
+    for name in ("receive", "send", "resume", "cancel", "release", "revoke"):
+        import_module(f"dovetail.cli.{name}")
+    for name in ("receiving", "sending", "resuming", "deciding"):
+        import_module(f"dovetail.cli.work.{name}")
+    servers = ("httptools", "uvloop", "websockets", "uvicorn.protocols.http.httptools_impl")
+    for name in (*servers, "anyio._backends._asyncio", "encodings.idna", "zoneinfo"):
+        import_module(name)

@@ -13,6 +13,7 @@ from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.exchange import Request
+from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime.transport import LIMIT, Reply, Transport
 from dovetail.sessions.receiver import ReceiverEvent
 from dovetail.sessions.sender import SenderEvent
@@ -84,6 +85,9 @@ class CountingStore:
 
     def sender(self, session_id: SessionId) -> SessionLog[SenderEvent]:
         return CountingLog(self._store.sender(session_id), self._killer)
+
+    def paying(self, uri: PayjoinUri) -> SessionId | None:
+        return self._store.paying(uri)
 
     def row(self, session_id: SessionId) -> SessionRow:
         return self._store.row(session_id)

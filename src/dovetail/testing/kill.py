@@ -33,7 +33,7 @@ class Killer:
         strike: Callable[[], None] = sigkill,
     ) -> None:
         """Strike at the effect number `at`, counted from 1, or at the first one named `on`."""
-        self._journal = journal
+        self.journal = journal
         self._at = at
         self._on = on
         self._strike = strike
@@ -50,7 +50,7 @@ class Killer:
         with self._lock:
             self._count += 1
             strikes = self._count == self._at or effect == self._on
-            _append(self._journal, f"{_MARK * strikes}{effect}\n".encode())
+            _append(self.journal, f"{_MARK * strikes}{effect}\n".encode())
             if strikes:
                 self._strike()
 

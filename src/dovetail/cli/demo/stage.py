@@ -3,18 +3,22 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dovetail.errors import InfrastructureError
+from dovetail.errors import InfrastructureError, UsageError
+from dovetail.regtest import remote_fund
 
 PATIENCE = 60.0
 """Seconds that anything in the demo may take; on a slow machine it takes a fraction of that."""
@@ -100,10 +104,25 @@ class Person:
                 process.terminate()
                 process.wait(PATIENCE)
 
+    @property
+    def journal(self) -> Path:
+        """What `begin_mortal` writes its effects to."""
+        return self.folder / "effects.log"
+
+    def begin_mortal(self, at: int, *uri: str) -> Process:
+        """Go on with every session, or pay `uri`, and be killed at the effect number `at`."""
+        words = (sys.executable, "-m", "dovetail.cli.demo.mortal", str(at), str(self.journal))
+        process = self._spawn([*words, *uri])
+        self._begun.append(process)
+        return process
+
     def _begin(self, *words: str) -> Process:
+        return self._spawn(command(*words, "--json", *self.flags))
+
+    def _spawn(self, words: list[str]) -> Process:
         with (self.folder / "stderr.log").open("ab") as said:
             return subprocess.Popen(  # noqa: S603 - our own program
-                command(*words, "--json", *self.flags),
+                words,
                 env=_environment(self.folder, self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -127,3 +146,75 @@ def _environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("DOVETAIL_")}
     ours = {"DOVETAIL_DATA_DIR": str(folder), "DOVETAIL_CONFIG": os.devnull, **settings}
     return inherited | ours
+
+
+class Stage:
+    """The servers and people of one performance, in one folder; made by `open_stage`."""
+
+    def __init__(self, stack: ExitStack, folder: Path, flags: tuple[str, ...]) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._flags = flags
+        self.chain = f"http://127.0.0.1:{free_port()}"
+        self.mailroom = f"http://127.0.0.1:{free_port()}"
+        self.owners: dict[str, str] = {}
+        """Whose each coin is, by `txid:vout`."""
+
+    def serve_chain(self) -> None:
+        """Start the chain."""
+        self._serve("regtest", self.chain, "/blocks/tip/height")
+
+    def serve_mailroom(self) -> None:
+        """Start the mailroom."""
+        self._serve("mailroom", self.mailroom, "/health", "--local")
+
+    def person(self, name: str, *values: int) -> Person:
+        """Somebody with a new wallet and a confirmed coin of each value."""
+        home = self._folder / name
+        home.mkdir()
+        settings = {
+            "DOVETAIL_NETWORK": "regtest",
+            "DOVETAIL_ESPLORA": self.chain,
+            "DOVETAIL_DIRECTORY": self.mailroom,
+            "DOVETAIL_RELAYS": self.mailroom,
+            "DOVETAIL_WATCH_INTERVAL": "1",
+        }
+        person = Person(name, home, settings, self._flags)
+        self._stack.callback(person.stop)
+        person.run("wallet", "new")
+        for value in values:
+            address = person.run("wallet", "address")["address"]
+            remote_fund(self.chain, address, value)
+        self.note_coins(person)
+        return person
+
+    def note_coins(self, person: Person) -> None:
+        """Whose coins there are, so that a transaction can be told apart at the end."""
+        coins = person.run("wallet", "coins")["coins"]
+        self.owners |= {coin["outpoint"]: person.name for coin in coins}
+
+    def _serve(self, name: str, url: str, health: str, *options: str) -> None:
+        place = ("--listen", url.removeprefix("http://"), "--data", str(self._folder / name))
+        words = (name, "serve", *place, *options, *self._flags)
+        log = self._folder / f"{name}.log"
+        self._stack.enter_context(server(name, url, health, *words, log=log))
+
+
+@contextlib.contextmanager
+def open_stage(keep: str | None, verbose: int = 0) -> Generator[Stage]:
+    """A stage in a new folder: the one to `keep`, or a temporary one."""
+    with ExitStack() as stack:
+        yield Stage(stack, _folder(stack, keep), ("-v",) * verbose)
+
+
+def _folder(stack: ExitStack, keep: str | None) -> Path:
+    if keep is None:
+        folder = Path(tempfile.mkdtemp(prefix="dovetail-demo-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+    folder = Path(keep).absolute()
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise UsageError("The folder for --keep is there already: name a new one.") from None
+    return folder

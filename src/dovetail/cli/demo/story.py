@@ -1,18 +1,14 @@
 """The demo's story, a line for each thing that happened and why it matters."""
 
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import click
 
 from dovetail.cli.demo.ledger import Ledger, sats
-from dovetail.cli.demo.stage import PATIENCE, Json, Person, Process, ask, free_port, server
-from dovetail.errors import InfrastructureError, UsageError
-from dovetail.regtest import remote_fund, remote_mine
+from dovetail.cli.demo.stage import PATIENCE, Json, Person, Process, Stage, ask, open_stage
+from dovetail.errors import InfrastructureError
+from dovetail.regtest import remote_mine
 
 AMOUNT = 50_000
 FUNDS = {"sender": (1_000_000,), "receiver": (200_000, 350_000)}
@@ -21,43 +17,18 @@ LONGEST_QUOTE = 88
 
 def tell(keep: str | None, verbose: int = 0) -> int:
     """Tell it; the exit code is 0 only if the payjoin is on the chain."""
-    with ExitStack() as stack:
-        return _Play(stack, _folder(stack, keep), ("-v",) * verbose).perform()
-
-
-def _folder(stack: ExitStack, keep: str | None) -> Path:
-    if keep is None:
-        folder = Path(tempfile.mkdtemp(prefix="dovetail-demo-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        return folder
-    folder = Path(keep).absolute()
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise UsageError("The folder for --keep is there already: name a new one.") from None
-    return folder
+    with open_stage(keep, verbose) as stage:
+        return _Play(stage).perform()
 
 
 class _Play:
     """One performance, in the order of its acts."""
 
-    def __init__(self, stack: ExitStack, folder: Path, flags: tuple[str, ...]) -> None:
-        self._stack = stack
-        self._flags = flags
-        self._folder = folder
-        self._chain = f"http://127.0.0.1:{free_port()}"
-        self._mailroom = f"http://127.0.0.1:{free_port()}"
-        self._owners: dict[str, str] = {}
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
 
     def perform(self) -> int:
-        chapter("The stage")
-        self._set_up()
-        sender, receiver = (self._stack.enter_context(self._person(name)) for name in FUNDS)
-        line(
-            "wallets",
-            f"Funded: sender {sats(sum(FUNDS['sender']))} sats in one coin,"
-            f" receiver {sats(sum(FUNDS['receiver']))} in two.",
-        )
+        sender, receiver = set_up(self._stage)
         chapter("The payment")
         uri = self._ask(receiver)
         plain_fee = self._post(sender, uri)
@@ -66,40 +37,6 @@ class _Play:
         self._confirm(sender, sending, receiver, receiving)
         ended = {person.name: _only(person.run("history")) for person in (sender, receiver)}
         return self._judge(ended, plain_fee)
-
-    def _set_up(self) -> None:
-        self._serve("regtest", self._chain, "/blocks/tip/height")
-        line("chain", "A regtest chain is up. Bitcoin Core's own code checks every block of it.")
-        self._serve("mailroom", self._mailroom, "/health", "--local")
-        line("mailroom", "A mailroom is up. It will pass sealed messages on, and can read none.")
-
-    def _serve(self, name: str, url: str, health: str, *options: str) -> None:
-        place = ("--listen", url.removeprefix("http://"), "--data", str(self._folder / name))
-        words = (name, "serve", *place, *options, *self._flags)
-        log = self._folder / f"{name}.log"
-        self._stack.enter_context(server(name, url, health, *words, log=log))
-
-    @contextmanager
-    def _person(self, name: str) -> Generator[Person]:
-        home = self._folder / name
-        home.mkdir()
-        settings = {
-            "DOVETAIL_NETWORK": "regtest",
-            "DOVETAIL_ESPLORA": self._chain,
-            "DOVETAIL_DIRECTORY": self._mailroom,
-            "DOVETAIL_RELAYS": self._mailroom,
-            "DOVETAIL_WATCH_INTERVAL": "1",
-        }
-        person = Person(name, home, settings, self._flags)
-        person.run("wallet", "new")
-        for value in FUNDS[name]:
-            address = person.run("wallet", "address")["address"]
-            remote_fund(self._chain, address, value)
-        self._note_coins(person)
-        try:
-            yield person
-        finally:
-            person.stop()
 
     def _ask(self, receiver: Person) -> str:
         uri = str(receiver.run("receive", str(AMOUNT), "--no-wait", may=(0, 3))["uri"])
@@ -128,7 +65,7 @@ class _Play:
 
     def _pay(self, sender: Person) -> Process:
         process = sender.begin("resume")
-        wait_for(lambda: bool(ask(f"{self._chain}/mempool/txids")))
+        wait_for(lambda: bool(ask(f"{self._stage.chain}/mempool/txids")))
         line(
             "sender",
             "Comes back knowing nothing but its log, checks the proposal by the rules of",
@@ -139,18 +76,18 @@ class _Play:
     def _confirm(
         self, sender: Person, sending: Process, receiver: Person, receiving: Process
     ) -> None:
-        remote_mine(self._chain)
+        remote_mine(self._stage.chain)
         line(
             "chain", "A block confirms it. Payjoin and fallback spend the same coin: only one can."
         )
         for person, process in ((sender, sending), (receiver, receiving)):
             person.finish(process, "resume")
-            self._note_coins(person)
+            self._stage.note_coins(person)
         line("both", "Both sessions are closed: nothing is owed any more.")
 
     def _judge(self, ended: dict[str, Json], plain_fee: int) -> int:
         txid = ended["receiver"]["txid"]
-        ledger = Ledger.of(ask(f"{self._chain}/tx/{txid}"), self._owners)
+        ledger = Ledger.of(ask(f"{self._stage.chain}/tx/{txid}"), self._stage.owners)
         chapter("The transaction")
         click.echo(ledger.drawn(AMOUNT, plain_fee=plain_fee))
         closed = all(
@@ -163,10 +100,21 @@ class _Play:
         click.echo(f"payjoin {txid} confirmed: inputs from both parties; fallback not used")
         return 0
 
-    def _note_coins(self, person: Person) -> None:
-        """Whose coins there are, so that the transaction can be told apart at the end."""
-        coins = person.run("wallet", "coins")["coins"]
-        self._owners |= {coin["outpoint"]: person.name for coin in coins}
+
+def set_up(stage: Stage) -> tuple[Person, Person]:
+    """Start the servers and give both people their coins."""
+    chapter("The stage")
+    stage.serve_chain()
+    line("chain", "A regtest chain is up. Bitcoin Core's own code checks every block of it.")
+    stage.serve_mailroom()
+    line("mailroom", "A mailroom is up. It will pass sealed messages on, and can read none.")
+    sender, receiver = (stage.person(name, *values) for name, values in FUNDS.items())
+    line(
+        "wallets",
+        f"Funded: sender {sats(sum(FUNDS['sender']))} sats in one coin,"
+        f" receiver {sats(sum(FUNDS['receiver']))} in two.",
+    )
+    return sender, receiver
 
 
 def chapter(title: str) -> None:
