@@ -78,6 +78,23 @@ def test_a_session_is_not_closed_where_its_last_event_was_not_written(path: Path
         assert again.row(log.session_id).closed_at is not None
 
 
+def test_a_last_event_is_not_written_where_its_session_was_not_closed(path: Path) -> None:
+    with SqlStore.open(path) as store:
+        log = started(store)
+        _execute(
+            path,
+            "CREATE TRIGGER cut BEFORE UPDATE ON sessions WHEN NEW.closed_at IS NOT NULL BEGIN "
+            "SELECT RAISE(ABORT, 'the power goes'); END",
+        )
+        with pytest.raises(DovetailError):
+            log.append(closed(), seq=1, closes=True)
+    _execute(path, "DROP TRIGGER cut")
+    with SqlStore.open(path) as again:
+        assert again.row(log.session_id).next_seq == len(log_of(again, log).load()) == 1
+        log_of(again, log).append(closed(), seq=1, closes=True)
+        assert again.row(log.session_id).closed_at is not None
+
+
 def log_of(store: Store, log: Log) -> Log:
     return store.receiver(log.session_id)
 

@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from tests.sessions.receiver.play import BOB, Play, expect
 from tests.sessions.wallet import Wallet
 
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.crypto.entropy import SeededEntropy
+from dovetail.errors import StoreUnavailable
 from dovetail.protocol.drafts import Coin
 from dovetail.sessions import receiver
 from dovetail.stores.sql import SqlStore
@@ -88,6 +90,21 @@ def test_a_process_that_died_still_holds_the_coins_of_its_live_session(tmp_path:
         assert store.reserve(second.session_id, [_coin(0), _coin(1)]) == {_coin(0)}
         store.receiver(first.session_id).append(closed(), seq=1, closes=True)
         assert store.reserve(second.session_id, [_coin(0)]) == frozenset()
+
+
+def test_the_coins_are_held_where_the_close_was_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    cut = text(
+        "CREATE TRIGGER cut BEFORE INSERT ON session_events BEGIN "
+        "SELECT RAISE(ABORT, 'the power goes'); END"
+    )
+    with SqlStore.open(path) as store:
+        log = started(store)
+        store.reserve(log.session_id, [_coin(0)])
+        store.write(lambda connection: connection.execute(cut))
+        with pytest.raises(StoreUnavailable):
+            log.append(closed(), seq=1, closes=True)
+        assert store.reserved() == {_coin(0)}
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -278,6 +278,17 @@ async def test_who_wants_to_be_asked_is_asked(world: World, alice: Side, bob: Si
     assert alice.party.chain.broadcasts == []
 
 
+async def test_a_payment_that_is_seen_is_not_made_again(world: World, alice: Side, bob: Side):
+    """M4"""
+    sending = await alice.send(bob.receive(lifetime=60).uri)
+    world.clock.pass_by(60)
+    pending = await sending.to(sender.PendingFallback)
+    world.node.send(pending.fallback)
+    await sending.to(sender.Monitor, steps=1)
+    assert sending.tags()[-1] == "ObservedSpend"
+    assert alice.party.chain.broadcasts == []
+
+
 async def test_a_refused_fallback_is_trouble_and_stays_pending(
     world: World, alice: Side, bob: Side
 ):

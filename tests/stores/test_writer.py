@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
 from dovetail.errors import StaleSession, StoreUnavailable
 from dovetail.stores.sqlite import open_engine, reading
@@ -60,8 +60,6 @@ class Gate:
 
 
 def count_commits(engine: Engine) -> list[object]:
-    from sqlalchemy import event  # noqa: PLC0415 - only this test listens
-
     commits: list[object] = []
     event.listen(engine, "commit", commits.append)
     return commits
@@ -79,6 +77,16 @@ def test_jobs_that_wait_share_one_commit(writer: Writer, engine: Engine) -> None
     gate.open()
     assert [future.result() for future in futures] == list(range(64))
     assert len(commits) == 2
+
+
+def test_jobs_are_acknowledged_after_the_commit(writer: Writer, engine: Engine) -> None:
+    told: list[bool] = []
+    gate = Gate(writer)
+    futures = [writer.submit(putting(n)) for n in range(3)]
+    event.listen(engine, "commit", lambda _: told.extend(future.done() for future in futures))
+    gate.open()
+    assert [future.result() for future in futures] == [0, 1, 2]
+    assert told[-3:] == [False] * 3
 
 
 def test_a_group_has_a_bound(writer: Writer, engine: Engine) -> None:
