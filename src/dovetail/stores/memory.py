@@ -14,6 +14,7 @@ from dovetail.errors import (
     StaleSession,
     UsageError,
 )
+from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.codec import EventCodec
 from dovetail.sessions.receiver.events import CODEC as RECEIVER_CODEC
 from dovetail.sessions.receiver.events import ReceiverEvent
@@ -34,7 +35,13 @@ from dovetail.stores.ports import (
     StoredLog,
     facts_of,
     growth,
+    payment_facts,
 )
+
+
+def _payment(facts: Facts) -> tuple[str | bytes | None, ...]:
+    key = facts.receiver_pubkey
+    return (key,) if key else (facts.address, facts.pj_uri)
 
 
 class MemoryStore:
@@ -46,7 +53,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._rows: dict[SessionId, SessionRow] = {}
         self._entries: dict[SessionId, list[RawEvent]] = {}
-        self._payments: set[tuple[str | bytes | None, ...]] = set()
+        self._payments: dict[tuple[str | bytes | None, ...], SessionId] = {}
         self._seen: dict[OutPoint, SessionId] = {}
         self._held: dict[OutPoint, SessionId] = {}
         self._exposed: set[OutPoint] = set()
@@ -78,6 +85,10 @@ class MemoryStore:
             raise SessionNotFound(
                 f"There is no session {session_id}: `dovetail history` lists them."
             ) from None
+
+    def paying(self, uri: PayjoinUri) -> SessionId | None:
+        """See `Store.paying`."""
+        return self._payments.get(_payment(payment_facts(uri)))
 
     def live(self) -> tuple[SessionRow, ...]:
         """See `Store.live`."""
@@ -148,8 +159,7 @@ class MemoryStore:
 
     def create(self, facts: Facts, entry: RawEvent, reserving: Collection[OutPoint]) -> SessionId:
         """Add a session with its first entry and its coins, or nothing."""
-        key = facts.receiver_pubkey
-        payment = (key,) if key else (facts.address, facts.pj_uri)
+        payment = _payment(facts)
         with self._lock:
             if facts.role is Role.SENDER and payment in self._payments:
                 raise DuplicateSession(
@@ -169,7 +179,7 @@ class MemoryStore:
                 next_seq=1,
             )
             self._entries[session_id] = [entry]
-            self._payments.add(payment)
+            self._payments[payment] = session_id
             self.reserve(session_id, reserving)
             return session_id
 

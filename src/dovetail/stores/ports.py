@@ -113,6 +113,10 @@ class Store(Protocol):
         """One session; raises `SessionNotFound`."""
         ...
 
+    def paying(self, uri: PayjoinUri) -> SessionId | None:
+        """The session that pays this URI or did, so that it cannot be paid again; None: none."""
+        ...
+
     def live(self) -> tuple[SessionRow, ...]:
         """Every session whose log is open, oldest first."""
         ...
@@ -237,12 +241,13 @@ def facts_of(event: ReceiverEvent | SenderEvent) -> Facts:
         case ReceiverCreated():
             return Facts(role=Role.RECEIVER, address=event.address, expires_at=event.expires_at)
         case SenderCreated():
-            return _payment_facts(PayjoinUri.parse(event.uri), event.expires_at)
+            return payment_facts(PayjoinUri.parse(event.uri), event.expires_at)
         case _:
             raise StaleSession("A log begins with its Created event: reload the session.")
 
 
-def _payment_facts(uri: PayjoinUri, expires_at: int) -> Facts:
+def payment_facts(uri: PayjoinUri, expires_at: int = 0) -> Facts:
+    """The row of a sender who pays `uri`; a key tells URIs apart, else address and endpoint."""
     pj_uri, key = _identity(uri.endpoint)
     return Facts(
         role=Role.SENDER,

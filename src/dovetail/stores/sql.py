@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Integer, LargeBinary, bindparam, cast
 
 from dovetail.bitcoin import OutPoint, UnixTime
 from dovetail.errors import SessionNotFound
+from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.receiver.events import CODEC as RECEIVER_CODEC
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
@@ -17,7 +18,15 @@ from dovetail.sessions.sender.events import SenderEvent
 from dovetail.stores import adopting, coins
 from dovetail.stores.entries import RawEvent
 from dovetail.stores.migrations import upgrade
-from dovetail.stores.ports import Adopted, Moved, Role, SessionId, SessionRow, StoredLog
+from dovetail.stores.ports import (
+    Adopted,
+    Moved,
+    Role,
+    SessionId,
+    SessionRow,
+    StoredLog,
+    payment_facts,
+)
 from dovetail.stores.schema import coin_reservations, metadata, session_events, sessions
 from dovetail.stores.sqlite import examine, open_engine, reading, translated
 from dovetail.stores.sqllog import SqlLog
@@ -120,6 +129,22 @@ class SqlStore:
         if found is None:
             raise _not_found(session_id)
         return _session_row(found)
+
+    def paying(self, uri: PayjoinUri) -> SessionId | None:
+        """See `Store.paying`."""
+        facts, row = payment_facts(uri), sessions.c
+        query = select(row.session_id).where(row.role == Role.SENDER.value)
+        if facts.receiver_pubkey is not None:
+            query = query.where(row.receiver_pubkey == facts.receiver_pubkey)
+        else:
+            query = query.where(
+                row.receiver_pubkey.is_(None),
+                row.address == facts.address,
+                row.pj_uri == facts.pj_uri,
+            )
+        with reading(self._engine) as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else SessionId(found)
 
     def live(self) -> tuple[SessionRow, ...]:
         """See `Store.live`."""

@@ -104,6 +104,11 @@ def closed() -> receiver_events.Closed:
     return receiver_events.Closed(outcome=NobodyPaid())
 
 
+def sender_closed() -> sender_events.Closed:
+    """The last event of a sender."""
+    return sender_events.Closed(outcome=NobodyPaid())
+
+
 def started(store: Store) -> SessionLog[receiver_events.ReceiverEvent]:
     """A receiver session of one event."""
     log = store.new_receiver()
@@ -279,6 +284,20 @@ class StoreContract:
             store.new_sender().append(sender_created(endpoint), seq=0, closes=False)
         elsewhere = V1Endpoint("https://shop.example/other")
         store.new_sender().append(sender_created(elsewhere), seq=0, closes=False)
+
+    def test_a_uri_that_was_used_is_known_before_a_payment_is_begun(self, store: Store) -> None:
+        shop = V1Endpoint("https://shop.example/pj")
+        for endpoint in (v2_endpoint(), shop):
+            created = sender_created(endpoint)
+            uri = PayjoinUri.parse(created.uri)
+            assert store.paying(uri) is None
+            log = store.new_sender()
+            log.append(created, seq=0, closes=False)
+            assert store.paying(uri) == log.session_id
+            log.append(sender_closed(), seq=1, closes=True)
+            assert store.paying(uri) == log.session_id
+        elsewhere = Address.from_script(Script(b"\x00\x14" + bytes([1] * 20)), Network.REGTEST)
+        assert store.paying(PayjoinUri(address=elsewhere, amount=None, endpoint=shop)) is None
 
     def test_inputs_seen_by_one_session_are_refused_in_every_other(self, store: Store) -> None:
         first, second, ours, new = started(store), started(store), coin(), coin()
