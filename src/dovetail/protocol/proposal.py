@@ -47,6 +47,12 @@ RULES = tuple(_RULES)
 """The stable names of all rules; `ProposalRejected.rule` is one of them."""
 
 
+def rule_words(rule: str) -> str:
+    """What a proposal did that broke `rule`, in a sentence; one of a newer release has none."""
+    broken = _RULES.get(rule)
+    return "It broke a rule that is not known here." if broken is None else f"It {broken}."
+
+
 def check_proposal(
     *,
     original: Psbt,

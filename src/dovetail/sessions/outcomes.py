@@ -76,7 +76,9 @@ class Cancelled(_Outcome, frozen=True, kw_only=True):
 
 
 class Expired(_Outcome, frozen=True, kw_only=True):
-    """Nobody paid before the expiration."""
+    """Nobody paid before the expiration; `why` where something else than time was in the way."""
+
+    why: Reason | None = None
 
 
 Outcome = (

@@ -8,7 +8,10 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """One cause; `words` says what happened, `advice` what to do, one sentence each."""
+    """One cause; `words` says what happened, `advice` what to do about it, one sentence each.
+
+    What to do about the payment depends on where the session stands, not on the reason.
+    """
 
     words: str
     advice: str
@@ -25,22 +28,22 @@ class Reason(StrEnum):
     CANCELLED_BY_US = (
         "cancelled-by-us",
         "The payjoin was cancelled here.",
-        "Broadcast the fallback to complete the payment, or release it.",
+        "Let the session run to its end next time, if a payjoin is wanted.",
     )
     FALLBACK_REQUESTED = (
         "fallback-requested",
         "The ordinary payment was asked for instead of the payjoin.",
-        "Broadcast the fallback and wait for its confirmation.",
+        "Wait for the payjoin next time, if one is wanted.",
     )
     FALLBACK_DUE = (
         "fallback-due",
         "The payjoin did not appear before the session expired.",
-        "Look for the payjoin once more, then broadcast the fallback.",
+        "Ask the sender to be online sooner; a longer `lifetime` gives them more time.",
     )
     SIGNING_DEADLINE_PASSED = (
         "signing-deadline-passed",
         "The proposal was not signed in time.",
-        "Broadcast the fallback, and sign sooner next time.",
+        "Sign sooner next time.",
     )
     NO_COINS_TO_CONTRIBUTE = (
         "no-coins-to-contribute",
@@ -107,53 +110,73 @@ class Reason(StrEnum):
     RECEIVER_UNAVAILABLE = (
         "receiver-unavailable",
         "The receiver cannot make payjoins at present.",
-        "Complete the payment with the fallback.",
+        "Try a payjoin with them another time: they may lack coins or a wallet just now.",
     )
     RECEIVER_NOT_ENOUGH_MONEY = (
         "receiver-not-enough-money",
         "The receiver had no coin to add or could not pay its fee.",
-        "Complete the payment with the fallback, or allow a larger fee contribution next time.",
+        "Try again when fees are lower, or when the receiver has coins.",
     )
     RECEIVER_VERSION_UNSUPPORTED = (
         "receiver-version-unsupported",
         "The receiver does not speak this version of payjoin.",
-        "Complete the payment with the fallback.",
+        "Ask the receiver to update their wallet.",
     )
     RECEIVER_ORIGINAL_PSBT_REJECTED = (
         "receiver-original-psbt-rejected",
         "The receiver refused the Original PSBT.",
-        "Check the payment's inputs and fee, then complete it with the fallback.",
+        "Check the payment's fee and coins, and ask for a fresh payment link next time.",
     )
     RECEIVER_UNKNOWN_ERROR = (
         "receiver-unknown-error",
         "The receiver refused for a reason that is not known here.",
-        "Complete the payment with the fallback.",
+        "Update Dovetail, which may know the reason by then.",
     )
     PROPOSAL_BROKE_RULE = (
         "proposal-broke-rule",
         "The receiver's proposal broke a rule of BIP 78 and was not signed.",
-        "Complete the payment with the fallback, and tell the receiver.",
+        "Tell the receiver which rule it was: their wallet has a fault or is dishonest.",
     )
     PROPOSAL_UNREADABLE = (
         "proposal-unreadable",
         "What came as the receiver's answer could not be read.",
-        "Complete the payment with the fallback.",
+        "Tell the receiver: their wallet has a fault, or another wrote into the mailbox.",
     )
     PAYJOIN_REFUSED_BY_NETWORK = (
         "payjoin-refused-by-network",
         "The network refused the payjoin.",
-        "Complete the payment with the fallback.",
+        "Try again with a higher fee rate, or tell the receiver that it was refused.",
     )
     # the chain, as the sender saw it
     INPUTS_ALREADY_SPENT = (
         "inputs-already-spent",
         "A transaction that spends the payment's coins appeared before the payjoin was complete.",
-        "Look which transaction it is; the session follows it to its confirmation.",
+        "Look which transaction it is: the receiver may have broadcast the payment.",
     )
     FALLBACK_CONFIRMED_FIRST = (
         "fallback-confirmed-first",
         "The receiver broadcast the ordinary payment, and it confirmed before the payjoin.",
-        "Nothing is left to do: the payment has been made.",
+        "Be online sooner next time, so that the receiver need not fall back.",
+    )
+    SENDER_CHOSE_FALLBACK = (
+        "sender-chose-fallback",
+        "The sender had the payjoin, and the ordinary payment confirmed instead.",
+        "Ask the sender why, if payjoins with them keep failing: the payment has arrived.",
+    )
+    SPENT_ELSEWHERE = (
+        "spent-elsewhere",
+        "Another transaction spent the sender's coins.",
+        "Look at that transaction, and settle the payment with the other party.",
+    )
+    TAKEN_BACK = (
+        "taken-back",
+        "The payment's coins were spent back to the wallet.",
+        "Ask for a new payment link if the payment is still wanted.",
+    )
+    PAYJOIN_UNOBSERVED = (
+        "payjoin-unobserved",
+        "The payjoin went to the sender, and the chain source cannot tell what became of it.",
+        "Look for the payment in your wallet, or set a chain source that can tell.",
     )
     # in between
     EXPIRED_WAITING_FOR_ORIGINAL = (
@@ -164,30 +187,35 @@ class Reason(StrEnum):
     EXPIRED_WAITING_FOR_PROPOSAL = (
         "expired-waiting-for-proposal",
         "The receiver did not answer before the payment link expired.",
-        "Complete the payment with the fallback.",
+        "Ask the receiver to be online, or for a payment link that lasts longer.",
     )
     EXPIRED_BEFORE_REPLY = (
         "expired-before-reply",
         "The session expired before the sender was answered.",
-        "Complete the payment with the fallback.",
+        "Be online until the payment is complete, or give links a longer `lifetime`.",
     )
     EXPIRED_BEFORE_POSTING = (
         "expired-before-posting",
         "The payment link expired before the payment was offered to the receiver.",
-        "Ask for a new payment link, or complete the payment with the fallback.",
+        "Ask for a new payment link next time, and check your connection.",
+    )
+    RELAY_UNREACHABLE = (
+        "relay-unreachable",
+        "No OHTTP relay could be reached until the payment link expired.",
+        "Check your connection and `relays`; another relay may do.",
     )
     DIRECTORY_UNREACHABLE = (
         "directory-unreachable",
-        "The directory could not be reached.",
-        "Complete the payment with the fallback; check the connection, relays and directory.",
+        "The directory could not be reached until the payment link expired.",
+        "Check your connection, or take another directory for the next payment link.",
     )
     DIRECTORY_REFUSED = (
         "directory-refused",
         "The directory refused the message.",
-        "Complete the payment with the fallback; ask the receiver for another payment link.",
+        "Ask the receiver for a payment link of another directory.",
     )
     SENDER_GONE = (
         "sender-gone",
         "The sender no longer waited for the answer.",
-        "Complete the payment with the fallback.",
+        "Be online while a v1 sender pays: they wait for half a minute only.",
     )

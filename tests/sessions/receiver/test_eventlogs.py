@@ -34,6 +34,7 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
     "refused-as-paid": outcomes.PaidDirectly(txid=STRANGER),
     "malformed-original": outcomes.Cancelled(why=Reason.ORIGINAL_MALFORMED),
     "expired-unpaid": outcomes.Expired(),
+    "expired-unreachable": outcomes.Expired(why=Reason.DIRECTORY_UNREACHABLE),
     "replied-with-error": outcomes.Cancelled(why=Reason.ORIGINAL_NOT_BROADCASTABLE),
     "reply-failed-then-broadcast": outcomes.Unrecognized(
         txid="623b2ccabae9e386e2141c5a65251c568854f23cc4e328050b75f02f450770d3"

@@ -132,7 +132,9 @@ def test_a_malleated_fallback_is_still_the_fallback(play: Play) -> None:
         FALLBACK, inputs=tuple(replace(txin, script_sig=b"\x51") for txin in FALLBACK.inputs)
     )
     closed = expect(play.save(monitor.record_settlement(malleated, 2)), receiver.Closed)
-    assert closed.outcome == outcomes.FallbackBroadcasted(txid=str(malleated.txid))
+    assert closed.outcome == outcomes.FallbackBroadcasted(
+        txid=str(malleated.txid), why=Reason.SENDER_CHOSE_FALLBACK
+    )
 
 
 @pytest.mark.parametrize(

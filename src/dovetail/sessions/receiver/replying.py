@@ -131,13 +131,13 @@ class HasReplyableError(State):
     def _on_closed(self, event: events.Closed) -> Closed:
         if self.held is not None or not isinstance(event.outcome, outcomes.PaidDirectly):
             raise InvalidEvent("A session that owes a reply cannot end like this (M3).")
-        return Closed(seq=self.seq + 1, terms=self.terms, outcome=event.outcome)
+        return Closed(seq=self.seq + 1, terms=self.terms, outcome=event.outcome, reason=self.reason)
 
     def _go_on(self, outcome: Outcome) -> NoPayjoin:
         if self.held is None:
             if self.paid_by is not None:
                 outcome = outcomes.PaidDirectly(txid=self.paid_by)
-            return Closed(seq=self.seq + 1, terms=self.terms, outcome=outcome)
+            return Closed(seq=self.seq + 1, terms=self.terms, outcome=outcome, reason=self.reason)
         return PendingFallback(
             seq=self.seq + 1,
             terms=self.terms,

@@ -29,6 +29,8 @@ class Closed(State):
     outcome: Outcome
     payload: Payload | None = None
     finalized: Finalized | None = None
+    reason: Reason | None = None
+    """What had stopped the payjoin before the end; None where nothing had."""
 
     @property
     def payjoin(self) -> Transaction | None:
@@ -153,25 +155,35 @@ class PendingFallback(_Contested):
     def _why(self) -> Reason:
         return self.reason or Reason.FALLBACK_REQUESTED
 
-    def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
-        return self._monitor(seen_spent=True, released=False)
+    def _on_broadcast_fallback(self, event: events.BroadcastFallback) -> "Monitor":
+        return self._monitor(expected=Txid.from_hex(event.txid), fallback_broadcast=True)
 
-    def _on_observed_spend(self, _event: events.ObservedSpend) -> "Monitor":
-        return self._monitor(seen_spent=True, released=False)
+    def _on_observed_spend(self, event: events.ObservedSpend) -> "Monitor":
+        return self._monitor(expected=Txid.from_hex(event.txid))
 
     def _on_released(self, _event: events.Released) -> "Monitor":
         if not self._under_way:
             raise InvalidEvent("A released session with nothing under way closes instead.")
-        return self._monitor(seen_spent=self.seen_spent, released=True)
+        return self._monitor(released=True)
 
     def _on_closed(self, event: events.Closed) -> Closed:
         if self._under_way or not isinstance(event.outcome, outcomes.Cancelled):
             raise InvalidEvent("A pending fallback cannot end like this (M3).")
         return Closed(
-            seq=self.seq + 1, terms=self.terms, payload=self.payload, outcome=event.outcome
+            seq=self.seq + 1,
+            terms=self.terms,
+            payload=self.payload,
+            outcome=event.outcome,
+            reason=self.reason,
         )
 
-    def _monitor(self, *, seen_spent: bool, released: bool) -> "Monitor":
+    def _monitor(
+        self,
+        *,
+        expected: Txid | None = None,
+        fallback_broadcast: bool = False,
+        released: bool = False,
+    ) -> "Monitor":
         return Monitor(
             seq=self.seq + 1,
             terms=self.terms,
@@ -179,7 +191,9 @@ class PendingFallback(_Contested):
             reason=self.reason,
             owed=self.owed,
             finalized=self.finalized,
-            seen_spent=seen_spent,
+            seen_spent=self.seen_spent or expected is not None,
+            expected=expected,
+            fallback_broadcast=fallback_broadcast,
             released=released,
         )
 
@@ -193,6 +207,10 @@ class Monitor(_Contested):
 
     released: bool = False
     """Whether the caller declined the fallback: no policy broadcasts it any more."""
+    expected: Txid | None = None
+    """The transaction that was broadcast or seen last; None while only a proposal is out."""
+    fallback_broadcast: bool = False
+    """Whether the fallback was broadcast from here: then it is again, should it be evicted."""
 
     @property
     def depth(self) -> int:
@@ -258,7 +276,8 @@ class Monitor(_Contested):
                 )
                 return outcomes.Success(txid=txid, signatures=signatures)
             case Settlement.FALLBACK:
-                return outcomes.FallbackBroadcasted(txid=txid, why=self.reason)
+                why = self.reason or Reason.SENDER_CHOSE_FALLBACK
+                return outcomes.FallbackBroadcasted(txid=txid, why=why)
             case _ if self._pays_us(spend):
                 return outcomes.PaidDirectly(txid=txid)
             case _:
@@ -310,6 +329,7 @@ class Monitor(_Contested):
             payload=self.payload,
             finalized=self.finalized,
             outcome=event.outcome,
+            reason=self.reason,
         )
 
 

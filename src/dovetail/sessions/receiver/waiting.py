@@ -99,10 +99,15 @@ class Initialized(State):
         """Close the session; a sender who comes later finds nobody."""
         return self._close(events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US)))
 
-    def expire(self, now: UnixTime) -> Transition[ReceiverEvent, Closed]:
-        """Close the session; raises `UsageError` before the expiration."""
+    def expire(
+        self, now: UnixTime, *, why: Reason | None = None
+    ) -> Transition[ReceiverEvent, Closed]:
+        """Close the session; raises `UsageError` before the expiration.
+
+        `why` is for what kept a sender out, such as a directory that could not be reached.
+        """
         self._require_expired(now)
-        return self._close(events.Closed(outcome=outcomes.Expired()))
+        return self._close(events.Closed(outcome=outcomes.Expired(why=why)))
 
     def _read_encrypted(
         self, message: bytes, now: UnixTime

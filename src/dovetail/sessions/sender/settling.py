@@ -152,7 +152,13 @@ class PendingFallback(SenderState):
         # M3: nothing that anyone else could broadcast may be left behind.
         if self.original_out or not isinstance(event.outcome, outcomes.Cancelled):
             raise InvalidEvent("A fallback that is owed cannot be closed, only released.")
-        return Closed(payment=self.payment, seq=self.seq + 1, outcome=event.outcome)
+        return Closed(
+            payment=self.payment,
+            seq=self.seq + 1,
+            outcome=event.outcome,
+            reason=self.reason,
+            rule=self.rule,
+        )
 
     def _watch(self, expected: Txid | None) -> "Monitor":
         return Monitor(
@@ -283,7 +289,13 @@ class Monitor(SenderState):
                 valid = False
         if not valid:
             raise InvalidEvent("A payment that may be on its way ends as the chain shows (M3).")
-        return Closed(payment=self.payment, seq=self.seq + 1, outcome=event.outcome)
+        return Closed(
+            payment=self.payment,
+            seq=self.seq + 1,
+            outcome=event.outcome,
+            reason=self.reason,
+            rule=self.rule,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -293,6 +305,10 @@ class Closed(SenderState):
     closed: ClassVar[bool] = True
 
     outcome: Outcome
+    reason: Reason | None = None
+    """What had stopped the payjoin before the end; None where nothing had."""
+    rule: str | None = None
+    """The rule of BIP 78 that the proposal broke, where that was it."""
 
 
 def classified(state: SenderState, spend: Transaction, proposal: Psbt | None) -> Settlement:
