@@ -39,6 +39,8 @@ The tree says whose fault it was, because that decides what to do next::
         └── ReplayError                 a log cannot be read; it is left as it is
 """
 
+from typing import Literal
+
 
 class DovetailError(Exception):
     """The root: one sentence that says what happened and what to do next."""
@@ -148,7 +150,13 @@ class InfrastructureError(DovetailError):
 
 
 class TransportError(InfrastructureError):
-    """A relay, directory or peer did not answer properly."""
+    """A relay, directory or peer did not answer properly; `at` says which, where it is known."""
+
+    def __init__(
+        self, message: str, *, at: Literal["relay", "directory", "receiver"] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.at = at
 
 
 class ChainError(InfrastructureError):

@@ -6,7 +6,8 @@ import pytest
 from tests.sessions.receiver.play import play_all
 
 from dovetail.bitcoin import UnixTime
-from dovetail.runtime.explain import NOTHING, Explanation, code_of, ended, explain
+from dovetail.runtime.endings import code_of, ended
+from dovetail.runtime.explain import NOTHING, Explanation, explain
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.status import SessionStatus

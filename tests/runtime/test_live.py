@@ -16,6 +16,7 @@ from dovetail.errors import (
 )
 from dovetail.runtime.live import LiveReceiver, LiveSession, live_receiver, live_sender
 from dovetail.runtime.services import Services
+from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.stores.ports import Role, SessionLog
@@ -39,6 +40,7 @@ class Script:
         /,
         *,
         failures: int,
+        watch: Watch,  # noqa: ARG002 - the step's
     ) -> ReceiverSession:
         self.failures.append(failures)
         self.times.append(asyncio.get_running_loop().time())

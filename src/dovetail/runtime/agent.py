@@ -10,7 +10,13 @@ from typing import Self, TypeAlias, TypeVar
 
 from dovetail.bitcoin import Address, FeeRate, Sats, UnixTime
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.errors import ChainError, ConfigurationError, UsageError, WalletError
+from dovetail.errors import (
+    ChainError,
+    ConfigurationError,
+    DuplicateSession,
+    UsageError,
+    WalletError,
+)
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import fee_contribution
 from dovetail.protocol.uri import PayjoinUri
@@ -162,7 +168,8 @@ class Agent:
         """Build and sign the fallback payment of `uri`, so that a person can look at it.
 
         Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
-        is estimated unless given. Raises `UsageError`, `InsufficientFunds` and `ChainError`.
+        is estimated unless given. Raises `DuplicateSession` for a URI that was used before,
+        `UsageError`, `InsufficientFunds` and `ChainError`.
         """
         return await asyncio.to_thread(self._prepare, uri, amount, fee_rate)
 
@@ -254,6 +261,12 @@ class Agent:
             raise UsageError(
                 f"This URI is for another network than the wallet's ({wallet.network}):"
                 " ask the receiver for one of that network."
+            )
+        known = store.paying(uri)
+        if known is not None:
+            raise DuplicateSession(
+                f"Session {known} pays this URI or did: see `dovetail show {known}`, and ask the"
+                " receiver for a new URI to pay again."
             )
         if uri.amount is not None and amount is not None and amount != uri.amount:
             raise UsageError("The URI asks for another amount: leave yours away to pay it.")

@@ -5,32 +5,72 @@ from collections.abc import Callable
 from dovetail.errors import TransportError
 from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, OhttpContext, Request
 from dovetail.runtime.services import Services
+from dovetail.runtime.transport import Reply
+from dovetail.runtime.watching import Watch
+from dovetail.sessions.reasons import Reason
 
 Ask = Callable[[str | None], tuple[Request, OhttpContext]]
 """Makes a fresh request for the relay it is given; what it made leaves once (P1)."""
 
 _OK = 200
+_GATEWAY_FAILED = (502, 504)
+"""What a relay answers whose own way to the directory failed (RFC 9110)."""
 
 
 async def exchange(ask: Ask, services: Services) -> tuple[bytes, OhttpContext]:
     """Send what `ask` makes through a relay; the encrypted answer and the context that opens it.
 
     A relay that does not answer with an encrypted response is spared for a while. Raises
-    `TransportError`; the next try has to ask afresh.
+    `TransportError` that says which of relay and directory failed; the next try asks afresh.
     """
     relay = services.relays.choose()
     request, context = ask(relay)
     try:
         reply = await services.transport.post(request)
-    except TransportError:
+    except TransportError as error:
         services.relays.failed(relay)
-        raise
-    who = "relay" if relay else "directory"
-    if reply.status != _OK:
+        if relay is None:
+            raise TransportError(
+                f"The directory failed: {_lower(error)}", at="directory"
+            ) from error
+        raise TransportError(f"The OHTTP relay failed: {_lower(error)}", at="relay") from error
+    if reply.status != _OK or len(reply.body) != OHTTP_MESSAGE_SIZE:
         services.relays.failed(relay)
-        raise TransportError(f"The {who} answered with status {reply.status}: it is tried again.")
-    if len(reply.body) != OHTTP_MESSAGE_SIZE:
-        services.relays.failed(relay)
-        raise TransportError(f"The {who} gave an answer of its own: it is tried again.")
+        raise _blamed(reply, through_relay=relay is not None)
     services.relays.worked(relay)
     return reply.body, context
+
+
+def unreachable(watch: Watch, failures: int, services: Services) -> Reason | None:
+    """Why a session that expires was never answered: who failed in its last tries, `tries` of them.
+
+    None where it was the other party's silence.
+    """
+    trouble = watch.trouble
+    if failures < services.policy.tries or not isinstance(trouble, TransportError):
+        return None
+    return Reason.RELAY_UNREACHABLE if trouble.at == "relay" else Reason.DIRECTORY_UNREACHABLE
+
+
+def _blamed(reply: Reply, *, through_relay: bool) -> TransportError:
+    if through_relay and reply.status in _GATEWAY_FAILED:
+        return TransportError(
+            f"The OHTTP relay could not reach the directory (status {reply.status}): it is tried"
+            " again.",
+            at="directory",
+        )
+    if reply.status != _OK:
+        # An outer 4xx may be the gateway's, which a relay passes on.
+        who = "The OHTTP relay, or the directory behind it," if through_relay else "The directory"
+        answered = f"answered with status {reply.status}"
+    else:
+        who = "The OHTTP relay" if through_relay else "The directory"
+        answered = "gave an answer of its own"
+    return TransportError(
+        f"{who} {answered}: it is tried again.", at="relay" if through_relay else "directory"
+    )
+
+
+def _lower(error: TransportError) -> str:
+    text = str(error)
+    return text[:1].lower() + text[1:]

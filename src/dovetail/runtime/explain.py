@@ -1,11 +1,13 @@
 """What a session's state means to a person: where it stands, how it ended, what to do next."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 from dovetail.bitcoin import Sats, Script, Transaction, UnixTime
-from dovetail.sessions import outcomes, receiver, sender
-from dovetail.sessions.outcomes import Outcome
+from dovetail.runtime.duties import due_at
+from dovetail.runtime.endings import code_of, ending, reason_of
+from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
@@ -14,6 +16,29 @@ from dovetail.sessions.status import SessionStatus
 State: TypeAlias = ReceiverSession | SenderSession
 
 NOTHING = "Nothing: it goes on by itself while Dovetail runs."
+
+
+_BY_US = "The payment: by the payjoin, or else by the ordinary transaction, and never by both."
+_TO_US = "The payment to you: by the payjoin, or else by the ordinary transaction."
+
+
+class DeadlineKind(StrEnum):
+    """What happens when a time has come and nothing else did."""
+
+    EXPIRES = "expires"
+    """Posting and polling end."""
+    FALLBACK = "fallback"
+    """The ordinary payment is broadcast, by the policy."""
+    SIGNING = "signing"
+    """A proposal that was not signed gives way to the ordinary payment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The next moment at which time alone moves a session."""
+
+    kind: DeadlineKind
+    at: UnixTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +50,14 @@ class Explanation:
     """Where it stands, in one sentence."""
     next: str
     """What to do, in one sentence."""
+    owed: str
+    """What is owed now, in one sentence."""
     amount: Sats | None
     expires_at: UnixTime
     reason: Reason | None = None
     """Why there is no payjoin, where that is known."""
+    rule: str | None = None
+    """The rule of BIP 78 that the receiver's proposal broke, where that was why."""
     outcome: str | None = None
     """The code of how it ended, such as `success`; None while it is open."""
     paid: bool = False
@@ -36,7 +65,11 @@ class Explanation:
     txid: str | None = None
     """The transaction that was seen or broadcast last."""
     asks: bool = False
-    """Whether the session waits for the user's word and nothing else."""
+    """Whether the session waits for the user's word."""
+    deadline: Deadline | None = None
+    """What time alone does next."""
+    takable: bool = False
+    """Whether the receiver can still take a payment that was cancelled or declined here."""
 
 
 def explain(state: State, now: UnixTime, *, ask: bool = False) -> Explanation:
@@ -47,9 +80,9 @@ def explain(state: State, now: UnixTime, *, ask: bool = False) -> Explanation:
         case receiver.PendingFallback():
             return _receiver_pending(state, now, ask=ask)
         case sender.PendingFallback():
-            return _sender_pending(state, ask=ask)
+            return _sender_pending(state, now, ask=ask)
         case receiver.Monitor():
-            return _receiver_monitor(state)
+            return _receiver_monitor(state, now, ask=ask)
         case sender.Monitor():
             return _sender_monitor(state)
         case receiver.HasReplyableError():
@@ -110,186 +143,205 @@ def _open(
         status=status,
         words=_WORDS[status],
         next=NOTHING,
+        owed=_owed(state),
         amount=amount_of(state),
         expires_at=state.expires_at,
         reason=reason,
+        deadline=_next(state, status, now),
     )
+
+
+def _owed(state: State) -> str:
+    match state:
+        case receiver.Initialized():
+            return "Nothing: nobody has paid yet."
+        case receiver.HasReplyableError() if state.held is None:
+            return "Nothing: what came is no payment to count on."
+        case receiver.HasReplyableError():
+            return _TO_US if state.owed else "Nothing that is safe to count on."
+        case (
+            receiver.UncheckedOriginalPayload()
+            | receiver.MaybeInputsOwned()
+            | receiver.MaybeInputsSeen()
+            | receiver.OutputsUnknown()
+        ):
+            return "Nothing yet: the sender's payment is still being checked."
+        case (
+            receiver.WantsOutputs()
+            | receiver.WantsInputs()
+            | receiver.WantsFeeRange()
+            | receiver.ProvisionalProposal()
+            | receiver.PayjoinProposal()
+        ):
+            return _TO_US
+        case _:
+            return _BY_US
+
+
+def _next(state: State, status: SessionStatus, now: UnixTime) -> Deadline | None:
+    match state:
+        case sender.ProposalReceived(signing_deadline=deadline):
+            if deadline is None or deadline <= now:
+                return None
+            return Deadline(DeadlineKind.SIGNING, deadline)
+        case receiver.PayjoinProposal() if now < state.expires_at:
+            return Deadline(DeadlineKind.EXPIRES, state.expires_at)
+        case _ if status in _ENDS_BY_EXPIRY:
+            return Deadline(DeadlineKind.EXPIRES, state.expires_at)
+        case _:
+            return None
 
 
 def _receiver_pending(state: receiver.PendingFallback, now: UnixTime, *, ask: bool) -> Explanation:
-    due = state.due_at
-    asks = due is None or (ask and not state.requested)
-    if asks and due is None:
+    due = due_at(state, ask=ask)
+    cancelled = state.reason is Reason.CANCELLED_BY_US
+    asks = due is None or (cancelled and due > now)
+    advice = "Take it by `fallback`, or decline it by `release`." if asks else NOTHING
+    if state.due_at is None:
         words = "No payjoin came about, and the sender's own payment is not safe to count on."
         advice = "Broadcast it by `fallback` only if you know the sender, else `release` it."
+    elif asks and cancelled and state.proposal_out:
+        words = (
+            "You cancelled, but the sender has the payjoin and can still make it; their ordinary"
+            " payment waits for your word."
+        )
+    elif asks and cancelled:
+        words = "You cancelled the payjoin; the sender's ordinary payment waits for your word."
     elif asks:
         words = "No payjoin came about; the sender's ordinary payment waits for your word."
-        advice = "Take it by `fallback`, or decline it by `release`."
     elif due is not None and due > now:
         words = "No payjoin has been seen; the ordinary payment falls due after the grace."
-        advice = NOTHING
     else:
         words = "No payjoin came about; the sender's ordinary payment is being broadcast."
-        advice = NOTHING
     return Explanation(
         status=SessionStatus.FALLBACK_PENDING,
         words=words,
         next=advice,
+        owed=_TO_US if state.owed else "Nothing that is safe to count on.",
         amount=amount_of(state),
         expires_at=state.expires_at,
         reason=state.reason,
         asks=asks,
+        deadline=_fallback_at(due, now),
     )
 
 
-def _sender_pending(state: sender.PendingFallback, *, ask: bool) -> Explanation:
-    asks = ask or state.reason is Reason.CANCELLED_BY_US
+def _sender_pending(state: sender.PendingFallback, now: UnixTime, *, ask: bool) -> Explanation:
+    due = due_at(state, ask=ask)
+    cancelled = state.reason is Reason.CANCELLED_BY_US
+    asks = due is None or (cancelled and due > now)
+    advice = (
+        "Pay by `fallback`, or decline by `release`; only `revoke` takes back what was declined."
+    )
     if not asks:
         words, advice = "No payjoin came about; the ordinary payment is being broadcast.", NOTHING
-    elif state.original_out:
-        words = "The payjoin has ended; the ordinary payment waits for your word."
-        advice = (
-            "Pay by `fallback`, or decline by `release`; the receiver can still take the payment"
-            " until you `revoke` it."
-        )
-    else:
+    elif not state.original_out:
         words = "The payjoin has ended before anything left; the ordinary payment is yours to make."
         advice = "Pay by `fallback`, or end it by `release`."
+    elif cancelled:
+        words = (
+            "You cancelled the payjoin, but the receiver can still take the payment, which waits"
+            " for your word."
+        )
+    else:
+        words = (
+            "No payjoin came about; the ordinary payment waits for your word, and the receiver can"
+            " still take it."
+        )
     return Explanation(
         status=SessionStatus.FALLBACK_PENDING,
         words=words,
         next=advice,
+        owed=_BY_US,
         amount=amount_of(state),
         expires_at=state.expires_at,
         reason=state.reason,
+        rule=state.rule,
         asks=asks,
+        deadline=_fallback_at(due, now),
+        takable=asks and state.original_out,
     )
 
 
-def _receiver_monitor(state: receiver.Monitor) -> Explanation:
-    status = SessionStatus.CONFIRMING
+def _receiver_monitor(state: receiver.Monitor, now: UnixTime, *, ask: bool) -> Explanation:
+    status, advice, deadline = SessionStatus.CONFIRMING, NOTHING, None
     if state.released:
         status = SessionStatus.RELEASED
         words = "You declined the ordinary payment; the sender can still make it."
         advice = "Nothing; `fallback` takes the payment after all."
+    elif state.fallback_broadcast:
+        words = f"The ordinary payment is broadcast and waits for {_confirmations(state.depth)}."
     elif state.seen_spent:
-        words, advice = "The payment has been seen and waits for its confirmation.", NOTHING
+        words = f"The payment has been seen and waits for {_confirmations(state.depth)}."
     else:
         status = SessionStatus.PROPOSAL_SENT
         words = "The sender has the payjoin; waiting for it to confirm."
-        advice = NOTHING
+        deadline = _fallback_at(due_at(state, ask=ask), now)
     return Explanation(
         status=status,
         words=words,
         next=advice,
-        amount=amount_of(state),
-        expires_at=state.expires_at,
-        reason=state.reason,
-    )
-
-
-def _sender_monitor(state: sender.Monitor) -> Explanation:
-    status, advice = SessionStatus.CONFIRMING, NOTHING
-    if state.released:
-        status = SessionStatus.RELEASED
-        words = "You declined the ordinary payment, but the receiver can still take it."
-        advice = "Take the coins back by `revoke`, pay by `fallback`, or wait."
-    elif state.payjoin is not None and state.expected == state.payjoin.txid:
-        words = "The payjoin is broadcast and waits for its confirmation."
-    elif state.expected == state.fallback.txid:
-        words = "The ordinary payment is broadcast and waits for its confirmation."
-    else:
-        words = "Another transaction spends the payment's coins; it waits for its confirmation."
-    return Explanation(
-        status=status,
-        words=words,
-        next=advice,
+        owed="Nothing that you still count on." if state.released else _TO_US,
         amount=amount_of(state),
         expires_at=state.expires_at,
         reason=state.reason,
         txid=None if state.expected is None else str(state.expected),
+        deadline=deadline,
+    )
+
+
+def _sender_monitor(state: sender.Monitor) -> Explanation:
+    status, advice, owed = SessionStatus.CONFIRMING, NOTHING, _BY_US
+    confirmations = _confirmations(state.depth)
+    if state.released:
+        status = SessionStatus.RELEASED
+        words = "You declined the ordinary payment, but the receiver can still take it."
+        advice = "Take the coins back by `revoke`, pay by `fallback`, or wait."
+        owed = "Nothing from you, but the receiver can still take it until its coins are spent."
+    elif state.payjoin is not None and state.expected == state.payjoin.txid:
+        words = f"The payjoin is broadcast and waits for {confirmations}."
+    elif state.expected == state.fallback.txid:
+        words = f"The ordinary payment is broadcast and waits for {confirmations}."
+    else:
+        words = f"Another transaction spends the payment's coins; it waits for {confirmations}."
+    return Explanation(
+        status=status,
+        words=words,
+        next=advice,
+        owed=owed,
+        amount=amount_of(state),
+        expires_at=state.expires_at,
+        reason=state.reason,
+        rule=state.rule,
+        txid=None if state.expected is None else str(state.expected),
+        takable=state.released,
     )
 
 
 def _closed(state: receiver.Closed | sender.Closed) -> Explanation:
     outcome = state.outcome
-    paying = isinstance(state, sender.Closed)
-    words, advice, paid = _ending(outcome, paying=paying)
+    words, advice, paid = ending(outcome, paying=isinstance(state, sender.Closed))
     return Explanation(
         status=SessionStatus.CLOSED,
         words=words,
         next=advice,
+        owed="Nothing.",
         amount=amount_of(state),
         expires_at=state.expires_at,
-        reason=reason_of(outcome),
+        reason=reason_of(state),
+        rule=state.rule if isinstance(state, sender.Closed) else None,
         outcome=code_of(outcome),
         paid=paid,
         txid=getattr(outcome, "txid", None),
     )
 
 
-_NO_MORE = "Nothing is left to do."
+def _confirmations(depth: int) -> str:
+    return "its confirmation" if depth == 1 else f"{depth} confirmations"
 
 
-def _ending(outcome: Outcome, *, paying: bool) -> tuple[str, str, bool]:
-    """What happened, what to do, and whether the payment was made."""
-    match outcome:
-        case outcomes.Success():
-            return "Paid by payjoin.", _NO_MORE, True
-        case outcomes.FallbackBroadcasted():
-            return "Paid by the ordinary transaction, without a payjoin.", _NO_MORE, True
-        case outcomes.PaidDirectly():
-            return "Paid to the address directly, without a payjoin.", _NO_MORE, True
-        case outcomes.PayjoinProposalSent():
-            return (
-                "The payjoin was sent to the sender; whether it was broadcast is not known.",
-                "Look for the payment in your wallet.",
-                True,
-            )
-        case outcomes.Revoked():
-            return "Revoked: the coins went back to the wallet.", _NO_MORE, False
-        case outcomes.Expired():
-            return "Expired: nobody paid.", "Make a new URI if the payment is still wanted.", False
-        case outcomes.Cancelled():
-            return "Cancelled: no payment was made here.", _NO_MORE, False
-        case outcomes.Unrecognized():
-            whose = "coins" if paying else "sender's coins"
-            return (
-                f"The {whose} were spent by a transaction that is no part of this session.",
-                "Look at that transaction, and settle the payment with the other party.",
-                False,
-            )
-
-
-_CODES: dict[type[Outcome], str] = {
-    outcomes.Success: "success",
-    outcomes.FallbackBroadcasted: "fallback",
-    outcomes.Unrecognized: "unrecognized",
-    outcomes.PaidDirectly: "paid-directly",
-    outcomes.PayjoinProposalSent: "proposal-sent",
-    outcomes.Revoked: "revoked",
-    outcomes.Cancelled: "cancelled",
-    outcomes.Expired: "expired",
-}
-
-
-def ended(outcome: Outcome, *, paying: bool) -> str:
-    """How a session ended, in a sentence; `paying` is whether it was the sender's."""
-    return _ending(outcome, paying=paying)[0]
-
-
-def code_of(outcome: Outcome) -> str:
-    """The stable code of an outcome."""
-    return _CODES[type(outcome)]
-
-
-def reason_of(outcome: Outcome) -> Reason | None:
-    """Why there was no payjoin, where the outcome says so."""
-    match outcome:
-        case outcomes.FallbackBroadcasted(why=why) | outcomes.Cancelled(why=why):
-            return why
-        case _:
-            return None
+def _fallback_at(due: UnixTime | None, now: UnixTime) -> Deadline | None:
+    return None if due is None or due <= now else Deadline(DeadlineKind.FALLBACK, due)
 
 
 def amount_of(state: State) -> Sats | None:

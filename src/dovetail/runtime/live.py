@@ -19,6 +19,7 @@ from dovetail.runtime.pace import next_deadline, pause
 from dovetail.runtime.receiving import step_receiver
 from dovetail.runtime.sending import step_sender
 from dovetail.runtime.services import Services
+from dovetail.runtime.watching import LowFee, Sighting, Watch
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
@@ -34,7 +35,14 @@ class Step(Protocol[S, E]):
     """`step_receiver` or `step_sender`."""
 
     async def __call__(
-        self, session: S, log: SessionLog[E], services: Services, /, *, failures: int
+        self,
+        session: S,
+        log: SessionLog[E],
+        services: Services,
+        /,
+        *,
+        failures: int,
+        watch: Watch,
     ) -> S:
         """Take `session` one step further."""
         ...
@@ -42,10 +50,14 @@ class Step(Protocol[S, E]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update(Generic[S]):
-    """Where a session stands, and what went wrong since it last moved."""
+    """Where a session stands, what went wrong since it last moved, and what the chain shows."""
 
     state: S | None
     trouble: DovetailError | None
+    sighting: Sighting | None = None
+    """What spends the contested outpoints; None until something did, in this process."""
+    low_fee: LowFee | None = None
+    """Set while the fallback waits to be mined with a fee that may be too low."""
 
 
 class LiveSession(Generic[S, E]):
@@ -68,6 +80,7 @@ class LiveSession(Generic[S, E]):
         self._step: Step[S, E] = step
         self._services = services
         self._update: Update[S] = Update(state=state, trouble=None)
+        self._watch = Watch()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
@@ -88,6 +101,16 @@ class LiveSession(Generic[S, E]):
     def trouble(self) -> DovetailError | None:
         """What went wrong since it last moved; it is tried again by itself."""
         return self._update.trouble
+
+    @property
+    def sighting(self) -> Sighting | None:
+        """What spends the contested outpoints, as this process saw it last."""
+        return self._update.sighting
+
+    @property
+    def low_fee(self) -> LowFee | None:
+        """Set while the fallback waits to be mined with a fee that may be too low."""
+        return self._update.low_fee
 
     @property
     def uri(self) -> str:
@@ -150,11 +173,13 @@ class LiveSession(Generic[S, E]):
             except DovetailError as error:
                 # A full disk is no reason to give up on the wallet.
                 self._failures += isinstance(error, InfrastructureError)
+                self._watch.trouble = error
                 self._publish(before, error)
                 logger.info("Session %s: %s", self.session_id, type(error).__name__)
                 await self._sleep(before, self._backoff())
                 continue
             self._failures = self._tried = 0
+            self._watch.trouble = None
             if after is not before:
                 self._publish(after, None)
                 logger.info("Session %s: %r", self.session_id, after)
@@ -167,7 +192,13 @@ class LiveSession(Generic[S, E]):
         if before is None or (rested and await asyncio.to_thread(self._moved_on, before)):
             return await asyncio.to_thread(self._load)
         try:
-            return await self._step(before, self._log, self._services, failures=self._failures)
+            return await self._step(
+                before,
+                self._log,
+                self._services,
+                failures=self._failures,
+                watch=self._watch,
+            )
         except StaleSession:
             # Another handle or process has moved it on: go on from where it is.
             loaded = await asyncio.to_thread(self._load)
@@ -213,11 +244,19 @@ class LiveSession(Generic[S, E]):
                 raise fault
 
     def _recovered(self) -> None:
-        if self.trouble is not None:
+        """Tell, where the state stayed, that the trouble is over or that the chain changed."""
+        told, watch = self._update, self._watch
+        seen = (told.sighting, told.low_fee) != (watch.sighting, watch.low_fee)
+        if told.trouble is not None or seen:
             self._publish(self.state, None)
 
     def _publish(self, state: S | None, trouble: DovetailError | None) -> None:
-        self._update = Update(state=state, trouble=trouble)
+        self._update = Update(
+            state=state,
+            trouble=trouble,
+            sighting=self._watch.sighting,
+            low_fee=self._watch.low_fee,
+        )
         self._wake()
 
     def _wake(self) -> None:

@@ -1,6 +1,7 @@
 """How long a session that has nothing to do may wait before it looks again."""
 
 from dovetail.bitcoin import UnixTime
+from dovetail.runtime.duties import due_at
 from dovetail.runtime.services import Services
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
@@ -30,20 +31,14 @@ def next_deadline(state: State, now: UnixTime) -> UnixTime | None:
 
 def _deadlines(state: State) -> tuple[UnixTime | None, ...]:
     match state:
-        case receiver.PendingFallback() | receiver.Monitor():
-            return (state.due_at,)
+        case receiver.PendingFallback() | receiver.Monitor() | sender.PendingFallback():
+            return (due_at(state),)
         case sender.PollingForProposal():
             # A failure just before must not cost the last poll.
             return (state.last_poll_at, state.expires_at)
         case sender.ProposalReceived():
             return (state.signing_deadline,)
-        case (
-            sender.PendingBroadcast()
-            | sender.PendingFallback()
-            | sender.Monitor()
-            | sender.Closed()
-            | receiver.Closed()
-        ):
+        case sender.PendingBroadcast() | sender.Monitor() | sender.Closed() | receiver.Closed():
             return ()
         case _:
             return (state.expires_at,)

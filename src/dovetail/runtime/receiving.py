@@ -6,12 +6,14 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 
 import asyncio
 
-from dovetail.bitcoin import OutPoint
+from dovetail.bitcoin import OutPoint, Transaction
 from dovetail.errors import ChainError, ParseError, PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import Coin
-from dovetail.runtime.exchange import exchange
-from dovetail.runtime.services import AtExpiry, Services
-from dovetail.runtime.watching import deepest_spend, direct_payment
+from dovetail.runtime.duties import is_due
+from dovetail.runtime.exchange import exchange, unreachable
+from dovetail.runtime.fees import tell_fee
+from dovetail.runtime.services import Services
+from dovetail.runtime.watching import Watch, deepest_spend, direct_payment
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
@@ -34,26 +36,36 @@ _Negotiating = (
 
 
 async def step_receiver(
-    session: ReceiverSession, log: Log, services: Services, *, failures: int = 0
+    session: ReceiverSession,
+    log: Log,
+    services: Services,
+    *,
+    failures: int = 0,
+    watch: Watch | None = None,
 ) -> ReceiverSession:
     """Take `session` one step further, after `failures` failed tries in a row at the same step.
+
+    `watch` is what this process knows of the session.
 
     Raises `InfrastructureError` where another try may help, `StaleSession` where the session
     has to be loaded again, and `StoreUnavailable`.
     """
+    watch = watch or Watch()
     match session:
         case receiver.Initialized():
-            return await _wait_for_original(session, log, services)
+            why = unreachable(watch, failures, services)
+            return await _wait_for_original(session, log, services, why)
         case receiver.UncheckedOriginalPayload():
             return await _check_broadcast(session, log, services)
         case receiver.PayjoinProposal():
-            return await _post_proposal(session, log, services)
+            why = unreachable(watch, failures, services)
+            return await _post_proposal(session, log, services, why)
         case receiver.HasReplyableError():
             return await _reply(session, log, services)
         case receiver.PendingFallback():
-            return await _settle_by_fallback(session, log, services)
+            return await _settle_by_fallback(session, log, services, watch)
         case receiver.Monitor():
-            return await _watch(session, log, services)
+            return await _watch(session, log, services, watch)
         case receiver.Closed():
             return session
         case _:
@@ -103,7 +115,7 @@ async def _negotiate(
 
 
 async def _wait_for_original(
-    session: receiver.Initialized, log: Log, services: Services
+    session: receiver.Initialized, log: Log, services: Services, why: Reason | None
 ) -> ReceiverSession:
     paid = await _direct_payment(session, services)
     if paid is not None and paid.depth >= session.created.depth:
@@ -112,7 +124,7 @@ async def _wait_for_original(
     if now >= session.expires_at:
         if paid is not None:
             return session  # it was paid in time, and closes once that is deep enough
-        return await session.expire(now).save_async(log)
+        return await session.expire(now, why=why).save_async(log)
     if isinstance(session.created.endpoint, Web):
         return session  # whoever serves its URL brings the Original
     body, context = await exchange(lambda relay: session.poll(relay, now=now), services)
@@ -197,11 +209,12 @@ async def _sign(
 
 
 async def _post_proposal(
-    session: receiver.PayjoinProposal, log: Log, services: Services
+    session: receiver.PayjoinProposal, log: Log, services: Services, why: Reason | None
 ) -> ReceiverSession:
     now = services.clock()
     if now >= session.expires_at:
-        return await session.expire(now).save_async(log)
+        ended = session.expire(now) if why is None else session.fail(why)
+        return await ended.save_async(log)
     if session.payload.reply_to.channel is Channel.V1_HTTP:
         return session  # whoever holds the HTTP request answers it
     body, context = await exchange(lambda relay: session.post(relay, now=now), services)
@@ -224,14 +237,15 @@ async def _reply(
 
 
 async def _settle_by_fallback(
-    session: receiver.PendingFallback, log: Log, services: Services
+    session: receiver.PendingFallback, log: Log, services: Services, watch: Watch
 ) -> ReceiverSession:
     """Look before every broadcast: the payment may have been made already (M4)."""
     spend = await asyncio.to_thread(deepest_spend, services.chain, session.contested)
     if spend is not None and not session.requested:
         return await session.record_spend(spend.transaction).save_async(log)
-    if not (session.requested or _due(session, services)):
+    if not is_due(session, services):
         return session
+    await tell_fee(session, services, watch)
     answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
     if isinstance(answer, Accepted):
         return await session.record_broadcast(session.fallback.txid).save_async(log)
@@ -240,33 +254,37 @@ async def _settle_by_fallback(
     raise ChainError(FALLBACK_REFUSED)
 
 
-async def _watch(session: receiver.Monitor, log: Log, services: Services) -> ReceiverSession:
+async def _watch(
+    session: receiver.Monitor, log: Log, services: Services, watch: Watch
+) -> ReceiverSession:
     spend = await asyncio.to_thread(deepest_spend, services.chain, session.contested)
+    if session.fallback_broadcast and (spend is None or not spend.depth):
+        await tell_fee(session, services, watch)
+    watch.see(session, spend)
     if spend is not None:
         return await session.record_settlement(spend.transaction, spend.depth).save_async(log)
-    if not _due(session, services):
+    # What was seen or broadcast before is no new decision, and fills no log when a mempool or a
+    # reorganisation drops it.
+    seen = None if session.fallback_broadcast else watch.payjoin
+    if seen is not None and await _accepted(seen, services):
         return session
-    if not session.seen_spent or session.reason is None:
-        return await session.fallback_due(services.clock()).save_async(log)
-    # It was decided on before, and the log need not grow each time a mempool forgets it.
-    answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
-    if isinstance(answer, Accepted):
-        return session
-    raise ChainError(FALLBACK_REFUSED)
+    due = is_due(session, services)
+    if session.fallback_broadcast or (due and session.seen_spent and session.reason is not None):
+        if await _accepted(session.fallback, services):
+            return session
+        raise ChainError(FALLBACK_REFUSED)
+    return await session.fallback_due(services.clock()).save_async(log) if due else session
+
+
+async def _accepted(transaction: Transaction, services: Services) -> bool:
+    answer = await asyncio.to_thread(services.chain.broadcast, transaction)
+    return isinstance(answer, Accepted)
 
 
 FALLBACK_REFUSED = (
     "The network refuses the fallback for now, and shows nothing else that spends its coins:"
     " it is tried again."
 )
-
-
-def _due(session: receiver.PendingFallback | receiver.Monitor, services: Services) -> bool:
-    return (
-        services.policy.at_expiry is AtExpiry.BROADCAST
-        and session.due_at is not None
-        and services.clock() >= session.due_at
-    )
 
 
 async def _direct_payment(

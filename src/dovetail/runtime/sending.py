@@ -8,12 +8,14 @@ import asyncio
 import logging
 
 from dovetail.bitcoin import Transaction
-from dovetail.errors import ChainError, UsageError
+from dovetail.errors import ChainError, TransportError, UsageError
 from dovetail.protocol.uri import V2Endpoint
-from dovetail.runtime.exchange import exchange
+from dovetail.runtime.duties import is_due
+from dovetail.runtime.exchange import exchange, unreachable
+from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.receiving import FALLBACK_REFUSED
-from dovetail.runtime.services import AtExpiry, Services
-from dovetail.runtime.watching import deepest_spend
+from dovetail.runtime.services import Services
+from dovetail.runtime.watching import Watch, deepest_spend
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import SenderEvent, SenderSession
@@ -29,19 +31,23 @@ async def step_sender(
     log: Log,
     services: Services,
     *,
-    failures: int = 0,  # noqa: ARG001 - both roles' steps are called alike
+    failures: int = 0,
+    watch: Watch | None = None,
 ) -> SenderSession:
-    """Take `session` one step further; a payer's wallet may be away as long as it likes.
+    """Take `session` one step further, after `failures` failed tries in a row at the same step.
 
-    Raises `InfrastructureError` where another try may help, `StaleSession` where the session
+    `watch` is what this process knows of the session. A payer's wallet may be away as long as it
+    likes. Raises `InfrastructureError` where another try may help, `StaleSession` where the session
     has to be loaded again, and `StoreUnavailable`.
     """
+    watch = watch or Watch()
     match session:
         case sender.WithReplyKey():
-            now = services.clock()
-            if now >= session.expires_at:
-                return await session.expire(now).save_async(log)
-            return await session.start_posting().save_async(log)
+            return await _begin(session, log, services)
+        case sender.PostingOriginal() | sender.PollingForProposal() if (
+            services.clock() >= session.expires_at
+        ):
+            return await _expire(session, log, services, unreachable(watch, failures, services))
         case sender.PostingOriginal():
             return await _post_original(session, log, services)
         case sender.PollingForProposal():
@@ -51,11 +57,33 @@ async def step_sender(
         case sender.PendingBroadcast():
             return await _broadcast_payjoin(session, log, services)
         case sender.PendingFallback():
-            return await _settle_by_fallback(session, log, services)
+            return await _settle_by_fallback(session, log, services, watch)
         case sender.Monitor():
-            return await _watch(session, log, services)
+            return await _watch(session, log, services, watch)
         case sender.Closed():
             return session
+
+
+async def _begin(session: sender.WithReplyKey, log: Log, services: Services) -> SenderSession:
+    now = services.clock()
+    if now >= session.expires_at:
+        return await session.expire(now).save_async(log)
+    return await session.start_posting().save_async(log)
+
+
+async def _expire(
+    session: sender.PostingOriginal | sender.PollingForProposal,
+    log: Log,
+    services: Services,
+    reason: Reason | None,
+) -> SenderSession:
+    """Give up; `reason` says who could not be reached, where it was that."""
+    spend = await _glimpse(session, services)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    if reason is not None:
+        return await session.fail(reason).save_async(log)
+    return await session.expire(services.clock()).save_async(log)
 
 
 async def _post_original(
@@ -65,12 +93,15 @@ async def _post_original(
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
     now = services.clock()
-    if now >= session.expires_at:
-        return await session.expire(now).save_async(log)
     if isinstance(session.payjoin_uri.endpoint, V2Endpoint):
         body, context = await exchange(lambda relay: session.post(relay, now=now), services)
         return await session.process(body, context).save_async(log)
-    reply = await services.transport.post(session.post_v1(now=now), limit=V1_LIMIT)
+    try:
+        reply = await services.transport.post(session.post_v1(now=now), limit=V1_LIMIT)
+    except TransportError as error:
+        raise TransportError(
+            "The receiver's server did not answer properly: it is tried again.", at="receiver"
+        ) from error
     return await session.process_v1(reply.status, reply.body).save_async(log)
 
 
@@ -79,14 +110,23 @@ V1_LIMIT = 5_400_000
 
 
 async def _poll(session: sender.PollingForProposal, log: Log, services: Services) -> SenderSession:
+    """Look at the chain, then into the mailbox.
+
+    A spend that is seen is most likely the receiver's fallback, whose reason lies in the mailbox
+    already: it is asked for once before the spend is recorded.
+    """
     spend = await _glimpse(session, services)
-    if spend is not None:
-        return await session.record_spend(spend.transaction).save_async(log)
     now = services.clock()
-    if now >= session.expires_at:
-        return await session.expire(now).save_async(log)
-    body, context = await exchange(lambda relay: session.poll(relay, now=now), services)
-    return await session.process(body, context).save_async(log)
+    try:
+        body, context = await exchange(lambda relay: session.poll(relay, now=now), services)
+        after = await session.process(body, context).save_async(log)
+    except TransportError:
+        if spend is None:
+            raise
+        after = session
+    if spend is None or after is not session:
+        return after
+    return await session.record_spend(spend.transaction).save_async(log)
 
 
 async def _sign(session: sender.ProposalReceived, log: Log, services: Services) -> SenderSession:
@@ -116,30 +156,35 @@ async def _broadcast_payjoin(
 
 
 async def _settle_by_fallback(
-    session: sender.PendingFallback, log: Log, services: Services
+    session: sender.PendingFallback, log: Log, services: Services, watch: Watch
 ) -> SenderSession:
     """Look before every broadcast: the payment may have been made already (M4)."""
     spend = await _spend(session, services)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
-    # Who cancelled is asked first: to stop a payjoin is not yet to want the plain payment.
-    asked_first = session.reason is Reason.CANCELLED_BY_US
-    if asked_first or services.policy.at_expiry is AtExpiry.ASK:
+    if not is_due(session, services):
         return session
+    await tell_fee(session, services, watch)
     answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
     if isinstance(answer, Accepted):
         return await session.record_broadcast(session.fallback.txid).save_async(log)
     raise ChainError(FALLBACK_REFUSED)
 
 
-async def _watch(session: sender.Monitor, log: Log, services: Services) -> SenderSession:
+async def _watch(
+    session: sender.Monitor, log: Log, services: Services, watch: Watch
+) -> SenderSession:
     spend = await _spend(session, services)
+    if session.expected == session.fallback.txid and (spend is None or not spend.depth):
+        await tell_fee(session, services, watch)
     if spend is not None:
         scripts = [output.script_pubkey for output in spend.transaction.outputs]
         owned = await asyncio.to_thread(services.wallet.owned, scripts)
+        watch.see(session, spend, owned=owned)
         return await session.record_settlement(
             spend.transaction, depth=spend.depth, owned=owned
         ).save_async(log)
+    watch.see(session, None)
     if session.released or await _rebroadcast(session, services):
         return session
     if await _spend(session, services) is not None:

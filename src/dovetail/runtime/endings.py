@@ -1,0 +1,84 @@
+"""How a session ended, and why there was no payjoin: codes, words, and what to do."""
+
+from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.reasons import Reason
+
+_NO_MORE = "Nothing is left to do."
+
+_CODES: dict[type[Outcome], str] = {
+    outcomes.Success: "success",
+    outcomes.FallbackBroadcasted: "fallback",
+    outcomes.Unrecognized: "unrecognized",
+    outcomes.PaidDirectly: "paid-directly",
+    outcomes.PayjoinProposalSent: "proposal-sent",
+    outcomes.Revoked: "revoked",
+    outcomes.Cancelled: "cancelled",
+    outcomes.Expired: "expired",
+}
+
+_USUAL: dict[type[Outcome], Reason] = {
+    outcomes.FallbackBroadcasted: Reason.SENDER_CHOSE_FALLBACK,
+    outcomes.Unrecognized: Reason.SPENT_ELSEWHERE,
+    outcomes.PaidDirectly: Reason.PAID_DIRECTLY,
+    outcomes.PayjoinProposalSent: Reason.PAYJOIN_UNOBSERVED,
+    outcomes.Revoked: Reason.TAKEN_BACK,
+    outcomes.Expired: Reason.EXPIRED_WAITING_FOR_ORIGINAL,
+}
+"""What an outcome says by itself, where nothing had stopped the payjoin before."""
+
+
+def ending(outcome: Outcome, *, paying: bool) -> tuple[str, str, bool]:
+    """What happened, what to do, and whether the payment was made.
+
+    `paying` is whether the session was the sender's.
+    """
+    match outcome:
+        case outcomes.Success():
+            return "Paid by payjoin.", _NO_MORE, True
+        case outcomes.FallbackBroadcasted():
+            return "Paid by the ordinary transaction, without a payjoin.", _NO_MORE, True
+        case outcomes.PaidDirectly():
+            return "Paid to the address directly, without a payjoin.", _NO_MORE, True
+        case outcomes.PayjoinProposalSent():
+            return (
+                "The payjoin was sent to the sender; whether it was broadcast is not known.",
+                "Look for the payment in your wallet.",
+                True,
+            )
+        case outcomes.Revoked():
+            return "Revoked: the coins went back to the wallet.", _NO_MORE, False
+        case outcomes.Expired():
+            return "Expired: nobody paid.", "Make a new URI if the payment is still wanted.", False
+        case outcomes.Cancelled():
+            return "Cancelled: no payment was made here.", _NO_MORE, False
+        case outcomes.Unrecognized():
+            whose = "coins" if paying else "sender's coins"
+            return (
+                f"The {whose} were spent by a transaction that is no part of this session.",
+                "Look at that transaction, and settle the payment with the other party.",
+                False,
+            )
+
+
+def ended(outcome: Outcome, *, paying: bool) -> str:
+    """How a session ended, in a sentence; `paying` is whether it was the sender's."""
+    return ending(outcome, paying=paying)[0]
+
+
+def code_of(outcome: Outcome) -> str:
+    """The stable code of an outcome."""
+    return _CODES[type(outcome)]
+
+
+def reason_of(state: receiver.Closed | sender.Closed) -> Reason | None:
+    """Why there was no payjoin; None where there was one."""
+    match state.outcome:
+        case outcomes.Success():
+            return None
+        case outcomes.FallbackBroadcasted(why=Reason() as why) | outcomes.Cancelled(why=why):
+            return why
+        case outcomes.Expired(why=Reason() as why):
+            return why
+        case outcome:
+            return state.reason or _USUAL[type(outcome)]

@@ -1,0 +1,46 @@
+"""Whether a fallback pays enough to be mined soon."""
+
+import asyncio
+from typing import TypeAlias
+
+from dovetail.bitcoin import FeeRate, UnixTime
+from dovetail.errors import ChainError, ParseError
+from dovetail.runtime.services import Services
+from dovetail.runtime.watching import LowFee, Watch
+from dovetail.sessions import receiver, sender
+
+Fallback: TypeAlias = (
+    receiver.Monitor | receiver.PendingFallback | sender.Monitor | sender.PendingFallback
+)
+
+AGAIN_AFTER = 600
+"""Seconds between two looks at what fees are asked for."""
+
+
+async def low_fee(state: Fallback, services: Services) -> LowFee | None:
+    """The fallback's fee rate beside what `fee_target` asks for now, where it is the lower one.
+
+    None also where the chain source cannot tell.
+    """
+    try:
+        paid = FeeRate.of(state.original.fee, state.fallback.weight)
+        asked = await asyncio.to_thread(services.chain.fee_rate, target=services.policy.fee_target)
+    except (ChainError, ParseError):
+        return None
+    return LowFee(paid, asked) if paid < asked else None
+
+
+async def tell_fee(state: Fallback, services: Services, watch: Watch) -> None:
+    """Note in `watch` whether the fallback, which waits to be mined, pays too little."""
+    now = services.clock()
+    if watch.fee_told_at is None or now >= watch.fee_told_at + AGAIN_AFTER:
+        watch.fee_told_at = UnixTime(now)
+        watch.low_fee = await low_fee(state, services)
+
+
+def fee_words(found: LowFee) -> str:
+    """What it means that a fallback pays little, in one sentence."""
+    return (
+        f"The ordinary payment pays {found.paid} while {found.asked} is asked for: it may wait for"
+        " long, and is broadcast again until it confirms."
+    )
