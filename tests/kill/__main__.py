@@ -61,7 +61,8 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
             if options.party not in (None, party):
                 continue
             if options.only in (None, "once"):
-                tasks.append(Task(number, party, first=options.at, stride=options.stride))
+                stride = way.stride * options.stride
+                tasks.append(Task(number, party, first=options.at, stride=stride))
             if options.only in (None, "twice") and party is not Party.MAILROOM:
                 first = 2 + number % 3
                 tasks.append(

@@ -12,6 +12,7 @@ from typing import Any
 
 from dovetail.bitcoin import OutPoint, Script
 from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 
@@ -198,9 +199,23 @@ def judge(
     if paid:
         ending = Ending.PAYJOIN if paid[0].kind is Kind.PAYJOIN else Ending.FALLBACK
         return Verdict(ending)
-    if may_release or states[Party.SENDER] is None:
+    sending = states[Party.SENDER]
+    if sending is None or (may_release and _declined(sending)):
         return Verdict(Ending.RELEASED)
     return Verdict(Ending.LOST, "nothing was paid")
+
+
+def _declined(state: State) -> bool:
+    """Whether the log says that a person stopped the payment, and waits for no more than a word."""
+    match state:
+        case sender.Closed():
+            return isinstance(state.outcome, outcomes.Cancelled | outcomes.Revoked)
+        case sender.PendingFallback():
+            return state.reason is Reason.CANCELLED_BY_US
+        case sender.Monitor():
+            return state.released
+        case _:
+            return False
 
 
 def _untrue(state: State | None, movements: list[Movement]) -> str | None:

@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from unittest.mock import patch
 
-from tests.kill.ledger import Party
+from tests.kill.ledger import Ending, Party
 from tests.kill.play import LIFETIME, Play
-from tests.kill.processes import Tweak
+from tests.kill.processes import Coins, Tweak
 
 from dovetail.protocol.params import SenderParams
+from dovetail.sessions.reasons import Reason
 
 SENDER, RECEIVER, MAILROOM = Party.SENDER, Party.RECEIVER, Party.MAILROOM
 
@@ -30,8 +31,13 @@ class Way:
     parties: tuple[Party, ...] = (SENDER, RECEIVER)
     settings: Mapping[Party, Mapping[str, str]] = field(default_factory=dict)
     tweaks: Mapping[Party, tuple[Tweak, ...]] = field(default_factory=dict)
-    poor: bool = False
-    """The receiver has no coin."""
+    coins: Coins = Coins.USUAL
+    ends: tuple[Ending, ...] = (Ending.FALLBACK,)
+    """How it ends where nobody is killed; several where the two race."""
+    why: Reason | None = None
+    """The sender's reason, where nobody is killed."""
+    stride: int = 1
+    """Every so many effects are enough, as another path has the same ones."""
     may_release: bool = False
     may_stray: bool = False
     timeless: bool = False
@@ -121,12 +127,25 @@ def cancel_unposted(play: Play) -> None:
     play.pass_time()
 
 
-def take_back(play: Play) -> None:
-    """The sender declines and takes the coin back while the receiver broadcasts the fallback."""
+def _decline(play: Play) -> None:
+    play.begin(RECEIVER)
+    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
     play.decide(SENDER, "cancel")
     play.decide(SENDER, "release", "--yes")
+
+
+def take_back(play: Play) -> None:
+    """The sender declines and takes the coin back while the receiver broadcasts the fallback."""
+    _decline(play)
     play.pass_time()
-    play.begin(RECEIVER)
+    play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
+
+
+def take_back_late(play: Play) -> None:
+    """The sender wants the coin back when the receiver's fallback is in a block already."""
+    _decline(play)
+    play.pass_time()
+    play.until(lambda: play.closed(RECEIVER), "for the receiver's fallback")
     play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
 
 
@@ -190,13 +209,42 @@ _SENDER_STATES = {
     "WithReplyKey": sending_at("append Created"),
     "PostingOriginal": sending_at("append StartedPosting"),
     "PostingOriginal, posted": sending_at("response"),
+}
+_SIGNING_STATES = {
     "ProposalReceived": sender_at("append ReceivedProposal"),
     "PendingBroadcast": sender_at("append SignedPayjoin"),
     "Monitor": sender_at("append BroadcastPayjoin"),
 }
 
+_TAKEN_BACK = {
+    "PostingOriginal": sending_at("response"),
+    "PollingForProposal": sending_at("append PostedOriginalPsbt"),
+    "ProposalReceived": sender_at("append ReceivedProposal"),
+}
+_PAYJOIN, _RACE = (Ending.PAYJOIN,), (Ending.PAYJOIN, Ending.FALLBACK)
+
 WAYS = (
-    Way(name="payjoin completes", acts=complete, parties=(*Party,), timeless=True),
+    Way(
+        name="payjoin completes",
+        acts=complete,
+        parties=(*Party,),
+        ends=_PAYJOIN,
+        timeless=True,
+    ),
+    Way(
+        name="payjoin completes, taproot",
+        acts=complete,
+        coins=Coins.TAPROOT,
+        ends=_PAYJOIN,
+        stride=3,
+    ),
+    Way(
+        name="payjoin completes, nested segwit",
+        acts=complete,
+        coins=Coins.NESTED,
+        ends=_PAYJOIN,
+        stride=3,
+    ),
     Way(name="receiver cancels before the Original", setup=asked, acts=cancel_before),
     Way(
         name="receiver cancels after the Original",
@@ -213,25 +261,27 @@ WAYS = (
         name="sender cancels at WithReplyKey",
         setup=sending_at("append Created"),
         acts=cancel_unposted,
+        ends=(Ending.RELEASED,),
         may_release=True,
     ),
-    Way(
-        name="sender cancels at PostingOriginal",
-        setup=sending_at("response"),
-        acts=take_back,
-        may_release=True,
+    *(
+        Way(
+            name=f"sender revokes at {state}",
+            setup=setup,
+            acts=take_back,
+            ends=(Ending.RELEASED, Ending.FALLBACK),
+            may_release=True,
+        )
+        for state, setup in _TAKEN_BACK.items()
     ),
-    Way(
-        name="sender cancels at PollingForProposal",
-        setup=sending_at("append PostedOriginalPsbt"),
-        acts=take_back,
-        may_release=True,
-    ),
-    Way(
-        name="sender cancels at ProposalReceived",
-        setup=sender_at("append ReceivedProposal"),
-        acts=take_back,
-        may_release=True,
+    *(
+        Way(
+            name=f"sender revokes late at {state}",
+            setup=setup,
+            acts=take_back_late,
+            may_release=True,
+        )
+        for state, setup in _TAKEN_BACK.items()
     ),
     Way(name="receiver never answers", setup=asked, acts=unanswered),
     Way(name="sender never returns", setup=asked, acts=abandoned),
@@ -239,15 +289,18 @@ WAYS = (
         name="refused: unavailable",
         setup=asked,
         acts=pay,
-        poor=True,
+        coins=Coins.POOR,
         parties=(*Party,),
+        why=Reason.RECEIVER_UNAVAILABLE,
         timeless=True,
     ),
     Way(
         name="refused: not-enough-money",
         setup=asked,
         acts=pay,
-        settings={RECEIVER: {"DOVETAIL_MAX_FEE_RATE": "1"}},
+        coins=Coins.EXACT,
+        settings={RECEIVER: {"DOVETAIL_MIN_FEE_RATE": "3", "DOVETAIL_MAX_FEE_RATE": "1"}},
+        why=Reason.RECEIVER_NOT_ENOUGH_MONEY,
         timeless=True,
     ),
     Way(
@@ -255,15 +308,23 @@ WAYS = (
         setup=asked,
         acts=pay,
         tweaks={SENDER: (speaks_version_3,)},
+        why=Reason.RECEIVER_VERSION_UNSUPPORTED,
     ),
     Way(
         name="refused: original-psbt-rejected",
         setup=asked,
         acts=pay,
         settings={RECEIVER: {"DOVETAIL_MIN_FEE_RATE": "40"}},
+        why=Reason.RECEIVER_ORIGINAL_PSBT_REJECTED,
         timeless=True,
     ),
-    Way(name="expiry: nobody pays", setup=asked, acts=late, parties=(RECEIVER,)),
+    Way(
+        name="expiry: nobody pays",
+        setup=asked,
+        acts=late,
+        parties=(RECEIVER,),
+        ends=(Ending.RELEASED,),
+    ),
     Way(name="expiry: receiver at Initialized, paid", setup=posted, acts=late),
     *(
         Way(name=f"expiry: receiver at {tag}", setup=receiver_at(f"append {tag}"), acts=late)
@@ -273,17 +334,22 @@ WAYS = (
         name="expiry: receiver at GotReplyableError",
         setup=receiver_at("append GotReplyableError"),
         acts=late,
-        poor=True,
+        coins=Coins.POOR,
     ),
     *(
         Way(name=f"expiry: sender at {state}", setup=setup, acts=late)
         for state, setup in _SENDER_STATES.items()
+    ),
+    *(
+        Way(name=f"expiry: sender at {state}", setup=setup, acts=late, ends=_RACE)
+        for state, setup in _SIGNING_STATES.items()
     ),
     Way(name="expiry: in the grace", setup=proposed, acts=in_grace),
     Way(
         name="network refuses the payjoin",
         setup=strayed,
         acts=nothing,
+        why=Reason.PAYJOIN_REFUSED_BY_NETWORK,
         may_stray=True,
         timeless=True,
     ),

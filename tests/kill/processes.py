@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
@@ -44,6 +45,18 @@ Tweak = Callable[[], AbstractContextManager[Any]]
 _PATIENCE = 30.0
 _TLS = ssl.create_default_context()
 """Reading the system's certificates takes longer than all else that a command does here."""
+
+
+class Coins(StrEnum):
+    """What the two wallets hold."""
+
+    USUAL = "usual"
+    TAPROOT = "taproot"
+    NESTED = "nested segwit"
+    POOR = "poor"
+    """The receiver has no coin."""
+    EXACT = "exact"
+    """The sender's coin leaves no change, out of which a receiver could be helped with the fee."""
 
 
 class Clock:

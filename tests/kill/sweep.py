@@ -10,17 +10,41 @@ from importlib import import_module
 from itertools import count
 from pathlib import Path
 
-from tests.kill.ledger import ChainView, Ending, Owner, Party, Verdict, judge, movement
+from tests.kill.ledger import (
+    AMOUNT,
+    ChainView,
+    Ending,
+    Owner,
+    Party,
+    State,
+    Verdict,
+    judge,
+    movement,
+)
 from tests.kill.paths import Way, nothing
 from tests.kill.play import PEOPLE, How, Kill, Play, Stuck, copy
-from tests.kill.processes import Clock, Ports, Process, run_chain
+from tests.kill.processes import Clock, Coins, Ports, Process, run_chain
 
-from dovetail.bitcoin import Network, Script
+from dovetail.bitcoin import Network, Script, ScriptType
 from dovetail.regtest.remote import remote_fund
+from dovetail.sessions import sender
 from dovetail.stores.sql import SqlStore
 from dovetail.wallets.bdk import BdkWallet
 
-FUNDS = {Party.SENDER: (1_000_000,), Party.RECEIVER: (200_000, 350_000)}
+
+def _funds(coins: Coins, party: Party) -> tuple[int, ...]:
+    match coins, party:
+        case Coins.POOR, Party.RECEIVER:
+            return ()
+        case Coins.EXACT, Party.SENDER:
+            return (AMOUNT + 380,)
+        case _, Party.SENDER:
+            return (1_000_000,)
+        case _:
+            return (200_000, 350_000)
+
+
+_KINDS = {Coins.TAPROOT: ScriptType.P2TR, Coins.NESTED: ScriptType.P2SH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +75,11 @@ class Worker:
     def __init__(self, folder: Path, ports: Ports, bodies: Path, *, keep: Path | None) -> None:
         self._folder, self._ports, self._bodies, self._keep = folder, ports, bodies, keep
         self._clock = Clock()
-        self._bases: dict[bool, Path] = {}
+        self._bases: dict[Coins, Path] = {}
 
     def sweep(self, way: Way, task: Task) -> Iterator[Result]:
         """Every kill of the task. Raises `Stuck` where a path cannot even be set up."""
-        base = self._base(poor=way.poor)
+        base = self._base(way.coins)
         stand = copy(base, self._folder / "stand")
         self._clock.ahead = 0
         how = How(settings=way.settings, tweaks=way.tweaks)
@@ -98,13 +122,15 @@ class Worker:
                 trouble = str(error)
             except Exception:  # noqa: BLE001 - it is told with the result
                 trouble = traceback.format_exc(limit=-3)
-            owner = self._owner(poor=way.poor)
+            owner = self._owner(way.coins)
             verdict = judge(
                 [movement(tx, owner) for tx in play.chain.since(height)],
                 {party: play.state(party) for party in PEOPLE},
                 may_release=way.may_release,
                 may_stray=way.may_stray,
             )
+            if trouble is None and not play.struck:
+                trouble = _unexpected(way, verdict, play.state(Party.SENDER))
             if trouble is not None:
                 verdict = Verdict(Ending.LOST, trouble)
             struck = play.struck or ("" if at else "nobody is killed")
@@ -129,26 +155,25 @@ class Worker:
             view.close()
             chain.end()
 
-    def _base(self, *, poor: bool) -> Path:
+    def _base(self, coins: Coins) -> Path:
         """A chain, and two wallets with their coins; made once."""
-        if poor not in self._bases:
-            folder = self._folder / f"base-{poor}"
+        if coins not in self._bases:
+            folder = self._folder / f"base {coins}"
             folder.mkdir()
             chain = run_chain(folder, self._ports)
             for party in PEOPLE:
-                funds = () if poor and party is Party.RECEIVER else FUNDS[party]
-                self._make_wallet(folder / party, funds)
+                self._make_wallet(folder / party, coins, _funds(coins, party))
             chain.end()
-            self._bases[poor] = folder
-        return self._bases[poor]
+            self._bases[coins] = folder
+        return self._bases[coins]
 
-    def _make_wallet(self, home: Path, funds: tuple[int, ...]) -> None:
-        url = self._ports.chain_url
+    def _make_wallet(self, home: Path, coins: Coins, funds: tuple[int, ...]) -> None:
+        url, kind = self._ports.chain_url, _KINDS.get(coins, ScriptType.P2WPKH)
         home.mkdir()
 
         def work() -> int:
             folder = home / "regtest" / "wallet"
-            wallet = BdkWallet.create(folder, Network.REGTEST, esplora=url)
+            wallet = BdkWallet.create(folder, Network.REGTEST, esplora=url, kind=kind)
             for value in funds:
                 remote_fund(url, str(wallet.new_address()), value)
             wallet.sync()
@@ -160,8 +185,19 @@ class Worker:
         if process.code != 0:
             raise Stuck("A wallet could not be made.")
 
-    def _owner(self, *, poor: bool) -> Owner:
-        return _owner(self._base(poor=poor), self._ports.chain_url)
+    def _owner(self, coins: Coins) -> Owner:
+        return _owner(self._base(coins), self._ports.chain_url)
+
+
+def _unexpected(way: Way, verdict: Verdict, state: State | None) -> str | None:
+    """What is not as the path has it, in a run in which nobody was killed."""
+    if verdict.trouble is None and verdict.ending not in way.ends:
+        return f"nobody was killed, and it ended by {verdict.ending}"
+    outcome = state.outcome if isinstance(state, sender.Closed) else None
+    why = getattr(outcome, "why", None)
+    if verdict.trouble is None and way.why not in (None, why):
+        return f"the sender's reason was {why}"
+    return verdict.trouble
 
 
 @cache
