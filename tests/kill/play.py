@@ -271,10 +271,10 @@ class Play:
             code = self.do(party, *words)
             if self.state(party) is not None:
                 return
-            if code not in (0, 3, -9):
+            if code not in (0, 1, 3, -9):  # 1: a mailroom that is dead is told, and tried again
                 raise Stuck(f"`{words[0]}` of the {party} failed: {self._last_words(party)}")
             self.pause(party)
-        raise Stuck(f"`{words[0]}` of the {party} came to nothing.")
+        raise Stuck(f"`{words[0]}` of the {party} came to nothing: {self._last_words(party)}")
 
     def _last_words(self, party: Party) -> str:
         return (self.home(party) / "command.log").read_text()[-300:]
