@@ -3,6 +3,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,15 @@ async def test_what_was_acknowledged_survives_a_power_cut(
 async def test_a_post_is_synced_before_it_is_acknowledged(mailboxes: Mailboxes) -> None:
     with mailboxes._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+async def test_a_post_is_answered_after_its_commit(mailboxes: Mailboxes) -> None:
+    answered, early = threading.Event(), list[bool]()
+    event.listen(mailboxes._engine, "commit", lambda _: early.append(answered.wait(0.2)))
+    assert await mailboxes.post(new_mailbox(), MESSAGE) is Posted.KEPT
+    answered.set()
+    await mailboxes.purge()
+    assert not early[0]
 
 
 async def test_sixty_four_posts_at_once_share_few_commits(mailboxes: Mailboxes) -> None:

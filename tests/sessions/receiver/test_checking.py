@@ -136,8 +136,10 @@ def test_every_early_end_leads_to_the_fallback(  # M3
     }
     for reason, end in ends.items():
         play = Play()
-        pending = play.save(end(state(play)))
+        before = state(play)
+        pending = play.save(end(before))
         assert pending.reason is reason
+        assert pending.owed is before.owed
         assert pending.fallback.txid == SENDER_PAYS
     with pytest.raises(UsageError, match="not expired"):
         state(Play()).expire(NOW)

@@ -47,6 +47,7 @@ def test_the_signed_payjoin_is_durable_before_it_is_broadcast(log, finalize):
     assert after.payjoin.contested() == (*play.COINS, play.RECEIVER_OUTPOINT)
     assert all(txin.witness for txin in after.payjoin.inputs)
     assert log.replay() == after
+    assert not log.is_closed
 
 
 def test_only_our_own_inputs_are_taken_from_the_wallet(log):
