@@ -270,9 +270,10 @@ def test_a_malleated_fallback_is_still_the_fallback(log):
 
 
 @pytest.mark.parametrize("owned", [(), (OURS,), (ELSEWHERE,)])
-def test_a_spend_that_pays_others_too_is_unrecognized(log, owned):
+@pytest.mark.parametrize("place", [play.released, play.payjoin_monitored])
+def test_a_spend_that_pays_others_too_is_unrecognized(log, place, owned):
     stranger = play.spend_elsewhere(OURS, ELSEWHERE)
-    outcome = settle(play.released(log), stranger, owned)
+    outcome = settle(place(log), stranger, owned)
     assert outcome == outcomes.Unrecognized(txid=str(stranger.txid))
 
 
