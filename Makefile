@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: help demo demo-kill test stress kill check bench docs lock clean
+.PHONY: help demo demo-kill test stress kill mutants check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test    all tests, with the coverage gates"
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
 	@echo "make kill    either party, and the mailroom, killed at every step of every path"
+	@echo "make mutants deliberate bugs, each of which a named test must catch"
 	@echo "make check   linters, type checkers, layers, examples in the docs"
 	@echo "make bench   speed as ratios against named baselines"
 	@echo "make docs    write the generated reference pages"
@@ -54,6 +55,9 @@ stress: $(VENV)/.dev
 
 kill: $(VENV)/.dev
 	$(BIN)/python -m tests.kill
+
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutants
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
