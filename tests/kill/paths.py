@@ -112,8 +112,16 @@ def cancel_before(play: Play) -> None:
     play.pass_time()
 
 
-def receiver_cancels(play: Play) -> None:
+def cancel_and_take(play: Play) -> None:
     play.decide(RECEIVER, "cancel")
+    play.decide(RECEIVER, "fallback")
+
+
+def cancel_and_release(play: Play) -> None:
+    """The receiver wants it no more; the sender makes the payment all the same."""
+    play.decide(RECEIVER, "cancel")
+    play.decide(RECEIVER, "release", "--yes")
+    play.pass_time()
 
 
 def cancel_late(play: Play) -> None:
@@ -249,8 +257,13 @@ WAYS = (
     Way(
         name="receiver cancels after the Original",
         setup=receiver_at("append IdentifiedReceiverOutputs"),
-        acts=receiver_cancels,
+        acts=cancel_and_take,
         timeless=True,
+    ),
+    Way(
+        name="receiver cancels and releases",
+        setup=receiver_at("append IdentifiedReceiverOutputs"),
+        acts=cancel_and_release,
     ),
     Way(
         name="receiver cancels its proposal",

@@ -36,7 +36,7 @@ LIFETIME = 3600
 GRACE = 600
 _CLOSED = receiver.Closed | sender.Closed
 _TICK = 0.004
-_PATIENCE = 60.0
+_PATIENCE = 40.0
 PEOPLE = (Party.SENDER, Party.RECEIVER)
 
 

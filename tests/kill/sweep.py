@@ -31,6 +31,9 @@ from dovetail.sessions import sender
 from dovetail.stores.sql import SqlStore
 from dovetail.wallets.bdk import BdkWallet
 
+_TOO_MANY = 4
+"""Kills of one sweep that went wrong: the others would too, each after its time-out."""
+
 
 def _funds(coins: Coins, party: Party) -> tuple[int, ...]:
     match coins, party:
@@ -91,11 +94,13 @@ class Worker:
             shutil.rmtree(stand / "mailroom")  # its first write is one of the effects
         if task.twice:
             yield self._run(way, task, None, stand, ahead, height)
+        wrong = 0
         for at in count(task.first, task.stride):
             result = self._run(way, task, at, stand, ahead, height)
             if result.struck or result.verdict.trouble:
                 yield result
-            if not result.struck:
+            wrong += result.verdict.trouble is not None
+            if not result.struck or wrong == _TOO_MANY:
                 break
         shutil.rmtree(stand)
 
