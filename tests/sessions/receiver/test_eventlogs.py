@@ -42,6 +42,9 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
     "released-while-proposal-is-out": outcomes.PaidDirectly(
         txid="a2b60fa50cc4070a8373cf2ef6ffe02a8a246067974b4231ba7d7147e42d7808"
     ),
+    "released-after-the-post": outcomes.PaidDirectly(
+        txid="a2b60fa50cc4070a8373cf2ef6ffe02a8a246067974b4231ba7d7147e42d7808"
+    ),
     "nobody-can-tell": outcomes.PayjoinProposalSent(),
     "paid-directly-before-the-check": outcomes.PaidDirectly(txid=STRANGER),
     "paid-directly-instead-of-reply": outcomes.PaidDirectly(txid=STRANGER),

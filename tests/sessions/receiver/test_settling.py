@@ -70,6 +70,43 @@ def test_a_released_fallback_never_falls_due_but_can_be_asked_for(play: Play) ->
     assert play.save(monitor.request_fallback()).requested
 
 
+def test_a_posted_proposal_may_be_given_up_while_nothing_is_seen(play: Play) -> None:
+    pending = play.save(play.monitor().cancel())
+    assert pending.reason is Reason.CANCELLED_BY_US
+    assert pending.proposal_out
+    assert not pending.requested
+    released = expect(play.save(pending.release()), receiver.Monitor)
+    with pytest.raises(UsageError, match="request the fallback instead"):
+        released.cancel()
+
+
+def test_what_was_seen_can_no_longer_be_cancelled(play: Play) -> None:
+    monitor = play.save(play.pending_after_proposal().record_broadcast(FALLBACK.txid))
+    with pytest.raises(UsageError, match="request the fallback instead"):
+        monitor.cancel()
+
+
+def test_a_monitor_knows_what_was_broadcast_and_what_was_seen(play: Play) -> None:
+    monitor = play.monitor()
+    assert monitor.expected is None
+    pending = play.save(monitor.request_fallback())
+    broadcast = play.save(pending.record_broadcast(FALLBACK.txid))
+    assert broadcast.fallback_broadcast
+    assert broadcast.expected == FALLBACK.txid
+    seen = play.save(play.save(broadcast.request_fallback()).record_spend(FALLBACK))
+    assert not seen.fallback_broadcast
+    assert seen.expected == FALLBACK.txid
+
+
+def test_a_closed_session_keeps_what_had_stopped_the_payjoin(play: Play) -> None:
+    pending = play.save(play.monitor().cancel())
+    monitor = play.save(pending.record_spend(spend_to(ALICE.script(4))))
+    closed = expect(
+        play.save(monitor.record_settlement(spend_to(ALICE.script(4)), 2)), receiver.Closed
+    )
+    assert closed.reason is Reason.CANCELLED_BY_US
+
+
 def test_a_held_fallback_never_falls_due(play: Play) -> None:
     monitor = play.save(play.pending_held().record_broadcast(FALLBACK.txid))
     assert monitor.due_at is None

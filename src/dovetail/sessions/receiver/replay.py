@@ -176,6 +176,8 @@ def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSess
                     return session._on_fallback_due(event)
                 case e.FallbackRequested():
                     return session._on_fallback_requested(event)
+                case e.Cancelled():
+                    return session._on_cancelled(event)
                 case e.Closed():
                     return session._on_closed(event)
                 case _:
@@ -269,6 +271,7 @@ TRANSITIONS: tuple[Row, ...] = (
     (s.PendingFallback, e.Closed, s.Closed),
     (s.Monitor, e.FallbackDue, s.PendingFallback),
     (s.Monitor, e.FallbackRequested, s.PendingFallback),
+    (s.Monitor, e.Cancelled, s.PendingFallback),
     (s.Monitor, e.Closed, s.Closed),
 )
 """Every legal (state, event, next state); two rows differ in the last where the state decides."""

@@ -237,6 +237,20 @@ class Monitor(_Contested):
         event = events.FallbackRequested()
         return self._transition(event, self._on_fallback_requested(event))
 
+    def cancel(self) -> Transition[ReceiverEvent, PendingFallback]:
+        """Give the payjoin up, though the sender may hold the proposal and can still broadcast it.
+
+        Raises `UsageError` once a payment was seen or broadcast, and after a release.
+        """
+        event = events.Cancelled()
+        try:
+            successor = self._on_cancelled(event)
+        except InvalidEvent as error:
+            raise UsageError(
+                "A payment is on its way already, or was declined: request the fallback instead."
+            ) from error
+        return self._transition(event, successor)
+
     def record_settlement(
         self, spend: Transaction, depth: int
     ) -> "Transition[ReceiverEvent, Monitor | Closed]":
@@ -298,6 +312,11 @@ class Monitor(_Contested):
 
     def _on_fallback_requested(self, _event: events.FallbackRequested) -> PendingFallback:
         return self._pending(Reason.FALLBACK_REQUESTED, requested=True)
+
+    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
+        if self.seen_spent or self.released:
+            raise InvalidEvent("A payment that was seen or declined can no longer be cancelled.")
+        return self._pending(Reason.CANCELLED_BY_US, requested=False)
 
     def _pending(self, reason: Reason, *, requested: bool) -> PendingFallback:
         return PendingFallback(
