@@ -13,6 +13,7 @@ from dovetail.runtime.receiving import step_receiver
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.sending import step_sender
 from dovetail.runtime.services import Services
+from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderEvent, SenderSession
@@ -42,15 +43,17 @@ class Receiving:
     def tags(self) -> list[str]:
         return [type(event).__name__ for event in self.log.load()]
 
-    async def step(self, *, failures: int = 0) -> ReceiverSession:
-        self.state = await step_receiver(self.state, self.log, self.services, failures=failures)
+    async def step(self, *, failures: int = 0, watch: Watch | None = None) -> ReceiverSession:
+        self.state = await step_receiver(
+            self.state, self.log, self.services, failures=failures, watch=watch
+        )
         return self.state
 
-    async def to(self, wanted: type[S], steps: int = 40) -> S:
+    async def to(self, wanted: type[S], steps: int = 40, watch: Watch | None = None) -> S:
         for _ in range(steps):
             if isinstance(self.state, wanted):
                 break
-            await self.step()
+            await self.step(watch=watch)
         assert isinstance(self.state, wanted), f"stuck at {self.state!r}"
         return self.state
 
@@ -74,15 +77,17 @@ class Sending:
     def tags(self) -> list[str]:
         return [type(event).__name__ for event in self.log.load()]
 
-    async def step(self) -> SenderSession:
-        self.state = await step_sender(self.state, self.log, self.services)
+    async def step(self, *, failures: int = 0, watch: Watch | None = None) -> SenderSession:
+        self.state = await step_sender(
+            self.state, self.log, self.services, failures=failures, watch=watch
+        )
         return self.state
 
-    async def to(self, wanted: type[S], steps: int = 40) -> S:
+    async def to(self, wanted: type[S], steps: int = 40, watch: Watch | None = None) -> S:
         for _ in range(steps):
             if isinstance(self.state, wanted):
                 break
-            await self.step()
+            await self.step(watch=watch)
         assert isinstance(self.state, wanted), f"stuck at {self.state!r}"
         return self.state
 

@@ -2,7 +2,7 @@ from typing import TypeVar
 
 import pytest
 from tests.runtime.side import AMOUNT, Receiving, Sending, Side, paid_into
-from tests.runtime.world import World
+from tests.runtime.world import FEE, World
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.errors import SessionNotFound, StaleSession, UsageError, WalletError
@@ -148,8 +148,26 @@ async def test_nothing_is_cancelled_twice(world: World, alice: Side, bob: Side):
         await actions.cancel(receiving.services, receiving.session_id)
 
 
-async def test_a_watching_receiver_cannot_cancel(world: World, alice: Side, bob: Side):
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_receiver_may_cancel_while_only_its_proposal_is_out(
+    world: World, alice: Side, bob: Side, *, away: bool
+):
     receiving = await receiving_at(world, alice, bob, receiver.Monitor)
+    bob.party.chain.away = away
+    pending = await actions.cancel(receiving.services, receiving.session_id)
+    assert isinstance(pending, receiver.PendingFallback)
+    assert pending.proposal_out
+    assert len(bob.store.reserved()) == 1, "P3: the sender may still spend it"
+
+
+async def test_a_receiver_cannot_cancel_what_is_under_way(world: World, alice: Side, bob: Side):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    await receiving.to(receiver.Monitor)
+    await sending.to(sender.Monitor)
+    with pytest.raises(UsageError, match="on its way already"):
+        await actions.cancel(receiving.services, receiving.session_id)
+    await actions.fallback(receiving.services, receiving.session_id)
     with pytest.raises(UsageError, match="on its way already"):
         await actions.cancel(receiving.services, receiving.session_id)
 
@@ -301,6 +319,21 @@ async def test_a_released_payment_is_revoked(world: World, alice: Side, bob: Sid
     world.node.mine()
     closed = await sending.to(sender.Closed)
     assert closed.outcome == outcomes.Revoked(txid=str(transaction.txid))
+
+
+async def test_a_revocation_is_shown_with_its_cost_before_it_leaves(
+    world: World, alice: Side, bob: Side
+):
+    sending = await released(alice, bob)
+    prepared = await actions.prepare_revocation(sending.services, sending.session_id, fee_rate=RATE)
+    assert prepared.fee == 20 * FEE
+    assert not prepared.replaces
+    assert not world.node.in_mempool(prepared.transaction.txid)
+    world.node.send(sending.state.fallback)
+    prepared = await actions.prepare_revocation(sending.services, sending.session_id, fee_rate=RATE)
+    assert prepared.replaces
+    await actions.broadcast_revocation(sending.services, prepared)
+    assert world.node.in_mempool(prepared.transaction.txid)
 
 
 async def test_a_fallback_that_waits_for_its_block_can_still_be_revoked(

@@ -391,9 +391,12 @@ async def test_a_uri_is_paid_once(pair: World):
     pair.fund(pair.alice, 100_000)
     uri = await uri_of(pair)
     async with pair.agent(pair.alice) as alice:
-        await alice.send(uri)
+        payment = await alice.prepare(uri)
+        sending = await alice.start(payment)
+        with pytest.raises(DuplicateSession, match=f"dovetail show {sending.session_id}"):
+            await alice.prepare(uri)
         with pytest.raises(DuplicateSession):
-            await alice.send(uri)
+            await alice.start(payment)
 
 
 async def test_a_coin_pays_once_at_a_time(pair: World):

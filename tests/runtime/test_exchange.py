@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import pytest
 from tests.runtime.side import Side
 from tests.runtime.world import World
 
-from dovetail.errors import TransportError
+from dovetail.errors import ChainError, TransportError
 from dovetail.protocol.exchange import Request
-from dovetail.runtime.exchange import exchange
-from dovetail.runtime.relays import FIRST_QUARANTINE
+from dovetail.runtime.exchange import exchange, unreachable
+from dovetail.runtime.relays import FIRST_QUARANTINE, Relays
 from dovetail.runtime.services import Services
 from dovetail.runtime.transport import Reply
+from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver
+from dovetail.sessions.reasons import Reason
 
 A, B = "https://a.example", "https://b.example"
 
@@ -39,9 +43,9 @@ async def test_a_request_goes_through_the_relay_that_was_chosen(world: World, bo
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Reply(502, b""), "status 502"),
-        (Reply(302, bytes(8192)), "status 302"),
-        (Reply(200, b"<html>"), "answer of its own"),
+        (Reply(502, b""), "The OHTTP relay could not reach the directory .status 502"),
+        (Reply(302, bytes(8192)), "The OHTTP relay, or the directory behind it, .*status 302"),
+        (Reply(200, b"<html>"), "The OHTTP relay gave an answer of its own"),
     ],
 )
 async def test_a_relay_that_answers_otherwise_is_spared_for_a_while(
@@ -89,3 +93,35 @@ async def test_every_try_is_a_ciphertext_of_its_own(world: World, bob: Side):
     bodies = world.wire.bodies()
     assert len(set(bodies)) == len(bodies) == 7
     assert len({body[7:72] for body in bodies}) == 7, "each has its own ephemeral key"
+
+
+@pytest.mark.parametrize(
+    ("relays", "answer", "at"),
+    [
+        (("https://relay.example",), None, "relay"),
+        ((), None, "directory"),
+        (("https://relay.example",), Reply(504, b""), "directory"),
+        (("https://relay.example",), Reply(500, b""), "relay"),
+        ((), Reply(504, b""), "directory"),
+    ],
+)
+async def test_trouble_names_who_failed_by_its_role(
+    world: World, bob: Side, relays: tuple[str, ...], answer: Reply | None, at: str
+):
+    state, services = asking(bob)
+    if not relays:
+        services = replace(services, relays=Relays((), clock=world.clock, direct=True))
+    if answer is None:
+        world.wire.lose_request = 1
+    else:
+        world.wire.fault = lambda _request, _reply: answer
+    with pytest.raises(TransportError) as caught:
+        await ask(state, services)
+    assert caught.value.at == at
+    assert at in str(caught.value)
+    assert "example" not in str(caught.value), "P4"
+    reason = Reason.RELAY_UNREACHABLE if at == "relay" else Reason.DIRECTORY_UNREACHABLE
+    watch = Watch(trouble=caught.value)
+    assert unreachable(watch, services.policy.tries, services) is reason
+    assert unreachable(watch, services.policy.tries - 1, services) is None, "a blip"
+    assert unreachable(Watch(trouble=ChainError("away")), 99, services) is None

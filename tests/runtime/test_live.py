@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.runtime.side import Receiving, Side
+from tests.runtime.side import Receiving, Side, paid_into
 from tests.runtime.world import World, until
 
 from dovetail.errors import (
@@ -285,3 +285,23 @@ async def test_both_roles_have_their_own_steps(world: World, alice: Side, bob: S
     world.node.mine()
     assert isinstance(await paid.closed(), outcomes.FallbackBroadcasted)
     assert (got.role, paid.role) == (Role.RECEIVER, Role.SENDER)
+
+
+async def test_what_the_chain_shows_is_told_while_the_state_stays(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive(depth=3)
+    sending = await paid_into(world, receiving, alice)
+    await receiving.to(receiver.Monitor)
+    await sending.to(sender.Monitor)
+    session = live_receiver(receiving.log, receiving.services, receiving.state)
+    session.start()
+    depths: list[int] = []
+    async for update in session.updates():
+        if update.sighting is not None and update.sighting.depth not in depths:
+            depths.append(update.sighting.depth)
+            assert session.sighting == update.sighting
+            world.node.mine()
+    assert depths[:2] == [0, 1]
+    assert session.low_fee is None
+    assert isinstance(await session.closed(), outcomes.Success)

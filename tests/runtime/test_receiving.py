@@ -17,7 +17,10 @@ from dovetail.errors import (
     WalletError,
 )
 from dovetail.protocol.contribution import Coin
+from dovetail.protocol.mailbox import encode_original
+from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.services import AtExpiry
+from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
@@ -629,6 +632,93 @@ async def test_a_source_that_does_not_show_its_mempool_fills_no_log(
         await receiving.step()
     world.node.mine()
     await receiving.to(receiver.Closed, steps=1)
+
+
+async def test_an_evicted_fallback_of_ours_is_broadcast_again_at_once(
+    world: World, alice: Side, bob: Side
+):
+    receiving, _, pending = await requested(world, alice, bob)
+    monitor = await receiving.to(receiver.Monitor)
+    world.evict(pending.fallback.txid)
+    assert await receiving.step() is monitor, "long before the expiration, and without an event"
+    assert fallback_is_in_the_mempool(world, pending.fallback)
+
+
+async def test_an_evicted_payjoin_that_was_seen_is_broadcast_again(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    monitor = await receiving.to(receiver.Monitor)
+    paid = await sending.to(sender.Monitor)
+    assert paid.payjoin is not None
+    watch = Watch()
+    assert await receiving.step(watch=watch) is monitor
+    assert watch.payjoin == paid.payjoin, "with the sender's signatures"
+    world.evict(paid.payjoin.txid)
+    assert await receiving.step(watch=watch) is monitor
+    assert world.node.in_mempool(paid.payjoin.txid)
+    assert receiving.tags()[-1] == "PostedPayjoinProposal"
+
+
+async def test_a_reorganisation_reopens_nothing_and_is_told(world: World, alice: Side, bob: Side):
+    """M3: the session was not closed before its depth."""
+    receiving = bob.receive(depth=3)
+    sending = await paid_into(world, receiving, alice)
+    monitor, watch = await receiving.to(receiver.Monitor), Watch()
+    await sending.to(sender.Monitor)
+    world.node.mine(2)
+    await receiving.step(watch=watch)
+    world.node.reorg(2)
+    assert await receiving.step(watch=watch) is monitor
+    assert watch.sighting is not None
+    assert watch.sighting.receded
+    world.node.mine(3)
+    assert isinstance(await receiving.step(watch=watch), receiver.Closed)
+
+
+async def test_what_was_cancelled_waits_for_the_end_of_the_grace(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive(lifetime=60, grace=600)
+    await paid_into(world, receiving, alice)
+    wants = await receiving.to(receiver.WantsInputs)
+    pending = receiving.state = wants.cancel().save(receiving.log)
+    assert await receiving.step() is pending
+    world.clock.pass_by(660)
+    await receiving.to(receiver.Monitor, steps=1)
+
+
+async def test_a_v1_sender_who_is_gone_is_final(world: World, alice: Side, bob: Side):
+    receiving = bob.receive(v1=True)
+    uri = receiving.uri
+    assert isinstance(uri.endpoint, V2Endpoint)
+    sending = await alice.send(uri)
+    facts = sending.state.payment
+    body = encode_original(facts.disclosed, replace(facts.params, version=1))
+    world.wire.directory.mailboxes[str(uri.endpoint.short_id)] = body
+    await receiving.to(receiver.PayjoinProposal)
+    world.wire.directory.status = 410
+    pending = await receiving.to(receiver.PendingFallback, steps=1)
+    assert pending.reason is Reason.SENDER_GONE
+
+
+@pytest.mark.parametrize("state", [receiver.Initialized, receiver.PayjoinProposal])
+async def test_a_directory_that_was_never_reached_is_the_reason(
+    world: World, alice: Side, bob: Side, state: type[receiver.Initialized]
+):
+    receiving = bob.receive(lifetime=60)
+    if state is not receiver.Initialized:
+        await paid_into(world, receiving, alice)
+    await receiving.to(state)
+    world.clock.pass_by(60)
+    watch = Watch(trouble=TransportError("nobody", at="directory"))
+    after = await receiving.step(failures=receiving.services.policy.tries, watch=watch)
+    if isinstance(after, receiver.Closed):
+        assert after.outcome == outcomes.Expired(why=Reason.DIRECTORY_UNREACHABLE)
+    else:
+        assert isinstance(after, receiver.PendingFallback)
+        assert after.reason is Reason.DIRECTORY_UNREACHABLE
 
 
 async def test_a_spend_that_vanished_makes_the_fallback_due_again(

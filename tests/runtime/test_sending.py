@@ -11,6 +11,7 @@ from dovetail.protocol.exchange import Request
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime.services import AtExpiry
 from dovetail.runtime.transport import Reply
+from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 
@@ -117,6 +118,44 @@ async def test_a_fallback_that_the_receiver_broadcast_is_noticed(
     assert pending.reason is Reason.INPUTS_ALREADY_SPENT
     await sending.to(sender.Monitor, steps=1)
     assert alice.party.chain.broadcasts == []
+
+
+async def test_the_receivers_answer_is_asked_for_before_its_fallback_is_recorded(
+    world: World, alice: Side
+):
+    receiving = Side(world, world.bob).receive()  # without a coin to add
+    sending = await paid_into(world, receiving, alice)
+    await receiving.to(receiver.PendingFallback)
+    await receiving.to(receiver.Monitor)
+    assert world.node.in_mempool(sending.state.fallback.txid)
+    pending = await sending.to(sender.PendingFallback, steps=1)
+    assert pending.reason is Reason.RECEIVER_UNAVAILABLE
+    await sending.to(sender.Monitor, steps=1)
+    assert sending.tags()[-1] == "ObservedSpend"
+
+
+async def test_a_spend_is_recorded_though_nobody_answers(world: World, alice: Side, bob: Side):
+    sending = await paid_into(world, bob.receive(), alice)
+    world.wire.lose_request = 1
+    with pytest.raises(TransportError):
+        await sending.step()
+    world.node.send(sending.state.fallback)
+    world.wire.lose_request = 1
+    pending = await sending.to(sender.PendingFallback, steps=1)
+    assert pending.reason is Reason.INPUTS_ALREADY_SPENT
+
+
+@pytest.mark.parametrize("state", [sender.PostingOriginal, sender.PollingForProposal])
+async def test_who_was_never_reached_is_the_reason(
+    world: World, alice: Side, bob: Side, state: type[sender.PostingOriginal]
+):
+    sending = await alice.send(bob.receive(lifetime=60).uri)
+    await sending.to(state)
+    world.clock.pass_by(60)
+    watch = Watch(trouble=TransportError("nobody", at="relay"))
+    await sending.step(failures=sending.services.policy.tries, watch=watch)
+    assert isinstance(sending.state, sender.PendingFallback)
+    assert sending.state.reason is Reason.RELAY_UNREACHABLE
 
 
 async def test_a_chain_source_that_is_away_delays_no_negotiation(
@@ -269,6 +308,24 @@ async def test_who_cancelled_is_asked_before_the_fallback(world: World, alice: S
     assert alice.party.chain.broadcasts == []
 
 
+async def test_what_was_cancelled_is_paid_when_it_would_have_expired(
+    world: World, alice: Side, bob: Side
+):
+    sending = await cancelled(alice, bob)
+    world.clock.pass_by(3600)
+    monitor = await sending.to(sender.Monitor)
+    assert world.node.in_mempool(monitor.fallback.txid)
+
+
+async def test_what_was_cancelled_waits_for_who_wants_to_be_asked(
+    world: World, alice: Side, bob: Side
+):
+    sending = await cancelled(alice, bob, at_expiry=AtExpiry.ASK)
+    pending = sending.state
+    world.clock.pass_by(100_000)
+    assert await sending.step() is pending
+
+
 async def test_who_wants_to_be_asked_is_asked(world: World, alice: Side, bob: Side):
     sending = await alice.send(bob.receive(lifetime=60).uri, at_expiry=AtExpiry.ASK)
     await sending.to(sender.PollingForProposal)
@@ -334,6 +391,23 @@ async def test_a_payjoin_that_was_evicted_is_broadcast_again(world: World, alice
     world.evict(monitor.payjoin.txid)
     assert await sending.step() is monitor
     assert world.node.in_mempool(monitor.payjoin.txid)
+
+
+async def test_a_reorganisation_reopens_nothing_and_is_told(world: World, alice: Side, bob: Side):
+    """M3: the session was not closed before its depth."""
+    sending = await broadcast(alice, bob, depth=3)
+    monitor, watch = sending.state, Watch()
+    world.node.mine(2)
+    assert await sending.step(watch=watch) is monitor
+    assert watch.sighting is not None
+    assert watch.sighting.depth == 2
+    world.node.reorg(2)
+    assert await sending.step(watch=watch) is monitor
+    assert watch.sighting.receded
+    assert sending.tags()[-1] == "BroadcastPayjoin"
+    world.node.mine(3)
+    closed = await sending.to(sender.Closed, watch=watch)
+    assert isinstance(closed.outcome, outcomes.Success)
 
 
 async def test_a_payjoin_that_cannot_come_back_gives_way_to_the_fallback(

@@ -1,9 +1,18 @@
-from tests.runtime.side import AMOUNT, Side
+from tests.runtime.side import AMOUNT, Side, paid_into
 from tests.runtime.world import World
 
-from dovetail.bitcoin import OutPoint, Sats, Transaction, TxIn, TxOut
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, TxIn, TxOut
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.runtime.watching import deepest_spend, direct_payment
+from dovetail.runtime.watching import (
+    Kind,
+    Watch,
+    deepest_spend,
+    direct_payment,
+    kind_of,
+    sighted,
+)
+from dovetail.sessions import receiver, sender
+from dovetail.wallets.ports import Spend
 
 
 def spend(side: Side, outpoint: OutPoint) -> Transaction:
@@ -45,3 +54,62 @@ def test_of_several_payments_the_deepest_sufficient_one_counts(world: World, bob
     least = direct_payment(chain, script, None)
     assert least is not None
     assert least.amount == AMOUNT - 1
+
+
+async def monitored(world: World, alice: Side, bob: Side, depth: int) -> sender.Monitor:
+    receiving = bob.receive(depth=depth)
+    sending = await alice.send(receiving.uri, depth=depth)
+    await sending.to(sender.PollingForProposal)
+    await receiving.to(receiver.Monitor)
+    return await sending.to(sender.Monitor)
+
+
+async def test_a_watch_tells_depth_eviction_and_reorganisation(
+    world: World, alice: Side, bob: Side
+):
+    monitor = await monitored(world, alice, bob, 3)
+    payjoin = monitor.payjoin
+    assert payjoin is not None
+    watch = Watch()
+
+    def see(depth: int | None) -> str:
+        found = None if depth is None else Spend(transaction=payjoin, depth=depth)
+        watch.see(monitor, found)
+        assert watch.sighting is not None
+        return sighted(watch.sighting)
+
+    watch.see(monitor, None)
+    assert watch.sighting is None, "nothing was seen yet"
+    assert see(0) == "The network has the payjoin; it waits to be mined."
+    assert see(None).startswith("The network dropped the payjoin;")
+    assert see(None).startswith("The network dropped the payjoin;")
+    assert see(2) == "The payjoin has 2 of 3 confirmations."
+    assert see(1) == "A reorganisation moved it: the payjoin has 1 of 3 confirmations."
+    assert "took the payjoin out of the chain" in see(0)
+    assert "took the payjoin out of the chain" in see(0), "until it is mined again"
+    assert see(1) == "The payjoin has 1 of 3 confirmations."
+    assert see(None).startswith("A reorganisation removed the payjoin;")
+    assert watch.payjoin == payjoin
+
+
+async def test_what_spends_the_coins_is_told_apart(world: World, alice: Side, bob: Side):
+    monitor = await monitored(world, alice, bob, 1)
+    assert monitor.payjoin is not None
+    back = alice.party.wallet.revoke(monitor.contested[0], fee_rate=FeeRate(1))
+    owned = [output.script_pubkey for output in back.outputs]
+    assert kind_of(monitor, monitor.payjoin) is Kind.PAYJOIN
+    assert kind_of(monitor, monitor.fallback) is Kind.FALLBACK
+    assert kind_of(monitor, back, owned=owned) is Kind.REVOCATION
+    assert kind_of(monitor, back) is Kind.STRANGER
+
+
+async def test_a_receiver_tells_a_stranger_and_its_own_payment(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive()
+    await paid_into(world, receiving, alice)
+    monitor = await receiving.to(receiver.Monitor)
+    assert kind_of(monitor, monitor.fallback) is Kind.FALLBACK
+    strange = spend(alice, monitor.contested[0])
+    owned = [output.script_pubkey for output in strange.outputs]
+    assert kind_of(monitor, strange, owned=owned) is Kind.STRANGER

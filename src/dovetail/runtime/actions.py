@@ -8,9 +8,10 @@ session under way notices and goes on from there.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from dovetail.bitcoin import FeeRate, Transaction
+from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import deepest_spend, direct_payment
@@ -32,7 +33,8 @@ def load(store: Store, session_id: SessionId) -> State:
 async def cancel(services: Services, session_id: SessionId) -> State:
     """Stop the payjoin, not the payment: where a fallback is held, it is still to be decided.
 
-    A receiver whose address was paid by a plain payment is closed as paid instead.
+    A receiver whose address was paid by a plain payment is closed as paid instead, and one whose
+    proposal is out looks for the payjoin first: the sender can still broadcast it.
     """
     return await _decide(_cancel, services, session_id)
 
@@ -54,6 +56,18 @@ async def release(services: Services, session_id: SessionId) -> State:
     return await _decide(_release, services, session_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """A transaction that takes a released payment back, signed and not broadcast yet."""
+
+    state: sender.Monitor
+    transaction: Transaction
+    fee: Sats | None
+    """What it costs; None where it spends coins that the session does not know."""
+    replaces: bool
+    """Whether it replaces a spend that waits in the mempool."""
+
+
 async def revoke(
     services: Services, session_id: SessionId, *, fee_rate: FeeRate
 ) -> tuple[State, Transaction]:
@@ -63,6 +77,15 @@ async def revoke(
     is replaced. Raises `UsageError` for a session that was not released or is spent already,
     `WalletError` where the network refuses.
     """
+    prepared = await prepare_revocation(services, session_id, fee_rate=fee_rate)
+    await broadcast_revocation(services, prepared)
+    return prepared.state, prepared.transaction
+
+
+async def prepare_revocation(
+    services: Services, session_id: SessionId, *, fee_rate: FeeRate
+) -> Revocation:
+    """What `revoke` would broadcast, so that a person can look at its cost; raises as it does."""
     state = await asyncio.to_thread(load, services.store, session_id)
     if not isinstance(state, sender.Monitor) or not state.released:
         raise UsageError("Only a released payment can be revoked: cancel and release it first.")
@@ -76,10 +99,28 @@ async def revoke(
     scripts = [output.script_pubkey for output in transaction.outputs]
     owned = await asyncio.to_thread(services.wallet.owned, scripts)
     state.check_revocation(transaction, owned=owned)
-    answer = await asyncio.to_thread(services.chain.broadcast, transaction)
+    return Revocation(
+        state=state,
+        transaction=transaction,
+        fee=_fee(state, transaction),
+        replaces=spend is not None,
+    )
+
+
+async def broadcast_revocation(services: Services, prepared: Revocation) -> None:
+    """Hand it to the network; raises `WalletError` where that refuses."""
+    answer = await asyncio.to_thread(services.chain.broadcast, prepared.transaction)
     if not isinstance(answer, Accepted):
         raise WalletError("The network refused the revocation: try a higher fee rate.")
-    return state, transaction
+
+
+def _fee(state: sender.Monitor, transaction: Transaction) -> Sats | None:
+    known = dict(zip(state.contested, state.original.utxos(), strict=True))
+    spent = [known.get(outpoint) for outpoint in transaction.contested()]
+    brought = [utxo.value for utxo in spent if utxo is not None]
+    if len(brought) < len(spent):
+        return None
+    return Sats.sum(brought) - Sats.sum(output.value for output in transaction.outputs)
 
 
 Decision: TypeAlias = Callable[[Services, SessionId, State], Awaitable[State]]
@@ -100,6 +141,11 @@ _TURNS = 5
 
 async def _cancel(services: Services, session_id: SessionId, state: State) -> State:
     match state:
+        case receiver.Monitor(seen_spent=False, released=False):
+            with suppress(ChainError):  # which takes nobody's right to cancel
+                if await asyncio.to_thread(deepest_spend, services.chain, state.contested):
+                    raise UsageError(_too_late(state))
+            return await state.cancel().save_async(services.store.receiver(session_id))
         case (
             receiver.PendingFallback()
             | receiver.Monitor()
