@@ -118,7 +118,7 @@ def test_a_garbage_directory(bob, url):
 def test_a_relay_that_is_none_is_said_and_tried_again(bob, chain):
     said = bob("receive", "1000", "--relay", chain.url, "--timeout", "1s")
     assert said.code == 3
-    assert "Relay or directory: " in said.err
+    assert "The OHTTP relay, or the directory behind it, answered with status" in said.err
 
 
 def test_a_chain_source_that_is_down(bob, uri):

@@ -4,7 +4,9 @@ import click
 import pytest
 from tests.cli.commands import Cli, Terminal
 
+from dovetail.bitcoin import FeeRate
 from dovetail.cli import keys
+from dovetail.wallets.esplora import EsploraChain
 
 
 @pytest.fixture
@@ -118,3 +120,106 @@ def test_what_the_state_does_not_allow_is_refused_and_changes_nothing(parties, w
     assert said.code == 2
     assert sentence in said.err
     assert bob("show", "1", "--json").out == before
+
+
+# what becomes of the payment is decided with the cancellation
+
+
+def answering(monkeypatch, word: str) -> list[str]:
+    asked: list[str] = []
+
+    def prompt(text: str, **_: object) -> str:
+        asked.append(text)
+        return word
+
+    monkeypatch.setattr(click, "prompt", prompt)
+    return asked
+
+
+def test_a_payment_is_made_now(parties, chain):
+    _, bob = parties
+    said = bob("cancel", "1", "--fallback", "now", "--json")
+    assert said.code == 0
+    assert said.json["status"] == "confirming"
+    assert said.json["txid"] in map(str, chain.node.mempool_txids())
+
+
+def test_a_payment_is_declined_and_can_still_be_taken(parties):
+    _, bob = parties
+    said = bob("cancel", "1", "--fallback", "never")
+    assert said.code == 0
+    assert "the receiver can still take it" in said.err
+    assert "dovetail revoke 1" in said.err
+    for words in (("history",), ("show", "1")):
+        assert "The receiver can still take this payment." in bob(*words).out
+    values = bob("show", "1", "--json").json
+    assert values["receiver_can_take"]
+    assert "can still take it" in values["owed"]
+    followed = bob("resume", "--timeout", "0.5s")
+    assert "the receiver can still take it" in followed.err
+
+
+def test_a_payment_that_waits_falls_due_by_itself(parties):
+    _, bob = parties
+    said = bob("cancel", "1", "--fallback", "later")
+    assert said.code == 4
+    assert "The ordinary payment is broadcast by itself at" in said.err
+    assert "ordinary payment in 23h" in bob("history").out
+    values = bob("show", "1", "--json").json
+    assert values["deadline"] == "fallback"
+    assert values["deadline_at"] == values["expires_at"]
+    assert values["receiver_can_take"]
+    bob.settings["at_expiry"] = "ask"
+    assert bob("show", "1", "--json").json["deadline"] is None
+
+
+@pytest.mark.parametrize(("word", "code"), [("now", 0), ("later", 4), ("never", 0)])
+def test_a_person_is_asked_and_told_the_risk(parties, monkeypatch, word, code):
+    _, bob = parties
+    asked = answering(monkeypatch, word)
+    said = bob("cancel", "1", stdin=Terminal())
+    assert said.code == code
+    assert len(asked) == 1
+    assert "The receiver holds the ordinary payment and can still take it" in said.err
+
+
+def test_a_receiver_whose_proposal_is_out_is_told_the_race(parties, monkeypatch):
+    alice, _ = parties
+    alice("resume", "--timeout", "4s")
+    answering(monkeypatch, "never")
+    said = alice("cancel", "1", stdin=Terminal())
+    assert said.code == 0
+    assert "can still broadcast the payjoin" in said.err
+    assert alice("show", "1", "--json").json["status"] == "released"
+
+
+def test_what_holds_no_payment_asks_nothing(person, monkeypatch):
+    alice = person("alice", 100_000)
+    alice("receive", "50000", "--no-wait")
+    asked = answering(monkeypatch, "now")
+    assert alice("cancel", "1", stdin=Terminal()).code == 0
+    assert asked == []
+
+
+def test_a_revocation_is_explained_with_its_cost_and_its_race(parties, monkeypatch):
+    _, bob = parties
+    bob("cancel", "1", "--fallback", "never")
+    asked: list[str] = []
+    monkeypatch.setattr(click, "confirm", lambda text, **_: asked.append(text))
+    said = bob("revoke", "1", "--fee-rate", "3", stdin=Terminal())
+    assert said.code == 0
+    assert len(asked) == 1
+    assert "It costs " in said.err
+    assert "It is a race" in said.err
+
+
+def test_a_fee_that_may_be_too_low_is_told(parties, monkeypatch):
+    _, bob = parties
+    bob("cancel", "1")
+    monkeypatch.setattr(
+        EsploraChain, "fee_rate", lambda _self, *, target: FeeRate.from_sat_per_vb(10 * target)
+    )
+    said = bob("fallback", "1")
+    assert said.code == 0
+    assert "60 sat/vB is asked for" in said.err
+    assert "60 sat/vB is asked for" in bob("resume", "--timeout", "1s").err

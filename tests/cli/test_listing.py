@@ -1,5 +1,6 @@
 """`history` and `show`, on logs as they were recorded."""
 
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -9,6 +10,7 @@ from tests.cli.commands import LOGS, Cli, Terminal
 
 from dovetail.cli import keys
 from dovetail.cli.work.meanings import RECEIVER, SENDER, meaning
+from dovetail.protocol.proposal import RULES, rule_words
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events as sent
@@ -36,7 +38,7 @@ def test_without_sessions_history_says_how_to_begin_and_makes_no_files(cli: Cli)
 
 def test_history_lists_each_outcome_newest_first(cli: Cli):
     cli.store(*OUTCOMES)
-    lines = cli("history").lines
+    lines = [line for line in cli("history").lines if "└" not in line]
     assert lines[0].split()[:3] == ["ID", "Role", "Amount"]
     expected = list(zip(range(1, len(OUTCOMES) + 1), OUTCOMES.values(), strict=True))
     for line, (number, outcome) in zip(lines[1:], reversed(expected), strict=True):
@@ -147,3 +149,52 @@ def test_a_reason_is_told_with_its_event():
     failed = sent.ProtocolFailed(reason=Reason.RECEIVER_UNAVAILABLE)
     words = meaning(Role.SENDER, "ProtocolFailed", sender.encode_event(failed))
     assert words.endswith(Reason.RECEIVER_UNAVAILABLE.words)
+
+
+def test_history_says_why_there_was_no_payjoin(cli: Cli):
+    cli.store("sender/rule-broken", "receiver/paid-by-payjoin")
+    lines = cli("history").lines
+    notes = [line for line in lines if "└" in line]
+    assert len(notes) == 1
+    assert notes[0].startswith("    └ No payjoin: The receiver's proposal broke a rule of BIP 78")
+    values = cli("history", "--json").json["sessions"]
+    assert values[0]["reason"] is None, "there was one"
+    assert values[1]["rule"] is not None
+    assert values[1]["reason_words"].endswith(".")
+    assert values[1]["reason_advice"] == Reason.PROPOSAL_BROKE_RULE.advice
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_words(rule):
+    assert rule_words(rule).startswith("It ")
+    assert "not known" in rule_words("of-a-newer-release")
+
+
+def test_show_draws_what_was_exchanged_and_what_is_owed(cli: Cli):
+    cli.store("receiver/paid-by-payjoin", "receiver/replied-with-error", "sender/success")
+    out = cli("show", "1").out
+    assert "(received a PSBT of " in out
+    assert "in a message of 7,168, in 8,192 bytes on the wire)" in out
+    assert "Owed    Nothing." in out
+    assert "(sent a message of 7,168, in 8,192 bytes on the wire)" in cli("show", "2").out
+    sizes = [event["exchanged"] for event in cli("show", "3", "--json").json["events"]]
+    posted = {"direction": "sent", "wire": 8192, "message": 7168, "psbt": None}
+    assert posted in sizes
+    assert sizes[0] is None
+
+
+def test_over_plain_http_no_message_has_a_fixed_size(cli: Cli):
+    cli.store("receiver/paid-by-payjoin-of-v1-http", "receiver/paid-by-payjoin-of-v1-directory")
+    http, directory = (cli("show", str(n), "--json").json["events"] for n in (1, 2))
+    assert {e["exchanged"]["wire"] for e in http if e["exchanged"]} == {None}
+    assert {e["exchanged"]["wire"] for e in directory if e["exchanged"]} == {8192}
+    assert {e["exchanged"]["message"] for e in http + directory if e["exchanged"]} == {None}
+
+
+def test_what_time_does_next_is_counted_down(person):
+    alice = person("alice", 10_000)
+    alice("receive", "1000", "--no-wait", "--lifetime", "2h")
+    left = r"expires in (1h 59m|2h 00m)"
+    assert re.search(left, alice("history").out)
+    assert re.search(f"Left    {left}, at ", alice("show", "1").out)
+    assert "Owed    Nothing: nobody has paid yet." in alice("show", "1").out

@@ -8,6 +8,7 @@ import pytest
 
 from dovetail.cli.work import stopping
 from dovetail.cli.work.stopping import Stop
+from dovetail.runtime.live import LiveSession
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -136,5 +137,25 @@ def test_a_session_that_cannot_be_read_stops_no_other(person):
     assert "Session 1 cannot be read." in said.err
     assert "#2 Waiting for the sender." in said.err
     assert "dovetail resume 2" in said.err
+    assert [line[:3] for line in said.lines] == ["#1 ", "#2 "], "a line for each"
     values = alice("resume", "--timeout", "1s", "--json").json["sessions"]
     assert [each["status"] for each in values] == ["damaged", "waiting-for-payment"]
+
+
+def test_a_fault_in_one_session_hides_no_other(person, monkeypatch):
+    alice = person("alice", 10_000)
+    for _ in range(2):
+        assert alice("receive", "1000", "--no-wait").code == 0
+    sound = LiveSession._advance
+
+    async def advance(self, before):
+        if self.session_id == 1 and before is not None:
+            raise ZeroDivisionError("bcrt1secret")
+        return await sound(self, before)
+
+    monkeypatch.setattr(LiveSession, "_advance", advance)
+    said = alice("resume", "--timeout", "1s")
+    assert said.code == 1
+    assert "Session 1 met a fault of the program (ZeroDivisionError)" in said.err
+    assert "bcrt1" not in said.err, "P4"
+    assert [line[:3] for line in said.lines] == ["#1 ", "#2 "]

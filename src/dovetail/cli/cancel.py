@@ -10,14 +10,23 @@ from dovetail.cli.output import Screen
 
 @click.command()
 @session_argument
+@click.option(
+    "--fallback",
+    "choice",
+    type=click.Choice(["now", "later", "never"]),
+    help="What becomes of the ordinary payment; asked for unless given.",
+)
 @routes
 @chain
 @json_option(SESSION)
 @common
-def cancel(*, session_id: int, as_json: bool) -> int:
+def cancel(*, session_id: int, choice: str | None, as_json: bool) -> int:
     """Stop a payjoin, not the payment.
 
-    Where an ordinary payment is held, the session then waits for `dovetail fallback` or
-    `dovetail release`, and the exit code is 4.
+    Where an ordinary payment is held, it is made `now`, kept for `later`, or declined for `never`.
+    Later, which is also what happens where nobody can be asked, the session waits for `dovetail
+    fallback` or `dovetail release`, the exit code is 4, and the payment is made when the session
+    would have expired, unless `at_expiry` is `ask`. What has left can still be broadcast by the
+    other party, whatever you choose.
     """
-    return work.deciding.cancel(session_id, Screen(as_json=as_json))
+    return work.deciding.cancel(session_id, choice, Screen(as_json=as_json))

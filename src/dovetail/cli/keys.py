@@ -11,6 +11,14 @@ SESSION = {
     "outcome": "how it ended, as a code; null while it is open",
     "reason": "why there is no payjoin, as a code; null where there is none",
     "reason_words": "the same in words",
+    "reason_advice": "what to do about it, in words",
+    "rule": "the rule of BIP 78 that the receiver's proposal broke, as a code; else null",
+    "owed": "what is owed now, in words",
+    "receiver_can_take": "whether the receiver can still take a payment that was cancelled or"
+    " declined here",
+    "deadline": "what time alone does next: `expires`, `fallback` (the ordinary payment is"
+    " broadcast), `signing`; null where nothing",
+    "deadline_at": "when, in Unix seconds",
     "txid": "the transaction that was broadcast or seen; null before",
 }
 
@@ -29,8 +37,10 @@ HISTORY = {
 }
 
 SHOW = SESSION | {
-    "events": "the log: each with `seq`, `at` (Unix seconds), `event` (its tag), `words` and, with"
-    " `--raw`, `entry` (as it is stored, without keys; null where it may hold one)"
+    "events": "the log: each with `seq`, `at` (Unix seconds), `event` (its tag), `words`,"
+    " `exchanged` (what was sent or received, in bytes: `direction`, `wire`, `message`, `psbt`;"
+    " null where nothing was) and, with `--raw`, `entry` (as it is stored, without keys; null where"
+    " it may hold one)"
 }
 
 IMPORT = {
@@ -38,7 +48,10 @@ IMPORT = {
     " (`added`, `extended`, `unchanged` or `refused`) and `problem` (why it was refused)"
 }
 
-REVOKE = SESSION | {"revocation_txid": "the transaction that takes the payment back"}
+REVOKE = SESSION | {
+    "revocation_txid": "the transaction that takes the payment back",
+    "revocation_fee_sats": "what it costs; null where that is not known",
+}
 
 WALLET_NEW = {
     "network": "the network it is for",

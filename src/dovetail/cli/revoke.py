@@ -20,7 +20,8 @@ def revoke(*, session_id: int, fee_rate: str | None, yes: bool, as_json: bool) -
     """Take a released payment back.
 
     Spends one of its coins back to your wallet, so that the receiver can no longer take the
-    payment once that confirms. Watch it by `dovetail resume`.
+    payment once that confirms. It costs a fee, and it is a race: if the receiver's broadcast is
+    mined first, the payment is made. Watch it by `dovetail resume`.
     """
     screen = Screen(as_json=as_json)
     return work.deciding.revoke(session_id, screen, fee_rate=fee_rate, yes=yes)

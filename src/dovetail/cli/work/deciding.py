@@ -3,29 +3,33 @@
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import click
 
 from dovetail.bitcoin import FeeRate
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import REVOKE, SESSION
-from dovetail.cli.output import Screen
+from dovetail.cli.output import Screen, sats
 from dovetail.cli.work import opening, stopping
-from dovetail.cli.work.following import clock, session_values
+from dovetail.cli.work.following import clock, session_values, tell_deadline
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import UsageError
 from dovetail.runtime import actions
+from dovetail.runtime.actions import Revocation
 from dovetail.runtime.explain import Explanation, State, explain
-from dovetail.runtime.services import Services
+from dovetail.runtime.fees import fee_words, low_fee
+from dovetail.runtime.services import AtExpiry, Services
+from dovetail.runtime.watching import LowFee
+from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import Role, SessionId
 
 Decision: TypeAlias = Callable[[Services, SessionId], Awaitable[State]]
 
 
-def cancel(number: int, screen: Screen) -> int:
-    """Stop the payjoin."""
-    return stopping.run(lambda stop: _decide(number, actions.cancel, None, screen, stop))
+def cancel(number: int, choice: str | None, screen: Screen) -> int:
+    """Stop the payjoin, and decide about the payment."""
+    return stopping.run(lambda stop: _cancel(number, choice, screen, stop))
 
 
 def fallback(number: int, screen: Screen) -> int:
@@ -41,8 +45,7 @@ def release(number: int, screen: Screen, *, yes: bool) -> int:
 
 def revoke(number: int, screen: Screen, *, fee_rate: str | None, yes: bool) -> int:
     """Take a released payment back."""
-    question = None if yes else "Spend one of the payment's coins back to your wallet?"
-    return stopping.run(lambda stop: _revoke(number, fee_rate, question, screen, stop))
+    return stopping.run(lambda stop: _revoke(number, fee_rate, screen, stop, yes=yes))
 
 
 async def _decide(
@@ -51,35 +54,170 @@ async def _decide(
     session_id = SessionId(number)
     async with _asked(session_id, question, stop) as (services, role):
         state = await decision(services, session_id)
-    explanation = explain(state, clock())
+        poor = await _low_fee(state, services)
+        asks = services.policy.at_expiry is AtExpiry.ASK
+    return _tell(session_id, role, state, screen, asks=asks, poor=poor)
+
+
+async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -> int:
+    """Cancel, then pay, keep or decline the fallback: each a decision that is saved by itself."""
+    session_id = SessionId(number)
+    async with opening.open_agent(opening.home()) as agent:
+        services = agent.services
+        role = services.store.row(session_id).role
+        asks = services.policy.at_expiry is AtExpiry.ASK
+        before = actions.load(services.store, session_id)
+        if choice is None and _will_hold(before):
+            choice = _ask(before, screen, stop, asks=asks)
+        stop.guarded = True
+        state = await actions.cancel(services, session_id)
+        pending = isinstance(state, receiver.PendingFallback | sender.PendingFallback)
+        if pending and choice == "now":
+            state = await actions.fallback(services, session_id)
+        elif pending and choice == "never":
+            state = await actions.release(services, session_id)
+        poor = await _low_fee(state, services)
+    return _tell(session_id, role, state, screen, asks=asks, poor=poor)
+
+
+def _will_hold(state: State) -> bool:
+    """Whether a fallback is left to decide on when `state` is cancelled."""
+    match state:
+        case receiver.HasReplyableError(held=held):
+            return held is not None
+        case (
+            receiver.Initialized()
+            | receiver.UncheckedOriginalPayload()
+            | receiver.PendingFallback()
+            | receiver.Closed()
+            | sender.PendingBroadcast()
+            | sender.PendingFallback()
+            | sender.Monitor()
+            | sender.Closed()
+        ):
+            return False
+        case _:
+            return True
+
+
+def _ask(state: State, screen: Screen, stop: Stop, *, asks: bool) -> str:
+    """What becomes of the payment; `later` where nobody is there to be asked."""
+    if not sys.stdin.isatty():
+        return "later"
+    paying = not isinstance(state, _RECEIVING)
+    screen.say(_risk(state))
+    verb = "pays by the ordinary transaction" if paying else "takes the ordinary payment"
+    kept = "keeps it for your word" if asks else "keeps it until the session would have expired"
+    screen.say(f"  now    {verb}; later  {kept}; never  declines it.")
+    with stop.paused():
+        chosen: str = click.prompt(
+            "The ordinary payment",
+            type=click.Choice(["now", "later", "never"]),
+            default="later",
+            err=True,
+        )
+    return chosen
+
+
+_RECEIVING = get_args(receiver.ReceiverSession)
+
+
+def _risk(state: State) -> str:
+    """What cancelling cannot prevent, in one sentence."""
+    match state:
+        case sender.WithReplyKey():
+            return "Nothing has left yet, so that the payment is yours to make or not."
+        case receiver.PayjoinProposal() | receiver.Monitor():
+            return (
+                "The sender may hold the proposal and can still broadcast the payjoin: an ordinary"
+                " payment competes with it, and exactly one of the two confirms."
+            )
+        case _ if isinstance(state, _RECEIVING):
+            return "The sender can make the ordinary payment too, whatever you choose."
+        case _:
+            return (
+                "The receiver holds the ordinary payment and can still take it, whatever you"
+                " choose; only `revoke` after `never` prevents that."
+            )
+
+
+async def _low_fee(state: State, services: Services) -> LowFee | None:
+    waits = isinstance(state, sender.Monitor) and state.expected == state.fallback.txid
+    takes = isinstance(state, receiver.Monitor) and state.fallback_broadcast
+    if isinstance(state, sender.Monitor | receiver.Monitor) and (waits or takes):
+        return await low_fee(state, services)
+    return None
+
+
+def _tell(
+    session_id: SessionId,
+    role: Role,
+    state: State,
+    screen: Screen,
+    *,
+    asks: bool,
+    poor: LowFee | None,
+) -> int:
+    explanation = explain(state, clock(), ask=asks)
     screen.say(explanation.words, bold=True)
     if explanation.txid is not None:
         screen.result(explanation.txid)
+    if poor is not None:
+        screen.say(fee_words(poor), fg="yellow")
     if explanation.outcome is None and not explanation.asks:
-        screen.say(f"Watch it by: dovetail resume {number}")
+        screen.say(f"Watch it by: dovetail resume {session_id}")
+        if explanation.takable:
+            screen.say(f"Take it back by: dovetail revoke {session_id}")
     else:
         screen.say(explanation.next)
+        tell_deadline(explanation, screen)
     screen.emit(SESSION, session_values(session_id, role, explanation, int(state.expires_at)))
     return _code(explanation)
 
 
 async def _revoke(
-    number: int, fee_rate: str | None, question: str | None, screen: Screen, stop: Stop
+    number: int, fee_rate: str | None, screen: Screen, stop: Stop, *, yes: bool
 ) -> int:
     session_id = SessionId(number)
-    async with _asked(session_id, question, stop) as (services, role):
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(_NOBODY)
+    async with opening.open_agent(opening.home()) as agent:
+        services = agent.services
+        role = services.store.row(session_id).role
         rate = (
             services.chain.fee_rate(target=services.policy.fee_target)
             if fee_rate is None
             else FeeRate.from_sat_per_vb(fee_rate)
         )
-        state, transaction = await actions.revoke(services, session_id, fee_rate=rate)
+        prepared = await actions.prepare_revocation(services, session_id, fee_rate=rate)
+        _explain_revocation(prepared, screen)
+        if not yes:
+            with stop.paused():
+                click.confirm("Spend the coin back to your wallet?", abort=True, err=True)
+        stop.guarded = True
+        await actions.broadcast_revocation(services, prepared)
+    state, txid = prepared.state, str(prepared.transaction.txid)
     screen.say("The coins are on their way back; until that confirms, the receiver may be faster.")
-    screen.result(str(transaction.txid))
+    screen.result(txid)
     screen.say(f"Watch it by: dovetail resume {number}")
     values = session_values(session_id, role, explain(state, clock()), int(state.expires_at))
-    screen.emit(REVOKE, values | {"revocation_txid": str(transaction.txid)})
+    fee = None if prepared.fee is None else int(prepared.fee)
+    screen.emit(REVOKE, values | {"revocation_txid": txid, "revocation_fee_sats": fee})
     return Exit.DONE
+
+
+def _explain_revocation(prepared: Revocation, screen: Screen) -> None:
+    if prepared.fee is not None:
+        screen.say(f"It costs      {sats(prepared.fee)}, which your wallet pays to miners")
+    if prepared.replaces:
+        screen.say("It replaces   the payment that waits to be mined")
+    screen.say(
+        "It is a race: whichever is mined first counts, this or the payment that the receiver can"
+        " still broadcast; a higher fee rate makes yours likelier."
+    )
+
+
+_NOBODY = "Nobody is there to confirm this: add --yes to do it without asking."
 
 
 @asynccontextmanager
@@ -88,7 +226,7 @@ async def _asked(
 ) -> AsyncGenerator[tuple[Services, Role]]:
     """What a decision works with, once the session is known and the person has agreed."""
     if question is not None and not sys.stdin.isatty():
-        raise UsageError("Nobody is there to confirm this: add --yes to do it without asking.")
+        raise UsageError(_NOBODY)
     async with opening.open_agent(opening.home()) as agent:
         role = agent.services.store.row(session_id).role
         if question is not None:

@@ -8,14 +8,20 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.keys import HISTORY
 from dovetail.cli.output import Screen, local_time, sats, table
 from dovetail.cli.work import opening
-from dovetail.cli.work.following import clock, session_values
+from dovetail.cli.work.following import (
+    TAKABLE,
+    clock,
+    reason_words,
+    session_values,
+    time_left,
+)
 from dovetail.errors import ReplayError
 from dovetail.runtime.actions import load
 from dovetail.runtime.explain import Explanation, explain
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionId, SessionRow, Store
 
-_HEADINGS = ("ID", "Role", "Amount", "State", "Outcome", "Begun", "Transaction", "Next")
+_HEADINGS = ("ID", "Role", "Amount", "State", "Left", "Outcome", "Begun", "Transaction", "Next")
 _NUMBERS = frozenset({0, 2})
 
 _OUTCOMES = {
@@ -86,7 +92,20 @@ def _print(listed: list[Listed], screen: Screen) -> None:
     """Whole txids where a program may read, short ones where a person does."""
     short = sys.stdout.isatty()
     rows = [_cells(each, short=short) for each in listed]
-    screen.result(table(_HEADINGS, rows, right=_NUMBERS))
+    heading, *lines = table(_HEADINGS, rows, right=_NUMBERS).split("\n")
+    screen.result(heading)
+    for each, line in zip(listed, lines, strict=True):
+        screen.result("\n".join((line, *_notes(each.explanation))))
+
+
+def _notes(found: Explanation | None) -> list[str]:
+    """What a session's line has no room for."""
+    if found is None:
+        return []
+    notes = [TAKABLE] if found.takable else []
+    if found.reason is not None:
+        notes.append(f"No payjoin: {reason_words(found)}")
+    return [f"    └ {note}" for note in notes]
 
 
 def _cells(each: Listed, *, short: bool) -> tuple[str, ...]:
@@ -94,13 +113,14 @@ def _cells(each: Listed, *, short: bool) -> tuple[str, ...]:
     begun = local_time(row.created_at)[5:16] if short else local_time(row.created_at)
     number, role = str(row.session_id), row.role.value
     if found is None:
-        return number, role, "?", "damaged", "", begun, "", f"show {number} --raw"
+        return number, role, "?", "damaged", "", "", begun, "", f"show {number} --raw"
     txid = found.txid or ""
     return (
         number,
         role,
         sats(found.amount),
         found.status.value.replace("-", " "),
+        time_left(found),
         _OUTCOMES.get(found.outcome or "", ""),
         begun,
         f"{txid[:8]}…{txid[-4:]}" if short and txid else txid,

@@ -7,7 +7,14 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SHOW
 from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.work import opening
-from dovetail.cli.work.following import clock, session_values
+from dovetail.cli.work.exchanges import Exchanged, exchanged
+from dovetail.cli.work.following import (
+    TAKABLE,
+    clock,
+    reason_words,
+    session_values,
+    time_left,
+)
 from dovetail.cli.work.meanings import meaning
 from dovetail.errors import ReplayError, SessionNotFound
 from dovetail.runtime.actions import load
@@ -24,6 +31,7 @@ class Entry:
     at: int
     tag: str
     words: str
+    exchanged: Exchanged | None
     text: str | None
     """As it is stored, without its keys; None where it may hold one."""
 
@@ -59,12 +67,14 @@ def _explained(
 
 
 def _entries(log: StoredLog) -> list[Entry]:
+    sizes = exchanged(log)
     return [
         Entry(
             seq=event.seq,
             at=event.created_at,
             tag=event.tag,
             words=meaning(log.row.role, event.tag, event.data),
+            exchanged=sizes.get(event.seq),
             text=legible(event),
         )
         for event in log.events
@@ -72,7 +82,13 @@ def _entries(log: StoredLog) -> list[Entry]:
 
 
 def _values(entry: Entry, *, raw: bool) -> dict[str, Any]:
-    values = {"seq": entry.seq, "at": entry.at, "event": entry.tag, "words": entry.words}
+    values = {
+        "seq": entry.seq,
+        "at": entry.at,
+        "event": entry.tag,
+        "words": entry.words,
+        "exchanged": None if entry.exchanged is None else entry.exchanged.values,
+    }
     return values | {"entry": entry.text} if raw else values
 
 
@@ -89,7 +105,7 @@ def _print(
     verb = "Paying" if row.role is Role.SENDER else "Receiving"
     amount = "" if explanation is None else f" {sats(explanation.amount)}"
     lines = [f"Session {row.session_id}: {verb.lower()}{amount}", ""]
-    lines += [f"  {local_time(entry.at)}  {entry.words}" for entry in entries]
+    lines += [f"  {local_time(entry.at)}  {_told(entry)}" for entry in entries]
     lines.append("")
     if explanation is None:
         lines.append("Now     Its log cannot be read; it is left as it is.")
@@ -98,13 +114,23 @@ def _print(
     screen.result("\n".join(lines))
 
 
+def _told(entry: Entry) -> str:
+    sizes = "" if entry.exchanged is None else f" ({entry.exchanged.words})"
+    return f"{entry.words}{sizes}"
+
+
 def _now(found: Explanation) -> list[str]:
     lines = [f"Now     {found.words}"]
     if found.reason is not None:
-        lines += [f"Why     {found.reason.words}", f"        {found.reason.advice}"]
+        lines += [f"Why     {reason_words(found)}", f"        {found.reason.advice}"]
     if found.txid is not None:
         lines.append(f"Txid    {found.txid}")
     if found.outcome is None:
         lines.append(f"Expiry  {local_time(found.expires_at)}")
+    if found.deadline is not None:
+        lines.append(f"Left    {time_left(found)}, at {local_time(found.deadline.at)}")
+    lines.append(f"Owed    {found.owed}")
+    if found.takable:
+        lines.append(f"Note    {TAKABLE}")
     lines.append(f"Next    {found.next}")
     return lines
