@@ -114,13 +114,13 @@ def cancel_before(play: Play) -> None:
 
 def cancel_and_take(play: Play) -> None:
     play.decide(RECEIVER, "cancel")
-    play.decide(RECEIVER, "fallback")
+    play.answer(RECEIVER, "fallback")
 
 
 def cancel_and_release(play: Play) -> None:
     """The receiver wants it no more; the sender makes the payment all the same."""
     play.decide(RECEIVER, "cancel")
-    play.decide(RECEIVER, "release", "--yes")
+    play.answer(RECEIVER, "release", "--yes")
     play.pass_time()
 
 
@@ -131,7 +131,7 @@ def cancel_late(play: Play) -> None:
 
 def cancel_unposted(play: Play) -> None:
     play.decide(SENDER, "cancel")
-    play.decide(SENDER, "release", "--yes")
+    play.answer(SENDER, "release", "--yes")
     play.pass_time()
 
 
@@ -139,7 +139,7 @@ def _decline(play: Play) -> None:
     play.begin(RECEIVER)
     play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
     play.decide(SENDER, "cancel")
-    play.decide(SENDER, "release", "--yes")
+    play.answer(SENDER, "release", "--yes")
 
 
 def take_back(play: Play) -> None:

@@ -156,6 +156,19 @@ class Play:
         """A decision of a person about session 1; whether the state allows it is not asked."""
         return self.do(party, words[0], "1", *words[1:])
 
+    def answer(self, party: Party, *words: str) -> None:
+        """A decision of a person, again if it was killed and the session asks once more."""
+
+        def asks() -> bool:
+            return isinstance(self.state(party), receiver.PendingFallback | sender.PendingFallback)
+
+        for _ in range(3):
+            self.decide(party, *words)
+            if party in self._begun:
+                self.until(lambda: party in self._ended or not asks(), "for the question")
+            if not asks():
+                return
+
     def do(self, party: Party, *words: str) -> int:
         """A command to its end, or to its kill: then the party is resumed, and goes on."""
         process = self._start(party, words)

@@ -117,6 +117,13 @@ async def test_trouble_is_told_and_forgotten_with_the_next_success(bob: Side, re
     assert session.trouble is None
 
 
+async def test_it_is_told_that_a_look_has_found_nothing_to_do(bob: Side):
+    session, _ = live(bob.receive(), nothing, nothing, TROUBLE, nothing, end)
+    session.start()
+    told = [(update.rested, update.trouble) async for update in session.updates()]
+    assert told == [(False, None), (True, None), (False, TROUBLE), (True, None), (False, None)]
+
+
 async def test_failures_are_counted_for_the_step_and_a_full_disk_is_not_among_them(bob: Side):
     full = StoreUnavailable("The disk is full.")
     session, script = live(bob.receive(), TROUBLE, full, TROUBLE, nothing, TROUBLE, end)

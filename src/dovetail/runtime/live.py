@@ -58,6 +58,8 @@ class Update(Generic[S]):
     """What spends the contested outpoints; None until something did, in this process."""
     low_fee: LowFee | None = None
     """Set while the fallback waits to be mined with a fee that may be too low."""
+    rested: bool = False
+    """Whether a look at the world has found nothing to do: what the log says is still so."""
 
 
 class LiveSession(Generic[S, E]):
@@ -184,7 +186,7 @@ class LiveSession(Generic[S, E]):
                 self._publish(after, None)
                 logger.info("Session %s: %r", self.session_id, after)
             else:
-                self._recovered()
+                self._rest()
                 await self._sleep(after, pause(after, self._services))
 
     async def _advance(self, before: S | None) -> S:
@@ -243,19 +245,22 @@ class LiveSession(Generic[S, E]):
             if fault is not None:
                 raise fault
 
-    def _recovered(self) -> None:
+    def _rest(self) -> None:
         """Tell, where the state stayed, that the trouble is over or that the chain changed."""
         told, watch = self._update, self._watch
         seen = (told.sighting, told.low_fee) != (watch.sighting, watch.low_fee)
-        if told.trouble is not None or seen:
-            self._publish(self.state, None)
+        if told.trouble is not None or seen or not told.rested:
+            self._publish(self.state, None, rested=True)
 
-    def _publish(self, state: S | None, trouble: DovetailError | None) -> None:
+    def _publish(
+        self, state: S | None, trouble: DovetailError | None, *, rested: bool = False
+    ) -> None:
         self._update = Update(
             state=state,
             trouble=trouble,
             sighting=self._watch.sighting,
             low_fee=self._watch.low_fee,
+            rested=rested,
         )
         self._wake()
 
