@@ -10,18 +10,18 @@ from typing import Any, TypeAlias
 from dovetail.bitcoin import UnixTime
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
-from dovetail.cli.output import Screen, countdown, local_time
+from dovetail.cli.output import Screen, countdown, local_time, span
 from dovetail.cli.work.stopping import Stop, first_of
 from dovetail.errors import DovetailError, TransportError
-from dovetail.runtime.explain import Explanation, State, explain
+from dovetail.protocol.proposal import rule_words
+from dovetail.runtime.explain import DeadlineKind, Explanation, State, explain
+from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
-from dovetail.sessions.status import SessionStatus
+from dovetail.runtime.watching import Kind, LowFee, Sighting, sighted
 from dovetail.stores.ports import Role, SessionId
 
 Live: TypeAlias = LiveReceiver | LiveSender
 Enough: TypeAlias = Callable[[Explanation], bool]
-
-COUNTED = frozenset({SessionStatus.WAITING_FOR_PAYMENT, SessionStatus.WAITING_FOR_PROPOSAL})
 
 
 def clock() -> UnixTime:
@@ -42,7 +42,7 @@ def session_values(
             "next": "Upgrade Dovetail, or restore the database from a backup.",
             "expires_at": expires_at,
         }
-    reason = explanation.reason
+    reason, deadline = explanation.reason, explanation.deadline
     return {
         "session": session_id,
         "role": role.value,
@@ -53,9 +53,41 @@ def session_values(
         "expires_at": int(explanation.expires_at),
         "outcome": explanation.outcome,
         "reason": None if reason is None else reason.value,
-        "reason_words": None if reason is None else reason.words,
+        "reason_words": None if reason is None else reason_words(explanation),
+        "reason_advice": None if reason is None else reason.advice,
+        "rule": explanation.rule,
+        "owed": explanation.owed,
+        "receiver_can_take": explanation.takable,
+        "deadline": None if deadline is None else deadline.kind.value,
+        "deadline_at": None if deadline is None else int(deadline.at),
         "txid": explanation.txid,
     }
+
+
+TAKABLE = "The receiver can still take this payment."
+
+
+def reason_words(explanation: Explanation) -> str | None:
+    """Why there is no payjoin, with the rule that was broken; None where no reason is known."""
+    if explanation.reason is None:
+        return None
+    rule = "" if explanation.rule is None else f" {rule_words(explanation.rule)}"
+    return f"{explanation.reason.words}{rule}"
+
+
+DEADLINES = {
+    DeadlineKind.EXPIRES: "expires",
+    DeadlineKind.FALLBACK: "ordinary payment",
+    DeadlineKind.SIGNING: "to be signed",
+}
+
+
+def time_left(explanation: Explanation) -> str:
+    """What time alone does next, and in how long, such as `expires in 23h 59m`; else empty."""
+    deadline = explanation.deadline
+    if deadline is None:
+        return ""
+    return f"{DEADLINES[deadline.kind]} in {span(deadline.at - clock())}"
 
 
 @dataclass
@@ -70,14 +102,27 @@ class Follower:
     explanation: Explanation | None = None
     trouble: DovetailError | None = None
     left: bool = True
+    fault: Exception | None = None
+    """A fault of the program that ended it."""
+    sighting: Sighting | None = None
+    low_fee: LowFee | None = None
     _said: set[str] = field(default_factory=set[str])
 
-    async def follow(self) -> None:
-        """Say each change, until nothing more is to be waited for."""
+    async def follow(self, *, alone: bool = True) -> None:
+        """Say each change, until nothing more is to be waited for; keep a fault unless alone."""
+        try:
+            await self._follow()
+        except Exception as fault:
+            if alone:
+                raise
+            self.fault = fault
+
+    async def _follow(self) -> None:
         async for update in self.live.updates():
             self.trouble = update.trouble
             if update.state is not None:
                 self._show(update.state)
+            self._look(update.sighting, update.low_fee)
             if update.trouble is not None:
                 self._complain(update.trouble)
             if self.explanation is None:
@@ -102,12 +147,23 @@ class Follower:
             self._said.clear()
             self._say(self.explanation.words)
 
+    def _look(self, sighting: Sighting | None, low_fee: LowFee | None) -> None:
+        """Say what the chain shows, once for each change."""
+        if sighting is not None and sighting != self.sighting:
+            worth = sighting.gone or sighting.receded or sighting.wanted > 1
+            stranger = sighting.kind in (Kind.STRANGER, Kind.REVOCATION)
+            if worth or stranger:
+                self._say(sighted(sighting), fg="yellow" if sighting.receded else None)
+        if low_fee is not None and low_fee != self.low_fee:
+            self._say(fee_words(low_fee), fg="yellow")
+        self.sighting, self.low_fee = sighting, low_fee
+
     def _complain(self, trouble: DovetailError) -> None:
         # The same trouble again and again is told once.
         if str(trouble) not in self._said:
             self._said.add(str(trouble))
-            whose = "Relay or directory: " if isinstance(trouble, TransportError) else ""
-            self._say(f"{whose}{trouble}", fg="yellow")
+            unknown = isinstance(trouble, TransportError) and trouble.at is None
+            self._say(f"{'The directory: ' if unknown else ''}{trouble}", fg="yellow")
 
     def _say(self, words: str, **style: Any) -> None:
         at = datetime.now().astimezone().strftime("%H:%M:%S")
@@ -117,7 +173,7 @@ class Follower:
     def code(self) -> Exit:
         """The exit code for where it was left."""
         explanation = self.explanation
-        if explanation is None:
+        if explanation is None or self.fault is not None:
             return Exit.FAILED
         if explanation.outcome is not None:
             return Exit.DONE if explanation.paid else Exit.FAILED
@@ -144,11 +200,9 @@ async def follow_all(
     stop.guarded = True
 
     async def together() -> None:
-        works = (follower.follow() for follower in followers)
-        # A fault in one of them ends no other; it is raised when all are done.
-        for fault in await asyncio.gather(*works, return_exceptions=True):
-            if fault is not None:
-                raise fault
+        # A fault in one of several ends no other, and is told in the summary.
+        alone = len(followers) == 1
+        await asyncio.gather(*(follower.follow(alone=alone) for follower in followers))
 
     if not stop.asked.is_set():
         await first_of(together(), stop.asked.wait(), _count_down(followers), patience=patience)
@@ -163,29 +217,63 @@ async def _count_down(followers: Collection[Follower]) -> None:
         await asyncio.sleep(1)
         for follower in followers:
             found = follower.explanation
-            if len(followers) == 1 and found is not None and found.status in COUNTED:
-                left = countdown(found.expires_at - clock())
-                follower.screen.tick(f"          expires in {left}; Ctrl-C leaves it for later")
+            if len(followers) == 1 and found is not None and found.deadline is not None:
+                left = countdown(found.deadline.at - clock())
+                what = DEADLINES[found.deadline.kind]
+                follower.screen.tick(f"          {what} in {left}; Ctrl-C leaves it for later")
 
 
 def tell_end(follower: Follower, screen: Screen) -> None:
-    """Say how a session was left, and what to do next."""
+    """Say how a session was left, and what to do next; one of several has one line on stdout."""
     number, found = follower.live.session_id, follower.explanation
     if found is None:
-        screen.say(f"Session {number} cannot be read. {follower.trouble or ''}".rstrip(), fg="red")
+        trouble = follower.trouble or ""
+        screen.say(f"Session {number} cannot be read. {trouble}".rstrip(), fg="red")
+        _summarise(follower, "Its log cannot be read; it is left as it is.")
+    elif follower.fault is not None:
+        name = type(follower.fault).__name__
+        screen.say(
+            f"Session {number} met a fault of the program ({name}) and is left as it is:"
+            " please report it.",
+            fg="red",
+        )
+        _summarise(follower, f"{found.words} A fault of the program stopped it.")
     elif found.outcome is not None:
         words = f"{follower.prefix}{found.words}"
         screen.result(words if found.txid is None else f"{words} {found.txid}")
         if found.reason is not None:
-            screen.say(f"Why: {found.reason.words}")
+            screen.say(f"Why: {reason_words(found)}")
+            screen.say(f"     {found.reason.advice}")
         if not found.paid:
             screen.say(found.next)
     elif found.asks:
-        screen.say(f"Session {number} waits for your word. {found.next}", bold=True)
+        _summarise(follower, found.words)
+        screen.say(f"Session {number} waits for your word. {found.words} {found.next}", bold=True)
+        tell_deadline(found, screen)
         screen.say(f"  dovetail fallback {number}")
         screen.say(f"  dovetail release {number}")
     else:
+        _summarise(follower, found.words)
         screen.say(f"Session {number} is left open; nothing is lost. {found.words}")
-        if found.status in COUNTED:
-            screen.say(f"It expires at {local_time(found.expires_at)}.")
+        tell_deadline(found, screen)
         screen.say(f"Go on with it by: dovetail resume {number}")
+
+
+def _summarise(follower: Follower, words: str) -> None:
+    """The line of a session that has not ended, where it is one of several."""
+    if follower.prefix:
+        follower.screen.result(f"{follower.prefix}{words}")
+
+
+def tell_deadline(found: Explanation, screen: Screen) -> None:
+    """Say what time alone does next, and when."""
+    if found.deadline is not None:
+        left = span(found.deadline.at - clock())
+        screen.say(f"{_DUE[found.deadline.kind]} {local_time(found.deadline.at)}, in {left}.")
+
+
+_DUE = {
+    DeadlineKind.EXPIRES: "It expires at",
+    DeadlineKind.FALLBACK: "The ordinary payment is broadcast by itself at",
+    DeadlineKind.SIGNING: "It has to be signed before",
+}
