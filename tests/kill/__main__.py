@@ -165,13 +165,21 @@ def _print_table(results: list[Result]) -> None:
             f"{count[ending]:>{width}}"
             for ending, width in zip(Ending, (8, 8, 8, 5, 8), strict=True)
         )
-        kills = sum(1 for result in found if result.at)
+        kills = sum(1 for result in found if result.at and result.struck)
         _say(f"{WAYS[way].name:<46} {party:<9} {manner:<9} {kills:>5} {columns}")
 
 
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def _endings(count: Counter[Ending]) -> str:
+    return (
+        f"{count[Ending.PAYJOIN]} ended by payjoin, {count[Ending.FALLBACK]} by fallback,"
+        f" {count[Ending.RELEASED]} released, {count[Ending.LOST]} lost,"
+        f" {count[Ending.DOUBLED]} doubled"
+    )
 
 
 def _bodies(folder: Path) -> list[str]:
@@ -183,19 +191,18 @@ def _conclude(results: list[Result], bodies: list[str], seconds: float) -> int:
     repeated = len(bodies) - len(set(bodies))
     keys = [line.split()[1] for line in bodies]
     repeated_keys = len(keys) - len(set(keys))
-    undisturbed = sum(1 for result in results if not result.at)
     _say(
         f"\n{len(bodies)} OHTTP ciphertexts left; {repeated} of them twice,"
         f" {repeated_keys} with a key of another (P1)."
     )
-    _say(f"{undisturbed} of the runs below had two `resume` at once and no kill.")
+    undisturbed = [result for result in results if not result.struck or not result.at]
+    if undisturbed:
+        told = _endings(Counter(result.verdict.ending for result in undisturbed))
+        _say(f"{len(undisturbed)} runs with two `resume` at once and no kill: {told}.")
     _say(f"{seconds:.0f} s")
-    kills = len(results)
-    _say(
-        f"{kills} kills: {count[Ending.PAYJOIN]} ended by payjoin,"
-        f" {count[Ending.FALLBACK]} by fallback, {count[Ending.RELEASED]} released,"
-        f" {count[Ending.LOST]} lost, {count[Ending.DOUBLED]} doubled"
-    )
+    killed = Counter(r.verdict.ending for r in results if r.struck and r.at)
+    kills = killed.total()
+    _say(f"{kills} kills: {_endings(killed)}")
     bad = count[Ending.LOST] + count[Ending.DOUBLED] + repeated + repeated_keys
     return int(bad > 0 or kills == 0)
 
