@@ -33,7 +33,8 @@ def test_an_old_handle_of_a_receiver_decides_and_changes_nothing() -> None:
     for play in play_all():
         before = list(play.log.events)
         for old in play.states[:-1]:
-            if hasattr(old, "cancel"):
+            under_way = isinstance(old, receiver.Monitor) and (old.seen_spent or old.released)
+            if hasattr(old, "cancel") and not under_way:
                 with pytest.raises(StaleSession):
                     old.cancel().save(play.log)
         assert play.log.events == before

@@ -229,7 +229,8 @@ class Payee(Actor):
         state = self.state
         if not hasattr(state, "cancel") or self.world.chain.paid_to(self.script):
             return
-        if self.attempt(state.cancel) and not isinstance(state, receiver.PayjoinProposal):
+        out = isinstance(state, receiver.PayjoinProposal | receiver.Monitor)
+        if self.attempt(state.cancel) and not out:
             self.store.release(self.log.session_id)
 
     def release(self) -> None:
@@ -263,7 +264,9 @@ class Payee(Actor):
     def moves(self, handle: Any) -> list[Move]:  # noqa: C901, PLR0912 - one case a state
         ends: list[Move] = []
         if hasattr(handle, "cancel"):
-            ends = [handle.cancel, lambda: handle.expire(handle.expires_at)]
+            ends.append(handle.cancel)
+        if hasattr(handle, "expire"):
+            ends.append(lambda: handle.expire(handle.expires_at))
         if hasattr(handle, "refuse"):
             ends.append(lambda: handle.refuse(Reason.WALLET_UNAVAILABLE))
         if hasattr(handle, "fail"):
