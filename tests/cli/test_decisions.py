@@ -1,5 +1,7 @@
 """`cancel`, `fallback`, `release` and `revoke`, with real wallets on a real chain."""
 
+import threading
+
 import click
 import pytest
 from tests.cli.commands import Cli, Terminal
@@ -223,3 +225,21 @@ def test_a_fee_that_may_be_too_low_is_told(parties, monkeypatch):
     assert said.code == 0
     assert "60 sat/vB is asked for" in said.err
     assert "60 sat/vB is asked for" in bob("resume", "--timeout", "1s").err
+
+
+def test_a_reorganisation_is_told_and_closes_nothing(person, chain):
+    alice, bob = person("alice", 100_000), person("bob", 300_000)
+    bob.settings["depth"] = "4"
+    uri = alice("receive", "50000", "--no-wait").out.strip()
+    assert bob("send", uri, "--yes", "--no-wait").code == 0
+    bob("cancel", "1", "--fallback", "now")
+    chain.node.mine(2)
+    timer = threading.Timer(1.5, lambda: chain.node.reorg(2))
+    timer.start()
+    said = bob("resume", "--timeout", "4s")
+    timer.join()
+    assert said.code == 3
+    assert "has 2 of 4 confirmations" in said.err
+    assert "A reorganisation " in said.err
+    chain.node.mine(4)
+    assert "Paid by the ordinary transaction" in bob("resume").out
