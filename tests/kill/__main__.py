@@ -160,7 +160,7 @@ def _print_table(results: list[Result]) -> None:
         manner = "two" if result.task.twice else "installed" if result.task.real else ""
         groups.setdefault((result.task.way, result.task.party, manner), []).append(result)
     for (way, party, manner), found in sorted(groups.items()):
-        count = Counter(result.verdict.ending for result in found)
+        count = Counter(each.verdict.ending for each in found if _counts(each))
         columns = " ".join(
             f"{count[ending]:>{width}}"
             for ending, width in zip(Ending, (8, 8, 8, 5, 8), strict=True)
@@ -172,6 +172,11 @@ def _print_table(results: list[Result]) -> None:
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def _counts(result: Result) -> bool:
+    """Kills, and whatever went wrong without one."""
+    return bool(result.struck and result.at) or result.verdict.trouble is not None
 
 
 def _endings(count: Counter[Ending]) -> str:
@@ -200,8 +205,8 @@ def _conclude(results: list[Result], bodies: list[str], seconds: float) -> int:
         told = _endings(Counter(result.verdict.ending for result in undisturbed))
         _say(f"{len(undisturbed)} runs with two `resume` at once and no kill: {told}.")
     _say(f"{seconds:.0f} s")
-    killed = Counter(r.verdict.ending for r in results if r.struck and r.at)
-    kills = killed.total()
+    killed = Counter(result.verdict.ending for result in results if _counts(result))
+    kills = sum(1 for result in results if result.struck and result.at)
     _say(f"{kills} kills: {_endings(killed)}")
     bad = count[Ending.LOST] + count[Ending.DOUBLED] + repeated + repeated_keys
     return int(bad > 0 or kills == 0)
