@@ -34,6 +34,8 @@ class Way:
     coins: Coins = Coins.USUAL
     ends: tuple[Ending, ...] = (Ending.FALLBACK,)
     """How it ends where nobody is killed; several where the two race."""
+    always: bool = False
+    """It ends so whoever is killed: nothing is forgotten that a payjoin needs."""
     why: Reason | None = None
     """The sender's reason, where nobody is killed."""
     stride: int = 1
@@ -237,6 +239,7 @@ WAYS = (
         acts=complete,
         parties=(*Party,),
         ends=_PAYJOIN,
+        always=True,
         timeless=True,
     ),
     Way(
@@ -244,6 +247,7 @@ WAYS = (
         acts=complete,
         coins=Coins.TAPROOT,
         ends=_PAYJOIN,
+        always=True,
         stride=3,
     ),
     Way(
@@ -251,6 +255,7 @@ WAYS = (
         acts=complete,
         coins=Coins.NESTED,
         ends=_PAYJOIN,
+        always=True,
         stride=3,
     ),
     Way(name="receiver cancels before the Original", setup=asked, acts=cancel_before),

@@ -134,7 +134,7 @@ class Worker:
                 may_release=way.may_release,
                 may_stray=way.may_stray,
             )
-            if trouble is None and not play.struck:
+            if trouble is None and (way.always or not play.struck):
                 trouble = _unexpected(way, verdict, play.state(Party.SENDER))
             if trouble is not None:
                 verdict = Verdict(Ending.LOST, trouble)
@@ -195,9 +195,9 @@ class Worker:
 
 
 def _unexpected(way: Way, verdict: Verdict, state: State | None) -> str | None:
-    """What is not as the path has it, in a run in which nobody was killed."""
+    """What is not as the path has it where nobody is killed, or whoever is."""
     if verdict.trouble is None and verdict.ending not in way.ends:
-        return f"nobody was killed, and it ended by {verdict.ending}"
+        return f"it ought to have ended otherwise than by {verdict.ending}"
     outcome = state.outcome if isinstance(state, sender.Closed) else None
     why = getattr(outcome, "why", None)
     if verdict.trouble is None and way.why not in (None, why):
