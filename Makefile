@@ -3,7 +3,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
+# The lock names every package, so nothing is resolved: pip would otherwise look past a pin for "name[extra]".
+PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
 .PHONY: help demo demo-kill test stress kill mutants check bench docs lock clean
