@@ -37,7 +37,7 @@ def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     """A person on regtest with nothing at all, offline."""
-    settings = {"network": "regtest", "esplora": "http://127.0.0.1:1"}
+    settings = {"network": "regtest", "chain": "http://127.0.0.1:1"}
     return Cli(capsys, monkeypatch, tmp_path / "data", settings)
 
 
@@ -54,7 +54,7 @@ def person(
     def make(name: str, *values: int) -> Cli:
         settings = {
             "network": "regtest",
-            "esplora": chain.url,
+            "chain": chain.url,
             "directory": mailroom.url,
             "relays": mailroom.url,
             "watch_interval": "0.2",

@@ -122,7 +122,7 @@ def test_a_relay_that_is_none_is_said_and_tried_again(bob, chain):
 
 
 def test_a_chain_source_that_is_down(bob, uri):
-    words = ("send", uri, "--yes", "--esplora", "http://127.0.0.1:1")
+    words = ("send", uri, "--yes", "--chain", "http://127.0.0.1:1")
     refused(bob, 1, "chain", *words)
 
 

@@ -10,7 +10,7 @@ EXAMPLES = {
     "data_dir": "/somewhere",
     "network": "signet",
     "wallet": "bdk",
-    "esplora": "https://chain.example",
+    "chain": "https://chain.example",
     "directory": "https://directory.example",
     "relays": "https://one.example, https://two.example/",
     "direct": "true",
@@ -27,7 +27,7 @@ AS_TOML = """
 data_dir = "/somewhere"
 network = "signet"
 wallet = "bdk"
-esplora = "https://chain.example"
+chain = "https://chain.example"
 directory = "https://directory.example"
 relays = ["https://one.example", "https://two.example/"]
 direct = true
@@ -51,7 +51,7 @@ def configured(folder: Path, text: str, **environment: str):
 def test_without_anything_the_defaults_hold():
     settings = load({}, {})
     assert settings.network is None
-    assert settings.esplora is None
+    assert settings.chain is None
     assert settings.relays == ()
     assert not settings.direct
     assert settings.lifetime == 86_400
@@ -97,6 +97,8 @@ def test_the_usual_file_is_read_and_may_be_missing():
 def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path):
     with pytest.raises(ConfigurationError, match="no key `realys`: did you mean `relays`"):
         configured(tmp_path, "realys = []")
+    with pytest.raises(ConfigurationError, match="no key `esplora`: did you mean `chain`"):
+        configured(tmp_path, 'esplora = "https://chain.example"')
     with pytest.raises(ConfigurationError, match="no key `zzz`: remove it"):
         configured(tmp_path, "zzz = 1")
     with pytest.raises(ConfigurationError, match=r"no key `\?`"):
@@ -110,9 +112,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path):
         ("data_dir = 5", "data_dir"),
         ('data_dir = ""', "data_dir"),
         ('wallet = "electrum"', "wallet"),
-        ('esplora = "chain.example"', "esplora"),
-        ('esplora = "https://[half"', "esplora"),
-        ('esplora = "https://me:secret@chain.example"', "esplora"),
+        ('chain = "chain.example"', "chain"),
+        ('chain = "https://[half"', "chain"),
+        ('chain = "https://me:secret@chain.example"', "chain"),
         ('directory = "ftp://directory.example"', "directory"),
         ("relays = 5", "relays"),
         ('relays = ["garbage"]', "relays"),
@@ -203,12 +205,12 @@ def test_the_only_wallet_says_which_network_is_meant(cli: Cli):
 
 @pytest.mark.parametrize(
     ("missing", "words"),
-    [("esplora", ("wallet", "balance")), ("directory", ("receive", "1")), ("relays", ("resume",))],
+    [("chain", ("wallet", "balance")), ("directory", ("receive", "1")), ("relays", ("resume",))],
 )
 def test_each_missing_setting_is_named(cli: Cli, missing, words):
     cli.settings = {
         "network": "signet",
-        "esplora": "http://127.0.0.1:1",
+        "chain": "http://127.0.0.1:1",
         "directory": "http://127.0.0.1:1",
         "relays": "http://127.0.0.1:1",
     }

@@ -117,7 +117,7 @@ def test_a_receiver_without_coins_is_told_what_that_means(person):
 
 def test_a_receiver_goes_on_while_the_chain_is_away(person):
     alice = person("alice")
-    alice.settings["esplora"] = "http://127.0.0.1:1"
+    alice.settings["chain"] = "http://127.0.0.1:1"
     said = alice("receive", "1000", "--timeout", "0.5s")
     assert said.code == 3
     assert "could not be brought up to date" in said.err

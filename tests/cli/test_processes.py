@@ -59,7 +59,7 @@ def test_a_chain_is_served_funded_and_mined(tmp_path: Path, cli):
         settings, "regtest", "serve", "--listen", "127.0.0.1:0", "--blocks", "101", folder=tmp_path
     ) as process:
         url = first_line(process)
-        cli.settings["esplora"] = url
+        cli.settings["chain"] = url
         cli("wallet", "new")
         address = cli("wallet", "address").out.strip()
         funded = cli("regtest", "fund", address, "70000")

@@ -25,7 +25,7 @@ class World:
         """A new wallet with one confirmed coin of each value."""
         home = self.folder / name
         home.mkdir()
-        wallet = BdkWallet.create(home / "wallet", Network.REGTEST, esplora=self.regtest.url)
+        wallet = BdkWallet.create(home / "wallet", Network.REGTEST, server=self.regtest.url)
         for value in values:
             self.regtest.node.fund(wallet.new_address().script_pubkey, Sats(value))
         wallet.sync()

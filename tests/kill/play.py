@@ -221,7 +221,7 @@ class Play:
             url = self.ports.chain_url
             with SqlStore.open(self.database(Party.RECEIVER)) as store:
                 (offered,) = store.exposed()
-            wallet = BdkWallet.open(home / "regtest" / "wallet", esplora=url)
+            wallet = BdkWallet.open(home / "regtest" / "wallet", server=url)
             wallet.sync()
             spend = wallet.revoke(offered, fee_rate=FeeRate.from_sat_per_vb(30))
             with EsploraChain(url, Network.REGTEST) as chain:

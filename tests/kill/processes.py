@@ -148,7 +148,7 @@ class Ports:
             "DOVETAIL_CONFIG": os.devnull,
             "DOVETAIL_DATA_DIR": str(home),
             "DOVETAIL_NETWORK": "regtest",
-            "DOVETAIL_ESPLORA": self.chain_url,
+            "DOVETAIL_CHAIN": self.chain_url,
             "DOVETAIL_DIRECTORY": self.mailroom_url,
             "DOVETAIL_RELAYS": self.mailroom_url,
             "DOVETAIL_WATCH_INTERVAL": "1",

@@ -178,7 +178,7 @@ class Worker:
 
         def work() -> int:
             folder = home / "regtest" / "wallet"
-            wallet = BdkWallet.create(folder, Network.REGTEST, esplora=url, kind=kind)
+            wallet = BdkWallet.create(folder, Network.REGTEST, server=url, kind=kind)
             for value in funds:
                 remote_fund(url, str(wallet.new_address()), value)
             wallet.sync()
@@ -208,7 +208,7 @@ def _unexpected(way: Way, verdict: Verdict, state: State | None) -> str | None:
 @cache
 def _owner(base: Path, url: str) -> Owner:
     wallets = {
-        party: BdkWallet.open(base / party / "regtest" / "wallet", esplora=url) for party in PEOPLE
+        party: BdkWallet.open(base / party / "regtest" / "wallet", server=url) for party in PEOPLE
     }
 
     @cache

@@ -30,7 +30,7 @@ def wallets(server, tmp_path_factory) -> dict[tuple[str, ScriptType], BdkWallet]
     root = tmp_path_factory.mktemp("wallets")
     made = {
         (role, kind): BdkWallet.create(
-            root / role / kind.name, Network.REGTEST, esplora=server.url, kind=kind
+            root / role / kind.name, Network.REGTEST, server=server.url, kind=kind
         )
         for role in ("sender", "receiver")
         for kind in KINDS

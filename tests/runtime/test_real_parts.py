@@ -30,7 +30,7 @@ def mailroom() -> Iterator[MailroomServer]:
 
 
 def wallet(server: RegtestServer, folder: Path, sats: int, kind: ScriptType) -> BdkWallet:
-    made = BdkWallet.create(folder, Network.REGTEST, esplora=server.url, kind=kind)
+    made = BdkWallet.create(folder, Network.REGTEST, server=server.url, kind=kind)
     if sats:
         server.node.fund(made.new_address().script_pubkey, Sats(sats))
     made.sync()

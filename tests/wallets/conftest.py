@@ -33,7 +33,7 @@ def make_wallet(server, tmp_path: Path) -> Callable[..., BdkWallet]:
     """A new wallet that holds confirmed coins of these values."""
 
     def make(*values: int, kind: ScriptType = ScriptType.P2WPKH, name: str = "wallet") -> BdkWallet:
-        wallet = BdkWallet.create(tmp_path / name, Network.REGTEST, esplora=server.url, kind=kind)
+        wallet = BdkWallet.create(tmp_path / name, Network.REGTEST, server=server.url, kind=kind)
         for value in values:
             server.node.fund(wallet.new_address().script_pubkey, Sats(value))
         wallet.sync()

@@ -22,23 +22,23 @@ WORDS = "abandon " * 11 + "about"
 def test_a_wallet_is_opened_as_it_was_created(server, tmp_path):
     directory = tmp_path / "deep" / "wallet"
     assert not BdkWallet.exists(directory)
-    created = BdkWallet.create(directory, Network.REGTEST, esplora=server.url)
+    created = BdkWallet.create(directory, Network.REGTEST, server=server.url)
     assert BdkWallet.exists(directory)
-    opened = BdkWallet.open(directory, esplora=server.url, network=Network.REGTEST)
+    opened = BdkWallet.open(directory, server=server.url, network=Network.REGTEST)
     assert opened.mnemonic() == created.mnemonic()
     assert (opened.network, opened.kind) == (Network.REGTEST, ScriptType.P2WPKH)
     assert created.new_address() != opened.new_address()
 
 
 def test_a_wallet_shows_no_keys(server, tmp_path):
-    wallet = BdkWallet.create(tmp_path / "wallet", Network.REGTEST, esplora=server.url)
+    wallet = BdkWallet.create(tmp_path / "wallet", Network.REGTEST, server=server.url)
     assert repr(wallet) == "<BdkWallet on regtest>"
 
 
 def test_new_words_are_twelve_and_the_entropys(server, tmp_path):
     first, second, third = (
         BdkWallet.create(
-            tmp_path / name, Network.REGTEST, esplora=server.url, entropy=SeededEntropy(seed)
+            tmp_path / name, Network.REGTEST, server=server.url, entropy=SeededEntropy(seed)
         ).mnemonic()
         for name, seed in (("a", b"one"), ("b", b"one"), ("c", b"two"))
     )
@@ -58,7 +58,7 @@ def test_imported_descriptors_make_a_wallet_without_words(server, make_wallet, t
     source = make_wallet(kind=ScriptType.P2TR)
     pair = (source._secret.external, source._secret.internal)
     wallet = BdkWallet.create(
-        tmp_path / "imported", Network.REGTEST, esplora=server.url, descriptors=pair
+        tmp_path / "imported", Network.REGTEST, server=server.url, descriptors=pair
     )
     assert wallet.mnemonic() is None
     assert wallet.kind is ScriptType.P2TR
@@ -70,7 +70,7 @@ def test_a_wallet_comes_from_one_source(server, tmp_path):
         BdkWallet.create(
             tmp_path / "wallet",
             Network.REGTEST,
-            esplora=server.url,
+            server=server.url,
             mnemonic=WORDS,
             descriptors=("", ""),
         )
@@ -78,20 +78,20 @@ def test_a_wallet_comes_from_one_source(server, tmp_path):
 
 def test_a_wrong_server_leaves_no_wallet_behind(tmp_path):
     with pytest.raises(ConfigurationError):
-        BdkWallet.create(tmp_path / "wallet", Network.REGTEST, esplora="chain.example")
+        BdkWallet.create(tmp_path / "wallet", Network.REGTEST, server="chain.example")
     assert not BdkWallet.exists(tmp_path / "wallet")
 
 
 def test_a_wallet_of_another_network_is_refused(server, make_wallet, tmp_path):
     make_wallet()
     with pytest.raises(ConfigurationError, match="regtest, not on signet"):
-        BdkWallet.open(tmp_path / "wallet", esplora=server.url, network=Network.SIGNET)
+        BdkWallet.open(tmp_path / "wallet", server=server.url, network=Network.SIGNET)
 
 
 def test_a_wallet_from_known_words_finds_its_coins(server, make_wallet, tmp_path):
     before = make_wallet(50_000, 70_000)
     restored = BdkWallet.create(
-        tmp_path / "restored", Network.REGTEST, esplora=server.url, mnemonic=before.mnemonic()
+        tmp_path / "restored", Network.REGTEST, server=server.url, mnemonic=before.mnemonic()
     )
     assert restored.balance() == Balance(confirmed=Sats(0), unconfirmed=Sats(0))
     restored.sync()
@@ -102,7 +102,7 @@ def test_a_wallet_from_known_words_finds_its_coins(server, make_wallet, tmp_path
 def test_lost_data_are_restored_from_the_chain(server, make_wallet, tmp_path):
     make_wallet(50_000)
     (tmp_path / "wallet" / "wallet.sqlite").unlink()
-    wallet = BdkWallet.open(tmp_path / "wallet", esplora=server.url)
+    wallet = BdkWallet.open(tmp_path / "wallet", server=server.url)
     wallet.sync()
     assert wallet.balance().confirmed == 50_000
 
@@ -114,7 +114,7 @@ def test_damaged_data_are_told_without_quoting_keys(server, make_wallet, tmp_pat
     for damage in (b"no database" * 1000, (tmp_path / "other" / "wallet.sqlite").read_bytes()):
         data.write_bytes(damage)
         with pytest.raises(WalletError, match="damaged") as caught:
-            BdkWallet.open(tmp_path / "wallet", esplora=server.url)
+            BdkWallet.open(tmp_path / "wallet", server=server.url)
         assert caught.value.__cause__ is None
     assert other.balance() == Balance(confirmed=Sats(0), unconfirmed=Sats(0))
 
@@ -169,7 +169,7 @@ def test_an_address_is_given_out_once_to_threads_processes_and_restarts(
     server, make_wallet, tmp_path
 ):
     wallet = make_wallet()
-    twin = BdkWallet.open(tmp_path / "wallet", esplora=server.url)
+    twin = BdkWallet.open(tmp_path / "wallet", server=server.url)
     given: list[str] = []
 
     def take(source):
@@ -181,7 +181,7 @@ def test_an_address_is_given_out_once_to_threads_processes_and_restarts(
     program = (
         "import sys, pathlib\n"
         "from dovetail.wallets.bdk import BdkWallet\n"
-        "wallet = BdkWallet.open(pathlib.Path(sys.argv[1]), esplora=sys.argv[2])\n"
+        "wallet = BdkWallet.open(pathlib.Path(sys.argv[1]), server=sys.argv[2])\n"
         "for _ in range(5): print(wallet.new_address())\n"
     )
     output = subprocess.run(
@@ -193,13 +193,13 @@ def test_an_address_is_given_out_once_to_threads_processes_and_restarts(
     for thread in threads:
         thread.join()
     given += output.split()
-    given.append(str(BdkWallet.open(tmp_path / "wallet", esplora=server.url).new_address()))
+    given.append(str(BdkWallet.open(tmp_path / "wallet", server=server.url).new_address()))
     assert len(given) == len(set(given)) == 21
 
 
 def test_what_another_process_learns_is_known_here(server, make_wallet, tmp_path):
     wallet = make_wallet()
-    twin = BdkWallet.open(tmp_path / "wallet", esplora=server.url)
+    twin = BdkWallet.open(tmp_path / "wallet", server=server.url)
     script = [twin.new_address().script_pubkey for _ in range(60)][-1]
     server.node.fund(script, Sats(9_000))
     assert wallet.owned([script]) == {script}
@@ -324,7 +324,7 @@ def test_a_coin_is_taken_back_from_a_payment_in_the_mempool(server, chain, make_
 
 def test_an_unknown_server_error_keeps_what_was_known(scripted, make_wallet, tmp_path):
     make_wallet(30_000)
-    wallet = BdkWallet.open(tmp_path / "wallet", esplora=scripted.url)
+    wallet = BdkWallet.open(tmp_path / "wallet", server=scripted.url)
     for answer in (Answer(404), Answer(body=b"nonsense"), Answer(400)):
         scripted.otherwise = answer
         with pytest.raises(ChainError, match="did not answer properly"):
@@ -336,7 +336,7 @@ def test_a_server_that_stalls_is_given_up(scripted, make_wallet, tmp_path, monke
     monkeypatch.setenv("MINREQ_TIMEOUT", "1")
     make_wallet(30_000)
     scripted.stalls = True
-    wallet = BdkWallet.open(tmp_path / "wallet", esplora=scripted.url)
+    wallet = BdkWallet.open(tmp_path / "wallet", server=scripted.url)
     with pytest.raises(ChainError):
         wallet.sync()
 
@@ -352,14 +352,14 @@ def test_the_time_limit_of_one_answer_is_set_unless_the_user_chose_one(make_wall
 
 def test_a_server_that_is_gone_is_told_without_its_url(make_wallet, tmp_path):
     make_wallet()
-    wallet = BdkWallet.open(tmp_path / "wallet", esplora="http://127.0.0.1:1")
+    wallet = BdkWallet.open(tmp_path / "wallet", server="http://127.0.0.1:1")
     with pytest.raises(ChainError) as caught:
         wallet.sync()
     assert "127.0.0.1" not in str(caught.value)
 
 
 def test_a_server_of_another_network_is_refused(server, tmp_path):
-    wallet = BdkWallet.create(tmp_path / "wallet", Network.SIGNET, esplora=server.url)
+    wallet = BdkWallet.create(tmp_path / "wallet", Network.SIGNET, server=server.url)
     with pytest.raises(ChainError, match="not on signet"):
         wallet.sync()
 

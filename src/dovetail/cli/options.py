@@ -192,7 +192,7 @@ common = together(
     ),
 )
 
-chain = setting("esplora", "--esplora", metavar="URL", help="The Esplora server to ask.")
+chain = setting("chain", "--chain", metavar="URL", help="The chain server to ask.")
 
 routes = together(
     setting(

@@ -29,7 +29,7 @@ def regtest() -> None:
 def serve(*, place: tuple[str, int], folder: str | None, blocks: int) -> int:
     """Serve the chain until Ctrl-C.
 
-    Prints its URL, to be used as `esplora`.
+    Prints its URL, to be used as `chain`.
     """
     return work.regtests.run(place, folder, blocks, Screen())
 

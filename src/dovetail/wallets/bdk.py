@@ -81,8 +81,8 @@ class BdkWallet:
     Threads may share it, and several processes its directory. Its repr shows no keys (P4).
     """
 
-    def __init__(self, directory: Path, secret: Secret, *, esplora: str) -> None:
-        self._esplora = checked_url(esplora)
+    def __init__(self, directory: Path, secret: Secret, *, server: str) -> None:
+        self._server = checked_url(server)
         self._directory = directory
         self._secret = secret
         self._descriptors = descriptors(secret)
@@ -101,7 +101,7 @@ class BdkWallet:
         directory: Path,
         network: Network,
         *,
-        esplora: str,
+        server: str,
         kind: ScriptType = ScriptType.P2WPKH,
         mnemonic: str | None = None,
         descriptors: tuple[str, str] | None = None,
@@ -114,7 +114,7 @@ class BdkWallet:
         P2SH-P2WPKH) then does not matter. Testnet is testnet 4. Raises `ConfigurationError` when
         a wallet is there already or an argument is wrong.
         """
-        checked_url(esplora)
+        checked_url(server)
         if descriptors is None:
             words = new_mnemonic(entropy) if mnemonic is None else mnemonic
             secret = secret_from_mnemonic(words, network, kind)
@@ -123,10 +123,10 @@ class BdkWallet:
         else:
             raise ConfigurationError("A wallet comes from words or from descriptors; give one.")
         write_secret(directory, secret)
-        return cls.open(directory, esplora=esplora)
+        return cls.open(directory, server=server)
 
     @classmethod
-    def open(cls, directory: Path, *, esplora: str, network: Network | None = None) -> Self:
+    def open(cls, directory: Path, *, server: str, network: Network | None = None) -> Self:
         """Open the wallet of a directory, which must be on `network` if that is given.
 
         Raises `ConfigurationError` without a wallet there, `WalletError` when it is damaged.
@@ -137,7 +137,7 @@ class BdkWallet:
                 f"The wallet is on {secret.network}, not on {network}; choose another directory "
                 "or network."
             )
-        return cls(directory, secret, esplora=esplora)
+        return cls(directory, secret, server=server)
 
     @staticmethod
     def exists(directory: Path) -> bool:
@@ -279,7 +279,7 @@ class BdkWallet:
             is_first = len(checkpoints) == 1
             scan = core.start_full_scan().build() if is_first else None
             sync = core.start_sync_with_revealed_spks().build()
-        client = EsploraClient(self._esplora)
+        client = EsploraClient(self._server)
         try:
             if scan is None:
                 return client.sync(sync, _PARALLEL_REQUESTS)

@@ -174,7 +174,7 @@ class Stage:
         home.mkdir()
         settings = {
             "DOVETAIL_NETWORK": "regtest",
-            "DOVETAIL_ESPLORA": self.chain,
+            "DOVETAIL_CHAIN": self.chain,
             "DOVETAIL_DIRECTORY": self.mailroom,
             "DOVETAIL_RELAYS": self.mailroom,
             "DOVETAIL_WATCH_INTERVAL": "1",

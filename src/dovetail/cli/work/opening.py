@@ -41,14 +41,14 @@ class Home:
         return self.folder / DATABASE
 
     @property
-    def esplora(self) -> str:
+    def chain(self) -> str:
         """The chain source; raises `ConfigurationError`."""
-        if self.settings.esplora is not None:
-            return self.settings.esplora
+        if self.settings.chain is not None:
+            return self.settings.chain
         if self.network is Network.REGTEST:
             return LOCAL_CHAIN
         raise ConfigurationError(
-            f"No chain source is set for {self.network}: set `esplora` to an Esplora server"
+            f"No chain source is set for {self.network}: set `chain` to an Esplora server"
             " of your own or one you trust with your addresses."
         )
 
@@ -126,19 +126,19 @@ def home() -> Home:
 
 def open_wallet(place: Home, *, offline: bool = False) -> BdkWallet:
     """The wallet; `offline` where no chain source is asked, so that none need be set."""
-    esplora = LOCAL_CHAIN if offline else place.esplora
+    server = LOCAL_CHAIN if offline else place.chain
     if not BdkWallet.exists(place.wallet_folder):
         raise ConfigurationError(
             f"There is no wallet on {place.network} yet: make one by"
             f" `dovetail wallet new --network {place.network}`, or name another `--data-dir`."
         )
-    return BdkWallet.open(place.wallet_folder, esplora=esplora, network=place.network)
+    return BdkWallet.open(place.wallet_folder, server=server, network=place.network)
 
 
 @contextmanager
 def open_chain(place: Home) -> Generator[EsploraChain]:
     """The chain source."""
-    source = EsploraChain(place.esplora, place.network)
+    source = EsploraChain(place.chain, place.network)
     try:
         yield source
     finally:

@@ -41,4 +41,4 @@ def fund(address: str, amount: int, confirmations: int, screen: Screen) -> int:
 
 
 def _url() -> str:
-    return settings().esplora or LOCAL_CHAIN
+    return settings().chain or LOCAL_CHAIN

@@ -153,7 +153,7 @@ def _created(
         place.wallet_folder,
         place.network,
         # Making a wallet asks no server, so that none need be set yet.
-        esplora=place.settings.esplora or LOCAL_CHAIN,
+        server=place.settings.chain or LOCAL_CHAIN,
         kind=KINDS[kind],
         mnemonic=mnemonic,
         descriptors=descriptors,

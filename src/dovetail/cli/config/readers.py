@@ -1,0 +1,132 @@
+"""How the value of a key is read: from TOML's own types, or from a variable's or flag's text.
+
+Each reader takes the name to blame and the value. Raises `ConfigurationError`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from dovetail.cli import options
+from dovetail.errors import ConfigurationError
+
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def text(key: str, value: Any) -> str:
+    """Text with something in it, bare of spaces around."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"`{key}` must be text: correct it in the configuration.")
+    return value.strip()
+
+
+def choice(*choices: str) -> Callable[[str, Any], str]:
+    """One of these words."""
+
+    def read(key: str, value: Any) -> str:
+        if value not in choices:
+            raise ConfigurationError(f"`{key}` must be {_or(choices)}: correct it.")
+        return str(value)
+
+    return read
+
+
+def folder(key: str, value: Any) -> Path:
+    """A folder, there or not; `~` is the home directory."""
+    return Path(text(key, value)).expanduser().absolute()
+
+
+def url(key: str, value: Any) -> str:
+    """An http or https URL without a login, without the slash at its end."""
+    given = text(key, value)
+    try:
+        parts = urlsplit(given)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+        bare = parts.username is None and not parts.query and not parts.fragment
+    except ValueError:
+        sound = bare = False
+    if not sound or not bare or not given.isascii() or not given.isprintable() or " " in given:
+        raise ConfigurationError(
+            f"`{key}` must be an http or https URL such as https://example.org: correct it."
+        )
+    return given.rstrip("/")
+
+
+def urls(key: str, value: Any) -> tuple[str, ...]:
+    """A list of such URLs, which text parts by commas."""
+    given: Any = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        raise ConfigurationError(f"`{key}` must be a list of URLs: correct it.")
+    return tuple(url(key, each) for each in cast("list[Any]", given))
+
+
+def truth(key: str, value: Any) -> bool:
+    """True or false."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUTH:
+        return _TRUTH[value.lower()]
+    raise ConfigurationError(f"`{key}` must be true or false: correct it.")
+
+
+def whole(least: int, most: int) -> Callable[[str, Any], int]:
+    """A whole number within bounds."""
+
+    def read(key: str, value: Any) -> int:
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if type(number) is not int or not least <= number <= most:
+            raise ConfigurationError(
+                f"`{key}` must be a whole number from {least} to {most}: correct it."
+            )
+        return number
+
+    return read
+
+
+def duration(least: float, most: float) -> Callable[[str, Any], float]:
+    """Seconds, given as a number or as text such as 10m, within bounds."""
+
+    def read(key: str, value: Any) -> float:
+        found = options.seconds(value) if isinstance(value, str) else value
+        sound = isinstance(found, int | float) and not isinstance(found, bool)
+        if not sound or not least <= float(found or 0) <= most:
+            raise ConfigurationError(
+                f"`{key}` must be a duration from {_span(least)} to {_span(most)},"
+                " such as 90s, 10m or 24h: correct it."
+            )
+        return float(found or 0)
+
+    return read
+
+
+def seconds(least: float, most: float) -> Callable[[str, Any], int]:
+    """The same in whole seconds."""
+    read = duration(least, most)
+    return lambda key, value: int(read(key, value))
+
+
+def rate(key: str, value: Any) -> str:
+    """A fee rate in sat/vB, as decimal text."""
+    given = str(value)
+    units, _, places = given.partition(".")
+    plain = units.isascii() and units.isdigit() and len(units) <= 6
+    if isinstance(value, bool) or not plain or (places and not places.isdigit()):
+        raise ConfigurationError(f"`{key}` must be a fee rate in sat/vB, such as 2.5: correct it.")
+    return given
+
+
+def _or(choices: tuple[str, ...]) -> str:
+    *most, last = (f'"{choice}"' for choice in choices)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _span(value: float) -> str:
+    for size, letter in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if value and value % size == 0:
+            return f"{value // size:.0f}{letter}"
+    return f"{value:g}s"

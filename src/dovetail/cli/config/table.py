@@ -1,0 +1,151 @@
+"""The keys of the configuration: what each is called, may be, is by default, and means."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dovetail.cli.config import readers
+from dovetail.cli.options import NETWORKS
+
+PREFIX = "DOVETAIL_"
+
+LOCAL_CHAIN = "http://127.0.0.1:3002"
+LOCAL_MAILROOM = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, checked; durations in seconds, fee rates as decimal text in sat/vB."""
+
+    data_dir: Path
+    network: str | None
+    wallet: str
+    chain: str | None
+    directory: str | None
+    relays: tuple[str, ...]
+    direct: bool
+    fee_target: int
+    min_fee_rate: str
+    max_fee_rate: str
+    depth: int
+    grace: int
+    lifetime: int
+    at_expiry: str
+    watch_interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the file: how its value is read, what it is by default, what it means."""
+
+    name: str
+    read: Callable[[str, Any], Any]
+    default: Any
+    default_words: str
+    words: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.name.upper()
+
+
+KEYS = (
+    Key(
+        "data_dir",
+        readers.folder,
+        None,
+        "the platform's data directory",
+        "Where wallet and sessions are kept, in one folder per network.",
+    ),
+    Key(
+        "network",
+        readers.choice(*NETWORKS),
+        None,
+        "the network of the only wallet there is",
+        "mainnet, testnet, signet or regtest. A new wallet is never for a network by chance.",
+    ),
+    Key("wallet", readers.choice("bdk"), "bdk", "bdk", "The kind of wallet."),
+    Key(
+        "chain",
+        readers.url,
+        None,
+        f"{LOCAL_CHAIN} on regtest, else none",
+        "The Esplora server that is asked about the chain. It sees your addresses: use your own"
+        " or one you trust.",
+    ),
+    Key(
+        "directory",
+        readers.url,
+        None,
+        f"{LOCAL_MAILROOM} on regtest, else none",
+        "The directory where a receiver has its mailbox.",
+    ),
+    Key(
+        "relays",
+        readers.urls,
+        (),
+        f"{LOCAL_MAILROOM} on regtest, else none",
+        "OHTTP relays, which keep your network address from the directory. In a variable they are"
+        " parted by commas.",
+    ),
+    Key(
+        "direct",
+        readers.truth,
+        False,
+        "false",
+        "Allow going without a relay; the directory then sees your network address.",
+    ),
+    Key(
+        "fee_target",
+        readers.whole(1, 1008),
+        6,
+        "6",
+        "Within how many blocks a payment shall confirm, where no fee rate is given.",
+    ),
+    Key(
+        "min_fee_rate",
+        readers.rate,
+        "1",
+        "1",
+        "sat/vB: a receiver refuses an Original PSBT that pays less.",
+    ),
+    Key(
+        "max_fee_rate",
+        readers.rate,
+        "50",
+        "50",
+        "sat/vB: the most a receiver pays for what it adds to a payjoin.",
+    ),
+    Key("depth", readers.whole(1, 144), 1, "1", "How many confirmations make a payment final."),
+    Key(
+        "grace",
+        readers.seconds(0, 7 * 86_400),
+        600,
+        "10m",
+        "How long after the expiration a receiver leaves a proposal it sent to the sender, before"
+        " the fallback falls due.",
+    ),
+    Key(
+        "lifetime",
+        readers.seconds(60, 30 * 86_400),
+        86_400,
+        "24h",
+        "How long a Payjoin URI is good for.",
+    ),
+    Key(
+        "at_expiry",
+        readers.choice("broadcast", "ask"),
+        "broadcast",
+        "broadcast",
+        "What happens to an owed fallback when no payjoin came about: broadcast it, or ask.",
+    ),
+    Key(
+        "watch_interval",
+        readers.duration(0.1, 3600),
+        15.0,
+        "15s",
+        "How long to wait between two looks at the chain.",
+    ),
+)
