@@ -67,6 +67,7 @@ check: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m dovetail.cli.reference --check
+	$(BIN)/python -m tests.hostile --check
 	$(BIN)/pytest -q --no-cov README.md docs
 
 bench: $(VENV)/.dev
@@ -74,6 +75,7 @@ bench: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m dovetail.cli.reference
+	$(BIN)/python -m tests.hostile
 
 lock: | $(BIN)/python
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools

@@ -136,7 +136,10 @@ class NodeChain:
 
 
 class KeyWallet:
-    """A `Wallet` of P2WPKH keys on a node; told to, it fails to sign or to answer."""
+    """A `Wallet` of P2WPKH keys on a node; told to, it fails to sign or to answer.
+
+    It pays with one coin, and with `also_spends` more.
+    """
 
     network = Network.REGTEST
 
@@ -147,6 +150,7 @@ class KeyWallet:
         self.cannot_sign = False
         self.signs_nothing = False
         self.away = False
+        self.also_spends = 0
         self.lock = threading.Lock()
 
     def sync(self) -> None:
@@ -187,9 +191,11 @@ class KeyWallet:
         unspendable: Collection[OutPoint] = (),
     ) -> Psbt:
         free = [coin for coin in self.coins() if coin.outpoint not in unspendable]
-        for coin in sorted(free, key=lambda coin: coin.outpoint):
+        free.sort(key=lambda coin: coin.outpoint)
+        for coin in free:
             if coin.utxo.value > amount + FEE + 1000:
-                return self._signed_payment(coin, script, amount)
+                others = [each for each in free if each is not coin]
+                return self._signed_payment((coin, *others[: self.also_spends]), script, amount)
         raise InsufficientFunds("The wallet has no coin for this.")
 
     def sign(self, psbt: Psbt) -> Psbt:
@@ -204,16 +210,19 @@ class KeyWallet:
         psbt = Psbt.from_unsigned(unsigned).with_input(0, PsbtInput().with_witness_utxo(utxo))
         return self.keys.sign(psbt).extract()
 
-    def _signed_payment(self, coin: Coin, script: Script, amount: Sats) -> Psbt:
+    def _signed_payment(self, coins: tuple[Coin, ...], script: Script, amount: Sats) -> Psbt:
         change = self.new_address().script_pubkey
-        rest = Sats(coin.utxo.value - amount - FEE)
+        rest = Sats(sum(coin.utxo.value for coin in coins) - amount - FEE)
         unsigned = Transaction(
             2,
-            (TxIn(coin.outpoint, sequence=0xFFFFFFFD),),
+            tuple(TxIn(coin.outpoint, sequence=0xFFFFFFFD) for coin in coins),
             (TxOut(amount, script), TxOut(rest, change)),
             0,
         )
-        return self.keys.sign(Psbt.from_unsigned(unsigned).with_input(0, coin.psbt_input))
+        psbt = Psbt.from_unsigned(unsigned)
+        for index, coin in enumerate(coins):
+            psbt = psbt.with_input(index, coin.psbt_input)
+        return self.keys.sign(psbt)
 
 
 class _ManyKeys(Keys):

@@ -41,7 +41,7 @@ def _honest(coins: int) -> Psbt:
     return finalize(paid, BOB.sign(paid.psbt()))
 
 
-def _moved(tx: Transaction, script: Script, amount: int) -> Transaction:
+def moved(tx: Transaction, script: Script, amount: int) -> Transaction:
     """Pay the outputs of one script `amount` more, or less."""
     outputs = [
         TxOut(Sats(max(0, o.value + amount)), o.script_pubkey) if o.script_pubkey == script else o
@@ -50,11 +50,11 @@ def _moved(tx: Transaction, script: Script, amount: int) -> Transaction:
     return replace(tx, outputs=tuple(outputs))
 
 
-def _without(tx: Transaction, script: Script) -> Transaction:
+def without(tx: Transaction, script: Script) -> Transaction:
     return replace(tx, outputs=tuple(o for o in tx.outputs if o.script_pubkey != script))
 
 
-def _redirected(tx: Transaction) -> Transaction:
+def redirected(tx: Transaction) -> Transaction:
     outputs = [
         TxOut(o.value, BOB.script(3)) if o.script_pubkey == ALICE.script(7) else o
         for o in tx.outputs
@@ -66,12 +66,12 @@ CHANGE, PAYEE = ALICE.script(7), BOB.script(0)
 _ANOTHER = TxIn(ALICES[2].outpoint, sequence=0xFFFFFFFD)
 
 LIES: dict[str, Lie] = {
-    "takes from the change": lambda tx: _moved(_moved(tx, CHANGE, -5_000), PAYEE, 5_000),
-    "takes one satoshi": lambda tx: _moved(_moved(tx, CHANGE, -1), PAYEE, 1),
-    "burns the change": lambda tx: _moved(tx, CHANGE, -5_000),
-    "keeps the change": _redirected,
-    "forgets the change": lambda tx: _without(tx, CHANGE),
-    "pays itself less": lambda tx: _moved(tx, PAYEE, -1_000),
+    "takes from the change": lambda tx: moved(moved(tx, CHANGE, -5_000), PAYEE, 5_000),
+    "takes one satoshi": lambda tx: moved(moved(tx, CHANGE, -1), PAYEE, 1),
+    "burns the change": lambda tx: moved(tx, CHANGE, -5_000),
+    "keeps the change": redirected,
+    "forgets the change": lambda tx: without(tx, CHANGE),
+    "pays itself less": lambda tx: moved(tx, PAYEE, -1_000),
     "spends another coin of the sender": lambda tx: replace(tx, inputs=(*tx.inputs, _ANOTHER)),
     "leaves out an input": lambda tx: replace(
         tx, inputs=tuple(i for i in tx.inputs if i.previous_output != ALICES[0].outpoint)

@@ -1,0 +1,24 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.hostile.stage import Stage
+from tests.runtime.side import Side
+from tests.runtime.world import World
+
+from dovetail.regtest.node import RegtestNode
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[RegtestNode]:
+    """One chain for all tricks: each has wallets and coins of its own."""
+    with RegtestNode(blocks=130) as opened:
+        yield opened
+
+
+@pytest.fixture
+def stage(node: RegtestNode, tmp_path: Path) -> Stage:
+    world = World(node, tmp_path)
+    world.fund(world.alice, 100_000, 100_000)
+    world.fund(world.bob, 70_000, 80_000)
+    return Stage(world, Side(world, world.alice), Side(world, world.bob))

@@ -1,0 +1,160 @@
+"""A dishonest receiver: the Original has come, and any answer to it can be made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.stage import Ends, Played, Stage
+
+from dovetail.bitcoin import Psbt, Script, Transaction
+from dovetail.bitcoin.psbt import PsbtInput
+from dovetail.crypto.secp256k1 import PublicKey
+from dovetail.protocol.contribution import Coin
+from dovetail.protocol.mailbox import ShortId, seal_message_b
+from dovetail.protocol.proposal import rule_words
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.reasons import Reason
+
+CHECKLIST = "BIP 78, Sender's payjoin proposal checklist"
+
+
+@dataclass(frozen=True, slots=True)
+class Forge:
+    """What a dishonest receiver has in hand, once the Original has come."""
+
+    stage: Stage
+    original: Psbt
+    honest: Psbt
+    """The Proposal as it ought to be."""
+    payee: Script
+
+    @property
+    def tx(self) -> Transaction:
+        return self.honest.unsigned_transaction
+
+    @property
+    def theirs(self) -> int:
+        """The place of the sender's first input."""
+        spent = self.original.unsigned_transaction.contested()[0]
+        return self.tx.contested().index(spent)
+
+    @property
+    def ours(self) -> int:
+        """The place of the receiver's first input."""
+        senders = self.original.unsigned_transaction.contested()
+        return next(i for i, each in enumerate(self.tx.contested()) if each not in senders)
+
+    @property
+    def change(self) -> Script:
+        outputs = self.original.unsigned_transaction.outputs
+        return next(each.script_pubkey for each in outputs if each.script_pubkey != self.payee)
+
+    @property
+    def spare_coin(self) -> Coin:
+        """A coin of the receiver's that is not in the Proposal."""
+        coins = self.stage.bob.party.wallet.coins()
+        return next(coin for coin in coins if coin.outpoint not in self.tx.contested())
+
+    def signed(self, transaction: Transaction) -> bytes:
+        """The Proposal for this transaction, signed by the receiver as it ought to be."""
+        coins = {coin.outpoint: coin for coin in self.stage.bob.party.wallet.coins()}
+        psbt = Psbt.from_unsigned(transaction)
+        for index, txin in enumerate(transaction.inputs):
+            if txin.previous_output in coins:
+                psbt = psbt.with_input(index, coins[txin.previous_output].psbt_input)
+        return self.stage.bob.party.wallet.sign(psbt).serialize()
+
+    def with_input(self, index: int, psbt_input: PsbtInput) -> bytes:
+        return self.honest.with_input(index, psbt_input).serialize()
+
+
+Lie = Callable[[Forge], bytes]
+
+
+async def negotiated(
+    stage: Stage, *, v1: bool = False
+) -> tuple[Forge, Played, receiver.PayjoinProposal]:
+    """Alice waits for the answer; the honest one is ready, and not posted."""
+    receiving = stage.bob.receive(v1=v1)
+    sending = await stage.alice.send(receiving.uri)
+    await sending.to(sender.PollingForProposal)
+    honest = await receiving.to(receiver.PayjoinProposal)
+    forge = Forge(stage, honest.original, honest.proposal, receiving.uri.address.script_pubkey)
+    played = Played(
+        sessions=(sending,),
+        heard=(),
+        address=receiving.uri.address,
+        fallback=sending.state.fallback,
+    )
+    return forge, played, honest
+
+
+def reply_to(honest: receiver.PayjoinProposal) -> PublicKey:
+    key = honest.payload.reply_to.reply_key
+    assert key is not None
+    return key
+
+
+def put(stage: Stage, honest: receiver.PayjoinProposal, message: bytes) -> None:
+    """Put a message into the sender's mailbox."""
+    stage.world.wire.directory.mailboxes[ShortId.of(reply_to(honest))] = message
+
+
+def answer(stage: Stage, honest: receiver.PayjoinProposal, plaintext: bytes) -> None:
+    """Answer with this plaintext, sealed as it ought to be."""
+    secret = honest.terms.require_mailbox().secret_key
+    put(
+        stage,
+        honest,
+        seal_message_b(plaintext, receiver_secret=secret, reply_key=reply_to(honest)),
+    )
+
+
+async def judged(stage: Stage, played: Played) -> Played:
+    """What Alice makes of what lies in her mailbox."""
+    (sending,) = played.sessions
+    states = sender.PendingFallback, sender.ProposalReceived
+    troubles = await stage.until(sending, *states)
+    return replace(played, heard=stage.heard(sending, *troubles))
+
+
+def answering(lie: Lie, *, pjos: bool = True, inputs: int = 1) -> Play:
+    """A receiver who says this, and is otherwise honest."""
+
+    async def play(stage: Stage) -> Played:
+        stage.alice.party.wallet.also_spends = inputs - 1
+        forge, played, honest = await negotiated(stage, v1=not pjos)
+        answer(stage, honest, lie(forge))
+        return await judged(stage, played)
+
+    return play
+
+
+def breaks(
+    rule: str, name: str, trick: str, lie: Lie, *, pjos: bool = True, inputs: int = 1
+) -> Trick:
+    """A Proposal that breaks a rule of the sender's checklist."""
+    return Trick(
+        peer=Peer.RECEIVER,
+        name=name,
+        trick=trick,
+        we="Does not sign, and makes the ordinary payment.",
+        rule=f"{CHECKLIST}: `{rule}`",
+        told=f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words(rule)}",
+        ends=Ends.ORDINARY,
+        play=answering(lie, pjos=pjos, inputs=inputs),
+    )
+
+
+def says(name: str, trick: str, reason: Reason, rule: str, lie: Lie) -> Trick:
+    """An answer that is no Proposal."""
+    return Trick(
+        peer=Peer.RECEIVER,
+        name=name,
+        trick=trick,
+        we="Ends the negotiation, and makes the ordinary payment.",
+        rule=rule,
+        told=reason.words,
+        ends=Ends.ORDINARY,
+        play=answering(lie),
+    )

@@ -1,0 +1,392 @@
+"""Receivers whose Proposal cheats: in its transaction, or in what the PSBT says about it."""
+
+from dataclasses import replace
+
+from tests.hostile.forge import Forge, breaks
+from tests.hostile.record import Trick
+from tests.properties.histories.lies import moved, without
+
+from dovetail.bitcoin import Sats, Script, Transaction, TxIn, TxOut
+from dovetail.bitcoin.psbt import (
+    GlobalField,
+    InputField,
+    OutputField,
+    PsbtGlobal,
+    PsbtInput,
+    PsbtOutput,
+)
+from dovetail.crypto.secp256k1 import SecretKey
+
+KEY = SecretKey(b"\x0d" * 32).public_key.compressed
+PATH = b"\xaa\xbb\xcc\xdd" + bytes(4)
+SEQUENCE = 0xFFFFFFFD
+MANY = 12
+ALL_MONEY = Sats(21_000_000 * 100_000_000)
+SINGLE_ANYONE = 0x83
+
+
+def with_inputs(forge: Forge, *inputs: TxIn) -> bytes:
+    return forge.signed(replace(forge.tx, inputs=inputs))
+
+
+def with_outputs(forge: Forge, *outputs: TxOut) -> bytes:
+    return forge.signed(replace(forge.tx, outputs=outputs))
+
+
+def with_sequence(forge: Forge, sequence: int, *places: int) -> bytes:
+    inputs = [
+        replace(txin, sequence=sequence) if place in places else txin
+        for place, txin in enumerate(forge.tx.inputs)
+    ]
+    return with_inputs(forge, *inputs)
+
+
+# the sender's money
+
+
+def takes_the_change(forge: Forge) -> bytes:
+    return forge.signed(moved(moved(forge.tx, forge.change, -5_000), forge.payee, 5_000))
+
+
+def burns_the_change(forge: Forge) -> bytes:
+    return forge.signed(moved(forge.tx, forge.change, -5_000))
+
+
+def pockets_the_contribution(forge: Forge) -> bytes:
+    return forge.signed(moved(forge.tx, forge.payee, 50))
+
+
+def takes_the_fee(forge: Forge) -> bytes:
+    return forge.signed(moved(forge.tx, forge.payee, 2_000))
+
+
+def brings_no_input(forge: Forge) -> bytes:
+    ours = forge.original.unsigned_transaction
+    return forge.signed(moved(ours, forge.change, -100))
+
+
+def brings_many_inputs(forge: Forge) -> bytes:
+    """A dozen coins more, and not a satoshi for the miner."""
+    forge.stage.world.fund(forge.stage.bob.party, *[10_000] * MANY)
+    more = [
+        TxIn(coin.outpoint, sequence=SEQUENCE)
+        for coin in forge.stage.bob.party.wallet.coins()
+        if coin.utxo.value == 10_000
+    ]
+    heavier = replace(forge.tx, inputs=(*forge.tx.inputs, *more))
+    return forge.signed(moved(heavier, forge.payee, 10_000 * MANY))
+
+
+def forgets_the_change(forge: Forge) -> bytes:
+    return forge.signed(without(forge.tx, forge.change))
+
+
+def keeps_the_change(forge: Forge) -> bytes:
+    script = forge.stage.bob.party.wallet.new_address().script_pubkey
+    return with_outputs(forge, *_redirected(forge.tx, forge.change, script))
+
+
+def _redirected(tx: Transaction, old: Script, new: Script) -> list[TxOut]:
+    return [TxOut(o.value, new) if o.script_pubkey == old else o for o in tx.outputs]
+
+
+def pays_elsewhere(forge: Forge) -> bytes:
+    script = forge.stage.bob.party.wallet.new_address().script_pubkey
+    return with_outputs(forge, *_redirected(forge.tx, forge.payee, script))
+
+
+def pays_less(forge: Forge) -> bytes:
+    """Takes its own coin back, and some of the payment with it: the payee gets less than agreed."""
+    aside = forge.stage.bob.party.wallet.new_address().script_pubkey
+    paid = next(o.value for o in forge.tx.outputs if o.script_pubkey == forge.payee)
+    lower = moved(forge.tx, forge.payee, 40_000 - int(paid))
+    return forge.signed(replace(lower, outputs=(*lower.outputs, TxOut(Sats(paid - 41_000), aside))))
+
+
+def turns_the_outputs_round(forge: Forge) -> bytes:
+    return with_outputs(forge, *forge.tx.outputs[::-1])
+
+
+# the sender's inputs
+
+
+def spends_another_coin_of_the_sender(forge: Forge) -> bytes:
+    spent = forge.tx.contested()
+    coins = forge.stage.alice.party.wallet.coins()
+    other = next(coin for coin in coins if coin.outpoint not in spent)
+    more = replace(forge.tx, inputs=(*forge.tx.inputs, TxIn(other.outpoint, sequence=SEQUENCE)))
+    return forge.signed(moved(more, forge.payee, int(other.utxo.value)))
+
+
+def _senders(forge: Forge) -> list[int]:
+    senders = forge.original.unsigned_transaction.contested()
+    return [i for i, each in enumerate(forge.tx.contested()) if each in senders]
+
+
+def leaves_out_an_input(forge: Forge) -> bytes:
+    last = _senders(forge)[-1]
+    kept = [txin for place, txin in enumerate(forge.tx.inputs) if place != last]
+    return with_inputs(forge, *kept)
+
+
+def swaps_two_inputs(forge: Forge) -> bytes:
+    first, second = _senders(forge)
+    inputs = list(forge.tx.inputs)
+    inputs[first], inputs[second] = inputs[second], inputs[first]
+    return with_inputs(forge, *inputs)
+
+
+def changes_every_sequence(forge: Forge) -> bytes:
+    return with_sequence(forge, 0xFFFFFFFF, *range(len(forge.tx.inputs)))
+
+
+def changes_its_own_sequence(forge: Forge) -> bytes:
+    return with_sequence(forge, 0xFFFFFFFE, forge.ours)
+
+
+def locks_the_time(forge: Forge) -> bytes:
+    return forge.signed(replace(forge.tx, lock_time=forge.stage.world.node.height + 1000))
+
+
+def changes_the_version(forge: Forge) -> bytes:
+    return forge.signed(replace(forge.tx, version=1))
+
+
+# the PSBT
+
+
+def names_extended_keys(forge: Forge) -> bytes:
+    xpub = b"\x04\x88\xb2\x1e" + bytes(41) + KEY
+    entries = forge.honest.global_map.map.with_value(GlobalField.XPUB, PATH[:4], xpub)
+    return replace(forge.honest, global_map=PsbtGlobal(entries)).serialize()
+
+
+def names_a_key_of_an_input(forge: Forge) -> bytes:
+    entries = forge.honest.inputs[forge.theirs].map
+    named = entries.with_value(InputField.BIP32_DERIVATION, PATH, KEY)
+    return forge.with_input(forge.theirs, PsbtInput(named))
+
+
+def names_a_key_of_an_output(forge: Forge) -> bytes:
+    named = PsbtOutput().map.with_value(OutputField.BIP32_DERIVATION, PATH, KEY)
+    return forge.honest.with_output(0, PsbtOutput(named)).serialize()
+
+
+def signs_for_the_sender(forge: Forge) -> bytes:
+    (signature, key), *_ = [
+        each.final_script_witness for each in forge.honest.inputs if each.final_script_witness
+    ]
+    theirs = forge.honest.inputs[forge.theirs].with_partial_signature(key, signature)
+    return forge.with_input(forge.theirs, theirs)
+
+
+def puts_a_witness_into_the_senders_input(forge: Forge) -> bytes:
+    witness = forge.original.inputs[0].final_script_witness or ()
+    theirs = forge.honest.inputs[forge.theirs].with_final(b"", witness)
+    return forge.with_input(forge.theirs, theirs)
+
+
+def echoes_the_original(forge: Forge) -> bytes:
+    return forge.original.serialize()
+
+
+def asks_for_half_a_signature(forge: Forge) -> bytes:
+    theirs = forge.honest.inputs[forge.theirs].with_sighash_type(SINGLE_ANYONE)
+    return forge.with_input(forge.theirs, theirs)
+
+
+def leaves_its_input_unsigned(forge: Forge) -> bytes:
+    ours = forge.honest.inputs[forge.ours]
+    bare = ours.only(InputField.WITNESS_UTXO)
+    return forge.with_input(forge.ours, bare)
+
+
+def hides_what_it_spends(forge: Forge) -> bytes:
+    ours = forge.honest.inputs[forge.ours]
+    return forge.with_input(forge.ours, ours.only(InputField.FINAL_SCRIPTWITNESS))
+
+
+def claims_all_money_there_is(forge: Forge) -> bytes:
+    ours = forge.honest.inputs[forge.ours]
+    utxo = ours.witness_utxo
+    assert utxo is not None
+    return forge.with_input(
+        forge.ours, ours.with_witness_utxo(TxOut(ALL_MONEY, utxo.script_pubkey))
+    )
+
+
+TRICKS: tuple[Trick, ...] = (
+    breaks(
+        "contribution-above-maximum",
+        "takes from the change",
+        "Takes 5 000 sats from the sender's change and pays itself as much more.",
+        takes_the_change,
+    ),
+    breaks(
+        "contribution-above-maximum",
+        "burns the change",
+        "Overpays the fee by 5 000 sats out of the sender's change.",
+        burns_the_change,
+    ),
+    breaks(
+        "contribution-not-fee",
+        "pockets the contribution",
+        "Takes the fee that the sender offered and keeps a part of it.",
+        pockets_the_contribution,
+    ),
+    breaks(
+        "fee-decreased",
+        "takes the fee",
+        "Pays itself out of the miner's fee, so that the payment may never confirm.",
+        takes_the_fee,
+    ),
+    breaks(
+        "contribution-not-inputs",
+        "brings no input",
+        "Takes the sender's contribution for added inputs and adds none.",
+        brings_no_input,
+    ),
+    breaks(
+        "minimum-fee-rate",
+        "brings many inputs",
+        "Sweeps a dozen of its coins along for nothing, below the sender's `minfeerate`.",
+        brings_many_inputs,
+    ),
+    breaks(
+        "sender-outputs",
+        "forgets the change",
+        "Leaves out the sender's change.",
+        forgets_the_change,
+    ),
+    breaks(
+        "sender-outputs",
+        "keeps the change",
+        "Sends the sender's change to itself.",
+        keeps_the_change,
+    ),
+    breaks(
+        "output-substitution",
+        "pays elsewhere",
+        "Sends the payment to another address, though the link says `pjos=0`.",
+        pays_elsewhere,
+        pjos=False,
+    ),
+    breaks(
+        "output-substitution",
+        "pays less",
+        "Moves a part of the payment to another output, though the link says `pjos=0`.",
+        pays_less,
+        pjos=False,
+    ),
+    breaks(
+        "sender-outputs",
+        "turns the outputs round",
+        "Changes the order of the outputs, so that an index means another one.",
+        turns_the_outputs_round,
+        pjos=False,
+    ),
+    breaks(
+        "receiver-input-not-final",
+        "spends another coin of the sender",
+        "Adds a second coin of the sender's, for the wallet to sign without a second look.",
+        spends_another_coin_of_the_sender,
+    ),
+    breaks(
+        "sender-inputs",
+        "leaves out an input",
+        "Drops one of the sender's inputs, so that payjoin and fallback could both confirm.",
+        leaves_out_an_input,
+        inputs=2,
+    ),
+    breaks(
+        "sender-inputs",
+        "swaps two inputs",
+        "Changes the order of the sender's inputs, which marks the transaction.",
+        swaps_two_inputs,
+        inputs=2,
+    ),
+    breaks(
+        "sender-sequence",
+        "changes every sequence",
+        "Makes the payjoin final, so that its fee can no longer be raised.",
+        changes_every_sequence,
+    ),
+    breaks(
+        "mixed-sequences",
+        "changes its own sequence",
+        "Gives its own input another sequence, which tells all the world whose is which.",
+        changes_its_own_sequence,
+    ),
+    breaks(
+        "lock-time",
+        "locks the time",
+        "Locks the payjoin for a thousand blocks.",
+        locks_the_time,
+    ),
+    breaks(
+        "version",
+        "changes the version",
+        "Changes the transaction's version.",
+        changes_the_version,
+    ),
+    breaks(
+        "global-keys",
+        "names extended keys",
+        "Puts an extended public key into the PSBT, for a wallet to take for its own.",
+        names_extended_keys,
+    ),
+    breaks(
+        "input-key-paths",
+        "names a key of an input",
+        "Adds the path of a key to the sender's input, to steer a hardware signer.",
+        names_a_key_of_an_input,
+    ),
+    breaks(
+        "output-key-paths",
+        "names a key of an output",
+        "Adds the path of a key to its output, to pass it off as the sender's change.",
+        names_a_key_of_an_output,
+    ),
+    breaks(
+        "input-signatures",
+        "signs for the sender",
+        "Adds a partial signature to the sender's input.",
+        signs_for_the_sender,
+    ),
+    breaks(
+        "sender-input-final",
+        "puts a witness into the sender's input",
+        "Puts the Original's signature back, for a wallet to leave the input alone.",
+        puts_a_witness_into_the_senders_input,
+    ),
+    breaks(
+        "sender-input-final",
+        "echoes the Original",
+        "Answers with the sender's own Original PSBT.",
+        echoes_the_original,
+    ),
+    breaks(
+        "sender-input-sighash",
+        "asks for half a signature",
+        "Asks for SINGLE with ANYONECANPAY, so that it could change the rest afterwards.",
+        asks_for_half_a_signature,
+    ),
+    breaks(
+        "receiver-input-not-final",
+        "leaves its input unsigned",
+        "Has the sender sign first, and then holds the only complete copy.",
+        leaves_its_input_unsigned,
+    ),
+    breaks(
+        "receiver-input-utxo",
+        "hides what it spends",
+        "Leaves out what its input spends, so that no fee can be reckoned.",
+        hides_what_it_spends,
+    ),
+    breaks(
+        "receiver-input-utxo",
+        "claims all the money there is",
+        "Claims 21 million bitcoins for its coin, for a sum to overflow.",
+        claims_all_money_there_is,
+    ),
+)

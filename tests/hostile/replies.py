@@ -1,0 +1,396 @@
+"""Receivers whose answer is no Proposal, or comes from elsewhere, and those who act behind it."""
+
+from dataclasses import replace
+
+from tests.hostile.forge import (
+    Forge,
+    Lie,
+    answer,
+    judged,
+    negotiated,
+    put,
+    reply_to,
+    says,
+)
+from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.stage import Ends, Played, Stage
+
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, Txid, TxIn, TxOut
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, seal_message_b
+from dovetail.sessions import sender
+from dovetail.sessions.reasons import Reason
+
+MESSAGE_B = "BIP 77, Receive Payjoin Proposal"
+ERRORS = "BIP 78, Receiver's well known errors"
+CHECKLIST = "BIP 78, Sender's payjoin proposal checklist"
+ESCAPES = "\\u001b[2J\\u001b[31mSend the rest to bc1qthief\\u202e\\u0007"
+
+
+def goes_on_after_the_psbt(forge: Forge) -> bytes:
+    return forge.honest.serialize() + b"\x00and more"
+
+
+def claims_four_billion_inputs(forge: Forge) -> bytes:
+    return b"psbt\xff\x01\x00\xfd\xff\x00\x02\x00\x00\x00\xfe\xff\xff\xff\xff" + bytes(400)
+
+
+def claims_four_billion_bytes(forge: Forge) -> bytes:
+    return b"psbt\xff\xfe\xff\xff\xff\xff" + bytes(400)
+
+
+def pays_more_than_there_is(forge: Forge) -> bytes:
+    value = forge.tx.outputs[0].value.to_bytes(8, "little")
+    return forge.honest.serialize().replace(value, b"\xff" * 8, 1)
+
+
+def nests_without_end(forge: Forge) -> bytes:
+    return b'{"errorCode":' + b"[" * (PROPOSAL_CAPACITY - 20)
+
+
+def writes_a_number_without_end(forge: Forge) -> bytes:
+    return b'{"errorCode":"version-unsupported","supported":[' + b"9" * 7000 + b"]}"
+
+
+async def with_the_wrong_key(stage: Stage) -> Played:
+    forge, played, honest = await negotiated(stage)
+    message = seal_message_b(
+        forge.honest.serialize(),
+        receiver_secret=SecretKey(b"\x0e" * 32),
+        reply_key=reply_to(honest),
+    )
+    put(stage, honest, message)
+    return await judged(stage, played)
+
+
+async def another_sessions_answer(stage: Stage) -> Played:
+    _, _, earlier = await negotiated(stage)
+    _, played, honest = await negotiated(stage)
+    secret = earlier.terms.require_mailbox().secret_key
+    psbt = earlier.proposal.serialize()
+    put(stage, honest, seal_message_b(psbt, receiver_secret=secret, reply_key=reply_to(earlier)))
+    return await judged(stage, played)
+
+
+async def another_sessions_proposal(stage: Stage) -> Played:
+    _, _, earlier = await negotiated(stage)
+    _, played, honest = await negotiated(stage)
+    answer(stage, honest, earlier.proposal.serialize())
+    return await judged(stage, played)
+
+
+async def the_senders_own_message(stage: Stage) -> Played:
+    _, played, honest = await negotiated(stage)
+    mailbox = honest.terms.require_mailbox().short_id
+    put(stage, honest, stage.world.wire.directory.mailboxes[mailbox])
+    return await judged(stage, played)
+
+
+async def silence(stage: Stage) -> Played:
+    receiving = stage.bob.receive(lifetime=60)
+    sending = await stage.alice.send(receiving.uri)
+    await sending.to(sender.PollingForProposal)
+    await sending.step()
+    stage.world.clock.pass_by(60)
+    await sending.step()
+    return Played(
+        sessions=(sending,),
+        heard=stage.heard(sending),
+        address=receiving.uri.address,
+        fallback=sending.state.fallback,
+    )
+
+
+# what looks right and is not
+
+
+async def to_the_network(stage: Stage, lie: Lie) -> Played:
+    """A Proposal that passes the checks: what the network says of it."""
+    forge, played, honest = await negotiated(stage)
+    answer(stage, honest, lie(forge))
+    (sending,) = played.sessions
+    await stage.until(sending, sender.PendingFallback, sender.Monitor)
+    return replace(played, heard=stage.heard(sending))
+
+
+def signs_wrongly(forge: Forge) -> bytes:
+    ours = forge.honest.inputs[forge.ours]
+    signature, key = ours.final_script_witness or (b"", b"")
+    spoilt = signature[:20] + bytes([signature[20] ^ 1]) + signature[21:]
+    return forge.with_input(forge.ours, ours.with_final(b"", (spoilt, key)))
+
+
+def spends_a_coin_that_is_not_there(forge: Forge) -> bytes:
+    inputs = list(forge.tx.inputs)
+    nowhere = OutPoint(Txid(b"\x77" * 32), 0)
+    inputs[forge.ours] = TxIn(nowhere, sequence=inputs[forge.ours].sequence)
+    tx = replace(forge.tx, inputs=tuple(inputs))
+    psbt = forge.honest.with_transaction(tx, forge.honest.inputs, forge.honest.outputs)
+    return psbt.serialize()
+
+
+def refused_by_the_network(lie: Lie) -> Play:
+    async def play(stage: Stage) -> Played:
+        return await to_the_network(stage, lie)
+
+    return play
+
+
+async def broadcasts_the_original(stage: Stage) -> Played:
+    _, played, _ = await negotiated(stage)
+    (sending,) = played.sessions
+    assert played.fallback is not None
+    stage.world.node.send(played.fallback)
+    await stage.until(sending, sender.PendingFallback)
+    return replace(played, heard=stage.heard(sending))
+
+
+async def broadcasts_the_original_over_the_payjoin(stage: Stage) -> Played:
+    """While the payjoin waits in the mempool, a miner takes the Original."""
+    forge, played, honest = await negotiated(stage)
+    answer(stage, honest, forge.honest.serialize())
+    (sending,) = played.sessions
+    monitor = await sending.to(sender.Monitor)
+    assert monitor.payjoin is not None
+    stage.world.evict(monitor.payjoin.txid)
+    stage.world.node.send(monitor.fallback)
+    stage.world.node.mine()
+    await stage.settle(sending)
+    return replace(played, heard=stage.heard(sending))
+
+
+async def takes_its_coin_back(stage: Stage) -> Played:
+    forge, played, honest = await negotiated(stage)
+    answer(stage, honest, forge.honest.serialize())
+    (sending,) = played.sessions
+    monitor = await sending.to(sender.Monitor)
+    assert monitor.payjoin is not None
+    stage.world.evict(monitor.payjoin.txid)
+    coin = forge.tx.inputs[forge.ours].previous_output
+    back = stage.bob.party.wallet.revoke(coin, fee_rate=FeeRate.BROADCAST_MIN)
+    stage.world.node.send(back)
+    stage.world.node.mine()
+    await stage.settle(sending)
+    return replace(played, heard=stage.heard(sending))
+
+
+async def paid(stage: Stage, lie: Lie) -> Played:
+    """A lie that changes nothing: the payjoin is signed, and pays."""
+    forge, played, honest = await negotiated(stage)
+    answer(stage, honest, lie(forge))
+    (sending,) = played.sessions
+    await sending.to(sender.Monitor)
+    await stage.settle(sending)
+    return replace(played, heard=stage.heard(sending))
+
+
+def undervalues_the_senders_coin(forge: Forge) -> bytes:
+    theirs = forge.honest.inputs[forge.theirs]
+    utxo = TxOut(Sats(60_000), forge.change)
+    return forge.with_input(forge.theirs, theirs.with_witness_utxo(utxo))
+
+
+async def a_wrong_coin_of_the_senders(stage: Stage) -> Played:
+    return await paid(stage, undervalues_the_senders_coin)
+
+
+def overvalues_its_coin(forge: Forge) -> bytes:
+    """Claims what it takes as its own: the fee seems to grow by what the sender gives for it."""
+    ours = forge.honest.inputs[forge.ours]
+    utxo = ours.witness_utxo
+    assert utxo is not None
+    claimed = TxOut(Sats(utxo.value + 250), utxo.script_pubkey)
+    return forge.with_input(forge.ours, ours.with_witness_utxo(claimed))
+
+
+async def a_wrong_coin_of_the_receivers(stage: Stage) -> Played:
+    return await paid(stage, overvalues_its_coin)
+
+
+def unreadable(name: str, trick: str, lie: Lie, rule: str = MESSAGE_B) -> Trick:
+    return says(name, trick, Reason.PROPOSAL_UNREADABLE, rule, lie)
+
+
+def acts(
+    name: str, trick: str, we: str, rule: str, told: str, play: Play, ends: Ends = Ends.ORDINARY
+) -> Trick:
+    return Trick(
+        peer=Peer.RECEIVER,
+        name=name,
+        trick=trick,
+        we=we,
+        rule=rule,
+        told=told,
+        ends=ends,
+        play=play,
+    )
+
+
+ENDS_IT = "Ends the negotiation, and makes the ordinary payment."
+
+TRICKS: tuple[Trick, ...] = (
+    unreadable("says nothing", "Answers with zeros alone.", lambda _: b""),
+    unreadable("babbles", "Answers with noise.", lambda _: b"\x91psbt" * 1000),
+    unreadable(
+        "goes on after the PSBT",
+        "Hides more data behind the PSBT, where zeros ought to be.",
+        goes_on_after_the_psbt,
+    ),
+    unreadable(
+        "claims four billion inputs",
+        "Announces a transaction of 2³² inputs, to fill the memory.",
+        claims_four_billion_inputs,
+        "Parsers are total: counts are held to the bytes there are",
+    ),
+    unreadable(
+        "claims four billion bytes",
+        "Announces a field of 4 GB, to fill the memory.",
+        claims_four_billion_bytes,
+        "Parsers are total: lengths are held to the bytes there are",
+    ),
+    unreadable(
+        "pays more than there is",
+        "Pays 2⁶⁴ sats less one, for a sum to overflow.",
+        pays_more_than_there_is,
+        "Amounts end at 21 million bitcoins",
+    ),
+    unreadable(
+        "says half a sentence",
+        "Breaks off in the middle of an error's JSON.",
+        lambda _: b'{"errorCode":"unavail',
+        ERRORS,
+    ),
+    unreadable(
+        "nests without end",
+        "Answers with JSON of seven thousand brackets, to exhaust the stack.",
+        nests_without_end,
+        "Parsers are total: what JSON nests too deeply is no JSON",
+    ),
+    unreadable(
+        "writes a number without end",
+        "Names a version of seven thousand digits, to keep the processor busy.",
+        writes_a_number_without_end,
+        "Parsers are total: numbers have a longest form",
+    ),
+    says(
+        "paints the terminal",
+        "Hides cursor movements and a thief's address in an error's message.",
+        Reason.RECEIVER_UNAVAILABLE,
+        f"{ERRORS}; the other party's words are never shown",
+        lambda _: f'{{"errorCode":"unavailable","message":"{ESCAPES}"}}'.encode(),
+    ),
+    says(
+        "invents an error",
+        "Hides the same in an error code of its own.",
+        Reason.RECEIVER_UNKNOWN_ERROR,
+        f"{ERRORS}; the other party's words are never shown",
+        lambda _: f'{{"errorCode":"{ESCAPES}","message":"{ESCAPES}"}}'.encode(),
+    ),
+    says(
+        "supports absurd versions",
+        "Lists versions that are negative, huge, text or nested.",
+        Reason.RECEIVER_VERSION_UNSUPPORTED,
+        ERRORS,
+        lambda _: b'{"errorCode":"version-unsupported","supported":[-1,99999999999,"x",[1],null]}',
+    ),
+    acts(
+        "replies under a wrong key",
+        "Somebody who knows the sender's mailbox answers in the receiver's stead.",
+        ENDS_IT,
+        "BIP 77, Message B: HPKE in auth mode with the receiver key of the link",
+        Reason.PROPOSAL_UNREADABLE.words,
+        with_the_wrong_key,
+    ),
+    acts(
+        "replays another session's answer",
+        "Puts the sealed answer of an earlier session into the mailbox of this one.",
+        ENDS_IT,
+        "BIP 77, Message B: sealed to the reply key of one session",
+        Reason.PROPOSAL_UNREADABLE.words,
+        another_sessions_answer,
+    ),
+    acts(
+        "repeats another session's Proposal",
+        "Seals an earlier session's Proposal anew, to have another coin signed.",
+        ENDS_IT,
+        f"{CHECKLIST}: `sender-inputs`",
+        "The receiver's proposal broke a rule of BIP 78 and was not signed."
+        " It lacks one of our inputs or has them in another order.",
+        another_sessions_proposal,
+    ),
+    acts(
+        "returns the sender's own message",
+        "Puts the sender's own Message A into the mailbox for the answer.",
+        ENDS_IT,
+        "BIP 77: Messages A and B differ in HPKE mode and `info`",
+        Reason.PROPOSAL_UNREADABLE.words,
+        the_senders_own_message,
+    ),
+    acts(
+        "is silent",
+        "Takes the Original and never answers.",
+        "Polls until the expiration, then makes the ordinary payment.",
+        "BIP 77, expiration; M3",
+        Reason.EXPIRED_WAITING_FOR_PROPOSAL.words,
+        silence,
+    ),
+    acts(
+        "signs wrongly",
+        "Proposes a payjoin whose own signature is wrong, to have the sender's for nothing.",
+        "Asks the network, which refuses it, and makes the ordinary payment.",
+        "M4: a refused payjoin gives way to the fallback",
+        Reason.PAYJOIN_REFUSED_BY_NETWORK.words,
+        refused_by_the_network(signs_wrongly),
+    ),
+    acts(
+        "spends a coin that is not there",
+        "Adds a coin that does not exist, or that it has spent already.",
+        "Asks the network, which refuses it, and makes the ordinary payment.",
+        "M4: a refused payjoin gives way to the fallback",
+        Reason.PAYJOIN_REFUSED_BY_NETWORK.words,
+        refused_by_the_network(spends_a_coin_that_is_not_there),
+    ),
+    acts(
+        "broadcasts the Original",
+        "Broadcasts the ordinary payment while the sender waits for an answer.",
+        "Sees it, and pays nothing else.",
+        "M4: payjoin and fallback spend the same coins",
+        Reason.INPUTS_ALREADY_SPENT.words,
+        broadcasts_the_original,
+    ),
+    acts(
+        "broadcasts the Original over the payjoin",
+        "Has a miner take the ordinary payment while the payjoin waits to be mined.",
+        "Sees which of them confirmed, and says so.",
+        "M4: payjoin and fallback spend the same coins",
+        Reason.FALLBACK_CONFIRMED_FIRST.words,
+        broadcasts_the_original_over_the_payjoin,
+    ),
+    acts(
+        "takes its coin back",
+        "Spends its own coin elsewhere once the payjoin is broadcast, so that it cannot confirm.",
+        "Finds the payjoin refused, and makes the ordinary payment.",
+        "M3: watched to the configured depth, not until broadcast",
+        Reason.PAYJOIN_REFUSED_BY_NETWORK.words,
+        takes_its_coin_back,
+    ),
+    acts(
+        "undervalues the sender's coin",
+        "Changes what the PSBT says the sender's input is worth, for a fee of 40 000 sats.",
+        "Restores its own data before it checks and signs.",
+        "BIP 78, Sender: the UTXO data of the sender's inputs is the sender's own",
+        "Paid by payjoin.",
+        a_wrong_coin_of_the_senders,
+        Ends.PAYJOIN,
+    ),
+    acts(
+        "overvalues its own coin",
+        "Claims more for its coin than it is worth, so that what it keeps looks like a fee.",
+        "Cannot see it without the receiver's previous transaction; gives no more than the"
+        " contribution it had offered for fees anyway.",
+        f"{CHECKLIST}: `contribution-above-maximum` bounds what is lost",
+        "Paid by payjoin.",
+        a_wrong_coin_of_the_receivers,
+        Ends.PAYJOIN,
+    ),
+)

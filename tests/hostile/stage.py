@@ -1,0 +1,120 @@
+"""One payment with a liar in it: a chain, two wallets, a wire, and what is left to settle."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.runtime.side import AMOUNT, Receiving, Sending, Side
+from tests.runtime.world import World
+
+from dovetail.bitcoin import Address, OutPoint, Transaction
+from dovetail.cli.work.following import reason_words
+from dovetail.errors import InfrastructureError
+from dovetail.runtime.explain import explain
+from dovetail.sessions import receiver
+
+ROUNDS = 60
+"""More than the longest honest ending takes."""
+
+Session = Sending | Receiving
+
+
+class Ends(StrEnum):
+    """How the payment ends, each time exactly like this on the chain."""
+
+    PAYJOIN = "paid once, by payjoin"
+    ORDINARY = "paid once, by the ordinary transaction"
+    UNPAID = "nothing is paid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """What a trick leaves: the sessions of ours it was about, and what their user read."""
+
+    sessions: tuple[Session, ...]
+    heard: tuple[str, ...]
+    address: Address | None = None
+    """Where the payment belongs."""
+    fallback: Transaction | None = None
+
+
+@dataclass
+class Stage:
+    """Alice can pay Bob; either may be played by Mallory, with their wallet and words."""
+
+    world: World
+    alice: Side
+    bob: Side
+
+    async def step(self, session: Session) -> list[str]:
+        """One step; what failed is no matter for this session's end, but is told."""
+        try:
+            await session.step()
+        except InfrastructureError as trouble:
+            return [str(trouble)]
+        return []
+
+    async def until(self, session: Session, *states: type, steps: int = 40) -> list[str]:
+        """Step until a state is reached; the troubles on the way."""
+        troubles: list[str] = []
+        for _ in range(steps):
+            if isinstance(session.state, states):
+                return troubles
+            troubles += await self.step(session)
+        raise AssertionError(f"stuck at {session.state!r} by {troubles[-1:]}")
+
+    async def settle(self, *sessions: Session) -> None:
+        """Blocks come, time passes, users decline what is theirs to decide: all must close."""
+        for _ in range(ROUNDS):
+            going = [each for each in sessions if not each.state.closed]
+            if not going:
+                return
+            before = [each.state.seq for each in going]
+            for each in going:
+                await self.step(each)
+                self._decline(each)
+            if before == [each.state.seq for each in going]:
+                self.world.node.mine()
+                self.world.clock.pass_by(600)
+        states = [each.state for each in sessions]
+        raise AssertionError(f"M3: the sessions do not end: {states!r}")
+
+    def _decline(self, session: Session) -> None:
+        """What was never owed waits for its user's word, who is told not to take it."""
+        state = session.state
+        if isinstance(state, receiver.PendingFallback) and state.due_at is None:
+            session.state = state.release().save(session.log)  # type: ignore[arg-type]
+
+    def heard(self, session: Session, *troubles: str) -> tuple[str, ...]:
+        """Every sentence that the command line has for where a session stands."""
+        found = explain(session.state, self.world.clock())
+        words = (found.words, found.next, reason_words(found), *troubles)
+        return tuple(each for each in words if each)
+
+    def spender(self, outpoint: OutPoint) -> Transaction | None:
+        with self.world.node.lock:
+            txid = self.world.node.spender(outpoint)
+            return None if txid is None else self.world.node.transaction(txid)
+
+    def check(self, played: Played, ends: Ends) -> None:
+        """The chain has the last word about what was paid (M4)."""
+        for session in played.sessions:
+            assert session.state.closed, f"M3: {session.state!r}"
+        if played.address is None:
+            return
+        received = self.world.received(played.address)
+        if ends is Ends.UNPAID:
+            assert received == [], "paid, though nothing should have been"
+            return
+        assert len(received) == 1, f"M4: paid {len(received)} times"
+        assert played.fallback is not None
+        spends = {self.spender(outpoint) for outpoint in played.fallback.contested()}
+        (spend,) = spends
+        assert spend is not None
+        assert self.world.node.confirmations(spend.txid) > 0
+        ordinary = spend.txid == played.fallback.txid
+        assert ordinary == (ends is Ends.ORDINARY)
+        if ordinary:
+            assert received == [AMOUNT]
+        else:
+            assert len(spend.inputs) > len(played.fallback.inputs)
+            assert received[0] > AMOUNT

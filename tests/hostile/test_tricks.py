@@ -1,0 +1,14 @@
+"""Each trick of the list is played, and fails; the page in the docs is made of the same list."""
+
+import pytest
+from tests.hostile.record import Trick
+from tests.hostile.stage import Stage
+from tests.hostile.tricks import TRICKS
+
+
+@pytest.mark.parametrize("trick", TRICKS, ids=lambda each: f"{each.peer.name}-{each.name}")
+async def test_the_trick_fails_and_the_payment_ends_once(trick: Trick, stage: Stage):
+    played = await trick.play(stage)
+    assert trick.told in played.heard
+    await stage.settle(*played.sessions)
+    stage.check(played, trick.ends)
