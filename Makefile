@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: help demo demo-kill test stress kill mutants check bench docs lock clean
+.PHONY: help demo demo-kill test stress kill mutants fuzz check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
 	@echo "make kill    either party, and the mailroom, killed at every step of every path"
 	@echo "make mutants deliberate bugs, each of which a named test must catch"
+	@echo "make fuzz    every parser and both machines against inputs that coverage chooses"
 	@echo "make check   linters, type checkers, layers, examples in the docs"
 	@echo "make bench   speed as ratios against named baselines"
 	@echo "make docs    write the generated reference pages"
@@ -60,6 +61,15 @@ kill: $(VENV)/.dev
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants
 
+$(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
+	@echo "Adding the fuzzer (once) ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements/fuzz.txt
+	@touch $@
+
+# FUZZ="--minutes 60" or FUZZ="psbt transfer --seconds 120"; `python -m tests.fuzz --help` says more.
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz $(FUZZ)
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -81,6 +91,7 @@ lock: | $(BIN)/python
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools
 	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) --extra cli --extra mailroom --extra regtest -o requirements/run.txt pyproject.toml requirements/build.in
 	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) --extra cli --extra mailroom --extra regtest -c requirements/run.txt -o requirements/dev.txt pyproject.toml requirements/dev.in
+	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) -c requirements/dev.txt -o requirements/fuzz.txt requirements/fuzz.in
 LOCK_FLAGS := --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 clean:

@@ -1,0 +1,38 @@
+"""The corpus that is kept: few and small inputs that together reach what all inputs reach."""
+
+import shutil
+from pathlib import Path
+
+from tests.fuzz.campaign import folder_of, work, written
+from tests.fuzz.target import CORPUS, Target
+
+MOST_BYTES = 7_000
+"""Of one target; the smallest inputs come first."""
+MOST_FILES = 32
+
+
+def keep(target: Target) -> str:
+    """Choose anew what is kept, from what has grown and was kept before; says what that is."""
+    kept, merged = CORPUS / target.name, folder_of(target, "merged")
+    grown = folder_of(target, "corpus")
+    if kept.is_dir():
+        written(grown, (path.read_bytes() for path in kept.iterdir()))
+    shutil.rmtree(merged)
+    merged.mkdir()
+    code, output = work(target, "-merge=1", str(merged), str(grown), patience=1200)
+    if code:
+        raise SystemExit(f"{target.name} cannot be merged:\n{output[-3000:]}")
+    chosen = _smallest(merged)
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    written(kept, chosen)
+    return f"{len(chosen)} inputs, {sum(map(len, chosen))} bytes"
+
+
+def _smallest(folder: Path) -> list[bytes]:
+    inputs = sorted((path.read_bytes() for path in folder.iterdir()), key=len)
+    chosen: list[bytes] = []
+    for each in inputs[:MOST_FILES]:
+        if sum(map(len, chosen)) + len(each) <= MOST_BYTES:
+            chosen.append(each)
+    return chosen

@@ -1,0 +1,330 @@
+"""The wire's bytes: `dovetail.crypto`, and what `dovetail.protocol` reads from it."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from tests.fuzz.choices import Choices
+from tests.fuzz.target import Target, parsed, require
+from tests.protocol.wire import (
+    BIP77_URI,
+    ENDPOINT,
+    GATEWAY,
+    ORIGINAL,
+    PROPOSAL,
+    RECEIVER,
+    REPLY,
+    peer_message,
+)
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.crypto import (
+    BhttpRequest,
+    BhttpResponse,
+    KeyConfig,
+    PublicKey,
+    SecretKey,
+    SeededEntropy,
+    decapsulate,
+    ellswift_decode,
+    encapsulate,
+    setup_base_receiver,
+)
+from dovetail.crypto.hpke import setup_auth_sender, setup_base_sender
+from dovetail.crypto.secp256k1 import ellswift_encode
+from dovetail.errors import (
+    DecryptionError,
+    DovetailError,
+    InvalidBhttp,
+    InvalidKey,
+    InvalidMessage,
+    InvalidOhttp,
+    InvalidUri,
+    TransportError,
+)
+from dovetail.protocol.exchange import poll_mailbox, read_v1_request, v1_reply
+from dovetail.protocol.mailbox import (
+    PROPOSAL_CAPACITY,
+    ShortId,
+    decode_original,
+    open_message_a,
+    open_message_b,
+)
+from dovetail.protocol.params import SenderParams
+from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.protocol.uri import PayjoinUri, parse_directory, parse_endpoint
+
+REQUEST = encapsulate(GATEWAY.config, b"request", entropy=SeededEntropy(b"fuzz"))[0]
+BHTTP_REQUEST = BhttpRequest("POST", "https", "a", "/m", (("name", "value"),), b"body").serialize()
+BHTTP_RESPONSE = BhttpResponse(200, (("name", "value"),), b"body").serialize()
+INFORMATIONAL = b"\x01\x40\x64\x00" + BHTTP_RESPONSE[1:]
+QUERY = (
+    b"v=2&disableoutputsubstitution=true&additionalfeeoutputindex=1"
+    b"&maxadditionalfeecontribution=680&minfeerate=1.5"
+)
+QUERY_WORDS = (
+    b"v=1",
+    b"v=2",
+    b"&",
+    b"disableoutputsubstitution=",
+    b"additionalfeeoutputindex=",
+    b"maxadditionalfeecontribution=",
+    b"minfeerate=",
+    b"%2e",
+    b"9999999999999999",
+)
+REPLY_WORDS = (
+    b'{"errorCode":"',
+    *(f'"{code}"'.encode() for code in ErrorCode),
+    b'"supported":[',
+    b'"message":',
+    b"NaN",
+    b"1e999",
+    b"\\ud800",
+)
+_PUBLIC = RECEIVER.public_key
+
+
+def keys(data: bytes) -> None:
+    found = parsed(PublicKey.parse, data, error=InvalidKey)
+    if found is not None:
+        require(PublicKey.parse(found.compressed) == found, "a key reads as it was written")
+        require(data in (found.compressed, found.uncompressed), "a key has two forms")
+    parsed(SecretKey, data, error=InvalidKey)
+    parsed(ellswift_decode, data, error=InvalidKey)
+
+
+def key_bytes() -> Iterable[bytes]:
+    yield from (_PUBLIC.compressed, _PUBLIC.uncompressed, b"\x01" * 32)
+    yield ellswift_encode(_PUBLIC, entropy=SeededEntropy(b"fuzz"))
+
+
+def key_config(data: bytes) -> None:
+    found = parsed(KeyConfig.parse, data, error=InvalidOhttp)
+    if found is not None:
+        bare = found.serialize()
+        require(len(bare) == 74, "a configuration of ours has 74 bytes")
+        require(KeyConfig.parse(bare) == found, "a configuration reads as it was written")
+
+
+def key_configs() -> Iterable[bytes]:
+    bare = GATEWAY.config.serialize()
+    yield bare
+    yield len(bare).to_bytes(2) + bare
+    yield (
+        b"\x00\x2d\x01\x00\x20"
+        + bytes(32)
+        + b"\x00\x08\x00\x01\x00\x01\x00\x01\x00\x03"
+        + (len(bare).to_bytes(2) + bare)
+    )
+
+
+def bhttp(data: bytes) -> None:
+    kinds: tuple[Any, ...] = BhttpRequest, BhttpResponse
+    for kind in kinds:
+        found = parsed(kind.parse, data, error=InvalidBhttp)
+        if found is not None:
+            require(kind.parse(found.serialize()) == found, "a message reads as it was written")
+            require(len(found.body) <= len(data), "nothing grows")
+
+
+def ohttp_request(data: bytes) -> None:
+    """What a gateway gets, and what it answers to a request that opens."""
+    with suppress(InvalidOhttp, DecryptionError):
+        message, context = decapsulate({7: GATEWAY}, data)
+        bhttp(message)
+        context.seal(b"answer")
+    with suppress(DecryptionError):
+        setup_base_receiver(_PUBLIC, RECEIVER, b"info").open(data)
+
+
+def ohttp_response(data: bytes) -> None:
+    """What a client gets, as it came and as the plaintext of a gateway that lies."""
+    choices = Choices(data)
+    request, context = poll_mailbox(
+        relay=None,
+        directory="https://payjo.in",
+        short_id=ENDPOINT.short_id,
+        ohttp_keys=GATEWAY.config,
+        entropy=SeededEntropy(b"fuzz"),
+    )
+    if choices.below(4):
+        _, reply = decapsulate(GATEWAY, request.body)
+        body = reply.seal(choices.rest()[:8144].ljust(8144, b"\0"))
+    else:
+        body = choices.rest().ljust(8192, b"\0")
+    opened = parsed(context.open, body, error=TransportError)
+    if opened is not None:
+        require(200 <= opened.status < 600, "a status is final")
+        parsed(opened.message, error=TransportError)
+        parsed(opened.confirm_posted, error=TransportError)
+
+
+def responses() -> Iterable[bytes]:
+    yield from (b"\1" + BHTTP_RESPONSE, b"\1" + INFORMATIONAL, b"\0" + bytes(40))
+    yield b"\1" + BhttpResponse(202).serialize()
+
+
+def payjoin_uri(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    found = parsed(PayjoinUri.parse, text, error=InvalidUri)
+    if found is not None:
+        require(PayjoinUri.parse(found.serialize()) == found, "a URI means what it meant")
+        again = parse_endpoint(
+            found.endpoint.serialize()
+            if hasattr(found.endpoint, "serialize")
+            else found.endpoint.url
+        )
+        require(again == found.endpoint, "an endpoint means what it meant")
+    parsed(parse_endpoint, text, error=InvalidUri)
+    origin = parsed(parse_directory, text, error=InvalidUri)
+    if origin is not None:
+        require(parse_directory(origin) == origin, "an origin stays as it is")
+
+
+def payjoin_uris() -> Iterable[bytes]:
+    yield BIP77_URI.encode()
+    yield BIP77_URI.replace("-", "+").encode()
+    yield ENDPOINT.serialize().encode()
+    yield b"bitcoin:" + BIP77_URI[8:50].encode() + b"?pj=https://a.example/pay%3Fid=1&pjos=0"
+    yield b"http://[::1]:80/"
+
+
+def message_a(data: bytes) -> None:
+    """Any plaintext a sender can seal; the reply key in it is theirs to choose, too."""
+    enc, context = setup_base_sender(_PUBLIC, b"PjV2MsgA", entropy=SeededEntropy(b"fuzz"))
+    plaintext = data[:PROPOSAL_CAPACITY].ljust(PROPOSAL_CAPACITY, b"\0")
+    message = ellswift_encode(enc, entropy=SeededEntropy(b"fuzz")) + context.seal(plaintext)
+    opened = parsed(lambda: open_message_a(message, receiver_secret=RECEIVER), error=InvalidMessage)
+    if opened is not None:
+        original(opened.body)
+
+
+def originals() -> Iterable[bytes]:
+    reply_key = REPLY.public_key.compressed
+    yield reply_key + ORIGINAL.encode() + b"\n" + QUERY
+    yield reply_key + b"\n"
+
+
+def original(data: bytes) -> None:
+    for version in (1, 2):
+        found = parsed(
+            lambda version=version: decode_original(data, default_version=version),
+            error=InvalidMessage,
+        )
+        if found is not None:
+            _check_params(found[1])
+
+
+def _check_params(params: SenderParams) -> None:
+    again = SenderParams.parse(params.serialize(), default_version=2)
+    require(again == params, "parameters read as they were written")
+
+
+def message_b(data: bytes) -> None:
+    """Any plaintext a receiver can seal."""
+    enc, context = setup_auth_sender(
+        REPLY.public_key, b"PjV2MsgB", RECEIVER, entropy=SeededEntropy(b"fuzz")
+    )
+    plaintext = data[:PROPOSAL_CAPACITY].ljust(PROPOSAL_CAPACITY, b"\0")
+    message = ellswift_encode(enc, entropy=SeededEntropy(b"fuzz")) + context.seal(plaintext)
+    opened = parsed(
+        lambda: open_message_b(message, reply_secret=REPLY, receiver_key=_PUBLIC),
+        error=InvalidMessage,
+    )
+    if isinstance(opened, Psbt):
+        raw = opened.serialize()
+        require(plaintext == raw.ljust(len(plaintext), b"\0"), "a proposal is all there is")
+
+
+def proposals() -> Iterable[bytes]:
+    yield Psbt.from_base64(PROPOSAL).serialize()
+    yield from replies()
+
+
+def mailbox(data: bytes) -> None:
+    """Bytes that a stranger wrote into a mailbox."""
+    message = data[:7168].ljust(7168, b"\0") if len(data) > 64 else data
+    with suppress(InvalidMessage, DecryptionError):
+        open_message_a(message, receiver_secret=RECEIVER)
+    with suppress(InvalidMessage, DecryptionError):
+        open_message_b(message, reply_secret=REPLY, receiver_key=_PUBLIC)
+    name = parsed(ShortId.parse, data.decode("utf-8", "surrogateescape"), error=InvalidMessage)
+    if name is not None:
+        require(ShortId.parse(name.lower()) == name, "a mailbox has one name")
+
+
+def params(data: bytes) -> None:
+    for version in (1, 2):
+        found = parsed(
+            lambda version=version: SenderParams.parse(
+                data.decode("utf-8", "replace"), default_version=version
+            ),
+            error=InvalidMessage,
+        )
+        if found is not None:
+            _check_params(found)
+
+
+def reply(data: bytes) -> None:
+    found = parsed(ErrorReply.parse, data, error=InvalidMessage)
+    if found is not None and found.code is not None:
+        again = ErrorReply.parse(found.serialize())
+        require(again == found, "a reply reads as it was written")
+        require(len(found.supported) <= 16, "a list of versions has an end")
+
+
+def replies() -> Iterable[bytes]:
+    yield from (ErrorReply(code).serialize() for code in ErrorCode)
+    yield ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (1, 2)).serialize()
+    yield b'{"errorCode":"version-unsupported","supported":"[1, 2]"}'
+    yield b'{"errorCode":"x","message":"\\u00e9"}'
+
+
+def v1(data: bytes) -> None:
+    """A v1 sender's request and a v1 receiver's answer."""
+    choices = Choices(data)
+    status = choices.one_of((200, 400, 422, 500, 503, 302))
+    body, _, query = choices.rest().partition(b"\n")
+    found = parsed(read_v1_request, body, query.decode("latin-1"), error=InvalidMessage)
+    if found is not None:
+        _check_params(found[1])
+    with suppress(InvalidMessage, TransportError):
+        answer = v1_reply(status, body)
+        require(status == 200 or isinstance(answer, ErrorReply), "errors propose nothing")
+
+
+def v1_messages() -> Iterable[bytes]:
+    yield b"\0" + ORIGINAL.encode() + b"\nv=1&minfeerate=2"
+    yield b"\0" + PROPOSAL.encode()
+    yield from (bytes((at,)) + each for at, each in enumerate(replies()))
+
+
+def peers() -> Iterable[bytes]:
+    """Messages rust-payjoin sealed for other keys of ours."""
+    for name in ("message_a", "message_b"):
+        with suppress(KeyError, DovetailError):
+            yield peer_message(name)
+    yield b"TXJCGKTKXLUUZ"
+
+
+TARGETS = (
+    Target("keys", keys, key_bytes, longest=128),
+    Target("key-config", key_config, key_configs, longest=512),
+    Target("bhttp", bhttp, lambda: (BHTTP_REQUEST, BHTTP_RESPONSE, INFORMATIONAL), longest=1024),
+    Target("ohttp-request", ohttp_request, lambda: (REQUEST,), longest=512),
+    Target("ohttp-response", ohttp_response, responses, longest=1024),
+    Target(
+        "payjoin-uri",
+        payjoin_uri,
+        payjoin_uris,
+        (b"&pj=", b"pjos=0", b"req-pj=", b"EX1", b"OH1", b"RK1", b"%23", b"HTTPS://", b".onion"),
+        1024,
+    ),
+    Target("message-a", message_a, originals, QUERY_WORDS, 2048),
+    Target("message-b", message_b, proposals, REPLY_WORDS, 2048),
+    Target("mailbox", mailbox, peers, longest=7168),
+    Target("params", params, lambda: (QUERY,), QUERY_WORDS, 512),
+    Target("reply", reply, replies, REPLY_WORDS, 512),
+    Target("v1", v1, v1_messages, (*QUERY_WORDS, *REPLY_WORDS), 2048),
+)

@@ -1,0 +1,23 @@
+"""`python -m tests.fuzz.worker NAME [libFuzzer's options and folders]`: one target, one process.
+
+Coverage comes from instrumented bytecode of `dovetail`; libFuzzer chooses the inputs.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+import atheris
+
+
+def main() -> None:
+    """Fuzz until libFuzzer ends the process."""
+    name, *options = sys.argv[1:]
+    with atheris.instrument_imports(include=["dovetail"], enable_loader_override=False):
+        target = importlib.import_module("tests.fuzz.registry").TARGETS[name]
+    atheris.Setup([f"{Path(__file__).name}:{name}", *options], target.run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
