@@ -111,6 +111,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path):
         ('network = "mainet"', "network"),
         ("data_dir = 5", "data_dir"),
         ('data_dir = ""', "data_dir"),
+        ('data_dir = "~nobody-of-this-name/x"', "data_dir"),
+        ('data_dir = "a\\u0000b"', "data_dir"),
         ('wallet = "electrum"', "wallet"),
         ('chain = "chain.example"', "chain"),
         ('chain = "https://[half"', "chain"),
@@ -126,12 +128,18 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path):
         ("min_fee_rate = -1", "min_fee_rate"),
         ("max_fee_rate = true", "max_fee_rate"),
         ('max_fee_rate = "1e9"', "max_fee_rate"),
+        ('max_fee_rate = "1.²"', "max_fee_rate"),
+        ('max_fee_rate = "1.000000000000000000001"', "max_fee_rate"),
+        (f"max_fee_rate = 0x{'f' * 4000}", "max_fee_rate"),
+        ("max_fee_rate = []", "max_fee_rate"),
         ("depth = 1.5", "depth"),
         ('grace = "a while"', "grace"),
         ("lifetime = 1", "lifetime"),
         ("lifetime = true", "lifetime"),
         ('at_expiry = "never"', "at_expiry"),
         ("watch_interval = 0", "watch_interval"),
+        ("watch_interval = nan", "watch_interval"),
+        (f"watch_interval = {'9' * 400}", "watch_interval"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(tmp_path, line, key):
@@ -145,7 +153,9 @@ def test_a_wrong_variable_is_refused_by_its_own_name():
         load({}, {"DOVETAIL_DEPTH": "deep"})
 
 
-@pytest.mark.parametrize("text", ["depth = ", "= 1", "[", "depth = 1\ndepth = 2"])
+@pytest.mark.parametrize(
+    "text", ["depth = ", "= 1", "[", "depth = 1\ndepth = 2", "depth = " + "9" * 5000]
+)
 def test_a_file_that_is_not_toml_is_one_sentence(tmp_path, text):
     with pytest.raises(ConfigurationError, match="not valid TOML"):
         configured(tmp_path, text)
@@ -158,6 +168,12 @@ def test_a_file_that_is_not_text_is_one_sentence(tmp_path):
         load({"config": str(path)}, {})
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load({"config": str(tmp_path)}, {})
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/some.toml", "a\0b"])
+def test_a_path_that_cannot_be_is_one_sentence(path):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load({"config": path}, {})
 
 
 def test_a_missing_file_that_was_named_is_an_error(cli: Cli, tmp_path):

@@ -79,6 +79,11 @@ def test_no_id_is_used_again_while_its_key_is_honoured(tmp_path: Path) -> None:
         '{"format": 1, "keys": ['
         + ",".join(['{"id": 1, "secret": "' + "11" * 32 + '", "since": 0}'] * 2)
         + "]}",
+        '{"format": 1, "keys": [{"id": Infinity, "secret": "' + "11" * 32 + '", "since": 0}]}',
+        '{"format": 1, "keys": [{"id": 1, "secret": "' + "11" * 32 + '", "since": NaN}]}',
+        '{"format": 1, "keys": [{"id": 1, "secret": "'
+        + "11" * 32
+        + f'", "since": {"9" * 400}}}]}}',
         "[" * 100_000,
     ],
 )

@@ -83,7 +83,7 @@ sender_params = st.builds(
     SenderParams,
     version=st.sampled_from((1, 2)),
     min_fee_rate=st.integers(0, 2**64 - 1).map(FeeRate),
-    fee_contribution=st.none() | st.builds(FeeContribution, amounts, st.integers(0, 10**15)),
+    fee_contribution=st.none() | st.builds(FeeContribution, amounts, st.integers(0, 2**32 - 1)),
     output_substitution=st.booleans(),
 )
 

@@ -84,6 +84,8 @@ def test_parameters_of_another_version_cannot_be_made() -> None:
         "additionalfeeoutputindex=0",
         "maxadditionalfeecontribution=182",
         "additionalfeeoutputindex=&maxadditionalfeecontribution=182",
+        "additionalfeeoutputindex=4294967296&maxadditionalfeecontribution=182",
+        "additionalfeeoutputindex=9999999999999999&maxadditionalfeecontribution=182",
         "additionalfeeoutputindex=-1&maxadditionalfeecontribution=182",
         "additionalfeeoutputindex=0.0&maxadditionalfeecontribution=182",
         "additionalfeeoutputindex=%D9%A0&maxadditionalfeecontribution=182",

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,10 @@ from dovetail.errors import ConfigurationError, InvalidKey, InvalidOhttp, StoreU
 
 _KEY_IDS = 256
 _FORMAT = 1
+_DAMAGE = (
+    *(ValueError, TypeError, KeyError, OverflowError, RecursionError),
+    *(InvalidKey, InvalidOhttp),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +136,17 @@ def _parse(text: bytes) -> tuple[_DatedKey, ...]:
             keys = tuple(map(_parse_key, document["keys"]))
             if len({dated.key.key_id for dated in keys}) == len(keys):
                 return keys
-    except (ValueError, TypeError, KeyError, RecursionError, InvalidKey, InvalidOhttp):
+    except _DAMAGE:
         pass  # a chained cause could quote the file's secrets (P4)
     raise ConfigurationError("The file of the OHTTP keys is damaged: restore a copy or remove it.")
 
 
 def _parse_key(fields: Any) -> _DatedKey:
     secret = SecretKey(bytes.fromhex(fields["secret"]))
-    return _DatedKey(GatewayKey(int(fields["id"]), secret), float(fields["since"]))
+    since = float(fields["since"])
+    if not isfinite(since):
+        raise ValueError
+    return _DatedKey(GatewayKey(int(fields["id"]), secret), since)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -10,6 +10,7 @@ from dovetail.errors import InvalidAmount, InvalidMessage, UnsupportedVersion
 
 _VERSIONS: dict[int, tuple[int, ...]] = {1: (1,), 2: (1, 2)}
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,16}", re.ASCII)
+_MAX_OUTPUT_INDEX = 0xFFFF_FFFF
 _FALSE = ("false", "0")
 _NO_MINIMUM = FeeRate(0)
 
@@ -45,7 +46,8 @@ class SenderParams:
 
         `default_version` is 2 for an encrypted message, which may also say 1, and 1 for
         plaintext, which may not say 2. As BIP 78 has it, unknown parameters are ignored, and so
-        is a fee contribution that is incomplete or no whole number of satoshis and outputs.
+        is a fee contribution that is incomplete or no whole number of satoshis and outputs, of
+        which no transaction has more than 32 bits can count.
         Whatever is not plainly false forbids output substitution, which no sender can mind.
         Raises `UnsupportedVersion`, and `InvalidMessage` for a `minfeerate` that is not a plain
         decimal in sat/vB: to ignore it would break what the sender was promised.
@@ -90,6 +92,8 @@ def _parse_contribution(values: dict[str, str]) -> FeeContribution | None:
     amount = values.get("maxadditionalfeecontribution", "")
     index = values.get("additionalfeeoutputindex", "")
     if not (_WHOLE_NUMBER.fullmatch(amount) and _WHOLE_NUMBER.fullmatch(index)):
+        return None
+    if int(index) > _MAX_OUTPUT_INDEX:
         return None
     try:
         return FeeContribution(Sats(int(amount)), int(index))

@@ -1,5 +1,6 @@
 """Before a sender appears, and what is made of what lies in the mailbox."""
 
+import msgspec
 import pytest
 from tests.sessions.receiver.play import (
     AMOUNT,
@@ -281,3 +282,21 @@ def test_the_facts_of_the_session_can_be_asked_of_every_state(play: Play) -> Non
     assert session.expires_at == EXPIRES_AT
     assert session.created.label == "coffee"
     assert session.sender_outpoints == tuple(coin.outpoint for coin in SENDER_COINS)
+
+
+@pytest.mark.parametrize("index", [4_294_967_295, 4_294_967_296, 9_999_999_999_999_999])
+def test_no_output_a_sender_names_makes_the_log_unreadable(play: Play, index: int) -> None:  # M2
+    session = play.created()
+    query = f"v=2&maxadditionalfeecontribution=1&additionalfeeoutputindex={index}"
+    play.put(f"{ORIGINAL.to_base64()}\n{query}".encode())
+    live = expect(play.poll(session), receiver.UncheckedOriginalPayload)
+    entries = map(receiver.encode_event, play.log.events)
+    assert receiver.replay(map(receiver.decode_event, entries)) == live
+
+
+def test_a_log_that_holds_an_index_beyond_all_outputs_still_reads(play: Play) -> None:  # M2
+    play.retrieved()
+    event = play.log.events[1]
+    assert isinstance(event, receiver.events.RetrievedOriginalPayload)
+    odd = msgspec.structs.replace(event, fee_contribution=(1, 9_999_999_999_999_999))
+    assert receiver.decode_event(receiver.encode_event(odd)) == odd

@@ -37,8 +37,8 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
 
 def _file(given: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     named = given.get("config") or environment.get(f"{PREFIX}CONFIG")
-    path = Path(named).expanduser() if named else default_file()
     try:
+        path = Path(named).expanduser() if named else default_file()
         text = path.read_bytes().decode()
     except FileNotFoundError:
         if named is None:
@@ -46,7 +46,7 @@ def _file(given: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str,
         raise ConfigurationError(
             "The configuration file named by --config is not there: check its path."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # no such user; no text; no path at all
         raise ConfigurationError(
             "The configuration file cannot be read: check that it is text and yours."
         ) from error
@@ -61,7 +61,7 @@ def default_file() -> Path:
 def _parse(text: str) -> dict[str, Any]:
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # too long a number is no TOMLDecodeError
         line = getattr(error, "lineno", None)
         where = f" near line {line}" if line else ""
         raise ConfigurationError(

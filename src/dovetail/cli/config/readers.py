@@ -3,6 +3,7 @@
 Each reader takes the name to blame and the value. Raises `ConfigurationError`.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from dovetail.cli import options
 from dovetail.errors import ConfigurationError
 
+_RATE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,20})?", re.ASCII)
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -34,7 +36,16 @@ def choice(*choices: str) -> Callable[[str, Any], str]:
 
 def folder(key: str, value: Any) -> Path:
     """A folder, there or not; `~` is the home directory."""
-    return Path(text(key, value)).expanduser().absolute()
+    given = text(key, value)
+    wrong = ConfigurationError(
+        f"`{key}` must be the path of a folder, `~` the home of a user that exists: correct it."
+    )
+    if "\0" in given:
+        raise wrong
+    try:
+        return Path(given).expanduser().absolute()
+    except RuntimeError:
+        raise wrong from None
 
 
 def url(key: str, value: Any) -> str:
@@ -94,7 +105,8 @@ def duration(least: float, most: float) -> Callable[[str, Any], float]:
     def read(key: str, value: Any) -> float:
         found = options.seconds(value) if isinstance(value, str) else value
         sound = isinstance(found, int | float) and not isinstance(found, bool)
-        if not sound or not least <= float(found or 0) <= most:
+        # Compared before it is converted: TOML's whole numbers may be larger than any float.
+        if not sound or not least <= (found or 0) <= most:
             raise ConfigurationError(
                 f"`{key}` must be a duration from {_span(least)} to {_span(most)},"
                 " such as 90s, 10m or 24h: correct it."
@@ -112,10 +124,10 @@ def seconds(least: float, most: float) -> Callable[[str, Any], int]:
 
 def rate(key: str, value: Any) -> str:
     """A fee rate in sat/vB, as decimal text."""
-    given = str(value)
-    units, _, places = given.partition(".")
-    plain = units.isascii() and units.isdigit() and len(units) <= 6
-    if isinstance(value, bool) or not plain or (places and not places.isdigit()):
+    given = value if isinstance(value, str) else ""
+    if isinstance(value, float) or (type(value) is int and 0 <= value < 1_000_000):
+        given = str(value)
+    if not _RATE.fullmatch(given):
         raise ConfigurationError(f"`{key}` must be a fee rate in sat/vB, such as 2.5: correct it.")
     return given
 

@@ -97,8 +97,8 @@ class RetrievedOriginalPayload(SessionEvent, frozen=True, kw_only=True):
     retrieved_at: Count
     version: int
     min_fee_rate: Annotated[int, Meta(ge=0)]
-    fee_contribution: tuple[Count, Count] | None = None
-    """The highest amount, and the index of the output that pays it."""
+    fee_contribution: tuple[Count, Annotated[int, Meta(ge=0)]] | None = None
+    """The highest amount, and the index of the output that pays it, as the sender names it."""
     output_substitution: bool = True
     channel: Channel = Channel.MAILBOX
     reply_key: bytes | None = None
