@@ -153,7 +153,7 @@ class TransportError(InfrastructureError):
     """A relay, directory or peer did not answer properly; `at` says which, where it is known."""
 
     def __init__(
-        self, message: str, *, at: Literal["relay", "directory", "receiver"] | None = None
+        self, message: str, *, at: Literal["relay", "directory", "receiver", "tor"] | None = None
     ) -> None:
         super().__init__(message)
         self.at = at

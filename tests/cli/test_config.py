@@ -14,6 +14,7 @@ EXAMPLES = {
     "directory": "https://directory.example",
     "relays": "https://one.example, https://two.example/",
     "direct": "true",
+    "tor": "socks5://127.0.0.1:9050",
     "fee_target": "2",
     "min_fee_rate": "1.5",
     "max_fee_rate": "80",
@@ -31,6 +32,7 @@ chain = "https://chain.example"
 directory = "https://directory.example"
 relays = ["https://one.example", "https://two.example/"]
 direct = true
+tor = "socks5://127.0.0.1"
 fee_target = 2
 min_fee_rate = 1.5
 max_fee_rate = 80

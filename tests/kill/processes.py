@@ -28,7 +28,7 @@ from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, 
 from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, Request
 from dovetail.regtest.server import RegtestServer
 from dovetail.runtime import agent
-from dovetail.runtime.transport import HttpxTransport
+from dovetail.runtime.transport import HttpTransport
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.writer import Writer
 from dovetail.testing.counting import (
@@ -260,8 +260,9 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
             yield CountingChain(chain, killer)
 
     class CountedTransport(CountingTransport):
-        def __init__(self) -> None:
-            self._web = HttpxTransport()
+        def __init__(self, **settings: Any) -> None:
+            self._web = HttpTransport(**settings)
+            self.require_way = self._web.require_way
             super().__init__(self._web, killer, leaving=lambda r: _record(bodies, r))
 
         async def aclose(self) -> None:
@@ -284,7 +285,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
             lambda place, **kw: CountingWallet(open_wallet(place, **kw), killer),
         ),
         patch.object(opening, "open_chain", counted_chain),
-        patch.object(agent, "HttpxTransport", CountedTransport),
+        patch.object(agent, "HttpTransport", CountedTransport),
         patch.object(agent, "SqlStore", CountedStore),
         patch.object(opening.Home, "policy", property(hasty)),
         patch.object(time, "time", clock),

@@ -255,6 +255,13 @@ def test_a_v1_receiver_answers_with_the_proposal(body: str) -> None:
     assert v1_reply(200, body.encode()) == Psbt.from_base64(PROPOSAL)
 
 
+@pytest.mark.parametrize("status", [301, 307])
+def test_a_v1_receiver_that_points_elsewhere_is_told_on(status: int) -> None:
+    with pytest.raises(TransportError, match=f"another address .status {status}") as caught:
+        v1_reply(status, PROPOSAL.encode())
+    assert caught.value.at == "receiver"
+
+
 @pytest.mark.parametrize("status", [200, 400, 500, 503])
 def test_a_v1_receiver_answers_with_an_error_under_any_status(status: int) -> None:
     reply = ErrorReply(ErrorCode.NOT_ENOUGH_MONEY)

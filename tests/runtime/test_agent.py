@@ -35,7 +35,8 @@ from dovetail.errors import (
 from dovetail.protocol.exchange import Request
 from dovetail.runtime import actions
 from dovetail.runtime.agent import DATABASE, now
-from dovetail.runtime.transport import HttpxTransport, Reply
+from dovetail.runtime.tor import SocksProxy
+from dovetail.runtime.transport import HttpTransport, Reply
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
@@ -502,7 +503,7 @@ async def test_a_folder_that_cannot_be_made_is_named_as_the_trouble(world: World
 
 
 async def test_a_transport_is_closed_by_who_opened_it(world: World):
-    mine = HttpxTransport()
+    mine = HttpTransport()
     async with Agent.open(
         world.bob.folder,
         wallet=world.bob.wallet,
@@ -511,14 +512,14 @@ async def test_a_transport_is_closed_by_who_opened_it(world: World):
         transport=mine,
     ):
         pass
-    assert not mine._client.is_closed
+    assert not mine.closed
     await mine.aclose()
     async with Agent.open(
         world.bob.folder, wallet=world.bob.wallet, chain=world.bob.chain, direct=True
     ) as agent:
         own = agent.services.transport
-    assert isinstance(own, HttpxTransport)
-    assert own._client.is_closed
+    assert isinstance(own, HttpTransport)
+    assert own.closed
 
 
 async def test_without_a_relay_or_leave_to_go_direct_nothing_opens(world: World):
@@ -531,3 +532,25 @@ async def test_without_a_relay_or_leave_to_go_direct_nothing_opens(world: World)
 def test_the_systems_clock_counts_whole_seconds():
     assert now() > NOW - 1_000_000_000
     assert isinstance(now(), int)
+
+
+async def test_an_onion_address_without_tor_is_refused_before_anything_is_signed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.fund(world.alice, 100_000)
+    onion = f"bitcoin:{world.bob.wallet.new_address()}?amount=0.0005&pj=http://{'v' * 56}.onion/pj"
+    monkeypatch.setattr(world.alice.wallet, "pay", None)  # no wallet is asked
+    for tor, error, words in (
+        (None, ConfigurationError, "Set `tor`"),
+        (SocksProxy("127.0.0.1", 1), TransportError, "start Tor, or correct `tor`"),
+    ):
+        async with Agent.open(
+            world.alice.folder,
+            wallet=world.alice.wallet,
+            chain=world.alice.chain,
+            direct=True,
+            tor=tor,
+        ) as agent:
+            with pytest.raises(error, match=words):
+                await agent.send(onion)
+            assert agent.sessions == ()

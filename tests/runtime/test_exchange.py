@@ -125,3 +125,16 @@ async def test_trouble_names_who_failed_by_its_role(
     assert unreachable(watch, services.policy.tries, services) is reason
     assert unreachable(watch, services.policy.tries - 1, services) is None, "a blip"
     assert unreachable(Watch(trouble=ChainError("away")), 99, services) is None
+
+
+async def test_when_tor_is_down_no_relay_is_to_blame(world: World, bob: Side):
+    world.relays = (A, B)
+    state, services = asking(bob)
+
+    def down(_request: Request, _reply: Reply) -> Reply:
+        raise TransportError("Tor does not answer.", at="tor")
+
+    world.wire.fault = down
+    with pytest.raises(TransportError, match="Tor does not answer"):
+        await ask(state, services)
+    assert services.relays._standings == Relays((A, B), clock=world.clock)._standings

@@ -46,6 +46,13 @@ async def test_a_plain_http_directory_is_asked_straight():
     assert wire.gets[0][1] is None
 
 
+async def test_a_directory_on_an_onion_address_is_asked_through_tor_alone():
+    wire, clock = Wire(), Clock()
+    wire.directory.origin = "https://directory.onion"
+    await keys(wire, clock, A).of(wire.directory.origin)
+    assert wire.gets[0][1] is None
+
+
 async def test_a_relay_without_a_tunnel_is_passed_over():
     wire, clock = Wire(), Clock()
     wire.broken_proxies = {A}

@@ -7,7 +7,7 @@ import pytest
 from dovetail.errors import TransportError
 from dovetail.protocol.exchange import Request
 from dovetail.runtime import transport
-from dovetail.runtime.transport import LIMIT, HttpxTransport, Reply
+from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
@@ -36,8 +36,8 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def opened(patience: float = 5.0) -> AsyncIterator[HttpxTransport]:
-    web = HttpxTransport(patience=patience)
+async def opened(patience: float = 5.0) -> AsyncIterator[HttpTransport]:
+    web = HttpTransport(patience=patience)
     try:
         yield web
     finally:

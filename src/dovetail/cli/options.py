@@ -209,6 +209,7 @@ routes = together(
         default=None,
         help="Go without a relay: the directory then sees your network address.",
     ),
+    setting("tor", "--tor", metavar="URL", help="The SOCKS5 proxy of Tor, for onion addresses."),
 )
 
 directory = setting(

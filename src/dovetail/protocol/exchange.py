@@ -32,6 +32,7 @@ V1_BODY_LIMIT = 5_333_333
 
 _PADDED_REQUEST_SIZE = OHTTP_MESSAGE_SIZE - REQUEST_OVERHEAD
 _OK, _ACCEPTED, _CONFLICT = 200, 202, 409
+_REDIRECTS = range(300, 400)
 
 Relay = str
 """The URL of an OHTTP relay."""
@@ -39,7 +40,10 @@ Relay = str
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """An HTTP POST that must leave at most once; a retry asks for a fresh one (P1)."""
+    """An HTTP POST that must leave at most once; a retry asks for a fresh one (P1).
+
+    Only that of a v1 sender, which holds no ciphertext, is the same again.
+    """
 
     url: str
     content_type: str
@@ -162,8 +166,9 @@ def _encapsulated(
 def v1_request(endpoint_url: str, psbt: Psbt, params: SenderParams) -> Request:
     """Send the Original PSBT to a v1 receiver; its answer is the proposal (BIP 78, Protocol).
 
-    The parameters go into the URL with `v=1`. Sending it twice is a replay to the receiver, so
-    it leaves once.
+    The parameters go into the URL with `v=1`. Where no answer came it may be sent again, as it
+    is: a receiver that had it answers the same, or refuses it as a replay. Another Original must
+    never follow it.
     """
     url = endpoint_url.partition("#")[0]
     query = replace(params, version=1).serialize()
@@ -194,7 +199,15 @@ def v1_reply(status: int, body: bytes) -> Psbt | ErrorReply:
     except InvalidMessage:
         if status == _OK:
             raise
-    raise TransportError(f"The receiver's server answered with status {status}; try again later.")
+    if status in _REDIRECTS:
+        raise TransportError(
+            f"The receiver's server points to another address (status {status}), to which no"
+            " payment is sent: tell the receiver.",
+            at="receiver",
+        )
+    raise TransportError(
+        f"The receiver's server answered with status {status}; try again later.", at="receiver"
+    )
 
 
 def _parse_v1_psbt(body: bytes) -> Psbt:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,13 @@ from dovetail.errors import (
 )
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import fee_contribution
-from dovetail.protocol.uri import PayjoinUri
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
-from dovetail.runtime.transport import HttpxTransport, Transport
+from dovetail.runtime.tor import SocksProxy
+from dovetail.runtime.transport import HttpTransport, Transport
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import Role, SessionId
 from dovetail.stores.sql import SqlStore
@@ -44,16 +45,26 @@ def now() -> UnixTime:
     return UnixTime(int(time.time()))
 
 
+Way: TypeAlias = Callable[[str], Awaitable[None]]
+"""Looks whether there is a way to a URL, and raises where there is none."""
+
+
 @asynccontextmanager
-async def _opened(transport: Transport | None) -> AsyncGenerator[Transport]:
+async def _opened(
+    transport: Transport | None, tor: SocksProxy | None
+) -> AsyncGenerator[tuple[Transport, Way]]:
     if transport is not None:
-        yield transport
+        yield transport, _any_way  # whoever brings their own knows where it leads
         return
-    own = HttpxTransport()
+    own = HttpTransport(tor=tor)
     try:
-        yield own
+        yield own, own.require_way
     finally:
         await own.aclose()
+
+
+async def _any_way(_url: str) -> None:
+    pass
 
 
 def _make(data_dir: Path) -> None:
@@ -74,11 +85,16 @@ class Agent:
         *,
         directory: str | None,
         keys: OhttpKeys,
+        way: Way = _any_way,
     ) -> None:
-        """`directory` is where new receivers have their mailboxes."""
+        """`directory` is where new receivers have their mailboxes.
+
+        `way` is asked, before a payment to a URL is built, whether there is a way to it.
+        """
         self.services = services
         self._directory = directory
         self._keys = keys
+        self._way = way
         self._live: dict[SessionId, AnyLive] = {}
 
     @classmethod
@@ -92,6 +108,7 @@ class Agent:
         directory: str | None = None,
         relays: Sequence[str] = (),
         direct: bool = False,
+        tor: SocksProxy | None = None,
         policy: Policy | None = None,
         resume: bool = True,
         transport: Transport | None = None,
@@ -99,11 +116,12 @@ class Agent:
     ) -> AsyncGenerator[Self]:
         """Open the store in `data_dir` and, unless told not to, go on with every live session.
 
-        On leaving, each session stops where it is, with everything saved; a `transport` of the
-        caller's own stays open. Raises `StoreUnavailable` and `ConfigurationError`.
+        Onion addresses are reached through `tor`. On leaving, each session stops where it is,
+        with everything saved; a `transport` of the caller's own stays open, and has its own way
+        to them. Raises `StoreUnavailable` and `ConfigurationError`.
         """
         _make(data_dir)
-        async with _opened(transport) as web:
+        async with _opened(transport, tor) as (web, way):
             routes = Relays(relays, clock=clock, direct=direct)
             with SqlStore.open(data_dir / DATABASE) as store:
                 services = Services(
@@ -116,7 +134,7 @@ class Agent:
                     policy=policy or Policy(),
                 )
                 keys = OhttpKeys(web, routes, clock=clock, cache=data_dir / KEY_CACHE)
-                agent = cls(services, directory=directory, keys=keys)
+                agent = cls(services, directory=directory, keys=keys, way=way)
                 try:
                     if resume:
                         agent.resume()
@@ -169,8 +187,11 @@ class Agent:
 
         Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
         is estimated unless given. Raises `DuplicateSession` for a URI that was used before,
-        `UsageError`, `InsufficientFunds` and `ChainError`.
+        `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
+        `ConfigurationError` without `tor`, and `TransportError` where Tor is not running.
         """
+        endpoint = uri.endpoint
+        await self._way(endpoint.url if isinstance(endpoint, V1Endpoint) else endpoint.directory)
         return await asyncio.to_thread(self._prepare, uri, amount, fee_rate)
 
     async def send(

@@ -28,12 +28,12 @@ async def exchange(ask: Ask, services: Services) -> tuple[bytes, OhttpContext]:
     try:
         reply = await services.transport.post(request)
     except TransportError as error:
+        if error.at == "tor":
+            raise
         services.relays.failed(relay)
         if relay is None:
-            raise TransportError(
-                f"The directory failed: {_lower(error)}", at="directory"
-            ) from error
-        raise TransportError(f"The OHTTP relay failed: {_lower(error)}", at="relay") from error
+            raise TransportError(f"The directory failed: {lower(error)}", at="directory") from error
+        raise TransportError(f"The OHTTP relay failed: {lower(error)}", at="relay") from error
     if reply.status != _OK or len(reply.body) != OHTTP_MESSAGE_SIZE:
         services.relays.failed(relay)
         raise _blamed(reply, through_relay=relay is not None)
@@ -49,7 +49,15 @@ def unreachable(watch: Watch, failures: int, services: Services) -> Reason | Non
     trouble = watch.trouble
     if failures < services.policy.tries or not isinstance(trouble, TransportError):
         return None
-    return Reason.RELAY_UNREACHABLE if trouble.at == "relay" else Reason.DIRECTORY_UNREACHABLE
+    match trouble.at:
+        case "relay":
+            return Reason.RELAY_UNREACHABLE
+        case "receiver":
+            return Reason.RECEIVER_UNREACHABLE
+        case "tor":
+            return Reason.TOR_UNREACHABLE
+        case _:
+            return Reason.DIRECTORY_UNREACHABLE
 
 
 def _blamed(reply: Reply, *, through_relay: bool) -> TransportError:
@@ -71,6 +79,7 @@ def _blamed(reply: Reply, *, through_relay: bool) -> TransportError:
     )
 
 
-def _lower(error: TransportError) -> str:
+def lower(error: TransportError) -> str:
+    """What it says, to go on a sentence."""
     text = str(error)
     return text[:1].lower() + text[1:]

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from dovetail.bitcoin import Sats, Script, Transaction, UnixTime
+from dovetail.protocol.uri import V1Endpoint
 from dovetail.runtime.duties import due_at
 from dovetail.runtime.endings import code_of, ending, reason_of
 from dovetail.sessions import receiver, sender
@@ -122,6 +123,8 @@ _WORDS = {
     SessionStatus.EXPIRED: "It has expired; its next step ends it.",
 }
 
+_ASKING_V1 = "The payment goes to the receiver's server, which answers with the payjoin at once."
+
 _ENDS_BY_EXPIRY = frozenset(
     {
         SessionStatus.WAITING_FOR_PAYMENT,
@@ -139,9 +142,12 @@ def _open(
 ) -> Explanation:
     if now >= state.expires_at and status in _ENDS_BY_EXPIRY:
         status = SessionStatus.EXPIRED
+    v1 = isinstance(state, sender.PostingOriginal) and isinstance(
+        state.payment.endpoint, V1Endpoint
+    )
     return Explanation(
         status=status,
-        words=_WORDS[status],
+        words=_ASKING_V1 if v1 and status is SessionStatus.SENDING_ORIGINAL else _WORDS[status],
         next=NOTHING,
         owed=_owed(state),
         amount=amount_of(state),

@@ -12,6 +12,7 @@ from dovetail.crypto import KeyConfig
 from dovetail.errors import ParseError, TransportError
 from dovetail.protocol.exchange import GATEWAY_PATH
 from dovetail.runtime.relays import Relays
+from dovetail.runtime.tor import is_onion
 from dovetail.runtime.transport import Transport
 
 KEEP = 6 * 3600
@@ -26,8 +27,8 @@ class OhttpKeys:
     """Fetches key configurations and keeps them in a file, which holds nothing secret.
 
     An https directory is asked through a relay's tunnel, so that it does not learn who asks;
-    straight only where the user allows that, or where the directory is on plain http and a
-    tunnel would hide nothing.
+    straight only where the user allows that, where the directory is on plain http and a tunnel
+    would hide nothing, or where Tor leads to it.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class OhttpKeys:
         return await self._fetch(directory, self._choose(directory))
 
     def _choose(self, directory: str) -> str | None:
-        return self._relays.choose() if urlsplit(directory).scheme == "https" else None
+        hides = urlsplit(directory).scheme == "https" and not is_onion(directory)
+        return self._relays.choose() if hides else None
 
     async def _fetch(self, directory: str, relay: str | None) -> KeyConfig:
         try:

@@ -9,9 +9,10 @@ import logging
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, TransportError, UsageError
+from dovetail.protocol.exchange import V1_BODY_LIMIT
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.duties import is_due
-from dovetail.runtime.exchange import exchange, unreachable
+from dovetail.runtime.exchange import exchange, lower, unreachable
 from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.receiving import FALLBACK_REFUSED
 from dovetail.runtime.services import Services
@@ -96,17 +97,26 @@ async def _post_original(
     if isinstance(session.payjoin_uri.endpoint, V2Endpoint):
         body, context = await exchange(lambda relay: session.post(relay, now=now), services)
         return await session.process(body, context).save_async(log)
+    return await _post_v1(session, log, services)
+
+
+async def _post_v1(session: sender.PostingOriginal, log: Log, services: Services) -> SenderSession:
+    """Ask the receiver's server, and again where its answer was lost (ADR 0014).
+
+    It has the Original by then, so it learns nothing from the same one; what it answers spends
+    the same coins (M4). A receiver that takes it for a replay refuses, and the fallback is paid.
+    """
     try:
-        reply = await services.transport.post(session.post_v1(now=now), limit=V1_LIMIT)
+        reply = await services.transport.post(
+            session.post_v1(now=services.clock()), limit=V1_BODY_LIMIT
+        )
     except TransportError as error:
+        if error.at == "tor":
+            raise
         raise TransportError(
-            "The receiver's server did not answer properly: it is tried again.", at="receiver"
+            f"The receiver's server failed: {lower(error)}", at="receiver"
         ) from error
     return await session.process_v1(reply.status, reply.body).save_async(log)
-
-
-V1_LIMIT = 5_400_000
-"""Bytes of a v1 receiver's answer that are read at most: a PSBT of 4 MB in base64."""
 
 
 async def _poll(session: sender.PollingForProposal, log: Log, services: Services) -> SenderSession:

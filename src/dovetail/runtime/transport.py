@@ -1,15 +1,20 @@
 """HTTP, as a protocol whose ciphertexts leave once needs it (P1): no retries, no redirects."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
-import httpx
+import certifi
+import httpcore
 
-from dovetail.errors import TransportError
+from dovetail.errors import ConfigurationError, TransportError
 from dovetail.protocol.exchange import Request
+from dovetail.runtime.socks import CIRCUIT_PATIENCE, SocksBackend
+from dovetail.runtime.tor import ONION, USUAL, SocksProxy, is_onion
 
 PATIENCE = 45.0
 """Seconds to wait for an answer: a mailbox holds a poll for 30, and a relay adds its own."""
@@ -19,6 +24,16 @@ MOST_AT_ONCE = 256
 """Requests under way at once; more wait for their turn, and that wait is no failure."""
 LIMIT = 65_536
 """Bytes of an answer that are read at most; an OHTTP response has 8192."""
+
+_KEPT = 20
+_IDLE = 5.0
+_FAILURES = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,85 +62,134 @@ class Transport(Protocol):
         ...
 
 
-class HttpxTransport:
-    """The `Transport` over httpx. Close it with `aclose`."""
+class HttpTransport:
+    """The `Transport` over httpcore, which logs no URL (P4). Close it with `aclose`.
 
-    def __init__(self, *, patience: float = PATIENCE) -> None:
-        """`patience` in seconds bounds the wait for an answer, however slowly it drips in."""
-        self._whole = patience + CONNECT_PATIENCE
-        self._timeout = httpx.Timeout(patience, connect=CONNECT_PATIENCE)
+    Hosts on onion addresses are reached through `tor` alone: without it they are not, and no
+    resolver is ever asked for them (RFC 7686).
+    """
+
+    def __init__(
+        self,
+        *,
+        patience: float = PATIENCE,
+        tor: SocksProxy | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        """`patience` in seconds bounds the wait for an answer, however slowly it drips in.
+
+        `trust` takes the place of the usual certificate authorities.
+        """
+        self._patience = patience
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
-        self._client = self._open_client()
+        self._trust = trust or ssl.create_default_context(cafile=certifi.where())
+        self._tor = None if tor is None else SocksBackend(tor)
+        self._direct = self._open(None)
+        self._onions = None if self._tor is None else self._open(self._tor)
+        self.closed = False
 
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
         """See `Transport.post`."""
-        headers = {"content-type": request.content_type}
-        async with self._answer(
-            self._client, "POST", request.url, limit, content=request.body, headers=headers
-        ) as reply:
-            return reply
+        kind = ("content-type", request.content_type)
+        pool = self._pool(request.url)
+        return await self._ask(pool, "POST", request.url, limit, content=request.body, more=(kind,))
 
     async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
         """See `Transport.get`."""
         if proxy is None:
-            async with self._answer(self._client, "GET", url, limit) as reply:
-                return reply
-        async with (
-            self._open_client(proxy=proxy) as client,
-            self._answer(client, "GET", url, limit) as reply,
-        ):
-            return reply
+            return await self._ask(self._pool(url), "GET", url, limit)
+        async with self._tunnel(proxy) as pool:
+            return await self._ask(pool, "GET", url, limit)
+
+    async def require_way(self, url: str) -> None:
+        """Look, before anything leaves, whether there is a way to `url`; only Tor is asked.
+
+        Raises `ConfigurationError` where an onion address needs `tor`, and `TransportError`
+        where Tor is not running.
+        """
+        if is_onion(url):
+            if self._tor is None:
+                raise ConfigurationError(f"{ONION} Set `tor`, such as {USUAL}, to go there.")
+            await self._tor.check(CONNECT_PATIENCE)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        self.closed = True
+        await self._direct.aclose()
+        if self._onions is not None:
+            await self._onions.aclose()
 
-    def _open_client(self, *, proxy: str | None = None) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(
-            timeout=self._timeout,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-            follow_redirects=False,
-            trust_env=False,
-            proxy=proxy,
+    def _pool(self, url: str) -> httpcore.AsyncConnectionPool:
+        if not is_onion(url):
+            return self._direct
+        if self._onions is None:
+            raise TransportError(f"{ONION} Set `tor`, such as {USUAL}, to go there.", at="tor")
+        return self._onions
+
+    def _open(self, backend: SocksBackend | None) -> httpcore.AsyncConnectionPool:
+        return httpcore.AsyncConnectionPool(
+            ssl_context=self._trust,
+            max_connections=None,
+            max_keepalive_connections=_KEPT,
+            keepalive_expiry=_IDLE,
+            network_backend=backend,
         )
-        # A relay learns the address it is called from; it need not learn our software too. Bodies
-        # are read as they come, so that no small answer unpacks into a large one.
-        del client.headers["user-agent"]
-        client.headers["accept-encoding"] = "identity"
-        return client
 
     @asynccontextmanager
-    async def _answer(
+    async def _tunnel(self, relay: str) -> AsyncGenerator[httpcore.AsyncConnectionPool]:
+        try:
+            pool = httpcore.AsyncHTTPProxy(
+                relay,
+                ssl_context=self._trust,
+                network_backend=self._tor if is_onion(relay) else None,
+            )
+        except _FAILURES as error:
+            raise _unreachable() from error
+        async with pool:
+            yield pool
+
+    async def _ask(
         self,
-        client: httpx.AsyncClient,
+        pool: httpcore.AsyncConnectionPool,
         method: str,
         url: str,
         limit: int,
         *,
         content: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> AsyncGenerator[Reply]:
+        more: tuple[tuple[str, str], ...] = (),
+    ) -> Reply:
+        connect = CONNECT_PATIENCE + (CIRCUIT_PATIENCE if pool is self._onions else 0.0)
+        whole = self._patience + connect
+        timeouts = dict.fromkeys(("read", "write", "pool"), self._patience) | {"connect": connect}
+        # A relay learns the address it is called from; it need not learn our software too. Bodies
+        # are read as they come, so that no small answer unpacks into a large one.
+        usual = (("accept", "*/*"), ("accept-encoding", "identity"))
         try:
+            headers = [("host", urlsplit(url).netloc), *usual, *more]
             async with (
                 self._slots,
-                asyncio.timeout(self._whole),
-                client.stream(method, url, content=content, headers=headers) as response,
+                asyncio.timeout(whole),
+                pool.stream(
+                    method, url, headers=headers, content=content, extensions={"timeout": timeouts}
+                ) as response,
             ):
-                yield Reply(response.status_code, await _read(response, limit))
-        except (TimeoutError, httpx.TimeoutException) as error:
+                return Reply(response.status, await _read(response, limit))
+        except (TimeoutError, httpcore.TimeoutException) as error:
             raise TransportError(
                 "The server did not answer in time: it is tried again later."
             ) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TransportError(
-                "The server cannot be reached: check its address and your connection."
-            ) from error
+        except _FAILURES as error:
+            raise _unreachable() from error
 
 
-async def _read(response: httpx.Response, limit: int) -> bytes:
+async def _read(response: httpcore.Response, limit: int) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_stream():
         body += chunk
         if len(body) > limit:
             raise TransportError("The server answered with more than the protocol allows.")
     return bytes(body)
+
+
+def _unreachable() -> TransportError:
+    return TransportError("The server cannot be reached: check its address and your connection.")

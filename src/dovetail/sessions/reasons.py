@@ -209,6 +209,16 @@ class Reason(StrEnum):
         "The directory could not be reached until the payment link expired.",
         "Check your connection, or take another directory for the next payment link.",
     )
+    RECEIVER_UNREACHABLE = (
+        "receiver-unreachable",
+        "The receiver's server did not answer properly.",
+        "Check your connection, or tell the receiver that their server is away.",
+    )
+    TOR_UNREACHABLE = (
+        "tor-unreachable",
+        "Tor could not be reached, and the receiver has an onion address.",
+        "Start Tor, and check the setting `tor`.",
+    )
     DIRECTORY_REFUSED = (
         "directory-refused",
         "The directory refused the message.",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from dovetail.cli import options
 from dovetail.errors import ConfigurationError
+from dovetail.runtime.tor import SocksProxy
 
 _RATE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,20})?", re.ASCII)
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -32,6 +33,11 @@ def choice(*choices: str) -> Callable[[str, Any], str]:
         return str(value)
 
     return read
+
+
+def socks_proxy(key: str, value: Any) -> str:
+    """A SOCKS5 proxy such as socks5://127.0.0.1:9050."""
+    return str(SocksProxy.parse(text(key, value)))
 
 
 def folder(key: str, value: Any) -> Path:

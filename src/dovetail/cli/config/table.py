@@ -25,6 +25,7 @@ class Settings:
     directory: str | None
     relays: tuple[str, ...]
     direct: bool
+    tor: str | None
     fee_target: int
     min_fee_rate: str
     max_fee_rate: str
@@ -96,6 +97,14 @@ KEYS = (
         False,
         "false",
         "Allow going without a relay; the directory then sees your network address.",
+    ),
+    Key(
+        "tor",
+        readers.socks_proxy,
+        None,
+        "none",
+        "The SOCKS5 proxy of Tor, such as socks5://127.0.0.1:9050, through which onion addresses"
+        " are reached; everything else goes as it does without.",
     ),
     Key(
         "fee_target",

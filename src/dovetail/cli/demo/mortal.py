@@ -16,7 +16,7 @@ from dovetail.runtime.agent import Agent, now
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Services
-from dovetail.runtime.transport import HttpxTransport
+from dovetail.runtime.transport import HttpTransport
 from dovetail.stores.sql import SqlStore
 from dovetail.testing.counting import (
     CountingChain,
@@ -30,7 +30,7 @@ from dovetail.testing.kill import Killer
 async def live(killer: Killer, uri: str | None) -> None:
     """Pay `uri`, or go on with every session, to the end or to the kill."""
     place = opening.home()
-    web = HttpxTransport()
+    web = HttpTransport()
     with opening.open_chain(place) as chain, SqlStore.open(place.database) as store:
         transport = CountingTransport(web, killer)
         relays = Relays(place.relays, clock=now, direct=place.settings.direct)

@@ -13,6 +13,7 @@ from dovetail.errors import ConfigurationError, InvalidUri
 from dovetail.protocol.uri import parse_directory
 from dovetail.runtime.agent import DATABASE, Agent
 from dovetail.runtime.services import AtExpiry, Policy
+from dovetail.runtime.tor import SocksProxy
 from dovetail.stores.sql import SqlStore
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.esplora import EsploraChain
@@ -82,6 +83,11 @@ class Home:
                 " see your network address."
             )
         return self.settings.relays
+
+    @property
+    def tor(self) -> SocksProxy | None:
+        """The way to onion addresses; raises `ConfigurationError`."""
+        return None if self.settings.tor is None else SocksProxy.parse(self.settings.tor)
 
     @property
     def policy(self) -> Policy:
@@ -170,6 +176,7 @@ async def open_agent(place: Home, *, receives: bool = False) -> AsyncGenerator[A
             directory=directory,
             relays=relays,
             direct=place.settings.direct,
+            tor=place.tor,
             policy=place.policy,
             resume=False,
         ) as agent:
