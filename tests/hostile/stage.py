@@ -95,6 +95,14 @@ class Stage:
             txid = self.world.node.spender(outpoint)
             return None if txid is None else self.world.node.transaction(txid)
 
+    def lost_to_fees(self, receiving: Receiving, payjoin: Transaction) -> int:
+        """What the receiver of a payjoin paid for being part of it."""
+        script = receiving.uri.address.script_pubkey
+        coins = {coin.outpoint: coin.utxo.value for coin in self.bob.party.wallet.coins()}
+        brought = sum(coins.get(outpoint, 0) for outpoint in payjoin.contested())
+        got = sum(output.value for output in payjoin.outputs if output.script_pubkey == script)
+        return int(AMOUNT) + brought - got
+
     def check(self, played: Played, ends: Ends) -> None:
         """The chain has the last word about what was paid (M4)."""
         for session in played.sessions:

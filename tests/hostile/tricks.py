@@ -1,7 +1,7 @@
 """All tricks, in the order of the page."""
 
-from tests.hostile import proposals, replies
+from tests.hostile import proposals, replies, senders
 from tests.hostile.record import Record, Trick
 
-TRICKS: tuple[Trick, ...] = (*proposals.TRICKS, *replies.TRICKS)
+TRICKS: tuple[Trick, ...] = (*proposals.TRICKS, *replies.TRICKS, *senders.TRICKS)
 ALL: tuple[Record, ...] = TRICKS

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from tests.runtime.world import Party, World
 
-from dovetail.bitcoin import Sats, UnixTime
+from dovetail.bitcoin import FeeRate, Sats, UnixTime
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.keys import OhttpKeys
@@ -138,17 +138,23 @@ class Side:
         return Receiving(services, log, state)
 
     async def send(
-        self, uri: PayjoinUri, *, signing_deadline: int | None = None, **policy: Any
+        self,
+        uri: PayjoinUri,
+        *,
+        signing_deadline: int | None = None,
+        minimum: FeeRate | None = None,
+        **policy: Any,
     ) -> Sending:
         services = self.services(**policy)
         keys = OhttpKeys(services.transport, services.relays, clock=services.clock)
         payment = await Agent(services, directory=None, keys=keys).prepare(uri)
+        least = minimum or payment.params.min_fee_rate
         contested = payment.original.unsigned_transaction.contested()
         log = self.store.new_sender(reserving=contested)
         state = sender.create(
             uri=uri,
             original=payment.original,
-            params=payment.params,
+            params=replace(payment.params, min_fee_rate=least),
             now=services.clock(),
             signing_deadline=None if signing_deadline is None else UnixTime(signing_deadline),
             depth=services.policy.depth,

@@ -212,6 +212,14 @@ async def test_without_coins_the_sender_is_told(world: World, alice: Side):
     assert world.node.in_mempool(pending.fallback.txid)
 
 
+async def test_coins_that_cost_more_than_they_are_worth_are_not_missing(alice: Side, bob: Side):
+    receiving = bob.receive(max_fee_rate=FeeRate.from_sat_per_vb(3))
+    sending = await alice.send(receiving.uri, minimum=FeeRate.from_sat_per_vb(9_000))
+    await sending.to(sender.PollingForProposal)
+    await refused(receiving, Reason.FEE_CAP)
+    await told(receiving, sending, Reason.RECEIVER_NOT_ENOUGH_MONEY)
+
+
 async def test_above_the_fee_cap_the_sender_is_told(world: World, alice: Side, bob: Side):
     receiving = bob.receive(
         min_fee_rate=FeeRate.from_sat_per_vb(1), max_fee_rate=FeeRate.from_sat_per_vb(1)

@@ -6,9 +6,10 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 
 import asyncio
 
-from dovetail.bitcoin import OutPoint, Transaction
+from dovetail.bitcoin import FeeRate, OutPoint, Transaction
 from dovetail.errors import ChainError, ParseError, PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import Coin
+from dovetail.protocol.original import fee_rate
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, unreachable
 from dovetail.runtime.fees import tell_fee
@@ -173,7 +174,9 @@ async def _contribute(
     candidates = await asyncio.to_thread(wallet.coins)
     exposed = await asyncio.to_thread(store.exposed)
     coins = {coin.outpoint: _marked(coin, exposed) for coin in candidates}
-    reason = Reason.NO_COINS_TO_CONTRIBUTE
+    # Coins that are there and cost more than they are worth ask for lower fees, not for funds.
+    dear = coins and _asked_rate(session) > services.policy.max_fee_rate
+    reason = Reason.FEE_CAP if dear else Reason.NO_COINS_TO_CONTRIBUTE
     while chosen := session.select_coins(coins.values()):
         outpoints = [coin.outpoint for coin in chosen]
         unusable = await asyncio.to_thread(store.reserve, log.session_id, outpoints)
@@ -189,6 +192,11 @@ async def _contribute(
         for outpoint in unusable:
             del coins[outpoint]
     return await session.cannot_contribute(reason).save_async(log)
+
+
+def _asked_rate(session: receiver.WantsInputs) -> FeeRate:
+    """What the sender pays by the Original, or demands beyond it."""
+    return max(session.draft.params.min_fee_rate, fee_rate(session.draft.original))
 
 
 def _marked(coin: Coin, exposed: frozenset[OutPoint]) -> Coin:

@@ -106,6 +106,11 @@ class Reason(StrEnum):
         "The sender's payment does not pay the receiver.",
         "Ask the sender to pay again from a fresh payment link.",
     )
+    ORIGINAL_PAYS_TOO_LITTLE = (
+        "original-pays-too-little",
+        "The sender's payment pays less than was asked for.",
+        "Take it by `fallback` if it will do, or ask for the whole from a fresh payment link.",
+    )
     # the receiver's answer, as the sender read it
     RECEIVER_UNAVAILABLE = (
         "receiver-unavailable",

@@ -143,20 +143,22 @@ class Play:
         saved = self.save(unchecked.check_broadcast_suitability(True))
         return expect(saved, receiver.MaybeInputsOwned)
 
-    def maybe_inputs_seen(self) -> receiver.MaybeInputsSeen:
-        saved = self.save(self.maybe_inputs_owned().check_inputs_not_owned(()))
+    def maybe_inputs_seen(
+        self, unchecked: receiver.UncheckedOriginalPayload | None = None
+    ) -> receiver.MaybeInputsSeen:
+        saved = self.save(self.maybe_inputs_owned(unchecked).check_inputs_not_owned(()))
         return expect(saved, receiver.MaybeInputsSeen)
 
-    def outputs_unknown(self) -> receiver.OutputsUnknown:
-        saved = self.save(self.maybe_inputs_seen().check_no_inputs_seen_before(()))
+    def outputs_unknown(
+        self, unchecked: receiver.UncheckedOriginalPayload | None = None
+    ) -> receiver.OutputsUnknown:
+        saved = self.save(self.maybe_inputs_seen(unchecked).check_no_inputs_seen_before(()))
         return expect(saved, receiver.OutputsUnknown)
 
     def wants_outputs(
         self, unchecked: receiver.UncheckedOriginalPayload | None = None
     ) -> receiver.WantsOutputs:
-        session = self.save(self.maybe_inputs_owned(unchecked).check_inputs_not_owned(()))
-        seen = expect(session, receiver.MaybeInputsSeen).check_no_inputs_seen_before(())
-        unknown = expect(self.save(seen), receiver.OutputsUnknown)
+        unknown = self.outputs_unknown(unchecked)
         saved = self.save(unknown.identify_receiver_outputs({BOB.script(0)}))
         return expect(saved, receiver.WantsOutputs)
 

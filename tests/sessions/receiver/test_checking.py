@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 from tests.sessions.receiver.play import (
     ALICE,
+    AMOUNT,
     BOB,
     ELSEWHERE,
     EXPIRES_AT,
     NOW,
+    PARAMS,
     SENDER_COINS,
     Play,
     expect,
@@ -17,6 +19,7 @@ from tests.sessions.receiver.play import (
 from dovetail.bitcoin.transaction import OutPoint
 from dovetail.bitcoin.units import FeeRate
 from dovetail.errors import UsageError
+from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.replies import ErrorCode
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
@@ -105,6 +108,37 @@ def test_an_original_that_pays_somebody_else_is_refused(play: Play) -> None:
     )
     assert error.reason is Reason.ORIGINAL_DOES_NOT_PAY_US
     assert not error.owed
+
+
+def test_an_original_that_pays_another_address_of_ours_is_refused(play: Play) -> None:
+    """It pays for another session, and would count for both."""
+    original = ALICE.pay(BOB.script(1), AMOUNT, coins=SENDER_COINS)
+    session = play.outputs_unknown(play.retrieved(original))
+    error = expect(
+        play.save(session.identify_receiver_outputs({BOB.script(0), BOB.script(1)})),
+        receiver.HasReplyableError,
+    )
+    assert error.reason is Reason.ORIGINAL_DOES_NOT_PAY_US
+    assert not error.owed
+
+
+def test_an_original_that_pays_less_than_was_asked_for_is_refused(play: Play) -> None:
+    original = ALICE.pay(BOB.script(0), AMOUNT - 1, coins=SENDER_COINS)
+    session = play.outputs_unknown(play.retrieved(original))
+    error = expect(
+        play.save(session.identify_receiver_outputs({BOB.script(0)})), receiver.HasReplyableError
+    )
+    assert error.reason is Reason.ORIGINAL_PAYS_TOO_LITTLE
+    assert error.error.code is ErrorCode.ORIGINAL_PSBT_REJECTED
+    assert not error.owed
+
+
+def test_a_session_that_asked_for_no_amount_takes_any(play: Play) -> None:
+    created = play.created(amount=None)
+    play.put(encode_original(ALICE.pay(BOB.script(0), 1_000, coins=SENDER_COINS), PARAMS))
+    unchecked = expect(play.poll(created), receiver.UncheckedOriginalPayload)
+    session = play.outputs_unknown(unchecked)
+    expect(play.save(session.identify_receiver_outputs({BOB.script(0)})), receiver.WantsOutputs)
 
 
 def test_a_fallback_is_owed_once_it_is_known_to_pay_us(play: Play) -> None:

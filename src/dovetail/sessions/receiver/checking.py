@@ -160,13 +160,20 @@ class OutputsUnknown(Refusing, Stopping):
     def identify_receiver_outputs(
         self, owned: Collection[Script]
     ) -> Transition[ReceiverEvent, WantsOutputs | HasReplyableError]:
-        """Say which of `output_scripts` are ours; with none the Original is refused.
+        """Say which of `output_scripts` are ours; this session's address must be among them.
 
-        Once saved the fallback is owed (M3).
+        An Original that pays another address of ours would count for two sessions, and one that
+        pays less than was asked for for more than it is: both are refused. Once saved the fallback
+        is owed (M3).
         """
         indices = receiver_outputs(self.payload.fallback, owned)
-        if not indices:
+        ours = self.address.script_pubkey
+        paid = [self.payload.fallback.outputs[index] for index in indices]
+        to_this = [output.value for output in paid if output.script_pubkey == ours]
+        if not to_this:
             return self.refuse(Reason.ORIGINAL_DOES_NOT_PAY_US)
+        if sum(to_this) < (self.created.amount or 0):
+            return self.refuse(Reason.ORIGINAL_PAYS_TOO_LITTLE)
         event = events.IdentifiedReceiverOutputs(receiver_outputs=indices)
         return self._transition(event, self._on_identified_receiver_outputs(event))
 

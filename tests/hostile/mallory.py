@@ -1,0 +1,169 @@
+"""A dishonest sender: whatever can be written into a receiver's mailbox."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from tests.hostile.record import Peer, Trick
+from tests.hostile.stage import Ends, Played, Stage
+from tests.runtime.side import AMOUNT, Receiving
+from tests.runtime.world import FEE
+
+from dovetail.bitcoin import FeeRate, Psbt, Sats, Script, Transaction, TxIn, TxOut
+from dovetail.crypto.secp256k1 import PublicKey, SecretKey
+from dovetail.errors import InvalidPsbt
+from dovetail.protocol.contribution import Coin
+from dovetail.protocol.mailbox import encode_original, seal_message_a
+from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.uri import V2Endpoint
+from dovetail.sessions import receiver
+from dovetail.sessions.reasons import Reason
+
+REPLY_KEY = SecretKey(b"\x0b" * 32)
+SEQUENCE = 0xFFFFFFFD
+PARAMS = SenderParams(
+    min_fee_rate=FeeRate.BROADCAST_MIN, fee_contribution=FeeContribution(Sats(300), 1)
+)
+MOST = 50 * 69
+"""What the receiver's own fee cap lets one input cost him."""
+_REJECTIONS = "BIP 78, Receiver's original PSBT checklist"
+
+
+@dataclass(frozen=True, slots=True)
+class Mallory:
+    """She has Alice's coins, and a link of Bob's."""
+
+    stage: Stage
+    receiving: Receiving
+
+    @property
+    def payee(self) -> Script:
+        return self.receiving.uri.address.script_pubkey
+
+    @property
+    def endpoint(self) -> V2Endpoint:
+        endpoint = self.receiving.uri.endpoint
+        assert isinstance(endpoint, V2Endpoint)
+        return endpoint
+
+    def coins(self) -> list[Coin]:
+        return sorted(self.stage.alice.party.wallet.coins(), key=lambda coin: coin.outpoint)
+
+    def payment(
+        self,
+        amount: int = AMOUNT,
+        *,
+        to: Script | None = None,
+        fee: int = FEE,
+        coins: int = 1,
+        sequences: tuple[int, ...] = (SEQUENCE, SEQUENCE),
+    ) -> Psbt:
+        """A payment with change that nobody has signed."""
+        spent = self.coins()[:coins]
+        rest = sum(coin.utxo.value for coin in spent) - amount - fee
+        change = self.stage.alice.party.wallet.new_address().script_pubkey
+        inputs = [
+            TxIn(coin.outpoint, sequence=sequence)
+            for coin, sequence in zip(spent, sequences, strict=False)
+        ]
+        outputs = (TxOut(Sats(amount), to or self.payee), TxOut(Sats(rest), change))
+        psbt = Psbt.from_unsigned(Transaction(2, tuple(inputs), outputs, 0))
+        for index, coin in enumerate(spent):
+            psbt = psbt.with_input(index, coin.psbt_input)
+        return psbt
+
+    def sign(self, psbt: Psbt) -> Psbt:
+        return self.stage.alice.party.wallet.sign(psbt)
+
+    def post(self, message: bytes) -> None:
+        """Write to the receiver's mailbox, as anybody can who has seen the link."""
+        self.stage.world.wire.directory.mailboxes[self.endpoint.short_id] = message
+
+    def seal(self, body: bytes, *, reply_key: PublicKey = REPLY_KEY.public_key) -> bytes:
+        return seal_message_a(body, receiver_key=self.endpoint.receiver_key, reply_key=reply_key)
+
+    def offer(self, psbt: Psbt, params: SenderParams = PARAMS) -> None:
+        self.post(self.seal(encode_original(psbt, params)))
+
+    def accept(self, proposal: Psbt) -> Transaction:
+        """Sign the receiver's Proposal, like an honest sender."""
+        coins = {coin.outpoint: coin for coin in self.coins()}
+        for place, outpoint in enumerate(proposal.unsigned_transaction.contested()):
+            if outpoint in coins:
+                proposal = proposal.with_input(place, coins[outpoint].psbt_input)
+        return self.sign(proposal).extract()
+
+
+Scheme = Callable[[Mallory], Psbt | None]
+"""Offers something; the payment, if it was one."""
+
+
+async def received(stage: Stage, receiving: Receiving, psbt: Psbt | None) -> Played:
+    """What Bob makes of it, until there is nothing more to do at once; all that he reads."""
+    heard: list[str] = []
+    for _ in range(30):
+        before = receiving.state
+        troubles = await stage.step(receiving)
+        heard += stage.heard(receiving, *troubles)
+        if receiving.state is before:
+            break
+    return Played(
+        sessions=(receiving,),
+        heard=tuple(heard),
+        address=receiving.uri.address,
+        fallback=None if psbt is None else _extracted(psbt),
+    )
+
+
+def _extracted(psbt: Psbt) -> Transaction | None:
+    try:
+        return psbt.extract()
+    except InvalidPsbt:
+        return None
+
+
+def offering(scheme: Scheme, *, expires: bool = False) -> Callable[[Stage], Awaitable[Played]]:
+    """A sender who offers this, and then is silent."""
+
+    async def play(stage: Stage) -> Played:
+        receiving = stage.bob.receive(lifetime=3600)
+        psbt = scheme(Mallory(stage, receiving))
+        played = await received(stage, receiving, psbt)
+        if not expires:
+            return played
+        stage.world.clock.pass_by(3600)
+        later = await received(stage, receiving, psbt)
+        return replace(played, heard=played.heard + later.heard)
+
+    return play
+
+
+def paying(scheme: Scheme) -> Callable[[Stage], Awaitable[Played]]:
+    """A sender who tries this, and signs what comes back."""
+
+    async def play(stage: Stage) -> Played:
+        receiving = stage.bob.receive()
+        mallory = Mallory(stage, receiving)
+        psbt = scheme(mallory)
+        monitor = await receiving.to(receiver.Monitor)
+        assert monitor.proposal is not None
+        payjoin = mallory.accept(monitor.proposal)
+        assert stage.lost_to_fees(receiving, payjoin) <= MOST
+        stage.world.node.send(payjoin)
+        stage.world.node.mine()
+        return await received(stage, receiving, psbt)
+
+    return play
+
+
+def refused(name: str, trick: str, reason: Reason, rule: str, scheme: Scheme) -> Trick:
+    """An Original that is turned down."""
+    return Trick(
+        peer=Peer.SENDER,
+        name=name,
+        trick=trick,
+        we="Answers with an error, and makes no proposal.",
+        rule=f"{_REJECTIONS}: {rule}",
+        told=reason.words,
+        ends=Ends.UNPAID,
+        play=offering(scheme),
+    )
