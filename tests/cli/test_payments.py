@@ -206,5 +206,5 @@ def test_a_session_that_expired_is_a_failure(person):
         assert alice("history", "--json").json["sessions"][0]["status"] == "expired"
         said = alice("resume")
     assert said.code == 1
-    assert said.out == "Expired: nobody paid.\n"
+    assert said.out == "Expired: nobody had paid by then.\n"
     assert "Make a new URI" in said.err

@@ -80,18 +80,21 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
                 session.refused(spends=(spend,)),
             ]
         case sender.PendingFallback():
+            declined = [] if session.requested else [session.release(spends=())]
             return [
                 session.record_broadcast(session.fallback.txid),
                 session.record_spend(spend),
-                session.release(spends=()),
+                session.request_fallback(),
                 session.release(spends=(spend,)),
+                *declined,
             ]
         case sender.Monitor():
             expected = session.payjoin is not None and session.expected == session.payjoin.txid
             dropped = [session.payjoin_dropped()] if expected else []
             settled = session.record_settlement(spend, depth=2, owned=(play.OURS,))
             shallow = session.record_settlement(spend, depth=1)
-            return [session.request_fallback(), shallow, settled, *dropped]
+            asked = [session.request_fallback(), session.spend_dropped()]
+            return [*asked, shallow, settled, *dropped]
         case _:
             return []
 

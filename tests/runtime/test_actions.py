@@ -192,13 +192,72 @@ async def test_a_receiver_pays_itself_on_the_users_word(world: World, alice: Sid
     assert "FallbackRequested" in receiving.tags()
 
 
-async def test_a_pending_fallback_of_a_receiver_needs_no_request(
+async def test_a_pending_fallback_of_a_receiver_is_taken_on_the_users_word(
     world: World, alice: Side, bob: Side
 ):
     receiving = await receiving_at(world, alice, bob, receiver.WantsInputs)
     await actions.cancel(receiving.services, receiving.session_id)
     monitor = await actions.fallback(receiving.services, receiving.session_id)
     assert world.node.in_mempool(monitor.fallback.txid)  # type: ignore[union-attr]  # no Closed
+    assert receiving.tags()[-2:] == ["FallbackRequested", "BroadcastFallback"]
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture(params=["sender, nothing left", "sender", "receiver"])
+async def decided(
+    request: pytest.FixtureRequest,
+    world: World,
+    alice: Side,
+    bob: Side,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Sending | Receiving:
+    """Cancelled, then asked for the fallback, and killed before it could leave."""
+    session: Sending | Receiving
+    match request.param:
+        case "receiver":
+            session = await receiving_at(world, alice, bob, receiver.WantsInputs)
+        case "sender":
+            session = await sending_at(alice, bob, sender.PollingForProposal)
+        case _:
+            session = await sending_at(alice, bob, sender.WithReplyKey)
+
+    def die(_transaction: Transaction) -> object:
+        raise Died
+
+    await actions.cancel(session.services, session.session_id)
+    chain = session.services.chain
+    with monkeypatch.context() as changed:
+        changed.setattr(chain, "broadcast", die)
+        with pytest.raises(Died):
+            await actions.fallback(session.services, session.session_id)
+    session.reload()
+    return session
+
+
+async def test_a_decision_is_durable_before_the_fallback_leaves(decided: Sending | Receiving):
+    assert decided.tags()[-1] == "FallbackRequested"
+
+
+async def test_what_was_decided_is_done_after_a_crash_without_asking_again(
+    world: World, decided: Sending | Receiving
+):
+    monitor = await decided.step()
+    assert isinstance(monitor, sender.Monitor | receiver.Monitor)
+    assert world.node.in_mempool(monitor.fallback.txid)
+
+
+async def test_what_was_decided_cannot_be_declined_by_another_process(
+    decided: Sending | Receiving,
+):
+    with pytest.raises(UsageError, match="cannot be declined any more"):
+        await actions.release(decided.services, decided.session_id)
+    with pytest.raises(UsageError, match="was asked for already"):
+        await actions.cancel(decided.services, decided.session_id)
+    await actions.fallback(decided.services, decided.session_id)
+    assert decided.tags().count("FallbackRequested") == 1
 
 
 async def test_a_fallback_that_comes_after_the_payjoin_gives_way(
@@ -419,10 +478,11 @@ async def test_a_broadcast_that_the_agent_saw_first_is_no_error(
 
     def broadcast_and_see(transaction: Transaction) -> object:
         answer = broadcast(transaction)
-        session.state.record_spend(transaction).save(session.log)  # type: ignore[union-attr, arg-type]
+        session.reload().record_spend(transaction).save(session.log)  # type: ignore[union-attr, arg-type]
         return answer
 
     monkeypatch.setattr(chain, "broadcast", broadcast_and_see)
     monitor = await actions.fallback(session.services, session.session_id)
+    assert session.tags()[-2] == "FallbackRequested"
     assert isinstance(monitor, sender.Monitor | receiver.Monitor)
     assert session.tags()[-1] == "ObservedSpend"

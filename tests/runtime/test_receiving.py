@@ -486,6 +486,10 @@ async def test_past_the_expiration_an_owed_fallback_is_paid(
     assert pending.owed
     assert bob.store.reserved() == frozenset()
     assert bob.store.exposed() == frozenset()
+    asked = await receiving.step()
+    assert isinstance(asked, receiver.PendingFallback)
+    assert asked.requested, "M4: nobody may end it unpaid while it leaves"
+    assert not world.node.in_mempool(pending.fallback.txid)
     await receiving.to(receiver.Monitor, steps=1)
     world.node.mine()
     closed = await receiving.to(receiver.Closed)

@@ -6,7 +6,7 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate, Transaction, UnixTime
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.errors import ChainError, TransportError, WalletError
+from dovetail.errors import ChainError, StaleSession, TransportError, WalletError
 from dovetail.protocol.exchange import Request
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime.services import AtExpiry
@@ -351,11 +351,43 @@ async def test_a_refused_fallback_is_trouble_and_stays_pending(
 ):
     sending = await alice.send(bob.receive(lifetime=60).uri)
     world.clock.pass_by(60)
-    pending = await sending.to(sender.PendingFallback)
+    await sending.to(sender.PendingFallback)
     alice.party.chain.refuses = lambda _tx: True
+    asked = await sending.step()
     with pytest.raises(ChainError, match="refuses the fallback"):
         await sending.step()
-    assert sending.state is pending
+    assert sending.state is asked
+
+
+async def test_what_never_left_is_decided_on_before_it_leaves(alice: Side, bob: Side, world: World):
+    """M4: nobody may close the session as unpaid at the moment at which the policy pays."""
+    sending = await alice.send(bob.receive(lifetime=60).uri)
+    world.clock.pass_by(60)
+    pending = await sending.to(sender.PendingFallback)
+    assert pending.may_end_unpaid
+    asked = await sending.step()
+    assert isinstance(asked, sender.PendingFallback)
+    assert asked.requested
+    assert alice.party.chain.broadcasts == []
+    with pytest.raises(StaleSession):
+        pending.release(spends=()).save(sending.log)
+    await sending.to(sender.Monitor, steps=1)
+    assert world.node.in_mempool(pending.fallback.txid)
+
+
+async def test_what_was_asked_for_competes_with_what_waits_and_gives_way_to_it(
+    world: World, alice: Side, bob: Side
+):
+    sending = await broadcast(alice, bob)
+    monitor = sending.state
+    assert isinstance(monitor, sender.Monitor)
+    sending.state = monitor.request_fallback().save(sending.log)
+    sending.reload()
+    broadcasts = len(alice.party.chain.broadcasts)
+    watched = await sending.to(sender.Monitor, steps=1)
+    assert alice.party.chain.broadcasts[broadcasts:] == [monitor.fallback]
+    assert watched.payjoin is not None
+    assert watched.expected == watched.payjoin.txid
 
 
 # the watch

@@ -231,8 +231,7 @@ async def _receiver_fallback(
     state: receiver.PendingFallback | receiver.Monitor,
 ) -> State:
     log = services.store.receiver(session_id)
-    if isinstance(state, receiver.Monitor):
-        state = await state.request_fallback().save_async(log)
+    state = await state.request_fallback().save_async(log)  # durable before it leaves (M4)
     answer = await asyncio.to_thread(services.chain.broadcast, state.fallback)
     if isinstance(answer, Accepted):
         with suppress(StaleSession):
@@ -249,8 +248,7 @@ async def _sender_fallback(
     services: Services, session_id: SessionId, state: sender.PendingFallback | sender.Monitor
 ) -> State:
     log = services.store.sender(session_id)
-    if isinstance(state, sender.Monitor):
-        state = await state.request_fallback().save_async(log)
+    state = await state.request_fallback().save_async(log)  # durable before it leaves (M4)
     answer = await asyncio.to_thread(services.chain.broadcast, state.fallback)
     if isinstance(answer, Accepted):
         with suppress(StaleSession):
@@ -263,8 +261,8 @@ async def _sender_fallback(
 
 
 _REFUSED = (
-    "The network refused the fallback for now: it stays pending, so try again later"
-    " or see the debug log."
+    "The network refused the fallback for now: it stays owed, and `resume` tries it again until"
+    " it is taken."
 )
 
 
@@ -272,6 +270,8 @@ def _too_late(state: State) -> str:
     match state:
         case receiver.Closed() | sender.Closed():
             return "The session is closed: there is nothing left to cancel."
+        case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
+            return "The ordinary payment was asked for already: `resume` makes it."
         case receiver.PendingFallback() | sender.PendingFallback():
             return "The payjoin has ended already: pay by `fallback`, or decline with `release`."
         case _:

@@ -23,7 +23,11 @@ def due_at(state: Owing, *, ask: bool = False) -> UnixTime | None:
     match state:
         case sender.Monitor():
             return None
-        case receiver.PendingFallback(requested=True):
+        case (
+            receiver.PendingFallback(requested=True)
+            | receiver.Monitor(requested=True)
+            | sender.PendingFallback(requested=True)
+        ):
             return AT_ONCE
         case _ if ask:
             return None

@@ -5,6 +5,7 @@ from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 
 _NO_MORE = "Nothing is left to do."
+_LATER = "This session watches no more: what is paid to its address later shows in your wallet."
 
 _CODES: dict[type[Outcome], str] = {
     outcomes.Success: "success",
@@ -49,9 +50,15 @@ def ending(outcome: Outcome, *, paying: bool) -> tuple[str, str, bool]:
         case outcomes.Revoked():
             return "Revoked: the coins went back to the wallet.", _NO_MORE, False
         case outcomes.Expired():
-            return "Expired: nobody paid.", "Make a new URI if the payment is still wanted.", False
-        case outcomes.Cancelled():
+            return (
+                "Expired: nobody had paid by then.",
+                f"Make a new URI if the payment is still wanted. {_LATER}",
+                False,
+            )
+        case outcomes.Cancelled() if paying:
             return "Cancelled: no payment was made here.", _NO_MORE, False
+        case outcomes.Cancelled():
+            return "Cancelled: no payment had been seen by then.", _LATER, False
         case outcomes.Unrecognized():
             whose = "coins" if paying else "sender's coins"
             return (

@@ -253,6 +253,8 @@ async def _settle_by_fallback(
         return await session.record_spend(spend.transaction).save_async(log)
     if not is_due(session, services):
         return session
+    if session.may_end_unpaid:
+        return await session.request_fallback().save_async(log)
     await tell_fee(session, services, watch)
     answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
     if isinstance(answer, Accepted):

@@ -168,16 +168,23 @@ async def _broadcast_payjoin(
 async def _settle_by_fallback(
     session: sender.PendingFallback, log: Log, services: Services, watch: Watch
 ) -> SenderSession:
-    """Look before every broadcast: the payment may have been made already (M4)."""
+    """Look before every broadcast: the payment may have been made already (M4).
+
+    What the user asked for in so many words competes with what waits to be mined.
+    """
     spend = await _spend(session, services)
-    if spend is not None:
+    if spend is not None and not session.requested:
         return await session.record_spend(spend.transaction).save_async(log)
     if not is_due(session, services):
         return session
+    if session.may_end_unpaid:
+        return await session.request_fallback().save_async(log)
     await tell_fee(session, services, watch)
     answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
     if isinstance(answer, Accepted):
         return await session.record_broadcast(session.fallback.txid).save_async(log)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
     raise ChainError(FALLBACK_REFUSED)
 
 
@@ -203,7 +210,7 @@ async def _watch(
         return await session.payjoin_dropped().save_async(log)
     if session.expected == session.fallback.txid:
         raise ChainError(FALLBACK_REFUSED)
-    return await session.request_fallback().save_async(log)
+    return await session.spend_dropped().save_async(log)
 
 
 async def _rebroadcast(session: sender.Monitor, services: Services) -> bool:

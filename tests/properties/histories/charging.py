@@ -209,6 +209,9 @@ class Payee(Actor):
         require("M4", state.requested or state.owed, "a fallback that is not owed fell due")
         early = state.proposal_out and self.world.now < state.expires_at + GRACE
         require("M4", state.requested or not early, "the fallback raced a fresh payjoin")
+        if state.may_end_unpaid:
+            self.attempt(state.request_fallback)
+            return
         if self.world.chain.broadcast(state.fallback):
             self.attempt(lambda: state.record_broadcast(state.fallback.txid))
         elif spend is not None:
@@ -240,8 +243,11 @@ class Payee(Actor):
             self.attempt(state.release if spend is None else lambda: state.record_spend(spend[0]))
 
     def request_fallback(self) -> None:
-        if isinstance(self.state, receiver.Monitor):
+        if isinstance(self.state, receiver.Monitor | receiver.PendingFallback):
             self.attempt(self.state.request_fallback)
+        if isinstance(self.state, receiver.PendingFallback):
+            self.hand = self.state
+            self._settle(self.state)
 
     def settle(self) -> None:
         """Nobody asks for a fallback that may not be broadcast unasked: it is released."""
@@ -298,6 +304,7 @@ class Payee(Actor):
                 spend = handle.fallback
                 return [
                     handle.release,
+                    handle.request_fallback,
                     lambda: handle.record_broadcast(spend.txid),
                     lambda: handle.record_spend(spend),
                 ]
@@ -324,6 +331,8 @@ class Payee(Actor):
         final = spend is not None and spend[1] >= self.world.chain.depth
         declined = isinstance(before, receiver.PendingFallback) and not before.proposal_out
         require("M3", not open_ended or final or declined, "closed while a payment was open")
+        decided = isinstance(before, receiver.PendingFallback) and before.requested
+        require("M4", not decided, "declined what was decided on")
         if not final or spend is None or declined:
             return
         txid = getattr(state.outcome, "txid", None)

@@ -100,12 +100,16 @@ class Payer(Actor):
         self.attempt(lambda: state.refused(spends=spends))
 
     def _settle(self, state: sender.PendingFallback, spend: tuple[Transaction, int] | None) -> None:
-        if spend is not None:
+        if spend is not None and not state.requested:
             self.attempt(lambda: state.record_spend(spend[0]))
-        elif state.reason is Reason.CANCELLED_BY_US and not self.requested:
+        elif state.reason is Reason.CANCELLED_BY_US and not (self.requested or state.requested):
             return  # who cancelled is asked first
+        elif state.may_end_unpaid:
+            self.attempt(state.request_fallback)
         elif self.world.chain.broadcast(state.fallback):
             self.attempt(lambda: state.record_broadcast(state.fallback.txid))
+        elif spend is not None:
+            self.attempt(lambda: state.record_spend(spend[0]))
 
     def _watch(self, state: sender.Monitor, spend: tuple[Transaction, int] | None) -> None:
         if spend is not None:
@@ -121,7 +125,7 @@ class Payer(Actor):
         ours = awaits or state.expected == state.fallback.txid
         if ours and last is not None and self.world.chain.broadcast(last):
             return
-        self.attempt(state.payjoin_dropped if awaits else state.request_fallback)
+        self.attempt(state.payjoin_dropped if awaits else state.spend_dropped)
 
     def cancel(self) -> None:
         if hasattr(self.state, "cancel"):
@@ -145,10 +149,16 @@ class Payer(Actor):
         )
         return declined or words[-1:] == ["Released"]
 
+    @property
+    def decided(self) -> bool:
+        """Whether the log says that the fallback is to be made, whatever else is asked."""
+        events = map(sender.decode_event, self.entries)
+        asked = [e for e in events if isinstance(e, sender.events.FallbackRequested)]
+        return any(event.decided for event in asked)
+
     def request_fallback(self) -> None:
-        self.requested = True
         self.hand = self.state
-        if isinstance(self.state, sender.Monitor):
+        if isinstance(self.state, sender.Monitor | sender.PendingFallback):
             self.attempt(self.state.request_fallback)
         state = self.state
         if isinstance(state, sender.PendingFallback):
@@ -199,10 +209,12 @@ class Payer(Actor):
                     lambda: handle.record_broadcast(handle.fallback.txid),
                     lambda: handle.record_spend(spend),
                     lambda: handle.release(spends=()),
+                    handle.request_fallback,
                 ]
             case sender.Monitor():
                 return [
                     handle.request_fallback,
+                    handle.spend_dropped,
                     handle.payjoin_dropped,
                     lambda: handle.record_settlement(spend, depth=9),
                 ]
@@ -236,6 +248,7 @@ class Payer(Actor):
         final = spend is not None and spend[1] >= self.world.chain.depth
         declined = isinstance(before, sender.PendingFallback) and "StartedPosting" not in self.tags
         require("M3", final or declined, "closed while a payment was open")
+        require("M4", final or not self.decided, "declined what was decided on")
         if final and spend is not None:
             txid = getattr(state.outcome, "txid", None)
             require("M4", txid == str(spend[0].txid), "the outcome is not what the chain shows")

@@ -266,6 +266,12 @@ def paid_by_fallback_on_request(play: Play) -> None:
     play.save(monitor.record_settlement(FALLBACK, 6))
 
 
+def paid_by_a_pending_fallback_on_request(play: Play) -> None:
+    pending = play.save(play.pending_owed().request_fallback())
+    monitor = play.save(pending.record_broadcast(FALLBACK.txid))
+    play.save(monitor.record_settlement(FALLBACK, 2))
+
+
 def paid_directly(play: Play) -> None:
     play.save(play.created().record_payment(ELSEWHERE))
 
@@ -332,8 +338,8 @@ def reply_failed_then_broadcast(play: Play) -> None:
     pending = expect(play.save(play.error_held().reply_failed()), receiver.PendingFallback)
     monitor = play.save(pending.record_broadcast(FALLBACK.txid))
     again = play.save(monitor.request_fallback())
-    released = expect(play.save(again.release()), receiver.Monitor)
-    play.save(released.record_settlement(spend_to(ALICE.script(3)), 2))
+    watched = play.save(again.record_spend(spend_to(ALICE.script(3))))
+    play.save(watched.record_settlement(spend_to(ALICE.script(3)), 2))
 
 
 def reply_cancelled_with_fallback(play: Play) -> None:
@@ -383,6 +389,7 @@ SCENARIOS: tuple[Callable[[Play], None], ...] = (
     paid_by_payjoin_of_v1_http,
     paid_by_fallback_when_due,
     paid_by_fallback_on_request,
+    paid_by_a_pending_fallback_on_request,
     paid_directly,
     paid_directly_before_the_check,
     refused_as_paid,

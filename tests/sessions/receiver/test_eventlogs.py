@@ -45,6 +45,9 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
     "released-after-the-post": outcomes.PaidDirectly(
         txid="a2b60fa50cc4070a8373cf2ef6ffe02a8a246067974b4231ba7d7147e42d7808"
     ),
+    "paid-by-pending-fallback-on-request": outcomes.FallbackBroadcasted(
+        txid=FALLBACK, why=Reason.CANCELLED_BY_US
+    ),
     "nobody-can-tell": outcomes.PayjoinProposalSent(),
     "paid-directly-before-the-check": outcomes.PaidDirectly(txid=STRANGER),
     "paid-directly-instead-of-reply": outcomes.PaidDirectly(txid=STRANGER),

@@ -23,7 +23,7 @@ from tests.sessions.receiver.play import (
 from tests.sessions.wallet import signatures_are_valid
 
 from dovetail.bitcoin.units import Sats, UnixTime
-from dovetail.errors import StaleSession, UsageError
+from dovetail.errors import ReplayError, StaleSession, UsageError
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
 
@@ -119,8 +119,38 @@ def test_releasing_with_nothing_under_way_closes(play: Play) -> None:
 
 def test_releasing_a_fallback_once_broadcast_goes_on_watching(play: Play) -> None:  # M3
     monitor = play.save(play.pending_owed().record_broadcast(FALLBACK.txid))
-    pending = play.save(monitor.request_fallback())
+    pending = play.save(monitor.fallback_due(END_OF_GRACE))
     assert isinstance(play.save(pending.release()), receiver.Monitor)
+
+
+def test_a_fallback_asked_for_is_not_released_and_not_asked_for_twice(play: Play) -> None:  # M4
+    pending = play.pending_owed()
+    assert pending.may_end_unpaid
+    asked = play.save(pending.request_fallback())
+    assert asked.requested
+    assert asked.due_at == 0
+    assert asked.reason is Reason.CANCELLED_BY_US
+    assert not asked.may_end_unpaid
+    assert play.save(asked.request_fallback()) is asked
+    with pytest.raises(UsageError, match="cannot be declined any more"):
+        asked.release()
+    assert receiver.replay(play.log.events) == asked
+
+
+def test_no_log_asks_twice_or_cancels_what_was_asked_for(play: Play) -> None:  # M3
+    play.save(play.pending_owed().request_fallback())
+    cancelled = receiver.events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US))
+    for event in (receiver.events.FallbackRequested(), cancelled):
+        with pytest.raises(ReplayError, match=type(event).__name__):
+            receiver.replay((*play.log.events, event))
+
+
+def test_what_was_asked_for_stays_so_though_another_spend_was_seen(play: Play) -> None:
+    asked = play.save(play.pending_held().request_fallback())
+    monitor = play.save(asked.record_spend(spend_to(ALICE.script(4))))
+    assert monitor.requested
+    assert monitor.due_at == 0
+    assert play.save(monitor.fallback_due(UnixTime(0))).requested
 
 
 def test_only_the_fallback_is_recorded_as_broadcast(play: Play) -> None:

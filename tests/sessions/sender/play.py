@@ -262,6 +262,10 @@ def cancelled_while_polling(log: Log) -> sender.PendingFallback:
     return polling(log).cancel().save(log)
 
 
+def asked_for_before_posting(log: Log) -> sender.PendingFallback:
+    return cancelled_before_posting(log).request_fallback().save(log)
+
+
 def payjoin_refused(log: Log) -> sender.PendingFallback:
     session = pending_broadcast(log).refused(spends=()).save(log)
     assert isinstance(session, sender.PendingFallback)
@@ -300,6 +304,7 @@ PLACES: dict[str, Callable[[Log], sender.SenderSession]] = {
         payjoin_monitored,
         cancelled_before_posting,
         cancelled_while_polling,
+        asked_for_before_posting,
         payjoin_refused,
         fallback_monitored,
         released,

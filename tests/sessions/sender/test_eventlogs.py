@@ -26,6 +26,12 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
     "taken-after-release": outcomes.FallbackBroadcasted(txid=FALLBACK, why=Reason.CANCELLED_BY_US),
     "revoked": outcomes.Revoked(txid=REVOCATION),
     "unrecognized": outcomes.Unrecognized(txid=STRANGER),
+    "asked-for-before-posting": outcomes.FallbackBroadcasted(
+        txid=FALLBACK, why=Reason.CANCELLED_BY_US
+    ),
+    "asked-for-instead-of-payjoin": outcomes.FallbackBroadcasted(
+        txid=FALLBACK, why=Reason.FALLBACK_REQUESTED
+    ),
 }
 
 OPEN: dict[str, tuple[type[sender.SenderSession], Reason | None]] = {
@@ -37,6 +43,7 @@ OPEN: dict[str, tuple[type[sender.SenderSession], Reason | None]] = {
     "cancelled-before-signing": (sender.PendingFallback, Reason.CANCELLED_BY_US),
     "failed-before-signing": (sender.PendingFallback, Reason.WALLET_CANNOT_SIGN),
     "payjoin-refused": (sender.PendingFallback, Reason.PAYJOIN_REFUSED_BY_NETWORK),
+    "asked-for-and-spend-dropped": (sender.PendingFallback, Reason.CANCELLED_BY_US),
 }
 """Logs that end before their session does: the state, and why there is no payjoin."""
 

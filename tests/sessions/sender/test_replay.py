@@ -33,6 +33,7 @@ def samples(kind: type[SenderEvent]) -> list[SenderEvent]:
         events.ProtocolFailed(reason=Reason.PROPOSAL_BROKE_RULE, rule="some-rule"),
         events.PayjoinDropped(),
         events.FallbackRequested(),
+        events.FallbackRequested(decided=True),
         events.BroadcastFallback(),
         events.ObservedSpend(txid="0a" * 32),
         events.Released(),

@@ -314,6 +314,35 @@ def test_a_payjoin_seen_after_the_fallback_was_asked_for_gives_way_once_it_drops
     assert after.reason is Reason.FALLBACK_REQUESTED
 
 
+@pytest.mark.parametrize("place", [play.cancelled_before_posting, play.cancelled_while_polling])
+def test_a_fallback_asked_for_is_not_released_and_not_asked_for_twice(log, place):
+    """M4: it may be on its way, whatever happened between the decision and its broadcast."""
+    pending = place(log)
+    assert pending.may_end_unpaid is not pending.original_out
+    asked = pending.request_fallback().save(log)
+    assert asked.requested
+    assert asked.reason is Reason.CANCELLED_BY_US
+    assert not asked.may_end_unpaid
+    assert asked.request_fallback().save(log) is asked
+    with pytest.raises(UsageError, match="cannot be declined any more"):
+        asked.release(spends=())
+    assert log.replay() == asked
+
+
+def test_what_was_asked_for_stays_so_though_another_spend_was_seen(log):
+    asked = play.asked_for_before_posting(log)
+    watched = asked.record_spend(play.spend_elsewhere(ELSEWHERE)).save(log)
+    assert watched.requested
+    again = watched.spend_dropped().save(log)
+    assert again.requested
+    assert again.original_out
+
+
+def test_a_spend_that_went_leaves_the_say_to_whom_it_was(log):
+    watched = play.fallback_monitored(log)
+    assert not watched.spend_dropped().save(log).requested
+
+
 # releasing and revoking
 
 
@@ -347,8 +376,9 @@ def test_a_fallback_that_is_out_already_is_not_released_but_watched(log, place):
 def test_a_payment_broadcast_after_all_is_out_for_ever(log):
     session = play.cancelled_before_posting(log)
     watched = session.record_broadcast(session.fallback.txid).save(log)
-    pending = watched.request_fallback().save(log)
+    pending = watched.spend_dropped().save(log)
     assert pending.original_out
+    assert not pending.requested
     assert pending.reason is Reason.CANCELLED_BY_US
     assert isinstance(pending.release(spends=()).save(log), sender.Monitor)
 
@@ -427,6 +457,33 @@ def test_a_payjoin_that_was_never_proposed_has_not_confirmed(log):
     play.fallback_monitored(log)
     with pytest.raises(ReplayError, match="as the chain shows"):
         sender.replay((*log.events(), events.Closed(outcome=outcomes.Success(txid="00" * 32))))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.FallbackRequested(decided=True),
+        events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US)),
+    ],
+)
+def test_no_log_asks_twice_or_cancels_what_was_asked_for(log, event):
+    """M3."""
+    play.asked_for_before_posting(log)
+    with pytest.raises(ReplayError, match=r"asked for once|only released"):
+        sender.replay((*log.events(), event))
+
+
+def test_no_log_releases_what_was_asked_for(log):
+    """M3."""
+    play.cancelled_while_polling(log).request_fallback().save(log)
+    with pytest.raises(ReplayError, match="cannot be released"):
+        sender.replay((*log.events(), events.Released()))
+
+
+def test_a_pending_fallback_is_asked_for_by_its_user_alone(log):
+    play.cancelled_while_polling(log)
+    with pytest.raises(ReplayError, match="by its user"):
+        sender.replay((*log.events(), events.FallbackRequested()))
 
 
 def test_a_payment_that_never_left_is_not_released_but_closed(log):

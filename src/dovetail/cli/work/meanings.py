@@ -14,7 +14,7 @@ _BOTH = {
     "Expired": "It expired.",
     "BroadcastFallback": "The ordinary payment was broadcast.",
     "ObservedSpend": "A transaction that spends the sender's coins was seen.",
-    "FallbackRequested": "You asked for the ordinary payment.",
+    "FallbackRequested": "The ordinary payment was decided on; it follows.",
 }
 
 RECEIVER = _BOTH | {

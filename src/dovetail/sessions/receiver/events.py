@@ -211,7 +211,7 @@ class FallbackDue(SessionEvent, frozen=True, kw_only=True):
 
 
 class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
-    """The caller asked for the fallback."""
+    """The fallback was decided on: durable before it leaves, and not to be released any more."""
 
 
 class Closed(SessionEvent, frozen=True, kw_only=True):

@@ -166,6 +166,8 @@ def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSess
                     return session._on_observed_spend(event)
                 case e.Released():
                     return session._on_released(event)
+                case e.FallbackRequested():
+                    return session._on_fallback_requested(event)
                 case e.Closed():
                     return session._on_closed(event)
                 case _:
@@ -268,6 +270,7 @@ TRANSITIONS: tuple[Row, ...] = (
     (s.PendingFallback, e.BroadcastFallback, s.Monitor),
     (s.PendingFallback, e.ObservedSpend, s.Monitor),
     (s.PendingFallback, e.Released, s.Monitor),
+    (s.PendingFallback, e.FallbackRequested, s.PendingFallback),
     (s.PendingFallback, e.Closed, s.Closed),
     (s.Monitor, e.FallbackDue, s.PendingFallback),
     (s.Monitor, e.FallbackRequested, s.PendingFallback),

@@ -1,6 +1,6 @@
 """The end of a session: what the chain shows, and a fallback in case (DESIGN: M3, M4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 from dovetail.bitcoin.psbt import Psbt
@@ -18,6 +18,10 @@ from dovetail.sessions.receiver.payload import Finalized, Payload
 from dovetail.sessions.transition import Transition
 
 AT_ONCE = UnixTime(0)
+ASKED_FOR = (
+    "The ordinary payment was asked for already and may be on its way: it cannot be declined any"
+    " more, and `resume` takes it."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -105,7 +109,7 @@ class PendingFallback(_Contested):
     """
 
     requested: bool = False
-    """Whether the caller asked for the fallback in so many words."""
+    """Whether the fallback was decided on: nothing is asked again, and nothing released."""
 
     @property
     def due_at(self) -> UnixTime | None:
@@ -119,6 +123,25 @@ class PendingFallback(_Contested):
         if not self.owed:
             return None
         return self._end_of_grace if self.proposal_out else AT_ONCE
+
+    @property
+    def may_end_unpaid(self) -> bool:
+        """Whether `release` would close the session: before a broadcast, save that it is decided.
+
+        Else another process could close it as unpaid at the very moment (M4).
+        """
+        return not (self._under_way or self.requested)
+
+    def request_fallback(self) -> "Transition[ReceiverEvent, PendingFallback]":
+        """The caller's word, or their standing policy's: save it, then broadcast `fallback`.
+
+        A crash between forgets nothing, and said twice it changes nothing. From then on the
+        fallback cannot be released, as it may be on its way (M4).
+        """
+        if self.requested:
+            return Transition(None, self, seq=self.seq)
+        event = events.FallbackRequested()
+        return self._transition(event, self._on_fallback_requested(event))
 
     def record_broadcast(self, txid: Txid) -> "Transition[ReceiverEvent, Monitor]":
         """Say that the network took the fallback, or had it already.
@@ -140,7 +163,10 @@ class PendingFallback(_Contested):
         """Decline to broadcast the fallback; the sender still can.
 
         The session goes on watching if a payment may be under way, and closes otherwise (M3).
+        Raises `UsageError` once the caller asked for the fallback.
         """
+        if self.requested:
+            raise UsageError(ASKED_FOR)
         if self._under_way:
             released = events.Released()
             return self._transition(released, self._on_released(released))
@@ -155,6 +181,11 @@ class PendingFallback(_Contested):
     def _why(self) -> Reason:
         return self.reason or Reason.FALLBACK_REQUESTED
 
+    def _on_fallback_requested(self, _event: events.FallbackRequested) -> "PendingFallback":
+        if self.requested:
+            raise InvalidEvent("A pending fallback is asked for once.")
+        return replace(self, seq=self.seq + 1, requested=True)
+
     def _on_broadcast_fallback(self, event: events.BroadcastFallback) -> "Monitor":
         return self._monitor(expected=Txid.from_hex(event.txid), fallback_broadcast=True)
 
@@ -167,7 +198,8 @@ class PendingFallback(_Contested):
         return self._monitor(released=True)
 
     def _on_closed(self, event: events.Closed) -> Closed:
-        if self._under_way or not isinstance(event.outcome, outcomes.Cancelled):
+        owed = self._under_way or self.requested
+        if owed or not isinstance(event.outcome, outcomes.Cancelled):
             raise InvalidEvent("A pending fallback cannot end like this (M3).")
         return Closed(
             seq=self.seq + 1,
@@ -195,6 +227,7 @@ class PendingFallback(_Contested):
             expected=expected,
             fallback_broadcast=fallback_broadcast,
             released=released,
+            requested=self.requested and not released,
         )
 
 
@@ -211,6 +244,8 @@ class Monitor(_Contested):
     """The transaction that was broadcast or seen last; None while only a proposal is out."""
     fallback_broadcast: bool = False
     """Whether the fallback was broadcast from here: then it is again, should it be evicted."""
+    requested: bool = False
+    """Whether the caller asked for the fallback: should the spend go, it is not asked for again."""
 
     @property
     def depth(self) -> int:
@@ -220,6 +255,8 @@ class Monitor(_Contested):
     @property
     def due_at(self) -> UnixTime | None:
         """From when `fallback_due` may be called; None: only `request_fallback` can help."""
+        if self.requested:
+            return AT_ONCE
         return self._end_of_grace if self.owed and not self.released else None
 
     def fallback_due(self, now: UnixTime) -> Transition[ReceiverEvent, PendingFallback]:
@@ -308,7 +345,7 @@ class Monitor(_Contested):
     def _on_fallback_due(self, _event: events.FallbackDue) -> PendingFallback:
         if self.due_at is None:
             raise InvalidEvent("This fallback never falls due by itself.")
-        return self._pending(Reason.FALLBACK_DUE, requested=False)
+        return self._pending(Reason.FALLBACK_DUE, requested=self.requested)
 
     def _on_fallback_requested(self, _event: events.FallbackRequested) -> PendingFallback:
         return self._pending(Reason.FALLBACK_REQUESTED, requested=True)

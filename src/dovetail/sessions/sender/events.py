@@ -60,7 +60,10 @@ class PayjoinDropped(SessionEvent, frozen=True, kw_only=True):
 
 
 class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
-    """The user asked for the fallback although a payment is, or may be, under way."""
+    """The fallback is to be made: durable before it leaves, so that it is not asked for twice."""
+
+    decided: bool = False
+    """By the user, or by their policy; else what had spent the coins is gone: it is owed again."""
 
 
 class Cancelled(SessionEvent, frozen=True, kw_only=True):

@@ -44,6 +44,7 @@ TRANSITIONS: tuple[Edge, ...] = (
     (PendingFallback, on.BroadcastFallback, Monitor),
     (PendingFallback, on.ObservedSpend, Monitor),
     (PendingFallback, on.Released, Monitor),
+    (PendingFallback, on.FallbackRequested, PendingFallback),
     (PendingFallback, on.Closed, Closed),
     (Monitor, on.PayjoinDropped, PendingBroadcast),
     (Monitor, on.FallbackRequested, PendingFallback),
@@ -121,6 +122,8 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_observed_spend(event)
                 case on.Released():
                     return session._on_released(event)
+                case on.FallbackRequested():
+                    return session._on_fallback_requested(event)
                 case on.Closed():
                     return session._on_closed(event)
                 case _:

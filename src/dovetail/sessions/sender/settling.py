@@ -5,7 +5,7 @@ closes on what the chain shows, or where nothing ever left and the user declined
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dovetail.bitcoin.psbt import Psbt
@@ -20,6 +20,11 @@ from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.payment import SenderState
 from dovetail.sessions.transition import Transition
+
+ASKED_FOR = (
+    "The ordinary payment was asked for already and may be on its way: it cannot be declined any"
+    " more, and `resume` makes it."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -99,6 +104,27 @@ class PendingFallback(SenderState):
     original_out: bool
     proposal: Psbt | None = None
     payjoin: Transaction | None = None
+    requested: bool = False
+    """Whether the fallback was decided on: nothing is asked again, and nothing released."""
+
+    @property
+    def may_end_unpaid(self) -> bool:
+        """Whether `release` would close the session: before a broadcast, save that it is decided.
+
+        Else another process could close it as unpaid at the very moment (M4).
+        """
+        return not (self.original_out or self.requested)
+
+    def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
+        """The user's word, or their standing policy's: save it, then broadcast `fallback`.
+
+        A crash between forgets nothing, and said twice it changes nothing. From then on the
+        fallback cannot be released, as it may be on its way (M4).
+        """
+        if self.requested:
+            return Transition(None, self, seq=self.seq)
+        event = events.FallbackRequested(decided=True)
+        return self.transition(event, self._on_fallback_requested(event))
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
         """The network took the fallback; "already known" counts. `txid` must be the fallback's."""
@@ -126,11 +152,14 @@ class PendingFallback(SenderState):
         Look before you call: `spends` are the known transactions that spend contested outpoints,
         if any. Such a one is watched instead, for a crash may have hidden our own broadcast (M4).
         Where the Original never left, the session closes as `Cancelled` and its coins are free;
-        else it is watched on, and the receiver can still take this payment.
+        else it is watched on, and the receiver can still take this payment. Raises `UsageError`
+        once the user asked for the fallback.
         """
         for spend in spends:
             if self.payment.spent_by(spend):
                 return self.record_spend(spend)
+        if self.requested:
+            raise UsageError(ASKED_FOR)
         if self.original_out:
             released = events.Released()
             return self.transition(released, self._on_released(released))
@@ -143,14 +172,22 @@ class PendingFallback(SenderState):
     def _on_observed_spend(self, event: events.ObservedSpend) -> "Monitor":
         return self._watch(Txid.from_hex(event.txid))
 
+    def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
+        if self.requested or not event.decided:
+            raise InvalidEvent("A pending fallback is asked for once, and by its user.")
+        return replace(self, seq=self.seq + 1, requested=True)
+
     def _on_released(self, _event: events.Released) -> "Monitor":
         if not self.original_out:
             raise InvalidEvent("A payment that never left is closed when it is released.")
+        if self.requested:
+            raise InvalidEvent("A fallback that was asked for cannot be released.")
         return self._watch(None)
 
     def _on_closed(self, event: events.Closed) -> "Closed":
         # M3: nothing that anyone else could broadcast may be left behind.
-        if self.original_out or not isinstance(event.outcome, outcomes.Cancelled):
+        owed = self.original_out or self.requested
+        if owed or not isinstance(event.outcome, outcomes.Cancelled):
             raise InvalidEvent("A fallback that is owed cannot be closed, only released.")
         return Closed(
             payment=self.payment,
@@ -169,6 +206,7 @@ class PendingFallback(SenderState):
             proposal=self.proposal,
             payjoin=self.payjoin,
             expected=expected,
+            requested=self.requested,
         )
 
 
@@ -185,6 +223,8 @@ class Monitor(SenderState):
     proposal: Psbt | None = None
     payjoin: Transaction | None = None
     expected: Txid | None
+    requested: bool = False
+    """Whether the user asked for the fallback: should the spend go, it is not asked for again."""
 
     @property
     def released(self) -> bool:
@@ -222,16 +262,24 @@ class Monitor(SenderState):
                 "The payjoin is not what this session expected last; request the fallback."
             )
         if self.reason is not None:
-            return self.request_fallback()
+            return self.spend_dropped()
         event = events.PayjoinDropped()
         return self.transition(event, self._on_payjoin_dropped(event))
 
-    def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
-        """Pay by the fallback after all: it replaces the payjoin, or ends a release.
+    def spend_dropped(self) -> Transition[SenderEvent, "PendingFallback"]:
+        """What was seen was evicted or reorganised away: the fallback is owed again.
 
-        Also the way back where a fallback was evicted or reorganised away.
+        Who had a say before it was seen has it again; what the user asked for stays asked for.
         """
         event = events.FallbackRequested()
+        return self.transition(event, self._on_fallback_requested(event))
+
+    def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
+        """The user's word: the fallback replaces the payjoin, or ends a release.
+
+        Save it, then broadcast `fallback`: a crash between forgets nothing.
+        """
+        event = events.FallbackRequested(decided=True)
         return self.transition(event, self._on_fallback_requested(event))
 
     def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
@@ -268,7 +316,7 @@ class Monitor(SenderState):
             payment=self.payment, seq=self.seq + 1, proposal=self.proposal, payjoin=self.payjoin
         )
 
-    def _on_fallback_requested(self, _event: events.FallbackRequested) -> "PendingFallback":
+    def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
         return PendingFallback(
             payment=self.payment,
             seq=self.seq + 1,
@@ -277,6 +325,7 @@ class Monitor(SenderState):
             original_out=True,
             proposal=self.proposal,
             payjoin=self.payjoin,
+            requested=event.decided or self.requested,
         )
 
     def _on_closed(self, event: events.Closed) -> "Closed":
