@@ -17,6 +17,7 @@ from dovetail.bitcoin.units import Sats
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.protocol.coin_selection import select_coins
 from dovetail.protocol.contribution import commit_outputs, draft
+from dovetail.protocol.drafts import Draft
 
 SWEEP = ((98_000, PAYEE),)
 
@@ -133,3 +134,17 @@ def test_exposed_coins_go_first_also_where_several_are_needed():
 
 def test_coins_that_do_not_suffice_together_are_not_taken():
     assert select_coins(batch(90_000), [coin(30_000), coin(10_000, seed=7)]) == ()
+
+
+def test_what_coins_share_is_found_once_however_many_there_are(monkeypatch):
+    asked: list[Draft] = []
+    found = Draft.sender_positions
+
+    def count(draft: Draft) -> tuple[int, ...]:
+        asked.append(draft)
+        return found(draft)
+
+    monkeypatch.setattr(Draft, "sender_positions", count)
+    coins = [coin(70_000 + seed, seed=seed) for seed in range(20, 60)]
+    assert len(select_coins(start(), coins)) == 1
+    assert len(asked) == 1

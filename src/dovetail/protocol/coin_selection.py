@@ -38,7 +38,7 @@ def select_coins(
     missing = _deficit(draft) + max(0, int(drain.script_pubkey.dust_limit) - int(drain.value))
     enough = [coin for coin in drawn if _worth(coin, rate) >= missing]
     if enough:
-        return (min(enough, key=lambda coin: _rank(draft, coin)),)
+        return (min(enough, key=_Ranking(draft).of),)
     return _largest_first(drawn, missing, rate)
 
 
@@ -55,17 +55,25 @@ def _deficit(draft: Draft) -> int:
     return max(0, total(draft.outputs) - total(draft.original.unsigned_transaction.outputs))
 
 
-def _rank(draft: Draft, coin: Coin) -> _Rank:
-    """Smaller is better."""
-    values = [int(txout.value) for txout in draft.outputs]
-    values[draft.drain] += int(coin.utxo.value) - _deficit(draft)
-    inputs = [int(utxo.value) for utxo in draft.original.utxos()]
-    if len(values) == 1:  # without change, neither heuristic says anything
-        return (not coin.exposed, False, False)
-    smallest = min(values)
-    unnecessary_input = min(*inputs, int(coin.utxo.value)) <= smallest
-    change_revealed = smallest in (values[index] for index in draft.sender_positions())
-    return (not coin.exposed, unnecessary_input, change_revealed)
+class _Ranking:
+    """Tells coins apart. What they share is found once: both outputs and coins may be many."""
+
+    def __init__(self, draft: Draft) -> None:
+        values = [int(txout.value) for txout in draft.outputs]
+        self._drain = values[draft.drain] - _deficit(draft)
+        self._others = min(values[: draft.drain] + values[draft.drain + 1 :], default=None)
+        self._senders = {values[index] for index in draft.sender_positions()}
+        self._smallest_input = min(int(utxo.value) for utxo in draft.original.utxos())
+
+    def of(self, coin: Coin) -> _Rank:
+        """Smaller is better."""
+        if self._others is None:  # without change, neither heuristic says anything
+            return (not coin.exposed, False, False)
+        value = int(coin.utxo.value)
+        smallest = min(self._others, self._drain + value)
+        unnecessary_input = min(self._smallest_input, value) <= smallest
+        change_revealed = smallest in self._senders
+        return (not coin.exposed, unnecessary_input, change_revealed)
 
 
 def _largest_first(coins: tuple[Coin, ...], missing: int, rate: FeeRate) -> tuple[Coin, ...]:

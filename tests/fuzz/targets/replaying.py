@@ -194,8 +194,11 @@ def _changed_export(choices: Choices) -> bytes:
     lines = [json.loads(line) for line in export(choices.one_of(NAMES)).splitlines()]
     while choices.more:
         line = choices.one_of(lines)
-        if choices.below(2) and line.get("entries"):
-            entry = choices.one_of(line["entries"])
+        entries_in = line.get("entries")
+        if choices.below(2) and isinstance(entries_in, list) and entries_in:
+            entry = choices.one_of(entries_in)
+            if not isinstance(entry, dict) or not entry:
+                continue
             _change(entry, choices)
             if isinstance(entry.get("text"), str) and isinstance(entry.get("seq"), int):
                 raw = entry["text"].encode("utf-8", "surrogatepass")
