@@ -1,10 +1,10 @@
 """Every target there is, by name."""
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import bitcoin, edges, receiving, replaying, sending, wire
+from tests.fuzz.targets import bitcoin, edges, mailrooms, receiving, replaying, sending, wire
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (bitcoin, wire, sending, receiving, replaying, edges)
+    for module in (bitcoin, wire, sending, receiving, replaying, edges, mailrooms)
     for target in module.TARGETS
 }

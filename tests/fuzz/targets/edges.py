@@ -1,55 +1,35 @@
-"""What comes in at the edges: files, requests to a mailroom, answers about the chain."""
+"""What comes in at the edges: the user's files, and answers about the chain and from Tor."""
 
 import asyncio
 import atexit
-import tempfile
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from shutil import rmtree
-from typing import Any, cast
+from typing import Any
 
+import httpcore
 import httpx
 from tests.fuzz.choices import Choices
+from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
-from tests.mailroom.gateways import PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH
 from tests.protocol.rules import PAYEE
-from tests.protocol.wire import BIP77_URI, ORIGINAL
 from tests.sessions.sender.play import fallback
-from uvicorn import Config
-from uvicorn.server import ServerState
 
 from dovetail.bitcoin.script import Network
 from dovetail.cli import config
-from dovetail.crypto import KeyConfig, encapsulate
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import (
     ChainError,
     ConfigurationError,
-    InvalidUri,
     StoreUnavailable,
+    TransportError,
     WalletError,
 )
-from dovetail.mailroom import Mailroom, MailroomSettings
-from dovetail.mailroom.door import Doorkeeper
 from dovetail.mailroom.keys import KeyRing
-from dovetail.mailroom.optin import Probe, judge, parse_purposes
-from dovetail.mailroom.targets import Target as Origin
-from dovetail.mailroom.targets import is_public
-from dovetail.protocol.exchange import GATEWAY_PATH
-from dovetail.protocol.mailbox import ShortId
+from dovetail.runtime.socks import SocksBackend
+from dovetail.runtime.tor import SocksProxy
 from dovetail.wallets.esplora import EsploraChain
 from dovetail.wallets.walletfile import read_secret
-
-NAME = ShortId.parse(BIP77_URI.partition("PAYJO.IN/")[2][:13])
-
-
-@cache
-def folder() -> Path:
-    """A folder of this process, removed at its end."""
-    made = Path(tempfile.mkdtemp(prefix="dovetail-fuzz-"))
-    atexit.register(rmtree, made, ignore_errors=True)
-    return made
 
 
 def configuration(data: bytes) -> None:
@@ -113,224 +93,6 @@ def secrets() -> Iterable[bytes]:
     )
     key = "01" * 32
     yield f'{{"format":1,"keys":[{{"id":7,"secret":"{key}","since":1.5}}]}}'.encode()
-
-
-def targets(data: bytes) -> None:
-    """Where a relay is asked to go, and what a gateway says it allows."""
-    text = data.decode("latin-1")
-    for read in (Origin.of_path, Origin.of_authority):
-        found = parsed(read, text, error=InvalidUri)
-        if found is not None:
-            require(Origin.of_path(f"/{found}") == found, "an origin reads as it is written")
-            require(0 < found.port <= 0xFFFF, "ports have 16 bits")
-            require(not set(found.host) & set("/@?# \\"), "a host is no more than a host")
-    if is_public(text):
-        require(not text.startswith(("127.", "10.", "192.168.", "::1", "fe80")), "public is public")
-    names = parse_purposes(data)
-    require(sum(map(len, names)) + len(names) + 2 == len(data) or not names, "a list is whole")
-    judge(Probe(200, "application/x-ohttp-allowed-purposes", data))
-
-
-def paths() -> Iterable[bytes]:
-    yield from (b"/https://payjo.in:443/", b"/http:/[::1]:80", b"a.example:1", b"10.0.0.1")
-    yield from (b"64:ff9b::7f00:1", b"::ffff:127.0.0.1%1", PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH)
-
-
-class Room:
-    """A mailroom of this process, open until its end."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        settings = MailroomSettings(
-            folder() / "mailroom",
-            v1=True,
-            wait=0.001,
-            read_timeout=0.05,
-            forward_timeout=0.05,
-        )
-        self.mailroom = Mailroom(settings, find=_nowhere, entropy=SeededEntropy(b"room"))
-        self.loop.run_until_complete(self.mailroom.__aenter__())
-        atexit.register(self._close)
-
-    def ask(self, scope: dict[str, Any], chunks: list[bytes]) -> tuple[int, bytes]:
-        """The status and body of the answer to one HTTP request."""
-        return self.loop.run_until_complete(self._ask(scope, chunks))
-
-    async def _ask(self, scope: dict[str, Any], chunks: list[bytes]) -> tuple[int, bytes]:
-        sent: list[Any] = []
-        incoming: list[dict[str, Any]] = [
-            {"type": "http.request", "body": each, "more_body": at + 1 < len(chunks)}
-            for at, each in enumerate(chunks)
-        ]
-
-        async def receive() -> dict[str, Any]:
-            if incoming:
-                return incoming.pop(0)
-            await asyncio.sleep(0.002)
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        await self.mailroom(scope, receive, send)
-        return sent[0]["status"], sent[1]["body"]
-
-    def _close(self) -> None:
-        self.loop.run_until_complete(self.mailroom.__aexit__())
-        self.loop.close()
-
-
-async def _nowhere(_host: str, _port: int) -> list[str]:
-    raise OSError("No host is known here.")
-
-
-@cache
-def room() -> Room:
-    return Room()
-
-
-METHODS = ("POST", "GET", "PUT", "OPTIONS", "HEAD", "DELETE", "CONNECT")
-PATHS = (
-    GATEWAY_PATH.encode(),
-    f"/{NAME}".encode(),
-    b"/ohttp-keys",
-    b"/https://gateway.example/",
-    b"/health",
-    b"/",
-)
-HEADERS = (
-    (b"content-type", b"message/ohttp-req"),
-    (b"content-type", b"text/plain; charset=utf-8"),
-    (b"content-length", b"8192"),
-    (b"content-length", b"99999999999999999999999"),
-    (b"x-ohttp-self-loop-tag", b"00"),
-)
-
-
-def request(data: bytes) -> None:
-    """A request to a mailroom: in the clear, and sealed for its gateway."""
-    choices = Choices(data)
-    opened = room()
-    method, path = choices.one_of(METHODS), choices.one_of((*PATHS, b""))
-    path = path or b"/" + choices.some()
-    query = choices.some() if choices.below(2) else b""
-    headers = [choices.one_of(HEADERS) for _ in range(choices.below(4))]
-    if choices.below(2):
-        headers.append((choices.some().lower(), choices.some()))
-    kind = choices.below(4)
-    body = choices.rest()
-    if kind == 3:
-        body, headers = _sealed(body), [HEADERS[0]]
-    half = len(body) // 2
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path.decode("latin-1"),
-        "raw_path": path,
-        "query_string": query,
-        "headers": headers,
-    }
-    status, answer = opened.ask(scope, [body[:half], body[half:]] if kind else [body])
-    require(200 <= status < 600 and status != 500, "no request makes a mailroom fail")
-    require(len(answer) <= 8_192, "no answer is larger than the protocol allows")
-    sealed = kind == 3 and (method, path) == ("POST", PATHS[0])
-    require(not sealed or status == 200, "what is sealed is answered sealed")
-
-
-def _sealed(message: bytes) -> bytes:
-    _, served = room().ask(
-        {
-            "type": "http",
-            "method": "GET",
-            "path": GATEWAY_PATH,
-            "raw_path": PATHS[0],
-            "query_string": b"",
-            "headers": [],
-        },
-        [b""],
-    )
-    padded = message[:8_104].ljust(8_104, b"\0")
-    return encapsulate(KeyConfig.parse(served), padded, entropy=SeededEntropy(b"fuzz"))[0]
-
-
-def requests() -> Iterable[bytes]:
-    for method in range(3):
-        for path in range(len(PATHS)):
-            yield bytes((method, path, 0, 1, 0, 0, 1))
-    yield bytes((0, 1, 1, 3)) + b"v=1" + bytes((1, 1, 0, 1)) + ORIGINAL.encode()
-    inner = b"\0\4POST\5https\7payjo.in"[:-1] + b"\x0e/" + NAME.encode() + b"\0\4body"
-    yield bytes((0, 0, 0, 0, 0, 3)) + inner
-    yield bytes((0, 0, 0, 0, 0, 3)) + inner.replace(b"\4POST", b"\3GET")
-    yield bytes((0, 0, 0, 0, 0, 3)) + inner.replace(b"\4POST", b"\3PUT")
-
-
-class _Line:
-    """A connection that goes nowhere."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-        self.protocol: Any = None
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def set_protocol(self, protocol: Any) -> None:
-        self.protocol = protocol
-
-    def get_protocol(self) -> Any:
-        return self.protocol
-
-    def get_extra_info(self, _name: str, default: Any = None) -> Any:
-        return default
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
-def door(data: bytes) -> None:
-    """The first bytes of a connection, in pieces: HTTP, or CONNECT for a tunnel."""
-    room().loop.run_until_complete(_knock(data))
-
-
-async def _knock(data: bytes) -> None:
-    keeper = Doorkeeper(limit=10, seconds=0.5, tunnels=lambda: room().mailroom.tunnels)
-    server = Config(room().mailroom, log_config=None, access_log=False, lifespan="off")
-    if not server.loaded:
-        server.load()
-    line, choices = _Line(), Choices(data)
-    protocol = keeper(server, ServerState(), {})
-    protocol.connection_made(cast("asyncio.BaseTransport", line))
-    while choices.more:
-        current = line.protocol or protocol
-        current.data_received(choices.take(1 + choices.number()))
-    for _ in range(4):
-        await asyncio.sleep(0)
-    (line.protocol or protocol).connection_lost(None)
-    if line.protocol is not protocol:
-        protocol.connection_lost(None)
-    keeper.close()
-    await asyncio.sleep(0.001)
-    require(b" 500 " not in line.written[:20], "no bytes make a mailroom fail")
-
-
-def knocks() -> Iterable[bytes]:
-    for head in (
-        b"CONNECT payjo.in:443 HTTP/1.1\r\nhost: payjo.in:443\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",
-        b"POST /" + NAME.encode() + b" HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc",
-    ):
-        yield bytes((len(head) - 1,)) + head
-        yield bytes((2,)) + head[:3] + bytes((len(head),)) + head[3:]
 
 
 def esplora(data: bytes) -> None:
@@ -401,6 +163,57 @@ def chain_answers() -> Iterable[bytes]:
         yield bytes((4, 0)) + known[0] + b"\0" + len(answer).to_bytes(2) + answer
 
 
+# Its signatures are those of httpcore.
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection to a proxy that says what it likes."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = Choices(said)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109
+        return self._said.take(min(max_bytes, 7))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
+        require(len(buffer) <= 262, "a name is bounded")
+
+    async def aclose(self) -> None:
+        pass
+
+
+class _Network(httpcore.AsyncNetworkBackend):
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        return _Stream(self._said)
+
+
+@cache
+def loop() -> asyncio.AbstractEventLoop:
+    made = asyncio.new_event_loop()
+    atexit.register(made.close)
+    return made
+
+
+def proxy(data: bytes) -> None:
+    """What answers where Tor should be, and the setting that says where."""
+    choices = Choices(data)
+    host = choices.some().decode("latin-1")
+    parsed(SocksProxy.parse, host, error=ConfigurationError)
+    backend: Any = SocksBackend(SocksProxy("127.0.0.1"))
+    backend._network = _Network(choices.rest())
+    dialled = backend.connect_tcp(host, 443)
+    parsed(lambda: loop().run_until_complete(dialled), error=TransportError)
+
+
+def proxies() -> Iterable[bytes]:
+    host = b"\x0aabcd.onion"
+    yield host + b"\5\0\5\0\0\1" + bytes(6)
+    yield host + b"\5\0\5\0\0\3\4host\0\0"
+    yield host + b"\5\0\5\5\0\1"
+    yield b"\x16socks5://127.0.0.1:905"
+
+
 TARGETS = (
     Target(
         "config",
@@ -410,8 +223,6 @@ TARGETS = (
         8192,
     ),
     Target("key-files", key_files, secrets, (b"Infinity", b"1e400", b"[[", b"-1", b'"id":')),
-    Target("relay-targets", targets, paths, (b"https://", b"::ffff:", b"64:ff9b::"), 256),
-    Target("mailroom-request", request, requests, longest=1024),
-    Target("mailroom-door", door, knocks, (b"CONNECT ", b" HTTP/1.1\r\n", b"\r\n\r\n"), 1024),
+    Target("tor-proxy", proxy, proxies, (b"socks5://", b".onion"), 1024),
     Target("chain-answers", esplora, chain_answers, (b'"txid":', b'"value":', b"1e400"), 2048),
 )
