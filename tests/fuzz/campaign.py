@@ -72,14 +72,18 @@ def written(folder: Path, inputs: Iterable[bytes]) -> None:
 
 
 def fuzz(target: Target, seconds: int) -> Run:
-    """Let libFuzzer try inputs for so many seconds, going on from where it was."""
+    """Let libFuzzer try inputs for so many seconds, going on from where it was.
+
+    Where an earlier finding still breaks its promise, that is all there is to say.
+    """
     folders = [folder_of(target, "corpus"), folder_of(target, "seeds")]
     written(folders[1], map(bytes, target.seeds()))
     if (CORPUS / target.name).is_dir():
         folders.append(CORPUS / target.name)
-    crashes = folder_of(target, "crashes")
-    before = set(crashes.iterdir())
     begun = time.monotonic()
+    crashes = folder_of(target, "crashes")
+    if standing := _standing(target, crashes):
+        return Run(len(standing), time.monotonic() - begun, 0, 0, 0, standing)
     code, output = work(
         target,
         f"-max_total_time={seconds}",
@@ -88,14 +92,25 @@ def fuzz(target: Target, seconds: int) -> Run:
         patience=seconds + _PATIENCE,
     )
     spent = time.monotonic() - begun
-    new = sorted(set(crashes.iterdir()) - before)
-    findings = [Finding(target.name, file, _words(output)) for file in new]
+    findings = [Finding(target.name, file, _words(output)) for file in sorted(crashes.iterdir())]
     if code and not findings:
         raise SystemExit(f"{target.name} cannot be fuzzed:\n{output[-3000:]}")
     figures = _FIGURES.findall(output)
     edges, features, corpus = map(int, figures[-1]) if figures else (0, 0, 0)
     ran = _EXECUTIONS.search(output)
     return Run(int(ran[1]) if ran else 0, spent, corpus, edges, features, tuple(findings))
+
+
+def _standing(target: Target, crashes: Path) -> tuple[Finding, ...]:
+    """Earlier findings that are not mended; the files of the others are removed."""
+    findings: list[Finding] = []
+    for file in sorted(crashes.iterdir()):
+        code, output = work(target, str(file), patience=_PATIENCE)
+        if code:
+            findings.append(Finding(target.name, file, _words(output)))
+        else:
+            file.unlink()
+    return tuple(findings)
 
 
 def work(target: Target, *options: str, patience: float) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from tests.fuzz.choices import Choices
 from tests.fuzz.meddling import Parts, Stock, inputs_of, paid_to
 from tests.fuzz.target import Target, parsed, require
+from tests.properties.histories.people import BOB
 from tests.protocol import rules
 from tests.sessions.directory import Directory
 from tests.sessions.receiver import play
@@ -79,10 +80,11 @@ def begun_http() -> tuple[receiver.Initialized, receiver.ReceiverEvent]:
 
 
 class Life:
-    """One session, replayed after every step from what a store keeps of it."""
+    """One session and what a store keeps of it."""
 
     def __init__(self, created: receiver.ReceiverEvent) -> None:
         self._entries = [receiver.encode_event(created)]
+        self._last: receiver.ReceiverSession | None = None
         self.entropy = SeededEntropy(b"receiver")
 
     def append(self, event: receiver.ReceiverEvent, /, *, seq: int, closes: bool) -> None:
@@ -92,9 +94,13 @@ class Life:
 
     def save(self, transition: Transition[receiver.ReceiverEvent, S]) -> S:
         session = transition.save(self)
-        again = receiver.replay(map(receiver.decode_event, self._entries))
-        require(again == session, "what was lived is what is replayed")
+        self._last = session
         return session
+
+    def end(self) -> None:
+        """Replay what the store has; it has to be the state that was lived."""
+        again = receiver.replay(map(receiver.decode_event, self._entries))
+        require(again == self._last, "what was lived is what is replayed")
 
 
 def original(data: bytes) -> None:
@@ -127,7 +133,9 @@ def original(data: bytes) -> None:
     if arrived is not None:
         after = life.save(arrived)
         if isinstance(after, receiver.UncheckedOriginalPayload):
+            life.end()
             _negotiate(life, after, replaced)
+        life.end()
 
 
 def _fetched(
@@ -167,7 +175,7 @@ def _negotiate(life: Life, session: receiver.UncheckedOriginalPayload, replaced:
     session_7 = life.save(life.save(placed).apply_fee_range(LOWEST, HIGHEST))
     if not isinstance(session_7, receiver.ProvisionalProposal):
         return
-    signed = play.BOB.sign(session_7.psbt_to_sign)
+    signed = BOB.sign(session_7.psbt_to_sign)
     session_8 = life.save(session_7.finalize_proposal(signed))
     if not isinstance(session_8, receiver.PayjoinProposal):
         return
@@ -230,12 +238,14 @@ def reading(data: bytes) -> None:
         )
         if arrived is not None:
             life.save(arrived)
+            life.end()
         return
     request, context = session.poll(play.RELAY, now=play.NOW, entropy=life.entropy)
     body = _answered(kind, choices, session, life, request)
     after = parsed(lambda: session.process(body, context, now=play.NOW), error=TransportError)
     if after is not None:
         life.save(after)
+        life.end()
 
 
 def _answered(
