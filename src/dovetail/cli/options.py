@@ -12,7 +12,7 @@ MEMORY = "dovetail.flags"
 HIGHEST_PORT = 65_535
 MOST_SATS = 2_100_000_000_000_000
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw]?)")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([smhdw]?)", re.ASCII)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
