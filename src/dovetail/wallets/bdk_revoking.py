@@ -1,64 +1,21 @@
-"""Spend one coin back to its wallet, so that nobody else can (BIP 125)."""
+"""Spend one coin back to its BDK wallet, and what replacing its spender costs (BIP 125)."""
 
 from bdkpython import Wallet as BdkCore
 
-from dovetail.bitcoin import (
-    FeeRate,
-    OutPoint,
-    Psbt,
-    Sats,
-    Script,
-    ScriptType,
-    Transaction,
-    TxIn,
-    TxOut,
-    Weight,
-    predicted_input_weight,
-)
-from dovetail.errors import InsufficientFunds, InvalidAmount, WalletError
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, Weight
 from dovetail.wallets.bdk_errors import FEE_ERRORS
 from dovetail.wallets.bdk_signing import our_output
-
-_RBF_SEQUENCE = 0xFFFFFFFD
-_BARE_INPUT_WEIGHT = 164  # outpoint, empty script_sig, sequence
-_SEGWIT_MARKER_WEIGHT = 2
+from dovetail.wallets.revoking import revocation as revocation_of
 
 
 def revocation(core: BdkCore, outpoint: OutPoint, target: Script, fee_rate: FeeRate) -> Psbt:
-    """An unsigned PSBT that spends one coin of the wallet to `target`.
-
-    It pays `fee_rate`, or what replacing the coin's spender in the mempool takes if that is more.
-    Raises `InsufficientFunds` when that leaves dust, `WalletError` when the coin is not ours.
-    """
-    coin = our_output(core, outpoint)
-    if coin is None:
-        raise WalletError("This coin is not known to the wallet; sync it or use the right one.")
-    transaction = _to(target, Sats(0), outpoint)
-    weight = (
-        transaction.weight
-        + predicted_input_weight(coin.script_pubkey.type)
-        + _SEGWIT_MARKER_WEIGHT * (coin.script_pubkey.type is not ScriptType.P2PKH)
-        + -_BARE_INPUT_WEIGHT
-    )
-    try:
-        fee = max(fee_rate.fee(weight), _replacement_fee(core, outpoint, weight))
-        value = coin.value - fee
-    except InvalidAmount:
-        value = Sats(0)
-    if value < target.dust_limit:
-        raise InsufficientFunds(
-            "The coin is worth less than the fee to take it back; choose a lower fee rate or "
-            "another coin."
-        )
-    return Psbt.from_unsigned(_to(target, value, outpoint))
-
-
-def _to(script: Script, value: Sats, outpoint: OutPoint) -> Transaction:
-    return Transaction(
-        version=2,
-        inputs=(TxIn(outpoint, sequence=_RBF_SEQUENCE),),
-        outputs=(TxOut(value, script),),
-        lock_time=0,
+    """An unsigned PSBT that spends one coin of the wallet to `target`, as `revoking` has it."""
+    return revocation_of(
+        outpoint,
+        our_output(core, outpoint),
+        target,
+        fee_rate,
+        replacing=lambda weight: _replacement_fee(core, outpoint, weight),
     )
 
 

@@ -7,18 +7,17 @@ from bdkpython import Script as BdkScript
 from bdkpython import Txid as BdkTxid
 from bdkpython import Wallet as BdkCore
 
-from dovetail.bitcoin import OutPoint, Psbt, PsbtInput, Script, ScriptType, Transaction, Txid, TxOut
-from dovetail.bitcoin.psbt import InputField
+from dovetail.bitcoin import OutPoint, Psbt, PsbtInput, ScriptType, Transaction, Txid, TxOut
 from dovetail.bitcoin.psbt.finalizer import finalize_input
 from dovetail.errors import InvalidPsbt, WalletError
 from dovetail.wallets.bdk_errors import SIGN_ERRORS
-
-_WHOLE_SIGHASHES = (None, 0, 1)  # nothing asked for, DEFAULT, ALL
-_SIGNATURES = (
-    InputField.PARTIAL_SIG,
-    InputField.TAP_KEY_SIG,
-    InputField.FINAL_SCRIPTSIG,
-    InputField.FINAL_SCRIPTWITNESS,
+from dovetail.wallets.signing import (
+    NOTHING_OURS,
+    UNKNOWN_COIN,
+    check_sighash,
+    claimed_script,
+    their_output,
+    with_signature,
 )
 
 
@@ -70,7 +69,7 @@ def sign_ours(core: BdkCore, psbt: Psbt) -> Psbt:
         if (output := _checked_output(core, psbt, index, outpoint)) is not None
     }
     if not ours:
-        raise WalletError("None of the PSBT's inputs is this wallet's; sync it or use another.")
+        raise WalletError(NOTHING_OURS)
     # BDK sees a PSBT made for it alone: of our inputs what we know ourselves, of the others what
     # they spend. So it can neither be told a wrong amount nor finish or change what is not ours.
     draft = Psbt.from_unsigned(transaction)
@@ -80,7 +79,7 @@ def sign_ours(core: BdkCore, psbt: Psbt) -> Psbt:
             draft = draft.with_input(index, _own_input(core, outpoint, ours[index]))
         elif taproot:
             draft = draft.with_input(
-                index, PsbtInput().with_witness_utxo(_their_output(psbt, index))
+                index, PsbtInput().with_witness_utxo(their_output(psbt, index))
             )
     signed = _sign(core, draft)
     for index, output in ours.items():
@@ -90,35 +89,19 @@ def sign_ours(core: BdkCore, psbt: Psbt) -> Psbt:
             raise WalletError(
                 "The wallet could not sign one of its inputs; check that it holds private keys."
             ) from error
-        bare = psbt.inputs[index].cleared_of(*_SIGNATURES).without_signing_data()
-        psbt = psbt.with_input(
-            index,
-            bare.with_final(final.final_script_sig or b"", final.final_script_witness or ()),
-        )
+        psbt = with_signature(psbt, index, final)
     return psbt
 
 
 def _checked_output(core: BdkCore, psbt: Psbt, index: int, outpoint: OutPoint) -> TxOut | None:
     known = our_output(core, outpoint)
     if known is None:
-        claimed = _claimed_script(psbt.inputs[index], outpoint.vout)
+        claimed = claimed_script(psbt.inputs[index], outpoint.vout)
         if claimed is not None and is_ours(core, claimed):
-            raise WalletError(
-                "The PSBT spends a coin of this wallet that it does not know of; sync it first."
-            )
+            raise WalletError(UNKNOWN_COIN)
         return None
-    if psbt.inputs[index].sighash_type not in _WHOLE_SIGHASHES:
-        raise WalletError(
-            "The PSBT asks for a signature that others could build upon; only sighash ALL and "
-            "DEFAULT are signed."
-        )
+    check_sighash(psbt.inputs[index])
     return known
-
-
-def _claimed_script(psbt_input: PsbtInput, vout: int) -> Script | None:
-    if psbt_input.non_witness_utxo is not None:
-        return psbt_input.non_witness_utxo.outputs[vout].script_pubkey
-    return None if psbt_input.witness_utxo is None else psbt_input.witness_utxo.script_pubkey
 
 
 def _own_input(core: BdkCore, outpoint: OutPoint, output: TxOut) -> PsbtInput:
@@ -127,17 +110,6 @@ def _own_input(core: BdkCore, outpoint: OutPoint, output: TxOut) -> PsbtInput:
         if previous is not None:
             return PsbtInput().with_non_witness_utxo(previous)
     return PsbtInput().with_witness_utxo(output)
-
-
-def _their_output(psbt: Psbt, index: int) -> TxOut:
-    """A Taproot signature commits to what every input spends (BIP 341)."""
-    try:
-        return psbt.utxo(index)
-    except InvalidPsbt as error:
-        raise WalletError(
-            "The PSBT does not tell what each input spends, which a Taproot signature needs; ask "
-            "for one that does."
-        ) from error
 
 
 def _sign(core: BdkCore, draft: Psbt) -> Psbt:
