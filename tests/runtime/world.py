@@ -182,6 +182,9 @@ class KeyWallet:
                         found.append(Coin(outpoint, psbt_input, utxo))
         return tuple(found)
 
+    def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
+        self.held = frozenset(reserved())
+
     def pay(
         self,
         script: Script,

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
+from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import deepest_spend, direct_payment
 from dovetail.sessions import receiver, sender
@@ -128,6 +129,12 @@ Decision: TypeAlias = Callable[[Services, SessionId, State], Awaitable[State]]
 
 async def _decide(decision: Decision, services: Services, session_id: SessionId) -> State:
     """Decide on the state as it is; on the newer one where an agent was faster (M5)."""
+    decided = await _decided(decision, services, session_id)
+    await hold_coins(services)
+    return decided
+
+
+async def _decided(decision: Decision, services: Services, session_id: SessionId) -> State:
     for _ in range(_TURNS - 1):
         state = await asyncio.to_thread(load, services.store, session_id)
         with suppress(StaleSession):

@@ -20,6 +20,7 @@ from dovetail.errors import (
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import fee_contribution
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
 from dovetail.runtime.relays import Relays
@@ -135,6 +136,7 @@ class Agent:
                 )
                 keys = OhttpKeys(web, routes, clock=clock, cache=data_dir / KEY_CACHE)
                 agent = cls(services, directory=directory, keys=keys, way=way)
+                await hold_coins(services)  # a crash may have come before it was told
                 try:
                     if resume:
                         agent.resume()

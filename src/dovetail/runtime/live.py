@@ -15,6 +15,7 @@ from dovetail.errors import (
     StaleSession,
     UsageError,
 )
+from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.pace import next_deadline, pause
 from dovetail.runtime.receiving import step_receiver
 from dovetail.runtime.sending import step_sender
@@ -165,6 +166,7 @@ class LiveSession(Generic[S, E]):
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        holding = await hold_coins(self._services)
         while not isinstance(self.state, receiver.Closed | sender.Closed):
             before = self.state
             try:
@@ -182,6 +184,9 @@ class LiveSession(Generic[S, E]):
                 continue
             self._failures = self._tried = 0
             self._watch.trouble = None
+            if after is not before or not holding:
+                # Before anybody hears of an end, as they may leave at once.
+                holding = await hold_coins(self._services)
             if after is not before:
                 self._publish(after, None)
                 logger.info("Session %s: %r", self.session_id, after)

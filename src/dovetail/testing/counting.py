@@ -196,6 +196,9 @@ class CountingWallet:
     def coins(self) -> tuple[Coin, ...]:
         return self._wallet.coins()
 
+    def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
+        self._wallet.hold(reserved)
+
     def pay(
         self,
         script: Script,

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -202,6 +202,9 @@ class BdkWallet:
             height = core.latest_checkpoint().height
             usable = [output for output in core.list_unspent() if _is_usable(core, output, height)]
             return _with_signing_data(core, usable) if usable else ()
+
+    def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
+        """Nothing: only sessions spend from this wallet, and `pay` is told what they hold."""
 
     def pay(
         self,

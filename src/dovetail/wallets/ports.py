@@ -4,7 +4,7 @@ Both block; the runtime calls them from worker threads. An implementation raises
 `WalletError`, `InsufficientFunds` or `ChainError`, and nothing else, for what goes wrong outside.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +47,15 @@ class Wallet(Protocol):
 
     def coins(self) -> tuple[Coin, ...]:
         """Its confirmed spendable coins, with what a PSBT input needs to sign them."""
+        ...
+
+    def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
+        """Keep the coins that sessions hold from whatever else spends from this wallet.
+
+        `reserved` tells all of them; what was held before and is not among them is free again. It
+        is called under the wallet's own lock, so that of two callers the later tells the truth. A
+        wallet that nothing else spends from has nothing to do. Called again and again.
+        """
         ...
 
     def pay(
