@@ -2,11 +2,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.hostile.servers import PATIENCE
 from tests.hostile.stage import Stage
 from tests.runtime.side import Side
 from tests.runtime.world import World
 
 from dovetail.regtest.node import RegtestNode
+from dovetail.runtime import transport
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +19,8 @@ def node() -> Iterator[RegtestNode]:
 
 
 @pytest.fixture
-def stage(node: RegtestNode, tmp_path: Path) -> Stage:
+def stage(node: RegtestNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    monkeypatch.setattr(transport, "CONNECT_PATIENCE", PATIENCE)
     world = World(node, tmp_path)
     world.fund(world.alice, 100_000, 100_000)
     world.fund(world.bob, 70_000, 80_000)

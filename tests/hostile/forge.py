@@ -1,7 +1,7 @@
 """A dishonest receiver: the Original has come, and any answer to it can be made."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
@@ -82,7 +82,6 @@ async def negotiated(
     forge = Forge(stage, honest.original, honest.proposal, receiving.uri.address.script_pubkey)
     played = Played(
         sessions=(sending,),
-        heard=(),
         address=receiving.uri.address,
         fallback=sending.state.fallback,
     )
@@ -110,14 +109,6 @@ def answer(stage: Stage, honest: receiver.PayjoinProposal, plaintext: bytes) -> 
     )
 
 
-async def judged(stage: Stage, played: Played) -> Played:
-    """What Alice makes of what lies in her mailbox."""
-    (sending,) = played.sessions
-    states = sender.PendingFallback, sender.ProposalReceived
-    troubles = await stage.until(sending, *states)
-    return replace(played, heard=stage.heard(sending, *troubles))
-
-
 def answering(lie: Lie, *, pjos: bool = True, inputs: int = 1) -> Play:
     """A receiver who says this, and is otherwise honest."""
 
@@ -125,7 +116,7 @@ def answering(lie: Lie, *, pjos: bool = True, inputs: int = 1) -> Play:
         stage.alice.party.wallet.also_spends = inputs - 1
         forge, played, honest = await negotiated(stage, v1=not pjos)
         answer(stage, honest, lie(forge))
-        return await judged(stage, played)
+        return played
 
     return play
 

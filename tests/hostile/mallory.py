@@ -1,9 +1,9 @@
 """A dishonest sender: whatever can be written into a receiver's mailbox."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from tests.hostile.record import Peer, Trick
+from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
 from tests.runtime.side import AMOUNT, Receiving
 from tests.runtime.world import FEE
@@ -97,18 +97,10 @@ Scheme = Callable[[Mallory], Psbt | None]
 """Offers something; the payment, if it was one."""
 
 
-async def received(stage: Stage, receiving: Receiving, psbt: Psbt | None) -> Played:
-    """What Bob makes of it, until there is nothing more to do at once; all that he reads."""
-    heard: list[str] = []
-    for _ in range(30):
-        before = receiving.state
-        troubles = await stage.step(receiving)
-        heard += stage.heard(receiving, *troubles)
-        if receiving.state is before:
-            break
+def received(receiving: Receiving, psbt: Psbt | None) -> Played:
+    """Bob's session, in which this was offered."""
     return Played(
         sessions=(receiving,),
-        heard=tuple(heard),
         address=receiving.uri.address,
         fallback=None if psbt is None else _extracted(psbt),
     )
@@ -121,23 +113,17 @@ def _extracted(psbt: Psbt) -> Transaction | None:
         return None
 
 
-def offering(scheme: Scheme, *, expires: bool = False) -> Callable[[Stage], Awaitable[Played]]:
+def offering(scheme: Scheme) -> Play:
     """A sender who offers this, and then is silent."""
 
     async def play(stage: Stage) -> Played:
-        receiving = stage.bob.receive(lifetime=3600)
-        psbt = scheme(Mallory(stage, receiving))
-        played = await received(stage, receiving, psbt)
-        if not expires:
-            return played
-        stage.world.clock.pass_by(3600)
-        later = await received(stage, receiving, psbt)
-        return replace(played, heard=played.heard + later.heard)
+        receiving = stage.bob.receive()
+        return received(receiving, scheme(Mallory(stage, receiving)))
 
     return play
 
 
-def paying(scheme: Scheme) -> Callable[[Stage], Awaitable[Played]]:
+def paying(scheme: Scheme) -> Play:
     """A sender who tries this, and signs what comes back."""
 
     async def play(stage: Stage) -> Played:
@@ -150,7 +136,7 @@ def paying(scheme: Scheme) -> Callable[[Stage], Awaitable[Played]]:
         assert stage.lost_to_fees(receiving, payjoin) <= MOST
         stage.world.node.send(payjoin)
         stage.world.node.mine()
-        return await received(stage, receiving, psbt)
+        return received(receiving, psbt)
 
     return play
 

@@ -6,7 +6,7 @@ from tests.hostile.forge import (
     Forge,
     Lie,
     answer,
-    judged,
+    answering,
     negotiated,
     put,
     reply_to,
@@ -60,7 +60,7 @@ async def with_the_wrong_key(stage: Stage) -> Played:
         reply_key=reply_to(honest),
     )
     put(stage, honest, message)
-    return await judged(stage, played)
+    return played
 
 
 async def another_sessions_answer(stage: Stage) -> Played:
@@ -69,48 +69,35 @@ async def another_sessions_answer(stage: Stage) -> Played:
     secret = earlier.terms.require_mailbox().secret_key
     psbt = earlier.proposal.serialize()
     put(stage, honest, seal_message_b(psbt, receiver_secret=secret, reply_key=reply_to(earlier)))
-    return await judged(stage, played)
+    return played
 
 
 async def another_sessions_proposal(stage: Stage) -> Played:
     _, _, earlier = await negotiated(stage)
     _, played, honest = await negotiated(stage)
     answer(stage, honest, earlier.proposal.serialize())
-    return await judged(stage, played)
+    return played
 
 
 async def the_senders_own_message(stage: Stage) -> Played:
     _, played, honest = await negotiated(stage)
     mailbox = honest.terms.require_mailbox().short_id
     put(stage, honest, stage.world.wire.directory.mailboxes[mailbox])
-    return await judged(stage, played)
+    return played
 
 
 async def silence(stage: Stage) -> Played:
     receiving = stage.bob.receive(lifetime=60)
     sending = await stage.alice.send(receiving.uri)
     await sending.to(sender.PollingForProposal)
-    await sending.step()
-    stage.world.clock.pass_by(60)
-    await sending.step()
     return Played(
         sessions=(sending,),
-        heard=stage.heard(sending),
         address=receiving.uri.address,
         fallback=sending.state.fallback,
     )
 
 
 # what looks right and is not
-
-
-async def to_the_network(stage: Stage, lie: Lie) -> Played:
-    """A Proposal that passes the checks: what the network says of it."""
-    forge, played, honest = await negotiated(stage)
-    answer(stage, honest, lie(forge))
-    (sending,) = played.sessions
-    await stage.until(sending, sender.PendingFallback, sender.Monitor)
-    return replace(played, heard=stage.heard(sending))
 
 
 def signs_wrongly(forge: Forge) -> bytes:
@@ -129,20 +116,11 @@ def spends_a_coin_that_is_not_there(forge: Forge) -> bytes:
     return psbt.serialize()
 
 
-def refused_by_the_network(lie: Lie) -> Play:
-    async def play(stage: Stage) -> Played:
-        return await to_the_network(stage, lie)
-
-    return play
-
-
 async def broadcasts_the_original(stage: Stage) -> Played:
     _, played, _ = await negotiated(stage)
-    (sending,) = played.sessions
     assert played.fallback is not None
     stage.world.node.send(played.fallback)
-    await stage.until(sending, sender.PendingFallback)
-    return replace(played, heard=stage.heard(sending))
+    return played
 
 
 async def broadcasts_the_original_over_the_payjoin(stage: Stage) -> Played:
@@ -155,8 +133,7 @@ async def broadcasts_the_original_over_the_payjoin(stage: Stage) -> Played:
     stage.world.evict(monitor.payjoin.txid)
     stage.world.node.send(monitor.fallback)
     stage.world.node.mine()
-    await stage.settle(sending)
-    return replace(played, heard=stage.heard(sending))
+    return played
 
 
 async def takes_its_coin_back(stage: Stage) -> Played:
@@ -170,28 +147,13 @@ async def takes_its_coin_back(stage: Stage) -> Played:
     back = stage.bob.party.wallet.revoke(coin, fee_rate=FeeRate.BROADCAST_MIN)
     stage.world.node.send(back)
     stage.world.node.mine()
-    await stage.settle(sending)
-    return replace(played, heard=stage.heard(sending))
-
-
-async def paid(stage: Stage, lie: Lie) -> Played:
-    """A lie that changes nothing: the payjoin is signed, and pays."""
-    forge, played, honest = await negotiated(stage)
-    answer(stage, honest, lie(forge))
-    (sending,) = played.sessions
-    await sending.to(sender.Monitor)
-    await stage.settle(sending)
-    return replace(played, heard=stage.heard(sending))
+    return played
 
 
 def undervalues_the_senders_coin(forge: Forge) -> bytes:
     theirs = forge.honest.inputs[forge.theirs]
     utxo = TxOut(Sats(60_000), forge.change)
     return forge.with_input(forge.theirs, theirs.with_witness_utxo(utxo))
-
-
-async def a_wrong_coin_of_the_senders(stage: Stage) -> Played:
-    return await paid(stage, undervalues_the_senders_coin)
 
 
 def overvalues_its_coin(forge: Forge) -> bytes:
@@ -201,10 +163,6 @@ def overvalues_its_coin(forge: Forge) -> bytes:
     assert utxo is not None
     claimed = TxOut(Sats(utxo.value + 250), utxo.script_pubkey)
     return forge.with_input(forge.ours, ours.with_witness_utxo(claimed))
-
-
-async def a_wrong_coin_of_the_receivers(stage: Stage) -> Played:
-    return await paid(stage, overvalues_its_coin)
 
 
 def unreadable(name: str, trick: str, lie: Lie, rule: str = MESSAGE_B) -> Trick:
@@ -340,7 +298,7 @@ TRICKS: tuple[Trick, ...] = (
         "Asks the network, which refuses it, and makes the ordinary payment.",
         "M4: a refused payjoin gives way to the fallback",
         Reason.PAYJOIN_REFUSED_BY_NETWORK.words,
-        refused_by_the_network(signs_wrongly),
+        answering(signs_wrongly),
     ),
     acts(
         "spends a coin that is not there",
@@ -348,7 +306,7 @@ TRICKS: tuple[Trick, ...] = (
         "Asks the network, which refuses it, and makes the ordinary payment.",
         "M4: a refused payjoin gives way to the fallback",
         Reason.PAYJOIN_REFUSED_BY_NETWORK.words,
-        refused_by_the_network(spends_a_coin_that_is_not_there),
+        answering(spends_a_coin_that_is_not_there),
     ),
     acts(
         "broadcasts the Original",
@@ -380,7 +338,7 @@ TRICKS: tuple[Trick, ...] = (
         "Restores its own data before it checks and signs.",
         "BIP 78, Sender: the UTXO data of the sender's inputs is the sender's own",
         "Paid by payjoin.",
-        a_wrong_coin_of_the_senders,
+        answering(undervalues_the_senders_coin),
         Ends.PAYJOIN,
     ),
     acts(
@@ -390,7 +348,7 @@ TRICKS: tuple[Trick, ...] = (
         " contribution it had offered for fees anyway.",
         f"{CHECKLIST}: `contribution-above-maximum` bounds what is lost",
         "Paid by payjoin.",
-        a_wrong_coin_of_the_receivers,
+        answering(overvalues_its_coin),
         Ends.PAYJOIN,
     ),
 )

@@ -199,7 +199,7 @@ async def the_same_coins_at_once(stage: Stage) -> Played:
     one.offer(psbt)
     await first.to(receiver.Monitor)
     other.offer(other.sign(other.payment()))
-    probed = await received(stage, second, psbt)
+    probed = received(second, psbt)
     return replace(probed, sessions=(first, second), address=first.uri.address)
 
 
@@ -212,7 +212,7 @@ async def the_same_coins_later(stage: Stage) -> Played:
     first.state = pending.release().save(first.log)
     assert first.state.closed
     other.offer(other.sign(other.payment()))
-    return await received(stage, second, None)
+    return received(second, None)
 
 
 async def the_same_original_again(stage: Stage) -> Played:
@@ -223,7 +223,7 @@ async def the_same_original_again(stage: Stage) -> Played:
     mallory.offer(psbt)
     await receiving.to(receiver.WantsInputs)
     mallory.offer(mallory.sign(mallory.payment(1_000)))
-    return await received(stage, receiving, psbt)
+    return received(receiving, psbt)
 
 
 # and then
@@ -241,7 +241,7 @@ async def prefers_the_original(stage: Stage) -> Played:
     await receiving.to(receiver.Monitor)
     stage.world.node.send(psbt.extract())
     stage.world.node.mine()
-    return await received(stage, receiving, psbt)
+    return received(receiving, psbt)
 
 
 async def pays_herself(stage: Stage) -> Played:
@@ -252,7 +252,7 @@ async def pays_herself(stage: Stage) -> Played:
     own = stage.alice.party.wallet.new_address().script_pubkey
     stage.world.node.send(mallory.sign(mallory.payment(to=own)).extract())
     stage.world.node.mine()
-    return await received(stage, receiving, psbt)
+    return received(receiving, psbt)
 
 
 async def is_never_seen_again(stage: Stage) -> Played:
@@ -260,7 +260,7 @@ async def is_never_seen_again(stage: Stage) -> Played:
     psbt = honest(Mallory(stage, receiving))
     await receiving.to(receiver.Monitor)
     stage.world.clock.pass_by(3600 + 600)
-    return await received(stage, receiving, psbt)
+    return received(receiving, psbt)
 
 
 def names_the_receiver_as_herself(mallory: Mallory) -> Psbt:
@@ -296,7 +296,7 @@ def ignored(name: str, trick: str, rule: str, scheme: Scheme) -> Trick:
         rule=rule,
         told="Expired: nobody paid.",
         ends=Ends.UNPAID,
-        play=offering(scheme, expires=True),
+        play=offering(scheme),
     )
 
 
@@ -456,7 +456,7 @@ TRICKS: tuple[Trick, ...] = (
         "Refuses above its own fee cap; the ordinary payment is made.",
         "BIP 78, Receiver: `maxFeeRate` of its own",
         Reason.FEE_CAP.words,
-        offering(demands_an_absurd_fee, expires=True),
+        offering(demands_an_absurd_fee),
         Ends.ORDINARY,
     ),
     does(

@@ -1,6 +1,6 @@
 """One payment with a liar in it: a chain, two wallets, a wire, and what is left to settle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tests.runtime.side import AMOUNT, Receiving, Sending, Side
@@ -9,7 +9,8 @@ from tests.runtime.world import World
 from dovetail.bitcoin import Address, OutPoint, Transaction
 from dovetail.cli.work.following import reason_words
 from dovetail.errors import InfrastructureError
-from dovetail.runtime.explain import explain
+from dovetail.runtime.explain import State, explain
+from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver
 
 ROUNDS = 60
@@ -28,13 +29,20 @@ class Ends(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """What a trick leaves: the sessions of ours it was about, and what their user read."""
+    """What a trick leaves: the sessions of ours it was about, and what it was to pay."""
 
-    sessions: tuple[Session, ...]
-    heard: tuple[str, ...]
+    sessions: tuple[Session, ...] = ()
     address: Address | None = None
     """Where the payment belongs."""
     fallback: Transaction | None = None
+
+
+@dataclass
+class Tries:
+    """What the agent remembers of a session between two steps."""
+
+    failures: int = 0
+    watch: Watch = field(default_factory=Watch)
 
 
 @dataclass
@@ -44,23 +52,36 @@ class Stage:
     world: World
     alice: Side
     bob: Side
+    heard: list[str] = field(default_factory=list)
+    """Every sentence that the command line had for where a session stood."""
+    _tries: dict[int, Tries] = field(default_factory=dict)
 
-    async def step(self, session: Session) -> list[str]:
-        """One step; what failed is no matter for this session's end, but is told."""
+    async def step(self, session: Session) -> None:
+        """One step, as the agent takes it: what fails is told, and tried again."""
+        tries = self._tries.setdefault(id(session), Tries())
         try:
-            await session.step()
+            await session.step(failures=tries.failures, watch=tries.watch)
         except InfrastructureError as trouble:
-            return [str(trouble)]
-        return []
+            tries.failures += 1
+            tries.watch.trouble = trouble
+            self.heard.append(str(trouble))
+        else:
+            tries.failures, tries.watch.trouble = 0, None
+        self.hear(session.state)
 
-    async def until(self, session: Session, *states: type, steps: int = 40) -> list[str]:
-        """Step until a state is reached; the troubles on the way."""
-        troubles: list[str] = []
+    def hear(self, state: State) -> None:
+        """Note what the command line says of where a session stands."""
+        found = explain(state, self.world.clock())
+        words = found.words, found.next, reason_words(found)
+        self.heard += [each for each in words if each]
+
+    async def until(self, session: Session, *states: type, steps: int = 40) -> None:
+        """Step until one of these states is reached."""
         for _ in range(steps):
             if isinstance(session.state, states):
-                return troubles
-            troubles += await self.step(session)
-        raise AssertionError(f"stuck at {session.state!r} by {troubles[-1:]}")
+                return
+            await self.step(session)
+        raise AssertionError(f"stuck at {session.state!r}: {self.heard[-3:]}")
 
     async def settle(self, *sessions: Session) -> None:
         """Blocks come, time passes, users decline what is theirs to decide: all must close."""
@@ -83,12 +104,6 @@ class Stage:
         state = session.state
         if isinstance(state, receiver.PendingFallback) and state.due_at is None:
             session.state = state.release().save(session.log)  # type: ignore[arg-type]
-
-    def heard(self, session: Session, *troubles: str) -> tuple[str, ...]:
-        """Every sentence that the command line has for where a session stands."""
-        found = explain(session.state, self.world.clock())
-        words = (found.words, found.next, reason_words(found), *troubles)
-        return tuple(each for each in words if each)
 
     def spender(self, outpoint: OutPoint) -> Transaction | None:
         with self.world.node.lock:

@@ -9,6 +9,6 @@ from tests.hostile.tricks import TRICKS
 @pytest.mark.parametrize("trick", TRICKS, ids=lambda each: f"{each.peer.name}-{each.name}")
 async def test_the_trick_fails_and_the_payment_ends_once(trick: Trick, stage: Stage):
     played = await trick.play(stage)
-    assert trick.told in played.heard
     await stage.settle(*played.sessions)
+    assert trick.told in stage.heard
     stage.check(played, trick.ends)

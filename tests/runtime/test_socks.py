@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from tests.runtime.certificates import make_certificate
 from tests.runtime.onions import ONION, onions
-from tests.runtime.test_transport import OK, Recorder, request, serving
+from tests.runtime.servers import serving
+from tests.runtime.test_transport import OK, Recorder, request
 
 from dovetail.errors import ConfigurationError, TransportError
 from dovetail.runtime import socks

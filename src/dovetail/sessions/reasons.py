@@ -206,12 +206,12 @@ class Reason(StrEnum):
     )
     RELAY_UNREACHABLE = (
         "relay-unreachable",
-        "No OHTTP relay could be reached until the payment link expired.",
+        "No OHTTP relay brought a proper answer before the payment link expired.",
         "Check your connection and `relays`; another relay may do.",
     )
     DIRECTORY_UNREACHABLE = (
         "directory-unreachable",
-        "The directory could not be reached until the payment link expired.",
+        "The directory gave no proper answer before the payment link expired.",
         "Check your connection, or take another directory for the next payment link.",
     )
     RECEIVER_UNREACHABLE = (

@@ -1,0 +1,153 @@
+"""Directories that give out OHTTP keys that are none, or one for each client."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.servers import Asked, behaving, online
+from tests.hostile.stage import Ends, Played, Stage
+from tests.runtime.test_agent import paid
+from tests.sessions.directory import Directory
+
+from dovetail.bitcoin import Sats
+from dovetail.crypto.ohttp import GatewayKey
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.errors import TransportError
+from dovetail.protocol.exchange import GATEWAY_PATH
+from dovetail.protocol.uri import V2Endpoint
+from dovetail.sessions import receiver, sender
+
+KEY = SecretKey(b"\x05" * 32).public_key.uncompressed
+X25519 = b"\x00\x29\x01\x00\x20" + bytes(32) + b"\x00\x04\x00\x01\x00\x01"
+
+Behaviour = Callable[[Asked], Awaitable[None]]
+
+
+def gives(body: bytes, *, status: int = 200, headers: str = "") -> Behaviour:
+    async def answer(asked: Asked) -> None:
+        assert asked.target == GATEWAY_PATH
+        await asked.reply(body, status=status, headers=headers)
+
+    return answer
+
+
+async def drips(asked: Asked) -> None:
+    await asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 74\r\n\r\n")
+    await asked.drip()
+
+
+def to_a_new_receiver(behaviour: Behaviour) -> Play:
+    """Somebody wants a link; there is none, and nothing is left behind."""
+
+    async def play(stage: Stage) -> Played:
+        async with online(stage) as web, behaving(behaviour) as url:
+            web.directory = Directory(origin=url)
+            async with stage.world.agent(stage.world.bob) as agent:
+                try:
+                    await agent.receive(Sats(50_000))
+                except TransportError as trouble:
+                    stage.heard.append(str(trouble))
+                assert agent.sessions == ()
+                assert list(agent.services.store.live()) == []
+        return Played()
+
+    return play
+
+
+async def one_key_for_each_client(stage: Stage) -> Played:
+    """The receiver fetches a key that nobody else gets; the link hands it to the sender."""
+    wire = stage.world.wire
+    own = GatewayKey(77, SecretKey(b"\x07" * 32))
+    wire.directory = replace(wire.directory, key=own)
+    async with stage.world.agent(stage.world.bob) as bob:
+        receiving = await bob.receive(Sats(50_000))
+        assert wire.gets == [(f"{wire.directory.origin}{GATEWAY_PATH}", "https://relay.example")]
+        state = receiving.state
+        assert isinstance(state, receiver.Initialized)
+        endpoint = state.payjoin_uri.endpoint
+        assert isinstance(endpoint, V2Endpoint)
+        assert endpoint.ohttp_keys == own.config
+        uri = state.payjoin_uri
+        async with stage.world.agent(stage.world.alice) as alice:
+            sending = await alice.send(uri)
+            await paid(stage.world, sending, receiving)
+        assert wire.gets == wire.gets[:1], "the sender asked the directory for a key"
+    ended = sending.state
+    assert isinstance(ended, sender.Closed)
+    stage.hear(ended)
+    return Played(address=uri.address, fallback=ended.fallback)
+
+
+UNREADABLE = "The directory's OHTTP keys cannot be read: check the directory's address."
+BAD = "RFC 9458, 3: a key configuration of the one suite that BIP 77 has"
+
+
+def serves(name: str, trick: str, told: str, behaviour: Behaviour, *, rule: str = BAD) -> Trick:
+    return Trick(
+        peer=Peer.DIRECTORY,
+        name=name,
+        trick=trick,
+        we="Makes no link, and leaves no session behind.",
+        rule=rule,
+        told=told,
+        ends=Ends.UNPAID,
+        play=to_a_new_receiver(behaviour),
+    )
+
+
+def _status(status: int) -> str:
+    return (
+        f"The directory did not give its OHTTP keys (status {status}):"
+        " check the directory's address."
+    )
+
+
+TRICKS: tuple[Trick, ...] = (
+    serves("has malformed keys", "Gives out bytes that are no key.", UNREADABLE, gives(bytes(74))),
+    serves(
+        "has keys of another suite",
+        "Offers X25519 alone, as other OHTTP gateways do.",
+        UNREADABLE,
+        gives(len(X25519).to_bytes(2) + X25519),
+    ),
+    serves(
+        "has a point off the curve",
+        "Gives out a key that is no point of the curve.",
+        UNREADABLE,
+        gives(b"\x01\x00\x16\x04" + b"\xff" * 64 + b"\x00\x04\x00\x01\x00\x03"),
+    ),
+    serves(
+        "floods with keys",
+        "Answers the request for its keys with a megabyte.",
+        "The server answered with more than the protocol allows.",
+        gives(bytes(1_000_000)),
+        rule="No answer is read beyond 4096 bytes",
+    ),
+    serves(
+        "drips its keys",
+        "Sends its keys byte by byte.",
+        "The server did not answer in time: it is tried again later.",
+        drips,
+        rule="One deadline for the whole answer",
+    ),
+    serves(
+        "sends elsewhere for its keys",
+        "Redirects to another server, whose keys would be trusted.",
+        _status(302),
+        gives(b"", status=302, headers="location: http://127.0.0.1:1/keys\r\n"),
+        rule="No redirect is followed",
+    ),
+    serves("has no keys", "Answers 404 with a page.", _status(404), gives(b"<html>", status=404)),
+    Trick(
+        peer=Peer.DIRECTORY,
+        name="gives each client its own key",
+        trick="Tags whoever fetches its keys with a key of their own, to know them again.",
+        we="Fetches keys through a relay's tunnel, so that the tag has no network address, and"
+        " takes a payer's key from the link alone. Links of one receiver can be tied together for"
+        " the six hours that a key is kept; nobody can see that without comparing keys.",
+        rule="BIP 77, OHTTP bootstrapping; RFC 9458, 7: key consistency",
+        told="Paid by payjoin.",
+        ends=Ends.PAYJOIN,
+        play=one_key_for_each_client,
+    ),
+)
