@@ -165,15 +165,29 @@ class Psbt:
 
     def with_input(self, index: int, psbt_input: PsbtInput) -> Self:
         """The PSBT with another map for this input."""
+        spent = self.unsigned_transaction.inputs[index].previous_output
+        if psbt_input.previous is not None:
+            _check_previous(psbt_input.previous, spent)
         inputs = list(self.inputs)
         inputs[index] = psbt_input
-        return type(self)(self.global_map, tuple(inputs), self.outputs)
+        return self._with_maps(tuple(inputs), self.outputs)
 
     def with_output(self, index: int, psbt_output: PsbtOutput) -> Self:
         """The PSBT with another map for this output."""
         outputs = list(self.outputs)
         outputs[index] = psbt_output
-        return type(self)(self.global_map, self.inputs, tuple(outputs))
+        return self._with_maps(self.inputs, tuple(outputs))
+
+    def _with_maps(self, inputs: tuple[PsbtInput, ...], outputs: tuple[PsbtOutput, ...]) -> Self:
+        """As the constructor makes it, without checking again what has not changed."""
+        # Signers replace one map after the other, and a v1 peer's may come by the ten thousand.
+        made = object.__new__(type(self))
+        object.__setattr__(made, "global_map", self.global_map)
+        object.__setattr__(made, "inputs", inputs)
+        object.__setattr__(made, "outputs", outputs)
+        object.__setattr__(made, "_utxos", None)
+        object.__setattr__(made, "_extracted", None)
+        return made
 
     def with_transaction(
         self,
