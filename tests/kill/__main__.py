@@ -42,7 +42,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
     parser.add_argument("--paths", default="", help="only paths with these words in their names")
     parser.add_argument("--party", choices=[str(each) for each in Party])
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2))
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2) + 1)
     parser.add_argument("--stride", type=int, default=1, help="every so many effects only")
     parser.add_argument("--only", choices=["once", "twice", "real"], help="one manner of dying")
     parser.add_argument("--at", type=int, default=1, help="begin with this effect")

@@ -56,6 +56,7 @@ class ChainView:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def close(self) -> None:
+        """Let the connection go; the next question opens another."""
         self._connection.close()
 
     def get(self, path: str) -> Any:

@@ -1,24 +1,43 @@
 """The paths that a payment can take, and on each of which somebody is killed at every step."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from unittest.mock import patch
 
+from tests.kill.acts import (
+    Acts,
+    abandoned,
+    asked,
+    cancel_and_pay,
+    cancel_and_release,
+    cancel_and_take,
+    cancel_before,
+    cancel_late,
+    cancel_unposted,
+    complete,
+    fallback_undone,
+    in_grace,
+    late,
+    nothing,
+    pay,
+    pay_and_decline,
+    payjoin_undone,
+    posted,
+    proposed,
+    receiver_at,
+    sender_at,
+    sending_at,
+    speaks_version_3,
+    strayed,
+    take_back,
+    take_back_late,
+    unanswered,
+)
 from tests.kill.ledger import Ending, Party
-from tests.kill.play import LIFETIME, Play
 from tests.kill.processes import Coins, Tweak
 
-from dovetail.protocol.params import SenderParams
 from dovetail.sessions.reasons import Reason
 
 SENDER, RECEIVER, MAILROOM = Party.SENDER, Party.RECEIVER, Party.MAILROOM
-
-Acts = Callable[[Play], None]
-
-
-def nothing(_play: Play) -> None:
-    """No set-up: kills may come from the very first effect on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,168 +57,18 @@ class Way:
     """It ends so whoever is killed: nothing is forgotten that a payjoin needs."""
     why: Reason | None = None
     """The sender's reason, where nobody is killed."""
+    depth: int = 1
+    """How many confirmations both wait for."""
+    mailroom: Mapping[str, float] = field(default_factory=dict)
+    """How the mailroom is set up after the path's own set-up."""
+    most: int = 1_000
+    """The last effect at which somebody is killed, where they go on for as long as it lasts."""
     stride: int = 1
     """Every so many effects are enough, as another path has the same ones."""
     may_release: bool = False
     may_stray: bool = False
     timeless: bool = False
     """No clock is set forward, so that the installed command can go on."""
-
-
-# Sets-up
-
-
-def asked(play: Play) -> None:
-    play.receive()
-
-
-def posted(play: Play) -> None:
-    play.receive()
-    play.send()
-
-
-def proposed(play: Play) -> None:
-    posted(play)
-    play.halt(RECEIVER, "append PostedPayjoinProposal")
-
-
-def receiver_at(effect: str) -> Acts:
-    def setup(play: Play) -> None:
-        posted(play)
-        play.halt(RECEIVER, effect)
-
-    return setup
-
-
-def sending_at(effect: str) -> Acts:
-    def setup(play: Play) -> None:
-        asked(play)
-        play.halt(SENDER, effect, *play.sending())
-
-    return setup
-
-
-def sender_at(effect: str) -> Acts:
-    def setup(play: Play) -> None:
-        proposed(play)
-        play.halt(SENDER, effect)
-
-    return setup
-
-
-def strayed(play: Play) -> None:
-    """The receiver's coin is spent elsewhere once the sender has the proposal."""
-    proposed(play)
-    play.stray()
-
-
-# Acts
-
-
-def complete(play: Play) -> None:
-    play.receive()
-    play.send()
-    play.begin(RECEIVER)
-    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
-
-
-def pay(play: Play) -> None:
-    play.send()
-
-
-def cancel_before(play: Play) -> None:
-    play.decide(RECEIVER, "cancel")
-    play.send()
-    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
-    play.pass_time()
-
-
-def cancel_and_take(play: Play) -> None:
-    play.decide(RECEIVER, "cancel")
-    play.answer(RECEIVER, "fallback")
-
-
-def cancel_and_release(play: Play) -> None:
-    """The receiver wants it no more; the sender makes the payment all the same."""
-    play.decide(RECEIVER, "cancel")
-    play.answer(RECEIVER, "release", "--yes")
-    play.pass_time()
-
-
-def cancel_late(play: Play) -> None:
-    play.decide(RECEIVER, "cancel")
-    play.pass_time()
-
-
-def cancel_unposted(play: Play) -> None:
-    play.decide(SENDER, "cancel")
-    play.answer(SENDER, "release", "--yes")
-    play.pass_time()
-
-
-def _decline(play: Play) -> None:
-    play.begin(RECEIVER)
-    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
-    play.decide(SENDER, "cancel")
-    play.answer(SENDER, "release", "--yes")
-
-
-def take_back(play: Play) -> None:
-    """The sender declines and takes the coin back while the receiver broadcasts the fallback."""
-    _decline(play)
-    play.pass_time()
-    play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
-
-
-def take_back_late(play: Play) -> None:
-    """The sender wants the coin back when the receiver's fallback is in a block already."""
-    _decline(play)
-    play.pass_time()
-    play.until(lambda: play.closed(RECEIVER), "for the receiver's fallback")
-    play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
-
-
-def unanswered(play: Play) -> None:
-    play.send()
-    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
-    play.pass_time()
-    play.begin(SENDER)
-    play.until(lambda: play.closed(SENDER), "for the sender's fallback")
-
-
-def abandoned(play: Play) -> None:
-    play.send()
-    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
-    play.pause(SENDER)
-    play.begin(RECEIVER)
-    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
-    play.pass_time()
-    play.until(lambda: play.closed(RECEIVER), "for the receiver's fallback")
-
-
-def late(play: Play) -> None:
-    """Both come back when the expiration and its grace are over."""
-    play.pass_time()
-
-
-def in_grace(play: Play) -> None:
-    """Both come back after the expiration, within the grace; then that passes too."""
-    play.pass_time(LIFETIME + 60)
-    play.begin(SENDER)
-    play.begin(RECEIVER)
-    play.linger()
-    play.pass_time()
-
-
-# Peers
-
-
-def speaks_version_3() -> AbstractContextManager[object]:
-    """A sender from the future."""
-    serialize = SenderParams.serialize
-    return patch.object(
-        SenderParams, "serialize", lambda self: serialize(self).replace("v=2", "v=3")
-    )
 
 
 _RECEIVER_STATES = (
@@ -258,6 +127,40 @@ WAYS = (
         always=True,
         stride=3,
     ),
+    Way(
+        name="payjoin completes, legacy",
+        acts=complete,
+        coins=Coins.LEGACY,
+        ends=_PAYJOIN,
+        always=True,
+        stride=3,
+    ),
+    Way(
+        name="payjoin completes, OHTTP keys rotate",
+        acts=complete,
+        parties=(*Party,),
+        mailroom={"housekeeping": 0.1, "key_lifetime": 0.3},
+        ends=_PAYJOIN,
+        always=True,
+        stride=3,
+        most=36,
+    ),
+    Way(
+        name="a reorganisation removes the payjoin",
+        setup=proposed,
+        acts=payjoin_undone,
+        depth=2,
+        ends=_PAYJOIN,
+        always=True,
+        timeless=True,
+    ),
+    Way(
+        name="a reorganisation removes the fallback",
+        setup=receiver_at("append IdentifiedReceiverOutputs"),
+        acts=fallback_undone,
+        depth=2,
+        timeless=True,
+    ),
     Way(name="receiver cancels before the Original", setup=asked, acts=cancel_before),
     Way(
         name="receiver cancels after the Original",
@@ -280,6 +183,20 @@ WAYS = (
         setup=sending_at("append Created"),
         acts=cancel_unposted,
         ends=(Ending.RELEASED,),
+        may_release=True,
+    ),
+    Way(
+        name="sender cancels at WithReplyKey, and pays",
+        setup=sending_at("append Created"),
+        acts=cancel_and_pay,
+        timeless=True,
+    ),
+    Way(
+        name="sender pays and declines at once",
+        setup=sending_at("append Created"),
+        acts=pay_and_decline,
+        ends=(Ending.FALLBACK, Ending.RELEASED),
+        parties=(SENDER,),
         may_release=True,
     ),
     *(

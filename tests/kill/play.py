@@ -1,12 +1,9 @@
 """One run: the acts of a path, with a party killed on the way and started again by `resume`."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -18,12 +15,14 @@ from tests.kill.processes import (
     Group,
     Ports,
     Process,
+    RealProcess,
     Tweak,
     run_chain,
     run_mailroom,
 )
 
 from dovetail.bitcoin import FeeRate, Network
+from dovetail.regtest.node import RegtestNode
 from dovetail.regtest.remote import remote_mine
 from dovetail.sessions import receiver, sender
 from dovetail.stores.sql import SqlStore
@@ -35,7 +34,7 @@ from dovetail.wallets.ports import Accepted
 LIFETIME = 3600
 GRACE = 600
 _CLOSED = receiver.Closed | sender.Closed
-_TICK = 0.004
+_TICK = 0.008
 _PATIENCE = 40.0
 PEOPLE = (Party.SENDER, Party.RECEIVER)
 
@@ -57,35 +56,15 @@ class How:
     """Two `resume` processes on each database, always."""
     real: bool = False
     """After the kill, a `dovetail resume` that knows nothing of this harness."""
+    depth: int = 1
+    """How many confirmations the parties wait for."""
+    mailroom: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[Party, Mapping[str, str]] = field(default_factory=dict)
     tweaks: Mapping[Party, tuple[Tweak, ...]] = field(default_factory=dict)
 
 
 class Stuck(Exception):
     """A run did not get where its path leads."""
-
-
-class RealProcess:
-    """A command by the installed program: no fork, no wrapped port."""
-
-    def __init__(self, words: Sequence[str], home: Path, settings: Mapping[str, str]) -> None:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("DOVETAIL_")}
-        with (home / "real.log").open("ab") as said:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "dovetail.cli", *words],
-                env=inherited | dict(settings),
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-            )
-
-    @property
-    def code(self) -> int | None:
-        return self._process.poll()
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 class Play:
@@ -97,6 +76,8 @@ class Play:
         """The effect at which the kill came; None: not yet."""
         self._bodies = bodies
         self._armed = how.kill is not None
+        self._to_bury = 0
+        """Blocks that are still missing on top of the last payment."""
         self._group = Group()
         self._running: dict[Party, list[Process | RealProcess]] = {each: [] for each in PEOPLE}
         self._begun: set[Party] = set()
@@ -104,7 +85,7 @@ class Play:
         """Whose `resume` has ended by itself, as all was done or a person was asked."""
 
     def __enter__(self) -> Self:
-        self._group.add(run_chain(self.folder, self.ports))
+        self._start_chain()
         self.chain = ChainView(self.ports.chain)
         self._start_mailroom()
         return self
@@ -178,6 +159,17 @@ class Play:
             self.begin(party)
         return process.code or 0
 
+    def at_once(self, party: Party, *decisions: tuple[str, ...]) -> None:
+        """Several decisions about session 1 at the same time; only the first can be killed."""
+        commands = [(words[0], "1", *words[1:]) for words in decisions]
+        deciding = [
+            self._start(party, words, armed=not number) for number, words in enumerate(commands)
+        ]
+        self._wait(lambda: all(each.code is not None for each in deciding), "for all decisions")
+        if deciding[0].code == -9:
+            self._note_kill(party)
+            self.begin(party)
+
     def begin(self, party: Party) -> None:
         """Let the party take its sessions forward; it is started again whenever it was killed."""
         self._ended.discard(party)
@@ -235,6 +227,18 @@ class Play:
 
     def mine(self) -> None:
         remote_mine(self.ports.chain_url)
+        self._to_bury = self.how.depth - 1
+
+    def undo(self) -> None:
+        """Mine what waits, let it be seen, and make it as if it had never been broadcast."""
+        while self.chain.waiting():
+            self.mine()
+        self.linger()
+        self._chain.end()
+        self.chain.close()
+        self._forget_the_tip()
+        self._start_chain()
+        self.linger()
 
     def closed(self, party: Party) -> bool:
         """Whether the party's log is closed, while blocks are mined."""
@@ -258,11 +262,15 @@ class Play:
         return self._mined() and all(self._finished(party) for party in PEOPLE)
 
     def _mined(self) -> bool:
-        """Whether nothing waits for a block; what does gets one."""
-        if not self.chain.waiting():
-            return True
-        self.mine()
-        return False
+        """Whether nothing waits for a block; what does gets one, and those on top of it."""
+        if self.chain.waiting():
+            self.mine()
+            return False
+        if self._to_bury:
+            remote_mine(self.ports.chain_url)
+            self._to_bury -= 1
+            return False
+        return True
 
     def _finished(self, party: Party) -> bool:
         """Whether its log is closed, or it ended by itself: a person has to decide.
@@ -294,6 +302,7 @@ class Play:
 
     def _command(self, party: Party, words: tuple[str, ...]) -> Command:
         settings = self.ports.settings(self.home(party)) | dict(self.how.settings.get(party, {}))
+        settings["DOVETAIL_DEPTH"] = str(self.how.depth)
         return Command(
             words=words,
             home=self.home(party),
@@ -354,8 +363,27 @@ class Play:
 
     def _start_mailroom(self) -> None:
         self._mailroom = self._group.add(
-            run_mailroom(self.folder, self.ports, self._killer(Party.MAILROOM))
+            run_mailroom(self.folder, self.ports, self._killer(Party.MAILROOM), self.how.mailroom)
         )
+
+    def _start_chain(self) -> None:
+        self._chain = self._group.add(run_chain(self.folder, self.ports))
+
+    def _forget_the_tip(self) -> None:
+        """A longer branch takes the place of the last block, whose transactions are forgotten."""
+        home = self.folder / "chain"
+
+        def work() -> int:
+            with RegtestNode(home) as node:
+                node.reorg(1)
+            (home / "mempool.txt").unlink()
+            return 0
+
+        process = self._group.add(Process(work, self.folder / "chain.log"))
+        self._wait(lambda: process.code is not None, "for the other branch")
+        if process.code != 0:
+            raise Stuck("The chain could not be reorganised.")
+        self._to_bury = 0
 
 
 def copy(folder: Path, to: Path) -> Path:

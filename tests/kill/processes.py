@@ -10,10 +10,11 @@ import os
 import signal
 import ssl
 import struct
+import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -53,6 +54,7 @@ class Coins(StrEnum):
     USUAL = "usual"
     TAPROOT = "taproot"
     NESTED = "nested segwit"
+    LEGACY = "legacy"
     POOR = "poor"
     """The receiver has no coin."""
     EXACT = "exact"
@@ -106,6 +108,29 @@ class Process:
             os.kill(self.pid, signal.SIGKILL)
             while self.code is None:
                 time.sleep(0.001)
+
+
+class RealProcess:
+    """A command by the installed program: no fork, no wrapped port."""
+
+    def __init__(self, words: Sequence[str], home: Path, settings: Mapping[str, str]) -> None:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("DOVETAIL_")}
+        with (home / "real.log").open("ab") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dovetail.cli", *words],
+                env=inherited | dict(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+
+    @property
+    def code(self) -> int | None:
+        return self._process.poll()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 def _run(work: Callable[[], int], log: Path) -> int:
@@ -170,12 +195,21 @@ def run_chain(folder: Path, ports: Ports) -> Process:
     return _started(lambda: Process(work, folder / "chain.log"), ready)
 
 
-def run_mailroom(folder: Path, ports: Ports, killer: Killer | None = None) -> Process:
-    """A mailroom, which a `killer` may kill at a durable write; up (or dead) when this returns."""
+def run_mailroom(
+    folder: Path,
+    ports: Ports,
+    killer: Killer | None = None,
+    more: Mapping[str, float] | None = None,
+) -> Process:
+    """A mailroom, which a `killer` may kill at a durable write; up (or dead) when this returns.
+
+    `more` are settings other than the usual ones.
+    """
     ready = folder / "mailroom.up"
 
     def work() -> int:
-        settings = MailroomSettings(folder / "mailroom", local=True, wait=0.3)
+        usual: dict[str, Any] = {"local": True, "wait": 0.3}
+        settings = MailroomSettings(folder / "mailroom", **usual | dict(more or {}))
         with ExitStack() as changes:
             if killer is not None:
                 changes.enter_context(_counted_writes(killer))

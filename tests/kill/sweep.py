@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from itertools import count
 from pathlib import Path
 
+from tests.kill.acts import nothing
 from tests.kill.ledger import (
     AMOUNT,
     ChainView,
@@ -21,7 +21,7 @@ from tests.kill.ledger import (
     judge,
     movement,
 )
-from tests.kill.paths import Way, nothing
+from tests.kill.paths import Way
 from tests.kill.play import PEOPLE, How, Kill, Play, Stuck, copy
 from tests.kill.processes import Clock, Coins, Ports, Process, run_chain
 
@@ -47,7 +47,11 @@ def _funds(coins: Coins, party: Party) -> tuple[int, ...]:
             return (200_000, 350_000)
 
 
-_KINDS = {Coins.TAPROOT: ScriptType.P2TR, Coins.NESTED: ScriptType.P2SH}
+_KINDS = {
+    Coins.TAPROOT: ScriptType.P2TR,
+    Coins.NESTED: ScriptType.P2SH,
+    Coins.LEGACY: ScriptType.P2PKH,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class Worker:
         base = self._base(way.coins)
         stand = copy(base, self._folder / "stand")
         self._clock.ahead = 0
-        how = How(settings=way.settings, tweaks=way.tweaks)
+        how = How(settings=way.settings, tweaks=way.tweaks, depth=way.depth)
         with self._play(stand, how) as play:
             way.setup(play)
         ahead = self._clock.ahead
@@ -95,7 +99,7 @@ class Worker:
         if task.twice:
             yield self._run(way, task, None, stand, ahead, height)
         wrong = 0
-        for at in count(task.first, task.stride):
+        for at in range(task.first, way.most + 1, task.stride):
             result = self._run(way, task, at, stand, ahead, height)
             if result.struck or result.verdict.trouble:
                 yield result
@@ -117,6 +121,8 @@ class Worker:
             real=task.real,
             settings=way.settings,
             tweaks=way.tweaks,
+            mailroom=way.mailroom,
+            depth=way.depth,
         )
         trouble = None
         with self._play(world, how) as play:

@@ -1,0 +1,203 @@
+"""What people do on the paths: sets-up, which no kill disturbs, acts, and odd peers."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from unittest.mock import patch
+
+from tests.kill.ledger import Party
+from tests.kill.play import LIFETIME, Play
+
+from dovetail.protocol.params import SenderParams
+
+SENDER, RECEIVER = Party.SENDER, Party.RECEIVER
+
+Acts = Callable[[Play], None]
+
+
+def nothing(_play: Play) -> None:
+    """No set-up: kills may come from the very first effect on."""
+
+
+# Sets-up
+
+
+def asked(play: Play) -> None:
+    play.receive()
+
+
+def posted(play: Play) -> None:
+    play.receive()
+    play.send()
+
+
+def proposed(play: Play) -> None:
+    posted(play)
+    play.halt(RECEIVER, "append PostedPayjoinProposal")
+
+
+def receiver_at(effect: str) -> Acts:
+    def setup(play: Play) -> None:
+        posted(play)
+        play.halt(RECEIVER, effect)
+
+    return setup
+
+
+def sending_at(effect: str) -> Acts:
+    def setup(play: Play) -> None:
+        asked(play)
+        play.halt(SENDER, effect, *play.sending())
+
+    return setup
+
+
+def sender_at(effect: str) -> Acts:
+    def setup(play: Play) -> None:
+        proposed(play)
+        play.halt(SENDER, effect)
+
+    return setup
+
+
+def strayed(play: Play) -> None:
+    """The receiver's coin is spent elsewhere once the sender has the proposal."""
+    proposed(play)
+    play.stray()
+
+
+# Acts
+
+
+def complete(play: Play) -> None:
+    play.receive()
+    play.send()
+    play.begin(RECEIVER)
+    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+
+
+def pay(play: Play) -> None:
+    play.send()
+
+
+def cancel_before(play: Play) -> None:
+    play.decide(RECEIVER, "cancel")
+    play.send()
+    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    play.pass_time()
+
+
+def cancel_and_take(play: Play) -> None:
+    play.decide(RECEIVER, "cancel")
+    play.answer(RECEIVER, "fallback")
+
+
+def cancel_and_release(play: Play) -> None:
+    """The receiver wants it no more; the sender makes the payment all the same."""
+    play.decide(RECEIVER, "cancel")
+    play.answer(RECEIVER, "release", "--yes")
+    play.pass_time()
+
+
+def cancel_late(play: Play) -> None:
+    play.decide(RECEIVER, "cancel")
+    play.pass_time()
+
+
+def cancel_unposted(play: Play) -> None:
+    play.decide(SENDER, "cancel")
+    play.answer(SENDER, "release", "--yes")
+    play.pass_time()
+
+
+def cancel_and_pay(play: Play) -> None:
+    """Nothing has left yet; the sender stops the payjoin and pays all the same."""
+    play.decide(SENDER, "cancel")
+    play.answer(SENDER, "fallback")
+
+
+def pay_and_decline(play: Play) -> None:
+    """Two people at two terminals: one pays, one declines, at the same moment."""
+    play.decide(SENDER, "cancel")
+    play.at_once(SENDER, ("fallback",), ("release", "--yes"))
+    play.pass_time()
+
+
+def _decline(play: Play) -> None:
+    play.begin(RECEIVER)
+    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+    play.decide(SENDER, "cancel")
+    play.answer(SENDER, "release", "--yes")
+
+
+def take_back(play: Play) -> None:
+    """The sender declines and takes the coin back while the receiver broadcasts the fallback."""
+    _decline(play)
+    play.pass_time()
+    play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
+
+
+def take_back_late(play: Play) -> None:
+    """The sender wants the coin back when the receiver's fallback is in a block already."""
+    _decline(play)
+    play.pass_time()
+    play.until(lambda: play.closed(RECEIVER), "for the receiver's fallback")
+    play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
+
+
+def unanswered(play: Play) -> None:
+    play.send()
+    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    play.pass_time()
+    play.begin(SENDER)
+    play.until(lambda: play.closed(SENDER), "for the sender's fallback")
+
+
+def abandoned(play: Play) -> None:
+    play.send()
+    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    play.pause(SENDER)
+    play.begin(RECEIVER)
+    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+    play.pass_time()
+    play.until(lambda: play.closed(RECEIVER), "for the receiver's fallback")
+
+
+def payjoin_undone(play: Play) -> None:
+    """A block confirms the payjoin; then the chain reorganises, and no mempool knows it."""
+    play.begin(RECEIVER)
+    play.begin(SENDER)
+    play.until(lambda: play.logged(SENDER, "BroadcastPayjoin"), "for the payjoin")
+    play.undo()
+
+
+def fallback_undone(play: Play) -> None:
+    """The same with the fallback that the receiver took."""
+    cancel_and_take(play)
+    play.begin(SENDER)
+    play.until(lambda: bool(play.chain.waiting()), "for the fallback")
+    play.undo()
+
+
+def late(play: Play) -> None:
+    """Both come back when the expiration and its grace are over."""
+    play.pass_time()
+
+
+def in_grace(play: Play) -> None:
+    """Both come back after the expiration, within the grace; then that passes too."""
+    play.pass_time(LIFETIME + 60)
+    play.begin(SENDER)
+    play.begin(RECEIVER)
+    play.linger()
+    play.pass_time()
+
+
+# Peers
+
+
+def speaks_version_3() -> AbstractContextManager[object]:
+    """A sender from the future."""
+    serialize = SenderParams.serialize
+    return patch.object(
+        SenderParams, "serialize", lambda self: serialize(self).replace("v=2", "v=3")
+    )
