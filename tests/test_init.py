@@ -5,7 +5,17 @@ import pytest
 
 import dovetail
 
-HEAVY = ("sqlalchemy", "alembic", "httpx", "bdkpython", "uvicorn", "starlette", "rich", "asyncio")
+HEAVY = (
+    "sqlalchemy",
+    "alembic",
+    "httpx",
+    "httpcore",
+    "bdkpython",
+    "uvicorn",
+    "starlette",
+    "rich",
+    "asyncio",
+)
 
 
 def run(program: str) -> str:
@@ -43,7 +53,7 @@ def test_dir_lists_what_is_not_loaded_yet():
 def test_without_the_extra_the_error_names_it():
     program = """
 import sys
-sys.modules["httpx"] = None
+sys.modules["httpcore"] = None
 try:
     from dovetail import Agent
 except ImportError as error:

@@ -71,7 +71,7 @@ _HOMES = {
     ),
     "sessions.reasons": ("Reason",),
 }
-_EXTRAS = ("httpx", "sqlalchemy", "alembic")
+_EXTRAS = ("certifi", "httpcore", "sqlalchemy", "alembic")
 
 
 if not TYPE_CHECKING:  # a type checker shall see the names above and no others

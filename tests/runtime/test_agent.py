@@ -26,6 +26,7 @@ from dovetail.errors import (
     ConfigurationError,
     DuplicateSession,
     InsufficientFunds,
+    InvalidUri,
     ReplayError,
     SessionNotFound,
     TransportError,
@@ -33,6 +34,7 @@ from dovetail.errors import (
     WalletError,
 )
 from dovetail.protocol.exchange import Request
+from dovetail.protocol.uri import V1Endpoint
 from dovetail.runtime import actions
 from dovetail.runtime.agent import DATABASE, now
 from dovetail.runtime.tor import SocksProxy
@@ -554,3 +556,44 @@ async def test_an_onion_address_without_tor_is_refused_before_anything_is_signed
             with pytest.raises(error, match=words):
                 await agent.send(onion)
             assert agent.sessions == ()
+
+
+# BIP 78 endpoints
+
+
+async def test_each_session_at_an_endpoint_has_a_url_of_its_own(world: World):
+    async with world.agent(world.bob) as agent:
+        urls = set()
+        for _ in range(3):
+            session = await agent.receive(50_000, endpoint="https://shop.example/pj/")
+            uri = PayjoinUri.parse(session.uri)
+            assert isinstance(uri.endpoint, V1Endpoint)
+            assert uri.endpoint.url.startswith("https://shop.example/pj/")
+            assert uri.output_substitution
+            urls.add(uri.endpoint.url)
+        assert len(urls) == 3
+
+
+async def test_an_endpoint_is_on_https_and_has_no_query(world: World):
+    async with world.agent(world.bob) as agent:
+        with pytest.raises(InvalidUri):
+            await agent.receive(50_000, endpoint="http://shop.example/pj")
+        for url in ("https://shop.example/?a", "https://shop.example/#a"):
+            with pytest.raises(UsageError, match="no query"):
+                await agent.receive(50_000, endpoint=url)
+        assert agent.sessions == ()
+
+
+async def test_a_nudge_ends_the_wait_for_the_next_look(world: World):
+    async with world.agent(world.bob, watch_interval=60.0) as agent:
+        session = await agent.receive(50_000, endpoint="https://shop.example/pj")
+        async for update in session.updates():
+            if update.rested:
+                break
+        log = agent.services.store.receiver(session.session_id)
+        state = receiver.replay(log.load())
+        assert isinstance(state, receiver.Initialized)
+        state.cancel().save(log)
+        session.nudge()
+        async with asyncio.timeout(10):
+            await session.closed()

@@ -248,7 +248,9 @@ async def test_a_spend_that_vanished_makes_the_fallback_due_again(
 # v1 over HTTP
 
 
-async def test_who_holds_the_http_request_answers_it(world: World, alice: Side, bob: Side):
+async def test_who_holds_the_http_request_answers_it_and_the_session_goes_on(
+    world: World, alice: Side, bob: Side
+):
     for coins in (True, False):
         side = bob if coins else Side(world, world.bob)
         log = side.store.new_receiver()
@@ -264,12 +266,13 @@ async def test_who_holds_the_http_request_answers_it(world: World, alice: Side, 
         )
         body = original.to_base64().encode()
         receiving.state = state.receive_v1(body, "v=1", now=world.clock()).save(log)
-        waiting: object
         if coins:
-            waiting = await receiving.to(receiver.PayjoinProposal)
+            await receiving.to(receiver.PayjoinProposal)
+            monitor = await receiving.to(receiver.Monitor, steps=1)
+            assert monitor.proposal_out
         else:
             outpoints = [coin.outpoint for coin in side.party.wallet.coins()]
             side.store.reserve(side.receive().session_id, outpoints)
-            waiting = await receiving.to(receiver.HasReplyableError)
-        assert await receiving.step() is waiting
+            await receiving.to(receiver.HasReplyableError)
+            await receiving.to(receiver.PendingFallback, steps=1)
     assert world.wire.sent == []

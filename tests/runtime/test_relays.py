@@ -96,3 +96,9 @@ def test_nobody_is_blamed_where_there_is_no_relay():
     chosen.failed(None)
     chosen.worked(None)
     assert chosen.choose() is None
+
+
+def test_where_no_relay_is_required_the_want_of_one_is_told_at_its_use():
+    relays = Relays((), clock=lambda: 0, required=False)
+    with pytest.raises(ConfigurationError, match="set `relays`"):
+        relays.choose()

@@ -27,6 +27,7 @@ RECEIVE = {"uri": "the Payjoin URI, for one sender and one payment"} | SESSION
 SEND = SESSION | {
     "fee_sats": "the fee of the ordinary payment",
     "most_added_sats": "the most that a payjoin may add to that fee",
+    "version": "2 through a directory (BIP 77), 1 straight to the receiver's server (BIP 78)",
 }
 
 RESUME = {"sessions": "the sessions that were resumed, each with the keys that `cancel` prints"}

@@ -118,6 +118,38 @@ def listening(port: int) -> Callable[[F], F]:
     )
 
 
+def served(*, public: bool) -> Callable[[F], F]:
+    """The options of a command that serves BIP 78 senders; `public` where a URI is made."""
+    return together(
+        click.option(
+            "--listen",
+            "place",
+            type=Place(),
+            help="Serve senders that speak only BIP 78 here, yourself; port 0 is any.",
+        ),
+        *(
+            click.option(
+                "--public-url",
+                metavar="URL",
+                help="How senders reach --listen: https, or http on an onion address.",
+            )
+            for _ in range(public)
+        ),
+        click.option(
+            "--tls-cert",
+            metavar="FILE",
+            type=click.Path(dir_okay=False),
+            help="Serve TLS with this certificate (PEM); else a proxy in front has to.",
+        ),
+        click.option(
+            "--tls-key",
+            metavar="FILE",
+            type=click.Path(dir_okay=False),
+            help="The certificate's key (PEM).",
+        ),
+    )
+
+
 class JsonOption(click.Option):
     """`--json`, which knows the keys of what it prints."""
 

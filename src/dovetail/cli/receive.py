@@ -12,6 +12,7 @@ from dovetail.cli.options import (
     directory,
     json_option,
     routes,
+    served,
     timeout,
 )
 from dovetail.cli.output import Screen
@@ -22,7 +23,12 @@ from dovetail.cli.output import Screen
 @click.option("--label", metavar="TEXT", help="Your name, as the sender's wallet shows it.")
 @click.option("--message", metavar="TEXT", help="What the payment is for, shown likewise.")
 @click.option("--lifetime", type=Duration(), help="How long the URI is good for, such as 24h.")
-@click.option("--v1", is_flag=True, help="Also welcome senders that speak only BIP 78.")
+@click.option(
+    "--v1",
+    is_flag=True,
+    help="Also welcome senders that speak only BIP 78, at the directory or by --listen.",
+)
+@served(public=True)
 @click.option("--no-wait", is_flag=True, help="Leave once the URI is printed.")
 @timeout
 @click.option("--qr/--no-qr", default=True, help="Draw a QR code, if this is a terminal.")
@@ -38,6 +44,10 @@ def receive(  # noqa: PLR0913 - one argument for each option
     message: str | None,
     lifetime: float | None,
     v1: bool,
+    place: tuple[str, int] | None,
+    public_url: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
     no_wait: bool,
     timeout: float | None,
     qr: bool,
@@ -47,13 +57,19 @@ def receive(  # noqa: PLR0913 - one argument for each option
 
     Prints a Payjoin URI for one sender and one payment, then follows the session until the
     payment is confirmed. Ctrl-C leaves it for `dovetail resume`.
+
+    The sender writes to a mailbox on the directory, and you need not be online together. With
+    --listen there is no mailbox: senders that speak BIP 78 pay at a server that runs as long as
+    this command does.
     """
+    listening = work.endpoints.Listening(place, tls_cert, tls_key, public_url)
     request = work.receiving.Request(
         amount=sats,
         label=label,
         message=message,
         lifetime=lifetime,
         v1=v1,
+        listening=listening,
         wait=not no_wait,
         qr=qr,
         patience=timeout,

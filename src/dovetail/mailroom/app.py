@@ -13,23 +13,6 @@ from typing import Self
 
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ConfigurationError, DovetailError, StoreUnavailable
-from dovetail.mailroom.answers import (
-    Answer,
-    not_found,
-    overloaded,
-    problem,
-    typed,
-    wrong_method,
-)
-from dovetail.mailroom.asgi import (
-    Receive,
-    Scope,
-    Send,
-    disconnected,
-    raw_path,
-    read_body,
-    send_answer,
-)
 from dovetail.mailroom.directory import Directory, mailbox_of
 from dovetail.mailroom.gateway import Gateway
 from dovetail.mailroom.keys import KeyRing
@@ -41,6 +24,23 @@ from dovetail.mailroom.tunnels import Tunnels
 from dovetail.mailroom.v1 import BODY_LIMIT, V1Desk
 from dovetail.mailroom.waits import Waits
 from dovetail.protocol.exchange import GATEWAY_PATH
+from dovetail.serving.answers import (
+    Answer,
+    not_found,
+    overloaded,
+    problem,
+    typed,
+    wrong_method,
+)
+from dovetail.serving.asgi import (
+    Receive,
+    Scope,
+    Send,
+    disconnected,
+    raw_path,
+    read_body,
+    send_answer,
+)
 
 KEYS_PATH = "/ohttp-keys"
 HEALTH_PATH = "/health"

@@ -5,11 +5,11 @@ from http import HTTPStatus
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.errors import InvalidMessage
-from dovetail.mailroom.answers import Answer, not_found, overloaded, problem, wrong_method
 from dovetail.mailroom.mailboxes import Mailboxes, Posted
 from dovetail.mailroom.v1 import V1Desk
 from dovetail.mailroom.waits import Refused, Waits
 from dovetail.protocol.mailbox import MESSAGE_SIZE, ShortId
+from dovetail.serving.answers import Answer, not_found, overloaded, problem, wrong_method
 
 Gone = Callable[[], Awaitable[None]]
 """Returns when the client has gone."""

@@ -12,21 +12,21 @@ from dovetail.errors import (
     InvalidOhttp,
     StoreUnavailable,
 )
-from dovetail.mailroom.answers import OHTTP_KEY_PROBLEM, Answer, overloaded, problem, typed
-from dovetail.mailroom.asgi import (
-    Receive,
-    Scope,
-    disconnected,
-    header,
-    media_type,
-    read_body,
-)
 from dovetail.mailroom.directory import Directory
 from dovetail.mailroom.keys import KeyRing
 from dovetail.protocol.exchange import (
     OHTTP_MESSAGE_SIZE,
     OHTTP_REQUEST_TYPE,
     OHTTP_RESPONSE_TYPE,
+)
+from dovetail.serving.answers import OHTTP_KEY_PROBLEM, Answer, overloaded, problem, typed
+from dovetail.serving.asgi import (
+    Receive,
+    Scope,
+    disconnected,
+    header,
+    media_type,
+    read_body,
 )
 
 SELF_LOOP_HEADER = b"x-ohttp-self-loop-tag"

@@ -11,13 +11,13 @@ from typing import Any
 import httpcore
 
 from dovetail.errors import ConfigurationError, InvalidUri, TransportError
-from dovetail.mailroom.answers import Answer, overloaded, problem
-from dovetail.mailroom.asgi import Receive, Scope, disconnected, media_type, raw_path, read_body
 from dovetail.mailroom.gateway import SELF_LOOP_HEADER
 from dovetail.mailroom.optin import PROBE_PATH, Gateways, OptIn, Probe
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.mailroom.targets import Dialler, Resolve, Target, resolve
 from dovetail.protocol.exchange import GATEWAY_PATH, OHTTP_MESSAGE_SIZE, OHTTP_REQUEST_TYPE
+from dovetail.serving.answers import Answer, overloaded, problem
+from dovetail.serving.asgi import Receive, Scope, disconnected, media_type, raw_path, read_body
 
 RESPONSE_LIMIT = 65_536
 """Bytes of a gateway's answer; an encapsulated one has 8192."""

@@ -19,10 +19,10 @@ from typing import Any, Self, cast
 
 import uvicorn
 
-from dovetail.errors import ConfigurationError
 from dovetail.mailroom.app import Mailroom
-from dovetail.mailroom.door import Doorkeeper
 from dovetail.mailroom.settings import MailroomSettings
+from dovetail.serving.door import Doorkeeper
+from dovetail.serving.listening import bind, url_of
 
 _BACKLOG = 1_024
 _KEEP_ALIVE = 60
@@ -57,7 +57,7 @@ class MailroomServer:
                 mailroom = Mailroom(settings)
             self.mailroom = mailroom
             self.host = host
-            listener = opened.enter_context(_bind(host, port))
+            listener = opened.enter_context(bind(host, port))
             self.port: int = listener.getsockname()[1]
             self._failure: BaseException | None = None
             self._running = threading.Event()
@@ -74,8 +74,7 @@ class MailroomServer:
     @property
     def url(self) -> str:
         """The base URL, without a slash at the end: relay and directory."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return url_of(self.host, self.port)
 
     def close(self) -> None:
         """Let long polls go, finish what is in flight and close; a second call does nothing."""
@@ -206,29 +205,6 @@ def _allow_many_files() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-@contextmanager
-def _bind(host: str, port: int) -> Generator[socket.socket]:
-    if not 0 <= port <= 0xFFFF:  # the system would take it modulo 65536
-        raise ConfigurationError(f"{port} is no port; choose one up to 65535.")
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{host} is no address of this machine; choose another."
-        ) from error
-    with listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError as error:
-            raise ConfigurationError(
-                f"Port {port} cannot be listened on; choose another port or host."
-            ) from error
-        yield listener
 
 
 @contextmanager

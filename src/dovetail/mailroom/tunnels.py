@@ -10,13 +10,11 @@ from http import HTTPStatus
 from typing import Any
 
 from dovetail.errors import InvalidUri, TransportError
-from dovetail.mailroom.answers import Answer, overloaded, problem
-from dovetail.mailroom.asgi import Receive, Scope, Send
 from dovetail.mailroom.relay import Relay
 from dovetail.mailroom.targets import Target
+from dovetail.serving.answers import Answer, overloaded, problem
+from dovetail.serving.asgi import Receive, Scope, Send
 
-HEAD_LIMIT = 8_192
-"""Bytes of a CONNECT request."""
 TUNNEL_LIMIT = 262_144
 """Bytes either way: a TLS handshake and one document of keys take a few thousand."""
 

@@ -4,11 +4,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from dovetail.mailroom.answers import Answer, problem, typed
 from dovetail.mailroom.waits import Refused, Waits
 from dovetail.protocol.exchange import V1_TYPE
 from dovetail.protocol.mailbox import ShortId
 from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.serving.answers import Answer, problem, typed
 
 BODY_LIMIT = 8_100
 """Bytes of Original and query together; the receiver gets them inside 8144."""

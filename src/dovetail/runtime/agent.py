@@ -5,11 +5,14 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeAlias, TypeVar
 
 from dovetail.bitcoin import Address, FeeRate, Sats, UnixTime
+from dovetail.bitcoin.bech32 import encode_base32
 from dovetail.bitcoin.psbt import Psbt
+from dovetail.crypto.entropy import system
 from dovetail.errors import (
     ChainError,
     ConfigurationError,
@@ -28,6 +31,7 @@ from dovetail.runtime.services import Policy, Services
 from dovetail.runtime.tor import SocksProxy
 from dovetail.runtime.transport import HttpTransport, Transport
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import Role, SessionId
 from dovetail.stores.sql import SqlStore
 from dovetail.wallets.ports import Chain, Wallet
@@ -39,6 +43,7 @@ DATABASE = "sessions.db"
 KEY_CACHE = "ohttp-keys.json"
 ONE_DAY = 86_400
 _ADDRESS_TRIES = 20
+_TOKEN_BYTES = 10
 
 
 def now() -> UnixTime:
@@ -46,6 +51,7 @@ def now() -> UnixTime:
     return UnixTime(int(time.time()))
 
 
+Creation: TypeAlias = Transition[receiver.ReceiverEvent, receiver.Initialized]
 Way: TypeAlias = Callable[[str], Awaitable[None]]
 """Looks whether there is a way to a URL, and raises where there is none."""
 
@@ -66,6 +72,13 @@ async def _opened(
 
 async def _any_way(_url: str) -> None:
     pass
+
+
+def _place_at(endpoint: str) -> str:
+    """A URL of its own for one session at an endpoint; its last part cannot be guessed."""
+    if "?" in endpoint or "#" in endpoint:
+        raise UsageError("An endpoint's URL has no query and no fragment: leave them out.")
+    return f"{endpoint.rstrip('/')}/{encode_base32(system(_TOKEN_BYTES))}"
 
 
 def _make(data_dir: Path) -> None:
@@ -110,6 +123,7 @@ class Agent:
         relays: Sequence[str] = (),
         direct: bool = False,
         tor: SocksProxy | None = None,
+        v1_only: bool = False,
         policy: Policy | None = None,
         resume: bool = True,
         transport: Transport | None = None,
@@ -117,13 +131,16 @@ class Agent:
     ) -> AsyncGenerator[Self]:
         """Open the store in `data_dir` and, unless told not to, go on with every live session.
 
-        Onion addresses are reached through `tor`. On leaving, each session stops where it is,
-        with everything saved; a `transport` of the caller's own stays open, and has its own way
-        to them. Raises `StoreUnavailable` and `ConfigurationError`.
+        Onion addresses are reached through `tor`. BIP 78 needs neither directory nor relay, so
+        `v1_only` allows to name none: a v2 session then waits for another run.
+
+        On leaving, each session stops where it is, with everything saved; a `transport` of the
+        caller's own stays open, and has its own way to onion addresses. Raises
+        `StoreUnavailable` and `ConfigurationError`.
         """
         _make(data_dir)
         async with _opened(transport, tor) as (web, way):
-            routes = Relays(relays, clock=clock, direct=direct)
+            routes = Relays(relays, clock=clock, direct=direct, required=not v1_only)
             with SqlStore.open(data_dir / DATABASE) as store:
                 services = Services(
                     wallet=wallet,
@@ -152,35 +169,42 @@ class Agent:
         message: str | None = None,
         lifetime: int = ONE_DAY,
         v1: bool = False,
+        endpoint: str | None = None,
     ) -> LiveReceiver:
         """Begin to receive; the session's URI is durable before this returns it.
 
-        `lifetime` is in seconds. Raises `TransportError` when the directory's keys cannot be
-        fetched, `WalletError`, and `UsageError` for an amount of 0 or without a directory.
+        `lifetime` is in seconds. The session has its mailbox on the directory, where `v1` makes
+        v1 senders welcome too; or it is at `endpoint`, the URL at which a `dovetail.endpoint` of
+        this agent is reached, for v1 senders alone. Raises `TransportError` when the directory's
+        keys cannot be fetched, `WalletError`, `InvalidUri` for an endpoint on plain http, and
+        `UsageError` for an amount of 0 or without a directory or endpoint.
         """
-        if self._directory is None:
-            raise UsageError("No directory is configured: set `directory` to receive payjoins.")
         if amount is not None and amount < 1:
             raise UsageError("Nobody can pay 0 satoshis: ask for at least 1.")
         if lifetime < 1:
             raise UsageError("A session lasts at least a second: choose a longer lifetime.")
-        keys = await self._keys.of(self._directory)
-        address = await asyncio.to_thread(self._fresh_address)
-        created = receiver.create(
-            address=address,
-            directory=self._directory,
-            ohttp_keys=keys,
+        if endpoint is None:
+            create = await self._at_directory(v1=v1)
+        else:
+            create = partial(receiver.create_v1, url=_place_at(endpoint))
+        created = create(
+            address=await asyncio.to_thread(self._fresh_address),
             expires_at=UnixTime(self.services.clock() + lifetime),
             amount=None if amount is None else Sats(amount),
             label=label,
             message=message,
-            v1=v1,
             grace=self.services.policy.grace,
             depth=self.services.policy.depth,
         )
         log = self.services.store.new_receiver()
         state = await created.save_async(log)
         return self._begin(live_receiver(log, self.services, state))
+
+    async def _at_directory(self, *, v1: bool) -> "partial[Creation]":
+        if self._directory is None:
+            raise UsageError("No directory is configured: set `directory` to receive payjoins.")
+        keys = await self._keys.of(self._directory)
+        return partial(receiver.create, directory=self._directory, ohttp_keys=keys, v1=v1)
 
     async def prepare(
         self, uri: PayjoinUri, *, amount: Sats | None = None, fee_rate: FeeRate | None = None

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
@@ -85,6 +86,7 @@ class LiveSession(Generic[S, E]):
         self._update: Update[S] = Update(state=state, trouble=None)
         self._watch = Watch()
         self._changed = asyncio.Event()
+        self._nudged = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
         self._tried = 0
@@ -159,6 +161,10 @@ class LiveSession(Generic[S, E]):
         self._task.add_done_callback(self._ended)
         self._task.add_done_callback(lambda _task: then())
 
+    def nudge(self) -> None:
+        """Look at the log at once: somebody else has appended to it."""
+        self._nudged.set()
+
     async def stop(self) -> None:
         """Stop where it is; a write that has begun is finished."""
         if self._task is not None:
@@ -222,11 +228,14 @@ class LiveSession(Generic[S, E]):
             return self._replay(self._log.load())
 
     async def _sleep(self, state: S | None, seconds: float) -> None:
-        """Wait, though not past the moment at which the state has something else to do."""
+        """Wait, until a nudge or the moment at which the state has something else to do."""
         self._rested = True
         now = self._services.clock()
         deadline = None if state is None else next_deadline(state, now)
-        await asyncio.sleep(seconds if deadline is None else min(seconds, deadline - now))
+        longest = seconds if deadline is None else min(seconds, deadline - now)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._nudged.wait(), longest)
+        self._nudged.clear()
 
     def _backoff(self) -> float:
         """Seconds until the next try: doubling up to the longest, the second half by chance."""

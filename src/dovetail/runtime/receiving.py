@@ -224,7 +224,8 @@ async def _post_proposal(
         ended = session.expire(now) if why is None else session.fail(why)
         return await ended.save_async(log)
     if session.payload.reply_to.channel is Channel.V1_HTTP:
-        return session  # whoever holds the HTTP request answers it
+        # It counts as in the sender's hands; who holds the HTTP request answers with it (ADR 0017).
+        return await session.record_posted().save_async(log)
     body, context = await exchange(lambda relay: session.post(relay, now=now), services)
     return await session.process_post(body, context).save_async(log)
 
@@ -238,7 +239,8 @@ async def _reply(
     if now >= session.expires_at:
         return await (await _found_paid(session, services) or session.expire(now)).save_async(log)
     if session.reply_to.channel is Channel.V1_HTTP:
-        return session
+        paid = await _found_paid(session, services)
+        return await (paid or session.record_replied()).save_async(log)
     body, context = await exchange(lambda relay: session.reply(relay, now=now), services)
     paid = await _found_paid(session, services)
     return await (paid or session.process_reply(body, context)).save_async(log)

@@ -30,25 +30,26 @@ class Relays:
         *,
         clock: Callable[[], float],
         direct: bool = False,
+        required: bool = True,
         entropy: Entropy = system,
     ) -> None:
         """`direct` allows going without a relay: the directory then sees our address.
 
         Raises `ConfigurationError` when there is neither a relay nor that permission, and for a
-        relay that is no URL.
+        relay that is no URL. Unless `required`, it is `choose` that raises for want of a relay.
         """
-        if not urls and not direct:
-            raise ConfigurationError(
-                "No OHTTP relay is configured: set `relays`, or `direct = true` to let the"
-                " directory see your network address."
-            )
+        if required and not urls and not direct:
+            raise _no_relay()
         self._standings = {_checked(url): _Standing() for url in urls}
         self._clock = clock
+        self._direct = direct
         self._entropy = entropy
 
     def choose(self) -> str | None:
         """The relay for one request; None is straight to the directory."""
         if not self._standings:
+            if not self._direct:
+                raise _no_relay()
             return None
         now = self._clock()
         ready = [url for url, standing in self._standings.items() if standing.until <= now]
@@ -69,6 +70,13 @@ class Relays:
         """Note that a request through `relay` was answered."""
         if relay is not None:
             self._standings[relay] = _Standing()
+
+
+def _no_relay() -> ConfigurationError:
+    return ConfigurationError(
+        "No OHTTP relay is configured: set `relays`, or `direct = true` to let the directory see"
+        " your network address."
+    )
 
 
 def _checked(url: str) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dovetail.cli.work import deciding as deciding
+    from dovetail.cli.work import endpoints as endpoints
     from dovetail.cli.work import listing as listing
     from dovetail.cli.work import mailrooms as mailrooms
     from dovetail.cli.work import receiving as receiving

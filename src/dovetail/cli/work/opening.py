@@ -75,13 +75,18 @@ class Home:
     @property
     def relays(self) -> tuple[str, ...]:
         """The relays; none is right only where `direct` is set."""
-        if not self.settings.relays and not self.settings.direct:
-            if self.network is Network.REGTEST:
-                return (LOCAL_MAILROOM,)
+        if not self.known_relays and not self.settings.direct:
             raise ConfigurationError(
                 "No OHTTP relay is set: set `relays`, or `direct = true` to let the directory"
                 " see your network address."
             )
+        return self.known_relays
+
+    @property
+    def known_relays(self) -> tuple[str, ...]:
+        """The relays, if there are any."""
+        if self.network is Network.REGTEST and not self.settings.direct:
+            return self.settings.relays or (LOCAL_MAILROOM,)
         return self.settings.relays
 
     @property
@@ -162,10 +167,15 @@ def open_store(place: Home) -> Generator[SqlStore | None]:
 
 
 @asynccontextmanager
-async def open_agent(place: Home, *, receives: bool = False) -> AsyncGenerator[Agent]:
-    """The agent, with no session under way yet; `receives` wants a directory as well."""
+async def open_agent(
+    place: Home, *, receives: bool = False, v1_only: bool = False
+) -> AsyncGenerator[Agent]:
+    """The agent, with no session under way yet; `receives` wants a directory as well.
+
+    `v1_only` needs neither directory nor relay, and uses those that are set.
+    """
     directory = place.directory if receives else None
-    relays = place.relays
+    relays = place.known_relays if v1_only else place.relays
     wallet = open_wallet(place)
     with open_chain(place) as source:
         make_folder(place.folder)
@@ -177,6 +187,7 @@ async def open_agent(place: Home, *, receives: bool = False) -> AsyncGenerator[A
             relays=relays,
             direct=place.settings.direct,
             tor=place.tor,
+            v1_only=v1_only,
             policy=place.policy,
             resume=False,
         ) as agent:

@@ -10,7 +10,8 @@ from dovetail.bitcoin import Sats
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RECEIVE
 from dovetail.cli.output import Screen, local_time, sats, span
-from dovetail.cli.work import opening, stopping
+from dovetail.cli.work import endpoints, opening, stopping
+from dovetail.cli.work.endpoints import Listening
 from dovetail.cli.work.following import (
     Follower,
     clock,
@@ -20,7 +21,7 @@ from dovetail.cli.work.following import (
     tell_end,
 )
 from dovetail.cli.work.stopping import Stop
-from dovetail.errors import ChainError, TransportError
+from dovetail.errors import ChainError, TransportError, UsageError
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.explain import explain
 from dovetail.runtime.live import LiveReceiver
@@ -35,6 +36,7 @@ class Request:
     message: str | None
     lifetime: float | None
     v1: bool
+    listening: Listening
     wait: bool
     qr: bool
     patience: float | None
@@ -46,12 +48,20 @@ def receive(request: Request, screen: Screen) -> int:
 
 
 async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
+    listening = request.listening
+    listening.check()
+    listening.check_public()
+    if listening.wanted and not request.wait:
+        raise UsageError("A server has to wait for its sender: leave away --no-wait or --listen.")
     place = opening.home()
-    async with opening.open_agent(place, receives=True) as agent:
+    async with (
+        opening.open_agent(place, receives=not listening.wanted, v1_only=listening.wanted) as agent,
+        endpoints.served(agent, listening, screen) as endpoint,
+    ):
         await _look(agent, screen)
         lifetime = place.settings.lifetime if request.lifetime is None else int(request.lifetime)
         stop.guarded = True
-        live = await _begin(agent, request, lifetime)
+        live = await _begin(agent, request, lifetime, endpoint)
         uri = live.uri
         _show(live, uri, request, screen)
         if not request.wait:
@@ -65,7 +75,9 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         return code
 
 
-async def _begin(agent: Agent, request: Request, lifetime: int) -> LiveReceiver:
+async def _begin(
+    agent: Agent, request: Request, lifetime: int, endpoint: str | None
+) -> LiveReceiver:
     try:
         return await agent.receive(
             Sats(request.amount),
@@ -73,6 +85,7 @@ async def _begin(agent: Agent, request: Request, lifetime: int) -> LiveReceiver:
             message=request.message,
             lifetime=lifetime,
             v1=request.v1,
+            endpoint=endpoint,
         )
     except TransportError as error:
         raise TransportError(

@@ -1,32 +1,45 @@
 """`dovetail resume`: all open sessions, or some, side by side."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RESUME
 from dovetail.cli.output import Screen
-from dovetail.cli.work import opening, stopping
+from dovetail.cli.work import endpoints, opening, stopping
+from dovetail.cli.work.endpoints import Listening
 from dovetail.cli.work.following import Follower, follow_all, never, tell_end
 from dovetail.cli.work.stopping import Stop
-from dovetail.errors import UsageError
+from dovetail.errors import ReplayError, UsageError
+from dovetail.runtime.actions import load
 from dovetail.runtime.agent import Agent
+from dovetail.sessions import receiver
+from dovetail.sessions.receiver.events import Web
 from dovetail.stores.ports import SessionId
 
 
-def resume(ids: Sequence[int], patience: float | None, screen: Screen) -> int:
+def resume(ids: Sequence[int], patience: float | None, listening: Listening, screen: Screen) -> int:
     """Go on with sessions; see `dovetail resume --help`."""
-    return stopping.run(lambda stop: _resume(ids, patience, screen, stop))
+    return stopping.run(lambda stop: _resume(ids, patience, listening, screen, stop))
 
 
-async def _resume(ids: Sequence[int], patience: float | None, screen: Screen, stop: Stop) -> int:
+async def _resume(
+    ids: Sequence[int], patience: float | None, listening: Listening, screen: Screen, stop: Stop
+) -> int:
+    listening.check()
     place = opening.home()
     if not place.database.exists() and not ids:
         return _nothing(screen)
-    async with opening.open_agent(place) as agent:
+    async with (
+        opening.open_agent(place, v1_only=listening.wanted) as agent,
+        endpoints.served(agent, listening, screen),
+    ):
         wanted = _wanted(agent, ids)
         if not wanted:
             return _nothing(screen)
         stop.guarded = True
+        if not listening.wanted:
+            _tell_unserved(agent, wanted, screen)
         several = len(wanted) > 1
         followers = [
             Follower(live, screen, place.asks, never, prefix=f"#{live.session_id} " * several)
@@ -50,6 +63,19 @@ def _wanted(agent: Agent, ids: Sequence[int]) -> list[SessionId]:
                 f"Session {row.session_id} is closed: `dovetail show {row.session_id}` says how."
             )
     return [row.session_id for row in rows]
+
+
+def _tell_unserved(agent: Agent, wanted: Sequence[SessionId], screen: Screen) -> None:
+    """Say which sessions wait for a sender whom nobody serves."""
+    for session_id in wanted:
+        with suppress(ReplayError):
+            state = load(agent.services.store, session_id)
+            if isinstance(state, receiver.Initialized) and isinstance(state.created.endpoint, Web):
+                screen.say(
+                    f"Session {session_id} waits for its sender at a server of your own: serve it"
+                    f" by `dovetail resume {session_id} --listen HOST:PORT`.",
+                    fg="yellow",
+                )
 
 
 def _nothing(screen: Screen) -> int:

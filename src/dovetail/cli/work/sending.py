@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -20,9 +21,10 @@ from dovetail.cli.work.following import (
 from dovetail.cli.work.opening import Home
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import UsageError
-from dovetail.protocol.uri import PayjoinUri, V2Endpoint
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.agent import Payment
 from dovetail.runtime.explain import Explanation
+from dovetail.runtime.tor import is_onion
 from dovetail.sessions.status import SessionStatus
 
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
@@ -51,12 +53,13 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
     if not request.yes and not sys.stdin.isatty():
         raise UsageError("Nobody is there to confirm the payment: add --yes to pay without asking.")
     rate = None if request.fee_rate is None else FeeRate.from_sat_per_vb(request.fee_rate)
-    async with opening.open_agent(place) as agent:
+    v1_only = isinstance(uri.endpoint, V1Endpoint)
+    async with opening.open_agent(place, v1_only=v1_only) as agent:
         screen.tick("Building the payment ...")
         amount = None if request.amount is None else Sats(request.amount)
         payment = await agent.prepare(uri, amount=amount, fee_rate=rate)
         if not (screen.as_json and request.yes):  # a script has decided: nobody reads it
-            _show(payment, screen)
+            _show(payment, place, screen)
         if not request.yes:
             with stop.paused():
                 click.confirm("Pay this?", abort=True, err=True)
@@ -94,7 +97,7 @@ def _checked(request: Request, place: Home) -> PayjoinUri:
     return uri
 
 
-def _show(payment: Payment, screen: Screen) -> None:
+def _show(payment: Payment, place: Home, screen: Screen) -> None:
     uri = payment.uri
     screen.say(f"You pay       {sats(payment.amount)}", bold=True)
     screen.say(f"To            {uri.address}")
@@ -107,6 +110,36 @@ def _show(payment: Payment, screen: Screen) -> None:
     if isinstance(uri.endpoint, V2Endpoint):
         left = span(uri.endpoint.expires_at - clock())
         screen.say(f"Answer until  {local_time(uri.endpoint.expires_at)}, in {left}")
+    for line in disclosures(uri.endpoint, direct=not place.known_relays):
+        screen.say(line)
+
+
+def disclosures(endpoint: V1Endpoint | V2Endpoint, *, direct: bool) -> tuple[str, str]:
+    """By which version of payjoin the payment goes, and who sees what of it."""
+    if isinstance(endpoint, V2Endpoint):
+        by = f"Payjoin by    BIP 77 (version 2), through the directory {_host(endpoint.directory)}"
+        if is_onion(endpoint.directory):
+            who = "the directory sees that somebody asks, over Tor; only the receiver what you pay"
+        elif direct:
+            who = "the directory sees your network address; only the receiver what you pay"
+        else:
+            who = (
+                "the relay sees your network address, the directory that somebody asks; only the"
+                " receiver what you pay"
+            )
+        return by, f"Who sees it   {who}"
+    host = _host(endpoint.url)
+    by = f"Payjoin by    BIP 78 (version 1), straight to the receiver's server {host}"
+    if is_onion(endpoint.url):
+        who = "who runs that server sees the payment, but not your network address: Tor hides it"
+    else:
+        who = "who runs that server sees the payment and your network address"
+    return by, f"Who sees it   {who}"
+
+
+def _host(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    return host if len(host) <= 64 else f"{host[:20]}…{host[-20:]}"
 
 
 def _printable(text: str) -> str:
@@ -121,4 +154,8 @@ def _has_left(explanation: Explanation) -> bool:
 
 
 def _fees(payment: Payment) -> dict[str, Any]:
-    return {"fee_sats": int(payment.fee), "most_added_sats": int(payment.most_added)}
+    return {
+        "fee_sats": int(payment.fee),
+        "most_added_sats": int(payment.most_added),
+        "version": 1 if isinstance(payment.uri.endpoint, V1Endpoint) else 2,
+    }

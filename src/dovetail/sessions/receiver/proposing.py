@@ -250,7 +250,7 @@ class PayjoinProposal(Stopping):
         return self.fail(Reason.SENDER_GONE)
 
     def record_posted(self) -> Transition[ReceiverEvent, Monitor]:
-        """Say that `v1_body` was sent as the HTTP response."""
+        """Say that `v1_body` is the HTTP response, of which nobody knows whether it arrives."""
         self.payload.reply_to.require_http()
         return self._posted()
 

@@ -83,7 +83,7 @@ class HasReplyableError(State):
         return self.reply_failed()
 
     def record_replied(self) -> Transition[ReceiverEvent, NoPayjoin]:
-        """Say that `v1_body` was sent as the HTTP response."""
+        """Say that `v1_body` is the HTTP response."""
         self.reply_to.require_http()
         return self._replied()
 

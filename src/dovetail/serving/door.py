@@ -5,14 +5,16 @@ ASGI knows neither CONNECT nor connections; uvicorn takes a protocol of ours in 
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from uvicorn import Config
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.server import ServerState
 
-from dovetail.mailroom.answers import RETRY_AFTER
-from dovetail.mailroom.tunnels import HEAD_LIMIT, Tunnels
+from dovetail.serving.answers import RETRY_AFTER
+
+HEAD_LIMIT = 8_192
+"""Bytes of a CONNECT request."""
 
 _HTTP = cast("Callable[..., asyncio.Protocol]", AutoHTTPProtocol)
 _CONNECT = b"CONNECT "
@@ -22,11 +24,24 @@ _FULL = (
 ).encode()
 
 
+class Tunnels(Protocol):
+    """Who takes connections that begin with CONNECT."""
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one of them, and close it."""
+        ...
+
+
+def none() -> Tunnels | None:
+    """For a server that opens no tunnels: CONNECT is a request like any other."""
+    return None
+
+
 class Doorkeeper:
     """Makes one `_Door` for each connection; give it to uvicorn as its HTTP protocol."""
 
     def __init__(
-        self, *, limit: int, seconds: float, tunnels: Callable[[], Tunnels | None]
+        self, *, limit: int, seconds: float, tunnels: Callable[[], Tunnels | None] = none
     ) -> None:
         """At most `limit` connections; one that sends no request for `seconds` is closed."""
         self.seconds = seconds

@@ -1,11 +1,11 @@
-"""The little of ASGI that a mailroom needs: reading bodies within limits, sending answers."""
+"""The little of ASGI that our servers need: reading bodies within limits, sending answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from dovetail.mailroom.answers import Answer, problem
+from dovetail.serving.answers import Answer, problem
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -1,0 +1,172 @@
+"""The ASGI application: what BIP 78 asks of a request, before a session hears of it."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Coroutine
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from dovetail.endpoint.answering import refusal, unavailable
+from dovetail.endpoint.desk import Begun, Desk
+from dovetail.endpoint.settings import EndpointSettings
+from dovetail.errors import ConfigurationError, StoreError
+from dovetail.protocol.exchange import V1_TYPE
+from dovetail.protocol.replies import ErrorCode
+from dovetail.runtime.agent import Agent
+from dovetail.serving.answers import Answer
+from dovetail.serving.asgi import (
+    Receive,
+    Scope,
+    Send,
+    disconnected,
+    header,
+    media_type,
+    raw_path,
+    read_body,
+    send_answer,
+)
+
+_CLOSE = (b"connection", b"close")
+_PREFLIGHT = Answer(
+    HTTPStatus.NO_CONTENT,
+    (
+        (b"access-control-allow-methods", b"OPTIONS, POST"),
+        (b"access-control-allow-headers", b"content-type, content-length"),
+    ),
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """Answers v1 senders from the sessions of `agent`; use it in the agent's event loop.
+
+    A sender is held until its session has the proposal or an error, which is durable before it
+    is sent. Nothing depends on the answer's arriving: a proposal counts as in the sender's hands,
+    and what is owed stays owed.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        settings: EndpointSettings | None = None,
+        *,
+        begun: Begun = lambda _live: None,
+    ) -> None:
+        """`begun` is told of each session that a request made the agent take forward."""
+        self.settings = settings or EndpointSettings()
+        self._desk = Desk(agent, begun)
+        self._bodies = 0
+        self._draining = False
+        self._cut = asyncio.Event()
+        self._under_way: set[asyncio.Future[Answer]] = set()
+
+    def drain(self) -> None:
+        """Take no new request; give those who wait most of `drain_timeout`, then an answer."""
+        if not self._draining:
+            self._draining = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.settings.drain_timeout * 0.75, self._cut.set)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        match scope["type"]:
+            case "http":
+                answer = await self._answer(scope, receive)
+                with suppress(OSError):  # the sender has gone
+                    await send_answer(send, answer)
+            case "lifespan":
+                await receive()
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                await send({"type": "lifespan.shutdown.complete"})
+            case _:
+                raise ConfigurationError("The server speaks a protocol other than HTTP: use HTTP.")
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        try:
+            return await self._route(scope, receive)
+        except StoreError as error:
+            _log.error("A request could not be served: %s", error)
+            return unavailable()
+        except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
+            # Not the error's own text, which could quote the request (P4).
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("A request failed with %s at\n%s", type(error).__name__, where)
+            return unavailable(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def _route(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] == "OPTIONS":
+            return _PREFLIGHT
+        if scope["method"] != "POST":
+            allowed = (b"allow", b"OPTIONS, POST")
+            return _rejected(HTTPStatus.METHOD_NOT_ALLOWED, allowed)
+        if self._draining:
+            return unavailable()
+        session_id = await self._desk.find(raw_path(scope).rstrip("/").rpartition("/")[2])
+        if session_id is None:
+            return unavailable(HTTPStatus.NOT_FOUND)
+        refused = self._refused(scope)
+        if refused is not None:
+            return refused
+        body = await self._read(scope, receive)
+        if isinstance(body, Answer):
+            return body
+        query = bytes(scope["query_string"]).decode("latin-1")
+        return await self._held(receive, self._desk.answer(session_id, body, query))
+
+    def _refused(self, scope: Scope) -> Answer | None:
+        """What the head of a request is refused for: nothing of its body is read then."""
+        if media_type(scope) != V1_TYPE.encode():
+            return _rejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _CLOSE)
+        length = header(scope, b"content-length")
+        if length is None or not length.isdigit() or header(scope, b"transfer-encoding"):
+            return _rejected(HTTPStatus.LENGTH_REQUIRED, _CLOSE)
+        if int(length) > self.settings.body_limit:
+            return _rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _CLOSE)
+        return unavailable() if self._bodies >= self.settings.max_bodies else None
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | Answer:
+        self._bodies += 1
+        try:
+            body = await read_body(
+                scope,
+                receive,
+                limit=self.settings.body_limit,
+                seconds=self.settings.read_timeout,
+            )
+        finally:
+            self._bodies -= 1
+        return _rejected(HTTPStatus(body.status), _CLOSE) if isinstance(body, Answer) else body
+
+    async def _held(self, receive: Receive, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """The answer, unless the sender goes, time is up or the endpoint stops before it.
+
+        The work goes on in any case: what the sender sent is with its session.
+        """
+        answer = asyncio.ensure_future(work)
+        self._under_way.add(answer)
+        answer.add_done_callback(self._done)
+        ends = [asyncio.ensure_future(each) for each in (disconnected(receive), self._cut.wait())]
+        try:
+            await asyncio.wait(
+                [answer, *ends],
+                timeout=self.settings.hold,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            return answer.result() if answer.done() else unavailable()
+        finally:
+            for each in ends:
+                each.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+    def _done(self, answer: asyncio.Future[Answer]) -> None:
+        self._under_way.discard(answer)
+        if not answer.cancelled() and answer.exception() is not None:
+            _log.info("A request ended with %s", type(answer.exception()).__name__)
+
+
+def _rejected(status: HTTPStatus, *headers: tuple[bytes, bytes]) -> Answer:
+    return refusal(ErrorCode.ORIGINAL_PSBT_REJECTED, status=status, headers=headers)

@@ -1,0 +1,102 @@
+"""An endpoint as a server in the agent's event loop, on plain HTTP or TLS."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from math import ceil
+from pathlib import Path
+from typing import Any, cast
+
+import uvicorn
+
+from dovetail.endpoint.app import Endpoint
+from dovetail.errors import ConfigurationError
+from dovetail.serving.door import Doorkeeper
+from dovetail.serving.listening import bind, url_of
+
+_BACKLOG = 128
+_KEEP_ALIVE = 15
+_POLL_SECONDS = 0.005
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals to the program that this server is a part of."""
+        yield
+
+
+@asynccontextmanager
+async def serving(
+    endpoint: Endpoint, host: str, port: int, *, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[str]:
+    """Serve `endpoint` and give the URL; port 0 is any.
+
+    On leaving, nobody new is let in, and who waits is answered: leave it before the agent. Raises
+    `ConfigurationError` where it cannot be listened.
+    """
+    door = Doorkeeper(
+        limit=endpoint.settings.max_connections, seconds=endpoint.settings.read_timeout
+    )
+    with bind(host, port) as listener:
+        server = _Server(_configuration(endpoint, door, tls))
+        running = asyncio.create_task(server.serve([listener]))
+        try:
+            while not (server.started or running.done()):  # noqa: ASYNC110  # uvicorn sets a flag
+                await asyncio.sleep(_POLL_SECONDS)
+            scheme = "http" if tls is None else "https"
+            yield url_of(host, listener.getsockname()[1], scheme=scheme)
+        finally:
+            endpoint.drain()
+            door.close()
+            server.should_exit = True
+            await running
+
+
+def load_tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    """What TLS is served with: PEM files, the certificate with those that vouch for it.
+
+    Raises `ConfigurationError`, which names the option.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            "The certificate and its key do not fit or are no PEM: check --tls-cert and --tls-key."
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            "The certificate or its key cannot be read: check --tls-cert and --tls-key."
+        ) from error
+    return context
+
+
+def _no_password() -> str:
+    raise ConfigurationError(
+        "The TLS key is encrypted, and nobody is asked for its password: give --tls-key one that"
+        " is not, readable by you alone."
+    )
+
+
+def _configuration(
+    endpoint: Endpoint, door: Doorkeeper, tls: ssl.SSLContext | None
+) -> uvicorn.Config:
+    config = uvicorn.Config(
+        cast("Any", endpoint),
+        http=cast("Any", door),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=ceil(endpoint.settings.drain_timeout),
+    )
+    config.load()
+    config.ssl = tls
+    return config

@@ -1,0 +1,1 @@
+"""What HTTP servers of ours share: bodies within limits, answers, connections, listening."""

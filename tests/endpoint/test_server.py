@@ -1,0 +1,76 @@
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from tests.endpoint.shop import address_of, opened, post
+from tests.runtime.certificates import make_certificate
+from tests.runtime.side import Side
+from tests.runtime.world import World, until
+
+from dovetail.endpoint import EndpointSettings, load_tls
+from dovetail.errors import ConfigurationError
+from dovetail.sessions import receiver
+
+
+async def test_what_was_asked_before_the_end_is_answered_and_durable(
+    world: World, alice: Side, bob: Side
+):
+    async with opened(world) as shop:
+        invoice = await shop.invoice()
+        body = shop.original(invoice).to_base64().encode()
+        bob.party.chain.away = True
+        asked = asyncio.create_task(post(address_of(invoice), body))
+        await until(invoice, receiver.UncheckedOriginalPayload)
+        bob.party.chain.away = False
+    answer = await asked  # the server has stopped meanwhile
+    assert answer.status_code == 200
+    async with opened(world, resume=False) as shop:
+        log = shop.agent.services.store.receiver(invoice.session_id)
+        state = receiver.replay(log.load())
+        assert isinstance(state, receiver.PayjoinProposal | receiver.Monitor)
+
+
+async def test_who_cannot_be_answered_before_the_end_hears_that(
+    world: World, alice: Side, bob: Side
+):
+    async with opened(world, settings=EndpointSettings(drain_timeout=0.4)) as shop:
+        invoice = await shop.invoice()
+        body = shop.original(invoice).to_base64().encode()
+        bob.party.chain.away = True
+        asked = asyncio.create_task(post(address_of(invoice), body))
+        await until(invoice, receiver.UncheckedOriginalPayload)
+    answer = await asked
+    assert answer.status_code == 503
+    assert answer.json()["errorCode"] == "unavailable"
+
+
+async def test_a_port_that_is_taken_is_told(world: World, bob: Side):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigurationError, match="cannot be listened on"):
+            async with opened(world, port=taken.getsockname()[1]):
+                pass
+
+
+def test_a_certificate_and_its_key_are_loaded(tmp_path: Path):
+    made = make_certificate(tmp_path)
+    assert load_tls(made.cert, made.key).get_ca_certs() == []
+
+
+def test_files_that_do_not_fit_are_named_by_their_options(tmp_path: Path):
+    made, other = make_certificate(tmp_path), make_certificate(tmp_path, name="other")
+    for certificate, key, words in (
+        (made.cert, other.key, "do not fit"),
+        (made.key, made.key, "do not fit"),
+        (tmp_path / "none", made.key, "cannot be read"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"{words}.*--tls-cert and --tls-key"):
+            load_tls(certificate, key)
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked(tmp_path: Path):
+    made = make_certificate(tmp_path, password=b"secret")
+    with pytest.raises(ConfigurationError, match="encrypted"):
+        load_tls(made.cert, made.key)
