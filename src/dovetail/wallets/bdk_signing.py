@@ -72,16 +72,15 @@ def sign_ours(core: BdkCore, psbt: Psbt) -> Psbt:
         raise WalletError(NOTHING_OURS)
     # BDK sees a PSBT made for it alone: of our inputs what we know ourselves, of the others what
     # they spend. So it can neither be told a wrong amount nor finish or change what is not ours.
-    draft = Psbt.from_unsigned(transaction)
     taproot = any(output.script_pubkey.type is ScriptType.P2TR for output in ours.values())
+    inputs = [PsbtInput()] * len(psbt.inputs)
     for index, outpoint in enumerate(transaction.contested()):
         if index in ours:
-            draft = draft.with_input(index, _own_input(core, outpoint, ours[index]))
+            inputs[index] = _own_input(core, outpoint, ours[index])
         elif taproot:
-            draft = draft.with_input(
-                index, PsbtInput().with_witness_utxo(their_output(psbt, index))
-            )
-    signed = _sign(core, draft)
+            inputs[index] = PsbtInput().with_witness_utxo(their_output(psbt, index))
+    empty = Psbt.from_unsigned(transaction)
+    signed = _sign(core, empty.with_transaction(transaction, tuple(inputs), empty.outputs))
     for index, output in ours.items():
         try:
             final = finalize_input(signed.inputs[index], output.script_pubkey)
