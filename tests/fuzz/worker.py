@@ -4,8 +4,8 @@ Coverage comes from instrumented bytecode of `dovetail`; libFuzzer chooses the i
 """
 
 import importlib
+import shlex
 import sys
-from pathlib import Path
 
 import atheris
 
@@ -15,7 +15,9 @@ def main() -> None:
     name, *options = sys.argv[1:]
     with atheris.instrument_imports(include=["dovetail"], enable_loader_override=False):
         target = importlib.import_module("tests.fuzz.registry").TARGETS[name]
-    atheris.Setup([f"{Path(__file__).name}:{name}", *options], target.run)
+    # When it merges, libFuzzer starts itself anew, by a shell, from its first argument.
+    itself = f"{shlex.quote(sys.executable)} -m tests.fuzz.worker {name}"
+    atheris.Setup([itself, *options], target.run)
     atheris.Fuzz()
 
 
