@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import _own_configuration, cli
 from tests.hostile.servers import PATIENCE
 from tests.hostile.stage import Stage
 from tests.runtime.side import Side
@@ -9,6 +10,8 @@ from tests.runtime.world import World
 
 from dovetail.regtest.node import RegtestNode
 from dovetail.runtime import transport
+
+__all__ = ["_own_configuration", "cli"]
 
 
 @pytest.fixture(scope="session")

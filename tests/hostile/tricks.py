@@ -1,6 +1,7 @@
 """All tricks, in the order of the page."""
 
-from tests.hostile import directories, keys, proposals, relays, replies, senders
+from tests.hostile import directories, keys, proposals, relays, replies, senders, traps
+from tests.hostile.links import LINKS
 from tests.hostile.record import Record, Trick
 
 TRICKS: tuple[Trick, ...] = (
@@ -10,5 +11,6 @@ TRICKS: tuple[Trick, ...] = (
     *directories.TRICKS,
     *keys.TRICKS,
     *relays.TRICKS,
+    *traps.TRICKS,
 )
-ALL: tuple[Record, ...] = TRICKS
+ALL: tuple[Record, ...] = (*TRICKS, *LINKS)

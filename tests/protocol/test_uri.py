@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from tests.protocol.wire import (
     ADDRESS,
@@ -20,6 +22,7 @@ from dovetail.protocol.uri import (
     PayjoinUri,
     V1Endpoint,
     V2Endpoint,
+    is_on_this_machine,
     parse_directory,
     parse_endpoint,
 )
@@ -218,3 +221,23 @@ def test_reprs_show_nothing_of_the_payment() -> None:
     assert repr(uri) == "<PayjoinUri>"
     assert repr(uri.endpoint) == "<V2Endpoint>"
     assert repr(V1Endpoint("https://example.com/invoice")) == "<V1Endpoint>"
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://127.0.0.1:8332/wallet", True),
+        ("http://[::1]/", True),
+        ("HTTP://SHOP.LOCALHOST/pay", True),
+        ("http://shop.onion/pay", False),
+        ("https://localhost/pay", False),
+        ("https://127.0.0.1.example/pay", False),
+    ],
+)
+def test_an_endpoint_on_the_payers_own_machine_is_told(url: str, *, local: bool) -> None:
+    assert is_on_this_machine(V1Endpoint(url)) is local
+
+
+def test_a_directory_on_the_payers_own_machine_is_told() -> None:
+    assert not is_on_this_machine(ENDPOINT)
+    assert is_on_this_machine(replace(ENDPOINT, directory="http://127.0.0.1:8080"))

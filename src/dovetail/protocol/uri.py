@@ -22,7 +22,9 @@ _URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 # Where plain http is as good as encrypted, as the traffic never leaves the machine or Tor.
-_PRIVATE_HOST = re.compile(r"(?:.+\.)?localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]|.+\.onion", re.ASCII)
+_THIS_MACHINE = r"(?:.+\.)?localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]"
+_PRIVATE_HOST = re.compile(rf"{_THIS_MACHINE}|.+\.onion", re.ASCII)
+_LOCAL_ORIGIN = re.compile(rf"http://(?:{_THIS_MACHINE})(?::[0-9]+)?", re.ASCII)
 _MAX_PORT = 0xFFFF
 _MAX_EXPIRATION = 0xFFFF_FFFF
 _FRAGMENT = re.compile(r"[0-9A-Z+-]*", re.ASCII)
@@ -95,6 +97,12 @@ class V2Endpoint:
 
 
 Endpoint = V1Endpoint | V2Endpoint
+
+
+def is_on_this_machine(endpoint: Endpoint) -> bool:
+    """Whether a payment to it would be posted, unencrypted, to a server of the payer's own."""
+    named = endpoint.directory if isinstance(endpoint, V2Endpoint) else endpoint.url
+    return _LOCAL_ORIGIN.fullmatch(_parse_url(named).origin) is not None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

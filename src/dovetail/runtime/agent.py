@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeAlias, TypeVar
 
-from dovetail.bitcoin import Address, FeeRate, Sats, UnixTime
+from dovetail.bitcoin import Address, FeeRate, Network, Sats, UnixTime
 from dovetail.bitcoin.bech32 import encode_base32
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.crypto.entropy import system
@@ -22,7 +22,7 @@ from dovetail.errors import (
 )
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import fee_contribution
-from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, is_on_this_machine
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
@@ -308,6 +308,11 @@ class Agent:
             raise UsageError(
                 f"This URI is for another network than the wallet's ({wallet.network}):"
                 " ask the receiver for one of that network."
+            )
+        if wallet.network is Network.MAINNET and is_on_this_machine(uri.endpoint):
+            raise UsageError(
+                "This URI sends the payment to a server on your own machine, where no receiver is:"
+                " pay its address as usual, or ask for another one."
             )
         known = store.paying(uri)
         if known is not None:

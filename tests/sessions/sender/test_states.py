@@ -11,6 +11,7 @@ from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.errors import PayloadTooLarge, UsageError
 from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.uri import V2Endpoint
 from dovetail.sessions import sender
 
 
@@ -32,6 +33,14 @@ def test_a_session_begins_with_the_payment_and_its_fallback(log):
     assert session.created.created_at == NOW
     assert session.created.depth == 3
     assert log.replay() == session
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 2**31])
+def test_a_payer_waits_for_thirty_days_at_most(beyond):
+    latest = UnixTime(NOW + 30 * 86_400)
+    assert isinstance(URI.endpoint, V2Endpoint)
+    endpoint = replace(URI.endpoint, expires_at=UnixTime(latest + beyond))
+    assert create(replace(URI, endpoint=endpoint)).save(play.Log()).expires_at == latest
 
 
 def test_the_parameters_survive_the_log(log):

@@ -25,6 +25,7 @@ from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.agent import Payment
 from dovetail.runtime.explain import Explanation
 from dovetail.runtime.tor import is_onion
+from dovetail.sessions.sender import answer_until
 from dovetail.sessions.status import SessionStatus
 
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
@@ -108,8 +109,8 @@ def _show(payment: Payment, place: Home, screen: Screen) -> None:
     screen.say(f"Fee           {sats(payment.fee)}, at {payment.fee_rate}")
     screen.say(f"A payjoin     may add at most {sats(payment.most_added)} to that fee")
     if isinstance(uri.endpoint, V2Endpoint):
-        left = span(uri.endpoint.expires_at - clock())
-        screen.say(f"Answer until  {local_time(uri.endpoint.expires_at)}, in {left}")
+        latest = answer_until(uri, now=clock())
+        screen.say(f"Answer until  {local_time(latest)}, in {span(latest - clock())}")
     for line in disclosures(uri.endpoint, direct=not place.known_relays):
         screen.say(line)
 

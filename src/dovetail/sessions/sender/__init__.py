@@ -17,4 +17,5 @@ from dovetail.sessions.sender.settling import PendingBroadcast as PendingBroadca
 from dovetail.sessions.sender.settling import PendingFallback as PendingFallback
 from dovetail.sessions.sender.signing import ProposalReceived as ProposalReceived
 from dovetail.sessions.sender.states import SenderSession as SenderSession
+from dovetail.sessions.sender.states import answer_until as answer_until
 from dovetail.sessions.sender.states import create as create

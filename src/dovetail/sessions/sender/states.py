@@ -37,6 +37,8 @@ SenderSession: TypeAlias = (
 
 V1_PATIENCE = 600
 """Seconds a v1 receiver has to answer where the caller names no end: a v1 URI names none."""
+LONGEST_WAIT = 30 * 86_400
+"""Seconds a payer waits for an answer at most, whatever the URI says."""
 
 
 def create(
@@ -97,12 +99,23 @@ def on_created(event: events.Created) -> WithReplyKey:
     return WithReplyKey(payment=payment, seq=1)
 
 
-def _end(uri: PayjoinUri, wanted: UnixTime | None, now: UnixTime) -> UnixTime:
+def answer_until(uri: PayjoinUri, *, now: UnixTime) -> UnixTime:
+    """When a payer of `uri` no longer waits, and pays without a payjoin.
+
+    The URI's expiration, but no later than `LONGEST_WAIT` from now: a receiver who writes the year
+    2106 keeps nobody's coins until then.
+    """
     if isinstance(uri.endpoint, V2Endpoint):
-        latest = uri.endpoint.expires_at
+        return UnixTime(min(uri.endpoint.expires_at, now + LONGEST_WAIT))
+    return UnixTime(now + V1_PATIENCE)
+
+
+def _end(uri: PayjoinUri, wanted: UnixTime | None, now: UnixTime) -> UnixTime:
+    latest = answer_until(uri, now=now)
+    if isinstance(uri.endpoint, V2Endpoint):
         ends_at = latest if wanted is None else min(latest, wanted)
     else:
-        ends_at = UnixTime(now + V1_PATIENCE) if wanted is None else wanted
+        ends_at = latest if wanted is None else wanted
     if now >= ends_at:
         raise UsageError("The Payjoin URI has expired; ask the receiver for a new one.")
     return ends_at

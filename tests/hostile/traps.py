@@ -1,0 +1,98 @@
+"""Payment links that are well made, and lead where no payer wants to go."""
+
+from dataclasses import replace
+
+from tests.hostile.record import Peer, Trick
+from tests.hostile.stage import Ends, Played, Stage
+from tests.runtime.world import NOW
+
+from dovetail.bitcoin import Address, Network, UnixTime
+from dovetail.errors import DuplicateSession, UsageError
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.reasons import Reason
+
+MAINNET = Address.parse("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")
+RPC = "http://127.0.0.1:8332/wallet/?method=sendtoaddress"
+IN_2106 = UnixTime(0xFFFF_FFFF)
+THIRTY_DAYS = 30 * 86_400
+
+
+async def leads_to_this_machine(stage: Stage) -> Played:
+    wallet = stage.alice.party.wallet
+    wallet.network = Network.MAINNET
+    uri = PayjoinUri(MAINNET, None, V1Endpoint(RPC))
+    async with stage.world.agent(stage.world.alice) as agent:
+        try:
+            await agent.send(uri)
+        except UsageError as error:
+            stage.heard.append(str(error))
+        assert agent.sessions == ()
+    assert stage.world.wire.sent == []
+    return Played(address=uri.address)
+
+
+async def lasts_until_2106(stage: Stage) -> Played:
+    receiving = stage.bob.receive(lifetime=IN_2106 - NOW)
+    sending = await stage.alice.send(receiving.uri)
+    await sending.to(sender.PollingForProposal)
+    stage.world.clock.pass_by(THIRTY_DAYS)
+    return Played(
+        sessions=(sending,), address=receiving.uri.address, fallback=sending.state.fallback
+    )
+
+
+async def comes_again(stage: Stage) -> Played:
+    receiving = stage.bob.receive()
+    spelt = PayjoinUri.parse(receiving.uri.serialize().upper().replace("PJ=", "req-pj="))
+    sending = await stage.alice.send(receiving.uri)
+    for uri in (receiving.uri, spelt, replace(spelt, label="again")):
+        try:
+            await stage.alice.send(uri)
+        except DuplicateSession as error:
+            stage.heard.append(str(error))
+        else:
+            raise AssertionError("a link was taken twice")
+    await stage.until(sending, sender.PollingForProposal)
+    await stage.until(receiving, receiver.Monitor)
+    return Played(
+        sessions=(sending, receiving),
+        address=receiving.uri.address,
+        fallback=sending.state.fallback,
+    )
+
+
+TRICKS: tuple[Trick, ...] = (
+    Trick(
+        peer=Peer.LINK,
+        name="leads to this machine",
+        trick="Has the payer post a payment to a port of their own machine, such as a node's.",
+        we="Refuses such links on mainnet, and posts nothing.",
+        rule="BIP 78 allows plain http to nobody but onions; loopback is for trials",
+        told="This URI sends the payment to a server on your own machine, where no receiver is:"
+        " pay its address as usual, or ask for another one.",
+        ends=Ends.UNPAID,
+        play=leads_to_this_machine,
+    ),
+    Trick(
+        peer=Peer.LINK,
+        name="lasts until 2106",
+        trick="Expires as late as can be written, to hold the payer's coins.",
+        we="Waits for thirty days at most, then makes the ordinary payment.",
+        rule="M3; BIP 77, expiration: the payer may give up sooner",
+        told=Reason.EXPIRED_WAITING_FOR_PROPOSAL.words,
+        ends=Ends.ORDINARY,
+        play=lasts_until_2106,
+    ),
+    Trick(
+        peer=Peer.LINK,
+        name="comes again",
+        trick="Is shown a second time in another spelling, to be paid twice.",
+        we="Knows it by its key, and refuses it.",
+        rule="M4: a link or receiver key is never used for two sessions",
+        told="Session 1 pays this URI or did: see `dovetail show 1`, and ask the receiver for a new"
+        " URI to pay again.",
+        ends=Ends.PAYJOIN,
+        play=comes_again,
+    ),
+)
