@@ -58,6 +58,11 @@ def test_the_endpoint_sets_the_version(log):
     assert create(V1_URI).save(log).payment.params == replace(PARAMS, version=1)
 
 
+def test_the_receiver_is_told_that_its_own_uri_rules_out_output_substitution(log):
+    session = create(replace(URI, output_substitution=False)).save(log)
+    assert session.payment.params == replace(PARAMS, output_substitution=False)
+
+
 def test_every_session_draws_its_own_reply_key():
     keys = {create().save(play.Log()).created.reply_key for _ in range(2)}
     assert len(keys) == 2

@@ -54,7 +54,8 @@ def create(
 ) -> Transition[SenderEvent, WithReplyKey]:
     """Begin to pay `uri` with `original`, the signed payment that is owed whatever comes.
 
-    `params` goes with it to the receiver; its version is set by the endpoint. `expires_at` ends
+    `params` goes with it to the receiver; its version is set by the endpoint, and where the URI
+    rules out output substitution (`pjos=0`), so does what the receiver is told. `expires_at` ends
     posting and polling earlier than the URI does; `signing_deadline` ends waiting for the
     wallet; `depth` is the number of confirmations that settle the session. A URI or receiver
     key is never used for a second session: the store refuses it.
@@ -77,7 +78,7 @@ def create(
             if contribution is None
             else (int(contribution.max_amount), contribution.output_index)
         ),
-        output_substitution=params.output_substitution,
+        output_substitution=params.output_substitution and uri.output_substitution,
         reply_key=SecretKey.generate(entropy=entropy).reveal() if is_v2 else None,
         created_at=now,
         expires_at=ends_at,
