@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: help demo demo-kill test stress kill mutants fuzz check bench docs lock clean
+.PHONY: help demo demo-kill test stress kill interop mutants fuzz check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test    all tests, with the coverage gates"
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
 	@echo "make kill    either party, and the mailroom, killed at every step of every path"
+	@echo "make interop rust-payjoin and its mailroom against ours, live; needs cargo"
 	@echo "make mutants deliberate bugs, each of which a named test must catch"
 	@echo "make fuzz    every parser and both machines against inputs that coverage chooses"
 	@echo "make check   linters, type checkers, layers, examples in the docs"
@@ -57,6 +58,9 @@ stress: $(VENV)/.dev
 
 kill: $(VENV)/.dev
 	$(BIN)/python -m tests.kill
+
+interop: $(VENV)/.dev
+	$(BIN)/python -m tests.interop $(INTEROP)
 
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants

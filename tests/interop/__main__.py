@@ -1,0 +1,101 @@
+"""`python -m tests.interop`: every pairing with rust-payjoin, live; a table of how they went."""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import click
+from tests.interop import programs
+from tests.interop.behaviours import behaviours
+from tests.interop.combinations import combinations, script_types
+from tests.interop.endings import endings
+from tests.interop.page import PAGE, page
+from tests.interop.pairing import Pairing
+from tests.interop.record import record
+from tests.interop.refusals import refusals
+from tests.interop.running import Result, run, staged
+from tests.interop.scenes import SCENES
+from tests.interop.table import conclusion, heading, row
+
+
+def main() -> int:
+    """Run what is asked for; 0 only where nothing failed."""
+    options = _options()
+    _tell("Building the peers (minutes, once) ...")
+    peer, mailroom = programs.peer(), programs.mailroom()
+    for program in (peer, mailroom):
+        if isinstance(program, programs.Program):
+            _tell(f"with {program.version}")
+    wanted = options.only.lower()
+    chosen = [each for each in all_pairings() if wanted in f"{each.group}: {each.what}".lower()]
+    if options.record is not None:
+        options.record.mkdir(parents=True, exist_ok=True)
+        return asyncio.run(_record(options.record, wanted, peer, mailroom))
+    began = time.monotonic()
+    results = asyncio.run(_play(chosen, peer, mailroom))
+    click.echo(conclusion(results))
+    _tell(f"{time.monotonic() - began:.0f} s in all")
+    if options.page and not wanted and all(result.passed for result in results):
+        PAGE.write_text(page(results))
+        _tell(f"Wrote {PAGE}.")
+    return int(any(result.fault for result in results))
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def all_pairings() -> tuple[Pairing, ...]:
+    """The whole matrix, in the order in which it is printed."""
+    return (
+        *combinations(),
+        *script_types(),
+        *behaviours(),
+        *endings(),
+        *refusals(),
+    )
+
+
+async def _record(
+    folder: Path,
+    wanted: str,
+    peer: programs.Program | programs.Missing,
+    mailroom: programs.Program | programs.Missing,
+) -> int:
+    """Write the transcripts anew, or those whose names are wanted."""
+    if isinstance(peer, programs.Missing) or isinstance(mailroom, programs.Missing):
+        _tell("Nothing is recorded without both peers: see `make interop`.")
+        return 1
+    with staged(peer, mailroom) as stage:
+        for scene in SCENES:
+            if wanted in scene.name:
+                await record(stage, scene, folder)
+                click.echo(folder / f"{scene.name}.json")
+    return 0
+
+
+async def _play(
+    chosen: list[Pairing],
+    peer: programs.Program | programs.Missing,
+    mailroom: programs.Program | programs.Missing,
+) -> list[Result]:
+    results = []
+    click.echo(heading())
+    async for result in run(chosen, peer, mailroom):
+        click.echo(row(result))
+        results.append(result)
+    return results
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.interop", description=__doc__)
+    parser.add_argument("--only", default="", help="only pairings with these words in their names")
+    parser.add_argument("--record", type=Path, metavar="DIR", help="write transcripts instead")
+    parser.add_argument("--page", action="store_true", help="write the page of the docs")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

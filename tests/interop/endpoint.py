@@ -1,0 +1,49 @@
+"""A web server on loopback for one v1 receiver: what rust-payjoin leaves to those who use it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+_BLINK = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a v1 sender posted."""
+
+    body: bytes
+    content_type: str
+    query: str
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[Asked], Awaitable[tuple[int, bytes]]],
+) -> AsyncGenerator[str]:
+    """The URL at which `answer` gives a status and a body for each POST."""
+
+    async def post(request: Request) -> Response:
+        asked = Asked(
+            await request.body(), request.headers.get("content-type", ""), request.url.query
+        )
+        status, body = await answer(asked)
+        return Response(body, status, media_type="text/plain")
+
+    app = Starlette(routes=[Route("/payjoin", post, methods=["POST"])])
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="none"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag
+        await asyncio.sleep(_BLINK)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}/payjoin"
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,236 @@
+"""Dovetail as a party: the agent that users run, on a BDK wallet and the chain's Esplora API."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar, cast
+
+from tests.interop.stage import Ending, How, Stage
+
+from dovetail import (
+    Agent,
+    FallbackBroadcasted,
+    LiveReceiver,
+    LiveSender,
+    PaidDirectly,
+    PayjoinUri,
+    Policy,
+    Sats,
+    Success,
+)
+from dovetail.bitcoin import FeeRate, Network, OutPoint, ScriptType, Txid, UnixTime
+from dovetail.runtime.agent import now
+from dovetail.runtime.live import LiveSession
+from dovetail.runtime.receiving import step_receiver
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
+from dovetail.sessions.sender import SenderSession
+from dovetail.stores.ports import SessionLog
+from dovetail.wallets.bdk import BdkWallet
+
+EAGER = Policy(watch_interval=0.05, poll_pause=0.02, first_retry=0.1, tries=3)
+RATE = FeeRate.from_sat_per_vb(2)
+KINDS = {
+    "P2WPKH": ScriptType.P2WPKH,
+    "P2TR": ScriptType.P2TR,
+    "P2SH-P2WPKH": ScriptType.P2SH,
+    "P2PKH": ScriptType.P2PKH,
+}
+S = TypeVar("S", bound=ReceiverSession)
+
+
+@dataclass
+class Clock:
+    """The system's clock, which a behaviour can put forward."""
+
+    ahead: int = 0
+
+    def __call__(self) -> UnixTime:
+        return UnixTime(now() + self.ahead)
+
+
+@dataclass
+class Ours:
+    """One Dovetail with coins."""
+
+    stage: Stage
+    agent: Agent
+    wallet: BdkWallet
+    coins: list[OutPoint]
+    clock: Clock
+
+    async def balance(self) -> int:
+        """What it holds, confirmed."""
+        await asyncio.to_thread(self.wallet.sync)
+        return int(self.wallet.balance().confirmed)
+
+
+@dataclass
+class OurSender(Ours):
+    """Pays: `start`, then `end`; or `pay` for both."""
+
+    session: LiveSender | None = None
+    fallback_fee: int = 0
+
+    async def pay(self, uri: str, *, amount: int | None = None, contribute: bool = True) -> Ending:
+        """Pay as a user would."""
+        await self.start(uri, amount=amount, contribute=contribute)
+        return await self.end()
+
+    async def start(
+        self, uri: str, *, amount: int | None = None, contribute: bool = True
+    ) -> LiveSender:
+        """Begin to pay; without `contribute`, no fee is offered for the receiver's inputs."""
+        sats = None if amount is None else Sats(amount)
+        payment = await self.agent.prepare(PayjoinUri.parse(uri), amount=sats, fee_rate=RATE)
+        if not contribute:
+            params = replace(payment.params, fee_contribution=None)
+            payment = replace(payment, params=params)
+        self.fallback_fee = int(payment.fee)
+        self.session = await self.agent.start(payment)
+        return self.session
+
+    async def end(self) -> Ending:
+        """Wait for the outcome."""
+        assert self.session is not None
+        return await _ending(self.session)
+
+
+@dataclass
+class OurReceiver(Ours):
+    """Is paid: `ask`, then `serve`."""
+
+    session: LiveReceiver | None = None
+
+    async def ask(
+        self, amount: int, *, v1: bool = False, lifetime: int = 600, away: bool = False
+    ) -> str:
+        """The URI to pay; `away` leaves its mailbox alone until `lead` or `resume`."""
+        self.session = await self.agent.receive(amount, v1=v1, lifetime=lifetime)
+        if away:
+            await self.session.stop()
+        return self.session.uri
+
+    async def serve(self) -> Ending:
+        """Wait for the outcome."""
+        assert self.session is not None
+        return await _ending(self.session)
+
+    async def lead(self, state: type[S]) -> tuple[S, SessionLog[ReceiverEvent]]:
+        """Take the steps ourselves until the session stands in `state`; `resume` goes on.
+
+        For a session whose receiver is `away`.
+        """
+        assert self.session is not None
+        assert not self.session.running
+        services = self.agent.services
+        log = services.store.receiver(self.session.session_id)
+        now: ReceiverSession = receiver.replay(log.load())
+        while not isinstance(now, state):
+            now = await step_receiver(now, log, services)
+        return now, log
+
+    def resume(self) -> None:
+        """Let the agent go on with the session."""
+        assert self.session is not None
+        followed = self.agent.follow(self.session.session_id)
+        assert isinstance(followed, LiveSession)
+        self.session = cast("LiveReceiver", followed)
+
+
+async def until(
+    session: LiveReceiver | LiveSender,
+    found: Callable[[ReceiverSession | SenderSession], bool],
+) -> ReceiverSession | SenderSession:
+    """Wait for a session to stand where `found` is true."""
+    async for update in session.updates():
+        if update.state is not None and found(update.state):
+            return update.state
+    raise AssertionError(f"the session ended as {session.state!r}")
+
+
+async def _ending(session: LiveReceiver | LiveSender) -> Ending:
+    outcome = await session.closed()
+    state = session.state
+    assert isinstance(state, receiver.Closed | sender.Closed)
+    match outcome:
+        case Success(txid=txid):
+            return Ending(How.PAYJOIN, Txid.from_hex(txid))
+        case FallbackBroadcasted(txid=txid, why=why):
+            return Ending(How.FALLBACK, Txid.from_hex(txid), str(why))
+        case PaidDirectly(txid=txid):
+            return Ending(How.FALLBACK, Txid.from_hex(txid), "paid directly")
+        case _:
+            return Ending(How.NOT_AT_ALL, why=repr(outcome))
+
+
+@dataclass
+class _Made:
+    agent: Agent
+    wallet: BdkWallet
+    coins: list[OutPoint] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def our_sender(
+    stage: Stage, relay: str, *values: int, kind: str = "P2WPKH", policy: Policy = EAGER
+) -> AsyncGenerator[OurSender]:
+    """A Dovetail with one coin of each value."""
+    clock = Clock()
+    async with _agent(stage, relay, values, kind, policy, clock) as made:
+        yield OurSender(stage, made.agent, made.wallet, made.coins, clock)
+
+
+@asynccontextmanager
+async def our_receiver(
+    stage: Stage,
+    relay: str,
+    *values: int,
+    directory: str,
+    kind: str = "P2WPKH",
+    policy: Policy = EAGER,
+) -> AsyncGenerator[OurReceiver]:
+    """A Dovetail with one coin of each value and a directory."""
+    clock = Clock()
+    async with _agent(stage, relay, values, kind, policy, clock, directory) as made:
+        yield OurReceiver(stage, made.agent, made.wallet, made.coins, clock)
+
+
+@asynccontextmanager
+async def _agent(
+    stage: Stage,
+    relay: str,
+    values: tuple[int, ...],
+    kind: str,
+    policy: Policy,
+    clock: Clock,
+    directory: str | None = None,
+) -> AsyncGenerator[_Made]:
+    home = stage.place("dovetail")
+    wallet, coins = await asyncio.to_thread(wallet_with, stage, home / "wallet", kind, values)
+    async with Agent.open(
+        home / "sessions",
+        wallet=wallet,
+        chain=stage.chain,
+        directory=directory,
+        relays=[relay],
+        policy=policy,
+        clock=clock,
+    ) as agent:
+        yield _Made(agent, wallet, coins)
+
+
+def wallet_with(
+    stage: Stage, home: Path, kind: str, values: tuple[int, ...]
+) -> tuple[BdkWallet, list[OutPoint]]:
+    """A wallet with one confirmed coin of each value, and these."""
+    wallet = BdkWallet.create(home, Network.REGTEST, server=stage.regtest.url, kind=KINDS[kind])
+    outputs = [(wallet.new_address().script_pubkey, value) for value in values]
+    coins = []
+    if outputs:
+        funding = stage.fund(outputs)
+        coins = [OutPoint(funding.txid, vout) for vout in range(len(outputs))]
+    wallet.sync()
+    return wallet, coins

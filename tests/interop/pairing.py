@@ -1,0 +1,176 @@
+"""One pairing: who pays whom through whose mailrooms, and what is to come of it."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tests.interop.mailrooms import Make
+from tests.interop.ours import EAGER, OurReceiver, OurSender, our_receiver, our_sender
+from tests.interop.programs import Missing, Program
+from tests.interop.stage import Ending, How, Stage
+from tests.interop.theirs import (
+    TheirReceiver,
+    TheirSender,
+    TheirV1Receiver,
+    their_receiver,
+    their_sender,
+)
+
+from dovetail import Policy
+from dovetail.bitcoin import Address, Network
+
+AMOUNT = 50_000
+MOST_FEES = 12_000
+"""Satoshis that a party may pay to miners in any of the pairings."""
+
+Payer = OurSender | TheirSender
+Payee = OurReceiver | TheirReceiver | TheirV1Receiver
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """A row of the matrix; `play` raises where anything goes otherwise than it should."""
+
+    group: str
+    what: str
+    sender: Make
+    receiver: Make
+    directory: Make | None
+    relay: Make | None
+    play: "Callable[[Stage, Pairing], Awaitable[None]]"
+    version: str = "v2"
+
+    def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:
+        """Why it cannot be run here, and how to get what is not there."""
+        if Make.THEIRS in (self.sender, self.receiver) and isinstance(peer, Missing):
+            return peer.why
+        if Make.THEIRS in (self.directory, self.relay) and isinstance(mailroom, Missing):
+            return mailroom.why
+        return None
+
+    def directory_url(self, stage: Stage) -> str:
+        """Where the receiver's mailbox is."""
+        assert self.directory is not None
+        return stage.mailrooms.directories[self.directory]
+
+    def relay_url(self, stage: Stage) -> str:
+        """Through whom both go."""
+        assert self.relay is not None
+        return stage.mailrooms.relays[self.relay]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purses:
+    """The coins both come with, their script types, and what our own side's user decided."""
+
+    paying: tuple[int, ...] = (200_000,)
+    charging: tuple[int, ...] = (150_000,)
+    sender_kind: str = "P2WPKH"
+    receiver_kind: str = "P2WPKH"
+    policy: Policy = EAGER
+
+
+USUAL = Purses()
+
+
+@asynccontextmanager
+async def payer_of(stage: Stage, pairing: Pairing, purses: Purses) -> AsyncGenerator[Payer]:
+    """The sender, of whichever make."""
+    relay, kind = pairing.relay_url(stage), purses.sender_kind
+    if pairing.sender is Make.OURS:
+        async with our_sender(
+            stage, relay, *purses.paying, kind=kind, policy=purses.policy
+        ) as ours:
+            yield ours
+    else:
+        async with their_sender(stage, relay, *purses.paying, kind=kind) as theirs:
+            yield theirs
+
+
+@asynccontextmanager
+async def payee_of(stage: Stage, pairing: Pairing, purses: Purses) -> AsyncGenerator[Payee]:
+    """The receiver, of whichever make."""
+    relay, kind = pairing.relay_url(stage), purses.receiver_kind
+    directory = pairing.directory_url(stage)
+    if pairing.receiver is Make.OURS:
+        async with our_receiver(
+            stage, relay, *purses.charging, directory=directory, kind=kind, policy=purses.policy
+        ) as ours:
+            yield ours
+    else:
+        async with their_receiver(
+            stage, relay, *purses.charging, directory=directory, kind=kind
+        ) as theirs:
+            yield theirs
+
+
+@asynccontextmanager
+async def both(
+    stage: Stage, pairing: Pairing, purses: Purses = USUAL
+) -> AsyncGenerator[tuple[Payer, Payee, "Books"]]:
+    """Sender and receiver, and the books that must balance in the end."""
+    async with (
+        payer_of(stage, pairing, purses) as payer,
+        payee_of(stage, pairing, purses) as payee,
+        stage.mining(),
+    ):
+        yield payer, payee, await Books.open(stage, payer, payee)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Who had what; `close` asks the chain who has what now."""
+
+    stage: Stage
+    payer: Payer
+    payee: Payee
+    paid_from: int
+    paid_to: int
+
+    @classmethod
+    async def open(cls, stage: Stage, payer: Payer, payee: Payee) -> "Books":
+        """Before the payment."""
+        return cls(stage, payer, payee, await payer.balance(), await payee.balance())
+
+    async def close(
+        self,
+        *endings: Ending,
+        how: How = How.PAYJOIN,
+        amount: int = AMOUNT,
+        elsewhere: int = 0,
+        coins: int | None = 1,
+    ) -> tuple[int, int]:
+        """The payment was made once, as both say and `how` it should, and nobody lost a satoshi.
+
+        `elsewhere` went to third parties; `coins` are how many a payjoin has of the receiver's.
+        Returns what the sender lost and what the receiver got.
+        """
+        txid = endings[0].txid
+        assert txid is not None, endings
+        for ending in endings:
+            unwatched = ending.how is How.UNWATCHED and how is How.PAYJOIN
+            assert ending.how is how or unwatched, endings
+            assert ending.txid == txid, endings
+        transaction = self.stage.confirmed(txid)
+        assert transaction is not None, "no block holds the payment"
+        spent = set(transaction.contested())
+        assert spent & set(self.payer.coins)
+        theirs = len(spent & set(self.payee.coins))
+        assert theirs == 0 if how is How.FALLBACK else theirs and coins in (None, theirs), theirs
+        got = await self.payee.balance() - self.paid_to
+        lost = self.paid_from - await self.payer.balance() - elsewhere
+        assert amount - MOST_FEES < got <= amount, got
+        assert amount < lost <= amount + MOST_FEES, lost
+        if how is How.FALLBACK:
+            assert got == amount, got
+        return lost, got
+
+
+def address_in(uri: str) -> str:
+    """The address that a Payjoin URI pays."""
+    return uri.removeprefix("bitcoin:").partition("?")[0]
+
+
+def stranger(number: int) -> str:
+    """An address of nobody who takes part."""
+    return str(Address.from_script(b"\0\x14" + bytes([number]) * 20, Network.REGTEST))

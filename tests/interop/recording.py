@@ -1,0 +1,208 @@
+"""The agent's ports, with everything that passes through them written down."""
+
+from base64 import b64encode
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from tests.interop.transcript import Entry, Transcript
+
+from dovetail.bitcoin import (
+    Address,
+    FeeRate,
+    Network,
+    OutPoint,
+    Psbt,
+    Sats,
+    Script,
+    Transaction,
+    TxIn,
+    UnixTime,
+)
+from dovetail.protocol.contribution import Coin
+from dovetail.protocol.exchange import Request
+from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
+from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.ports import Accepted, Balance, Payment, Refused, Spend
+
+
+@dataclass
+class Recorder:
+    """Writes into a transcript; the clock moves on only with what is written."""
+
+    transcript: Transcript
+    clock: Callable[[], int]
+    now: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = self.transcript.began
+
+    def time(self) -> UnixTime:
+        """The clock of a session that is written down."""
+        return UnixTime(self.now)
+
+    def note(self, did: str, **what: object) -> None:
+        """Something happened."""
+        self.now = self.clock()
+        self.transcript.story.append({"did": did, **what, "then": self.now})
+
+
+class RecordingTransport:
+    """Every request of ours and its answer."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._inner = HttpTransport()
+
+    async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
+        reply = await self._inner.post(request, limit=limit)
+        self._recorder.note(
+            "post",
+            url=request.url,
+            content_type=request.content_type,
+            body=b64encode(request.body).decode(),
+            **_told(reply),
+        )
+        return reply
+
+    async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
+        reply = await self._inner.get(url, proxy=proxy, limit=limit)
+        self._recorder.note("get", url=url, **_told(reply))
+        return reply
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _told(reply: Reply) -> Entry:
+    return {"status": reply.status, "answer": b64encode(reply.body).decode()}
+
+
+class RecordingWallet:
+    """What the wallet said."""
+
+    def __init__(self, recorder: Recorder, wallet: BdkWallet) -> None:
+        self._recorder = recorder
+        self._inner = wallet
+
+    @property
+    def network(self) -> Network:
+        return self._inner.network
+
+    def sync(self) -> None:
+        self._inner.sync()
+
+    def balance(self) -> Balance:
+        return self._inner.balance()
+
+    def new_address(self) -> Address:
+        address = self._inner.new_address()
+        self._recorder.transcript.addresses.append(str(address))
+        return address
+
+    def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
+        owned = self._inner.owned(scripts)
+        known = self._recorder.transcript.owned
+        known.extend(sorted({script.hex() for script in owned}.difference(known)))
+        return owned
+
+    def coins(self) -> tuple[Coin, ...]:
+        coins = self._inner.coins()
+        if coins:
+            self._recorder.transcript.coins = coins_to_psbt(coins).to_base64()
+        return coins
+
+    def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
+        self._inner.hold(reserved)
+
+    def pay(
+        self,
+        script: Script,
+        amount: Sats,
+        *,
+        fee_rate: FeeRate,
+        unspendable: Collection[OutPoint] = (),
+    ) -> Psbt:
+        original = self._inner.pay(script, amount, fee_rate=fee_rate, unspendable=unspendable)
+        self._recorder.transcript.original = original.to_base64()
+        return original
+
+    def sign(self, psbt: Psbt) -> Psbt:
+        signed = self._inner.sign(psbt)
+        self._recorder.note("sign", psbt=psbt.to_base64(), signed=signed.to_base64())
+        return signed
+
+    def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
+        return self._inner.revoke(outpoint, fee_rate=fee_rate)
+
+
+def coins_to_psbt(coins: Collection[Coin]) -> Psbt:
+    """Coins in a form that keeps all they bring."""
+    inputs = tuple(TxIn(coin.outpoint) for coin in coins)
+    psbt = Psbt.from_unsigned(Transaction(2, inputs, (), 0))
+    for index, coin in enumerate(coins):
+        psbt = psbt.with_input(index, coin.psbt_input)
+    return psbt
+
+
+def coins_from_psbt(psbt: Psbt) -> tuple[Coin, ...]:
+    """What `coins_to_psbt` put away."""
+    return tuple(map(Coin, psbt.unsigned_transaction.contested(), psbt.inputs, psbt.utxos()))
+
+
+class RecordingChain:
+    """What the chain showed, each time it showed something else."""
+
+    def __init__(self, recorder: Recorder, chain: EsploraChain) -> None:
+        self._recorder = recorder
+        self._inner = chain
+        self._shown: dict[str, object] = {}
+
+    def height(self) -> int:
+        return self._inner.height()
+
+    def acceptance(self, transaction: Transaction) -> Accepted | Refused:
+        answer = self._inner.acceptance(transaction)
+        known = self._recorder.transcript.accepted
+        known[transaction.serialize().hex()] = isinstance(answer, Accepted)
+        return answer
+
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+        answer = self._inner.broadcast(transaction)
+        self._recorder.note(
+            "broadcast",
+            transaction=transaction.serialize().hex(),
+            accepted=isinstance(answer, Accepted),
+        )
+        return answer
+
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+        spend = self._inner.spend_of(outpoint)
+        if self._changed(str(outpoint), spend):
+            self._recorder.note(
+                "see spend",
+                of=str(outpoint),
+                transaction=None if spend is None else spend.transaction.serialize().hex(),
+                depth=0 if spend is None else spend.depth,
+            )
+        return spend
+
+    def payments_to(self, script: Script) -> tuple[Payment, ...]:
+        payments = self._inner.payments_to(script)
+        if self._changed(script.hex(), payments or None):
+            self._recorder.note(
+                "see payments",
+                to=script.hex(),
+                payments=[[str(each.txid), int(each.amount), each.depth] for each in payments],
+            )
+        return payments
+
+    def fee_rate(self, *, target: int) -> FeeRate:
+        rate = self._inner.fee_rate(target=target)
+        self._recorder.transcript.fee_rate = rate.sat_per_kwu
+        return rate
+
+    def _changed(self, key: str, shown: object) -> bool:
+        changed = self._shown.get(key) != shown
+        self._shown[key] = shown
+        return changed

@@ -1,0 +1,69 @@
+"""Running pairings one after the other, and telling how they went."""
+
+import asyncio
+import time
+import traceback
+from collections.abc import AsyncIterator, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.interop.pairing import Pairing
+from tests.interop.programs import Missing, Program
+from tests.interop.stage import Stage, open_stage
+
+PATIENCE = 60.0
+"""Seconds after which a pairing has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One pairing as it went; neither `fault` nor `missing` where it passed."""
+
+    pairing: Pairing
+    seconds: float = 0.0
+    fault: str = ""
+    missing: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was run and went as it should."""
+        return not self.fault and not self.missing
+
+
+@contextmanager
+def staged(peer: Program | Missing, mailroom: Program | Missing) -> Generator[Stage]:
+    """The world, in a folder of its own that goes with it."""
+    with (
+        TemporaryDirectory(prefix="dovetail-interop-") as folder,
+        open_stage(
+            Path(folder),
+            peer=peer if isinstance(peer, Program) else None,
+            mailroom=mailroom if isinstance(mailroom, Program) else None,
+        ) as stage,
+    ):
+        yield stage
+
+
+async def run(
+    pairings: Iterable[Pairing], peer: Program | Missing, mailroom: Program | Missing
+) -> AsyncIterator[Result]:
+    """Each result as it comes."""
+    with staged(peer, mailroom) as stage:
+        for pairing in pairings:
+            missing = pairing.missing(peer, mailroom)
+            if missing is not None:
+                yield Result(pairing, missing=missing)
+            else:
+                yield await _play(stage, pairing)
+
+
+async def _play(stage: Stage, pairing: Pairing) -> Result:
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await pairing.play(stage, pairing)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other pairings go on
+        return Result(pairing, time.monotonic() - began, "".join(traceback.format_exception(error)))
+    return Result(pairing, time.monotonic() - began)
