@@ -10,7 +10,8 @@ EXAMPLES = {
     "data_dir": "/somewhere",
     "network": "signet",
     "wallet": "bdk",
-    "chain": "https://chain.example",
+    "chain": "ssl://chain.example:50002",
+    "chain_certificate": "/somewhere/chain.pem",
     "directory": "https://directory.example",
     "relays": "https://one.example, https://two.example/",
     "direct": "true",
@@ -28,7 +29,8 @@ AS_TOML = """
 data_dir = "/somewhere"
 network = "signet"
 wallet = "bdk"
-chain = "https://chain.example"
+chain = "ssl://chain.example:50002"
+chain_certificate = "/somewhere/chain.pem"
 directory = "https://directory.example"
 relays = ["https://one.example", "https://two.example/"]
 direct = true
@@ -119,6 +121,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path):
         ('chain = "chain.example"', "chain"),
         ('chain = "https://[half"', "chain"),
         ('chain = "https://me:secret@chain.example"', "chain"),
+        ('chain = "ssl://chain.example"', "chain"),
+        ('chain = "tcp://chain.example:50001"', "chain"),
+        ("chain_certificate = true", "chain_certificate"),
         ('directory = "ftp://directory.example"', "directory"),
         ("relays = 5", "relays"),
         ('relays = ["garbage"]', "relays"),

@@ -69,8 +69,8 @@ def test_serving_ends_with_a_signal_and_restores_its_handlers(tmp_path, number):
     former = signal.getsignal(number)
     heights = []
 
-    def ready(url):
-        heights.append(httpx.get(f"{url}/blocks/tip/height").text)
+    def ready(server):
+        heights.append(httpx.get(f"{server.url}/blocks/tip/height").text)
         timer.start()
 
     timer = threading.Timer(0.05, os.kill, (os.getpid(), number))
@@ -85,7 +85,8 @@ def test_serving_ends_with_a_signal_and_restores_its_handlers(tmp_path, number):
 def test_a_program_of_its_own_ends_cleanly_and_leaves_no_temporary_files(tmp_path):
     code = (
         "import sys; from pathlib import Path; from dovetail.regtest import serve;"
-        "serve(Path(sys.argv[1]), port=0, blocks=1, on_ready=lambda url: print(url, flush=True))"
+        "serve(Path(sys.argv[1]), port=0, blocks=1,"
+        " on_ready=lambda server: print(server.url, flush=True))"
     )
     scratch = tmp_path / "scratch"
     scratch.mkdir()

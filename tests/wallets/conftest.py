@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 from tests.wallets.scripted import ScriptedServer
+from tests.wallets.scripted_electrum import ScriptedElectrum
 
 from dovetail.bitcoin import Network, Sats, ScriptType
 from dovetail.regtest import RegtestServer
+from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.esplora import EsploraChain
 
@@ -25,6 +27,19 @@ def chain(server) -> Iterator[EsploraChain]:
 @pytest.fixture
 def scripted() -> Iterator[ScriptedServer]:
     with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def electrum(server) -> Iterator[ElectrumServer]:
+    """The same chain as an Electrum server tells it."""
+    with ElectrumServer(server.node) as running:
+        yield running
+
+
+@pytest.fixture
+def scripted_electrum(server) -> Iterator[ScriptedElectrum]:
+    with ScriptedElectrum(server.node) as running:
         yield running
 
 

@@ -224,7 +224,9 @@ common = together(
     ),
 )
 
-chain = setting("chain", "--chain", metavar="URL", help="The chain server to ask.")
+chain = setting(
+    "chain", "--chain", metavar="URL", help="The Esplora or Electrum server to ask about the chain."
+)
 
 routes = together(
     setting(

@@ -3,7 +3,7 @@
 import click
 
 from dovetail.cli import keys, work
-from dovetail.cli.options import Amount, chain, common, json_option, listening
+from dovetail.cli.options import HIGHEST_PORT, Amount, chain, common, json_option, listening
 from dovetail.cli.output import Screen
 
 
@@ -25,13 +25,19 @@ def regtest() -> None:
     show_default=True,
     help="Mine up to this height at the start.",
 )
+@click.option(
+    "--electrum",
+    metavar="PORT",
+    type=click.IntRange(0, HIGHEST_PORT),
+    help="Serve Electrum clients as well, at this port of the same host; 0 is any.",
+)
 @common
-def serve(*, place: tuple[str, int], folder: str | None, blocks: int) -> int:
+def serve(*, place: tuple[str, int], folder: str | None, blocks: int, electrum: int | None) -> int:
     """Serve the chain until Ctrl-C.
 
-    Prints its URL, to be used as `chain`.
+    Prints its URL, to be used as `chain`; with --electrum, a second one that serves as well.
     """
-    return work.regtests.run(place, folder, blocks, Screen())
+    return work.regtests.run(place, folder, blocks=blocks, electrum=electrum, screen=Screen())
 
 
 @regtest.command()

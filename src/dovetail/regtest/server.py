@@ -2,7 +2,7 @@
 
 What to call:
 
-- `serve(directory)` runs until it is told to stop; `on_ready` gets the URL once it listens.
+- `serve(directory)` runs until it is told to stop; `on_ready` gets the server once it listens.
 - `RegtestServer()` does the same in a thread, for tests and demos; its `node` can be used
   directly meanwhile.
 - `remote_mine` and `remote_fund` (in `remote`) ask a running server over HTTP.
@@ -22,6 +22,7 @@ from typing import Self
 import uvicorn
 
 from dovetail.errors import ConfigurationError
+from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.esplora import esplora_app
 from dovetail.regtest.node import RegtestNode
 
@@ -35,8 +36,9 @@ _GRACE_SECONDS = 2
 class RegtestServer:
     """A node and its HTTP API in a thread; a context manager, or close it after use.
 
-    `port` 0 takes a free one. The other arguments are those of `RegtestNode`. Raises what
-    `RegtestNode` raises, and ConfigurationError when the port cannot be listened on.
+    `port` 0 takes a free one. With `electrum` an Electrum server answers at that port as well, in
+    the clear, and `electrum_url` says where. The other arguments are those of `RegtestNode`.
+    Raises what `RegtestNode` raises, and ConfigurationError when a port cannot be listened on.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class RegtestServer:
         port: int = 0,
         clock: Callable[[], float] = time.time,
         full_rbf: bool = True,
+        electrum: int | None = None,
     ) -> None:
         with ExitStack() as opened:
             listener = opened.enter_context(_listen(host, port))
@@ -56,6 +59,11 @@ class RegtestServer:
             self.node = opened.enter_context(
                 RegtestNode(directory, blocks=blocks, clock=clock, full_rbf=full_rbf)
             )
+            self.electrum_url: str | None = None
+            if electrum is not None:
+                self.electrum_url = opened.enter_context(
+                    ElectrumServer(self.node, host=host, port=electrum)
+                ).url
             self._server = uvicorn.Server(_configuration(self.node))
             self._thread = threading.Thread(
                 target=self._server.run, args=([listener],), name="dovetail-regtest", daemon=True
@@ -93,7 +101,8 @@ def serve(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     blocks: int = DEFAULT_BLOCKS,
-    on_ready: Callable[[str], None] | None = None,
+    electrum: int | None = None,
+    on_ready: Callable[[RegtestServer], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then close everything; call it in the main thread.
 
@@ -101,10 +110,10 @@ def serve(
     """
     with (
         _stop_signals() as stop,
-        RegtestServer(directory, blocks=blocks, host=host, port=port) as server,
+        RegtestServer(directory, blocks=blocks, host=host, port=port, electrum=electrum) as server,
     ):
         if on_ready is not None:
-            on_ready(server.url)
+            on_ready(server)
         stop.wait()
 
 

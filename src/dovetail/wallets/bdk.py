@@ -1,6 +1,5 @@
-"""A wallet of descriptors on BDK, its data in SQLite, synced over Esplora (extra `bdk`)."""
+"""A wallet of descriptors on BDK, its data in SQLite (extra `bdk`)."""
 
-import os
 import threading
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from typing import Self
 from bdkpython import (
     Amount,
     ChainPosition,
-    EsploraClient,
     KeychainKind,
     LocalOutput,
     Persister,
@@ -39,7 +37,6 @@ from dovetail.errors import ChainError, ConfigurationError, WalletError
 from dovetail.protocol.contribution import Coin
 from dovetail.wallets.bdk_errors import (
     CONNECT_ERRORS,
-    ESPLORA_ERRORS,
     NOTHING_STORED,
     building,
     storing,
@@ -53,8 +50,9 @@ from dovetail.wallets.bdk_keys import (
 )
 from dovetail.wallets.bdk_revoking import revocation
 from dovetail.wallets.bdk_signing import bdk_outpoint, is_ours, outpoint_of, sign_ours
+from dovetail.wallets.bdk_syncing import Question, fetched
 from dovetail.wallets.ports import Balance
-from dovetail.wallets.servers import checked_url
+from dovetail.wallets.servers import ChainServer
 from dovetail.wallets.walletfile import (
     Secret,
     change_counter,
@@ -65,14 +63,10 @@ from dovetail.wallets.walletfile import (
     write_secret,
 )
 
-_STOP_GAP = 30
-_PARALLEL_REQUESTS = 4
 _RBF_SEQUENCE = 0xFFFFFFFD
 _COINBASE_MATURITY = 100
 # BDK's sums silently overflow at rates far above this one: it would pay no fee at all.
 _MAX_FEE_RATE = FeeRate(2**32)
-# BDK gives its HTTP client no time limit, but the client reads one, in seconds, from here.
-_TIMEOUT_VARIABLE, _TIMEOUT_SECONDS = "MINREQ_TIMEOUT", "30"
 
 
 class BdkWallet:
@@ -81,14 +75,13 @@ class BdkWallet:
     Threads may share it, and several processes its directory. Its repr shows no keys (P4).
     """
 
-    def __init__(self, directory: Path, secret: Secret, *, server: str) -> None:
-        self._server = checked_url(server)
+    def __init__(self, directory: Path, secret: Secret, *, server: ChainServer | str) -> None:
+        self._server = ChainServer.of(server)
         self._directory = directory
         self._secret = secret
         self._descriptors = descriptors(secret)
         self._lock = threading.RLock()
         self._sync_lock = threading.Lock()
-        os.environ.setdefault(_TIMEOUT_VARIABLE, _TIMEOUT_SECONDS)
         with self._changing():
             pass
 
@@ -101,7 +94,7 @@ class BdkWallet:
         directory: Path,
         network: Network,
         *,
-        server: str,
+        server: ChainServer | str,
         kind: ScriptType = ScriptType.P2WPKH,
         mnemonic: str | None = None,
         descriptors: tuple[str, str] | None = None,
@@ -114,7 +107,7 @@ class BdkWallet:
         P2SH-P2WPKH) then does not matter. Testnet is testnet 4. Raises `ConfigurationError` when
         a wallet is there already or an argument is wrong.
         """
-        checked_url(server)
+        ChainServer.of(server)
         if descriptors is None:
             words = new_mnemonic(entropy) if mnemonic is None else mnemonic
             secret = secret_from_mnemonic(words, network, kind)
@@ -126,7 +119,9 @@ class BdkWallet:
         return cls.open(directory, server=server)
 
     @classmethod
-    def open(cls, directory: Path, *, server: str, network: Network | None = None) -> Self:
+    def open(
+        cls, directory: Path, *, server: ChainServer | str, network: Network | None = None
+    ) -> Self:
         """Open the wallet of a directory, which must be on `network` if that is given.
 
         Raises `ConfigurationError` without a wallet there, `WalletError` when it is damaged.
@@ -278,21 +273,8 @@ class BdkWallet:
 
     def _fetch(self) -> Update:
         with self._reading() as core:
-            checkpoints = core.checkpoints()
-            is_first = len(checkpoints) == 1
-            scan = core.start_full_scan().build() if is_first else None
-            sync = core.start_sync_with_revealed_spks().build()
-        client = EsploraClient(self._server)
-        try:
-            if scan is None:
-                return client.sync(sync, _PARALLEL_REQUESTS)
-            if client.get_block_hash(0) != checkpoints[0].hash:
-                raise ChainError(f"The chain server is not on {self.network}; name one that is.")
-            return client.full_scan(scan, _STOP_GAP, _PARALLEL_REQUESTS)
-        except ESPLORA_ERRORS as error:
-            raise ChainError(
-                "The chain server did not answer properly; try again later or name another one."
-            ) from error
+            question = Question.of(core, self.network)
+        return fetched(self._server, question)
 
     @contextmanager
     def _reading(self) -> Generator[BdkCore]:

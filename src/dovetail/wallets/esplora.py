@@ -10,7 +10,7 @@ import msgspec
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.errors import ChainError, InvalidAmount, ParseError
+from dovetail.errors import ChainError, ParseError
 from dovetail.wallets.esplora_http import (
     EsploraHttp,
     Outspend,
@@ -19,14 +19,12 @@ from dovetail.wallets.esplora_http import (
     decoded,
     not_understood,
 )
+from dovetail.wallets.judging import depth_of, judged, shortened
 from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
 
 _TIMEOUT = 30.0
 _MAX_HEIGHT = 100_000_000
 _MAX_PAGES = 20
-_MAX_REASON = 200
-_FINAL_SEQUENCE = 0xFFFFFFFF
-_LOCK_TIME_THRESHOLD = 500_000_000
 # Bitcoin Core's verdicts on a transaction among its RPC error codes (rpc/protocol.h).
 _VERDICT = re.compile(rb"-2[2567]\b")
 _KNOWN = frozenset(
@@ -87,7 +85,7 @@ class EsploraChain:
         reason = verdict.reason or verdict.reject_reason
         if verdict.allowed or reason in _KNOWN:
             return Accepted()
-        return Refused(_shortened(reason))
+        return Refused(shortened(reason))
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused:
         """Hand the transaction to the network. One that is known already counts as accepted."""
@@ -101,7 +99,7 @@ class EsploraChain:
         if _VERDICT.search(body) is None:
             # The server's own trouble must not be taken for the network's refusal.
             raise ChainError("The chain server could not broadcast the transaction; try again.")
-        return Refused(_shortened(body.decode("utf-8", "replace")))
+        return Refused(shortened(body.decode("utf-8", "replace")))
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends an outpoint, in the mempool or a block; None while nothing does."""
@@ -168,27 +166,14 @@ class EsploraChain:
         height = self.height()
         if self._status(transaction.txid) is not None:
             return Accepted()
-        spent: list[TxOut] = []
-        for txin in transaction.inputs:
-            outpoint = txin.previous_output
-            previous = self._transaction(outpoint.txid)
-            outspend = self._outspend(outpoint)
-            missing = previous is None or outpoint.vout >= len(previous.outputs)
-            if previous is None or missing or outspend is None or outspend.spent:
-                return Refused("bad-txns-inputs-missingorspent")
-            if not txin.script_sig and not txin.witness:
-                return Refused("an input is not signed")
-            spent.append(previous.outputs[outpoint.vout])
-        try:
-            brought = Sats.sum(txout.value for txout in spent)
-            fee = brought - Sats.sum(txout.value for txout in transaction.outputs)
-        except InvalidAmount:
-            return Refused("bad-txns-in-belowout")
-        if FeeRate.of(fee, transaction.weight) < FeeRate.BROADCAST_MIN:
-            return Refused("min relay fee not met")
-        if _is_locked(transaction, height):
-            return Refused("non-final")
-        return Accepted()
+        return judged(transaction, height=height, unspent=self._unspent)
+
+    def _unspent(self, outpoint: OutPoint) -> TxOut | None:
+        previous = self._transaction(outpoint.txid)
+        outspend = self._outspend(outpoint)
+        if previous is None or outspend is None or outspend.spent:
+            return None
+        return previous.outputs[outpoint.vout] if outpoint.vout < len(previous.outputs) else None
 
     def _status(self, txid: Txid) -> Status | None:
         payer = self._http.get_json(f"/tx/{txid}", Payer)
@@ -229,15 +214,7 @@ class EsploraChain:
 def _depth(status: Status | None, height: int) -> int:
     if status is None or not status.confirmed or status.block_height is None:
         return 0
-    # A block that came after we asked for the height is the newest one.
-    return max(1, height - status.block_height + 1)
-
-
-def _is_locked(transaction: Transaction, height: int) -> bool:
-    """Whether the lock time is a height to come; one in seconds is left to the node."""
-    lock_time = transaction.lock_time
-    binds = any(txin.sequence != _FINAL_SEQUENCE for txin in transaction.inputs)
-    return binds and height < lock_time < _LOCK_TIME_THRESHOLD
+    return depth_of(status.block_height, height)
 
 
 @contextmanager
@@ -246,7 +223,3 @@ def _answers() -> Generator[None]:
         yield
     except ParseError:
         raise not_understood() from None
-
-
-def _shortened(reason: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in reason[:_MAX_REASON]) or "refused"

@@ -1,25 +1,130 @@
-"""Addresses of chain servers."""
+"""Chain servers: Esplora over HTTP, Electrum over TLS or, to a place nearby, in the clear."""
 
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+from urllib.parse import SplitResult, urlsplit
 
 from dovetail.errors import ConfigurationError
 
+_ESPLORA = ("http", "https")
+_TLS, _CLEAR = "ssl", "tcp"
+_ELECTRUM = (_TLS, _CLEAR)
 
-def checked_url(url: str) -> str:
-    """The URL without a slash at its end. Raises `ConfigurationError`, which never quotes it."""
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChainServer:
+    """A chain server by its URL, whose scheme says what it speaks, and how it is reached.
+
+    `http` and `https` are Esplora's, `ssl://host:port` is Electrum over TLS, `tcp://host:port`
+    Electrum in the clear, which is for this machine and for onion addresses. `certificate` is
+    the PEM file of the one certificate that an ssl server may show; without it the system's
+    store decides. `proxy` is the host and port of Tor's SOCKS5 proxy, for onion addresses.
+
+    Raises `ConfigurationError`, which never quotes the URL; nor does its repr show it.
+    """
+
+    url: str
+    certificate: Path | None = None
+    proxy: tuple[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Check all that can be checked without asking anybody."""
+        checked_url(self.url)
+        if self.certificate is not None and urlsplit(self.url).scheme != _TLS:
+            raise ConfigurationError(
+                "`chain_certificate` is for a `chain` of the form ssl://host:port: correct one"
+                " of them."
+            )
+        if self.is_onion and self.is_electrum and self.proxy is None:
+            raise ConfigurationError(
+                "`chain` is an onion address, which only Tor can reach: start Tor and set `tor`."
+            )
+
+    def __repr__(self) -> str:
+        return f"<ChainServer over {urlsplit(self.url).scheme}>"
+
+    @classmethod
+    def of(cls, server: Self | str) -> Self:
+        """A server that may be given by its URL alone."""
+        return cls(server) if isinstance(server, str) else server
+
+    @property
+    def is_electrum(self) -> bool:
+        """Whether it speaks Electrum's protocol."""
+        return urlsplit(self.url).scheme in _ELECTRUM
+
+    @property
+    def is_onion(self) -> bool:
+        """Whether only Tor can reach it; its name is then never asked of DNS (RFC 7686)."""
+        return _is_onion(self.host)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether an Electrum server must prove who it is."""
+        return urlsplit(self.url).scheme == _TLS
+
+    @property
+    def host(self) -> str:
+        """Its name or address, without brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The port of an Electrum server, which has no usual one."""
+        return urlsplit(self.url).port or 0
+
+
+def checked_url(url: str, *, name: str = "The chain server's URL") -> str:
+    """The URL without a slash at its end.
+
+    Raises `ConfigurationError`, which calls it by `name` and never quotes it.
+    """
     try:
         parts = urlsplit(url)
-        is_server = parts.scheme in ("http", "https") and bool(parts.hostname)
-        is_server = is_server and parts.port != 0 and url.isascii() and url.isprintable()
+        is_plain = url.isascii() and url.isprintable() and " " not in url
+        is_server = is_plain and bool(parts.hostname) and parts.port != 0
+        known = parts.scheme in (*_ESPLORA, *_ELECTRUM)
     except ValueError:
-        raise ConfigurationError("The chain server's URL is malformed; correct it.") from None
-    if not is_server or parts.query or parts.fragment or " " in url:
         raise ConfigurationError(
-            "The chain server's URL must be http:// or https:// with a host; correct it."
+            f"{name} must be well formed, such as https://example.org: correct it."
+        ) from None
+    if not known or not is_server or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"{name} must be http:// or https:// with a host for an Esplora server, or"
+            " ssl://host:port for an Electrum server: correct it."
         )
     if parts.username is not None:
         raise ConfigurationError(
-            "The chain server's URL holds a user name, which is not supported; use a server "
-            "without a login."
+            f"{name} must be without a user name, which is not supported: use a server without"
+            " a login."
         )
+    if parts.scheme in _ELECTRUM:
+        _check_electrum(parts, name)
     return url.rstrip("/")
+
+
+def _check_electrum(parts: SplitResult, name: str) -> None:
+    if parts.port is None or parts.path.strip("/"):
+        raise ConfigurationError(
+            f"{name} must be of the form {parts.scheme}://host:port for an Electrum server, with"
+            " nothing after the port: correct it."
+        )
+    host = parts.hostname or ""
+    if parts.scheme == _CLEAR and not _is_loopback(host) and not _is_onion(host):
+        raise ConfigurationError(
+            f"{name} must be ssl://host:port, as tcp:// would tell everyone on the way which"
+            " addresses are yours: it is for this machine and for onion addresses only."
+        )
+
+
+def _is_onion(host: str) -> bool:
+    return host.rstrip(".").endswith(".onion")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from dovetail.cli import options
 from dovetail.errors import ConfigurationError
 from dovetail.runtime.tor import SocksProxy
+from dovetail.wallets.servers import checked_url
 
 _RATE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,20})?", re.ASCII)
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -42,16 +43,17 @@ def socks_proxy(key: str, value: Any) -> str:
 
 def folder(key: str, value: Any) -> Path:
     """A folder, there or not; `~` is the home directory."""
-    given = text(key, value)
-    wrong = ConfigurationError(
-        f"`{key}` must be the path of a folder, `~` the home of a user that exists: correct it."
-    )
-    if "\0" in given:
-        raise wrong
-    try:
-        return Path(given).expanduser().absolute()
-    except RuntimeError:
-        raise wrong from None
+    return _path(key, text(key, value), "folder")
+
+
+def file(key: str, value: Any) -> Path:
+    """A file, there or not; `~` is the home directory."""
+    return _path(key, text(key, value), "file")
+
+
+def server(key: str, value: Any) -> str:
+    """A chain server's URL, whose scheme says what it speaks."""
+    return checked_url(text(key, value), name=f"`{key}`")
 
 
 def url(key: str, value: Any) -> str:
@@ -136,6 +138,18 @@ def rate(key: str, value: Any) -> str:
     if not _RATE.fullmatch(given):
         raise ConfigurationError(f"`{key}` must be a fee rate in sat/vB, such as 2.5: correct it.")
     return given
+
+
+def _path(key: str, given: str, kind: str) -> Path:
+    wrong = ConfigurationError(
+        f"`{key}` must be the path of a {kind}, `~` the home of a user that exists: correct it."
+    )
+    if "\0" in given:
+        raise wrong
+    try:
+        return Path(given).expanduser().absolute()
+    except RuntimeError:
+        raise wrong from None
 
 
 def _or(choices: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ class Settings:
     network: str | None
     wallet: str
     chain: str | None
+    chain_certificate: Path | None
     directory: str | None
     relays: tuple[str, ...]
     direct: bool
@@ -70,11 +71,20 @@ KEYS = (
     Key("wallet", readers.choice("bdk"), "bdk", "bdk", "The kind of wallet."),
     Key(
         "chain",
-        readers.url,
+        readers.server,
         None,
         f"{LOCAL_CHAIN} on regtest, else none",
-        "The Esplora server that is asked about the chain. It sees your addresses: use your own"
-        " or one you trust.",
+        "The server that is asked about the chain: http:// or https:// for Esplora,"
+        " ssl://host:port for Electrum (tcp:// on this machine or to an onion address). It sees"
+        " your addresses: use your own or one you trust.",
+    ),
+    Key(
+        "chain_certificate",
+        readers.file,
+        None,
+        "what this system trusts",
+        "The PEM file of the certificate that an ssl:// `chain` must show, for a server that signs"
+        " its own.",
     ),
     Key(
         "directory",

@@ -16,7 +16,9 @@ from dovetail.runtime.services import AtExpiry, Policy
 from dovetail.runtime.tor import SocksProxy
 from dovetail.stores.sql import SqlStore
 from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.servers import ChainServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,17 @@ class Home:
         return self.folder / DATABASE
 
     @property
-    def chain(self) -> str:
-        """The chain source; raises `ConfigurationError`."""
-        if self.settings.chain is not None:
-            return self.settings.chain
-        if self.network is Network.REGTEST:
-            return LOCAL_CHAIN
-        raise ConfigurationError(
-            f"No chain source is set for {self.network}: set `chain` to an Esplora server"
-            " of your own or one you trust with your addresses."
-        )
+    def chain(self) -> ChainServer:
+        """The chain server; raises `ConfigurationError`."""
+        url = self.settings.chain
+        if url is None and self.network is Network.REGTEST:
+            url = LOCAL_CHAIN
+        if url is None:
+            raise ConfigurationError(
+                f"No chain server is set for {self.network}: set `chain` to an Esplora or Electrum"
+                " server of your own, or one you trust with your addresses."
+            )
+        return ChainServer(url, self.settings.chain_certificate)
 
     @property
     def directory(self) -> str:
@@ -147,9 +150,13 @@ def open_wallet(place: Home, *, offline: bool = False) -> BdkWallet:
 
 
 @contextmanager
-def open_chain(place: Home) -> Generator[EsploraChain]:
-    """The chain source."""
-    source = EsploraChain(place.chain, place.network)
+def open_chain(place: Home) -> Generator[EsploraChain | ElectrumChain]:
+    """The chain source, of the kind that the server's URL says."""
+    server = place.chain
+    if server.is_electrum:
+        source: EsploraChain | ElectrumChain = ElectrumChain(server, place.network)
+    else:
+        source = EsploraChain(server.url, place.network)
     try:
         yield source
     finally:

@@ -5,20 +5,29 @@ from dovetail.cli.config import LOCAL_CHAIN
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen
 from dovetail.cli.work.places import CHAIN, make_folder, server_folder, settings
-from dovetail.regtest import remote_fund, remote_mine, serve
+from dovetail.regtest import RegtestServer, remote_fund, remote_mine, serve
 
 
-def run(place: tuple[str, int], folder: str | None, blocks: int, screen: Screen) -> int:
+def run(
+    place: tuple[str, int],
+    folder: str | None,
+    *,
+    blocks: int,
+    electrum: int | None,
+    screen: Screen,
+) -> int:
     """Run the chain until a signal comes."""
     home = server_folder(folder, "regtest", CHAIN)
     make_folder(home)
     host, port = place
 
-    def ready(url: str) -> None:
-        screen.result(url)
+    def ready(server: RegtestServer) -> None:
+        screen.result(server.url)
+        if server.electrum_url is not None:
+            screen.result(server.electrum_url)
         screen.say("A regtest chain is running there. Ctrl-C stops it; it is kept.")
 
-    serve(home, host=host, port=port, blocks=blocks, on_ready=ready)
+    serve(home, host=host, port=port, blocks=blocks, electrum=electrum, on_ready=ready)
     screen.say("The chain has stopped.")
     return Exit.DONE
 

@@ -1,0 +1,87 @@
+"""How a BDK wallet learns what the chain did to its coins: from an Esplora or Electrum server."""
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Self
+
+from bdkpython import (
+    BlockHash,
+    ElectrumClient,
+    EsploraClient,
+    FullScanRequest,
+    SyncRequest,
+    Update,
+)
+from bdkpython import Wallet as BdkCore
+
+from dovetail.bitcoin import Network
+from dovetail.errors import ChainError
+from dovetail.wallets.bdk_errors import SYNC_ERRORS
+from dovetail.wallets.electrum_bridge import bridge
+from dovetail.wallets.electrum_rpc import ElectrumRpc, other_network
+from dovetail.wallets.servers import ChainServer
+
+_STOP_GAP = 30
+_PARALLEL_REQUESTS = 4
+_BATCH = 30
+_TIMEOUT_SECONDS = 30
+# BDK gives its HTTP client no time limit, but the client reads one, in seconds, from here.
+_TIMEOUT_VARIABLE = "MINREQ_TIMEOUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a wallet asks: at first about all addresses it may have used, then about its own."""
+
+    network: Network
+    genesis: BlockHash
+    scan: FullScanRequest | None
+    sync: SyncRequest
+
+    @classmethod
+    def of(cls, core: BdkCore, network: Network) -> Self:
+        """The question of a wallet as it is."""
+        checkpoints = core.checkpoints()
+        return cls(
+            network,
+            checkpoints[0].hash,
+            core.start_full_scan().build() if len(checkpoints) == 1 else None,
+            core.start_sync_with_revealed_spks().build(),
+        )
+
+
+def fetched(server: ChainServer, question: Question) -> Update:
+    """What the server says. Raises `ChainError`, also when it is on another network."""
+    try:
+        return (_from_electrum if server.is_electrum else _from_esplora)(server, question)
+    except SYNC_ERRORS as error:
+        raise ChainError(
+            "The chain server did not answer properly; try again later or name another one."
+        ) from error
+
+
+def _from_esplora(server: ChainServer, question: Question) -> Update:
+    os.environ.setdefault(_TIMEOUT_VARIABLE, str(_TIMEOUT_SECONDS))
+    client = EsploraClient(server.url.rstrip("/"))
+    if question.scan is None:
+        return client.sync(question.sync, _PARALLEL_REQUESTS)
+    _check_network(str(client.get_block_hash(0)), question)
+    return client.full_scan(question.scan, _STOP_GAP, _PARALLEL_REQUESTS)
+
+
+def _from_electrum(server: ChainServer, question: Question) -> Update:
+    if question.scan is not None:
+        with closing(ElectrumRpc(server, question.network, timeout=_TIMEOUT_SECONDS)) as rpc:
+            _check_network(rpc.genesis(), question)
+    with bridge(server, timeout=_TIMEOUT_SECONDS) as url:
+        client = ElectrumClient(url, timeout=_TIMEOUT_SECONDS, retry=0)
+        # Outputs of others that were spent tell what a transaction to be replaced pays in fees.
+        if question.scan is None:
+            return client.sync(question.sync, _BATCH, fetch_prev_txouts=True)
+        return client.full_scan(question.scan, _STOP_GAP, _BATCH, fetch_prev_txouts=True)
+
+
+def _check_network(genesis: str, question: Question) -> None:
+    if genesis != str(question.genesis):
+        raise other_network(question.network)

@@ -1,0 +1,243 @@
+"""The chain as one Electrum server tells it (Electrum protocol, version 1.4)."""
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Self
+
+import msgspec
+
+from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
+from dovetail.bitcoin.hashes import sha256
+from dovetail.errors import ChainError, ParseError
+from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed, not_understood
+from dovetail.wallets.judging import depth_of, judged, shortened
+from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
+from dovetail.wallets.servers import ChainServer
+
+_TIMEOUT = 30.0
+_MAX_HEIGHT = 100_000_000
+_MAX_HISTORY = 5_000
+_NEWEST_PAYMENTS = 500
+_MAX_KEPT = 32_000_000  # weight units of transactions
+_TO_SAT_PER_VB = 5  # decimal places from bitcoins per 1000 vB
+_NO_ESTIMATE = -1.0
+_OP_RETURN = 0x6A
+# How servers pass on that their node does not have a transaction.
+_MISSING = re.compile(r"no such mempool|missing transaction|(?<!\d)-5\b", re.IGNORECASE)
+# Bitcoin Core's verdicts by their RPC error codes (rpc/protocol.h), and ElectrumX's word for them.
+_VERDICT = re.compile(r"(?<!\d)-2[2567]\b|rejected by network rules")
+_DATA = re.compile(r"[0-9a-fA-F]{32,}")
+
+
+class _Tip(msgspec.Struct, frozen=True):
+    """What `blockchain.headers.subscribe` says of the best block."""
+
+    height: int
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A transaction in a script's history; its height is 0 or -1 in the mempool."""
+
+    tx_hash: str
+    height: int
+
+
+class ElectrumChain:
+    """A `Chain` over one Electrum server; threads may share it, and `close` ends its connection.
+
+    `server` is its URL, or a `ChainServer` that also names a certificate or Tor's proxy;
+    `timeout` in seconds for one answer. What the server says about depth is believed. Raises
+    `ConfigurationError` for what cannot be used. Its repr does not show the URL.
+    """
+
+    def __init__(
+        self, server: ChainServer | str, network: Network, *, timeout: float = _TIMEOUT
+    ) -> None:
+        self._rpc = ElectrumRpc(ChainServer.of(server), network, timeout=timeout)
+        self._network = network
+        self._kept = _Kept()
+
+    def __repr__(self) -> str:
+        return f"<ElectrumChain on {self._network}>"
+
+    def close(self) -> None:
+        """Close its connection; a second call does nothing."""
+        self._rpc.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def height(self) -> int:
+        """The height of its best block."""
+        height = self._rpc.ask("blockchain.headers.subscribe", kind=_Tip).height
+        if not 0 <= height <= _MAX_HEIGHT:
+            raise not_understood()
+        return height
+
+    def acceptance(self, transaction: Transaction) -> Accepted | Refused:
+        """Whether the network would take the transaction now, as well as can be told.
+
+        The protocol has no such question, so we look whether the inputs exist and are unspent, at
+        the sums, the lock time and the minimum fee rate. That cannot tell wrong signatures, a
+        replacement that would be taken, a full mempool, nor other rules of relay.
+        """
+        height = self.height()
+        if self._is_known(transaction):
+            return Accepted()
+        return judged(transaction, height=height, unspent=self._unspent)
+
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+        """Hand the transaction to the network. One that is known already counts as accepted."""
+        raw = transaction.serialize().hex()
+        answer = self._rpc.ask_leave("blockchain.transaction.broadcast", raw, kind=str)
+        if answer == str(transaction.txid) or self._is_known(transaction):
+            return Accepted()
+        if not isinstance(answer, Denied) or _VERDICT.search(answer.message) is None:
+            # The server's own trouble must not be taken for the network's refusal.
+            raise ChainError("The chain server could not broadcast the transaction; try again.")
+        # Some servers repeat the transaction after the reason, which no log shall hold (P4).
+        return Refused(shortened(_DATA.sub("…", answer.message)))
+
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+        """What spends an outpoint, in the mempool or a block; None while nothing does."""
+        height = self.height()
+        output = self._output(outpoint)
+        if output is None:
+            return None
+        history = self._history(output.script_pubkey)
+        places = {Txid.from_hex(entry.tx_hash): entry for entry in reversed(history)}
+        for txid, found in self._transactions(places):
+            if found.spends(outpoint) is not None:
+                return Spend(transaction=found, depth=_depth(places[txid], height))
+        return None
+
+    def payments_to(self, script: Script) -> tuple[Payment, ...]:
+        """The transactions that pay a script, the deepest first; of its newest 500."""
+        height = self.height()
+        history = self._history(script)[-_NEWEST_PAYMENTS:]
+        places = {Txid.from_hex(entry.tx_hash): entry for entry in history}
+        found: list[Payment] = []
+        for txid, transaction in self._transactions(places):
+            amounts = [out.value for out in transaction.outputs if out.script_pubkey == script]
+            if amounts:
+                depth = _depth(places[txid], height)
+                with _answers():
+                    found.append(Payment(txid=txid, amount=Sats.sum(amounts), depth=depth))
+        return tuple(sorted(found, key=lambda payment: -payment.depth))
+
+    def fee_rate(self, *, target: int) -> FeeRate:
+        """The fee rate to confirm within `target` blocks; at least the relay minimum.
+
+        That minimum is the server's own where it has one above 1 sat/vB.
+        """
+        estimate = self._rpc.ask("blockchain.estimatefee", target, kind=float)
+        least = self._rpc.ask_leave("blockchain.relayfee", kind=float)
+        told = [rate for rate in (estimate, least) if isinstance(rate, float)]
+        with _answers():
+            return max(FeeRate.BROADCAST_MIN, *map(_fee_rate, told))
+
+    def _is_known(self, transaction: Transaction) -> bool:
+        """Whether a block or the mempool holds it: the history of a script it pays tells."""
+        scripts = [out.script_pubkey for out in transaction.outputs]
+        script = next((each for each in scripts if each[:1] != bytes([_OP_RETURN])), None)
+        if script is None:
+            return self._transaction(transaction.txid) is not None
+        return any(entry.tx_hash == str(transaction.txid) for entry in self._history(script))
+
+    def _unspent(self, outpoint: OutPoint) -> TxOut | None:
+        output = self._output(outpoint)
+        return None if output is None or self.spend_of(outpoint) is not None else output
+
+    def _output(self, outpoint: OutPoint) -> TxOut | None:
+        previous = self._transaction(outpoint.txid)
+        if previous is None or outpoint.vout >= len(previous.outputs):
+            return None
+        return previous.outputs[outpoint.vout]
+
+    def _transaction(self, txid: Txid) -> Transaction | None:
+        return next((found for _, found in self._transactions([txid])), None)
+
+    def _transactions(self, txids: Iterable[Txid]) -> list[tuple[Txid, Transaction]]:
+        """Those of them that the server has, in their order."""
+        wanted = list(txids)
+        found = {txid: kept for txid in wanted if (kept := self._kept.get(txid)) is not None}
+        missing = [txid for txid in wanted if txid not in found]
+        questions = [("blockchain.transaction.get", (str(txid),)) for txid in missing]
+        for txid, answer in zip(missing, self._rpc.ask_each(questions, str), strict=True):
+            if isinstance(answer, Denied) and _MISSING.search(answer.message) is not None:
+                continue
+            found[txid] = _parsed(agreed(answer), txid)
+            self._kept.put(found[txid])
+        return [(txid, found[txid]) for txid in wanted if txid in found]
+
+    def _history(self, script: Script) -> list[_Entry]:
+        """What pays or spends a script, the oldest first, the mempool last."""
+        name = sha256(script)[::-1].hex()
+        history = self._rpc.ask("blockchain.scripthash.get_history", name, kind=list[_Entry])
+        if len(history) > _MAX_HISTORY:
+            raise ChainError(
+                "The address was used too often to be followed; use one that was not given out"
+                " before."
+            )
+        with _answers():
+            for entry in history:
+                Txid.from_hex(entry.tx_hash)
+        return history
+
+
+class _Kept:
+    """The newest of the transactions that were told: what has a txid pays and spends the same."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._transactions: OrderedDict[Txid, Transaction] = OrderedDict()
+        self._size = 0
+
+    def get(self, txid: Txid) -> Transaction | None:
+        return self._transactions.get(txid)
+
+    def put(self, transaction: Transaction) -> None:
+        with self._lock:
+            if transaction.txid in self._transactions:
+                return
+            self._transactions[transaction.txid] = transaction
+            self._size += transaction.weight
+            while self._size > _MAX_KEPT:
+                _, oldest = self._transactions.popitem(last=False)
+                self._size -= oldest.weight
+
+
+def _parsed(text: str, txid: Txid) -> Transaction:
+    with _answers():
+        try:
+            transaction = Transaction.parse(bytes.fromhex(text))
+        except ValueError:
+            raise not_understood() from None
+    if transaction.txid != txid:
+        raise not_understood()
+    return transaction
+
+
+def _depth(entry: _Entry, height: int) -> int:
+    return depth_of(entry.height, height) if entry.height > 0 else 0
+
+
+def _fee_rate(rate: float) -> FeeRate:
+    if rate == _NO_ESTIMATE:
+        return FeeRate.BROADCAST_MIN
+    return FeeRate.from_sat_per_vb(Decimal(repr(rate)).scaleb(_TO_SAT_PER_VB))
+
+
+@contextmanager
+def _answers() -> Generator[None]:
+    try:
+        yield
+    except ParseError:
+        raise not_understood() from None

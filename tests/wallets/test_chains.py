@@ -1,0 +1,194 @@
+"""What every chain source says, whatever server it asks."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from tests.mailroom.gateways import make_certificate
+
+from dovetail.bitcoin import (
+    FeeRate,
+    Network,
+    OutPoint,
+    Sats,
+    Script,
+    Transaction,
+    Txid,
+    TxIn,
+    TxOut,
+)
+from dovetail.regtest.electrum_server import ElectrumServer
+from dovetail.wallets.electrum import ElectrumChain
+from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.ports import Accepted, Chain, Payment, Refused, Spend
+from dovetail.wallets.servers import ChainServer
+
+RATE = FeeRate.from_sat_per_vb(2)
+TARGET = Script(b"\x00\x14" + bytes(20))
+UNKNOWN = OutPoint(Txid(bytes(31) + b"\x01"), 0)
+
+
+@pytest.fixture(params=["esplora", "electrum", "electrum over TLS"])
+def chain(request, server, electrum, tmp_path) -> Iterator[Chain]:
+    match request.param:
+        case "esplora":
+            with EsploraChain(server.url, Network.REGTEST) as opened:
+                yield opened
+        case "electrum":
+            with ElectrumChain(electrum.url, Network.REGTEST) as opened:
+                yield opened
+        case _:
+            tls, certificate = make_certificate(tmp_path)
+            with (
+                ElectrumServer(server.node, tls=tls) as secured,
+                ElectrumChain(ChainServer(secured.url, certificate), Network.REGTEST) as opened,
+            ):
+                yield opened
+
+
+@pytest.fixture(params=["esplora", "electrum"])
+def public(request, server, electrum) -> Iterator[Chain]:
+    """A source that cannot ask a node to test a transaction."""
+    if request.param == "esplora":
+        with EsploraChain(server.url, Network.SIGNET) as opened:
+            yield opened
+    else:
+        with ElectrumChain(electrum.url, Network.REGTEST) as opened:
+            yield opened
+
+
+@pytest.fixture
+def payment(make_wallet):
+    return make_wallet(100_000).pay(TARGET, Sats(30_000), fee_rate=RATE).extract()
+
+
+def _locked(transaction: Transaction, lock_time: int, sequence: int = 0) -> Transaction:
+    inputs = tuple(replace(txin, sequence=sequence) for txin in transaction.inputs)
+    return replace(transaction, inputs=inputs, lock_time=lock_time)
+
+
+def test_the_height_follows_the_chain(server, chain):
+    before = chain.height()
+    server.node.mine(2)
+    assert chain.height() == before + 2 == server.node.height
+
+
+def test_a_good_transaction_is_acceptable_before_and_after_its_broadcast(chain, payment):
+    assert chain.acceptance(payment) == Accepted()
+    assert chain.broadcast(payment) == Accepted()
+    assert chain.acceptance(payment) == Accepted()
+
+
+def test_a_public_server_tells_what_it_can(server, public, payment):
+    assert public.acceptance(payment) == Accepted()
+    txin, change = payment.inputs[0], payment.outputs[-1]
+    unsigned = payment.without_signatures()
+    missing = replace(payment, inputs=(replace(txin, previous_output=UNKNOWN),))
+    beyond = OutPoint(txin.previous_output.txid, 99)
+    absent = replace(payment, inputs=(replace(txin, previous_output=beyond),))
+    greedy = replace(payment, outputs=(TxOut(Sats(100_001), change.script_pubkey),))
+    stingy = replace(payment, outputs=(TxOut(Sats(99_999), change.script_pubkey),))
+    early = _locked(payment, server.node.height + 1)
+    reasons = [
+        public.acceptance(each) for each in (unsigned, missing, absent, greedy, stingy, early)
+    ]
+    assert reasons == [
+        Refused("an input is not signed"),
+        Refused("bad-txns-inputs-missingorspent"),
+        Refused("bad-txns-inputs-missingorspent"),
+        Refused("bad-txns-in-belowout"),
+        Refused("min relay fee not met"),
+        Refused("non-final"),
+    ]
+
+
+def test_lock_times_that_do_not_bind_are_acceptable(server, public, payment):
+    future = server.node.height + 1
+    assert public.acceptance(_locked(payment, future, sequence=0xFFFFFFFF)) == Accepted()
+    assert public.acceptance(_locked(payment, 500_000_000)) == Accepted()
+
+
+def test_a_public_server_knows_what_is_spent(chain, public, make_wallet):
+    wallet = make_wallet(100_000)
+    first, second = (
+        wallet.pay(TARGET, Sats(amount), fee_rate=RATE).extract() for amount in (30_000, 40_000)
+    )
+    assert chain.broadcast(first) == Accepted()
+    assert public.acceptance(first) == Accepted()
+    assert public.acceptance(second) == Refused("bad-txns-inputs-missingorspent")
+
+
+def test_a_broadcast_of_what_is_known_counts_as_accepted(server, chain, payment):
+    assert [chain.broadcast(payment), chain.broadcast(payment)] == [Accepted(), Accepted()]
+    assert server.node.in_mempool(payment.txid)
+    server.node.mine()
+    assert chain.broadcast(payment) == Accepted()
+
+
+def test_a_refused_broadcast_carries_the_nodes_reason(chain, payment):
+    missing = replace(payment, inputs=(replace(payment.inputs[0], previous_output=UNKNOWN),))
+    verdict = chain.broadcast(missing)
+    assert isinstance(verdict, Refused)
+    assert "bad-txns-inputs-missingorspent" in verdict.reason
+
+
+def test_a_spend_gains_depth_with_every_block(server, chain, payment):
+    outpoint = payment.inputs[0].previous_output
+    assert chain.spend_of(outpoint) is None
+    chain.broadcast(payment)
+    assert chain.spend_of(outpoint) == Spend(transaction=payment, depth=0)
+    server.node.mine(2)
+    assert chain.spend_of(outpoint) == Spend(transaction=payment, depth=2)
+    server.node.reorg(2)
+    assert chain.spend_of(outpoint) == Spend(transaction=payment, depth=0)
+
+
+def test_an_unknown_outpoint_is_not_spent(chain):
+    assert chain.spend_of(UNKNOWN) is None
+
+
+def test_payments_are_told_the_deepest_first(server, chain, make_wallet):
+    script = make_wallet(name="payee").new_address().script_pubkey
+    assert chain.payments_to(script) == ()
+    first = server.node.fund(script, Sats(20_000), confirmations=2)
+    second = server.node.fund(script, Sats(30_000), confirmations=0)
+    assert chain.payments_to(script) == (
+        Payment(txid=first.txid, amount=Sats(20_000), depth=2),
+        Payment(txid=second.txid, amount=Sats(30_000), depth=0),
+    )
+
+
+def test_two_outputs_of_one_payment_count_together(server, chain, make_wallet):
+    script = make_wallet(name="payee").new_address().script_pubkey
+    outputs = [TxOut(Sats(20_000), script), TxOut(Sats(1_000), script)]
+    funding = server.node.fund_many(outputs)
+    assert chain.payments_to(script) == (Payment(txid=funding.txid, amount=Sats(21_000), depth=1),)
+
+
+def test_spending_from_an_address_is_no_payment_to_it(server, chain, make_wallet):
+    wallet = make_wallet(100_000)
+    script = wallet.coins()[0].utxo.script_pubkey
+    chain.broadcast(wallet.pay(TARGET, Sats(30_000), fee_rate=RATE).extract())
+    assert [payment.amount for payment in chain.payments_to(script)] == [100_000]
+
+
+def test_a_long_history_is_read_page_by_page(server, chain, make_wallet):
+    script = make_wallet(name="payee").new_address().script_pubkey
+    for value in range(1_000, 1_060):
+        server.node.fund(script, Sats(value), confirmations=0)
+    server.node.mine()
+    assert sum(payment.amount for payment in chain.payments_to(script)) == sum(range(1_000, 1_060))
+
+
+def test_the_regtest_fee_rate_is_at_least_the_minimum(chain):
+    assert chain.fee_rate(target=6) >= FeeRate.BROADCAST_MIN
+
+
+def test_a_transaction_out_of_nothing_is_refused(public):
+    nothing = Transaction(
+        version=2,
+        inputs=(TxIn(UNKNOWN),),
+        outputs=(TxOut(Sats(1_000), TARGET),),
+        lock_time=0,
+    )
+    assert public.acceptance(nothing) == Refused("bad-txns-inputs-missingorspent")
