@@ -6,7 +6,7 @@ from tests.mailroom.gateways import make_certificate
 from dovetail.bitcoin import FeeRate, Network, Sats, Script
 from dovetail.errors import ChainError
 from dovetail.regtest.electrum_server import ElectrumServer
-from dovetail.wallets import bdk_syncing, electrum_bridge
+from dovetail.wallets import bdk_syncing, electrum_bridge, electrum_rpc
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.ports import Accepted, Balance
@@ -91,13 +91,9 @@ def test_a_server_of_another_network_is_refused(electrum, tmp_path):
 
 
 def test_our_first_blocks_are_those_of_the_wallets_own_networks(scripted_electrum, tmp_path):
-    """BDK and our own client agree about which block begins a network."""
     for network in Network:
         wallet = BdkWallet.create(tmp_path / network, network, server=scripted_electrum.url)
-        genesis = str(wallet._core.checkpoints()[0].hash)
-        from dovetail.wallets.electrum_rpc import _GENESIS  # noqa: PLC0415  what is compared
-
-        assert genesis in _GENESIS[network]
+        assert str(wallet._core.checkpoints()[0].hash) in electrum_rpc._GENESIS[network]
 
 
 def test_a_server_that_is_gone_is_told_without_its_address(wallet):

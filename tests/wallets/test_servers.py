@@ -46,6 +46,7 @@ def test_a_server_is_named_by_its_base(url, base):
         "tcp://chain.example:50001",
         "tcp://192.0.2.1:50001",
         "tcp://onion:50001",
+        "http://chain.onion",
     ],
 )
 def test_other_urls_are_refused_without_quoting_them(url):

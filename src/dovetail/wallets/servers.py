@@ -102,6 +102,11 @@ def checked_url(url: str, *, name: str = "The chain server's URL") -> str:
         )
     if parts.scheme in _ELECTRUM:
         _check_electrum(parts, name)
+    elif _is_onion(parts.hostname or ""):
+        raise ConfigurationError(
+            f"{name} must be an Electrum server's where it is an onion address, such as"
+            " tcp://name.onion:50001: Esplora servers are not reached through Tor."
+        )
     return url.rstrip("/")
 
 

@@ -54,7 +54,9 @@ class Home:
                 f"No chain server is set for {self.network}: set `chain` to an Esplora or Electrum"
                 " server of your own, or one you trust with your addresses."
             )
-        return ChainServer(url, self.settings.chain_certificate)
+        tor = self.tor
+        proxy = None if tor is None else (tor.host, tor.port)
+        return ChainServer(url, self.settings.chain_certificate, proxy)
 
     @property
     def directory(self) -> str:

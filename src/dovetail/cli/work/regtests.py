@@ -5,7 +5,9 @@ from dovetail.cli.config import LOCAL_CHAIN
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen
 from dovetail.cli.work.places import CHAIN, make_folder, server_folder, settings
+from dovetail.errors import ConfigurationError
 from dovetail.regtest import RegtestServer, remote_fund, remote_mine, serve
+from dovetail.wallets.servers import ChainServer
 
 
 def run(
@@ -50,4 +52,9 @@ def fund(address: str, amount: int, confirmations: int, screen: Screen) -> int:
 
 
 def _url() -> str:
-    return settings().chain or LOCAL_CHAIN
+    url = settings().chain or LOCAL_CHAIN
+    if ChainServer(url).is_electrum:
+        raise ConfigurationError(
+            "A regtest chain takes orders at its Esplora side: name its http:// URL by `--chain`."
+        )
+    return url

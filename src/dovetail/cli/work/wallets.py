@@ -153,7 +153,7 @@ def _created(
         place.wallet_folder,
         place.network,
         # Making a wallet asks no server, so that none need be set yet.
-        server=place.settings.chain or LOCAL_CHAIN,
+        server=LOCAL_CHAIN if place.settings.chain is None else place.chain,
         kind=KINDS[kind],
         mnemonic=mnemonic,
         descriptors=descriptors,
