@@ -1,0 +1,298 @@
+"""`payjoin-client` of npm, a BIP 78 sender that nobody here wrote, pays at our endpoint, live.
+
+`python -m tests.interop.npm_peer` runs every pairing and prints a row for each. `install` says
+why nothing can be run where it cannot; `PAIRINGS` are the pairings, each raising where anything
+goes otherwise than it should.
+"""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dovetail import Agent, FallbackBroadcasted, PaidDirectly, Policy, Reason, Success
+from dovetail.bitcoin import Network, Sats, Script, Transaction
+from dovetail.bitcoin.hashes import hash160
+from dovetail.bitcoin.script import ScriptType
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.endpoint import Endpoint, serving
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.regtest import RegtestServer
+from dovetail.runtime.live import LiveReceiver
+from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.esplora import EsploraChain
+
+HERE = Path(__file__).parent / "npm"
+VERSION = "payjoin-client 1.0.1"
+GET_NODE = "no node and npm on PATH: install Node.js 20 or newer (https://nodejs.org)"
+AMOUNT = 50_000
+RATE = 4
+"""Satoshis per virtual byte. payjoin-client rounds the rate of its Original down to a whole one."""
+EAGER = Policy(watch_interval=0.05, poll_pause=0.05)
+PATIENCE = 60.0
+
+WITH_FEES = {
+    "payjoinVersion": 1,
+    "additionalFeeOutputIndex": 1,
+    "maxAdditionalFeeContribution": 1_000,
+    "minimumFeeRate": 1,
+}
+WITHOUT_FEES = {"disableOutputSubstitution": True}
+
+
+def install() -> str | None:
+    """Put the package into place, as its lock says; why that is not possible, if so."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        return GET_NODE
+    if (HERE / "node_modules" / "payjoin-client").is_dir():
+        return None
+    done = subprocess.run([npm, "ci", "--loglevel=error"], cwd=HERE, check=False)
+    return f"npm could not install {VERSION}: see its messages above" if done.returncode else None
+
+
+@dataclass
+class Shop:
+    """Our receiver at an endpoint of its own, and a customer with a coin."""
+
+    regtest: RegtestServer
+    agent: Agent
+    url: str
+    kind: str
+    number: int
+
+    @property
+    def key(self) -> SecretKey:
+        """The customer's."""
+        return SecretKey(bytes(28) + (7_000 + self.number).to_bytes(4, "big"))
+
+    @property
+    def script(self) -> Script:
+        """Where the customer's coin is, and their change goes."""
+        key = hash160(self.key.public_key.compressed)
+        if self.kind == "P2PKH":
+            return Script(b"\x76\xa9\x14" + key + b"\x88\xac")
+        segwit = b"\0\x14" + key
+        if self.kind == "P2WPKH":
+            return Script(segwit)
+        return Script(b"\xa9\x14" + hash160(segwit) + b"\x87")
+
+    async def ask(self) -> LiveReceiver:
+        """An invoice."""
+        return await self.agent.receive(AMOUNT, endpoint=self.url)
+
+    async def pay(
+        self, invoice: LiveReceiver, *, extra: int = 0, **parameters: Any
+    ) -> dict[str, Any]:
+        """Have payjoin-client pay it, for `extra` satoshis more than the whole rate; its answer."""
+        uri = PayjoinUri.parse(invoice.uri)
+        assert isinstance(uri.endpoint, V1Endpoint)
+        funding = await asyncio.to_thread(self._fund)
+        order = {
+            "endpoint": uri.endpoint.url,
+            "script": uri.address.script_pubkey.hex(),
+            "amount": AMOUNT,
+            "rate": RATE,
+            "extra": extra,
+            "parameters": parameters,
+            "coin": {
+                "txid": str(funding.txid),
+                "vout": 0,
+                "value": 100_000,
+                "previous": funding.serialize().hex(),
+            },
+            "kind": self.kind,
+            "key": self.key.reveal().hex(),
+            "change": self.script.hex(),
+            "chain": self.regtest.url,
+        }
+        process = await asyncio.create_subprocess_exec(
+            "node",
+            "sender.js",
+            cwd=HERE,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate(json.dumps(order).encode())
+        answer: dict[str, Any] = json.loads(out)
+        return answer
+
+    async def settled(self, invoice: LiveReceiver) -> Any:
+        """Mine what waits, and how the invoice ended."""
+        await asyncio.to_thread(self.regtest.node.mine)
+        return await invoice.closed()
+
+    def _fund(self) -> Transaction:
+        outpoint = self.regtest.node.fund(self.script, Sats(100_000))
+        found = self.regtest.node.transaction(outpoint.txid)
+        assert found is not None
+        assert outpoint.vout == 0
+        return found
+
+
+Play = Callable[[Shop], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class NpmPairing:
+    """A payment by payjoin-client to our receiver; `play` raises where it goes wrong."""
+
+    what: str
+    play: Play
+    kind: str = "P2WPKH"
+    coins: tuple[int, ...] = (150_000,)
+
+
+async def payjoin(shop: Shop, **parameters: Any) -> None:
+    """Both see the same payjoin confirm."""
+    invoice = await shop.ask()
+    answer = await shop.pay(invoice, **parameters)
+    assert "error" not in answer, answer
+    (txid,) = answer["sent"]
+    assert txid != answer["original"]
+    outcome = await shop.settled(invoice)
+    assert isinstance(outcome, Success), outcome
+    assert outcome.txid == txid
+
+
+async def with_fees(shop: Shop) -> None:
+    """The sender contributes to the fee of our input."""
+    await payjoin(shop, **WITH_FEES)
+
+
+async def without_fees(shop: Shop) -> None:
+    """The receiver pays for its input by itself, and substitutes nothing."""
+    await payjoin(shop, **WITHOUT_FEES)
+
+
+async def several(shop: Shop) -> None:
+    """Two customers at one endpoint at once."""
+    invoices = [await shop.ask() for _ in range(2)]
+    shops = [replace(shop, number=shop.number + 100 * turn) for turn in (1, 2)]
+    answers = await asyncio.gather(
+        *(each.pay(invoice, **WITH_FEES) for each, invoice in zip(shops, invoices, strict=True))
+    )
+    for invoice, answer in zip(invoices, answers, strict=True):
+        assert "error" not in answer, answer
+        outcome = await shop.settled(invoice)
+        assert isinstance(outcome, Success), outcome
+        assert [outcome.txid] == answer["sent"]
+
+
+async def refused(shop: Shop) -> None:
+    """A receiver without coins says so; the ordinary payment is made, and once."""
+    invoice = await shop.ask()
+    answer = await shop.pay(invoice, **WITH_FEES)
+    assert answer["code"] == "unavailable", answer
+    outcome = await shop.settled(invoice)
+    assert isinstance(outcome, FallbackBroadcasted), outcome
+    assert outcome.txid == answer["original"]
+    assert outcome.why is Reason.NO_COINS_TO_CONTRIBUTE
+
+
+async def broken_rate(shop: Shop) -> None:
+    """Where its rate is no whole number it calls what that allows too much, and pays without."""
+    invoice = await shop.ask()
+    answer = await shop.pay(invoice, extra=70, **WITH_FEES)
+    assert answer["error"] == "The actual contribution is not only paying for additional inputs"
+    assert answer["sent"] == [answer["original"]]
+    outcome = await shop.settled(invoice)
+    assert isinstance(outcome, FallbackBroadcasted), outcome
+    assert outcome.txid == answer["original"]
+    assert outcome.why is Reason.SENDER_CHOSE_FALLBACK
+
+
+async def another_version(shop: Shop) -> None:
+    """It reads our JSON about a version, and pays by its ordinary transaction."""
+    invoice = await shop.ask()
+    answer = await shop.pay(invoice, payjoinVersion=2)
+    assert answer["code"] == "version-unsupported", answer
+    assert answer["sent"] == [answer["original"]]
+    outcome = await shop.settled(invoice)
+    assert isinstance(outcome, PaidDirectly), outcome
+    assert outcome.txid == answer["original"]
+
+
+PAIRINGS = (
+    NpmPairing("a payjoin, the sender contributing to the fee", with_fees),
+    NpmPairing("a payjoin, the receiver paying for its input", without_fees),
+    NpmPairing("a payjoin of P2SH-P2WPKH coins", with_fees, "P2SH-P2WPKH"),
+    NpmPairing("a payjoin of P2PKH coins", with_fees, "P2PKH"),
+    NpmPairing("two invoices at one endpoint at once", several, coins=(150_000, 160_000)),
+    NpmPairing("a receiver without coins", refused, coins=()),
+    NpmPairing("a fee rate that is no whole number", broken_rate),
+    NpmPairing("a version that we do not speak", another_version),
+)
+
+_KINDS = {
+    "P2WPKH": ScriptType.P2WPKH,
+    "P2SH-P2WPKH": ScriptType.P2SH,
+    "P2PKH": ScriptType.P2PKH,
+}
+
+
+@asynccontextmanager
+async def _shop(
+    regtest: RegtestServer, folder: Path, pairing: NpmPairing, number: int
+) -> AsyncIterator[Shop]:
+    home = folder / str(number)
+    home.mkdir()
+    wallet = await asyncio.to_thread(_wallet, regtest, home, pairing)
+    with EsploraChain(regtest.url, Network.REGTEST) as chain:
+        async with (
+            Agent.open(home, wallet=wallet, chain=chain, v1_only=True, policy=EAGER) as agent,
+            serving(Endpoint(agent), "127.0.0.1", 0) as url,
+        ):
+            yield Shop(regtest, agent, url, pairing.kind, number)
+
+
+def _wallet(regtest: RegtestServer, home: Path, pairing: NpmPairing) -> BdkWallet:
+    made = BdkWallet.create(
+        home / "wallet", Network.REGTEST, server=regtest.url, kind=_KINDS[pairing.kind]
+    )
+    for value in pairing.coins:
+        regtest.node.fund(made.new_address().script_pubkey, Sats(value))
+    made.sync()
+    return made
+
+
+async def play(regtest: RegtestServer, folder: Path, pairing: NpmPairing, number: int) -> None:
+    """Play one pairing on a chain, with what it leaves behind in `folder`."""
+    async with asyncio.timeout(PATIENCE), _shop(regtest, folder, pairing, number) as shop:
+        await pairing.play(shop)
+
+
+def main() -> int:
+    """Play all of them; 0 only where none failed."""
+    missing = install()
+    if missing is not None:
+        click.echo(f"0 pairings passed, 0 failed, {len(PAIRINGS)} not run: {missing}")
+        return 0
+    failed = 0
+    with RegtestServer(blocks=130) as regtest, tempfile.TemporaryDirectory() as folder:
+        for number, pairing in enumerate(PAIRINGS):
+            began = time.monotonic()
+            try:
+                asyncio.run(play(regtest, Path(folder), pairing, number))
+                how = "passed"
+            except Exception as error:  # noqa: BLE001 - the other pairings go on
+                failed += 1
+                how = f"FAILED {type(error).__name__}: {error}"
+            took = time.monotonic() - began
+            click.echo(f"{VERSION} pays dovetail: {pairing.what:<48} {took:5.1f} s  {how}")
+    click.echo(f"{len(PAIRINGS) - failed} pairings passed, {failed} failed, 0 not run")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
