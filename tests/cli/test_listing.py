@@ -115,7 +115,10 @@ def test_a_damaged_log_is_shown_as_such_and_hides_no_other(cli: Cli):
     assert values["status"] == "damaged"
     said = cli("show", "1")
     assert said.code == 0
-    assert "(The entry is damaged.)" in said.out
+    assert "(The entry cannot be read.)" in said.out
+    assert "Owed    Not known" in said.out
+    assert "dovetail export 1 --with-secrets" in said.out
+    assert "Entry" in cli("show", "1", "--json").json["problem"]
     assert "cannot be read" in said.out
     assert "Session 1: " in said.err
 

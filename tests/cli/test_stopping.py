@@ -134,7 +134,7 @@ def test_a_session_that_cannot_be_read_stops_no_other(person):
     alice.damage(1)
     said = alice("resume", "--timeout", "1s")
     assert said.code == 1
-    assert "Session 1 cannot be read." in said.err
+    assert "Session 1: Entry 0 of the log" in said.err
     assert "#2 Waiting for the sender." in said.err
     assert "dovetail resume 2" in said.err
     assert [line[:3] for line in said.lines] == ["#1 ", "#2 "], "a line for each"

@@ -38,10 +38,11 @@ HISTORY = {
 }
 
 SHOW = SESSION | {
+    "problem": "why the log cannot be read; null where it can",
     "events": "the log: each with `seq`, `at` (Unix seconds), `event` (its tag), `words`,"
     " `exchanged` (what was sent or received, in bytes: `direction`, `wire`, `message`, `psbt`;"
     " null where nothing was) and, with `--raw`, `entry` (as it is stored, without keys; null where"
-    " it may hold one)"
+    " it may hold one)",
 }
 
 IMPORT = {

@@ -16,7 +16,7 @@ from dovetail.sessions.status import SessionStatus
 
 State: TypeAlias = ReceiverSession | SenderSession
 
-NOTHING = "Nothing: it goes on by itself while Dovetail runs."
+NOTHING = "Nothing is to be decided; `resume` takes it on where it is not running."
 
 
 _BY_US = "The payment: by the payjoin, or else by the ordinary transaction, and never by both."

@@ -29,6 +29,10 @@ def clock() -> UnixTime:
     return UnixTime(int(time.time()))
 
 
+UNREADABLE = "Its log cannot be read; it is left as it is."
+RESTORE = "Upgrade Dovetail, or restore the database from a backup."
+
+
 def session_values(
     session_id: SessionId, role: Role, explanation: Explanation | None, expires_at: int
 ) -> dict[str, Any]:
@@ -38,8 +42,8 @@ def session_values(
             "session": session_id,
             "role": role.value,
             "status": "damaged",
-            "status_words": "Its log cannot be read; it is left as it is.",
-            "next": "Upgrade Dovetail, or restore the database from a backup.",
+            "status_words": UNREADABLE,
+            "next": RESTORE,
             "expires_at": expires_at,
         }
     reason, deadline = explanation.reason, explanation.deadline
@@ -227,9 +231,9 @@ def tell_end(follower: Follower, screen: Screen) -> None:
     """Say how a session was left, and what to do next; one of several has one line on stdout."""
     number, found = follower.live.session_id, follower.explanation
     if found is None:
-        trouble = follower.trouble or ""
-        screen.say(f"Session {number} cannot be read. {trouble}".rstrip(), fg="red")
-        _summarise(follower, "Its log cannot be read; it is left as it is.")
+        trouble = follower.trouble or f"Session {number}: {UNREADABLE}"
+        screen.say(str(trouble), fg="red")
+        _summarise(follower, UNREADABLE)
     elif follower.fault is not None:
         name = type(follower.fault).__name__
         screen.say(

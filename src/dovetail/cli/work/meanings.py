@@ -61,7 +61,7 @@ def meaning(role: Role, tag: str, data: bytes) -> str:
     try:
         event = sender.decode_event(data) if role is Role.SENDER else receiver.decode_event(data)
     except ReplayError:
-        return f"{words} (The entry is damaged.)"
+        return f"{words} (The entry cannot be read.)"
     match event:
         case received.GotReplyableError() | received.ProtocolFailed() | sent.ProtocolFailed():
             return f"{words} {event.reason.words}"

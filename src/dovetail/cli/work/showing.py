@@ -9,7 +9,9 @@ from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.work import opening
 from dovetail.cli.work.exchanges import Exchanged, exchanged
 from dovetail.cli.work.following import (
+    RESTORE,
     TAKABLE,
+    UNREADABLE,
     clock,
     reason_words,
     session_values,
@@ -53,7 +55,8 @@ def show(number: int, screen: Screen, *, raw: bool) -> int:
     if problem and not screen.as_json:
         screen.say(problem, fg="yellow")
     values = session_values(row.session_id, row.role, explanation, int(row.expires_at))
-    screen.emit(SHOW, values | {"events": [_values(entry, raw=raw) for entry in entries]})
+    told = {"problem": problem, "events": [_values(entry, raw=raw) for entry in entries]}
+    screen.emit(SHOW, values | told)
     return Exit.DONE
 
 
@@ -108,7 +111,12 @@ def _print(
     lines += [f"  {local_time(entry.at)}  {_told(entry)}" for entry in entries]
     lines.append("")
     if explanation is None:
-        lines.append("Now     Its log cannot be read; it is left as it is.")
+        lines += [
+            f"Now     {UNREADABLE}",
+            "Owed    Not known until it can be read: look for the payment in your wallet.",
+            f"Next    {RESTORE}",
+            f"        `dovetail export {row.session_id} --with-secrets` saves it as it is.",
+        ]
     else:
         lines += _now(explanation)
     screen.result("\n".join(lines))
