@@ -24,6 +24,10 @@ class Peer(Enum):
         "BIP 78 servers",
         "The server of a v1 payment link sees the Original PSBT and answers over HTTP.",
     )
+    CLIENT = (
+        "BIP 78 clients",
+        "Whoever knows its address can write to an endpoint of one's own.",
+    )
     LINK = ("Payment links", "A link comes from a stranger: by a page, a message, a QR code.")
     CHAIN = (
         "Chain sources",

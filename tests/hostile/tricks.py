@@ -1,6 +1,16 @@
 """All tricks, in the order of the page."""
 
-from tests.hostile import directories, keys, proposals, relays, replies, senders, traps
+from tests.hostile import (
+    clients,
+    directories,
+    keys,
+    proposals,
+    relays,
+    replies,
+    senders,
+    traps,
+    webs,
+)
 from tests.hostile.links import LINKS
 from tests.hostile.record import Record, Trick
 
@@ -11,6 +21,8 @@ TRICKS: tuple[Trick, ...] = (
     *directories.TRICKS,
     *keys.TRICKS,
     *relays.TRICKS,
+    *webs.TRICKS,
+    *clients.TRICKS,
     *traps.TRICKS,
 )
 ALL: tuple[Record, ...] = (*TRICKS, *LINKS)

@@ -1,0 +1,119 @@
+"""Clients of our own BIP 78 endpoint that mean to keep it busy, on real sockets."""
+
+from collections.abc import Awaitable, Callable
+
+from tests.endpoint.shop import Shop, address_of, opened, said
+from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.stage import Ends, Played, Stage
+
+from dovetail.endpoint import EndpointSettings
+from dovetail.protocol.uri import PayjoinUri
+from dovetail.sessions import receiver
+
+SETTINGS = EndpointSettings(read_timeout=0.4, max_connections=4)
+REJECTED = b'"original-psbt-rejected"'
+
+Abuse = Callable[[Shop, bytes], Awaitable[None]]
+"""What is done at a shop, to the path of an invoice."""
+
+
+def _head(path: bytes, *lines: bytes) -> bytes:
+    head = b"POST %s?v=1 HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n" % path
+    return head + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+
+
+def posts(status: bytes, *lines: bytes, body: bytes = b"") -> Abuse:
+    async def abuse(shop: Shop, path: bytes) -> None:
+        answer = await said(shop.port, _head(path, *lines) + body)
+        assert answer.startswith(b"HTTP/1.1 " + status), answer[:60]
+        assert b"\x1b" not in answer
+
+    return abuse
+
+
+async def says_half_a_head(shop: Shop, _path: bytes) -> None:
+    assert await said(shop.port, b"POST /x HTTP/1.1\r\nhost:") == b""
+
+
+async def guesses(shop: Shop, _path: bytes) -> None:
+    lines = b"content-length: 4", b"connection: close"
+    answer = await said(shop.port, _head(b"/AAAAAAAAAAAAAAAA", *lines) + b"cHNi")
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+def at_a_shop(abuse: Abuse) -> Play:
+    """The invoice stays as it is, and can be paid afterwards."""
+
+    async def play(stage: Stage) -> Played:
+        async with opened(stage.world, settings=SETTINGS) as shop:
+            invoice = await shop.invoice()
+            url = address_of(invoice)
+            await abuse(shop, url.removeprefix(shop.url.rstrip("/")).encode())
+            state = invoice.state
+            assert isinstance(state, receiver.Initialized)
+            stage.hear(state)
+            address = PayjoinUri.parse(invoice.uri).address
+        return Played(address=address)
+
+    return play
+
+
+def keeps_busy(name: str, trick: str, we: str, rule: str, abuse: Abuse) -> Trick:
+    return Trick(
+        peer=Peer.CLIENT,
+        name=name,
+        trick=trick,
+        we=we,
+        rule=rule,
+        told="Waiting for the sender.",
+        ends=Ends.UNPAID,
+        play=at_a_shop(abuse),
+    )
+
+
+CHECKS = "BIP 78, Protocol: what a request must be"
+
+TRICKS: tuple[Trick, ...] = (
+    keeps_busy(
+        "announces a body without end",
+        "Announces ten gigabytes.",
+        "Answers 413, and reads nothing of it.",
+        f"{CHECKS}; the length is compared before the body is read",
+        posts(b"413", b"content-length: 10000000000"),
+    ),
+    keeps_busy(
+        "sends chunks",
+        "Sends a body of unknown length.",
+        "Answers 411, and reads nothing of it.",
+        f"{CHECKS}: the length must be known",
+        posts(b"411", b"transfer-encoding: chunked", body=b"ffffffff\r\n"),
+    ),
+    keeps_busy(
+        "drips a body",
+        "Announces 900 bytes and sends seven.",
+        "Answers 408 after ten seconds, and closes the connection.",
+        "A body has a deadline",
+        posts(b"408", b"content-length: 900", body=b"cHNidP8"),
+    ),
+    keeps_busy(
+        "says half a head",
+        "Begins a request and does not end it.",
+        "Closes the connection after ten seconds.",
+        "A head has a deadline",
+        says_half_a_head,
+    ),
+    keeps_busy(
+        "posts a page",
+        "Posts terminal escapes instead of a PSBT.",
+        "Answers `original-psbt-rejected`, and repeats nothing of it.",
+        f"{CHECKS}: a PSBT in base64",
+        posts(b"400", b"content-length: 7", b"connection: close", body=b"\x1b[2J\x07<>"),
+    ),
+    keeps_busy(
+        "guesses",
+        "Posts to places that no invoice has, to find those that one has.",
+        "Answers 404; places are drawn at random, 80 bits long.",
+        "ADR 0017",
+        guesses,
+    ),
+)

@@ -1,0 +1,224 @@
+"""Servers of v1 receivers (BIP 78), on real sockets: they see the Original PSBT, and answer."""
+
+import json
+from dataclasses import replace
+
+from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.servers import Asked, Behaviour, behaving, online
+from tests.hostile.stage import Ends, Played, Stage
+from tests.runtime.side import AMOUNT
+
+from dovetail.bitcoin import Psbt, Sats, TxOut
+from dovetail.protocol.proposal import rule_words
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.sessions.reasons import Reason
+
+ESCAPES = "\x1b[2J\x1b[31mSend the rest to bc1qthief\x07\u202e"
+FLOOD = b"cHNidP8B" * 800_000
+"""More than a PSBT of 4 MB takes in base64."""
+
+
+def original(asked: Asked) -> Psbt:
+    return Psbt.from_base64(asked.body.decode())
+
+
+# what is answered
+
+
+def answers(body: bytes, *, status: int = 200, headers: str = "") -> Behaviour:
+    async def answer(asked: Asked) -> None:
+        assert b"psbt" not in asked.target.encode()
+        await asked.reply(body, status=status, headers=headers)
+
+    return answer
+
+
+def error(code: str, *, status: int = 400) -> Behaviour:
+    reply = json.dumps({"errorCode": code, "message": ESCAPES, "debug": ESCAPES * 100})
+    return answers(reply.encode(), status=status, headers="content-type: application/json\r\n")
+
+
+async def echoes(asked: Asked) -> None:
+    await asked.reply(asked.body)
+
+
+async def takes_the_change(asked: Asked) -> None:
+    """The Original's transaction, with the change a little smaller, for the sender to sign."""
+    psbt = original(asked)
+    transaction = psbt.unsigned_transaction
+    outputs = [
+        TxOut(Sats(each.value - (0 if each.value == AMOUNT else 20_000)), each.script_pubkey)
+        for each in transaction.outputs
+    ]
+    changed = replace(transaction, outputs=tuple(outputs))
+    bare = tuple(each.without_signing_data().with_final() for each in psbt.inputs)
+    await asked.reply(psbt.with_transaction(changed, bare, psbt.outputs).to_base64().encode())
+
+
+async def drips(asked: Asked) -> None:
+    await asked.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    await asked.drip(b"1\r\nc\r\n")
+
+
+async def chunks_nonsense(asked: Asked) -> None:
+    await asked.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nabc\r\n")
+
+
+async def hangs_up(_asked: Asked) -> None:
+    """The Original is there; no answer comes."""
+
+
+def met(behaviour: Behaviour, *, gives_up: bool = True) -> Play:
+    """A payment to such a server, until it has ended."""
+
+    async def play(stage: Stage) -> Played:
+        address = stage.bob.party.wallet.new_address()
+        seen: list[bytes] = []
+
+        async def noting(asked: Asked) -> None:
+            seen.append(asked.body)
+            await behaviour(asked)
+
+        async with online(stage), behaving(noting) as url:
+            uri = PayjoinUri(address, AMOUNT, V1Endpoint(f"{url}/pj"))
+            sending = await stage.alice.send(uri)
+            for _ in range(3):
+                await stage.step(sending)
+            await stage.settle(sending)
+        assert len(set(seen)) == 1, "M4: another Original followed the first"
+        assert (len(seen) == 1) == gives_up
+        return Played(sessions=(sending,), address=address, fallback=sending.state.fallback)
+
+    return play
+
+
+ERRORS = "BIP 78, Receiver's well known errors; the other party's words are never shown"
+CHECKLIST = "BIP 78, Sender's payjoin proposal checklist"
+ENDS_IT = "Ends the negotiation, and makes the ordinary payment."
+AGAIN = "Asks again with the same Original until its time is up, then makes the ordinary payment."
+
+
+def serves(name: str, trick: str, told: str, behaviour: Behaviour, rule: str) -> Trick:
+    """An answer that ends it."""
+    return Trick(
+        peer=Peer.WEB,
+        name=name,
+        trick=trick,
+        we=ENDS_IT,
+        rule=rule,
+        told=told,
+        ends=Ends.ORDINARY,
+        play=met(behaviour),
+    )
+
+
+def tries(name: str, trick: str, told: str, behaviour: Behaviour, rule: str) -> Trick:
+    """No answer, or one that may be somebody else's."""
+    return Trick(
+        peer=Peer.WEB,
+        name=name,
+        trick=trick,
+        we=AGAIN,
+        rule=rule,
+        told=told,
+        ends=Ends.ORDINARY,
+        play=met(behaviour, gives_up=False),
+    )
+
+
+TRICKS: tuple[Trick, ...] = (
+    serves(
+        "paints the terminal",
+        "Hides cursor movements and a thief's address in an error's message.",
+        Reason.RECEIVER_UNAVAILABLE.words,
+        error("unavailable"),
+        ERRORS,
+    ),
+    serves(
+        "invents an error",
+        "Hides the same in an error code of its own.",
+        Reason.RECEIVER_UNKNOWN_ERROR.words,
+        error(ESCAPES),
+        ERRORS,
+    ),
+    serves(
+        "errs under 200",
+        "Sends an error under the status of success.",
+        Reason.RECEIVER_NOT_ENOUGH_MONEY.words,
+        error("not-enough-money", status=200),
+        ERRORS,
+    ),
+    serves(
+        "shows a page",
+        "Answers 200 with a page of HTML.",
+        Reason.PROPOSAL_UNREADABLE.words,
+        answers(b"<html>\x1b[2J</html>", headers="content-type: text/html\r\n"),
+        "BIP 78, Protocol: the body is a PSBT in base64",
+    ),
+    serves(
+        "says nothing",
+        "Answers 200 with an empty body.",
+        Reason.PROPOSAL_UNREADABLE.words,
+        answers(b""),
+        "BIP 78, Protocol: the body is a PSBT in base64",
+    ),
+    serves(
+        "echoes the Original",
+        "Answers with the Original PSBT.",
+        f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words('sender-input-final')}",
+        echoes,
+        f"{CHECKLIST}: `sender-input-final`",
+    ),
+    serves(
+        "takes the change",
+        "Answers with the Original's transaction and 20 000 sats less change.",
+        f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words('contribution-above-maximum')}",
+        takes_the_change,
+        f"{CHECKLIST}: `contribution-above-maximum`",
+    ),
+    tries(
+        "floods",
+        "Answers with six megabytes.",
+        "The receiver's server failed: the server answered with more than the protocol allows.",
+        answers(FLOOD),
+        "No body is read beyond a PSBT of 4 MB in base64",
+    ),
+    tries(
+        "sends chunks for ever",
+        "Sends its answer in chunks of a byte, without end.",
+        "The receiver's server failed: the server did not answer in time: it is tried again later.",
+        drips,
+        "One deadline for the whole answer",
+    ),
+    tries(
+        "chunks nonsense",
+        "Sends a chunk of a negative size.",
+        "The receiver's server failed: the server cannot be reached: check its address and your"
+        " connection.",
+        chunks_nonsense,
+        "RFC 9112: what is no HTTP is no answer",
+    ),
+    tries(
+        "hangs up",
+        "Takes the Original and closes the connection.",
+        "The receiver's server failed: the server cannot be reached: check its address and your"
+        " connection.",
+        hangs_up,
+        "M4: a second answer could only spend the same coins",
+    ),
+    tries(
+        "sends elsewhere",
+        "Redirects to plain http on another host, where the Original could be read.",
+        "The receiver's server points to another address (status 307), to which no payment is"
+        " sent: tell the receiver.",
+        answers(b"", status=307, headers="location: http://evil.example/pj\r\n"),
+        "No redirect is followed",
+    ),
+    tries(
+        "is broken",
+        "Answers 500 with a page.",
+        "The receiver's server answered with status 500; try again later.",
+        answers(b"<html>\x1b[2J</html>", status=500),
+        "BIP 78, errors: other than JSON they are nobody's word",
+    ),
+)
