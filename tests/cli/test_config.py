@@ -24,6 +24,11 @@ EXAMPLES = {
     "lifetime": "2h",
     "at_expiry": "ask",
     "watch_interval": "1.5s",
+    "core_url": "http://127.0.0.1:18443",
+    "core_wallet": "savings",
+    "core_cookie": "/somewhere/.cookie",
+    "core_user": "dovetail",
+    "core_password": "very secret",
 }
 AS_TOML = """
 data_dir = "/somewhere"
@@ -43,6 +48,11 @@ grace = "30m"
 lifetime = 7200
 at_expiry = "ask"
 watch_interval = 1.5
+core_url = "http://127.0.0.1:18443"
+core_wallet = "savings"
+core_cookie = "/somewhere/.cookie"
+core_user = "dovetail"
+core_password = "very secret"
 """
 
 

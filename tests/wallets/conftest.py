@@ -1,7 +1,10 @@
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.live_core.bitcoind import ABSENT, Bitcoind, installed
+from tests.wallets.core_stage import Stage, Tape
 from tests.wallets.scripted import ScriptedServer
 from tests.wallets.scripted_electrum import ScriptedElectrum
 
@@ -55,3 +58,34 @@ def make_wallet(server, tmp_path: Path) -> Callable[..., BdkWallet]:
         return wallet
 
     return make
+
+
+_RECORDINGS = Path(__file__).parent / "core"
+
+
+@pytest.fixture(scope="session")
+def bitcoind(tmp_path_factory) -> Iterator[Bitcoind]:
+    if installed() is None:
+        pytest.skip(ABSENT)
+    with Bitcoind(tmp_path_factory.mktemp("bitcoind")) as running:
+        running.mine(110)
+        yield running
+
+
+@pytest.fixture(params=["recorded", "live"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """A node's wallet: as it was recorded, and where there is a node, a real one."""
+    name = request.node.originalname.removeprefix("test_")
+    recording = _RECORDINGS / f"{name}.json"
+    if request.param == "recorded":
+        tape = Tape.read(recording)
+        stage = Stage(tape, tmp_path, name, None)
+        yield stage
+        stage.close()
+        assert tape.is_over, "Less was asked of the node than was recorded."
+        return
+    stage = Stage(Tape(), tmp_path, name, request.getfixturevalue("bitcoind"))
+    yield stage
+    stage.close()
+    if os.environ.get("DOVETAIL_RECORD"):
+        stage.tape.write(recording)

@@ -1,7 +1,7 @@
 """The keys of the configuration: what each is called, may be, is by default, and means."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,11 @@ class Settings:
     lifetime: int
     at_expiry: str
     watch_interval: float
+    core_url: str | None
+    core_wallet: str | None
+    core_cookie: Path | None
+    core_user: str | None
+    core_password: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,14 @@ KEYS = (
         "the network of the only wallet there is",
         "mainnet, testnet, signet or regtest. A new wallet is never for a network by chance.",
     ),
-    Key("wallet", readers.choice("bdk"), "bdk", "bdk", "The kind of wallet."),
+    Key(
+        "wallet",
+        readers.choice("bdk", "core"),
+        "bdk",
+        "bdk",
+        "The kind of wallet: `bdk` for one of Dovetail's own, `core` for one of a Bitcoin Core"
+        " node, which then also tells about the chain.",
+    ),
     Key(
         "chain",
         readers.server,
@@ -166,5 +178,41 @@ KEYS = (
         15.0,
         "15s",
         "How long to wait between two looks at the chain.",
+    ),
+    Key(
+        "core_url",
+        readers.url,
+        None,
+        "the usual port of the network on this machine",
+        'With `wallet = "core"`: where the node answers RPC requests. Without a path; over plain'
+        " http only on this machine or through a tunnel, as the login goes along.",
+    ),
+    Key(
+        "core_wallet",
+        readers.text,
+        None,
+        "none",
+        "The name of the wallet, which the node must have loaded.",
+    ),
+    Key(
+        "core_cookie",
+        readers.folder,
+        None,
+        "the .cookie in Bitcoin Core's usual data directory",
+        "The file in which a running node keeps a login for this machine's users.",
+    ),
+    Key(
+        "core_user",
+        readers.text,
+        None,
+        "none: the cookie is used",
+        "The user of the node's `rpcauth`, in place of the cookie.",
+    ),
+    Key(
+        "core_password",
+        readers.text,
+        None,
+        "none",
+        "That user's password. It is never shown.",
     ),
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dovetail.bitcoin import FeeRate, Network
 from dovetail.cli.config import LOCAL_CHAIN, LOCAL_MAILROOM, Settings
-from dovetail.cli.work.places import WALLET, make_folder, settings
+from dovetail.cli.work.nodes import open_node
+from dovetail.cli.work.places import NODE, WALLET, make_folder, settings
 from dovetail.errors import ConfigurationError, InvalidUri
 from dovetail.protocol.uri import parse_directory
 from dovetail.runtime.agent import DATABASE, Agent
@@ -16,9 +17,13 @@ from dovetail.runtime.services import AtExpiry, Policy
 from dovetail.runtime.tor import SocksProxy
 from dovetail.stores.sql import SqlStore
 from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.core_chain import SEARCHES, CoreChain
+from dovetail.wallets.core_wallet import CoreWallet
 from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.esplora import EsploraChain
 from dovetail.wallets.servers import ChainServer
+
+CORE = "core"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,11 @@ class Home:
     def wallet_folder(self) -> Path:
         """Where its wallet is kept."""
         return self.folder / WALLET
+
+    @property
+    def node_folder(self) -> Path:
+        """Where is kept what is known of a node and its wallet."""
+        return self.folder / NODE
 
     @property
     def database(self) -> Path:
@@ -127,6 +137,10 @@ def home() -> Home:
     found = settings()
     if found.network is not None:
         return Home(found, Network(found.network))
+    if found.wallet == CORE:
+        raise ConfigurationError(
+            "No `network` is set: say which one the node is on, such as by `--network signet`."
+        )
     known = [each for each in Network if BdkWallet.exists(found.data_dir / each / WALLET)]
     if len(known) == 1:
         return Home(found, known[0])
@@ -140,8 +154,10 @@ def home() -> Home:
     )
 
 
-def open_wallet(place: Home, *, offline: bool = False) -> BdkWallet:
+def open_wallet(place: Home, *, offline: bool = False) -> BdkWallet | CoreWallet:
     """The wallet; `offline` where no chain source is asked, so that none need be set."""
+    if place.settings.wallet == CORE:
+        return CoreWallet(open_node(place.settings, place.network), place.node_folder)
     server = LOCAL_CHAIN if offline else place.chain
     if not BdkWallet.exists(place.wallet_folder):
         raise ConfigurationError(
@@ -152,17 +168,23 @@ def open_wallet(place: Home, *, offline: bool = False) -> BdkWallet:
 
 
 @contextmanager
-def open_chain(place: Home) -> Generator[EsploraChain | ElectrumChain]:
-    """The chain source, of the kind that the server's URL says."""
-    server = place.chain
-    if server.is_electrum:
-        source: EsploraChain | ElectrumChain = ElectrumChain(server, place.network)
-    else:
-        source = EsploraChain(server.url, place.network)
+def open_chain(place: Home) -> Generator[EsploraChain | ElectrumChain | CoreChain]:
+    """The chain source: the node whose wallet is used, or what the server's URL says."""
+    source = _chain(place)
     try:
         yield source
     finally:
         source.close()
+
+
+def _chain(place: Home) -> EsploraChain | ElectrumChain | CoreChain:
+    if place.settings.wallet == CORE:
+        node = open_node(place.settings, place.network)
+        return CoreChain(node, memory=place.node_folder / SEARCHES)
+    server = place.chain
+    if server.is_electrum:
+        return ElectrumChain(server, place.network)
+    return EsploraChain(server.url, place.network)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dovetail.cli.options import flags
 from dovetail.errors import StoreUnavailable
 
 WALLET = "wallet"
+NODE = "node"
 CHAIN = "chain"
 MAILROOM = "mailroom"
 

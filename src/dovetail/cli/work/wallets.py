@@ -127,6 +127,11 @@ def coins(screen: Screen) -> int:
 def _place_for_new() -> Home:
     """A wallet is made for a network that was named; a file or variable will do."""
     settings = places.settings()
+    if settings.wallet == opening.CORE:
+        raise ConfigurationError(
+            'With `wallet = "core"` the node keeps the wallet: make or restore it by'
+            " `bitcoin-cli createwallet`, and name it by `core_wallet`."
+        )
     if settings.network is None:
         raise ConfigurationError(
             "Say which `network` the wallet is for: --network regtest or signet to try things out,"

@@ -1,0 +1,265 @@
+"""The chain as one Bitcoin Core node tells it, without an index of its own."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from dovetail.bitcoin import Address, FeeRate, OutPoint, Sats, Script, Transaction, Txid
+from dovetail.errors import ChainError, InvalidAmount
+from dovetail.wallets.core_blocks import BlockSearch
+from dovetail.wallets.core_node import NOT_FOUND, CoreNode, named, parsed, per_kvb, txid_of
+from dovetail.wallets.core_rpc import RpcError, call, not_understood
+from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
+
+SEARCHES = "core-searches.json"
+"""The usual name of the file that keeps how far the blocks were searched."""
+
+# The node's verdicts on a transaction among its error codes (rpc/protocol.h).
+_ALREADY_THERE = -27
+_VERDICTS = frozenset({-22, -25, -26, _ALREADY_THERE})
+_KNOWN = frozenset(
+    {"txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness-data-in-mempool"}
+)
+_ORPHANED = frozenset({"missing-inputs", "bad-txns-inputs-missingorspent"})
+_MAX_REASON = 200
+_ANY_FEE_RATE, _ANY_AMOUNT = 0, "21000000"
+"""Not the node's own limits: the session has decided what it pays."""
+
+
+class _Verdict(msgspec.Struct, frozen=True):
+    allowed: bool | None = None
+    reason: str = msgspec.field(default="", name="reject-reason")
+    package_error: str = msgspec.field(default="", name="package-error")
+
+
+class _PackageMember(msgspec.Struct, frozen=True):
+    txid: str
+    error: str = ""
+
+
+class _PackageVerdict(msgspec.Struct, frozen=True):
+    members: dict[str, _PackageMember] = msgspec.field(name="tx-results")
+    message: str = msgspec.field(default="", name="package_msg")
+
+
+class _Spender(msgspec.Struct, frozen=True):
+    spendingtxid: str | None = None
+    blockhash: str | None = None
+
+
+class _Received(msgspec.Struct, frozen=True):
+    txids: list[str]
+
+
+class _Estimate(msgspec.Struct, frozen=True):
+    feerate: Decimal | None = None
+
+
+class _MempoolInfo(msgspec.Struct, frozen=True):
+    mempoolminfee: Decimal
+    minrelaytxfee: Decimal
+
+
+class CoreChain:
+    """A `Chain` over one node; threads may share it.
+
+    What spends an outpoint is looked for in the mempool, then in the wallet's own transactions, and
+    in the blocks since it was last seen unspent: `memory` is the file that keeps where that was, so
+    that a restart need not search from the beginning. A pruned node can do all this as long as it
+    keeps the blocks since then.
+    """
+
+    def __init__(self, node: CoreNode, *, memory: Path | None = None) -> None:
+        """Raises nothing: the node is asked when something is wanted of it."""
+        self._node = node
+        self._blocks = BlockSearch(node, memory)
+
+    def __repr__(self) -> str:
+        return f"<CoreChain on {self._node.network}>"
+
+    def close(self) -> None:
+        """Close the node's connections; a second call does nothing."""
+        self._node.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def height(self) -> int:
+        """The height of its best block."""
+        return self._node.ask("getblockcount", int)
+
+    def acceptance(self, transaction: Transaction) -> Accepted | Refused:
+        """Whether the node would take the transaction now, with those it builds upon if need be."""
+        verdict = self._tested([transaction])
+        if isinstance(verdict, Refused) and verdict.reason in _ORPHANED:
+            parents = self._parents_in_waiting(transaction)
+            if parents:
+                verdict = self._tested([*parents, transaction])
+        if isinstance(verdict, Accepted) or self._is_confirmed(transaction.txid):
+            # From now on we know where to look for what spends these coins.
+            self._blocks.note(transaction.contested())
+            return Accepted()
+        return verdict
+
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+        """Hand the transaction to the network. One that is known already counts as accepted."""
+        try:
+            self._node.ask(
+                "sendrawtransaction",
+                str,
+                hexstring=transaction.serialize().hex(),
+                maxfeerate=_ANY_FEE_RATE,
+                maxburnamount=_ANY_AMOUNT,
+            )
+        except RpcError as error:
+            if error.code not in _VERDICTS:
+                raise
+            if error.code == _ALREADY_THERE or error.words in _KNOWN:
+                return Accepted()
+            if self._is_confirmed(transaction.txid):
+                return Accepted()
+            if error.words in _ORPHANED:
+                parents = self._parents_in_waiting(transaction)
+                if parents and self._submitted([*parents, transaction]):
+                    return Accepted()
+            return Refused(_shortened(error.words))
+        return Accepted()
+
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+        """What spends an outpoint, in the mempool or a block; None while nothing does.
+
+        Raises `ChainError` where many blocks have to be searched, and goes on where it stopped
+        when it is asked again; also where the node has pruned the blocks that are wanted.
+        """
+        [spender] = self._node.ask(
+            "gettxspendingprevout", tuple[_Spender], outputs=[named(outpoint)]
+        )
+        if spender.spendingtxid is not None and spender.blockhash is None:
+            waiting = self._from_mempool(txid_of(spender.spendingtxid))
+            if waiting is not None:
+                if waiting.spends(outpoint) is None:
+                    raise not_understood()
+                self._blocks.note([outpoint])  # if it gets into a block, then into a later one
+                return Spend(transaction=waiting, depth=0)
+        return self._blocks.spend_of(outpoint)
+
+    def payments_to(self, script: Script) -> tuple[Payment, ...]:
+        """The transactions that pay a script of the wallet, the deepest first.
+
+        Raises `ChainError` for other scripts, of which the node keeps no history.
+        """
+        address = Address.from_script(script, self._node.network)
+        received = self._node.ask(
+            "listreceivedbyaddress",
+            list[_Received],
+            minconf=0,
+            include_immature_coinbase=True,
+            address_filter=str(address),
+        )
+        txids = [txid_of(txid) for each in received for txid in each.txids]
+        if not txids and script not in self._node.owned([script]):
+            raise ChainError(
+                "The address is not of the wallet that `core_wallet` names, and the node keeps no"
+                " history of others: name the wallet that the session began with."
+            )
+        known = self._node.transactions(txids)
+        waiting = self._in_mempool(txid for txid, each in known.items() if each.confirmations == 0)
+        payments = [
+            Payment(
+                txid=txid,
+                amount=Sats.sum(
+                    output.value
+                    for output in each.transaction().outputs
+                    if output.script_pubkey == script
+                ),
+                depth=each.confirmations,
+            )
+            for txid, each in known.items()
+            if each.confirmations > 0 or txid in waiting
+        ]
+        return tuple(sorted(payments, key=lambda payment: -payment.depth))
+
+    def fee_rate(self, *, target: int) -> FeeRate:
+        """The fee rate to confirm within `target` blocks; at least what the node relays.
+
+        A node that has not seen enough blocks to estimate tells the least that its mempool takes.
+        """
+        estimate = self._node.ask("estimatesmartfee", _Estimate, conf_target=target)
+        mempool = self._node.ask("getmempoolinfo", _MempoolInfo)
+        rates = [estimate.feerate or Decimal(0), mempool.mempoolminfee, mempool.minrelaytxfee]
+        try:
+            known = [FeeRate.from_sat_per_vb(per_kvb(rate)) for rate in rates]
+        except InvalidAmount:
+            raise not_understood() from None
+        return max(FeeRate.BROADCAST_MIN, *known)
+
+    def _tested(self, transactions: list[Transaction]) -> Accepted | Refused:
+        """The verdict on the last of them, the others being what it builds upon."""
+        raw = [each.serialize().hex() for each in transactions]
+        try:
+            verdicts = self._node.ask(
+                "testmempoolaccept", list[_Verdict], rawtxs=raw, maxfeerate=_ANY_FEE_RATE
+            )
+        except RpcError as error:
+            if error.code not in _VERDICTS:
+                raise
+            return Refused(_shortened(error.words))
+        if len(verdicts) != len(raw):
+            raise not_understood()
+        verdict = verdicts[-1]
+        if verdict.allowed or verdict.reason in _KNOWN:
+            return Accepted()
+        return Refused(_shortened(verdict.reason or verdict.package_error))
+
+    def _submitted(self, transactions: list[Transaction]) -> bool:
+        """Whether the node took the package; one without packages does not."""
+        raw = [each.serialize().hex() for each in transactions]
+        with suppress(RpcError):
+            verdict = self._node.ask("submitpackage", _PackageVerdict, package=raw)
+            last = str(transactions[-1].txid)
+            return any(each.txid == last and not each.error for each in verdict.members.values())
+        return False
+
+    def _parents_in_waiting(self, transaction: Transaction) -> list[Transaction]:
+        """What it spends from that the wallet has and the mempool has not, such as for its fee."""
+        known = self._node.transactions(outpoint.txid for outpoint in transaction.contested())
+        unconfirmed = [txid for txid, each in known.items() if each.confirmations == 0]
+        waiting = self._in_mempool(unconfirmed)
+        return [known[txid].transaction() for txid in unconfirmed if txid not in waiting]
+
+    def _in_mempool(self, txids: Iterable[Txid]) -> frozenset[Txid]:
+        wanted = list(txids)
+        calls = [call("getmempoolentry", txid=str(txid)) for txid in wanted]
+        answers = self._node.batch(calls, msgspec.Raw)
+        for answer in answers:
+            if isinstance(answer, RpcError) and answer.code != NOT_FOUND:
+                raise answer
+        return frozenset(
+            txid
+            for txid, answer in zip(wanted, answers, strict=True)
+            if not isinstance(answer, RpcError)
+        )
+
+    def _from_mempool(self, txid: Txid) -> Transaction | None:
+        try:
+            return parsed(self._node.ask("getrawtransaction", str, txid=str(txid)))
+        except RpcError as error:
+            if error.code != NOT_FOUND:
+                raise
+            return None  # it left the mempool between the two answers
+
+    def _is_confirmed(self, txid: Txid) -> bool:
+        """Whether the wallet has it in a block, even if all that it paid is spent again."""
+        known = self._node.transactions([txid])
+        return txid in known and known[txid].confirmations > 0
+
+
+def _shortened(reason: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in reason[:_MAX_REASON]) or "refused"

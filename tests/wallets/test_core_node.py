@@ -1,0 +1,137 @@
+import json
+from typing import Any
+
+import httpx
+import pytest
+from tests.wallets.core_stage import Stage
+
+from dovetail.bitcoin import Network, Script, Txid
+from dovetail.errors import ChainError, ConfigurationError
+from dovetail.wallets.core_node import CoreNode, parsed, txid_of
+from dovetail.wallets.core_rpc import RpcError, UserPassword
+
+SOUND: dict[str, Any] = {
+    "getnetworkinfo": {"version": 250_000},
+    "getblockchaininfo": {"chain": "regtest", "initialblockdownload": False},
+    "getwalletinfo": {"private_keys_enabled": True, "descriptors": True, "scanning": False},
+}
+
+
+class Node(httpx.BaseTransport):
+    """A node that says of itself what a test has it say; an integer is an error's code."""
+
+    def __init__(self, **says: Any) -> None:
+        self.says = SOUND | says
+        self.asked: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.read())
+        calls = [asked] if isinstance(asked, dict) else asked
+        told = []
+        for each in calls:
+            self.asked.append(each["method"])
+            said = self.says[each["method"]]
+            failed = isinstance(said, int) and said < 0
+            result = {"error": {"code": said, "message": "no"}} if failed else {"result": said}
+            told.append({"id": each["id"], **result})
+        body = json.dumps(told[0] if isinstance(asked, dict) else told).encode()
+        return httpx.Response(200, stream=httpx.ByteStream(body))
+
+
+def node(network: Network = Network.REGTEST, **says: Any) -> CoreNode:
+    return CoreNode(
+        "http://127.0.0.1:18443",
+        UserPassword("user", "password"),
+        wallet="w",
+        network=network,
+        transport=Node(**says),
+    )
+
+
+def test_a_node_that_will_do_is_looked_at_once() -> None:
+    web = Node(getblockcount=7)
+    login = UserPassword("user", "password")
+    found = CoreNode(
+        "http://127.0.0.1:18443", login, wallet="w", network=Network.REGTEST, transport=web
+    )
+    assert [found.ask("getblockcount", int) for _ in range(2)] == [7, 7]
+    assert web.asked == [*SOUND, "getblockcount", "getblockcount"]
+    assert repr(found) == "<CoreNode on regtest>"
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence", "says"),
+    [
+        (
+            ConfigurationError,
+            "`core_url` names is older than Bitcoin Core 25",
+            {"getnetworkinfo": {"version": 240_200}},
+        ),
+        (
+            ConfigurationError,
+            r"`core_url` names is not on regtest: correct `network`",
+            {"getblockchaininfo": {"chain": "main", "initialblockdownload": False}},
+        ),
+        (
+            ChainError,
+            "`core_url` names is still syncing",
+            {"getblockchaininfo": {"chain": "regtest", "initialblockdownload": True}},
+        ),
+        (
+            ConfigurationError,
+            r"`core_wallet` names is of the old kind.*migratewallet",
+            {"getwalletinfo": SOUND["getwalletinfo"] | {"descriptors": False}},
+        ),
+        (
+            ConfigurationError,
+            "`core_wallet` names has no private keys",
+            {"getwalletinfo": SOUND["getwalletinfo"] | {"private_keys_enabled": False}},
+        ),
+        (
+            ChainError,
+            "`core_wallet` names is still scanning",
+            {"getwalletinfo": SOUND["getwalletinfo"] | {"scanning": {"progress": 0.5}}},
+        ),
+        (ConfigurationError, "`core_wallet`", {"getwalletinfo": -18}),
+        (ChainError, "refused a request", {"getwalletinfo": -1}),
+    ],
+)
+def test_a_node_that_will_not_do_says_what_to_change(kind, sentence, says) -> None:
+    with pytest.raises(kind, match=sentence):
+        node(**says, getblockcount=7).ask("getblockcount", int)
+
+
+@pytest.mark.parametrize("chain", ["test", "testnet4"])
+def test_testnet_is_either_of_the_two(chain: str) -> None:
+    says = {"getblockchaininfo": {"chain": chain, "initialblockdownload": False}}
+    node(Network.TESTNET, **says).check()
+
+
+def test_a_node_without_the_wallet_is_told(stage: Stage) -> None:
+    stage.node.check()
+    stage.rpc("unloadwallet")
+    with pytest.raises(ConfigurationError, match=r"`core_wallet` names.*loadwallet"):
+        stage.wallet.balance()
+
+
+def test_a_transaction_or_address_that_is_not_there_is_none_of_the_wallets() -> None:
+    txid = Txid(bytes(32))
+    assert node(gettransaction=-5).transactions([txid, txid]) == {}
+    script = Script(b"\x52\x02\x11\x11")  # a witness version that a node may not know
+    assert node(getaddressinfo=-5).owned([script]) == frozenset()
+
+
+def test_other_troubles_of_the_node_are_passed_on() -> None:
+    with pytest.raises(RpcError):
+        node(gettransaction=-1).transactions([Txid(bytes(32))])
+    with pytest.raises(RpcError):
+        node(getaddressinfo=-1).owned([Script(b"\x00\x14" + bytes(20))])
+
+
+def test_what_is_no_transaction_or_txid_is_not_understood() -> None:
+    for broken in ("", "xyz", "00"):
+        with pytest.raises(ChainError, match="not what a Bitcoin Core node gives"):
+            parsed(broken)
+        with pytest.raises(ChainError, match="not what a Bitcoin Core node gives"):
+            txid_of(broken)
