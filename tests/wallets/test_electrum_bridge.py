@@ -154,6 +154,8 @@ def test_a_line_that_is_too_long_or_too_slow_ends_it(listener, monkeypatch):
         b'{"id":7,"result":{"count":-1,"hex":""}}',
         b'{"id":7,"result":{"count":100000000000000000000,"hex":""}}',
         b'{"id":7,"result":{"hex":""}}',
+        b'{"id":7,"result":{"count":1,"headers":[]}}',
+        b'{"id":7,"result":{"count":1,"headers":["00"]}}',
         b'{"id":7,"result":5}',
     ],
 )
@@ -173,6 +175,7 @@ def test_what_would_abort_the_client_is_kept_from_it(listener, line):
         b'{"id":7,"result":{"count":0,"hex":"","max":2016}}\n',
         b'{"id":7,"error":{"code":1,"message":"busy"}}\n',
         b'{"id":7,"result":{"count":1,"hex":"' + b"0" * 160 + b'"}}\n',
+        b'{"id":7,"result":{"count":1,"headers":["' + b"0" * 160 + b'"]}}\n',
         b'{"id":8,"result":{"count":1,"hex":""}}\n',
         b'{"method":"blockchain.headers.subscribe","params":[]}\n',
     ],

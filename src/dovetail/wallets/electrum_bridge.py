@@ -141,8 +141,19 @@ class _Reply(msgspec.Struct, frozen=True):
 
 
 class _Headers(msgspec.Struct, frozen=True):
+    """In one piece up to version 1.4 of the protocol, as a list from 1.6 on."""
+
     count: int
-    hex: str
+    hex: str | None = None
+    headers: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether there are as many headers as it says, each whole."""
+        if self.hex is not None:
+            return len(self.hex) == self.count * _HEADER_DIGITS
+        whole = all(len(header) == _HEADER_DIGITS for header in self.headers)
+        return whole and len(self.headers) == self.count
 
 
 class _Guard:
@@ -166,7 +177,7 @@ class _Guard:
             headers = msgspec.json.decode(reply.result, type=_Headers)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
-        return len(headers.hex) == headers.count * _HEADER_DIGITS
+        return headers.sound
 
 
 def _lines(pending: bytearray, chunk: bytes) -> list[bytes]:
