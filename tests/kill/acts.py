@@ -75,6 +75,12 @@ def complete(play: Play) -> None:
     play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
 
 
+def complete_v1(play: Play) -> None:
+    play.serve()
+    play.send()
+    play.until(lambda: play.logged(SENDER, "ReceivedProposal"), "for the proposal")
+
+
 def pay(play: Play) -> None:
     play.send()
 

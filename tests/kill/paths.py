@@ -14,6 +14,7 @@ from tests.kill.acts import (
     cancel_late,
     cancel_unposted,
     complete,
+    complete_v1,
     fallback_undone,
     in_grace,
     late,
@@ -65,6 +66,8 @@ class Way:
     """The last effect at which somebody is killed, where they go on for as long as it lasts."""
     stride: int = 1
     """Every so many effects are enough, as another path has the same ones."""
+    alone: bool = False
+    """One `resume` at a time: two cannot listen at one port."""
     may_release: bool = False
     may_stray: bool = False
     timeless: bool = False
@@ -134,6 +137,14 @@ WAYS = (
         ends=_PAYJOIN,
         always=True,
         stride=3,
+    ),
+    Way(
+        name="payjoin completes, v1",
+        acts=complete_v1,
+        ends=_PAYJOIN,
+        always=True,
+        alone=True,
+        timeless=True,
     ),
     Way(
         name="payjoin completes, OHTTP keys rotate",

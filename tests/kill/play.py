@@ -3,11 +3,11 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from tests.kill.how import How, Stuck
 from tests.kill.ledger import ChainView, Party, State, entries, state_of
 from tests.kill.processes import (
     Clock,
@@ -16,7 +16,6 @@ from tests.kill.processes import (
     Ports,
     Process,
     RealProcess,
-    Tweak,
     run_chain,
     run_mailroom,
 )
@@ -39,34 +38,6 @@ _PATIENCE = 40.0
 PEOPLE = (Party.SENDER, Party.RECEIVER)
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """Which party dies at which of its effects."""
-
-    party: Party
-    at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class How:
-    """How a run is made: settings and tweaks of the parties, and what is done to them."""
-
-    kill: Kill | None = None
-    twice: bool = False
-    """Two `resume` processes on each database, always."""
-    real: bool = False
-    """After the kill, a `dovetail resume` that knows nothing of this harness."""
-    depth: int = 1
-    """How many confirmations the parties wait for."""
-    mailroom: Mapping[str, float] = field(default_factory=dict)
-    settings: Mapping[Party, Mapping[str, str]] = field(default_factory=dict)
-    tweaks: Mapping[Party, tuple[Tweak, ...]] = field(default_factory=dict)
-
-
-class Stuck(Exception):
-    """A run did not get where its path leads."""
-
-
 class Play:
     """A world with two parties in it. Acts are commands; a kill may come at any effect of one."""
 
@@ -79,6 +50,8 @@ class Play:
         self._to_bury = 0
         """Blocks that are still missing on top of the last payment."""
         self._group = Group()
+        self._resuming: dict[Party, tuple[str, ...]] = dict.fromkeys(PEOPLE, ("resume",))
+        """How each party goes on."""
         self._running: dict[Party, list[Process | RealProcess]] = {each: [] for each in PEOPLE}
         self._begun: set[Party] = set()
         self._ended: set[Party] = set()
@@ -121,6 +94,27 @@ class Play:
         """The receiver asks for the payment, again if it was killed before there was a session."""
         words = ("receive", "50000", "--no-wait", "--no-qr", "--lifetime", f"{LIFETIME}s")
         self._do_once(Party.RECEIVER, words)
+
+    def serve(self) -> None:
+        """The receiver asks for the payment at a server of its own (BIP 78), and stays there."""
+        place = ("--listen", f"127.0.0.1:{self.ports.receiver}")
+        self._resuming[Party.RECEIVER] = ("resume", *place)
+        words = ("receive", "50000", "--v1", *place, "--no-qr", "--lifetime", f"{LIFETIME}s")
+
+        def asks() -> bool:
+            return self.state(Party.RECEIVER) is not None
+
+        for _ in range(3):
+            process = self._start(Party.RECEIVER, words)
+            self._wait(lambda made=process: made.code is not None or asks(), "for the URI")  # type: ignore[misc]
+            if process.code == -9:
+                self._note_kill(Party.RECEIVER)
+            elif process.code is None:
+                self._running[Party.RECEIVER] = [process]
+            if asks():
+                self.begin(Party.RECEIVER)
+                return
+        raise Stuck(f"The receiver does not serve: {self._last_words(Party.RECEIVER)}")
 
     def send(self, *more: str) -> None:
         """The sender pays, again if it was killed before there was a session."""
@@ -354,8 +348,8 @@ class Play:
     def _resume(self, party: Party, *, armed: bool) -> Process | RealProcess:
         if self.how.real and self.struck is not None:
             settings = self._command(party, ()).settings
-            return RealProcess(("resume",), self.home(party), settings)
-        return self._start(party, ("resume",), armed=armed)
+            return RealProcess(self._resuming[party], self.home(party), settings)
+        return self._start(party, self._resuming[party], armed=armed)
 
     def _note_kill(self, party: Party) -> None:
         self._armed = False

@@ -158,6 +158,8 @@ class Ports:
 
     chain: int
     mailroom: int
+    receiver: int
+    """For the receiver's own server, where it has one."""
 
     @property
     def chain_url(self) -> str:

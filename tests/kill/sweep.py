@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from tests.kill.acts import nothing
+from tests.kill.how import How, Kill, Stuck
 from tests.kill.ledger import (
     AMOUNT,
     ChainView,
@@ -22,7 +23,7 @@ from tests.kill.ledger import (
     movement,
 )
 from tests.kill.paths import Way
-from tests.kill.play import PEOPLE, How, Kill, Play, Stuck, copy
+from tests.kill.play import PEOPLE, Play, copy
 from tests.kill.processes import Clock, Coins, Ports, Process, run_chain
 
 from dovetail.bitcoin import Network, Script, ScriptType
