@@ -8,7 +8,11 @@ from tests.cli.processes import PATIENCE, first_line, run, running, wait_for
 from tests.cli.test_payments import post
 from tests.runtime.certificates import make_certificate
 
-from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.bitcoin import UnixTime
+from dovetail.cli.work.sending import disclosures
+from dovetail.crypto import KeyConfig
+from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 
 SERVE = ("receive", "50000", "--v1", "--listen", "127.0.0.1:0")
 
@@ -42,6 +46,8 @@ def test_a_session_waits_for_its_sender_in_a_later_run(person, tmp_path):
         uri = first_line(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 3
+    left = (tmp_path / "r" / "stderr").read_text()
+    assert left.endswith("Go on with it by: dovetail resume 1 --listen HOST:PORT\n")
     without = alice("resume", "--timeout", "0.5s")
     assert "dovetail resume 1 --listen" in without.err
     endpoint = PayjoinUri.parse(uri).endpoint
@@ -99,3 +105,35 @@ def test_an_onion_address_without_tor_is_one_sentence_that_names_the_setting(per
     assert bob("history", "--json").json["sessions"] == []
     bob.settings["tor"] = "127.0.0.1:9050"
     assert "`tor` must be" in run(bob.environment, "history").stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://shop.example/pj", "sees the payment and your network address"),
+        (f"http://{'v' * 56}.onion/pj", "but not your network address: Tor hides it"),
+        (f"https://{'a' * 63}.{'b' * 63}/pj", "sees the payment and your network address"),
+    ],
+)
+def test_a_v1_payment_says_what_the_receivers_server_sees(url, told):
+    by, who = disclosures(V1Endpoint(url), direct=False)
+    assert "BIP 78 (version 1)" in by
+    assert "straight to the receiver's server" in by
+    assert told in who
+    assert len(by) < 140
+
+
+def test_a_v2_payment_says_what_relay_and_directory_see():
+    endpoint = v2_endpoint("https://directory.example")
+    by, who = disclosures(endpoint, direct=False)
+    assert by.endswith("BIP 77 (version 2), through the directory directory.example")
+    assert "the relay sees your network address, the directory that somebody asks" in who
+    _, who = disclosures(endpoint, direct=True)
+    assert "the directory sees your network address" in who
+    _, who = disclosures(v2_endpoint("http://directory.onion"), direct=True)
+    assert "over Tor" in who
+
+
+def v2_endpoint(directory: str) -> V2Endpoint:
+    key = SecretKey(bytes([7]) * 32).public_key
+    return V2Endpoint(directory, key, KeyConfig(1, key), UnixTime(1_900_000_000))

@@ -26,6 +26,7 @@ from dovetail.bitcoin.hashes import hash160
 from dovetail.bitcoin.script import ScriptType
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.endpoint import Endpoint, serving
+from dovetail.mailroom import MailroomServer, MailroomSettings
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.regtest import RegtestServer
 from dovetail.runtime.live import LiveReceiver
@@ -88,18 +89,23 @@ class Shop:
         return Script(b"\xa9\x14" + hash160(segwit) + b"\x87")
 
     async def ask(self) -> LiveReceiver:
-        """An invoice."""
+        """An invoice at our endpoint."""
         return await self.agent.receive(AMOUNT, endpoint=self.url)
+
+    async def ask_at_directory(self) -> LiveReceiver:
+        """A v2 link that welcomes v1 senders, at a mailroom that serves them."""
+        return await self.agent.receive(AMOUNT, v1=True)
 
     async def pay(
         self, invoice: LiveReceiver, *, extra: int = 0, **parameters: Any
     ) -> dict[str, Any]:
         """Have payjoin-client pay it, for `extra` satoshis more than the whole rate; its answer."""
         uri = PayjoinUri.parse(invoice.uri)
-        assert isinstance(uri.endpoint, V1Endpoint)
+        endpoint = uri.endpoint
         funding = await asyncio.to_thread(self._fund)
         order = {
-            "endpoint": uri.endpoint.url,
+            # What a wallet reads in the link that knows nothing of BIP 77.
+            "endpoint": endpoint.url if isinstance(endpoint, V1Endpoint) else endpoint.serialize(),
             "script": uri.address.script_pubkey.hex(),
             "amount": AMOUNT,
             "rate": RATE,
@@ -157,12 +163,24 @@ async def payjoin(shop: Shop, **parameters: Any) -> None:
     """Both see the same payjoin confirm."""
     invoice = await shop.ask()
     answer = await shop.pay(invoice, **parameters)
+    await completed(shop, invoice, answer)
+
+
+async def completed(shop: Shop, invoice: LiveReceiver, answer: dict[str, Any]) -> None:
+    """Both say that the same payjoin was made, and the chain has it."""
     assert "error" not in answer, answer
     (txid,) = answer["sent"]
     assert txid != answer["original"]
     outcome = await shop.settled(invoice)
     assert isinstance(outcome, Success), outcome
     assert outcome.txid == txid
+
+
+async def through_directory(shop: Shop) -> None:
+    """A wallet that knows BIP 78 alone pays a v2 link: the directory holds its request."""
+    invoice = await shop.ask_at_directory()
+    answer = await shop.pay(invoice, **WITH_FEES, disableOutputSubstitution=True)
+    await completed(shop, invoice, answer)
 
 
 async def with_fees(shop: Shop) -> None:
@@ -183,10 +201,7 @@ async def several(shop: Shop) -> None:
         *(each.pay(invoice, **WITH_FEES) for each, invoice in zip(shops, invoices, strict=True))
     )
     for invoice, answer in zip(invoices, answers, strict=True):
-        assert "error" not in answer, answer
-        outcome = await shop.settled(invoice)
-        assert isinstance(outcome, Success), outcome
-        assert [outcome.txid] == answer["sent"]
+        await completed(shop, invoice, answer)
 
 
 async def refused(shop: Shop) -> None:
@@ -229,6 +244,7 @@ PAIRINGS = (
     NpmPairing("a payjoin of P2SH-P2WPKH coins", with_fees, "P2SH-P2WPKH"),
     NpmPairing("a payjoin of P2PKH coins", with_fees, "P2PKH"),
     NpmPairing("two invoices at one endpoint at once", several, coins=(150_000, 160_000)),
+    NpmPairing("a v2 link, by the directory's service for v1", through_directory),
     NpmPairing("a receiver without coins", refused, coins=()),
     NpmPairing("a fee rate that is no whole number", broken_rate),
     NpmPairing("a version that we do not speak", another_version),
@@ -248,9 +264,17 @@ async def _shop(
     home = folder / str(number)
     home.mkdir()
     wallet = await asyncio.to_thread(_wallet, regtest, home, pairing)
-    with EsploraChain(regtest.url, Network.REGTEST) as chain:
+    desk = MailroomSettings(home / "mailroom", local=True, v1=True)
+    with EsploraChain(regtest.url, Network.REGTEST) as chain, MailroomServer(desk) as mailroom:
         async with (
-            Agent.open(home, wallet=wallet, chain=chain, v1_only=True, policy=EAGER) as agent,
+            Agent.open(
+                home,
+                wallet=wallet,
+                chain=chain,
+                directory=mailroom.url,
+                direct=True,
+                policy=EAGER,
+            ) as agent,
             serving(Endpoint(agent), "127.0.0.1", 0) as url,
         ):
             yield Shop(regtest, agent, url, pairing.kind, number)

@@ -75,5 +75,6 @@ async def served(agent: Agent, listening: Listening, screen: Screen) -> AsyncGen
         tls = load_tls(Path(listening.certificate), Path(listening.key))
     host, port = listening.place
     async with serving(Endpoint(agent, begun=begun), host, port, tls=tls) as url:
-        screen.say(f"Serving BIP 78 senders at {url} as long as this command runs.")
+        known = f", which they reach as {listening.public_url}," if listening.public_url else ""
+        screen.say(f"Serving BIP 78 senders at {url}{known} as long as this command runs.")
         yield listening.public_url or url

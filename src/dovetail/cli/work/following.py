@@ -18,6 +18,8 @@ from dovetail.runtime.explain import DeadlineKind, Explanation, State, explain
 from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.runtime.watching import Kind, LowFee, Sighting, sighted
+from dovetail.sessions import receiver
+from dovetail.sessions.receiver.events import Web
 from dovetail.stores.ports import Role, SessionId
 
 Live: TypeAlias = LiveReceiver | LiveSender
@@ -260,7 +262,13 @@ def tell_end(follower: Follower, screen: Screen) -> None:
         _summarise(follower, found.words)
         screen.say(f"Session {number} is left open; nothing is lost. {found.words}")
         tell_deadline(found, screen)
-        screen.say(f"Go on with it by: dovetail resume {number}")
+        listening = " --listen HOST:PORT" if waits_at_own_server(follower.live.state) else ""
+        screen.say(f"Go on with it by: dovetail resume {number}{listening}")
+
+
+def waits_at_own_server(state: State | None) -> bool:
+    """Whether a sender may still come to a server of one's own, which has to run for that."""
+    return isinstance(state, receiver.Initialized) and isinstance(state.created.endpoint, Web)
 
 
 def _summarise(follower: Follower, words: str) -> None:

@@ -8,13 +8,11 @@ from dovetail.cli.keys import RESUME
 from dovetail.cli.output import Screen
 from dovetail.cli.work import endpoints, opening, stopping
 from dovetail.cli.work.endpoints import Listening
-from dovetail.cli.work.following import Follower, follow_all, never, tell_end
+from dovetail.cli.work.following import Follower, follow_all, never, tell_end, waits_at_own_server
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import ReplayError, UsageError
 from dovetail.runtime.actions import load
 from dovetail.runtime.agent import Agent
-from dovetail.sessions import receiver
-from dovetail.sessions.receiver.events import Web
 from dovetail.stores.ports import SessionId
 
 
@@ -69,8 +67,7 @@ def _tell_unserved(agent: Agent, wanted: Sequence[SessionId], screen: Screen) ->
     """Say which sessions wait for a sender whom nobody serves."""
     for session_id in wanted:
         with suppress(ReplayError):
-            state = load(agent.services.store, session_id)
-            if isinstance(state, receiver.Initialized) and isinstance(state.created.endpoint, Web):
+            if waits_at_own_server(load(agent.services.store, session_id)):
                 screen.say(
                     f"Session {session_id} waits for its sender at a server of your own: serve it"
                     f" by `dovetail resume {session_id} --listen HOST:PORT`.",
