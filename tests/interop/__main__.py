@@ -8,13 +8,10 @@ from pathlib import Path
 
 import click
 from tests.interop import programs
-from tests.interop.behaviours import behaviours
-from tests.interop.combinations import combinations, script_types
-from tests.interop.endings import endings
+from tests.interop.matrix import PAIRINGS
 from tests.interop.page import PAGE, page
 from tests.interop.pairing import Pairing
 from tests.interop.record import record
-from tests.interop.refusals import refusals
 from tests.interop.running import Result, run, staged
 from tests.interop.scenes import SCENES
 from tests.interop.table import conclusion, heading, row
@@ -29,7 +26,7 @@ def main() -> int:
         if isinstance(program, programs.Program):
             _tell(f"with {program.version}")
     wanted = options.only.lower()
-    chosen = [each for each in all_pairings() if wanted in f"{each.group}: {each.what}".lower()]
+    chosen = [each for each in PAIRINGS if wanted in f"{each.group}: {each.what}".lower()]
     if options.record is not None:
         options.record.mkdir(parents=True, exist_ok=True)
         return asyncio.run(_record(options.record, wanted, peer, mailroom))
@@ -38,24 +35,13 @@ def main() -> int:
     click.echo(conclusion(results))
     _tell(f"{time.monotonic() - began:.0f} s in all")
     if options.page and not wanted and all(result.passed for result in results):
-        PAGE.write_text(page(results))
+        PAGE.write_text(page(result.pairing for result in results))
         _tell(f"Wrote {PAGE}.")
     return int(any(result.fault for result in results))
 
 
 def _tell(text: str) -> None:
     click.echo(text, err=True)
-
-
-def all_pairings() -> tuple[Pairing, ...]:
-    """The whole matrix, in the order in which it is printed."""
-    return (
-        *combinations(),
-        *script_types(),
-        *behaviours(),
-        *endings(),
-        *refusals(),
-    )
 
 
 async def _record(

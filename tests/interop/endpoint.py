@@ -1,6 +1,7 @@
 """A web server on loopback for one v1 receiver: what rust-payjoin leaves to those who use it."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class Asked:
 
 @asynccontextmanager
 async def serving(
-    answer: Callable[[Asked], Awaitable[tuple[int, bytes]]],
+    answer: Callable[[Asked], Awaitable[tuple[int, bytes]]], tls: ssl.SSLContext
 ) -> AsyncGenerator[str]:
     """The URL at which `answer` gives a status and a body for each POST."""
 
@@ -37,13 +38,16 @@ async def serving(
         return Response(body, status, media_type="text/plain")
 
     app = Starlette(routes=[Route("/payjoin", post, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="none"))
+    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="none")
+    config.load()
+    config.ssl = tls
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag
         await asyncio.sleep(_BLINK)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}/payjoin"
+        yield f"https://127.0.0.1:{port}/payjoin"
     finally:
         server.should_exit = True
         await task

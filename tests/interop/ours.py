@@ -21,9 +21,11 @@ from dovetail import (
     Success,
 )
 from dovetail.bitcoin import FeeRate, Network, OutPoint, ScriptType, Txid, UnixTime
+from dovetail.endpoint import Endpoint, serving
 from dovetail.runtime.agent import now
 from dovetail.runtime.live import LiveSession
 from dovetail.runtime.receiving import step_receiver
+from dovetail.runtime.transport import HttpTransport
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderSession
@@ -140,6 +142,22 @@ class OurReceiver(Ours):
         self.session = cast("LiveReceiver", followed)
 
 
+@dataclass
+class OurV1Receiver(OurReceiver):
+    """Is paid at its own endpoint."""
+
+    url: str = ""
+
+    async def ask(
+        self, amount: int, *, v1: bool = False, lifetime: int = 600, away: bool = False
+    ) -> str:
+        """The URI to pay."""
+        assert not v1, "nobody else is welcome here"
+        assert not away, "an endpoint has somebody there"
+        self.session = await self.agent.receive(amount, lifetime=lifetime, endpoint=self.url)
+        return self.session.uri
+
+
 async def until(
     session: LiveReceiver | LiveSender,
     found: Callable[[ReceiverSession | SenderSession], bool],
@@ -175,9 +193,9 @@ class _Made:
 
 @asynccontextmanager
 async def our_sender(
-    stage: Stage, relay: str, *values: int, kind: str = "P2WPKH", policy: Policy = EAGER
+    stage: Stage, relay: str | None, *values: int, kind: str = "P2WPKH", policy: Policy = EAGER
 ) -> AsyncGenerator[OurSender]:
-    """A Dovetail with one coin of each value."""
+    """A Dovetail with one coin of each value; without a relay it pays by v1 alone."""
     clock = Clock()
     async with _agent(stage, relay, values, kind, policy, clock) as made:
         yield OurSender(stage, made.agent, made.wallet, made.coins, clock)
@@ -199,9 +217,20 @@ async def our_receiver(
 
 
 @asynccontextmanager
+async def our_v1_receiver(stage: Stage, *values: int) -> AsyncGenerator[OurV1Receiver]:
+    """A Dovetail with one coin of each value and an endpoint on TLS."""
+    clock = Clock()
+    async with (
+        _agent(stage, None, values, "P2WPKH", EAGER, clock) as made,
+        serving(Endpoint(made.agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
+    ):
+        yield OurV1Receiver(stage, made.agent, made.wallet, made.coins, clock, url=url)
+
+
+@asynccontextmanager
 async def _agent(
     stage: Stage,
-    relay: str,
+    relay: str | None,
     values: tuple[int, ...],
     kind: str,
     policy: Policy,
@@ -210,16 +239,31 @@ async def _agent(
 ) -> AsyncGenerator[_Made]:
     home = stage.place("dovetail")
     wallet, coins = await asyncio.to_thread(wallet_with, stage, home / "wallet", kind, values)
-    async with Agent.open(
-        home / "sessions",
-        wallet=wallet,
-        chain=stage.chain,
-        directory=directory,
-        relays=[relay],
-        policy=policy,
-        clock=clock,
-    ) as agent:
+    async with (
+        trusting(stage) as transport,
+        Agent.open(
+            home / "sessions",
+            wallet=wallet,
+            chain=stage.chain,
+            directory=directory,
+            relays=[] if relay is None else [relay],
+            v1_only=relay is None,
+            policy=policy,
+            clock=clock,
+            transport=transport,
+        ) as agent,
+    ):
         yield _Made(agent, wallet, coins)
+
+
+@asynccontextmanager
+async def trusting(stage: Stage) -> AsyncGenerator[HttpTransport]:
+    """The agent's usual transport, which trusts the stage's certificate instead of the world's."""
+    transport = HttpTransport(trust=stage.certificate.trust())
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
 
 
 def wallet_with(

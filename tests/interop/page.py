@@ -1,11 +1,10 @@
 """`docs/reference/interop.md`, written from a run in which everything passed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tests.interop.pairing import Pairing
 from tests.interop.programs import MAILROOM_VERSION, peer_version
-from tests.interop.running import Result
-from tests.interop.table import groups
 
 PAGE = Path("docs/reference/interop.md")
 NOTES = Path(__file__).parent / "notes.md"
@@ -13,7 +12,7 @@ NOTES = Path(__file__).parent / "notes.md"
 _HEAD = """\
 # Interoperation
 
-<!-- Written by `make interop PAGE=1`; edit tests/interop instead. -->
+<!-- Written by `make interop INTEROP=--page`; edit tests/interop instead. -->
 
 Every row below is a payment between two parties, made live by `make interop` on a chain of
 Bitcoin Core's consensus code: both run, the messages travel over HTTP through a directory and an
@@ -25,21 +24,27 @@ as users run it.
 """
 
 
-def page(results: Sequence[Result]) -> str:
+def page(passed: Iterable[Pairing]) -> str:
     """The whole page; without times, which differ from run to run."""
     peers = (("`payjoin`", peer_version()), ("`payjoin-mailroom`", MAILROOM_VERSION))
     parts = [_HEAD + "".join(f"| {name} | {version} |\n" for name, version in peers)]
-    parts += [_section(name, found) for name, found in groups(results).items()]
+    parts += [_section(name, found) for name, found in _groups(passed).items()]
     parts.append(NOTES.read_text())
     return "\n".join(parts)
 
 
-def _section(name: str, results: Sequence[Result]) -> str:
+def _groups(pairings: Iterable[Pairing]) -> dict[str, list[Pairing]]:
+    found: dict[str, list[Pairing]] = {}
+    for pairing in pairings:
+        found.setdefault(pairing.group, []).append(pairing)
+    return found
+
+
+def _section(name: str, pairings: Sequence[Pairing]) -> str:
     rows = "\n".join(
-        f"| {each.pairing.what} | {each.pairing.version} | {each.pairing.sender} |"
-        f" {each.pairing.receiver} | {each.pairing.directory or '-'} |"
-        f" {each.pairing.relay or '-'} |"
-        for each in results
+        f"| {each.what} | {each.version} | {each.sender} | {each.receiver} |"
+        f" {each.directory or '-'} | {each.relay or '-'} |"
+        for each in pairings
     )
     return f"""\
 ## {name}

@@ -1,12 +1,13 @@
 """Living a scene and writing it down."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.interop.mailrooms import Make
-from tests.interop.ours import wallet_with
+from tests.interop.ours import trusting, wallet_with
 from tests.interop.pairing import AMOUNT
 from tests.interop.programs import MAILROOM_VERSION, peer_version
 from tests.interop.recording import (
@@ -17,21 +18,33 @@ from tests.interop.recording import (
 )
 from tests.interop.scenes import Scene
 from tests.interop.stage import Ending, Stage
-from tests.interop.telling import EAGER, begin, entries
-from tests.interop.theirs import TheirReceiver, TheirSender, their_receiver, their_sender
+from tests.interop.telling import begin, entries, open_agent
+from tests.interop.theirs import (
+    TheirReceiver,
+    TheirSender,
+    their_receiver,
+    their_sender,
+    their_v1_receiver,
+)
 from tests.interop.transcript import Transcript, drawing_from
 
 from dovetail import Agent, LiveReceiver, LiveSender
+from dovetail.endpoint import Endpoint, serving
 from dovetail.runtime.agent import now
 from dovetail.stores.ports import Role
 
 
 async def record(stage: Stage, scene: Scene, folder: Path) -> None:
     """Live the scene with rust-payjoin and write its transcript."""
-    if scene.role is Role.SENDER:
-        transcript = await _our_sender(stage, scene)
-    else:
-        transcript = await _our_receiver(stage, scene)
+    match scene.role, scene.https:
+        case Role.SENDER, False:
+            transcript = await _our_sender(stage, scene)
+        case Role.SENDER, True:
+            transcript = await _our_v1_sender(stage, scene)
+        case _, False:
+            transcript = await _our_receiver(stage, scene)
+        case _:
+            transcript = await _our_v1_receiver(stage, scene)
     transcript.write(folder / f"{scene.name}.json")
 
 
@@ -43,12 +56,26 @@ async def _our_sender(stage: Stage, scene: Scene) -> Transcript:
         if scene.substitutes:
             uri = uri.replace("pjos=0&", "")
             terms["substitute"] = (await payee.script()).hex()
-        order: dict[str, object] = {"uri": uri, "contribute": scene.contribute}
-        async with _recorded(stage, scene, order) as (transcript, agent):
+        async with _recorded(stage, scene, _paying_order(scene, uri)) as (transcript, agent):
             session = await begin(agent, transcript)
             await _until_both_end(session, _serve(payee, scene, terms))
             transcript.events = entries(agent, session)
     return transcript
+
+
+async def _our_v1_sender(stage: Stage, scene: Scene) -> Transcript:
+    async with their_v1_receiver(stage, 150_000) as payee, stage.mining():
+        payee.terms = dict(scene.facts)
+        order = _paying_order(scene, await payee.ask(AMOUNT))
+        async with _recorded(stage, scene, order) as (transcript, agent):
+            session = await begin(agent, transcript)
+            await _until_both_end(session, payee.serve())
+            transcript.events = entries(agent, session)
+    return transcript
+
+
+def _paying_order(scene: Scene, uri: str) -> dict[str, object]:
+    return {"uri": uri, "contribute": scene.contribute}
 
 
 async def _serve(payee: TheirReceiver, scene: Scene, terms: dict[str, object]) -> Ending:
@@ -63,7 +90,7 @@ async def _serve(payee: TheirReceiver, scene: Scene, terms: dict[str, object]) -
 async def _our_receiver(stage: Stage, scene: Scene) -> Transcript:
     relay, _ = _urls(stage, scene)
     async with their_sender(stage, relay, 200_000) as payer, stage.mining():
-        order: dict[str, object] = {"amount": AMOUNT, "lifetime": 600, "v1": scene.v1}
+        order = _charging_order(scene, None)
         async with _recorded(stage, scene, order) as (transcript, agent):
             session = await begin(agent, transcript)
             await payer.prepare(session.uri, **({"version": 1} if scene.v1 else {}))
@@ -74,6 +101,33 @@ async def _our_receiver(stage: Stage, scene: Scene) -> Transcript:
                 await _until_both_end(session, _paying(payer))
             transcript.events = entries(agent, session)
     return transcript
+
+
+async def _our_v1_receiver(stage: Stage, scene: Scene) -> Transcript:
+    order = _charging_order(scene, None)
+    async with (
+        _recorded(stage, scene, order) as (transcript, agent),
+        serving(Endpoint(agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
+        their_sender(stage, "", 200_000) as payer,
+        stage.mining(),
+    ):
+        order["endpoint"] = url
+        session = await begin(agent, transcript)
+        await payer.prepare(session.uri, version=1)
+        await _until_both_end(session, _paying_v1(payer))
+        assert payer.peer.carried is not None
+        request, response = payer.peer.carried
+        transcript.asked = {
+            **request,
+            "status": response.status_code,
+            "answer": b64encode(response.content).decode(),
+        }
+        transcript.events = entries(agent, session)
+    return transcript
+
+
+def _charging_order(scene: Scene, endpoint: str | None) -> dict[str, object]:
+    return {"amount": AMOUNT, "lifetime": 600, "v1": scene.v1, "endpoint": endpoint}
 
 
 async def _paying(payer: TheirSender) -> Ending:
@@ -102,35 +156,33 @@ async def _recorded(
     wallet, _ = await asyncio.to_thread(
         wallet_with, stage, home / "wallet", scene.kind, scene.coins
     )
+    at_directory = scene.role is Role.RECEIVER and not scene.https
     transcript = Transcript(
         what=scene.what,
         role=scene.role,
         peer=f"payjoin {peer_version()}",
-        mailroom=_mailroom(scene),
+        mailroom="" if scene.https else _mailroom(scene),
         seed=scene.name.encode().hex(),
-        directory=None if scene.role is Role.SENDER else directory,
-        relay=relay,
+        directory=directory if at_directory else None,
+        relay=None if scene.https else relay,
         began=now(),
         order=order,
         words=str(wallet.mnemonic),
     )
     recorder = Recorder(transcript, now)
-    transport = RecordingTransport(recorder)
-    try:
-        with drawing_from(bytes.fromhex(transcript.seed)):
-            async with Agent.open(
+    with drawing_from(bytes.fromhex(transcript.seed)):
+        async with (
+            trusting(stage) as transport,
+            open_agent(
+                transcript,
                 home / "sessions",
                 wallet=RecordingWallet(recorder, wallet),
                 chain=RecordingChain(recorder, stage.chain),
-                directory=transcript.directory,
-                relays=[relay],
-                transport=transport,
+                transport=RecordingTransport(recorder, transport),
                 clock=recorder.time,
-                policy=EAGER,
-            ) as agent:
-                yield transcript, agent
-    finally:
-        await transport.aclose()
+            ) as agent,
+        ):
+            yield transcript, agent
 
 
 def _urls(stage: Stage, scene: Scene) -> tuple[str, str]:

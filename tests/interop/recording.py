@@ -50,9 +50,9 @@ class Recorder:
 class RecordingTransport:
     """Every request of ours and its answer."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, transport: HttpTransport) -> None:
         self._recorder = recorder
-        self._inner = HttpTransport()
+        self._inner = transport
 
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
         reply = await self._inner.post(request, limit=limit)
@@ -69,9 +69,6 @@ class RecordingTransport:
         reply = await self._inner.get(url, proxy=proxy, limit=limit)
         self._recorder.note("get", url=url, **_told(reply))
         return reply
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
 
 
 def _told(reply: Reply) -> Entry:

@@ -6,9 +6,11 @@ Whatever it asks for differently, or in another order, is an `AssertionError`.
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any, cast
 
+import httpx
 from tests.interop.recording import coins_from_psbt
-from tests.interop.telling import EAGER, begin, entries
+from tests.interop.telling import begin, entries, open_agent
 from tests.interop.transcript import Entry, Transcript, drawing_from
 
 from dovetail import Agent, Sats
@@ -23,6 +25,7 @@ from dovetail.bitcoin import (
     Txid,
     UnixTime,
 )
+from dovetail.endpoint import Endpoint
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.exchange import Request
 from dovetail.runtime.transport import LIMIT, Reply
@@ -33,20 +36,28 @@ async def relive(transcript: Transcript, folder: Path) -> list[str]:
     """Live it again to its end; the log that comes of it, entry by entry."""
     past = Past(transcript)
     with drawing_from(bytes.fromhex(transcript.seed)):
-        async with Agent.open(
-            folder,
-            wallet=past,
-            chain=past,
-            directory=transcript.directory,
-            relays=[transcript.relay],
-            transport=past,
-            clock=past.time,
-            policy=EAGER,
+        async with open_agent(
+            transcript, folder, wallet=past, chain=past, transport=past, clock=past.time
         ) as agent:
             session = await begin(agent, transcript)
+            if transcript.asked is not None:
+                await _ask(agent, transcript.asked)
             await session.closed()
             past.require_end()
             return entries(agent, session)
+
+
+async def _ask(agent: Agent, then: Entry) -> None:
+    """Post what a v1 sender posted then to our endpoint, and be answered as they were."""
+    app = cast("Any", Endpoint(agent))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        reply = await client.post(
+            then["url"],
+            content=b64decode(then["body"]),
+            headers={"content-type": then["content_type"]},
+        )
+    assert reply.status_code == then["status"]
+    assert b64encode(reply.content).decode() == then["answer"], "another answer than then"
 
 
 class Past:

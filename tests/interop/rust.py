@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -24,6 +25,8 @@ class RustPeer:
     def __init__(self, process: asyncio.subprocess.Process, client: httpx.AsyncClient) -> None:
         self._process = process
         self._client = client
+        self.carried: tuple[Answer, httpx.Response] | None = None
+        """The request that was carried last, and its response."""
 
     async def order(self, verb: str, **fields: object) -> Answer:
         """Tell it what to do; raises `PeerError` with what it says against it."""
@@ -49,14 +52,17 @@ class RustPeer:
             content=b64decode(request["body"]),
             headers={"content-type": request["content_type"]},
         )
+        self.carried = request, reply
         return await self.order(
             hear, status=reply.status_code, body=b64encode(reply.content).decode()
         )
 
 
 @asynccontextmanager
-async def rust_peer(program: Program, seed: bytes) -> AsyncGenerator[RustPeer]:
-    """Start the peer with a wallet whose keys come from `seed`."""
+async def rust_peer(
+    program: Program, seed: bytes, trust: ssl.SSLContext
+) -> AsyncGenerator[RustPeer]:
+    """Start the peer with a wallet whose keys come from `seed`; `trust` is for its TLS."""
     process = await asyncio.create_subprocess_exec(
         program.path,
         stdin=asyncio.subprocess.PIPE,
@@ -64,7 +70,7 @@ async def rust_peer(program: Program, seed: bytes) -> AsyncGenerator[RustPeer]:
         limit=_LIMIT,
     )
     try:
-        async with httpx.AsyncClient(timeout=45, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=45, trust_env=False, verify=trust) as client:
             peer = RustPeer(process, client)
             await peer.order("wallet", seed=seed.hex())
             yield peer

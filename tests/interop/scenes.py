@@ -23,6 +23,9 @@ class Scene:
     kind: str = "P2WPKH"
     contribute: bool = True
     v1: bool = False
+    """Whether a v1 sender comes through the directory."""
+    https: bool = False
+    """Whether it is BIP 78 over HTTPS, without a directory."""
     facts: Terms = field(default_factory=dict)
     """What rust-payjoin is told about the Original besides the node's word."""
     terms: Terms = field(default_factory=dict)
@@ -85,6 +88,26 @@ SCENES = (
         what="our receiver, their v1 sender through the directory: a payjoin",
         role=Role.RECEIVER,
         v1=True,
+        coins=(150_000,),
+    ),
+    Scene(
+        name="sender-v1",
+        what="our v1 sender, their v1 receiver over HTTPS: a payjoin",
+        role=Role.SENDER,
+        https=True,
+    ),
+    Scene(
+        name="sender-v1-refused",
+        what="our v1 sender, their v1 receiver over HTTPS: an error reply, and the fallback",
+        role=Role.SENDER,
+        https=True,
+        facts={"broadcastable": False},
+    ),
+    Scene(
+        name="receiver-v1",
+        what="our v1 receiver, their v1 sender over HTTPS: a payjoin",
+        role=Role.RECEIVER,
+        https=True,
         coins=(150_000,),
     ),
 )

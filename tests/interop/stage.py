@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.interop.mailrooms import Mailrooms, open_mailrooms
 from tests.interop.programs import Program
+from tests.runtime.certificates import Certificate, make_certificate
 
 from dovetail.bitcoin import Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.regtest import RegtestServer
@@ -48,6 +49,8 @@ class Stage:
     mailrooms: Mailrooms
     peer: Program | None
     folder: Path
+    certificate: Certificate
+    """For servers on TLS, on this machine."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def place(self, name: str) -> Path:
@@ -126,4 +129,4 @@ def open_stage(
         EsploraChain(regtest.url, Network.REGTEST) as chain,
         open_mailrooms(folder, mailroom) as mailrooms,
     ):
-        yield Stage(regtest, chain, mailrooms, peer, folder)
+        yield Stage(regtest, chain, mailrooms, peer, folder, make_certificate(folder))

@@ -1,6 +1,6 @@
 """The matrix as text on a terminal, and as the page of the docs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from tests.interop.running import Result
 
@@ -47,11 +47,3 @@ def conclusion(results: Sequence[Result]) -> str:
     left = len(results) - passed - failed
     lines.append(f"{passed} pairings passed, {failed} failed, {left} not run")
     return "\n".join(lines)
-
-
-def groups(results: Iterable[Result]) -> dict[str, list[Result]]:
-    """The results by the group of their pairings, in the order they came."""
-    found: dict[str, list[Result]] = {}
-    for result in results:
-        found.setdefault(result.pairing.group, []).append(result)
-    return found

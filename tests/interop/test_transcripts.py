@@ -20,3 +20,18 @@ async def test_our_side_does_byte_for_byte_what_it_did_with_rust_payjoin(
 def test_both_roles_and_both_ways_to_end_are_there() -> None:
     kept = {path.stem for path in TRANSCRIPTS}
     assert {"sender-payjoin", "sender-refused", "receiver-payjoin", "receiver-refuses"} <= kept
+
+
+async def test_a_changed_byte_on_the_wire_is_noticed(tmp_path: Path) -> None:
+    transcript = Transcript.read(FOLDER / "sender-payjoin.json")
+    posts = [entry for entry in transcript.story if entry["did"] == "post"]
+    posts[0]["body"] = posts[0]["body"][:-4] + "AAA="
+    with pytest.raises(AssertionError, match="other bytes leave"):
+        await relive(transcript, tmp_path / "sessions")
+
+
+async def test_a_request_that_is_left_out_is_noticed(tmp_path: Path) -> None:
+    transcript = Transcript.read(FOLDER / "sender-payjoin.json")
+    transcript.story.append({"did": "post", "then": transcript.story[-1]["then"]})
+    with pytest.raises(AssertionError):
+        await relive(transcript, tmp_path / "sessions")

@@ -254,7 +254,7 @@ async def their_v1_receiver(stage: Stage, *values: int) -> AsyncGenerator[TheirV
     async with _peer(stage) as peer:
         party = TheirV1Receiver(stage, peer, P2WPKH, "")
         await party.add_coins(values)
-        async with serving(party) as url:
+        async with serving(party, stage.certificate.server()) as url:
             party.url = url
             yield party
 
@@ -263,7 +263,7 @@ async def their_v1_receiver(stage: Stage, *values: int) -> AsyncGenerator[TheirV
 async def _peer(stage: Stage) -> AsyncGenerator[RustPeer]:
     assert stage.peer is not None
     seed = f"rust-payjoin {next(stage.numbers)}".encode()
-    async with rust_peer(stage.peer, seed) as peer:
+    async with rust_peer(stage.peer, seed, stage.certificate.trust()) as peer:
         yield peer
 
 

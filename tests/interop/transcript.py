@@ -32,11 +32,11 @@ class Transcript:
     peer: str
     """The counterparty and its version."""
     mailroom: str
-    """Whose directory and relay carried the messages."""
+    """Whose directory and relay carried the messages; empty in v1 over HTTPS."""
     seed: str
     """Draws come from `SeededEntropy` of it: keys, padding, places of inputs and outputs."""
     directory: str | None
-    relay: str
+    relay: str | None
     began: int
     order: dict[str, Any]
     """What the user asked for: the URI to pay, or the terms to be paid on."""
@@ -50,6 +50,8 @@ class Transcript:
     accepted: dict[str, bool] = field(default_factory=dict)
     fee_rate: int | None = None
     story: list[Entry] = field(default_factory=list)
+    asked: Entry | None = None
+    """What a v1 sender posted to our endpoint, and our answer, which took all of the story."""
     events: list[str] = field(default_factory=list)
     """The log that came of it, entry by entry."""
 

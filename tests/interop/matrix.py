@@ -1,0 +1,16 @@
+"""All pairings, in the order in which they are run and printed."""
+
+from tests.interop.behaviours import behaviours
+from tests.interop.combinations import combinations, script_types
+from tests.interop.endings import endings
+from tests.interop.refusals import refusals
+from tests.interop.version_one import version_one
+
+PAIRINGS = (
+    *combinations(),
+    *script_types(),
+    *behaviours(),
+    *endings(),
+    *refusals(),
+    *version_one(),
+)
