@@ -1,6 +1,7 @@
 """All tricks, in the order of the page."""
 
 from tests.hostile import (
+    chains,
     clients,
     directories,
     keys,
@@ -23,6 +24,7 @@ TRICKS: tuple[Trick, ...] = (
     *relays.TRICKS,
     *webs.TRICKS,
     *clients.TRICKS,
+    *chains.TRICKS,
     *traps.TRICKS,
 )
 ALL: tuple[Record, ...] = (*TRICKS, *LINKS)

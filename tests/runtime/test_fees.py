@@ -6,7 +6,7 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError
-from dovetail.runtime.fees import AGAIN_AFTER, fee_words, low_fee, tell_fee
+from dovetail.runtime.fees import AGAIN_AFTER, estimated_rate, fee_words, low_fee, tell_fee
 from dovetail.runtime.watching import LowFee, Watch
 from dovetail.sessions import receiver, sender
 
@@ -85,3 +85,14 @@ async def test_steps_of_both_roles_tell_it(
     sending.state = sending.reload()
     await sending.to(sender.Closed, watch=watch)
     assert watch.sighting is not None
+
+
+async def test_an_estimate_beyond_all_measure_is_not_paid(
+    alice: Side, monkeypatch: pytest.MonkeyPatch
+):
+    services = alice.services()
+    ask(monkeypatch, alice, 2_000)
+    assert estimated_rate(services) == FeeRate.from_sat_per_vb(2_000)
+    ask(monkeypatch, alice, 2_001)
+    with pytest.raises(ChainError, match="beyond all measure"):
+        estimated_rate(services)

@@ -23,6 +23,7 @@ from dovetail.errors import (
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import fee_contribution
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, is_on_this_machine
+from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
@@ -303,7 +304,7 @@ class Agent:
         )
 
     def _prepare(self, uri: PayjoinUri, amount: Sats | None, fee_rate: FeeRate | None) -> "Payment":
-        wallet, chain, store = self.services.wallet, self.services.chain, self.services.store
+        wallet, store = self.services.wallet, self.services.store
         if not uri.address.is_for(wallet.network):
             raise UsageError(
                 f"This URI is for another network than the wallet's ({wallet.network}):"
@@ -325,7 +326,7 @@ class Agent:
         due = uri.amount or amount
         if not due:
             raise UsageError("The URI names no amount: say how many satoshis to pay.")
-        rate = fee_rate or chain.fee_rate(target=self.services.policy.fee_target)
+        rate = fee_rate or estimated_rate(self.services)
         wallet.sync()
         script = uri.address.script_pubkey
         original = wallet.pay(script, due, fee_rate=rate, unspendable=store.reserved())

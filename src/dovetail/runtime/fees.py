@@ -1,4 +1,4 @@
-"""Whether a fallback pays enough to be mined soon."""
+"""What to pay miners, and whether a fallback pays enough to be mined soon."""
 
 import asyncio
 from typing import TypeAlias
@@ -15,6 +15,24 @@ Fallback: TypeAlias = (
 
 AGAIN_AFTER = 600
 """Seconds between two looks at what fees are asked for."""
+
+HIGHEST_ESTIMATE = FeeRate.from_sat_per_vb(2_000)
+"""More than a block has ever asked for; only a person pays more."""
+
+
+def estimated_rate(services: Services) -> FeeRate:
+    """What the chain source estimates for `fee_target`.
+
+    Raises `ChainError` for an estimate beyond all measure: a source that errs, or lies, must not
+    have a wallet burn its coins.
+    """
+    estimate = services.chain.fee_rate(target=services.policy.fee_target)
+    if estimate > HIGHEST_ESTIMATE:
+        raise ChainError(
+            f"The chain source estimates a fee rate of {estimate}, which is beyond all measure:"
+            " say what to pay by `--fee-rate`, or ask another source."
+        )
+    return estimate
 
 
 async def low_fee(state: Fallback, services: Services) -> LowFee | None:

@@ -18,7 +18,7 @@ from dovetail.errors import UsageError
 from dovetail.runtime import actions
 from dovetail.runtime.actions import Revocation
 from dovetail.runtime.explain import Explanation, State, explain
-from dovetail.runtime.fees import fee_words, low_fee
+from dovetail.runtime.fees import estimated_rate, fee_words, low_fee
 from dovetail.runtime.services import AtExpiry, Services
 from dovetail.runtime.watching import LowFee
 from dovetail.sessions import receiver, sender
@@ -184,11 +184,7 @@ async def _revoke(
     async with opening.open_agent(opening.home()) as agent:
         services = agent.services
         role = services.store.row(session_id).role
-        rate = (
-            services.chain.fee_rate(target=services.policy.fee_target)
-            if fee_rate is None
-            else FeeRate.from_sat_per_vb(fee_rate)
-        )
+        rate = estimated_rate(services) if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
         prepared = await actions.prepare_revocation(services, session_id, fee_rate=rate)
         _explain_revocation(prepared, screen)
         if not yes:
