@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sessions.receiver.play import play_all
+from tests.sessions.receiver.scenarios import play_all
 
 from dovetail.errors import InvalidEvent, ReplayError
 from dovetail.sessions import receiver

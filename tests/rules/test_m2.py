@@ -1,7 +1,8 @@
 """M2: replaying the first n events gives the state that was live after n events, for every n."""
 
 import pytest
-from tests.sessions.receiver.play import Play, play_all
+from tests.sessions.receiver.play import Play
+from tests.sessions.receiver.scenarios import play_all
 from tests.sessions.sender import play as sending
 
 from dovetail.sessions import receiver, sender

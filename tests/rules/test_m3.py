@@ -4,7 +4,8 @@ confirmed to the configured depth nor released by the user.
 
 import pytest
 from tests.sessions.log import MemoryLog
-from tests.sessions.receiver.play import SENDER_COINS, Play, play_all, spend_to
+from tests.sessions.receiver.play import SENDER_COINS, Play, spend_to
+from tests.sessions.receiver.scenarios import play_all
 from tests.sessions.sender import play as sending
 
 from dovetail.errors import InvalidEvent

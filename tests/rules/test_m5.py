@@ -4,7 +4,7 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-from tests.sessions.receiver.play import play_all
+from tests.sessions.receiver.scenarios import play_all
 from tests.sessions.sender import play as sending
 
 from dovetail.errors import StaleSession

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.runtime.conftest import node, world  # noqa: F401 - fixtures
 from tests.runtime.world import World, until
-from tests.sessions.receiver.play import EXPIRES_AT, Play, play_all
+from tests.sessions.receiver.play import EXPIRES_AT, Play
+from tests.sessions.receiver.scenarios import play_all
 from tests.sessions.sender import play as sending
 
 from dovetail.errors import DovetailError, ReplayError

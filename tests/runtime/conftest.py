@@ -36,3 +36,11 @@ def bob(world: World) -> Side:
     """He receives, and has two coins to add."""
     world.fund(world.bob, 70_000, 80_000)
     return Side(world, world.bob)
+
+
+@pytest.fixture
+def pair(world: World) -> World:
+    """Both have coins."""
+    world.fund(world.alice, 100_000)
+    world.fund(world.bob, 70_000, 80_000)
+    return world

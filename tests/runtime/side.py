@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from tests.runtime.world import Party, World
 
-from dovetail.bitcoin import FeeRate, Sats, UnixTime
+from dovetail.bitcoin import FeeRate, Sats, Transaction, UnixTime
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.keys import OhttpKeys
@@ -166,4 +166,52 @@ async def paid_into(world: World, receiving: Receiving, alice: Side) -> Sending:
     """Alice's payment of this URI, waiting for Bob's proposal."""
     sending = await alice.send(receiving.uri)
     await sending.to(sender.PollingForProposal)
+    return sending
+
+
+async def proposed(
+    alice: Side, bob: Side, *, signing_deadline: int | None = None, **policy: Any
+) -> tuple[Sending, Receiving]:
+    """A payment whose proposal is in the mailbox."""
+    receiving = bob.receive()
+    sending = await alice.send(receiving.uri, signing_deadline=signing_deadline, **policy)
+    await sending.to(sender.PollingForProposal)
+    await receiving.to(receiver.Monitor)
+    return sending, receiving
+
+
+async def broadcast(alice: Side, bob: Side, **policy: Any) -> Sending:
+    """A payment whose payjoin is in the mempool."""
+    sending, _ = await proposed(alice, bob, **policy)
+    await sending.to(sender.Monitor)
+    return sending
+
+
+def double_spend(side: Side, sending: Sending) -> Transaction:
+    """The payer's coin back to the payer."""
+    return side.party.wallet.revoke(sending.state.contested[0], fee_rate=FeeRate(1))
+
+
+async def cancelled(alice: Side, bob: Side, **policy: Any) -> Sending:
+    sending = await alice.send(bob.receive().uri, **policy)
+    polling = await sending.to(sender.PollingForProposal)
+    sending.state = polling.cancel().save(sending.log)
+    return sending
+
+
+async def receiving_at(world: World, alice: Side, bob: Side, state: type[S]) -> Receiving:
+    receiving = bob.receive()
+    if state is not receiver.Initialized:
+        await paid_into(world, receiving, alice)
+    await receiving.to(state)
+    return receiving
+
+
+async def sending_at(alice: Side, bob: Side, state: type[S]) -> Sending:
+    receiving = bob.receive()
+    sending = await alice.send(receiving.uri)
+    if state not in (sender.WithReplyKey, sender.PostingOriginal):
+        await sending.to(sender.PollingForProposal)
+        await receiving.to(receiver.Monitor)
+    await sending.to(state)
     return sending

@@ -1,16 +1,13 @@
 import asyncio
-from pathlib import Path
 
 import pytest
-from tests.runtime.world import NOW, Party, World, until
+from tests.runtime.world import Party, World, until
 
 from dovetail import (
-    Agent,
     AtExpiry,
     Cancelled,
     Expired,
     FallbackBroadcasted,
-    FeeRate,
     LiveReceiver,
     LiveSender,
     PaidDirectly,
@@ -19,39 +16,20 @@ from dovetail import (
     Sats,
     Success,
 )
-from dovetail.bitcoin import Network
 from dovetail.errors import (
-    ChainError,
-    CoinsTaken,
-    ConfigurationError,
-    DuplicateSession,
-    InsufficientFunds,
-    InvalidUri,
     ReplayError,
     SessionNotFound,
     TransportError,
-    UsageError,
-    WalletError,
 )
 from dovetail.protocol.exchange import Request
-from dovetail.protocol.uri import V1Endpoint
 from dovetail.runtime import actions
-from dovetail.runtime.agent import DATABASE, now
-from dovetail.runtime.tor import SocksProxy
-from dovetail.runtime.transport import HttpTransport, Reply
+from dovetail.runtime.agent import DATABASE
+from dovetail.runtime.transport import Reply
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
 
 AMOUNT = 50_000
-
-
-@pytest.fixture
-def pair(world: World) -> World:
-    """Both have coins."""
-    world.fund(world.alice, 100_000)
-    world.fund(world.bob, 70_000, 80_000)
-    return world
 
 
 async def paid(world: World, *sessions: LiveReceiver | LiveSender) -> None:
@@ -274,146 +252,6 @@ async def test_who_asks_to_be_asked_is_asked_at_the_expiration(pair: World):
         assert pair.alice.chain.broadcasts == []
 
 
-# beginning
-
-
-async def test_receiving_needs_a_directory(world: World):
-    async with Agent.open(
-        world.bob.folder, wallet=world.bob.wallet, chain=world.bob.chain, direct=True
-    ) as agent:
-        with pytest.raises(UsageError, match="No directory"):
-            await agent.receive(1)
-
-
-@pytest.mark.parametrize(("amount", "lifetime"), [(0, 60), (-5, 60), (1, 0)])
-async def test_nonsense_is_not_asked_for(world: World, amount: int, lifetime: int):
-    async with world.agent(world.bob) as bob:
-        with pytest.raises(UsageError):
-            await bob.receive(amount, lifetime=lifetime)
-        assert bob.sessions == ()
-
-
-async def test_an_amount_is_not_needed(world: World):
-    async with world.agent(world.bob) as bob:
-        receiving = await bob.receive()
-        assert PayjoinUri.parse(receiving.uri).amount is None
-
-
-async def test_a_directory_that_cannot_be_reached_begins_nothing(world: World):
-    world.wire.keys_status = 500
-    async with world.agent(world.bob) as bob:
-        with pytest.raises(TransportError):
-            await bob.receive(AMOUNT)
-        assert bob.services.store.history() == ()
-
-
-async def test_an_address_with_a_history_is_passed_over(world: World):
-    """An old payment must not pass for the one that is awaited."""
-    wallet = world.bob.wallet
-    world.node.fund(wallet.keys.address(1).script_pubkey, Sats(AMOUNT))
-    async with world.agent(world.bob) as bob:
-        receiving = await bob.receive(AMOUNT)
-    assert PayjoinUri.parse(receiving.uri).address == wallet.keys.address(2)
-
-
-async def test_a_wallet_that_repeats_itself_is_an_error(
-    world: World, monkeypatch: pytest.MonkeyPatch
-):
-    old = world.bob.wallet.new_address()
-    world.node.fund(old.script_pubkey, Sats(AMOUNT))
-    monkeypatch.setattr(world.bob.wallet, "new_address", lambda: old)
-    async with world.agent(world.bob) as bob:
-        with pytest.raises(WalletError, match="paid before"):
-            await bob.receive(AMOUNT)
-
-
-async def test_a_chain_that_is_away_delays_no_payment_link(world: World):
-    world.bob.chain.away = True
-    async with world.agent(world.bob) as bob:
-        receiving = await bob.receive(AMOUNT)
-        async for update in receiving.updates():
-            if isinstance(update.trouble, ChainError):
-                break
-        world.bob.chain.away = False
-        async for update in receiving.updates():
-            if update.trouble is None:
-                break
-
-
-async def uri_of(world: World, amount: int | None = AMOUNT) -> PayjoinUri:
-    async with world.agent(world.bob) as bob:
-        return PayjoinUri.parse((await bob.receive(amount)).uri)
-
-
-async def test_a_payment_can_be_looked_at_before_it_begins(pair: World):
-    uri = await uri_of(pair)
-    async with pair.agent(pair.alice) as alice:
-        payment = await alice.prepare(uri, fee_rate=FeeRate.from_sat_per_vb(3))
-        assert (payment.amount, payment.fee_rate) == (AMOUNT, FeeRate.from_sat_per_vb(3))
-        assert payment.fee > 0
-        assert 0 < payment.most_added < 1000
-        assert repr(payment) == "<Payment>"
-        assert alice.sessions == ()
-        assert alice.services.store.reserved() == frozenset()
-
-
-async def test_who_pays_chooses_an_amount_only_where_none_is_named(pair: World):
-    named, free = await uri_of(pair), await uri_of(pair, None)
-    async with pair.agent(pair.alice) as alice:
-        with pytest.raises(UsageError, match="another amount"):
-            await alice.prepare(named, amount=Sats(AMOUNT + 1))
-        with pytest.raises(UsageError, match="names no amount"):
-            await alice.prepare(free)
-        assert (await alice.prepare(free, amount=Sats(2000))).amount == 2000
-        assert (await alice.prepare(named, amount=Sats(AMOUNT))).amount == AMOUNT
-
-
-async def test_another_network_is_refused(pair: World, monkeypatch: pytest.MonkeyPatch):
-    uri = await uri_of(pair)
-    monkeypatch.setattr(pair.alice.wallet, "network", Network.MAINNET)
-    async with pair.agent(pair.alice) as alice:
-        with pytest.raises(UsageError, match="another network"):
-            await alice.prepare(uri)
-
-
-async def test_without_money_nothing_begins(world: World):
-    uri = await uri_of(world)
-    async with world.agent(world.alice) as alice:
-        with pytest.raises(InsufficientFunds):
-            await alice.send(uri)
-
-
-async def test_a_payment_without_change_adds_nothing(pair: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dovetail.runtime.agent.fee_contribution", lambda *_, **__: None)
-    uri = await uri_of(pair)
-    async with pair.agent(pair.alice) as alice:
-        assert (await alice.prepare(uri)).most_added == 0
-
-
-async def test_a_uri_is_paid_once(pair: World):
-    pair.fund(pair.alice, 100_000)
-    uri = await uri_of(pair)
-    async with pair.agent(pair.alice) as alice:
-        payment = await alice.prepare(uri)
-        sending = await alice.start(payment)
-        with pytest.raises(DuplicateSession, match=f"dovetail show {sending.session_id}"):
-            await alice.prepare(uri)
-        with pytest.raises(DuplicateSession):
-            await alice.start(payment)
-
-
-async def test_a_coin_pays_once_at_a_time(pair: World):
-    first, second = await uri_of(pair), await uri_of(pair)
-    async with pair.agent(pair.alice) as alice:
-        payments = [await alice.prepare(first), await alice.prepare(second)]
-        await alice.start(payments[0])
-        with pytest.raises(CoinsTaken):
-            await alice.start(payments[1])
-        with pytest.raises(InsufficientFunds):
-            await alice.prepare(second)
-        assert len(alice.sessions) == 1
-
-
 # going on
 
 
@@ -485,115 +323,3 @@ def corrupt(party: Party, session_id: SessionId) -> None:
                 "UPDATE session_events SET data = X'7b7d' WHERE session_id = ?", (session_id,)
             ).close()
         )
-
-
-# opening
-
-
-async def test_a_folder_is_made_for_its_owner_alone(world: World):
-    async with world.agent(world.bob):
-        pass
-    assert world.bob.folder.stat().st_mode & 0o777 == 0o700
-
-
-async def test_a_folder_that_cannot_be_made_is_named_as_the_trouble(world: World, tmp_path: Path):
-    (tmp_path / "file").touch()
-    world.bob.folder = tmp_path / "file" / "folder"
-    with pytest.raises(ConfigurationError, match="data directory"):
-        async with world.agent(world.bob):
-            pass
-
-
-async def test_a_transport_is_closed_by_who_opened_it(world: World):
-    mine = HttpTransport()
-    async with Agent.open(
-        world.bob.folder,
-        wallet=world.bob.wallet,
-        chain=world.bob.chain,
-        relays=["https://relay.example"],
-        transport=mine,
-    ):
-        pass
-    assert not mine.closed
-    await mine.aclose()
-    async with Agent.open(
-        world.bob.folder, wallet=world.bob.wallet, chain=world.bob.chain, direct=True
-    ) as agent:
-        own = agent.services.transport
-    assert isinstance(own, HttpTransport)
-    assert own.closed
-
-
-async def test_without_a_relay_or_leave_to_go_direct_nothing_opens(world: World):
-    world.relays = ()
-    with pytest.raises(ConfigurationError, match="relay"):
-        async with world.agent(world.bob):
-            pass
-
-
-def test_the_systems_clock_counts_whole_seconds():
-    assert now() > NOW - 1_000_000_000
-    assert isinstance(now(), int)
-
-
-async def test_an_onion_address_without_tor_is_refused_before_anything_is_signed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-):
-    world.fund(world.alice, 100_000)
-    onion = f"bitcoin:{world.bob.wallet.new_address()}?amount=0.0005&pj=http://{'v' * 56}.onion/pj"
-    monkeypatch.setattr(world.alice.wallet, "pay", None)  # no wallet is asked
-    for tor, error, words in (
-        (None, ConfigurationError, "Set `tor`"),
-        (SocksProxy("127.0.0.1", 1), TransportError, "start Tor, or correct `tor`"),
-    ):
-        async with Agent.open(
-            world.alice.folder,
-            wallet=world.alice.wallet,
-            chain=world.alice.chain,
-            direct=True,
-            tor=tor,
-        ) as agent:
-            with pytest.raises(error, match=words):
-                await agent.send(onion)
-            assert agent.sessions == ()
-
-
-# BIP 78 endpoints
-
-
-async def test_each_session_at_an_endpoint_has_a_url_of_its_own(world: World):
-    async with world.agent(world.bob) as agent:
-        urls = set()
-        for _ in range(3):
-            session = await agent.receive(50_000, endpoint="https://shop.example/pj/")
-            uri = PayjoinUri.parse(session.uri)
-            assert isinstance(uri.endpoint, V1Endpoint)
-            assert uri.endpoint.url.startswith("https://shop.example/pj/")
-            assert uri.output_substitution
-            urls.add(uri.endpoint.url)
-        assert len(urls) == 3
-
-
-async def test_an_endpoint_is_on_https_and_has_no_query(world: World):
-    async with world.agent(world.bob) as agent:
-        with pytest.raises(InvalidUri):
-            await agent.receive(50_000, endpoint="http://shop.example/pj")
-        for url in ("https://shop.example/?a", "https://shop.example/#a"):
-            with pytest.raises(UsageError, match="no query"):
-                await agent.receive(50_000, endpoint=url)
-        assert agent.sessions == ()
-
-
-async def test_a_nudge_ends_the_wait_for_the_next_look(world: World):
-    async with world.agent(world.bob, watch_interval=60.0) as agent:
-        session = await agent.receive(50_000, endpoint="https://shop.example/pj")
-        async for update in session.updates():
-            if update.rested:
-                break
-        log = agent.services.store.receiver(session.session_id)
-        state = receiver.replay(log.load())
-        assert isinstance(state, receiver.Initialized)
-        state.cancel().save(log)
-        session.nudge()
-        async with asyncio.timeout(10):
-            await session.closed()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.sessions.receiver.play import play_all
+from tests.sessions.receiver.scenarios import play_all
 
 from dovetail.bitcoin import UnixTime
 from dovetail.runtime.endings import code_of, ended

@@ -1,7 +1,8 @@
 """What the receiver's tests share."""
 
 import pytest
-from tests.sessions.receiver.play import Play, play_all
+from tests.sessions.receiver.play import Play
+from tests.sessions.receiver.scenarios import play_all
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from tests.sessions.receiver.play import (
     RECEIVER_KEY,
     REPLY_KEY,
     Play,
-    nobody_can_tell,
-    paid_by_payjoin,
 )
+from tests.sessions.receiver.scenarios import nobody_can_tell, paid_by_payjoin
 
 from dovetail.errors import DovetailError, InvalidEvent, ReplayError
 from dovetail.protocol.replies import ErrorCode

@@ -16,10 +16,9 @@ from tests.sessions.receiver.play import (
     UNRELATED,
     Play,
     expect,
-    nobody_can_tell,
-    paid_by_payjoin,
     spend_to,
 )
+from tests.sessions.receiver.scenarios import nobody_can_tell, paid_by_payjoin
 from tests.sessions.wallet import signatures_are_valid
 
 from dovetail.bitcoin.units import Sats, UnixTime

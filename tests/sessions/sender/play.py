@@ -254,6 +254,10 @@ def payjoin_monitored(log: Log) -> sender.Monitor:
     return session.record_broadcast(session.payjoin.txid).save(log)
 
 
+def payjoin() -> Transaction:
+    return pending_broadcast(Log()).payjoin
+
+
 def cancelled_before_posting(log: Log) -> sender.PendingFallback:
     return create(log).cancel().save(log)
 

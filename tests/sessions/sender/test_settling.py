@@ -1,4 +1,4 @@
-"""Signing, broadcasting, watching, releasing, revoking: how a payment ends."""
+"""Broadcasting, watching, releasing, revoking: how a payment ends."""
 
 from dataclasses import replace
 from functools import partial
@@ -6,22 +6,16 @@ from typing import Any
 
 import pytest
 from tests.sessions.sender import play
-from tests.sessions.sender.play import ELSEWHERE, OURS, SIGNING_DEADLINE
+from tests.sessions.sender.play import ELSEWHERE, OURS
 
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction, Txid
-from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.errors import InvalidEvent, ReplayError, StaleSession, UsageError
-from dovetail.protocol.params import SenderParams
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 
 UNKNOWN_TXID = Txid(b"\xee" * 32)
-
-
-def payjoin() -> Transaction:
-    return play.pending_broadcast(play.Log()).payjoin
 
 
 def settle(
@@ -35,132 +29,12 @@ def settle(
     return closed.outcome
 
 
-# signing
-
-
-@pytest.mark.parametrize("finalize", [True, False])
-def test_the_signed_payjoin_is_durable_before_it_is_broadcast(log, finalize):
-    session = play.proposal_received(log)
-    signed = play.sign(session.psbt_to_sign, finalize=finalize)
-    after = session.record_signed(signed).save(log)
-    assert isinstance(after, sender.PendingBroadcast)
-    assert after.payjoin.contested() == (*play.COINS, play.RECEIVER_OUTPOINT)
-    assert all(txin.witness for txin in after.payjoin.inputs)
-    assert log.replay() == after
-    assert not log.is_closed
-
-
-def test_only_our_own_inputs_are_taken_from_the_wallet(log):
-    session = play.proposal_received(log)
-    signed = play.sign(session.psbt_to_sign)
-    meddled = signed.with_input(2, signed.inputs[2].with_final(witness=(b"\x01",)))
-    after = session.record_signed(meddled).save(log)
-    assert isinstance(after, sender.PendingBroadcast)
-    assert after.payjoin.inputs[2].witness == (play.SIGNATURE, play.RECEIVER_KEY)
-
-
-def test_a_wallet_that_signs_another_transaction_is_refused(log):
-    session = play.proposal_received(log)
-    with pytest.raises(UsageError, match="another transaction"):
-        session.record_signed(play.original())
-
-
-def test_a_wallet_that_signs_too_little_may_try_again(log):
-    session = play.proposal_received(log)
-    with pytest.raises(UsageError, match="every input"):
-        session.record_signed(session.psbt_to_sign)
-    session.record_signed(play.sign(session.psbt_to_sign)).save(log)
-
-
-def test_a_payjoin_below_the_fee_rate_we_demanded_is_not_broadcast(log):
-    """BIP 78, minfeerate: checked on the signed transaction."""
-    generous = SenderParams(min_fee_rate=FeeRate.from_sat_per_vb("6"))
-    session = sender.create(
-        uri=play.URI, original=play.original(), params=generous, now=play.NOW
-    ).save(log)
-    polling = play.process_post(session.start_posting().save(log), 200).save(log)
-    assert isinstance(polling, sender.PollingForProposal)
-    received = play.process_answer(polling, play.proposal().serialize()).save(log)
-    assert isinstance(received, sender.ProposalReceived)
-    signed = received.psbt_to_sign
-    bulky = play.SIGNATURE[:-1] + b"\x01"
-    for index in range(2):
-        script_sig = b"\x16" + OURS if index else b""
-        signed = signed.with_input(
-            index,
-            signed.inputs[index].with_final(script_sig, (b"\x00" * 200, bulky, play.SENDER_KEY)),
-        )
-    after = received.record_signed(signed).save(log)
-    assert isinstance(after, sender.PendingFallback)
-    assert (after.reason, after.rule) == (Reason.PROPOSAL_BROKE_RULE, "minimum-fee-rate")
-    assert log.replay() == after
-
-
-def test_a_received_proposal_outlives_the_expiration(log):
-    """EX ends posting and polling, and nothing else."""
-    session = play.proposal_received(log)
-    assert not hasattr(session, "expire")
-    after = session.record_signed(play.sign(session.psbt_to_sign)).save(log)
-    assert isinstance(after, sender.PendingBroadcast)
-    assert not hasattr(after, "expire")
-
-
-def test_an_unsigned_proposal_is_given_up_at_the_signing_deadline(log):
-    session = play.proposal_received(log)
-    with pytest.raises(UsageError, match="has not passed"):
-        session.signing_deadline_passed(UnixTime(SIGNING_DEADLINE - 1))
-    after = session.signing_deadline_passed(SIGNING_DEADLINE).save(log)
-    assert after.reason is Reason.SIGNING_DEADLINE_PASSED
-    assert after.original_out
-
-
-def test_without_a_signing_deadline_a_proposal_waits_for_ever(log):
-    session = sender.create(
-        uri=play.V1_URI, original=play.original(), params=play.PARAMS, now=play.NOW
-    ).save(log)
-    received = (
-        session.start_posting()
-        .save(log)
-        .process_v1(200, play.proposal().to_base64().encode())
-        .save(log)
-    )
-    assert isinstance(received, sender.ProposalReceived)
-    assert received.signing_deadline is None
-    with pytest.raises(UsageError, match="has not passed"):
-        received.signing_deadline_passed(UnixTime(2**40))
-
-
-def test_a_proposal_can_be_cancelled_or_given_up():
-    for decide, reason in [
-        (sender.ProposalReceived.cancel, Reason.CANCELLED_BY_US),
-        (lambda session: session.fail(Reason.WALLET_CANNOT_SIGN), Reason.WALLET_CANNOT_SIGN),
-    ]:
-        log = play.Log()
-        after = decide(play.proposal_received(log)).save(log)
-        assert (after.reason, after.original_out) == (reason, True)
-        assert log.replay() == after
-
-
-def test_a_payjoin_signed_elsewhere_is_taken_over(log):
-    session = play.proposal_received(log)
-    seen = payjoin()
-    after = session.record_spend(seen).save(log)
-    assert isinstance(after, sender.PendingBroadcast)
-    assert isinstance(after.record_spend(seen).save(log), sender.Monitor)
-
-
-def test_a_proposal_is_void_once_its_inputs_are_spent_otherwise(log):
-    after = play.proposal_received(log).record_spend(play.fallback()).save(log)
-    assert isinstance(after, sender.PendingFallback)
-    assert after.reason is Reason.INPUTS_ALREADY_SPENT
-
-
 # broadcasting
 
 
 def test_a_broadcast_does_not_close_the_session(log):
     session = play.payjoin_monitored(log)
-    assert session.expected == payjoin().txid
+    assert session.expected == play.payjoin().txid
     assert not session.released
     assert not log.is_closed
 
@@ -174,11 +48,11 @@ def test_only_the_transaction_that_was_due_counts_as_broadcast(log, place):
 
 def test_a_refused_payjoin_owes_the_fallback(log):
     session = play.payjoin_refused(log)
-    assert session.payjoin == payjoin()
+    assert session.payjoin == play.payjoin()
     assert log.replay() == session
 
 
-@pytest.mark.parametrize("spender", [payjoin, lambda: payjoin().without_signatures()])
+@pytest.mark.parametrize("spender", [play.payjoin, lambda: play.payjoin().without_signatures()])
 def test_a_payjoin_refused_because_it_is_known_already_counts_as_broadcast(log, spender):
     """M4: its inputs are missing because it has confirmed."""
     session = play.pending_broadcast(log)
@@ -226,16 +100,16 @@ def test_a_session_closes_only_at_the_configured_depth(log):
     assert session.depth == 2
     before = log.tags()
     for depth in (0, 1):
-        assert session.record_settlement(payjoin(), depth=depth).save(log) is session
+        assert session.record_settlement(play.payjoin(), depth=depth).save(log) is session
     assert log.tags() == before
-    assert isinstance(session.record_settlement(payjoin(), depth=2).save(log), sender.Closed)
+    assert isinstance(session.record_settlement(play.payjoin(), depth=2).save(log), sender.Closed)
     assert log.is_closed
 
 
 def test_a_closed_session_takes_no_event(log):
     """M1."""
     session = play.payjoin_monitored(log)
-    session.record_settlement(payjoin(), depth=2).save(log)
+    session.record_settlement(play.payjoin(), depth=2).save(log)
     with pytest.raises(StaleSession):
         session.request_fallback().save(log)
     with pytest.raises(InvalidEvent):
@@ -244,7 +118,7 @@ def test_a_closed_session_takes_no_event(log):
 
 def test_a_confirmed_payjoin_is_a_success(log):
     session = play.payjoin_monitored(log)
-    assert settle(session, payjoin()) == outcomes.Success(txid=str(payjoin().txid))
+    assert settle(session, play.payjoin()) == outcomes.Success(txid=str(play.payjoin().txid))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +155,7 @@ def test_an_evicted_payjoin_is_broadcast_again(log):
     session = play.payjoin_monitored(log)
     again = session.payjoin_dropped().save(log)
     assert isinstance(again, sender.PendingBroadcast)
-    assert again.payjoin == payjoin()
+    assert again.payjoin == play.payjoin()
     assert log.replay() == again
 
 
@@ -301,14 +175,14 @@ def test_a_payjoin_that_gave_way_to_the_fallback_is_not_broadcast_again(log):
     assert watched.expected == play.fallback().txid
     with pytest.raises(UsageError, match="request the fallback"):
         watched.payjoin_dropped()
-    assert isinstance(settle(watched, payjoin()), outcomes.Success)
+    assert isinstance(settle(watched, play.payjoin()), outcomes.Success)
     assert watched.request_fallback().save(log).fallback == play.fallback()
 
 
 def test_a_payjoin_seen_after_the_fallback_was_asked_for_gives_way_once_it_drops(log):
     pending = play.payjoin_monitored(log).request_fallback().save(log)
-    watched = pending.record_spend(payjoin()).save(log)
-    assert watched.expected == payjoin().txid
+    watched = pending.record_spend(play.payjoin()).save(log)
+    assert watched.expected == play.payjoin().txid
     after = watched.payjoin_dropped().save(log)
     assert isinstance(after, sender.PendingFallback)
     assert after.reason is Reason.FALLBACK_REQUESTED

@@ -1,0 +1,161 @@
+import pytest
+from tests.runtime.world import World
+
+from dovetail import (
+    Agent,
+    FeeRate,
+    PayjoinUri,
+    Sats,
+)
+from dovetail.bitcoin import Network
+from dovetail.errors import (
+    ChainError,
+    CoinsTaken,
+    DuplicateSession,
+    InsufficientFunds,
+    TransportError,
+    UsageError,
+    WalletError,
+)
+
+AMOUNT = 50_000
+
+
+# beginning
+
+
+async def test_receiving_needs_a_directory(world: World):
+    async with Agent.open(
+        world.bob.folder, wallet=world.bob.wallet, chain=world.bob.chain, direct=True
+    ) as agent:
+        with pytest.raises(UsageError, match="No directory"):
+            await agent.receive(1)
+
+
+@pytest.mark.parametrize(("amount", "lifetime"), [(0, 60), (-5, 60), (1, 0)])
+async def test_nonsense_is_not_asked_for(world: World, amount: int, lifetime: int):
+    async with world.agent(world.bob) as bob:
+        with pytest.raises(UsageError):
+            await bob.receive(amount, lifetime=lifetime)
+        assert bob.sessions == ()
+
+
+async def test_an_amount_is_not_needed(world: World):
+    async with world.agent(world.bob) as bob:
+        receiving = await bob.receive()
+        assert PayjoinUri.parse(receiving.uri).amount is None
+
+
+async def test_a_directory_that_cannot_be_reached_begins_nothing(world: World):
+    world.wire.keys_status = 500
+    async with world.agent(world.bob) as bob:
+        with pytest.raises(TransportError):
+            await bob.receive(AMOUNT)
+        assert bob.services.store.history() == ()
+
+
+async def test_an_address_with_a_history_is_passed_over(world: World):
+    """An old payment must not pass for the one that is awaited."""
+    wallet = world.bob.wallet
+    world.node.fund(wallet.keys.address(1).script_pubkey, Sats(AMOUNT))
+    async with world.agent(world.bob) as bob:
+        receiving = await bob.receive(AMOUNT)
+    assert PayjoinUri.parse(receiving.uri).address == wallet.keys.address(2)
+
+
+async def test_a_wallet_that_repeats_itself_is_an_error(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    old = world.bob.wallet.new_address()
+    world.node.fund(old.script_pubkey, Sats(AMOUNT))
+    monkeypatch.setattr(world.bob.wallet, "new_address", lambda: old)
+    async with world.agent(world.bob) as bob:
+        with pytest.raises(WalletError, match="paid before"):
+            await bob.receive(AMOUNT)
+
+
+async def test_a_chain_that_is_away_delays_no_payment_link(world: World):
+    world.bob.chain.away = True
+    async with world.agent(world.bob) as bob:
+        receiving = await bob.receive(AMOUNT)
+        async for update in receiving.updates():
+            if isinstance(update.trouble, ChainError):
+                break
+        world.bob.chain.away = False
+        async for update in receiving.updates():
+            if update.trouble is None:
+                break
+
+
+async def uri_of(world: World, amount: int | None = AMOUNT) -> PayjoinUri:
+    async with world.agent(world.bob) as bob:
+        return PayjoinUri.parse((await bob.receive(amount)).uri)
+
+
+async def test_a_payment_can_be_looked_at_before_it_begins(pair: World):
+    uri = await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:
+        payment = await alice.prepare(uri, fee_rate=FeeRate.from_sat_per_vb(3))
+        assert (payment.amount, payment.fee_rate) == (AMOUNT, FeeRate.from_sat_per_vb(3))
+        assert payment.fee > 0
+        assert 0 < payment.most_added < 1000
+        assert repr(payment) == "<Payment>"
+        assert alice.sessions == ()
+        assert alice.services.store.reserved() == frozenset()
+
+
+async def test_who_pays_chooses_an_amount_only_where_none_is_named(pair: World):
+    named, free = await uri_of(pair), await uri_of(pair, None)
+    async with pair.agent(pair.alice) as alice:
+        with pytest.raises(UsageError, match="another amount"):
+            await alice.prepare(named, amount=Sats(AMOUNT + 1))
+        with pytest.raises(UsageError, match="names no amount"):
+            await alice.prepare(free)
+        assert (await alice.prepare(free, amount=Sats(2000))).amount == 2000
+        assert (await alice.prepare(named, amount=Sats(AMOUNT))).amount == AMOUNT
+
+
+async def test_another_network_is_refused(pair: World, monkeypatch: pytest.MonkeyPatch):
+    uri = await uri_of(pair)
+    monkeypatch.setattr(pair.alice.wallet, "network", Network.MAINNET)
+    async with pair.agent(pair.alice) as alice:
+        with pytest.raises(UsageError, match="another network"):
+            await alice.prepare(uri)
+
+
+async def test_without_money_nothing_begins(world: World):
+    uri = await uri_of(world)
+    async with world.agent(world.alice) as alice:
+        with pytest.raises(InsufficientFunds):
+            await alice.send(uri)
+
+
+async def test_a_payment_without_change_adds_nothing(pair: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dovetail.runtime.agent.fee_contribution", lambda *_, **__: None)
+    uri = await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:
+        assert (await alice.prepare(uri)).most_added == 0
+
+
+async def test_a_uri_is_paid_once(pair: World):
+    pair.fund(pair.alice, 100_000)
+    uri = await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:
+        payment = await alice.prepare(uri)
+        sending = await alice.start(payment)
+        with pytest.raises(DuplicateSession, match=f"dovetail show {sending.session_id}"):
+            await alice.prepare(uri)
+        with pytest.raises(DuplicateSession):
+            await alice.start(payment)
+
+
+async def test_a_coin_pays_once_at_a_time(pair: World):
+    first, second = await uri_of(pair), await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:
+        payments = [await alice.prepare(first), await alice.prepare(second)]
+        await alice.start(payments[0])
+        with pytest.raises(CoinsTaken):
+            await alice.start(payments[1])
+        with pytest.raises(InsufficientFunds):
+            await alice.prepare(second)
+        assert len(alice.sessions) == 1

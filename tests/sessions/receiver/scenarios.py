@@ -1,0 +1,226 @@
+"""Lives of a receiver's session, from the first event to where each ends."""
+
+from collections.abc import Callable
+
+from tests.sessions.receiver.play import (
+    ALICE,
+    AMOUNT,
+    BOB,
+    ELSEWHERE,
+    EXPIRES_AT,
+    FALLBACK,
+    GRACE,
+    NOW,
+    RELAY,
+    Play,
+    expect,
+    spend_to,
+)
+
+from dovetail.bitcoin.units import UnixTime
+from dovetail.sessions import receiver
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import ReceiverSession
+
+
+def paid_by_payjoin(play: Play) -> None:
+    monitor = play.monitor()
+    assert monitor.proposal is not None
+    payjoin = play.signed_payjoin(monitor.proposal)
+    play.save(monitor.record_settlement(payjoin, 2))
+
+
+def paid_by_payjoin_of_v1_directory(play: Play) -> None:
+    session = play.proposed(play.retrieved_v1())
+    request, context = session.post(RELAY, now=NOW, entropy=play.entropy)
+    monitor = expect(
+        play.save(session.process_post(play.directory.serve(request), context)), receiver.Monitor
+    )
+    play.save(monitor.record_settlement(play.signed_payjoin(session.proposal), 2))
+
+
+def paid_by_payjoin_of_v1_http(play: Play) -> None:
+    session = play.proposed(play.retrieved_http())
+    monitor = play.save(session.record_posted())
+    play.save(monitor.record_settlement(play.signed_payjoin(session.proposal), 3))
+
+
+def paid_by_fallback_when_due(play: Play) -> None:
+    pending = play.save(play.monitor().fallback_due(UnixTime(EXPIRES_AT + GRACE)))
+    monitor = play.save(pending.record_broadcast(FALLBACK.txid))
+    play.save(monitor.record_settlement(FALLBACK, 2))
+
+
+def paid_by_fallback_on_request(play: Play) -> None:
+    pending = play.save(play.monitor().request_fallback())
+    monitor = play.save(pending.record_spend(FALLBACK))
+    play.save(monitor.record_settlement(FALLBACK, 6))
+
+
+def paid_by_a_pending_fallback_on_request(play: Play) -> None:
+    pending = play.save(play.pending_owed().request_fallback())
+    monitor = play.save(pending.record_broadcast(FALLBACK.txid))
+    play.save(monitor.record_settlement(FALLBACK, 2))
+
+
+def paid_directly(play: Play) -> None:
+    play.save(play.created().record_payment(ELSEWHERE))
+
+
+def paid_directly_before_the_check(play: Play) -> None:
+    play.save(play.retrieved().record_payment(ELSEWHERE))
+
+
+def refused_as_paid(play: Play) -> None:
+    error = play.save(play.retrieved().refuse_as_paid(ELSEWHERE))
+    request, context = error.reply(RELAY, now=NOW, entropy=play.entropy)
+    play.save(error.process_reply(play.directory.serve(request), context))
+
+
+def paid_directly_instead_of_reply(play: Play) -> None:
+    play.save(play.error_without_fallback().record_payment(ELSEWHERE))
+
+
+def malformed_original(play: Play) -> None:
+    session = play.created()
+    play.put(b"not a psbt\nv=2")
+    error = expect(play.poll(session), receiver.HasReplyableError)
+    play.save(error.cancel())
+
+
+def expired_unpaid(play: Play) -> None:
+    play.save(play.created().expire(EXPIRES_AT))
+
+
+def expired_unchecked(play: Play) -> None:
+    play.save(play.retrieved().expire(EXPIRES_AT))
+
+
+def cancelled_unchecked(play: Play) -> None:
+    play.save(play.retrieved().cancel())
+
+
+def cancelled_unpaid(play: Play) -> None:
+    play.save(play.created().cancel())
+
+
+def replied_with_error(play: Play) -> None:
+    error = play.error_without_fallback()
+    request, context = error.reply(RELAY, now=NOW, entropy=play.entropy)
+    play.save(error.process_reply(play.directory.serve(request), context))
+
+
+def reply_failed_without_fallback(play: Play) -> None:
+    play.save(play.error_without_fallback().reply_failed())
+
+
+def reply_expired_without_fallback(play: Play) -> None:
+    play.save(play.error_without_fallback().expire(EXPIRES_AT))
+
+
+def replied_then_released(play: Play) -> None:
+    error = play.error_owed()
+    request, context = error.reply(RELAY, now=NOW, entropy=play.entropy)
+    pending = play.save(error.process_reply(play.directory.serve(request), context))
+    play.save(expect(pending, receiver.PendingFallback).release())
+
+
+def reply_failed_then_broadcast(play: Play) -> None:
+    pending = expect(play.save(play.error_held().reply_failed()), receiver.PendingFallback)
+    monitor = play.save(pending.record_broadcast(FALLBACK.txid))
+    again = play.save(monitor.request_fallback())
+    watched = play.save(again.record_spend(spend_to(ALICE.script(3))))
+    play.save(watched.record_settlement(spend_to(ALICE.script(3)), 2))
+
+
+def reply_cancelled_with_fallback(play: Play) -> None:
+    play.save(play.error_owed().cancel())
+
+
+def reply_expired_with_fallback(play: Play) -> None:
+    play.save(play.error_owed().expire(EXPIRES_AT))
+
+
+def released_while_proposal_is_out(play: Play) -> None:
+    monitor = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    play.save(monitor.record_settlement(spend_to(BOB.script(0), AMOUNT), 2))
+
+
+def nobody_can_tell(play: Play) -> None:
+    play.save(play.monitor().record_unobservable())
+
+
+def post_given_up(play: Play) -> None:
+    play.save(play.proposed().fail(Reason.DIRECTORY_UNREACHABLE))
+
+
+def post_expired(play: Play) -> None:
+    play.save(play.proposed().expire(EXPIRES_AT))
+
+
+def _stopping(at: Callable[[Play], ReceiverSession]) -> tuple[Callable[[Play], None], ...]:
+    def cancel(play: Play) -> None:
+        play.save(at(play).cancel())  # type: ignore[union-attr]
+
+    def fail(play: Play) -> None:
+        play.save(at(play).fail(Reason.DIRECTORY_UNREACHABLE))  # type: ignore[union-attr]
+
+    def expire(play: Play) -> None:
+        play.save(at(play).expire(EXPIRES_AT))  # type: ignore[union-attr]
+
+    def refuse(play: Play) -> None:
+        play.save(at(play).refuse(Reason.WALLET_UNAVAILABLE))  # type: ignore[union-attr]
+
+    return cancel, fail, expire, refuse
+
+
+SCENARIOS: tuple[Callable[[Play], None], ...] = (
+    paid_by_payjoin,
+    paid_by_payjoin_of_v1_directory,
+    paid_by_payjoin_of_v1_http,
+    paid_by_fallback_when_due,
+    paid_by_fallback_on_request,
+    paid_by_a_pending_fallback_on_request,
+    paid_directly,
+    paid_directly_before_the_check,
+    refused_as_paid,
+    paid_directly_instead_of_reply,
+    malformed_original,
+    expired_unpaid,
+    expired_unchecked,
+    cancelled_unchecked,
+    cancelled_unpaid,
+    replied_with_error,
+    reply_failed_without_fallback,
+    reply_expired_without_fallback,
+    replied_then_released,
+    reply_failed_then_broadcast,
+    reply_cancelled_with_fallback,
+    reply_expired_with_fallback,
+    released_while_proposal_is_out,
+    nobody_can_tell,
+    post_given_up,
+    post_expired,
+    *(
+        scenario
+        for at in (
+            Play.maybe_inputs_owned,
+            Play.maybe_inputs_seen,
+            Play.outputs_unknown,
+            Play.wants_outputs,
+            Play.wants_inputs,
+            Play.wants_fee_range,
+            Play.provisional,
+        )
+        for scenario in _stopping(at)
+    ),
+)
+
+
+def play_all() -> tuple[Play, ...]:
+    plays: list[Play] = []
+    for scenario in SCENARIOS:
+        play = Play()
+        scenario(play)
+        plays.append(play)
+    return tuple(plays)
