@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: help demo demo-kill test stress kill interop mutants fuzz check bench docs lock clean
+.PHONY: help demo demo-kill test core stress kill interop mutants fuzz check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a whole payjoin on this machine, told step by step"
 	@echo "make demo-kill  three of them, both parties killed at a random step and resumed"
 	@echo "make test    all tests, with the coverage gates"
+	@echo "make core    a Bitcoin Core node's wallet, against a real node (BITCOIND)"
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
 	@echo "make kill    either party, and the mailroom, killed at every step of every path"
 	@echo "make interop rust-payjoin and its mailroom against ours, live; needs cargo"
@@ -52,6 +53,10 @@ test: $(VENV)/.dev
 	$(BIN)/coverage report --include="$(shell echo $(COVERED) | sed 's|[a-z]*|src/dovetail/&/*|g; s| |,|g')" --fail-under=100
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/pytest -q -n auto -m property
+
+core: $(VENV)/.dev
+	@test -n "$$BITCOIND" || command -v bitcoind >/dev/null || echo "No bitcoind was found: set BITCOIND to one. Nothing of this is run against a real node."
+	$(BIN)/pytest -q -rs --no-cov tests/live_core tests/wallets -k "live or live_core"
 
 stress: $(VENV)/.dev
 	$(BIN)/python -m tests.properties.histories

@@ -94,7 +94,7 @@ class NodeAccess:
 
     def fund(self, address: str, sats: int, *, blocks: int = 1) -> OutPoint:
         """Pay an address, and mine."""
-        if "miner" not in self.rpc("listwallets"):
+        if "miner" not in self.rpc("listwallets") or not self.rpc("getbalance", wallet="miner"):
             self.mine(_MATURE)
         txid = self.rpc("sendtoaddress", address, Sats(sats).to_btc(), wallet="miner")
         if blocks:
