@@ -17,7 +17,7 @@ help:
 	@echo "make core    a Bitcoin Core node's wallet, against a real node (BITCOIND)"
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
 	@echo "make kill    either party, and the mailroom, killed at every step of every path"
-	@echo "make interop rust-payjoin and its mailroom against ours, live; needs cargo"
+	@echo "make interop rust-payjoin, its mailroom and payjoin-client against ours, live; needs cargo and npm"
 	@echo "make mutants deliberate bugs, each of which a named test must catch"
 	@echo "make fuzz    every parser and both machines against inputs that coverage chooses"
 	@echo "make check   linters, type checkers, layers, examples in the docs"

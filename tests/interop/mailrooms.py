@@ -26,6 +26,7 @@ class Make(StrEnum):
 
     OURS = "Dovetail"
     THEIRS = "rust-payjoin"
+    NPM = "payjoin-client"
 
 
 @dataclass(frozen=True, slots=True)

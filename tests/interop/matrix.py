@@ -1,5 +1,6 @@
 """All pairings, in the order in which they are run and printed."""
 
+from tests.interop import npm_peer
 from tests.interop.behaviours import behaviours
 from tests.interop.combinations import combinations, script_types
 from tests.interop.endings import endings
@@ -13,4 +14,5 @@ PAIRINGS = (
     *endings(),
     *refusals(),
     *version_one(),
+    *npm_peer.rows(),
 )

@@ -15,10 +15,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
+from tests.interop.mailrooms import Make
+from tests.interop.pairing import Pairing
+from tests.interop.programs import Missing, Program
+from tests.interop.stage import Stage
 
 from dovetail import Agent, FallbackBroadcasted, PaidDirectly, Policy, Reason, Success
 from dovetail.bitcoin import Network, Sats, Script, Transaction
@@ -34,7 +39,8 @@ from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.esplora import EsploraChain
 
 HERE = Path(__file__).parent / "npm"
-VERSION = "payjoin-client 1.0.1"
+VERSION = "1.0.1"
+PEER = f"payjoin-client {VERSION}"
 GET_NODE = "no node and npm on PATH: install Node.js 20 or newer (https://nodejs.org)"
 AMOUNT = 50_000
 RATE = 4
@@ -59,7 +65,7 @@ def install() -> str | None:
     if (HERE / "node_modules" / "payjoin-client").is_dir():
         return None
     done = subprocess.run([npm, "ci", "--loglevel=error"], cwd=HERE, check=False)
-    return f"npm could not install {VERSION}: see its messages above" if done.returncode else None
+    return f"npm could not install {PEER}: see its messages above" if done.returncode else None
 
 
 @dataclass
@@ -296,6 +302,31 @@ async def play(regtest: RegtestServer, folder: Path, pairing: NpmPairing, number
         await pairing.play(shop)
 
 
+class NpmRow(Pairing):
+    """One of `PAIRINGS` as a row of the whole matrix, which needs npm instead of cargo."""
+
+    def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:  # noqa: ARG002 - another peer
+        """Why it cannot be run here, and how to get what is not there."""
+        return _installed()
+
+
+def rows() -> tuple[Pairing, ...]:
+    """`PAIRINGS` for the whole matrix."""
+    return tuple(_row(number, each) for number, each in enumerate(PAIRINGS))
+
+
+def _row(number: int, pairing: NpmPairing) -> Pairing:
+    async def play_row(stage: Stage, _row: Pairing) -> None:
+        await play(stage.regtest, stage.place("npm"), pairing, number)
+
+    return NpmRow(
+        "Another v1 sender", pairing.what, Make.NPM, Make.OURS, None, None, play_row, "v1"
+    )
+
+
+_installed = cache(install)
+
+
 def main() -> int:
     """Play all of them; 0 only where none failed."""
     missing = install()
@@ -313,7 +344,7 @@ def main() -> int:
                 failed += 1
                 how = f"FAILED {type(error).__name__}: {error}"
             took = time.monotonic() - began
-            click.echo(f"{VERSION} pays dovetail: {pairing.what:<48} {took:5.1f} s  {how}")
+            click.echo(f"{PEER} pays dovetail: {pairing.what:<48} {took:5.1f} s  {how}")
     click.echo(f"{len(PAIRINGS) - failed} pairings passed, {failed} failed, 0 not run")
     return int(bool(failed))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tests.interop import npm_peer
 from tests.interop.pairing import Pairing
 from tests.interop.programs import MAILROOM_VERSION, peer_version
 
@@ -26,7 +27,11 @@ as users run it.
 
 def page(passed: Iterable[Pairing]) -> str:
     """The whole page; without times, which differ from run to run."""
-    peers = (("`payjoin`", peer_version()), ("`payjoin-mailroom`", MAILROOM_VERSION))
+    peers = (
+        ("`payjoin`", peer_version()),
+        ("`payjoin-mailroom`", MAILROOM_VERSION),
+        ("`payjoin-client` of npm", npm_peer.VERSION),
+    )
     parts = [_HEAD + "".join(f"| {name} | {version} |\n" for name, version in peers)]
     parts += [_section(name, found) for name, found in _groups(passed).items()]
     parts.append(NOTES.read_text())
