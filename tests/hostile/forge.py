@@ -9,7 +9,6 @@ from tests.hostile.stage import Ends, Played, Stage
 from dovetail.bitcoin import Psbt, Script, Transaction
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.crypto.secp256k1 import PublicKey
-from dovetail.protocol.contribution import Coin
 from dovetail.protocol.mailbox import ShortId, seal_message_b
 from dovetail.protocol.proposal import rule_words
 from dovetail.sessions import receiver, sender
@@ -48,12 +47,6 @@ class Forge:
     def change(self) -> Script:
         outputs = self.original.unsigned_transaction.outputs
         return next(each.script_pubkey for each in outputs if each.script_pubkey != self.payee)
-
-    @property
-    def spare_coin(self) -> Coin:
-        """A coin of the receiver's that is not in the Proposal."""
-        coins = self.stage.bob.party.wallet.coins()
-        return next(coin for coin in coins if coin.outpoint not in self.tx.contested())
 
     def signed(self, transaction: Transaction) -> bytes:
         """The Proposal for this transaction, signed by the receiver as it ought to be."""

@@ -14,7 +14,9 @@ _HEAD = """\
 What a dishonest counterparty or server may try, what Dovetail does about it, by which rule, and
 what its user reads. Each row is a test: the trick is played against the real runtime on a chain
 whose blocks Bitcoin Core's consensus code checks, the words are compared, and in the end the chain
-is asked what was paid. {counts}
+is asked what was paid.
+
+{counts}
 
 A peer can always make a payjoin fail. What it cannot do is take more than was agreed, have a
 payment made twice, or keep it from being made.
@@ -24,8 +26,8 @@ payment made twice, or keep it from being made.
 def page() -> str:
     """The whole page."""
     found = Counter(record.peer for record in ALL)
-    parts = [f"{count} {peer.heading.lower()}" for peer, count in found.items()]
-    counts = f"{len(ALL)} tricks: {', '.join(parts)}."
+    parts = [f"- {peer.heading}: {count}" for peer, count in found.items()]
+    counts = f"{len(ALL)} tricks:\n\n{chr(10).join(parts)}"
     sections = [_section(list(group)) for _, group in groupby(ALL, key=lambda each: each.peer)]
     return "\n".join((_HEAD.format(counts=counts), *sections))
 
