@@ -16,6 +16,7 @@ from dovetail.sessions import receiver
 ROUNDS = 60
 """More than the longest honest ending takes."""
 
+LATER = "This session watches no more: what is paid to its address later shows in your wallet."
 Session = Sending | Receiving
 
 
@@ -105,6 +106,16 @@ class Stage:
         if isinstance(state, receiver.PendingFallback) and state.due_at is None:
             session.state = state.release().save(session.log)  # type: ignore[arg-type]
 
+    def _check_word(self, state: State, ends: Ends) -> None:
+        """What the user reads in the end is what the chain shows."""
+        found = explain(state, self.world.clock())
+        if found.outcome == "expired" and ends is Ends.ORDINARY:
+            # The payer made the ordinary payment at the expiration, and this side had not seen it.
+            assert LATER in found.next
+            return
+        assert found.paid == (ends is not Ends.UNPAID), found.words
+        assert (found.outcome == "success") == (ends is Ends.PAYJOIN), found.words
+
     def spender(self, outpoint: OutPoint) -> Transaction | None:
         with self.world.node.lock:
             txid = self.world.node.spender(outpoint)
@@ -122,6 +133,8 @@ class Stage:
         """The chain has the last word about what was paid (M4)."""
         for session in played.sessions:
             assert session.state.closed, f"M3: {session.state!r}"
+            if session.state.payjoin_uri.address == played.address:
+                self._check_word(session.state, ends)
         if played.address is None:
             return
         received = self.world.received(played.address)

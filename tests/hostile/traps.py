@@ -1,12 +1,18 @@
 """Payment links that are well made, and lead where no payer wants to go."""
 
+from contextlib import redirect_stderr
 from dataclasses import replace
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any, cast
 
 from tests.hostile.record import Peer, Trick
 from tests.hostile.stage import Ends, Played, Stage
 from tests.runtime.world import NOW
 
 from dovetail.bitcoin import Address, Network, UnixTime
+from dovetail.cli.output import Screen
+from dovetail.cli.work.sending import _show as show_payment
 from dovetail.errors import DuplicateSession, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.sessions import receiver, sender
@@ -15,6 +21,7 @@ from dovetail.sessions.reasons import Reason
 MAINNET = Address.parse("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")
 RPC = "http://127.0.0.1:8332/wallet/?method=sendtoaddress"
 IN_2106 = UnixTime(0xFFFF_FFFF)
+PAINT = "soup\x1b[2J\x1b[31m\u202epaid\x07\r\n."
 THIRTY_DAYS = 30 * 86_400
 
 
@@ -62,7 +69,32 @@ async def comes_again(stage: Stage) -> Played:
     )
 
 
+async def paints_with_its_label(stage: Stage) -> Played:
+    """What a payer is shown before they are asked."""
+    uri = replace(stage.bob.receive().uri, label=PAINT, message=PAINT + "!" * 10_000)
+    async with stage.world.agent(stage.world.alice) as agent:
+        payment = await agent.prepare(PayjoinUri.parse(uri.serialize()))
+    shown = StringIO()
+    with redirect_stderr(shown):
+        show_payment(payment, cast("Any", SimpleNamespace(known_relays=True)), Screen())
+    lines = shown.getvalue().splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert max(map(len, lines)) < 200
+    stage.heard += [" ".join(line.split()) for line in lines]
+    return Played(address=uri.address)
+
+
 TRICKS: tuple[Trick, ...] = (
+    Trick(
+        peer=Peer.LINK,
+        name="paints with its label",
+        trick="Hides cursor movements, a turn of the line and ten thousand letters in its label.",
+        we="Shows blanks where a letter cannot be printed, and the first eighty.",
+        rule="The other party's words are shown as text, once, before a payment is confirmed",
+        told="Named soup [2J [31m paid .",
+        ends=Ends.UNPAID,
+        play=paints_with_its_label,
+    ),
     Trick(
         peer=Peer.LINK,
         name="leads to this machine",
