@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from dovetail.runtime.tor import SocksProxy
+from dovetail.tor import SocksProxy
 
 ONION = "v" * 56 + ".onion"
 _PATIENCE = 10.0

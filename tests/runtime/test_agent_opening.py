@@ -16,9 +16,9 @@ from dovetail.errors import (
 )
 from dovetail.protocol.uri import V1Endpoint
 from dovetail.runtime.agent import now
-from dovetail.runtime.tor import SocksProxy
 from dovetail.runtime.transport import HttpTransport
 from dovetail.sessions import receiver
+from dovetail.tor import SocksProxy
 
 AMOUNT = 50_000
 

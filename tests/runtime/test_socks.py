@@ -13,8 +13,8 @@ from tests.runtime.test_transport import OK, Recorder, request
 
 from dovetail.errors import ConfigurationError, TransportError
 from dovetail.runtime import socks
-from dovetail.runtime.tor import SocksProxy
 from dovetail.runtime.transport import HttpTransport
+from dovetail.tor import SocksProxy
 
 HOST = f"http://{ONION}"
 

@@ -9,6 +9,7 @@ from tests.wallets.scripted_electrum import ScriptedElectrum
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError
+from dovetail.tor import SocksProxy
 from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.electrum_wire import connect, pinned
 from dovetail.wallets.servers import ChainServer
@@ -103,7 +104,7 @@ def test_a_server_that_never_ends_its_handshake_takes_too_long():
             dial(f"ssl://127.0.0.1:{port}", timeout=0.1)
 
 
-ONION = ChainServer(f"tcp://{'a' * 56}.onion:50001", proxy=("127.0.0.1", 1))
+ONION = ChainServer(f"tcp://{'a' * 56}.onion:50001", proxy=SocksProxy("127.0.0.1", 1))
 
 
 def through(*script: bytes) -> bytes:
@@ -121,7 +122,9 @@ def through(*script: bytes) -> bytes:
 
         hearing = pool.submit(serve)
         try:
-            connect(ChainServer(ONION.url, proxy=listener.getsockname()[:2]), timeout=5).close()
+            connect(
+                ChainServer(ONION.url, proxy=SocksProxy(*listener.getsockname()[:2])), timeout=5
+            ).close()
         finally:
             heard = hearing.result()
     return heard
@@ -144,7 +147,7 @@ def test_an_onion_address_goes_to_the_proxy_by_its_name():
     ],
 )
 def test_what_is_no_socks_proxy_is_told_by_its_setting(script):
-    with pytest.raises(ChainError, match="no SOCKS5 proxy without a login; correct `tor`"):
+    with pytest.raises(ChainError, match="no SOCKS5 proxy without a login: correct `tor`"):
         through(*script)
 
 

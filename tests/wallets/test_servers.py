@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from dovetail.errors import ConfigurationError
+from dovetail.tor import SocksProxy
 from dovetail.wallets.servers import ChainServer, checked_url
 
 
@@ -84,4 +85,4 @@ def test_an_onion_address_needs_tor():
     for scheme in ("ssl", "tcp"):
         with pytest.raises(ConfigurationError, match="only Tor can reach: start Tor and set `tor`"):
             ChainServer(f"{scheme}://chain.onion:50001")
-        assert ChainServer(f"{scheme}://chain.onion.:50001", proxy=("127.0.0.1", 9050)).is_onion
+        assert ChainServer(f"{scheme}://chain.onion.:50001", proxy=SocksProxy("127.0.0.1")).is_onion

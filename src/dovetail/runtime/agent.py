@@ -29,12 +29,12 @@ from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
-from dovetail.runtime.tor import SocksProxy
 from dovetail.runtime.transport import HttpTransport, Transport
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import Role, SessionId
 from dovetail.stores.sql import SqlStore
+from dovetail.tor import SocksProxy
 from dovetail.wallets.ports import Chain, Wallet
 
 AnyLive: TypeAlias = LiveReceiver | LiveSender

@@ -12,8 +12,8 @@ from dovetail.crypto import KeyConfig
 from dovetail.errors import ParseError, TransportError
 from dovetail.protocol.exchange import GATEWAY_PATH
 from dovetail.runtime.relays import Relays
-from dovetail.runtime.tor import is_onion
 from dovetail.runtime.transport import Transport
+from dovetail.tor import is_onion
 
 KEEP = 6 * 3600
 """Seconds until keys are fetched anew: a directory honours old ones far longer."""

@@ -13,8 +13,8 @@ import httpcore
 
 from dovetail.errors import ConfigurationError, TransportError
 from dovetail.protocol.exchange import Request
-from dovetail.runtime.socks import CIRCUIT_PATIENCE, SocksBackend
-from dovetail.runtime.tor import ONION, USUAL, SocksProxy, is_onion
+from dovetail.runtime.socks import SocksBackend
+from dovetail.tor import CIRCUIT_PATIENCE, ONION, USUAL, SocksProxy, is_onion
 
 PATIENCE = 45.0
 """Seconds to wait for an answer: a mailbox holds a poll for 30, and a relay adds its own."""

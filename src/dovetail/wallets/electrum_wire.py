@@ -7,12 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from dovetail.errors import ChainError, ConfigurationError
+from dovetail.tor import (
+    CIRCUIT_PATIENCE,
+    Conversation,
+    Failure,
+    ProxyFailed,
+    SocksProxy,
+    connecting,
+)
 from dovetail.wallets.servers import ChainServer
-from dovetail.wallets.socks import through_proxy
 
 _MAX_CERTIFICATE = 65_536
-_CIRCUIT_PATIENCE = 60.0
-"""Seconds until Tor has a way to an onion service; the first one takes long."""
 
 
 def pinned(path: Path) -> bytes:
@@ -60,15 +65,53 @@ def too_slow() -> ChainError:
 
 def _dialled(server: ChainServer, timeout: float) -> socket.socket:
     if server.is_onion and server.proxy is not None:
-        return through_proxy(
-            server.proxy, (server.host, server.port), timeout=max(timeout, _CIRCUIT_PATIENCE)
-        )
+        return _through(server.proxy, server, timeout=max(timeout, CIRCUIT_PATIENCE))
     try:
         return socket.create_connection((server.host, server.port), timeout)
     except TimeoutError as error:
         raise too_slow() from error
     except (OSError, UnicodeError) as error:
         raise cannot_be_reached() from error
+
+
+def _through(proxy: SocksProxy, server: ChainServer, *, timeout: float) -> socket.socket:
+    try:
+        dialled = socket.create_connection((proxy.host, proxy.port), timeout)
+    except OSError as error:
+        raise ChainError(Failure.AWAY) from error
+    try:
+        _converse(dialled, connecting(server.host, server.port))
+    except BaseException as error:
+        dialled.close()
+        if isinstance(error, ProxyFailed):
+            raise ChainError(str(error)) from error
+        if isinstance(error, TimeoutError):
+            raise ChainError(Failure.NO_WAY) from error
+        if isinstance(error, OSError):
+            raise ChainError(Failure.NO_PROXY) from error
+        raise
+    return dialled
+
+
+def _converse(dialled: socket.socket, conversation: Conversation) -> None:
+    say, size = next(conversation)
+    while True:
+        dialled.sendall(say)
+        heard = _read(dialled, size)
+        try:
+            say, size = conversation.send(heard)
+        except StopIteration:
+            return
+
+
+def _read(dialled: socket.socket, size: int) -> bytes:
+    read = bytearray()
+    while len(read) < size:
+        chunk = dialled.recv(size - len(read))
+        if not chunk:
+            raise ProxyFailed(Failure.NO_PROXY)
+        read += chunk
+    return bytes(read)
 
 
 def _secured(dialled: socket.socket, host: str, pin: bytes | None) -> ssl.SSLSocket:

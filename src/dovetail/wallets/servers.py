@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from dovetail.errors import ConfigurationError
+from dovetail.tor import SocksProxy, is_onion
 
 _ESPLORA = ("http", "https")
 _TLS, _CLEAR = "ssl", "tcp"
@@ -20,14 +21,14 @@ class ChainServer:
     `http` and `https` are Esplora's, `ssl://host:port` is Electrum over TLS, `tcp://host:port`
     Electrum in the clear, which is for this machine and for onion addresses. `certificate` is
     the PEM file of the one certificate that an ssl server may show; without it the system's
-    store decides. `proxy` is the host and port of Tor's SOCKS5 proxy, for onion addresses.
+    store decides. `proxy` is Tor's, for onion addresses.
 
     Raises `ConfigurationError`, which never quotes the URL; nor does its repr show it.
     """
 
     url: str
     certificate: Path | None = None
-    proxy: tuple[str, int] | None = None
+    proxy: SocksProxy | None = None
 
     def __post_init__(self) -> None:
         """Check all that can be checked without asking anybody."""
@@ -58,7 +59,7 @@ class ChainServer:
     @property
     def is_onion(self) -> bool:
         """Whether only Tor can reach it; its name is then never asked of DNS (RFC 7686)."""
-        return _is_onion(self.host)
+        return is_onion(self.url)
 
     @property
     def uses_tls(self) -> bool:
@@ -101,8 +102,8 @@ def checked_url(url: str, *, name: str = "The chain server's URL") -> str:
             " a login."
         )
     if parts.scheme in _ELECTRUM:
-        _check_electrum(parts, name)
-    elif _is_onion(parts.hostname or ""):
+        _check_electrum(url, parts, name)
+    elif is_onion(url):
         raise ConfigurationError(
             f"{name} must be an Electrum server's where it is an onion address, such as"
             " tcp://name.onion:50001: Esplora servers are not reached through Tor."
@@ -110,22 +111,18 @@ def checked_url(url: str, *, name: str = "The chain server's URL") -> str:
     return url.rstrip("/")
 
 
-def _check_electrum(parts: SplitResult, name: str) -> None:
+def _check_electrum(url: str, parts: SplitResult, name: str) -> None:
     if parts.port is None or parts.path.strip("/"):
         raise ConfigurationError(
             f"{name} must be of the form {parts.scheme}://host:port for an Electrum server, with"
             " nothing after the port: correct it."
         )
     host = parts.hostname or ""
-    if parts.scheme == _CLEAR and not _is_loopback(host) and not _is_onion(host):
+    if parts.scheme == _CLEAR and not _is_loopback(host) and not is_onion(url):
         raise ConfigurationError(
             f"{name} must be ssl://host:port, as tcp:// would tell everyone on the way which"
             " addresses are yours: it is for this machine and for onion addresses only."
         )
-
-
-def _is_onion(host: str) -> bool:
-    return host.rstrip(".").endswith(".onion")
 
 
 def _is_loopback(host: str) -> bool:

@@ -27,7 +27,7 @@ from dovetail.errors import (
 )
 from dovetail.mailroom.keys import KeyRing
 from dovetail.runtime.socks import SocksBackend
-from dovetail.runtime.tor import SocksProxy
+from dovetail.tor import SocksProxy
 from dovetail.wallets.esplora import EsploraChain
 from dovetail.wallets.walletfile import read_secret
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from dovetail.cli import options
 from dovetail.errors import ConfigurationError
-from dovetail.runtime.tor import SocksProxy
+from dovetail.tor import SocksProxy
 from dovetail.wallets.servers import checked_url
 
 _RATE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,20})?", re.ASCII)

@@ -14,8 +14,8 @@ from dovetail.errors import ConfigurationError, InvalidUri
 from dovetail.protocol.uri import parse_directory
 from dovetail.runtime.agent import DATABASE, Agent
 from dovetail.runtime.services import AtExpiry, Policy
-from dovetail.runtime.tor import SocksProxy
 from dovetail.stores.sql import SqlStore
+from dovetail.tor import SocksProxy
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.core_chain import SEARCHES, CoreChain
 from dovetail.wallets.core_wallet import CoreWallet
@@ -64,9 +64,7 @@ class Home:
                 f"No chain server is set for {self.network}: set `chain` to an Esplora or Electrum"
                 " server of your own, or one you trust with your addresses."
             )
-        tor = self.tor
-        proxy = None if tor is None else (tor.host, tor.port)
-        return ChainServer(url, self.settings.chain_certificate, proxy)
+        return ChainServer(url, self.settings.chain_certificate, self.tor)
 
     @property
     def directory(self) -> str:

@@ -24,9 +24,9 @@ from dovetail.errors import UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.agent import Payment
 from dovetail.runtime.explain import Explanation
-from dovetail.runtime.tor import is_onion
 from dovetail.sessions.sender import answer_until
 from dovetail.sessions.status import SessionStatus
+from dovetail.tor import is_onion
 
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
 
