@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.kill.ledger import Ending, Party, Verdict
 from tests.kill.paths import WAYS
-from tests.kill.processes import Ports
+from tests.kill.processes import ASKED, LEFT, Ports
 from tests.kill.sweep import Result, Task, Worker, scratch, warm
 
 _NUMBER = struct.Struct("I")
@@ -188,18 +188,28 @@ def _endings(count: Counter[Ending]) -> str:
     )
 
 
-def _bodies(folder: Path) -> list[str]:
-    return [line for file in folder.glob("bodies-*") for line in file.read_text().splitlines()]
+def _bodies(folder: Path) -> list[list[str]]:
+    return [
+        line.split() for file in folder.glob("bodies-*") for line in file.read_text().splitlines()
+    ]
 
 
-def _conclude(results: list[Result], bodies: list[str], seconds: float) -> int:
+def _repeated(values: list[str]) -> int:
+    return len(values) - len(set(values))
+
+
+def _conclude(results: list[Result], bodies: list[list[str]], seconds: float) -> int:
     count = Counter(result.verdict.ending for result in results)
-    repeated = len(bodies) - len(set(bodies))
-    keys = [line.split()[1] for line in bodies]
-    repeated_keys = len(keys) - len(set(keys))
+    asked = {whole for where, whole, _ in bodies if where == ASKED}
+    left = [(whole, key) for where, whole, key in bodies if where == LEFT]
+    wrong = (
+        _repeated([whole for whole, _ in left]),
+        _repeated([key for _, key in left]),
+        sum(1 for whole, _ in left if whole not in asked),
+    )
     _say(
-        f"\n{len(bodies)} OHTTP ciphertexts left; {repeated} of them twice,"
-        f" {repeated_keys} with a key of another (P1)."
+        f"\n{len(left)} OHTTP ciphertexts left by sockets; {wrong[0]} of them twice,"
+        f" {wrong[1]} with a key of another, {wrong[2]} unasked (P1)."
     )
     undisturbed = [result for result in results if not result.struck or not result.at]
     if undisturbed:
@@ -209,8 +219,9 @@ def _conclude(results: list[Result], bodies: list[str], seconds: float) -> int:
     killed = Counter(result.verdict.ending for result in results if _counts(result))
     kills = sum(1 for result in results if result.struck and result.at)
     _say(f"{kills} kills: {_endings(killed)}")
-    bad = count[Ending.LOST] + count[Ending.DOUBLED] + repeated + repeated_keys
-    return int(bad > 0 or kills == 0)
+    bad = count[Ending.LOST] + count[Ending.DOUBLED] + sum(wrong)
+    blind = bool(asked) and not left
+    return int(bad > 0 or kills == 0 or blind)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
+from asyncio import selector_events
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from dovetail.cli import exits
 from dovetail.cli.app import app
 from dovetail.cli.work import opening
 from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, mailboxes
-from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, Request
+from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE
 from dovetail.regtest.server import RegtestServer
 from dovetail.runtime import agent
 from dovetail.runtime.transport import HttpTransport
@@ -299,7 +300,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
         def __init__(self, **settings: Any) -> None:
             self._web = HttpTransport(**settings)
             self.require_way = self._web.require_way
-            super().__init__(self._web, killer, leaving=lambda r: _record(bodies, r))
+            super().__init__(self._web, killer, leaving=lambda r: _record(bodies, ASKED, r.body))
 
         async def aclose(self) -> None:
             await self._web.aclose()
@@ -315,6 +316,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
         return replace(chosen, longest_retry=0.2, tries=3, **quick)
 
     with (
+        _watched_sockets(bodies),
         patch.object(
             opening,
             "open_wallet",
@@ -330,13 +332,32 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
         yield
 
 
-def _record(bodies: Path, request: Request) -> None:
-    """P1: what leaves is written down, as its digest and that of its encapsulated key."""
-    if len(request.body) == OHTTP_MESSAGE_SIZE:
-        key = hashlib.sha256(request.body[7:72]).hexdigest()
-        whole = hashlib.sha256(request.body).hexdigest()
+ASKED, LEFT = "asked", "left"
+"""A ciphertext on its way to the transport, and one that a socket was given."""
+
+
+@contextmanager
+def _watched_sockets(bodies: Path) -> Any:
+    """P1 is judged at the socket: whatever it is given is looked at, whoever sends it again."""
+    give = selector_events._SelectorSocketTransport.write  # type: ignore[attr-defined]
+
+    def write(transport: Any, data: Any) -> None:
+        sent = bytes(data)
+        body = sent if len(sent) == OHTTP_MESSAGE_SIZE else sent.partition(b"\r\n\r\n")[2]
+        _record(bodies, LEFT, body)
+        give(transport, data)
+
+    with patch.object(selector_events._SelectorSocketTransport, "write", write):  # type: ignore[attr-defined]
+        yield
+
+
+def _record(bodies: Path, where: str, body: bytes) -> None:
+    """Write a ciphertext down, as its digest and that of its encapsulated key."""
+    if len(body) == OHTTP_MESSAGE_SIZE:
+        key = hashlib.sha256(body[7:72]).hexdigest()
+        whole = hashlib.sha256(body).hexdigest()
         with bodies.open("a") as file:
-            file.write(f"{whole} {key}\n")
+            file.write(f"{where} {whole} {key}\n")
 
 
 class Group:

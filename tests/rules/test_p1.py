@@ -1,4 +1,7 @@
-"""P1: no OHTTP or HPKE ciphertext is sent twice; a retry encrypts afresh, with a fresh key."""
+"""P1: no OHTTP or HPKE ciphertext is sent twice; a retry encrypts afresh, with a fresh key.
+
+The runs of `tests.kill` hold all that their sockets were given to the same rule.
+"""
 
 from collections.abc import Callable
 from typing import Any
