@@ -5,7 +5,10 @@ import re
 import textwrap
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -127,3 +130,21 @@ def test_the_readme_shows_the_quickstarts_as_they_are() -> None:
             "\n".join(s.strip() for s in source.splitlines() if s.strip()) for source in sources
         ]
         assert any(wanted in source for source in flat), part
+
+
+async def test_a_program_serves_bip_78_senders_as_the_guide_says(world: World):
+    text = (ROOT / "docs/guides/bip78.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    guide: dict[str, Any] = {}
+    exec(block, guide)  # noqa: S102 - the documentation's own example
+    guide["Agent"] = SimpleNamespace(open=partial(Agent.open, policy=EAGER))  # but in haste
+    links: asyncio.Queue[str] = asyncio.Queue()
+    wallet = world.wallet("receiver", 200_000)
+    selling = asyncio.create_task(
+        guide["sell_tea"](world.folder / "tea", wallet, world.chain, None, links.put_nowait)
+    )
+    paid = await pay(world, await links.get())
+    sold = await selling
+    assert isinstance(paid, Success)
+    assert isinstance(sold, Success)
+    assert sold.txid == paid.txid
