@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.kill.ledger import Ending, Party, Verdict
+from tests.kill.nodes import ABSENT, installed
 from tests.kill.paths import WAYS
 from tests.kill.processes import ASKED, LEFT, Ports
 from tests.kill.sweep import Result, Task, Worker, scratch, warm
@@ -26,6 +27,9 @@ _NUMBER = struct.Struct("I")
 def main() -> int:
     """Run what is asked for; 0 only where nothing was lost, doubled or sent twice."""
     options = _options()
+    if options.wallet == "core" and not installed():
+        _say(f"Not run: the kills on a node's wallets, which {ABSENT}.")
+        return 0
     tasks = _tasks(options)
     folder = scratch()
     began = time.monotonic()
@@ -47,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", choices=["once", "twice", "real"], help="one manner of dying")
     parser.add_argument("--at", type=int, default=1, help="begin with this effect")
     parser.add_argument("--keep", type=Path, help="keep the folders of runs that went wrong")
+    parser.add_argument("--wallet", choices=["bdk", "core"], default="bdk", help="whose wallets")
     parser.add_argument("-v", action="store_true", help="tell every kill")
     return parser.parse_args()
 
@@ -103,7 +108,8 @@ def _serve(
     warm(folder)
     gc.collect()
     gc.freeze()  # what every fork shares is not to be touched
-    worker = Worker(folder, _ports(), folder.parent / f"bodies-{folder.name}", keep=options.keep)
+    ports = _ports(node=options.wallet == "core")
+    worker = Worker(folder, ports, folder.parent / f"bodies-{folder.name}", keep=options.keep)
     try:
         while record := os.read(todo, _NUMBER.size):
             task = tasks[_NUMBER.unpack(record)[0]]
@@ -126,10 +132,10 @@ def _decoded(line: str) -> Result:
     )
 
 
-def _ports() -> Ports:
-    """Three ports below those that systems give away, so that they stay ours between runs."""
+def _ports(*, node: bool) -> Ports:
+    """Ports below those that systems give away, so that they stay ours between runs."""
     found: list[int] = []
-    while len(found) < 3:
+    while len(found) < 3 + node:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as probe:
             try:

@@ -9,6 +9,7 @@ from typing import Self
 
 from tests.kill.how import How, Stuck
 from tests.kill.ledger import ChainView, Party, State, entries, state_of
+from tests.kill.nodes import locked, run_node, stray
 from tests.kill.processes import (
     Clock,
     Command,
@@ -59,6 +60,9 @@ class Play:
 
     def __enter__(self) -> Self:
         self._start_chain()
+        if self.ports.node is not None:
+            for process in run_node(self.folder, self.ports):
+                self._group.add(process)
         self.chain = ChainView(self.ports.chain)
         self._start_mailroom()
         return self
@@ -204,6 +208,8 @@ class Play:
         home = self.home(Party.RECEIVER)
 
         def work() -> int:
+            if self.ports.node is not None:
+                return stray(home, self.database(Party.RECEIVER), self.ports)
             url = self.ports.chain_url
             with SqlStore.open(self.database(Party.RECEIVER)) as store:
                 (offered,) = store.exposed()
@@ -248,6 +254,8 @@ class Play:
                 self.begin(party)
             self._wait(self._settled, "for the end")
             if all(isinstance(self.state(party), _CLOSED) for party in PEOPLE):
+                if self.ports.node is not None:
+                    self._wait(lambda: not locked(self.folder, self.ports), "for unlocked coins")
                 break
 
     # How it is done

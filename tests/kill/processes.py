@@ -161,6 +161,8 @@ class Ports:
     mailroom: int
     receiver: int
     """For the receiver's own server, where it has one."""
+    node: int | None = None
+    """For a Bitcoin Core node whose wallets are used; None: BDK's are."""
 
     @property
     def chain_url(self) -> str:
@@ -172,7 +174,13 @@ class Ports:
 
     def settings(self, home: Path) -> dict[str, str]:
         """A party's configuration."""
-        return {
+        core = {
+            "DOVETAIL_WALLET": "core",
+            "DOVETAIL_CORE_URL": f"http://127.0.0.1:{self.node}",
+            "DOVETAIL_CORE_WALLET": home.name,
+            "DOVETAIL_CORE_COOKIE": str(home.parent / "core" / "regtest" / ".cookie"),
+        }
+        return ({} if self.node is None else core) | {
             "DOVETAIL_CONFIG": os.devnull,
             "DOVETAIL_DATA_DIR": str(home),
             "DOVETAIL_NETWORK": "regtest",
@@ -195,7 +203,7 @@ def run_chain(folder: Path, ports: Ports) -> Process:
             signal.pause()
         return 0
 
-    return _started(lambda: Process(work, folder / "chain.log"), ready)
+    return started(lambda: Process(work, folder / "chain.log"), ready)
 
 
 def run_mailroom(
@@ -222,10 +230,11 @@ def run_mailroom(
                 signal.pause()
         return 0
 
-    return _started(lambda: Process(work, folder / "mailroom.log"), ready)
+    return started(lambda: Process(work, folder / "mailroom.log"), ready)
 
 
-def _started(start: Callable[[], Process], ready: Path) -> Process:
+def started(start: Callable[[], Process], ready: Path) -> Process:
+    """A process that says by a file when it is up; up (or dead) when this returns."""
     ready.unlink(missing_ok=True)
     process = start()
     deadline = time.monotonic() + _PATIENCE

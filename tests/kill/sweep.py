@@ -22,6 +22,7 @@ from tests.kill.ledger import (
     judge,
     movement,
 )
+from tests.kill.nodes import end_node, make_wallet, owner_of, run_node
 from tests.kill.paths import Way
 from tests.kill.play import PEOPLE, Play, copy
 from tests.kill.processes import Clock, Coins, Ports, Process, run_chain
@@ -173,8 +174,11 @@ class Worker:
             folder = self._folder / f"base {coins}"
             folder.mkdir()
             chain = run_chain(folder, self._ports)
-            for party in PEOPLE:
-                self._make_wallet(folder / party, coins, _funds(coins, party))
+            if self._ports.node is not None:
+                self._make_node_wallets(folder, coins)
+            else:
+                for party in PEOPLE:
+                    self._make_wallet(folder / party, coins, _funds(coins, party))
             chain.end()
             self._bases[coins] = folder
         return self._bases[coins]
@@ -197,7 +201,17 @@ class Worker:
         if process.code != 0:
             raise Stuck("A wallet could not be made.")
 
+    def _make_node_wallets(self, folder: Path, coins: Coins) -> None:
+        node, mirror = run_node(folder, self._ports)
+        for party in PEOPLE:
+            (folder / party).mkdir()
+            make_wallet(folder / party, self._ports, coins, _funds(coins, party))
+        mirror.end()
+        end_node(folder, self._ports, node)
+
     def _owner(self, coins: Coins) -> Owner:
+        if self._ports.node is not None:
+            return owner_of(self._folder / "run", self._ports)
         return _owner(self._base(coins), self._ports.chain_url)
 
 

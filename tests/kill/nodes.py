@@ -1,0 +1,129 @@
+"""Wallets of a Bitcoin Core node in place of BDK's: `python -m tests.kill --wallet core`.
+
+The node runs beside the harness's own chain, which stays the one that is asked who was paid; a
+mirror hands blocks and transactions from one to the other. Both parties have a wallet in the node.
+It is killed at the end of a run, as its wallets have to stand that too.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+from tests.kill.ledger import Party
+from tests.kill.processes import Coins, Ports, Process, started
+from tests.live_core.bitcoind import ABSENT, NodeAccess, command, installed
+from tests.live_core.mirror import Mirror
+
+from dovetail.bitcoin import Address, FeeRate, Network, Script
+from dovetail.errors import InvalidAddress
+from dovetail.regtest.remote import remote_fund
+from dovetail.stores.sql import SqlStore
+from dovetail.wallets.core_chain import CoreChain
+from dovetail.wallets.core_wallet import CoreWallet
+from dovetail.wallets.ports import Accepted
+
+__all__ = [
+    "ABSENT",
+    "end_node",
+    "installed",
+    "locked",
+    "make_wallet",
+    "owner_of",
+    "run_node",
+    "stray",
+]
+
+_KINDS = {Coins.TAPROOT: "bech32m", Coins.NESTED: "p2sh-segwit", Coins.LEGACY: "legacy"}
+_PATIENCE = 30.0
+
+
+def access(folder: Path, ports: Ports) -> NodeAccess:
+    """The node of a world."""
+    if ports.node is None:
+        raise ValueError("This run has no node.")
+    return NodeAccess(folder / "core", ports.node)
+
+
+def run_node(folder: Path, ports: Ports) -> Iterator[Process]:
+    """Start the node of a world, and what keeps it like the chain; both up when this is done."""
+    node = access(folder, ports)
+    words = command(node.folder, node.port, "-debuglogfile=0")
+
+    def serve() -> int:
+        os.execv(words[0], words)  # noqa: S606 - a node of the harness's own
+
+    yield Process(serve, folder / "node.log")
+    ready = folder / "mirror.up"
+
+    def mirror() -> int:
+        deadline = time.monotonic() + _PATIENCE
+        while not node.is_up() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with Mirror(ports.chain_url, node) as kept:
+            kept.settle()
+            ready.touch()
+            while True:
+                time.sleep(60)
+
+    yield started(lambda: Process(mirror, folder / "mirror.log"), ready)
+    node.close()
+
+
+def end_node(folder: Path, ports: Ports, process: Process) -> None:
+    """Stop the node in peace, with all written down."""
+    access(folder, ports).rpc("stop")
+    deadline = time.monotonic() + _PATIENCE
+    while process.code is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError("The node did not stop.")
+        time.sleep(0.01)
+
+
+def make_wallet(home: Path, ports: Ports, coins: Coins, funds: tuple[int, ...]) -> None:
+    """A party's wallet with its coins."""
+    node = access(home.parent, ports)
+    node.make_wallet(home.name, load_on_startup=True)
+    kind = _KINDS.get(coins, "bech32")
+    for value in funds:
+        address = node.rpc("getnewaddress", "", kind, wallet=home.name)
+        remote_fund(ports.chain_url, address, value)
+    deadline = time.monotonic() + _PATIENCE
+    while len(node.rpc("listunspent", wallet=home.name)) < len(funds):
+        if time.monotonic() > deadline:
+            raise TimeoutError("The node did not get the coins.")
+        time.sleep(0.02)
+
+
+def owner_of(folder: Path, ports: Ports) -> Callable[[Script], Party | None]:
+    """Whose a script is."""
+    node = access(folder, ports)
+
+    @cache
+    def owner(script: Script) -> Party | None:
+        try:
+            address = str(Address.from_script(script, Network.REGTEST))
+        except InvalidAddress:
+            return None
+        for party in (Party.SENDER, Party.RECEIVER):
+            if node.rpc("getaddressinfo", address, wallet=str(party))["ismine"]:
+                return party
+        return None
+
+    return owner
+
+
+def stray(home: Path, database: Path, ports: Ports) -> int:
+    """The party spends the coin that it offered elsewhere."""
+    with SqlStore.open(database) as store:
+        (offered,) = store.exposed()
+    node = access(home.parent, ports).node(home.name)
+    spend = CoreWallet(node, home).revoke(offered, fee_rate=FeeRate.from_sat_per_vb(30))
+    return int(not isinstance(CoreChain(node).broadcast(spend), Accepted))
+
+
+def locked(folder: Path, ports: Ports) -> bool:
+    """Whether any coin is still locked in a wallet."""
+    node = access(folder, ports)
+    return any(node.locked(str(party)) for party in (Party.SENDER, Party.RECEIVER))
