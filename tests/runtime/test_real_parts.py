@@ -1,18 +1,22 @@
-"""Two agents with nothing of their world made up: BDK, Esplora, HTTP, a relay, a directory."""
+"""Two agents with nothing of their world made up: BDK, chain servers, HTTP, relay, directory."""
 
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.mailroom.gateways import make_certificate
 
 from dovetail import Agent, FallbackBroadcasted, LiveReceiver, LiveSender, Policy, Success
 from dovetail.bitcoin import Network, Sats, ScriptType
 from dovetail.mailroom import MailroomServer
+from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.server import RegtestServer
 from dovetail.sessions import receiver, sender
 from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.servers import ChainServer
 
 QUICK = Policy(watch_interval=0.1, poll_pause=0.05, first_retry=0.1)
 
@@ -29,8 +33,15 @@ def mailroom() -> Iterator[MailroomServer]:
         yield running
 
 
-def wallet(server: RegtestServer, folder: Path, sats: int, kind: ScriptType) -> BdkWallet:
-    made = BdkWallet.create(folder, Network.REGTEST, server=server.url, kind=kind)
+def wallet(
+    server: RegtestServer,
+    folder: Path,
+    sats: int,
+    kind: ScriptType,
+    source: ChainServer | None = None,
+) -> BdkWallet:
+    at = server.url if source is None else source
+    made = BdkWallet.create(folder, Network.REGTEST, server=at, kind=kind)
     if sats:
         server.node.fund(made.new_address().script_pubkey, Sats(sats))
     made.sync()
@@ -75,6 +86,48 @@ async def test_a_payjoin(
     payee.sync()
     # Bob pays for what his coin weighs more than the coin Alice expected.
     assert 0 <= before + 50_000 - payee.balance().confirmed < 100
+
+
+async def test_parties_who_ask_different_kinds_of_chain_servers(
+    server: RegtestServer, mailroom: MailroomServer, tmp_path: Path
+):
+    tls, certificate = make_certificate(tmp_path)
+    with (
+        ElectrumServer(server.node, tls=tls) as secured,
+        EsploraChain(server.url, Network.REGTEST) as esplora,
+        ElectrumChain(ChainServer(secured.url, certificate), Network.REGTEST) as electrum,
+    ):
+        pinned = ChainServer(secured.url, certificate)
+        payer = wallet(server, tmp_path / "payer", 200_000, ScriptType.P2WPKH, pinned)
+        payee = wallet(server, tmp_path / "payee", 150_000, ScriptType.P2WPKH)
+        for one, other in ((payer, payee), (payee, payer)):
+            name = "there" if one is payer else "back"
+            async with (
+                Agent.open(
+                    tmp_path / name / "receiver",
+                    wallet=other,
+                    chain=esplora if other is payee else electrum,
+                    directory=mailroom.url,
+                    relays=[mailroom.url],
+                    policy=QUICK,
+                ) as bob,
+                Agent.open(
+                    tmp_path / name / "sender",
+                    wallet=one,
+                    chain=electrum if one is payer else esplora,
+                    relays=[mailroom.url],
+                    policy=QUICK,
+                ) as alice,
+            ):
+                receiving = await bob.receive(50_000)
+                sending = await alice.send(receiving.uri)
+                await mine_until_closed(server, sending, receiving)
+                paid, got = await sending.closed(), await receiving.closed()
+            assert isinstance(paid, Success)
+            assert isinstance(got, Success)
+            assert paid.txid == got.txid
+            for each in (payer, payee):
+                each.sync()
 
 
 async def test_a_receiver_without_coins_is_paid_by_the_fallback(
