@@ -13,12 +13,13 @@ import msgspec
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
 from dovetail.errors import ChainError, ParseError
-from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed, not_understood
+from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed, decoded, not_understood
 from dovetail.wallets.judging import depth_of, judged, shortened
 from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
 from dovetail.wallets.servers import ChainServer
 
 _TIMEOUT = 30.0
+_TIP = "blockchain.headers.subscribe"
 _MAX_HEIGHT = 100_000_000
 _MAX_HISTORY = 5_000
 _NEWEST_PAYMENTS = 500
@@ -76,10 +77,7 @@ class ElectrumChain:
 
     def height(self) -> int:
         """The height of its best block."""
-        height = self._rpc.ask("blockchain.headers.subscribe", kind=_Tip).height
-        if not 0 <= height <= _MAX_HEIGHT:
-            raise not_understood()
-        return height
+        return _height(self._rpc.ask(_TIP, kind=_Tip))
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         """Whether the network would take the transaction now, as well as can be told.
@@ -107,11 +105,11 @@ class ElectrumChain:
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends an outpoint, in the mempool or a block; None while nothing does."""
-        height = self.height()
         output = self._output(outpoint)
         if output is None:
+            self.height()  # a server that knows nothing must not count as "unspent"
             return None
-        history = self._history(output.script_pubkey)
+        height, history = self._look(output.script_pubkey)
         places = {Txid.from_hex(entry.tx_hash): entry for entry in reversed(history)}
         for txid, found in self._transactions(places):
             if found.spends(outpoint) is not None:
@@ -120,9 +118,9 @@ class ElectrumChain:
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
         """The transactions that pay a script, the deepest first; of its newest 500."""
-        height = self.height()
-        history = self._history(script)[-_NEWEST_PAYMENTS:]
-        places = {Txid.from_hex(entry.tx_hash): entry for entry in history}
+        height, history = self._look(script)
+        newest = history[-_NEWEST_PAYMENTS:]
+        places = {Txid.from_hex(entry.tx_hash): entry for entry in newest}
         found: list[Payment] = []
         for txid, transaction in self._transactions(places):
             amounts = [out.value for out in transaction.outputs if out.script_pubkey == script]
@@ -137,9 +135,9 @@ class ElectrumChain:
 
         That minimum is the server's own where it has one above 1 sat/vB.
         """
-        estimate = self._rpc.ask("blockchain.estimatefee", target, kind=float)
-        least = self._rpc.ask_leave("blockchain.relayfee", kind=float)
-        told = [rate for rate in (estimate, least) if isinstance(rate, float)]
+        questions = [("blockchain.estimatefee", (target,)), ("blockchain.relayfee", ())]
+        estimate, least = self._rpc.ask_each(questions, float)
+        told = [agreed(estimate), *([] if isinstance(least, Denied) else [least])]
         with _answers():
             return max(FeeRate.BROADCAST_MIN, *map(_fee_rate, told))
 
@@ -149,7 +147,8 @@ class ElectrumChain:
         script = next((each for each in scripts if each[:1] != bytes([_OP_RETURN])), None)
         if script is None:
             return self._transaction(transaction.txid) is not None
-        return any(entry.tx_hash == str(transaction.txid) for entry in self._history(script))
+        _, history = self._look(script)
+        return any(entry.tx_hash == str(transaction.txid) for entry in history)
 
     def _unspent(self, outpoint: OutPoint) -> TxOut | None:
         output = self._output(outpoint)
@@ -177,10 +176,16 @@ class ElectrumChain:
             self._kept.put(found[txid])
         return [(txid, found[txid]) for txid in wanted if txid in found]
 
-    def _history(self, script: Script) -> list[_Entry]:
-        """What pays or spends a script, the oldest first, the mempool last."""
+    def _look(self, script: Script) -> tuple[int, list[_Entry]]:
+        """The height, and what pays or spends a script, the oldest first, the mempool last.
+
+        Both are asked for together, as servers may hold back each short answer for a second.
+        """
         name = sha256(script)[::-1].hex()
-        history = self._rpc.ask("blockchain.scripthash.get_history", name, kind=list[_Entry])
+        questions = [(_TIP, ()), ("blockchain.scripthash.get_history", (name,))]
+        tip, told = self._rpc.ask_each(questions, msgspec.Raw)
+        height = _height(decoded(agreed(tip), _Tip))
+        history = decoded(agreed(told), list[_Entry])
         if len(history) > _MAX_HISTORY:
             raise ChainError(
                 "The address was used too often to be followed; use one that was not given out"
@@ -189,7 +194,7 @@ class ElectrumChain:
         with _answers():
             for entry in history:
                 Txid.from_hex(entry.tx_hash)
-        return history
+        return height, history
 
 
 class _Kept:
@@ -223,6 +228,12 @@ def _parsed(text: str, txid: Txid) -> Transaction:
     if transaction.txid != txid:
         raise not_understood()
     return transaction
+
+
+def _height(tip: _Tip) -> int:
+    if not 0 <= tip.height <= _MAX_HEIGHT:
+        raise not_understood()
+    return tip.height
 
 
 def _depth(entry: _Entry, height: int) -> int:

@@ -159,7 +159,7 @@ class ElectrumRpc:
         deadline = time.monotonic() + self._timeout
         replies: dict[int, _Reply] = {}
         while len(replies) < len(questions):
-            reply = _decoded(line.reader.line(deadline), _Reply)
+            reply = decoded(line.reader.line(deadline), _Reply)
             if reply.id is not None and first <= reply.id <= self._last_id:
                 replies[reply.id] = reply
                 deadline = time.monotonic() + self._timeout
@@ -198,14 +198,15 @@ def other_network(network: Network) -> ChainError:
 def _understood(reply: _Reply, kind: type[T]) -> T | Denied:
     match reply.error:
         case None:
-            return _decoded(reply.result, kind)
+            return decoded(reply.result, kind)
         case str(message):
             return Denied(message)
         case denied:
             return denied
 
 
-def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+def decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """A JSON answer of this type. Raises `ChainError`."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
