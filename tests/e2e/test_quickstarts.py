@@ -16,7 +16,7 @@ from tests.e2e.world import World, open_world
 from tests.typing import agent as agent_quickstart
 from tests.typing.own_wallet import Till
 
-from dovetail import Agent, Success
+from dovetail import Agent, FallbackBroadcasted, Success
 from dovetail.bitcoin import UnixTime
 from dovetail.crypto import KeyConfig
 from dovetail.protocol import Request
@@ -89,6 +89,41 @@ def test_a_wallet_with_its_own_io_is_paid_by_payjoin(world: World) -> None:
     assert isinstance(outcome, Success)
     assert isinstance(state.outcome, Success)
     assert state.outcome.txid == outcome.txid
+
+
+async def start_and_leave(world: World, uri: str) -> None:
+    """Pay as far as the directory, and never come back."""
+    async with Agent.open(
+        world.folder / "payer",
+        wallet=world.wallet("sender", 1_000_000),
+        chain=world.chain,
+        direct=True,
+        policy=EAGER,
+    ) as payer:
+        paid = await payer.send(uri)
+        async for update in paid.updates():
+            if isinstance(update.state, sender.PollingForProposal):
+                return
+
+
+def test_a_wallet_with_its_own_io_is_paid_though_its_payer_never_returns(world: World) -> None:
+    url = world.mailroom.url
+    with httpx.Client(timeout=45) as client:
+        keys = KeyConfig.parse(client.get(f"{url}/.well-known/ohttp-gateway").content)
+        till = keep_till(world, client)
+        state = till.open(url, keys)
+        asyncio.run(start_and_leave(world, state.payjoin_uri.serialize()))
+        while not isinstance(state, receiver.Monitor):
+            state = till.step(state)
+    assert till.step(state) is state
+    till.now = lambda: UnixTime(int(time.time()) + 2 * 86_400)
+    while not (isinstance(state, receiver.Monitor) and state.fallback_broadcast):
+        state = till.step(state)
+        assert till.reopen() == state
+    world.regtest.node.mine()
+    closed = till.step(state)
+    assert isinstance(closed, receiver.Closed)
+    assert isinstance(closed.outcome, FallbackBroadcasted)
 
 
 async def test_an_application_gives_its_wallet_to_the_agent(world: World) -> None:

@@ -68,8 +68,7 @@ class Till:
                 request, context = session.reply(relay=None, now=self.now())
                 return session.process_reply(self.post(request), context).save(self.log)
             case receiver.PendingFallback():
-                self.chain.broadcast(session.fallback)
-                return session.record_broadcast(session.fallback.txid).save(self.log)
+                return self.settle(session)
             case receiver.Monitor():
                 return self.watch(session)
             case receiver.Closed():
@@ -82,10 +81,22 @@ class Till:
             return session.cannot_contribute().save(self.log)
         return session.commit_inputs(coins).save(self.log)
 
+    def settle(self, session: receiver.PendingFallback) -> receiver.ReceiverSession:
+        for spend in filter(None, map(self.chain.spend_of, session.contested)):
+            return session.record_spend(spend.transaction).save(self.log)
+        if session.due_at is None or self.now() < session.due_at:
+            return session  # a person decides: `request_fallback` or `release`
+        decided = session.request_fallback().save(self.log)  # durable before it leaves
+        if isinstance(self.chain.broadcast(decided.fallback), Accepted):
+            return decided.record_broadcast(decided.fallback.txid).save(self.log)
+        return decided  # refused for now: try again
+
     def watch(self, session: receiver.Monitor) -> receiver.ReceiverSession:
         for spend in filter(None, map(self.chain.spend_of, session.contested)):
             return session.record_settlement(spend.transaction, spend.depth).save(self.log)
-        return session
+        if session.due_at is None or self.now() < session.due_at:
+            return session
+        return session.fallback_due(self.now()).save(self.log)
 
     def ours(self, spent: Iterable[tuple[OutPoint, Script]]) -> list[OutPoint]:
         return [outpoint for outpoint, script in spent if self.wallet.owned([script])]
