@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: help demo demo-kill test core stress kill interop mutants fuzz check bench docs lock clean
+.PHONY: electrum help demo demo-kill test core stress kill interop mutants fuzz check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make demo-kill  three of them, both parties killed at a random step and resumed"
 	@echo "make test    all tests, with the coverage gates"
 	@echo "make core    a Bitcoin Core node's wallet, against a real node (BITCOIND)"
+	@echo "make electrum  the Electrum source, against ElectrumX (ELECTRUMX) on a real node"
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
 	@echo "make kill    either party, and the mailroom, killed at every step of every path"
 	@echo "make interop rust-payjoin, its mailroom and payjoin-client against ours, live; needs cargo and npm"
@@ -53,6 +54,9 @@ test: $(VENV)/.dev
 	$(BIN)/coverage report --include="$(shell echo $(COVERED) | sed 's|[a-z]*|src/dovetail/&/*|g; s| |,|g')" --fail-under=100
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/pytest -q -n auto -m property
+
+electrum: $(VENV)/.dev
+	$(BIN)/pytest -q -rs tests/live_electrum
 
 core: $(VENV)/.dev
 	@test -n "$$BITCOIND" || command -v bitcoind >/dev/null || echo "No bitcoind was found: set BITCOIND to one. Nothing of this is run against a real node."
