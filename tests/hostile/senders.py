@@ -244,6 +244,16 @@ async def prefers_the_original(stage: Stage) -> Played:
     return received(receiving, psbt)
 
 
+async def pays_nobody_after_all(stage: Stage) -> Played:
+    """The refused Original is broadcast by its sender."""
+    receiving = stage.bob.receive()
+    psbt = pays_nobody(Mallory(stage, receiving))
+    await stage.until(receiving, receiver.PendingFallback)
+    stage.world.node.send(psbt.extract())
+    stage.world.node.mine()
+    return received(receiving, psbt)
+
+
 async def pays_herself(stage: Stage) -> Played:
     receiving = stage.bob.receive()
     mallory = Mallory(stage, receiving)
@@ -530,6 +540,14 @@ TRICKS: tuple[Trick, ...] = (
         Reason.SENDER_CHOSE_FALLBACK.words,
         prefers_the_original,
         Ends.ORDINARY,
+    ),
+    does(
+        "pays nobody after all",
+        "Broadcasts the Original that was refused for paying nobody, to be taken for its payment.",
+        "Says that it was not paid; no invoice counts as settled.",
+        "M4: only a transaction that pays this link settles it",
+        Reason.ORIGINAL_DOES_NOT_PAY_US.words,
+        pays_nobody_after_all,
     ),
     does(
         "pays herself",

@@ -192,6 +192,28 @@ def test_there_is_nothing_to_rebuild_without_a_payjoin(play: Play) -> None:
     assert expect(play.states[-1], receiver.Closed).payjoin is None
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_refused_original_that_its_sender_broadcasts_is_no_payment(
+    play: Play, *, taken: bool
+) -> None:
+    """Unless we took it for what it is."""
+    original = ALICE.pay(BOB.script(0), 1_000, coins=SENDER_COINS)
+    unknown = play.outputs_unknown(play.retrieved(original))
+    refused = play.save(unknown.identify_receiver_outputs({BOB.script(0)}))
+    pending = expect(
+        play.save(expect(refused, receiver.HasReplyableError).cancel()), receiver.PendingFallback
+    )
+    spend = original.extract()
+    if taken:
+        asked = play.save(pending.request_fallback())
+        monitor = play.save(asked.record_broadcast(spend.txid))
+    else:
+        monitor = play.save(pending.record_spend(spend))
+    closed = expect(play.save(monitor.record_settlement(spend, 2)), receiver.Closed)
+    kind = outcomes.FallbackBroadcasted if taken else outcomes.Unrecognized
+    assert isinstance(closed.outcome, kind)
+
+
 def test_a_malleated_fallback_is_still_the_fallback(play: Play) -> None:
     monitor = play.monitor()
     malleated = replace(

@@ -326,13 +326,21 @@ class Monitor(_Contested):
                     for script_sig, witness in sender_signatures(spend, proposal)
                 )
                 return outcomes.Success(txid=txid, signatures=signatures)
-            case Settlement.FALLBACK:
+            case Settlement.FALLBACK if self._counts(spend):
                 why = self.reason or Reason.SENDER_CHOSE_FALLBACK
                 return outcomes.FallbackBroadcasted(txid=txid, why=why)
             case _ if self._pays_us(spend):
                 return outcomes.PaidDirectly(txid=txid)
             case _:
                 return outcomes.Unrecognized(txid=txid)
+
+    def _counts(self, spend: Transaction) -> bool:
+        """Whether the fallback is this session's payment.
+
+        One that was refused because it does not pay, or too little, may still be broadcast by its
+        sender.
+        """
+        return self.owed or self.fallback_broadcast or self._pays_us(spend)
 
     def _pays_us(self, spend: Transaction) -> bool:
         paid = sum(
