@@ -44,7 +44,11 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
-    parser.add_argument("--paths", default="", help="only paths with these words in their names")
+    parser.add_argument(
+        "--paths",
+        default="",
+        help="only paths with these words in their names; several apart by `;`",
+    )
     parser.add_argument("--party", choices=[str(each) for each in Party])
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2) + 1)
     parser.add_argument("--stride", type=int, default=1, help="every so many effects only")
@@ -60,7 +64,7 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
     """Once: at every effect. Twice, with two `resume` at a time: at every fourth, and at none."""
     tasks = []
     for number, way in enumerate(WAYS):
-        if not any(words in way.name for words in options.paths.split(",")):
+        if not any(words in way.name for words in options.paths.split(";")):
             continue
         for party in way.parties:
             if options.party not in (None, party):

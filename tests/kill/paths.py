@@ -107,7 +107,7 @@ _PAYJOIN, _RACE = (Ending.PAYJOIN,), (Ending.PAYJOIN, Ending.FALLBACK)
 
 WAYS = (
     Way(
-        name="payjoin completes",
+        name="payjoin completes, segwit",
         acts=complete,
         parties=(*Party,),
         ends=_PAYJOIN,

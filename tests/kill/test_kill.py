@@ -16,8 +16,8 @@ LAST_LINE = re.compile(
 @pytest.mark.parametrize(
     ("paths", "stride"),
     [
-        ("payjoin completes", 12),
-        ("sender revokes at ProposalReceived,network refuses", 6),
+        ("completes, segwit", 12),
+        ("sender revokes at ProposalReceived;network refuses;completes, v1", 6),
     ],
 )
 def test_whoever_is_killed_the_receiver_is_paid_once_or_the_payment_was_taken_back(
