@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.kill.ledger import Party
-from tests.kill.processes import Coins, Ports, Process, started
+from tests.kill.processes import Coins, Ports, Process
 from tests.live_core.bitcoind import ABSENT, NodeAccess, command, installed
 from tests.live_core.mirror import Mirror
 
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _KINDS = {Coins.TAPROOT: "bech32m", Coins.NESTED: "p2sh-segwit", Coins.LEGACY: "legacy"}
-_PATIENCE = 30.0
+_PATIENCE = 90.0
 
 
 def access(folder: Path, ports: Ports) -> NodeAccess:
@@ -56,6 +56,7 @@ def run_node(folder: Path, ports: Ports) -> Iterator[Process]:
 
     yield Process(serve, folder / "node.log")
     ready = folder / "mirror.up"
+    ready.unlink(missing_ok=True)
 
     def mirror() -> int:
         deadline = time.monotonic() + _PATIENCE
@@ -67,7 +68,12 @@ def run_node(folder: Path, ports: Ports) -> Iterator[Process]:
             while True:
                 time.sleep(60)
 
-    yield started(lambda: Process(mirror, folder / "mirror.log"), ready)
+    process = Process(mirror, folder / "mirror.log")
+    while not ready.exists():
+        if process.code is not None:
+            raise TimeoutError("The node did not start.")
+        time.sleep(0.01)
+    yield process
     node.close()
 
 

@@ -231,6 +231,8 @@ class Play:
 
     def undo(self) -> None:
         """Mine what waits, let it be seen, and make it as if it had never been broadcast."""
+        if self.ports.node is not None:  # from which it comes a moment later
+            self.until(lambda: bool(self.chain.waiting()), "for the mempool")
         while self.chain.waiting():
             self.mine()
         self.linger()

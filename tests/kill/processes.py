@@ -203,7 +203,7 @@ def run_chain(folder: Path, ports: Ports) -> Process:
             signal.pause()
         return 0
 
-    return started(lambda: Process(work, folder / "chain.log"), ready)
+    return _started(lambda: Process(work, folder / "chain.log"), ready)
 
 
 def run_mailroom(
@@ -230,11 +230,10 @@ def run_mailroom(
                 signal.pause()
         return 0
 
-    return started(lambda: Process(work, folder / "mailroom.log"), ready)
+    return _started(lambda: Process(work, folder / "mailroom.log"), ready)
 
 
-def started(start: Callable[[], Process], ready: Path) -> Process:
-    """A process that says by a file when it is up; up (or dead) when this returns."""
+def _started(start: Callable[[], Process], ready: Path) -> Process:
     ready.unlink(missing_ok=True)
     process = start()
     deadline = time.monotonic() + _PATIENCE

@@ -39,7 +39,7 @@ class Mirror:
 
     def settle(self) -> None:
         """Wait until both have the same tip and the same transactions waiting."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self._is_alike():
             if time.monotonic() > deadline or self.failed is not None:
                 raise TimeoutError("The two chains do not get alike.") from self.failed

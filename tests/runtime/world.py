@@ -151,6 +151,8 @@ class KeyWallet:
         self.signs_nothing = False
         self.away = False
         self.also_spends = 0
+        self.held: frozenset[OutPoint] = frozenset()
+        """What it was told last that sessions hold."""
         self.lock = threading.Lock()
 
     def sync(self) -> None:

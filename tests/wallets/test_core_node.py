@@ -1,8 +1,5 @@
-import json
-from typing import Any
-
-import httpx
 import pytest
+from tests.wallets.core_says import SOUND, Refusal, SayingNode, node
 from tests.wallets.core_stage import Stage
 
 from dovetail.bitcoin import Network, Script, Txid
@@ -10,46 +7,9 @@ from dovetail.errors import ChainError, ConfigurationError
 from dovetail.wallets.core_node import CoreNode, parsed, txid_of
 from dovetail.wallets.core_rpc import RpcError, UserPassword
 
-SOUND: dict[str, Any] = {
-    "getnetworkinfo": {"version": 250_000},
-    "getblockchaininfo": {"chain": "regtest", "initialblockdownload": False},
-    "getwalletinfo": {"private_keys_enabled": True, "descriptors": True, "scanning": False},
-}
-
-
-class Node(httpx.BaseTransport):
-    """A node that says of itself what a test has it say; an integer is an error's code."""
-
-    def __init__(self, **says: Any) -> None:
-        self.says = SOUND | says
-        self.asked: list[str] = []
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        asked = json.loads(request.read())
-        calls = [asked] if isinstance(asked, dict) else asked
-        told = []
-        for each in calls:
-            self.asked.append(each["method"])
-            said = self.says[each["method"]]
-            failed = isinstance(said, int) and said < 0
-            result = {"error": {"code": said, "message": "no"}} if failed else {"result": said}
-            told.append({"id": each["id"], **result})
-        body = json.dumps(told[0] if isinstance(asked, dict) else told).encode()
-        return httpx.Response(200, stream=httpx.ByteStream(body))
-
-
-def node(network: Network = Network.REGTEST, **says: Any) -> CoreNode:
-    return CoreNode(
-        "http://127.0.0.1:18443",
-        UserPassword("user", "password"),
-        wallet="w",
-        network=network,
-        transport=Node(**says),
-    )
-
 
 def test_a_node_that_will_do_is_looked_at_once() -> None:
-    web = Node(getblockcount=7)
+    web = SayingNode(getblockcount=7)
     login = UserPassword("user", "password")
     found = CoreNode(
         "http://127.0.0.1:18443", login, wallet="w", network=Network.REGTEST, transport=web
@@ -93,8 +53,8 @@ def test_a_node_that_will_do_is_looked_at_once() -> None:
             "`core_wallet` names is still scanning",
             {"getwalletinfo": SOUND["getwalletinfo"] | {"scanning": {"progress": 0.5}}},
         ),
-        (ConfigurationError, "`core_wallet`", {"getwalletinfo": -18}),
-        (ChainError, "refused a request", {"getwalletinfo": -1}),
+        (ConfigurationError, "`core_wallet`", {"getwalletinfo": Refusal(-18)}),
+        (ChainError, "refused a request", {"getwalletinfo": Refusal(-1)}),
     ],
 )
 def test_a_node_that_will_not_do_says_what_to_change(kind, sentence, says) -> None:
@@ -117,16 +77,16 @@ def test_a_node_without_the_wallet_is_told(stage: Stage) -> None:
 
 def test_a_transaction_or_address_that_is_not_there_is_none_of_the_wallets() -> None:
     txid = Txid(bytes(32))
-    assert node(gettransaction=-5).transactions([txid, txid]) == {}
+    assert node(gettransaction=Refusal(-5)).transactions([txid, txid]) == {}
     script = Script(b"\x52\x02\x11\x11")  # a witness version that a node may not know
-    assert node(getaddressinfo=-5).owned([script]) == frozenset()
+    assert node(getaddressinfo=Refusal(-5)).owned([script]) == frozenset()
 
 
 def test_other_troubles_of_the_node_are_passed_on() -> None:
     with pytest.raises(RpcError):
-        node(gettransaction=-1).transactions([Txid(bytes(32))])
+        node(gettransaction=Refusal(-1)).transactions([Txid(bytes(32))])
     with pytest.raises(RpcError):
-        node(getaddressinfo=-1).owned([Script(b"\x00\x14" + bytes(20))])
+        node(getaddressinfo=Refusal(-1)).owned([Script(b"\x00\x14" + bytes(20))])
 
 
 def test_what_is_no_transaction_or_txid_is_not_understood() -> None:

@@ -1,0 +1,60 @@
+"""A node that says what a test has it say, for what a real one cannot be brought to."""
+
+import json
+from typing import Any
+
+import httpx
+
+from dovetail.bitcoin import Network
+from dovetail.wallets.core_node import CoreNode
+from dovetail.wallets.core_rpc import UserPassword
+
+SOUND: dict[str, Any] = {
+    "getnetworkinfo": {"version": 250_000},
+    "getblockchaininfo": {"chain": "regtest", "initialblockdownload": False, "blocks": 9},
+    "getwalletinfo": {"private_keys_enabled": True, "descriptors": True, "scanning": False},
+}
+
+
+class Refusal(Exception):
+    """The node refuses a call with this code and these words."""
+
+    def __init__(self, code: int, words: str = "no") -> None:
+        super().__init__(words)
+        self.code = code
+
+
+class SayingNode(httpx.BaseTransport):
+    """Each method is a value to answer with, a `Refusal`, or a function of the arguments."""
+
+    def __init__(self, **says: Any) -> None:
+        self.says = SOUND | says
+        self.asked: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.read())
+        calls = [asked] if isinstance(asked, dict) else asked
+        told = [{"id": each["id"]} | self._answer(each) for each in calls]
+        body = json.dumps(told[0] if isinstance(asked, dict) else told).encode()
+        return httpx.Response(200, stream=httpx.ByteStream(body))
+
+    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(asked["method"])
+        said = self.says[asked["method"]]
+        try:
+            result = said(**asked["params"]) if callable(said) else said
+            if isinstance(result, Refusal):
+                raise result
+        except Refusal as refusal:
+            return {"error": {"code": refusal.code, "message": str(refusal)}}
+        return {"result": result}
+
+
+def node(network: Network = Network.REGTEST, **says: Any) -> CoreNode:
+    return CoreNode(
+        "http://127.0.0.1:18443",
+        UserPassword("user", "password"),
+        wallet="w",
+        network=network,
+        transport=SayingNode(**says),
+    )
