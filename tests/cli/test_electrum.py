@@ -71,7 +71,7 @@ def test_what_was_cancelled_is_paid_or_taken_back(person, chain, mailroom, secur
         ({"chain": "tcp://chain.onion:50001"}, "start Tor and set `tor`"),
         (
             {"chain": "tcp://chain.onion:50001", "tor": "socks5://127.0.0.1:1"},
-            "Tor does not answer where `tor` says; start Tor, or correct `tor`.",
+            "Tor does not answer where `tor` says: start Tor, or correct `tor`.",
         ),
         ({"chain": "https://chain.onion"}, "must be an Electrum server's where it is an onion"),
         ({"chain": "ssl://127.0.0.1:1"}, "cannot be reached; check `chain`"),

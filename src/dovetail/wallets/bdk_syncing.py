@@ -57,7 +57,7 @@ def fetched(server: ChainServer, question: Question) -> Update:
         return (_from_electrum if server.is_electrum else _from_esplora)(server, question)
     except SYNC_ERRORS as error:
         raise ChainError(
-            "The chain server did not answer properly; try again later or name another one."
+            "The chain server did not answer properly; try again later, or check `chain`."
         ) from error
 
 
