@@ -38,6 +38,13 @@ async def serving(
         return Response(body, status, media_type="text/plain")
 
     app = Starlette(routes=[Route("/payjoin", post, methods=["POST"])])
+    async with serving_app(app, tls) as port:
+        yield f"https://127.0.0.1:{port}/payjoin"
+
+
+@asynccontextmanager
+async def serving_app(app: Starlette, tls: ssl.SSLContext | None = None) -> AsyncGenerator[int]:
+    """An application on loopback, in this event loop; its port."""
     config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="none")
     config.load()
     config.ssl = tls
@@ -45,9 +52,8 @@ async def serving(
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag
         await asyncio.sleep(_BLINK)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"https://127.0.0.1:{port}/payjoin"
+        yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
         await task

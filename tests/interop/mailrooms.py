@@ -27,6 +27,7 @@ class Make(StrEnum):
     OURS = "Dovetail"
     THEIRS = "rust-payjoin"
     NPM = "payjoin-client"
+    CLI = "payjoin-cli"
 
 
 @dataclass(frozen=True, slots=True)

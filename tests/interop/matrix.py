@@ -3,6 +3,7 @@
 from tests.interop import npm_peer
 from tests.interop.behaviours import behaviours
 from tests.interop.combinations import combinations, script_types
+from tests.interop.core_cli import core_cli
 from tests.interop.endings import endings
 from tests.interop.refusals import refusals
 from tests.interop.version_one import version_one
@@ -15,4 +16,5 @@ PAIRINGS = (
     *refusals(),
     *version_one(),
     *npm_peer.rows(),
+    *core_cli(),
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.interop import npm_peer
+from tests.interop.core_cli import CLI_VERSION, CORE_VERSION
 from tests.interop.pairing import Pairing
 from tests.interop.programs import MAILROOM_VERSION, peer_version
 
@@ -31,6 +32,7 @@ def page(passed: Iterable[Pairing]) -> str:
         ("`payjoin`", peer_version()),
         ("`payjoin-mailroom`", MAILROOM_VERSION),
         ("`payjoin-client` of npm", npm_peer.VERSION),
+        ("`payjoin-cli`", f"{CLI_VERSION}, on Bitcoin Core {CORE_VERSION}"),
     )
     parts = [_HEAD + "".join(f"| {name} | {version} |\n" for name, version in peers)]
     parts += [_section(name, found) for name, found in _groups(passed).items()]

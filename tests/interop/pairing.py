@@ -1,8 +1,10 @@
 """One pairing: who pays whom through whose mailrooms, and what is to come of it."""
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from tests.interop.mailrooms import Make
 from tests.interop.ours import EAGER, OurReceiver, OurSender, our_receiver, our_sender
@@ -17,11 +19,25 @@ from tests.interop.theirs import (
 )
 
 from dovetail import Policy
-from dovetail.bitcoin import Address, Network
+from dovetail.bitcoin import Address, Network, OutPoint
 
 AMOUNT = 50_000
 MOST_FEES = 12_000
 """Satoshis that a party may pay to miners in any of the pairings."""
+
+
+class Purse(Protocol):
+    """Whoever has money: the coins they came with, and what they hold now."""
+
+    @property
+    def coins(self) -> list[OutPoint]:
+        """What they came with."""
+        ...
+
+    async def balance(self) -> int:
+        """Confirmed satoshis."""
+        ...
+
 
 Payer = OurSender | TheirSender
 Payee = OurReceiver | TheirReceiver | TheirV1Receiver
@@ -122,15 +138,17 @@ class Books:
     """Who had what; `close` asks the chain who has what now."""
 
     stage: Stage
-    payer: Payer
-    payee: Payee
+    payer: Purse
+    payee: Purse
     paid_from: int
     paid_to: int
 
     @classmethod
-    async def open(cls, stage: Stage, payer: Payer, payee: Payee) -> "Books":
-        """Before the payment."""
-        return cls(stage, payer, payee, await payer.balance(), await payee.balance())
+    async def open(cls, stage: Stage, payer: Purse, payee: Purse) -> "Books":
+        """Before the payment, which begins now."""
+        books = cls(stage, payer, payee, await payer.balance(), await payee.balance())
+        stage.began = time.monotonic()
+        return books
 
     async def close(
         self,

@@ -19,7 +19,10 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One pairing as it went; neither `fault` nor `missing` where it passed."""
+    """One pairing as it went; neither `fault` nor `missing` where it passed.
+
+    `seconds` are those after its set-up: wallets, coins and programs were there.
+    """
 
     pairing: Pairing
     seconds: float = 0.0
@@ -60,10 +63,11 @@ async def run(
 
 
 async def _play(stage: Stage, pairing: Pairing) -> Result:
-    began = time.monotonic()
+    stage.began = time.monotonic()
     try:
         async with asyncio.timeout(PATIENCE):
             await pairing.play(stage, pairing)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other pairings go on
-        return Result(pairing, time.monotonic() - began, "".join(traceback.format_exception(error)))
-    return Result(pairing, time.monotonic() - began)
+        fault = "".join(traceback.format_exception(error))
+        return Result(pairing, time.monotonic() - stage.began, fault)
+    return Result(pairing, time.monotonic() - stage.began)

@@ -52,6 +52,8 @@ class Stage:
     certificate: Certificate
     """For servers on TLS, on this machine."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    began: float = 0.0
+    """When the pairing that is played began, its parties and their coins being there."""
 
     def place(self, name: str) -> Path:
         """A folder of its own for one party."""

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from tests.interop.running import Result
 
-_WIDTHS = (13, 13, 13, 13, 4)
+_WIDTHS = (15, 15, 13, 13, 4)
 
 
 def heading() -> str:
     """The names of the columns."""
     columns = ("sender", "receiver", "directory", "relay", "")
     cells = "".join(name.ljust(width) for name, width in zip(columns, _WIDTHS, strict=True))
-    return f"{cells}{'what':<58}seconds"
+    return f"{cells}{'what':<62}seconds"
 
 
 def row(result: Result) -> str:
@@ -27,10 +27,10 @@ def row(result: Result) -> str:
     cells = "".join(name.ljust(width) for name, width in zip(columns, _WIDTHS, strict=True))
     what = f"{pairing.group.lower()}: {pairing.what}"
     if result.missing:
-        return f"{cells}{what:<58}not run"
+        return f"{cells}{what:<62}not run"
     if result.fault:
-        return f"{cells}{what:<58}{result.seconds:6.1f}  FAILED\n{result.fault}"
-    return f"{cells}{what:<58}{result.seconds:6.1f}"
+        return f"{cells}{what:<62}{result.seconds:6.1f}  FAILED\n{result.fault}"
+    return f"{cells}{what:<62}{result.seconds:6.1f}"
 
 
 def conclusion(results: Sequence[Result]) -> str:
@@ -43,7 +43,7 @@ def conclusion(results: Sequence[Result]) -> str:
         for reason in reasons
     ]
     slowest = max((result.seconds for result in results), default=0.0)
-    lines.append(f"the slowest took {slowest:.1f} s")
+    lines.append(f"the slowest took {slowest:.1f} s after its set-up")
     left = len(results) - passed - failed
     lines.append(f"{passed} pairings passed, {failed} failed, {left} not run")
     return "\n".join(lines)
