@@ -61,6 +61,7 @@ electrum: $(VENV)/.dev
 core: $(VENV)/.dev
 	@test -n "$$BITCOIND" || command -v bitcoind >/dev/null || echo "No bitcoind was found: set BITCOIND to one. Nothing of this is run against a real node."
 	$(BIN)/pytest -q -rs --no-cov tests/live_core tests/wallets -k "live or live_core"
+	$(BIN)/python -m tests.kill --wallet core --only once --stride 10 --paths "payjoin completes;sender revokes at;network refuses;reorganisation;never answers"
 
 stress: $(VENV)/.dev
 	$(BIN)/python -m tests.properties.histories
