@@ -51,14 +51,17 @@ async def record(stage: Stage, scene: Scene, folder: Path) -> None:
 async def _our_sender(stage: Stage, scene: Scene) -> Transcript:
     relay, directory = _urls(stage, scene)
     async with their_receiver(stage, relay, 150_000, directory=directory) as payee, stage.mining():
-        uri = await payee.ask(AMOUNT)
+        uri = await payee.ask(AMOUNT, lifetime=600)
         terms = dict(scene.terms)
         if scene.substitutes:
             uri = uri.replace("pjos=0&", "")
             terms["substitute"] = (await payee.script()).hex()
         async with _recorded(stage, scene, _paying_order(scene, uri)) as (transcript, agent):
             session = await begin(agent, transcript)
-            await _until_both_end(session, _serve(payee, scene, terms))
+            if scene.expires_after:
+                await session.closed()
+            else:
+                await _until_both_end(session, _serve(payee, scene, terms))
             transcript.events = entries(agent, session)
     return transcript
 
@@ -169,7 +172,7 @@ async def _recorded(
         order=order,
         words=str(wallet.mnemonic),
     )
-    recorder = Recorder(transcript, now)
+    recorder = Recorder(transcript, now, expires_after=scene.expires_after)
     with drawing_from(bytes.fromhex(transcript.seed)):
         async with (
             trusting(stage) as transport,

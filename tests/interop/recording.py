@@ -25,6 +25,8 @@ from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.esplora import EsploraChain
 from dovetail.wallets.ports import Accepted, Balance, Payment, Refused, Spend
 
+_LATER = 3600
+
 
 @dataclass
 class Recorder:
@@ -32,7 +34,11 @@ class Recorder:
 
     transcript: Transcript
     clock: Callable[[], int]
+    expires_after: int = 0
+    """The number of the request after which the session has expired; 0 is none."""
     now: int = field(init=False)
+    _ahead: int = 0
+    _requests: int = 0
 
     def __post_init__(self) -> None:
         self.now = self.transcript.began
@@ -43,7 +49,10 @@ class Recorder:
 
     def note(self, did: str, **what: object) -> None:
         """Something happened."""
-        self.now = self.clock()
+        self._requests += did == "post"
+        if did == "post" and self._requests == self.expires_after:
+            self._ahead = _LATER
+        self.now = self.clock() + self._ahead
         self.transcript.story.append({"did": did, **what, "then": self.now})
 
 

@@ -79,8 +79,6 @@ class Past:
 
     def time(self) -> UnixTime:
         """The clock, which only the story moves."""
-        if self._next_is("wait"):
-            self._pop("wait")
         return UnixTime(self._now)
 
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:  # noqa: ARG002 - the port's

@@ -29,6 +29,8 @@ class Scene:
     facts: Terms = field(default_factory=dict)
     """What rust-payjoin is told about the Original besides the node's word."""
     terms: Terms = field(default_factory=dict)
+    expires_after: int = 0
+    """After which of our requests the session expires, its receiver being silent; 0 is never."""
     substitutes: bool = False
     """Whether rust-payjoin pays itself to another address than the URI's."""
 
@@ -61,6 +63,12 @@ SCENES = (
         what="our sender, their receiver: an unsigned proposal, and the fallback",
         role=Role.SENDER,
         terms={"sign": False},
+    ),
+    Scene(
+        name="sender-expires",
+        what="our sender, their receiver who is silent: expired, and the fallback",
+        role=Role.SENDER,
+        expires_after=2,
     ),
     Scene(
         name="receiver-payjoin",
