@@ -71,7 +71,8 @@ def run_node(folder: Path, ports: Ports) -> Iterator[Process]:
     process = Process(mirror, folder / "mirror.log")
     while not ready.exists():
         if process.code is not None:
-            raise TimeoutError("The node did not start.")
+            told = [(folder / name).read_text() for name in ("mirror.log", "node.log")]
+            raise TimeoutError(f"The node did not start: {told}")
         time.sleep(0.01)
     yield process
     node.close()

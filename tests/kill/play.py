@@ -61,8 +61,12 @@ class Play:
     def __enter__(self) -> Self:
         self._start_chain()
         if self.ports.node is not None:
-            for process in run_node(self.folder, self.ports):
-                self._group.add(process)
+            try:
+                for process in run_node(self.folder, self.ports):
+                    self._group.add(process)
+            except TimeoutError:
+                self._group.__exit__()
+                raise
         self.chain = ChainView(self.ports.chain)
         self._start_mailroom()
         return self

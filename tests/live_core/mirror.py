@@ -92,6 +92,13 @@ class Mirror:
         return True
 
     def _is_alike(self) -> bool:
+        try:
+            return self._compared()
+        except (httpx.HTTPError, RpcFailed, FileNotFoundError) as error:
+            self.failed = error  # one of them is only starting, or busy
+            return False
+
+    def _compared(self) -> bool:
         same_tip = self._text("/blocks/tip/hash") == self._node.rpc("getbestblockhash")
         both = self._waiting() ^ set(self._node.rpc("getrawmempool"))
         return same_tip and not both - self._refused
