@@ -67,6 +67,8 @@ class NodeAccess:
             content=json.dumps(body, default=str),
             headers={"authorization": f"Basic {login}"},
         )
+        if not answer.content:  # such as to the cookie of the run before
+            raise RpcFailed(answer.status_code, "no answer")
         told = json.loads(answer.text, parse_float=Decimal)
         if told["error"] is not None:
             raise RpcFailed(told["error"]["code"], told["error"]["message"])
