@@ -15,6 +15,7 @@ from dovetail.runtime.sending import step_sender
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderEvent, SenderSession
 from dovetail.stores.memory import MemoryStore
@@ -215,3 +216,14 @@ async def sending_at(alice: Side, bob: Side, state: type[S]) -> Sending:
         await receiving.to(receiver.Monitor)
     await sending.to(state)
     return sending
+
+
+async def refused(receiving: Receiving, reason: Reason) -> receiver.HasReplyableError:
+    refusing = await receiving.to(receiver.HasReplyableError)
+    assert refusing.reason is reason
+    return refusing
+
+
+async def told(receiving: Receiving, sending: Sending, reason: Reason) -> None:
+    await receiving.to((receiver.PendingFallback, receiver.Closed))  # type: ignore[arg-type]
+    assert (await sending.to(sender.PendingFallback)).reason is reason

@@ -1,19 +1,13 @@
-from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
-from tests.runtime.side import AMOUNT, Receiving, Sending, Side, paid_into
+from tests.runtime.side import AMOUNT, Receiving, Side, paid_into, refused, told
 from tests.runtime.world import World
 
-from dovetail.bitcoin import FeeRate, OutPoint, Sats, UnixTime
+from dovetail.bitcoin import FeeRate, Sats, UnixTime
 from dovetail.errors import (
-    DovetailError,
-    InvalidPsbt,
-    PayloadTooLarge,
-    UsageError,
     WalletError,
 )
-from dovetail.protocol.contribution import Coin
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
@@ -125,17 +119,6 @@ async def test_an_original_is_not_taken_while_a_plain_payment_confirms(
     assert (await sending.to(sender.PendingFallback)).reason is Reason.RECEIVER_UNAVAILABLE
 
 
-async def refused(receiving: Receiving, reason: Reason) -> receiver.HasReplyableError:
-    refusing = await receiving.to(receiver.HasReplyableError)
-    assert refusing.reason is reason
-    return refusing
-
-
-async def told(receiving: Receiving, sending: Sending, reason: Reason) -> None:
-    await receiving.to((receiver.PendingFallback, receiver.Closed))  # type: ignore[arg-type]
-    assert (await sending.to(sender.PendingFallback)).reason is reason
-
-
 async def test_a_fee_below_the_policy_is_refused(world: World, alice: Side, bob: Side):
     receiving = bob.receive(min_fee_rate=FeeRate.from_sat_per_vb(1000))
     sending = await paid_into(world, receiving, alice)
@@ -189,133 +172,6 @@ async def test_an_original_that_does_not_pay_us_is_refused(world: World, alice: 
     await refused(receiving, Reason.ORIGINAL_DOES_NOT_PAY_US)
     assert not (await receiving.to(receiver.PendingFallback)).owed
     await told(receiving, sending, Reason.RECEIVER_ORIGINAL_PSBT_REJECTED)
-
-
-# the contribution
-
-
-async def test_without_coins_the_sender_is_told(world: World, alice: Side):
-    receiving = Side(world, world.bob).receive()
-    sending = await paid_into(world, receiving, alice)
-    await refused(receiving, Reason.NO_COINS_TO_CONTRIBUTE)
-    await told(receiving, sending, Reason.RECEIVER_UNAVAILABLE)
-    pending = await receiving.to(receiver.PendingFallback)
-    assert pending.owed
-    await receiving.to(receiver.Monitor)
-    assert world.node.in_mempool(pending.fallback.txid)
-
-
-async def test_coins_that_cost_more_than_they_are_worth_are_not_missing(alice: Side, bob: Side):
-    receiving = bob.receive(max_fee_rate=FeeRate.from_sat_per_vb(3))
-    sending = await alice.send(receiving.uri, minimum=FeeRate.from_sat_per_vb(9_000))
-    await sending.to(sender.PollingForProposal)
-    await refused(receiving, Reason.FEE_CAP)
-    await told(receiving, sending, Reason.RECEIVER_NOT_ENOUGH_MONEY)
-
-
-async def test_above_the_fee_cap_the_sender_is_told(world: World, alice: Side, bob: Side):
-    receiving = bob.receive(
-        min_fee_rate=FeeRate.from_sat_per_vb(1), max_fee_rate=FeeRate.from_sat_per_vb(1)
-    )
-    sending = await alice.send(receiving.uri)
-    state = sending.state
-    assert isinstance(state, sender.WithReplyKey)
-    # A sender who adds nothing and asks for a lot.
-    payment = replace(state.payment, created=_greedy(state))
-    sending.state = replace(state, payment=payment)
-    await sending.to(sender.PollingForProposal)
-    await refused(receiving, Reason.FEE_CAP)
-    await told(receiving, sending, Reason.RECEIVER_NOT_ENOUGH_MONEY)
-
-
-def _greedy(state: sender.WithReplyKey) -> sender.events.Created:
-    fields = {name: getattr(state.created, name) for name in state.created.__struct_fields__}
-    return sender.events.Created(**(fields | {"min_fee_rate": 1000, "fee_contribution": None}))
-
-
-async def test_two_sessions_never_offer_the_same_coin(world: World, alice: Side, bob: Side):
-    """P3"""
-    world.fund(world.alice, 100_000, 100_000)
-    sessions = [bob.receive() for _ in range(3)]
-    for each in sessions:
-        await paid_into(world, each, alice)
-    offered = []
-    for each in sessions[:2]:
-        state = await each.to(receiver.WantsFeeRange)
-        offered.append({placed.coin.outpoint for placed in state.draft.inputs})
-    assert offered[0].isdisjoint(offered[1])
-    await refused(sessions[2], Reason.NO_COINS_TO_CONTRIBUTE)
-
-
-async def test_coins_of_a_failed_attempt_are_free_again(world: World, alice: Side, bob: Side):
-    world.fund(world.alice, 100_000)
-    first, second = bob.receive(), bob.receive()
-    for each in (first, second):
-        await paid_into(world, each, alice)
-    await first.to(receiver.WantsFeeRange)
-    assert len(bob.store.reserved()) == 1
-    bob.party.wallet.signs_nothing = True
-    await refused(first, Reason.WALLET_CANNOT_SIGN)
-    await first.to(receiver.PendingFallback)
-    assert bob.store.reserved() == frozenset()
-    bob.party.wallet.signs_nothing = False
-    await second.to(receiver.Monitor)
-
-
-async def test_a_coin_that_a_sender_saw_is_offered_again_before_others(
-    world: World, alice: Side, bob: Side
-):
-    """P3"""
-    coins = sorted(coin.outpoint for coin in bob.party.wallet.coins())
-    for shown in coins:
-        store_side = Side(world, world.bob)
-        earlier = store_side.receive()
-        store_side.store.reserve(earlier.session_id, [shown])
-        store_side.store.expose(earlier.session_id)
-        store_side.store.release(earlier.session_id)
-        receiving = store_side.receive()
-        world.fund(world.alice, 100_000)
-        await paid_into(world, receiving, alice)
-        state = await receiving.to(receiver.WantsFeeRange)
-        assert [placed.coin.outpoint for placed in state.draft.inputs] == [shown]
-
-
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (PayloadTooLarge("An old coin brings a large transaction."), Reason.PROPOSAL_TOO_LARGE),
-        (UsageError("The coin does not fit."), Reason.NO_COINS_TO_CONTRIBUTE),
-        (InvalidPsbt("The coin's data are damaged."), Reason.NO_COINS_TO_CONTRIBUTE),
-    ],
-)
-@pytest.mark.parametrize("useless", [1, 2])
-async def test_a_coin_that_does_not_fit_is_left_out(
-    world: World,
-    alice: Side,
-    bob: Side,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: DovetailError,
-    reason: Reason,
-    useless: int,
-):
-    commit = receiver.WantsInputs.commit_inputs
-    tried: set[OutPoint] = set()
-
-    def commit_inputs(session: receiver.WantsInputs, coins: Collection[Coin]) -> object:
-        tried.update(coin.outpoint for coin in coins)
-        if len(tried) <= useless:
-            raise fault
-        return commit(session, coins)
-
-    monkeypatch.setattr(receiver.WantsInputs, "commit_inputs", commit_inputs)
-    receiving = bob.receive()
-    sending = await paid_into(world, receiving, alice)
-    if useless == 1:
-        await receiving.to(receiver.Monitor)
-    else:
-        await refused(receiving, reason)
-        await told(receiving, sending, Reason.RECEIVER_UNAVAILABLE)
-    assert len(tried) == 2
 
 
 # a wallet that is away

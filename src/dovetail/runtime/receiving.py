@@ -167,11 +167,12 @@ async def _contribute(
     """Choose coins and hold them; those that another session holds are left out (P3).
 
     Nothing is given back here: another process may be at this same step, and what it holds and
-    commits must not become free for a third session meanwhile.
+    commits must not become free for a third session meanwhile. Who holds what is read before the
+    coins are: one that its session spends and gives back in between would pass for a free one.
     """
-    store, wallet = services.store, services.wallet
-    await asyncio.to_thread(wallet.sync)
-    candidates = await asyncio.to_thread(wallet.coins)
+    store = services.store
+    held = await asyncio.to_thread(store.reserved)
+    candidates = await _coins(services)
     exposed = await asyncio.to_thread(store.exposed)
     coins = {coin.outpoint: _marked(coin, exposed) for coin in candidates}
     # Coins that are there and cost more than they are worth ask for lower fees, not for funds.
@@ -180,6 +181,10 @@ async def _contribute(
     while chosen := session.select_coins(coins.values()):
         outpoints = [coin.outpoint for coin in chosen]
         unusable = await asyncio.to_thread(store.reserve, log.session_id, outpoints)
+        if not unusable and not held.isdisjoint(outpoints):
+            # Held by this session since a crash; or by one that has ended since, and has spent it.
+            unspent = {coin.outpoint for coin in await _coins(services)}
+            unusable = frozenset(outpoints) - unspent
         if not unusable:
             try:
                 committed = session.commit_inputs(chosen)
@@ -192,6 +197,12 @@ async def _contribute(
         for outpoint in unusable:
             del coins[outpoint]
     return await session.cannot_contribute(reason).save_async(log)
+
+
+async def _coins(services: Services) -> tuple[Coin, ...]:
+    """The wallet's coins as the chain has them now."""
+    await asyncio.to_thread(services.wallet.sync)
+    return await asyncio.to_thread(services.wallet.coins)
 
 
 def _asked_rate(session: receiver.WantsInputs) -> FeeRate:
