@@ -14,7 +14,7 @@ pytest_collect_file = Sybil(
 
 @pytest.fixture(autouse=True)
 def _log_as_it_was() -> Iterator[None]:
-    """A command that runs within a test says how much is logged; the next test is not to hear it."""
+    """What a command that runs within a test makes of the log ends with that test."""
     logger = logging.getLogger("dovetail")
     level, handlers, propagate = logger.level, list(logger.handlers), logger.propagate
     yield
