@@ -7,11 +7,13 @@ process with memory of its own, killed by a real SIGKILL, at a tenth of the pric
 import hashlib
 import mmap
 import os
+import shutil
 import signal
 import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from asyncio import selector_events
@@ -197,6 +199,11 @@ def run_chain(folder: Path, ports: Ports) -> Process:
 
     def work() -> int:
         home = folder / "chain"
+        # It is killed and tidies nothing up: what its kernel unpacks is replaced by the next one's.
+        unpacked = folder.with_name(f"{folder.name}.kernel")
+        shutil.rmtree(unpacked, ignore_errors=True)
+        unpacked.mkdir()
+        tempfile.tempdir = str(unpacked)
         home.mkdir(exist_ok=True)
         with RegtestServer(home, port=ports.chain):
             ready.touch()
