@@ -8,7 +8,6 @@ from tests.wallets.core_says import Refusal, node
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.errors import ChainError, InsufficientFunds, WalletError
-from dovetail.wallets import core_locks
 from dovetail.wallets.core_chain import CoreChain
 from dovetail.wallets.core_wallet import CoreWallet
 from dovetail.wallets.ports import Accepted, Refused
@@ -261,7 +260,7 @@ def test_locks_that_cannot_be_written_down_are_not_made(tmp_path: Path, monkeypa
     def full(*_: Any) -> None:
         raise OSError
 
-    monkeypatch.setattr(core_locks.os, "fsync", full)  # type: ignore[attr-defined]
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(WalletError, match="cannot be written down: check the data directory"):
         wallet(tmp_path, lockunspent=_never).hold(lambda: [COIN])
     assert [path.name for path in tmp_path.iterdir()] == ["wallet.lock"]

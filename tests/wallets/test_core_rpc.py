@@ -146,7 +146,7 @@ def test_a_silent_node_is_given_up(scripted) -> None:
 
 def test_a_slow_answer_is_given_up(scripted, rpc, monkeypatch) -> None:
     times = iter([0.0, 100.0])
-    monkeypatch.setattr("dovetail.wallets.core_rpc.time.monotonic", lambda: next(times))
+    monkeypatch.setattr("dovetail.wallets.answers.time.monotonic", lambda: next(times))
     answer(scripted, Answer(200, b"{}"))
     with pytest.raises(ChainError, match="takes too long"):
         rpc.ask("getblockcount", int)

@@ -5,7 +5,7 @@ import pytest
 from tests.wallets.scripted import Answer
 
 from dovetail.errors import ChainError, ConfigurationError
-from dovetail.wallets import esplora_http
+from dovetail.wallets import answers, esplora_http
 from dovetail.wallets.esplora_http import EsploraHttp, Outspend
 
 
@@ -71,7 +71,7 @@ def test_an_answer_that_trickles_takes_too_long(scripted, http, monkeypatch):
     scripted.answers["/path"] = Answer(body=b"bytes")
     times = iter((0.0, 2.1))
     clock = SimpleNamespace(monotonic=lambda: next(times))
-    monkeypatch.setattr(esplora_http, "time", clock)
+    monkeypatch.setattr(answers, "time", clock)
     with pytest.raises(ChainError, match="too long"):
         http.get("/path")
 

@@ -4,9 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from math import ceil
 from pathlib import Path
-from typing import Any, cast
 
 import uvicorn
 
@@ -14,10 +12,10 @@ from dovetail.endpoint.app import Endpoint
 from dovetail.errors import ConfigurationError
 from dovetail.serving.door import Doorkeeper
 from dovetail.serving.listening import bind, url_of
+from dovetail.serving.running import configuration, started
 
 _BACKLOG = 128
 _KEEP_ALIVE = 15
-_POLL_SECONDS = 0.005
 
 
 class _Server(uvicorn.Server):
@@ -43,8 +41,7 @@ async def serving(
         server = _Server(_configuration(endpoint, door, tls))
         running = asyncio.create_task(server.serve([listener]))
         try:
-            while not (server.started or running.done()):  # noqa: ASYNC110  # uvicorn sets a flag
-                await asyncio.sleep(_POLL_SECONDS)
+            await started(server, running)
             scheme = "http" if tls is None else "https"
             yield url_of(host, listener.getsockname()[1], scheme=scheme)
         finally:
@@ -84,18 +81,13 @@ def _no_password() -> str:
 def _configuration(
     endpoint: Endpoint, door: Doorkeeper, tls: ssl.SSLContext | None
 ) -> uvicorn.Config:
-    config = uvicorn.Config(
-        cast("Any", endpoint),
-        http=cast("Any", door),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
+    config = configuration(
+        endpoint,
+        door,
+        drain=endpoint.settings.drain_timeout,
+        keep_alive=_KEEP_ALIVE,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=ceil(endpoint.settings.drain_timeout),
+        ws="none",
     )
     config.load()
     config.ssl = tls

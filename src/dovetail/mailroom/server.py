@@ -11,11 +11,10 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
-from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
 import uvicorn
 
@@ -23,11 +22,11 @@ from dovetail.mailroom.app import Mailroom
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.door import Doorkeeper
 from dovetail.serving.listening import bind, url_of
+from dovetail.serving.running import configuration, started
 
 _BACKLOG = 1_024
 _KEEP_ALIVE = 60
 """Seconds a connection is kept between two requests of a client."""
-_POLL_SECONDS = 0.005
 _ALIVE_SECONDS = 1.0
 _WEBSOCKET_MESSAGE = 65_536
 
@@ -107,7 +106,18 @@ class MailroomServer:
             seconds=self.mailroom.settings.read_timeout,
             tunnels=lambda: self.mailroom.tunnels,
         )
-        server = uvicorn.Server(_configuration(self.mailroom, door))
+        server = uvicorn.Server(
+            configuration(
+                self.mailroom,
+                door,
+                drain=self.mailroom.settings.drain_timeout,
+                keep_alive=_KEEP_ALIVE,
+                backlog=_BACKLOG,
+                ws="websockets-sansio",
+                ws_max_size=_WEBSOCKET_MESSAGE,
+                ws_per_message_deflate=False,
+            )
+        )
         try:
             with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
                 runner.run(self._serve(listener, server, door))
@@ -124,8 +134,7 @@ class MailroomServer:
         async with self.mailroom:
             serving = asyncio.create_task(server.serve([listener]))
             serving.add_done_callback(lambda _: stop.set())
-            while not (server.started or serving.done()):  # noqa: ASYNC110  # uvicorn sets a flag
-                await asyncio.sleep(_POLL_SECONDS)
+            await started(server, serving)
             self._running.set()
             await stop.wait()
             self.mailroom.drain()
@@ -177,24 +186,6 @@ def serve(
         while server.alive and not stop.wait(_ALIVE_SECONDS):
             pass
     server.check()
-
-
-def _configuration(mailroom: Mailroom, door: Doorkeeper) -> uvicorn.Config:
-    return uvicorn.Config(
-        cast("Any", mailroom),
-        http=cast("Any", door),
-        ws="websockets-sansio",
-        ws_max_size=_WEBSOCKET_MESSAGE,
-        ws_per_message_deflate=False,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=ceil(mailroom.settings.drain_timeout),
-    )
 
 
 def _allow_many_files() -> None:

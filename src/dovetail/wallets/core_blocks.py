@@ -1,6 +1,5 @@
 """Search a node's blocks for what spends an outpoint, and remember where the search stands."""
 
-import os
 import threading
 from collections.abc import Collection
 from contextlib import suppress
@@ -11,8 +10,9 @@ import msgspec
 from dovetail.bitcoin import OutPoint, Transaction
 from dovetail.errors import ChainError
 from dovetail.wallets.core_node import NOT_FOUND, CoreNode, parsed
-from dovetail.wallets.core_rpc import Call, RpcError, call, decoded, not_understood
+from dovetail.wallets.core_rpc import FAULTS, Call, RpcError, call
 from dovetail.wallets.ports import Spend
+from dovetail.wallets.walletfile import replace_durably
 
 _LOOKBACK = 4_320
 """Blocks of 30 days: no session lives longer."""
@@ -212,7 +212,7 @@ class BlockSearch:
         try:
             return bytes.fromhex(self._node.ask("getblock", str, blockhash=block, verbosity=0))
         except ValueError:
-            raise not_understood() from None
+            raise FAULTS.not_understood() from None
         except RpcError as error:
             if error.code != _NOT_AVAILABLE:
                 raise
@@ -246,7 +246,7 @@ class BlockSearch:
 
 def _unspent_at(answer: msgspec.Raw) -> str | None:
     """The best block when an output was unspent; None for one that is not, or not there."""
-    return None if bytes(answer) == b"null" else decoded(answer, _Unspent).bestblock
+    return None if bytes(answer) == b"null" else FAULTS.decoded(answer, _Unspent).bestblock
 
 
 def _gettxout(outpoint: OutPoint, *, mempool: bool = False) -> Call:
@@ -261,9 +261,6 @@ def _read(memory: Path | None) -> dict[str, Standing]:
 
 
 def _write(memory: Path, known: dict[str, Standing]) -> None:
-    draft = memory.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(known))
-        draft.replace(memory)
+        replace_durably(memory, msgspec.json.encode(known))

@@ -12,7 +12,8 @@ from dovetail.bitcoin import Address, FeeRate, OutPoint, Sats, Script, Transacti
 from dovetail.errors import ChainError, InvalidAmount
 from dovetail.wallets.core_blocks import BlockSearch
 from dovetail.wallets.core_node import NOT_FOUND, CoreNode, named, parsed, per_kvb, txid_of
-from dovetail.wallets.core_rpc import RpcError, call, not_understood
+from dovetail.wallets.core_rpc import FAULTS, RpcError, call
+from dovetail.wallets.judging import KNOWN, shortened
 from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
 
 SEARCHES = "core-searches.json"
@@ -21,11 +22,7 @@ SEARCHES = "core-searches.json"
 # The node's verdicts on a transaction among its error codes (rpc/protocol.h).
 _ALREADY_THERE = -27
 _VERDICTS = frozenset({-22, -25, -26, _ALREADY_THERE})
-_KNOWN = frozenset(
-    {"txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness-data-in-mempool"}
-)
 _ORPHANED = frozenset({"missing-inputs", "bad-txns-inputs-missingorspent"})
-_MAX_REASON = 200
 _ANY_FEE_RATE, _ANY_AMOUNT = 0, "21000000"
 """Not the node's own limits: the session has decided what it pays."""
 
@@ -121,7 +118,7 @@ class CoreChain:
         except RpcError as error:
             if error.code not in _VERDICTS:
                 raise
-            if error.code == _ALREADY_THERE or error.words in _KNOWN:
+            if error.code == _ALREADY_THERE or error.words in KNOWN:
                 return Accepted()
             if self._is_confirmed(transaction.txid):
                 return Accepted()
@@ -129,7 +126,7 @@ class CoreChain:
                 parents = self._parents_in_waiting(transaction)
                 if parents and self._submitted([*parents, transaction]):
                     return Accepted()
-            return Refused(_shortened(error.words))
+            return Refused(shortened(error.words))
         return Accepted()
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
@@ -145,7 +142,7 @@ class CoreChain:
             waiting = self._from_mempool(txid_of(spender.spendingtxid))
             if waiting is not None:
                 if waiting.spends(outpoint) is None:
-                    raise not_understood()
+                    raise FAULTS.not_understood()
                 self._blocks.note([outpoint])  # if it gets into a block, then into a later one
                 return Spend(transaction=waiting, depth=0)
         return self._blocks.spend_of(outpoint)
@@ -197,7 +194,7 @@ class CoreChain:
         try:
             known = [FeeRate.from_sat_per_vb(per_kvb(rate)) for rate in rates]
         except InvalidAmount:
-            raise not_understood() from None
+            raise FAULTS.not_understood() from None
         return max(FeeRate.BROADCAST_MIN, *known)
 
     def _tested(self, transactions: list[Transaction]) -> Accepted | Refused:
@@ -210,13 +207,13 @@ class CoreChain:
         except RpcError as error:
             if error.code not in _VERDICTS:
                 raise
-            return Refused(_shortened(error.words))
+            return Refused(shortened(error.words))
         if len(verdicts) != len(raw):
-            raise not_understood()
+            raise FAULTS.not_understood()
         verdict = verdicts[-1]
-        if verdict.allowed or verdict.reason in _KNOWN:
+        if verdict.allowed or verdict.reason in KNOWN:
             return Accepted()
-        return Refused(_shortened(verdict.reason or verdict.package_error))
+        return Refused(shortened(verdict.reason or verdict.package_error))
 
     def _submitted(self, transactions: list[Transaction]) -> bool:
         """Whether the node took the package; one without packages does not."""
@@ -259,7 +256,3 @@ class CoreChain:
         """Whether the wallet has it in a block, even if all that it paid is spent again."""
         known = self._node.transactions([txid])
         return txid in known and known[txid].confirmations > 0
-
-
-def _shortened(reason: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in reason[:_MAX_REASON]) or "refused"

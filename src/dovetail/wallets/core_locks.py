@@ -4,7 +4,6 @@ Which locks are ours is written down before they are made: what a crash leaves b
 the next look, and what the user locked by hand stays locked.
 """
 
-import os
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from dovetail.bitcoin import OutPoint
 from dovetail.errors import WalletError
 from dovetail.wallets.core_node import CoreNode, named, txid_of
 from dovetail.wallets.core_rpc import RpcError, call
-from dovetail.wallets.walletfile import exclusive
+from dovetail.wallets.walletfile import exclusive, replace_durably
 
 _INVALID_PARAMETER = -8
 """The code for a coin that is spent, unknown, or locked or not locked already."""
@@ -105,17 +104,9 @@ class CoinLocks:
     def _write(self, ours: frozenset[OutPoint]) -> None:
         if ours == self._read():
             return
-        draft = self._record.with_suffix(f".{os.getpid()}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         try:
-            with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(sorted(map(str, ours))))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._record)
+            replace_durably(self._record, msgspec.json.encode(sorted(map(str, ours))))
         except OSError as error:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
             raise WalletError(
                 "What is locked in the node for sessions cannot be written down: check the data"
                 " directory and its free space."

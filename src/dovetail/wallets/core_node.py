@@ -10,7 +10,7 @@ import msgspec
 
 from dovetail.bitcoin import Address, Network, OutPoint, Script, Transaction, Txid
 from dovetail.errors import ChainError, ConfigurationError, InvalidAddress, ParseError
-from dovetail.wallets.core_rpc import Call, CoreRpc, Login, RpcError, call, decoded, not_understood
+from dovetail.wallets.core_rpc import FAULTS, Call, CoreRpc, Login, RpcError, call
 
 T = TypeVar("T")
 
@@ -185,7 +185,7 @@ def parsed(text: str) -> Transaction:
     try:
         return Transaction.parse(bytes.fromhex(text))
     except (ParseError, ValueError):
-        raise not_understood() from None
+        raise FAULTS.not_understood() from None
 
 
 def txid_of(text: str) -> Txid:
@@ -193,7 +193,7 @@ def txid_of(text: str) -> Txid:
     try:
         return Txid.from_hex(text)
     except ParseError:
-        raise not_understood() from None
+        raise FAULTS.not_understood() from None
 
 
 def per_kvb(amount: Decimal) -> Decimal:
@@ -222,4 +222,4 @@ def _check_wallet(wallet: _WalletInfo) -> None:
 def _read(answer: msgspec.Raw | RpcError, kind: type[T]) -> T:
     if isinstance(answer, RpcError):
         raise answer
-    return decoded(answer, kind)
+    return FAULTS.decoded(answer, kind)

@@ -7,7 +7,6 @@ import base64
 import itertools
 import os
 import sys
-import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import msgspec
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError
+from dovetail.wallets.answers import Faults, asked
 
 T = TypeVar("T")
 
@@ -47,6 +47,18 @@ _IDLE_SECONDS = 15.0
 _TELLING = (200, 400, 404, 500)  # with these the node sends JSON
 _UNAUTHORIZED, _FORBIDDEN, _BUSY = 401, 403, 503
 _WARMING_UP, _NO_SUCH_WALLET = -28, -18
+
+FAULTS = Faults(
+    unreachable=(
+        "The Bitcoin Core node cannot be reached: start it with `server=1`, or correct `core_url`."
+    ),
+    broken=(
+        "The connection to the Bitcoin Core node broke: look whether it runs, and check `core_url`."
+    ),
+    too_slow="The Bitcoin Core node takes too long to answer: try again, and check `core_url`.",
+    too_large="The Bitcoin Core node's answer is too large: check `core_url`.",
+    strange="The answer is not what a Bitcoin Core node gives: check `core_url`.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +225,7 @@ class CoreRpc:
     def batch(self, calls: Sequence[Call], kind: type[T]) -> list[T | RpcError]:
         """Make many calls of one kind in one request; what fails of them is returned."""
         return [
-            answer if isinstance(answer, RpcError) else decoded(answer, kind)
+            answer if isinstance(answer, RpcError) else FAULTS.decoded(answer, kind)
             for answer in self.batch_raw(calls)
         ]
 
@@ -225,10 +237,12 @@ class CoreRpc:
         alone = len(requests) == 1
         status, answer = self._post(msgspec.json.encode(requests[0] if alone else requests))
         self._check(status)
-        found = [decoded(answer, _Answer)] if alone else decoded(answer, list[_Answer])
+        found = (
+            [FAULTS.decoded(answer, _Answer)] if alone else FAULTS.decoded(answer, list[_Answer])
+        )
         by_id = {each.id: each for each in found}
         if by_id.keys() != {each.id for each in requests}:
-            raise not_understood()
+            raise FAULTS.not_understood()
         return [_result(by_id[each.id]) for each in requests]
 
     def _check(self, status: int) -> None:
@@ -242,10 +256,9 @@ class CoreRpc:
         if status == _BUSY:
             raise ChainError("The Bitcoin Core node is busy with other requests; try again.")
         if status not in _TELLING:
-            raise not_understood()
+            raise FAULTS.not_understood()
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
-        deadline = time.monotonic() + self._timeout
         basic = base64.b64encode(self._login.credentials()).decode()
         timeout = httpx.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_SECONDS))
         request = httpx.Request(
@@ -259,24 +272,7 @@ class CoreRpc:
             },
             extensions={"timeout": timeout.as_dict()},
         )
-        try:
-            response = self._transport.handle_request(request)
-            try:
-                return response.status_code, _read(response, deadline)
-            finally:
-                response.close()
-        except httpx.ConnectError as error:
-            raise ChainError(
-                "The Bitcoin Core node cannot be reached: start it with `server=1`, or correct"
-                " `core_url`."
-            ) from error
-        except httpx.TimeoutException as error:
-            raise _too_slow() from error
-        except (httpx.TransportError, httpx.StreamError) as error:
-            raise ChainError(
-                "The connection to the Bitcoin Core node broke: look whether it runs, and check"
-                " `core_url`."
-            ) from error
+        return asked(self._transport, request, FAULTS, seconds=self._timeout, most=MAX_ANSWER)
 
 
 def checked_node_url(url: str) -> str:
@@ -306,19 +302,6 @@ def checked_node_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def decoded(body: bytes | msgspec.Raw, kind: type[T]) -> T:
-    """JSON of this type. Raises `ChainError`."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise not_understood() from None
-
-
-def not_understood() -> ChainError:
-    """An answer is not what Bitcoin Core gives; the answer itself is not chained (P4)."""
-    return ChainError("The answer is not what a Bitcoin Core node gives: check `core_url`.")
-
-
 def _result(answer: _Answer) -> msgspec.Raw | RpcError:
     failure = answer.error
     if failure is None:
@@ -331,20 +314,3 @@ def _result(answer: _Answer) -> msgspec.Raw | RpcError:
             " it by `bitcoin-cli loadwallet`."
         )
     return RpcError(failure.code, failure.message)
-
-
-def _read(response: httpx.Response, deadline: float) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > MAX_ANSWER:
-            raise ChainError("The Bitcoin Core node's answer is too large: check `core_url`.")
-        if time.monotonic() > deadline:
-            raise _too_slow()
-    return bytes(body)
-
-
-def _too_slow() -> ChainError:
-    return ChainError(
-        "The Bitcoin Core node takes too long to answer: try again, and check `core_url`."
-    )

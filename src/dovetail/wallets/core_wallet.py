@@ -32,7 +32,7 @@ from dovetail.errors import (
 from dovetail.protocol.contribution import Coin
 from dovetail.wallets.core_locks import CoinLocks
 from dovetail.wallets.core_node import CoreNode, named, parsed, per_kvb, txid_of
-from dovetail.wallets.core_rpc import RpcError, not_understood
+from dovetail.wallets.core_rpc import FAULTS, RpcError
 from dovetail.wallets.core_signing import OwnOutput, own_outputs, sign_ours
 from dovetail.wallets.ports import Balance
 from dovetail.wallets.revoking import revocation
@@ -225,7 +225,7 @@ class CoreWallet:
                 " `bitcoin-cli walletpassphrase`."
             ) from error
         except ParseError:
-            raise not_understood() from None
+            raise FAULTS.not_understood() from None
 
     def _coin(self, outpoint: OutPoint, own: OwnOutput, listed: _Unspent | None) -> Coin | None:
         """The coin with its scripts; None for one whose signed size we cannot tell."""
@@ -326,11 +326,11 @@ def _sats(amount: Decimal) -> Sats:
     try:
         return Sats.from_btc(amount)
     except ParseError:
-        raise not_understood() from None
+        raise FAULTS.not_understood() from None
 
 
 def _bytes(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise not_understood() from None
+        raise FAULTS.not_understood() from None

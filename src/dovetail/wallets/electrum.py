@@ -3,8 +3,7 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Self
 
@@ -12,8 +11,9 @@ import msgspec
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.errors import ChainError, ParseError
-from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed, decoded, not_understood
+from dovetail.errors import ChainError
+from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed
+from dovetail.wallets.electrum_wire import FAULTS
 from dovetail.wallets.judging import depth_of, judged, shortened
 from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
 from dovetail.wallets.servers import ChainServer
@@ -126,7 +126,7 @@ class ElectrumChain:
             amounts = [out.value for out in transaction.outputs if out.script_pubkey == script]
             if amounts:
                 depth = _depth(places[txid], height)
-                with _answers():
+                with FAULTS.reading():
                     found.append(Payment(txid=txid, amount=Sats.sum(amounts), depth=depth))
         return tuple(sorted(found, key=lambda payment: -payment.depth))
 
@@ -138,7 +138,7 @@ class ElectrumChain:
         questions = [("blockchain.estimatefee", (target,)), ("blockchain.relayfee", ())]
         estimate, least = self._rpc.ask_each(questions, float)
         told = [agreed(estimate), *([] if isinstance(least, Denied) else [least])]
-        with _answers():
+        with FAULTS.reading():
             return max(FeeRate.BROADCAST_MIN, *map(_fee_rate, told))
 
     def _is_known(self, transaction: Transaction) -> bool:
@@ -184,14 +184,14 @@ class ElectrumChain:
         name = sha256(script)[::-1].hex()
         questions = [(_TIP, ()), ("blockchain.scripthash.get_history", (name,))]
         tip, told = self._rpc.ask_each(questions, msgspec.Raw)
-        height = _height(decoded(agreed(tip), _Tip))
-        history = decoded(agreed(told), list[_Entry])
+        height = _height(FAULTS.decoded(agreed(tip), _Tip))
+        history = FAULTS.decoded(agreed(told), list[_Entry])
         if len(history) > _MAX_HISTORY:
             raise ChainError(
                 "The address was used too often to be followed; use one that was not given out"
                 " before."
             )
-        with _answers():
+        with FAULTS.reading():
             for entry in history:
                 Txid.from_hex(entry.tx_hash)
         return height, history
@@ -220,19 +220,19 @@ class _Kept:
 
 
 def _parsed(text: str, txid: Txid) -> Transaction:
-    with _answers():
+    with FAULTS.reading():
         try:
             transaction = Transaction.parse(bytes.fromhex(text))
         except ValueError:
-            raise not_understood() from None
+            raise FAULTS.not_understood() from None
     if transaction.txid != txid:
-        raise not_understood()
+        raise FAULTS.not_understood()
     return transaction
 
 
 def _height(tip: _Tip) -> int:
     if not 0 <= tip.height <= _MAX_HEIGHT:
-        raise not_understood()
+        raise FAULTS.not_understood()
     return tip.height
 
 
@@ -244,11 +244,3 @@ def _fee_rate(rate: float) -> FeeRate:
     if rate == _NO_ESTIMATE:
         return FeeRate.BROADCAST_MIN
     return FeeRate.from_sat_per_vb(Decimal(repr(rate)).scaleb(_TO_SAT_PER_VB))
-
-
-@contextmanager
-def _answers() -> Generator[None]:
-    try:
-        yield
-    except ParseError:
-        raise not_understood() from None

@@ -12,13 +12,7 @@ import msgspec
 from dovetail.bitcoin import Network
 from dovetail.bitcoin.hashes import hash256
 from dovetail.errors import ChainError
-from dovetail.wallets.electrum_wire import (
-    LineReader,
-    cannot_be_reached,
-    connect,
-    hang_up,
-    too_slow,
-)
+from dovetail.wallets.electrum_wire import FAULTS, LineReader, connect, hang_up
 from dovetail.wallets.servers import ChainServer
 
 T = TypeVar("T")
@@ -112,15 +106,15 @@ class ElectrumRpc:
                     return self._line, self._round(self._line, questions)
                 except TimeoutError as error:
                     self._hang_up()
-                    raise too_slow() from error
+                    raise ChainError(FAULTS.too_slow) from error
                 except (EOFError, OSError) as error:
                     self._hang_up()
                     if last:
-                        raise cannot_be_reached() from error
+                        raise ChainError(FAULTS.unreachable) from error
                 except BaseException:
                     self._hang_up()
                     raise
-        raise cannot_be_reached()
+        raise ChainError(FAULTS.unreachable)
 
     def _open(self) -> _Line:
         connection = connect(self._server, timeout=self._timeout)
@@ -138,7 +132,7 @@ class ElectrumRpc:
         try:
             raw = bytes.fromhex(header)
         except ValueError:
-            raise not_understood() from None
+            raise FAULTS.not_understood() from None
         genesis = hash256(raw)[::-1].hex()
         if genesis not in _GENESIS[self._network]:
             raise other_network(self._network)
@@ -159,12 +153,12 @@ class ElectrumRpc:
         deadline = time.monotonic() + self._timeout
         replies: dict[int, _Reply] = {}
         while len(replies) < len(questions):
-            reply = decoded(line.reader.line(deadline), _Reply)
+            reply = FAULTS.decoded(line.reader.line(deadline), _Reply)
             if reply.id is not None and first <= reply.id <= self._last_id:
                 replies[reply.id] = reply
                 deadline = time.monotonic() + self._timeout
             elif reply.error is not None:
-                raise not_understood()  # the server could not read what we asked
+                raise FAULTS.not_understood()  # the server could not read what we asked
         return [replies[number] for number in range(first, self._last_id + 1)]
 
     def _hang_up(self) -> None:
@@ -183,13 +177,6 @@ def agreed(answer: T | Denied) -> T:
     return answer
 
 
-def not_understood() -> ChainError:
-    """An answer is not what the protocol says; the answer itself is not chained (P4)."""
-    return ChainError(
-        "The chain server's answer is not what an Electrum server gives; check `chain`."
-    )
-
-
 def other_network(network: Network) -> ChainError:
     """The server follows another chain than the one that is meant."""
     return ChainError(f"The chain server is not on {network}; name one that is by `chain`.")
@@ -198,16 +185,8 @@ def other_network(network: Network) -> ChainError:
 def _understood(reply: _Reply, kind: type[T]) -> T | Denied:
     match reply.error:
         case None:
-            return decoded(reply.result, kind)
+            return FAULTS.decoded(reply.result, kind)
         case str(message):
             return Denied(message)
         case denied:
             return denied
-
-
-def decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
-    """A JSON answer of this type. Raises `ChainError`."""
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise not_understood() from None

@@ -15,9 +15,11 @@ from dovetail.tor import (
     SocksProxy,
     connecting,
 )
-from dovetail.wallets.servers import ChainServer
+from dovetail.wallets.servers import ChainServer, chain_faults
 
 _MAX_CERTIFICATE = 65_536
+
+FAULTS = chain_faults("an Electrum server")
 
 
 def pinned(path: Path) -> bytes:
@@ -53,25 +55,15 @@ def connect(server: ChainServer, *, timeout: float) -> socket.socket:
         raise
 
 
-def cannot_be_reached() -> ChainError:
-    """Nobody listens there, or the connection broke."""
-    return ChainError("The chain server cannot be reached; check `chain` and the network.")
-
-
-def too_slow() -> ChainError:
-    """An answer did not come in time."""
-    return ChainError("The chain server takes too long to answer; try again later.")
-
-
 def _dialled(server: ChainServer, timeout: float) -> socket.socket:
     if server.is_onion and server.proxy is not None:
         return _through(server.proxy, server, timeout=max(timeout, CIRCUIT_PATIENCE))
     try:
         return socket.create_connection((server.host, server.port), timeout)
     except TimeoutError as error:
-        raise too_slow() from error
+        raise ChainError(FAULTS.too_slow) from error
     except (OSError, UnicodeError) as error:
-        raise cannot_be_reached() from error
+        raise ChainError(FAULTS.unreachable) from error
 
 
 def _through(proxy: SocksProxy, server: ChainServer, *, timeout: float) -> socket.socket:
@@ -128,7 +120,7 @@ def _secured(dialled: socket.socket, host: str, pin: bytes | None) -> ssl.SSLSoc
             " signs its own, save that certificate to a file and name it by `chain_certificate`."
         ) from error
     except TimeoutError as error:
-        raise too_slow() from error
+        raise ChainError(FAULTS.too_slow) from error
     except (ssl.SSLError, OSError, ValueError) as error:
         raise ChainError(
             "The chain server does not answer in TLS there; check the port that `chain` names."
@@ -166,15 +158,15 @@ class LineReader:
         while (end := self._read.find(b"\n", searched)) < 0:
             searched = len(self._read)
             if searched > self._most:
-                raise ChainError("The chain server's answer is too large; name another server.")
+                raise ChainError(FAULTS.too_large)
             left = deadline - time.monotonic()
             if left <= 0:
-                raise too_slow()
+                raise ChainError(FAULTS.too_slow)
             self._connection.settimeout(left)
             try:
                 chunk = self._connection.recv(65_536)
             except TimeoutError as error:
-                raise too_slow() from error
+                raise ChainError(FAULTS.too_slow) from error
             if not chunk:
                 raise EOFError
             self._read += chunk

@@ -3,23 +3,21 @@
 import math
 import re
 from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Self
 
 import msgspec
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.errors import ChainError, ParseError
+from dovetail.errors import ChainError
 from dovetail.wallets.esplora_http import (
+    FAULTS,
     EsploraHttp,
     Outspend,
     Payer,
     Status,
-    decoded,
-    not_understood,
 )
-from dovetail.wallets.judging import depth_of, judged, shortened
+from dovetail.wallets.judging import KNOWN, depth_of, judged, shortened
 from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
 
 _TIMEOUT = 30.0
@@ -27,9 +25,6 @@ _MAX_HEIGHT = 100_000_000
 _MAX_PAGES = 20
 # Bitcoin Core's verdicts on a transaction among its RPC error codes (rpc/protocol.h).
 _VERDICT = re.compile(rb"-2[2567]\b")
-_KNOWN = frozenset(
-    {"txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness-data-in-mempool"}
-)
 
 
 class _Verdict(msgspec.Struct, frozen=True):
@@ -68,7 +63,7 @@ class EsploraChain:
         """The height of its best block."""
         body = self._http.get("/blocks/tip/height") or b""
         if not body.isdigit() or len(body) > 9 or int(body) > _MAX_HEIGHT:
-            raise not_understood()
+            raise FAULTS.not_understood()
         return int(body)
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
@@ -83,7 +78,7 @@ class EsploraChain:
         if verdict is None:
             return self._our_verdict(transaction)
         reason = verdict.reason or verdict.reject_reason
-        if verdict.allowed or reason in _KNOWN:
+        if verdict.allowed or reason in KNOWN:
             return Accepted()
         return Refused(shortened(reason))
 
@@ -91,7 +86,7 @@ class EsploraChain:
         """Hand the transaction to the network. One that is known already counts as accepted."""
         answer = self._http.post("/tx", transaction.serialize().hex().encode())
         if answer is None:
-            raise not_understood()
+            raise FAULTS.not_understood()
         agreed, body = answer
         named = body.strip() == str(transaction.txid).encode()
         if (agreed and named) or self._status(transaction.txid) is not None:
@@ -107,19 +102,19 @@ class EsploraChain:
         outspend = self._outspend(outpoint)
         if outspend is None or not outspend.spent or outspend.txid is None:
             return None
-        with _answers():
+        with FAULTS.reading():
             spender = self._transaction(Txid.from_hex(outspend.txid))
         if spender is None:
             return None  # it left the mempool between the two answers
         if spender.spends(outpoint) is None:
-            raise not_understood()
+            raise FAULTS.not_understood()
         return Spend(transaction=spender, depth=_depth(outspend.status, height))
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
         """The transactions that pay a script, the deepest first; of its newest 500 or more."""
         height = self.height()
         found: dict[Txid, Payment] = {}
-        with _answers():
+        with FAULTS.reading():
             for payer in self._history(script):
                 amounts = [o.value for o in payer.vout if o.scriptpubkey == script.hex()]
                 if amounts:
@@ -138,14 +133,14 @@ class EsploraChain:
         """
         estimates = self._http.get_json("/fee-estimates", dict[int, float])
         if estimates is None:
-            raise not_understood()
+            raise FAULTS.not_understood()
         if not estimates:
             return FeeRate.BROADCAST_MIN
         within = [blocks for blocks in estimates if blocks <= target]
         rate = estimates[max(within) if within else min(estimates)]
         if not math.isfinite(rate) or rate < 0:
-            raise not_understood()
-        with _answers():
+            raise FAULTS.not_understood()
+        with FAULTS.reading():
             return max(FeeRate.from_sat_per_vb(rate), FeeRate.BROADCAST_MIN)
 
     def _nodes_verdict(self, transaction: Transaction) -> _Verdict | None:
@@ -153,11 +148,11 @@ class EsploraChain:
         if self._network is Network.REGTEST:
             answer = self._http.post("/regtest/accept", msgspec.json.encode({"tx": raw}))
             if answer is not None and answer[0]:
-                return decoded(answer[1], _Verdict)
+                return FAULTS.decoded(answer[1], _Verdict)
             return None
         answer = self._http.post("/txs/test", msgspec.json.encode([raw]))
         if answer is not None and answer[0]:
-            verdicts = decoded(answer[1], list[_Verdict])
+            verdicts = FAULTS.decoded(answer[1], list[_Verdict])
             if len(verdicts) == 1:
                 return verdicts[0]
         return None
@@ -186,13 +181,13 @@ class EsploraChain:
         body = self._http.get(f"/tx/{txid}/hex")
         if body is None:
             return None
-        with _answers():
+        with FAULTS.reading():
             try:
                 transaction = Transaction.parse(bytes.fromhex(body.decode("ascii")))
             except ValueError:
-                raise not_understood() from None
+                raise FAULTS.not_understood() from None
         if transaction.txid != txid:
-            raise not_understood()
+            raise FAULTS.not_understood()
         return transaction
 
     def _history(self, script: Script) -> Generator[Payer]:
@@ -215,11 +210,3 @@ def _depth(status: Status | None, height: int) -> int:
     if status is None or not status.confirmed or status.block_height is None:
         return 0
     return depth_of(status.block_height, height)
-
-
-@contextmanager
-def _answers() -> Generator[None]:
-    try:
-        yield
-    except ParseError:
-        raise not_understood() from None

@@ -1,19 +1,21 @@
 """Ask an Esplora server (Blockstream/esplora, API.md): bounded in time and size, never quoted."""
 
-import time
 from typing import TypeVar
 
 import httpx
 import msgspec
 
 from dovetail.errors import ChainError
-from dovetail.wallets.servers import checked_url
+from dovetail.wallets.answers import asked
+from dovetail.wallets.servers import chain_faults, checked_url
 
 T = TypeVar("T")
 
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex, or a page of large ones
 _OK, _BAD_REQUEST, _NOT_FOUND, _TOO_MANY = 200, 400, 404, 429
 _NO_SUCH_ROUTE = (_NOT_FOUND, 405, 501)
+
+FAULTS = chain_faults("an Esplora server")
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ class EsploraHttp:
     def get_json(self, path: str, kind: type[T]) -> T | None:
         """The same for JSON of this type."""
         body = self.get(path)
-        return None if body is None else decoded(body, kind)
+        return None if body is None else FAULTS.decoded(body, kind)
 
     def post(self, path: str, body: bytes) -> tuple[bool, bytes] | None:
         """Whether the server agreed, and its answer; None when it does not know the path."""
@@ -83,7 +85,6 @@ class EsploraHttp:
         return status == _OK, answer
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        deadline = time.monotonic() + self._timeout
         request = httpx.Request(
             method,
             self._base + path,
@@ -91,48 +92,7 @@ class EsploraHttp:
             headers={"user-agent": "dovetail"},
             extensions={"timeout": httpx.Timeout(self._timeout).as_dict()},
         )
-        try:
-            response = self._transport.handle_request(request)
-            try:
-                return response.status_code, _read(response, deadline)
-            finally:
-                response.close()
-        except httpx.TimeoutException as error:
-            raise _too_slow() from error
-        except (httpx.TransportError, httpx.StreamError) as error:
-            raise ChainError(
-                "The chain server cannot be reached; check its URL and the network connection."
-            ) from error
-
-
-def decoded(body: bytes, kind: type[T]) -> T:
-    """A JSON answer of this type. Raises `ChainError`."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise not_understood() from None
-
-
-def not_understood() -> ChainError:
-    """An answer is not what Esplora's API says; the answer itself is not chained (P4)."""
-    return ChainError(
-        "The chain server's answer is not what an Esplora server gives; check its URL."
-    )
-
-
-def _read(response: httpx.Response, deadline: float) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > _MAX_ANSWER:
-            raise ChainError("The chain server's answer is too large; name another server.")
-        if time.monotonic() > deadline:
-            raise _too_slow()
-    return bytes(body)
-
-
-def _too_slow() -> ChainError:
-    return ChainError("The chain server takes too long to answer; try again later.")
+        return asked(self._transport, request, FAULTS, seconds=self._timeout, most=_MAX_ANSWER)
 
 
 def _unexpected(status: int) -> ChainError:

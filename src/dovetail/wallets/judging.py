@@ -10,6 +10,11 @@ _FINAL_SEQUENCE = 0xFFFFFFFF
 _LOCK_TIME_THRESHOLD = 500_000_000
 _MAX_REASON = 200
 
+KNOWN = frozenset(
+    {"txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness-data-in-mempool"}
+)
+"""Reasons by which Bitcoin Core says that it has the transaction already."""
+
 
 def judged(
     transaction: Transaction, *, height: int, unspent: Callable[[OutPoint], TxOut | None]

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from dovetail.errors import ConfigurationError
 from dovetail.tor import SocksProxy, is_onion
+from dovetail.wallets.answers import Faults
 
 _ESPLORA = ("http", "https")
 _TLS, _CLEAR = "ssl", "tcp"
@@ -75,6 +76,18 @@ class ChainServer:
     def port(self) -> int:
         """The port of an Electrum server, which has no usual one."""
         return urlsplit(self.url).port or 0
+
+
+def chain_faults(kind: str) -> Faults:
+    """What may go wrong with a chain server; `kind` is what it should be."""
+    unreachable = "The chain server cannot be reached; check `chain` and the network."
+    return Faults(
+        unreachable=unreachable,
+        broken=unreachable,
+        too_slow="The chain server takes too long to answer; try again later.",
+        too_large="The chain server's answer is too large; name another server.",
+        strange=f"The chain server's answer is not what {kind} gives; check `chain`.",
+    )
 
 
 def checked_url(url: str, *, name: str = "The chain server's URL") -> str:

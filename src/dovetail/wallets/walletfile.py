@@ -125,16 +125,21 @@ def exclusive(directory: Path) -> Generator[None]:
         lock.execute("ROLLBACK")
 
 
+def replace_durably(path: Path, data: bytes) -> None:
+    """Put `data` in the place of a file, all of it or nothing, with mode 0600. Raises `OSError`."""
+    draft = _drafted(path, data)
+    try:
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
 def _create_durably(path: Path, data: bytes) -> bool:
     """Whether the file was made; false when there is one already, which is left as it is."""
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _drafted(path, data)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         # Unlike a rename, a link never replaces a wallet that is there already.
         os.link(draft, path)
     except FileExistsError:
@@ -143,6 +148,22 @@ def _create_durably(path: Path, data: bytes) -> bool:
         draft.unlink()
     _sync_directory(path.parent)
     return True
+
+
+def _drafted(path: Path, data: bytes) -> Path:
+    """The data in a file of this process beside `path`, durable."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        draft.unlink()
+        raise
+    return draft
 
 
 def _sync_directory(directory: Path) -> None:
