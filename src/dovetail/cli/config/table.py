@@ -88,7 +88,7 @@ KEYS = (
         f"{LOCAL_CHAIN} on regtest, else none",
         "The server that is asked about the chain: http:// or https:// for Esplora,"
         " ssl://host:port for Electrum (tcp:// on this machine or to an onion address). It sees"
-        " your addresses: use your own or one you trust.",
+        ' your addresses: use your own or one you trust. With wallet = "core" the node is asked.',
     ),
     Key(
         "chain_certificate",
