@@ -203,7 +203,9 @@ def test_a_session_that_expired_is_a_failure(person):
     later = alice("history", "--json").json["sessions"][0]["expires_at"] + 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("time.time", lambda: float(later))
-        assert alice("history", "--json").json["sessions"][0]["status"] == "expired"
+        listed = alice("history", "--json").json["sessions"][0]
+        assert (listed["status"], listed["deadline"]) == ("expired", "watching")
+        patch.setattr("time.time", lambda: float(later + 600))
         said = alice("resume")
     assert said.code == 1
     assert said.out == "Expired: nobody had paid by then.\n"

@@ -294,7 +294,7 @@ async def test_a_session_is_followed_once(world: World):
 async def test_a_closed_session_tells_its_outcome(world: World):
     async with world.agent(world.bob) as bob:
         receiving = await bob.receive(AMOUNT, lifetime=60)
-        world.clock.pass_by(60)
+        world.clock.pass_by(660)
         assert await receiving.closed() == Expired()
         await asyncio.sleep(0)
         assert bob.sessions == ()
@@ -305,7 +305,7 @@ async def test_one_log_that_cannot_be_read_stops_no_other_session(world: World):
     async with world.agent(world.bob) as bob:
         broken, sound = [await bob.receive(AMOUNT, lifetime=60) for _ in range(2)]
     corrupt(world.bob, broken.session_id)
-    world.clock.pass_by(60)
+    world.clock.pass_by(660)
     async with world.agent(world.bob) as bob:
         bad, good = (bob.follow(each.session_id) for each in (broken, sound))
         assert await good.closed() == Expired()

@@ -287,10 +287,10 @@ async def test_both_roles_have_their_own_steps(world: World, alice: Side, bob: S
     paid = live_sender(sending.log, sending.services)
     for each in (got, paid):
         each.start()
-    assert await got.closed() == outcomes.Expired()
     await until(paid, sender.Monitor)
     world.node.mine()
     assert isinstance(await paid.closed(), outcomes.FallbackBroadcasted)
+    assert isinstance(await got.closed(), outcomes.PaidDirectly)
     assert (got.role, paid.role) == (Role.RECEIVER, Role.SENDER)
 
 

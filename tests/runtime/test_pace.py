@@ -44,7 +44,10 @@ def after(state: ReceiverSession | SenderSession, now: int) -> int | None:
 async def test_the_deadlines_of_a_receiver(world: World, alice: Side, bob: Side):
     receiving: Receiving = bob.receive(lifetime=60, grace=600)
     ends = receiving.state.expires_at
+    assert after(receiving.state, ends - 60) == ends
+    assert after(receiving.state, ends) == ends + 600, "until then a payment is looked for"
     await paid_into(world, receiving, alice)
+    await receiving.step()
     while not isinstance(receiving.state, receiver.Monitor):
         assert after(receiving.state, ends - 60) == ends
         assert after(receiving.state, ends) is None

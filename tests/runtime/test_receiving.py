@@ -51,9 +51,12 @@ async def test_an_empty_mailbox_changes_nothing(bob: Side):
     assert receiving.tags() == ["Created"]
 
 
-async def test_nobody_pays_until_the_expiration(world: World, bob: Side):
-    receiving = bob.receive(lifetime=60)
+async def test_nobody_pays_until_expiration_and_grace_have_passed(world: World, bob: Side):
+    receiving = bob.receive(lifetime=60, grace=600)
     world.clock.pass_by(60)
+    waiting = receiving.state
+    assert await receiving.step() is waiting, "a sender may make the ordinary payment now"
+    world.clock.pass_by(600)
     closed = await receiving.to(receiver.Closed, steps=1)
     assert closed.outcome == outcomes.Expired()
     assert world.wire.sent == []
@@ -71,6 +74,21 @@ async def test_a_plain_payment_closes_the_session_once_it_is_deep_enough(world: 
     world.node.mine()
     closed = await receiving.to(receiver.Closed, steps=1)
     assert closed.outcome == outcomes.PaidDirectly(txid=str(paid.txid))
+
+
+async def test_a_payment_whose_original_was_lost_is_seen_when_it_is_made_at_the_expiration(
+    world: World, alice: Side, bob: Side
+):
+    receiving = bob.receive(lifetime=60)
+    sending = await alice.send(receiving.uri)
+    await sending.to(sender.PollingForProposal)
+    world.wire.directory.mailboxes.clear()
+    world.clock.pass_by(60)
+    await receiving.step()
+    await sending.to(sender.Monitor)
+    world.node.mine()
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(sending.state.fallback.txid))
 
 
 async def test_less_than_was_asked_for_is_no_payment(world: World, bob: Side):
@@ -96,7 +114,7 @@ async def test_a_session_served_over_http_does_not_poll(world: World, bob: Side)
     receiving = Receiving(bob.services(), log, state)
     assert await receiving.step() is state
     assert world.wire.sent == []
-    world.clock.pass_by(60)
+    world.clock.pass_by(660)
     await receiving.to(receiver.Closed, steps=1)
 
 

@@ -17,7 +17,7 @@ SESSION = {
     "receiver_can_take": "whether the receiver can still take a payment that was cancelled or"
     " declined here",
     "deadline": "what time alone does next: `expires`, `fallback` (the ordinary payment is"
-    " broadcast), `signing`; null where nothing",
+    " broadcast), `watching` (nobody paid, and it ends), `signing`; null where nothing",
     "deadline_at": "when, in Unix seconds",
     "txid": "the transaction that was broadcast or seen; null before",
 }

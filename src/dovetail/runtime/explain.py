@@ -30,6 +30,8 @@ class DeadlineKind(StrEnum):
     """Posting and polling end."""
     FALLBACK = "fallback"
     """The ordinary payment is broadcast, by the policy."""
+    WATCHING = "watching"
+    """A receiver whom nobody has paid stops looking for a payment."""
     SIGNING = "signing"
     """A proposal that was not signed gives way to the ordinary payment."""
 
@@ -88,6 +90,8 @@ def explain(state: State, now: UnixTime, *, ask: bool = False) -> Explanation:
             return _sender_monitor(state)
         case receiver.HasReplyableError():
             return _open(state, now, SessionStatus.SENDING_ERROR, reason=state.reason)
+        case receiver.Initialized() if state.expires_at <= now < state.watched_until:
+            return _last_look(state)
         case _:
             return _open(state, now, _STATUS[type(state)])
 
@@ -154,6 +158,18 @@ def _open(
         expires_at=state.expires_at,
         reason=reason,
         deadline=_next(state, status, now),
+    )
+
+
+def _last_look(state: receiver.Initialized) -> Explanation:
+    return Explanation(
+        status=SessionStatus.EXPIRED,
+        words="It has expired; an ordinary payment is still looked for.",
+        next=NOTHING,
+        owed=_owed(state),
+        amount=amount_of(state),
+        expires_at=state.expires_at,
+        deadline=Deadline(DeadlineKind.WATCHING, state.watched_until),
     )
 
 

@@ -36,6 +36,8 @@ def _deadlines(state: State) -> tuple[UnixTime | None, ...]:
         case sender.PollingForProposal():
             # A failure just before must not cost the last poll.
             return (state.last_poll_at, state.expires_at)
+        case receiver.Initialized():
+            return (state.expires_at, state.watched_until)
         case sender.ProposalReceived():
             return (state.signing_deadline,)
         case sender.PendingBroadcast() | sender.Monitor() | sender.Closed() | receiver.Closed():

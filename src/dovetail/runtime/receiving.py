@@ -54,8 +54,7 @@ async def step_receiver(
     watch = watch or Watch()
     match session:
         case receiver.Initialized():
-            why = unreachable(watch, failures, services)
-            return await _wait_for_original(session, log, services, why)
+            return await _wait_for_original(session, log, services, failures, watch)
         case receiver.UncheckedOriginalPayload():
             return await _check_broadcast(session, log, services)
         case receiver.PayjoinProposal():
@@ -116,16 +115,21 @@ async def _negotiate(
 
 
 async def _wait_for_original(
-    session: receiver.Initialized, log: Log, services: Services, why: Reason | None
+    session: receiver.Initialized, log: Log, services: Services, failures: int, watch: Watch
 ) -> ReceiverSession:
+    """Wait at the mailbox; past the expiration at the address alone, as long as the grace.
+
+    A sender whose Original was lost makes the ordinary payment at the expiration.
+    """
     paid = await _direct_payment(session, services)
     if paid is not None and paid.depth >= session.created.depth:
         return await session.record_payment(paid.txid).save_async(log)
     now = services.clock()
     if now >= session.expires_at:
-        if paid is not None:
-            return session  # it was paid in time, and closes once that is deep enough
-        return await session.expire(now, why=why).save_async(log)
+        watch.unreachable = watch.unreachable or unreachable(watch, failures, services)
+        if paid is not None or now < session.watched_until:
+            return session  # what was paid closes it once that is deep enough
+        return await session.expire(now, why=watch.unreachable).save_async(log)
     if isinstance(session.created.endpoint, Web):
         return session  # whoever serves its URL brings the Original
     body, context = await exchange(lambda relay: session.poll(relay, now=now), services)

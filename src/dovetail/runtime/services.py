@@ -28,7 +28,8 @@ class Policy:
     """The user's standing decisions.
 
     `depth` confirmations make a payment final; a receiver's fallback waits `grace` seconds
-    beyond the expiration while a proposal may be out. The receiver refuses an Original below
+    beyond the expiration while a proposal may be out, and where nobody came it looks as long for a
+    payment. The receiver refuses an Original below
     `min_fee_rate` and pays at most `max_fee_rate` for what it adds itself. `watch_interval`
     and `poll_pause` are seconds between two looks at the chain and between two polls; after a
     failure it is `first_retry`, then twice that, up to `longest_retry`. A receiver whose wallet

@@ -10,6 +10,7 @@ from dovetail.bitcoin import FeeRate, OutPoint, Script, Transaction, Txid, UnixT
 from dovetail.errors import DovetailError
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.reasons import Reason
 from dovetail.wallets.ports import Chain, Payment, Spend
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class Watch:
     fee_told_at: UnixTime | None = None
     trouble: DovetailError | None = None
     """What the last try failed of; None when it did not."""
+    unreachable: Reason | None = None
+    """Who kept the other party out until the expiration, where it was that."""
 
     def see(self, state: Watched, spend: Spend | None, *, owned: Collection[Script] = ()) -> None:
         """Note what spends the contested outpoints; `owned` are the wallet's among its outputs."""

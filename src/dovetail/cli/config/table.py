@@ -156,7 +156,7 @@ KEYS = (
         600,
         "10m",
         "How long after the expiration a receiver leaves a proposal it sent to the sender, before"
-        " the fallback falls due.",
+        " the fallback falls due; and how long it still looks for a payment, where nobody came.",
     ),
     Key(
         "lifetime",

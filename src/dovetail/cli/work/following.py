@@ -84,6 +84,7 @@ def reason_words(explanation: Explanation) -> str | None:
 DEADLINES = {
     DeadlineKind.EXPIRES: "expires",
     DeadlineKind.FALLBACK: "ordinary payment",
+    DeadlineKind.WATCHING: "ends",
     DeadlineKind.SIGNING: "to be signed",
 }
 
@@ -287,5 +288,6 @@ def tell_deadline(found: Explanation, screen: Screen) -> None:
 _DUE = {
     DeadlineKind.EXPIRES: "It expires at",
     DeadlineKind.FALLBACK: "The ordinary payment is broadcast by itself at",
+    DeadlineKind.WATCHING: "A payment is looked for until",
     DeadlineKind.SIGNING: "It has to be signed before",
 }

@@ -44,6 +44,14 @@ class Initialized(State):
     Also look at the address: a wallet without payjoin pays it directly (`record_payment`).
     """
 
+    @property
+    def watched_until(self) -> UnixTime:
+        """Until when to look at the address before `expire`: the expiration and the grace.
+
+        At the expiration a sender whose Original was lost pays by the ordinary transaction.
+        """
+        return UnixTime(self.expires_at + self.created.grace)
+
     def poll(
         self, relay: str | None, *, now: UnixTime, entropy: Entropy = system
     ) -> tuple[Request, OhttpContext]:
