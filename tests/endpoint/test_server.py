@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,27 @@ async def test_who_cannot_be_answered_before_the_end_hears_that(
     answer = await asked
     assert answer.status_code == 503
     assert answer.json()["errorCode"] == "unavailable"
+
+
+async def test_a_client_that_keeps_its_tls_connection_does_not_keep_the_server(
+    world: World, tmp_path: Path
+):
+    made = make_certificate(tmp_path)
+    trust = ssl.create_default_context(cafile=made.cert)
+
+    def asks_once(port: int) -> ssl.SSLSocket:
+        """And then neither reads nor hangs up."""
+        plain = socket.create_connection(("127.0.0.1", port))
+        secured = trust.wrap_socket(plain, server_hostname="127.0.0.1")
+        secured.sendall(b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+        assert secured.recv(100).startswith(b"HTTP/1.1 405")
+        return secured
+
+    async with opened(world, tls=load_tls(made.cert, made.key)) as shop:
+        client = await asyncio.to_thread(asks_once, shop.port)
+        begun = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - begun < EndpointSettings().drain_timeout / 2
+    client.close()
 
 
 async def test_a_port_that_is_taken_is_told(world: World, bob: Side):

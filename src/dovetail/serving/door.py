@@ -15,6 +15,8 @@ from dovetail.serving.answers import RETRY_AFTER
 
 HEAD_LIMIT = 8_192
 """Bytes of a CONNECT request."""
+_GOODBYE = 0.5
+"""Seconds for a client to agree that a connection ends."""
 
 _HTTP = cast("Callable[..., asyncio.Protocol]", AutoHTTPProtocol)
 _CONNECT = b"CONNECT "
@@ -48,6 +50,7 @@ class Doorkeeper:
         self.tunnels = tunnels
         self.at_door: set[_Door] = set()
         self._limit = limit
+        self._inside: ServerState | None = None
         self._tunnelling: set[asyncio.Task[None]] = set()
 
     def __call__(
@@ -62,13 +65,28 @@ class Doorkeeper:
         def speak_http() -> asyncio.Protocol:
             return _HTTP(config=config, server_state=server_state, app_state=app_state)
 
+        self._inside = server_state
         used = len(server_state.connections) + len(self.at_door) + len(self._tunnelling)
         return _Door(self, speak_http, full=used >= self._limit)
 
     def close(self) -> None:
-        """Send away who has said nothing yet."""
+        """Send away who has said nothing yet, and who does not hang up once they were answered."""
         for door in tuple(self.at_door):
             door.close()
+        if self._inside is not None and self._inside.connections:
+            asyncio.get_running_loop().call_later(_GOODBYE, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """End what is closing and has nothing more to send: a client need not agree to it in TLS.
+
+        asyncio would wait for that longer than the server has to end.
+        """
+        if self._inside is None or not self._inside.connections:
+            return
+        for protocol in tuple(self._inside.connections):
+            if protocol.transport.is_closing() and not protocol.transport.get_write_buffer_size():
+                protocol.transport.abort()
+        asyncio.get_running_loop().call_later(_GOODBYE, self._hang_up)
 
     def tunnel(self, transport: asyncio.Transport, data: bytes, tunnels: Tunnels) -> None:
         """Go on with this connection as a tunnel."""
