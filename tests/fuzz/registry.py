@@ -1,10 +1,19 @@
 """Every target there is, by name."""
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import bitcoin, edges, mailrooms, receiving, replaying, sending, wire
+from tests.fuzz.targets import (
+    bitcoin,
+    edges,
+    mailrooms,
+    receiving,
+    replaying,
+    sending,
+    servers,
+    wire,
+)
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (bitcoin, wire, sending, receiving, replaying, edges, mailrooms)
+    for module in (bitcoin, wire, sending, receiving, replaying, edges, servers, mailrooms)
     for target in module.TARGETS
 }

@@ -69,6 +69,12 @@ def test_the_nodes_own_troubles_are_no_verdict_on_a_transaction(code: int) -> No
         chain(testmempoolaccept=Refusal(code)).acceptance(CHILD)
 
 
+def test_another_transaction_than_was_asked_for_is_not_understood(tmp_path: Path) -> None:
+    other = {"hex": CHILD.serialize().hex(), "confirmations": 1}
+    with pytest.raises(ChainError, match="not what a Bitcoin Core node gives"):
+        wallet(tmp_path, gettransaction=other).sign(Psbt.from_unsigned(CHILD))
+
+
 def test_what_cannot_even_be_read_is_refused() -> None:
     told = chain(testmempoolaccept=Refusal(-22, "TX decode\nfailed")).acceptance(CHILD)
     assert told == Refused("TX decode failed")

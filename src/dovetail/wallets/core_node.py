@@ -142,7 +142,7 @@ class CoreNode:
                 self._is_checked = True
 
     def transactions(self, txids: Iterable[Txid]) -> dict[Txid, WalletTransaction]:
-        """Those of the transactions that the wallet knows."""
+        """Those of the transactions that the wallet knows. Raises `ChainError` for others."""
         wanted = list(dict.fromkeys(txids))
         answers = self.batch(
             [call("gettransaction", txid=str(txid)) for txid in wanted], WalletTransaction
@@ -150,6 +150,8 @@ class CoreNode:
         found: dict[Txid, WalletTransaction] = {}
         for txid, answer in zip(wanted, answers, strict=True):
             if not isinstance(answer, RpcError):
+                if answer.transaction().txid != txid:
+                    raise FAULTS.not_understood()
                 found[txid] = answer
             elif answer.code != NOT_FOUND:
                 raise answer
