@@ -41,6 +41,7 @@ from dovetail.serving.asgi import (
     read_body,
     send_answer,
 )
+from dovetail.serving.shares import Clients
 
 KEYS_PATH = "/ohttp-keys"
 HEALTH_PATH = "/health"
@@ -75,6 +76,7 @@ class Mailroom:
     ) -> None:
         """Open nothing yet. `find` resolves the hosts of gateways."""
         self.settings = settings
+        self.clients = Clients(proxies=settings.proxies, forwarded=settings.client_header)
         self._clock = clock
         self._find = find
         self._entropy = entropy

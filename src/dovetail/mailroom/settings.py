@@ -4,6 +4,7 @@ from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 
 from dovetail.errors import ConfigurationError
+from dovetail.serving.shares import OWN_PROXIES
 
 MINUTE = 60.0
 DAY = 86_400.0
@@ -30,6 +31,10 @@ class MailroomSettings:
     """Let BIP 78 senders post in plaintext and wait for a receiver that is online."""
     ca_file: Path | None = None
     """PEM certificates the relay trusts instead of the system's."""
+    proxies: tuple[str, ...] = OWN_PROXIES
+    """Addresses or networks of your own proxies: no client, so none of the shares is theirs."""
+    client_header: str | None = None
+    """The header in which they write the client's address last, such as `x-forwarded-for`."""
 
     ttl: float = 7 * DAY
     """How long a message is kept; must exceed the sessions' EX plus their grace."""
