@@ -1,7 +1,7 @@
 """The agent's ports, with everything that passes through them written down."""
 
 from base64 import b64encode
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from tests.interop.transcript import Entry, Transcript
@@ -23,7 +23,7 @@ from dovetail.protocol.exchange import Request
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.esplora import EsploraChain
-from dovetail.wallets.ports import Accepted, Balance, Payment, Refused, Spend
+from dovetail.wallets.ports import Accepted, Balance, Output, Payment, Refused, Spend, Unknown
 
 _LATER = 3600
 
@@ -173,7 +173,7 @@ class RecordingChain:
         known[transaction.serialize().hex()] = isinstance(answer, Accepted)
         return answer
 
-    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         answer = self._inner.broadcast(transaction)
         self._recorder.note(
             "broadcast",
@@ -182,8 +182,18 @@ class RecordingChain:
         )
         return answer
 
-    def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        spend = self._inner.spend_of(outpoint)
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        return self._inner.outputs(outpoints)
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        spends = {outpoint: self._spend_of(outpoint) for outpoint in outpoints}
+        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+
+    def min_fee_rate(self) -> FeeRate:
+        return self._inner.min_fee_rate()
+
+    def _spend_of(self, outpoint: OutPoint) -> Spend | None:
+        spend = self._inner.spends_of([outpoint]).get(outpoint)
         if self._changed(str(outpoint), spend):
             self._recorder.note(
                 "see spend",

@@ -4,7 +4,7 @@ Whatever it asks for differently, or in another order, is an `AssertionError`.
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,7 +29,7 @@ from dovetail.endpoint import Endpoint
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.exchange import Request
 from dovetail.runtime.transport import LIMIT, Reply
-from dovetail.wallets.ports import Accepted, Balance, Payment, Refused, Spend
+from dovetail.wallets.ports import Accepted, Balance, Output, Payment, Refused, Spend, Unknown
 
 
 async def relive(transcript: Transcript, folder: Path) -> list[str]:
@@ -136,14 +136,27 @@ class Past:
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         known = self._transcript.accepted[transaction.serialize().hex()]
-        return Accepted() if known else Refused("as then")
+        return Accepted(tested=True) if known else Refused("as then")
 
-    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         then = self._pop("broadcast")
         assert transaction.serialize().hex() == then["transaction"]
         return Accepted() if then["accepted"] else Refused("as then")
 
-    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        assert self._transcript.original is not None
+        original = Psbt.from_base64(self._transcript.original)
+        known = zip(original.unsigned_transaction.contested(), original.utxos(), strict=True)
+        return {of: Output(utxo, 1) for of, utxo in known if of in outpoints and utxo is not None}
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        spends = {outpoint: self._spend_of(outpoint) for outpoint in outpoints}
+        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+
+    def min_fee_rate(self) -> FeeRate:
+        return FeeRate.BROADCAST_MIN
+
+    def _spend_of(self, outpoint: OutPoint) -> Spend | None:
         name = str(outpoint)
         if self._next_is("see spend", of=name):
             then = self._pop("see spend")

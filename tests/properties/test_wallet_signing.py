@@ -75,7 +75,7 @@ def test_two_wallets_of_any_types_sign_one_transaction(server, wallets, sender_k
         by_sender.combine(by_receiver),
     ):
         with EsploraChain(server.url, Network.REGTEST) as chain:
-            assert chain.acceptance(one_after_the_other.extract()) == Accepted()
+            assert chain.acceptance(one_after_the_other.extract()) == Accepted(tested=True)
 
 
 @pytest.mark.parametrize("receiver_kind", KINDS)
@@ -98,4 +98,4 @@ def test_a_proposal_for_a_wallets_own_payment_is_signed_by_both(
             proposal = proposal.with_input(index, original.inputs[place])
     signed = sender.sign(proposal)
     with EsploraChain(server.url, Network.REGTEST) as chain:
-        assert chain.acceptance(signed.extract()) == Accepted()
+        assert chain.acceptance(signed.extract()) == Accepted(tested=True)

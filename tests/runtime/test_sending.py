@@ -3,7 +3,7 @@ from tests.runtime.side import Side, broadcast, paid_into, proposed
 from tests.runtime.world import World
 
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.errors import TransportError, WalletError
+from dovetail.errors import ChainError, TransportError, WalletError
 from dovetail.protocol.exchange import Request
 from dovetail.runtime.transport import Reply
 from dovetail.runtime.watching import Watch
@@ -261,3 +261,17 @@ async def test_a_payjoin_that_confirmed_before_the_crash_is_no_refusal(
     await sending.to(sender.Monitor, steps=1)
     closed = await sending.to(sender.Closed, steps=1)
     assert isinstance(closed.outcome, outcomes.Success)
+
+
+async def test_an_untold_payjoin_is_looked_for_before_it_is_tried_again(
+    world: World, alice: Side, bob: Side
+):
+    sending, _ = await proposed(alice, bob)
+    pending = await sending.to(sender.PendingBroadcast)
+    alice.party.chain.mumbles = lambda _tx: True
+    with pytest.raises(ChainError, match="does not say"):
+        await sending.step()
+    assert sending.state is pending
+    world.node.send(pending.payjoin)
+    monitor = await sending.step()
+    assert isinstance(monitor, sender.Monitor)

@@ -249,3 +249,17 @@ async def test_a_released_payment_is_watched_and_not_made(world: World, alice: S
     world.node.mine()
     closed = await sending.to(sender.Closed, steps=1)
     assert isinstance(closed.outcome, outcomes.Revoked)
+
+
+async def test_an_answer_that_tells_neither_leaves_all_as_it_was(
+    world: World, alice: Side, bob: Side
+):
+    alice.party.chain.mumbles = lambda _tx: True
+    sending = await cancelled(alice, bob)
+    world.clock.pass_by(3600)
+    with pytest.raises(ChainError, match="does not say"):
+        await sending.to(sender.Monitor)
+    assert isinstance(sending.state, sender.PendingFallback)
+    alice.party.chain.mumbles = lambda _tx: False
+    monitor = await sending.to(sender.Monitor)
+    assert world.node.in_mempool(monitor.fallback.txid)

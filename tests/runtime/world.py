@@ -1,7 +1,7 @@
 """A chain by real consensus code, wallets that sign, a clock: what a pair of agents lives in."""
 
 import threading
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +35,7 @@ from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.runtime.services import Policy
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
-from dovetail.wallets.ports import Accepted, Balance, Payment, Refused, Spend
+from dovetail.wallets.ports import Accepted, Balance, Output, Payment, Refused, Spend, Unknown
 
 NOW = UnixTime(1_800_000_000)
 QUICK = Policy(
@@ -73,6 +73,7 @@ class NodeChain:
     away: bool = False
     shows_mempool: bool = True
     refuses: Callable[[Transaction], bool] = lambda _tx: False
+    mumbles: Callable[[Transaction], bool] = lambda _tx: False
     broadcasts: list[Transaction] = field(default_factory=list)
     looks: int = 0
 
@@ -82,18 +83,37 @@ class NodeChain:
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         self._require()
-        return self._verdict(self.node.test(transaction))
+        answer = self._verdict(self.node.test(transaction))
+        return Accepted(tested=True) if isinstance(answer, Accepted) else answer
 
-    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         self._require()
         self.broadcasts.append(transaction)
+        if self.mumbles(transaction):
+            return Unknown("told to")
         if self.refuses(transaction):
             return Refused("told to")
         return self._verdict(self.node.send(transaction))
 
-    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        self._require()
+        found: dict[OutPoint, Output] = {}
+        with self.node.lock:
+            for outpoint in outpoints:
+                transaction = self.node.transaction(outpoint.txid)
+                if transaction is not None and outpoint.vout < len(transaction.outputs):
+                    depth = self.node.confirmations(outpoint.txid)
+                    found[outpoint] = Output(transaction.outputs[outpoint.vout], depth)
+        return found
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
         self._require()
         self.looks += 1
+        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
+        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
+        self._require()
         with self.node.lock:
             txid = self.node.spender(outpoint)
             transaction = None if txid is None else self.node.transaction(txid)
@@ -124,6 +144,10 @@ class NodeChain:
     def fee_rate(self, *, target: int) -> FeeRate:  # noqa: ARG002 - the port's
         self._require()
         return FeeRate.from_sat_per_vb(2)
+
+    def min_fee_rate(self) -> FeeRate:
+        self._require()
+        return FeeRate.BROADCAST_MIN
 
     def _require(self) -> None:
         if self.away:

@@ -133,9 +133,11 @@ def test_looks_at_the_chain_are_no_effects(world: World, alice: Side, killer: Ki
     assert chain.height() == bare.height()
     assert chain.fee_rate(target=6) == bare.fee_rate(target=6)
     assert chain.payments_to(script) == bare.payments_to(script)
-    assert chain.spend_of(coin.outpoint) is None
+    assert chain.spends_of([coin.outpoint]) == {}
+    assert chain.outputs([coin.outpoint])[coin.outpoint].txout == coin.utxo
+    assert chain.min_fee_rate() == FeeRate.BROADCAST_MIN
     back = world.alice.wallet.revoke(coin.outpoint, fee_rate=RATE)
-    assert chain.acceptance(back) == Accepted()
+    assert chain.acceptance(back) == Accepted(tested=True)
     assert killer.count == 0
 
 

@@ -82,7 +82,7 @@ class Till:
         return session.commit_inputs(coins).save(self.log)
 
     def settle(self, session: receiver.PendingFallback) -> receiver.ReceiverSession:
-        for spend in filter(None, map(self.chain.spend_of, session.contested)):
+        for spend in self.chain.spends_of(session.contested).values():
             return session.record_spend(spend.transaction).save(self.log)
         if session.due_at is None or self.now() < session.due_at:
             return session  # a person decides: `request_fallback` or `release`
@@ -92,7 +92,7 @@ class Till:
         return decided  # refused for now: try again
 
     def watch(self, session: receiver.Monitor) -> receiver.ReceiverSession:
-        for spend in filter(None, map(self.chain.spend_of, session.contested)):
+        for spend in self.chain.spends_of(session.contested).values():
             return session.record_settlement(spend.transaction, spend.depth).save(self.log)
         if session.due_at is None or self.now() < session.due_at:
             return session

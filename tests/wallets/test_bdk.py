@@ -250,7 +250,7 @@ def test_a_payment_is_final_replaceable_and_tells_no_key_paths(chain, make_walle
         assert not each.bip32_derivations
         assert not each.tap_bip32_derivations
         assert len(each.map.entries) == len(kinds) + (kind is ScriptType.P2SH)
-    assert chain.acceptance(transaction) == Accepted()
+    assert chain.acceptance(transaction) == Accepted(tested=True)
 
 
 def test_change_goes_to_a_fresh_address_each_time(make_wallet):

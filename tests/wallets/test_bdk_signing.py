@@ -62,7 +62,7 @@ def test_a_psbt_that_tells_nothing_of_our_coin_is_signed_from_our_own_knowledge(
 ):
     wallet = make_wallet(100_000, kind=kind)
     bare = Psbt.from_unsigned(_psbt(wallet.coins()[0]).unsigned_transaction)
-    assert chain.acceptance(wallet.sign(bare).extract()) == Accepted()
+    assert chain.acceptance(wallet.sign(bare).extract()) == Accepted(tested=True)
 
 
 def test_a_wrong_amount_for_our_coin_is_not_believed(chain, make_wallet):
@@ -70,7 +70,7 @@ def test_a_wrong_amount_for_our_coin_is_not_believed(chain, make_wallet):
     coin = wallet.coins()[0]
     lie = PsbtInput().with_witness_utxo(replace(coin.utxo, value=Sats(1)))
     signed = wallet.sign(_psbt(replace(coin, psbt_input=lie)))
-    assert chain.acceptance(signed.extract()) == Accepted()
+    assert chain.acceptance(signed.extract()) == Accepted(tested=True)
 
 
 def test_old_final_scripts_of_ours_are_replaced(chain, make_wallet):
@@ -78,7 +78,7 @@ def test_old_final_scripts_of_ours_are_replaced(chain, make_wallet):
     coin = wallet.coins()[0]
     old = coin.signing_input.with_final(b"\x00", (b"old",))
     signed = wallet.sign(_psbt(replace(coin, psbt_input=old)))
-    assert chain.acceptance(signed.extract()) == Accepted()
+    assert chain.acceptance(signed.extract()) == Accepted(tested=True)
 
 
 def test_final_scripts_of_others_stay(make_wallet):
@@ -114,7 +114,7 @@ def test_asking_for_a_whole_signature_is_fine(chain, make_wallet, kind, sighash_
     wallet = make_wallet(100_000, kind=kind)
     coin = wallet.coins()[0]
     asked = replace(coin, psbt_input=coin.signing_input.with_sighash_type(sighash_type))
-    assert chain.acceptance(wallet.sign(_psbt(asked)).extract()) == Accepted()
+    assert chain.acceptance(wallet.sign(_psbt(asked)).extract()) == Accepted(tested=True)
 
 
 def test_a_psbt_of_others_is_not_signed(make_wallet):

@@ -20,7 +20,7 @@ from dovetail.bitcoin import (
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.esplora import EsploraChain
-from dovetail.wallets.ports import Accepted, Chain, Payment, Refused, Spend
+from dovetail.wallets.ports import Accepted, Chain, Output, Payment, Refused, Spend
 from dovetail.wallets.servers import ChainServer
 
 RATE = FeeRate.from_sat_per_vb(2)
@@ -74,9 +74,37 @@ def test_the_height_follows_the_chain(server, chain):
 
 
 def test_a_good_transaction_is_acceptable_before_and_after_its_broadcast(chain, payment):
-    assert chain.acceptance(payment) == Accepted()
+    assert isinstance(chain.acceptance(payment), Accepted)
     assert chain.broadcast(payment) == Accepted()
-    assert chain.acceptance(payment) == Accepted()
+    assert isinstance(chain.acceptance(payment), Accepted)
+
+
+def test_only_a_node_that_tested_it_says_so(chain, public, payment):
+    asks_its_node = isinstance(chain, EsploraChain)
+    assert chain.acceptance(payment) == Accepted(tested=asks_its_node)
+    assert public.acceptance(payment) == Accepted()
+
+
+def test_outputs_are_there_whether_they_are_spent_or_not(server, chain, payment):
+    coin, made = payment.contested()[0], OutPoint(payment.txid, 0)
+    beyond = OutPoint(payment.txid, 99)
+    before = chain.outputs([coin, made, UNKNOWN])
+    assert [*before] == [coin]
+    assert before[coin].depth >= 1
+    chain.broadcast(payment)
+    after = chain.outputs([coin, made, beyond])
+    assert after == before | {made: Output(payment.outputs[0], 0)}
+    server.node.mine(2)
+    assert chain.outputs([made]) == {made: Output(payment.outputs[0], 2)}
+
+
+def test_spends_are_told_of_many_coins_at_once(server, chain, payment):
+    coin = payment.contested()[0]
+    assert chain.spends_of([coin, UNKNOWN]) == {}
+    chain.broadcast(payment)
+    assert chain.spends_of([coin, UNKNOWN]) == {coin: Spend(transaction=payment, depth=0)}
+    server.node.mine(3)
+    assert chain.spends_of([coin]) == {coin: Spend(transaction=payment, depth=3)}
 
 
 def test_a_public_server_tells_what_it_can(server, public, payment):

@@ -10,7 +10,13 @@ from dovetail.bitcoin import OutPoint, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.errors import ChainError
 from dovetail.wallets.core_blocks import BlockSearch
 
-COIN = OutPoint.parse(f"{'11' * 32}:1")
+PARENT = Transaction(
+    version=2,
+    inputs=(TxIn(OutPoint.parse(f"{'11' * 32}:1")),),
+    outputs=(TxOut(Sats(2_000), Script(b"\x00\x14" + bytes(20))),),
+    lock_time=0,
+)
+COIN = OutPoint(PARENT.txid, 0)
 SPENDER = Transaction(
     version=2,
     inputs=(TxIn(COIN),),
@@ -140,7 +146,7 @@ def test_a_block_that_is_not_known_any_more_begins_the_search_anew(tmp_path: Pat
 
 def test_a_coin_of_the_wallet_is_searched_from_its_own_block() -> None:
     blocks = Blocks(9, spent_at=8)
-    parent = {"hex": SPENDER.serialize().hex(), "confirmations": 2, "blockhash": blocks.names[8]}
+    parent = {"hex": PARENT.serialize().hex(), "confirmations": 2, "blockhash": blocks.names[8]}
     found = BlockSearch(node(**blocks.says(gettransaction=parent)), None).spend_of(COIN)
     assert found is not None
     assert found.depth == 2
@@ -148,7 +154,7 @@ def test_a_coin_of_the_wallet_is_searched_from_its_own_block() -> None:
 
 def test_a_coin_that_is_not_there_yet_is_not_searched_for() -> None:
     blocks = Blocks(9)
-    says = blocks.says(gettransaction={"hex": SPENDER.serialize().hex(), "confirmations": 0})
+    says = blocks.says(gettransaction={"hex": PARENT.serialize().hex(), "confirmations": 0})
     assert BlockSearch(node(**says), None).spend_of(COIN) is None
     waiting = blocks.says(
         gettxout=lambda include_mempool, **_: {"bestblock": "00"} if include_mempool else None

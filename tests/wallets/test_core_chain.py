@@ -44,9 +44,9 @@ def test_chain_tells_its_height(stage: Stage) -> None:
 
 def test_chain_accepts_what_is_sound_and_what_it_knows_already(stage: Stage) -> None:
     _, payment = paying(stage)
-    assert stage.chain.acceptance(payment) == Accepted()
+    assert stage.chain.acceptance(payment) == Accepted(tested=True)
     assert stage.chain.broadcast(payment) == Accepted()
-    assert stage.chain.acceptance(payment) == Accepted()
+    assert stage.chain.acceptance(payment) == Accepted(tested=True)
     assert stage.chain.broadcast(payment) == Accepted()
     stage.mine()
     assert stage.chain.acceptance(payment) == Accepted()
@@ -111,7 +111,7 @@ def test_chain_finds_what_spends_somebody_elses_coin_in_the_blocks(stage: Stage)
 
 def test_chain_goes_on_from_where_it_looked_before_the_restart(stage: Stage) -> None:
     coin, payment = paying(stage)
-    assert stage.chain.acceptance(payment) == Accepted()
+    assert stage.chain.acceptance(payment) == Accepted(tested=True)
     later = stage.another_chain()
     assert later.spend_of(coin) is None
     stage.chain.broadcast(payment)
@@ -158,4 +158,4 @@ def test_chain_lists_what_pays_an_address_the_deepest_first(stage: Stage) -> Non
 
 
 def test_chain_asks_for_at_least_what_the_node_relays(stage: Stage) -> None:
-    assert stage.chain.fee_rate(target=6) >= FeeRate.BROADCAST_MIN
+    assert stage.chain.fee_rate(target=6) >= FeeRate.from_sat_per_vb("0.1")

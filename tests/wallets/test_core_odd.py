@@ -10,7 +10,7 @@ from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction,
 from dovetail.errors import ChainError, InsufficientFunds, WalletError
 from dovetail.wallets.core_chain import CoreChain
 from dovetail.wallets.core_wallet import CoreWallet
-from dovetail.wallets.ports import Accepted, Refused
+from dovetail.wallets.ports import Accepted, Output, Refused
 
 SCRIPT = Script(b"\x00\x14" + bytes(20))
 PARENT = Transaction(
@@ -274,3 +274,48 @@ def test_locks_that_cannot_be_written_down_are_not_made(tmp_path: Path, monkeypa
 
 def _never(**_: Any) -> Any:
     raise AssertionError("Nothing is locked that was not written down.")
+
+
+def held(value: str = "0.00100000", confirmations: int = 3, script: str = SCRIPT.hex()) -> Any:
+    return {
+        "bestblock": "00" * 32,
+        "value": float(value),
+        "confirmations": confirmations,
+        "scriptPubKey": {"hex": script},
+    }
+
+
+def test_an_output_is_told_by_the_coins_the_mempool_the_wallet_or_not_at_all() -> None:
+    txout = PARENT.outputs[0]
+    assert chain(gettxout=held()).outputs([COIN]) == {COIN: Output(txout, 3)}
+    waits = chain(
+        gettxout=lambda include_mempool, **_: held(confirmations=0) if include_mempool else None
+    )
+    assert waits.outputs([COIN]) == {COIN: Output(txout, 0)}
+    spent = chain(gettransaction=OUR_PARENT)
+    assert spent.outputs([COIN, OutPoint(PARENT.txid, 1)]) == {COIN: Output(txout, 3)}
+    waiting = chain(getrawtransaction=PARENT.serialize().hex())
+    assert waiting.outputs([COIN]) == {COIN: Output(txout, 0)}
+
+
+def test_an_output_that_a_node_cannot_tell_any_more_is_not_called_gone() -> None:
+    spends = {"gettxspendingprevout": [{"spendingtxid": str(CHILD.txid)}]}
+
+    def raw(txid: str) -> Any:
+        return CHILD.serialize().hex() if txid == str(CHILD.txid) else UNKNOWN
+
+    with pytest.raises(ChainError, match="txindex"):
+        chain(**spends, getrawtransaction=raw).outputs([COIN])
+
+
+@pytest.mark.parametrize("answer", [held(script="zz"), held(value="-1"), Refusal(-8)])
+def test_an_output_that_cannot_be_is_not_understood(answer: Any) -> None:
+    with pytest.raises(ChainError):
+        chain(gettxout=answer).outputs([COIN])
+
+
+def test_the_least_that_is_relayed_is_what_the_mempool_takes() -> None:
+    says = {"mempoolminfee": 0.00000321, "minrelaytxfee": 0.000001}
+    assert chain(getmempoolinfo=says).min_fee_rate() == FeeRate.from_sat_per_vb("0.321")
+    with pytest.raises(ChainError):
+        chain(getmempoolinfo=says | {"mempoolminfee": -1}).min_fee_rate()

@@ -16,7 +16,7 @@ from dovetail.bitcoin import (
 from dovetail.bitcoin.hashes import sha256
 from dovetail.errors import ChainError, ConfigurationError
 from dovetail.wallets.esplora import EsploraChain
-from dovetail.wallets.ports import Accepted, Refused
+from dovetail.wallets.ports import Accepted, Refused, Unknown
 
 RATE = FeeRate.from_sat_per_vb(2)
 TARGET = Script(b"\x00\x14" + bytes(20))
@@ -67,11 +67,14 @@ def test_the_regtest_node_sees_a_wrong_signature(chain, payment):
 
 def test_mempools_esplora_asks_its_node(scripted, scripted_chain, payment):
     scripted.answers["/txs/test"] = _json([{"txid": "", "allowed": True}])
-    assert scripted_chain.acceptance(payment) == Accepted()
+    assert scripted_chain.acceptance(payment) == Accepted(tested=True)
     scripted.answers["/txs/test"] = _json([{"allowed": False, "reject-reason": "dust\n"}])
     assert scripted_chain.acceptance(payment) == Refused("dust ")
     known = "txn-already-in-mempool"
     scripted.answers["/txs/test"] = _json([{"allowed": False, "reject-reason": known}])
+    assert scripted_chain.acceptance(payment) == Accepted(tested=True)
+    other = "txn-same-nonwitness-data-in-mempool"  # which tells nothing of these signatures
+    scripted.answers["/txs/test"] = _json([{"allowed": False, "reject-reason": other}])
     assert scripted_chain.acceptance(payment) == Accepted()
     scripted.answers["/txs/test"] = _json([{"allowed": False}])
     assert scripted_chain.acceptance(payment) == Refused("refused")
@@ -99,9 +102,14 @@ def test_a_long_reason_is_cut(scripted, scripted_chain, payment):
     assert len(verdict.reason) == 200
 
 
-@pytest.mark.parametrize("answer", [Answer(400, b"no node"), Answer(body=b"<html>"), Answer(404)])
+@pytest.mark.parametrize("answer", [Answer(400, b"no node"), Answer(body=b"<html>")])
 def test_the_servers_own_trouble_is_no_refusal(scripted, scripted_chain, payment, answer):
     scripted.answers["/tx"] = answer
+    assert isinstance(scripted_chain.broadcast(payment), Unknown)
+
+
+def test_a_server_that_takes_no_transactions_cannot_be_asked(scripted, scripted_chain, payment):
+    scripted.answers["/tx"] = Answer(404)
     with pytest.raises(ChainError):
         scripted_chain.broadcast(payment)
 

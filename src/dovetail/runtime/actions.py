@@ -15,13 +15,13 @@ from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import deepest_spend, direct_payment
+from dovetail.runtime.watching import deepest_spend, direct_payment, taken
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.stores.logs import replayed
 from dovetail.stores.ports import SessionId, Store
-from dovetail.wallets.ports import Accepted, Payment
+from dovetail.wallets.ports import Payment
 
 State: TypeAlias = ReceiverSession | SenderSession
 
@@ -110,8 +110,7 @@ async def prepare_revocation(
 
 async def broadcast_revocation(services: Services, prepared: Revocation) -> None:
     """Hand it to the network; raises `WalletError` where that refuses."""
-    answer = await asyncio.to_thread(services.chain.broadcast, prepared.transaction)
-    if not isinstance(answer, Accepted):
+    if not await asyncio.to_thread(taken, services.chain, prepared.transaction):
         raise WalletError("The network refused the revocation: try a higher fee rate.")
 
 
@@ -239,8 +238,7 @@ async def _receiver_fallback(
 ) -> State:
     log = services.store.receiver(session_id)
     state = await state.request_fallback().save_async(log)  # durable before it leaves (M4)
-    answer = await asyncio.to_thread(services.chain.broadcast, state.fallback)
-    if isinstance(answer, Accepted):
+    if await asyncio.to_thread(taken, services.chain, state.fallback):
         with suppress(StaleSession):
             return await state.record_broadcast(state.fallback.txid).save_async(log)
         # An agent saw it on the chain before we could say so.
@@ -256,8 +254,7 @@ async def _sender_fallback(
 ) -> State:
     log = services.store.sender(session_id)
     state = await state.request_fallback().save_async(log)  # durable before it leaves (M4)
-    answer = await asyncio.to_thread(services.chain.broadcast, state.fallback)
-    if isinstance(answer, Accepted):
+    if await asyncio.to_thread(taken, services.chain, state.fallback):
         with suppress(StaleSession):
             return await state.record_broadcast(state.fallback.txid).save_async(log)
         return await asyncio.to_thread(load, services.store, session_id)

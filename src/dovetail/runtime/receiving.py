@@ -14,7 +14,7 @@ from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, unreachable
 from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import Watch, deepest_spend, direct_payment
+from dovetail.runtime.watching import Watch, deepest_spend, direct_payment, taken
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
@@ -273,8 +273,7 @@ async def _settle_by_fallback(
     if session.may_end_unpaid:
         return await session.request_fallback().save_async(log)
     await tell_fee(session, services, watch)
-    answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
-    if isinstance(answer, Accepted):
+    if await asyncio.to_thread(taken, services.chain, session.fallback):
         return await session.record_broadcast(session.fallback.txid).save_async(log)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
@@ -304,8 +303,7 @@ async def _watch(
 
 
 async def _accepted(transaction: Transaction, services: Services) -> bool:
-    answer = await asyncio.to_thread(services.chain.broadcast, transaction)
-    return isinstance(answer, Accepted)
+    return await asyncio.to_thread(taken, services.chain, transaction)
 
 
 FALLBACK_REFUSED = (

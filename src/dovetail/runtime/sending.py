@@ -16,12 +16,12 @@ from dovetail.runtime.exchange import exchange, lower, unreachable
 from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.receiving import FALLBACK_REFUSED
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import Watch, deepest_spend
+from dovetail.runtime.watching import UNTOLD, Watch, deepest_spend, taken
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import SenderEvent, SenderSession
 from dovetail.stores.ports import SessionLog
-from dovetail.wallets.ports import Accepted, Spend
+from dovetail.wallets.ports import Accepted, Spend, Unknown
 
 Log = SessionLog[SenderEvent]
 logger = logging.getLogger(__name__)
@@ -161,6 +161,8 @@ async def _broadcast_payjoin(
     if isinstance(answer, Accepted):
         return await session.record_broadcast(session.payjoin.txid).save_async(log)
     spend = await _spend(session, services)
+    if spend is None and isinstance(answer, Unknown):
+        raise ChainError(UNTOLD)
     spends = () if spend is None else (spend.transaction,)
     return await session.refused(spends=spends).save_async(log)
 
@@ -180,8 +182,7 @@ async def _settle_by_fallback(
     if session.may_end_unpaid:
         return await session.request_fallback().save_async(log)
     await tell_fee(session, services, watch)
-    answer = await asyncio.to_thread(services.chain.broadcast, session.fallback)
-    if isinstance(answer, Accepted):
+    if await asyncio.to_thread(taken, services.chain, session.fallback):
         return await session.record_broadcast(session.fallback.txid).save_async(log)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
@@ -225,8 +226,7 @@ async def _rebroadcast(session: sender.Monitor, services: Services) -> bool:
         transaction = session.fallback
     else:
         return False
-    answer = await asyncio.to_thread(services.chain.broadcast, transaction)
-    return isinstance(answer, Accepted)
+    return await asyncio.to_thread(taken, services.chain, transaction)
 
 
 def _awaited_payjoin(session: sender.Monitor) -> Transaction | None:

@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, OutPoint, Script, Transaction, Txid, UnixTime
-from dovetail.errors import DovetailError
+from dovetail.errors import ChainError, DovetailError
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
-from dovetail.wallets.ports import Chain, Payment, Spend
+from dovetail.wallets.ports import Accepted, Chain, Payment, Spend, Unknown
 
 logger = logging.getLogger(__name__)
 
@@ -156,9 +156,25 @@ def deepest_spend(chain: Chain, contested: Iterable[OutPoint]) -> Spend | None:
 
     Different ones are possible when somebody else spends some of them.
     """
-    spends = (chain.spend_of(outpoint) for outpoint in contested)
-    found = [spend for spend in spends if spend is not None]
-    return max(found, key=lambda spend: spend.depth, default=None)
+    spends = chain.spends_of(tuple(contested))
+    return max(spends.values(), key=lambda spend: spend.depth, default=None)
+
+
+def taken(chain: Chain, transaction: Transaction) -> bool:
+    """Broadcast it, and tell whether the network has it now; False where it refuses.
+
+    Raises `ChainError` where that stays open.
+    """
+    answer = chain.broadcast(transaction)
+    if isinstance(answer, Unknown):
+        raise ChainError(UNTOLD)
+    return isinstance(answer, Accepted)
+
+
+UNTOLD = (
+    "The chain source does not say whether the network took the transaction: it is looked for, and"
+    " broadcast again."
+)
 
 
 def direct_payment(chain: Chain, script: Script, amount: int | None) -> Payment | None:

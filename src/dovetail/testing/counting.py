@@ -5,7 +5,7 @@ before one is to be killed just after what preceded it. A request counts before 
 response before it is handled; a broadcast before and after.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Generic, Self
 
@@ -28,7 +28,17 @@ from dovetail.stores.ports import (
     StoredLog,
 )
 from dovetail.testing.kill import Killer
-from dovetail.wallets.ports import Accepted, Balance, Chain, Payment, Refused, Spend, Wallet
+from dovetail.wallets.ports import (
+    Accepted,
+    Balance,
+    Chain,
+    Output,
+    Payment,
+    Refused,
+    Spend,
+    Unknown,
+    Wallet,
+)
 
 
 class CountingLog(Generic[E]):
@@ -236,17 +246,23 @@ class CountingChain:
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         return self._chain.acceptance(transaction)
 
-    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         self._killer.point("broadcast leaves")
         answer = self._chain.broadcast(transaction)
         self._killer.point("broadcast answered")
         return answer
 
-    def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        return self._chain.spend_of(outpoint)
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        return self._chain.outputs(outpoints)
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        return self._chain.spends_of(outpoints)
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
         return self._chain.payments_to(script)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         return self._chain.fee_rate(target=target)
+
+    def min_fee_rate(self) -> FeeRate:
+        return self._chain.min_fee_rate()

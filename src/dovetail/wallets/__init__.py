@@ -3,9 +3,21 @@
 from dovetail.wallets.ports import Accepted as Accepted
 from dovetail.wallets.ports import Balance as Balance
 from dovetail.wallets.ports import Chain as Chain
+from dovetail.wallets.ports import Output as Output
 from dovetail.wallets.ports import Payment as Payment
 from dovetail.wallets.ports import Refused as Refused
 from dovetail.wallets.ports import Spend as Spend
+from dovetail.wallets.ports import Unknown as Unknown
 from dovetail.wallets.ports import Wallet as Wallet
 
-__all__ = ["Accepted", "Balance", "Chain", "Payment", "Refused", "Spend", "Wallet"]
+__all__ = [
+    "Accepted",
+    "Balance",
+    "Chain",
+    "Output",
+    "Payment",
+    "Refused",
+    "Spend",
+    "Unknown",
+    "Wallet",
+]

@@ -89,7 +89,7 @@ class BlockSearch:
     def note(self, outpoints: Collection[OutPoint]) -> None:
         """Remember that these coins are unspent, where they are: the search begins here."""
         wanted = [outpoint for outpoint in outpoints if str(outpoint) not in self._known]
-        calls = [_gettxout(outpoint) for outpoint in wanted]
+        calls = [gettxout(outpoint) for outpoint in wanted]
         answers = self._node.batch(calls, msgspec.Raw)
         for outpoint, answer in zip(wanted, answers, strict=True):
             block = None if isinstance(answer, RpcError) else _unspent_at(answer)
@@ -109,7 +109,7 @@ class BlockSearch:
                 if header is not None and header.confirmations > 0:
                     return Spend(transaction=parsed(known.spender), depth=header.confirmations)
                 known = Standing(known.block)  # a reorganisation took its block away
-            block = _unspent_at(self._node.make(_gettxout(outpoint), msgspec.Raw))
+            block = _unspent_at(self._node.make(gettxout(outpoint), msgspec.Raw))
             if block is not None:
                 self._remember(outpoint, Standing(block))
                 return None
@@ -127,7 +127,7 @@ class BlockSearch:
                 header = self._header(header.previousblockhash or "")
             if header is not None:
                 return header
-        waiting = self._node.make(_gettxout(outpoint, mempool=True), msgspec.Raw)
+        waiting = self._node.make(gettxout(outpoint, mempool=True), msgspec.Raw)
         if _unspent_at(waiting) is not None:
             return None
         parent = self._node.transactions([outpoint.txid]).get(outpoint.txid)
@@ -249,7 +249,8 @@ def _unspent_at(answer: msgspec.Raw) -> str | None:
     return None if bytes(answer) == b"null" else FAULTS.decoded(answer, _Unspent).bestblock
 
 
-def _gettxout(outpoint: OutPoint, *, mempool: bool = False) -> Call:
+def gettxout(outpoint: OutPoint, *, mempool: bool = False) -> Call:
+    """Ask for an output that no block spends, nor the mempool where it is looked at."""
     return call("gettxout", txid=str(outpoint.txid), n=outpoint.vout, include_mempool=mempool)
 
 

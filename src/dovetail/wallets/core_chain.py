@@ -1,6 +1,6 @@
 """The chain as one Bitcoin Core node tells it, without an index of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -8,13 +8,13 @@ from typing import Self
 
 import msgspec
 
-from dovetail.bitcoin import Address, FeeRate, OutPoint, Sats, Script, Transaction, Txid
-from dovetail.errors import ChainError, InvalidAmount
-from dovetail.wallets.core_blocks import BlockSearch
+from dovetail.bitcoin import Address, FeeRate, OutPoint, Sats, Script, Transaction, Txid, TxOut
+from dovetail.errors import ChainError, InvalidAmount, ParseError
+from dovetail.wallets.core_blocks import BlockSearch, gettxout
 from dovetail.wallets.core_node import NOT_FOUND, CoreNode, named, parsed, per_kvb, txid_of
 from dovetail.wallets.core_rpc import FAULTS, RpcError, call
-from dovetail.wallets.judging import KNOWN, shortened
-from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
+from dovetail.wallets.judging import KNOWN, SAME, shortened
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
 
 SEARCHES = "core-searches.json"
 """The usual name of the file that keeps how far the blocks were searched."""
@@ -54,6 +54,26 @@ class _Received(msgspec.Struct, frozen=True):
 
 class _Estimate(msgspec.Struct, frozen=True):
     feerate: Decimal | None = None
+
+
+class _Scripted(msgspec.Struct, frozen=True):
+    hex: str
+
+
+class _Held(msgspec.Struct, frozen=True):
+    """An unspent output."""
+
+    value: Decimal
+    script: _Scripted = msgspec.field(name="scriptPubKey")
+    confirmations: int
+
+    def output(self) -> Output:
+        """Raises `ChainError`."""
+        try:
+            txout = TxOut(Sats.from_btc(self.value), Script(bytes.fromhex(self.script.hex)))
+        except (ParseError, ValueError):
+            raise FAULTS.not_understood() from None
+        return Output(txout, self.confirmations)
 
 
 class _MempoolInfo(msgspec.Struct, frozen=True):
@@ -102,10 +122,10 @@ class CoreChain:
         if isinstance(verdict, Accepted) or self._is_confirmed(transaction.txid):
             # From now on we know where to look for what spends these coins.
             self._blocks.note(transaction.contested())
-            return Accepted()
+            return verdict if isinstance(verdict, Accepted) else Accepted()
         return verdict
 
-    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         """Hand the transaction to the network. One that is known already counts as accepted."""
         try:
             self._node.ask(
@@ -128,6 +148,58 @@ class CoreChain:
                     return Accepted()
             return Refused(shortened(error.words))
         return Accepted()
+
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        """Those of the outputs that exist, in the mempool or a block, spent or not.
+
+        Raises `ChainError` for one that was spent in a block before it was ever asked for: the
+        node does not tell any more what it held.
+        """
+        found = self._unspent(outpoints)
+        for outpoint in outpoints:
+            if outpoint not in found:
+                output = self._spent_output(outpoint)
+                if output is not None:
+                    found[outpoint] = output
+        return found
+
+    def _unspent(self, outpoints: Collection[OutPoint]) -> dict[OutPoint, Output]:
+        found: dict[OutPoint, Output] = {}
+        for with_mempool in (False, True):
+            wanted = [outpoint for outpoint in outpoints if outpoint not in found]
+            calls = [gettxout(outpoint, mempool=with_mempool) for outpoint in wanted]
+            answers = self._node.batch(calls, _Held | None)  # type: ignore[arg-type]
+            for outpoint, answer in zip(wanted, answers, strict=True):
+                if isinstance(answer, RpcError):
+                    raise answer
+                if answer is not None:
+                    found[outpoint] = answer.output()
+        return found
+
+    def _spent_output(self, outpoint: OutPoint) -> Output | None:
+        """One that is spent: its transaction is in the mempool, the wallet, or an index."""
+        known = self._node.transactions([outpoint.txid]).get(outpoint.txid)
+        depth = 0 if known is None else known.confirmations
+        found = known.transaction() if known is not None and depth > 0 else None
+        found = found or self._from_mempool(outpoint.txid)
+        if found is not None:
+            exists = outpoint.vout < len(found.outputs)
+            return Output(found.outputs[outpoint.vout], max(0, depth)) if exists else None
+        if self.spend_of(outpoint) is not None:
+            raise ChainError(
+                "A coin of the session is spent already, and the node does not keep what it was:"
+                " ask a node with `txindex=1`."
+            )
+        return None
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        """What spends the outpoints, in the mempool or a block; without those that nothing does.
+
+        Raises `ChainError` where many blocks have to be searched, and goes on where it stopped
+        when it is asked again; also where the node has pruned the blocks that are wanted.
+        """
+        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
+        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends an outpoint, in the mempool or a block; None while nothing does.
@@ -189,13 +261,12 @@ class CoreChain:
         A node that has not seen enough blocks to estimate tells the least that its mempool takes.
         """
         estimate = self._node.ask("estimatesmartfee", _Estimate, conf_target=target)
+        return max(_fee_rate(estimate.feerate or Decimal(0)), self.min_fee_rate())
+
+    def min_fee_rate(self) -> FeeRate:
+        """The least that its mempool takes now."""
         mempool = self._node.ask("getmempoolinfo", _MempoolInfo)
-        rates = [estimate.feerate or Decimal(0), mempool.mempoolminfee, mempool.minrelaytxfee]
-        try:
-            known = [FeeRate.from_sat_per_vb(per_kvb(rate)) for rate in rates]
-        except InvalidAmount:
-            raise FAULTS.not_understood() from None
-        return max(FeeRate.BROADCAST_MIN, *known)
+        return max(_fee_rate(mempool.mempoolminfee), _fee_rate(mempool.minrelaytxfee))
 
     def _tested(self, transactions: list[Transaction]) -> Accepted | Refused:
         """The verdict on the last of them, the others being what it builds upon."""
@@ -212,7 +283,7 @@ class CoreChain:
             raise FAULTS.not_understood()
         verdict = verdicts[-1]
         if verdict.allowed or verdict.reason in KNOWN:
-            return Accepted()
+            return Accepted(tested=bool(verdict.allowed) or verdict.reason == SAME)
         return Refused(shortened(verdict.reason or verdict.package_error))
 
     def _submitted(self, transactions: list[Transaction]) -> bool:
@@ -256,3 +327,10 @@ class CoreChain:
         """Whether the wallet has it in a block, even if all that it paid is spent again."""
         known = self._node.transactions([txid])
         return txid in known and known[txid].confirmations > 0
+
+
+def _fee_rate(bitcoins: Decimal) -> FeeRate:
+    try:
+        return FeeRate.from_sat_per_vb(per_kvb(bitcoins))
+    except InvalidAmount:
+        raise FAULTS.not_understood() from None

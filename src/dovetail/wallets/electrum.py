@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Self
 
@@ -15,7 +15,7 @@ from dovetail.errors import ChainError
 from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed
 from dovetail.wallets.electrum_wire import FAULTS
 from dovetail.wallets.judging import depth_of, judged, shortened
-from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
 from dovetail.wallets.servers import ChainServer
 
 _TIMEOUT = 30.0
@@ -91,17 +91,41 @@ class ElectrumChain:
             return Accepted()
         return judged(transaction, height=height, unspent=self._unspent)
 
-    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         """Hand the transaction to the network. One that is known already counts as accepted."""
         raw = transaction.serialize().hex()
         answer = self._rpc.ask_leave("blockchain.transaction.broadcast", raw, kind=str)
         if answer == str(transaction.txid) or self._is_known(transaction):
             return Accepted()
-        if not isinstance(answer, Denied) or _VERDICT.search(answer.message) is None:
-            # The server's own trouble must not be taken for the network's refusal.
-            raise ChainError("The chain server could not broadcast the transaction; try again.")
+        words = answer.message if isinstance(answer, Denied) else answer
         # Some servers repeat the transaction after the reason, which no log shall hold (P4).
-        return Refused(shortened(_DATA.sub("…", answer.message)))
+        reason = shortened(_DATA.sub("…", words))
+        # The server's own trouble must not be taken for the network's refusal.
+        return Unknown(reason) if _VERDICT.search(words) is None else Refused(reason)
+
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        """Those of the outputs that exist, in the mempool or a block, spent or not."""
+        self.height()  # a server that knows nothing must not say "gone"
+        found: dict[OutPoint, Output] = {}
+        for outpoint in outpoints:
+            txout = self._output(outpoint)
+            if txout is not None:
+                height, history = self._look(txout.script_pubkey)
+                place = next((e for e in history if e.tx_hash == str(outpoint.txid)), None)
+                if place is not None:
+                    found[outpoint] = Output(txout, _depth(place, height))
+        return found
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        """What spends the outpoints, in the mempool or a block; without those that nothing does."""
+        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
+        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+
+    def min_fee_rate(self) -> FeeRate:
+        """The least that the server's node relays."""
+        least = self._rpc.ask_leave("blockchain.relayfee", kind=float)
+        with FAULTS.reading():
+            return FeeRate.BROADCAST_MIN if isinstance(least, Denied) else _fee_rate(least)
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends an outpoint, in the mempool or a block; None while nothing does."""

@@ -2,14 +2,13 @@
 
 import math
 import re
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Mapping
 from typing import Self
 
 import msgspec
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.errors import ChainError
 from dovetail.wallets.esplora_http import (
     FAULTS,
     EsploraHttp,
@@ -17,8 +16,8 @@ from dovetail.wallets.esplora_http import (
     Payer,
     Status,
 )
-from dovetail.wallets.judging import KNOWN, depth_of, judged, shortened
-from dovetail.wallets.ports import Accepted, Payment, Refused, Spend
+from dovetail.wallets.judging import KNOWN, SAME, depth_of, judged, shortened
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
 
 _TIMEOUT = 30.0
 _MAX_HEIGHT = 100_000_000
@@ -42,9 +41,17 @@ class EsploraChain:
     `ConfigurationError` for a URL that cannot be used. Its repr does not show the URL.
     """
 
-    def __init__(self, url: str, network: Network, *, timeout: float = _TIMEOUT) -> None:
+    def __init__(
+        self,
+        url: str,
+        network: Network,
+        *,
+        timeout: float = _TIMEOUT,
+        min_fee_rate: FeeRate = FeeRate.BROADCAST_MIN,
+    ) -> None:
         self._http = EsploraHttp(url, timeout=timeout)
         self._network = network
+        self._min_fee_rate = min_fee_rate
 
     def __repr__(self) -> str:
         return f"<EsploraChain on {self._network}>"
@@ -79,10 +86,10 @@ class EsploraChain:
             return self._our_verdict(transaction)
         reason = verdict.reason or verdict.reject_reason
         if verdict.allowed or reason in KNOWN:
-            return Accepted()
+            return Accepted(tested=verdict.allowed or reason == SAME)
         return Refused(shortened(reason))
 
-    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         """Hand the transaction to the network. One that is known already counts as accepted."""
         answer = self._http.post("/tx", transaction.serialize().hex().encode())
         if answer is None:
@@ -91,10 +98,30 @@ class EsploraChain:
         named = body.strip() == str(transaction.txid).encode()
         if (agreed and named) or self._status(transaction.txid) is not None:
             return Accepted()
-        if _VERDICT.search(body) is None:
-            # The server's own trouble must not be taken for the network's refusal.
-            raise ChainError("The chain server could not broadcast the transaction; try again.")
-        return Refused(shortened(body.decode("utf-8", "replace")))
+        reason = shortened(body.decode("utf-8", "replace"))
+        # The server's own trouble must not be taken for the network's refusal.
+        return Unknown(reason) if _VERDICT.search(body) is None else Refused(reason)
+
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        """Those of the outputs that exist, in the mempool or a block, spent or not."""
+        height = self.height()  # first, as a server that knows nothing must not say "gone"
+        found: dict[OutPoint, Output] = {}
+        for outpoint in outpoints:
+            status = self._status(outpoint.txid)
+            transaction = None if status is None else self._transaction(outpoint.txid)
+            if transaction is not None and outpoint.vout < len(transaction.outputs):
+                txout = transaction.outputs[outpoint.vout]
+                found[outpoint] = Output(txout, _depth(status, height))
+        return found
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        """What spends the outpoints, in the mempool or a block; without those that nothing does."""
+        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
+        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+
+    def min_fee_rate(self) -> FeeRate:
+        """The least that it relays, which no Esplora server tells: as it was given."""
+        return self._min_fee_rate
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends an outpoint, in the mempool or a block; None while nothing does."""

@@ -14,6 +14,8 @@ KNOWN = frozenset(
     {"txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness-data-in-mempool"}
 )
 """Reasons by which Bitcoin Core says that it has the transaction already."""
+SAME = "txn-already-in-mempool"
+"""The one of them that says so of the same signatures, too."""
 
 
 def judged(

@@ -4,11 +4,21 @@ Both block; the runtime calls them from worker threads. An implementation raises
 `WalletError`, `InsufficientFunds` or `ChainError`, and nothing else, for what goes wrong outside.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid
+from dovetail.bitcoin import (
+    Address,
+    FeeRate,
+    Network,
+    OutPoint,
+    Sats,
+    Script,
+    Transaction,
+    Txid,
+    TxOut,
+)
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.protocol.contribution import Coin
 
@@ -102,13 +112,35 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """An output that exists, spent or not, and how deep its transaction lies: 0 in the mempool."""
+
+    txout: TxOut
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """The network took the transaction, or knew it already."""
+    """The network took the transaction, would take it, or knew it already."""
+
+    tested: bool = False
+    """Whether a node tested the scripts and its own policy: never said of a broadcast, nor of a
+    transaction that is known by its txid, which does not commit to signatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The network refused the transaction; `reason` in the node's words, for the debug log."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The source answered in words that tell neither: look at the chain, and try again.
+
+    `reason` in its own words, for the debug log.
+    """
 
     reason: str
 
@@ -124,12 +156,19 @@ class Chain(Protocol):
         """Whether the network would take the transaction now, as well as the source can tell."""
         ...
 
-    def broadcast(self, transaction: Transaction) -> Accepted | Refused:
-        """Hand the transaction to the network. One that is known already counts as accepted."""
+    def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
+        """Hand the transaction to the network. One that is known already counts as accepted.
+
+        Raises `ChainError` only where the source could not be asked.
+        """
         ...
 
-    def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        """What spends an outpoint, in the mempool or a block; None while nothing does."""
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        """Those of the outputs that exist, in the mempool or a block, spent or not."""
+        ...
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        """What spends the outpoints, in the mempool or a block; without those that nothing does."""
         ...
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
@@ -138,4 +177,8 @@ class Chain(Protocol):
 
     def fee_rate(self, *, target: int) -> FeeRate:
         """The fee rate to confirm within `target` blocks; at least the relay minimum."""
+        ...
+
+    def min_fee_rate(self) -> FeeRate:
+        """The least that it relays: 0.1 sat/vB where a node keeps to Bitcoin Core's default."""
         ...

@@ -114,7 +114,9 @@ def esplora(data: bytes) -> None:
         chain.height,
         lambda: chain.acceptance(fallback()),
         lambda: chain.broadcast(fallback()),
-        lambda: chain.spend_of(fallback().contested()[0]),
+        lambda: chain.spends_of(fallback().contested()),
+        lambda: chain.outputs(fallback().contested()),
+        chain.min_fee_rate,
         lambda: chain.payments_to(PAYEE),
         lambda: chain.fee_rate(target=6),
     )
