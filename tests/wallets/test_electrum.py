@@ -197,6 +197,12 @@ def test_a_refusal_keeps_the_reason_and_drops_the_transaction(
 @pytest.mark.parametrize("error", ["warming up", {"code": -32603, "message": "internal error"}])
 def test_the_servers_own_trouble_is_no_refusal(scripted_electrum, chain, payment, error):
     scripted_electrum.errors[BROADCAST] = error
+    with pytest.raises(ChainError, match="could not broadcast"):
+        chain.broadcast(payment)
+
+
+def test_words_that_tell_neither_are_told_as_such(scripted_electrum, chain, payment):
+    scripted_electrum.errors[BROADCAST] = {"code": 1, "message": "not here"}
     assert isinstance(chain.broadcast(payment), Unknown)
 
 

@@ -211,3 +211,30 @@ def test_a_fee_rate_that_cannot_be_is_not_understood(scripted, scripted_chain, b
 def test_a_server_without_estimates_is_not_esplora(scripted_chain):
     with pytest.raises(ChainError, match="Esplora"):
         scripted_chain.fee_rate(target=1)
+
+
+@pytest.mark.parametrize("status", [400, 403, 422, 500])
+def test_a_refusal_is_known_whatever_status_it_comes_with(
+    scripted, scripted_chain, payment, status
+):
+    words = b'sendrawtransaction RPC error: {"code":-25,"message":"bad-txns-inputs-missingorspent"}'
+    scripted.answers["/tx"] = Answer(status, words)
+    assert scripted_chain.broadcast(payment) == Refused("bad-txns-inputs-missingorspent")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (
+            b'sendrawtransaction RPC error: {"code":-27,'
+            b'"message":"Transaction outputs already in utxo set"}'
+        ),
+        b"sendrawtransaction RPC error -27: Transaction already in block chain",
+    ],
+)
+def test_what_its_node_has_counts_as_accepted_while_the_index_lags(
+    scripted, scripted_chain, payment, words
+):
+    scripted.answers["/tx"] = Answer(400, words)
+    assert f"/tx/{payment.txid}" not in scripted.answers  # where it answers 404
+    assert scripted_chain.broadcast(payment) == Accepted()

@@ -15,13 +15,13 @@ from dovetail.wallets.core_node import NOT_FOUND, CoreNode, named, parsed, per_k
 from dovetail.wallets.core_rpc import FAULTS, RpcError, call
 from dovetail.wallets.judging import KNOWN, SAME, shortened
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.refusals import told
 
 SEARCHES = "core-searches.json"
 """The usual name of the file that keeps how far the blocks were searched."""
 
 # The node's verdicts on a transaction among its error codes (rpc/protocol.h).
-_ALREADY_THERE = -27
-_VERDICTS = frozenset({-22, -25, -26, _ALREADY_THERE})
+_VERDICTS = frozenset({-22, -25, -26, -27})
 _ORPHANED = frozenset({"missing-inputs", "bad-txns-inputs-missingorspent"})
 _ANY_FEE_RATE, _ANY_AMOUNT = 0, "21000000"
 """Not the node's own limits: the session has decided what it pays."""
@@ -138,15 +138,14 @@ class CoreChain:
         except RpcError as error:
             if error.code not in _VERDICTS:
                 raise
-            if error.code == _ALREADY_THERE or error.words in KNOWN:
-                return Accepted()
-            if self._is_confirmed(transaction.txid):
+            verdict = told(error.words, code=error.code)
+            if not isinstance(verdict, Refused) or self._is_confirmed(transaction.txid):
                 return Accepted()
             if error.words in _ORPHANED:
                 parents = self._parents_in_waiting(transaction)
                 if parents and self._submitted([*parents, transaction]):
                     return Accepted()
-            return Refused(shortened(error.words))
+            return verdict
         return Accepted()
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:

@@ -14,8 +14,9 @@ from dovetail.bitcoin.hashes import sha256
 from dovetail.errors import ChainError
 from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed
 from dovetail.wallets.electrum_wire import FAULTS
-from dovetail.wallets.judging import depth_of, judged, shortened
+from dovetail.wallets.judging import depth_of, judged
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.refusals import told
 from dovetail.wallets.servers import ChainServer
 
 _TIMEOUT = 30.0
@@ -29,9 +30,6 @@ _NO_ESTIMATE = -1.0
 _OP_RETURN = 0x6A
 # How servers pass on that their node does not have a transaction.
 _MISSING = re.compile(r"no such mempool|missing transaction|(?<!\d)-5\b", re.IGNORECASE)
-# Bitcoin Core's verdicts by their RPC error codes (rpc/protocol.h), and ElectrumX's word for them.
-_VERDICT = re.compile(r"(?<!\d)-2[2567]\b|rejected by network rules")
-_DATA = re.compile(r"[0-9a-fA-F]{32,}")
 
 
 class _Tip(msgspec.Struct, frozen=True):
@@ -97,11 +95,7 @@ class ElectrumChain:
         answer = self._rpc.ask_leave("blockchain.transaction.broadcast", raw, kind=str)
         if answer == str(transaction.txid) or self._is_known(transaction):
             return Accepted()
-        words = answer.message if isinstance(answer, Denied) else answer
-        # Some servers repeat the transaction after the reason, which no log shall hold (P4).
-        reason = shortened(_DATA.sub("…", words))
-        # The server's own trouble must not be taken for the network's refusal.
-        return Unknown(reason) if _VERDICT.search(words) is None else Refused(reason)
+        return told(answer.message if isinstance(answer, Denied) else answer)
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
         """Those of the outputs that exist, in the mempool or a block, spent or not."""

@@ -1,7 +1,6 @@
 """The chain as one Esplora server tells it (Blockstream/esplora, API.md; mempool/electrs)."""
 
 import math
-import re
 from collections.abc import Collection, Generator, Mapping
 from typing import Self
 
@@ -18,12 +17,11 @@ from dovetail.wallets.esplora_http import (
 )
 from dovetail.wallets.judging import KNOWN, SAME, depth_of, judged, shortened
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.refusals import told
 
 _TIMEOUT = 30.0
 _MAX_HEIGHT = 100_000_000
 _MAX_PAGES = 20
-# Bitcoin Core's verdicts on a transaction among its RPC error codes (rpc/protocol.h).
-_VERDICT = re.compile(rb"-2[2567]\b")
 
 
 class _Verdict(msgspec.Struct, frozen=True):
@@ -98,9 +96,7 @@ class EsploraChain:
         named = body.strip() == str(transaction.txid).encode()
         if (agreed and named) or self._status(transaction.txid) is not None:
             return Accepted()
-        reason = shortened(body.decode("utf-8", "replace"))
-        # The server's own trouble must not be taken for the network's refusal.
-        return Unknown(reason) if _VERDICT.search(body) is None else Refused(reason)
+        return told(body.decode("utf-8", "replace"))
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
         """Those of the outputs that exist, in the mempool or a block, spent or not."""

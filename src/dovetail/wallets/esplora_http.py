@@ -12,7 +12,8 @@ from dovetail.wallets.servers import chain_faults, checked_url
 T = TypeVar("T")
 
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex, or a page of large ones
-_OK, _BAD_REQUEST, _NOT_FOUND, _TOO_MANY = 200, 400, 404, 429
+_OK, _NOT_FOUND, _TOO_MANY = 200, 404, 429
+_DENYING = (400, 403, 422, 500)  # with these servers pass on what their node says
 _NO_SUCH_ROUTE = (_NOT_FOUND, 405, 501)
 
 FAULTS = chain_faults("an Esplora server")
@@ -80,7 +81,7 @@ class EsploraHttp:
         status, answer = self._ask("POST", path, body)
         if status in _NO_SUCH_ROUTE:
             return None
-        if status not in (_OK, _BAD_REQUEST):
+        if status not in (_OK, *_DENYING):
             raise _unexpected(status)
         return status == _OK, answer
 
