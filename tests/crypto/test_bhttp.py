@@ -78,7 +78,7 @@ def test_trailers_are_checked_and_dropped() -> None:
     good = b"\x01\x40\xc8\x00\x04body\x04\x01a\x01b"
     assert BhttpResponse.parse(good) == BhttpResponse(200, (), b"body")
     with pytest.raises(InvalidBhttp):
-        BhttpResponse.parse(b"\x01\x40\xc8\x00\x04body\x04\x01A\x01b")
+        BhttpResponse.parse(b"\x01\x40\xc8\x00\x04body\x04\x01:\x01b")
 
 
 def test_informational_responses_are_skipped() -> None:
@@ -91,7 +91,7 @@ def test_informational_responses_are_skipped() -> None:
     [
         b"\x40\x66",  # cut short
         b"\x40\x66\x00",  # never final
-        b"\x40\x66\x04\x01A\x01b\x40\xc8",  # malformed interim headers
+        b"\x40\x66\x04\x01:\x01b\x40\xc8",  # malformed interim headers
     ],
 )
 def test_broken_informational_responses_are_refused(rest: bytes) -> None:
@@ -99,16 +99,47 @@ def test_broken_informational_responses_are_refused(rest: bytes) -> None:
         BhttpResponse.parse(b"\x01" + rest)
 
 
-@pytest.mark.parametrize("framing", [b"", b"\x01", b"\x02", b"\x03", b"\x04", b"\x40", b"\xff"])
-def test_a_request_has_framing_zero(framing: bytes) -> None:
+@pytest.mark.parametrize("framing", [b"", b"\x01", b"\x03", b"\x04", b"\x40", b"\xff"])
+def test_a_request_has_framing_zero_or_two(framing: bytes) -> None:
     with pytest.raises(InvalidBhttp):
         BhttpRequest.parse(framing + POST)
 
 
-@pytest.mark.parametrize("framing", [b"", b"\x00", b"\x02", b"\x03", b"\x04"])
-def test_a_response_has_framing_one(framing: bytes) -> None:
+@pytest.mark.parametrize("framing", [b"", b"\x00", b"\x02", b"\x04"])
+def test_a_response_has_framing_one_or_three(framing: bytes) -> None:
     with pytest.raises(InvalidBhttp):
         BhttpResponse.parse(framing + b"\x40\xc8")
+
+
+INDETERMINATE = b"\x02" + POST + b"\x01a\x01b" + b"\x01c\x00" + b"\x00" + b"\x02bo\x02dy\x00"
+
+
+@pytest.mark.parametrize("trailer", [b"", b"\x00", b"\x01t\x01x\x00", b"\x00padding"])
+def test_a_message_of_indeterminate_length_is_read(trailer: bytes) -> None:
+    found = BhttpRequest.parse(INDETERMINATE + trailer)
+    assert found == BhttpRequest("POST", "https", "a", "/", (("a", "b"), ("c", "")), b"body")
+    assert found.serialize()[0] == 0
+
+
+def test_a_message_of_indeterminate_length_may_end_with_any_section() -> None:
+    accepted = [n for n in range(len(INDETERMINATE)) if _parses(BhttpRequest, INDETERMINATE[:n])]
+    assert accepted == [1 + len(POST), len(INDETERMINATE) - len(b"\x02bo\x02dy\x00")]
+
+
+@pytest.mark.parametrize(
+    "rest", [b"\x01a\x01b", b"\x00\x02bo", b"\x00\x00\x01t", b"\x01:\x01b\x00"]
+)
+def test_a_section_of_indeterminate_length_has_an_end(rest: bytes) -> None:
+    with pytest.raises(InvalidBhttp):
+        BhttpRequest.parse(b"\x02" + POST + rest)
+
+
+def test_names_in_upper_case_are_read_in_lower_case() -> None:
+    line = b"\x0cContent-Type\x01X"
+    for sections in (b"\x0f" + line, line + b"\x00"):
+        framing = b"\x01" if sections[0] == 0x0F else b"\x03"
+        found = BhttpResponse.parse(framing + b"\x40\xc8" + sections)
+        assert found.headers == (("content-type", "X"),)
 
 
 def test_longer_forms_of_an_integer_are_read() -> None:
@@ -122,7 +153,7 @@ def test_a_section_that_announces_more_than_there_is_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\x01a", b"\x01a\x05b", b"\x05a\x01b", b"\x00\x01b", b"\x02:a\x01b", b"\x01A\x00"]
+    "line", [b"\x01a", b"\x01a\x05b", b"\x05a\x01b", b"\x00\x01b", b"\x02:a\x01b", b"\x01\xc9\x00"]
 )
 def test_malformed_field_lines_are_refused(line: bytes) -> None:
     with pytest.raises(InvalidBhttp):

@@ -6,6 +6,7 @@ import pytest
 from dovetail.crypto import (
     GatewayKey,
     KeyConfig,
+    OtherSuite,
     PublicKey,
     SecretKey,
     SeededEntropy,
@@ -142,8 +143,10 @@ def test_a_request_that_is_too_short_is_refused(size: int) -> None:
 def test_a_request_for_another_suite_is_refused(at: int) -> None:
     request = bytearray(encapsulate(KEY.config, b"request")[0])
     request[at] ^= 1
-    with pytest.raises(InvalidOhttp, match="suite"):
+    with pytest.raises(OtherSuite, match="suite"):
         decapsulate(KEY, bytes(request))
+    with pytest.raises(UnknownKeyId):
+        decapsulate(OTHER, bytes(request))
 
 
 def test_a_request_with_an_invalid_encapsulated_key_is_refused() -> None:

@@ -38,7 +38,10 @@ async def test_wallets_in_browsers_may_ask(tmp_path: Path) -> None:
         answer = await client.http.options("/https://gateway.test/")
         assert answer.status_code == 204
         assert "POST" in answer.headers["access-control-allow-methods"]
-        assert (await client.http.get("/")).headers["access-control-allow-origin"] == "*"
+        assert answer.headers["access-control-max-age"] == "86400"
+        for each in (answer, await client.http.get("/")):
+            assert each.headers["access-control-allow-origin"] == "*"
+            assert each.headers["access-control-expose-headers"] == "retry-after"
 
 
 async def test_a_relay_alone_keeps_no_files_and_has_no_gateway(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tests.mailroom.client import (
     quick,
 )
 
+from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.crypto.ohttp import KeyConfig, encapsulate
 from dovetail.crypto.secp256k1 import SecretKey
@@ -66,17 +67,18 @@ async def test_a_body_of_another_size_is_refused_in_the_clear(
 async def test_garbage_of_the_right_size_is_refused_in_the_clear(client: Client) -> None:
     good, _ = encapsulate(client.keys, bytes(8104))
     no_key = good[:7] + b"\x04" + bytes(64) + good[72:]
-    for garbage in (bytes(8192), b"\xff" * 8192, good[:1] + bytes(8191), no_key):
-        answer = await client.http.post(GATEWAY, content=garbage, headers=OHTTP)
-        assert answer.status_code == 400
-        assert answer.json()["type"] == "about:blank"
+    answer = await client.http.post(GATEWAY, content=no_key, headers=OHTTP)
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "about:blank"
 
 
 async def test_an_unknown_key_is_a_problem_of_its_own_type(client: Client) -> None:
     other_id = KeyConfig((client.keys.key_id + 1) % 256, client.keys.public_key)
     other_key = KeyConfig(client.keys.key_id, SecretKey.generate().public_key)
-    for config in (other_id, other_key):
-        request, _ = encapsulate(config, bytes(8104))
+    good, _ = encapsulate(client.keys, bytes(8104))
+    other_suite = good[:6] + b"\x01" + good[7:]
+    requests = [encapsulate(config, bytes(8104))[0] for config in (other_id, other_key)]
+    for request in (*requests, other_suite, good[:1] + bytes(8191)):
         answer = await client.http.post(GATEWAY, content=request, headers=OHTTP)
         assert answer.status_code == 400
         assert answer.headers["content-type"] == "application/problem+json"
@@ -90,6 +92,30 @@ async def test_only_the_media_type_of_ohttp_is_taken(client: Client) -> None:
         assert answer.status_code == 415
     loose = {"content-type": "Message/OHTTP-req; charset=x"}
     assert (await client.http.post(GATEWAY, content=request, headers=loose)).status_code == 200
+
+
+async def test_a_request_of_indeterminate_length_with_upper_case_names_is_answered(
+    client: Client,
+) -> None:
+    mailbox = str(new_mailbox()).encode()
+    target = b"\x04POST\x05https\x00" + bytes((len(mailbox) + 1,)) + b"/" + mailbox
+    fields = b"\x0cContent-Type\x18application/octet-stream\x00"
+    message = b"\x02" + target + fields + b"\x04mess\x03age\x00\x00"
+    assert (await client.inner(message + bytes(8104 - len(message)))).status == 200
+    found = await client.ask("GET", f"/{mailbox.decode()}")
+    assert (found.status, found.body) == (200, b"message")
+
+
+async def test_a_request_that_waits_for_a_go_ahead_is_an_error(client: Client) -> None:
+    expecting = BhttpRequest(
+        "POST", "https", "", f"/{new_mailbox()}", (("expect", "100-Continue"),), MESSAGE
+    )
+    assert (await client.inner(expecting.serialize(8104))).status == 417
+
+
+async def test_what_may_be_cached_says_for_how_long(client: Client) -> None:
+    for path in (GATEWAY, "/ohttp-keys", f"{GATEWAY}?allowed_purposes"):
+        assert (await client.http.get(path)).headers["cache-control"] == "public, max-age=86400"
 
 
 async def test_other_methods_are_refused(client: Client) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ async def test_without_v1_a_plaintext_sender_is_told_which_version_is_spoken(
 ) -> None:
     async with in_process(quick(tmp_path)) as (_, client):
         answer = await client.http.post(f"/{new_mailbox()}?v=1", content=ORIGINAL)
-    assert answer.status_code == 400
-    assert ErrorReply.parse(answer.content) == ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (2,))
+        large = await client.http.post(f"/{new_mailbox()}?v=1", content=bytes(9_000))
+    for each in (answer, large):
+        assert each.status_code == 400
+        assert ErrorReply.parse(each.content) == ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (2,))
 
 
 async def test_a_v1_sender_gets_what_the_receiver_puts(tmp_path: Path) -> None:
@@ -114,10 +117,24 @@ async def test_plaintext_is_text_and_bounded(tmp_path: Path) -> None:
     async with with_v1(tmp_path) as (_, client):
         answer = await client.http.post(f"/{new_mailbox()}", content=b"\xff" * 10)
         assert answer.status_code == 400
-        answer = await client.http.post(f"/{new_mailbox()}", content=b"A" * 9000)
-        assert answer.status_code == 413
+        for size in (8_101, 9_000, 2_000_000):
+            answer = await client.http.post(f"/{new_mailbox()}", content=b"A" * size)
+            assert answer.status_code == 413
+            assert answer.headers["content-type"] == "application/json"
+            assert ErrorReply.parse(answer.content).code is ErrorCode.ORIGINAL_PSBT_REJECTED
+            assert ("connection" in answer.headers) == (size > 1 << 20)
         assert (await client.http.get(f"/{new_mailbox()}")).status_code == 405
         assert (await client.http.post("/not-a-mailbox")).status_code == 404
+
+
+async def test_a_plaintext_that_stalls_is_given_up(tmp_path: Path) -> None:
+    async def stall() -> AsyncIterator[bytes]:
+        yield b"A"
+        await asyncio.sleep(5)
+
+    async with with_v1(tmp_path, read_timeout=0.02) as (_, client):
+        answer = await client.http.post(f"/{new_mailbox()}", content=stall())
+    assert answer.status_code == 408
 
 
 async def test_only_so_many_answers_are_remembered(

@@ -28,6 +28,10 @@ CONFIG = KEY.config.serialize()
 REQUEST = encapsulate(KEY.config, b"request", entropy=SeededEntropy(b"fixed"))[0]
 BHTTP_REQUEST = BhttpRequest("POST", "https", "a", "/m", (("name", "value"),), b"body").serialize()
 BHTTP_RESPONSE = BhttpResponse(200, (("name", "value"),), b"body").serialize()
+INDETERMINATE = (
+    b"\x02\x04POST\x05https\x01a\x02/m\x04Name\x05value\x00\x02bo\x02dy\x00\x00",
+    b"\x03\x40\x67\x04name\x05value\x00\x40\xc8\x04Name\x05value\x00\x02bo\x02dy\x00\x00",
+)
 
 
 def open_response(data: bytes) -> bytes:
@@ -56,17 +60,18 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "response": BhttpResponse.parse,
 }
 
+SEEDS = [CONFIG, b"\x00\x4a" + CONFIG, REQUEST, BHTTP_REQUEST, BHTTP_RESPONSE, *INDETERMINATE]
 sizes = st.sampled_from([32, 33, 48, 64, 65, 74, 76, 88, 95])
 damaged = st.builds(
     lambda seed, at, piece, cut: (seed[: at % len(seed)] + piece + seed[at % len(seed) :])[:cut],
-    st.sampled_from([CONFIG, b"\x00\x4a" + CONFIG, REQUEST, BHTTP_REQUEST, BHTTP_RESPONSE]),
+    st.sampled_from(SEEDS),
     st.integers(0, 200),
     st.binary(max_size=4),
     st.integers(0, 200),
 )
 overwritten = st.builds(
     lambda seed, at, byte: seed[: at % len(seed)] + bytes([byte]) + seed[at % len(seed) + 1 :],
-    st.sampled_from([CONFIG, b"\x00\x4a" + CONFIG, REQUEST, BHTTP_REQUEST, BHTTP_RESPONSE]),
+    st.sampled_from(SEEDS),
     st.integers(0, 200),
     st.integers(0, 255),
 )

@@ -15,6 +15,7 @@ from dovetail.crypto.hpke import setup_base_receiver as setup_base_receiver
 from dovetail.crypto.hpke import setup_base_sender as setup_base_sender
 from dovetail.crypto.ohttp import GatewayKey as GatewayKey
 from dovetail.crypto.ohttp import KeyConfig as KeyConfig
+from dovetail.crypto.ohttp import OtherSuite as OtherSuite
 from dovetail.crypto.ohttp import ReplyContext as ReplyContext
 from dovetail.crypto.ohttp import ResponseContext as ResponseContext
 from dovetail.crypto.ohttp import UnknownKeyId as UnknownKeyId
@@ -32,6 +33,7 @@ __all__ = [
     "GatewayKey",
     "KeyConfig",
     "OpenContext",
+    "OtherSuite",
     "PublicKey",
     "ReplyContext",
     "ResponseContext",

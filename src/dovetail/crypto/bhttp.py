@@ -1,4 +1,4 @@
-"""Binary HTTP messages of known length (RFC 9292 §3.1).
+"""Binary HTTP messages (RFC 9292): written in known length (§3.1), read in either form (§3.2).
 
 Whatever follows a message is padding: written at random, read by nobody, as other Payjoin
 implementations do it (RFC 9292 §3.8 lets a reader not look at it).
@@ -12,8 +12,9 @@ from dovetail.errors import InvalidBhttp, PayloadTooLarge
 
 Headers = tuple[tuple[str, str], ...]
 
-_REQUEST = 0
-_RESPONSE = 1
+# The framing indicators (§3.3), and whether lengths are known before the parts.
+_REQUEST = {0: True, 2: False}
+_RESPONSE = {1: True, 3: False}
 _INFORMATIONAL = range(100, 200)
 _FINAL = range(200, 600)
 
@@ -50,14 +51,16 @@ class BhttpRequest:
 
     @classmethod
     def parse(cls, data: bytes) -> "BhttpRequest":
-        """Read a request and ignore what follows it; raises InvalidBhttp."""
+        """Read a request and ignore what follows it; raises InvalidBhttp.
+
+        Header names are read in either case (RFC 9110 §5.1).
+        """
         reader = _Reader(data)
-        if reader.integer() != _REQUEST:
-            raise InvalidBhttp(
-                "These bytes are not a Binary HTTP request of known length; send one."
-            )
+        known = _REQUEST.get(reader.integer())
+        if known is None:
+            raise InvalidBhttp("These bytes are not a Binary HTTP request; send one.")
         method, scheme, authority, path = (reader.text() for _ in range(4))
-        headers, body = _read_rest(reader)
+        headers, body = _read_rest(reader, known=known)
         return cls(method, scheme, authority, path, headers, body)
 
     def serialize(self, pad_to: int | None = None, *, entropy: Entropy = system) -> bytes:
@@ -95,15 +98,17 @@ class BhttpResponse:
 
     @classmethod
     def parse(cls, data: bytes) -> "BhttpResponse":
-        """Read a response, skip informational ones, ignore what follows; raises InvalidBhttp."""
+        """Read a response, skip informational ones, ignore what follows; raises InvalidBhttp.
+
+        Header names are read in either case (RFC 9110 §5.1).
+        """
         reader = _Reader(data)
-        if reader.integer() != _RESPONSE:
-            raise InvalidBhttp(
-                "These bytes are not a Binary HTTP response of known length; send one."
-            )
+        known = _RESPONSE.get(reader.integer())
+        if known is None:
+            raise InvalidBhttp("These bytes are not a Binary HTTP response; send one.")
         while (status := reader.integer()) in _INFORMATIONAL:
-            _check_headers(_read_headers(reader.block()))
-        headers, body = _read_rest(reader)
+            _check_headers(reader.fields(known=known))
+        headers, body = _read_rest(reader, known=known)
         return cls(status, headers, body)
 
     def serialize(self, pad_to: int | None = None, *, entropy: Entropy = system) -> bytes:
@@ -142,6 +147,28 @@ class _Reader:
     def text(self) -> str:
         return self.block().decode("latin-1")
 
+    def fields(self, *, known: bool) -> Headers:
+        """A section of field lines: within its length, or up to an empty name."""
+        if known:
+            return _Reader(self.block()).lines()
+        return self.lines(ended_by_empty_name=True)
+
+    def content(self, *, known: bool) -> bytes:
+        """The content: within its length, or in chunks up to an empty one."""
+        if known:
+            return self.block()
+        return b"".join(iter(self.block, b""))
+
+    def lines(self, *, ended_by_empty_name: bool = False) -> Headers:
+        """Field lines up to the end, or to a line whose name is empty."""
+        lines: list[tuple[str, str]] = []
+        while ended_by_empty_name or not self.at_end:
+            name = self.text().lower()
+            if not name and ended_by_empty_name:
+                break
+            lines.append((name, self.text()))
+        return tuple(lines)
+
     def _take(self, size: int) -> bytes:
         end = self._at + size
         if end > len(self._data):
@@ -151,20 +178,12 @@ class _Reader:
         return taken
 
 
-def _read_rest(reader: _Reader) -> tuple[Headers, bytes]:
+def _read_rest(reader: _Reader, *, known: bool) -> tuple[Headers, bytes]:
     """Read headers, content and trailers; sections cut off at the end are empty (§3.8)."""
-    sections = [b"" if reader.at_end else reader.block() for _ in range(3)]
-    header_section, body, trailer_section = sections
-    _check_headers(_read_headers(trailer_section))
-    return _read_headers(header_section), body
-
-
-def _read_headers(section: bytes) -> Headers:
-    reader = _Reader(section)
-    lines: list[tuple[str, str]] = []
-    while not reader.at_end:
-        lines.append((reader.text(), reader.text()))
-    return tuple(lines)
+    headers = () if reader.at_end else reader.fields(known=known)
+    body = b"" if reader.at_end else reader.content(known=known)
+    _check_headers(() if reader.at_end else reader.fields(known=known))
+    return headers, body
 
 
 def _check_headers(headers: Headers) -> None:

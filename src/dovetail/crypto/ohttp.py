@@ -43,6 +43,10 @@ class UnknownKeyId(InvalidOhttp):
     """A request names a key the gateway does not hold; answer with the ohttp-key problem type."""
 
 
+class OtherSuite(InvalidOhttp):
+    """A request was made by a configuration of another suite, which is outdated; as above."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyConfig:
     """A gateway's public key and its one-byte name (RFC 9458 §3.1).
@@ -163,16 +167,17 @@ def decapsulate(
 ) -> tuple[bytes, ReplyContext]:
     """Open an encapsulated request: the message in it, and what seals the answer (RFC 9458 §4.3).
 
-    Raises UnknownKeyId for a key id that is not among `gateway_keys`, InvalidOhttp for other
-    malformed or unsupported requests, and DecryptionError for one that does not open.
+    Raises UnknownKeyId for a key id that is not among `gateway_keys`, OtherSuite for a suite that
+    no configuration of theirs has, InvalidOhttp for malformed requests, and DecryptionError for
+    one that does not open.
     """
     if len(data) < REQUEST_OVERHEAD:
         raise InvalidOhttp("An OHTTP request is too short; send the whole request.")
+    key = _find_key(gateway_keys, data[0])
     if data[1:HEADER_BYTES] != _SUITE:
-        raise InvalidOhttp(
+        raise OtherSuite(
             "An OHTTP request uses a suite other than BIP 77's; read the key configuration again."
         )
-    key = _find_key(gateway_keys, data[0])
     raw = data[HEADER_BYTES : HEADER_BYTES + UNCOMPRESSED_BYTES]
     try:
         encapsulated = PublicKey(raw)

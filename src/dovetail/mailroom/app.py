@@ -54,6 +54,7 @@ _PREFLIGHT = Answer(
     (
         (b"access-control-allow-methods", b"GET, OPTIONS, POST"),
         (b"access-control-allow-headers", b"content-type, content-length"),
+        (b"access-control-max-age", b"86400"),
     ),
 )
 
@@ -190,7 +191,7 @@ class Mailroom:
         seconds = self.settings.read_timeout
         body = await read_body(scope, receive, limit=BODY_LIMIT, seconds=seconds)
         if isinstance(body, Answer):
-            return body
+            return directory.refuse_plaintext(body)
         query = bytes(scope["query_string"])
         return await directory.post_plaintext(short_id, body, query, lambda: disconnected(receive))
 

@@ -56,6 +56,14 @@ class Directory:
             return V1Desk.unavailable()
         return await self._v1.ask(short_id, body, query, gone, self._waits.wake)
 
+    def refuse_plaintext(self, refusal: Answer) -> Answer:
+        """Why a BIP 78 request could not be read, in words that its sender understands."""
+        if self._v1 is None:
+            return V1Desk.unsupported()
+        if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return V1Desk.too_large(refusal)
+        return refusal
+
     async def _fetch(self, short_id: ShortId, gone: Gone) -> Answer:
         message = self._v1.message(short_id) if self._v1 is not None else None
         if message is None:

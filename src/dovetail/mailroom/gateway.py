@@ -5,7 +5,13 @@ import logging
 from http import HTTPStatus
 
 from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
-from dovetail.crypto.ohttp import RESPONSE_OVERHEAD, ReplyContext, UnknownKeyId, decapsulate
+from dovetail.crypto.ohttp import (
+    RESPONSE_OVERHEAD,
+    OtherSuite,
+    ReplyContext,
+    UnknownKeyId,
+    decapsulate,
+)
 from dovetail.errors import (
     DecryptionError,
     InvalidBhttp,
@@ -19,7 +25,7 @@ from dovetail.protocol.exchange import (
     OHTTP_REQUEST_TYPE,
     OHTTP_RESPONSE_TYPE,
 )
-from dovetail.serving.answers import OHTTP_KEY_PROBLEM, Answer, overloaded, problem, typed
+from dovetail.serving.answers import OHTTP_KEY_PROBLEM, Answer, cached, overloaded, problem, typed
 from dovetail.serving.asgi import (
     Receive,
     Scope,
@@ -33,6 +39,8 @@ SELF_LOOP_HEADER = b"x-ohttp-self-loop-tag"
 KEYS_TYPE = "application/ohttp-keys"
 PURPOSES_TYPE = "application/x-ohttp-allowed-purposes"
 BIP77_PURPOSE = b"BIP77 454403bb-9f7b-4385-b31f-acd2dae20b7e"
+KEYS_GOOD_FOR = 86_400
+"""Seconds for which a cache may answer with the key: far less than one is honoured for."""
 
 # The peers read the u16 as a count, the BIP means a length; this is the peers' spelling.
 _PURPOSES = b"\x00\x01" + bytes((len(BIP77_PURPOSE),)) + BIP77_PURPOSE
@@ -57,8 +65,8 @@ class Gateway:
         """The key configuration, or the allowed purposes if the query asks for them."""
         names = {part.partition(b"=")[0] for part in query.split(b"&")}
         if b"allowed_purposes" in names:
-            return typed(PURPOSES_TYPE, _PURPOSES)
-        return typed(KEYS_TYPE, self._keys.served)
+            return cached(typed(PURPOSES_TYPE, _PURPOSES), KEYS_GOOD_FOR)
+        return cached(typed(KEYS_TYPE, self._keys.served), KEYS_GOOD_FOR)
 
     async def relay(self, scope: Scope, receive: Receive) -> Answer:
         """Answer a POST; what fails before the request is open is answered in the clear."""
@@ -71,7 +79,7 @@ class Gateway:
             return body
         try:
             message, context = decapsulate(self._keys.accepted, body)
-        except (UnknownKeyId, DecryptionError):
+        except (UnknownKeyId, OtherSuite, DecryptionError):
             return problem(
                 HTTPStatus.BAD_REQUEST,
                 "The request is for a key this gateway does not hold; fetch its key again.",
@@ -100,12 +108,24 @@ class Gateway:
     async def _answer(self, message: bytes, receive: Receive) -> Answer:
         try:
             request = BhttpRequest.parse(message)
+            if _expects_to_continue(request):
+                return problem(
+                    HTTPStatus.EXPECTATION_FAILED,
+                    "OHTTP has one answer to a request; send it without an expectation.",
+                )
             return await self._directory.answer(request, lambda: disconnected(receive))
         except InvalidBhttp:
             return problem(HTTPStatus.BAD_REQUEST, "The request is no Binary HTTP; send that.")
         except StoreUnavailable as error:
             _log.error("A mailbox could not be served: %s", error)
             return overloaded("messages for this disk")
+
+
+def _expects_to_continue(request: BhttpRequest) -> bool:
+    """Whether a 100 (Continue) is waited for, which OHTTP cannot carry (RFC 9458 §5.1)."""
+    return any(
+        name == "expect" and "100-continue" in value.lower() for name, value in request.headers
+    )
 
 
 def _seal(context: ReplyContext, answer: Answer) -> Answer:

@@ -88,6 +88,13 @@ class V1Desk:
         return _error(ErrorCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
 
     @staticmethod
+    def too_large(refusal: Answer) -> Answer:
+        """413 for an Original that no receiver could be shown; `refusal` may end the connection."""
+        rejected = _error(ErrorCode.ORIGINAL_PSBT_REJECTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        ending = tuple(line for line in refusal.headers if line[0] == b"connection")
+        return Answer(rejected.status, rejected.headers + ending, rejected.body)
+
+    @staticmethod
     def unsupported() -> Answer:
         """400 where v1 senders are not taken."""
         reply = ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (2,))

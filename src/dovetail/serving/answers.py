@@ -30,6 +30,12 @@ def typed(media_type: str, body: bytes, *, status: int = 200) -> Answer:
     return Answer(status, ((b"content-type", media_type.encode()),), body)
 
 
+def cached(answer: Answer, seconds: int) -> Answer:
+    """The answer, which whoever passes it on may keep for so long."""
+    keep = (b"cache-control", f"public, max-age={seconds}".encode())
+    return Answer(answer.status, (*answer.headers, keep), answer.body)
+
+
 def problem(
     status: HTTPStatus, detail: str, *, kind: str = "about:blank", close: bool = False
 ) -> Answer:

@@ -75,6 +75,7 @@ async def send_answer(send: Send, answer: Answer) -> None:
         *answer.headers,
         (b"content-length", str(len(answer.body)).encode()),
         (b"access-control-allow-origin", b"*"),
+        (b"access-control-expose-headers", b"retry-after"),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -57,7 +57,12 @@ from dovetail.protocol.uri import PayjoinUri, parse_directory, parse_endpoint
 REQUEST = encapsulate(GATEWAY.config, b"request", entropy=SeededEntropy(b"fuzz"))[0]
 BHTTP_REQUEST = BhttpRequest("POST", "https", "a", "/m", (("name", "value"),), b"body").serialize()
 BHTTP_RESPONSE = BhttpResponse(200, (("name", "value"),), b"body").serialize()
+INDETERMINATE = (
+    b"\x02\x04POST\x05https\x01a\x02/m\x04Name\x05value\x00\x02bo\x02dy\x00\x00",
+    b"\x03\x40\x67\x04name\x05value\x00\x40\xc8\x04Name\x05value\x00\x02bo\x02dy\x00\x00",
+)
 INFORMATIONAL = b"\x01\x40\x64\x00" + BHTTP_RESPONSE[1:]
+BHTTP_SEEDS = (BHTTP_REQUEST, BHTTP_RESPONSE, INFORMATIONAL, *INDETERMINATE)
 QUERY = (
     b"v=2&disableoutputsubstitution=true&additionalfeeoutputindex=1"
     b"&maxadditionalfeecontribution=680&minfeerate=1.5"
@@ -311,7 +316,7 @@ def peers() -> Iterable[bytes]:
 TARGETS = (
     Target("keys", keys, key_bytes, longest=128),
     Target("key-config", key_config, key_configs, longest=512),
-    Target("bhttp", bhttp, lambda: (BHTTP_REQUEST, BHTTP_RESPONSE, INFORMATIONAL), longest=1024),
+    Target("bhttp", bhttp, lambda: BHTTP_SEEDS, longest=1024),
     Target("ohttp-request", ohttp_request, lambda: (REQUEST,), longest=512),
     Target("ohttp-response", ohttp_response, responses, longest=1024),
     Target(
