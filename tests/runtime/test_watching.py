@@ -4,7 +4,6 @@ from tests.runtime.world import World
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, TxIn, TxOut
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.runtime.watching import (
-    Kind,
     Watch,
     deepest_spend,
     direct_payment,
@@ -12,6 +11,7 @@ from dovetail.runtime.watching import (
     sighted,
 )
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.sightings import Kind
 from dovetail.wallets.ports import Spend
 
 

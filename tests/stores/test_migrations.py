@@ -25,7 +25,10 @@ from dovetail.stores.sql import SqlStore
 from dovetail.stores.sqlite import open_engine
 
 SCHEMAS = Path(__file__).parent / "schemas"
-RELEASED = {"0001": "a537202b55bf1d9338bb5a4539149d9367c3bff613d25338ec7a4136e54d6aba"}
+RELEASED = {
+    "0001": "a537202b55bf1d9338bb5a4539149d9367c3bff613d25338ec7a4136e54d6aba",
+    "0002": "914540f56075f035c413a349d9dbab2b79469971f5d84057303d8cd9909a460d",
+}
 """Each schema before the newest, as a dump with sessions in it, and its SHA-256."""
 
 
@@ -148,16 +151,17 @@ def test_a_migration_that_fails_leaves_the_old_database_as_it_was(
 ) -> None:
     scripts = tmp_path / "scripts"
     shutil.copytree(migrations.SCRIPTS, scripts)
-    (scripts / "versions" / "0003_bad.py").write_text(
+    (scripts / "versions" / "9999_bad.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0003', '0002'\n"
+        "from dovetail.stores import migrations\n"
+        "revision, down_revision = '9999', migrations.REVISIONS[-1]\n"
         "def upgrade():\n"
         "    op.execute('DELETE FROM session_events')\n"
         "    op.execute('DROP TABLE inputs_seen')\n"
         "    op.execute('DROP TABLE no_such_table')\n"
     )
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
-    monkeypatch.setattr(migrations, "HEAD", "0003")
+    monkeypatch.setattr(migrations, "HEAD", "9999")
     path = tmp_path / "sessions.db"
     old(path, "0001")
     before = content(path)

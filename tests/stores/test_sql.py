@@ -8,13 +8,14 @@ from sqlalchemy import Connection, delete, text, update
 from dovetail.errors import ReplayError, StaleSession, StoreUnavailable
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import Cancelled, ProtocolFailed
-from dovetail.stores.schema import session_events
+from dovetail.stores.schema import session_events, sightings
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.sqlite import reading
 from dovetail.testing.store_contract import NOW, StoreContract, started
+from dovetail.testing.watching_contract import SEEN, WatchingContract
 
 
-class TestSqlStore(StoreContract):
+class TestSqlStore(StoreContract, WatchingContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SqlStore]:
         with SqlStore.open(tmp_path / "sessions.db", clock=lambda: NOW) as store:
@@ -46,6 +47,26 @@ def test_two_stores_on_one_file_take_turns(path: Path, store: SqlStore) -> None:
         other.receiver(first.session_id).append(Cancelled(), seq=1, closes=False)
         with pytest.raises(StaleSession):
             first.append(Cancelled(), seq=1, closes=False)
+
+
+def test_what_another_process_writes_changes_the_pulse(path: Path, store: SqlStore) -> None:
+    with SqlStore.open(path) as other:
+        before = store.pulse()
+        log = started(other)
+        after = store.pulse()
+        assert after != before
+        other.receiver(log.session_id).append(Cancelled(), seq=1, closes=False)
+        assert store.pulse() != after
+        assert store.heads() == {log.session_id: 2}
+
+
+def test_a_kind_of_a_newer_dovetail_hides_no_session(store: SqlStore) -> None:
+    log = started(store)
+    store.saw(log.session_id, SEEN)
+    store.write(
+        lambda connection: connection.execute(update(sightings).values(kind="teleported")).close()
+    )
+    assert store.row(log.session_id).sighting is None
 
 
 def test_a_damaged_entry_names_its_session_and_stops_no_other(store: SqlStore) -> None:

@@ -27,6 +27,7 @@ from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
+from dovetail.runtime.lookout import Lookout
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
 from dovetail.runtime.transport import HttpTransport, Transport
@@ -111,6 +112,7 @@ class Agent:
         self._keys = keys
         self._way = way
         self._live: dict[SessionId, AnyLive] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -276,12 +278,23 @@ class Agent:
 
     async def stop(self) -> None:
         """Stop every session where it is; a write that has begun is finished."""
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
         await asyncio.gather(*(session.stop() for session in self._live.values()))
 
     def _begin(self, session: L) -> L:
         self._live[session.session_id] = session
+        if self._looking is None or self._looking.done():
+            every = self.services.policy.log_interval
+            lookout = Lookout(self.services.store, self._running, every=every)
+            self._looking = asyncio.create_task(lookout.run(), name="lookout")
         session.start(then=lambda: self._forget(session))
         return session
+
+    def _running(self) -> tuple[AnyLive, ...]:
+        return tuple(session for session in self._live.values() if session.running)
 
     def _forget(self, session: AnyLive) -> None:
         """Memory follows live sessions, never history; one that cannot be read stays in sight."""

@@ -14,6 +14,7 @@ from dovetail.errors import (
     InfrastructureError,
     ReplayError,
     StaleSession,
+    StoreUnavailable,
     UsageError,
 )
 from dovetail.runtime.holding import hold_coins
@@ -21,11 +22,12 @@ from dovetail.runtime.pace import next_deadline, pause
 from dovetail.runtime.receiving import step_receiver
 from dovetail.runtime.sending import step_sender
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import LowFee, Sighting, Watch
+from dovetail.runtime.watching import LowFee, Watch
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderEvent, SenderSession
+from dovetail.sessions.sightings import Sighting
 from dovetail.stores.logs import naming
 from dovetail.stores.ports import E, Role, SessionLog
 
@@ -57,7 +59,7 @@ class Update(Generic[S]):
     state: S | None
     trouble: DovetailError | None
     sighting: Sighting | None = None
-    """What spends the contested outpoints; None until something did, in this process."""
+    """What moves the session's money, as any process saw it last; None: nothing yet."""
     low_fee: LowFee | None = None
     """Set while the fallback waits to be mined with a fee that may be too low."""
     rested: bool = False
@@ -85,12 +87,13 @@ class LiveSession(Generic[S, E]):
         self._services = services
         self._update: Update[S] = Update(state=state, trouble=None)
         self._watch = Watch()
+        self._watch.tell = self._tell
         self._changed = asyncio.Event()
-        self._nudged = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
         self._tried = 0
         self._rested = False
+        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> bool:
@@ -103,13 +106,18 @@ class LiveSession(Generic[S, E]):
         return self._update.state
 
     @property
+    def seq(self) -> int | None:
+        """How many events of its log it knows; None while that has not been read."""
+        return None if self._update.state is None else self._update.state.seq
+
+    @property
     def trouble(self) -> DovetailError | None:
         """What went wrong since it last moved; it is tried again by itself."""
         return self._update.trouble
 
     @property
     def sighting(self) -> Sighting | None:
-        """What spends the contested outpoints, as this process saw it last."""
+        """What moves the session's money, as any process saw it last."""
         return self._update.sighting
 
     @property
@@ -163,7 +171,7 @@ class LiveSession(Generic[S, E]):
 
     def nudge(self) -> None:
         """Look at the log at once: somebody else has appended to it."""
-        self._nudged.set()
+        self._watch.news.set()
 
     async def stop(self) -> None:
         """Stop where it is; a write that has begun is finished."""
@@ -172,6 +180,13 @@ class LiveSession(Generic[S, E]):
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        try:
+            await self._go_on()
+        finally:
+            if self._keeping is not None:
+                await self._keeping
+
+    async def _go_on(self) -> None:
         holding = await hold_coins(self._services)
         while not isinstance(self.state, receiver.Closed | sender.Closed):
             before = self.state
@@ -201,8 +216,10 @@ class LiveSession(Generic[S, E]):
                 await self._sleep(after, pause(after, self._services))
 
     async def _advance(self, before: S | None) -> S:
-        rested, self._rested = self._rested, False
-        if before is None or (rested and await asyncio.to_thread(self._moved_on, before)):
+        looks = self._rested or self._watch.news.is_set()
+        self._rested = False
+        self._watch.news.clear()  # before the look at what it was about
+        if before is None or (looks and await asyncio.to_thread(self._moved_on, before)):
             return await asyncio.to_thread(self._load)
         try:
             return await self._step(
@@ -225,7 +242,10 @@ class LiveSession(Generic[S, E]):
 
     def _load(self) -> S:
         with naming(self.session_id):
-            return self._replay(self._log.load())
+            state = self._replay(self._log.load())
+        if self._watch.sighting is None:
+            self._watch.sighting = self._services.store.row(self.session_id).sighting
+        return state
 
     async def _sleep(self, state: S | None, seconds: float) -> None:
         """Wait, until a nudge or the moment at which the state has something else to do."""
@@ -234,8 +254,7 @@ class LiveSession(Generic[S, E]):
         deadline = None if state is None else next_deadline(state, now)
         longest = seconds if deadline is None else min(seconds, deadline - now)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._nudged.wait(), longest)
-        self._nudged.clear()
+            await asyncio.wait_for(self._watch.news.wait(), longest)
 
     def _backoff(self) -> float:
         """Seconds until the next try: doubling up to the longest, the second half by chance."""
@@ -265,6 +284,23 @@ class LiveSession(Generic[S, E]):
         seen = (told.sighting, told.low_fee) != (watch.sighting, watch.low_fee)
         if told.trouble is not None or seen or not told.rested:
             self._publish(self.state, None, rested=True)
+
+    def _tell(self) -> None:
+        """Tell a sighting at once, while the step that made it goes on, and keep it for others."""
+        told = self._update
+        self._publish(told.state, told.trouble, rested=told.rested)
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        """Write the last sighting down; a disk that refuses costs others the news, no more."""
+        kept, seen = None, self._watch.sighting
+        while seen is not None and seen is not kept:
+            try:
+                await asyncio.to_thread(self._services.store.saw, self.session_id, seen)
+            except StoreUnavailable as error:
+                logger.info("A sighting was not kept: %s", type(error).__name__)
+            kept, seen = seen, self._watch.sighting
 
     def _publish(
         self, state: S | None, trouble: DovetailError | None, *, rested: bool = False

@@ -10,6 +10,7 @@ from dovetail.bitcoin import FeeRate, OutPoint, Transaction
 from dovetail.errors import ChainError, ParseError, PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.original import fee_rate
+from dovetail.runtime.attending import attended
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, unreachable
 from dovetail.runtime.fees import tell_fee
@@ -56,7 +57,7 @@ async def step_receiver(
         case receiver.Initialized():
             return await _wait_for_original(session, log, services, failures, watch)
         case receiver.UncheckedOriginalPayload():
-            return await _check_broadcast(session, log, services)
+            return await _check_broadcast(session, log, services, watch)
         case receiver.PayjoinProposal():
             why = unreachable(watch, failures, services)
             return await _post_proposal(session, log, services, why)
@@ -121,7 +122,7 @@ async def _wait_for_original(
 
     A sender whose Original was lost makes the ordinary payment at the expiration.
     """
-    paid = await _direct_payment(session, services)
+    paid = await _look_at_address(session, services, watch)
     if paid is not None and paid.depth >= session.created.depth:
         return await session.record_payment(paid.txid).save_async(log)
     now = services.clock()
@@ -132,14 +133,40 @@ async def _wait_for_original(
         return await session.expire(now, why=watch.unreachable).save_async(log)
     if isinstance(session.created.endpoint, Web):
         return session  # whoever serves its URL brings the Original
-    body, context = await exchange(lambda relay: session.poll(relay, now=now), services)
-    return await session.process(body, context, now=services.clock()).save_async(log)
+
+    async def paid_in_full() -> bool:
+        try:
+            seen = await _look_at_address(session, services, watch)
+        except ChainError:
+            return False  # the next step says so
+        return seen is not None and seen.depth >= session.created.depth
+
+    answer = await attended(
+        lambda: exchange(lambda relay: session.poll(relay, now=now), services),
+        watch,
+        paid_in_full,
+        every=services.policy.watch_interval,
+    )
+    if answer is None:
+        return session
+    return await session.process(*answer, now=services.clock()).save_async(log)
+
+
+async def _look_at_address(
+    session: receiver.Initialized | receiver.UncheckedOriginalPayload,
+    services: Services,
+    watch: Watch,
+) -> Payment | None:
+    """What pays the address directly; a sighting is told at once."""
+    paid = await _direct_payment(session, services)
+    watch.see_payment(paid, wanted=session.created.depth)
+    return paid
 
 
 async def _check_broadcast(
-    session: receiver.UncheckedOriginalPayload, log: Log, services: Services
+    session: receiver.UncheckedOriginalPayload, log: Log, services: Services, watch: Watch
 ) -> ReceiverSession:
-    paid = await _direct_payment(session, services)
+    paid = await _look_at_address(session, services, watch)
     if paid is not None:
         # Unconfirmed it is no outcome yet, and reason enough to take no second payment.
         if paid.depth < session.created.depth:

@@ -6,23 +6,28 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, TransportError, UsageError
 from dovetail.protocol.exchange import V1_BODY_LIMIT
 from dovetail.protocol.uri import V2Endpoint
+from dovetail.runtime.attending import attended
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, lower, unreachable
 from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.receiving import FALLBACK_REFUSED
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import UNTOLD, Watch, deepest_spend, taken
+from dovetail.runtime.watching import UNTOLD, Watch, deepest_spend, kind_of, taken
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import SenderEvent, SenderSession
+from dovetail.sessions.sightings import Kind
 from dovetail.stores.ports import SessionLog
 from dovetail.wallets.ports import Accepted, Spend, Unknown
 
+T = TypeVar("T")
 Log = SessionLog[SenderEvent]
 logger = logging.getLogger(__name__)
 
@@ -48,11 +53,12 @@ async def step_sender(
         case sender.PostingOriginal() | sender.PollingForProposal() if (
             services.clock() >= session.expires_at
         ):
-            return await _expire(session, log, services, unreachable(watch, failures, services))
+            reason = unreachable(watch, failures, services)
+            return await _expire(session, log, services, watch, reason)
         case sender.PostingOriginal():
-            return await _post_original(session, log, services)
+            return await _post_original(session, log, services, watch)
         case sender.PollingForProposal():
-            return await _poll(session, log, services)
+            return await _poll(session, log, services, watch)
         case sender.ProposalReceived():
             return await _sign(session, log, services)
         case sender.PendingBroadcast():
@@ -76,10 +82,11 @@ async def _expire(
     session: sender.PostingOriginal | sender.PollingForProposal,
     log: Log,
     services: Services,
+    watch: Watch,
     reason: Reason | None,
 ) -> SenderSession:
     """Give up; `reason` says who could not be reached, where it was that."""
-    spend = await _glimpse(session, services)
+    spend = await _glimpse(session, services, watch)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
     if reason is not None:
@@ -88,27 +95,37 @@ async def _expire(
 
 
 async def _post_original(
-    session: sender.PostingOriginal, log: Log, services: Services
+    session: sender.PostingOriginal, log: Log, services: Services, watch: Watch
 ) -> SenderSession:
-    spend = await _glimpse(session, services)
+    spend = await _glimpse(session, services, watch)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
     now = services.clock()
-    if isinstance(session.payjoin_uri.endpoint, V2Endpoint):
-        body, context = await exchange(lambda relay: session.post(relay, now=now), services)
-        return await session.process(body, context).save_async(log)
-    return await _post_v1(session, log, services)
+    if not isinstance(session.payjoin_uri.endpoint, V2Endpoint):
+        return await _post_v1(session, log, services, watch)
+    answer = await _attended(
+        lambda: exchange(lambda relay: session.post(relay, now=now), services),
+        session,
+        services,
+        watch,
+    )
+    if answer is None:
+        return await _record_spend(session, log, services, watch)
+    return await session.process(*answer).save_async(log)
 
 
-async def _post_v1(session: sender.PostingOriginal, log: Log, services: Services) -> SenderSession:
+async def _post_v1(
+    session: sender.PostingOriginal, log: Log, services: Services, watch: Watch
+) -> SenderSession:
     """Ask the receiver's server, and again where its answer was lost (ADR 0014).
 
     It has the Original by then, so it learns nothing from the same one; what it answers spends
     the same coins (M4). A receiver that takes it for a replay refuses, and the fallback is paid.
     """
+    request = session.post_v1(now=services.clock())
     try:
-        reply = await services.transport.post(
-            session.post_v1(now=services.clock()), limit=V1_BODY_LIMIT
+        reply = await _attended(
+            lambda: services.transport.post(request, limit=V1_BODY_LIMIT), session, services, watch
         )
     except TransportError as error:
         if error.at == "tor":
@@ -116,27 +133,71 @@ async def _post_v1(session: sender.PostingOriginal, log: Log, services: Services
         raise TransportError(
             f"The receiver's server failed: {lower(error)}", at="receiver"
         ) from error
+    if reply is None:
+        return await _record_spend(session, log, services, watch)
     return await session.process_v1(reply.status, reply.body).save_async(log)
 
 
-async def _poll(session: sender.PollingForProposal, log: Log, services: Services) -> SenderSession:
+async def _record_spend(
+    session: sender.PostingOriginal, log: Log, services: Services, watch: Watch
+) -> SenderSession:
+    """Record what a look has shown; where it was the log that moved, leave that to the reload."""
+    spend = None if watch.news.is_set() else await _glimpse(session, services, watch)
+    if spend is None:
+        return session
+    return await session.record_spend(spend.transaction).save_async(log)
+
+
+async def _poll(
+    session: sender.PollingForProposal, log: Log, services: Services, watch: Watch
+) -> SenderSession:
     """Look at the chain, then into the mailbox.
 
     A spend that is seen is most likely the receiver's fallback, whose reason lies in the mailbox
-    already: it is asked for once before the spend is recorded.
+    already: it is asked for once, and not for long, before the spend is recorded.
     """
-    spend = await _glimpse(session, services)
+    spend = await _glimpse(session, services, watch)
     now = services.clock()
     try:
-        body, context = await exchange(lambda relay: session.poll(relay, now=now), services)
-        after = await session.process(body, context).save_async(log)
+        answer = await _attended(
+            lambda: exchange(lambda relay: session.poll(relay, now=now), services),
+            session,
+            services,
+            watch,
+            known=spend is not None,
+        )
     except TransportError:
         if spend is None:
             raise
-        after = session
-    if spend is None or after is not session:
+        answer = None
+    after: SenderSession = session
+    if answer is not None:
+        after = await session.process(*answer).save_async(log)
+    if spend is None or after is not session or watch.news.is_set():
         return after
     return await session.record_spend(spend.transaction).save_async(log)
+
+
+async def _attended(
+    ask: Callable[[], Coroutine[Any, Any, T]],
+    session: sender.PostingOriginal | sender.PollingForProposal,
+    services: Services,
+    watch: Watch,
+    *,
+    known: bool = False,
+) -> T | None:
+    """What `ask` gives; None where the log moved, or the chain showed a spend that was not `known`.
+
+    One that is known leaves the mailbox the time to say why.
+    """
+
+    async def spent() -> bool:
+        return known or await _glimpse(session, services, watch) is not None
+
+    policy = services.policy
+    return await attended(
+        ask, watch, spent, every=policy.last_word if known else policy.watch_interval
+    )
 
 
 async def _sign(session: sender.ProposalReceived, log: Log, services: Services) -> SenderSession:
@@ -236,13 +297,21 @@ def _awaited_payjoin(session: sender.Monitor) -> Transaction | None:
     return session.payjoin if session.expected == session.payjoin.txid else None
 
 
-async def _glimpse(session: SenderSession, services: Services) -> Spend | None:
-    """A look while the receiver is waited for: a chain source that is away delays no payjoin."""
+async def _glimpse(
+    session: sender.PostingOriginal | sender.PollingForProposal, services: Services, watch: Watch
+) -> Spend | None:
+    """A look while the receiver is waited for: a chain source that is away delays no payjoin.
+
+    Whose a stranger's spend is, is told once it is recorded.
+    """
     try:
-        return await _spend(session, services)
+        spend = await _spend(session, services)
     except ChainError as error:
         logger.info("No look at the chain: %s", type(error).__name__)
         return None
+    if spend is not None and kind_of(session, spend.transaction) is Kind.FALLBACK:
+        watch.see(session, spend)
+    return spend
 
 
 async def _spend(session: SenderSession, services: Services) -> Spend | None:

@@ -32,8 +32,10 @@ class Policy:
     payment. The receiver refuses an Original below
     `min_fee_rate` and pays at most `max_fee_rate` for what it adds itself. `watch_interval`
     and `poll_pause` are seconds between two looks at the chain and between two polls; after a
-    failure it is `first_retry`, then twice that, up to `longest_retry`. A receiver whose wallet
-    or chain failed `tries` times in a row tells the sender, who would wait in vain.
+    failure it is `first_retry`, then twice that, up to `longest_retry`. What another process
+    appends to a log is noticed within `log_interval`. A sender that sees its coins spent asks its
+    mailbox for `last_word` seconds why. A receiver whose wallet or chain failed `tries` times in
+    a row tells the sender, who would wait in vain.
     """
 
     depth: int = 1
@@ -44,6 +46,8 @@ class Policy:
     fee_target: int = 6
     watch_interval: float = 15.0
     poll_pause: float = 1.0
+    log_interval: float = 0.5
+    last_word: float = 5.0
     first_retry: float = 1.0
     longest_retry: float = 60.0
     tries: int = 6

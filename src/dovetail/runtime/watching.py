@@ -1,51 +1,30 @@
 """What the chain says about a session's money, and what one process remembers of it."""
 
+import asyncio
 import logging
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from dovetail.bitcoin import FeeRate, OutPoint, Script, Transaction, Txid, UnixTime
+from dovetail.bitcoin import FeeRate, OutPoint, Script, Transaction, UnixTime
 from dovetail.errors import ChainError, DovetailError
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.wallets.ports import Accepted, Chain, Payment, Spend, Unknown
 
 logger = logging.getLogger(__name__)
 
+_WAITING = (sender.PostingOriginal, sender.PollingForProposal)
 Watched: TypeAlias = (
-    receiver.Monitor | receiver.PendingFallback | sender.Monitor | sender.PendingFallback
+    receiver.Monitor
+    | receiver.PendingFallback
+    | sender.Monitor
+    | sender.PendingFallback
+    | sender.PostingOriginal
+    | sender.PollingForProposal
 )
-
-
-class Kind(StrEnum):
-    """What a transaction that spends a contested outpoint is to its session."""
-
-    PAYJOIN = "payjoin"
-    FALLBACK = "fallback"
-    REVOCATION = "revocation"
-    """It pays back to the sender's own wallet."""
-    STRANGER = "stranger"
-    """It is neither; it may replace one of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """What spends the contested outpoints now, as the chain source has it.
-
-    `depth` is 0 in the mempool; `wanted` is the depth that ends the session. `receded` says that
-    it lay deeper before: a reorganisation took blocks away.
-    """
-
-    kind: Kind
-    txid: Txid
-    depth: int
-    wanted: int
-    gone: bool = False
-    """Whether it was seen, and nothing spends the outpoints any more."""
-    receded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,44 +48,51 @@ class Watch:
     """What the last try failed of; None when it did not."""
     unreachable: Reason | None = None
     """Who kept the other party out until the expiration, where it was that."""
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the log may have grown without us: whoever waits then looks at it."""
+    tell: Callable[[], None] = lambda: None
+    """Called for each new sighting."""
 
     def see(self, state: Watched, spend: Spend | None, *, owned: Collection[Script] = ()) -> None:
         """Note what spends the contested outpoints; `owned` are the wallet's among its outputs."""
-        before = self.sighting
         if spend is None:
-            if before is not None and not before.gone:
-                self.sighting = Sighting(
-                    kind=before.kind,
-                    txid=before.txid,
-                    depth=0,
-                    wanted=before.wanted,
-                    gone=True,
-                    receded=before.depth > 0 or before.receded,
-                )
-                self._log()
+            self._lose(direct=False)
             return
-        transaction = spend.transaction
-        kind = kind_of(state, transaction, owned=owned)
+        kind = kind_of(state, spend.transaction, owned=owned)
         if kind is Kind.PAYJOIN:
-            self.payjoin = transaction
-        fell = before is not None and (
-            spend.depth < before.depth or (before.receded and spend.depth == 0)
-        )
-        self.sighting = Sighting(
-            kind=kind,
-            txid=transaction.txid,
-            depth=spend.depth,
-            wanted=state.created.depth,
-            receded=fell,
-        )
-        if self.sighting != before:
-            self._log()
+            self.payjoin = spend.transaction
+        txid = spend.transaction.txid
+        self._note(Sighting(kind=kind, txid=txid, depth=spend.depth, wanted=state.created.depth))
 
-    def _log(self) -> None:
-        seen = self.sighting
-        if seen is not None:
-            where = "gone" if seen.gone else f"{seen.depth} deep"
-            logger.info("A %s is %s%s", seen.kind, where, ", reorganised" * seen.receded)
+    def see_payment(self, payment: Payment | None, *, wanted: int) -> None:
+        """Note what pays the receiver's address from other coins than the session's."""
+        if payment is None:
+            self._lose(direct=True)
+            return
+        txid, depth = payment.txid, payment.depth
+        self._note(Sighting(kind=Kind.DIRECT, txid=txid, depth=depth, wanted=wanted))
+
+    def _lose(self, *, direct: bool) -> None:
+        """Nothing is there; which says nothing of a sighting of the other sort."""
+        before = self.sighting
+        if before is not None and (before.kind is Kind.DIRECT) is direct and not before.gone:
+            receded = before.depth > 0 or before.receded
+            self._tell(replace(before, depth=0, gone=True, receded=receded))
+
+    def _note(self, found: Sighting) -> None:
+        before = self.sighting
+        fell = before is not None and (
+            found.depth < before.depth or (before.receded and found.depth == 0)
+        )
+        found = replace(found, receded=fell)
+        if found != before:
+            self._tell(found)
+
+    def _tell(self, found: Sighting) -> None:
+        self.sighting = found
+        where = "gone" if found.gone else f"{found.depth} deep"
+        logger.info("A %s is %s%s", found.kind, where, ", reorganised" * found.receded)
+        self.tell()
 
 
 def sighted(seen: Sighting) -> str:
@@ -132,12 +118,13 @@ _SIGHTED = {
     Kind.FALLBACK: "the ordinary payment",
     Kind.REVOCATION: "the transaction that takes the coins back",
     Kind.STRANGER: "a transaction that is no part of this session, but spends its coins,",
+    Kind.DIRECT: "an ordinary payment to the address",
 }
 
 
 def kind_of(state: Watched, spend: Transaction, *, owned: Collection[Script] = ()) -> Kind:
     """What `spend` is, whatever its signatures look like: payjoin, fallback or neither."""
-    proposal = state.proposal
+    proposal = None if isinstance(state, _WAITING) else state.proposal
     payjoin = None if proposal is None else proposal.unsigned_transaction
     match classify(spend, payjoin=payjoin, fallback=state.fallback):
         case Settlement.PAYJOIN:
@@ -145,9 +132,8 @@ def kind_of(state: Watched, spend: Transaction, *, owned: Collection[Script] = (
         case Settlement.FALLBACK:
             return Kind.FALLBACK
         case _:
-            pays_back = isinstance(state, sender.Monitor | sender.PendingFallback) and all(
-                output.script_pubkey in owned for output in spend.outputs
-            )
+            ours = not isinstance(state, receiver.Monitor | receiver.PendingFallback)
+            pays_back = ours and all(output.script_pubkey in owned for output in spend.outputs)
             return Kind.REVOCATION if pays_back else Kind.STRANGER
 
 

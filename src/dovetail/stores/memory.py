@@ -20,6 +20,7 @@ from dovetail.sessions.receiver.events import CODEC as RECEIVER_CODEC
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sightings import Sighting
 from dovetail.stores.entries import RawEvent, raw_event
 from dovetail.stores.logs import read
 from dovetail.stores.ports import (
@@ -94,6 +95,21 @@ class MemoryStore:
         """See `Store.live`."""
         with self._lock:
             return tuple(row for row in self._rows.values() if row.closed_at is None)
+
+    def heads(self) -> dict[SessionId, int]:
+        """See `Store.heads`."""
+        return {row.session_id: row.next_seq for row in self.live()}
+
+    def saw(self, session_id: SessionId, sighting: Sighting) -> None:
+        """See `Store.saw`."""
+        with self._lock:
+            row = self._rows[session_id]
+            self._rows[session_id] = replace(row, sighting=sighting, seen_at=self.now())
+
+    def pulse(self) -> int:
+        """See `Store.pulse`."""
+        with self._lock:
+            return sum(map(len, self._entries.values()))
 
     def history(
         self, *, limit: int = 50, before: SessionId | None = None

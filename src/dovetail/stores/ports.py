@@ -1,6 +1,6 @@
 """What every store offers, and the values it speaks in."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, Protocol, TypeVar
@@ -12,6 +12,7 @@ from dovetail.sessions.receiver.events import Created as ReceiverCreated
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import Created as SenderCreated
 from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.status import SessionStatus, status_of
 from dovetail.stores.entries import RawEvent
 
@@ -65,6 +66,10 @@ class SessionRow:
     closed_at: UnixTime | None
     last_tag: str
     next_seq: int
+    sighting: Sighting | None = None
+    """What the chain showed of its money, as any process saw it last; None: nothing yet."""
+    seen_at: UnixTime | None = None
+    """When that was first so."""
 
     def status(self, now: UnixTime) -> SessionStatus:
         """Where the session stands; raises `ReplayError` for a log by a newer Dovetail."""
@@ -119,6 +124,21 @@ class Store(Protocol):
 
     def live(self) -> tuple[SessionRow, ...]:
         """Every session whose log is open, oldest first."""
+        ...
+
+    def heads(self) -> Mapping[SessionId, int]:
+        """How many events each open session has."""
+        ...
+
+    def saw(self, session_id: SessionId, sighting: Sighting) -> None:
+        """Keep what the chain shows of a session's money, in place of what it showed before."""
+        ...
+
+    def pulse(self) -> int:
+        """A number that changes with every write, by whichever process; cheap to ask for often.
+
+        It compares only with what the same store gave before.
+        """
         ...
 
     def history(

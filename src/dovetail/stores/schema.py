@@ -1,6 +1,7 @@
 """The tables, as DESIGN describes them; `migrations/` is what makes them."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -82,4 +83,18 @@ coin_reservations = Table(
     Column("exposed_at", Integer),
     Index("coins_by_session", "session_id"),
     sqlite_with_rowid=False,
+)
+
+# What the chain showed last: no event, as no decision rests on it.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("session_id", Integer, ForeignKey(sessions.c.session_id), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("txid", String, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("gone", Boolean, nullable=False),
+    Column("receded", Boolean, nullable=False),
+    Column("seen_at", Integer, nullable=False),
 )

@@ -6,7 +6,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Integer, LargeBinary, bindparam, cast, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    Select,
+    bindparam,
+    cast,
+    select,
+)
 
 from dovetail.bitcoin import OutPoint, UnixTime
 from dovetail.errors import SessionNotFound
@@ -15,7 +24,8 @@ from dovetail.sessions.receiver.events import CODEC as RECEIVER_CODEC
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.stores import adopting, coins
+from dovetail.sessions.sightings import Sighting
+from dovetail.stores import adopting, coins, seen
 from dovetail.stores.entries import RawEvent
 from dovetail.stores.migrations import upgrade
 from dovetail.stores.ports import (
@@ -27,8 +37,14 @@ from dovetail.stores.ports import (
     StoredLog,
     payment_facts,
 )
-from dovetail.stores.schema import coin_reservations, metadata, session_events, sessions
-from dovetail.stores.sqlite import examine, open_engine, reading, translated
+from dovetail.stores.schema import (
+    coin_reservations,
+    metadata,
+    session_events,
+    sessions,
+    sightings,
+)
+from dovetail.stores.sqlite import Pulse, examine, open_engine, reading, translated
 from dovetail.stores.sqllog import SqlLog
 from dovetail.stores.writer import Writer
 
@@ -50,7 +66,7 @@ _LOAD = (
     .where(session_events.c.session_id == bindparam("session"))
     .order_by(session_events.c.seq)
 )
-_ROW = select(
+_ROW: Select[Any] = select(
     sessions.c.session_id,
     sessions.c.role,
     sessions.c.created_at,
@@ -58,7 +74,10 @@ _ROW = select(
     sessions.c.closed_at,
     cast(sessions.c.last_tag, LargeBinary).label("last_tag"),
     sessions.c.next_seq,
-)
+    *seen.COLUMNS,
+).outerjoin_from(sessions, sightings)
+
+_HEADS = select(sessions.c.session_id, sessions.c.next_seq).where(sessions.c.closed_at.is_(None))
 
 
 class SqlStore:
@@ -69,6 +88,7 @@ class SqlStore:
         self._engine = engine
         self._clock = clock
         self._writer = Writer(engine)
+        self._pulse = Pulse(engine)
 
     @classmethod
     def open(cls, path: Path, *, clock: Clock = time.time) -> Self:
@@ -93,6 +113,7 @@ class SqlStore:
     def close(self) -> None:
         """Finish what was submitted and let go of the file."""
         self._writer.close()
+        self._pulse.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -150,7 +171,21 @@ class SqlStore:
         """See `Store.live`."""
         query = _ROW.where(sessions.c.closed_at.is_(None)).order_by(sessions.c.session_id)
         with reading(self._engine) as connection:
-            return tuple(map(_session_row, connection.execute(query)))
+            return tuple(map(_session_row, connection.execute(query).all()))
+
+    def heads(self) -> dict[SessionId, int]:
+        """See `Store.heads`."""
+        with reading(self._engine) as connection:
+            return {SessionId(each): head for each, head in connection.execute(_HEADS)}
+
+    def saw(self, session_id: SessionId, sighting: Sighting) -> None:
+        """See `Store.saw`."""
+        now = self.now()
+        self.write(lambda connection: seen.keep(connection, session_id, sighting, now))
+
+    def pulse(self) -> int:
+        """See `Store.pulse`."""
+        return self._pulse.read()
 
     def history(
         self, *, limit: int = 50, before: SessionId | None = None
@@ -160,7 +195,7 @@ class SqlStore:
         if before is not None:
             query = query.where(sessions.c.session_id < before)
         with reading(self._engine) as connection:
-            return tuple(map(_session_row, connection.execute(query)))
+            return tuple(map(_session_row, connection.execute(query).all()))
 
     def stored(self, session_id: SessionId) -> StoredLog:
         """See `Store.stored`."""
@@ -257,6 +292,8 @@ def _session_row(row: Any) -> SessionRow:
         closed_at=None if row.closed_at is None else UnixTime(row.closed_at),
         last_tag=row.last_tag.decode(errors="replace"),
         next_seq=row.next_seq,
+        sighting=seen.sighting(row),
+        seen_at=None if row.seen_at is None else UnixTime(row.seen_at),
     )
 
 

@@ -1,6 +1,7 @@
 """How we open SQLite: durable, private, and with errors a person can act on."""
 
 import os
+import threading
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ THOROUGH = 1 << 26
 """The size up to which a file is looked through at the start: about a tenth of a second."""
 
 _READER = "dovetail_reader"
+_BARE = "dovetail_bare"
 
 _ADVICE = {
     "disk is full": "The disk is full: free some space and try again; nothing was written.",
@@ -101,6 +103,34 @@ def reading(engine: Engine) -> Generator[Connection]:
         yield connection
 
 
+class Pulse:
+    """Tells whether a database was written to, through whichever connection and process.
+
+    It keeps a connection of its own, as SQLite's `data_version` compares only within one, and
+    begins no transaction on it, which would hold the version still.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing is opened before the first look."""
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+
+    def read(self) -> int:
+        """SQLite's number; raises `StoreUnavailable`."""
+        with self._lock, translated(self._engine):
+            if self._connection is None:
+                self._connection = self._engine.connect().execution_options(**{_BARE: True})
+            return int(self._connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
 def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we write BEGIN ourselves, see _begin
     for pragma in (
@@ -113,8 +143,9 @@ def _configure(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    reader = connection.get_execution_options().get(_READER, False)
-    connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if not options.get(_BARE, False):
+        connection.exec_driver_sql("BEGIN" if options.get(_READER, False) else "BEGIN IMMEDIATE")
 
 
 def _create_private(path: Path) -> None:

@@ -17,6 +17,7 @@ from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime.transport import LIMIT, Reply, Transport
 from dovetail.sessions.receiver import ReceiverEvent
 from dovetail.sessions.sender import SenderEvent
+from dovetail.sessions.sightings import Sighting
 from dovetail.stores.ports import (
     Adopted,
     E,
@@ -104,6 +105,15 @@ class CountingStore:
 
     def live(self) -> tuple[SessionRow, ...]:
         return self._store.live()
+
+    def heads(self) -> Mapping[SessionId, int]:
+        return self._store.heads()
+
+    def saw(self, session_id: SessionId, sighting: Sighting) -> None:
+        self._store.saw(session_id, sighting)
+
+    def pulse(self) -> int:
+        return self._store.pulse()
 
     def history(
         self, *, limit: int = 50, before: SessionId | None = None

@@ -17,9 +17,10 @@ from dovetail.protocol.proposal import rule_words
 from dovetail.runtime.explain import DeadlineKind, Explanation, State, explain
 from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
-from dovetail.runtime.watching import Kind, LowFee, Sighting, sighted
+from dovetail.runtime.watching import LowFee, sighted
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import Web
+from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.stores.ports import Role, SessionId
 
 Live: TypeAlias = LiveReceiver | LiveSender

@@ -1,0 +1,39 @@
+"""What the chain shows of a session's money: seen by one process, kept for the others.
+
+No decision rests on it, so it is no event: whoever takes a session forward looks again.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dovetail.bitcoin import Txid
+
+
+class Kind(StrEnum):
+    """What a transaction that moves a session's money is to it."""
+
+    PAYJOIN = "payjoin"
+    FALLBACK = "fallback"
+    REVOCATION = "revocation"
+    """It pays back to the sender's own wallet."""
+    STRANGER = "stranger"
+    """It spends the contested outpoints and is neither; it may replace one of them."""
+    DIRECT = "direct"
+    """It pays the receiver's address from other coins than the session's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What spends the contested outpoints or pays the address, as the chain source has it.
+
+    `depth` is 0 in the mempool; `wanted` is the depth that ends the session. `receded` says that
+    it lay deeper before: a reorganisation took blocks away.
+    """
+
+    kind: Kind
+    txid: Txid
+    depth: int
+    wanted: int
+    gone: bool = False
+    """Whether it was seen, and is on the chain and in the mempool no more."""
+    receded: bool = False
