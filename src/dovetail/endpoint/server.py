@@ -15,7 +15,7 @@ from dovetail.serving.listening import bind, url_of
 from dovetail.serving.running import configuration, started
 
 _BACKLOG = 128
-_KEEP_ALIVE = 15
+_KEEP_ALIVE = 15.0
 
 
 class _Server(uvicorn.Server):
@@ -35,7 +35,10 @@ async def serving(
     `ConfigurationError` where it cannot be listened.
     """
     door = Doorkeeper(
-        limit=endpoint.settings.max_connections, seconds=endpoint.settings.read_timeout
+        limit=endpoint.settings.max_connections,
+        seconds=endpoint.settings.read_timeout,
+        keep_alive=_KEEP_ALIVE,
+        body_limit=endpoint.settings.body_limit,
     )
     with bind(host, port) as listener:
         server = _Server(_configuration(endpoint, door, tls))
@@ -85,7 +88,6 @@ def _configuration(
         endpoint,
         door,
         drain=endpoint.settings.drain_timeout,
-        keep_alive=_KEEP_ALIVE,
         backlog=_BACKLOG,
         ws="none",
     )

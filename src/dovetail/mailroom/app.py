@@ -265,12 +265,7 @@ class Mailroom:
         settings = self.settings
         self._relay = Relay(settings, own_tag=tag, clock=self._clock, find=self._find)
         opened.push_async_callback(self._relay.aclose)
-        self._tunnels = Tunnels(
-            self._relay,
-            limit=settings.max_tunnels,
-            seconds=settings.tunnel_timeout,
-            head_seconds=settings.read_timeout,
-        )
+        self._tunnels = Tunnels(self._relay, settings, self.clients)
         opened.push_async_callback(self._tunnels.aclose)
 
     def _new_waits(self, limit: int, per_mailbox: int) -> Waits:

@@ -33,6 +33,8 @@ class Probe:
     status: int
     media_type: str
     body: bytes
+    address: str = ""
+    """The IP address it answered at."""
 
 
 class Gateways:
@@ -44,7 +46,7 @@ class Gateways:
         """`ask` does a GET of `PROBE_PATH`; it raises `TransportError`."""
         self._ask = ask
         self._clock = clock
-        self._known: dict[Target, tuple[OptIn, float]] = {}
+        self._known: dict[Target, tuple[OptIn, float, str]] = {}
         self._asking: dict[Target, asyncio.Task[OptIn]] = {}
 
     async def opted_in(self, target: Target) -> OptIn:
@@ -59,6 +61,20 @@ class Gateways:
             task.add_done_callback(lambda _: self._asking.pop(target))
         return await asyncio.shield(task)
 
+    def address(self, target: Target) -> str:
+        """The IP address at which a gateway opted in: only that may be dialled for a client.
+
+        Raises `TransportError` where none is known to have.
+        """
+        verdict, _, address = self._known.get(target, (OptIn.UNREACHABLE, 0.0, ""))
+        if verdict is not OptIn.YES or not address:
+            raise TransportError("The gateway cannot be reached; try again later.")
+        return address
+
+    def forget(self, target: Target) -> None:
+        """Ask a gateway again when it is next wanted."""
+        self._known.pop(target, None)
+
     async def aclose(self) -> None:
         """Give up what is being asked."""
         tasks = list(self._asking.values())
@@ -67,12 +83,14 @@ class Gateways:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _learn(self, target: Target) -> OptIn:
+        address = ""
         try:
-            verdict = judge(await self._ask(target))
+            probe = await self._ask(target)
+            verdict, address = judge(probe), probe.address
         except TransportError:
             verdict = OptIn.UNREACHABLE
         self._known.pop(target, None)
-        self._known[target] = (verdict, self._clock() + verdict.value)
+        self._known[target] = (verdict, self._clock() + verdict.value, address)
         if len(self._known) > _KNOWN:
             del self._known[next(iter(self._known))]
         return verdict

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 
@@ -55,7 +55,7 @@ class Relay:
             keepalive_expiry=_IDLE_CONNECTION,
             network_backend=self.dialler,
         )
-        self._gateways = Gateways(self._probe, clock=clock)
+        self.gateways = Gateways(self._probe, clock=clock)
         self._forwards: set[asyncio.Task[Answer]] = set()
 
     @property
@@ -96,7 +96,7 @@ class Relay:
 
     async def refusal(self, target: Target) -> Answer | None:
         """Why a gateway is not to be contacted for a client, or None."""
-        match await self._gateways.opted_in(target):
+        match await self.gateways.opted_in(target):
             case OptIn.YES:
                 return None
             case OptIn.NO:
@@ -117,7 +117,7 @@ class Relay:
     async def aclose(self) -> None:
         """Close the connections."""
         self.cut()
-        await self._gateways.aclose()
+        await self.gateways.aclose()
         await self._pool.aclose()
 
     async def _while_there(self, receive: Receive, work: Coroutine[Any, Any, Answer]) -> Answer:
@@ -161,7 +161,10 @@ class Relay:
         try:
             async with self._request("GET", url, headers, _PROBE_TIMEOUT) as response:
                 kind = _first(response, b"content-type").partition(b";")[0].strip().lower()
-                return Probe(response.status, kind.decode("latin-1"), await _read(response))
+                stream = cast("Any", response.extensions["network_stream"])
+                peer = stream.get_extra_info("server_addr")
+                body = await _read(response)
+                return Probe(response.status, kind.decode("latin-1"), body, str(peer[0]))
         except TimeoutError as error:
             raise TransportError("The gateway did not answer in time; try again.") from error
 

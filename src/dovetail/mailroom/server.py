@@ -25,8 +25,6 @@ from dovetail.serving.listening import bind, url_of
 from dovetail.serving.running import configuration, started
 
 _BACKLOG = 1_024
-_KEEP_ALIVE = 60
-"""Seconds a connection is kept between two requests of a client."""
 _ALIVE_SECONDS = 1.0
 _WEBSOCKET_MESSAGE = 65_536
 
@@ -101,17 +99,20 @@ class MailroomServer:
         return self._thread.is_alive()
 
     def _run(self, listener: socket.socket) -> None:
+        settings = self.mailroom.settings
         door = Doorkeeper(
-            limit=self.mailroom.settings.max_connections,
-            seconds=self.mailroom.settings.read_timeout,
+            limit=settings.max_connections,
+            per_client=settings.max_connections_per_client,
+            clients=self.mailroom.clients,
+            seconds=settings.read_timeout,
+            keep_alive=settings.keep_alive,
             tunnels=lambda: self.mailroom.tunnels,
         )
         server = uvicorn.Server(
             configuration(
                 self.mailroom,
                 door,
-                drain=self.mailroom.settings.drain_timeout,
-                keep_alive=_KEEP_ALIVE,
+                drain=settings.drain_timeout,
                 backlog=_BACKLOG,
                 ws="websockets-sansio",
                 ws_max_size=_WEBSOCKET_MESSAGE,

@@ -59,6 +59,11 @@ class MailroomSettings:
     max_mailboxes: int = 100_000
     """Messages kept at once, each about 8 KB on disk."""
     max_connections: int = 10_000
+    """Connections at once, and requests in flight at once."""
+    max_connections_per_client: int = 2_048
+    """Of one client's network; relays keep one for each of their users who polls."""
+    keep_alive: float = MINUTE
+    """How long a connection is kept between two requests."""
     max_writes: int = 1_024
     """Messages on their way to the disk."""
     max_waits: int = 8_192
@@ -68,6 +73,9 @@ class MailroomSettings:
     max_v1_waits: int = 256
     max_forwards: int = 1_024
     max_tunnels: int = 256
+    max_tunnels_per_client: int = 32
+    tunnel_ports: tuple[int, ...] = (443,)
+    """The ports of gateways to which tunnels go; with `local`, any."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,19 +1,25 @@
 """Bootstrap: short tunnels to a directory, so that it does not see who fetches its keys (BIP 77).
 
-HTTP CONNECT and WebSocket; the client checks the directory's TLS certificate inside.
+HTTP CONNECT and WebSocket; the client checks the directory's TLS certificate inside. A tunnel goes
+to the address at which the gateway opted in, and carries nothing but TLS for the gateway's host.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, Protocol
 
-from dovetail.errors import InvalidUri, TransportError
+from dovetail.errors import InvalidMessage, InvalidUri, TransportError
+from dovetail.mailroom.hello import host_of_hello
 from dovetail.mailroom.relay import Relay
+from dovetail.mailroom.settings import MailroomSettings
 from dovetail.mailroom.targets import Target
 from dovetail.serving.answers import Answer, overloaded, problem
 from dovetail.serving.asgi import Receive, Scope, Send
+from dovetail.serving.shares import Client, Clients, Shares
 
 TUNNEL_LIMIT = 262_144
 """Bytes either way: a TLS handshake and one document of keys take a few thousand."""
@@ -22,67 +28,79 @@ _CHUNK = 16_384
 _CONNECT_TIMEOUT = 10.0
 _NORMAL, _POLICY, _TRY_LATER = 1000, 1008, 1013
 
-Read = Callable[[], Awaitable[bytes]]
-"""The next bytes; empty at the end."""
-Write = Callable[[bytes], Awaitable[None]]
+_log = logging.getLogger(__name__)
+
+
+class Near(Protocol):
+    """The client's end of a tunnel."""
+
+    async def take(self) -> bytes:
+        """The next bytes; empty at the end."""
+        ...
+
+    async def give(self, data: bytes) -> None:
+        """Send these."""
+        ...
+
+    async def admit(self) -> None:
+        """Say that the gateway may be dialled."""
+        ...
+
+    async def greet(self) -> None:
+        """Say that it answers."""
+        ...
+
+    async def refuse(self, answer: Answer) -> None:
+        """Say why there is no tunnel."""
+        ...
 
 
 class Tunnels:
-    """Opens tunnels to gateways that opted in; at most `limit`, each for `seconds`."""
+    """Opens tunnels to gateways that opted in, within the limits of the settings."""
 
-    def __init__(self, relay: Relay, *, limit: int, seconds: float, head_seconds: float) -> None:
-        """A CONNECT request may take `head_seconds` to arrive."""
+    def __init__(self, relay: Relay, settings: MailroomSettings, clients: Clients) -> None:
+        """`clients` tells whose WebSocket it is."""
         self._relay = relay
-        self._limit = limit
-        self._seconds = seconds
-        self._head_seconds = head_seconds
+        self._settings = settings
+        self._clients = clients
+        self._shares = Shares(settings.max_tunnels, settings.max_tunnels_per_client)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def count(self) -> int:
         """How many are open."""
-        return len(self._tasks)
+        return self._shares.count
 
-    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection that began with CONNECT, and close it."""
-
-        async def send(data: bytes) -> None:
-            writer.write(data)
-            await writer.drain()
-
-        async def receive() -> bytes:
-            return await reader.read(_CHUNK)
-
+    async def connect(
+        self,
+        authority: bytes,
+        client: Client | None,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Serve one connection that asked for CONNECT to `authority`, and close it."""
+        near = _Stream(reader, writer)
         try:
             with suppress(OSError):  # the client has gone
-                await self._bounded(self._connect(reader, receive, send))
+                try:
+                    target = Target.of_authority(authority.decode("latin-1"))
+                except InvalidUri as error:
+                    await near.refuse(problem(HTTPStatus.BAD_REQUEST, str(error)))
+                else:
+                    await self._open(target, client, near)
         finally:
             writer.close()
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket at `/https://host[:port]/`; each message is bytes of the tunnel."""
         await receive()
+        near = _WebSocket(receive, send)
         target = self._relay.target_of(scope)
-        refusal = target if isinstance(target, Answer) else await self._refusal(target)
-        if refusal is not None or isinstance(target, Answer):
-            later = refusal is not None and refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            await send({"type": "websocket.close", "code": _TRY_LATER if later else _POLICY})
-            return
-
-        async def take() -> bytes:
-            message = await receive()
-            return (message.get("bytes") or b"") if message["type"] == "websocket.receive" else b""
-
-        async def give(data: bytes) -> None:
-            await send({"type": "websocket.send", "bytes": data})
-
-        await send({"type": "websocket.accept"})
-        try:
-            await self._bounded(self._join(target, take, give))
-        except TransportError:
-            await send({"type": "websocket.close", "code": _TRY_LATER})
+        if isinstance(target, Answer):
+            await near.refuse(target)
         else:
-            await send({"type": "websocket.close", "code": _NORMAL})
+            await self._open(target, self._clients.of(scope), near)
+        await send({"type": "websocket.close", "code": near.code})
 
     def cut(self) -> None:
         """End every tunnel; a client fetches its keys again."""
@@ -95,15 +113,27 @@ class Tunnels:
         self.cut()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _refusal(self, target: Target) -> Answer | None:
-        if len(self._tasks) >= self._limit:
-            return overloaded("tunnels")
-        return await self._relay.refusal(target)
+    async def _open(self, target: Target, client: Client | None, near: Near) -> None:
+        with self._shares.hold(client) as held:
+            if not held:
+                _log.warning(
+                    "A tunnel was refused: %d are open, or its client has its share.", self.count
+                )
+                await near.refuse(overloaded("tunnels"))
+            elif not (self._settings.local or target.port in self._settings.tunnel_ports):
+                await near.refuse(
+                    problem(HTTPStatus.FORBIDDEN, "Tunnels go to the https port of gateways only.")
+                )
+            elif (refusal := await self._relay.refusal(target)) is not None:
+                await near.refuse(refusal)
+            else:
+                await near.admit()
+                await self._bounded(self._join(target, near))
 
     async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the work in a task of its own, which time or `aclose` may end."""
         task = asyncio.ensure_future(work)
-        alarm = asyncio.get_running_loop().call_later(self._seconds, task.cancel)
+        alarm = asyncio.get_running_loop().call_later(self._settings.tunnel_timeout, task.cancel)
         self._tasks.add(task)
         try:
             await asyncio.wait((task,))
@@ -114,55 +144,70 @@ class Tunnels:
         if not task.cancelled():
             task.result()
 
-    async def _connect(self, reader: asyncio.StreamReader, take: Read, give: Write) -> None:
+    async def _join(self, target: Target, near: Near) -> None:
+        """Pass bytes on both ways until either side ends, if the client's begin with TLS."""
         try:
-            async with asyncio.timeout(self._head_seconds):
-                head = await reader.readuntil(b"\r\n\r\n")
-            target = _target_of(head)
-        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, InvalidUri):
-            await give(_status_line(problem(HTTPStatus.BAD_REQUEST, "")))
-            return
-        if (refusal := await self._refusal(target)) is not None:
-            await give(_status_line(refusal))
-            return
+            async with self._dial(target) as (far_reader, far_writer):
+                await near.greet()
+                await self._converse(target, near, far_reader, far_writer)
+        except TransportError as error:
+            await near.refuse(problem(HTTPStatus.BAD_GATEWAY, str(error)))
+        except InvalidMessage as error:
+            await near.refuse(problem(HTTPStatus.FORBIDDEN, str(error)))
+
+    async def _converse(
+        self,
+        target: Target,
+        near: Near,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        async def take() -> bytes:
+            return await reader.read(_CHUNK)
+
+        async def give(data: bytes) -> None:
+            writer.write(data)
+            await writer.drain()
+
+        await give(await self._hello(target, near))
+        ways = [
+            asyncio.create_task(_pump(near.take, give)),
+            asyncio.create_task(_pump(take, near.give)),
+        ]
         try:
-            await self._join(target, take, give, greeting=_status_line(Answer(HTTPStatus.OK)))
-        except TransportError:
-            await give(_status_line(Answer(HTTPStatus.BAD_GATEWAY)))
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _join(self, target: Target, take: Read, give: Write, greeting: bytes = b"") -> None:
-        """Pass bytes on both ways until either side ends; raises `TransportError` before that."""
-        async with self._dial(target) as (far_reader, far_writer):
-
-            async def far_take() -> bytes:
-                return await far_reader.read(_CHUNK)
-
-            async def far_give(data: bytes) -> None:
-                far_writer.write(data)
-                await far_writer.drain()
-
-            if greeting:
-                await give(greeting)
-            ways = [
-                asyncio.create_task(_pump(take, far_give)),
-                asyncio.create_task(_pump(far_take, give)),
-            ]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
+    async def _hello(self, target: Target, near: Near) -> bytes:
+        """The client's first bytes: TLS for the gateway's host, or `InvalidMessage`."""
+        hello = b""
+        try:
+            async with asyncio.timeout(self._settings.read_timeout):
+                while (host := host_of_hello(hello)) is None:
+                    data = await near.take()
+                    if not data:
+                        raise InvalidMessage("The client left before it said anything.")
+                    hello += data
+        except TimeoutError as error:
+            raise InvalidMessage("The client said nothing in time.") from error
+        if host != ("" if _is_address(target.bare_host) else target.host.rstrip(".")):
+            raise InvalidMessage("The client speaks TLS for another host than the gateway's.")
+        return hello
 
     @asynccontextmanager
     async def _dial(
         self, target: Target
     ) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        address = await self._relay.dialler.address(target.bare_host, target.port)
+        """Connect to the address that opted in, whatever the name now means."""
+        address = self._relay.gateways.address(target)
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 reader, writer = await asyncio.open_connection(address, target.port)
         except OSError as error:
+            self._relay.gateways.forget(target)  # it may have moved, and is asked again there
             raise TransportError("The gateway cannot be reached; try again later.") from error
         try:
             yield reader, writer
@@ -170,16 +215,75 @@ class Tunnels:
             writer.close()
 
 
-async def _pump(take: Read, give: Write) -> None:
+class _Stream:
+    """A client that asked for CONNECT."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._greeted = False
+
+    async def take(self) -> bytes:
+        return await self._reader.read(_CHUNK)
+
+    async def give(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def admit(self) -> None:
+        """It hears of it when the gateway answers."""
+
+    async def greet(self) -> None:
+        self._greeted = True
+        await self.give(_status_line(Answer(HTTPStatus.OK)))
+
+    async def refuse(self, answer: Answer) -> None:
+        if not self._greeted:
+            await self.give(_status_line(answer))
+
+
+class _WebSocket:
+    """A client that opened a WebSocket; `code` is what it is closed with."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.code = _NORMAL
+
+    async def take(self) -> bytes:
+        message = await self._receive()
+        return (message.get("bytes") or b"") if message["type"] == "websocket.receive" else b""
+
+    async def give(self, data: bytes) -> None:
+        await self._send({"type": "websocket.send", "bytes": data})
+
+    async def admit(self) -> None:
+        await self._send({"type": "websocket.accept"})
+
+    async def greet(self) -> None:
+        """It may send before the gateway answers."""
+
+    async def refuse(self, answer: Answer) -> None:
+        later = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        self.code = _TRY_LATER if later else _POLICY
+
+
+async def _pump(
+    take: Callable[[], Awaitable[bytes]], give: Callable[[bytes], Awaitable[None]]
+) -> None:
     left = TUNNEL_LIMIT
     while left > 0 and (data := await take()):
         left -= len(data)
         await give(data)
 
 
-def _target_of(head: bytes) -> Target:
-    line = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-    return Target.of_authority(line[1] if len(line) == 3 else "")
+def _is_address(host: str) -> bool:
+    """TLS names no host that is an address (RFC 6066 §3)."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _status_line(answer: Answer) -> bytes:

@@ -25,12 +25,18 @@ from dovetail.errors import ConfigurationError
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.esplora import esplora_app
 from dovetail.regtest.node import RegtestNode
+from dovetail.serving.door import Doorkeeper
+from dovetail.serving.running import configuration
 
 DEFAULT_PORT = 3002
 DEFAULT_BLOCKS = 110
 _HIGHEST_PORT = 65_535
 _POLL_SECONDS = 0.005
 _GRACE_SECONDS = 2
+_REQUEST_SECONDS = 30.0
+_CONNECTIONS = 1_024
+_BODY_LIMIT = 8_000_000
+"""Bytes of a block's transactions in hexadecimal."""
 
 
 class RegtestServer:
@@ -118,15 +124,8 @@ def serve(
 
 
 def _configuration(node: RegtestNode) -> uvicorn.Config:
-    return uvicorn.Config(
-        esplora_app(node),
-        ws="none",
-        lifespan="off",
-        loop="asyncio",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
+    door = Doorkeeper(limit=_CONNECTIONS, seconds=_REQUEST_SECONDS, body_limit=_BODY_LIMIT)
+    return configuration(esplora_app(node), door, drain=_GRACE_SECONDS, ws="none", loop="asyncio")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 # A server reads and drops what an early answer leaves of a body; beyond this it hangs up.
-_WORTH_READING = 1 << 20
+WORTH_READING = 1 << 20
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -48,7 +48,7 @@ async def read_body(
     if announced is not None and announced.isdigit():
         size = int(announced[:20])
         if size > limit or (exactly and size < limit):
-            return _wrong_size(limit, more=size > limit, close=size > _WORTH_READING)
+            return _wrong_size(limit, more=size > limit, close=size > WORTH_READING)
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
@@ -73,10 +73,11 @@ async def send_answer(send: Send, answer: Answer) -> None:
     """Send it; other origins may read it, as wallets run in browsers too."""
     headers = [
         *answer.headers,
-        (b"content-length", str(len(answer.body)).encode()),
         (b"access-control-allow-origin", b"*"),
         (b"access-control-expose-headers", b"retry-after"),
     ]
+    if answer.status != HTTPStatus.NO_CONTENT:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 

@@ -11,13 +11,8 @@ from dovetail.serving.door import Doorkeeper
 _POLL_SECONDS = 0.005
 
 
-def configuration(
-    app: object, door: Doorkeeper, *, drain: float, keep_alive: int, **more: Any
-) -> uvicorn.Config:
-    """For an ASGI application behind `door`, which has `drain` seconds to finish when it ends.
-
-    `keep_alive` is how many seconds a connection is kept between two requests of a client.
-    """
+def configuration(app: object, door: Doorkeeper, *, drain: float, **more: Any) -> uvicorn.Config:
+    """For an ASGI application behind `door`, which has `drain` seconds to finish when it ends."""
     return uvicorn.Config(
         cast("Any", app),
         http=cast("Any", door),
@@ -26,7 +21,6 @@ def configuration(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=keep_alive,
         timeout_graceful_shutdown=ceil(drain),
         **more,
     )
