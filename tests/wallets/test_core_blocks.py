@@ -205,3 +205,19 @@ def test_a_damaged_memory_costs_a_search_and_nothing_else(tmp_path: Path) -> Non
     assert BlockSearch(node(**blocks.says()), memory).spend_of(COIN) is not None
     assert str(COIN) in memory.read_text()
     assert memory.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_coin_that_was_never_there_costs_no_month_of_blocks() -> None:
+    blocks = Blocks(1_000)
+    said = blocks.says()
+    asked: list[str] = []
+
+    def getblock(blockhash: str, verbosity: int) -> Any:
+        asked.append(blockhash)
+        return blocks.block(blockhash, verbosity)
+
+    search = BlockSearch(node(**said | {"getblock": getblock}), None)
+    assert search.spend_of(COIN) is None
+    assert asked == blocks.names[-144:]
+    assert search.spend_of(COIN) is None
+    assert len(asked) == 144

@@ -6,10 +6,22 @@ from typing import Any
 import pytest
 from tests.wallets.core_says import Refusal, node
 
-from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, TxIn, TxOut
+from dovetail.bitcoin import (
+    FeeRate,
+    OutPoint,
+    Psbt,
+    Sats,
+    Script,
+    Transaction,
+    Txid,
+    TxIn,
+    TxOut,
+)
 from dovetail.errors import ChainError, InsufficientFunds, WalletError
 from dovetail.wallets.core_chain import CoreChain
-from dovetail.wallets.core_wallet import CoreWallet
+from dovetail.wallets.core_locks import CoinLocks
+from dovetail.wallets.core_wallet import LOCKS, CoreWallet
+from dovetail.wallets.judging import SAME
 from dovetail.wallets.ports import Accepted, Output, Refused
 
 SCRIPT = Script(b"\x00\x14" + bytes(20))
@@ -299,13 +311,18 @@ def test_an_output_is_told_by_the_coins_the_mempool_the_wallet_or_not_at_all() -
 
 
 def test_an_output_that_a_node_cannot_tell_any_more_is_not_called_gone() -> None:
-    spends = {"gettxspendingprevout": [{"spendingtxid": str(CHILD.txid)}]}
+    there = True
 
-    def raw(txid: str) -> Any:
-        return CHILD.serialize().hex() if txid == str(CHILD.txid) else UNKNOWN
+    def gettxout(**_: Any) -> Any:
+        return held() if there else None
 
+    accepts = {"testmempoolaccept": [{"allowed": True}], "getrawtransaction": UNKNOWN}
+    asked = chain(gettxout=gettxout, **accepts)
+    asked.acceptance(CHILD)
+    there = False
     with pytest.raises(ChainError, match="txindex"):
-        chain(**spends, getrawtransaction=raw).outputs([COIN])
+        asked.outputs([COIN])
+    assert asked.outputs([OutPoint(PARENT.txid, 7)]) == {}  # which nobody ever saw
 
 
 @pytest.mark.parametrize("answer", [held(script="zz"), held(value="-1"), Refusal(-8)])
@@ -319,3 +336,93 @@ def test_the_least_that_is_relayed_is_what_the_mempool_takes() -> None:
     assert chain(getmempoolinfo=says).min_fee_rate() == FeeRate.from_sat_per_vb("0.321")
     with pytest.raises(ChainError):
         chain(getmempoolinfo=says | {"mempoolminfee": -1}).min_fee_rate()
+
+
+class Locking:
+    """A node that keeps its locks."""
+
+    def __init__(self) -> None:
+        self.locked: set[OutPoint] = set()
+
+    def listlockunspent(self) -> Any:
+        return [{"txid": str(coin.txid), "vout": coin.vout} for coin in self.locked]
+
+    def lockunspent(self, unlock: bool, transactions: Any, **_: Any) -> Any:  # noqa: FBT001
+        [coin] = [OutPoint(Txid.from_hex(each["txid"]), each["vout"]) for each in transactions]
+        if (coin in self.locked) is not unlock:
+            return Refusal(-8)
+        self.locked ^= {coin}
+        return True
+
+
+def test_a_coin_that_another_process_holds_by_now_stays_locked(tmp_path: Path) -> None:
+    kept = Locking()
+    says: dict[str, Any] = {
+        "listlockunspent": kept.listlockunspent,
+        "lockunspent": kept.lockunspent,
+    }
+    ours, theirs = (CoinLocks(node(**says), tmp_path / LOCKS) for _ in range(2))
+    other = OutPoint(PARENT.txid, 1)
+    store: list[OutPoint] = []
+    with ours.holding([COIN, other], lambda: store):
+        assert kept.locked == {COIN, other}
+        store.append(COIN)  # a session of another process began meanwhile
+        theirs.settle(lambda: store)
+    assert kept.locked == {COIN}
+    assert ours.held() == theirs.held() == {COIN}
+    theirs.settle(list)
+    assert kept.locked == set()
+
+
+# What no block spends yet
+
+
+class Waits:
+    """A node whose mempool holds CHILD or only what it spends; blocks know nothing of either."""
+
+    def __init__(self, *, child: bool) -> None:
+        self.child = child
+        self.blocks_read = 0
+
+    def says(self) -> dict[str, Any]:
+        return {
+            "testmempoolaccept": [
+                {"allowed": not self.child, "reject-reason": SAME if self.child else ""}
+            ],
+            "gettxout": self.gettxout,
+            "getbestblockhash": "33" * 32,
+            "getmempoolentry": {},
+            "gettransaction": UNKNOWN,
+            "gettxspendingprevout": [{}],
+            "getblockheader": {"hash": "33" * 32, "height": 9_000, "confirmations": 1},
+            "getblockcount": 9_000,
+            "listsinceblock": {"transactions": []},
+            "getblock": self.getblock,
+        }
+
+    def gettxout(self, include_mempool: bool, **_: Any) -> Any:  # noqa: FBT001
+        return {"bestblock": "33" * 32} if include_mempool and not self.child else None
+
+    def getblock(self, **_: Any) -> Any:
+        self.blocks_read += 1
+        return "00" * 80
+
+
+@pytest.mark.parametrize("child", [False, True])
+def test_no_block_is_read_for_a_coin_that_vanished_since_it_was_accepted(child) -> None:
+    waits = Waits(child=child)
+    asked = chain(**waits.says())
+    assert asked.acceptance(CHILD) == Accepted(tested=True)
+    waits.child = True  # what it spends is in no coin set any more, nor in the mempool
+    assert asked.spends_of([COIN]) == {}
+    assert waits.blocks_read == 0
+
+
+def test_a_transaction_that_left_meanwhile_tells_nothing_of_its_coins() -> None:
+    waits = Waits(child=True)
+    asked = chain(**waits.says() | {"getmempoolentry": UNKNOWN})
+    assert asked.acceptance(CHILD) == Accepted(tested=True)
+    assert asked.outputs([]) == {}
+    broken = chain(**waits.says() | {"getmempoolentry": Refusal(-1)})
+    with pytest.raises(ChainError):
+        broken.acceptance(CHILD)

@@ -144,10 +144,9 @@ def test_a_silent_node_is_given_up(scripted) -> None:
     rpc.close()
 
 
-def test_a_slow_answer_is_given_up(scripted, rpc, monkeypatch) -> None:
-    times = iter([0.0, 100.0])
-    monkeypatch.setattr("dovetail.wallets.answers.time.monotonic", lambda: next(times))
-    answer(scripted, Answer(200, b"{}"))
+def test_an_answer_that_drips_is_given_up(scripted, rpc, monkeypatch) -> None:
+    monkeypatch.setattr(rpc, "_timeout", 0.3)
+    answer(scripted, Answer(drips=True))
     with pytest.raises(ChainError, match="takes too long"):
         rpc.ask("getblockcount", int)
 

@@ -1,11 +1,15 @@
 import logging
+import time
+from email.utils import formatdate
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from tests.wallets.scripted import Answer
 
 from dovetail.errors import ChainError, ConfigurationError
 from dovetail.wallets import answers, esplora_http
+from dovetail.wallets.answers import Manners, Reply
 from dovetail.wallets.esplora_http import EsploraHttp, Outspend
 
 
@@ -49,7 +53,7 @@ def test_a_post_tells_yes_and_no(scripted, http):
 
 
 @pytest.mark.parametrize(
-    ("status", "sentence"), [(429, "fewer requests"), (503, "HTTP status 503"), (301, "301")]
+    ("status", "sentence"), [(429, "fewer requests"), (503, "fewer requests"), (301, "301")]
 )
 def test_other_statuses_say_what_to_do(scripted, http, status, sentence):
     scripted.otherwise = Answer(status, b"secret")
@@ -73,6 +77,77 @@ def test_an_answer_that_trickles_takes_too_long(scripted, http, monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: next(times))
     monkeypatch.setattr(answers, "time", clock)
     with pytest.raises(ChainError, match="too long"):
+        http.get("/path")
+
+
+def test_a_head_that_drips_takes_too_long(scripted):
+    scripted.answers["/path"] = Answer(drips=True)
+    http = EsploraHttp(scripted.url, timeout=0.3)
+    began = time.monotonic()
+    with pytest.raises(ChainError, match="too long"):
+        http.get("/path")
+    assert time.monotonic() - began < 2
+    http.close()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_is_left_alone_for_as_long_as_it_says(scripted, http, status):
+    scripted.answers["/path"] = Answer(status, headers=(("retry-after", "70"),))
+    with pytest.raises(ChainError, match="after 70 seconds"):
+        http.get("/path")
+    scripted.answers["/path"] = Answer(body=b"bytes")
+    with pytest.raises(ChainError, match="fewer requests"):
+        http.get("/path")
+    assert scripted.asked == ["/path"]
+
+
+def _clocked() -> tuple[Manners, list[float]]:
+    now = [0.0]
+    return Manners(lambda: now[0]), now
+
+
+def test_who_does_not_say_how_long_is_left_alone_for_longer_each_time():
+    manners, now = _clocked()
+    for pause in (5, 10, 20, 40, 80, 160, 300, 300):
+        with pytest.raises(ChainError, match=f"after {pause} seconds"):
+            manners.heed(Reply(429, b""))
+        now[0] += pause - 0.5
+        with pytest.raises(ChainError):
+            manners.require_leave()
+        now[0] += 0.5
+        manners.require_leave()
+    manners.heed(Reply(200, b""))
+    with pytest.raises(ChainError, match="after 5 seconds"):
+        manners.heed(Reply(429, b""))
+
+
+def test_nobody_is_left_alone_for_ever():
+    manners, _ = _clocked()
+    with pytest.raises(ChainError, match="after 3600 seconds"):
+        manners.heed(Reply(503, b"", wait=1e9))
+
+
+@pytest.mark.parametrize(
+    ("told", "least", "most"),
+    [
+        ("70", 70, 70),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        (formatdate(time.time() + 100, usegmt=True), 1, 101),
+    ],
+)
+def test_how_long_is_told_in_seconds_or_by_a_date(scripted, told, least, most):
+    scripted.answers["/path"] = Answer(200, headers=(("retry-after", told),))
+    with httpx.HTTPTransport() as transport:
+        request = httpx.Request("GET", scripted.url + "/path")
+        reply = answers.asked(transport, request, esplora_http.FAULTS, seconds=2, most=10)
+    assert reply.wait is not None
+    assert least <= reply.wait <= most
+
+
+@pytest.mark.parametrize("told", ["soon", "-1", "9" * 400])
+def test_a_strange_wait_is_none_or_bounded(scripted, http, told):
+    scripted.answers["/path"] = Answer(429, headers=(("retry-after", told),))
+    with pytest.raises(ChainError, match=r"after (5|3600) seconds"):
         http.get("/path")
 
 

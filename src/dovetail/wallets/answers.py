@@ -1,15 +1,18 @@
 """Answers of servers that need not be honest: bounded in time and size, and never quoted (P4)."""
 
+import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
 import msgspec
 
 from dovetail.errors import ChainError, ParseError
+from dovetail.wallets.http import within
 
 T = TypeVar("T")
 
@@ -46,6 +49,15 @@ class Faults:
             raise self.not_understood() from None
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer that was read whole; `wait` in seconds is its Retry-After (RFC 9110)."""
+
+    status: int
+    body: bytes
+    wait: float | None = None
+
+
 def asked(
     transport: httpx.BaseTransport,
     request: httpx.Request,
@@ -53,24 +65,39 @@ def asked(
     *,
     seconds: float,
     most: int,
-) -> tuple[int, bytes]:
-    """The status and the body, of `most` bytes at most, that came within `seconds`.
+) -> Reply:
+    """The answer, with a body of `most` bytes at most, that came whole within `seconds`.
 
     Raises `ChainError`.
     """
     deadline = time.monotonic() + seconds
     try:
-        response = transport.handle_request(request)
-        try:
-            return response.status_code, _read(response, deadline, faults, most)
-        finally:
-            response.close()
+        with within(seconds):
+            response = transport.handle_request(request)
+            try:
+                body = _read(response, deadline, faults, most)
+            finally:
+                response.close()
     except httpx.ConnectError as error:
         raise ChainError(faults.unreachable) from error
     except httpx.TimeoutException as error:
         raise ChainError(faults.too_slow) from error
     except (httpx.TransportError, httpx.StreamError) as error:
         raise ChainError(faults.broken) from error
+    return Reply(response.status_code, body, _wait(response.headers.get("retry-after")))
+
+
+def _wait(told: str | None) -> float | None:
+    """Seconds, as they are told or until the date that is told (RFC 9110, 10.2.3)."""
+    if told is None:
+        return None
+    if told.strip().isdecimal():
+        return float(told.strip()[:9])
+    try:
+        until = parsedate_to_datetime(told)
+    except ValueError:
+        return None
+    return max(0.0, until.timestamp() - time.time())
 
 
 def _read(response: httpx.Response, deadline: float, faults: Faults, most: int) -> bytes:
@@ -82,3 +109,38 @@ def _read(response: httpx.Response, deadline: float, faults: Faults, most: int) 
         if time.monotonic() > deadline:
             raise ChainError(faults.too_slow)
     return bytes(body)
+
+
+class Manners:
+    """When one server may be asked again. Threads may share it.
+
+    A server that asks for fewer requests (429), or is overloaded (503), is left alone for as long
+    as it says, at most an hour; one that does not say how long for twice as long each time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` in seconds."""
+        self._clock = clock
+        self._until = 0.0
+        self._pause = _FIRST_PAUSE
+
+    def require_leave(self) -> None:
+        """Raise `ChainError` while the server wants to be left alone."""
+        left = self._until - self._clock()
+        if left > 0:
+            raise ChainError(_FEWER.format(math.ceil(left)))
+
+    def heed(self, reply: Reply) -> None:
+        """Note what the server says about that, and raise `ChainError` where it turned us away."""
+        if reply.status not in (_TOO_MANY, _OVERLOADED):
+            self._pause = _FIRST_PAUSE
+            return
+        pause = self._pause if reply.wait is None else min(reply.wait, _LONGEST_WAIT)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._until = self._clock() + pause
+        raise ChainError(_FEWER.format(math.ceil(pause)))
+
+
+_TOO_MANY, _OVERLOADED = 429, 503
+_FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_WAIT = 5.0, 300.0, 3_600.0  # seconds
+_FEWER = "The chain server asks for fewer requests: it is asked again after {} seconds."

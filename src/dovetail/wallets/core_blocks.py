@@ -17,6 +17,9 @@ from dovetail.wallets.walletfile import replace_durably
 _LOOKBACK = 4_320
 """Blocks of 30 days: no session lives longer."""
 _BLOCKS_AT_ONCE = 144
+_UNNOTED_LOOKBACK = _BLOCKS_AT_ONCE
+"""Blocks that are read for a coin of which no acceptance was noted, such as one that is named by
+somebody and never was: no stranger shall make the node give away a month of blocks."""
 _HEADER = 80
 _PREVIOUS = slice(4, 36)
 _MAX_REMEMBERED = 5_000
@@ -86,15 +89,40 @@ class BlockSearch:
         self._lock = threading.RLock()
         self._known = _read(memory)
 
-    def note(self, outpoints: Collection[OutPoint]) -> None:
-        """Remember that these coins are unspent, where they are: the search begins here."""
-        wanted = [outpoint for outpoint in outpoints if str(outpoint) not in self._known]
-        calls = [gettxout(outpoint) for outpoint in wanted]
+    def note(self, outpoints: Collection[OutPoint], *, waiting: bool = False) -> None:
+        """Remember which of these no block spends yet: the search for a spender begins here.
+
+        `waiting` says to look at outputs that wait in the mempool.
+        """
+        wanted = [outpoint for outpoint in outpoints if not self.knows(outpoint)]
+        calls = [gettxout(outpoint, mempool=waiting) for outpoint in wanted]
         answers = self._node.batch(calls, msgspec.Raw)
         for outpoint, answer in zip(wanted, answers, strict=True):
             block = None if isinstance(answer, RpcError) else _unspent_at(answer)
             if block is not None:
                 self._remember(outpoint, Standing(block))
+
+    def note_inputs(self, transaction: Transaction) -> None:
+        """The same for what an acceptable transaction spends, be it in the mempool already."""
+        outpoints = transaction.contested()
+        self.note(outpoints)
+        self.note(outpoints, waiting=True)
+        if all(map(self.knows, outpoints)):
+            return
+        tip = self._node.ask("getbestblockhash", str)  # before we look whether it still waits
+        try:
+            self._node.ask("getmempoolentry", msgspec.Raw, txid=str(transaction.txid))
+        except RpcError as error:
+            if error.code != NOT_FOUND:
+                raise
+            return
+        for outpoint in outpoints:
+            if not self.knows(outpoint):
+                self._remember(outpoint, Standing(tip))
+
+    def knows(self, outpoint: OutPoint) -> bool:
+        """Whether it was there once, so that its spender can be searched for."""
+        return str(outpoint) in self._known
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends the outpoint in a block; None while nothing does.
@@ -113,32 +141,37 @@ class BlockSearch:
             if block is not None:
                 self._remember(outpoint, Standing(block))
                 return None
-            start = self._start(outpoint, known)
-            if start is None:
+            start = self._last_unspent(known)
+            if start is not None:
+                return self._search(outpoint, start, start)
+            waiting = self._node.make(gettxout(outpoint, mempool=True), msgspec.Raw)
+            if _unspent_at(waiting) is not None:
                 return None
-            return self._in_wallet(outpoint, start) or self._in_blocks(outpoint, start)
+            parent = self._node.transactions([outpoint.txid]).get(outpoint.txid)
+            if parent is None:
+                return self._search_unnoted(outpoint)
+            start = None if parent.blockhash is None else self._before(parent.blockhash)
+            return None if start is None else self._search(outpoint, start, start)
 
-    def _start(self, outpoint: OutPoint, known: Standing | None) -> _Header | None:
-        """The block up to which nothing spends the outpoint; None for one that is not there yet."""
-        if known is not None:
-            header = self._header(known.block)
-            while header is not None and header.confirmations < 0:
-                # Reorganised: what holds up to a block holds up to those before it.
-                header = self._header(header.previousblockhash or "")
-            if header is not None:
-                return header
-        waiting = self._node.make(gettxout(outpoint, mempool=True), msgspec.Raw)
-        if _unspent_at(waiting) is not None:
-            return None
-        parent = self._node.transactions([outpoint.txid]).get(outpoint.txid)
-        if parent is not None and parent.blockhash is not None:
-            return self._before(parent.blockhash)
-        if parent is not None:
-            return None
+    def _last_unspent(self, known: Standing | None) -> _Header | None:
+        """The block up to which nothing spends the outpoint, as it was noted."""
+        header = None if known is None else self._header(known.block)
+        while header is not None and header.confirmations < 0:
+            # Reorganised: what holds up to a block holds up to those before it.
+            header = self._header(header.previousblockhash or "")
+        return header
+
+    def _search_unnoted(self, outpoint: OutPoint) -> Spend | None:
         tip = self._node.ask("getblockchaininfo", _ChainTip)
-        height = max(0, tip.blocks - _LOOKBACK, tip.pruneheight - 1)
-        block = self._node.ask("getblockhash", str, height=height)
-        return self._header(block)
+        month, day = (self._back(tip, blocks) for blocks in (_LOOKBACK, _UNNOTED_LOOKBACK))
+        return None if month is None or day is None else self._search(outpoint, month, day)
+
+    def _search(self, outpoint: OutPoint, since: _Header, from_block: _Header) -> Spend | None:
+        return self._in_wallet(outpoint, since) or self._in_blocks(outpoint, from_block)
+
+    def _back(self, tip: _ChainTip, blocks: int) -> _Header | None:
+        height = max(0, tip.blocks - blocks, tip.pruneheight - 1)
+        return self._header(self._node.ask("getblockhash", str, height=height))
 
     def _before(self, block: str) -> _Header | None:
         header = self._header(block)

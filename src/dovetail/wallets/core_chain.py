@@ -121,7 +121,9 @@ class CoreChain:
                 verdict = self._tested([*parents, transaction])
         if isinstance(verdict, Accepted) or self._is_confirmed(transaction.txid):
             # From now on we know where to look for what spends these coins.
-            self._blocks.note(transaction.contested())
+            tested = isinstance(verdict, Accepted) and verdict.tested
+            note = self._blocks.note_inputs if tested else self._note_unspent
+            note(transaction)
             return verdict if isinstance(verdict, Accepted) else Accepted()
         return verdict
 
@@ -147,6 +149,9 @@ class CoreChain:
                     return Accepted()
             return verdict
         return Accepted()
+
+    def _note_unspent(self, transaction: Transaction) -> None:
+        self._blocks.note(transaction.contested())
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
         """Those of the outputs that exist, in the mempool or a block, spent or not.
@@ -184,9 +189,9 @@ class CoreChain:
         if found is not None:
             exists = outpoint.vout < len(found.outputs)
             return Output(found.outputs[outpoint.vout], max(0, depth)) if exists else None
-        if self.spend_of(outpoint) is not None:
+        if self._blocks.knows(outpoint):
             raise ChainError(
-                "A coin of the session is spent already, and the node does not keep what it was:"
+                "A coin of the session is spent or gone, and the node does not keep what it was:"
                 " ask a node with `txindex=1`."
             )
         return None

@@ -57,8 +57,13 @@ class CoinLocks:
             self._write((ours | fresh) & wanted)
 
     @contextmanager
-    def holding(self, coins: Collection[OutPoint]) -> Generator[None]:
-        """Lock these coins for a while, where they are not locked already."""
+    def holding(
+        self, coins: Collection[OutPoint], reserved: Callable[[], Collection[OutPoint]]
+    ) -> Generator[None]:
+        """Lock these coins for a while, where they are not locked already.
+
+        Those that a session holds by the end, of whatever process, stay locked: `reserved` tells.
+        """
         with self._alone():
             fresh = frozenset(coins) - self.locked()
             self._write(self._read() | fresh)
@@ -67,8 +72,9 @@ class CoinLocks:
             yield
         finally:
             with self._alone():
-                self._change(fresh, unlock=True)
-                self._write(self._read() - fresh)
+                free = fresh - frozenset(reserved())
+                self._change(free, unlock=True)
+                self._write(self._read() - free)
 
     @contextmanager
     def _alone(self) -> Generator[None]:

@@ -19,7 +19,8 @@ import msgspec
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError
-from dovetail.wallets.answers import Faults, asked
+from dovetail.wallets.answers import Faults, Manners, Reply, asked
+from dovetail.wallets.http import BoundedTransport
 
 T = TypeVar("T")
 
@@ -200,7 +201,8 @@ class CoreRpc:
         self._ids = itertools.count(1)
         # A bare transport: httpx's client would log URLs.
         limits = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=_IDLE_SECONDS)
-        self._transport = transport or httpx.HTTPTransport(limits=limits)
+        self._transport = transport or BoundedTransport(limits)
+        self._manners = Manners()
         # Whoever forgets to close it leaves no connection open.
         weakref.finalize(self, self._transport.close)
 
@@ -235,8 +237,12 @@ class CoreRpc:
             return []
         requests = [_Request(next(self._ids), each.method, each.arguments) for each in calls]
         alone = len(requests) == 1
-        status, answer = self._post(msgspec.json.encode(requests[0] if alone else requests))
-        self._check(status)
+        self._manners.require_leave()
+        reply = self._post(msgspec.json.encode(requests[0] if alone else requests))
+        if reply.wait is not None:
+            self._manners.heed(reply)
+        self._check(reply.status)
+        answer = reply.body
         found = (
             [FAULTS.decoded(answer, _Answer)] if alone else FAULTS.decoded(answer, list[_Answer])
         )
@@ -258,7 +264,7 @@ class CoreRpc:
         if status not in _TELLING:
             raise FAULTS.not_understood()
 
-    def _post(self, body: bytes) -> tuple[int, bytes]:
+    def _post(self, body: bytes) -> Reply:
         basic = base64.b64encode(self._login.credentials()).decode()
         timeout = httpx.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_SECONDS))
         request = httpx.Request(

@@ -102,6 +102,7 @@ class CoreWallet:
         """Raises nothing: the node is asked when something is wanted of it."""
         self._node = node
         self._locks = CoinLocks(node, folder / LOCKS)
+        self._reserved: Callable[[], Collection[OutPoint]] = tuple
 
     def __repr__(self) -> str:
         return f"<CoreWallet on {self.network}>"
@@ -158,6 +159,7 @@ class CoreWallet:
 
         The locks outlive a restart of the node; those that the user made stay as they are.
         """
+        self._reserved = reserved
         self._locks.settle(reserved)
 
     def pay(
@@ -179,7 +181,7 @@ class CoreWallet:
         if amount < script.dust_limit:
             raise WalletError("The amount is so small that nodes refuse it; pay more.")
         payment = TxOut(amount, script)
-        with self._locks.holding(unspendable) if unspendable else nullcontext():
+        with self._locks.holding(unspendable, self._reserved) if unspendable else nullcontext():
             built = self._funded(payment, fee_rate)
         if payment not in built.outputs or any(each in unspendable for each in built.contested()):
             raise WalletError("The node built another payment than was asked for; do not use it.")

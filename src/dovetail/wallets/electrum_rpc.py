@@ -20,6 +20,7 @@ T = TypeVar("T")
 _PROTOCOL = "1.4"
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex
 _IN_FLIGHT = 50
+_HELD_BACK = 1.0  # seconds
 _TESTNET_3 = "000000000933ea01ad0ee984209779baaec3ced90fa3f408719526f8d77f4943"
 _TESTNET_4 = "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043"
 _GENESIS = {
@@ -150,13 +151,13 @@ class ElectrumRpc:
         ]
         line.connection.settimeout(self._timeout)
         line.connection.sendall(b"".join(lines))
-        deadline = time.monotonic() + self._timeout
+        # No single answer restarts the clock; servers may hold back each for a second.
+        deadline = time.monotonic() + self._timeout + len(questions) * _HELD_BACK
         replies: dict[int, _Reply] = {}
         while len(replies) < len(questions):
             reply = FAULTS.decoded(line.reader.line(deadline), _Reply)
             if reply.id is not None and first <= reply.id <= self._last_id:
                 replies[reply.id] = reply
-                deadline = time.monotonic() + self._timeout
             elif reply.error is not None:
                 raise FAULTS.not_understood()  # the server could not read what we asked
         return [replies[number] for number in range(first, self._last_id + 1)]

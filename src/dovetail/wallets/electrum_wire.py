@@ -72,7 +72,7 @@ def _through(proxy: SocksProxy, server: ChainServer, *, timeout: float) -> socke
     except OSError as error:
         raise ChainError(Failure.AWAY) from error
     try:
-        _converse(dialled, connecting(server.host, server.port))
+        _converse(dialled, connecting(server.host, server.port), time.monotonic() + timeout)
     except BaseException as error:
         dialled.close()
         if isinstance(error, ProxyFailed):
@@ -85,20 +85,24 @@ def _through(proxy: SocksProxy, server: ChainServer, *, timeout: float) -> socke
     return dialled
 
 
-def _converse(dialled: socket.socket, conversation: Conversation) -> None:
+def _converse(dialled: socket.socket, conversation: Conversation, deadline: float) -> None:
     say, size = next(conversation)
     while True:
         dialled.sendall(say)
-        heard = _read(dialled, size)
+        heard = _read(dialled, size, deadline)
         try:
             say, size = conversation.send(heard)
         except StopIteration:
             return
 
 
-def _read(dialled: socket.socket, size: int) -> bytes:
+def _read(dialled: socket.socket, size: int, deadline: float) -> bytes:
     read = bytearray()
     while len(read) < size:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        dialled.settimeout(left)
         chunk = dialled.recv(size - len(read))
         if not chunk:
             raise ProxyFailed(Failure.NO_PROXY)

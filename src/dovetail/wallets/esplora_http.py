@@ -6,13 +6,14 @@ import httpx
 import msgspec
 
 from dovetail.errors import ChainError
-from dovetail.wallets.answers import asked
+from dovetail.wallets.answers import Manners, Reply, asked
+from dovetail.wallets.http import BoundedTransport
 from dovetail.wallets.servers import chain_faults, checked_url
 
 T = TypeVar("T")
 
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex, or a page of large ones
-_OK, _NOT_FOUND, _TOO_MANY = 200, 404, 429
+_OK, _NOT_FOUND = 200, 404
 _DENYING = (400, 403, 422, 500)  # with these servers pass on what their node says
 _NO_SUCH_ROUTE = (_NOT_FOUND, 405, 501)
 
@@ -56,7 +57,8 @@ class EsploraHttp:
         self._base = checked_url(url)
         self._timeout = timeout
         # A bare transport: httpx's client would log every URL, in which scripts stand (P4).
-        self._transport = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=4))
+        self._transport = BoundedTransport(httpx.Limits(max_keepalive_connections=4))
+        self._manners = Manners()
 
     def close(self) -> None:
         """Close its connections; a second call does nothing."""
@@ -64,12 +66,12 @@ class EsploraHttp:
 
     def get(self, path: str) -> bytes | None:
         """What stands at this path; None where nothing does."""
-        status, body = self._ask("GET", path)
-        if status == _NOT_FOUND:
+        reply = self._ask("GET", path)
+        if reply.status == _NOT_FOUND:
             return None
-        if status != _OK:
-            raise _unexpected(status)
-        return body
+        if reply.status != _OK:
+            raise _unexpected(reply.status)
+        return reply.body
 
     def get_json(self, path: str, kind: type[T]) -> T | None:
         """The same for JSON of this type."""
@@ -78,14 +80,15 @@ class EsploraHttp:
 
     def post(self, path: str, body: bytes) -> tuple[bool, bytes] | None:
         """Whether the server agreed, and its answer; None when it does not know the path."""
-        status, answer = self._ask("POST", path, body)
-        if status in _NO_SUCH_ROUTE:
+        reply = self._ask("POST", path, body)
+        if reply.status in _NO_SUCH_ROUTE:
             return None
-        if status not in (_OK, *_DENYING):
-            raise _unexpected(status)
-        return status == _OK, answer
+        if reply.status not in (_OK, *_DENYING):
+            raise _unexpected(reply.status)
+        return reply.status == _OK, reply.body
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
+        self._manners.require_leave()
         request = httpx.Request(
             method,
             self._base + path,
@@ -93,12 +96,10 @@ class EsploraHttp:
             headers={"user-agent": "dovetail"},
             extensions={"timeout": httpx.Timeout(self._timeout).as_dict()},
         )
-        return asked(self._transport, request, FAULTS, seconds=self._timeout, most=_MAX_ANSWER)
+        reply = asked(self._transport, request, FAULTS, seconds=self._timeout, most=_MAX_ANSWER)
+        self._manners.heed(reply)
+        return reply
 
 
 def _unexpected(status: int) -> ChainError:
-    if status == _TOO_MANY:
-        return ChainError("The chain server asks for fewer requests; wait a minute and try again.")
-    return ChainError(
-        f"The chain server answered with HTTP status {status}; try again later or name another one."
-    )
+    return ChainError(f"The chain server answers with HTTP status {status}; check `chain`.")
