@@ -47,9 +47,9 @@ def test_an_error_is_its_sentence_and_its_code(capsys, error, code):
 
 
 @pytest.mark.parametrize("error", [click.Abort(), KeyboardInterrupt()])
-def test_who_stops_is_told_that_nothing_was_begun(capsys, error):
+def test_who_stops_is_told_that_nothing_was_done(capsys, error):
     assert exits.run(raising(error), []) == 1
-    assert capsys.readouterr().err.strip() == "Stopped: nothing was begun."
+    assert capsys.readouterr().err.strip() == exits.STOPPED
 
 
 def test_a_full_disk_is_one_sentence(capsys):

@@ -6,7 +6,7 @@ import click
 import pytest
 from tests.cli.commands import Cli, Terminal
 
-from dovetail.cli import keys
+from dovetail.cli import exits, keys
 from dovetail.protocol.uri import PayjoinUri
 
 
@@ -48,6 +48,19 @@ def test_a_payjoin_by_parties_that_are_never_online_together(person, chain):
     assert broadcast.code == 3
     txid = broadcast.json["sessions"][0]["txid"]
     assert txid in map(str, chain.node.mempool_txids())
+    assert broadcast.json["sessions"][0]["seen"]["txid"] == txid
+
+    watched = alice("resume", "--timeout", "2s", "--json")
+    assert f"The network has the payjoin; it waits to be mined. {txid}" in watched.err
+    seen = watched.json["sessions"][0]["seen"]
+    assert (seen["kind"], seen["txid"], seen["confirmations"]) == ("payjoin", txid, 0)
+    (listed,) = alice("history", "--json").json["sessions"]
+    assert listed["seen"] | {"at": 0} == seen | {"at": 0}
+    assert listed["seen"] == alice("show", "1", "--json").json["seen"]
+    assert txid in alice("history").out
+    for command in (("history",), ("show", "1")):
+        assert "The network has the payjoin; it waits to be mined." in alice(*command).out
+    assert txid in alice("show", "1").out
     chain.node.mine(1)
 
     for party in (alice, bob):
@@ -147,7 +160,7 @@ def test_what_will_be_paid_is_shown_before_it_is_asked(person, monkeypatch):
     for words in ("50,000 sats", "Alice", "soup", "2 sat/vB", "may add at most", "bcrt1"):
         assert words in said.err
     assert "\x1b" not in said.err
-    assert "Stopped: nothing was begun." in said.err
+    assert exits.STOPPED in said.err
     assert bob("history", "--json").json["sessions"] == []
 
 

@@ -21,6 +21,16 @@ def test_a_signal_leaves_a_session_resumable_and_says_how(person, tmp_path, numb
     assert alice("show", "1", "--json").json["status"] == "waiting-for-payment"
 
 
+def test_what_a_second_terminal_decides_is_noticed_while_a_poll_is_under_way(person, tmp_path):
+    """The mailroom holds a poll for half a minute."""
+    alice = person("alice", 10_000)
+    with running(alice.environment, "receive", "1000", folder=tmp_path) as process:
+        assert first_line(process).startswith("bitcoin:")
+        wait_for(lambda: "Waiting" in (tmp_path / "stderr").read_text())
+        assert alice("cancel", "1").code == 0
+        assert process.wait(PATIENCE / 4) == 1
+
+
 def test_a_receiver_and_a_sender_that_wait_see_the_payjoin_through(person, chain, tmp_path):
     alice, bob = person("alice", 100_000), person("bob", 300_000)
     receiving = running(alice.environment, "receive", "50000", folder=tmp_path / "r")

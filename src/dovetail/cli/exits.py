@@ -35,6 +35,9 @@ MEANINGS = {
 }
 
 
+STOPPED = "Stopped before anything was done; open sessions are as they were."
+
+
 def run(command: click.Command, args: list[str] | None = None) -> int:
     """Run `command`; whatever goes wrong is one sentence on stderr and an exit code."""
     try:
@@ -45,7 +48,7 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
     except click.ClickException as error:
         return _failed(_sentence(error), Exit.USAGE)
     except click.Abort:
-        click.echo("Stopped: nothing was begun.", err=True)
+        click.echo(STOPPED, err=True)
         return Exit.FAILED
     except (UsageError, ParseError, SessionNotFound, DuplicateSession) as error:
         return _failed(str(error), Exit.USAGE)

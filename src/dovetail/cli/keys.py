@@ -20,6 +20,10 @@ SESSION = {
     " broadcast), `watching` (nobody paid, and it ends), `signing`; null where nothing",
     "deadline_at": "when, in Unix seconds",
     "txid": "the transaction that was broadcast or seen; null before",
+    "seen": "what the chain source showed of the payment last, to any process: `kind` (`payjoin`,"
+    " `fallback`, `direct` to the address, `revocation` or `stranger`), `txid`, `confirmations`,"
+    " `gone` (it was there and is no more), `at` (when that was first so, in Unix seconds);"
+    " null before",
 }
 
 RECEIVE = {"uri": "the Payjoin URI, for one sender and one payment"} | SESSION

@@ -12,7 +12,7 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.keys import REVOKE, SESSION
 from dovetail.cli.output import Screen, sats
 from dovetail.cli.work import opening, stopping
-from dovetail.cli.work.following import clock, session_values, tell_deadline
+from dovetail.cli.work.following import Seen, clock, session_values, tell_deadline
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import UsageError
 from dovetail.runtime import actions
@@ -55,8 +55,9 @@ async def _decide(
     async with _asked(session_id, question, stop) as (services, role):
         state = await decision(services, session_id)
         poor = await _low_fee(state, services)
+        seen = Seen.in_row(services.store.row(session_id))
         asks = services.policy.at_expiry is AtExpiry.ASK
-    return _tell(session_id, role, state, screen, asks=asks, poor=poor)
+    return _tell(session_id, role, state, screen, asks=asks, poor=poor, seen=seen)
 
 
 async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -> int:
@@ -77,7 +78,8 @@ async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -
         elif pending and choice == "never":
             state = await actions.release(services, session_id)
         poor = await _low_fee(state, services)
-    return _tell(session_id, role, state, screen, asks=asks, poor=poor)
+        seen = Seen.in_row(services.store.row(session_id))
+    return _tell(session_id, role, state, screen, asks=asks, poor=poor, seen=seen)
 
 
 def _will_hold(state: State) -> bool:
@@ -157,6 +159,7 @@ def _tell(
     *,
     asks: bool,
     poor: LowFee | None,
+    seen: Seen | None,
 ) -> int:
     explanation = explain(state, clock(), ask=asks)
     screen.say(explanation.words, bold=True)
@@ -171,7 +174,8 @@ def _tell(
     else:
         screen.say(explanation.next)
         tell_deadline(explanation, screen)
-    screen.emit(SESSION, session_values(session_id, role, explanation, int(state.expires_at)))
+    values = session_values(session_id, role, explanation, int(state.expires_at), seen)
+    screen.emit(SESSION, values)
     return _code(explanation)
 
 
@@ -192,11 +196,12 @@ async def _revoke(
                 click.confirm("Spend the coin back to your wallet?", abort=True, err=True)
         stop.guarded = True
         await actions.broadcast_revocation(services, prepared)
+        seen = Seen.in_row(services.store.row(session_id))
     state, txid = prepared.state, str(prepared.transaction.txid)
     screen.say("The coins are on their way back; until that confirms, the receiver may be faster.")
     screen.result(txid)
     screen.say(f"Watch it by: dovetail resume {number}")
-    values = session_values(session_id, role, explain(state, clock()), int(state.expires_at))
+    values = session_values(session_id, role, explain(state, clock()), int(state.expires_at), seen)
     fee = None if prepared.fee is None else int(prepared.fee)
     screen.emit(REVOKE, values | {"revocation_txid": txid, "revocation_fee_sats": fee})
     return Exit.DONE

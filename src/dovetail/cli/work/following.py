@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from dovetail.bitcoin import UnixTime
 from dovetail.cli.exits import Exit
@@ -20,8 +20,8 @@ from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.runtime.watching import LowFee, sighted
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import Web
-from dovetail.sessions.sightings import Kind, Sighting
-from dovetail.stores.ports import Role, SessionId
+from dovetail.sessions.sightings import Sighting
+from dovetail.stores.ports import Role, SessionId, SessionRow
 
 Live: TypeAlias = LiveReceiver | LiveSender
 Enough: TypeAlias = Callable[[Explanation], bool]
@@ -32,16 +32,53 @@ def clock() -> UnixTime:
     return UnixTime(int(time.time()))
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the chain source showed of a session's money, and since when."""
+
+    sighting: Sighting
+    at: int
+
+    @classmethod
+    def in_row(cls, row: SessionRow) -> Self | None:
+        """What any process saw last."""
+        if row.sighting is None or row.seen_at is None:
+            return None
+        return cls(row.sighting, int(row.seen_at))
+
+    @property
+    def words(self) -> str:
+        """The same in a sentence, and the transaction."""
+        return f"{sighted(self.sighting)} {self.sighting.txid}"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The same for a program."""
+        return {
+            "kind": self.sighting.kind.value,
+            "txid": str(self.sighting.txid),
+            "confirmations": self.sighting.depth,
+            "gone": self.sighting.gone,
+            "at": self.at,
+        }
+
+
 UNREADABLE = "Its log cannot be read; it is left as it is."
 RESTORE = "Upgrade Dovetail, or restore the database from a backup."
 
 
 def session_values(
-    session_id: SessionId, role: Role, explanation: Explanation | None, expires_at: int
+    session_id: SessionId,
+    role: Role,
+    explanation: Explanation | None,
+    expires_at: int,
+    seen: Seen | None = None,
 ) -> dict[str, Any]:
     """A session under `keys.SESSION`; no explanation for a log that cannot be read."""
+    sighting = None if seen is None else seen.values
     if explanation is None:
         return dict.fromkeys(SESSION) | {
+            "seen": sighting,
             "session": session_id,
             "role": role.value,
             "status": "damaged",
@@ -68,6 +105,7 @@ def session_values(
         "deadline": None if deadline is None else deadline.kind.value,
         "deadline_at": None if deadline is None else int(deadline.at),
         "txid": explanation.txid,
+        "seen": sighting,
     }
 
 
@@ -112,7 +150,7 @@ class Follower:
     left: bool = True
     fault: Exception | None = None
     """A fault of the program that ended it."""
-    sighting: Sighting | None = None
+    seen: Seen | None = None
     low_fee: LowFee | None = None
     _said: set[str] = field(default_factory=set[str])
 
@@ -157,14 +195,14 @@ class Follower:
 
     def _look(self, sighting: Sighting | None, low_fee: LowFee | None) -> None:
         """Say what the chain shows, once for each change."""
-        if sighting is not None and sighting != self.sighting:
-            worth = sighting.gone or sighting.receded or sighting.wanted > 1
-            stranger = sighting.kind in (Kind.STRANGER, Kind.REVOCATION)
-            if worth or stranger:
-                self._say(sighted(sighting), fg="yellow" if sighting.receded else None)
+        if sighting is not None and (self.seen is None or sighting != self.seen.sighting):
+            self.seen = Seen(sighting, clock())
+            # The last confirmation ends the session, which says more.
+            if sighting.depth < sighting.wanted or sighting.receded:
+                self._say(self.seen.words, fg="yellow" if sighting.receded else None)
         if low_fee is not None and low_fee != self.low_fee:
             self._say(fee_words(low_fee), fg="yellow")
-        self.sighting, self.low_fee = sighting, low_fee
+        self.low_fee = low_fee
 
     def _complain(self, trouble: DovetailError) -> None:
         # The same trouble again and again is told once.
@@ -193,7 +231,8 @@ class Follower:
     def values(self) -> dict[str, Any]:
         """The session under `keys.SESSION`."""
         expires_at = 0 if self.explanation is None else int(self.explanation.expires_at)
-        return session_values(self.live.session_id, self.live.role, self.explanation, expires_at)
+        live = self.live
+        return session_values(live.session_id, live.role, self.explanation, expires_at, self.seen)
 
 
 def never(_explanation: Explanation) -> bool:
@@ -257,15 +296,22 @@ def tell_end(follower: Follower, screen: Screen) -> None:
     elif found.asks:
         _summarise(follower, found.words)
         screen.say(f"Session {number} waits for your word. {found.words} {found.next}", bold=True)
+        _tell_seen(follower)
         tell_deadline(found, screen)
         screen.say(f"  dovetail fallback {number}")
         screen.say(f"  dovetail release {number}")
     else:
         _summarise(follower, found.words)
         screen.say(f"Session {number} is left open; nothing is lost. {found.words}")
+        _tell_seen(follower)
         tell_deadline(found, screen)
         listening = " --listen HOST:PORT" if waits_at_own_server(follower.live.state) else ""
         screen.say(f"Go on with it by: dovetail resume {number}{listening}")
+
+
+def _tell_seen(follower: Follower) -> None:
+    if follower.seen is not None:
+        follower.screen.say(f"Seen last: {follower.seen.words}")
 
 
 def waits_at_own_server(state: State | None) -> bool:

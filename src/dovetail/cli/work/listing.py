@@ -10,6 +10,7 @@ from dovetail.cli.output import Screen, local_time, sats, table
 from dovetail.cli.work import opening
 from dovetail.cli.work.following import (
     TAKABLE,
+    Seen,
     clock,
     reason_words,
     session_values,
@@ -18,6 +19,7 @@ from dovetail.cli.work.following import (
 from dovetail.errors import ReplayError
 from dovetail.runtime.actions import load
 from dovetail.runtime.explain import Explanation, explain
+from dovetail.runtime.watching import sighted
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionId, SessionRow, Store
 
@@ -47,7 +49,14 @@ class Listed:
     def values(self) -> dict[str, Any]:
         """What `--json` says of it."""
         row = self.row
-        return session_values(row.session_id, row.role, self.explanation, int(row.expires_at))
+        return session_values(
+            row.session_id, row.role, self.explanation, int(row.expires_at), self.seen
+        )
+
+    @property
+    def seen(self) -> Seen | None:
+        """What the chain source showed of it last."""
+        return Seen.in_row(self.row)
 
 
 def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) -> int:
@@ -95,14 +104,17 @@ def _print(listed: list[Listed], screen: Screen) -> None:
     heading, *lines = table(_HEADINGS, rows, right=_NUMBERS).split("\n")
     screen.result(heading)
     for each, line in zip(listed, lines, strict=True):
-        screen.result("\n".join((line, *_notes(each.explanation))))
+        screen.result("\n".join((line, *_notes(each))))
 
 
-def _notes(found: Explanation | None) -> list[str]:
+def _notes(each: Listed) -> list[str]:
     """What a session's line has no room for."""
+    found, seen = each.explanation, each.seen
     if found is None:
         return []
     notes = [TAKABLE] if found.takable else []
+    if seen is not None and found.outcome is None:
+        notes.append(f"Seen at {local_time(seen.at)}: {sighted(seen.sighting)}")
     if found.reason is not None:
         notes.append(f"No payjoin: {reason_words(found)}")
     return [f"    └ {note}" for note in notes]
@@ -114,7 +126,7 @@ def _cells(each: Listed, *, short: bool) -> tuple[str, ...]:
     number, role = str(row.session_id), row.role.value
     if found is None:
         return number, role, "?", "damaged", "", "", begun, "", f"show {number} --raw"
-    txid = found.txid or ""
+    txid = found.txid or ("" if each.seen is None else str(each.seen.sighting.txid))
     return (
         number,
         role,

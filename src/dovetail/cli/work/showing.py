@@ -12,6 +12,7 @@ from dovetail.cli.work.following import (
     RESTORE,
     TAKABLE,
     UNREADABLE,
+    Seen,
     clock,
     reason_words,
     session_values,
@@ -21,6 +22,7 @@ from dovetail.cli.work.meanings import meaning
 from dovetail.errors import ReplayError, SessionNotFound
 from dovetail.runtime.actions import load
 from dovetail.runtime.explain import Explanation, explain
+from dovetail.runtime.watching import sighted
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
 from dovetail.stores.redaction import legible
 
@@ -54,7 +56,8 @@ def show(number: int, screen: Screen, *, raw: bool) -> int:
         _print(row, explanation, entries, screen)
     if problem and not screen.as_json:
         screen.say(problem, fg="yellow")
-    values = session_values(row.session_id, row.role, explanation, int(row.expires_at))
+    seen = Seen.in_row(row)
+    values = session_values(row.session_id, row.role, explanation, int(row.expires_at), seen)
     told = {"problem": problem, "events": [_values(entry, raw=raw) for entry in entries]}
     screen.emit(SHOW, values | told)
     return Exit.DONE
@@ -118,7 +121,7 @@ def _print(
             f"        `dovetail export {row.session_id} --with-secrets` saves it as it is.",
         ]
     else:
-        lines += _now(explanation)
+        lines += _now(explanation, Seen.in_row(row))
     screen.result("\n".join(lines))
 
 
@@ -127,8 +130,12 @@ def _told(entry: Entry) -> str:
     return f"{entry.words}{sizes}"
 
 
-def _now(found: Explanation) -> list[str]:
+def _now(found: Explanation, seen: Seen | None) -> list[str]:
     lines = [f"Now     {found.words}"]
+    if seen is not None:
+        lines.append(f"Seen    {sighted(seen.sighting)} It was first so at {local_time(seen.at)}.")
+        if str(seen.sighting.txid) != found.txid:
+            lines.append(f"        {seen.sighting.txid}")
     if found.reason is not None:
         lines += [f"Why     {reason_words(found)}", f"        {found.reason.advice}"]
     if found.txid is not None:
