@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from benchmarks.people import ADDRESS, ALICE, AMOUNT, BOB, NOW, RELAY, coin, original
 from tests.sessions.directory import Directory
+from tests.sessions.wallet import as_claimed
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
@@ -95,7 +96,9 @@ class Payjoin:
         request, context = inviting.poll(RELAY, now=NOW)
         unchecked = inviting.process(self._serve(request), context, now=NOW).save(log)
         assert isinstance(unchecked, receiver.UncheckedOriginalPayload)
-        suitable = unchecked.check_broadcast_suitability(accepted=True, min_fee_rate=_RATES[0])
+        suitable = unchecked.check_broadcast_suitability(
+            accepted=True, tested=True, spent=as_claimed(unchecked), min_fee_rate=_RATES[0]
+        )
         maybe_owned = suitable.save(log)
         assert isinstance(maybe_owned, receiver.MaybeInputsOwned)
         maybe_seen = maybe_owned.check_inputs_not_owned(()).save(log)

@@ -2,6 +2,7 @@ import copy
 import pickle
 
 import pytest
+from btclib_secp256k1 import dsa, ssa
 
 from dovetail.crypto import (
     PublicKey,
@@ -9,6 +10,8 @@ from dovetail.crypto import (
     SeededEntropy,
     ellswift_decode,
     ellswift_encode,
+    verify_ecdsa,
+    verify_schnorr,
 )
 from dovetail.errors import InvalidKey
 
@@ -135,3 +138,61 @@ def test_entropy_chooses_among_the_encodings_of_a_point() -> None:
 def test_an_ellswift_encoding_has_64_bytes(size: int) -> None:
     with pytest.raises(InvalidKey, match="64 bytes"):
         ellswift_decode(bytes(size))
+
+
+DIGEST = bytes(range(32))
+
+
+def test_signatures_are_verified():
+    secret = SecretKey(b"\x07" * 32)
+    public_key = secret.public_key
+    signature = dsa.sign(DIGEST, secret.reveal())
+    assert verify_ecdsa(public_key.compressed, DIGEST, signature)
+    assert verify_ecdsa(public_key.uncompressed, DIGEST, signature)
+    assert not verify_ecdsa(public_key.compressed, bytes(32), signature)
+    schnorr = ssa.sign(DIGEST, secret.reveal())
+    assert verify_schnorr(public_key.compressed[1:], DIGEST, schnorr)
+    assert not verify_schnorr(public_key.compressed[1:], bytes(32), schnorr)
+
+
+@pytest.mark.parametrize("size", [0, 32, 34, 64])
+def test_keys_of_another_size_sign_nothing(size):
+    assert not verify_ecdsa(b"\x02" * size, DIGEST, b"")
+    assert not verify_schnorr(b"\x02" * (size + 1), DIGEST, b"")
+
+
+def test_keys_that_are_no_points_sign_nothing():
+    assert not verify_ecdsa(b"\x02" + b"\xff" * 32, DIGEST, dsa.sign(DIGEST, 1))
+    assert not verify_schnorr(b"\xff" * 32, DIGEST, bytes(64))
+
+
+def test_hybrid_keys_sign_nothing():
+    secret = SecretKey(b"\x07" * 32)
+    point = secret.public_key.uncompressed
+    hybrid = bytes([6 + (point[64] & 1)]) + point[1:]
+    assert not verify_ecdsa(hybrid, DIGEST, dsa.sign(DIGEST, secret.reveal()))
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "",
+        "30",
+        # BIP 66, DER encoding reference: each breaks one rule of the valid signature of the number.
+        "3006020101020101" + "00",  # goes on
+        "3007020101020101",  # another length
+        "30060201ff020101",  # negative
+        "300702020001020101",  # a zero too many
+        "3006020101030101",  # no integer
+        "3081060201010201" + "01",  # a longer length than needed
+    ],
+)
+def test_what_is_not_strict_der_is_no_signature(signature):
+    key = SecretKey(b"\x07" * 32).public_key.compressed
+    assert not verify_ecdsa(key, DIGEST, bytes.fromhex(signature))
+
+
+@pytest.mark.parametrize("size", [0, 63, 65])
+def test_schnorr_signatures_have_64_bytes(size):
+    key = SecretKey(b"\x07" * 32).public_key.compressed
+    assert not verify_schnorr(key[1:], DIGEST, bytes(size))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.e2e.world import World
+from tests.wallets.signing import sign_all
 
 from dovetail import Agent, FallbackBroadcasted, Success
 from dovetail.bitcoin import FeeRate, Network, Psbt, Sats
@@ -75,7 +76,7 @@ async def test_a_v2_link_is_paid_by_payjoin(tmp_path: Path):
             payee=PayjoinUri.parse(invoice.uri).address.script_pubkey,
             output_substitution=False,
         )
-        payjoin = wallet.sign(checked).finalize().extract()
+        payjoin = sign_all(wallet, checked).finalize().extract()
         assert len(payjoin.inputs) == 2
         assert isinstance(world.chain.broadcast(payjoin), Accepted)
         world.regtest.node.mine()

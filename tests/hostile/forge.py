@@ -55,7 +55,8 @@ class Forge:
         for index, txin in enumerate(transaction.inputs):
             if txin.previous_output in coins:
                 psbt = psbt.with_input(index, coins[txin.previous_output].psbt_input)
-        return self.stage.bob.party.wallet.sign(psbt).serialize()
+        wallet = self.stage.bob.party.wallet
+        return wallet.sign(psbt, inputs=transaction.contested()).serialize()
 
     def with_input(self, index: int, psbt_input: PsbtInput) -> bytes:
         return self.honest.with_input(index, psbt_input).serialize()

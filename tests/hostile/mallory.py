@@ -72,7 +72,8 @@ class Mallory:
         return psbt
 
     def sign(self, psbt: Psbt) -> Psbt:
-        return self.stage.alice.party.wallet.sign(psbt)
+        outpoints = psbt.unsigned_transaction.contested()
+        return self.stage.alice.party.wallet.sign(psbt, inputs=outpoints)
 
     def post(self, message: bytes) -> None:
         """Write to the receiver's mailbox, as anybody can who has seen the link."""

@@ -206,15 +206,6 @@ def hides_what_it_spends(forge: Forge) -> bytes:
     return forge.with_input(forge.ours, ours.only(InputField.FINAL_SCRIPTWITNESS))
 
 
-def claims_all_money_there_is(forge: Forge) -> bytes:
-    ours = forge.honest.inputs[forge.ours]
-    utxo = ours.witness_utxo
-    assert utxo is not None
-    return forge.with_input(
-        forge.ours, ours.with_witness_utxo(TxOut(ALL_MONEY, utxo.script_pubkey))
-    )
-
-
 TRICKS: tuple[Trick, ...] = (
     breaks(
         "contribution-above-maximum",
@@ -382,11 +373,5 @@ TRICKS: tuple[Trick, ...] = (
         "hides what it spends",
         "Leaves out what its input spends, so that no fee can be reckoned.",
         hides_what_it_spends,
-    ),
-    breaks(
-        "receiver-input-utxo",
-        "claims all the money there is",
-        "Claims 21 million bitcoins for its coin, for a sum to overflow.",
-        claims_all_money_there_is,
     ),
 )

@@ -15,7 +15,7 @@ from tests.hostile.forge import (
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
 
-from dovetail.bitcoin import FeeRate, OutPoint, Sats, Txid, TxIn, TxOut
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtInput, Sats, Txid, TxIn, TxOut
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, seal_message_b
 from dovetail.sessions import sender
@@ -100,20 +100,15 @@ async def silence(stage: Stage) -> Played:
 # what looks right and is not
 
 
-def signs_wrongly(forge: Forge) -> bytes:
-    ours = forge.honest.inputs[forge.ours]
-    signature, key = ours.final_script_witness or (b"", b"")
-    spoilt = signature[:20] + bytes([signature[20] ^ 1]) + signature[21:]
-    return forge.with_input(forge.ours, ours.with_final(b"", (spoilt, key)))
-
-
 def spends_a_coin_that_is_not_there(forge: Forge) -> bytes:
     inputs = list(forge.tx.inputs)
     nowhere = OutPoint(Txid(b"\x77" * 32), 0)
     inputs[forge.ours] = TxIn(nowhere, sequence=inputs[forge.ours].sequence)
     tx = replace(forge.tx, inputs=tuple(inputs))
-    psbt = forge.honest.with_transaction(tx, forge.honest.inputs, forge.honest.outputs)
-    return psbt.serialize()
+    psbt = Psbt.from_unsigned(tx)
+    utxo = forge.honest.utxo(forge.ours)
+    psbt = psbt.with_input(forge.ours, PsbtInput().with_witness_utxo(utxo))
+    return forge.stage.bob.party.wallet.sign(psbt, inputs=[nowhere]).serialize()
 
 
 async def broadcasts_the_original(stage: Stage) -> Played:
@@ -154,15 +149,6 @@ def undervalues_the_senders_coin(forge: Forge) -> bytes:
     theirs = forge.honest.inputs[forge.theirs]
     utxo = TxOut(Sats(60_000), forge.change)
     return forge.with_input(forge.theirs, theirs.with_witness_utxo(utxo))
-
-
-def overvalues_its_coin(forge: Forge) -> bytes:
-    """Claims what it takes as its own: the fee seems to grow by what the sender gives for it."""
-    ours = forge.honest.inputs[forge.ours]
-    utxo = ours.witness_utxo
-    assert utxo is not None
-    claimed = TxOut(Sats(utxo.value + 250), utxo.script_pubkey)
-    return forge.with_input(forge.ours, ours.with_witness_utxo(claimed))
 
 
 def unreadable(name: str, trick: str, lie: Lie, rule: str = MESSAGE_B) -> Trick:
@@ -293,14 +279,6 @@ TRICKS: tuple[Trick, ...] = (
         silence,
     ),
     acts(
-        "signs wrongly",
-        "Proposes a payjoin whose own signature is wrong, to have the sender's for nothing.",
-        "Asks the network, which refuses it, and makes the ordinary payment.",
-        "M4: a refused payjoin gives way to the fallback",
-        Reason.PAYJOIN_REFUSED_BY_NETWORK.words,
-        answering(signs_wrongly),
-    ),
-    acts(
         "spends a coin that is not there",
         "Adds a coin that does not exist, or that it has spent already.",
         "Asks the network, which refuses it, and makes the ordinary payment.",
@@ -339,16 +317,6 @@ TRICKS: tuple[Trick, ...] = (
         "BIP 78, Sender: the UTXO data of the sender's inputs is the sender's own",
         "Paid by payjoin.",
         answering(undervalues_the_senders_coin),
-        Ends.PAYJOIN,
-    ),
-    acts(
-        "overvalues its own coin",
-        "Claims more for its coin than it is worth, so that what it keeps looks like a fee.",
-        "Cannot see it without the receiver's previous transaction; gives no more than the"
-        " contribution it had offered for fees anyway.",
-        f"{CHECKLIST}: `contribution-above-maximum` bounds what is lost",
-        "Paid by payjoin.",
-        answering(overvalues_its_coin),
         Ends.PAYJOIN,
     ),
 )

@@ -8,7 +8,7 @@ from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
 from tests.runtime.side import AMOUNT
 
-from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Txid, TxIn, TxOut
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Txid, TxIn
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.mailbox import encode_original, seal_message_a
 from dovetail.protocol.params import FeeContribution
@@ -281,17 +281,6 @@ def names_the_receiver_as_herself(mallory: Mallory) -> Psbt:
     return psbt
 
 
-def overvalues_her_coin(mallory: Mallory) -> Psbt:
-    """Claims a fee of ten thousand, for the receiver to match it."""
-    psbt = mallory.sign(mallory.payment())
-    utxo = psbt.inputs[0].witness_utxo
-    assert utxo is not None
-    claimed = TxOut(Sats(utxo.value + 10_000), utxo.script_pubkey)
-    psbt = psbt.with_input(0, psbt.inputs[0].with_witness_utxo(claimed))
-    mallory.offer(psbt)
-    return psbt
-
-
 MALFORMED = Reason.ORIGINAL_MALFORMED
 UNPAYABLE = Reason.ORIGINAL_NOT_BROADCASTABLE
 BROADCASTABLE = "the Original must be broadcastable"
@@ -468,16 +457,6 @@ TRICKS: tuple[Trick, ...] = (
         Reason.FEE_CAP.words,
         offering(demands_an_absurd_fee),
         Ends.ORDINARY,
-    ),
-    does(
-        "overvalues her coin",
-        "Claims 10 000 sats more for its coin, for the receiver to match a fee that is not there.",
-        "Cannot see it without the sender's previous transaction; pays at most its own fee cap for"
-        " its own input.",
-        "BIP 78, Receiver: `maxFeeRate` of its own",
-        "Paid by payjoin.",
-        paying(overvalues_her_coin),
-        Ends.PAYJOIN,
     ),
     does(
         "offers the receiver's output for the fee",

@@ -5,6 +5,8 @@ from tests.hostile import (
     clients,
     directories,
     keys,
+    probers,
+    proofs,
     proposals,
     relays,
     replies,
@@ -17,8 +19,10 @@ from tests.hostile.record import Record, Trick
 
 TRICKS: tuple[Trick, ...] = (
     *proposals.TRICKS,
+    *proofs.TRICKS,
     *replies.TRICKS,
     *senders.TRICKS,
+    *probers.TRICKS,
     *directories.TRICKS,
     *keys.TRICKS,
     *relays.TRICKS,

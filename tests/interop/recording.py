@@ -112,6 +112,9 @@ class RecordingWallet:
         known.extend(sorted({script.hex() for script in owned}.difference(known)))
         return owned
 
+    def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        return self._inner.owned_coins(outpoints)
+
     def coins(self) -> tuple[Coin, ...]:
         coins = self._inner.coins()
         if coins:
@@ -133,8 +136,8 @@ class RecordingWallet:
         self._recorder.transcript.original = original.to_base64()
         return original
 
-    def sign(self, psbt: Psbt) -> Psbt:
-        signed = self._inner.sign(psbt)
+    def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
+        signed = self._inner.sign(psbt, inputs=inputs)
         self._recorder.note("sign", psbt=psbt.to_base64(), signed=signed.to_base64())
         return signed
 

@@ -105,6 +105,10 @@ class Past:
     def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
         return frozenset(script for script in scripts if script.hex() in self._transcript.owned)
 
+    def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        kept = {coin.outpoint for coin in self.coins()}
+        return frozenset(kept.intersection(outpoints))
+
     def coins(self) -> tuple[Coin, ...]:
         kept = self._transcript.coins
         return () if kept is None else coins_from_psbt(Psbt.from_base64(kept))
@@ -123,9 +127,10 @@ class Past:
         assert self._transcript.original is not None
         return Psbt.from_base64(self._transcript.original)
 
-    def sign(self, psbt: Psbt) -> Psbt:
+    def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
         then = self._pop("sign")
         assert psbt.to_base64() == then["psbt"]
+        assert inputs
         return Psbt.from_base64(then["signed"])
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:  # noqa: ARG002 - too

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.live_core.bitcoind import Bitcoind
+from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import (
     Address,
@@ -163,7 +164,8 @@ def test_a_payment_goes_with_the_parent_that_no_mempool_has(start: Start, tmp_pa
     assert bitcoind.rpc("getrawmempool") == []
     outputs = bitcoind.transaction(parent, wallet="w").outputs
     vout = next(i for i, output in enumerate(outputs) if output.value == 50_000)
-    child = wallet.sign(
+    child = sign_all(
+        wallet,
         Psbt.from_unsigned(
             Transaction(
                 version=2,
@@ -171,7 +173,7 @@ def test_a_payment_goes_with_the_parent_that_no_mempool_has(start: Start, tmp_pa
                 outputs=(TxOut(Sats(40_000), Address.parse(miner).script_pubkey),),
                 lock_time=0,
             )
-        )
+        ),
     ).extract()
 
     assert chain.acceptance(child) == Accepted()

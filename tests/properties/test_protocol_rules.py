@@ -20,6 +20,7 @@ from tests.protocol.rules import (
     sign_ours,
     with_outputs,
 )
+from tests.protocol.signer import signed_again
 
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
@@ -115,10 +116,15 @@ def negotiate(case: Case) -> tuple[Draft, Draft, Psbt]:
     return placed, ready, finalize(ready, sign_ours(ready))
 
 
+def senders_utxos(case: Case) -> dict[OutPoint, TxOut]:
+    outpoints = case.original.unsigned_transaction.contested()
+    return dict(zip(outpoints, case.original.utxos(), strict=True))
+
+
 def accept(case: Case, proposal: Psbt) -> Psbt:
     return check_proposal(
         original=case.original,
-        proposal=proposal,
+        proposal=signed_again(proposal, senders_utxos(case)),
         params=case.params,
         payee=PAYEE,
         output_substitution=True,
@@ -129,7 +135,8 @@ def accept(case: Case, proposal: Psbt) -> Psbt:
 @given(cases())
 def test_an_honest_proposal_is_accepted_signed_and_recognized(case: Case) -> None:
     _, _, proposal = negotiate(case)
-    accepted = accept(case, Psbt.parse(proposal.serialize()))
+    signed_for_real = signed_again(proposal, senders_utxos(case))
+    accepted = accept(case, Psbt.parse(signed_for_real.serialize()))
     signed = accepted
     for index, psbt_input in enumerate(accepted.inputs):
         if not psbt_input.is_finalized:
@@ -139,7 +146,7 @@ def test_an_honest_proposal_is_accepted_signed_and_recognized(case: Case) -> Non
     fallback = check_original(case.original)
     known = {"payjoin": proposal.unsigned_transaction, "fallback": fallback}
     assert classify(payjoin, **known) is Settlement.PAYJOIN
-    assert rebuild(proposal, sender_signatures(payjoin, proposal)) == payjoin
+    assert rebuild(signed_for_real, sender_signatures(payjoin, proposal)) == payjoin
 
 
 @fast

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import FeeRate, Network, Psbt, Sats, ScriptType, Transaction, TxIn, TxOut
 from dovetail.protocol.contribution import draft, finalize, place_coins
@@ -65,13 +66,13 @@ def test_two_wallets_of_any_types_sign_one_transaction(server, wallets, sender_k
     psbt = Psbt.from_unsigned(transaction)
     for index, coin in enumerate(coins):
         psbt = psbt.with_input(index, coin.signing_input)
-    by_sender, by_receiver = sender.sign(psbt), receiver.sign(psbt)
+    by_sender, by_receiver = sign_all(sender, psbt), sign_all(receiver, psbt)
     assert [each.is_finalized for each in by_sender.inputs] != [
         each.is_finalized for each in by_receiver.inputs
     ]
     for one_after_the_other in (
-        sender.sign(by_receiver),
-        receiver.sign(by_sender),
+        sign_all(sender, by_receiver),
+        sign_all(receiver, by_sender),
         by_sender.combine(by_receiver),
     ):
         with EsploraChain(server.url, Network.REGTEST) as chain:
@@ -91,11 +92,11 @@ def test_a_proposal_for_a_wallets_own_payment_is_signed_by_both(
     params = SenderParams(fee_contribution=FeeContribution(Sats(2_000), change))
     placed = place_coins(draft(original, params, [outputs.index(script)]), receiver.coins()[:1])
     with_fees = apply_fees(placed, min_fee_rate=RATE, max_fee_rate=FeeRate.from_sat_per_vb(10))
-    proposal = finalize(with_fees, receiver.sign(with_fees.psbt()))
+    proposal = finalize(with_fees, sign_all(receiver, with_fees.psbt()))
     for index, outpoint in enumerate(proposal.unsigned_transaction.contested()):
         place = original.unsigned_transaction.spends(outpoint)
         if place is not None:
             proposal = proposal.with_input(index, original.inputs[place])
-    signed = sender.sign(proposal)
+    signed = sign_all(sender, proposal)
     with EsploraChain(server.url, Network.REGTEST) as chain:
         assert chain.acceptance(signed.extract()) == Accepted(tested=True)

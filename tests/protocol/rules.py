@@ -1,9 +1,14 @@
-"""Builders of Originals, coins and proposals. Signatures have the right form and sign nothing."""
+"""Builders of Originals, coins and proposals.
+
+Signatures have the right form and sign nothing; `accept` looks at a proposal signed for real.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dovetail.bitcoin.hashes import hash160, sha256
+from tests.protocol import signer
+from tests.protocol.signer import Signed, final_scripts, signed_again
+
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
@@ -21,7 +26,7 @@ from dovetail.protocol.contribution import (
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.proposal import check_proposal
 
-KEY = b"\x02" + b"\x11" * 32
+KEY = signer.KEY
 ORIGIN = b"\xaa\xbb\xcc\xdd" + bytes(4)
 
 
@@ -33,36 +38,20 @@ def ecdsa(size: int = 72, sighash: int = 1) -> bytes:
     return b"\x30" + bytes([len(body)]) + body + bytes([sighash])
 
 
-P2WPKH = Script(b"\x00\x14" + hash160(KEY))
-P2PKH = Script(b"\x76\xa9\x14" + hash160(KEY) + b"\x88\xac")
-P2TR = Script(b"\x51\x20" + b"\x55" * 32)
-NESTED = Script(b"\xa9\x14" + hash160(P2WPKH) + b"\x87")
-MULTISIG = Script(b"\x52" + (b"\x21" + KEY) * 2 + b"\x52\xae")
-P2WSH = Script(b"\x00\x20" + sha256(MULTISIG))
-P2SH = Script(b"\xa9\x14" + hash160(MULTISIG) + b"\x87")
+P2WPKH, P2PKH, P2TR = signer.P2WPKH, signer.P2PKH, signer.P2TR
+NESTED, P2WSH, P2SH, MULTISIG = signer.NESTED, signer.P2WSH, signer.P2SH, signer.MULTISIG
 UNKNOWN = Script(b"\x51")
-ALL_KINDS = (P2WPKH, P2PKH, P2TR, NESTED, P2WSH, P2SH)
+ALL_KINDS = signer.ALL_KINDS
 
 PAYEE = Script(b"\x00\x14" + b"\x01" * 20)
 CHANGE = Script(b"\x00\x14" + b"\x02" * 20)
 SUPPLIER = Script(b"\x00\x14" + b"\x03" * 20)
 FRESH = Script(b"\x51\x20" + b"\x04" * 32)
 
-Signed = tuple[bytes, tuple[bytes, ...]]
-
 
 def sign(script: Script, signature: bytes | None = None) -> Signed:
     """A script_sig and witness of the right form."""
-    signature = ecdsa() if signature is None else signature
-    push = bytes([len(signature)]) + signature
-    return {
-        P2WPKH: (b"", (signature, KEY)),
-        P2PKH: (push + b"\x21" + KEY, ()),
-        P2TR: (b"", (b"\x44" * 64,)),
-        NESTED: (b"\x16" + P2WPKH, (signature, KEY)),
-        P2WSH: (b"", (b"", signature, signature, MULTISIG)),
-        P2SH: (b"\x00" + push * 2 + bytes([len(MULTISIG)]) + MULTISIG, ()),
-    }[script]
+    return final_scripts(script, ecdsa() if signature is None else signature)
 
 
 def funding(value: int, script: Script, seed: int) -> Transaction:
@@ -217,9 +206,11 @@ def accept(
     output_substitution: bool = True,
 ) -> Psbt:
     """Our own check of a proposal; by default of the default Original, with 680 sats offered."""
+    ours = psbt or original()
+    known = dict(zip(ours.unsigned_transaction.contested(), ours.utxos(), strict=True))
     return check_proposal(
-        original=psbt or original(),
-        proposal=proposal,
+        original=ours,
+        proposal=signed_again(proposal, known),
         params=sent or params(680),
         payee=PAYEE,
         output_substitution=output_substitution,

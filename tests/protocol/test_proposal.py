@@ -46,7 +46,7 @@ from dovetail.protocol.contribution import (
     draft,
     finalize,
 )
-from dovetail.protocol.proposal import RULES, complete, fee_contribution
+from dovetail.protocol.proposal import RULES, check_proposal, complete, fee_contribution
 
 SCHNORR = b"\x44" * 64
 FORBIDDEN = params(680, output_substitution=False)
@@ -85,7 +85,7 @@ def test_all_pairs_of_input_types_make_a_payjoin(sender, receiver):
 
 def test_short_signatures_in_the_receivers_inputs_do_not_make_it_a_cheat():
     ready = build_draft(original(), params(680), coin())
-    accept(finalize(ready, sign_ours(ready, ecdsa(64))))
+    accept(finalize(ready, sign_ours(ready, ecdsa(71))))
 
 
 def test_the_version_stays(proposal):
@@ -200,6 +200,19 @@ def test_receiver_inputs_are_signed(proposal):
 def test_receiver_inputs_tell_what_they_spend(proposal):
     blind = proposal.inputs[1].cleared_of(InputField.WITNESS_UTXO)
     assert broken_rule(proposal.with_input(1, blind)) == "receiver-input-utxo"
+
+
+def test_a_receiver_signs_its_inputs(proposal):
+    unsigned = sign(P2WPKH)
+    with pytest.raises(ProposalRejected) as caught:
+        check_proposal(
+            original=original(),
+            proposal=proposal.with_input(1, proposal.inputs[1].with_final(*unsigned)),
+            params=params(680),
+            payee=PAYEE,
+            output_substitution=True,
+        )
+    assert caught.value.rule == "receiver-input-signature"
 
 
 def test_a_legacy_input_of_the_receivers_must_prove_its_amount():

@@ -11,9 +11,11 @@ from tests.protocol.rules import (
     P2WSH,
     PAYEE,
     SUPPLIER,
+    UNKNOWN,
     accept,
     coin,
     ecdsa,
+    funding,
     input_pairs,
     original,
     out,
@@ -162,13 +164,13 @@ def test_an_unsigned_original_has_no_cost_yet():
 def test_an_input_of_ours_from_elsewhere_is_the_receivers_business(proposal):
     # Another coin of ours, passed off as the receiver's: it stays as it came, unsigned by us.
     ours, theirs = input_pairs(proposal)
-    foreign = coin(5_000, seed=50)
+    foreign = coin(5_000, seed=50, script=UNKNOWN)
     smuggled = (
         TxIn(foreign.outpoint, sequence=ours[0].sequence),
-        foreign.psbt_input.with_final(b"", (b"\x00",)),
+        PsbtInput().with_non_witness_utxo(funding(5_000, UNKNOWN, 50)).with_final(b"\x51"),
     )
     accepted = accept(with_inputs(proposal, ours, theirs, smuggled))
     wallet = signed(accepted)
     wallet = wallet.with_input(2, wallet.inputs[2].with_final(*sign(P2WPKH)))
     payjoin = complete(accepted, wallet, params=params())
-    assert payjoin.inputs[2].witness == (b"\x00",)
+    assert (payjoin.inputs[2].script_sig, payjoin.inputs[2].witness) == (b"\x51", ())

@@ -1,8 +1,11 @@
+from collections.abc import Collection
+
 import pytest
 from tests.runtime.side import Side, broadcast, paid_into, proposed
 from tests.runtime.world import World
 
 from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import OutPoint
 from dovetail.errors import ChainError, TransportError, WalletError
 from dovetail.protocol.exchange import Request
 from dovetail.runtime.transport import Reply
@@ -217,7 +220,7 @@ async def test_a_signature_that_does_not_cover_everything_is_never_broadcast(
     await sending.to(sender.ProposalReceived)
     sign = alice.party.wallet.keys.sign
 
-    def sign_in_part(psbt: Psbt) -> Psbt:
+    def sign_in_part(psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
         signed = sign(psbt)
         for index, each in enumerate(signed.inputs):
             if signed.unsigned_transaction.contested()[index] in sending.state.contested:

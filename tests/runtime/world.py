@@ -74,6 +74,8 @@ class NodeChain:
     node: RegtestNode
     away: bool = False
     shows_mempool: bool = True
+    runs_scripts: bool = True
+    """Whether it tests what it is asked about, as a node does."""
     refuses: Callable[[Transaction], bool] = lambda _tx: False
     mumbles: Callable[[Transaction], bool] = lambda _tx: False
     broadcasts: list[Transaction] = field(default_factory=list)
@@ -85,6 +87,8 @@ class NodeChain:
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         self._require()
+        if not self.runs_scripts:
+            return Accepted()
         answer = self._verdict(self.node.test(transaction))
         return Accepted(tested=True) if isinstance(answer, Accepted) else answer
 
@@ -177,6 +181,7 @@ class KeyWallet:
         self.signs_nothing = False
         self.away = False
         self.also_spends = 0
+        self.asked_to_sign: frozenset[OutPoint] = frozenset()
         self.held: frozenset[OutPoint] = frozenset()
         """What it was told last that sessions hold."""
         self.lock = threading.Lock()
@@ -198,6 +203,14 @@ class KeyWallet:
         if self.away:
             raise WalletError("The wallet is away.")
         return frozenset(self.keys.scripts()).intersection(scripts)
+
+    def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        if self.away:
+            raise WalletError("The wallet is away.")
+        scripts = self.keys.scripts()
+        with self.node.lock:
+            utxos = {outpoint: self.node.utxo(outpoint) for outpoint in outpoints}
+        return frozenset(at for at, utxo in utxos.items() if utxo and utxo.script_pubkey in scripts)
 
     def coins(self) -> tuple[Coin, ...]:
         found = []
@@ -229,10 +242,17 @@ class KeyWallet:
                 return self._signed_payment((coin, *others[: self.also_spends]), script, amount)
         raise InsufficientFunds("The wallet has no coin for this.")
 
-    def sign(self, psbt: Psbt) -> Psbt:
+    def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
         if self.cannot_sign:
             raise WalletError("The wallet is locked.")
-        return psbt if self.signs_nothing else self.keys.sign(psbt)
+        self.asked_to_sign = frozenset(inputs)
+        if self.signs_nothing:
+            return psbt
+        signed = self.keys.sign(psbt)
+        for index, outpoint in enumerate(psbt.unsigned_transaction.contested()):
+            if outpoint in inputs:
+                psbt = psbt.with_input(index, signed.inputs[index])
+        return psbt
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:  # noqa: ARG002 - too
         utxo = self.node.chain.index.coins[outpoint].output

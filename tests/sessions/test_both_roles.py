@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 from tests.sessions.directory import Directory
 from tests.sessions.log import MemoryLog
-from tests.sessions.wallet import Wallet, signatures_are_valid
+from tests.sessions.wallet import Wallet, as_claimed, signatures_are_valid
 
 from dovetail.bitcoin.transaction import Transaction
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
@@ -80,7 +80,10 @@ class Table:
     def propose(self, unchecked: receiver.UncheckedOriginalPayload) -> receiver.Monitor:
         log = self.bobs
         owned = expect(
-            unchecked.check_broadcast_suitability(True).save(log), receiver.MaybeInputsOwned
+            unchecked.check_broadcast_suitability(
+                True, tested=False, spent=as_claimed(unchecked)
+            ).save(log),
+            receiver.MaybeInputsOwned,
         )
         seen = expect(owned.check_inputs_not_owned(()).save(log), receiver.MaybeInputsSeen)
         unknown = expect(seen.check_no_inputs_seen_before(()).save(log), receiver.OutputsUnknown)
@@ -153,7 +156,7 @@ Refusal = Callable[[receiver.UncheckedOriginalPayload, Table], object]
 
 
 def refuse(unchecked: receiver.UncheckedOriginalPayload, table: Table) -> object:
-    return unchecked.check_broadcast_suitability(False).save(table.bobs)
+    return unchecked.check_broadcast_suitability(False, tested=False, spent={}).save(table.bobs)
 
 
 def without_coins(unchecked: receiver.UncheckedOriginalPayload, table: Table) -> object:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pytest
 from tests.sessions.directory import Directory
 from tests.sessions.log import MemoryLog
-from tests.sessions.wallet import Wallet, signatures_are_valid
+from tests.sessions.wallet import Wallet, as_claimed, signatures_are_valid
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
@@ -65,7 +65,9 @@ class World:
                 body = self.directory.serve(request)
                 session.process(body, context, now=NOW).save(log)
             case receiver.UncheckedOriginalPayload() as session:
-                session.check_broadcast_suitability(True).save(log)
+                session.check_broadcast_suitability(
+                    True, tested=False, spent=as_claimed(session)
+                ).save(log)
             case receiver.MaybeInputsOwned() as session:
                 owned = {
                     outpoint

@@ -13,6 +13,7 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOu
 from dovetail.bitcoin.units import Sats
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.drafts import Coin
+from dovetail.sessions import receiver
 
 SIGHASH_ALL = 1
 SEQUENCE = 0xFFFFFFFD
@@ -65,6 +66,11 @@ class Wallet:
             signed = psbt_input.with_partial_signature(public_key, signature)
             psbt = psbt.with_input(index, finalize_input(signed, utxo.script_pubkey))
         return psbt
+
+
+def as_claimed(session: receiver.UncheckedOriginalPayload) -> dict[OutPoint, TxOut]:
+    """The outputs that an Original spends, on a chain where they are what it says."""
+    return dict(zip(session.sender_outpoints, session.original.utxos(), strict=True))
 
 
 def sighash(transaction: Transaction, index: int, utxo: TxOut) -> bytes:

@@ -1,9 +1,9 @@
 """The README's first quickstart, as a program that is type-checked and run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, UnixTime
+from dovetail.bitcoin import FeeRate, Sats, UnixTime
 from dovetail.crypto import KeyConfig
 from dovetail.protocol import Request
 from dovetail.sessions import receiver
@@ -39,11 +39,15 @@ class Till:
                 return session.process(body, context, now=self.now()).save(self.log)
             case receiver.UncheckedOriginalPayload():
                 answer = self.chain.acceptance(session.transaction)
-                accepted = isinstance(answer, Accepted)
-                return session.check_broadcast_suitability(accepted).save(self.log)
+                existing = self.chain.outputs(session.sender_outpoints)
+                return session.check_broadcast_suitability(
+                    isinstance(answer, Accepted),
+                    tested=isinstance(answer, Accepted) and answer.tested,
+                    spent={outpoint: output.txout for outpoint, output in existing.items()},
+                ).save(self.log)
             case receiver.MaybeInputsOwned():
-                spent = zip(session.sender_outpoints, session.sender_scripts, strict=True)
-                return session.check_inputs_not_owned(self.ours(spent)).save(self.log)
+                ours = self.wallet.owned_coins(session.sender_outpoints)
+                return session.check_inputs_not_owned(ours).save(self.log)
             case receiver.MaybeInputsSeen():
                 seen = self.store.claim(self.log.session_id, session.sender_outpoints)
                 return session.check_no_inputs_seen_before(seen).save(self.log)
@@ -58,7 +62,7 @@ class Till:
                 highest = FeeRate.from_sat_per_vb(20)
                 return session.apply_fee_range(FeeRate.BROADCAST_MIN, highest).save(self.log)
             case receiver.ProvisionalProposal():
-                signed = self.wallet.sign(session.psbt_to_sign)
+                signed = self.wallet.sign(session.psbt_to_sign, inputs=session.inputs_to_sign)
                 self.store.expose(self.log.session_id)
                 return session.finalize_proposal(signed).save(self.log)
             case receiver.PayjoinProposal():
@@ -97,9 +101,6 @@ class Till:
         if session.due_at is None or self.now() < session.due_at:
             return session
         return session.fallback_due(self.now()).save(self.log)
-
-    def ours(self, spent: Iterable[tuple[OutPoint, Script]]) -> list[OutPoint]:
-        return [outpoint for outpoint, script in spent if self.wallet.owned([script])]
 
     def reopen(self) -> receiver.ReceiverSession:
         return receiver.replay(self.log.load())  # after a restart

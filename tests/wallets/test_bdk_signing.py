@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import (
     OutPoint,
@@ -47,7 +48,7 @@ def _psbt(*coins: Coin, out: int = 60_000) -> Psbt:
 def test_only_the_wallets_own_input_is_signed(make_wallet, kind):
     wallet = make_wallet(100_000, kind=kind)
     before = _psbt(STRANGER, wallet.coins()[0])
-    after = wallet.sign(before)
+    after = sign_all(wallet, before)
     assert after.inputs[0] == before.inputs[0]
     assert after.global_map == before.global_map
     assert after.outputs == before.outputs
@@ -62,14 +63,14 @@ def test_a_psbt_that_tells_nothing_of_our_coin_is_signed_from_our_own_knowledge(
 ):
     wallet = make_wallet(100_000, kind=kind)
     bare = Psbt.from_unsigned(_psbt(wallet.coins()[0]).unsigned_transaction)
-    assert chain.acceptance(wallet.sign(bare).extract()) == Accepted(tested=True)
+    assert chain.acceptance(sign_all(wallet, bare).extract()) == Accepted(tested=True)
 
 
 def test_a_wrong_amount_for_our_coin_is_not_believed(chain, make_wallet):
     wallet = make_wallet(100_000)
     coin = wallet.coins()[0]
     lie = PsbtInput().with_witness_utxo(replace(coin.utxo, value=Sats(1)))
-    signed = wallet.sign(_psbt(replace(coin, psbt_input=lie)))
+    signed = sign_all(wallet, _psbt(replace(coin, psbt_input=lie)))
     assert chain.acceptance(signed.extract()) == Accepted(tested=True)
 
 
@@ -77,7 +78,7 @@ def test_old_final_scripts_of_ours_are_replaced(chain, make_wallet):
     wallet = make_wallet(100_000)
     coin = wallet.coins()[0]
     old = coin.signing_input.with_final(b"\x00", (b"old",))
-    signed = wallet.sign(_psbt(replace(coin, psbt_input=old)))
+    signed = sign_all(wallet, _psbt(replace(coin, psbt_input=old)))
     assert chain.acceptance(signed.extract()) == Accepted(tested=True)
 
 
@@ -85,14 +86,14 @@ def test_final_scripts_of_others_stay(make_wallet):
     wallet = make_wallet(100_000)
     final = replace(STRANGER, psbt_input=STRANGER.psbt_input.with_final(b"\x01", (b"theirs",)))
     before = _psbt(wallet.coins()[0], final)
-    assert wallet.sign(before).inputs[1] == before.inputs[1]
+    assert sign_all(wallet, before).inputs[1] == before.inputs[1]
 
 
 def test_sighash_types_of_others_are_not_our_business(make_wallet):
     wallet = make_wallet(100_000)
     odd = replace(STRANGER, psbt_input=STRANGER.psbt_input.with_sighash_type(0x83))
     before = _psbt(wallet.coins()[0], odd)
-    after = wallet.sign(before)
+    after = sign_all(wallet, before)
     assert after.inputs[0].is_finalized
     assert after.inputs[1] == before.inputs[1]
 
@@ -103,7 +104,7 @@ def test_a_signature_that_others_could_build_upon_is_refused(make_wallet, sighas
     coin = wallet.coins()[0]
     asked = replace(coin, psbt_input=coin.signing_input.with_sighash_type(sighash_type))
     with pytest.raises(WalletError, match="only sighash ALL"):
-        wallet.sign(_psbt(asked))
+        sign_all(wallet, _psbt(asked))
 
 
 @pytest.mark.parametrize(
@@ -114,15 +115,15 @@ def test_asking_for_a_whole_signature_is_fine(chain, make_wallet, kind, sighash_
     wallet = make_wallet(100_000, kind=kind)
     coin = wallet.coins()[0]
     asked = replace(coin, psbt_input=coin.signing_input.with_sighash_type(sighash_type))
-    assert chain.acceptance(wallet.sign(_psbt(asked)).extract()) == Accepted(tested=True)
+    assert chain.acceptance(sign_all(wallet, _psbt(asked)).extract()) == Accepted(tested=True)
 
 
 def test_a_psbt_of_others_is_not_signed(make_wallet):
     wallet, other = make_wallet(100_000), make_wallet(50_000, name="other")
     with pytest.raises(WalletError, match="None of the PSBT's inputs"):
-        wallet.sign(_psbt(STRANGER, other.coins()[0]))
+        sign_all(wallet, _psbt(STRANGER, other.coins()[0]))
     with pytest.raises(WalletError, match="None of the PSBT's inputs"):
-        wallet.sign(Psbt.from_unsigned(_psbt(STRANGER).unsigned_transaction))
+        sign_all(wallet, Psbt.from_unsigned(_psbt(STRANGER).unsigned_transaction))
 
 
 @pytest.mark.parametrize("kind", [ScriptType.P2WPKH, ScriptType.P2PKH])
@@ -135,31 +136,31 @@ def test_a_coin_that_was_never_synced_is_not_signed(server, make_wallet, kind):
         known = PsbtInput().with_witness_utxo(funding.outputs[0])
     coin = Coin(OutPoint(funding.txid, 0), known, funding.outputs[0])
     with pytest.raises(WalletError, match="sync it first"):
-        wallet.sign(_psbt(coin))
+        sign_all(wallet, _psbt(coin))
     wallet.sync()
-    assert wallet.sign(_psbt(coin)).is_finalized
+    assert sign_all(wallet, _psbt(coin)).is_finalized
 
 
 def test_a_coin_that_the_mempool_spends_is_still_signed(server, make_wallet):
     wallet = make_wallet(100_000)
     coin = wallet.coins()[0]
-    server.node.send(wallet.sign(_psbt(coin)).extract())
+    server.node.send(sign_all(wallet, _psbt(coin)).extract())
     wallet.sync()
     assert wallet.coins() == ()
-    assert wallet.sign(_psbt(coin, out=50_000)).is_finalized
+    assert sign_all(wallet, _psbt(coin, out=50_000)).is_finalized
 
 
 def test_taproot_signs_only_where_it_knows_what_all_inputs_spend(make_wallet):
     wallet = make_wallet(100_000, kind=ScriptType.P2TR)
     psbt = _psbt(wallet.coins()[0], STRANGER).with_input(1, PsbtInput())
     with pytest.raises(WalletError, match="Taproot"):
-        wallet.sign(psbt)
+        sign_all(wallet, psbt)
 
 
 def test_other_types_sign_without_knowing_what_others_spend(make_wallet):
     wallet = make_wallet(100_000)
     psbt = _psbt(wallet.coins()[0], STRANGER).with_input(1, PsbtInput())
-    assert wallet.sign(psbt).inputs[0].is_finalized
+    assert sign_all(wallet, psbt).inputs[0].is_finalized
 
 
 def test_a_signer_that_fails_is_told(make_wallet, monkeypatch):
@@ -169,11 +170,11 @@ def test_a_signer_that_fails_is_told(make_wallet, monkeypatch):
     psbt = _psbt(wallet.coins()[0])
     monkeypatch.setattr(Wallet, "sign", lambda *_: False)
     with pytest.raises(WalletError, match="one of its inputs"):
-        wallet.sign(psbt)
+        sign_all(wallet, psbt)
 
     def fail(*_):
         raise SignerError.MissingKey
 
     monkeypatch.setattr(Wallet, "sign", fail)
     with pytest.raises(WalletError, match="could not sign the PSBT"):
-        wallet.sign(psbt)
+        sign_all(wallet, psbt)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.wallets.core_says import Refusal, node
+from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import (
     FeeRate,
@@ -84,7 +85,7 @@ def test_the_nodes_own_troubles_are_no_verdict_on_a_transaction(code: int) -> No
 def test_another_transaction_than_was_asked_for_is_not_understood(tmp_path: Path) -> None:
     other = {"hex": CHILD.serialize().hex(), "confirmations": 1}
     with pytest.raises(ChainError, match="not what a Bitcoin Core node gives"):
-        wallet(tmp_path, gettransaction=other).sign(Psbt.from_unsigned(CHILD))
+        sign_all(wallet(tmp_path, gettransaction=other), Psbt.from_unsigned(CHILD))
 
 
 def test_what_cannot_even_be_read_is_refused() -> None:
@@ -243,7 +244,7 @@ def test_what_the_node_cannot_build_is_told_apart_from_a_shortage(tmp_path: Path
 def test_a_signature_that_does_not_come_is_told(tmp_path: Path, answer: Any, sentence: str) -> None:
     made = wallet(tmp_path, walletprocesspsbt=answer)
     with pytest.raises(WalletError, match=sentence):
-        made.sign(Psbt.from_unsigned(CHILD))
+        sign_all(made, Psbt.from_unsigned(CHILD))
 
 
 def test_a_spender_that_is_gone_costs_nothing_to_replace(tmp_path: Path) -> None:

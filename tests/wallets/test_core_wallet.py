@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 from tests.wallets.core_stage import Stage
+from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import (
     FeeRate,
@@ -86,7 +87,7 @@ def test_core_offers_coins_that_can_be_weighed_and_signed(stage: Stage) -> None:
     psbt = Psbt.from_unsigned(transaction)
     for index, _ in enumerate(inputs):
         psbt = psbt.with_input(index, coins[index].psbt_input)
-    signed = stage.wallet.sign(psbt)
+    signed = sign_all(stage.wallet, psbt)
     assert signed.is_finalized
     assert isinstance(stage.chain.acceptance(signed.extract()), Accepted)
 
@@ -123,7 +124,7 @@ def shared(stage: Stage, ours: OutPoint) -> Psbt:
 @pytest.mark.parametrize("kind", ["bech32"])
 def test_core_signs_its_own_inputs_alone(stage: Stage, kind: str) -> None:
     psbt = shared(stage, stage.fund(90_000, kind))
-    signed = stage.wallet.sign(psbt)
+    signed = sign_all(stage.wallet, psbt)
     assert signed.inputs[0] == psbt.inputs[0]
     assert signed.inputs[1].is_finalized
     assert signed.outputs == psbt.outputs
@@ -132,11 +133,11 @@ def test_core_signs_its_own_inputs_alone(stage: Stage, kind: str) -> None:
 
 def test_core_signs_taproot_inputs_where_it_is_told_what_the_others_spend(stage: Stage) -> None:
     psbt = shared(stage, stage.fund(90_000, "bech32m"))
-    signed = stage.wallet.sign(psbt)
+    signed = sign_all(stage.wallet, psbt)
     assert signed.inputs[0] == psbt.inputs[0]
     assert signed.inputs[1].is_finalized
     with pytest.raises(WalletError, match="does not tell what each input spends"):
-        stage.wallet.sign(psbt.with_input(0, PsbtInput()))
+        sign_all(stage.wallet, psbt.with_input(0, PsbtInput()))
 
 
 def test_core_never_signs_for_less_than_the_whole_transaction(stage: Stage) -> None:
@@ -144,7 +145,7 @@ def test_core_never_signs_for_less_than_the_whole_transaction(stage: Stage) -> N
     for sighash in (2, 3, 0x81, 0x83):
         wanting = psbt.with_input(1, PsbtInput().with_sighash_type(sighash))
         with pytest.raises(WalletError, match="only sighash ALL and DEFAULT"):
-            stage.wallet.sign(wanting)
+            sign_all(stage.wallet, wanting)
 
 
 def test_core_signs_nothing_that_is_not_its_own(stage: Stage) -> None:
@@ -152,7 +153,7 @@ def test_core_signs_nothing_that_is_not_its_own(stage: Stage) -> None:
     transaction = psbt.unsigned_transaction
     theirs = replace(transaction, inputs=transaction.inputs[:1])
     with pytest.raises(WalletError, match="None of the PSBT's inputs is this wallet's"):
-        stage.wallet.sign(Psbt.from_unsigned(theirs).with_input(0, psbt.inputs[0]))
+        sign_all(stage.wallet, Psbt.from_unsigned(theirs).with_input(0, psbt.inputs[0]))
 
 
 def test_core_refuses_to_sign_for_a_coin_that_it_does_not_know(stage: Stage) -> None:
@@ -160,7 +161,7 @@ def test_core_refuses_to_sign_for_a_coin_that_it_does_not_know(stage: Stage) -> 
     psbt = shared(stage, stage.fund(90_000))
     invented = PsbtInput().with_witness_utxo(TxOut(Sats(1_000), script))
     with pytest.raises(WalletError, match="spends a coin of this wallet that it does not know"):
-        stage.wallet.sign(psbt.with_input(0, invented))
+        sign_all(stage.wallet, psbt.with_input(0, invented))
 
 
 def test_core_takes_a_coin_back_from_what_spends_it(stage: Stage) -> None:

@@ -25,6 +25,8 @@ from dovetail.crypto.secp256k1 import PublicKey as PublicKey
 from dovetail.crypto.secp256k1 import SecretKey as SecretKey
 from dovetail.crypto.secp256k1 import ellswift_decode as ellswift_decode
 from dovetail.crypto.secp256k1 import ellswift_encode as ellswift_encode
+from dovetail.crypto.secp256k1 import verify_ecdsa as verify_ecdsa
+from dovetail.crypto.secp256k1 import verify_schnorr as verify_schnorr
 
 __all__ = [
     "BhttpRequest",
@@ -52,4 +54,6 @@ __all__ = [
     "setup_base_sender",
     "shuffled",
     "system",
+    "verify_ecdsa",
+    "verify_schnorr",
 ]

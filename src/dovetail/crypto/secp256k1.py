@@ -1,10 +1,13 @@
-"""secp256k1 keys, ECDH and ElligatorSwift (SEC 1, BIP 324), over libsecp256k1."""
+"""secp256k1 keys, ECDH, ElligatorSwift and signatures to verify, over libsecp256k1.
+
+SEC 1, BIP 66 (strict DER), BIP 146 (low S), BIP 324, BIP 340.
+"""
 
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import NoReturn
 
-from btclib_secp256k1 import ecdh, ellswift, keys
+from btclib_secp256k1 import dsa, ecdh, ellswift, keys, ssa
 
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import InvalidKey
@@ -116,3 +119,32 @@ def ellswift_decode(data: bytes) -> PublicKey:
     if len(data) != ELLSWIFT_BYTES:
         raise InvalidKey("An ElligatorSwift key has 64 bytes; ask for the message again.")
     return PublicKey(ellswift.decode(data, compressed=False))
+
+
+def verify_ecdsa(public_key: bytes, digest: bytes, signature: bytes) -> bool:
+    """Whether a DER signature over a 32-byte digest is this key's (33 or 65 bytes).
+
+    Strict DER and a low S alone count, as nodes relay nothing else; a hybrid key never does
+    (BIP 66, BIP 146). What is malformed is no valid signature: nothing is raised for it.
+    """
+    compressed = len(public_key) == COMPRESSED_BYTES and public_key[0] in (2, 3)
+    uncompressed = len(public_key) == UNCOMPRESSED_BYTES and public_key[0] == 4
+    if not (compressed or uncompressed):
+        return False
+    try:
+        return bool(dsa.verify(digest, public_key, signature))
+    except ValueError:
+        return False
+
+
+def verify_schnorr(x_only: bytes, digest: bytes, signature: bytes) -> bool:
+    """Whether a 64-byte signature over a 32-byte digest is this x-only key's (BIP 340).
+
+    What is malformed is no valid signature: nothing is raised for it.
+    """
+    if len(x_only) != 32:
+        return False
+    try:
+        return bool(ssa.verify(digest, x_only, signature))
+    except ValueError:
+        return False

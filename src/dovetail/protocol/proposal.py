@@ -4,12 +4,14 @@ from collections.abc import Collection
 
 from dovetail.bitcoin.psbt import GlobalField, Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.sighash import SignatureHashes
 from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.bitcoin.units import MAX_SATS, FeeRate, Sats, Weight
 from dovetail.bitcoin.weights import input_weight, predicted_input_weight
 from dovetail.errors import InvalidPsbt, ProposalRejected, UsageError
 from dovetail.protocol.fees import fee_at, meets_minimum, most_for_inputs, total
 from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.proving import proves_output
 from dovetail.protocol.signatures import asks_for_whole_signatures, commits_to_everything
 from dovetail.protocol.stripping import (
     EMPTY_OUTPUT,
@@ -18,6 +20,7 @@ from dovetail.protocol.stripping import (
     has_signatures,
     without_signatures,
 )
+from dovetail.protocol.verification import Verdict, verify_input
 
 _RULES = {
     "version": "changes the transaction's version",
@@ -31,6 +34,7 @@ _RULES = {
     "sender-input-final": "has final scripts in one of our inputs",
     "sender-input-sighash": "asks us to sign less than the whole transaction",
     "receiver-input-not-final": "has an input of the receiver's that is not signed",
+    "receiver-input-signature": "has an input of the receiver's with an invalid signature",
     "receiver-input-utxo": "does not prove what an input of the receiver's spends",
     "output-key-paths": "holds key paths of an output",
     "sender-outputs": "lacks one of our outputs or has them in another order",
@@ -74,6 +78,7 @@ def check_proposal(
     _require("lock-time", holds=theirs.lock_time == ours.lock_time)
     _require("global-keys", holds=not proposal.global_map.map.all(GlobalField.XPUB))
     origins = _check_inputs(original, proposal)
+    _check_signatures(original, proposal, origins)
 
     may_substitute = output_substitution and params.output_substitution
     fee_index = _fee_output(ours, payee, params)
@@ -195,22 +200,39 @@ def _check_inputs(original: Psbt, proposal: Psbt) -> dict[int, int]:
             _require("sender-input-sighash", holds=asks_for_whole_signatures(psbt_input))
         else:
             _require("receiver-input-not-final", holds=psbt_input.is_finalized)
-            _require("receiver-input-utxo", holds=_proves_utxo(proposal, position))
+            _require("receiver-input-utxo", holds=_tells_utxo(proposal, position))
     return origins
 
 
-def _proves_utxo(proposal: Psbt, position: int) -> bool:
-    """Whether we know what an input of the receiver's spends, without having to trust it.
-
-    A signature in a witness commits to the amount; a legacy one does not, there the previous
-    transaction must be given.
-    """
-    psbt_input = proposal.inputs[position]
+def _tells_utxo(proposal: Psbt, position: int) -> bool:
     try:
         proposal.utxo(position)
     except InvalidPsbt:
         return False
-    return bool(psbt_input.final_script_witness) or psbt_input.non_witness_utxo is not None
+    return True
+
+
+def _check_signatures(original: Psbt, proposal: Psbt, origins: dict[int, int]) -> None:
+    """Check what the receiver's inputs spend: all sums of the fee rules hang on it (M4).
+
+    A signature is valid over the true amount alone, so it proves the one it was verified over,
+    wherever it commits to one; elsewhere the previous transaction must.
+    """
+    spent = [
+        original.utxo(origins[position]) if position in origins else proposal.utxo(position)
+        for position in range(len(proposal.inputs))
+    ]
+    hashes = SignatureHashes(proposal.unsigned_transaction, spent)
+    for position, psbt_input in enumerate(proposal.inputs):
+        if position in origins:
+            continue
+        script_sig = psbt_input.final_script_sig or b""
+        witness = psbt_input.final_script_witness or ()
+        verdict = verify_input(hashes, position, script_sig, witness)
+        _require("receiver-input-signature", holds=verdict is not Verdict.INVALID)
+        proven = verdict is Verdict.VALID and proves_output(psbt_input, spent[position])
+        proven = proven or psbt_input.non_witness_utxo is not None
+        _require("receiver-input-utxo", holds=proven)
 
 
 def _fee_output(original: Transaction, payee: Script, params: SenderParams) -> int | None:

@@ -25,7 +25,7 @@ def commits_to_everything(psbt_input: PsbtInput, utxo: TxOut) -> bool:
     witness = psbt_input.final_script_witness or ()
     if utxo.script_pubkey.type is ScriptType.P2TR:
         return all(map(_is_whole_schnorr, _schnorr_candidates(witness)))
-    items = (*_pushes(psbt_input.final_script_sig or b""), *witness)
+    items = (*pushed(psbt_input.final_script_sig or b""), *witness)
     return all(item[-1] == _ALL for item in items if _is_ecdsa(item))
 
 
@@ -49,7 +49,8 @@ def _is_ecdsa(item: bytes) -> bool:
     )
 
 
-def _pushes(script: bytes) -> Iterator[bytes]:
+def pushed(script: bytes) -> Iterator[bytes]:
+    """What a script pushes, wherever in it that stands."""
     offset = 0
     while offset < len(script):
         size = script[offset]

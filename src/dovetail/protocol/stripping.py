@@ -2,6 +2,7 @@
 
 from dovetail.bitcoin.psbt import InputField, Psbt, PsbtGlobal, PsbtInput, PsbtOutput
 from dovetail.bitcoin.transaction import Transaction, TxOut
+from dovetail.protocol.proving import proves_output
 
 _UTXO_FIELDS = (InputField.NON_WITNESS_UTXO, InputField.WITNESS_UTXO)
 _FINAL_FIELDS = (InputField.FINAL_SCRIPTSIG, InputField.FINAL_SCRIPTWITNESS)
@@ -44,11 +45,11 @@ def utxo_only(psbt_input: PsbtInput) -> PsbtInput:
 def for_counterparty(psbt_input: PsbtInput, utxo: TxOut) -> PsbtInput:
     """A final input with its final scripts and what it spends, in as few bytes as can be.
 
-    A witness commits to the amount, so there the output is enough; a legacy input keeps the
-    previous transaction, which alone proves its amount.
+    Where a verified signature proves the amount the output is enough; any other input keeps the
+    previous transaction, which alone proves it.
     """
     final = psbt_input.only(*_FINAL_FIELDS)
     previous = psbt_input.non_witness_utxo
-    if psbt_input.final_script_witness or previous is None:
+    if previous is None or proves_output(psbt_input, utxo):
         return final.with_witness_utxo(utxo)
     return final.with_non_witness_utxo(previous)

@@ -173,22 +173,29 @@ async def _check_broadcast(
             return session
         return await session.refuse_as_paid(paid.txid).save_async(log)
     answer = await asyncio.to_thread(services.chain.acceptance, session.transaction)
-    accepted = isinstance(answer, Accepted)
-    return await session.check_broadcast_suitability(
-        accepted, min_fee_rate=services.policy.min_fee_rate
-    ).save_async(log)
+    existing = await asyncio.to_thread(services.chain.outputs, session.sender_outpoints)
+    transition = await asyncio.to_thread(  # it verifies every signature
+        session.check_broadcast_suitability,
+        isinstance(answer, Accepted),
+        tested=isinstance(answer, Accepted) and answer.tested,
+        spent={outpoint: output.txout for outpoint, output in existing.items()},
+        min_fee_rate=services.policy.min_fee_rate,
+    )
+    return await transition.save_async(log)
 
 
 async def _check_ownership(
     session: receiver.MaybeInputsOwned, log: Log, services: Services
 ) -> ReceiverSession:
-    scripts = session.sender_scripts
-    owned_scripts = await asyncio.to_thread(services.wallet.owned, scripts)
-    owned = {
-        outpoint
-        for outpoint, script in zip(session.sender_outpoints, scripts, strict=True)
-        if script in owned_scripts
-    }
+    """Ask the wallet by outpoint, and by script, as it may not know its newest coins yet.
+
+    The scripts are the true ones: they were compared with the chain's before.
+    """
+    outpoints, scripts = session.sender_outpoints, session.sender_scripts
+    owned = await asyncio.to_thread(services.wallet.owned_coins, outpoints)
+    ours = await asyncio.to_thread(services.wallet.owned, scripts)
+    pairs = zip(outpoints, scripts, strict=True)
+    owned |= {outpoint for outpoint, script in pairs if script in ours}
     return await session.check_inputs_not_owned(owned).save_async(log)
 
 
@@ -248,7 +255,9 @@ def _marked(coin: Coin, exposed: frozenset[OutPoint]) -> Coin:
 async def _sign(
     session: receiver.ProvisionalProposal, log: Log, services: Services
 ) -> ReceiverSession:
-    signed = await asyncio.to_thread(services.wallet.sign, session.psbt_to_sign)
+    signed = await asyncio.to_thread(
+        services.wallet.sign, session.psbt_to_sign, inputs=session.inputs_to_sign
+    )
     # Durable before the event that hands the proposal out (P3): a crash between costs nothing.
     await asyncio.to_thread(services.store.expose, log.session_id)
     try:

@@ -207,7 +207,9 @@ async def _sign(session: sender.ProposalReceived, log: Log, services: Services) 
     now, deadline = services.clock(), session.signing_deadline
     if deadline is not None and now >= deadline:
         return await session.signing_deadline_passed(now).save_async(log)
-    signed = await asyncio.to_thread(services.wallet.sign, session.psbt_to_sign)
+    signed = await asyncio.to_thread(
+        services.wallet.sign, session.psbt_to_sign, inputs=session.inputs_to_sign
+    )
     try:
         transition = session.record_signed(signed)
     except UsageError:

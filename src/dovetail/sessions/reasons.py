@@ -91,6 +91,26 @@ class Reason(StrEnum):
         "The network would not accept the sender's payment.",
         "Ask the sender to pay again, with a sufficient fee and unspent coins.",
     )
+    ORIGINAL_INPUTS_MISSING = (
+        "original-inputs-missing",
+        "The sender's payment spends coins that are not on the chain.",
+        "Ask the sender to pay again with coins that exist.",
+    )
+    ORIGINAL_INPUTS_MISSTATED = (
+        "original-inputs-misstated",
+        "The sender's payment says of its coins what the chain contradicts.",
+        "Ask the sender to update their wallet or to pay the address directly.",
+    )
+    ORIGINAL_SIGNATURE_INVALID = (
+        "original-signature-invalid",
+        "The sender's payment has a signature that is not valid.",
+        "Ask the sender to update their wallet or to pay the address directly.",
+    )
+    ORIGINAL_NOT_VERIFIABLE = (
+        "original-not-verifiable",
+        "The sender's payment spends coins of a kind that only a node can verify.",
+        "Take a node of your own for the chain source, if senders with such coins shall pay.",
+    )
     ORIGINAL_SPENDS_OUR_COINS = (
         "original-spends-our-coins",
         "The sender's payment spends coins of the receiver.",

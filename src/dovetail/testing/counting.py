@@ -213,6 +213,9 @@ class CountingWallet:
     def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
         return self._wallet.owned(scripts)
 
+    def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        return self._wallet.owned_coins(outpoints)
+
     def coins(self) -> tuple[Coin, ...]:
         return self._wallet.coins()
 
@@ -231,8 +234,8 @@ class CountingWallet:
         self._killer.point("sign Original")
         return original
 
-    def sign(self, psbt: Psbt) -> Psbt:
-        signed = self._wallet.sign(psbt)
+    def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
+        signed = self._wallet.sign(psbt, inputs=inputs)
         self._killer.point("sign")
         return signed
 

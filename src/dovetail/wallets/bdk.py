@@ -49,7 +49,13 @@ from dovetail.wallets.bdk_keys import (
     secret_from_mnemonic,
 )
 from dovetail.wallets.bdk_revoking import revocation
-from dovetail.wallets.bdk_signing import bdk_outpoint, is_ours, outpoint_of, sign_ours
+from dovetail.wallets.bdk_signing import (
+    bdk_outpoint,
+    is_ours,
+    our_output,
+    outpoint_of,
+    sign_ours,
+)
 from dovetail.wallets.bdk_syncing import Question, fetched
 from dovetail.wallets.ports import Balance
 from dovetail.wallets.servers import ChainServer
@@ -191,6 +197,11 @@ class BdkWallet:
         with self._reading() as core:
             return frozenset(script for script in scripts if is_ours(core, script))
 
+    def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        """Those of `outpoints` that pay it, spent or not, by its own knowledge of the chain."""
+        with self._reading() as core:
+            return frozenset(each for each in outpoints if our_output(core, each) is not None)
+
     def coins(self) -> tuple[Coin, ...]:
         """Its confirmed, mature and unspent coins, with what a PSBT input needs to sign them."""
         with self._reading() as core:
@@ -240,19 +251,19 @@ class BdkWallet:
                 "fee; fund it, or wait for its other coins."
             ):
                 built = Psbt.from_base64(str(builder.finish(core).serialize()))
-            signed = sign_ours(core, built)
+            signed = sign_ours(core, built, built.unsigned_transaction.contested())
             for index in range(len(signed.outputs)):
                 signed = signed.with_output(index, PsbtOutput())
             return signed
 
-    def sign(self, psbt: Psbt) -> Psbt:
-        """Sign and finalize its own inputs alone, with sighash ALL or DEFAULT.
+    def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
+        """Sign and finalize those of `inputs` that are its own, with sighash ALL or DEFAULT.
 
-        The other inputs come back as they were. Raises `WalletError` when none is its own, when it
+        All other inputs come back as they were. Raises `WalletError` when none is its own, when it
         does not know a coin of its own yet, and when one asks for another sighash type.
         """
         with self._reading() as core:
-            return sign_ours(core, psbt)
+            return sign_ours(core, psbt, inputs)
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
         """A signed transaction that spends one of its coins back to itself, not broadcast.
@@ -263,9 +274,8 @@ class BdkWallet:
         """
         with self._changing() as core:
             target = self._reveal(core, KeychainKind.INTERNAL)
-            return sign_ours(
-                core, revocation(core, outpoint, target.script_pubkey, fee_rate)
-            ).extract()
+            unsigned = revocation(core, outpoint, target.script_pubkey, fee_rate)
+            return sign_ours(core, unsigned, [outpoint]).extract()
 
     def _reveal(self, core: BdkCore, keychain: KeychainKind) -> Address:
         script = core.reveal_next_address(keychain).address.script_pubkey().to_bytes()

@@ -1,5 +1,7 @@
 """Sign with a BDK wallet, touching nothing but its own inputs (BIP 174, Signer and Finalizer)."""
 
+from collections.abc import Collection
+
 from bdkpython import LocalOutput, SignOptions
 from bdkpython import OutPoint as BdkOutPoint
 from bdkpython import Psbt as BdkPsbt
@@ -56,31 +58,32 @@ def our_output(core: BdkCore, outpoint: OutPoint) -> TxOut | None:
     return output if is_ours(core, output.script_pubkey) else None
 
 
-def sign_ours(core: BdkCore, psbt: Psbt) -> Psbt:
-    """Final scripts for the wallet's own inputs; the rest of the PSBT comes back as it was.
+def sign_ours(core: BdkCore, psbt: Psbt, inputs: Collection[OutPoint]) -> Psbt:
+    """Final scripts for those of `inputs` that are the wallet's own; the rest comes back as it was.
 
-    Raises `WalletError` when no input is ours, when the wallet does not know the coin, when one of
-    ours asks for a sighash type other than ALL or DEFAULT, or when signing fails.
+    Raises `WalletError` when none of them is ours, when the wallet does not know the coin, when one
+    of ours asks for a sighash type other than ALL or DEFAULT, or when signing fails.
     """
-    transaction = psbt.unsigned_transaction
+    transaction, wanted = psbt.unsigned_transaction, frozenset(inputs)
     ours = {
         index: output
         for index, outpoint in enumerate(transaction.contested())
-        if (output := _checked_output(core, psbt, index, outpoint)) is not None
+        if outpoint in wanted
+        and (output := _checked_output(core, psbt, index, outpoint)) is not None
     }
     if not ours:
         raise WalletError(NOTHING_OURS)
     # BDK sees a PSBT made for it alone: of our inputs what we know ourselves, of the others what
     # they spend. So it can neither be told a wrong amount nor finish or change what is not ours.
     taproot = any(output.script_pubkey.type is ScriptType.P2TR for output in ours.values())
-    inputs = [PsbtInput()] * len(psbt.inputs)
+    known = [PsbtInput()] * len(psbt.inputs)
     for index, outpoint in enumerate(transaction.contested()):
         if index in ours:
-            inputs[index] = _own_input(core, outpoint, ours[index])
+            known[index] = _own_input(core, outpoint, ours[index])
         elif taproot:
-            inputs[index] = PsbtInput().with_witness_utxo(their_output(psbt, index))
+            known[index] = PsbtInput().with_witness_utxo(their_output(psbt, index))
     empty = Psbt.from_unsigned(transaction)
-    signed = _sign(core, empty.with_transaction(transaction, tuple(inputs), empty.outputs))
+    signed = _sign(core, empty.with_transaction(transaction, tuple(known), empty.outputs))
     for index, output in ours.items():
         try:
             final = finalize_input(signed.inputs[index], output.script_pubkey)

@@ -4,7 +4,7 @@ The node's `walletprocesspsbt` fills in and finishes whatever it can; so it is g
 made for it alone, and only what it signed is taken from its answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -53,16 +53,18 @@ def own_outputs(node: CoreNode, outpoints: Sequence[OutPoint]) -> dict[OutPoint,
     return {at: each for at, each in found.items() if each.output.script_pubkey in owned}
 
 
-def sign_ours(node: CoreNode, psbt: Psbt) -> Psbt:
-    """Final scripts for the wallet's own inputs; the rest of the PSBT comes back as it was.
+def sign_ours(node: CoreNode, psbt: Psbt, inputs: Collection[OutPoint]) -> Psbt:
+    """Final scripts for those of `inputs` that are the wallet's own; the rest comes back as it was.
 
-    Raises `WalletError` when no input is ours, when the wallet does not know the coin, when one of
-    ours asks for a sighash type other than ALL or DEFAULT, when the wallet is locked by its
+    Raises `WalletError` when none of them is ours, when the wallet does not know the coin, when one
+    of ours asks for a sighash type other than ALL or DEFAULT, when the wallet is locked by its
     passphrase, or when signing fails.
     """
     outpoints = psbt.unsigned_transaction.contested()
-    ours = own_outputs(node, outpoints)
-    _check(node, psbt, ours)
+    wanted = frozenset(inputs)
+    asked = [outpoint for outpoint in outpoints if outpoint in wanted]
+    ours = own_outputs(node, asked)
+    _check(node, psbt, wanted, ours)
     taproot = any(each.output.script_pubkey.type is ScriptType.P2TR for each in ours.values())
     draft = Psbt.from_unsigned(psbt.unsigned_transaction)
     for index, outpoint in enumerate(outpoints):
@@ -86,14 +88,16 @@ def sign_ours(node: CoreNode, psbt: Psbt) -> Psbt:
     return psbt
 
 
-def _check(node: CoreNode, psbt: Psbt, ours: Mapping[OutPoint, OwnOutput]) -> None:
+def _check(
+    node: CoreNode, psbt: Psbt, wanted: Collection[OutPoint], ours: Mapping[OutPoint, OwnOutput]
+) -> None:
     claimed: list[Script] = []
     for psbt_input, outpoint in zip(
         psbt.inputs, psbt.unsigned_transaction.contested(), strict=True
     ):
         if outpoint in ours:
             check_sighash(psbt_input)
-        else:
+        elif outpoint in wanted:
             script = claimed_script(psbt_input, outpoint.vout)
             claimed += [] if script is None else [script]
     if node.owned(claimed):

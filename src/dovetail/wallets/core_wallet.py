@@ -134,6 +134,10 @@ class CoreWallet:
         """Those of `scripts` that it can spend."""
         return self._node.owned(scripts)
 
+    def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        """Those of `outpoints` that pay it, spent or not, by its own knowledge of the chain."""
+        return frozenset(own_outputs(self._node, list(outpoints)))
+
     def coins(self) -> tuple[Coin, ...]:
         """Its confirmed spendable coins, with what a PSBT input needs to sign them.
 
@@ -185,19 +189,20 @@ class CoreWallet:
             built = self._funded(payment, fee_rate)
         if payment not in built.outputs or any(each in unspendable for each in built.contested()):
             raise WalletError("The node built another payment than was asked for; do not use it.")
-        signed = sign_ours(self._node, self._with_utxos(Psbt.from_unsigned(built)))
+        psbt = self._with_utxos(Psbt.from_unsigned(built))
+        signed = sign_ours(self._node, psbt, built.contested())
         if not signed.is_finalized:
             raise WalletError("The node chose coins that its wallet cannot sign; lock those in it.")
         return signed
 
-    def sign(self, psbt: Psbt) -> Psbt:
-        """Sign and finalize its own inputs alone, with sighash ALL or DEFAULT.
+    def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
+        """Sign and finalize those of `inputs` that are its own, with sighash ALL or DEFAULT.
 
-        The other inputs come back as they were. Raises `WalletError` when none is its own, when it
+        All other inputs come back as they were. Raises `WalletError` when none is its own, when it
         does not know a coin of its own yet, when one asks for another sighash type, and when the
         wallet is locked by its passphrase.
         """
-        return sign_ours(self._node, psbt)
+        return sign_ours(self._node, psbt, inputs)
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
         """A signed transaction that spends one of its coins back to itself, not broadcast.
@@ -214,7 +219,7 @@ class CoreWallet:
             fee_rate,
             replacing=lambda weight: self._replacement_fee(outpoint, weight),
         )
-        return sign_ours(self._node, psbt).extract()
+        return sign_ours(self._node, psbt, [outpoint]).extract()
 
     def _address(self, method: str) -> Address:
         try:
@@ -321,7 +326,7 @@ class CoreWallet:
             return Sats(0)  # it left the mempool, or is in a block
         mempool = self._node.ask("getmempoolinfo", _Mempool)
         step = FeeRate.from_sat_per_vb(per_kvb(mempool.incrementalrelayfee))
-        return max(FeeRate.RELAY_MIN, step).fee(weight) + _sats(entry.fees.descendant)
+        return max(FeeRate.BROADCAST_MIN, step).fee(weight) + _sats(entry.fees.descendant)
 
 
 def _sats(amount: Decimal) -> Sats:

@@ -35,8 +35,7 @@ class _Verdict(msgspec.Struct, frozen=True):
 class EsploraChain:
     """A `Chain` over one Esplora server; threads may share it, and `close` ends its connections.
 
-    `url` is the API's base without a login, `timeout` in seconds for one answer, `min_fee_rate` the
-    least that its node relays, which it does not tell: 0.1 sat/vB unless given. Raises
+    `url` is the API's base without a login, `timeout` in seconds for one answer. Raises
     `ConfigurationError` for a URL that cannot be used. Its repr does not show the URL.
     """
 
@@ -46,11 +45,11 @@ class EsploraChain:
         network: Network,
         *,
         timeout: float = _TIMEOUT,
-        min_fee_rate: FeeRate | None = None,
+        min_fee_rate: FeeRate = FeeRate.BROADCAST_MIN,
     ) -> None:
         self._http = EsploraHttp(url, timeout=timeout)
         self._network = network
-        self._min_fee_rate = min_fee_rate or FeeRate.RELAY_MIN
+        self._min_fee_rate = min_fee_rate
 
     def __repr__(self) -> str:
         return f"<EsploraChain on {self._network}>"
@@ -117,7 +116,7 @@ class EsploraChain:
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
     def min_fee_rate(self) -> FeeRate:
-        """The least that it relays, which no Esplora server tells: as given, or 0.1 sat/vB."""
+        """The least that it relays, which no Esplora server tells: as it was given."""
         return self._min_fee_rate
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
@@ -159,13 +158,13 @@ class EsploraChain:
         if estimates is None:
             raise FAULTS.not_understood()
         if not estimates:
-            return self._min_fee_rate
+            return FeeRate.BROADCAST_MIN
         within = [blocks for blocks in estimates if blocks <= target]
         rate = estimates[max(within) if within else min(estimates)]
         if not math.isfinite(rate) or rate < 0:
             raise FAULTS.not_understood()
         with FAULTS.reading():
-            return max(FeeRate.from_sat_per_vb(rate), self._min_fee_rate)
+            return max(FeeRate.from_sat_per_vb(rate), FeeRate.BROADCAST_MIN)
 
     def _nodes_verdict(self, transaction: Transaction) -> _Verdict | None:
         raw = transaction.serialize().hex()
@@ -185,12 +184,7 @@ class EsploraChain:
         height = self.height()
         if self._status(transaction.txid) is not None:
             return Accepted()
-        return judged(
-            transaction,
-            height=height,
-            unspent=self._unspent,
-            min_fee_rate=self._min_fee_rate,
-        )
+        return judged(transaction, height=height, unspent=self._unspent)
 
     def _unspent(self, outpoint: OutPoint) -> TxOut | None:
         previous = self._transaction(outpoint.txid)

@@ -55,6 +55,10 @@ class Wallet(Protocol):
         """Those of `scripts` that it can spend."""
         ...
 
+    def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        """Those of `outpoints` that pay it, spent or not, by its own knowledge of the chain."""
+        ...
+
     def coins(self) -> tuple[Coin, ...]:
         """Its confirmed spendable coins, with what a PSBT input needs to sign them."""
         ...
@@ -82,10 +86,11 @@ class Wallet(Protocol):
         """
         ...
 
-    def sign(self, psbt: Psbt) -> Psbt:
-        """Sign and finalize its own inputs alone, with sighash ALL or DEFAULT.
+    def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
+        """Sign and finalize those of `inputs` that are its own, with sighash ALL or DEFAULT.
 
-        The other inputs come back as they were.
+        All other inputs come back as they were, also where they are its own: somebody else may
+        have named them.
         """
         ...
 

@@ -13,6 +13,7 @@ from tests.protocol import rules
 from tests.sessions.directory import Directory
 from tests.sessions.receiver import play
 from tests.sessions.sender.play import SIGNATURE
+from tests.sessions.wallet import as_claimed
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import TxOut
@@ -151,7 +152,11 @@ def _negotiate(life: Life, session: receiver.UncheckedOriginalPayload, replaced:
     """Be an honest receiver, whose wallet owns what it owns."""
     fallback = session.transaction
     paid = paid_to(fallback.outputs, OWN)
-    session_2 = life.save(session.check_broadcast_suitability(True, min_fee_rate=LOWEST))
+    session_2 = life.save(
+        session.check_broadcast_suitability(
+            True, tested=True, spent=as_claimed(session), min_fee_rate=LOWEST
+        )
+    )
     if not isinstance(session_2, receiver.MaybeInputsOwned):
         return
     pairs = zip(session_2.sender_outpoints, session_2.sender_scripts, strict=True)

@@ -12,6 +12,7 @@ from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
 from tests.protocol.rules import PAYEE
 from tests.sessions.sender.play import fallback, unsigned_original
+from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import FeeRate, Network, Sats
 from dovetail.errors import ChainError, ConfigurationError, WalletError
@@ -200,7 +201,7 @@ def node(data: bytes) -> None:
         wallet.coins,
         lambda: wallet.owned([PAYEE]),
         lambda: wallet.pay(PAYEE, Sats(50_000), fee_rate=RATE),
-        lambda: wallet.sign(psbt),
+        lambda: sign_all(wallet, psbt),
         lambda: wallet.revoke(fallback().contested()[0], fee_rate=RATE),
     )
     answer = parsed(asks[what], error=(ChainError, WalletError, ConfigurationError))

@@ -8,6 +8,7 @@ from tests.properties.histories.actor import GRACE, LIFETIME, START, Actor, Move
 from tests.properties.histories.ledger import require
 from tests.properties.histories.people import BOB, BOBS
 from tests.properties.histories.wire import ORIGIN
+from tests.sessions.wallet import as_claimed
 
 from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
@@ -145,7 +146,10 @@ class Payee(Actor):
             return
         elif unchecked:
             accepted = world.chain.acceptable(state.transaction)
-            self.attempt(lambda: state.check_broadcast_suitability(accepted))
+            known = as_claimed(state)
+            self.attempt(
+                lambda: state.check_broadcast_suitability(accepted, tested=False, spent=known)
+            )
         elif world.now >= state.expires_at:
             self.attempt(lambda: state.expire(world.time))
         else:
@@ -279,7 +283,12 @@ class Payee(Actor):
             ends.append(lambda: handle.fail(Reason.DIRECTORY_UNREACHABLE))
         match handle:
             case receiver.UncheckedOriginalPayload():
-                return [lambda: handle.check_broadcast_suitability(accepted=True), *ends]
+                return [
+                    lambda: handle.check_broadcast_suitability(
+                        accepted=True, tested=False, spent=as_claimed(handle)
+                    ),
+                    *ends,
+                ]
             case receiver.MaybeInputsOwned():
                 return [lambda: handle.check_inputs_not_owned(()), *ends]
             case receiver.MaybeInputsSeen():

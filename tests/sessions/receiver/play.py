@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from tests.sessions.directory import Directory
 from tests.sessions.log import MemoryLog
-from tests.sessions.wallet import Wallet
+from tests.sessions.wallet import Wallet, as_claimed
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
@@ -138,7 +138,9 @@ class Play:
         self, unchecked: receiver.UncheckedOriginalPayload | None = None
     ) -> receiver.MaybeInputsOwned:
         unchecked = unchecked or self.retrieved()
-        saved = self.save(unchecked.check_broadcast_suitability(True))
+        saved = self.save(
+            unchecked.check_broadcast_suitability(True, tested=False, spent=as_claimed(unchecked))
+        )
         return expect(saved, receiver.MaybeInputsOwned)
 
     def maybe_inputs_seen(
@@ -196,7 +198,9 @@ class Play:
         return expect(saved, receiver.Monitor)
 
     def error_without_fallback(self) -> receiver.HasReplyableError:
-        saved = self.save(self.retrieved().check_broadcast_suitability(False))
+        saved = self.save(
+            self.retrieved().check_broadcast_suitability(False, tested=False, spent={})
+        )
         return expect(saved, receiver.HasReplyableError)
 
     def error_held(self) -> receiver.HasReplyableError:

@@ -1,6 +1,6 @@
 """The receiver's checks of the Original PSBT, and what each of them ends in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from tests.sessions.receiver.play import (
@@ -10,14 +10,19 @@ from tests.sessions.receiver.play import (
     ELSEWHERE,
     EXPIRES_AT,
     NOW,
+    ORIGINAL,
     PARAMS,
     SENDER_COINS,
     Play,
     expect,
 )
+from tests.sessions.wallet import as_claimed
 
-from dovetail.bitcoin.transaction import OutPoint
-from dovetail.bitcoin.units import FeeRate
+from dovetail.bitcoin.hashes import sha256
+from dovetail.bitcoin.psbt import Psbt, PsbtInput
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import OutPoint, TxOut
+from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.errors import UsageError
 from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.replies import ErrorCode
@@ -37,9 +42,75 @@ def test_an_original_that_no_node_accepts_is_refused_and_not_a_fallback(play: Pl
 def test_an_original_must_pay_the_lowest_fee_rate(play: Play, rate: int, *, accepted: bool) -> None:
     session = play.retrieved()
     transition = session.check_broadcast_suitability(
-        True, min_fee_rate=FeeRate.from_sat_per_vb(rate)
+        True, tested=False, spent=as_claimed(session), min_fee_rate=FeeRate.from_sat_per_vb(rate)
     )
     assert isinstance(play.save(transition), receiver.MaybeInputsOwned) is accepted
+
+
+def judged(
+    play: Play,
+    session: receiver.UncheckedOriginalPayload,
+    spent: Mapping[OutPoint, TxOut] | None = None,
+    *,
+    tested: bool = False,
+) -> Reason | None:
+    """Why an Original is refused that the chain's source has nothing against."""
+    known = as_claimed(session) if spent is None else spent
+    state = play.save(session.check_broadcast_suitability(True, tested=tested, spent=known))
+    if isinstance(state, receiver.HasReplyableError):
+        assert state.error.code is ErrorCode.ORIGINAL_PSBT_REJECTED
+        assert state.held is None
+        return state.reason
+    return None
+
+
+def test_an_original_whose_inputs_do_not_exist_is_refused(play: Play) -> None:
+    session = play.retrieved()
+    spent = as_claimed(session)
+    del spent[SENDER_COINS[1].outpoint]
+    assert judged(play, session, spent) is Reason.ORIGINAL_INPUTS_MISSING
+
+
+@pytest.mark.parametrize(
+    "truly",
+    [
+        TxOut(Sats(SENDER_COINS[0].utxo.value - 1), SENDER_COINS[0].utxo.script_pubkey),
+        TxOut(SENDER_COINS[0].utxo.value, BOB.script(3)),
+    ],
+)
+def test_an_original_is_held_to_what_the_chain_says_of_its_inputs(play: Play, truly: TxOut) -> None:
+    session = play.retrieved()
+    spent = {**as_claimed(session), SENDER_COINS[0].outpoint: truly}
+    assert judged(play, session, spent, tested=True) is Reason.ORIGINAL_INPUTS_MISSTATED
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_an_original_with_a_wrong_signature_is_refused_whoever_accepts_it(
+    play: Play, *, tested: bool
+) -> None:
+    session = play.retrieved(with_flipped_bit())
+    assert judged(play, session, tested=tested) is Reason.ORIGINAL_SIGNATURE_INVALID
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_what_cannot_be_verified_here_must_have_been_tested(play: Play, *, tested: bool) -> None:
+    script = b"\x51"
+    utxo = TxOut(SENDER_COINS[0].utxo.value, Script(b"\x00\x20" + sha256(script)))
+    told = PsbtInput().with_witness_utxo(utxo).with_final(witness=(script,))
+    session = play.retrieved(ORIGINAL.with_input(0, told))
+    expected = None if tested else Reason.ORIGINAL_NOT_VERIFIABLE
+    assert judged(play, session, tested=tested) is expected
+
+
+def with_flipped_bit() -> Psbt:
+    signature, key = ORIGINAL.inputs[0].final_script_witness or (b"", b"")
+    spoilt = signature[:20] + bytes([signature[20] ^ 1]) + signature[21:]
+    return ORIGINAL.with_input(0, ORIGINAL.inputs[0].with_final(witness=(spoilt, key)))
+
+
+def test_a_person_vouches_for_a_payment_but_not_for_its_signatures(play: Play) -> None:
+    state = play.save(play.retrieved(with_flipped_bit()).assume_interactive())
+    assert expect(state, receiver.HasReplyableError).reason is Reason.ORIGINAL_SIGNATURE_INVALID
 
 
 def test_a_person_can_vouch_for_the_sender(play: Play) -> None:

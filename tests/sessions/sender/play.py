@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from btclib_secp256k1 import dsa
+
 from dovetail.bitcoin.hashes import hash160
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Address, Network, Script
+from dovetail.bitcoin.sighash import ALL, SignatureHashes
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
@@ -33,8 +36,9 @@ RECEIVER = SecretKey(b"\x21" * 32)
 GATEWAY = GatewayKey(7, SecretKey(b"\x22" * 32))
 
 SIGNATURE = b"\x30\x44\x02\x20" + b"\x33" * 32 + b"\x02\x20" + b"\x44" * 32 + b"\x01"
-SENDER_KEY = SecretKey(b"\x31" * 32).public_key.compressed
-RECEIVER_KEY = SecretKey(b"\x32" * 32).public_key.compressed
+SENDER_SECRET, RECEIVER_SECRET = SecretKey(b"\x31" * 32), SecretKey(b"\x32" * 32)
+SENDER_KEY = SENDER_SECRET.public_key.compressed
+RECEIVER_KEY = RECEIVER_SECRET.public_key.compressed
 
 
 def p2wpkh(key: bytes) -> Script:
@@ -93,19 +97,28 @@ def unsigned_original(transaction: Transaction | None = None) -> Psbt:
     return psbt
 
 
+def ecdsa(psbt: Psbt, index: int, coin: TxOut, secret: SecretKey) -> bytes:
+    """The signature of a P2WPKH input, nested or not, over the whole transaction (BIP 143)."""
+    spent = [coin] * len(psbt.inputs)  # a signature commits to the amount of its own coin alone
+    code = b"\x76\xa9\x14" + hash160(secret.public_key.compressed) + b"\x88\xac"
+    digest = SignatureHashes(psbt.unsigned_transaction, spent).witness_v0(index, code, ALL)
+    return dsa.sign(digest, secret.reveal(), grind=True) + bytes([ALL])
+
+
 def sign(psbt: Psbt, *, finalize: bool = True) -> Psbt:
     """What a wallet does with the inputs that spend its coins."""
     for index, txin in enumerate(psbt.unsigned_transaction.inputs):
         coin = COINS.get(txin.previous_output)
         if coin is None:
             continue
+        signature = ecdsa(psbt, index, coin, SENDER_SECRET)
         script_sig = b"\x16" + OURS if coin.script_pubkey == OURS_NESTED else b""
         if finalize:
             signed = PsbtInput().with_witness_utxo(coin)
-            signed = signed.with_final(script_sig, (SIGNATURE, SENDER_KEY))
+            signed = signed.with_final(script_sig, (signature, SENDER_KEY))
         else:
             signed = PsbtInput().with_witness_utxo(coin)
-            signed = signed.with_partial_signature(SENDER_KEY, SIGNATURE)
+            signed = signed.with_partial_signature(SENDER_KEY, signature)
             if script_sig:
                 signed = signed.with_redeem_script(OURS)
         psbt = psbt.with_input(index, signed)
@@ -127,7 +140,8 @@ def proposal(*, payee_value: int = 80_000, change_value: int = 48_000) -> Psbt:
     outputs = (TxOut(Sats(payee_value), PAYEE), TxOut(Sats(change_value), CHANGE))
     psbt = Psbt.from_unsigned(replace(base, inputs=(*base.inputs, ours), outputs=outputs))
     signed = PsbtInput().with_witness_utxo(RECEIVER_COIN)
-    return psbt.with_input(2, signed.with_final(witness=(SIGNATURE, RECEIVER_KEY)))
+    signature = ecdsa(psbt, 2, RECEIVER_COIN, RECEIVER_SECRET)
+    return psbt.with_input(2, signed.with_final(witness=(signature, RECEIVER_KEY)))
 
 
 def spend_elsewhere(*scripts: Script, outpoint: OutPoint | None = None) -> Transaction:

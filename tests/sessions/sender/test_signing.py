@@ -31,7 +31,7 @@ def test_only_our_own_inputs_are_taken_from_the_wallet(log):
     meddled = signed.with_input(2, signed.inputs[2].with_final(witness=(b"\x01",)))
     after = session.record_signed(meddled).save(log)
     assert isinstance(after, sender.PendingBroadcast)
-    assert after.payjoin.inputs[2].witness == (play.SIGNATURE, play.RECEIVER_KEY)
+    assert after.payjoin.inputs[2].witness == session.proposal.inputs[2].final_script_witness
 
 
 def test_a_wallet_that_signs_another_transaction_is_refused(log):

@@ -1,14 +1,15 @@
 """The receiver's checks of the Original PSBT, each with the facts of its own (BIP 78)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
+from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxOut
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.errors import InvalidEvent
 from dovetail.protocol.original import fee_rate, receiver_outputs
+from dovetail.protocol.verification import Verdict, verify
 from dovetail.sessions import outcomes
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
@@ -32,22 +33,69 @@ class UncheckedOriginalPayload(Refusing):
 
     @property
     def transaction(self) -> Transaction:
-        """The sender's own payment; ask a node whether it would accept it."""
+        """The sender's own payment: ask a node whether it would accept it.
+
+        Ask also for the outputs that `sender_outpoints` name.
+        """
         return self.payload.fallback
 
     def check_broadcast_suitability(
         self,
         accepted: bool,  # noqa: FBT001 - the answer to the one question this state asks
         *,
+        tested: bool,
+        spent: Mapping[OutPoint, TxOut],
         min_fee_rate: FeeRate | None = None,
     ) -> "Transition[ReceiverEvent, MaybeInputsOwned | HasReplyableError]":
-        """Say whether a node accepts `transaction`; it must pay at least `min_fee_rate`."""
-        if not accepted or (min_fee_rate is not None and fee_rate(self.original) < min_fee_rate):
-            return self.refuse(Reason.ORIGINAL_NOT_BROADCASTABLE)
+        """Say what the chain knows of `transaction`; it must pay at least `min_fee_rate`.
+
+        `accepted`: whether the network would take it, as far as the source can tell. `tested`:
+        whether the source had a node run its scripts and policy (`testmempoolaccept`); where it
+        had not, what cannot be verified here is refused. `spent`: those of `sender_outpoints`
+        that exist, as the chain has them and not as the sender says, spent or not.
+        """
+        reason = self._unsuitable(accepted, tested, spent, min_fee_rate)
+        if reason is not None:
+            return self.refuse(reason)
         return self._suitable(events.CheckedBroadcastSuitability())
 
-    def assume_interactive(self) -> "Transition[ReceiverEvent, MaybeInputsOwned]":
-        """Skip the check because a person approves each payment, so that nobody can probe."""
+    def _unsuitable(
+        self,
+        accepted: bool,  # noqa: FBT001 - as above
+        tested: bool,  # noqa: FBT001 - as above
+        spent: Mapping[OutPoint, TxOut],
+        min_fee_rate: FeeRate | None,
+    ) -> Reason | None:
+        if not accepted:
+            return Reason.ORIGINAL_NOT_BROADCASTABLE
+        if not spent.keys() >= set(self.sender_outpoints):
+            return Reason.ORIGINAL_INPUTS_MISSING
+        truly = [spent[outpoint] for outpoint in self.sender_outpoints]
+        if truly != list(self.original.utxos()):
+            return Reason.ORIGINAL_INPUTS_MISSTATED
+        if min_fee_rate is not None and fee_rate(self.original) < min_fee_rate:
+            return Reason.ORIGINAL_NOT_BROADCASTABLE
+        return self._unsigned(tested=tested)
+
+    def _unsigned(self, *, tested: bool) -> Reason | None:
+        """What is wrong with the signatures: nobody may probe us without a real payment."""
+        verdict = verify(self.transaction, self.original.utxos())
+        if verdict is Verdict.INVALID:
+            return Reason.ORIGINAL_SIGNATURE_INVALID
+        if verdict is Verdict.UNVERIFIABLE and not tested:
+            return Reason.ORIGINAL_NOT_VERIFIABLE
+        return None
+
+    def assume_interactive(
+        self,
+    ) -> "Transition[ReceiverEvent, MaybeInputsOwned | HasReplyableError]":
+        """Skip the chain because a person approves each payment, so that nobody can probe.
+
+        Signatures are verified all the same, over what the Original says it spends.
+        """
+        reason = self._unsigned(tested=True)
+        if reason is not None:
+            return self.refuse(reason)
         return self._suitable(events.CheckedBroadcastSuitability(interactive=True))
 
     def refuse_as_paid(self, txid: Txid) -> Transition[ReceiverEvent, HasReplyableError]:
@@ -101,7 +149,7 @@ class MaybeInputsOwned(Refusing, Stopping):
 
     @property
     def sender_scripts(self) -> tuple[Script, ...]:
-        """The scripts the sender's inputs spend, in the order of `sender_outpoints`."""
+        """The scripts the sender's inputs spend, as it says, in the order of `sender_outpoints`."""
         return tuple(utxo.script_pubkey for utxo in self.original.utxos())
 
     def check_inputs_not_owned(
@@ -109,7 +157,8 @@ class MaybeInputsOwned(Refusing, Stopping):
     ) -> "Transition[ReceiverEvent, MaybeInputsSeen | HasReplyableError]":
         """Say which of `sender_outpoints` the receiver's wallet owns: any at all is refused.
 
-        Else we would be tricked into signing away our own coins (BIP 78).
+        Ask it by outpoint, not by what the sender says of them: else we could be tricked into
+        signing away our own coins (BIP 78).
         """
         if not set(self.sender_outpoints).isdisjoint(owned):
             return self.refuse(Reason.ORIGINAL_SPENDS_OUR_COINS)

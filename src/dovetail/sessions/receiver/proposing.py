@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import Transaction, TxOut
+from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import FeeTooHigh, PayloadTooLarge
@@ -158,8 +158,13 @@ class ProvisionalProposal(_Drafting):
 
     @property
     def psbt_to_sign(self) -> Psbt:
-        """Have the wallet sign and finalize our inputs in this, and change nothing."""
+        """Have the wallet sign and finalize `inputs_to_sign` in this, and change nothing."""
         return self.draft.psbt()
+
+    @property
+    def inputs_to_sign(self) -> tuple[OutPoint, ...]:
+        """Our own inputs; any other that the wallet might own was named by the sender."""
+        return tuple(placed.coin.outpoint for placed in self.draft.inputs)
 
     def finalize_proposal(
         self, signed: Psbt

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, InvalidPsbt, ProposalRejected, UsageError
 from dovetail.protocol.proposal import complete
@@ -30,6 +30,11 @@ class ProposalReceived(SenderState):
     def psbt_to_sign(self) -> Psbt:
         """The checked Proposal PSBT, with our own UTXO data; sign the `contested` inputs."""
         return self.proposal
+
+    @property
+    def inputs_to_sign(self) -> tuple[OutPoint, ...]:
+        """The contested inputs; any other that the wallet might own was named by the receiver."""
+        return self.contested
 
     @property
     def signing_deadline(self) -> UnixTime | None:

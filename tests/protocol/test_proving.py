@@ -1,0 +1,80 @@
+import pytest
+from tests.protocol.rules import UNKNOWN, coin, sign
+from tests.protocol.signer import ALL_KINDS, KEY, NESTED, P2PKH, P2SH, P2TR, P2WPKH, P2WSH
+
+from dovetail.bitcoin.hashes import hash160, sha256
+from dovetail.bitcoin.psbt import PsbtInput
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import TxOut
+from dovetail.bitcoin.units import Sats
+from dovetail.protocol.proving import may_succeed, proves_output
+from dovetail.protocol.stripping import for_counterparty
+
+OP_TRUE = b"\x51"
+
+
+def final(script_sig=b"", *witness):
+    return PsbtInput().with_final(script_sig, witness)
+
+
+@pytest.mark.parametrize("script", ALL_KINDS)
+def test_a_witness_that_we_can_verify_proves_its_output(script):
+    expected = script not in (P2PKH, P2SH)
+    assert proves_output(final(sign(script)[0], *sign(script)[1]), coin(1, script).utxo) is expected
+
+
+def test_a_script_that_only_a_node_can_run_proves_nothing():
+    program = Script(b"\x00\x20" + sha256(OP_TRUE))
+    nested = Script(b"\xa9\x14" + hash160(program) + b"\x87")
+    for script, script_sig in ((program, b""), (nested, b"\x22" + program), (UNKNOWN, b"")):
+        utxo = TxOut(Sats(1), script)
+        assert not proves_output(final(script_sig, b"\x01", OP_TRUE), utxo)
+    assert not proves_output(final(b"", b"\x44" * 64, OP_TRUE, KEY), coin(1, P2TR).utxo)
+    assert not proves_output(final(b"\x51"), coin(1, P2WPKH).utxo)
+
+
+def test_what_a_witness_does_not_prove_keeps_its_previous_transaction():
+    program = Script(b"\x00\x20" + sha256(OP_TRUE))
+    source = coin(script=P2PKH).psbt_input.non_witness_utxo
+    assert source is not None
+    told = final(b"", b"\x01", OP_TRUE).with_non_witness_utxo(source)
+    assert for_counterparty(told, TxOut(Sats(1), program)).non_witness_utxo == source
+    told = final(b"", *sign(P2WSH)[1]).with_non_witness_utxo(source)
+    assert for_counterparty(told, coin(1, P2WSH).utxo).non_witness_utxo is None
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"\x02\xaa\xbb\x6d\x1c" + bytes(28),  # two bytes, OP_2DROP, 28 bytes
+        b"\x75\x51",  # OP_DROP OP_1
+        b"\x75\x4c\x01\x07",  # OP_DROP OP_PUSHDATA1
+        b"\x51\x63\x75\x51\x68",  # OP_1 OP_IF OP_DROP OP_1 OP_ENDIF
+        b"\x75\x51\x00\x63\xff\x68",  # an opcode that fails where it is not run
+    ],
+)
+def test_scripts_that_may_succeed(script):
+    assert may_succeed(script)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"\x51",  # leaves two items
+        b"\x20" + bytes(31),  # cut short
+        b"\x75\x51\x4d\x01",  # cut short in a length
+        b"\x75\x51\x7e",  # OP_CAT
+        b"\x75\x51\x65",  # OP_VERIF
+        b"\x75\x51\x6a",  # OP_RETURN
+        b"\x75\x51\xba",  # an opcode that is none
+        b"\x51\x63\x75\x51",  # OP_IF without its end
+        b"\x75\x51\x68",  # OP_ENDIF alone
+        KEY,
+    ],
+)
+def test_scripts_that_must_fail(script):
+    assert not may_succeed(script)
+
+
+def test_a_nested_key_is_named_by_the_script_sig():
+    assert proves_output(final(*[sign(NESTED)[0], *sign(NESTED)[1]]), coin(1, NESTED).utxo)
