@@ -19,6 +19,7 @@ EXAMPLES = {
     "fee_target": "2",
     "min_fee_rate": "1.5",
     "max_fee_rate": "80",
+    "relay_fee_rate": "0.2",
     "depth": "3",
     "grace": "30m",
     "lifetime": "2h",
@@ -43,6 +44,7 @@ tor = "socks5://127.0.0.1"
 fee_target = 2
 min_fee_rate = 1.5
 max_fee_rate = 80
+relay_fee_rate = 0.2
 depth = 3
 grace = "30m"
 lifetime = 7200
@@ -263,3 +265,21 @@ def test_on_regtest_local_servers_are_meant(cli: Cli):
     assert "chain" in said.err
     said = cli("receive", "1000")
     assert "No URI was made" in said.err
+
+
+def test_the_nodes_wallet_without_a_name_can_be_named(tmp_path):
+    assert configured(tmp_path, 'core_wallet = ""').core_wallet == ""
+    assert load({}, {"DOVETAIL_CORE_WALLET": ""}).core_wallet == ""
+    assert load({}, {}).core_wallet is None
+    with pytest.raises(ConfigurationError, match=r"^`core_wallet` must be text"):
+        configured(tmp_path, "core_wallet = 0")
+
+
+def test_blanks_around_a_value_and_a_slash_at_its_end_mean_nothing(tmp_path):
+    text = 'chain = " https://chain.example/api/ "\nwallet = " core "\ncore_url = " http://[::1]/ "'
+    settings = configured(tmp_path, text, DOVETAIL_NETWORK=" signet\n", DOVETAIL_DIRECT=" yes ")
+    assert settings.chain == "https://chain.example/api"
+    assert settings.wallet == "core"
+    assert settings.core_url == "http://[::1]"
+    assert settings.network == "signet"
+    assert settings.direct

@@ -164,6 +164,18 @@ def test_what_will_be_paid_is_shown_before_it_is_asked(person, monkeypatch):
     assert bob("history", "--json").json["sessions"] == []
 
 
+def test_a_payment_below_what_nodes_relay_is_told_before_it_is_made(person, monkeypatch):
+    alice, bob = person("alice", 10_000), person("bob", 300_000)
+    bob.settings["relay_fee_rate"] = "3"
+
+    def confirm(_: str, **__: object) -> None:
+        raise click.Abort
+
+    monkeypatch.setattr(click, "confirm", confirm)
+    said = bob("send", ask(alice, 50_000), "--fee-rate", "2", stdin=Terminal())
+    assert "Nodes relay from 3 sat/vB on" in said.err
+
+
 def test_who_agrees_pays(person, monkeypatch):
     alice, bob = person("alice", 10_000), person("bob", 300_000)
     monkeypatch.setattr(click, "confirm", lambda *_, **__: True)

@@ -12,7 +12,7 @@ from tests.regtest.support import (
 
 from dovetail.bitcoin.script import Address
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.regtest.index import script_hash
 from dovetail.regtest.node import RegtestNode
 from dovetail.regtest.policy import Accepted, Refused
@@ -310,3 +310,15 @@ def test_histories_of_scripts_name_what_pays_and_what_spends(node):
     assert node.mempool.history(script_hash(SOME_SCRIPT)) == (parent.txid,)
     assert node.mempool.history(script_hash(OPEN_SCRIPT)) == (parent.txid,)
     assert node.mempool.history(bytes(32)) == ()
+
+
+def test_a_node_relays_from_the_rate_on_that_it_was_given(node):
+    (coin,) = open_coins(node, 10_000)
+    least = FeeRate.RELAY_MIN.fee(pay([coin], 9_000).weight)
+    cheap, cheaper = pay([coin], 10_000 - least), pay([coin], 10_001 - least)
+    assert refusal(node, cheap) == "min relay fee not met"
+    node.mempool.min_fee_rate = FeeRate.RELAY_MIN
+    assert refusal(node, cheaper) == "min relay fee not met"
+    accept(node, cheap)
+    with RegtestNode(min_fee_rate=FeeRate.RELAY_MIN) as modern:
+        assert modern.mempool.min_fee_rate == FeeRate.RELAY_MIN

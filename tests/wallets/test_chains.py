@@ -16,6 +16,7 @@ from dovetail.bitcoin import (
     Txid,
     TxIn,
     TxOut,
+    Weight,
 )
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.wallets.electrum import ElectrumChain
@@ -220,3 +221,20 @@ def test_a_transaction_out_of_nothing_is_refused(public):
         lock_time=0,
     )
     assert public.acceptance(nothing) == Refused("bad-txns-inputs-missingorspent")
+
+
+def test_below_one_sat_a_byte_is_fine_where_nodes_relay_it(server, payment):
+    # 437 weight units and 50 sats, from what was measured against a node with the usual floor
+    rate = FeeRate.of(Sats(50), Weight(437))
+    assert FeeRate.RELAY_MIN < rate < FeeRate.BROADCAST_MIN
+    change = payment.outputs[-1]
+    least = rate.fee(payment.weight)
+    spent = Sats(100_000 - payment.outputs[0].value - least)
+    cheap = replace(payment, outputs=(payment.outputs[0], replace(change, value=spent)))
+    with EsploraChain(server.url, Network.SIGNET) as chain:
+        assert chain.min_fee_rate() == FeeRate.RELAY_MIN
+        assert chain.acceptance(cheap) == Accepted()
+    strict = EsploraChain(server.url, Network.SIGNET, min_fee_rate=FeeRate.BROADCAST_MIN)
+    with strict as chain:
+        assert chain.acceptance(cheap) == Refused("min relay fee not met")
+        assert chain.fee_rate(target=6) >= FeeRate.BROADCAST_MIN

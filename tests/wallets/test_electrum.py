@@ -231,8 +231,9 @@ def test_a_transaction_without_an_address_is_known_by_itself(server, chain, paym
         (0.00012345, 0.00001, "12.345"),
         (0.00001, 0.00003, "3"),
         (-1, 0.00002, "2"),
-        (-1, -1, "1"),
-        (0.000001, 0.000001, "1"),
+        (-1, -1, "0.1"),
+        (0.000001, 0.000001, "0.1"),
+        (0.00000321, 0.000001, "0.321"),
         (1, 0.00001, "100000"),
     ],
 )
@@ -246,7 +247,15 @@ def test_the_fee_rate_is_the_estimate_or_the_minimum(
 
 def test_a_server_without_a_relay_fee_has_the_usual_one(scripted_electrum, chain):
     scripted_electrum.errors["blockchain.relayfee"] = {"code": -32601, "message": "unknown"}
-    assert chain.fee_rate(target=3) == FeeRate.BROADCAST_MIN
+    scripted_electrum.results["blockchain.estimatefee"] = -1
+    assert chain.fee_rate(target=3) == FeeRate.RELAY_MIN
+
+
+def test_a_server_of_protocol_1_6_tells_its_relay_fee_with_the_mempool(scripted_electrum, chain):
+    scripted_electrum.errors["blockchain.relayfee"] = {"code": -32601, "message": "unknown"}
+    told = {"mempoolminfee": 0.00001, "minrelaytxfee": 0.000002, "incrementalrelayfee": 0.000001}
+    scripted_electrum.results["mempool.get_info"] = told
+    assert chain.min_fee_rate() == FeeRate.from_sat_per_vb("0.2")
 
 
 @pytest.mark.parametrize("estimate", [-2, 1e300, None, "fast", [1]])

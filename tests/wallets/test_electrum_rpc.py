@@ -178,3 +178,32 @@ def test_what_is_asked_never_reaches_the_log(scripted_electrum, rpc, caplog):
     caplog.set_level(logging.DEBUG)
     rpc.ask_leave("blockchain.scripthash.get_history", "abcdef", kind=str)
     assert "abcdef" not in caplog.text
+
+
+def test_a_server_of_another_version_is_offered_a_range(scripted_electrum, rpc):
+    answers = iter(
+        (b'{"id":%d,"error":{"code":1,"message":"unsupported protocol version"}}\n', b"")
+    )
+    asked = []
+    usual = scripted_electrum.answer
+
+    def answer(session, line):
+        request = json.loads(line)
+        if request["method"] == "server.version":
+            asked.append(request["params"][1])
+            if said := next(answers):
+                return said % request["id"]
+        return usual(session, line)
+
+    scripted_electrum.answer = answer
+    assert rpc.ask(BANNER, kind=str) == ""
+    assert asked == ["1.4", ["1.4", "1.6"]]
+
+
+def test_a_server_of_no_version_that_we_speak_is_told_as_what_it_is(scripted_electrum, rpc):
+    scripted_electrum.errors["server.version"] = {"code": 1, "message": "unsupported"}
+    with pytest.raises(
+        ChainError, match=r"another version of Electrum's protocol than 1\.4 to 1\.6"
+    ):
+        rpc.ask(BANNER, kind=str)
+    assert scripted_electrum.connections == 2

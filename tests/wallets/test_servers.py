@@ -36,7 +36,7 @@ def test_a_server_is_named_by_its_base(url, base):
         "https://chain.example:0",
         "https://chain.example/api?key=secret",
         "https://chain.example/#secret",
-        "https://chain.example/\n",
+        "https://chain.example/\nx",
         "https://chäin.example",
         "https://[chain",
         "https://secret:secret@chain.example",

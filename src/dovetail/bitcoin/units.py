@@ -104,6 +104,8 @@ class FeeRate:
 
     BROADCAST_MIN: ClassVar["FeeRate"]
     """1 sat/vB, below which nodes have long refused to relay."""
+    RELAY_MIN: ClassVar["FeeRate"]
+    """0.1 sat/vB, below which nodes refuse to relay by default from Bitcoin Core 29.1 on."""
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -140,6 +142,7 @@ class FeeRate:
 
 
 FeeRate.BROADCAST_MIN = FeeRate(_KWU_PER_VB)
+FeeRate.RELAY_MIN = FeeRate(_KWU_PER_VB // 10)
 
 
 def _decimal(value: float | str | Decimal) -> tuple[int, int]:

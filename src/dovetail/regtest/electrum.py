@@ -19,7 +19,6 @@ PROTOCOL = "1.4"
 
 _SOFTWARE = "dovetail-regtest"
 _MOST_HEADERS = 2016
-_RELAY_FEE = 0.00001
 _BAD_REQUEST, _DAEMON_ERROR = 1, 2
 _UNKNOWN_METHOD, _WRONG_PARAMETERS, _NOT_JSON = -32601, -32602, -32700
 _DEPTH_OF_WAITING, _ON_WAITING = 0, -1
@@ -252,9 +251,9 @@ def _script_hash(text: str) -> bytes:
     return Txid.from_hex(text)
 
 
-def _fee(_: View, _number: int = 1) -> Json:
+def _fee(view: View, _number: int = 1) -> Json:
     # Nothing competes for space here: the minimum relay fee is the estimate.
-    return _RELAY_FEE
+    return float(view.mempool.min_fee_rate.sat_per_vb.scaleb(-5))
 
 
 def _pong(_: View) -> Json:

@@ -171,9 +171,10 @@ def _script_utxo(view: View, given: _Parameters) -> Json:
     return view.unspent_json(_script_hash(given))
 
 
-def _fee_estimates(_: View, __: _Parameters) -> Json:
+def _fee_estimates(view: View, _: _Parameters) -> Json:
     # Nothing competes for space here: the minimum relay fee is the estimate.
-    return {str(target): 1.0 for target in _ESTIMATE_TARGETS}
+    rate = float(view.mempool.min_fee_rate.sat_per_vb)
+    return {str(target): rate for target in _ESTIMATE_TARGETS}
 
 
 def _mempool(view: View, _: _Parameters) -> Json:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxOut
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.regtest.blocks import Block
 from dovetail.regtest.chain import Chain, Change
 from dovetail.regtest.index import Coin, script_hash
@@ -43,7 +43,15 @@ class Entry:
 class Mempool:
     """The unconfirmed transactions on top of a chain, parents before children."""
 
-    def __init__(self, chain: Chain, *, full_rbf: bool = True) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        *,
+        full_rbf: bool = True,
+        min_fee_rate: FeeRate = FeeRate.BROADCAST_MIN,
+    ) -> None:
+        self.min_fee_rate = min_fee_rate
+        """What it relays at least, and what a replacement pays for its own relay."""
         self._chain = chain
         self._full_rbf = full_rbf
         self._entries: dict[Txid, Entry] = {}
@@ -156,9 +164,9 @@ class Mempool:
         coins: tuple[Coin, ...],
         conflicts: dict[Txid, Entry],
     ) -> Accepted | Refused:
-        size = transaction.weight.vbytes
-        if fee < size:
-            return Refused("min relay fee not met", f"{fee} < {size}")
+        least = self.min_fee_rate.fee(transaction.weight)
+        if fee < least:
+            return Refused("min relay fee not met", f"{fee} < {least}")
         ancestors = self._ancestors(transaction)
         if not ancestors.isdisjoint(conflicts):
             return Refused("bad-txns-spends-conflicting-tx")
@@ -209,11 +217,12 @@ class Mempool:
                 "insufficient fee",
                 f"rejecting replacement; less fees than conflicting txs; {fee} < {old_fees}",
             )
-        if fee - old_fees < size:
+        least = self.min_fee_rate.fee(transaction.weight)
+        if fee - old_fees < least:
             return Refused(
                 "insufficient fee",
                 "rejecting replacement; not enough additional fees to relay;"
-                f" {fee - old_fees} < {size}",
+                f" {fee - old_fees} < {least}",
             )
         return None
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxOut
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.errors import UsageError
 from dovetail.regtest.blocks import BlockHash
 from dovetail.regtest.chain import Chain
@@ -43,6 +43,7 @@ class RegtestNode:
         blocks: int = 0,
         clock: Callable[[], float] = time.time,
         full_rbf: bool = True,
+        min_fee_rate: FeeRate = FeeRate.BROADCAST_MIN,
     ) -> None:
         self.lock = threading.RLock()
         self._clock = clock
@@ -53,7 +54,7 @@ class RegtestNode:
                 )
             self._mempool_file = directory / _MEMPOOL_FILE
             self.chain = opened.enter_context(Chain(directory / _CHAIN_FILE))
-            self.mempool = Mempool(self.chain, full_rbf=full_rbf)
+            self.mempool = Mempool(self.chain, full_rbf=full_rbf, min_fee_rate=min_fee_rate)
             saved = load_mempool(self._mempool_file)
             for came, transaction in saved:
                 self.mempool.accept(transaction, came)

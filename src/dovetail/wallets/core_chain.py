@@ -90,9 +90,15 @@ class CoreChain:
     keeps the blocks since then.
     """
 
-    def __init__(self, node: CoreNode, *, memory: Path | None = None) -> None:
-        """Raises nothing: the node is asked when something is wanted of it."""
+    def __init__(
+        self, node: CoreNode, *, memory: Path | None = None, min_fee_rate: FeeRate | None = None
+    ) -> None:
+        """`min_fee_rate` takes the place of what the node's mempool takes at least.
+
+        Raises nothing: the node is asked when something is wanted of it.
+        """
         self._node = node
+        self._min_fee_rate = min_fee_rate
         self._blocks = BlockSearch(node, memory)
 
     def __repr__(self) -> str:
@@ -269,6 +275,8 @@ class CoreChain:
 
     def min_fee_rate(self) -> FeeRate:
         """The least that its mempool takes now."""
+        if self._min_fee_rate is not None:
+            return self._min_fee_rate
         mempool = self._node.ask("getmempoolinfo", _MempoolInfo)
         return max(_fee_rate(mempool.mempoolminfee), _fee_rate(mempool.minrelaytxfee))
 

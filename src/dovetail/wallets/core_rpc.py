@@ -283,6 +283,7 @@ class CoreRpc:
 
 def checked_node_url(url: str) -> str:
     """The URL without a slash at its end. Raises `ConfigurationError`, which never quotes it."""
+    url = url.strip()
     try:
         parts = urlsplit(url)
         _ = parts.port

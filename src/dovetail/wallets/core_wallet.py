@@ -326,7 +326,7 @@ class CoreWallet:
             return Sats(0)  # it left the mempool, or is in a block
         mempool = self._node.ask("getmempoolinfo", _Mempool)
         step = FeeRate.from_sat_per_vb(per_kvb(mempool.incrementalrelayfee))
-        return max(FeeRate.BROADCAST_MIN, step).fee(weight) + _sats(entry.fees.descendant)
+        return max(FeeRate.RELAY_MIN, step).fee(weight) + _sats(entry.fees.descendant)
 
 
 def _sats(amount: Decimal) -> Sats:

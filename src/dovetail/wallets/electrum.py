@@ -26,7 +26,7 @@ _MAX_HISTORY = 5_000
 _NEWEST_PAYMENTS = 500
 _MAX_KEPT = 32_000_000  # weight units of transactions
 _TO_SAT_PER_VB = 5  # decimal places from bitcoins per 1000 vB
-_NO_ESTIMATE = -1.0
+_UNTOLD = -1.0
 _OP_RETURN = 0x6A
 # How servers pass on that their node does not have a transaction.
 _MISSING = re.compile(r"no such mempool|missing transaction|(?<!\d)-5\b", re.IGNORECASE)
@@ -36,6 +36,12 @@ class _Tip(msgspec.Struct, frozen=True):
     """What `blockchain.headers.subscribe` says of the best block."""
 
     height: int
+
+
+class _MempoolInfo(msgspec.Struct, frozen=True):
+    """What `mempool.get_info` says of what the server's node relays, in bitcoins per 1000 vB."""
+
+    minrelaytxfee: float
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -49,16 +55,23 @@ class ElectrumChain:
     """A `Chain` over one Electrum server; threads may share it, and `close` ends its connection.
 
     `server` is its URL, or a `ChainServer` that also names a certificate or Tor's proxy;
-    `timeout` in seconds for one answer. What the server says about depth is believed. Raises
+    `timeout` in seconds for one answer; `min_fee_rate` is what its node relays at least, which is
+    asked for unless given. What the server says about depth is believed. Raises
     `ConfigurationError` for what cannot be used. Its repr does not show the URL.
     """
 
     def __init__(
-        self, server: ChainServer | str, network: Network, *, timeout: float = _TIMEOUT
+        self,
+        server: ChainServer | str,
+        network: Network,
+        *,
+        timeout: float = _TIMEOUT,
+        min_fee_rate: FeeRate | None = None,
     ) -> None:
         self._rpc = ElectrumRpc(ChainServer.of(server), network, timeout=timeout)
         self._network = network
         self._kept = _Kept()
+        self._min_fee_rate = min_fee_rate
 
     def __repr__(self) -> str:
         return f"<ElectrumChain on {self._network}>"
@@ -87,7 +100,12 @@ class ElectrumChain:
         height = self.height()
         if self._is_known(transaction):
             return Accepted()
-        return judged(transaction, height=height, unspent=self._unspent)
+        return judged(
+            transaction,
+            height=height,
+            unspent=self._unspent,
+            min_fee_rate=self.min_fee_rate(),
+        )
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         """Hand the transaction to the network. One that is known already counts as accepted."""
@@ -117,9 +135,18 @@ class ElectrumChain:
 
     def min_fee_rate(self) -> FeeRate:
         """The least that the server's node relays."""
+        if self._min_fee_rate is None:
+            self._min_fee_rate = self._relay_fee()
+        return self._min_fee_rate
+
+    def _relay_fee(self) -> FeeRate:
+        """By either of the questions that versions of the protocol have for it."""
         least = self._rpc.ask_leave("blockchain.relayfee", kind=float)
+        if isinstance(least, Denied):
+            mempool = self._rpc.ask_leave("mempool.get_info", kind=_MempoolInfo)
+            least = _UNTOLD if isinstance(mempool, Denied) else mempool.minrelaytxfee
         with FAULTS.reading():
-            return FeeRate.BROADCAST_MIN if isinstance(least, Denied) else _fee_rate(least)
+            return FeeRate.RELAY_MIN if least == _UNTOLD else _fee_rate(least)
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends an outpoint, in the mempool or a block; None while nothing does."""
@@ -149,15 +176,11 @@ class ElectrumChain:
         return tuple(sorted(found, key=lambda payment: -payment.depth))
 
     def fee_rate(self, *, target: int) -> FeeRate:
-        """The fee rate to confirm within `target` blocks; at least the relay minimum.
-
-        That minimum is the server's own where it has one above 1 sat/vB.
-        """
-        questions = [("blockchain.estimatefee", (target,)), ("blockchain.relayfee", ())]
-        estimate, least = self._rpc.ask_each(questions, float)
-        told = [agreed(estimate), *([] if isinstance(least, Denied) else [least])]
+        """The fee rate to confirm within `target` blocks; at least the relay minimum."""
+        estimate = self._rpc.ask("blockchain.estimatefee", target, kind=float)
+        least = self.min_fee_rate()
         with FAULTS.reading():
-            return max(FeeRate.BROADCAST_MIN, *map(_fee_rate, told))
+            return least if estimate == _UNTOLD else max(least, _fee_rate(estimate))
 
     def _is_known(self, transaction: Transaction) -> bool:
         """Whether a block or the mempool holds it: the history of a script it pays tells."""
@@ -259,6 +282,4 @@ def _depth(entry: _Entry, height: int) -> int:
 
 
 def _fee_rate(rate: float) -> FeeRate:
-    if rate == _NO_ESTIMATE:
-        return FeeRate.BROADCAST_MIN
     return FeeRate.from_sat_per_vb(Decimal(repr(rate)).scaleb(_TO_SAT_PER_VB))

@@ -17,7 +17,8 @@ from dovetail.wallets.servers import ChainServer
 
 T = TypeVar("T")
 
-_PROTOCOL = "1.4"
+# Most servers speak 1.4, and some take no range; others have given it up (server.version).
+_OFFERS: tuple[str | tuple[str, str], ...] = ("1.4", ("1.4", "1.6"))
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex
 _IN_FLIGHT = 50
 _HELD_BACK = 1.0  # seconds
@@ -118,16 +119,28 @@ class ElectrumRpc:
         raise ChainError(FAULTS.unreachable)
 
     def _open(self) -> _Line:
-        connection = connect(self._server, timeout=self._timeout)
-        line = _Line(connection, LineReader(connection, most=_MAX_ANSWER))
-        try:
-            hello: Question = ("server.version", ("dovetail", _PROTOCOL))
-            start: Question = ("blockchain.block.header", (0,))
-            _, header = self._round(line, [hello, start])
-            return replace(line, genesis=self._genesis(agreed(_understood(header, str))))
-        except BaseException:
-            hang_up(connection)
-            raise
+        for offer in _OFFERS:
+            connection = connect(self._server, timeout=self._timeout)
+            try:
+                line = _Line(connection, LineReader(connection, most=_MAX_ANSWER))
+                if not self._agrees(line, offer):
+                    hang_up(connection)
+                    continue
+                start: Question = ("blockchain.block.header", (0,))
+                [header] = self._round(line, [start])
+                return replace(line, genesis=self._genesis(agreed(_understood(header, str))))
+            except BaseException:
+                hang_up(connection)
+                raise
+        raise ChainError(
+            "The chain server speaks another version of Electrum's protocol than 1.4 to 1.6: have"
+            " it updated, or name another one by `chain`."
+        )
+
+    def _agrees(self, line: _Line, offer: str | tuple[str, str]) -> bool:
+        """Whether it speaks that version; it may be asked once on a connection."""
+        [hello] = self._round(line, [("server.version", ("dovetail", offer))])
+        return not isinstance(_understood(hello, msgspec.Raw), Denied)
 
     def _genesis(self, header: str) -> str:
         try:

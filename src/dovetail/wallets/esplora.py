@@ -35,7 +35,8 @@ class _Verdict(msgspec.Struct, frozen=True):
 class EsploraChain:
     """A `Chain` over one Esplora server; threads may share it, and `close` ends its connections.
 
-    `url` is the API's base without a login, `timeout` in seconds for one answer. Raises
+    `url` is the API's base without a login, `timeout` in seconds for one answer, `min_fee_rate` the
+    least that its node relays, which it does not tell: 0.1 sat/vB unless given. Raises
     `ConfigurationError` for a URL that cannot be used. Its repr does not show the URL.
     """
 
@@ -45,11 +46,11 @@ class EsploraChain:
         network: Network,
         *,
         timeout: float = _TIMEOUT,
-        min_fee_rate: FeeRate = FeeRate.BROADCAST_MIN,
+        min_fee_rate: FeeRate | None = None,
     ) -> None:
         self._http = EsploraHttp(url, timeout=timeout)
         self._network = network
-        self._min_fee_rate = min_fee_rate
+        self._min_fee_rate = min_fee_rate or FeeRate.RELAY_MIN
 
     def __repr__(self) -> str:
         return f"<EsploraChain on {self._network}>"
@@ -116,7 +117,7 @@ class EsploraChain:
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
     def min_fee_rate(self) -> FeeRate:
-        """The least that it relays, which no Esplora server tells: as it was given."""
+        """The least that it relays, which no Esplora server tells: as given, or 0.1 sat/vB."""
         return self._min_fee_rate
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
@@ -158,13 +159,13 @@ class EsploraChain:
         if estimates is None:
             raise FAULTS.not_understood()
         if not estimates:
-            return FeeRate.BROADCAST_MIN
+            return self._min_fee_rate
         within = [blocks for blocks in estimates if blocks <= target]
         rate = estimates[max(within) if within else min(estimates)]
         if not math.isfinite(rate) or rate < 0:
             raise FAULTS.not_understood()
         with FAULTS.reading():
-            return max(FeeRate.from_sat_per_vb(rate), FeeRate.BROADCAST_MIN)
+            return max(FeeRate.from_sat_per_vb(rate), self._min_fee_rate)
 
     def _nodes_verdict(self, transaction: Transaction) -> _Verdict | None:
         raw = transaction.serialize().hex()
@@ -184,7 +185,12 @@ class EsploraChain:
         height = self.height()
         if self._status(transaction.txid) is not None:
             return Accepted()
-        return judged(transaction, height=height, unspent=self._unspent)
+        return judged(
+            transaction,
+            height=height,
+            unspent=self._unspent,
+            min_fee_rate=self._min_fee_rate,
+        )
 
     def _unspent(self, outpoint: OutPoint) -> TxOut | None:
         previous = self._transaction(outpoint.txid)

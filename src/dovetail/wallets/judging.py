@@ -19,7 +19,11 @@ SAME = "txn-already-in-mempool"
 
 
 def judged(
-    transaction: Transaction, *, height: int, unspent: Callable[[OutPoint], TxOut | None]
+    transaction: Transaction,
+    *,
+    height: int,
+    unspent: Callable[[OutPoint], TxOut | None],
+    min_fee_rate: FeeRate = FeeRate.RELAY_MIN,
 ) -> Accepted | Refused:
     """The verdict by the inputs, the sums, the lock time and the minimum fee rate.
 
@@ -39,7 +43,7 @@ def judged(
         fee = brought - Sats.sum(txout.value for txout in transaction.outputs)
     except InvalidAmount:
         return Refused("bad-txns-in-belowout")
-    if FeeRate.of(fee, transaction.weight) < FeeRate.BROADCAST_MIN:
+    if FeeRate.of(fee, transaction.weight) < min_fee_rate:
         return Refused("min relay fee not met")
     if _is_locked(transaction, height):
         return Refused("non-final")

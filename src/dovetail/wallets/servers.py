@@ -33,7 +33,7 @@ class ChainServer:
 
     def __post_init__(self) -> None:
         """Check all that can be checked without asking anybody."""
-        checked_url(self.url)
+        object.__setattr__(self, "url", checked_url(self.url))
         if self.certificate is not None and urlsplit(self.url).scheme != _TLS:
             raise ConfigurationError(
                 "`chain_certificate` is for a `chain` of the form ssl://host:port: correct one"
@@ -91,10 +91,11 @@ def chain_faults(kind: str) -> Faults:
 
 
 def checked_url(url: str, *, name: str = "The chain server's URL") -> str:
-    """The URL without a slash at its end.
+    """The URL without a slash at its end and blanks around.
 
     Raises `ConfigurationError`, which calls it by `name` and never quotes it.
     """
+    url = url.strip()
     try:
         parts = urlsplit(url)
         is_plain = url.isascii() and url.isprintable() and " " not in url

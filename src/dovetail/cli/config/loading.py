@@ -24,15 +24,20 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
     """
     values = {key.name: key.default for key in KEYS}
     for name, value in _file(given, environment).items():
-        values[name] = _BY_NAME[name].read(name, value)
+        values[name] = _BY_NAME[name].read(name, _bare(value))
     for key in KEYS:
         if key.variable in environment:
-            values[key.name] = key.read(key.variable, environment[key.variable])
+            values[key.name] = key.read(key.variable, _bare(environment[key.variable]))
         if key.name in given:
-            values[key.name] = key.read(key.name, given[key.name])
+            values[key.name] = key.read(key.name, _bare(given[key.name]))
     if values["data_dir"] is None:
         values["data_dir"] = user_data_path("dovetail", appauthor=False)
     return Settings(**values)
+
+
+def _bare(value: Any) -> Any:
+    """Text without blanks around it, which nobody means."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def _file(given: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:

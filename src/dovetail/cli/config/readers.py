@@ -25,6 +25,17 @@ def text(key: str, value: Any) -> str:
     return value.strip()
 
 
+def wallet_name(key: str, value: Any) -> str:
+    """A name; the empty one is that of the node's wallet without a name."""
+    return text(key, value) if value else _empty(key, value)
+
+
+def _empty(key: str, value: Any) -> str:
+    if value != "":
+        raise ConfigurationError(f"`{key}` must be text: correct it in the configuration.")
+    return ""
+
+
 def choice(*choices: str) -> Callable[[str, Any], str]:
     """One of these words."""
 

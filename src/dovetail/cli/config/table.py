@@ -30,6 +30,7 @@ class Settings:
     fee_target: int
     min_fee_rate: str
     max_fee_rate: str
+    relay_fee_rate: str | None
     depth: int
     grace: int
     lifetime: int
@@ -149,6 +150,13 @@ KEYS = (
         "50",
         "sat/vB: the most a receiver pays for what it adds to a payjoin.",
     ),
+    Key(
+        "relay_fee_rate",
+        readers.rate,
+        None,
+        "what the chain source says; 0.1 over Esplora, which cannot",
+        "sat/vB: the least that nodes relay.",
+    ),
     Key("depth", readers.whole(1, 144), 1, "1", "How many confirmations make a payment final."),
     Key(
         "grace",
@@ -189,10 +197,10 @@ KEYS = (
     ),
     Key(
         "core_wallet",
-        readers.text,
+        readers.wallet_name,
         None,
         "none",
-        "The name of the wallet, which the node must have loaded.",
+        'The name of the wallet, which the node must have loaded; "" is its wallet without a name.',
     ),
     Key(
         "core_cookie",

@@ -67,6 +67,12 @@ class Home:
         return ChainServer(url, self.settings.chain_certificate, self.tor)
 
     @property
+    def relay_fee_rate(self) -> FeeRate | None:
+        """The least that nodes relay, where it is set."""
+        told = self.settings.relay_fee_rate
+        return None if told is None else FeeRate.from_sat_per_vb(told)
+
+    @property
     def directory(self) -> str:
         """The directory for new mailboxes; raises `ConfigurationError`."""
         named = self.settings.directory
@@ -178,11 +184,12 @@ def open_chain(place: Home) -> Generator[EsploraChain | ElectrumChain | CoreChai
 def _chain(place: Home) -> EsploraChain | ElectrumChain | CoreChain:
     if place.settings.wallet == CORE:
         node = open_node(place.settings, place.network)
-        return CoreChain(node, memory=place.node_folder / SEARCHES)
+        memory = place.node_folder / SEARCHES
+        return CoreChain(node, memory=memory, min_fee_rate=place.relay_fee_rate)
     server = place.chain
     if server.is_electrum:
-        return ElectrumChain(server, place.network)
-    return EsploraChain(server.url, place.network)
+        return ElectrumChain(server, place.network, min_fee_rate=place.relay_fee_rate)
+    return EsploraChain(server.url, place.network, min_fee_rate=place.relay_fee_rate)
 
 
 @contextmanager

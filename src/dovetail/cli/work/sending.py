@@ -1,5 +1,6 @@
 """`dovetail send`: look at the payment, ask, then see it through."""
 
+import asyncio
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +21,14 @@ from dovetail.cli.work.following import (
 )
 from dovetail.cli.work.opening import Home
 from dovetail.cli.work.stopping import Stop
-from dovetail.errors import UsageError
+from dovetail.errors import ChainError, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.agent import Payment
 from dovetail.runtime.explain import Explanation
 from dovetail.sessions.sender import answer_until
 from dovetail.sessions.status import SessionStatus
 from dovetail.tor import is_onion
+from dovetail.wallets.ports import Chain
 
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
 
@@ -60,7 +62,8 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
         amount = None if request.amount is None else Sats(request.amount)
         payment = await agent.prepare(uri, amount=amount, fee_rate=rate)
         if not (screen.as_json and request.yes):  # a script has decided: nobody reads it
-            _show(payment, place, screen)
+            floor = await asyncio.to_thread(_relay_floor, agent.services.chain)
+            _show(payment, place, screen, floor)
         if not request.yes:
             with stop.paused():
                 click.confirm("Pay this?", abort=True, err=True)
@@ -98,7 +101,7 @@ def _checked(request: Request, place: Home) -> PayjoinUri:
     return uri
 
 
-def _show(payment: Payment, place: Home, screen: Screen) -> None:
+def _show(payment: Payment, place: Home, screen: Screen, floor: FeeRate | None = None) -> None:
     uri = payment.uri
     screen.say(f"You pay       {sats(payment.amount)}", bold=True)
     screen.say(f"To            {uri.address}")
@@ -107,12 +110,21 @@ def _show(payment: Payment, place: Home, screen: Screen) -> None:
     if uri.message:
         screen.say(f"For           {_printable(uri.message)}")
     screen.say(f"Fee           {sats(payment.fee)}, at {payment.fee_rate}")
+    if floor is not None and payment.fee_rate < floor:
+        screen.say(f"Nodes relay from {floor} on: below it this payment may never confirm.")
     screen.say(f"A payjoin     may add at most {sats(payment.most_added)} to that fee")
     if isinstance(uri.endpoint, V2Endpoint):
         latest = answer_until(uri, now=clock())
         screen.say(f"Answer until  {local_time(latest)}, in {span(latest - clock())}")
     for line in disclosures(uri.endpoint, direct=not place.known_relays):
         screen.say(line)
+
+
+def _relay_floor(chain: Chain) -> FeeRate | None:
+    try:
+        return chain.min_fee_rate()
+    except ChainError:
+        return None  # which keeps nobody from looking at the payment
 
 
 def disclosures(endpoint: V1Endpoint | V2Endpoint, *, direct: bool) -> tuple[str, str]:
