@@ -144,8 +144,8 @@ def test_an_honest_proposal_is_accepted_signed_and_recognized(case: Case) -> Non
             signed = signed.with_input(index, psbt_input.with_final(*sign(script)))
     payjoin = complete(accepted, signed, params=case.params)
     fallback = check_original(case.original)
-    known = {"payjoin": proposal.unsigned_transaction, "fallback": fallback}
-    assert classify(payjoin, **known) is Settlement.PAYJOIN
+    unsigned = proposal.unsigned_transaction
+    assert classify(payjoin, payjoin=unsigned, fallback=fallback) is Settlement.PAYJOIN
     assert rebuild(signed_for_real, sender_signatures(payjoin, proposal)) == payjoin
 
 

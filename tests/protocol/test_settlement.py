@@ -17,7 +17,14 @@ from tests.protocol.rules import (
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidPsbt, UsageError
-from dovetail.protocol.settlement import Settlement, classify, rebuild, sender_signatures
+from dovetail.protocol.settlement import (
+    Due,
+    Settlement,
+    classify,
+    paid_to,
+    rebuild,
+    sender_signatures,
+)
 
 
 def exchange(script):
@@ -52,6 +59,34 @@ def test_any_other_spend_is_not_recognized():
     known = {"payjoin": proposal.unsigned_transaction, "fallback": fallback}
     assert classify(other, **known) is Settlement.UNRECOGNIZED
     assert classify(fallback, payjoin=None, fallback=None) is Settlement.UNRECOGNIZED
+
+
+def test_what_pays_the_invoice_in_full_is_a_payment_whatever_else_it_does():
+    """M4: a wallet's `bumpfee` gives another transaction and the same payment."""
+    fallback, proposal, _ = exchange(P2WPKH)
+    paid, change = fallback.outputs
+    due = Due(paid.script_pubkey, paid.value)
+    known = {"payjoin": proposal.unsigned_transaction, "fallback": fallback}
+    bumped = replace(fallback, outputs=(paid, TxOut(Sats(change.value - 1), change.script_pubkey)))
+    half = TxOut(Sats(paid.value // 2), paid.script_pubkey)
+    for outputs in (bumped.outputs, (paid,), (paid, half), (half, half)):
+        assert classify(replace(fallback, outputs=outputs), **known, due=due) is Settlement.PAYMENT
+    short = TxOut(Sats(paid.value - 1), paid.script_pubkey)
+    for outputs in ((short, change), (change,), ()):
+        spend = replace(fallback, outputs=outputs)
+        assert classify(spend, **known, due=due) is Settlement.UNRECOGNIZED
+    assert classify(bumped, **known) is Settlement.UNRECOGNIZED
+    assert paid_to(replace(fallback, outputs=(paid, change, half)), paid.script_pubkey) == (
+        paid.value + half.value
+    )
+
+
+def test_identity_goes_before_effect():
+    fallback, proposal, payjoin = exchange(P2WPKH)
+    due = Due(fallback.outputs[0].script_pubkey, Sats(1))
+    known = {"payjoin": proposal.unsigned_transaction, "fallback": fallback}
+    assert classify(fallback, **known, due=due) is Settlement.FALLBACK
+    assert classify(payjoin, **known, due=due) is Settlement.PAYJOIN
 
 
 def test_a_proposal_that_changes_nothing_counts_as_the_payjoin():

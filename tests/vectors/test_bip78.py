@@ -93,5 +93,5 @@ def test_the_payjoin_is_completed_and_recognized():
         0, accepted.inputs[0].with_final(final.final_script_sig, final.final_script_witness)
     )
     payjoin = complete(accepted, signed, params=PARAMS)
-    known = {"payjoin": PROPOSAL.unsigned_transaction, "fallback": ORIGINAL.extract()}
-    assert classify(payjoin, **known) is Settlement.PAYJOIN
+    proposal, fallback = PROPOSAL.unsigned_transaction, ORIGINAL.extract()
+    assert classify(payjoin, payjoin=proposal, fallback=fallback) is Settlement.PAYJOIN

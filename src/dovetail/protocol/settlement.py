@@ -1,10 +1,12 @@
 """Which known transaction spent the contested outpoints, and how to rebuild a payjoin."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.units import Sats
 from dovetail.errors import UsageError
 
 InputSignature = tuple[bytes, tuple[bytes, ...]]
@@ -16,13 +18,41 @@ class Settlement(Enum):
 
     PAYJOIN = auto()
     FALLBACK = auto()
+    PAYMENT = auto()
+    """It is neither, and pays the invoice in full: who was to be paid is paid."""
     UNRECOGNIZED = auto()
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Due:
+    """What an invoice asks for: an amount to a script."""
+
+    payee: Script
+    amount: Sats
+
+    def paid_by(self, transaction: Transaction) -> bool:
+        """Whether `transaction` pays it in full, in one output or in several."""
+        return paid_to(transaction, self.payee) >= self.amount
+
+
+def paid_to(transaction: Transaction, script: Script) -> Sats:
+    """What `transaction` pays to `script` in all."""
+    return Sats.sum(
+        output.value for output in transaction.outputs if output.script_pubkey == script
+    )
+
+
 def classify(
-    spend: Transaction, *, payjoin: Transaction | None, fallback: Transaction | None
+    spend: Transaction,
+    *,
+    payjoin: Transaction | None,
+    fallback: Transaction | None,
+    due: Due | None = None,
 ) -> Settlement:
     """Tell a spend of a contested outpoint, whatever its signatures look like.
+
+    What is neither payjoin nor fallback is told by its effect: a wallet that raises the fee makes
+    another transaction, and the same payment (M4). Without `due` no effect is looked at.
 
     Script_sigs and witnesses are left out of the comparison, since legacy and P2SH inputs change
     the txid when they are signed, and anyone may malleate a legacy fallback. Unsigned
@@ -33,6 +63,8 @@ def classify(
         return Settlement.PAYJOIN
     if fallback is not None and fallback.without_signatures() == skeleton:
         return Settlement.FALLBACK
+    if due is not None and due.paid_by(spend):
+        return Settlement.PAYMENT
     return Settlement.UNRECOGNIZED
 
 

@@ -35,6 +35,11 @@ class Reason(StrEnum):
         "The ordinary payment was asked for instead of the payjoin.",
         "Wait for the payjoin next time, if one is wanted.",
     )
+    PLAIN_PAYMENT = (
+        "plain-payment",
+        "An ordinary payment was asked for, without a payjoin.",
+        "Ask the receiver for a payjoin link next time, if one is wanted.",
+    )
     FALLBACK_DUE = (
         "fallback-due",
         "The payjoin did not appear before the session expired.",
@@ -171,6 +176,11 @@ class Reason(StrEnum):
         "payjoin-refused-by-network",
         "The network refused the payjoin.",
         "Try again with a higher fee rate, or tell the receiver that it was refused.",
+    )
+    PAYJOIN_UNANSWERED = (
+        "payjoin-unanswered",
+        "The chain source did not say in time whether the network takes the payjoin.",
+        "Look whether your server or node answers: the payjoin may be on its way all the same.",
     )
     # the chain, as the sender saw it
     INPUTS_ALREADY_SPENT = (

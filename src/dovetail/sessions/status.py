@@ -71,6 +71,8 @@ _BY_TAG = MappingProxyType(
             "SignedPayjoin": SessionStatus.READY_TO_BROADCAST,
             "BroadcastPayjoin": SessionStatus.CONFIRMING,
             "PayjoinDropped": SessionStatus.READY_TO_BROADCAST,
+            "CreatedPlain": SessionStatus.FALLBACK_PENDING,
+            "FallbackBumped": SessionStatus.FALLBACK_PENDING,
             "SigningDeadlinePassed": SessionStatus.FALLBACK_PENDING,
         },
     }

@@ -12,6 +12,7 @@ from dovetail.bitcoin.script import Address, Network, Script
 from dovetail.bitcoin.sighash import ALL, SignatureHashes
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
+from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.crypto.ohttp import RESPONSE_OVERHEAD, GatewayKey, decapsulate
@@ -258,7 +259,7 @@ def proposal_received(log: Log) -> sender.ProposalReceived:
 
 def pending_broadcast(log: Log) -> sender.PendingBroadcast:
     session = proposal_received(log)
-    signed = session.record_signed(sign(session.psbt_to_sign)).save(log)
+    signed = session.record_signed(sign(session.psbt_to_sign), now=NOW).save(log)
     assert isinstance(signed, sender.PendingBroadcast)
     return signed
 
@@ -282,6 +283,31 @@ def cancelled_while_polling(log: Log) -> sender.PendingFallback:
 
 def asked_for_before_posting(log: Log) -> sender.PendingFallback:
     return cancelled_before_posting(log).request_fallback().save(log)
+
+
+def raised(fee: int = 4_000) -> Psbt:
+    """The same payment from the same coins, signed, for another fee than 2000."""
+    base = payment()
+    outputs = (base.outputs[0], TxOut(Sats(50_000 - fee), CHANGE))
+    return sign(unsigned_original(replace(base, outputs=outputs)))
+
+
+def plain(log: Log) -> sender.PendingFallback:
+    request = BitcoinUri(ADDRESS, AMOUNT, label="coffee")
+    return sender.create_plain(request=request, original=original(), now=NOW, depth=2).save(log)
+
+
+def asked_for_while_polling(log: Log) -> sender.PendingFallback:
+    return polling(log).request_fallback().save(log)
+
+
+def bumped(log: Log) -> sender.PendingFallback:
+    return fallback_monitored(log).bump(raised()).save(log)
+
+
+def bumped_monitored(log: Log) -> sender.Monitor:
+    session = bumped(log)
+    return session.record_broadcast(session.fallback.txid).save(log)
 
 
 def payjoin_refused(log: Log) -> sender.PendingFallback:
@@ -323,6 +349,10 @@ PLACES: dict[str, Callable[[Log], sender.SenderSession]] = {
         cancelled_before_posting,
         cancelled_while_polling,
         asked_for_before_posting,
+        asked_for_while_polling,
+        plain,
+        bumped,
+        bumped_monitored,
         payjoin_refused,
         fallback_monitored,
         released,

@@ -11,6 +11,7 @@ LOGS = Path(__file__).parents[2] / "eventlogs" / "v1" / "sender"
 PAYJOIN = "6070aa495cb7f6fc73b54e97f5d34d131a0ec761066279d98e33ed75a7ca6e71"
 FALLBACK = "03cfab0a465facbb2f4c906a87c41b8a73c057de18b4928bc5f3e2e36fc6356d"
 REVOCATION = "5a2ba3dd266fa72eb8f216f0634d0237bccf8b0690087fa94dee654dd97a19c0"
+RAISED = "05ba881105ffa338f96f7f2e926ee4583dc2c173311b78ce4b40173d6f6ec2ef"
 STRANGER = "d007e9f22b1995676ecffb47d868e2cd6774ebb076967b5bc705b6ebbbaaf1a5"
 
 OUTCOMES: dict[str, outcomes.Outcome] = {
@@ -32,6 +33,9 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
     "asked-for-instead-of-payjoin": outcomes.FallbackBroadcasted(
         txid=FALLBACK, why=Reason.FALLBACK_REQUESTED
     ),
+    "plain": outcomes.FallbackBroadcasted(txid=FALLBACK, why=Reason.PLAIN_PAYMENT),
+    "fee-raised": outcomes.FallbackBroadcasted(txid=RAISED, why=Reason.CANCELLED_BY_US),
+    "paid-by-another": outcomes.PaidDirectly(txid=RAISED),
 }
 
 OPEN: dict[str, tuple[type[sender.SenderSession], Reason | None]] = {
@@ -43,6 +47,14 @@ OPEN: dict[str, tuple[type[sender.SenderSession], Reason | None]] = {
     "cancelled-before-signing": (sender.PendingFallback, Reason.CANCELLED_BY_US),
     "failed-before-signing": (sender.PendingFallback, Reason.WALLET_CANNOT_SIGN),
     "payjoin-refused": (sender.PendingFallback, Reason.PAYJOIN_REFUSED_BY_NETWORK),
+    "payjoin-dropped": (sender.PendingBroadcast, None),
+    "fee-raised-while-pending": (sender.PendingFallback, Reason.CANCELLED_BY_US),
+    "asked-for-at-once": (sender.PendingFallback, Reason.FALLBACK_REQUESTED),
+    "failed-before-posting": (sender.PendingFallback, Reason.DIRECTORY_UNREACHABLE),
+    "asked-for-while-posting": (sender.PendingFallback, Reason.FALLBACK_REQUESTED),
+    "asked-for-while-waiting": (sender.PendingFallback, Reason.FALLBACK_REQUESTED),
+    "asked-for-before-signing": (sender.PendingFallback, Reason.FALLBACK_REQUESTED),
+    "asked-for-before-broadcast": (sender.PendingFallback, Reason.FALLBACK_REQUESTED),
     "asked-for-and-spend-dropped": (sender.PendingFallback, Reason.CANCELLED_BY_US),
 }
 """Logs that end before their session does: the state, and why there is no payjoin."""

@@ -8,9 +8,12 @@ import pytest
 from tests.sessions.sender import play
 from tests.sessions.sender.play import ELSEWHERE, OURS
 
-from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.script import Address, Network, Script
 from dovetail.bitcoin.transaction import Transaction, Txid
-from dovetail.errors import InvalidEvent, ReplayError, StaleSession, UsageError
+from dovetail.bitcoin.units import Sats, UnixTime
+from dovetail.bitcoin.uri import BitcoinUri
+from dovetail.errors import InvalidEvent, InvalidUri, ReplayError, StaleSession, UsageError
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
@@ -316,7 +319,6 @@ def test_a_fallback_that_may_have_left_is_not_cancelled(log):
     [
         outcomes.Cancelled(why=Reason.CANCELLED_BY_US),
         outcomes.Expired(),
-        outcomes.PaidDirectly(txid="00" * 32),
         outcomes.PayjoinProposalSent(),
     ],
 )
@@ -364,3 +366,188 @@ def test_a_payment_that_never_left_is_not_released_but_closed(log):
     play.cancelled_before_posting(log)
     with pytest.raises(ReplayError, match="never left"):
         sender.replay((*log.events(), events.Released()))
+
+
+# what else makes the same payment
+
+
+def test_a_fallback_whose_fee_a_wallet_raised_is_the_payment_all_the_same(log):
+    """M4: told by its effect. The receiver reads it as paid, and so does its payer."""
+    outcome = settle(play.fallback_monitored(log), play.raised().extract())
+    assert outcome == outcomes.PaidDirectly(txid=str(play.raised().extract().txid))
+
+
+def test_another_transaction_of_ours_that_pays_less_is_no_payment(log):
+    raised = play.raised().extract()
+    outputs = (replace(raised.outputs[0], value=Sats(play.AMOUNT - 1)), raised.outputs[1])
+    less = replace(raised, outputs=outputs)
+    assert isinstance(settle(play.fallback_monitored(log), less), outcomes.Unrecognized)
+
+
+# a fee that is raised
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        play.fallback_monitored,
+        play.payjoin_monitored,
+        play.released,
+        play.cancelled_while_polling,
+        play.cancelled_before_posting,
+        play.plain,
+    ],
+)
+def test_a_fee_is_raised_wherever_a_fallback_may_be_on_its_way(log, place):
+    session = place(log)
+    pending = session.bump(play.raised()).save(log)
+    assert log.replay() == pending
+    assert pending.requested
+    assert pending.fallback == play.raised().extract()
+    assert pending.original == play.raised()
+    with pytest.raises(UsageError, match="not the txid"):
+        pending.record_broadcast(play.fallback().txid)
+    watched = pending.record_broadcast(play.raised().extract().txid).save(log)
+    assert watched.fallback == play.raised().extract()
+    dropped = watched.spend_dropped().save(log)
+    assert dropped.fallback == play.raised().extract()
+    assert log.replay() == dropped
+
+
+@pytest.mark.parametrize("transaction", [play.fallback, lambda: play.raised().extract()])
+def test_each_form_of_the_fallback_is_the_fallback(log, transaction):
+    outcome = settle(play.bumped_monitored(log), transaction())
+    assert outcome == outcomes.FallbackBroadcasted(
+        txid=str(transaction().txid), why=Reason.CANCELLED_BY_US
+    )
+
+
+def test_a_fee_is_raised_again(log):
+    pending = play.bumped(log).bump(play.raised(5_000)).save(log)
+    assert pending.original.fee == 5_000
+    assert log.replay() == pending
+
+
+def other_coins() -> Psbt:
+    transaction = play.raised().unsigned_transaction
+    inputs = transaction.inputs[:1]
+    outputs = (transaction.outputs[0],)
+    return play.sign(play.unsigned_original(replace(transaction, inputs=inputs, outputs=outputs)))
+
+
+def pays_less() -> Psbt:
+    transaction = play.raised().unsigned_transaction
+    outputs = (replace(transaction.outputs[0], value=Sats(49_999)), transaction.outputs[1])
+    return play.sign(play.unsigned_original(replace(transaction, outputs=outputs)))
+
+
+@pytest.mark.parametrize(
+    "psbt", [play.original, lambda: play.raised(1_000), other_coins, pays_less]
+)
+@pytest.mark.parametrize("place", [play.fallback_monitored, play.cancelled_while_polling])
+def test_only_the_same_payment_at_a_higher_fee_raises_it(log, place, psbt):
+    """M4: other coins would be a second payment."""
+    session = place(log)
+    with pytest.raises(UsageError, match="same coins"):
+        session.bump(psbt())
+    with pytest.raises(ReplayError, match="raised fallback"):
+        sender.replay((*log.events(), events.FallbackBumped(original=psbt().serialize())))
+
+
+# the fallback from everywhere
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        play.create,
+        play.posting,
+        play.posting_v1,
+        play.polling,
+        play.proposal_received,
+        play.pending_broadcast,
+    ],
+)
+def test_the_fallback_is_asked_for_from_every_state_of_a_negotiation(log, place):
+    pending = place(log).request_fallback().save(log)
+    assert log.replay() == pending
+    assert pending.requested
+    assert pending.reason is Reason.FALLBACK_REQUESTED
+    assert pending.original_out is (place is not play.create)
+    with pytest.raises(UsageError, match="asked for already"):
+        pending.release(spends=())
+    with pytest.raises(ReplayError, match="asked for by its user"):
+        sender.replay((*log.events()[:-1], events.FallbackRequested()))
+
+
+def test_a_fault_before_anything_left_is_on_the_record(log):
+    pending = play.create(log).fail(Reason.DIRECTORY_UNREACHABLE).save(log)
+    assert log.replay() == pending
+    assert pending.may_end_unpaid
+
+
+def test_a_payjoin_that_nobody_answers_for_gives_way(log):
+    session = play.pending_broadcast(log)
+    assert session.since == play.NOW
+    pending = session.fail(Reason.PAYJOIN_UNANSWERED).save(log)
+    assert pending.payjoin == play.payjoin()
+    watched = pending.record_spend(play.payjoin()).save(log)
+    assert isinstance(settle(watched, play.payjoin()), outcomes.Success)
+
+
+def test_a_broadcast_begins_anew_when_the_payjoin_dropped(log):
+    again = play.payjoin_monitored(log).payjoin_dropped(now=UnixTime(play.NOW + 9)).save(log)
+    assert isinstance(again, sender.PendingBroadcast)
+    assert again.since == play.NOW + 9
+
+
+# ordinary payments
+
+
+def test_an_ordinary_payment_is_decided_as_it_begins(log):
+    pending = play.plain(log)
+    assert log.replay() == pending
+    assert pending.requested
+    assert not pending.may_end_unpaid
+    assert pending.payment.is_plain
+    assert pending.expires_at == play.NOW
+    with pytest.raises(UsageError):
+        pending.release(spends=())
+    watched = pending.record_broadcast(pending.fallback.txid).save(log)
+    assert settle(watched, play.fallback()) == outcomes.FallbackBroadcasted(
+        txid=str(play.fallback().txid), why=Reason.PLAIN_PAYMENT
+    )
+
+
+def test_an_ordinary_payment_asks_no_receiver(log):
+    payment = play.plain(log).payment
+    with pytest.raises(InvalidEvent, match="asks no receiver"):
+        _ = payment.params
+    with pytest.raises(InvalidEvent, match="asks no receiver"):
+        _ = payment.reply_key
+    with pytest.raises(InvalidUri):
+        _ = payment.uri
+
+
+@pytest.mark.parametrize(
+    ("amount", "script"), [(50_001, play.PAYEE), (None, ELSEWHERE), (1, ELSEWHERE)]
+)
+def test_an_ordinary_payment_of_too_little_is_not_begun(amount, script):
+    address = Address.from_script(script, Network.REGTEST)
+    request = BitcoinUri(address, None if amount is None else Sats(amount))
+    with pytest.raises(UsageError, match="less than"):
+        sender.create_plain(request=request, original=play.original(), now=play.NOW)
+
+
+def test_an_ordinary_payment_needs_a_confirmation():
+    request = BitcoinUri(play.ADDRESS)
+    with pytest.raises(UsageError, match="at least one confirmation"):
+        sender.create_plain(request=request, original=play.original(), now=play.NOW, depth=0)
+
+
+def test_an_ordinary_payment_without_an_address_is_no_log():
+    event = events.CreatedPlain(
+        uri="bitcoin:?x=1", original=play.original().serialize(), created_at=1
+    )
+    with pytest.raises(ReplayError, match="no address"):
+        sender.replay((event,))

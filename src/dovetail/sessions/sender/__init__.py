@@ -8,10 +8,11 @@ from dovetail.sessions.sender.events import encode_event as encode_event
 from dovetail.sessions.sender.negotiating import PollingForProposal as PollingForProposal
 from dovetail.sessions.sender.negotiating import PostingOriginal as PostingOriginal
 from dovetail.sessions.sender.negotiating import WithReplyKey as WithReplyKey
+from dovetail.sessions.sender.paying import Closed as Closed
+from dovetail.sessions.sender.paying import classified as classified
 from dovetail.sessions.sender.replay import TRANSITIONS as TRANSITIONS
 from dovetail.sessions.sender.replay import apply as apply
 from dovetail.sessions.sender.replay import replay as replay
-from dovetail.sessions.sender.settling import Closed as Closed
 from dovetail.sessions.sender.settling import Monitor as Monitor
 from dovetail.sessions.sender.settling import PendingBroadcast as PendingBroadcast
 from dovetail.sessions.sender.settling import PendingFallback as PendingFallback
@@ -19,3 +20,4 @@ from dovetail.sessions.sender.signing import ProposalReceived as ProposalReceive
 from dovetail.sessions.sender.states import SenderSession as SenderSession
 from dovetail.sessions.sender.states import answer_until as answer_until
 from dovetail.sessions.sender.states import create as create
+from dovetail.sessions.sender.states import create_plain as create_plain

@@ -31,6 +31,16 @@ class Created(SessionEvent, frozen=True, kw_only=True):
     depth: Annotated[int, Meta(ge=1)] = 1
 
 
+class CreatedPlain(SessionEvent, frozen=True, kw_only=True):
+    """An ordinary payment was decided, without a payjoin: what is left is to make it."""
+
+    uri: str
+    """A Bitcoin URI with the address, and what else of the request is worth keeping."""
+    original: bytes
+    created_at: Count
+    depth: Annotated[int, Meta(ge=1)] = 1
+
+
 class StartedPosting(SessionEvent, frozen=True, kw_only=True):
     """The Original PSBT may leave from here on; it cannot be called back."""
 
@@ -49,6 +59,8 @@ class SignedPayjoin(SessionEvent, frozen=True, kw_only=True):
     """The wallet signed; `transaction` is the payjoin, ready to broadcast."""
 
     transaction: bytes
+    at: Count | None = None
+    """From when it is broadcast; None in logs that are older than this."""
 
 
 class BroadcastPayjoin(SessionEvent, frozen=True, kw_only=True):
@@ -58,12 +70,23 @@ class BroadcastPayjoin(SessionEvent, frozen=True, kw_only=True):
 class PayjoinDropped(SessionEvent, frozen=True, kw_only=True):
     """The payjoin left the mempool or the chain and has to be broadcast again."""
 
+    at: Count | None = None
+
 
 class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
     """The fallback is to be made: durable before it leaves, so that it is not asked for twice."""
 
     decided: bool = False
     """By the user, or by their policy; else what had spent the coins is gone: it is owed again."""
+
+
+class FallbackBumped(SessionEvent, frozen=True, kw_only=True):
+    """The user raised the fallback's fee: `original` pays the same, from the same coins.
+
+    It was asked for by that, and is durable before it leaves.
+    """
+
+    original: bytes
 
 
 class Cancelled(SessionEvent, frozen=True, kw_only=True):
@@ -107,6 +130,7 @@ class Closed(SessionEvent, frozen=True, kw_only=True):
 
 SenderEvent: TypeAlias = (
     Created
+    | CreatedPlain
     | StartedPosting
     | PostedOriginalPsbt
     | ReceivedProposal
@@ -114,6 +138,7 @@ SenderEvent: TypeAlias = (
     | BroadcastPayjoin
     | PayjoinDropped
     | FallbackRequested
+    | FallbackBumped
     | Cancelled
     | Expired
     | SigningDeadlinePassed

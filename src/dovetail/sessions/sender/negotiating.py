@@ -1,7 +1,7 @@
 """The sender's states until a proposal has come: create, post, poll (BIP 77; BIP 78 for v1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -31,6 +31,7 @@ from dovetail.protocol.uri import V1Endpoint, V2Endpoint
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.paying import asked
 from dovetail.sessions.sender.payment import Payment, SenderState
 from dovetail.sessions.sender.settling import PendingFallback
 from dovetail.sessions.sender.signing import ProposalReceived
@@ -53,56 +54,25 @@ _REASONS: Mapping[ErrorCode | None, Reason] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class WithReplyKey(SenderState):
-    """The payment is decided and nothing has left."""
+class _Stoppable(SenderState):
+    """What the states share before the receiver has answered: how the payjoin is given up."""
 
-    def start_posting(self) -> Transition[SenderEvent, "PostingOriginal"]:
-        """Let the Original PSBT go. Once saved, only its inputs' spending takes it back.
-
-        Save this before the first byte leaves: from then on the receiver can broadcast it (M3).
-        """
-        event = events.StartedPosting()
-        return self.transition(event, self._on_started_posting(event))
+    _expiry: ClassVar[Reason] = Reason.EXPIRED_BEFORE_POSTING
+    _left: ClassVar[bool] = True
+    """Whether the receiver may hold the Original PSBT."""
 
     def cancel(self) -> Transition[SenderEvent, PendingFallback]:
-        """Stop the payjoin; nothing has left, so releasing the fallback then ends the payment."""
+        """Stop the payjoin, not the payment, which is still to be decided.
+
+        The receiver may hold it already, unless the session is still `WithReplyKey`.
+        """
         event = events.Cancelled()
         return self.transition(event, self._on_cancelled(event))
 
-    def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
-        """Give up at the expiration; raises `UsageError` before."""
-        self._require_expired(now)
-        event = events.Expired()
-        return self.transition(event, self._on_expired(event))
-
-    def _on_started_posting(self, _event: events.StartedPosting) -> "PostingOriginal":
-        return PostingOriginal(payment=self.payment, seq=self.seq + 1)
-
-    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
-        return _owe_fallback(self, Reason.CANCELLED_BY_US, original_out=False)
-
-    def _on_expired(self, _event: events.Expired) -> PendingFallback:
-        return _owe_fallback(self, Reason.EXPIRED_BEFORE_POSTING, original_out=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Offered(SenderState):
-    """What the states share in which the receiver may hold the Original and has not answered."""
-
-    _expiry: ClassVar[Reason]
-
-    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, PendingFallback]:
-        """A contested outpoint was seen spent; record it again on the state this leads to.
-
-        Raises `UsageError` when `transaction` spends no contested outpoint.
-        """
-        self.payment.require_spend(transaction)
-        return self.fail(Reason.INPUTS_ALREADY_SPENT)
-
-    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
-        """Stop the payjoin, not the payment: the receiver may hold it already."""
-        event = events.Cancelled()
-        return self.transition(event, self._on_cancelled(event))
+    def request_fallback(self) -> Transition[SenderEvent, PendingFallback]:
+        """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
+        event = events.FallbackRequested(decided=True)
+        return self.transition(event, self._on_fallback_requested(event))
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
         """Give the payjoin up, for instance because no relay is left to try."""
@@ -116,13 +86,56 @@ class _Offered(SenderState):
         return self.transition(event, self._on_expired(event))
 
     def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
-        return _owe_fallback(self, Reason.CANCELLED_BY_US, original_out=True)
+        return self._owe_fallback(Reason.CANCELLED_BY_US)
+
+    def _on_fallback_requested(self, event: events.FallbackRequested) -> PendingFallback:
+        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=asked(event))
 
     def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
-        return _owe_fallback(self, event.reason, event.rule, original_out=True)
+        return self._owe_fallback(event.reason, event.rule)
 
     def _on_expired(self, _event: events.Expired) -> PendingFallback:
-        return _owe_fallback(self, self._expiry, original_out=True)
+        return self._owe_fallback(self._expiry)
+
+    def _owe_fallback(self, reason: Reason, rule: str | None = None) -> PendingFallback:
+        return PendingFallback(
+            payment=self.payment,
+            seq=self.seq + 1,
+            reason=reason,
+            rule=rule,
+            original_out=self._left,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WithReplyKey(_Stoppable):
+    """The payment is decided and nothing has left."""
+
+    _left: ClassVar[bool] = False
+
+    def start_posting(self) -> Transition[SenderEvent, "PostingOriginal"]:
+        """Let the Original PSBT go. Once saved, only its inputs' spending takes it back.
+
+        Save this before the first byte leaves: from then on the receiver can broadcast it (M3).
+        """
+        event = events.StartedPosting()
+        return self.transition(event, self._on_started_posting(event))
+
+    def _on_started_posting(self, _event: events.StartedPosting) -> "PostingOriginal":
+        return PostingOriginal(payment=self.payment, seq=self.seq + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Offered(_Stoppable):
+    """What the states share in which the receiver may hold the Original and has not answered."""
+
+    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, PendingFallback]:
+        """A contested outpoint was seen spent; record it again on the state this leads to.
+
+        Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        return self.fail(Reason.INPUTS_ALREADY_SPENT)
 
     def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
         proposal = Psbt.parse(event.proposal)
@@ -158,8 +171,6 @@ class _Offered(SenderState):
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PostingOriginal(_Offered):
     """The Original PSBT is on its way to the receiver, or may be."""
-
-    _expiry: ClassVar[Reason] = Reason.EXPIRED_BEFORE_POSTING
 
     def post(
         self, relay: str | None, *, now: UnixTime, entropy: Entropy = system
@@ -294,15 +305,3 @@ def _v2(payment: Payment) -> V2Endpoint:
     if isinstance(endpoint, V1Endpoint):
         raise InvalidEvent("This payment goes to a v1 endpoint; use post_v1 and process_v1.")
     return endpoint
-
-
-def _owe_fallback(
-    state: SenderState, reason: Reason, rule: str | None = None, *, original_out: bool
-) -> PendingFallback:
-    return PendingFallback(
-        payment=state.payment,
-        seq=state.seq + 1,
-        reason=reason,
-        rule=rule,
-        original_out=original_out,
-    )

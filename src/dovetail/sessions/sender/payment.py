@@ -6,15 +6,17 @@ from functools import cached_property
 from typing import ClassVar, TypeVar
 
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.script import Address, Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
+from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.original import prepare_original
 from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.settlement import Due, paid_to
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.sessions.sender.events import Created, SenderEvent
+from dovetail.sessions.sender.events import Created, CreatedPlain, SenderEvent
 from dovetail.sessions.transition import Transition
 
 NextT = TypeVar("NextT", bound="SenderState")
@@ -22,25 +24,64 @@ NextT = TypeVar("NextT", bound="SenderState")
 
 @dataclass(frozen=True, repr=False)
 class Payment:
-    """What `Created` says, as values; each is parsed once, when first asked for."""
+    """What the first event says, as values; each is parsed once, when first asked for."""
 
-    created: Created
+    created: Created | CreatedPlain
 
     def validate(self) -> None:
         """Parse everything now; raises `ParseError` or `InvalidEvent` where the log is wrong."""
-        _ = self.params, self.fallback
+        _ = self.address, self.fallback
+        if self.is_plain:
+            return
+        _ = self.params
         if isinstance(self.endpoint, V2Endpoint):
             _ = self.reply_key
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether no payjoin was meant: there is an address to pay, and nobody to ask."""
+        return isinstance(self.created, CreatedPlain)
+
+    @cached_property
+    def request(self) -> BitcoinUri:
+        """Whom to pay and how much, with or without a payjoin."""
+        return BitcoinUri.parse(self.created.uri)
+
+    @property
+    def address(self) -> Address:
+        """The address that is paid; raises `InvalidEvent` where there is none."""
+        if self.request.address is None:
+            raise InvalidEvent("The payment has no address.")
+        return self.request.address
+
+    @cached_property
+    def due(self) -> Due:
+        """What is paid, and to whom: another transaction that does it too makes this payment."""
+        script = self.address.script_pubkey
+        return Due(script, self.request.amount or paid_to(self.fallback, script))
+
     @cached_property
     def uri(self) -> PayjoinUri:
-        """The Payjoin URI that is paid."""
+        """The Payjoin URI that is paid; raises `InvalidUri` for an ordinary payment."""
         return PayjoinUri.parse(self.created.uri)
 
     @property
     def endpoint(self) -> V1Endpoint | V2Endpoint:
         """Where the Original PSBT goes."""
         return self.uri.endpoint
+
+    @property
+    def _asked(self) -> Created:
+        if isinstance(self.created, CreatedPlain):
+            raise InvalidEvent("An ordinary payment asks no receiver.")
+        return self.created
+
+    @property
+    def expires_at(self) -> UnixTime:
+        """When posting and polling end; an ordinary payment has neither."""
+        if isinstance(self.created, CreatedPlain):
+            return UnixTime(self.created.created_at)
+        return UnixTime(self.created.expires_at)
 
     @cached_property
     def original(self) -> Psbt:
@@ -65,7 +106,7 @@ class Payment:
     @cached_property
     def params(self) -> SenderParams:
         """The optional parameters that go with the Original PSBT (BIP 78)."""
-        created = self.created
+        created = self._asked
         return SenderParams(
             version=1 if isinstance(self.endpoint, V1Endpoint) else 2,
             min_fee_rate=FeeRate(created.min_fee_rate),
@@ -74,9 +115,10 @@ class Payment:
         )
 
     def _fee_contribution(self) -> FeeContribution | None:
-        if self.created.fee_contribution is None:
+        contribution = self._asked.fee_contribution
+        if contribution is None:
             return None
-        amount, index = self.created.fee_contribution
+        amount, index = contribution
         outputs = self.original.unsigned_transaction.outputs
         if not 0 <= index < len(outputs) or not 0 <= amount <= outputs[index].value:
             raise InvalidEvent("The fee contribution is more than its output holds; lower it.")
@@ -85,9 +127,15 @@ class Payment:
     @cached_property
     def reply_key(self) -> SecretKey:
         """The key to which a v2 receiver seals its answer; raises `InvalidEvent` for v1."""
-        if self.created.reply_key is None:
+        if self._asked.reply_key is None:
             raise InvalidEvent("This session has no reply key.")
-        return SecretKey(self.created.reply_key)
+        return SecretKey(self._asked.reply_key)
+
+    @property
+    def signing_deadline(self) -> UnixTime | None:
+        """When the wallet must have signed a proposal; None: whenever the user likes."""
+        deadline = self._asked.signing_deadline
+        return None if deadline is None else UnixTime(deadline)
 
     def spent_by(self, transaction: Transaction) -> bool:
         """Whether `transaction` spends a contested outpoint."""
@@ -122,7 +170,7 @@ class SenderState:
         return f"<sender {type(self).__name__} at {self.seq}>"
 
     @property
-    def created(self) -> Created:
+    def created(self) -> Created | CreatedPlain:
         """The first event of the log."""
         return self.payment.created
 
@@ -134,7 +182,7 @@ class SenderState:
     @property
     def expires_at(self) -> UnixTime:
         """When posting and polling end; nothing else does."""
-        return UnixTime(self.created.expires_at)
+        return self.payment.expires_at
 
     @property
     def original(self) -> Psbt:

@@ -10,44 +10,53 @@ from dovetail.errors import DovetailError, InvalidEvent, ReplayError
 from dovetail.sessions.sender import events as on
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.negotiating import PollingForProposal, PostingOriginal, WithReplyKey
+from dovetail.sessions.sender.paying import Closed
 from dovetail.sessions.sender.settling import (
-    Closed,
     Monitor,
     PendingBroadcast,
     PendingFallback,
 )
 from dovetail.sessions.sender.signing import ProposalReceived
-from dovetail.sessions.sender.states import SenderSession, on_created
+from dovetail.sessions.sender.states import SenderSession, on_created, on_created_plain
 
 Edge: TypeAlias = tuple[type[SenderSession] | None, type[SenderEvent], type[SenderSession]]
 
 TRANSITIONS: tuple[Edge, ...] = (
     (None, on.Created, WithReplyKey),
+    (None, on.CreatedPlain, PendingFallback),
     (WithReplyKey, on.StartedPosting, PostingOriginal),
     (WithReplyKey, on.Cancelled, PendingFallback),
+    (WithReplyKey, on.FallbackRequested, PendingFallback),
+    (WithReplyKey, on.ProtocolFailed, PendingFallback),
     (WithReplyKey, on.Expired, PendingFallback),
     (PostingOriginal, on.PostedOriginalPsbt, PollingForProposal),
     (PostingOriginal, on.ReceivedProposal, ProposalReceived),
     (PostingOriginal, on.Cancelled, PendingFallback),
+    (PostingOriginal, on.FallbackRequested, PendingFallback),
     (PostingOriginal, on.ProtocolFailed, PendingFallback),
     (PostingOriginal, on.Expired, PendingFallback),
     (PollingForProposal, on.ReceivedProposal, ProposalReceived),
     (PollingForProposal, on.Cancelled, PendingFallback),
+    (PollingForProposal, on.FallbackRequested, PendingFallback),
     (PollingForProposal, on.ProtocolFailed, PendingFallback),
     (PollingForProposal, on.Expired, PendingFallback),
     (ProposalReceived, on.SignedPayjoin, PendingBroadcast),
     (ProposalReceived, on.Cancelled, PendingFallback),
+    (ProposalReceived, on.FallbackRequested, PendingFallback),
     (ProposalReceived, on.ProtocolFailed, PendingFallback),
     (ProposalReceived, on.SigningDeadlinePassed, PendingFallback),
     (PendingBroadcast, on.BroadcastPayjoin, Monitor),
     (PendingBroadcast, on.ProtocolFailed, PendingFallback),
+    (PendingBroadcast, on.FallbackRequested, PendingFallback),
     (PendingFallback, on.BroadcastFallback, Monitor),
     (PendingFallback, on.ObservedSpend, Monitor),
     (PendingFallback, on.Released, Monitor),
     (PendingFallback, on.FallbackRequested, PendingFallback),
+    (PendingFallback, on.FallbackBumped, PendingFallback),
     (PendingFallback, on.Closed, Closed),
     (Monitor, on.PayjoinDropped, PendingBroadcast),
     (Monitor, on.FallbackRequested, PendingFallback),
+    (Monitor, on.FallbackBumped, PendingFallback),
     (Monitor, on.Closed, Closed),
 )
 """Every legal (state, event, state); None is the state before the first event."""
@@ -64,6 +73,10 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_started_posting(event)
                 case on.Cancelled():
                     return session._on_cancelled(event)
+                case on.FallbackRequested():
+                    return session._on_fallback_requested(event)
+                case on.ProtocolFailed():
+                    return session._on_protocol_failed(event)
                 case on.Expired():
                     return session._on_expired(event)
                 case _:
@@ -76,6 +89,8 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_received_proposal(event)
                 case on.Cancelled():
                     return session._on_cancelled(event)
+                case on.FallbackRequested():
+                    return session._on_fallback_requested(event)
                 case on.ProtocolFailed():
                     return session._on_protocol_failed(event)
                 case on.Expired():
@@ -88,6 +103,8 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_received_proposal(event)
                 case on.Cancelled():
                     return session._on_cancelled(event)
+                case on.FallbackRequested():
+                    return session._on_fallback_requested(event)
                 case on.ProtocolFailed():
                     return session._on_protocol_failed(event)
                 case on.Expired():
@@ -100,6 +117,8 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_signed_payjoin(event)
                 case on.Cancelled():
                     return session._on_cancelled(event)
+                case on.FallbackRequested():
+                    return session._on_fallback_requested(event)
                 case on.ProtocolFailed():
                     return session._on_protocol_failed(event)
                 case on.SigningDeadlinePassed():
@@ -110,6 +129,8 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
             match event:
                 case on.BroadcastPayjoin():
                     return session._on_broadcast_payjoin(event)
+                case on.FallbackRequested():
+                    return session._on_fallback_requested(event)
                 case on.ProtocolFailed():
                     return session._on_protocol_failed(event)
                 case _:
@@ -124,6 +145,8 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_released(event)
                 case on.FallbackRequested():
                     return session._on_fallback_requested(event)
+                case on.FallbackBumped():
+                    return session._on_fallback_bumped(event)
                 case on.Closed():
                     return session._on_closed(event)
                 case _:
@@ -134,6 +157,8 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_payjoin_dropped(event)
                 case on.FallbackRequested():
                     return session._on_fallback_requested(event)
+                case on.FallbackBumped():
+                    return session._on_fallback_bumped(event)
                 case on.Closed():
                     return session._on_closed(event)
                 case _:
@@ -165,6 +190,10 @@ def replay(events: Iterable[SenderEvent]) -> SenderSession:
 
 
 def _first(event: SenderEvent) -> SenderSession:
-    if isinstance(event, on.Created):
-        return on_created(event)
-    raise InvalidEvent("A log begins with Created; restore it from a backup.")
+    match event:
+        case on.Created():
+            return on_created(event)
+        case on.CreatedPlain():
+            return on_created_plain(event)
+        case _:
+            raise InvalidEvent("A log begins with Created; restore it from a backup.")

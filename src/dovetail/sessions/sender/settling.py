@@ -6,18 +6,19 @@ closes on what the chain shows, or where nothing ever left and the user declined
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction, Txid
+from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
-from dovetail.protocol.settlement import Settlement, classify
+from dovetail.protocol.settlement import Settlement
 from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.paying import Closed, Payable, asked, bumping, classified, raised
 from dovetail.sessions.sender.payment import SenderState
 from dovetail.sessions.transition import Transition
 
@@ -33,6 +34,8 @@ class PendingBroadcast(SenderState):
 
     proposal: Psbt
     payjoin: Transaction
+    since: UnixTime | None = None
+    """From when it is broadcast; None in logs that are older than this."""
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
         """The network took the payjoin; "already known" counts. `txid` must be the payjoin's."""
@@ -63,8 +66,17 @@ class PendingBroadcast(SenderState):
         if any(classified(self, spend, self.proposal) is Settlement.PAYJOIN for spend in rivals):
             return self._broadcast()
         reason = Reason.INPUTS_ALREADY_SPENT if rivals else Reason.PAYJOIN_REFUSED_BY_NETWORK
+        return self.fail(reason)
+
+    def fail(self, reason: Reason) -> Transition[SenderEvent, "PendingFallback"]:
+        """Give the payjoin up; it may be on its way all the same, and then competes (M4)."""
         event = events.ProtocolFailed(reason=reason)
         return self.transition(event, self._on_protocol_failed(event))
+
+    def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
+        """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
+        event = events.FallbackRequested(decided=True)
+        return self.transition(event, self._on_fallback_requested(event))
 
     def _broadcast(self) -> Transition[SenderEvent, "Monitor"]:
         event = events.BroadcastPayjoin()
@@ -80,10 +92,16 @@ class PendingBroadcast(SenderState):
         )
 
     def _on_protocol_failed(self, event: events.ProtocolFailed) -> "PendingFallback":
+        return self._owe_fallback(event.reason)
+
+    def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
+        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=asked(event))
+
+    def _owe_fallback(self, reason: Reason) -> "PendingFallback":
         return PendingFallback(
             payment=self.payment,
             seq=self.seq + 1,
-            reason=event.reason,
+            reason=reason,
             original_out=True,
             proposal=self.proposal,
             payjoin=self.payjoin,
@@ -91,7 +109,7 @@ class PendingBroadcast(SenderState):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PendingFallback(SenderState):
+class PendingFallback(Payable):
     """No payjoin will be made here: broadcast `fallback`, or have the user release it.
 
     `original_out` says that the receiver may hold the Original PSBT and can broadcast it too:
@@ -100,12 +118,7 @@ class PendingFallback(SenderState):
     """
 
     reason: Reason
-    rule: str | None = None
     original_out: bool
-    proposal: Psbt | None = None
-    payjoin: Transaction | None = None
-    requested: bool = False
-    """Whether the fallback was decided on: nothing is asked again, and nothing released."""
 
     @property
     def may_end_unpaid(self) -> bool:
@@ -125,6 +138,15 @@ class PendingFallback(SenderState):
             return Transition(None, self, seq=self.seq)
         event = events.FallbackRequested(decided=True)
         return self.transition(event, self._on_fallback_requested(event))
+
+    def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
+        """The user's word: pay by `original`, signed, which pays the same for a higher fee.
+
+        Save it, then broadcast `fallback`. It spends the same coins, so at most one of the two is
+        ever paid (M4). Raises `UsageError` where it is not such a payment.
+        """
+        event = bumping(self, original)
+        return self.transition(event, self._on_fallback_bumped(event))
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
         """The network took the fallback; "already known" counts. `txid` must be the fallback's."""
@@ -177,6 +199,10 @@ class PendingFallback(SenderState):
             raise InvalidEvent("A pending fallback is asked for once, and by its user.")
         return replace(self, seq=self.seq + 1, requested=True)
 
+    def _on_fallback_bumped(self, event: events.FallbackBumped) -> "PendingFallback":
+        bumped = raised(self, event)
+        return replace(self, seq=self.seq + 1, requested=True, bumped=bumped)
+
     def _on_released(self, _event: events.Released) -> "Monitor":
         if not self.original_out:
             raise InvalidEvent("A payment that never left is closed when it is released.")
@@ -207,11 +233,12 @@ class PendingFallback(SenderState):
             payjoin=self.payjoin,
             expected=expected,
             requested=self.requested,
+            bumped=self.bumped,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Monitor(SenderState):
+class Monitor(Payable):
     """Something spends, or may spend, the contested outpoints: watch them until one is deep.
 
     `expected` is the transaction that was broadcast or seen last; None once the fallback was
@@ -219,12 +246,7 @@ class Monitor(SenderState):
     """
 
     reason: Reason | None = None
-    rule: str | None = None
-    proposal: Psbt | None = None
-    payjoin: Transaction | None = None
     expected: Txid | None
-    requested: bool = False
-    """Whether the user asked for the fallback: should the spend go, it is not asked for again."""
 
     @property
     def released(self) -> bool:
@@ -251,7 +273,9 @@ class Monitor(SenderState):
         event = events.Closed(outcome=self._outcome(transaction, owned))
         return self.transition(event, self._on_closed(event))
 
-    def payjoin_dropped(self) -> Transition[SenderEvent, "PendingBroadcast | PendingFallback"]:
+    def payjoin_dropped(
+        self, *, now: UnixTime | None = None
+    ) -> Transition[SenderEvent, "PendingBroadcast | PendingFallback"]:
         """The payjoin was evicted or reorganised away, and nothing else spends its inputs.
 
         It is broadcast again; where the negotiation had been given up before the payjoin was
@@ -263,7 +287,7 @@ class Monitor(SenderState):
             )
         if self.reason is not None:
             return self.spend_dropped()
-        event = events.PayjoinDropped()
+        event = events.PayjoinDropped(at=now)
         return self.transition(event, self._on_payjoin_dropped(event))
 
     def spend_dropped(self) -> Transition[SenderEvent, "PendingFallback"]:
@@ -281,6 +305,11 @@ class Monitor(SenderState):
         """
         event = events.FallbackRequested(decided=True)
         return self.transition(event, self._on_fallback_requested(event))
+
+    def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
+        """As `PendingFallback.bump`: it replaces what waits to be mined, be it the payjoin."""
+        event = bumping(self, original)
+        return self.transition(event, self._on_fallback_bumped(event))
 
     def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
         """Raise `UsageError` unless broadcasting `transaction` would revoke a released payment.
@@ -304,19 +333,31 @@ class Monitor(SenderState):
             case Settlement.FALLBACK:
                 why = self.reason or Reason.FALLBACK_CONFIRMED_FIRST
                 return outcomes.FallbackBroadcasted(txid=txid, why=why)
+            case Settlement.PAYMENT:
+                return outcomes.PaidDirectly(txid=txid)
             case Settlement.UNRECOGNIZED if self.payment.paid_back(transaction, owned):
                 return outcomes.Revoked(txid=txid)
             case _:
                 return outcomes.Unrecognized(txid=txid)
 
-    def _on_payjoin_dropped(self, _event: events.PayjoinDropped) -> "PendingBroadcast":
+    def _on_payjoin_dropped(self, event: events.PayjoinDropped) -> "PendingBroadcast":
         if self.proposal is None or self.payjoin is None or self.reason is not None:
             raise InvalidEvent("A payjoin that was not broadcast cannot have been dropped.")
         return PendingBroadcast(
-            payment=self.payment, seq=self.seq + 1, proposal=self.proposal, payjoin=self.payjoin
+            payment=self.payment,
+            seq=self.seq + 1,
+            proposal=self.proposal,
+            payjoin=self.payjoin,
+            since=None if event.at is None else UnixTime(event.at),
         )
 
     def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
+        return replace(self._owing(), requested=event.decided or self.requested)
+
+    def _on_fallback_bumped(self, event: events.FallbackBumped) -> "PendingFallback":
+        return replace(self._owing(), requested=True, bumped=raised(self, event))
+
+    def _owing(self) -> PendingFallback:
         return PendingFallback(
             payment=self.payment,
             seq=self.seq + 1,
@@ -325,14 +366,20 @@ class Monitor(SenderState):
             original_out=True,
             proposal=self.proposal,
             payjoin=self.payjoin,
-            requested=event.decided or self.requested,
+            requested=self.requested,
+            bumped=self.bumped,
         )
 
     def _on_closed(self, event: events.Closed) -> "Closed":
         match event.outcome:
             case outcomes.Success():
                 valid = self.proposal is not None
-            case outcomes.FallbackBroadcasted() | outcomes.Unrecognized() | outcomes.Revoked():
+            case (
+                outcomes.FallbackBroadcasted()
+                | outcomes.PaidDirectly()
+                | outcomes.Unrecognized()
+                | outcomes.Revoked()
+            ):
                 valid = True
             case _:
                 valid = False
@@ -345,22 +392,3 @@ class Monitor(SenderState):
             reason=self.reason,
             rule=self.rule,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Closed(SenderState):
-    """The session is over; nothing can be appended (M1)."""
-
-    closed: ClassVar[bool] = True
-
-    outcome: Outcome
-    reason: Reason | None = None
-    """What had stopped the payjoin before the end; None where nothing had."""
-    rule: str | None = None
-    """The rule of BIP 78 that the proposal broke, where that was it."""
-
-
-def classified(state: SenderState, spend: Transaction, proposal: Psbt | None) -> Settlement:
-    """What a spend of a contested outpoint is: payjoin, fallback or neither."""
-    payjoin = None if proposal is None else proposal.unsigned_transaction
-    return classify(spend, payjoin=payjoin, fallback=state.fallback)

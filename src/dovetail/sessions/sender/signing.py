@@ -1,6 +1,6 @@
 """The sender's state between a sound proposal and the wallet's signatures (BIP 78)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import OutPoint, Transaction
@@ -11,8 +11,9 @@ from dovetail.protocol.settlement import Settlement
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.paying import asked, classified
 from dovetail.sessions.sender.payment import SenderState
-from dovetail.sessions.sender.settling import PendingBroadcast, PendingFallback, classified
+from dovetail.sessions.sender.settling import PendingBroadcast, PendingFallback
 from dovetail.sessions.transition import Transition
 
 
@@ -39,17 +40,17 @@ class ProposalReceived(SenderState):
     @property
     def signing_deadline(self) -> UnixTime | None:
         """When the wallet must have signed; None: whenever the user likes."""
-        deadline = self.created.signing_deadline
-        return None if deadline is None else UnixTime(deadline)
+        return self.payment.signing_deadline
 
     def record_signed(
-        self, signed: Psbt
+        self, signed: Psbt, *, now: UnixTime | None = None
     ) -> Transition[SenderEvent, PendingBroadcast | PendingFallback]:
         """Take the wallet's signatures; broadcast the next state's `payjoin` once this is saved.
 
         `signed` is `psbt_to_sign` with the contested inputs signed, finalized or not. Only those
         inputs are taken from it. Where the signed transaction pays less than the fee rate that
-        was demanded of the receiver, the fallback is owed. Raises `UsageError` when the wallet
+        was demanded of the receiver, the fallback is owed. `now` is when its broadcast begins.
+        Raises `UsageError` when the wallet
         signed another transaction, less than all of it, or not every input of ours.
         """
         if signed.unsigned_transaction != self.proposal.unsigned_transaction:
@@ -69,10 +70,10 @@ class ProposalReceived(SenderState):
             ) from error
         except ProposalRejected as rejection:
             return self._failed(Reason.PROPOSAL_BROKE_RULE, rejection.rule)
-        return self._signed(transaction)
+        return self._signed(transaction, now)
 
     def record_spend(
-        self, transaction: Transaction
+        self, transaction: Transaction, *, now: UnixTime | None = None
     ) -> Transition[SenderEvent, PendingBroadcast | PendingFallback]:
         """A contested outpoint was seen spent: by the payjoin signed elsewhere, or otherwise.
 
@@ -80,13 +81,18 @@ class ProposalReceived(SenderState):
         """
         self.payment.require_spend(transaction)
         if self._is_payjoin(transaction):
-            return self._signed(transaction)
+            return self._signed(transaction, now)
         return self.fail(Reason.INPUTS_ALREADY_SPENT)
 
     def cancel(self) -> Transition[SenderEvent, PendingFallback]:
         """Stop the payjoin; the payment is still owed, by the fallback."""
         event = events.Cancelled()
         return self.transition(event, self._on_cancelled(event))
+
+    def request_fallback(self) -> Transition[SenderEvent, PendingFallback]:
+        """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
+        event = events.FallbackRequested(decided=True)
+        return self.transition(event, self._on_fallback_requested(event))
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
         """Give the payjoin up, for instance because the wallet cannot sign it."""
@@ -108,8 +114,10 @@ class ProposalReceived(SenderState):
         event = events.ProtocolFailed(reason=reason, rule=rule)
         return self.transition(event, self._on_protocol_failed(event))
 
-    def _signed(self, transaction: Transaction) -> Transition[SenderEvent, PendingBroadcast]:
-        event = events.SignedPayjoin(transaction=transaction.serialize())
+    def _signed(
+        self, transaction: Transaction, now: UnixTime | None
+    ) -> Transition[SenderEvent, PendingBroadcast]:
+        event = events.SignedPayjoin(transaction=transaction.serialize(), at=now)
         return self.transition(event, self._on_signed_payjoin(event))
 
     def _on_signed_payjoin(self, event: events.SignedPayjoin) -> PendingBroadcast:
@@ -117,8 +125,15 @@ class ProposalReceived(SenderState):
         if not self._is_payjoin(transaction):
             raise InvalidEvent("The signed transaction is not the proposal that was checked.")
         return PendingBroadcast(
-            payment=self.payment, seq=self.seq + 1, proposal=self.proposal, payjoin=transaction
+            payment=self.payment,
+            seq=self.seq + 1,
+            proposal=self.proposal,
+            payjoin=transaction,
+            since=None if event.at is None else UnixTime(event.at),
         )
+
+    def _on_fallback_requested(self, event: events.FallbackRequested) -> PendingFallback:
+        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=asked(event))
 
     def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
         return self._owe_fallback(Reason.CANCELLED_BY_US)

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.units import UnixTime
+from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import InvalidPsbt, UsageError
@@ -11,12 +12,13 @@ from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.original import receiver_outputs
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint
+from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.negotiating import PollingForProposal, PostingOriginal, WithReplyKey
+from dovetail.sessions.sender.paying import Closed
 from dovetail.sessions.sender.payment import Payment
 from dovetail.sessions.sender.settling import (
-    Closed,
     Monitor,
     PendingBroadcast,
     PendingFallback,
@@ -93,11 +95,49 @@ def create(
     return Transition(event, successor, seq=0)
 
 
+def create_plain(
+    *, request: BitcoinUri, original: Psbt, now: UnixTime, depth: int = 1
+) -> Transition[SenderEvent, PendingFallback]:
+    """Begin to pay the address of `request` by `original`, signed, without a payjoin.
+
+    The user decided on it by that: save it, then broadcast `fallback`. It is kept, watched and
+    broadcast again as the fallback of a payjoin is (M3, M4). Raises `UsageError` when `original`
+    pays less than `request` asks for, or is not signed in full.
+    """
+    if depth < 1:
+        raise UsageError("A payment settles after at least one confirmation; ask for a depth of 1.")
+    kept = BitcoinUri(request.address, request.amount, request.label, request.message)
+    event = events.CreatedPlain(
+        uri=kept.serialize(),
+        original=_finalized(original).serialize(),
+        created_at=now,
+        depth=depth,
+    )
+    successor = on_created_plain(event)
+    payment = successor.payment
+    if not payment.due.paid_by(payment.fallback) or not payment.due.amount:
+        raise UsageError("The payment pays less than was asked for; build it anew.")
+    return Transition(event, successor, seq=0)
+
+
 def on_created(event: events.Created) -> WithReplyKey:
     """The state after `Created`, live and in replay; raises where the event is not sound."""
     payment = Payment(event)
     payment.validate()
     return WithReplyKey(payment=payment, seq=1)
+
+
+def on_created_plain(event: events.CreatedPlain) -> PendingFallback:
+    """The state after `CreatedPlain`, live and in replay; raises where the event is not sound."""
+    payment = Payment(event)
+    payment.validate()
+    return PendingFallback(
+        payment=payment,
+        seq=1,
+        reason=Reason.PLAIN_PAYMENT,
+        original_out=False,
+        requested=True,
+    )
 
 
 def answer_until(uri: PayjoinUri, *, now: UnixTime) -> UnixTime:

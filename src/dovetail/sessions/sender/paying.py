@@ -1,0 +1,90 @@
+"""What the sender's states share once the fallback may be on its way, and how a session ends."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.errors import InvalidEvent, UsageError
+from dovetail.protocol.settlement import Settlement, classify
+from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import events
+from dovetail.sessions.sender.payment import SenderState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Payable(SenderState):
+    """What both states know in which the fallback may be on its way."""
+
+    rule: str | None = None
+    proposal: Psbt | None = None
+    payjoin: Transaction | None = None
+    requested: bool = False
+    """Whether the fallback was decided on: nothing is asked again, and nothing released."""
+    bumped: Psbt | None = None
+    """The fallback with its fee raised, which is broadcast instead of the first."""
+
+    @property
+    def original(self) -> Psbt:
+        """The signed fallback, as it is broadcast: the Original PSBT unless its fee was raised."""
+        return self.payment.original if self.bumped is None else self.bumped
+
+    @property
+    def fallback(self) -> Transaction:
+        """The transaction that pays without a payjoin, with its fee raised where it was."""
+        return self.payment.fallback if self.bumped is None else self.bumped.extract()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Closed(SenderState):
+    """The session is over; nothing can be appended (M1)."""
+
+    closed: ClassVar[bool] = True
+
+    outcome: Outcome
+    reason: Reason | None = None
+    """What had stopped the payjoin before the end; None where nothing had."""
+    rule: str | None = None
+    """The rule of BIP 78 that the proposal broke, where that was it."""
+
+
+def classified(state: SenderState, spend: Transaction, proposal: Psbt | None) -> Settlement:
+    """What a spend of a contested outpoint is: payjoin, fallback, the same payment, or none."""
+    payment = state.payment
+    payjoin = None if proposal is None else proposal.unsigned_transaction
+    found = classify(spend, payjoin=payjoin, fallback=payment.fallback, due=payment.due)
+    if found is Settlement.PAYMENT:
+        return classify(spend, payjoin=payjoin, fallback=state.fallback, due=payment.due)
+    return found
+
+
+def asked(event: events.FallbackRequested) -> bool:
+    """Where nothing had been broadcast, only its user asks for the fallback."""
+    if not event.decided:
+        raise InvalidEvent("What was never broadcast is asked for by its user.")
+    return True
+
+
+def bumping(state: Payable, original: Psbt) -> events.FallbackBumped:
+    """What raises the fallback's fee to that of `original`; raises `UsageError`."""
+    event = events.FallbackBumped(original=original.serialize())
+    try:
+        raised(state, event)
+    except InvalidEvent as error:
+        raise UsageError(
+            "A raised fallback pays the same from the same coins, for a higher fee; build it so."
+        ) from error
+    return event
+
+
+def raised(state: Payable, event: events.FallbackBumped) -> Psbt:
+    """The fallback that `event` says; raises `InvalidEvent` unless it is the same payment."""
+    bumped = Psbt.parse(event.original)
+    transaction = bumped.extract()
+    same_coins = frozenset(transaction.contested()) == frozenset(state.contested)
+    if not (same_coins and state.payment.due.paid_by(transaction)):
+        raise InvalidEvent("A raised fallback pays the same, from the same coins (M4).")
+    if bumped.fee <= state.original.fee:
+        raise InvalidEvent("A raised fallback pays a higher fee.")
+    return bumped
