@@ -1,0 +1,104 @@
+"""Raise the fee of a fallback: the same payment, from the same coins, for more (BIP 125)."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from dovetail.bitcoin import FeeRate, Sats, Transaction, TxOut, Weight
+from dovetail.bitcoin.psbt import InputField, Psbt
+from dovetail.errors import InsufficientFunds, InvalidAmount, InvalidPsbt, UsageError
+from dovetail.runtime.services import Services
+from dovetail.sessions import sender
+from dovetail.wallets.ports import Spend
+
+Payable: TypeAlias = sender.PendingFallback | sender.Monitor
+
+_SIGNATURE_SLACK = 4
+"""Weight units an input may grow by when it is signed anew: an ECDSA signature varies."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Raised:
+    """A fallback with its fee raised, signed; nothing is stored and nothing has left."""
+
+    original: Psbt
+    replaces: bool
+    """Whether it replaces what waits in the mempool."""
+
+    def __repr__(self) -> str:
+        return "<Raised>"
+
+
+async def raised(
+    state: Payable, rival: Spend | None, services: Services, *, fee_rate: FeeRate
+) -> Raised:
+    """Build and sign the fallback of `state` anew; `rival` is what spends its coins now.
+
+    It pays `fee_rate`, or what replaces `rival` if that is more, out of the wallet's change.
+    Raises `UsageError` where the payment has confirmed or pays as much already, and
+    `InsufficientFunds` where the change is too small.
+    """
+    if rival is not None and rival.depth:
+        raise UsageError("The payment's coins are spent in a block already: no fee can be raised.")
+    await asyncio.to_thread(services.wallet.sync)
+    outputs = state.original.unsigned_transaction.outputs
+    payee = state.payment.due.payee
+    scripts = [output.script_pubkey for output in outputs if output.script_pubkey != payee]
+    owned = await asyncio.to_thread(services.wallet.owned, scripts)
+    change = next((i for i, each in enumerate(outputs) if each.script_pubkey in owned), None)
+    if change is None:
+        raise InsufficientFunds("The payment leaves no change from which a higher fee could come.")
+    unsigned = _with_fee(state.original, change, _fee(state, rival, fee_rate))
+    signed = await asyncio.to_thread(services.wallet.sign, unsigned)
+    return Raised(signed if signed.is_finalized else signed.finalize(), rival is not None)
+
+
+def _fee(state: Payable, rival: Spend | None, fee_rate: FeeRate) -> Sats:
+    """What to pay in all: the chosen rate, and enough to replace `rival` (BIP 125, rules 3 and 4).
+
+    Whoever raises a fee wants to be mined before what is there, so its rate is beaten too.
+    """
+    inputs = len(state.fallback.inputs)
+    weight = Weight(state.fallback.weight + _SIGNATURE_SLACK * inputs)
+    if fee_rate.fee(weight) <= state.original.fee:
+        raise UsageError(
+            "The ordinary payment pays that rate already: choose a higher `--fee-rate`."
+        )
+    known = None if rival is None else _known_fee(state, rival.transaction)
+    if rival is None or known is None:
+        return fee_rate.fee(weight)
+    beaten = FeeRate(FeeRate.of(known, rival.transaction.weight).sat_per_kwu + 1)
+    least = FeeRate.BROADCAST_MIN.fee(weight) + known
+    return max(fee_rate.fee(weight), beaten.fee(weight), least)
+
+
+def _known_fee(state: Payable, rival: Transaction) -> Sats | None:
+    """What `rival` pays, where the session knows all that it spends."""
+    skeleton = rival.without_signatures()
+    known = (state.original, state.payment.original, state.proposal)
+    for psbt in known:
+        if psbt is not None and psbt.unsigned_transaction == skeleton:
+            return psbt.fee
+    return None
+
+
+def _with_fee(original: Psbt, change: int, fee: Sats) -> Psbt:
+    """The unsigned payment whose change pays `fee`."""
+    transaction = original.unsigned_transaction
+    output = transaction.outputs[change]
+    try:
+        rest = Sats(output.value + original.fee - fee)
+    except InvalidAmount:
+        rest = Sats(0)
+    if rest < output.script_pubkey.dust_limit:
+        raise InsufficientFunds(
+            f"The payment's change is too small for a fee of {fee} sats: choose a lower"
+            " `--fee-rate`."
+        )
+    outputs = list(transaction.outputs)
+    outputs[change] = TxOut(rest, output.script_pubkey)
+    psbt = Psbt.from_unsigned(replace(transaction, outputs=tuple(outputs)))
+    for index, psbt_input in enumerate(original.inputs):
+        kept = psbt_input.only(InputField.NON_WITNESS_UTXO, InputField.WITNESS_UTXO)
+        psbt = psbt.with_input(index, kept)
+    return psbt
