@@ -90,7 +90,7 @@ async def test_a_fallback_that_the_receiver_broadcast_is_noticed(
     await sending.to(state)
     world.node.send(sending.state.fallback)
     pending = await sending.to(sender.PendingFallback, steps=1)
-    assert pending.reason is Reason.INPUTS_ALREADY_SPENT
+    assert pending.reason is Reason.RECEIVER_TOOK_FALLBACK
     await sending.to(sender.Monitor, steps=1)
     assert alice.party.chain.broadcasts == []
 
@@ -117,7 +117,7 @@ async def test_a_spend_is_recorded_though_nobody_answers(world: World, alice: Si
     world.node.send(sending.state.fallback)
     world.wire.lose_request = 1
     pending = await sending.to(sender.PendingFallback, steps=1)
-    assert pending.reason is Reason.INPUTS_ALREADY_SPENT
+    assert pending.reason is Reason.RECEIVER_TOOK_FALLBACK
 
 
 @pytest.mark.parametrize("state", [sender.PostingOriginal, sender.PollingForProposal])
@@ -209,7 +209,7 @@ async def test_a_spend_that_appears_before_the_signature_is_noticed(
     await sending.to(sender.ProposalReceived)
     world.node.send(sending.state.fallback)
     pending = await sending.to(sender.PendingFallback, steps=1)
-    assert pending.reason is Reason.INPUTS_ALREADY_SPENT
+    assert pending.reason is Reason.RECEIVER_TOOK_FALLBACK
 
 
 async def test_a_signature_that_does_not_cover_everything_is_never_broadcast(

@@ -9,10 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
+from dovetail.runtime import falling_back
+from dovetail.runtime.falling_back import PAYING, REFUSED
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import deepest_spend, direct_payment, taken
@@ -40,13 +43,18 @@ async def cancel(services: Services, session_id: SessionId) -> State:
     return await _decide(_cancel, services, session_id)
 
 
-async def fallback(services: Services, session_id: SessionId) -> State:
-    """Pay by the fallback now, on the user's word.
+async def fallback(
+    services: Services, session_id: SessionId, *, fee_rate: FeeRate | None = None
+) -> State:
+    """Pay by the fallback now, on the user's word; said again it changes nothing.
 
-    Where a payjoin may be under way the two compete, and exactly one of them confirms (M4).
-    Raises `UsageError` where nothing can be broadcast, `WalletError` where the network refuses.
+    Where a payjoin may be under way the two compete, and exactly one of them confirms (M4). With
+    `fee_rate` a payer's fallback is made anew: the same payment from the same coins, out of the
+    change, at this rate or what replaces what waits in the mempool (BIP 125). Raises `UsageError`
+    where nothing can be broadcast, `WalletError` where the network refuses, and
+    `InsufficientFunds` where the change is too small.
     """
-    return await _decide(_fallback, services, session_id)
+    return await _decide(partial(_fallback, fee_rate=fee_rate), services, session_id)
 
 
 async def release(services: Services, session_id: SessionId) -> State:
@@ -198,14 +206,18 @@ async def _payment_to(
         return None  # a chain source that is away takes nobody's right to cancel
 
 
-async def _fallback(services: Services, session_id: SessionId, state: State) -> State:
+async def _fallback(
+    services: Services, session_id: SessionId, state: State, *, fee_rate: FeeRate | None
+) -> State:
     match state:
-        case receiver.PendingFallback() | receiver.Monitor():
-            return await _receiver_fallback(services, session_id, state)
-        case sender.PendingFallback() | sender.Monitor():
-            return await _sender_fallback(services, session_id, state)
         case receiver.Closed() | sender.Closed():
             raise UsageError("The session is closed: there is nothing left to pay.")
+        case _ if isinstance(state, PAYING):
+            return await falling_back.pay(services, session_id, state, fee_rate=fee_rate)
+        case _ if fee_rate is not None:
+            raise UsageError("Only who pays can raise the fee: leave `--fee-rate` away.")
+        case receiver.PendingFallback() | receiver.Monitor():
+            return await _receiver_fallback(services, session_id, state)
         case _:
             raise UsageError("The payjoin is still being negotiated: cancel the session first.")
 
@@ -245,29 +257,8 @@ async def _receiver_fallback(
         return await asyncio.to_thread(load, services.store, session_id)
     spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
     if spend is None:
-        raise WalletError(_REFUSED)
+        raise WalletError(REFUSED)
     return await state.record_spend(spend.transaction).save_async(log)
-
-
-async def _sender_fallback(
-    services: Services, session_id: SessionId, state: sender.PendingFallback | sender.Monitor
-) -> State:
-    log = services.store.sender(session_id)
-    state = await state.request_fallback().save_async(log)  # durable before it leaves (M4)
-    if await asyncio.to_thread(taken, services.chain, state.fallback):
-        with suppress(StaleSession):
-            return await state.record_broadcast(state.fallback.txid).save_async(log)
-        return await asyncio.to_thread(load, services.store, session_id)
-    spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
-    if spend is None:
-        raise WalletError(_REFUSED)
-    return await state.record_spend(spend.transaction).save_async(log)
-
-
-_REFUSED = (
-    "The network refused the fallback for now: it stays owed, and `resume` tries it again until"
-    " it is taken."
-)
 
 
 def _too_late(state: State) -> str:

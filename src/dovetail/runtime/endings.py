@@ -40,7 +40,8 @@ def ending(outcome: Outcome, *, paying: bool) -> tuple[str, str, bool]:
         case outcomes.FallbackBroadcasted():
             return "Paid by the ordinary transaction, without a payjoin.", _NO_MORE, True
         case outcomes.PaidDirectly():
-            return "Paid to the address directly, without a payjoin.", _NO_MORE, True
+            how = "by another transaction of yours" if paying else "to the address directly"
+            return f"Paid {how}, without a payjoin.", _NO_MORE, True
         case outcomes.PayjoinProposalSent():
             return (
                 "The payjoin was sent to the sender; whether it was broadcast is not known.",

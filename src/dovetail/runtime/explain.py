@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from dovetail.bitcoin import Sats, Script, Transaction, UnixTime
+from dovetail.bitcoin import Sats, UnixTime
+from dovetail.protocol.settlement import paid_to
 from dovetail.protocol.uri import V1Endpoint
 from dovetail.runtime.duties import due_at
 from dovetail.runtime.endings import code_of, ending, reason_of
@@ -20,6 +21,7 @@ NOTHING = "Nothing is to be decided; `resume` takes it on where it is not runnin
 
 
 _BY_US = "The payment: by the payjoin, or else by the ordinary transaction, and never by both."
+_PLAINLY = "The payment, by the ordinary transaction."
 _TO_US = "The payment to you: by the payjoin, or else by the ordinary transaction."
 
 
@@ -256,7 +258,7 @@ def _sender_pending(state: sender.PendingFallback, now: UnixTime, *, ask: bool) 
         "Pay by `fallback`, or decline by `release`; only `revoke` takes back what was declined."
     )
     if not asks:
-        words, advice = "No payjoin came about; the ordinary payment is being broadcast.", NOTHING
+        words, advice = _being_paid(state), NOTHING
     elif not state.original_out:
         words = "The payjoin has ended before anything left; the ordinary payment is yours to make."
         advice = "Pay by `fallback`, or end it by `release`."
@@ -274,7 +276,7 @@ def _sender_pending(state: sender.PendingFallback, now: UnixTime, *, ask: bool) 
         status=SessionStatus.FALLBACK_PENDING,
         words=words,
         next=advice,
-        owed=_BY_US,
+        owed=_PLAINLY if state.payment.is_plain else _BY_US,
         amount=amount_of(state),
         expires_at=state.expires_at,
         reason=state.reason,
@@ -283,6 +285,19 @@ def _sender_pending(state: sender.PendingFallback, now: UnixTime, *, ask: bool) 
         deadline=_fallback_at(due, now),
         takable=asks and state.original_out,
     )
+
+
+def _being_paid(state: sender.PendingFallback) -> str:
+    if state.bumped is not None:
+        return "The ordinary payment is being broadcast, with its fee raised."
+    if state.payment.is_plain:
+        return "The ordinary payment is being broadcast."
+    if state.reason in _SPENT and not state.requested:
+        return "The payment's coins have been seen spent; what spends them is being looked at."
+    return "No payjoin came about; the ordinary payment is being broadcast."
+
+
+_SPENT = (Reason.INPUTS_ALREADY_SPENT, Reason.RECEIVER_TOOK_FALLBACK)
 
 
 def _receiver_monitor(state: receiver.Monitor, now: UnixTime, *, ask: bool) -> Explanation:
@@ -313,7 +328,8 @@ def _receiver_monitor(state: receiver.Monitor, now: UnixTime, *, ask: bool) -> E
 
 
 def _sender_monitor(state: sender.Monitor) -> Explanation:
-    status, advice, owed = SessionStatus.CONFIRMING, NOTHING, _BY_US
+    status, advice = SessionStatus.CONFIRMING, NOTHING
+    owed = _PLAINLY if state.payment.is_plain else _BY_US
     confirmations = _confirmations(state.depth)
     if state.released:
         status = SessionStatus.RELEASED
@@ -326,6 +342,8 @@ def _sender_monitor(state: sender.Monitor) -> Explanation:
         words = f"The ordinary payment is broadcast and waits for {confirmations}."
     else:
         words = f"Another transaction spends the payment's coins; it waits for {confirmations}."
+    if state.requested and state.expected != state.fallback.txid:
+        advice = "Replace it by `fallback --fee-rate`, or wait: exactly one of the two confirms."
     return Explanation(
         status=status,
         words=words,
@@ -379,16 +397,10 @@ def amount_of(state: State) -> Sats | None:
             | sender.Monitor()
             | sender.Closed()
         ):
-            return _paid(state.fallback, state.payjoin_uri.address.script_pubkey)
+            return paid_to(state.fallback, state.payment.address.script_pubkey)
         case _ if state.created.amount is not None:
             return Sats(state.created.amount)
         case _:
             payload = getattr(state, "payload", None)
             script = state.address.script_pubkey
-            return None if payload is None else _paid(payload.fallback, script)
-
-
-def _paid(transaction: Transaction, script: Script) -> Sats:
-    return Sats.sum(
-        output.value for output in transaction.outputs if output.script_pubkey == script
-    )
+            return None if payload is None else paid_to(payload.fallback, script)

@@ -128,9 +128,12 @@ class LiveSession(Generic[S, E]):
     @property
     def uri(self) -> str:
         """The Payjoin URI, durable already; a receiver shows it to one sender."""
-        if self._update.state is None:
+        state = self._update.state
+        if state is None:
             raise UsageError("The session has not been read yet: wait for its first update.")
-        return self._update.state.payjoin_uri.serialize()
+        if isinstance(state, sender.PendingFallback | sender.Monitor | sender.Closed):
+            return state.created.uri
+        return state.payjoin_uri.serialize()
 
     async def updates(self) -> AsyncIterator[Update[S]]:
         """Where it stands now, then each change, until it is closed or was stopped.

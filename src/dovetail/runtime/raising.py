@@ -6,12 +6,21 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction, TxOut, Weight
 from dovetail.bitcoin.psbt import InputField, Psbt
-from dovetail.errors import InsufficientFunds, InvalidAmount, InvalidPsbt, UsageError
+from dovetail.errors import InsufficientFunds, InvalidAmount, UsageError
 from dovetail.runtime.services import Services
 from dovetail.sessions import sender
 from dovetail.wallets.ports import Spend
 
-Payable: TypeAlias = sender.PendingFallback | sender.Monitor
+Paying: TypeAlias = (
+    sender.WithReplyKey
+    | sender.PostingOriginal
+    | sender.PollingForProposal
+    | sender.ProposalReceived
+    | sender.PendingBroadcast
+    | sender.PendingFallback
+    | sender.Monitor
+)
+"""Every state that holds a fallback."""
 
 _SIGNATURE_SLACK = 4
 """Weight units an input may grow by when it is signed anew: an ECDSA signature varies."""
@@ -30,7 +39,7 @@ class Raised:
 
 
 async def raised(
-    state: Payable, rival: Spend | None, services: Services, *, fee_rate: FeeRate
+    state: Paying, rival: Spend | None, services: Services, *, fee_rate: FeeRate
 ) -> Raised:
     """Build and sign the fallback of `state` anew; `rival` is what spends its coins now.
 
@@ -53,7 +62,7 @@ async def raised(
     return Raised(signed if signed.is_finalized else signed.finalize(), rival is not None)
 
 
-def _fee(state: Payable, rival: Spend | None, fee_rate: FeeRate) -> Sats:
+def _fee(state: Paying, rival: Spend | None, fee_rate: FeeRate) -> Sats:
     """What to pay in all: the chosen rate, and enough to replace `rival` (BIP 125, rules 3 and 4).
 
     Whoever raises a fee wants to be mined before what is there, so its rate is beaten too.
@@ -72,10 +81,10 @@ def _fee(state: Payable, rival: Spend | None, fee_rate: FeeRate) -> Sats:
     return max(fee_rate.fee(weight), beaten.fee(weight), least)
 
 
-def _known_fee(state: Payable, rival: Transaction) -> Sats | None:
+def _known_fee(state: Paying, rival: Transaction) -> Sats | None:
     """What `rival` pays, where the session knows all that it spends."""
     skeleton = rival.without_signatures()
-    known = (state.original, state.payment.original, state.proposal)
+    known = (state.original, state.payment.original, getattr(state, "proposal", None))
     for psbt in known:
         if psbt is not None and psbt.unsigned_transaction == skeleton:
             return psbt.fee

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, TransportError, UsageError
 from dovetail.protocol.exchange import V1_BODY_LIMIT
+from dovetail.protocol.settlement import Settlement
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.attending import attended
 from dovetail.runtime.duties import is_due
@@ -25,7 +26,7 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import SenderEvent, SenderSession
 from dovetail.sessions.sightings import Kind
 from dovetail.stores.ports import SessionLog
-from dovetail.wallets.ports import Accepted, Spend, Unknown
+from dovetail.wallets.ports import Accepted, Refused, Spend
 
 T = TypeVar("T")
 Log = SessionLog[SenderEvent]
@@ -62,7 +63,7 @@ async def step_sender(
         case sender.ProposalReceived():
             return await _sign(session, log, services)
         case sender.PendingBroadcast():
-            return await _broadcast_payjoin(session, log, services)
+            return await _broadcast_payjoin(session, log, services, watch)
         case sender.PendingFallback():
             return await _settle_by_fallback(session, log, services, watch)
         case sender.Monitor():
@@ -203,7 +204,8 @@ async def _attended(
 async def _sign(session: sender.ProposalReceived, log: Log, services: Services) -> SenderSession:
     spend = await _spend(session, services)
     if spend is not None:
-        return await session.record_spend(spend.transaction).save_async(log)
+        now = services.clock()
+        return await session.record_spend(spend.transaction, now=now).save_async(log)
     now, deadline = services.clock(), session.signing_deadline
     if deadline is not None and now >= deadline:
         return await session.signing_deadline_passed(now).save_async(log)
@@ -211,23 +213,48 @@ async def _sign(session: sender.ProposalReceived, log: Log, services: Services) 
         services.wallet.sign, session.psbt_to_sign, inputs=session.inputs_to_sign
     )
     try:
-        transition = session.record_signed(signed)
+        transition = session.record_signed(signed, now=services.clock())
     except UsageError:
         return await session.fail(Reason.WALLET_CANNOT_SIGN).save_async(log)
     return await transition.save_async(log)
 
 
 async def _broadcast_payjoin(
-    session: sender.PendingBroadcast, log: Log, services: Services
+    session: sender.PendingBroadcast, log: Log, services: Services, watch: Watch
 ) -> SenderSession:
-    answer = await asyncio.to_thread(services.chain.broadcast, session.payjoin)
+    """Look, then broadcast; what nobody answers for gives way to the fallback after a time.
+
+    A rival that waits to be mined is competed with, one in a block is not (M4).
+    """
+    spend = await _glimpse(session, services)
+    if spend is not None and (spend.depth or is_payjoin(session, spend.transaction)):
+        return await session.record_spend(spend.transaction).save_async(log)
+    watch.broadcasting_since = session.since or watch.broadcasting_since or services.clock()
+    try:
+        answer = await asyncio.to_thread(services.chain.broadcast, session.payjoin)
+    except ChainError:
+        if _overdue(services, watch):
+            return await session.fail(Reason.PAYJOIN_UNANSWERED).save_async(log)
+        raise
     if isinstance(answer, Accepted):
         return await session.record_broadcast(session.payjoin.txid).save_async(log)
     spend = await _spend(session, services)
-    if spend is None and isinstance(answer, Unknown):
-        raise ChainError(UNTOLD)
-    spends = () if spend is None else (spend.transaction,)
-    return await session.refused(spends=spends).save_async(log)
+    if spend is not None or isinstance(answer, Refused):
+        spends = () if spend is None else (spend.transaction,)
+        return await session.refused(spends=spends).save_async(log)
+    if _overdue(services, watch):
+        return await session.fail(Reason.PAYJOIN_UNANSWERED).save_async(log)
+    raise ChainError(UNTOLD)
+
+
+def is_payjoin(session: sender.PendingBroadcast, spend: Transaction) -> bool:
+    """Whether `spend` is the payjoin that this session signed."""
+    return sender.classified(session, spend, session.proposal) is Settlement.PAYJOIN
+
+
+def _overdue(services: Services, watch: Watch) -> bool:
+    since, now = watch.broadcasting_since, services.clock()
+    return since is not None and now >= since + services.policy.broadcast_patience
 
 
 async def _settle_by_fallback(
@@ -238,7 +265,7 @@ async def _settle_by_fallback(
     What the user asked for in so many words competes with what waits to be mined.
     """
     spend = await _spend(session, services)
-    if spend is not None and not session.requested:
+    if spend is not None and (spend.depth or not session.requested):
         return await session.record_spend(spend.transaction).save_async(log)
     if not is_due(session, services):
         return session
@@ -271,7 +298,7 @@ async def _watch(
     if await _spend(session, services) is not None:
         return session  # it came in sight meanwhile
     if _awaited_payjoin(session) is not None:
-        return await session.payjoin_dropped().save_async(log)
+        return await session.payjoin_dropped(now=services.clock()).save_async(log)
     if session.expected == session.fallback.txid:
         raise ChainError(FALLBACK_REFUSED)
     return await session.spend_dropped().save_async(log)

@@ -35,7 +35,8 @@ class Policy:
     failure it is `first_retry`, then twice that, up to `longest_retry`. What another process
     appends to a log is noticed within `log_interval`. A sender that sees its coins spent asks its
     mailbox for `last_word` seconds why. A receiver whose wallet or chain failed `tries` times in
-    a row tells the sender, who would wait in vain.
+    a row tells the sender, who would wait in vain. A payjoin of which the chain source has not
+    said for `broadcast_patience` seconds whether the network takes it gives way to the fallback.
     """
 
     depth: int = 1
@@ -51,6 +52,7 @@ class Policy:
     first_retry: float = 1.0
     longest_retry: float = 60.0
     tries: int = 6
+    broadcast_patience: int = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

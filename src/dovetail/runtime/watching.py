@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from dovetail.bitcoin import FeeRate, OutPoint, Script, Transaction, UnixTime
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, Transaction, UnixTime
 from dovetail.errors import ChainError, DovetailError
-from dovetail.protocol.settlement import Settlement, classify
+from dovetail.protocol.settlement import Due, Settlement, classify
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Kind, Sighting
@@ -44,6 +44,8 @@ class Watch:
     """The payjoin with the sender's signatures, as it was seen: it can be broadcast again."""
     low_fee: LowFee | None = None
     fee_told_at: UnixTime | None = None
+    broadcasting_since: UnixTime | None = None
+    """From when a payjoin is broadcast, where its log does not say."""
     trouble: DovetailError | None = None
     """What the last try failed of; None when it did not."""
     unreachable: Reason | None = None
@@ -116,6 +118,7 @@ def sighted(seen: Sighting) -> str:
 _SIGHTED = {
     Kind.PAYJOIN: "the payjoin",
     Kind.FALLBACK: "the ordinary payment",
+    Kind.PAYMENT: "another transaction that makes this payment",
     Kind.REVOCATION: "the transaction that takes the coins back",
     Kind.STRANGER: "a transaction that is no part of this session, but spends its coins,",
     Kind.DIRECT: "an ordinary payment to the address",
@@ -123,18 +126,30 @@ _SIGHTED = {
 
 
 def kind_of(state: Watched, spend: Transaction, *, owned: Collection[Script] = ()) -> Kind:
-    """What `spend` is, whatever its signatures look like: payjoin, fallback or neither."""
-    proposal = None if isinstance(state, _WAITING) else state.proposal
-    payjoin = None if proposal is None else proposal.unsigned_transaction
-    match classify(spend, payjoin=payjoin, fallback=state.fallback):
+    """What `spend` is to a session, whatever its signatures look like."""
+    match _settlement(state, spend):
         case Settlement.PAYJOIN:
             return Kind.PAYJOIN
         case Settlement.FALLBACK:
             return Kind.FALLBACK
+        case Settlement.PAYMENT:
+            return Kind.PAYMENT
         case _:
             ours = not isinstance(state, receiver.Monitor | receiver.PendingFallback)
             pays_back = ours and all(output.script_pubkey in owned for output in spend.outputs)
             return Kind.REVOCATION if pays_back else Kind.STRANGER
+
+
+def _settlement(state: Watched, spend: Transaction) -> Settlement:
+    proposal = None if isinstance(state, _WAITING) else state.proposal
+    if not isinstance(state, receiver.Monitor | receiver.PendingFallback):
+        return sender.classified(state, spend, proposal)
+    return classify(
+        spend,
+        payjoin=None if proposal is None else proposal.unsigned_transaction,
+        fallback=state.fallback,
+        due=Due(state.address.script_pubkey, Sats(state.created.amount or 1)),
+    )
 
 
 def deepest_spend(chain: Chain, contested: Iterable[OutPoint]) -> Spend | None:

@@ -188,6 +188,11 @@ class Reason(StrEnum):
         "A transaction that spends the payment's coins appeared before the payjoin was complete.",
         "Look which transaction it is: the receiver may have broadcast the payment.",
     )
+    RECEIVER_TOOK_FALLBACK = (
+        "receiver-took-fallback",
+        "The receiver broadcast the ordinary payment before there was a payjoin.",
+        "Ask the receiver why, if payjoins with them keep failing: the payment was made.",
+    )
     FALLBACK_CONFIRMED_FIRST = (
         "fallback-confirmed-first",
         "The receiver broadcast the ordinary payment, and it confirmed before the payjoin.",

@@ -16,6 +16,8 @@ class Kind(StrEnum):
     FALLBACK = "fallback"
     REVOCATION = "revocation"
     """It pays back to the sender's own wallet."""
+    PAYMENT = "payment"
+    """It is neither, and makes the same payment."""
     STRANGER = "stranger"
     """It spends the contested outpoints and is neither; it may replace one of them."""
     DIRECT = "direct"

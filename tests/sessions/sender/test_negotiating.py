@@ -185,7 +185,7 @@ def test_a_caller_may_give_the_payjoin_up(log, place):
 @pytest.mark.parametrize("place", NEGOTIATIONS)
 def test_a_fallback_broadcast_by_the_receiver_ends_the_negotiation(log, place):
     session = place(log).record_spend(play.fallback()).save(log)
-    watched = owed(session, Reason.INPUTS_ALREADY_SPENT).record_spend(play.fallback()).save(log)
+    watched = owed(session, Reason.RECEIVER_TOOK_FALLBACK).record_spend(play.fallback()).save(log)
     assert watched.expected == play.fallback().txid
 
 

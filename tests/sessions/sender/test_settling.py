@@ -64,11 +64,17 @@ def test_a_payjoin_refused_because_it_is_known_already_counts_as_broadcast(log, 
     assert isinstance(after, sender.Monitor)
 
 
-@pytest.mark.parametrize("spender", [play.fallback, lambda: play.spend_elsewhere(ELSEWHERE)])
-def test_a_payjoin_whose_inputs_are_spent_otherwise_is_given_up(log, spender):
+@pytest.mark.parametrize(
+    ("spender", "reason"),
+    [
+        (play.fallback, Reason.RECEIVER_TOOK_FALLBACK),
+        (lambda: play.spend_elsewhere(ELSEWHERE), Reason.INPUTS_ALREADY_SPENT),
+    ],
+)
+def test_a_payjoin_whose_inputs_are_spent_otherwise_is_given_up(log, spender, reason):
     after = play.pending_broadcast(log).record_spend(spender()).save(log)
     assert isinstance(after, sender.PendingFallback)
-    assert after.reason is Reason.INPUTS_ALREADY_SPENT
+    assert after.reason is reason
     assert isinstance(after.record_spend(spender()).save(log), sender.Monitor)
 
 

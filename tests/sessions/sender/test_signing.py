@@ -127,4 +127,4 @@ def test_a_payjoin_signed_elsewhere_is_taken_over(log):
 def test_a_proposal_is_void_once_its_inputs_are_spent_otherwise(log):
     after = play.proposal_received(log).record_spend(play.fallback()).save(log)
     assert isinstance(after, sender.PendingFallback)
-    assert after.reason is Reason.INPUTS_ALREADY_SPENT
+    assert after.reason is Reason.RECEIVER_TOOK_FALLBACK

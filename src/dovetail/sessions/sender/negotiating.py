@@ -31,7 +31,7 @@ from dovetail.protocol.uri import V1Endpoint, V2Endpoint
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.paying import asked
+from dovetail.sessions.sender.paying import asked, why_spent
 from dovetail.sessions.sender.payment import Payment, SenderState
 from dovetail.sessions.sender.settling import PendingFallback
 from dovetail.sessions.sender.signing import ProposalReceived
@@ -135,7 +135,7 @@ class _Offered(_Stoppable):
         Raises `UsageError` when `transaction` spends no contested outpoint.
         """
         self.payment.require_spend(transaction)
-        return self.fail(Reason.INPUTS_ALREADY_SPENT)
+        return self.fail(why_spent(self, transaction, None))
 
     def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
         proposal = Psbt.parse(event.proposal)

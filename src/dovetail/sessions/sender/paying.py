@@ -59,6 +59,13 @@ def classified(state: SenderState, spend: Transaction, proposal: Psbt | None) ->
     return found
 
 
+def why_spent(state: SenderState, spend: Transaction, proposal: Psbt | None) -> Reason:
+    """Why a spend ends the payjoin: who was to be paid took the payment, or it is another."""
+    if classified(state, spend, proposal) is Settlement.FALLBACK:
+        return Reason.RECEIVER_TOOK_FALLBACK
+    return Reason.INPUTS_ALREADY_SPENT
+
+
 def asked(event: events.FallbackRequested) -> bool:
     """Where nothing had been broadcast, only its user asks for the fallback."""
     if not event.decided:

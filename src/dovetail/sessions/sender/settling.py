@@ -18,7 +18,15 @@ from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.paying import Closed, Payable, asked, bumping, classified, raised
+from dovetail.sessions.sender.paying import (
+    Closed,
+    Payable,
+    asked,
+    bumping,
+    classified,
+    raised,
+    why_spent,
+)
 from dovetail.sessions.sender.payment import SenderState
 from dovetail.sessions.transition import Transition
 
@@ -65,8 +73,9 @@ class PendingBroadcast(SenderState):
         rivals = [spend for spend in spends if self.payment.spent_by(spend)]
         if any(classified(self, spend, self.proposal) is Settlement.PAYJOIN for spend in rivals):
             return self._broadcast()
-        reason = Reason.INPUTS_ALREADY_SPENT if rivals else Reason.PAYJOIN_REFUSED_BY_NETWORK
-        return self.fail(reason)
+        if rivals:
+            return self.fail(why_spent(self, rivals[0], self.proposal))
+        return self.fail(Reason.PAYJOIN_REFUSED_BY_NETWORK)
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, "PendingFallback"]:
         """Give the payjoin up; it may be on its way all the same, and then competes (M4)."""

@@ -11,7 +11,7 @@ from dovetail.protocol.settlement import Settlement
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.paying import asked, classified
+from dovetail.sessions.sender.paying import asked, classified, why_spent
 from dovetail.sessions.sender.payment import SenderState
 from dovetail.sessions.sender.settling import PendingBroadcast, PendingFallback
 from dovetail.sessions.transition import Transition
@@ -82,7 +82,7 @@ class ProposalReceived(SenderState):
         self.payment.require_spend(transaction)
         if self._is_payjoin(transaction):
             return self._signed(transaction, now)
-        return self.fail(Reason.INPUTS_ALREADY_SPENT)
+        return self.fail(why_spent(self, transaction, self.proposal))
 
     def cancel(self) -> Transition[SenderEvent, PendingFallback]:
         """Stop the payjoin; the payment is still owed, by the fallback."""

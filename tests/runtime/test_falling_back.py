@@ -1,0 +1,383 @@
+"""A payer's word for the fallback: from every state, once, and at a higher fee."""
+
+import pytest
+from tests.runtime.side import AMOUNT, Sending, Side, broadcast, double_spend, sending_at
+from tests.runtime.world import World
+
+from dovetail.bitcoin import FeeRate, Psbt, Transaction
+from dovetail.errors import ChainError, InsufficientFunds, UsageError, WalletError
+from dovetail.runtime import actions
+from dovetail.runtime.raising import raised
+from dovetail.runtime.watching import Watch
+from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.reasons import Reason
+
+RATE = FeeRate.from_sat_per_vb(20)
+HOLDING = (
+    sender.WithReplyKey,
+    sender.PostingOriginal,
+    sender.PollingForProposal,
+    sender.ProposalReceived,
+    sender.PendingBroadcast,
+)
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def die(_transaction: Transaction) -> object:
+    raise Died
+
+
+@pytest.mark.parametrize("state", HOLDING)
+async def test_one_word_pays_from_every_state_that_holds_a_fallback(
+    world: World, alice: Side, bob: Side, state: type[sender.SenderSession]
+):
+    sending = await sending_at(alice, bob, state)
+    monitor = await actions.fallback(sending.services, sending.session_id)
+    assert isinstance(monitor, sender.Monitor)
+    assert monitor.expected == monitor.fallback.txid
+    assert world.node.in_mempool(monitor.fallback.txid)
+    assert sending.tags()[-2:] == ["FallbackRequested", "BroadcastFallback"]
+
+
+@pytest.mark.parametrize("state", HOLDING)
+async def test_said_again_it_changes_nothing(
+    alice: Side, bob: Side, state: type[sender.SenderSession]
+):
+    sending = await sending_at(alice, bob, state)
+    first = await actions.fallback(sending.services, sending.session_id)
+    tags, sent = sending.tags(), len(alice.party.chain.broadcasts)
+    assert await actions.fallback(sending.services, sending.session_id) == first
+    assert sending.tags() == tags
+    assert len(alice.party.chain.broadcasts) == sent
+
+
+async def test_said_again_against_a_payjoin_it_changes_nothing(alice: Side, bob: Side):
+    sending = await broadcast(alice, bob)
+    first = await actions.fallback(sending.services, sending.session_id)
+    assert isinstance(first, sender.Monitor)
+    assert first.payjoin is not None
+    assert first.expected == first.payjoin.txid
+    tags, sent = sending.tags(), len(alice.party.chain.broadcasts)
+    assert await actions.fallback(sending.services, sending.session_id) == first
+    assert sending.tags() == tags
+    assert len(alice.party.chain.broadcasts) == sent
+
+
+async def test_nothing_is_asked_for_once_a_payment_is_in_a_block(
+    world: World, alice: Side, bob: Side
+):
+    sending = await broadcast(alice, bob, depth=3)
+    world.node.mine()
+    tags = sending.tags()
+    assert await actions.fallback(sending.services, sending.session_id) == sending.state
+    assert sending.tags() == tags
+    with pytest.raises(UsageError, match="in a block already"):
+        await actions.fallback(sending.services, sending.session_id, fee_rate=RATE)
+
+
+@pytest.mark.parametrize("state", HOLDING)
+async def test_the_word_is_durable_before_the_fallback_leaves(
+    world: World,
+    alice: Side,
+    bob: Side,
+    monkeypatch: pytest.MonkeyPatch,
+    state: type[sender.SenderSession],
+):
+    sending = await sending_at(alice, bob, state)
+    with monkeypatch.context() as changed:
+        changed.setattr(alice.party.chain, "broadcast", die)
+        with pytest.raises(Died):
+            await actions.fallback(sending.services, sending.session_id)
+    pending = sending.reload()
+    assert isinstance(pending, sender.PendingFallback)
+    assert pending.requested
+    monitor = await sending.to(sender.Monitor, steps=1)
+    assert world.node.in_mempool(monitor.fallback.txid)
+
+
+async def test_a_chain_that_is_away_takes_nobodys_right_to_decide(alice: Side, bob: Side):
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+    alice.party.chain.away = True
+    with pytest.raises(ChainError):
+        await actions.fallback(sending.services, sending.session_id)
+    assert sending.tags()[-1] == "FallbackRequested"
+
+
+# a higher fee
+
+
+async def waiting(alice: Side, bob: Side) -> Sending:
+    """A fallback that waits to be mined."""
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+    await actions.fallback(sending.services, sending.session_id)
+    sending.reload()
+    return sending
+
+
+@pytest.mark.parametrize("state", [*HOLDING, sender.Monitor])
+async def test_a_payer_raises_the_fee_of_what_is_unconfirmed(
+    world: World, alice: Side, bob: Side, state: type[sender.SenderSession]
+):
+    """M4: the payjoin, or the first fallback, is replaced by the same payment."""
+    sending = await sending_at(alice, bob, state)
+    address, first = sending.state.payment.address, sending.state.fallback
+    monitor = await actions.fallback(sending.services, sending.session_id, fee_rate=RATE)
+    assert isinstance(monitor, sender.Monitor)
+    assert monitor.fallback != first
+    assert monitor.original.fee >= RATE.fee(monitor.fallback.weight)
+    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.received(address) == [AMOUNT]
+    world.node.mine()
+    sending.reload()
+    closed = await sending.to(sender.Closed)
+    assert closed.outcome == outcomes.FallbackBroadcasted(
+        txid=str(monitor.fallback.txid), why=monitor.reason
+    )
+    assert world.received(address) == [AMOUNT]
+
+
+async def test_a_diluted_payjoin_pins_nobody(world: World, alice: Side, bob: Side):
+    """Whatever rate the payjoin pays, its payer pays another, and beats it."""
+    sending = await broadcast(alice, bob)
+    monitor = sending.state
+    assert isinstance(monitor, sender.Monitor)
+    assert monitor.payjoin is not None
+    assert monitor.proposal is not None
+    after = await actions.fallback(
+        sending.services, sending.session_id, fee_rate=FeeRate.from_sat_per_vb(6)
+    )
+    assert isinstance(after, sender.Monitor)
+    assert after.original.fee > monitor.proposal.fee
+    assert not world.node.in_mempool(monitor.payjoin.txid)
+    assert world.node.in_mempool(after.fallback.txid)
+
+
+async def test_a_raised_fee_is_durable_before_it_leaves(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    sending = await waiting(alice, bob)
+    with monkeypatch.context() as changed:
+        changed.setattr(alice.party.chain, "broadcast", die)
+        with pytest.raises(Died):
+            await actions.fallback(sending.services, sending.session_id, fee_rate=RATE)
+    assert sending.tags()[-1] == "FallbackBumped"
+    sending.reload()
+    monitor = await sending.to(sender.Monitor, steps=1)
+    assert monitor.expected == monitor.fallback.txid
+    assert world.node.in_mempool(monitor.fallback.txid)
+
+
+async def test_the_receiver_reads_a_raised_fallback_as_paid(world: World, alice: Side, bob: Side):
+    receiving = bob.receive()
+    sending = await alice.send(receiving.uri)
+    await sending.to(sender.PollingForProposal)
+    await receiving.to(receiver.Monitor)
+    await actions.fallback(sending.services, sending.session_id, fee_rate=RATE)
+    world.node.mine()
+    closed = await receiving.to(receiver.Closed)
+    assert isinstance(closed.outcome, outcomes.PaidDirectly)
+
+
+async def test_what_another_wallet_made_of_the_payment_is_told_by_its_effect(
+    world: World, alice: Side, bob: Side
+):
+    """`bumpfee` in the wallet: the receiver is paid, and so its payer has paid."""
+    sending = await waiting(alice, bob)
+    elsewhere = await waiting_elsewhere(sending)
+    world.node.send(elsewhere)
+    watch = Watch()
+    await sending.step(watch=watch)
+    assert watch.sighting is not None
+    assert watch.sighting.kind == "payment"
+    world.node.mine()
+    closed = await sending.to(sender.Closed)
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(elsewhere.txid))
+
+
+async def waiting_elsewhere(sending: Sending) -> Transaction:
+    assert isinstance(sending.state, sender.Monitor)
+    return (await raised(sending.state, None, sending.services, fee_rate=RATE)).original.extract()
+
+
+async def test_a_fee_that_is_no_higher_is_refused(alice: Side, bob: Side):
+    sending = await waiting(alice, bob)
+    with pytest.raises(UsageError, match="pays that rate already"):
+        await actions.fallback(
+            sending.services, sending.session_id, fee_rate=FeeRate.from_sat_per_vb(1)
+        )
+
+
+async def test_a_fee_beyond_the_change_is_refused_before_anything_is_decided(
+    alice: Side, bob: Side
+):
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+    tags = sending.tags()
+    with pytest.raises(InsufficientFunds, match="too small for a fee"):
+        await actions.fallback(
+            sending.services, sending.session_id, fee_rate=FeeRate.from_sat_per_vb(20_000)
+        )
+    assert sending.tags() == tags
+
+
+async def test_a_payment_without_change_cannot_pay_more(
+    alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    sending = await waiting(alice, bob)
+    monkeypatch.setattr(alice.party.wallet, "owned", lambda _scripts: frozenset())
+    with pytest.raises(InsufficientFunds, match="leaves no change"):
+        await actions.fallback(sending.services, sending.session_id, fee_rate=RATE)
+
+
+async def test_what_replaces_a_stranger_pays_the_chosen_rate(world: World, alice: Side, bob: Side):
+    sending = await waiting(alice, bob)
+    world.node.send(double_spend(alice, sending))
+    with pytest.raises(WalletError, match="fee raised"):
+        await actions.fallback(
+            sending.services, sending.session_id, fee_rate=FeeRate.from_sat_per_vb(6)
+        )
+    assert sending.tags()[-2:] == ["FallbackBumped", "ObservedSpend"]
+    sending.reload()
+    assert isinstance(sending.state, sender.Monitor)
+
+
+async def test_a_refused_raise_stays_owed(alice: Side, bob: Side):
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+    alice.party.chain.refuses = lambda _tx: True
+    with pytest.raises(WalletError, match="refused the payment with its fee raised"):
+        await actions.fallback(sending.services, sending.session_id, fee_rate=RATE)
+    assert sending.tags()[-1] == "FallbackBumped"
+
+
+async def test_a_wallet_that_only_signs_is_finalized_for(
+    alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    sending = await waiting(alice, bob)
+    final = alice.party.wallet.sign
+
+    def partly(psbt: Psbt) -> Psbt:
+        signed = final(psbt)
+        witness = signed.inputs[0].final_script_witness
+        assert witness is not None
+        bare = psbt.inputs[0].with_partial_signature(witness[1], witness[0])
+        return psbt.with_input(0, bare)
+
+    monkeypatch.setattr(alice.party.wallet, "sign", partly)
+    monitor = await actions.fallback(sending.services, sending.session_id, fee_rate=RATE)
+    assert isinstance(monitor, sender.Monitor)
+
+
+async def test_only_who_pays_can_raise_a_fee(bob: Side):
+    receiving = bob.receive()
+    with pytest.raises(UsageError, match="Only who pays"):
+        await actions.fallback(receiving.services, receiving.session_id, fee_rate=RATE)
+
+
+# what nobody answers for
+
+
+@pytest.mark.parametrize("silence", ["mumbles", "raises"])
+async def test_a_payjoin_that_nobody_answers_for_gives_way_after_a_time(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch, silence: str
+):
+    """Neither accepted nor refused: it is tried again, and not for ever."""
+    sending = await sending_at(alice, bob, sender.PendingBroadcast)
+
+    def away(_transaction: Transaction) -> object:
+        raise ChainError("The chain is away.")
+
+    with monkeypatch.context() as changed:
+        if silence == "raises":
+            changed.setattr(alice.party.chain, "broadcast", away)
+        alice.party.chain.mumbles = lambda _tx: True
+        for _ in range(3):
+            with pytest.raises(ChainError):
+                await sending.step()
+        assert isinstance(sending.reload(), sender.PendingBroadcast)
+        world.clock.pass_by(599)
+        with pytest.raises(ChainError):
+            await sending.step()
+        world.clock.pass_by(1)
+        pending = await sending.step()
+    assert isinstance(pending, sender.PendingFallback)
+    assert pending.reason is Reason.PAYJOIN_UNANSWERED
+    alice.party.chain.mumbles = lambda _tx: False
+    monitor = await sending.to(sender.Monitor)
+    assert world.node.in_mempool(monitor.fallback.txid)
+
+
+async def test_a_log_without_a_time_counts_from_when_it_was_first_tried(
+    world: World, alice: Side, bob: Side
+):
+    sending = await sending_at(alice, bob, sender.ProposalReceived)
+    assert isinstance(sending.state, sender.ProposalReceived)
+    signed = alice.party.wallet.sign(sending.state.psbt_to_sign)
+    sending.state = sending.state.record_signed(signed).save(sending.log)
+    alice.party.chain.mumbles = lambda _tx: True
+    watch = Watch()
+    world.clock.pass_by(100_000)
+    with pytest.raises(ChainError):
+        await sending.step(watch=watch)
+    world.clock.pass_by(600)
+    assert isinstance(await sending.step(watch=watch), sender.PendingFallback)
+
+
+async def test_a_confirmed_rival_is_seen_before_anything_is_broadcast(
+    world: World, alice: Side, bob: Side
+):
+    """The receiver's fallback has confirmed: the payjoin is not thrown at it for ever."""
+    sending = await sending_at(alice, bob, sender.PendingBroadcast)
+    world.node.send(sending.state.fallback)
+    world.node.mine()
+    pending = await sending.step()
+    assert isinstance(pending, sender.PendingFallback)
+    assert pending.reason is Reason.RECEIVER_TOOK_FALLBACK
+    assert alice.party.chain.broadcasts == []
+    closed = await sending.to(sender.Closed)
+    assert isinstance(closed.outcome, outcomes.FallbackBroadcasted)
+
+
+async def test_a_rival_that_waits_to_be_mined_is_competed_with(
+    world: World, alice: Side, bob: Side
+):
+    sending = await sending_at(alice, bob, sender.PendingBroadcast)
+    assert isinstance(sending.state, sender.PendingBroadcast)
+    world.node.send(sending.state.fallback)
+    payjoin = sending.state.payjoin
+    await sending.step()
+    assert alice.party.chain.broadcasts == [payjoin]
+
+
+async def test_a_payjoin_that_is_there_already_is_not_broadcast_again(
+    world: World, alice: Side, bob: Side
+):
+    sending = await sending_at(alice, bob, sender.PendingBroadcast)
+    assert isinstance(sending.state, sender.PendingBroadcast)
+    world.node.send(sending.state.payjoin)
+    monitor = await sending.step()
+    assert isinstance(monitor, sender.Monitor)
+    assert alice.party.chain.broadcasts == []
+
+
+async def test_a_rival_beside_an_unclear_answer_ends_the_payjoin(
+    world: World, alice: Side, bob: Side
+):
+    sending = await sending_at(alice, bob, sender.PendingBroadcast)
+    alice.party.chain.mumbles = lambda _tx: True
+    world.node.send(double_spend(alice, sending))
+    pending = await sending.step()
+    assert isinstance(pending, sender.PendingFallback)
+    assert pending.reason is Reason.INPUTS_ALREADY_SPENT
+
+
+async def test_what_was_asked_for_gives_way_to_a_block(world: World, alice: Side, bob: Side):
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+    polling = sending.state
+    assert isinstance(polling, sender.PollingForProposal)
+    sending.state = polling.request_fallback().save(sending.log)
+    world.node.send(double_spend(alice, sending))
+    world.node.mine()
+    await sending.to(sender.Monitor, steps=1)
+    assert alice.party.chain.broadcasts == []
