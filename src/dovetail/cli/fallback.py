@@ -4,20 +4,24 @@ import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import SESSION
-from dovetail.cli.options import chain, common, json_option, routes, session_argument
+from dovetail.cli.options import Rate, chain, common, json_option, routes, session_argument
 from dovetail.cli.output import Screen
 
 
 @click.command()
 @session_argument
+@click.option(
+    "--fee-rate", type=Rate(), help="Raise the fee: pay the same from the same coins, for more."
+)
 @routes
 @chain
 @json_option(SESSION)
 @common
-def fallback(*, session_id: int, as_json: bool) -> int:
+def fallback(*, session_id: int, fee_rate: str | None, as_json: bool) -> int:
     """Pay by the ordinary transaction now.
 
-    Where a payjoin may be under way the two compete, and exactly one of them confirms. Watch it
-    by `dovetail resume`.
+    Where a payjoin may be under way the two compete, and exactly one of them confirms. Said
+    again it changes nothing. What you pay and has not confirmed, be it the payjoin, is replaced
+    at a higher fee by `--fee-rate`, out of your change. Watch it by `dovetail resume`.
     """
-    return work.deciding.fallback(session_id, Screen(as_json=as_json))
+    return work.deciding.fallback(session_id, Screen(as_json=as_json), fee_rate=fee_rate)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeAlias, get_args
 
 import click
@@ -32,9 +33,11 @@ def cancel(number: int, choice: str | None, screen: Screen) -> int:
     return stopping.run(lambda stop: _cancel(number, choice, screen, stop))
 
 
-def fallback(number: int, screen: Screen) -> int:
-    """Pay by the ordinary transaction."""
-    return stopping.run(lambda stop: _decide(number, actions.fallback, None, screen, stop))
+def fallback(number: int, screen: Screen, *, fee_rate: str | None = None) -> int:
+    """Pay by the ordinary transaction, with its fee raised where a rate is given."""
+    rate = None if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
+    decision = partial(actions.fallback, fee_rate=rate)
+    return stopping.run(lambda stop: _decide(number, decision, None, screen, stop))
 
 
 def release(number: int, screen: Screen, *, yes: bool) -> int:
@@ -163,6 +166,8 @@ def _tell(
 ) -> int:
     explanation = explain(state, clock(), ask=asks)
     screen.say(explanation.words, bold=True)
+    if isinstance(state, sender.Monitor) and state.bumped is not None:
+        screen.say(f"Its fee is now {sats(state.original.fee)}.")
     if explanation.txid is not None:
         screen.result(explanation.txid)
     if poor is not None:
