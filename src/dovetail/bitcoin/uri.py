@@ -54,14 +54,17 @@ class BitcoinUri:
     def parse(cls, text: str) -> Self:
         """Read a URI.
 
-        Scheme, keys and segwit addresses may be in any case. Refused are characters that ought
+        Scheme, keys and segwit addresses may be in any case, and blanks around the text, `//`
+        after the scheme and `/` after the address are let pass. Refused are characters that ought
         to be percent-encoded, a body that is no address, an amount that is no plain number of
         bitcoins, and `amount`, `label`, `message` or `pop` given twice. Raises `InvalidUri`.
         """
+        text = text.strip()
         found = _URI.fullmatch(text)
         if found is None or "#" in text:
-            raise InvalidUri("The text is not a bitcoin: URI in plain characters; copy it again.")
-        body, _, query = found[1].partition("?")
+            raise InvalidUri(_what_is_wrong(text))
+        body, _, query = found[1].removeprefix("//").partition("?")
+        body = body.removesuffix("/")
         own: dict[str, str] = {}
         params: list[tuple[str, str]] = []
         for part in filter(None, query.split("&")):
@@ -130,3 +133,11 @@ def _decoded(text: str) -> str:
 
 def _encoded(text: str) -> str:
     return _NOT_PLAIN.sub(lambda found: quote(found[0], safe=""), text)
+
+
+def _what_is_wrong(text: str) -> str:
+    if not text.lower().startswith("bitcoin:"):
+        return "The text does not begin with bitcoin: and is no payment URI; copy all of it."
+    if "#" in text:
+        return "The URI has a # where it needs %23, so that a part may be lost; copy it again."
+    return "The text is not a bitcoin: URI in plain characters; copy it again."

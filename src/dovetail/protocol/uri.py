@@ -28,12 +28,18 @@ _LOCAL_ORIGIN = re.compile(rf"http://(?:{_THIS_MACHINE})(?::[0-9]+)?", re.ASCII)
 _MAX_PORT = 0xFFFF
 _MAX_EXPIRATION = 0xFFFF_FFFF
 _FRAGMENT = re.compile(r"[0-9A-Z+-]*", re.ASCII)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_UNRESERVED = re.compile("%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.ASCII)
+_OLD_KEY = re.compile(r"A[g-z0-9_-][A-Za-z0-9_-]{42}", re.ASCII)
+_DIRECTORIES = re.compile(r"https?://(?:.+\.)?payjo\.in(?::[0-9]+)?", re.ASCII)
+"""Where nobody but directories of BIP 77 answers."""
 _FRAGMENT_SIZES = {"EX1": 4, "OH1": 34, "RK1": 33}
 
 
 class _Url(NamedTuple):
     origin: str
     path: str
+    query: str
     fragment: str
 
 
@@ -127,6 +133,8 @@ class PayjoinUri:
         Raises `InvalidUri`.
         """
         uri = BitcoinUri.parse(text)
+        if uri.all("ohttp"):
+            raise InvalidUri(OLDER_DRAFT)
         endpoint = _only(uri.all("pj") + uri.all("req-pj"))
         if endpoint is None:
             raise InvalidUri("The URI does not offer payjoin; pay its address as usual.")
@@ -172,15 +180,66 @@ def parse_directory(text: str) -> str:
 def parse_endpoint(text: str) -> Endpoint:
     """Read the value of `pj`.
 
-    It belongs to a mailbox if its path is a ShortId or its fragment has all three parameters;
-    then both must be right, lest an Original PSBT be sent in plaintext where encryption was
-    meant. Raises `InvalidUri`.
+    It belongs to a mailbox if its path is a ShortId or its fragment has one of the parameters;
+    then all must be right, lest an Original PSBT be sent in plaintext where encryption was meant.
+    What else shows that, such as the links of BIP 77's drafts, is refused. Raises `InvalidUri`.
     """
     url = _parse_url(text)
     keys = {part[:3] for part in re.split("[+-]", url.fragment.upper())}
-    if keys.issuperset(_FRAGMENT_SIZES) or _is_short_id(url.path[1:]):
+    name = url.path.strip("/")
+    if not keys.isdisjoint(_FRAGMENT_SIZES) or _is_short_id(name):
         return _parse_v2(url)
+    if url.fragment or _is_of_older_draft(url, name):
+        raise InvalidUri(OLDER_DRAFT)
     return V1Endpoint(text)
+
+
+OLDER_DRAFT = (
+    "The URI is of an older draft of payjoin, or was not copied whole: ask for a new link. Its"
+    " address can be paid as usual."
+)
+
+
+def _is_of_older_draft(url: _Url, name: str) -> bool:
+    """Whether the URL shows that encryption was meant, by a key or by its host (P4)."""
+    asked = {part.partition("=")[0].lower() for part in url.query.split("&")}
+    return "ohttp" in asked or _DIRECTORIES.fullmatch(url.origin) is not None or _is_key(name)
+
+
+def _is_key(name: str) -> bool:
+    """Whether a path is a public key: base64url as in the drafts, hex, or bech32's alphabet."""
+    if len(name) == _HEX_KEY_SIZE and name[:2] in ("02", "03"):
+        return _HEX.fullmatch(name) is not None
+    if name.upper().startswith("RK1"):
+        name = name[3:]
+    if len(name) == _BASE32_KEY_SIZE:
+        try:
+            return decode_base32(name.upper(), InvalidUri)[0] in (2, 3)
+        except InvalidUri:
+            return False
+    return _OLD_KEY.fullmatch(name.rstrip("=")) is not None
+
+
+_HEX = re.compile("[0-9a-fA-F]*", re.ASCII)
+_HEX_KEY_SIZE, _BASE32_KEY_SIZE = 66, 53
+
+
+def normalised_url(text: str) -> str:
+    """One spelling for all that name the same v1 endpoint (RFC 3986, section 6.2).
+
+    Scheme and host are in lower case, the usual port, an empty query and any fragment are gone,
+    an empty path is `/`, and what need not be percent-encoded is not. Raises `InvalidUri`.
+    """
+    url = _parse_url(text)
+    scheme, _, place = url.origin.partition("://")
+    host = place.removesuffix(f":{_DEFAULT_PORTS[scheme]}").rstrip(".")
+    query = f"?{url.query}" if url.query else ""
+    return f"{scheme}://{host}{_plain(url.path or '/')}{_plain(query)}"
+
+
+def _plain(text: str) -> str:
+    escaped = re.sub("%[0-9A-Fa-f]{2}", lambda found: found[0].upper(), text)
+    return _UNRESERVED.sub(lambda found: chr(int(found[0][1:], 16)), escaped)
 
 
 def _parse_v2(url: _Url) -> V2Endpoint:
@@ -197,7 +256,7 @@ def _parse_v2(url: _Url) -> V2Endpoint:
         )
     except InvalidKey as error:
         raise InvalidUri("A key in the URI is not valid; ask for another one.") from error
-    if url.path[1:].upper() != endpoint.short_id:
+    if url.path.strip("/").upper() != endpoint.short_id:
         raise InvalidUri("The URI's mailbox does not match its key; ask for another one.")
     return endpoint
 
@@ -236,7 +295,7 @@ def _parse_url(text: str) -> _Url:
     if scheme == "http" and not _PRIVATE_HOST.fullmatch(host):
         raise InvalidUri("The payjoin address is not encrypted; ask for one that uses https.")
     origin = f"{scheme}://{host}" if port is None else f"{scheme}://{host}:{port}"
-    return _Url(origin, found["path"] or "", found["fragment"] or "")
+    return _Url(origin, found["path"] or "", found["query"] or "", found["fragment"] or "")
 
 
 def _is_short_id(text: str) -> bool:

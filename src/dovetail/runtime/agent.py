@@ -12,6 +12,7 @@ from typing import Self, TypeAlias, TypeVar
 from dovetail.bitcoin import Address, FeeRate, Network, Sats, UnixTime
 from dovetail.bitcoin.bech32 import encode_base32
 from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.crypto.entropy import system
 from dovetail.errors import (
     ChainError,
@@ -23,11 +24,13 @@ from dovetail.errors import (
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import fee_contribution
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, is_on_this_machine
+from dovetail.runtime import plain
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
 from dovetail.runtime.lookout import Lookout
+from dovetail.runtime.plain import PlainPayment
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
 from dovetail.runtime.transport import HttpTransport, Transport
@@ -210,18 +213,39 @@ class Agent:
         return partial(receiver.create, directory=self._directory, ohttp_keys=keys, v1=v1)
 
     async def prepare(
-        self, uri: PayjoinUri, *, amount: Sats | None = None, fee_rate: FeeRate | None = None
+        self,
+        uri: PayjoinUri,
+        *,
+        amount: Sats | None = None,
+        fee_rate: FeeRate | None = None,
+        again: bool = False,
     ) -> "Payment":
         """Build and sign the fallback payment of `uri`, so that a person can look at it.
 
         Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
-        is estimated unless given. Raises `DuplicateSession` for a URI that was used before,
-        `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
+        is estimated unless given. Raises `DuplicateSession` for a URI that was used before and,
+        unless `again` says so, for an address that is paid or was, in whatever link; `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
         `ConfigurationError` without `tor`, and `TransportError` where Tor is not running.
         """
         endpoint = uri.endpoint
         await self._way(endpoint.url if isinstance(endpoint, V1Endpoint) else endpoint.directory)
-        return await asyncio.to_thread(self._prepare, uri, amount, fee_rate)
+        return await asyncio.to_thread(self._prepare, uri, amount, fee_rate, again=again)
+
+    async def prepare_plain(
+        self,
+        request: BitcoinUri,
+        *,
+        amount: Sats | None = None,
+        fee_rate: FeeRate | None = None,
+        again: bool = False,
+    ) -> PlainPayment:
+        """Build and sign an ordinary payment of an address, without a payjoin.
+
+        Nothing leaves and nothing is stored until `start_plain`. Raises as `prepare` does.
+        """
+        return await asyncio.to_thread(
+            plain.prepare, self.services, request, amount, fee_rate, again=again
+        )
 
     async def send(
         self,
@@ -229,10 +253,13 @@ class Agent:
         *,
         amount: Sats | None = None,
         fee_rate: FeeRate | None = None,
+        again: bool = False,
     ) -> LiveSender:
         """Begin to pay `uri`: as `prepare`, then `start`."""
         parsed = PayjoinUri.parse(uri) if isinstance(uri, str) else uri
-        return await self.start(await self.prepare(parsed, amount=amount, fee_rate=fee_rate))
+        return await self.start(
+            await self.prepare(parsed, amount=amount, fee_rate=fee_rate, again=again)
+        )
 
     async def start(self, payment: "Payment") -> LiveSender:
         """Begin the session that pays; from here on the payment will be made once.
@@ -248,7 +275,23 @@ class Agent:
             depth=self.services.policy.depth,
         )
         contested = payment.original.unsigned_transaction.contested()
-        log = self.services.store.new_sender(reserving=contested)
+        log = self.services.store.new_sender(reserving=contested, alone=not payment.again)
+        state = await created.save_async(log)
+        return self._begin(live_sender(log, self.services, state))
+
+    async def start_plain(self, payment: PlainPayment) -> LiveSender:
+        """Begin an ordinary payment: it is made once, watched and broadcast again (M4).
+
+        Raises as `start` does.
+        """
+        created = sender.create_plain(
+            request=payment.request,
+            original=payment.original,
+            now=self.services.clock(),
+            depth=self.services.policy.depth,
+        )
+        contested = payment.original.unsigned_transaction.contested()
+        log = self.services.store.new_sender(reserving=contested, alone=not payment.again)
         state = await created.save_async(log)
         return self._begin(live_sender(log, self.services, state))
 
@@ -316,7 +359,9 @@ class Agent:
             "The wallet keeps giving addresses that were paid before: sync it and try again."
         )
 
-    def _prepare(self, uri: PayjoinUri, amount: Sats | None, fee_rate: FeeRate | None) -> "Payment":
+    def _prepare(
+        self, uri: PayjoinUri, amount: Sats | None, fee_rate: FeeRate | None, *, again: bool
+    ) -> "Payment":
         wallet, store = self.services.wallet, self.services.store
         if not uri.address.is_for(wallet.network):
             raise UsageError(
@@ -339,6 +384,8 @@ class Agent:
         due = uri.amount or amount
         if not due:
             raise UsageError("The URI names no amount: say how many satoshis to pay.")
+        if not again:
+            plain.require_unpaid(self.services, uri.address, uri.amount)
         rate = fee_rate or estimated_rate(self.services)
         wallet.sync()
         script = uri.address.script_pubkey
@@ -352,7 +399,9 @@ class Agent:
             min_fee_rate=FeeRate.BROADCAST_MIN,
             fee_contribution=fee_contribution(original, script, change=wallet.owned(others)),
         )
-        return Payment(uri=uri, amount=due, fee_rate=rate, original=original, params=params)
+        return Payment(
+            uri=uri, amount=due, fee_rate=rate, original=original, params=params, again=again
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -364,6 +413,8 @@ class Payment:
     fee_rate: FeeRate
     original: Psbt
     params: SenderParams
+    again: bool = False
+    """Whether its address may be one that is paid already, or was."""
 
     @property
     def fee(self) -> Sats:

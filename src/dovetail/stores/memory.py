@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Generic
 
-from dovetail.bitcoin import OutPoint, UnixTime
+from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import (
     CoinsTaken,
     DuplicateSession,
@@ -24,6 +24,7 @@ from dovetail.sessions.sightings import Sighting
 from dovetail.stores.entries import RawEvent, raw_event
 from dovetail.stores.logs import read
 from dovetail.stores.ports import (
+    PAID_ALREADY,
     SHARED,
     Adopted,
     Adoption,
@@ -36,6 +37,7 @@ from dovetail.stores.ports import (
     StoredLog,
     facts_of,
     growth,
+    may_have_paid,
     payment_facts,
 )
 
@@ -55,6 +57,7 @@ class MemoryStore:
         self._rows: dict[SessionId, SessionRow] = {}
         self._entries: dict[SessionId, list[RawEvent]] = {}
         self._payments: dict[tuple[str | bytes | None, ...], SessionId] = {}
+        self._payees: dict[SessionId, str] = {}
         self._seen: dict[OutPoint, SessionId] = {}
         self._held: dict[OutPoint, SessionId] = {}
         self._exposed: set[OutPoint] = set()
@@ -66,9 +69,11 @@ class MemoryStore:
         """See `Store.new_receiver`."""
         return MemoryLog(self, RECEIVER_CODEC, None)
 
-    def new_sender(self, *, reserving: Collection[OutPoint] = ()) -> "MemoryLog[SenderEvent]":
+    def new_sender(
+        self, *, reserving: Collection[OutPoint] = (), alone: bool = False
+    ) -> "MemoryLog[SenderEvent]":
         """See `Store.new_sender`."""
-        return MemoryLog(self, SENDER_CODEC, None, reserving=reserving)
+        return MemoryLog(self, SENDER_CODEC, None, reserving=reserving, alone=alone)
 
     def receiver(self, session_id: SessionId) -> "MemoryLog[ReceiverEvent]":
         """See `Store.receiver`."""
@@ -90,6 +95,16 @@ class MemoryStore:
     def paying(self, uri: PayjoinUri) -> SessionId | None:
         """See `Store.paying`."""
         return self._payments.get(_payment(payment_facts(uri)))
+
+    def paying_to(self, address: Address) -> SessionId | None:
+        """See `Store.paying_to`."""
+        with self._lock:
+            for session_id, row in reversed(self._rows.items()):
+                paid = self._payees.get(session_id) == str(address)
+                last = self._entries[session_id][-1].data
+                if paid and (row.closed_at is None or may_have_paid(last)):
+                    return session_id
+        return None
 
     def live(self) -> tuple[SessionRow, ...]:
         """See `Store.live`."""
@@ -173,10 +188,19 @@ class MemoryStore:
         with self._lock:
             return frozenset(self._exposed)
 
-    def create(self, facts: Facts, entry: RawEvent, reserving: Collection[OutPoint]) -> SessionId:
+    def create(
+        self,
+        facts: Facts,
+        entry: RawEvent,
+        reserving: Collection[OutPoint],
+        *,
+        alone: bool = False,
+    ) -> SessionId:
         """Add a session with its first entry and its coins, or nothing."""
         payment = _payment(facts)
         with self._lock:
+            if alone and self.paying_to(Address.parse(facts.address)) is not None:
+                raise DuplicateSession(PAID_ALREADY)
             if facts.role is Role.SENDER and payment in self._payments:
                 raise DuplicateSession(
                     "A payment to this URI was started before: ask the receiver for a new URI"
@@ -196,6 +220,8 @@ class MemoryStore:
             )
             self._entries[session_id] = [entry]
             self._payments[payment] = session_id
+            if facts.role is Role.SENDER:
+                self._payees[session_id] = facts.address
             self.reserve(session_id, reserving)
             return session_id
 
@@ -270,12 +296,14 @@ class MemoryLog(Generic[E]):
         session_id: SessionId | None,
         *,
         reserving: Collection[OutPoint] = (),
+        alone: bool = False,
     ) -> None:
         """`session_id` is None for a session whose first event is not saved yet."""
         self._store = store
         self._codec: EventCodec[E] = codec
         self._session_id = session_id
         self._reserving = reserving
+        self._alone = alone
 
     @property
     def session_id(self) -> SessionId:
@@ -297,7 +325,9 @@ class MemoryLog(Generic[E]):
             return
         if seq != 0:
             raise StaleSession("A new log begins at 0: reload the session.")
-        self._session_id = self._store.create(facts_of(event), entry, self._reserving)
+        self._session_id = self._store.create(
+            facts_of(event), entry, self._reserving, alone=self._alone
+        )
 
     async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append_async`."""

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, Protocol, TypeVar
 
-from dovetail.bitcoin import OutPoint, UnixTime
-from dovetail.errors import DuplicateSession, StaleSession
-from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
+from dovetail.bitcoin import Address, OutPoint, UnixTime
+from dovetail.errors import DuplicateSession, ReplayError, StaleSession
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint, normalised_url
+from dovetail.sessions import outcomes
 from dovetail.sessions.receiver.events import Created as ReceiverCreated
 from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.sender.events import Closed as SenderClosed
 from dovetail.sessions.sender.events import Created as SenderCreated
-from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.events import CreatedPlain, SenderEvent, decode_event
+from dovetail.sessions.sender.payment import Payment as SenderPayment
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.status import SessionStatus, status_of
 from dovetail.stores.entries import RawEvent
@@ -102,8 +105,14 @@ class Store(Protocol):
         """The log of a receiver that is about to be created."""
         ...
 
-    def new_sender(self, *, reserving: Collection[OutPoint] = ()) -> SessionLog[SenderEvent]:
-        """The log of a sender that is about to be created, holding these coins."""
+    def new_sender(
+        self, *, reserving: Collection[OutPoint] = (), alone: bool = False
+    ) -> SessionLog[SenderEvent]:
+        """The log of a sender that is about to be created, holding these coins.
+
+        `alone`: its first save raises `DuplicateSession` too where another session pays the same
+        address or did (see `paying_to`), which the same statement looks for.
+        """
         ...
 
     def receiver(self, session_id: SessionId) -> SessionLog[ReceiverEvent]:
@@ -120,6 +129,13 @@ class Store(Protocol):
 
     def paying(self, uri: PayjoinUri) -> SessionId | None:
         """The session that pays this URI or did, so that it cannot be paid again; None: none."""
+        ...
+
+    def paying_to(self, address: Address) -> SessionId | None:
+        """The newest session that pays this address or did, by whatever URI; None: none.
+
+        One that ended without a payment, and can never make it, does not count.
+        """
         ...
 
     def live(self) -> tuple[SessionRow, ...]:
@@ -262,12 +278,17 @@ def facts_of(event: ReceiverEvent | SenderEvent) -> Facts:
             return Facts(role=Role.RECEIVER, address=event.address, expires_at=event.expires_at)
         case SenderCreated():
             return payment_facts(PayjoinUri.parse(event.uri), event.expires_at)
+        case CreatedPlain():
+            return _plain_facts(SenderPayment(event))
         case _:
             raise StaleSession("A log begins with its Created event: reload the session.")
 
 
 def payment_facts(uri: PayjoinUri, expires_at: int = 0) -> Facts:
-    """The row of a sender who pays `uri`; a key tells URIs apart, else address and endpoint."""
+    """The row of a sender who pays `uri`; a key tells URIs apart, else address and endpoint.
+
+    The endpoint is normalised, so that one in another spelling is the same.
+    """
     pj_uri, key = _identity(uri.endpoint)
     return Facts(
         role=Role.SENDER,
@@ -281,4 +302,35 @@ def payment_facts(uri: PayjoinUri, expires_at: int = 0) -> Facts:
 def _identity(endpoint: V1Endpoint | V2Endpoint) -> tuple[str, bytes | None]:
     if isinstance(endpoint, V2Endpoint):
         return endpoint.serialize(), endpoint.receiver_key.compressed
-    return endpoint.url, None
+    return normalised_url(endpoint.url), None
+
+
+def _plain_facts(payment: SenderPayment) -> Facts:
+    """The row of an ordinary payment, which no URI tells from another: its transaction does."""
+    return Facts(
+        role=Role.SENDER,
+        address=str(payment.address),
+        expires_at=payment.expires_at,
+        pj_uri=f"plain:{payment.fallback.without_signatures().txid}",
+    )
+
+
+_UNPAID = (outcomes.Cancelled, outcomes.Revoked)
+
+
+def may_have_paid(entry: bytes) -> bool:
+    """Whether a payer's log that is closed by `entry` may have brought its payment.
+
+    What cannot be read, or ended by a transaction that nobody knew, may have.
+    """
+    try:
+        event = decode_event(entry)
+    except ReplayError:
+        return True
+    return not (isinstance(event, SenderClosed) and isinstance(event.outcome, _UNPAID))
+
+
+PAID_ALREADY = (
+    "Another payment to this address was started before: `dovetail history` lists them. To pay the"
+    " address once more, say so by `--again`."
+)

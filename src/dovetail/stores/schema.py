@@ -47,6 +47,7 @@ sessions = Table(
         unique=True,
         sqlite_where=text("role = 'sender' AND receiver_pubkey IS NULL"),
     ),
+    Index("payers_by_address", "address", sqlite_where=text("role = 'sender'")),
     Index("live_sessions", "session_id", sqlite_where=text("closed_at IS NULL")),
 )
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     select,
 )
 
-from dovetail.bitcoin import OutPoint, UnixTime
+from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import SessionNotFound
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.receiver.events import CODEC as RECEIVER_CODEC
@@ -45,7 +45,7 @@ from dovetail.stores.schema import (
     sightings,
 )
 from dovetail.stores.sqlite import Pulse, examine, open_engine, reading, translated
-from dovetail.stores.sqllog import SqlLog
+from dovetail.stores.sqllog import SqlLog, payer_of
 from dovetail.stores.writer import Writer
 
 T = TypeVar("T")
@@ -131,9 +131,11 @@ class SqlStore:
         """See `Store.new_receiver`."""
         return SqlLog(self, RECEIVER_CODEC, None)
 
-    def new_sender(self, *, reserving: Collection[OutPoint] = ()) -> SqlLog[SenderEvent]:
+    def new_sender(
+        self, *, reserving: Collection[OutPoint] = (), alone: bool = False
+    ) -> SqlLog[SenderEvent]:
         """See `Store.new_sender`."""
-        return SqlLog(self, SENDER_CODEC, None, reserving=reserving)
+        return SqlLog(self, SENDER_CODEC, None, reserving=reserving, alone=alone)
 
     def receiver(self, session_id: SessionId) -> SqlLog[ReceiverEvent]:
         """See `Store.receiver`."""
@@ -166,6 +168,11 @@ class SqlStore:
         with reading(self._engine) as connection:
             found = connection.execute(query).scalar()
         return None if found is None else SessionId(found)
+
+    def paying_to(self, address: Address) -> SessionId | None:
+        """See `Store.paying_to`."""
+        with reading(self._engine) as connection:
+            return payer_of(connection, str(address))
 
     def live(self) -> tuple[SessionRow, ...]:
         """See `Store.live`."""

@@ -12,7 +12,7 @@ from dovetail.sessions.codec import EventCodec
 from dovetail.stores import coins
 from dovetail.stores.entries import RawEvent, raw_event
 from dovetail.stores.logs import read
-from dovetail.stores.ports import E, Facts, SessionId, facts_of
+from dovetail.stores.ports import PAID_ALREADY, E, Facts, SessionId, facts_of, may_have_paid
 from dovetail.stores.schema import sessions
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ _RECORD = (
     " VALUES (?, ?, ?, ?, ?, ?)"
 )
 _BEGIN = insert(sessions)
+# With each session its last entry, which says how it ended; none where the log is damaged.
+_PAYERS = (
+    "SELECT s.session_id, s.closed_at, CAST(e.data AS BLOB) FROM sessions AS s"
+    " LEFT JOIN session_events AS e ON e.session_id = s.session_id AND e.seq = s.next_seq - 1"
+    " WHERE s.role = 'sender' AND s.address = ? ORDER BY s.session_id DESC"
+)
 
 
 class SqlLog(Generic[E]):
@@ -41,12 +47,14 @@ class SqlLog(Generic[E]):
         session_id: SessionId | None,
         *,
         reserving: Collection[OutPoint] = (),
+        alone: bool = False,
     ) -> None:
         """`session_id` is None for a session whose first event is not saved yet."""
         self._store = store
         self._codec: EventCodec[E] = codec
         self._session_id = session_id
         self._reserving = reserving
+        self._alone = alone
 
     @property
     def session_id(self) -> SessionId:
@@ -85,10 +93,20 @@ class SqlLog(Generic[E]):
         facts = facts_of(event)
         if entry.seq != 0:
             raise StaleSession("A new log begins at 0: reload the session.")
+        if self._alone and payer_of(connection, facts.address) is not None:
+            raise DuplicateSession(PAID_ALREADY)
         session_id = create(connection, facts, entry)
         if coins.reserve(connection, session_id, self._reserving):
             raise CoinsTaken("Another live session holds one of the coins: choose others.")
         return session_id
+
+
+def payer_of(connection: Connection, address: str) -> SessionId | None:
+    """The newest session that pays an address or did."""
+    for session_id, closed_at, data in connection.exec_driver_sql(_PAYERS, (address,)):
+        if closed_at is None or may_have_paid(data or b""):
+            return SessionId(session_id)
+    return None
 
 
 def create(connection: Connection, facts: Facts, entry: RawEvent) -> SessionId:

@@ -88,14 +88,20 @@ class CountingStore:
     def new_receiver(self) -> SessionLog[ReceiverEvent]:
         return CountingLog(self._store.new_receiver(), self._killer)
 
-    def new_sender(self, *, reserving: Collection[OutPoint] = ()) -> SessionLog[SenderEvent]:
-        return CountingLog(self._store.new_sender(reserving=reserving), self._killer)
+    def new_sender(
+        self, *, reserving: Collection[OutPoint] = (), alone: bool = False
+    ) -> SessionLog[SenderEvent]:
+        return CountingLog(self._store.new_sender(reserving=reserving, alone=alone), self._killer)
 
     def receiver(self, session_id: SessionId) -> SessionLog[ReceiverEvent]:
         return CountingLog(self._store.receiver(session_id), self._killer)
 
     def sender(self, session_id: SessionId) -> SessionLog[SenderEvent]:
         return CountingLog(self._store.sender(session_id), self._killer)
+
+    def paying_to(self, address: Address) -> SessionId | None:
+        """See `Store.paying_to`."""
+        return self._store.paying_to(address)
 
     def paying(self, uri: PayjoinUri) -> SessionId | None:
         return self._store.paying(uri)
