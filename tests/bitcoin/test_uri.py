@@ -76,11 +76,13 @@ INVALID = {
     "a negative amount": f"bitcoin:{ADDRESS}?amount=-1",
     "too large an amount": f"bitcoin:{ADDRESS}?amount=21000001",
     "the invalid address of the BIP": f"bitcoin:{BIP_ADDRESS}",
-    "two slashes": f"bitcoin://{ADDRESS}",
+    "two slashes without an address": "bitcoin://",
+    "three slashes": f"bitcoin:///{ADDRESS}",
+    "a path": f"bitcoin:{ADDRESS}/pay",
     "no scheme": ADDRESS,
     "another scheme": f"litecoin:{ADDRESS}",
-    "text before": f" bitcoin:{ADDRESS}",
-    "text behind": f"bitcoin:{ADDRESS}\n",
+    "text before": f"x bitcoin:{ADDRESS}",
+    "text behind": f"bitcoin:{ADDRESS}\nx",
     "a space": f"bitcoin:{ADDRESS}?label=Luke Jr",
     "a letter not encoded": f"bitcoin:{ADDRESS}?label=Zo\xeb",
     "a fragment": f"bitcoin:{ADDRESS}?pj=https://example.com/#EX1",
@@ -209,3 +211,31 @@ def test_text_that_cannot_be_encoded_is_refused(text):
 
 def test_a_uri_shows_nothing_of_itself_in_a_repr():
     assert repr(BitcoinUri.parse(PAYJOIN)) == "<BitcoinUri>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"bitcoin://{ADDRESS}?amount=0.1",
+        f"BITCOIN://{ADDRESS}/?amount=0.1",
+        f"bitcoin:{ADDRESS}/?amount=0.1",
+        f"  bitcoin:{ADDRESS}?amount=0.1\r\n",
+        f"\t\u00a0bitcoin:{ADDRESS}?amount=0.1 ",
+    ],
+)
+def test_slashes_and_blanks_that_change_nothing_are_let_pass(text):
+    assert BitcoinUri.parse(text) == BitcoinUri.parse(f"bitcoin:{ADDRESS}?amount=0.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (ADDRESS, "does not begin with bitcoin:"),
+        (f"lightning:{ADDRESS}", "does not begin with bitcoin:"),
+        (f"bitcoin:{ADDRESS}?pj=https://e.x/#EX1", "needs %23"),
+        (f"bitcoin:{ADDRESS}?label=Luke Jr", "plain characters"),
+    ],
+)
+def test_what_is_wrong_is_named(text, sentence):
+    with pytest.raises(InvalidUri, match=sentence):
+        BitcoinUri.parse(text)

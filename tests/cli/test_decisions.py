@@ -111,7 +111,6 @@ def test_without_a_terminal_a_decision_needs_yes(parties, words):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("fallback", "1"), "cancel the session first"),
         (("release", "1", "--yes"), "cancel the session first"),
         (("revoke", "1", "--yes"), "cancel and release it first"),
     ],

@@ -23,11 +23,14 @@ from dovetail.protocol.uri import (
     V1Endpoint,
     V2Endpoint,
     is_on_this_machine,
+    normalised_url,
     parse_directory,
     parse_endpoint,
 )
 
 MAINNET = "bitcoin:12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"
+DRAFT_OHTTP = "AQAgbLIT3-hgHP5dAGB574bdCyTeJvJR4n7hLJ4B8dxgYDMABAABAAM"
+DRAFT_KEY = "AzzKI8EZJ3WF14dwBZLGyRX5FJ-s84oNwmviJE-T3vj-"
 ONION = "http://vjdpwgybvubne5hda6v4c5iaeeevhge6jvo3w2cl6eocbwwvwxp7b7qd.onion"
 
 
@@ -131,20 +134,100 @@ def test_a_uri_without_an_address_is_refused() -> None:
     "url",
     [
         "https://example.com",
-        "HTTPS://EXAMPLE.COM:8443/BTC/pj?invoice=1#anchor",
+        "HTTPS://EXAMPLE.COM:8443/BTC/pj?invoice=1",
         ONION,
         "http://localhost:3000/pj",
         "http://LOCALHOST",
         "http://pay.localhost/",
         "http://127.0.0.1:3000",
         "http://[::1]:3000/pj",
-        # Source: rust-payjoin, core/uri/v1.rs, test_supported and test_v1_failed_url_fragment.
-        "HTTPS://EXAMPLE.COM/#OH1QYPM5JXYNS754Y4R45QWE336QFX6ZR8DQGVQCULVZTV20TFVEYDMFQC",
-        "HTTPS://EXAMPLE.COM/missing_short_id#oh1qypm5jxyns754y4r45qwe336qfx6zr8dqgvqculvzt",
+        # Names that look like keys and are none: another first byte, another length.
+        f"https://shop.example/{'a' * 44}",
+        f"https://shop.example/A{'g' * 42}",
+        f"https://shop.example/04{'a' * 64}",
+        f"https://shop.example/02{'g' * 64}",
+        f"https://shop.example/{'q' * 53}",
+        f"https://shop.example/{'o' * 53}",
+        f"https://shop.example/pay/{DRAFT_KEY}",
+        "https://payjo.in.example/pay",
+        "https://shop.example/pay?id=ohttp",
     ],
 )
 def test_other_urls_are_v1_endpoints_and_kept_as_they_are(url: str) -> None:
     assert pj(url).endpoint == V1Endpoint(url)
+
+
+# Source of the first: a link of a BIP 77 draft, the key in the path and `ohttp` beside `pj`.
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"amount=0.001&pj=https://payjo.in/{DRAFT_KEY}&pjos=0&ohttp={DRAFT_OHTTP}",
+        "pj=https://shop.example/pay&OHTTP=AQ",
+        "ohttp=&req-pj=https://shop.example/pay",
+        f"pj=https://payjo.in/{DRAFT_KEY}",
+        f"pj=https://directory.example/{DRAFT_KEY}",
+        f"pj=https://directory.example/{DRAFT_KEY}/",
+        f"pj=https://directory.example/{DRAFT_KEY}%3D",
+        "pj=https://payjo.in/",
+        "pj=https://a.payjo.in:443/pay/1",
+        "pj=https://PAYJO.IN/BTC/pj",
+        f"pj=https://directory.example/03{'ab' * 32}",
+        f"pj=https://directory.example/RK1{RK[3:]}",
+        f"pj=https://directory.example/{RK[3:].lower()}",
+        "pj=https://directory.example/pay?ohttp=AQ",
+        "pj=https://directory.example/pay?id=1%26OHTTP=AQ",
+        "pj=https://shop.example/pay?invoice=1%23anchor",
+        "pj=https://shop.example/pay%23ohttp=AQ",
+        "pj=https://shop.example/%23XX1QQ",
+    ],
+)
+def test_what_shows_that_encryption_was_meant_is_never_a_v1_endpoint(query: str) -> None:
+    """P4: nothing of it is posted in plaintext; the address can still be paid."""
+    with pytest.raises(InvalidUri, match="ask for a new link"):
+        PayjoinUri.parse(f"bitcoin:{ADDRESS}?{query}")
+
+
+# Source of the first two: rust-payjoin, core/uri/v1.rs, test_v1_failed_url_fragment.
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("HTTPS://EXAMPLE.COM/#OH1QYPM5JXYNS754Y4R45QWE336QFX6ZR8DQGVQCULVZTV20TFVEYDMFQC", "lack"),
+        (
+            "HTTPS://EXAMPLE.COM/short_id#oh1qypm5jxyns754y4r45qwe336qfx6zr8dqgvqculvzt",
+            "misspelled",
+        ),
+        (f"{MAILBOX}/", "lacks"),
+        (f"https://shop.example/pay#{EX}", "lacks"),
+    ],
+)
+def test_one_parameter_of_a_mailbox_is_enough_to_want_them_all(url: str, sentence: str) -> None:
+    with pytest.raises(InvalidUri, match=sentence):
+        parse_endpoint(url)
+
+
+def test_a_mailbox_with_a_slash_behind_it_is_the_same() -> None:
+    assert parse_endpoint(f"{MAILBOX}/#{EX}-{OH}-{RK}") == ENDPOINT
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("HTTPS://SHOP.example", "https://shop.example/"),
+        ("https://shop.example:443/?", "https://shop.example/"),
+        ("https://shop.example./pay", "https://shop.example/pay"),
+        ("https://shop.example:8443/Pay?A=b#x", "https://shop.example:8443/Pay?A=b"),
+        (
+            "https://shop.example/%7e%41%2f%c3%a4%20?%61=%3D",
+            "https://shop.example/~A%2F%C3%A4%20?a=%3D",
+        ),
+        ("http://localhost:80/pj", "http://localhost/pj"),
+        ("http://localhost:443/pj", "http://localhost:443/pj"),
+        ("http://[::1]:80/pj", "http://[::1]/pj"),
+    ],
+)
+def test_an_endpoint_has_one_spelling(url: str, normal: str) -> None:
+    assert normalised_url(url) == normal
+    assert normalised_url(normal) == normal
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from tests.eventlogs.logs import entries
 
 from dovetail.errors import StoreUnavailable
+from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import sender
 from dovetail.stores import migrations
 from dovetail.stores.logs import replayed
@@ -28,6 +29,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 RELEASED = {
     "0001": "a537202b55bf1d9338bb5a4539149d9367c3bff613d25338ec7a4136e54d6aba",
     "0002": "914540f56075f035c413a349d9dbab2b79469971f5d84057303d8cd9909a460d",
+    "0003": "530a6abae94acdd833a0adfd67b09212c3021d4ab2798f0675cccdcc75a05cfc",
 }
 """Each schema before the newest, as a dump with sessions in it, and its SHA-256."""
 
@@ -144,6 +146,40 @@ def test_sessions_go_on_after_an_upgrade(tmp_path: Path, revision: str) -> None:
                 tuple(row) for row in connection.execute(text(shapes))
             ]
         fresh.dispose()
+
+
+def test_v1_invoices_are_found_in_any_spelling_after_an_upgrade(tmp_path: Path) -> None:
+    """What an older release stored as it was spelled, and two rows that turn out to be one."""
+    path = tmp_path / "sessions.db"
+    old(path, "0003")
+    address = "bcrt1qs758ursh4q9z627kt3pp5yysm78ddny6txaqgw"
+    rows = [
+        (11, "HTTPS://SHOP.example:443/pay?"),
+        (12, "https://shop.example/pay"),
+        (13, "https://shop.example/other?r=%7e"),
+        (14, "no URL at all"),
+    ]
+    with closing(sqlite3.connect(path)) as database:
+        database.executemany(
+            "INSERT INTO sessions VALUES (?, 'sender', ?, NULL, ?, 1, 1, 1, 'Closed', 1)",
+            [(number, url, address) for number, url in rows],
+        )
+        database.commit()
+    with SqlStore.open(path) as store:
+        invoice = f"bitcoin:{address}?amount=0.001&pj="
+        for url in ("https://shop.example/pay", "https://SHOP.example:443/pay?"):
+            assert store.paying(PayjoinUri.parse(invoice + url)) == 12
+        again = PayjoinUri.parse(invoice + "https://shop.example/other?r=~")
+        assert store.paying(again) == 13
+        assert store.paying_to(again.address) == 14
+    with closing(sqlite3.connect(path)) as database:
+        urls = database.execute("SELECT pj_uri FROM sessions WHERE session_id > 10").fetchall()
+    assert [url for (url,) in urls] == [
+        "HTTPS://SHOP.example:443/pay?",
+        "https://shop.example/pay",
+        "https://shop.example/other?r=~",
+        "no URL at all",
+    ]
 
 
 def test_a_migration_that_fails_leaves_the_old_database_as_it_was(

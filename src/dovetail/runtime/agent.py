@@ -224,7 +224,8 @@ class Agent:
 
         Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
         is estimated unless given. Raises `DuplicateSession` for a URI that was used before and,
-        unless `again` says so, for an address that is paid or was, in whatever link; `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
+        unless `again` says so, for an address that is paid or was, in whatever link;
+        `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
         `ConfigurationError` without `tor`, and `TransportError` where Tor is not running.
         """
         endpoint = uri.endpoint

@@ -226,7 +226,7 @@ async def _broadcast_payjoin(
 
     A rival that waits to be mined is competed with, one in a block is not (M4).
     """
-    spend = await _glimpse(session, services)
+    spend = await _look(session, services)
     if spend is not None and (spend.depth or is_payjoin(session, spend.transaction)):
         return await session.record_spend(spend.transaction).save_async(log)
     watch.broadcasting_since = session.since or watch.broadcasting_since or services.clock()
@@ -238,7 +238,7 @@ async def _broadcast_payjoin(
         raise
     if isinstance(answer, Accepted):
         return await session.record_broadcast(session.payjoin.txid).save_async(log)
-    spend = await _spend(session, services)
+    spend = await _look(session, services)
     if spend is not None or isinstance(answer, Refused):
         spends = () if spend is None else (spend.transaction,)
         return await session.refused(spends=spends).save_async(log)
@@ -333,14 +333,18 @@ async def _glimpse(
 
     Whose a stranger's spend is, is told once it is recorded.
     """
-    try:
-        spend = await _spend(session, services)
-    except ChainError as error:
-        logger.info("No look at the chain: %s", type(error).__name__)
-        return None
+    spend = await _look(session, services)
     if spend is not None and kind_of(session, spend.transaction) is Kind.FALLBACK:
         watch.see(session, spend)
     return spend
+
+
+async def _look(session: SenderSession, services: Services) -> Spend | None:
+    try:
+        return await _spend(session, services)
+    except ChainError as error:
+        logger.info("No look at the chain: %s", type(error).__name__)
+        return None
 
 
 async def _spend(session: SenderSession, services: Services) -> Spend | None:

@@ -40,6 +40,8 @@ RECEIVER = _BOTH | {
 
 SENDER = _BOTH | {
     "Created": "You signed the payment.",
+    "CreatedPlain": "You signed an ordinary payment, without a payjoin; it follows.",
+    "FallbackBumped": "You raised the fee of the ordinary payment; it follows.",
     "StartedPosting": "The payment began to leave for the receiver.",
     "PostedOriginalPsbt": "The directory holds it for the receiver.",
     "ReceivedProposal": "The receiver's payjoin came in and passed the checks.",

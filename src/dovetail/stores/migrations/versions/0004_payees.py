@@ -10,7 +10,7 @@ revision = "0004"
 down_revision = "0003"
 
 _OLD = "SELECT session_id, pj_uri FROM sessions WHERE role = 'sender' AND receiver_pubkey IS NULL"
-# Two rows that turn out to be one invoice were both paid: the later one keeps its spelling.
+# Of two rows that turn out to be one invoice, the one in another spelling keeps it.
 _NEW = "UPDATE OR IGNORE sessions SET pj_uri = :url WHERE session_id = :session"
 
 
