@@ -291,7 +291,7 @@ TRICKS: tuple[Trick, ...] = (
         "Broadcasts the ordinary payment while the sender waits for an answer.",
         "Sees it, and pays nothing else.",
         "M4: payjoin and fallback spend the same coins",
-        Reason.INPUTS_ALREADY_SPENT.words,
+        Reason.RECEIVER_TOOK_FALLBACK.words,
         broadcasts_the_original,
     ),
     acts(

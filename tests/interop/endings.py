@@ -65,7 +65,7 @@ async def _their_receiver_cancels(stage: Stage, pairing: Pairing) -> None:
         assert isinstance(payee, TheirReceiver)
         paid, got = await at_once(payer.pay(await payee.ask(AMOUNT)), _cancelling(payee))
         await books.close(paid, got, how=How.FALLBACK)
-        assert paid.why == Reason.INPUTS_ALREADY_SPENT
+        assert paid.why == Reason.RECEIVER_TOOK_FALLBACK
 
 
 async def _cancelling(payee: TheirReceiver) -> Ending:

@@ -12,11 +12,9 @@ from dovetail.errors import InvalidEvent
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 
-TXID = "ab" * 32
 UNPAID = (
     outcomes.Cancelled(why=Reason.CANCELLED_BY_US),
     outcomes.Expired(),
-    outcomes.PaidDirectly(txid=TXID),
     outcomes.PayjoinProposalSent(),
 )
 OWING = (

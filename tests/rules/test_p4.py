@@ -11,6 +11,7 @@ from tests.sessions.receiver.play import EXPIRES_AT, Play
 from tests.sessions.receiver.scenarios import play_all
 from tests.sessions.sender import play as sending
 
+from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import DovetailError, ReplayError
 from dovetail.sessions import receiver, sender
 
@@ -24,8 +25,10 @@ def quiet(text: str, secrets: Iterable[str] = ()) -> None:
 
 def secrets_of(session: Any) -> list[str]:
     """What must not show, of one session."""
-    uri = session.payjoin_uri
-    found = [uri.serialize(), str(uri.address), uri.address.script_pubkey.hex()]
+    text = getattr(session.created, "uri", None) or session.payjoin_uri.serialize()
+    address = BitcoinUri.parse(text).address
+    assert address is not None
+    found = [text, str(address), address.script_pubkey.hex()]
     original = getattr(session, "original", None)
     if original is not None:
         transaction = original.unsigned_transaction.serialize().hex()

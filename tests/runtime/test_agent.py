@@ -105,7 +105,7 @@ async def test_a_receiver_that_cannot_sign_does_not_give_up_in_silence(pair: Wor
     assert isinstance(into, FallbackBroadcasted)
     assert into.why is Reason.WALLET_CANNOT_SIGN
     # Either she read the answer, or his broadcast of the fallback came first.
-    assert out.why in {Reason.RECEIVER_UNAVAILABLE, Reason.INPUTS_ALREADY_SPENT}
+    assert out.why in {Reason.RECEIVER_UNAVAILABLE, Reason.RECEIVER_TOOK_FALLBACK}
     assert pair.received(receiving.state.address) == [AMOUNT]  # type: ignore[union-attr]  # read
 
 
