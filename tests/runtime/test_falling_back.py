@@ -1,10 +1,12 @@
 """A payer's word for the fallback: from every state, once, and at a higher fee."""
 
+from collections.abc import Collection
+
 import pytest
 from tests.runtime.side import AMOUNT, Sending, Side, broadcast, double_spend, sending_at
 from tests.runtime.world import World
 
-from dovetail.bitcoin import FeeRate, Psbt, Transaction
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Transaction
 from dovetail.errors import ChainError, InsufficientFunds, UsageError, WalletError
 from dovetail.runtime import actions
 from dovetail.runtime.raising import raised
@@ -257,8 +259,8 @@ async def test_a_wallet_that_only_signs_is_finalized_for(
     sending = await waiting(alice, bob)
     final = alice.party.wallet.sign
 
-    def partly(psbt: Psbt) -> Psbt:
-        signed = final(psbt)
+    def partly(psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
+        signed = final(psbt, inputs=inputs)
         witness = signed.inputs[0].final_script_witness
         assert witness is not None
         bare = psbt.inputs[0].with_partial_signature(witness[1], witness[0])
@@ -313,7 +315,7 @@ async def test_a_log_without_a_time_counts_from_when_it_was_first_tried(
 ):
     sending = await sending_at(alice, bob, sender.ProposalReceived)
     assert isinstance(sending.state, sender.ProposalReceived)
-    signed = alice.party.wallet.sign(sending.state.psbt_to_sign)
+    signed = alice.party.wallet.sign(sending.state.psbt_to_sign, inputs=sending.state.contested)
     sending.state = sending.state.record_signed(signed).save(sending.log)
     alice.party.chain.mumbles = lambda _tx: True
     watch = Watch()

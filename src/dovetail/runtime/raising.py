@@ -58,7 +58,7 @@ async def raised(
     if change is None:
         raise InsufficientFunds("The payment leaves no change from which a higher fee could come.")
     unsigned = _with_fee(state.original, change, _fee(state, rival, fee_rate))
-    signed = await asyncio.to_thread(services.wallet.sign, unsigned)
+    signed = await asyncio.to_thread(lambda: services.wallet.sign(unsigned, inputs=state.contested))
     return Raised(signed if signed.is_finalized else signed.finalize(), rival is not None)
 
 
