@@ -1,6 +1,7 @@
 import pytest
 from tests.regtest.support import SOME_SCRIPT, spend
 
+from dovetail.bitcoin.relay import is_final
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import MAX_SATS, Sats
@@ -10,7 +11,6 @@ from dovetail.regtest.policy import (
     check_amounts,
     check_form,
     check_standard,
-    is_final,
     meets_sequence_locks,
 )
 

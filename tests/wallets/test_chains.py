@@ -137,6 +137,28 @@ def test_lock_times_that_do_not_bind_are_acceptable(server, public, payment):
     assert public.acceptance(_locked(payment, 500_000_000)) == Accepted()
 
 
+def test_a_lock_time_in_seconds_runs_out_with_the_median_time_past(server, public, payment):
+    median = server.node.chain.median_time()
+    assert public.acceptance(_locked(payment, median - 1)) == Accepted()
+    assert public.acceptance(_locked(payment, median)) == Refused("non-final")
+
+
+def test_a_relative_lock_runs_out_with_the_depth_of_the_coin(server, public, payment):
+    coin = payment.inputs[0].previous_output
+    depth = server.node.confirmations(coin.txid)
+    assert public.acceptance(_locked(payment, 0, sequence=depth)) == Accepted()
+    assert public.acceptance(_locked(payment, 0, sequence=depth + 1)) == Refused("non-BIP68-final")
+    in_time = 1 << 22
+    assert public.acceptance(_locked(payment, 0, sequence=in_time)) == Accepted()
+    assert public.acceptance(_locked(payment, 0, sequence=in_time | 1)) == Refused(
+        "non-BIP68-final"
+    )
+
+
+def test_what_nodes_do_not_relay_is_refused(public, payment):
+    assert public.acceptance(replace(payment, version=4)) == Refused("version")
+
+
 def test_a_public_server_knows_what_is_spent(chain, public, make_wallet):
     wallet = make_wallet(100_000)
     first, second = (

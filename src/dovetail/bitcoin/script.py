@@ -87,7 +87,7 @@ class Script(bytes):
                 return script_type
         if self.is_witness_program and self[0] != 0:
             return ScriptType.WITNESS_UNKNOWN
-        if self.startswith(_OP_RETURN) and _is_push_only(self[1:]):
+        if self.startswith(_OP_RETURN) and is_push_only(self[1:]):
             return ScriptType.OP_RETURN
         return ScriptType.UNKNOWN if self.multisig is None else ScriptType.MULTISIG
 
@@ -205,7 +205,7 @@ def _small_number(push: bytes) -> int:
     return push[1] if len(push) == 2 else push[0] - _OP_1 + 1
 
 
-def _is_push_only(script: bytes) -> bool:
+def is_push_only(script: bytes) -> bool:
     """Whether the script does nothing but push data (Bitcoin Core's IsPushOnly)."""
     offset = 0
     while offset < len(script):

@@ -9,6 +9,7 @@ and eviction from a full pool.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from dovetail.bitcoin.relay import is_final
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.regtest.blocks import Block
@@ -21,7 +22,6 @@ from dovetail.regtest.policy import (
     check_amounts,
     check_form,
     check_standard,
-    is_final,
     meets_sequence_locks,
 )
 

@@ -6,24 +6,13 @@ Reasons are spelt as Bitcoin Core spells them.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dovetail.bitcoin.script import Script, ScriptType
+from dovetail.bitcoin.relay import not_relayed, relative_lock
 from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import MAX_SATS, Sats, Weight
 from dovetail.regtest.index import Coin
 
 COINBASE_MATURITY = 100
-_MAX_STANDARD_WEIGHT = 400_000
-_MIN_STANDARD_SIZE = 65
-_MAX_STANDARD_SCRIPT_SIG = 1650
-_MAX_STANDARD_MULTISIG_KEYS = 3
-_STANDARD_VERSIONS = range(1, 4)
-_LOCK_TIME_THRESHOLD = 500_000_000
-_FINAL = 0xFFFFFFFF
-_SEQUENCE_DISABLED = 1 << 31
-_SEQUENCE_IS_TIME = 1 << 22
-_SEQUENCE_MASK = 0xFFFF
 _SEQUENCE_GRANULARITY = 9
-_MAX_PUSH_OPCODE = 0x60
 _NO_TXID = bytes(32)
 
 
@@ -66,30 +55,8 @@ def check_form(transaction: Transaction) -> Refused | None:
 
 def check_standard(transaction: Transaction) -> Refused | None:
     """The rules by which nodes relay; breaking them is no consensus matter."""
-    if transaction.version not in _STANDARD_VERSIONS:
-        return Refused("version")
-    if transaction.weight > _MAX_STANDARD_WEIGHT:
-        return Refused("tx-size")
-    for item in transaction.inputs:
-        if len(item.script_sig) > _MAX_STANDARD_SCRIPT_SIG:
-            return Refused("scriptsig-size")
-        if not _is_push_only(item.script_sig):
-            return Refused("scriptsig-not-pushonly")
-    for output in transaction.outputs:
-        if not _is_standard(output.script_pubkey):
-            return Refused("scriptpubkey")
-        if output.value < output.script_pubkey.dust_limit:
-            return Refused("dust")
-    if len(transaction.serialize(witness=False)) < _MIN_STANDARD_SIZE:
-        return Refused("tx-size-small")
-    return None
-
-
-def is_final(transaction: Transaction, height: int, median_time: int) -> bool:
-    """Whether the lock time lets it into a block of this height (BIP 65, BIP 113)."""
-    lock_time = transaction.lock_time
-    now = height if lock_time < _LOCK_TIME_THRESHOLD else median_time
-    return lock_time < now or all(item.sequence == _FINAL for item in transaction.inputs)
+    reason = not_relayed(transaction)
+    return None if reason is None else Refused(reason)
 
 
 def meets_sequence_locks(
@@ -102,13 +69,12 @@ def meets_sequence_locks(
 
     `median_time` gives the median time past of the active chain's block at a height.
     """
-    if transaction.version < 2:
-        return True
-    for item, coin in zip(transaction.inputs, coins, strict=True):
-        if item.sequence & _SEQUENCE_DISABLED:
+    for index, coin in enumerate(coins):
+        found = relative_lock(transaction, index)
+        if found is None:
             continue
-        lock = item.sequence & _SEQUENCE_MASK
-        if item.sequence & _SEQUENCE_IS_TIME:
+        lock, in_time = found
+        if in_time:
             start = median_time(max(coin.height - 1, 0))
             if median_time(height - 1) < start + (lock << _SEQUENCE_GRANULARITY):
                 return False
@@ -126,29 +92,3 @@ def check_amounts(transaction: Transaction, coins: Sequence[Coin], height: int) 
     if paid_in < paid_out:
         return Refused("bad-txns-in-belowout")
     return Sats(paid_in - paid_out)
-
-
-def _is_standard(script: Script) -> bool:
-    match script.type:
-        case ScriptType.UNKNOWN:
-            return False
-        case ScriptType.MULTISIG:
-            keys = script.multisig
-            return keys is not None and len(keys[1]) <= _MAX_STANDARD_MULTISIG_KEYS
-        case _:
-            return True
-
-
-def _is_push_only(script: bytes) -> bool:
-    offset = 0
-    while offset < len(script):
-        opcode = script[offset]
-        if opcode > _MAX_PUSH_OPCODE:
-            return False
-        offset += 1
-        if opcode < 0x4C:
-            offset += opcode
-        elif opcode <= 0x4E:
-            width = 1 << (opcode - 0x4C)
-            offset += width + int.from_bytes(script[offset : offset + width], "little")
-    return offset == len(script)

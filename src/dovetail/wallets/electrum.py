@@ -28,6 +28,7 @@ _MAX_KEPT = 32_000_000  # weight units of transactions
 _TO_SAT_PER_VB = 5  # decimal places from bitcoins per 1000 vB
 _UNTOLD = -1.0
 _OP_RETURN = 0x6A
+_HEADER_SIZE = 80
 # How servers pass on that their node does not have a transaction.
 _MISSING = re.compile(r"no such mempool|missing transaction|(?<!\d)-5\b", re.IGNORECASE)
 
@@ -104,6 +105,8 @@ class ElectrumChain:
             transaction,
             height=height,
             unspent=self._unspent,
+            outputs=self.outputs,
+            median_time=lambda: self._median_time(height),
             min_fee_rate=self.min_fee_rate(),
         )
 
@@ -190,6 +193,22 @@ class ElectrumChain:
             return self._transaction(transaction.txid) is not None
         _, history = self._look(script)
         return any(entry.tx_hash == str(transaction.txid) for entry in history)
+
+    def _median_time(self, height: int) -> int:
+        """The median time of the eleven blocks up to this height (BIP 113)."""
+        heights = range(max(0, height - 10), height + 1)
+        questions = [("blockchain.block.header", (each,)) for each in heights]
+        times: list[int] = []
+        for answer in self._rpc.ask_each(questions, str):
+            with FAULTS.reading():
+                try:
+                    header = bytes.fromhex(agreed(answer))
+                except ValueError:
+                    raise FAULTS.not_understood() from None
+            if len(header) != _HEADER_SIZE:
+                raise FAULTS.not_understood()
+            times.append(int.from_bytes(header[68:72], "little"))
+        return sorted(times)[len(times) // 2]
 
     def _unspent(self, outpoint: OutPoint) -> TxOut | None:
         output = self._output(outpoint)

@@ -24,6 +24,12 @@ _MAX_HEIGHT = 100_000_000
 _MAX_PAGES = 20
 
 
+class _Block(msgspec.Struct, frozen=True):
+    """What `/blocks` tells of each of the newest blocks, the newest first."""
+
+    mediantime: int
+
+
 class _Verdict(msgspec.Struct, frozen=True):
     """What `POST /regtest/accept` and, with other names, `POST /txs/test` answer."""
 
@@ -189,8 +195,17 @@ class EsploraChain:
             transaction,
             height=height,
             unspent=self._unspent,
+            outputs=self.outputs,
+            median_time=self._median_time,
             min_fee_rate=self._min_fee_rate,
         )
+
+    def _median_time(self) -> int:
+        """The median time past of the newest block (BIP 113)."""
+        newest = self._http.get_json("/blocks", list[_Block])
+        if not newest:
+            raise FAULTS.not_understood()
+        return newest[0].mediantime
 
     def _unspent(self, outpoint: OutPoint) -> TxOut | None:
         previous = self._transaction(outpoint.txid)
