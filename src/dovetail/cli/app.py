@@ -24,6 +24,7 @@ ENTRIES = {
     "wallet": Entry("wallet:wallet", "Make a wallet and look into it."),
     "receive": Entry("receive:receive", "Ask for a payment and see it through."),
     "send": Entry("send:send", "Pay a Payjoin URI and see the payment through."),
+    "pay": Entry("pay:pay", "Pay an address as usual, without a payjoin."),
     "resume": Entry("resume:resume", "Go on with open sessions."),
     "history": Entry("history:history", "List sessions, open and closed."),
     "show": Entry("show:show", "Show one session: what happened and what is owed now."),

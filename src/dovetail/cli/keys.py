@@ -34,6 +34,12 @@ SEND = SESSION | {
     "version": "2 through a directory (BIP 77), 1 straight to the receiver's server (BIP 78)",
 }
 
+PAY = SESSION | {
+    "fee_sats": "the fee of the payment",
+    "most_added_sats": "always 0: no payjoin adds to it",
+    "version": "always null: there is no payjoin",
+}
+
 RESUME = {"sessions": "the sessions that were resumed, each with the keys that `cancel` prints"}
 
 HISTORY = {

@@ -13,18 +13,22 @@ from dovetail.cli.output import Screen
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("--amount", type=Amount(), help="Satoshis to pay, where the URI names none.")
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
+@click.option("--again", is_flag=True, help="Pay an address that you pay already, or paid.")
+@click.option("--plain", is_flag=True, help="Pay the address as usual, without a payjoin.")
 @click.option("--no-wait", is_flag=True, help="Leave once the receiver has been asked.")
 @timeout
 @routes
 @chain
 @json_option(SEND)
 @common
-def send(
+def send(  # noqa: PLR0913 - options, each by its name
     *,
     uri: str,
     fee_rate: str | None,
     amount: int | None,
     yes: bool,
+    again: bool,
+    plain: bool,
     no_wait: bool,
     timeout: float | None,
     as_json: bool,
@@ -33,9 +37,17 @@ def send(
 
     Shows what will be paid, to whom, the fee and the most that a payjoin may add to it, and
     asks. Then it follows the session until the payment is confirmed. Ctrl-C leaves it for
-    `dovetail resume`. The payment is made once, by a payjoin if it can be, else without.
+    `dovetail resume`. The payment is made once, by a payjoin if it can be, else without. Where
+    the link has expired or its payjoin cannot be used, `--plain` pays its address as usual.
     """
     request = work.sending.Request(
-        uri=uri, amount=amount, fee_rate=fee_rate, yes=yes, wait=not no_wait, patience=timeout
+        uri=uri,
+        amount=amount,
+        fee_rate=fee_rate,
+        yes=yes,
+        again=again,
+        wait=not no_wait,
+        patience=timeout,
     )
-    return work.sending.send(request, Screen(as_json=as_json))
+    screen = Screen(as_json=as_json)
+    return work.paying.pay(request, screen) if plain else work.sending.send(request, screen)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from dovetail.bitcoin import FeeRate, Sats
+from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.cli.keys import SEND
 from dovetail.cli.output import Screen, local_time, sats, span
 from dovetail.cli.work import opening, stopping
@@ -21,7 +22,7 @@ from dovetail.cli.work.following import (
 )
 from dovetail.cli.work.opening import Home
 from dovetail.cli.work.stopping import Stop
-from dovetail.errors import ChainError, UsageError
+from dovetail.errors import ChainError, InvalidUri, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.agent import Payment
 from dovetail.runtime.explain import Explanation
@@ -41,6 +42,7 @@ class Request:
     amount: int | None
     fee_rate: str | None
     yes: bool
+    again: bool
     wait: bool
     patience: float | None
 
@@ -53,16 +55,15 @@ def send(request: Request, screen: Screen) -> int:
 async def _send(request: Request, screen: Screen, stop: Stop) -> int:
     place = opening.home()
     uri = _checked(request, place)
-    if not request.yes and not sys.stdin.isatty():
-        raise UsageError("Nobody is there to confirm the payment: add --yes to pay without asking.")
+    require_somebody(request)
     rate = None if request.fee_rate is None else FeeRate.from_sat_per_vb(request.fee_rate)
     v1_only = isinstance(uri.endpoint, V1Endpoint)
     async with opening.open_agent(place, v1_only=v1_only) as agent:
         screen.tick("Building the payment ...")
         amount = None if request.amount is None else Sats(request.amount)
-        payment = await agent.prepare(uri, amount=amount, fee_rate=rate)
+        payment = await agent.prepare(uri, amount=amount, fee_rate=rate, again=request.again)
         if not (screen.as_json and request.yes):  # a script has decided: nobody reads it
-            floor = await asyncio.to_thread(_relay_floor, agent.services.chain)
+            floor = await asyncio.to_thread(relay_floor, agent.services.chain)
             _show(payment, place, screen, floor)
         if not request.yes:
             with stop.paused():
@@ -79,7 +80,7 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
 
 def _checked(request: Request, place: Home) -> PayjoinUri:
     """What can be told about the URI before anything else is opened."""
-    uri = PayjoinUri.parse(request.uri)
+    uri = _parsed(request.uri)
     if not uri.address.is_for(place.network):
         raise UsageError(
             f"The URI is not for {place.network}, which this wallet is on: ask the receiver for"
@@ -87,8 +88,8 @@ def _checked(request: Request, place: Home) -> PayjoinUri:
         )
     if isinstance(uri.endpoint, V2Endpoint) and uri.endpoint.expires_at <= clock():
         raise UsageError(
-            f"The URI expired at {local_time(uri.endpoint.expires_at)}:"
-            " ask the receiver for a new one."
+            f"The URI expired at {local_time(uri.endpoint.expires_at)}: ask the receiver for a new"
+            f" one.{PLAINLY}"
         )
     if uri.amount == 0:
         raise UsageError("The URI asks for 0 satoshis: ask the receiver for another one.")
@@ -101,17 +102,36 @@ def _checked(request: Request, place: Home) -> PayjoinUri:
     return uri
 
 
+PLAINLY = " Its address is still good: `--plain` pays it as usual, without a payjoin."
+
+
+def require_somebody(request: Request) -> None:
+    """Raise `UsageError` where nobody can confirm the payment and nobody has."""
+    if not request.yes and not sys.stdin.isatty():
+        raise UsageError("Nobody is there to confirm the payment: add --yes to pay without asking.")
+
+
+def _parsed(text: str) -> PayjoinUri:
+    """The URI; where only its payjoin cannot be used, that it can be paid all the same."""
+    try:
+        return PayjoinUri.parse(text)
+    except InvalidUri as error:
+        try:
+            request = BitcoinUri.parse(text)
+        except InvalidUri:
+            raise error from None
+        if request.address is None or not {"req-pj"}.issuperset(request.unknown_required):
+            raise
+        raise InvalidUri(f"{error}{PLAINLY}") from error
+
+
 def _show(payment: Payment, place: Home, screen: Screen, floor: FeeRate | None = None) -> None:
     uri = payment.uri
     screen.say(f"You pay       {sats(payment.amount)}", bold=True)
     screen.say(f"To            {uri.address}")
-    if uri.label:
-        screen.say(f"Named         {_printable(uri.label)}")
-    if uri.message:
-        screen.say(f"For           {_printable(uri.message)}")
+    show_texts(uri.label, uri.message, screen)
     screen.say(f"Fee           {sats(payment.fee)}, at {payment.fee_rate}")
-    if floor is not None and payment.fee_rate < floor:
-        screen.say(f"Nodes relay from {floor} on: below it this payment may never confirm.")
+    warn_of_floor(payment.fee_rate, floor, screen)
     screen.say(f"A payjoin     may add at most {sats(payment.most_added)} to that fee")
     if isinstance(uri.endpoint, V2Endpoint):
         latest = answer_until(uri, now=clock())
@@ -120,11 +140,25 @@ def _show(payment: Payment, place: Home, screen: Screen, floor: FeeRate | None =
         screen.say(line)
 
 
-def _relay_floor(chain: Chain) -> FeeRate | None:
+def warn_of_floor(rate: FeeRate, floor: FeeRate | None, screen: Screen) -> None:
+    """Say where a payment pays less than nodes relay."""
+    if floor is not None and rate < floor:
+        screen.say(f"Nodes relay from {floor} on: below it this payment may never confirm.")
+
+
+def relay_floor(chain: Chain) -> FeeRate | None:
     try:
         return chain.min_fee_rate()
     except ChainError:
         return None  # which keeps nobody from looking at the payment
+
+
+def show_texts(label: str | None, message: str | None, screen: Screen) -> None:
+    """What the receiver says about themselves and the payment."""
+    if label:
+        screen.say(f"Named         {_printable(label)}")
+    if message:
+        screen.say(f"For           {_printable(message)}")
 
 
 def disclosures(endpoint: V1Endpoint | V2Endpoint, *, direct: bool) -> tuple[str, str]:
