@@ -147,6 +147,7 @@ def warn_of_floor(rate: FeeRate, floor: FeeRate | None, screen: Screen) -> None:
 
 
 def relay_floor(chain: Chain) -> FeeRate | None:
+    """The least that the chain source relays; None where it does not say."""
     try:
         return chain.min_fee_rate()
     except ChainError:
