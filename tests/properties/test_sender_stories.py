@@ -19,7 +19,8 @@ PAYJOIN = play.pending_broadcast(play.Log()).payjoin
 FALLBACK = play.fallback()
 REVOCATION = play.spend_elsewhere(play.OURS)
 STRANGER = play.spend_elsewhere(play.ELSEWHERE)
-SPENDS = (PAYJOIN, FALLBACK, REVOCATION, STRANGER)
+RAISED = play.raised().extract()
+SPENDS = (PAYJOIN, FALLBACK, RAISED, REVOCATION, STRANGER)
 
 Step = Transition[sender.SenderEvent, sender.SenderSession]
 
@@ -47,12 +48,19 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
     """What could happen next; `spend` is the one that appears, if one does."""
     match session:
         case sender.WithReplyKey():
-            return [session.start_posting(), session.cancel(), session.expire(LATE)]
+            return [
+                session.start_posting(),
+                session.cancel(),
+                session.request_fallback(),
+                session.fail(Reason.DIRECTORY_UNREACHABLE),
+                session.expire(LATE),
+            ]
         case sender.PostingOriginal():
             return [
                 play.process_post(session, 200),
                 play.process_post(session, 400),
                 session.cancel(),
+                session.request_fallback(),
                 session.fail(Reason.DIRECTORY_UNREACHABLE),
                 session.expire(LATE),
                 session.record_spend(spend),
@@ -63,6 +71,7 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
                 play.process_answer(session, PROPOSAL.serialize()),
                 play.process_answer(session, play.proposal(change_value=1_000).serialize()),
                 session.cancel(),
+                session.request_fallback(),
                 session.expire(LATE),
                 session.record_spend(spend),
             ]
@@ -70,6 +79,7 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
             return [
                 session.record_signed(play.sign(session.psbt_to_sign)),
                 session.cancel(),
+                session.request_fallback(),
                 session.signing_deadline_passed(LATE),
                 session.record_spend(spend),
             ]
@@ -78,6 +88,8 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
                 session.record_broadcast(session.payjoin.txid),
                 session.refused(spends=()),
                 session.refused(spends=(spend,)),
+                session.request_fallback(),
+                session.fail(Reason.PAYJOIN_UNANSWERED),
             ]
         case sender.PendingFallback():
             declined = [] if session.requested else [session.release(spends=())]
@@ -87,6 +99,7 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
                 session.request_fallback(),
                 session.release(spends=(spend,)),
                 *declined,
+                *raising(session),
             ]
         case sender.Monitor():
             expected = session.payjoin is not None and session.expected == session.payjoin.txid
@@ -94,9 +107,13 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
             settled = session.record_settlement(spend, depth=2, owned=(play.OURS,))
             shallow = session.record_settlement(spend, depth=1)
             asked = [session.request_fallback(), session.spend_dropped()]
-            return [*asked, shallow, settled, *dropped]
+            return [*asked, shallow, settled, *dropped, *raising(session)]
         case _:
             return []
+
+
+def raising(session: sender.PendingFallback | sender.Monitor) -> list[Step]:
+    return [session.bump(play.raised())] if session.bumped is None else []
 
 
 @pytest.mark.filterwarnings("ignore::dovetail.sessions.transition.UnsavedTransitionWarning")
@@ -139,12 +156,15 @@ def check_end(log: play.Log, session: sender.SenderSession) -> None:
             assert txid == str(PAYJOIN.txid)
             assert "ReceivedProposal" in tags
         case outcomes.FallbackBroadcasted(txid=txid, why=why):
-            assert txid == str(FALLBACK.txid)
+            assert txid == str(FALLBACK.txid) or "FallbackBumped" in tags
+            assert txid in {str(FALLBACK.txid), str(RAISED.txid)}
             assert why is not None
         case outcomes.Revoked(txid=txid):
             assert txid == str(REVOCATION.txid)
+        case outcomes.PaidDirectly(txid=txid):
+            assert txid in {str(RAISED.txid), str(PAYJOIN.txid)}
         case outcomes.Unrecognized(txid=txid):
-            assert txid in {str(STRANGER.txid), str(PAYJOIN.txid)}
+            assert txid == str(STRANGER.txid)
         case _:
             pytest.fail("a sender's session cannot end like this")
 
