@@ -12,6 +12,7 @@ EXAMPLES = {
     "wallet": "bdk",
     "chain": "ssl://chain.example:50002",
     "chain_certificate": "/somewhere/chain.pem",
+    "chain_pace": "2m",
     "directory": "https://directory.example",
     "relays": "https://one.example, https://two.example/",
     "direct": "true",
@@ -37,6 +38,7 @@ network = "signet"
 wallet = "bdk"
 chain = "ssl://chain.example:50002"
 chain_certificate = "/somewhere/chain.pem"
+chain_pace = 120
 directory = "https://directory.example"
 relays = ["https://one.example", "https://two.example/"]
 direct = true

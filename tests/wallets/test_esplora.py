@@ -30,7 +30,7 @@ def payment(make_wallet):
 
 @pytest.fixture
 def scripted_chain(scripted):
-    with EsploraChain(scripted.url, Network.MAINNET, timeout=2) as opened:
+    with EsploraChain(scripted.url, Network.MAINNET, timeout=2, pace=0) as opened:
         scripted.answers["/blocks/tip/height"] = Answer(body=b"100")
         yield opened
 
@@ -150,7 +150,7 @@ def test_a_lying_server_is_not_believed(scripted, scripted_chain, payment):
 
 
 def test_a_server_that_knows_nothing_does_not_count_as_unspent(scripted):
-    with EsploraChain(scripted.url, Network.MAINNET) as chain, pytest.raises(ChainError):
+    with EsploraChain(scripted.url, Network.MAINNET, pace=0) as chain, pytest.raises(ChainError):
         chain.spend_of(UNKNOWN)
 
 

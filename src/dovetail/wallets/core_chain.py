@@ -178,12 +178,11 @@ class CoreChain:
         for with_mempool in (False, True):
             wanted = [outpoint for outpoint in outpoints if outpoint not in found]
             calls = [gettxout(outpoint, mempool=with_mempool) for outpoint in wanted]
-            answers = self._node.batch(calls, _Held | None)  # type: ignore[arg-type]
-            for outpoint, answer in zip(wanted, answers, strict=True):
+            for outpoint, answer in zip(wanted, self._node.batch(calls, msgspec.Raw), strict=True):
                 if isinstance(answer, RpcError):
                     raise answer
-                if answer is not None:
-                    found[outpoint] = answer.output()
+                if bytes(answer) != b"null":
+                    found[outpoint] = FAULTS.decoded(answer, _Held).output()
         return found
 
     def _spent_output(self, outpoint: OutPoint) -> Output | None:

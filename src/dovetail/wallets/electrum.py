@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
@@ -11,18 +12,23 @@ import msgspec
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.errors import ChainError
+from dovetail.wallets.electrum_following import (
+    HISTORY,
+    TIP,
+    Entry,
+    Followed,
+    height_of,
+    history_of,
+)
 from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed
 from dovetail.wallets.electrum_wire import FAULTS
 from dovetail.wallets.judging import depth_of, judged
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
 from dovetail.wallets.refusals import told
 from dovetail.wallets.servers import ChainServer
+from dovetail.wallets.sparing import PACE
 
 _TIMEOUT = 30.0
-_TIP = "blockchain.headers.subscribe"
-_MAX_HEIGHT = 100_000_000
-_MAX_HISTORY = 5_000
 _NEWEST_PAYMENTS = 500
 _MAX_KEPT = 32_000_000  # weight units of transactions
 _TO_SAT_PER_VB = 5  # decimal places from bitcoins per 1000 vB
@@ -33,23 +39,10 @@ _HEADER_SIZE = 80
 _MISSING = re.compile(r"no such mempool|missing transaction|(?<!\d)-5\b", re.IGNORECASE)
 
 
-class _Tip(msgspec.Struct, frozen=True):
-    """What `blockchain.headers.subscribe` says of the best block."""
-
-    height: int
-
-
 class _MempoolInfo(msgspec.Struct, frozen=True):
     """What `mempool.get_info` says of what the server's node relays, in bitcoins per 1000 vB."""
 
     minrelaytxfee: float
-
-
-class _Entry(msgspec.Struct, frozen=True):
-    """A transaction in a script's history; its height is 0 or -1 in the mempool."""
-
-    tx_hash: str
-    height: int
 
 
 class ElectrumChain:
@@ -57,7 +50,8 @@ class ElectrumChain:
 
     `server` is its URL, or a `ChainServer` that also names a certificate or Tor's proxy;
     `timeout` in seconds for one answer; `min_fee_rate` is what its node relays at least, which is
-    asked for unless given. What the server says about depth is believed. Raises
+    asked for unless given. `pace` in seconds spares a public server, see `electrum_following`; 0,
+    as on regtest, asks it each time. What the server says about depth is believed. Raises
     `ConfigurationError` for what cannot be used. Its repr does not show the URL.
     """
 
@@ -68,11 +62,17 @@ class ElectrumChain:
         *,
         timeout: float = _TIMEOUT,
         min_fee_rate: FeeRate | None = None,
+        pace: float | None = None,
     ) -> None:
         self._rpc = ElectrumRpc(ChainServer.of(server), network, timeout=timeout)
         self._network = network
         self._kept = _Kept()
         self._min_fee_rate = min_fee_rate
+        if pace is None:
+            pace = 0 if network is Network.REGTEST else PACE
+        self._pace = pace
+        self._missing_at: dict[Txid, float] = {}
+        self._followed = Followed(self._rpc, pace=pace) if pace else None
 
     def __repr__(self) -> str:
         return f"<ElectrumChain on {self._network}>"
@@ -89,7 +89,9 @@ class ElectrumChain:
 
     def height(self) -> int:
         """The height of its best block."""
-        return _height(self._rpc.ask(_TIP, kind=_Tip))
+        if self._followed is not None:
+            return self._followed.height()
+        return height_of(self._rpc.ask(TIP, kind=msgspec.Raw))
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         """Whether the network would take the transaction now, as well as can be told.
@@ -227,34 +229,30 @@ class ElectrumChain:
         """Those of them that the server has, in their order."""
         wanted = list(txids)
         found = {txid: kept for txid in wanted if (kept := self._kept.get(txid)) is not None}
-        missing = [txid for txid in wanted if txid not in found]
+        missing = [txid for txid in wanted if txid not in found and not self._was_missing(txid)]
         questions = [("blockchain.transaction.get", (str(txid),)) for txid in missing]
         for txid, answer in zip(missing, self._rpc.ask_each(questions, str), strict=True):
             if isinstance(answer, Denied) and _MISSING.search(answer.message) is not None:
+                self._missing_at[txid] = time.monotonic()
                 continue
             found[txid] = _parsed(agreed(answer), txid)
             self._kept.put(found[txid])
         return [(txid, found[txid]) for txid in wanted if txid in found]
 
-    def _look(self, script: Script) -> tuple[int, list[_Entry]]:
+    def _was_missing(self, txid: Txid) -> bool:
+        """Whether the server has just said so, where it is spared."""
+        return time.monotonic() - self._missing_at.get(txid, float("-inf")) < self._pace
+
+    def _look(self, script: Script) -> tuple[int, list[Entry]]:
         """The height, and what pays or spends a script, the oldest first, the mempool last.
 
         Both are asked for together, as servers may hold back each short answer for a second.
         """
         name = sha256(script)[::-1].hex()
-        questions = [(_TIP, ()), ("blockchain.scripthash.get_history", (name,))]
-        tip, told = self._rpc.ask_each(questions, msgspec.Raw)
-        height = _height(FAULTS.decoded(agreed(tip), _Tip))
-        history = FAULTS.decoded(agreed(told), list[_Entry])
-        if len(history) > _MAX_HISTORY:
-            raise ChainError(
-                "The address was used too often to be followed; use one that was not given out"
-                " before."
-            )
-        with FAULTS.reading():
-            for entry in history:
-                Txid.from_hex(entry.tx_hash)
-        return height, history
+        if self._followed is not None:
+            return self._followed.look(name)
+        tip, told = self._rpc.ask_each([(TIP, ()), (HISTORY, (name,))], msgspec.Raw)
+        return height_of(agreed(tip)), history_of(agreed(told))
 
 
 class _Kept:
@@ -290,13 +288,7 @@ def _parsed(text: str, txid: Txid) -> Transaction:
     return transaction
 
 
-def _height(tip: _Tip) -> int:
-    if not 0 <= tip.height <= _MAX_HEIGHT:
-        raise FAULTS.not_understood()
-    return tip.height
-
-
-def _depth(entry: _Entry, height: int) -> int:
+def _depth(entry: Entry, height: int) -> int:
     return depth_of(entry.height, height) if entry.height > 0 else 0
 
 

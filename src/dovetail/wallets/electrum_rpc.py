@@ -22,6 +22,7 @@ _OFFERS: tuple[str | tuple[str, str], ...] = ("1.4", ("1.4", "1.6"))
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex
 _IN_FLIGHT = 50
 _HELD_BACK = 1.0  # seconds
+_MOST_NEWS = 10_000
 _TESTNET_3 = "000000000933ea01ad0ee984209779baaec3ced90fa3f408719526f8d77f4943"
 _TESTNET_4 = "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043"
 _GENESIS = {
@@ -47,6 +48,16 @@ class _Reply(msgspec.Struct, frozen=True):
     id: int | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: Denied | str | None = None
+    method: str = ""
+    params: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a server said unasked, on its connection of this number."""
+
+    connection: int
+    said: tuple[tuple[str, msgspec.Raw], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,8 @@ class ElectrumRpc:
         self._lock = threading.Lock()
         self._line: _Line | None = None
         self._last_id = 0
+        self._connections = 0
+        self._said: list[tuple[str, msgspec.Raw]] = []
 
     def close(self) -> None:
         """Close the connection; it is opened again when something is asked."""
@@ -97,6 +110,33 @@ class ElectrumRpc:
             _, replies = self._exchange(questions[start : start + _IN_FLIGHT])
             answers += [_understood(reply, kind) for reply in replies]
         return answers
+
+    @property
+    def connection(self) -> int:
+        """The number of the connection; 0 while there is none."""
+        return self._connections if self._line is not None else 0
+
+    def news(self) -> News:
+        """What came unasked since the last time; nothing is asked for it.
+
+        What was subscribed to on an earlier connection is not told any more.
+        """
+        with self._lock:
+            try:
+                while self._line is not None and (line := self._line.reader.ready()) is not None:
+                    self._note(FAULTS.decoded(line, _Reply))
+            except (EOFError, OSError):
+                self._hang_up()
+            except ChainError:
+                self._hang_up()
+                raise
+            said = tuple(self._said)
+            self._said.clear()
+            return News(self.connection, said)
+
+    def _note(self, reply: _Reply) -> None:
+        if reply.method and len(self._said) < _MOST_NEWS:
+            self._said.append((reply.method, reply.params))
 
     def _exchange(self, questions: Sequence[Question]) -> tuple[_Line, list[_Reply]]:
         with self._lock:
@@ -126,6 +166,8 @@ class ElectrumRpc:
                 if not self._agrees(line, offer):
                     hang_up(connection)
                     continue
+                self._connections += 1
+                self._said.clear()
                 start: Question = ("blockchain.block.header", (0,))
                 [header] = self._round(line, [start])
                 return replace(line, genesis=self._genesis(agreed(_understood(header, str))))
@@ -173,6 +215,8 @@ class ElectrumRpc:
                 replies[reply.id] = reply
             elif reply.error is not None:
                 raise FAULTS.not_understood()  # the server could not read what we asked
+            else:
+                self._note(reply)
         return [replies[number] for number in range(first, self._last_id + 1)]
 
     def _hang_up(self) -> None:

@@ -153,6 +153,26 @@ class LineReader:
         self._most = most
         self._read = bytearray()
 
+    def ready(self) -> bytes | None:
+        """A line that has come already; None where none has. Raises as `line`."""
+        while self._read.find(b"\n") < 0:
+            if len(self._read) > self._most:
+                raise ChainError(FAULTS.too_large)
+            self._connection.settimeout(0)
+            try:
+                chunk = self._connection.recv(65_536)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return None
+            if not chunk:
+                raise EOFError
+            self._read += chunk
+        return self._cut(self._read.find(b"\n"))
+
+    def _cut(self, end: int) -> bytes:
+        line = bytes(self._read[:end])
+        del self._read[: end + 1]
+        return line
+
     def line(self, deadline: float) -> bytes:
         """The next line without its end; `deadline` on the monotonic clock.
 
@@ -174,6 +194,4 @@ class LineReader:
             if not chunk:
                 raise EOFError
             self._read += chunk
-        line = bytes(self._read[:end])
-        del self._read[: end + 1]
-        return line
+        return self._cut(end)

@@ -1,7 +1,8 @@
 """The chain as one Esplora server tells it (Blockstream/esplora, API.md; mempool/electrs)."""
 
 import math
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import msgspec
@@ -10,6 +11,7 @@ from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transacti
 from dovetail.bitcoin.hashes import sha256
 from dovetail.wallets.esplora_http import (
     FAULTS,
+    EsploraBlocks,
     EsploraHttp,
     Outspend,
     Payer,
@@ -18,10 +20,12 @@ from dovetail.wallets.esplora_http import (
 from dovetail.wallets.judging import KNOWN, SAME, depth_of, judged, shortened
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
 from dovetail.wallets.refusals import told
+from dovetail.wallets.sparing import PACE, Key, Looks
 
 _TIMEOUT = 30.0
 _MAX_HEIGHT = 100_000_000
 _MAX_PAGES = 20
+_MOST_KEPT = 200
 
 
 class _Block(msgspec.Struct, frozen=True):
@@ -38,11 +42,23 @@ class _Verdict(msgspec.Struct, frozen=True):
     reject_reason: str = msgspec.field(default="", name="reject-reason")
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the server told of a coin, or of a script; a height is that of a block."""
+
+    spender: Transaction | None = None
+    height: int | None = None
+    payments: Mapping[Txid, tuple[Sats, int | None]] = field(
+        default_factory=dict[Txid, tuple[Sats, int | None]]
+    )
+
+
 class EsploraChain:
     """A `Chain` over one Esplora server; threads may share it, and `close` ends its connections.
 
     `url` is the API's base without a login, `timeout` in seconds for one answer, `min_fee_rate` the
-    least that its node relays, which it does not tell: 0.1 sat/vB unless given. Raises
+    least that its node relays, which it does not tell: 0.1 sat/vB unless given. `pace` in seconds
+    spares a public server, see `sparing`; 0, as on regtest, asks it each time. Raises
     `ConfigurationError` for a URL that cannot be used. Its repr does not show the URL.
     """
 
@@ -53,10 +69,15 @@ class EsploraChain:
         *,
         timeout: float = _TIMEOUT,
         min_fee_rate: FeeRate | None = None,
+        pace: float | None = None,
     ) -> None:
         self._http = EsploraHttp(url, timeout=timeout)
         self._network = network
         self._min_fee_rate = min_fee_rate or FeeRate.RELAY_MIN
+        if pace is None:
+            pace = 0 if network is Network.REGTEST else PACE
+        self._looks = Looks[_Told](EsploraBlocks(self._http), pace=pace) if pace else None
+        self._kept: dict[Txid, Transaction] = {}
 
     def __repr__(self) -> str:
         return f"<EsploraChain on {self._network}>"
@@ -72,7 +93,9 @@ class EsploraChain:
         self.close()
 
     def height(self) -> int:
-        """The height of its best block."""
+        """The height of its best block, as far as it is asked for."""
+        if self._looks is not None:
+            return self._looks.height()
         body = self._http.get("/blocks/tip/height") or b""
         if not body.isdigit() or len(body) > 9 or int(body) > _MAX_HEIGHT:
             raise FAULTS.not_understood()
@@ -100,10 +123,16 @@ class EsploraChain:
         if answer is None:
             raise FAULTS.not_understood()
         agreed, body = answer
+        self._drop(transaction)
         named = body.strip() == str(transaction.txid).encode()
         if (agreed and named) or self._status(transaction.txid) is not None:
             return Accepted()
         return told(body.decode("utf-8", "replace"))
+
+    def _drop(self, transaction: Transaction) -> None:
+        if self._looks is not None:
+            scripts = [output.script_pubkey for output in transaction.outputs]
+            self._looks.drop([*transaction.contested(), *scripts])
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
         """Those of the outputs that exist, in the mempool or a block, spent or not."""
@@ -114,12 +143,12 @@ class EsploraChain:
             transaction = None if status is None else self._transaction(outpoint.txid)
             if transaction is not None and outpoint.vout < len(transaction.outputs):
                 txout = transaction.outputs[outpoint.vout]
-                found[outpoint] = Output(txout, _depth(status, height))
+                found[outpoint] = Output(txout, _depth_at(_block_height(status), height))
         return found
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
         """What spends the outpoints, in the mempool or a block; without those that nothing does."""
-        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
+        spends = {outpoint: self.spend_of(outpoint) for outpoint in dict.fromkeys(outpoints)}
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
     def min_fee_rate(self) -> FeeRate:
@@ -129,32 +158,54 @@ class EsploraChain:
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         """What spends an outpoint, in the mempool or a block; None while nothing does."""
         height = self.height()  # first, as a server that knows nothing must not count as "unspent"
-        outspend = self._outspend(outpoint)
-        if outspend is None or not outspend.spent or outspend.txid is None:
+        told = self._look(outpoint, lambda: self._spent(outpoint))
+        if told.spender is None:
             return None
-        with FAULTS.reading():
-            spender = self._transaction(Txid.from_hex(outspend.txid))
-        if spender is None:
-            return None  # it left the mempool between the two answers
-        if spender.spends(outpoint) is None:
-            raise FAULTS.not_understood()
-        return Spend(transaction=spender, depth=_depth(outspend.status, height))
+        return Spend(transaction=told.spender, depth=_depth_at(told.height, height))
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
         """The transactions that pay a script, the deepest first; of its newest 500 or more."""
         height = self.height()
-        found: dict[Txid, Payment] = {}
+        told = self._look(script, lambda: self._paid(script))
+        payments = [
+            Payment(txid=txid, amount=amount, depth=_depth_at(block_height, height))
+            for txid, (amount, block_height) in told.payments.items()
+        ]
+        return tuple(sorted(payments, key=lambda payment: -payment.depth))
+
+    def _look(self, key: Key, ask: Callable[[], _Told]) -> _Told:
+        if self._looks is None:
+            return ask()
+        return self._looks.get(key, lambda: (told := ask(), told.height is not None))
+
+    def _spent(self, outpoint: OutPoint) -> _Told:
+        outspend = self._outspend(outpoint)
+        if outspend is None or not outspend.spent or outspend.txid is None:
+            return _Told()
+        with FAULTS.reading():
+            spender = self._spender(Txid.from_hex(outspend.txid))
+        if spender is None:
+            return _Told()  # it left the mempool between the two answers
+        if spender.spends(outpoint) is None:
+            raise FAULTS.not_understood()
+        return _Told(spender=spender, height=_block_height(outspend.status))
+
+    def _spender(self, txid: Txid) -> Transaction | None:
+        kept = self._kept.get(txid)
+        found = self._transaction(txid) if kept is None else kept
+        if found is not None and self._looks is not None:
+            self._kept = dict([*self._kept.items(), (txid, found)][-_MOST_KEPT:])
+        return found
+
+    def _paid(self, script: Script) -> _Told:
+        found: dict[Txid, tuple[Sats, int | None]] = {}
         with FAULTS.reading():
             for payer in self._history(script):
                 amounts = [o.value for o in payer.vout if o.scriptpubkey == script.hex()]
                 if amounts:
                     txid = Txid.from_hex(payer.txid)
-                    found[txid] = Payment(
-                        txid=txid,
-                        amount=Sats.sum(amounts),
-                        depth=_depth(payer.status, height),
-                    )
-        return tuple(sorted(found.values(), key=lambda payment: -payment.depth))
+                    found[txid] = (Sats.sum(amounts), _block_height(payer.status))
+        return _Told(payments=found)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         """The fee rate to confirm within `target` blocks; at least the relay minimum.
@@ -250,7 +301,9 @@ class EsploraChain:
             yield from page
 
 
-def _depth(status: Status | None, height: int) -> int:
-    if status is None or not status.confirmed or status.block_height is None:
-        return 0
-    return depth_of(status.block_height, height)
+def _block_height(status: Status | None) -> int | None:
+    return status.block_height if status is not None and status.confirmed else None
+
+
+def _depth_at(block_height: int | None, height: int) -> int:
+    return 0 if block_height is None else depth_of(block_height, height)

@@ -1,5 +1,8 @@
 """Ask an Esplora server (Blockstream/esplora, API.md): bounded in time and size, never quoted."""
 
+import re
+import time
+from collections.abc import Callable
 from typing import TypeVar
 
 import httpx
@@ -9,6 +12,7 @@ from dovetail.errors import ChainError
 from dovetail.wallets.answers import Manners, Reply, asked
 from dovetail.wallets.http import BoundedTransport
 from dovetail.wallets.servers import chain_faults, checked_url
+from dovetail.wallets.sparing import Block
 
 T = TypeVar("T")
 
@@ -16,6 +20,11 @@ _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex, or a page o
 _OK, _NOT_FOUND = 200, 404
 _DENYING = (400, 403, 422, 500)  # with these servers pass on what their node says
 _NO_SUCH_ROUTE = (_NOT_FOUND, 405, 501)
+
+_MOST_RECENT = 20
+_LOOK_SECONDS, _KEPT_SECONDS = 60.0, 600.0
+_MAX_HEIGHT = 100_000_000
+_NAME = re.compile(rb"[0-9a-f]{64}")
 
 FAULTS = chain_faults("an Esplora server")
 
@@ -50,6 +59,11 @@ class Payer(msgspec.Struct, frozen=True):
     status: Status
 
 
+class _Block(msgspec.Struct, frozen=True):
+    height: int
+    previousblockhash: str | None = None
+
+
 class EsploraHttp:
     """A thread-safe connection pool for one server. Every failure is a `ChainError`."""
 
@@ -59,6 +73,7 @@ class EsploraHttp:
         # A bare transport: httpx's client would log every URL, in which scripts stand (P4).
         self._transport = BoundedTransport(httpx.Limits(max_keepalive_connections=4))
         self._manners = Manners()
+        self._resume = _Resume()
 
     def close(self) -> None:
         """Close its connections; a second call does nothing."""
@@ -66,7 +81,8 @@ class EsploraHttp:
 
     def get(self, path: str) -> bytes | None:
         """What stands at this path; None where nothing does."""
-        reply = self._ask("GET", path)
+        reply = self._resume.answer(path) or self._ask("GET", path)
+        self._resume.note(path, reply)
         if reply.status == _NOT_FOUND:
             return None
         if reply.status != _OK:
@@ -97,8 +113,69 @@ class EsploraHttp:
             extensions={"timeout": httpx.Timeout(self._timeout).as_dict()},
         )
         reply = asked(self._transport, request, FAULTS, seconds=self._timeout, most=_MAX_ANSWER)
-        self._manners.heed(reply)
+        try:
+            self._manners.heed(reply)
+        except ChainError:
+            self._resume.interrupted()
+            raise
         return reply
+
+
+class _Resume:
+    """What a look had been told already when the server turned its next request away.
+
+    The look is begun anew, and goes on from there: else one of several requests would never come
+    to its end where each second one is refused.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._recent: dict[str, tuple[float, Reply]] = {}
+        self._kept: dict[str, tuple[float, Reply]] = {}
+
+    def answer(self, path: str) -> Reply | None:
+        at, reply = self._kept.pop(path, (0.0, None))
+        return reply if self._clock() - at < _KEPT_SECONDS else None
+
+    def note(self, path: str, reply: Reply) -> None:
+        self._recent.pop(path, None)
+        self._recent[path] = (self._clock(), reply)
+        while len(self._recent) > _MOST_RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    def interrupted(self) -> None:
+        since = self._clock() - _LOOK_SECONDS
+        self._kept |= {path: told for path, told in self._recent.items() if told[0] >= since}
+        self._recent.clear()
+
+
+class EsploraBlocks:
+    """What the server tells of blocks; see `sparing.Blocks`."""
+
+    def __init__(self, http: EsploraHttp) -> None:
+        """Ask by `http`."""
+        self._http = http
+
+    def tip(self) -> str:
+        """See `sparing.Blocks`."""
+        body = self._http.get("/blocks/tip/hash") or b""
+        if _NAME.fullmatch(body) is None:
+            raise FAULTS.not_understood()
+        return body.decode()
+
+    def block(self, name: str) -> Block:
+        """See `sparing.Blocks`."""
+        told = self._http.get_json(f"/block/{name}", _Block)
+        if told is None or not 0 <= told.height <= _MAX_HEIGHT:
+            raise FAULTS.not_understood()
+        previous = told.previousblockhash
+        if previous is not None and _NAME.fullmatch(previous.encode()) is None:
+            raise FAULTS.not_understood()
+        return Block(name, told.height, previous)
+
+    def raw(self, name: str) -> bytes | None:
+        """See `sparing.Blocks`."""
+        return self._http.get(f"/block/{name}/raw")
 
 
 def _unexpected(status: int) -> ChainError:

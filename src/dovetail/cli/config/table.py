@@ -23,6 +23,7 @@ class Settings:
     wallet: str
     chain: str | None
     chain_certificate: Path | None
+    chain_pace: float | None
     directory: str | None
     relays: tuple[str, ...]
     direct: bool
@@ -98,6 +99,14 @@ KEYS = (
         "what this system trusts",
         "The PEM file of the certificate that an ssl:// `chain` must show, for a server that signs"
         " its own.",
+    ),
+    Key(
+        "chain_pace",
+        readers.duration(0, 3600),
+        None,
+        "1m; 0s on regtest",
+        "How long a public `chain` is spared between two looks at its mempool; by 1m it is asked at"
+        " most 120 times an hour. 0s asks at each `watch_interval`, for a server of your own.",
     ),
     Key(
         "directory",

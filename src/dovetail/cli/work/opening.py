@@ -187,9 +187,10 @@ def _chain(place: Home) -> EsploraChain | ElectrumChain | CoreChain:
         memory = place.node_folder / SEARCHES
         return CoreChain(node, memory=memory, min_fee_rate=place.relay_fee_rate)
     server = place.chain
+    least, pace = place.relay_fee_rate, place.settings.chain_pace
     if server.is_electrum:
-        return ElectrumChain(server, place.network, min_fee_rate=place.relay_fee_rate)
-    return EsploraChain(server.url, place.network, min_fee_rate=place.relay_fee_rate)
+        return ElectrumChain(server, place.network, min_fee_rate=least, pace=pace)
+    return EsploraChain(server.url, place.network, min_fee_rate=least, pace=pace)
 
 
 @contextmanager

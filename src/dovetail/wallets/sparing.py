@@ -1,0 +1,157 @@
+"""Spare a public server: what it told holds until a block or a turn at the mempool comes.
+
+A turn is one request each `pace` seconds for whatever was asked of longest ago, however many
+sessions are watched. A new block is asked for once. What it does not touch is as it was; what it
+may touch is asked for again, by itself where it is little, and by one look into the whole block
+where it is much.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from dovetail.bitcoin import OutPoint, Script
+
+Key = OutPoint | Script
+T = TypeVar("T")
+
+PACE = 60.0
+"""Seconds; by it one watched payment makes at most 120 requests an hour."""
+
+_TIP_PACES = 2
+_FORGOTTEN_PACES = 30
+_FEW = 3
+_MOST_BLOCKS = 6
+_HEADER = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block's place in the chain."""
+
+    name: str
+    height: int
+    previous: str | None
+
+
+class Blocks(Protocol):
+    """What a server tells of blocks; each raises `ChainError`."""
+
+    def tip(self) -> str:
+        """The name of the best block."""
+        ...
+
+    def block(self, name: str) -> Block:
+        """Where it is."""
+        ...
+
+    def raw(self, name: str) -> bytes | None:
+        """The whole block; None where the server gives none."""
+        ...
+
+
+@dataclass(slots=True)
+class _Told(Generic[T]):
+    value: T
+    settled: bool
+    asked_at: float
+    wanted_at: float
+    is_stale: bool = False
+
+
+class Looks(Generic[T]):
+    """What one server told of coins and scripts. Threads may share it, and wait for each other."""
+
+    def __init__(
+        self, blocks: Blocks, *, pace: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`pace` in seconds between two turns; `clock` in seconds."""
+        self._blocks = blocks
+        self._pace = pace
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._told: dict[Key, _Told[T]] = {}
+        self._tip: Block | None = None
+        self._tip_at = self._turn_at = float("-inf")
+
+    def height(self) -> int:
+        """The height of the best block, at most two paces old. Raises `ChainError`."""
+        with self._lock:
+            now = self._clock()
+            if self._tip is None or now - self._tip_at >= _TIP_PACES * self._pace:
+                self._follow(self._blocks.tip())
+                self._tip_at = now
+                self._forget(now)
+            assert self._tip is not None  # noqa: S101 - `_follow` has set it
+            return self._tip.height
+
+    def get(self, key: Key, ask: Callable[[], tuple[T, bool]]) -> T:
+        """What is told of `key`; `ask` tells it, and whether a block holds it by now.
+
+        What a block holds is asked for again only where a reorganisation took blocks away.
+        """
+        with self._lock:
+            self.height()
+            now = self._clock()
+            told = self._told.get(key)
+            if told is not None:
+                told.wanted_at = now
+                if not told.is_stale and not self._is_its_turn(told, now):
+                    return told.value
+            value, settled = ask()
+            self._told[key] = _Told(value, settled, now, now)
+            if told is not None:
+                self._turn_at = now
+            return value
+
+    def drop(self, keys: Collection[Key]) -> None:
+        """Ask for these again at the next look: we changed something ourselves."""
+        with self._lock:
+            for key in keys:
+                self._told.pop(key, None)
+
+    def _is_its_turn(self, told: _Told[T], now: float) -> bool:
+        if told.settled or now - max(self._turn_at, told.asked_at) < self._pace:
+            return False
+        waiting = (each.asked_at for each in self._told.values() if not each.settled)
+        return told.asked_at <= min(waiting)
+
+    def _follow(self, tip: str) -> None:
+        """Go on to this block, and mark what the blocks since the last one may have changed."""
+        known = self._tip
+        new: list[Block] = []
+        while known is None or tip != known.name:
+            block = self._blocks.block(tip)
+            new.append(block)
+            if known is None or block.previous is None or len(new) > _MOST_BLOCKS:
+                break
+            if block.height <= known.height:
+                break  # a reorganisation
+            tip = block.previous
+        if not new:
+            return
+        if known is not None and new[-1].previous == known.name:
+            for block in reversed(new):
+                self._pass(block)
+        else:
+            for told in self._told.values():
+                told.is_stale = True
+        self._tip = new[0]
+
+    def _pass(self, block: Block) -> None:
+        loose = {key: told for key, told in self._told.items() if not told.settled}
+        fresh = {key: told for key, told in loose.items() if not told.is_stale}
+        raw = self._blocks.raw(block.name) if len(fresh) > _FEW else None
+        for key, told in fresh.items():
+            told.is_stale = raw is None or raw.find(_bytes(key), _HEADER) >= 0
+
+    def _forget(self, now: float) -> None:
+        """Drop what nobody wants any more, lest it take turns."""
+        oldest = now - _FORGOTTEN_PACES * self._pace
+        self._told = {k: told for k, told in self._told.items() if told.wanted_at >= oldest}
+
+
+def _bytes(key: Key) -> bytes:
+    return key.serialize() if isinstance(key, OutPoint) else bytes(key)
