@@ -72,7 +72,7 @@ MALFORMED = {
         ("an xpub whose path is not as deep", b"\x01" + XPUB, ORIGIN + bytes(4)),
         ("an xpub without an origin", b"\x01" + XPUB, b""),
         ("an xpub with a private key", b"\x01" + XPUB[:45] + b"\x00" + X_ONLY, ORIGIN),
-        ("version 2", b"\xfb", b"\x02\x00\x00\x00"),
+        ("version 1", b"\xfb", b"\x01\x00\x00\x00"),
         ("a version of the wrong size", b"\xfb", bytes(2)),
         ("a version with key data", b"\xfb\x00", bytes(4)),
         *((f"field {n:#04x} of version 2", bytes([n]), b"\x01") for n in range(2, 7)),

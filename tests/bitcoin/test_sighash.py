@@ -6,7 +6,7 @@ import pytest
 from tests.bitcoin.psbts import P2WPKH, transaction
 
 from dovetail.bitcoin.hashes import hash256
-from dovetail.bitcoin.sighash import ANYONECANPAY, NONE, SINGLE, SignatureHashes
+from dovetail.bitcoin.sighash import ALL, ANYONECANPAY, NONE, SINGLE, SignatureHashes
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.errors import UsageError
@@ -44,6 +44,14 @@ def test_legacy_none_signs_no_output_and_no_sequence_of_others():
     other = replace(made, inputs=(replace(first, sequence=7), second), outputs=made.outputs * 2)
     digests = {SignatureHashes(each, SPENT).legacy(1, P2WPKH, NONE) for each in (made, other)}
     assert len(digests) == 1
+
+
+def test_legacy_anyone_can_pay_signs_no_other_input():
+    made = transaction(2, 1)
+    alone = replace(made, inputs=made.inputs[1:])
+    kind = ALL | ANYONECANPAY
+    digest = SignatureHashes(made, SPENT).legacy(1, P2WPKH, kind)
+    assert digest == SignatureHashes(alone, SPENT[1:]).legacy(0, P2WPKH, kind)
 
 
 def test_the_legacy_digest_is_the_transaction_with_the_script_in_its_input():

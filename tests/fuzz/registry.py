@@ -9,11 +9,21 @@ from tests.fuzz.targets import (
     replaying,
     sending,
     servers,
+    verifying,
     wire,
 )
 
+MODULES = (
+    bitcoin,
+    wire,
+    sending,
+    receiving,
+    replaying,
+    edges,
+    servers,
+    mailrooms,
+    verifying,
+)
 TARGETS: dict[str, Target] = {
-    target.name: target
-    for module in (bitcoin, wire, sending, receiving, replaying, edges, servers, mailrooms)
-    for target in module.TARGETS
+    target.name: target for module in MODULES for target in module.TARGETS
 }

@@ -11,6 +11,7 @@ from dovetail.bitcoin import (
     FeeRate,
     OutPoint,
     Psbt,
+    PsbtV2,
     Sats,
     Script,
     Transaction,
@@ -245,6 +246,16 @@ def test_a_signature_that_does_not_come_is_told(tmp_path: Path, answer: Any, sen
     made = wallet(tmp_path, walletprocesspsbt=answer)
     with pytest.raises(WalletError, match=sentence):
         sign_all(made, Psbt.from_unsigned(CHILD))
+
+
+def test_a_node_may_answer_in_version_2(tmp_path: Path) -> None:
+    def process(psbt: str, **_: Any) -> dict[str, str]:
+        asked = Psbt.from_base64(psbt)
+        final = asked.inputs[0].with_final(witness=(b"\x01", b"\x02"))
+        return {"psbt": PsbtV2.of(asked.with_input(0, final)).to_base64()}
+
+    signed = sign_all(wallet(tmp_path, walletprocesspsbt=process), Psbt.from_unsigned(CHILD))
+    assert signed.inputs[0].final_script_witness == (b"\x01", b"\x02")
 
 
 def test_a_spender_that_is_gone_costs_nothing_to_replace(tmp_path: Path) -> None:

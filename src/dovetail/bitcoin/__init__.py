@@ -1,7 +1,7 @@
 """Bitcoin's bytes and sums, without Payjoin."""
 
 from dovetail.bitcoin.encoding import Reader, compact_size, read_compact_size
-from dovetail.bitcoin.psbt import Psbt, PsbtInput, PsbtOutput
+from dovetail.bitcoin.psbt import Psbt, PsbtInput, PsbtOutput, PsbtV2, read_psbt
 from dovetail.bitcoin.script import Address, Network, Script, ScriptType
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime, Weight
@@ -17,6 +17,7 @@ __all__ = [
     "Psbt",
     "PsbtInput",
     "PsbtOutput",
+    "PsbtV2",
     "Reader",
     "Sats",
     "Script",
@@ -32,4 +33,5 @@ __all__ = [
     "output_weight",
     "predicted_input_weight",
     "read_compact_size",
+    "read_psbt",
 ]

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dovetail.bitcoin import OutPoint, Psbt, PsbtInput, Script, ScriptType, Transaction, TxOut
+from dovetail.bitcoin import (
+    OutPoint,
+    Psbt,
+    PsbtInput,
+    Script,
+    ScriptType,
+    Transaction,
+    TxOut,
+    read_psbt,
+)
 from dovetail.errors import InvalidPsbt, WalletError
 from dovetail.wallets.core_node import CoreNode
 from dovetail.wallets.core_rpc import RpcError
@@ -111,7 +120,7 @@ def _processed(node: CoreNode, draft: Psbt) -> Psbt:
         answer = node.ask(
             "walletprocesspsbt", _Processed, psbt=draft.to_base64(), bip32derivs=False
         )
-        signed = Psbt.from_base64(answer.psbt)
+        signed = read_psbt(answer.psbt)
     except RpcError as error:
         if error.code == _UNLOCK_NEEDED:
             raise WalletError(

@@ -1,4 +1,4 @@
-"""Partially signed Bitcoin transactions of version 0 (BIP 174, BIP 371), kept byte for byte."""
+"""Partially signed Bitcoin transactions (BIP 174, BIP 370, BIP 371), kept byte for byte."""
 
 from dovetail.bitcoin.psbt.fields import (
     GlobalField as GlobalField,
@@ -16,6 +16,8 @@ from dovetail.bitcoin.psbt.maps import PsbtOutput as PsbtOutput
 from dovetail.bitcoin.psbt.model import Psbt as Psbt
 from dovetail.bitcoin.psbt.origins import KeyOrigin as KeyOrigin
 from dovetail.bitcoin.psbt.origins import TapKeyOrigin as TapKeyOrigin
+from dovetail.bitcoin.psbt.version2 import PsbtV2 as PsbtV2
+from dovetail.bitcoin.psbt.version2 import read_psbt as read_psbt
 
 __all__ = [
     "GlobalField",
@@ -27,5 +29,7 @@ __all__ = [
     "PsbtGlobal",
     "PsbtInput",
     "PsbtOutput",
+    "PsbtV2",
     "TapKeyOrigin",
+    "read_psbt",
 ]

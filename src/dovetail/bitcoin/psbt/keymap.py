@@ -48,7 +48,10 @@ class KeyMap:
 
     def with_value(self, field_type: int, value: bytes, keydata: bytes = b"") -> Self:
         """The map with this value: in the place of the old one, else before the next larger key."""
-        key = _prefix(field_type) + keydata
+        return self.with_key(_prefix(field_type) + keydata, value)
+
+    def with_key(self, key: bytes, value: bytes) -> Self:
+        """The map with this value under a whole key, placed as `with_value` does."""
         new = (key, value)
         if key in self._values:
             return type(self)(tuple(new if entry[0] == key else entry for entry in self.entries))

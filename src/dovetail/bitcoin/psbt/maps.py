@@ -31,6 +31,7 @@ _FINAL_FIELDS = (InputField.FINAL_SCRIPTSIG, InputField.FINAL_SCRIPTWITNESS)
 _SIGNING_FIELDS = tuple(
     kind for kind in InputField if kind not in {*_UTXO_FIELDS, *_FINAL_FIELDS, 0xFC}
 )
+_VERSION_2 = b"\x02\x00\x00\x00"
 _NO_WITNESS = (None, b"\x00")
 _EMPTY = KeyMap()
 
@@ -44,6 +45,10 @@ class PsbtGlobal:
 
     def __post_init__(self) -> None:
         """Check every field; the unsigned transaction is read once and kept."""
+        if self.map.get(GlobalField.VERSION) == _VERSION_2:
+            raise InvalidPsbt(
+                "The PSBT is of version 2, where version 0 is spoken: convert it by `read_psbt`."
+            )
         check_entries("global", GLOBAL_CHECKS, self.map.entries)
         object.__setattr__(self, "unsigned_transaction", _unsigned_transaction(self.map))
 

@@ -13,7 +13,8 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidAmount, InvalidPsbt
 
-_MAGIC = b"psbt\xff"
+MAGIC = b"psbt\xff"
+"""What every binary PSBT begins with."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,9 +64,9 @@ class Psbt:
     @classmethod
     def parse_prefix(cls, data: bytes) -> tuple[Self, int]:
         """Read the PSBT the data begins with; also how many bytes it took. Raises `InvalidPsbt`."""
-        if not data.startswith(_MAGIC):
+        if not data.startswith(MAGIC):
             raise InvalidPsbt("This is not a PSBT; check what was pasted or sent.")
-        entries, position = read_map(data, len(_MAGIC))
+        entries, position = read_map(data, len(MAGIC))
         global_map = PsbtGlobal(entries)
         transaction = global_map.unsigned_transaction
         inputs: list[PsbtInput] = []
@@ -80,7 +81,7 @@ class Psbt:
 
     def serialize(self) -> bytes:
         """The binary PSBT; one that was parsed comes back byte for byte."""
-        parts = [_MAGIC]
+        parts = [MAGIC]
         write_map(parts, self.global_map.map.entries)
         for psbt_input in self.inputs:
             write_map(parts, psbt_input.map.entries)
@@ -91,13 +92,7 @@ class Psbt:
     @classmethod
     def from_base64(cls, text: str) -> Self:
         """Read a PSBT in padded base64 without spaces (RFC 4648, 4). Raises `InvalidPsbt`."""
-        try:
-            data = binascii.a2b_base64(text, strict_mode=True)
-        except ValueError:
-            raise InvalidPsbt("The PSBT is not valid base64; copy it again.") from None
-        if binascii.b2a_base64(data, newline=False) != text.encode():
-            raise InvalidPsbt("The PSBT is not in the usual base64; copy it again.")
-        return cls.parse(data)
+        return cls.parse(decode_base64(text))
 
     def to_base64(self) -> str:
         """The PSBT in base64, padded, on one line."""
@@ -248,6 +243,17 @@ class Psbt:
                 for each in self.inputs
             ]
         )
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of a PSBT in padded base64 without spaces (RFC 4648, 4). Raises `InvalidPsbt`."""
+    try:
+        data = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        raise InvalidPsbt("The PSBT is not valid base64; copy it again.") from None
+    if binascii.b2a_base64(data, newline=False) != text.encode():
+        raise InvalidPsbt("The PSBT is not in the usual base64; copy it again.")
+    return data
 
 
 def _check_previous(previous: Previous, spent: OutPoint) -> None:
