@@ -1,0 +1,50 @@
+"""Every chain source keeps the contract, in the words and versions of the servers there are."""
+
+import pytest
+from tests.wallets.scenes import (
+    CORE_25,
+    CORE_28,
+    CORE_30,
+    ELECTRUMX,
+    FULCRUM,
+    LATEST,
+    ROMANZ,
+    CoreScene,
+    ElectrumScene,
+    EsploraScene,
+    behind_a_gate,
+    blockstream,
+    mempool_backend,
+    mempool_electrs,
+)
+
+from dovetail.testing.chain_contract import ChainContract
+from dovetail.wallets.ports import Refused
+
+
+class TestEsplora(ChainContract):
+    @pytest.fixture(params=[blockstream, mempool_electrs, mempool_backend, behind_a_gate])
+    def scene(self, request):
+        played = EsploraScene(frame=request.param)
+        with played.server, played.chain:
+            yield played
+
+
+class TestElectrum(ChainContract):
+    @pytest.fixture(params=[ELECTRUMX, FULCRUM, ROMANZ, LATEST], ids=lambda make: make.name)
+    def scene(self, request):
+        played = ElectrumScene(make=request.param)
+        with played.server, played.chain:
+            yield played
+
+
+class TestBitcoinCore(ChainContract):
+    @pytest.fixture(params=[CORE_25, CORE_28, CORE_30], ids=["25", "28", "30"])
+    def scene(self, request):
+        played = CoreScene(version=request.param)
+        with played.chain:
+            yield played
+
+    def test_words_that_tell_neither_are_not_guessed_at(self, scene) -> None:
+        scene.mumble()  # a node's own code always tells
+        assert isinstance(scene.chain.broadcast(scene.payment), Refused)
