@@ -102,6 +102,7 @@ def test_other_addresses_are_nobodys(store: Store) -> None:
         (outcomes.PaidDirectly(txid="0a" * 32), True),
         (outcomes.Unrecognized(txid="0a" * 32), True),
         (outcomes.Cancelled(why=Reason.CANCELLED_BY_US), False),
+        (outcomes.Cancelled(why=Reason.COINS_GONE), True),
         (outcomes.Revoked(txid="0a" * 32), False),
     ],
 )

@@ -7,7 +7,7 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, TransportError, UsageError
@@ -30,6 +30,7 @@ from dovetail.wallets.ports import Accepted, Refused, Spend
 
 T = TypeVar("T")
 Log = SessionLog[SenderEvent]
+Settling: TypeAlias = sender.PendingFallback | sender.Monitor
 logger = logging.getLogger(__name__)
 
 
@@ -276,6 +277,8 @@ async def _settle_by_fallback(
         return await session.record_broadcast(session.fallback.txid).save_async(log)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
+    if await _are_gone(session, services, watch):
+        return await session.record_gone().save_async(log)
     raise ChainError(FALLBACK_REFUSED)
 
 
@@ -293,7 +296,11 @@ async def _watch(
             spend.transaction, depth=spend.depth, owned=owned
         ).save_async(log)
     watch.see(session, None)
-    if session.released or await _rebroadcast(session, services):
+    if not session.released and await _rebroadcast(session, services):
+        return session
+    if await _are_gone(session, services, watch):
+        return await session.record_gone().save_async(log)
+    if session.released:
         return session
     if await _spend(session, services) is not None:
         return session  # it came in sight meanwhile
@@ -337,6 +344,25 @@ async def _glimpse(
     if spend is not None and kind_of(session, spend.transaction) is Kind.FALLBACK:
         watch.see(session, spend)
     return spend
+
+
+BLOCKS_WITHOUT = 6
+"""For so many blocks, or the session's depth if that is more, a coin has to be missing."""
+
+
+async def _are_gone(session: Settling, services: Services, watch: Watch) -> bool:
+    """Whether a coin of the payment has not existed for long, neither spent nor unspent.
+
+    A reorganisation or a replacement took away what had made it. What is merely out of sight for
+    a while, or comes back, ends nothing (M3).
+    """
+    found = await asyncio.to_thread(services.chain.outputs, session.contested)
+    if all(outpoint in found for outpoint in session.contested):
+        watch.missing_since = None
+        return False
+    height = await asyncio.to_thread(services.chain.height)
+    watch.missing_since = height if watch.missing_since is None else watch.missing_since
+    return height - watch.missing_since >= max(session.created.depth, BLOCKS_WITHOUT)
 
 
 async def _look(session: SenderSession, services: Services) -> Spend | None:

@@ -208,6 +208,11 @@ class Reason(StrEnum):
         "Another transaction spent the sender's coins.",
         "Look at that transaction, and settle the payment with the other party.",
     )
+    COINS_GONE = (
+        "coins-gone",
+        "The payment's coins are gone: what had made them is on the chain no more.",
+        "Look what became of them; should they come back, the receiver can still take the payment.",
+    )
     TAKEN_BACK = (
         "taken-back",
         "The payment's coins were spent back to the wallet.",

@@ -9,6 +9,7 @@ from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import DuplicateSession, ReplayError, StaleSession
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint, normalised_url
 from dovetail.sessions import outcomes
+from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import Created as ReceiverCreated
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import Closed as SenderClosed
@@ -327,7 +328,10 @@ def may_have_paid(entry: bytes) -> bool:
         event = decode_event(entry)
     except ReplayError:
         return True
-    return not (isinstance(event, SenderClosed) and isinstance(event.outcome, _UNPAID))
+    if not isinstance(event, SenderClosed):
+        return True
+    gone = getattr(event.outcome, "why", None) is Reason.COINS_GONE  # they may come back (M4)
+    return gone or not isinstance(event.outcome, _UNPAID)
 
 
 PAID_ALREADY = (

@@ -557,3 +557,16 @@ def test_an_ordinary_payment_without_an_address_is_no_log():
     )
     with pytest.raises(ReplayError, match="no address"):
         sender.replay((event,))
+
+
+# coins that are gone
+
+
+@pytest.mark.parametrize(
+    "place", [play.cancelled_while_polling, play.plain, play.fallback_monitored, play.released]
+)
+def test_a_payment_whose_coins_are_gone_ends(log, place):
+    closed = place(log).record_gone().save(log)
+    assert closed.outcome == outcomes.Cancelled(why=Reason.COINS_GONE)
+    assert log.is_closed
+    assert log.replay() == closed

@@ -7,6 +7,7 @@ from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement, classify
+from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
@@ -64,6 +65,17 @@ def why_spent(state: SenderState, spend: Transaction, proposal: Psbt | None) -> 
     if classified(state, spend, proposal) is Settlement.FALLBACK:
         return Reason.RECEIVER_TOOK_FALLBACK
     return Reason.INPUTS_ALREADY_SPENT
+
+
+def coins_gone() -> events.Closed:
+    """The end of a payment whose coins are gone."""
+    return events.Closed(outcome=outcomes.Cancelled(why=Reason.COINS_GONE))
+
+
+def are_gone(event: events.Closed) -> bool:
+    """Whether that is how it ended."""
+    outcome = event.outcome
+    return isinstance(outcome, outcomes.Cancelled) and outcome.why is Reason.COINS_GONE
 
 
 def asked(event: events.FallbackRequested) -> bool:

@@ -21,9 +21,11 @@ from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.paying import (
     Closed,
     Payable,
+    are_gone,
     asked,
     bumping,
     classified,
+    coins_gone,
     raised,
     why_spent,
 )
@@ -197,6 +199,10 @@ class PendingFallback(Payable):
         closed = events.Closed(outcome=outcomes.Cancelled(why=self.reason))
         return self.transition(closed, self._on_closed(closed))
 
+    def record_gone(self) -> Transition[SenderEvent, Closed]:
+        """A coin of the payment exists no more, and has not for long: nothing can pay with it."""
+        return self.transition(event := coins_gone(), self._on_closed(event))
+
     def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
         return self._watch(self.fallback.txid)
 
@@ -221,7 +227,7 @@ class PendingFallback(Payable):
 
     def _on_closed(self, event: events.Closed) -> "Closed":
         # M3: nothing that anyone else could broadcast may be left behind.
-        owed = self.original_out or self.requested
+        owed = (self.original_out or self.requested) and not are_gone(event)
         if owed or not isinstance(event.outcome, outcomes.Cancelled):
             raise InvalidEvent("A fallback that is owed cannot be closed, only released.")
         return Closed(
@@ -281,6 +287,10 @@ class Monitor(Payable):
             return Transition(None, self, seq=self.seq)
         event = events.Closed(outcome=self._outcome(transaction, owned))
         return self.transition(event, self._on_closed(event))
+
+    def record_gone(self) -> Transition[SenderEvent, Closed]:
+        """A coin of the payment exists no more, and has not for long: nothing can pay with it."""
+        return self.transition(event := coins_gone(), self._on_closed(event))
 
     def payjoin_dropped(
         self, *, now: UnixTime | None = None
@@ -391,7 +401,7 @@ class Monitor(Payable):
             ):
                 valid = True
             case _:
-                valid = False
+                valid = are_gone(event)
         if not valid:
             raise InvalidEvent("A payment that may be on its way ends as the chain shows (M3).")
         return Closed(
