@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 from tests.runtime.side import AMOUNT, Receiving, Side, paid_into, refused, told
 from tests.runtime.world import World
@@ -11,6 +12,7 @@ from dovetail.errors import (
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
+from dovetail.sessions.receiver.payload import Payload
 
 EARLY = (receiver.MaybeInputsOwned, receiver.OutputsUnknown)
 
@@ -152,6 +154,33 @@ async def test_an_original_whose_coins_are_spent_is_refused(world: World, alice:
     world.node.send(alice.party.wallet.revoke(sending.state.contested[0], fee_rate=FeeRate(1)))
     world.node.mine()
     await refused(receiving, Reason.ORIGINAL_NOT_BROADCASTABLE)
+
+
+async def test_garbage_burns_nobodys_coins(world: World, alice: Side, bob: Side):
+    bob.party.chain.runs_scripts = False
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    unchecked = await receiving.to(receiver.UncheckedOriginalPayload)
+    psbt = unchecked.original
+    signature, key = psbt.inputs[0].final_script_witness or (b"", b"")
+    spoilt = signature[:20] + bytes([signature[20] ^ 1]) + signature[21:]
+    garbage = psbt.with_input(0, psbt.inputs[0].with_final(witness=(spoilt, key)))
+    event = msgspec.structs.replace(unchecked.payload.event, psbt=garbage.serialize())
+    receiving.state = replace(unchecked, payload=Payload(event))
+    await receiving.to(receiver.HasReplyableError, steps=1)
+    other = bob.receive()
+    assert bob.store.claim(other.log.session_id, sending.state.contested) == frozenset()
+
+
+async def test_the_wallet_signs_what_it_is_asked_to(world: World, alice: Side, bob: Side):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    monitor = await receiving.to(receiver.Monitor)
+    await sending.to(sender.Monitor)
+    assert monitor.proposal is not None
+    outpoints = frozenset(monitor.proposal.unsigned_transaction.contested())
+    assert alice.party.wallet.asked_to_sign == frozenset(sending.state.contested)
+    assert bob.party.wallet.asked_to_sign == outpoints - frozenset(sending.state.contested)
 
 
 async def test_an_original_that_spends_our_coins_is_refused(world: World, bob: Side):

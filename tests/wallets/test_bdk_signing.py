@@ -44,6 +44,24 @@ def _psbt(*coins: Coin, out: int = 60_000) -> Psbt:
     return psbt
 
 
+def test_a_coin_of_ours_that_somebody_else_named_is_not_signed(make_wallet):
+    wallet = make_wallet(100_000, 50_000)
+    named, asked = wallet.coins()
+    before = _psbt(named, asked)
+    after = wallet.sign(before, inputs=[asked.outpoint])
+    assert after.inputs[0] == before.inputs[0]
+    assert after.inputs[1].is_finalized
+    with pytest.raises(WalletError, match="None of the PSBT's inputs"):
+        wallet.sign(before, inputs=[])
+
+
+def test_own_coins_are_told_by_outpoint(make_wallet):
+    wallet = make_wallet(100_000)
+    coin = wallet.coins()[0].outpoint
+    unknown = [STRANGER.outpoint, OutPoint(coin.txid, 99)]
+    assert wallet.owned_coins([coin, *unknown]) == {coin}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_wallets_own_input_is_signed(make_wallet, kind):
     wallet = make_wallet(100_000, kind=kind)

@@ -131,6 +131,22 @@ def test_core_signs_its_own_inputs_alone(stage: Stage, kind: str) -> None:
     assert signed.global_map == psbt.global_map
 
 
+def test_core_signs_no_coin_of_its_own_that_somebody_else_named(stage: Stage) -> None:
+    named, asked = stage.fund(90_000, "bech32"), stage.fund(80_000, "bech32")
+    transaction = Transaction(
+        version=2,
+        inputs=(TxIn(named), TxIn(asked)),
+        outputs=(TxOut(Sats(150_000), stage.stranger()),),
+        lock_time=0,
+    )
+    psbt = Psbt.from_unsigned(transaction)
+    signed = stage.wallet.sign(psbt, inputs=[asked])
+    assert signed.inputs[0] == psbt.inputs[0]
+    assert signed.inputs[1].is_finalized
+    theirs, _ = foreign_coin(stage)
+    assert stage.wallet.owned_coins([named, asked, theirs]) == {named, asked}
+
+
 def test_core_signs_taproot_inputs_where_it_is_told_what_the_others_spend(stage: Stage) -> None:
     psbt = shared(stage, stage.fund(90_000, "bech32m"))
     signed = sign_all(stage.wallet, psbt)
