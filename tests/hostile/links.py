@@ -6,6 +6,8 @@ from collections.abc import Callable
 from tests.hostile.record import Link, Peer
 from tests.hostile.stage import Ends
 
+from dovetail.protocol.uri import OLDER_DRAFT
+
 Spoil = Callable[[str], str]
 
 MAINNET = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -13,6 +15,7 @@ BIP77, BIP78, BIP321 = "BIP 77, Payjoin URI", "BIP 78, BIP21 payjoin parameters"
 NOT_A_URL = "The payjoin address is not an http or https URL; ask for another one."
 NOT_HIDDEN = "The payjoin address is not encrypted; ask for one that uses https."
 NOT_PLAIN = "The text is not a bitcoin: URI in plain characters; copy it again."
+NOT_IN_PLAINTEXT = "P4: nothing leaves in plaintext where encryption was meant"
 TWICE = "The URI has a payjoin parameter twice; ask for another one."
 BAD_AMOUNT = "The URI's amount is not valid; ask for another one."
 EXPIRED = "EX1" + "Q" * 7
@@ -291,6 +294,34 @@ LINKS: tuple[Link, ...] = (
         BIP321,
         "The URI repeats a parameter or has one without a name; get another.",
         adds("AMOUNT=5"),
+    ),
+    link_of(
+        "is of an older draft",
+        "Has the mailbox's key in its path, as BIP 77's drafts had.",
+        NOT_IN_PLAINTEXT,
+        OLDER_DRAFT,
+        pj("https://payjo.in/AzzKI8EZJ3WF14dwBZLGyRX5FJ-s84oNwmviJE-T3vj-"),
+    ),
+    link_of(
+        "has its keys beside it",
+        "Has the gateway's keys as `ohttp`, beside a `pj` that is a plain URL.",
+        NOT_IN_PLAINTEXT,
+        OLDER_DRAFT,
+        adds("ohttp=AQAgbLIT3-hgHP5dAGB574bdCyTeJvJR4n7hLJ4B8dxgYDMABAABAAM"),
+    ),
+    link_of(
+        "names a directory alone",
+        "Leads to a directory of BIP 77, with nothing that could encrypt.",
+        NOT_IN_PLAINTEXT,
+        OLDER_DRAFT,
+        pj("https://payjo.in/pay"),
+    ),
+    link_of(
+        "hides what it means",
+        "Has a fragment that nobody knows.",
+        NOT_IN_PLAINTEXT,
+        OLDER_DRAFT,
+        pj("https://shop.example/pay%23XX1QQ"),
     ),
     link_of(
         "requires the unknown",

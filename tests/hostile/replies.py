@@ -18,6 +18,7 @@ from tests.hostile.stage import Ends, Played, Stage
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtInput, Sats, Txid, TxIn, TxOut
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, seal_message_b
+from dovetail.runtime import actions
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
 
@@ -129,6 +130,20 @@ async def broadcasts_the_original_over_the_payjoin(stage: Stage) -> Played:
     stage.world.node.send(monitor.fallback)
     stage.world.node.mine()
     return played
+
+
+async def pins_the_payment(stage: Stage) -> Played:
+    """The payjoin waits with a low fee, and its payer raises that of the ordinary payment."""
+    forge, played, honest = await negotiated(stage)
+    answer(stage, honest, forge.honest.serialize())
+    (sending,) = played.sessions
+    await sending.to(sender.Monitor)
+    rate = FeeRate.from_sat_per_vb(30)
+    await actions.fallback(sending.services, sending.session_id, fee_rate=rate)
+    raised = sending.reload()
+    assert isinstance(raised, sender.Monitor)
+    assert stage.world.node.in_mempool(raised.fallback.txid)
+    return replace(played, fallback=raised.fallback)
 
 
 async def takes_its_coin_back(stage: Stage) -> Played:
@@ -301,6 +316,14 @@ TRICKS: tuple[Trick, ...] = (
         "M4: payjoin and fallback spend the same coins",
         Reason.FALLBACK_CONFIRMED_FIRST.words,
         broadcasts_the_original_over_the_payjoin,
+    ),
+    acts(
+        "pins the payment",
+        "Has the payjoin wait in the mempool with a low fee, where nothing replaces it.",
+        "Lets its payer raise the fee of the ordinary payment, which replaces the payjoin.",
+        "M4: the same payment from the same coins; BIP 125",
+        Reason.FALLBACK_REQUESTED.words,
+        pins_the_payment,
     ),
     acts(
         "takes its coin back",
