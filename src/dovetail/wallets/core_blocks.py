@@ -125,33 +125,63 @@ class BlockSearch:
         return str(outpoint) in self._known
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        """What spends the outpoint in a block; None while nothing does.
+        """The single case of `spends_of`."""
+        return self.spends_of([outpoint]).get(outpoint)
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> dict[OutPoint, Spend]:
+        """What spends the outpoints in blocks; without those that nothing does.
 
         Raises `ChainError` where more blocks than a few have to be searched, once it has searched
         some of them, and where the node has pruned them.
         """
         with self._lock:
-            known = self._known.get(str(outpoint))
-            if known is not None and known.spender and known.spender_block:
-                header = self._header(known.spender_block)
-                if header is not None and header.confirmations > 0:
-                    return Spend(transaction=parsed(known.spender), depth=header.confirmations)
-                known = Standing(known.block)  # a reorganisation took its block away
-            block = _unspent_at(self._node.make(gettxout(outpoint), msgspec.Raw))
-            if block is not None:
+            found: dict[OutPoint, Spend] = {}
+            for outpoint in outpoints:
+                spend = self._found_before(outpoint)
+                if spend is not None:
+                    found[outpoint] = spend
+            for outpoint in self._spent([each for each in outpoints if each not in found]):
+                spend = self._searched(outpoint)
+                if spend is not None:
+                    found[outpoint] = spend
+            return found
+
+    def _found_before(self, outpoint: OutPoint) -> Spend | None:
+        known = self._known.get(str(outpoint))
+        if known is None or not known.spender or not known.spender_block:
+            return None
+        header = self._header(known.spender_block)
+        if header is not None and header.confirmations > 0:
+            return Spend(transaction=parsed(known.spender), depth=header.confirmations)
+        self._known[str(outpoint)] = Standing(known.block)  # a reorganisation took its block away
+        return None
+
+    def _spent(self, outpoints: list[OutPoint]) -> list[OutPoint]:
+        """Those of them that are no unspent coin."""
+        answers = self._node.batch([gettxout(outpoint) for outpoint in outpoints], msgspec.Raw)
+        spent: list[OutPoint] = []
+        for outpoint, answer in zip(outpoints, answers, strict=True):
+            if isinstance(answer, RpcError):
+                raise answer
+            block = _unspent_at(answer)
+            if block is None:
+                spent.append(outpoint)
+            else:
                 self._remember(outpoint, Standing(block))
-                return None
-            start = self._last_unspent(known)
-            if start is not None:
-                return self._search(outpoint, start, start)
-            waiting = self._node.make(gettxout(outpoint, mempool=True), msgspec.Raw)
-            if _unspent_at(waiting) is not None:
-                return None
-            parent = self._node.transactions([outpoint.txid]).get(outpoint.txid)
-            if parent is None:
-                return self._search_unnoted(outpoint)
-            start = None if parent.blockhash is None else self._before(parent.blockhash)
-            return None if start is None else self._search(outpoint, start, start)
+        return spent
+
+    def _searched(self, outpoint: OutPoint) -> Spend | None:
+        start = self._last_unspent(self._known.get(str(outpoint)))
+        if start is not None:
+            return self._search(outpoint, start, start)
+        waiting = self._node.make(gettxout(outpoint, mempool=True), msgspec.Raw)
+        if _unspent_at(waiting) is not None:
+            return None
+        parent = self._node.transactions([outpoint.txid]).get(outpoint.txid)
+        if parent is None:
+            return self._search_unnoted(outpoint)
+        start = None if parent.blockhash is None else self._before(parent.blockhash)
+        return None if start is None else self._search(outpoint, start, start)
 
     def _last_unspent(self, known: Standing | None) -> _Header | None:
         """The block up to which nothing spends the outpoint, as it was noted."""

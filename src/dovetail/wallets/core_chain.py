@@ -207,26 +207,39 @@ class CoreChain:
         Raises `ChainError` where many blocks have to be searched, and goes on where it stopped
         when it is asked again; also where the node has pruned the blocks that are wanted.
         """
-        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
-        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+        wanted = list(dict.fromkeys(outpoints))
+        if not wanted:
+            return {}
+        waiting = self._waiting_spends(wanted)
+        # If they get into a block, then into a later one.
+        self._blocks.note(list(waiting))
+        return waiting | self._blocks.spends_of([each for each in wanted if each not in waiting])
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        """What spends an outpoint, in the mempool or a block; None while nothing does.
+        """The single case of `spends_of`."""
+        return self.spends_of([outpoint]).get(outpoint)
 
-        Raises `ChainError` where many blocks have to be searched, and goes on where it stopped
-        when it is asked again; also where the node has pruned the blocks that are wanted.
-        """
-        [spender] = self._node.ask(
-            "gettxspendingprevout", tuple[_Spender], outputs=[named(outpoint)]
+    def _waiting_spends(self, outpoints: list[OutPoint]) -> dict[OutPoint, Spend]:
+        spenders = self._node.ask(
+            "gettxspendingprevout", list[_Spender], outputs=[named(each) for each in outpoints]
         )
-        if spender.spendingtxid is not None and spender.blockhash is None:
-            waiting = self._from_mempool(txid_of(spender.spendingtxid))
-            if waiting is not None:
-                if waiting.spends(outpoint) is None:
-                    raise FAULTS.not_understood()
-                self._blocks.note([outpoint])  # if it gets into a block, then into a later one
-                return Spend(transaction=waiting, depth=0)
-        return self._blocks.spend_of(outpoint)
+        if len(spenders) != len(outpoints):
+            raise FAULTS.not_understood()
+        found: dict[OutPoint, Spend] = {}
+        known: dict[str, Transaction | None] = {}
+        for outpoint, spender in zip(outpoints, spenders, strict=True):
+            txid = spender.spendingtxid
+            if txid is None or spender.blockhash is not None:
+                continue
+            if txid not in known:
+                known[txid] = self._from_mempool(txid_of(txid))
+            transaction = known[txid]
+            if transaction is None:
+                continue  # it left the mempool between the two answers
+            if transaction.spends(outpoint) is None:
+                raise FAULTS.not_understood()
+            found[outpoint] = Spend(transaction=transaction, depth=0)
+        return found
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
         """The transactions that pay a script of the wallet, the deepest first.

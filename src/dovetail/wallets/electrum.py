@@ -135,7 +135,10 @@ class ElectrumChain:
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
         """What spends the outpoints, in the mempool or a block; without those that nothing does."""
-        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
+        wanted = list(dict.fromkeys(outpoints))
+        if len(wanted) > 1:
+            self._transactions(dict.fromkeys(each.txid for each in wanted))  # all in one exchange
+        spends = {outpoint: self.spend_of(outpoint) for outpoint in wanted}
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
     def min_fee_rate(self) -> FeeRate:
