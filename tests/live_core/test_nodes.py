@@ -178,7 +178,7 @@ def test_a_payment_goes_with_the_parent_that_no_mempool_has(start: Start, tmp_pa
         ),
     ).extract()
 
-    assert chain.acceptance(child) == Accepted()
+    assert chain.acceptance(child) == Accepted(tested=True)
     assert chain.broadcast(child) == Accepted()
     assert set(bitcoind.rpc("getrawmempool")) == {parent, str(child.txid)}
     node.close()
