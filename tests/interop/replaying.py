@@ -3,6 +3,7 @@
 Whatever it asks for differently, or in another order, is an `AssertionError`.
 """
 
+import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -149,10 +150,16 @@ class Past:
         return Accepted() if then["accepted"] else Refused("as then")
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
-        assert self._transcript.original is not None
-        original = Psbt.from_base64(self._transcript.original)
+        """As the Original said, which the node took for true."""
+        original = self._original()
         known = zip(original.unsigned_transaction.contested(), original.utxos(), strict=True)
         return {of: Output(utxo, 1) for of, utxo in known if of in outpoints and utxo is not None}
+
+    def _original(self) -> Psbt:
+        if self._transcript.original is not None:
+            return Psbt.from_base64(self._transcript.original)
+        told = next(each for each in self._transcript.events if '"psbt"' in each)
+        return Psbt.parse(b64decode(json.loads(told)["psbt"]))
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
         spends = {outpoint: self._spend_of(outpoint) for outpoint in outpoints}
