@@ -96,9 +96,9 @@ class ElectrumChain:
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         """Whether the network would take the transaction now, as well as can be told.
 
-        The protocol has no such question, so we judge by what nodes ask of form, inputs, sums, locks
-        and the minimum fee rate. That cannot tell wrong signatures, which are the core's to verify,
-        a replacement that would be taken, nor a full mempool.
+        The protocol has no such question, so we judge by what nodes ask of form, inputs, sums,
+        locks and the minimum fee rate. That cannot tell wrong signatures, which are the core's to
+        verify, a replacement that would be taken, nor a full mempool.
         """
         height = self.height()
         if self._is_known(transaction):

@@ -104,10 +104,10 @@ class EsploraChain:
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         """Whether the network would take the transaction now, as well as the server can tell.
 
-        A regtest server of ours and mempool's Esplora ask their node. With any other server we judge
-        by what nodes ask of form, inputs, sums, locks and the minimum fee rate. That cannot tell
-        wrong signatures, which are the core's to verify, a replacement that would be taken, nor a
-        full mempool.
+        A regtest server of ours and mempool's Esplora ask their node. With any other server we
+        judge by what nodes ask of form, inputs, sums, locks and the minimum fee rate. That cannot
+        tell wrong signatures, which are the core's to verify, a replacement that would be taken,
+        nor a full mempool.
         """
         verdict = self._nodes_verdict(transaction)
         if verdict is None:
