@@ -7,9 +7,11 @@ import pytest
 from tests.runtime.side import AMOUNT, Sending, Side, broadcast, double_spend, sending_at
 from tests.runtime.world import World
 
-from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Transaction
-from dovetail.errors import ChainError, InsufficientFunds, UsageError, WalletError
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, TxOut
+from dovetail.errors import ChainError, DuplicateSession, InsufficientFunds, UsageError, WalletError
 from dovetail.runtime import actions
+from dovetail.runtime.agent import Agent
+from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.raising import raised
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
@@ -430,3 +432,70 @@ async def stay(sending: Sending, watch: Watch) -> None:
     with suppress(ChainError):
         await sending.step(watch=watch)
     assert sending.state is before
+
+
+# an invoice that was paid otherwise
+
+
+@pytest.mark.parametrize("parts", [(AMOUNT,), (AMOUNT - 1_000, 1_000)])
+async def test_the_policy_does_not_pay_an_invoice_that_is_paid_already(
+    world: World, alice: Side, bob: Side, parts: tuple[int, ...]
+):
+    """M4: a payer who lost their state paid the address from other coins. Their word decides."""
+    sending = await alice.send(bob.receive(lifetime=60).uri)
+    await sending.to(sender.PollingForProposal)
+    address = sending.state.payment.address
+    world.node.fund_many([TxOut(Sats(part), address.script_pubkey) for part in parts])
+    world.clock.pass_by(60)
+    await sending.to(sender.PendingFallback)
+    watch = Watch()
+    with pytest.raises(UsageError, match="was paid that amount already"):
+        await sending.step(watch=watch)
+    assert watch.sighting is not None
+    assert watch.sighting.kind == "direct"
+    assert alice.party.chain.broadcasts == []
+    await actions.fallback(sending.services, sending.session_id)
+    assert world.received(address)[-1] == AMOUNT
+
+
+async def test_less_than_the_invoice_is_no_reason_not_to_pay(world: World, alice: Side, bob: Side):
+    sending = await alice.send(bob.receive(lifetime=60).uri)
+    await sending.to(sender.PollingForProposal)
+    script = sending.state.payment.address.script_pubkey
+    world.node.fund_many([TxOut(Sats(AMOUNT - 1), script)])
+    world.clock.pass_by(60)
+    await sending.to(sender.Monitor)
+
+
+async def test_a_source_that_cannot_tell_keeps_nobody_from_paying(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    sending = await alice.send(bob.receive(lifetime=60).uri)
+    await sending.to(sender.PollingForProposal)
+    world.clock.pass_by(60)
+
+    def away(_script: Script) -> object:
+        raise ChainError("The chain is away.")
+
+    monkeypatch.setattr(alice.party.chain, "payments_to", away)
+    await sending.to(sender.Monitor)
+
+
+async def test_who_pays_an_address_again_is_not_kept_from_it(world: World, alice: Side, bob: Side):
+    receiving = bob.receive(lifetime=60)
+    script = receiving.uri.address.script_pubkey
+    world.node.fund_many([TxOut(Sats(AMOUNT), script)])
+    services = alice.services()
+    keys = OhttpKeys(services.transport, services.relays, clock=services.clock)
+    agent = Agent(services, directory=None, keys=keys)
+    with pytest.raises(DuplicateSession, match="was paid that amount already"):
+        await agent.prepare(receiving.uri)
+    payment = await agent.prepare(receiving.uri, again=True)
+    live = await agent.start(payment)
+    await live.stop()
+    log = alice.store.sender(live.session_id)
+    sending = Sending(services, log, sender.replay(log.load()))
+    assert sending.state.created.again  # type: ignore[union-attr]  # no ordinary payment
+    await sending.to(sender.PollingForProposal)
+    world.clock.pass_by(60)
+    await sending.to(sender.Monitor)

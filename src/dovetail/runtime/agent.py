@@ -274,6 +274,7 @@ class Agent:
             params=payment.params,
             now=self.services.clock(),
             depth=self.services.policy.depth,
+            again=payment.again,
         )
         contested = payment.original.unsigned_transaction.contested()
         log = self.services.store.new_sender(reserving=contested, alone=not payment.again)

@@ -270,6 +270,8 @@ async def _settle_by_fallback(
         return await session.record_spend(spend.transaction).save_async(log)
     if not is_due(session, services):
         return session
+    if not session.requested:
+        await _require_unpaid(session, services, watch)
     if session.may_end_unpaid:
         return await session.request_fallback().save_async(log)
     await tell_fee(session, services, watch)
@@ -280,6 +282,37 @@ async def _settle_by_fallback(
     if await _are_gone(session, services, watch):
         return await session.record_gone().save_async(log)
     raise ChainError(FALLBACK_REFUSED)
+
+
+PAID_BESIDE = (
+    "The address was paid that amount already, by another transaction: the ordinary payment is not"
+    " made by itself. Pay all the same by `fallback`, or decline by `release`."
+)
+
+
+async def _require_unpaid(
+    session: sender.PendingFallback, services: Services, watch: Watch
+) -> None:
+    """Raise `UsageError` where the policy would pay an invoice that is paid already (M4).
+
+    By another wallet of the payer's, or by whomever: only the user can tell. A chain source that
+    does not answer this keeps nobody from paying.
+    """
+    created, asked = session.created, session.payment.request.amount
+    if asked is None or getattr(created, "again", False):
+        return
+    own = {session.fallback.txid, session.payment.fallback.txid}
+    if session.payjoin is not None:
+        own.add(session.payjoin.txid)
+    script = session.payment.due.payee
+    try:
+        found = await asyncio.to_thread(services.chain.payments_to, script)
+    except ChainError:
+        return
+    beside = [payment for payment in found if payment.txid not in own]
+    if sum(payment.amount for payment in beside) >= asked:
+        watch.see_payment(beside[0], wanted=created.depth)
+        raise UsageError(PAID_BESIDE)
 
 
 async def _watch(

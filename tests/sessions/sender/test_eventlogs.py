@@ -33,6 +33,8 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
     "asked-for-instead-of-payjoin": outcomes.FallbackBroadcasted(
         txid=FALLBACK, why=Reason.FALLBACK_REQUESTED
     ),
+    "coins-gone": outcomes.Cancelled(why=Reason.COINS_GONE),
+    "coins-gone-while-pending": outcomes.Cancelled(why=Reason.COINS_GONE),
     "plain": outcomes.FallbackBroadcasted(txid=FALLBACK, why=Reason.PLAIN_PAYMENT),
     "fee-raised": outcomes.FallbackBroadcasted(txid=RAISED, why=Reason.CANCELLED_BY_US),
     "paid-by-another": outcomes.PaidDirectly(txid=RAISED),
@@ -47,6 +49,7 @@ OPEN: dict[str, tuple[type[sender.SenderSession], Reason | None]] = {
     "cancelled-before-signing": (sender.PendingFallback, Reason.CANCELLED_BY_US),
     "failed-before-signing": (sender.PendingFallback, Reason.WALLET_CANNOT_SIGN),
     "payjoin-refused": (sender.PendingFallback, Reason.PAYJOIN_REFUSED_BY_NETWORK),
+    "again": (sender.PendingFallback, Reason.CANCELLED_BY_US),
     "payjoin-dropped": (sender.PendingBroadcast, None),
     "fee-raised-while-pending": (sender.PendingFallback, Reason.CANCELLED_BY_US),
     "asked-for-at-once": (sender.PendingFallback, Reason.FALLBACK_REQUESTED),

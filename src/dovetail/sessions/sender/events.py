@@ -29,6 +29,8 @@ class Created(SessionEvent, frozen=True, kw_only=True):
     expires_at: Count
     signing_deadline: Count | None = None
     depth: Annotated[int, Meta(ge=1)] = 1
+    again: bool = False
+    """Whether its address may have been paid before: what it got is no reason not to pay it."""
 
 
 class CreatedPlain(SessionEvent, frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ LONGEST_WAIT = 30 * 86_400
 """Seconds a payer waits for an answer at most, whatever the URI says."""
 
 
-def create(
+def create(  # noqa: PLR0913 - facts, each by its name
     *,
     uri: PayjoinUri,
     original: Psbt,
@@ -52,6 +52,7 @@ def create(
     expires_at: UnixTime | None = None,
     signing_deadline: UnixTime | None = None,
     depth: int = 1,
+    again: bool = False,
     entropy: Entropy = system,
 ) -> Transition[SenderEvent, WithReplyKey]:
     """Begin to pay `uri` with `original`, the signed payment that is owed whatever comes.
@@ -59,7 +60,8 @@ def create(
     `params` goes with it to the receiver; its version is set by the endpoint, and where the URI
     rules out output substitution (`pjos=0`), so does what the receiver is told. `expires_at` ends
     posting and polling earlier than the URI does; `signing_deadline` ends waiting for the
-    wallet; `depth` is the number of confirmations that settle the session. A URI or receiver
+    wallet; `depth` is the number of confirmations that settle the session. `again` says that the
+    address may have been paid before, which is no reason not to pay it. A URI or receiver
     key is never used for a second session: the store refuses it.
 
     Raises `UsageError` when the URI has expired or `original` does not pay it in full, once, with
@@ -86,6 +88,7 @@ def create(
         expires_at=ends_at,
         signing_deadline=signing_deadline,
         depth=depth,
+        again=again,
     )
     successor = on_created(event)
     payment = successor.payment
