@@ -25,14 +25,15 @@ from dovetail.protocol.contribution import commit_outputs, draft, place_coins
 from dovetail.protocol.fees import (
     apply_fees,
     expected_weight,
-    fee_at,
     meets_minimum,
     most_for_inputs,
+    shared_weight,
     total,
 )
 
 # The default Original weighs 562 units, which is 141 vbytes, and pays 1,410 sats: 10 sat/vB.
-# A P2WPKH coin adds 272 units: 68 vbytes, 680 sats at 10 sat/vB.
+# A P2WPKH coin adds 272 units: 68 vbytes, 680 sats at 10 sat/vB; 675 make 10 sat/vB of the whole,
+# as the Original's fee was rounded up to whole vbytes.
 
 
 def placed(sender_params, *coins, psbt=None, receiver_outputs=(0,)):
@@ -56,43 +57,90 @@ def pay(before, *, minimum=1, maximum=20):
     return shares(before, after)
 
 
-def test_the_originals_rate_is_kept_and_the_receiver_pays_where_the_sender_offers_nothing():
-    assert pay(placed(params())) == (0, 680)
+def test_the_receiver_pays_where_the_sender_demands_a_rate_and_offers_nothing():
+    assert pay(placed(params(min_fee_rate=10))) == (0, 675)
+    assert pay(placed(params(min_fee_rate=8))) == (0, 258)
+
+
+def test_the_receiver_pays_nothing_that_nobody_demands():
+    assert pay(placed(params())) == (0, 0)
+    assert pay(placed(params(500))) == (500, 0)
+    assert pay(placed(params(min_fee_rate=6))) == (0, 0)  # which the Original's fee covers
+
+
+def test_the_receivers_own_minimum_is_paid_in_whole_virtual_bytes():
+    psbt = original(outputs=((50_000, PAYEE), (49_859, CHANGE)))
+    assert psbt.fee == 141
+    assert pay(placed(params(), psbt=psbt)) == (0, 209 - 141)
 
 
 def test_the_sender_pays_first():
-    assert pay(placed(params(680))) == (680, 0)
-    assert pay(placed(params(500))) == (500, 180)
+    assert pay(placed(params(680, min_fee_rate=10))) == (680, 0)
+    assert pay(placed(params(500, min_fee_rate=10))) == (500, 175)
+
+
+def test_what_an_offer_lacks_by_rounding_is_not_taken_from_the_receiver():
+    assert pay(placed(params(675, min_fee_rate=10))) == (675, 0)
+    assert pay(placed(params(665, min_fee_rate=10))) == (665, 0)
+    assert pay(placed(params(664, min_fee_rate=10))) == (664, 11)
+
+
+def test_what_inputs_share_is_not_taken_from_the_receiver():
+    # A segwit coin beside a legacy input costs 3 units more than its own 272, which some senders
+    # do not let be taken from their change: 8 sats at 10 sat/vB.
+    psbt = original((100_000, P2PKH), outputs=((50_000, PAYEE), (47_800, CHANGE)))
+    assert (psbt.fee, psbt.extract().weight) == (2_200, 880)
+    assert pay(placed(params(1_500, min_fee_rate=10), psbt=psbt)) == (680, 0)
+    assert pay(placed(params(min_fee_rate=10), psbt=psbt)) == (0, 688)
+
+
+def test_a_receiver_does_not_pay_for_what_the_sender_underpaid():
+    with pytest.raises(FeeTooHigh):
+        pay(placed(params(min_fee_rate=11)), maximum=200)
 
 
 def test_an_offer_beyond_the_cost_of_the_input_is_not_used_up():
-    assert pay(placed(params(10_000))) == (680, 0)
+    assert pay(placed(params(10_000, min_fee_rate=10))) == (680, 0)
 
 
 def test_the_sender_pays_for_inputs_and_not_for_outputs():
-    started = draft(original(), params(10_000), (0,))
+    started = draft(original(), params(10_000, min_fee_rate=10), (0,))
     replacement = [TxOut(Sats(50_000), PAYEE), TxOut(Sats(1_000), SUPPLIER)]
     ready = place_coins(commit_outputs(started, replacement=replacement), (coin(),))
     sender, receiver = pay(replace(ready, drain=ready.outputs.index(max(ready.outputs, key=value))))
-    assert sender == 680
-    assert receiver == 10 * (68 + 31) - 680
+    assert (sender, receiver) == (683, 675 + 310 - 683)  # 683 are the Original's own rate
 
 
 def value(txout):
     return txout.value
 
 
-def test_a_sender_of_light_inputs_does_not_pay_for_heavy_ones():
-    taproot = original((100_000, P2TR), outputs=((50_000, PAYEE), (48_690, CHANGE)))
-    sender, receiver = pay(placed(params(10_000), coin(script=P2PKH), psbt=taproot))
-    weight = taproot.extract().weight
-    assert sender <= taproot.fee * 232 / weight < sender + 10
+TAPROOT = original((100_000, P2TR), outputs=((50_000, PAYEE), (48_690, CHANGE)))
+
+
+def test_a_sender_of_version_1_does_not_pay_for_heavier_inputs_than_its_own():
+    offer = replace(params(10_000, min_fee_rate=10), version=1)
+    sender, receiver = pay(placed(offer, coin(script=P2PKH), psbt=TAPROOT))
+    weight = TAPROOT.extract().weight
+    assert sender <= TAPROOT.fee * 232 / weight < sender + 10
     assert receiver > sender
 
 
+def test_a_sender_of_version_2_pays_for_the_inputs_that_are_added():
+    # BIP 77 has receivers and senders of many kinds, who hold each input to its own weight.
+    offer = params(10_000, min_fee_rate=10)
+    assert pay(placed(offer, coin(script=P2PKH), psbt=TAPROOT))[1] == 0
+    assert pay(placed(offer, coin(), psbt=TAPROOT))[1] == 0
+
+
 def test_a_light_coin_costs_the_sender_only_its_own_weight():
-    sender, _ = pay(placed(params(10_000), coin(script=P2TR)))
-    assert sender == 10 * 57  # of 57.5 vbytes, as the transaction's are rounded up already
+    sender, receiver = pay(placed(params(10_000, min_fee_rate=10), coin(script=P2TR)))
+    assert (sender, receiver) == (
+        570,
+        0,
+    )  # of 57.5 vbytes, as the Original's are rounded up already
+    literal = replace(params(10_000), version=1)
+    assert pay(placed(literal, coin(script=P2TR))) == (570, 0)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +153,7 @@ def test_a_light_coin_costs_the_sender_only_its_own_weight():
     ],
 )
 def test_an_impossible_offer_is_ignored(offer):
-    assert pay(placed(offer)) == (0, 680)
+    assert pay(placed(replace(offer, min_fee_rate=rate(10)))) == (0, 675)
 
 
 def test_an_offer_of_the_whole_output_is_good():
@@ -114,7 +162,7 @@ def test_an_offer_of_the_whole_output_is_good():
 
 def test_the_fee_output_is_found_behind_inserted_outputs():
     psbt = original(outputs=((20_000, SUPPLIER), (50_000, PAYEE), (28_000, CHANGE)))
-    started = draft(psbt, params(500, 2), (1,))
+    started = draft(psbt, params(500, 2, min_fee_rate=10), (1,))
     committed = commit_outputs(
         started, replacement=[TxOut(Sats(50_000), PAYEE), TxOut(Sats(0), FRESH)], drain_script=FRESH
     )
@@ -138,16 +186,17 @@ def test_the_senders_change_does_not_become_dust():
 
 
 def test_the_receiver_never_pays_more_than_it_accepts():
-    assert pay(placed(params()), maximum=5) == (0, 340)
-    assert pay(placed(params(300)), maximum=1) == (300, 68)
+    demanding = params(min_fee_rate=10)
+    assert pay(placed(demanding), maximum=10) == (0, 675)
+    assert pay(placed(demanding), maximum=9.8) == (0, 667)  # which the sender takes for rounding
+    with pytest.raises(FeeTooHigh):
+        pay(placed(demanding), maximum=9)
+    assert pay(placed(params(400, min_fee_rate=10)), maximum=5) == (400, 275)
 
 
 def test_a_minimum_above_the_receivers_limit_is_too_high():
     with pytest.raises(FeeTooHigh):
-        pay(placed(params()), minimum=6, maximum=5)
-    with pytest.raises(FeeTooHigh):
-        pay(placed(params(min_fee_rate=6)), maximum=5)
-    assert pay(placed(params(68, min_fee_rate=6)), maximum=5) == (68, 340)
+        pay(placed(params()), minimum=10, maximum=5)
 
 
 def test_the_receivers_minimum_is_paid_on_what_it_adds():
@@ -155,18 +204,17 @@ def test_the_receivers_minimum_is_paid_on_what_it_adds():
 
 
 def test_the_senders_minimum_is_reached_by_the_whole_transaction():
-    ready = placed(params(min_fee_rate=11))
-    assert pay(ready, maximum=20)[1] > fee_at(rate(11), 272)
+    ready = placed(params(min_fee_rate=10))
     after = apply_fees(ready, min_fee_rate=rate(1), max_fee_rate=rate(20))
     signed = sign_ours(after)
     finals = [
         each if each.is_finalized else each.with_final(*sign(P2WPKH)) for each in signed.inputs
     ]
     transaction = replace(signed, inputs=tuple(finals)).extract()
-    assert meets_minimum(after.fee, transaction, rate(11))
-    assert not meets_minimum(after.fee - 30, transaction, rate(11))
-    with pytest.raises(FeeTooHigh):
-        pay(placed(params(min_fee_rate=40)))
+    assert FeeRate.of(after.fee, transaction.weight) >= rate(10)
+    assert FeeRate.of(after.fee - 1, transaction.weight) < rate(10)
+    assert meets_minimum(after.fee, transaction, rate(10))
+    assert not meets_minimum(after.fee - 30, transaction, rate(10))
 
 
 def test_absurd_rates_from_a_sender_are_too_high_and_nothing_else():
@@ -189,13 +237,16 @@ def test_a_smaller_transaction_never_pays_a_lower_fee():
 def test_the_drain_stays_above_dust():
     replacement = [TxOut(Sats(49_000), SUPPLIER), TxOut(Sats(0), FRESH)]
     committed = commit_outputs(
-        draft(original(), params(), (0,)), replacement=replacement, drain_script=FRESH
+        draft(original(), params(min_fee_rate=9), (0,)),
+        replacement=replacement,
+        drain_script=FRESH,
     )
     ready = place_coins(committed, (coin(100),))
+    with pytest.raises(FeeTooHigh):
+        apply_fees(ready, min_fee_rate=rate(1), max_fee_rate=rate(20))
+    ready = replace(ready, params=params(min_fee_rate=8.68))
     after = apply_fees(ready, min_fee_rate=rate(1), max_fee_rate=rate(20))
     assert after.outputs[after.drain].value == FRESH.dust_limit
-    with pytest.raises(FeeTooHigh):
-        pay(ready, minimum=10)
     dusty = place_coins(replace(committed, outputs=started_with_dust(committed)), ())
     with pytest.raises(FeeTooHigh, match="too small"):
         pay(dusty)
@@ -212,25 +263,25 @@ def started_with_dust(committed):
 
 
 def test_without_substitution_the_payment_never_shrinks():
-    fixed = params(output_substitution=False)
-    assert pay(placed(fixed, coin(500)), maximum=20) == (0, 500)
+    fixed = params(min_fee_rate=10, output_substitution=False)
+    assert pay(placed(fixed, coin(675))) == (0, 675)
     with pytest.raises(FeeTooHigh):
-        pay(placed(fixed, coin(500)), minimum=10)
-    assert pay(placed(params(), coin(500))) == (0, 680)
+        pay(placed(fixed, coin(500)))
+    assert pay(placed(params(min_fee_rate=10), coin(500))) == (0, 675)
 
 
 def test_without_substitution_an_added_drain_may_shrink():
-    started = draft(original(), params(output_substitution=False), (0,))
+    sent = params(min_fee_rate=10, output_substitution=False)
+    started = draft(original(), sent, (0,))
     replacement = [TxOut(Sats(50_000), PAYEE), TxOut(Sats(0), FRESH)]
     ready = place_coins(
         commit_outputs(started, replacement=replacement, drain_script=FRESH), (coin(2_000),)
     )
-    sender, receiver = pay(ready)
-    assert (sender, receiver) == (0, 10 * (68 + 43))
+    assert pay(ready) == (0, 675 + 10 * 43)
 
 
 def test_fees_are_applied_once():
-    after = apply_fees(placed(params()), min_fee_rate=rate(1), max_fee_rate=rate(20))
+    after = apply_fees(placed(params(680)), min_fee_rate=rate(1), max_fee_rate=rate(20))
     with pytest.raises(UsageError, match="once"):
         apply_fees(after, min_fee_rate=rate(1), max_fee_rate=rate(20))
 
@@ -262,11 +313,20 @@ def test_the_minimum_allows_for_longer_signatures_and_not_for_more():
     assert meets_minimum(Sats(0), transaction, FeeRate(0))
 
 
-def test_the_most_for_inputs_is_whole_vbytes_at_the_originals_rate():
+def test_the_most_for_inputs_is_whole_vbytes_at_the_originals_rate_and_one_more():
     transaction = original().extract()
-    assert most_for_inputs(1_410, transaction, [Weight(271)]) == -(-1_410 * 272 // 562)
-    assert most_for_inputs(1_410, transaction, [Weight(272), Weight(230)]) == -(-1_410 * 504 // 562)
+    assert most_for_inputs(1_410, transaction, [Weight(271)]) == -(-1_410 * 276 // 562)
+    assert most_for_inputs(1_410, transaction, [Weight(272), Weight(230)]) == -(-1_410 * 508 // 562)
+    assert most_for_inputs(1_410, transaction, [Weight(272)], 3) == -(-1_410 * 280 // 562)
     assert most_for_inputs(1_410, transaction, []) == 0
+
+
+def test_inputs_share_the_marker_the_empty_witnesses_and_their_count():
+    assert shared_weight([True], [True]) == 0
+    assert shared_weight([False], [False]) == 0
+    assert shared_weight([False, False], [True]) == 2 + 2
+    assert shared_weight([True], [False, False]) == 2
+    assert shared_weight([True] * 252, [True]) == 8
 
 
 def test_sums_may_exceed_all_money():

@@ -45,6 +45,7 @@ from dovetail.protocol.contribution import (
     commit_outputs,
     draft,
     finalize,
+    place_coins,
 )
 from dovetail.protocol.proposal import RULES, check_proposal, complete, fee_contribution
 
@@ -355,11 +356,11 @@ def test_what_is_taken_goes_to_the_fee_and_not_to_the_receiver(proposal):
 def test_what_is_taken_pays_for_the_inputs_that_were_added(proposal):
     generous = params(5_000)
     payment, change = outputs_of(proposal)
-    # 272 weight units at 1,410 sats for 562 are 682.4 sats.
+    # 272 weight units, and a virtual byte, at 1,410 sats for 562 are 692.5 sats.
     accept(
-        with_outputs(proposal, payment, replace(change, value=Sats(48_590 - 683))), sent=generous
+        with_outputs(proposal, payment, replace(change, value=Sats(48_590 - 693))), sent=generous
     )
-    greedy = with_outputs(proposal, payment, replace(change, value=Sats(48_590 - 684)))
+    greedy = with_outputs(proposal, payment, replace(change, value=Sats(48_590 - 694)))
     assert broken_rule(greedy, sent=generous) == "contribution-not-inputs"
 
 
@@ -378,7 +379,7 @@ def test_heavier_inputs_of_another_type_may_cost_more():
     generous = params(5_000)
     proposal = propose(draft(original(), generous, (0,)), coin(script=P2WSH))
     payment, _ = outputs_of(proposal)
-    weight = 4 * coin(script=P2WSH).weight.vbytes
+    weight = 4 * (coin(script=P2WSH).weight.vbytes + 1)
     most = -(-1_410 * weight // 562)
     accept(with_outputs(proposal, payment, out(48_590 - most, CHANGE)), sent=generous)
     greedy = with_outputs(proposal, payment, out(48_590 - most - 1, CHANGE))
@@ -393,6 +394,27 @@ def test_the_fee_rate_does_not_fall_below_our_minimum(proposal):
     accept(with_outputs(lower, payment, out(48_010, CHANGE)))
     cheap = with_outputs(proposal, payment, out(48_010, CHANGE))
     assert broken_rule(cheap, sent=demanding) == "minimum-fee-rate"
+
+
+def test_what_a_segwit_input_adds_beside_itself_may_be_taken_too():
+    # BTCPay Server weighs the whole transaction: marker, flag and the legacy input's empty witness.
+    psbt = original((100_000, P2PKH), outputs=((50_000, PAYEE), (47_800, CHANGE)))
+    generous = params(5_000)
+    proposal = propose(draft(psbt, generous, (0,)), coin())
+    payment, _ = outputs_of(proposal)
+    most = 10 * (68 + 1 + 1)
+    accept(with_outputs(proposal, payment, out(47_800 - most, CHANGE)), psbt, generous)
+    greedy = with_outputs(proposal, payment, out(47_800 - most - 1, CHANGE))
+    assert broken_rule(greedy, psbt, generous) == "contribution-not-inputs"
+
+
+def test_a_payjoin_diluted_by_unpaid_inputs_is_refused():
+    # Twenty inputs that pay nothing would make 10 sat/vB to 0.9, and pin the payment.
+    coins = [coin(seed=seed) for seed in range(100, 120)]
+    unpaid = place_coins(draft(original(), params(), (0,)), coins)
+    diluted = finalize(unpaid, sign_ours(unpaid))
+    accept(diluted, sent=params())
+    assert broken_rule(diluted, sent=params(680, min_fee_rate=10)) == "minimum-fee-rate"
 
 
 def test_every_rule_has_a_test_that_breaks_it():

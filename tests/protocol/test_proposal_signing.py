@@ -5,7 +5,9 @@ from tests.protocol.rules import (
     CHANGE,
     FRESH,
     KEY,
+    NESTED,
     ORIGIN,
+    P2PKH,
     P2TR,
     P2WPKH,
     P2WSH,
@@ -21,7 +23,6 @@ from tests.protocol.rules import (
     out,
     outputs_of,
     params,
-    rate,
     sign,
     with_inputs,
     with_outputs,
@@ -35,10 +36,10 @@ from dovetail.bitcoin.psbt import (
     PsbtOutput,
 )
 from dovetail.bitcoin.transaction import TxIn
-from dovetail.bitcoin.units import FeeRate, Sats
+from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidPsbt, ProposalRejected, UsageError
 from dovetail.protocol.params import FeeContribution
-from dovetail.protocol.proposal import complete, fee_contribution
+from dovetail.protocol.proposal import complete, cost_of_input, fee_contribution
 
 
 def test_our_own_utxos_are_restored_and_theirs_never_trusted(proposal):
@@ -113,22 +114,32 @@ def test_the_signed_transaction_is_held_to_our_minimum_too(proposal):
     assert caught.value.rule == "minimum-fee-rate"
 
 
+def vbytes_at_its_rate(psbt, vbytes):
+    return Sats(-(-int(psbt.fee) * vbytes * 4 // psbt.extract().weight))
+
+
+# One virtual byte more than the input weighs, as some receivers weigh the whole transaction.
+
+
 def test_the_offer_is_the_cost_of_an_input_like_ours():
-    assert fee_contribution(original(), PAYEE) == FeeContribution(Sats(680), 1)
+    offer = fee_contribution(original(), PAYEE)
+    assert offer == FeeContribution(vbytes_at_its_rate(original(), 69), 1)
+    legacy = original((100_000, P2PKH))
+    assert cost_of_input(legacy, PAYEE) == vbytes_at_its_rate(legacy, 149)
+
+
+def test_the_offer_is_the_cost_of_an_input_like_the_payees_where_that_is_more():
     taproot = original((100_000, P2TR))
-    vsize = taproot.extract().weight.vbytes
-    assert fee_contribution(taproot, PAYEE) == FeeContribution(Sats(-(-1_410 * 58 // vsize)), 1)
-
-
-def test_the_offer_follows_a_given_rate():
-    offer = fee_contribution(original(), PAYEE, fee_rate=FeeRate.from_sat_per_vb(3))
-    assert offer == FeeContribution(Sats(204), 1)
+    assert cost_of_input(taproot, PAYEE) == vbytes_at_its_rate(taproot, 69)
+    assert cost_of_input(taproot, NESTED) == vbytes_at_its_rate(taproot, 92)
+    assert cost_of_input(taproot, P2PKH) == vbytes_at_its_rate(taproot, 150)  # an empty witness
+    assert cost_of_input(taproot, P2TR) == vbytes_at_its_rate(taproot, 59)
+    assert cost_of_input(taproot, UNKNOWN) == vbytes_at_its_rate(taproot, 59)
 
 
 def test_multisig_inputs_are_offered_at_their_own_weight():
     psbt = original((100_000, P2WSH))
-    weight, vsize = coin(script=P2WSH).weight, psbt.extract().weight.vbytes
-    most = Sats(-(-1_410 * weight.vbytes // vsize))
+    most = vbytes_at_its_rate(psbt, coin(script=P2WSH).weight.vbytes + 1)
     assert fee_contribution(psbt, PAYEE) == FeeContribution(most, 1)
 
 
@@ -139,10 +150,10 @@ def test_a_sweep_has_nothing_to_offer():
 def test_with_several_others_our_change_must_be_named():
     psbt = original(outputs=((50_000, PAYEE), (20_000, CHANGE), (28_000, SUPPLIER)))
     assert fee_contribution(psbt, PAYEE) is None
-    cost, named = Sats(680), {"fee_rate": rate(10)}
-    assert fee_contribution(psbt, PAYEE, change={CHANGE}, **named) == FeeContribution(cost, 1)
+    cost = Sats(cost_of_input(psbt, PAYEE))
+    assert fee_contribution(psbt, PAYEE, change={CHANGE}) == FeeContribution(cost, 1)
     ours = {CHANGE, SUPPLIER}
-    assert fee_contribution(psbt, PAYEE, change=ours, **named) == FeeContribution(cost, 2)
+    assert fee_contribution(psbt, PAYEE, change=ours) == FeeContribution(cost, 2)
     assert fee_contribution(psbt, PAYEE, change={FRESH}) is None
 
 

@@ -37,9 +37,10 @@ def test_the_original_is_what_a_sender_would_send():
     assert check_original(prepared) == check_original(ORIGINAL)
 
 
-def test_the_fee_rate_and_the_offer_are_the_published_ones():
+def test_the_fee_rate_is_the_published_one_and_the_offer_a_virtual_byte_more():
     assert int(ORIGINAL.fee) == 2 * ORIGINAL.extract().weight.vbytes
-    assert fee_contribution(ORIGINAL, PAYEE) == PARAMS.fee_contribution
+    offer = fee_contribution(ORIGINAL, PAYEE)
+    assert offer == FeeContribution(Sats(185), 0)  # 92 vbytes at 2.004 sat/vB
 
 
 def test_the_proposal_is_accepted_and_takes_all_that_was_offered():

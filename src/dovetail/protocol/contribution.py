@@ -4,6 +4,7 @@ BIP 78, Protocol (what the payjoin proposal must, may and must not do) and Payme
 substitution.
 """
 
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -126,39 +127,38 @@ def _replace_outputs(
     may_substitute = draft.params.output_substitution
     if len(replacement) < len(draft.receiver_outputs):
         raise UsageError("Peers refuse fewer receiver outputs than the Original has; add some.")
-    senders = {
-        txout.script_pubkey
-        for index, txout in enumerate(originals)
-        if index not in draft.receiver_outputs
-    }
+    ours = frozenset(draft.receiver_outputs)
+    senders = {txout.script_pubkey for at, txout in enumerate(originals) if at not in ours}
     if any(txout.script_pubkey in senders for txout in replacement):
         raise UsageError(
             "The sender pays one of these scripts too and could not tell the outputs apart; "
             "use another script."
         )
+    waiting: dict[Script, deque[TxOut]] = {}
+    for txout in replacement:
+        waiting.setdefault(txout.script_pubkey, deque()).append(txout)
     chosen: dict[int, TxOut] = {}
     for index in draft.receiver_outputs:
         before = originals[index]
-        same = [txout for txout in replacement if txout.script_pubkey == before.script_pubkey]
+        same = waiting.get(before.script_pubkey)
         if same:
-            chosen[index] = same[0]
-            replacement.remove(same[0])
-        if not may_substitute and not (same and same[0].value >= before.value):
+            chosen[index] = same.popleft()
+        if not may_substitute and not (index in chosen and chosen[index].value >= before.value):
             raise UsageError(
                 "Output substitution is not allowed here; keep every receiver output's script "
                 "and at least its value."
             )
-    extra = list(shuffled(entropy, replacement))
+    extra = list(shuffled(entropy, [txout for same in waiting.values() for txout in same]))
     for index in draft.receiver_outputs:
         if index not in chosen:
             chosen[index] = extra.pop()
     outputs = [(chosen.get(index, txout), index in chosen) for index, txout in enumerate(originals)]
     # Peers that forbid substitution refuse a new output before the payment.
-    first = 0 if may_substitute else max(draft.receiver_outputs) + 1
+    first = 0 if may_substitute else max(ours) + 1
     for txout in extra:
         outputs.insert(first + below(entropy, len(outputs) - first + 1), (txout, True))
-    ours = [position for position, (_, is_ours) in enumerate(outputs) if is_ours]
-    return [txout for txout, _ in outputs], ours
+    positions = [position for position, (_, is_ours) in enumerate(outputs) if is_ours]
+    return [txout for txout, _ in outputs], positions
 
 
 def _largest_size(draft: Draft) -> int:

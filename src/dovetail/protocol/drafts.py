@@ -33,6 +33,11 @@ class Coin:
         return input_weight(self.psbt_input, self.utxo)
 
     @property
+    def size(self) -> int:
+        """The bytes of what the wallet tells of it; a legacy coin's whole transaction is most."""
+        return sum(len(key) + len(value) for key, value in self.psbt_input.map.entries)
+
+    @property
     def signing_input(self) -> PsbtInput:
         """The input's map for the wallet, always with what the coin is."""
         known = self.psbt_input
@@ -153,12 +158,9 @@ class Draft:
 
         Raises `UsageError` when one is missing or changed, as it may be once fees are applied.
         """
-        unsigned = self.original.unsigned_transaction
-        expected = [
-            txout
-            for index, txout in enumerate(unsigned.outputs)
-            if index not in self.receiver_outputs
-        ]
+        ours = frozenset(self.receiver_outputs)
+        originals = enumerate(self.original.unsigned_transaction.outputs)
+        expected = [txout for index, txout in originals if index not in ours]
         found: list[int] = []
         for position, txout in enumerate(self.outputs):
             if len(found) < len(expected) and txout == expected[len(found)]:

@@ -1,12 +1,14 @@
 """Who pays for a larger transaction, and how much at most (BIP 78, Fee output)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from dovetail.bitcoin.encoding import compact_size
+from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats, Weight
-from dovetail.bitcoin.weights import input_weight, output_weight
-from dovetail.errors import FeeTooHigh, UsageError
+from dovetail.bitcoin.weights import input_weight, output_weight, predicted_input_weight
+from dovetail.errors import FeeTooHigh, InvalidPsbt, UsageError
 from dovetail.protocol.drafts import Draft
 
 _VERSION_AND_LOCK_TIME_SIZE = 8
@@ -17,32 +19,30 @@ _SLACK_PER_INPUT = 4  # ECDSA signatures vary in length by a byte or two
 def apply_fees(draft: Draft, *, min_fee_rate: FeeRate, max_fee_rate: FeeRate) -> Draft:
     """Pay for the weight that the receiver has added.
 
-    The aim is the Original's own rate, so that the payjoin is neither slower nor easy to spot,
-    and at least `min_fee_rate` and the sender's minimum. The sender's fee contribution pays
-    first, for added inputs alone; the rest comes out of the drain, never more than
-    `max_fee_rate` on all the added weight. Within that limit a shortfall against the Original's
-    rate is accepted, one against a minimum is not. Raises `FeeTooHigh`, and `UsageError` when
-    fees were applied before or the receiver's outputs are not paid for yet.
+    The sender's fee contribution pays for the added inputs, at the Original's own rate, so that
+    the payjoin is neither slower nor easy to spot. The receiver pays only for what the sender did
+    not offer to pay, out of the drain: so much that the whole transaction keeps the sender's
+    minimum and `min_fee_rate`, never more than these rates or `max_fee_rate` on the added weight,
+    and nothing for rounding. Raises `FeeTooHigh` where a minimum cannot be kept so, and
+    `UsageError` when fees were applied before or the receiver's outputs are not paid for yet.
     """
     original, original_fee = draft.original.extract(), draft.original.fee
     brought = total(placed.coin.utxo for placed in draft.inputs)
     if total(draft.outputs) != total(original.outputs) + brought:
         raise UsageError("Fees can be applied once, after the coins; start the proposal again.")
-    weight = expected_weight(draft)
-    added = Weight(max(0, weight - original.weight))
-    minimum = max(min_fee_rate, draft.params.min_fee_rate)
-    # The sender checks its minimum on the whole transaction, not only on what was added.
-    inputs = len(original.inputs) + len(draft.inputs)
-    shortfall = _least_fee(draft.params.min_fee_rate, weight, inputs) - int(original_fee)
-    required = max(fee_at(minimum, added), shortfall)
-    # Virtual bytes, as that is where a round rate shows.
-    grown = max(0, weight.vbytes - original.weight.vbytes)
-    wanted = max(-(-int(original_fee) * grown // original.weight.vbytes), required)
-
+    bill = _Bill(
+        draft=draft,
+        original=original,
+        original_fee=int(original_fee),
+        min_fee_rate=min_fee_rate,
+        weight=expected_weight(draft),
+        longest=expected_weight(draft, longest=True),
+    )
     position, available = _sender_contribution(draft, original, original_fee)
-    from_sender = min(available, wanted)
-    from_receiver = min(wanted - from_sender, fee_at(max_fee_rate, added), _spare_in_drain(draft))
-    if from_sender + from_receiver < required:
+    from_sender = min(available, bill.wanted)
+    limit = min(fee_at(max_fee_rate, bill.added), _spare_in_drain(draft))
+    from_receiver = min(bill.left_to_receiver(from_sender), limit)
+    if from_sender + from_receiver < bill.required:
         raise FeeTooHigh(
             "The proposal needs a higher fee than the receiver accepts or can pay; "
             "accept a higher one or choose other coins."
@@ -53,23 +53,119 @@ def apply_fees(draft: Draft, *, min_fee_rate: FeeRate, max_fee_rate: FeeRate) ->
     return paid.with_value(position, paid.outputs[position].value - from_sender)
 
 
-def expected_weight(draft: Draft) -> Weight:
-    """What the payjoin will weigh: the sender's inputs as they are now, ours as predicted."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bill:
+    """What a draft costs beyond the Original's fee."""
+
+    draft: Draft
+    original: Transaction
+    original_fee: int
+    min_fee_rate: FeeRate
+    weight: Weight
+    longest: Weight
+    """The weight with the sender's signatures as long as they may turn out."""
+
+    @property
+    def added(self) -> int:
+        """The weight that the receiver brings."""
+        return max(0, self.weight - self.original.weight)
+
+    @property
+    def wanted(self) -> int:
+        """What keeps the Original's rate, and the sender's minimum whatever signatures come."""
+        grown = self.weight.vbytes - self.original.weight.vbytes
+        # Virtual bytes, as that is where a round rate shows.
+        same_rate = -(-self.original_fee * grown // self.original.weight.vbytes)
+        return max(same_rate, self._missing(self._demanded, self.longest), self._due)
+
+    @property
+    def required(self) -> int:
+        """Less than this, and the sender refuses the payjoin or the receiver's minimum is missed.
+
+        The sender checks the whole transaction; what the Original lacks is not the receiver's.
+        """
+        inputs = len(self.original.inputs) + len(self.draft.inputs)
+        least = _least_fee(self._demanded, self.weight, inputs) - self.original_fee
+        return max(least, self._due_by_receiver)
+
+    def left_to_receiver(self, from_sender: int) -> int:
+        """What the sender did not offer to pay; what is lost by rounding is nobody's."""
+        left = max(0, self._due - from_sender)
+        if from_sender and left <= fee_at(self._demanded, self._rounding):
+            return max(0, self.required - from_sender)
+        return left
+
+    @property
+    def _demanded(self) -> FeeRate:
+        return self.draft.params.min_fee_rate
+
+    @property
+    def _due(self) -> int:
+        """What the added weight costs at the minimum, less what the Original pays above it."""
+        missing = self._missing(self._demanded, self.weight)
+        return max(0, min(missing, fee_at(self._demanded, self.added)), self._due_by_receiver)
+
+    @property
+    def _due_by_receiver(self) -> int:
+        """The same by the receiver's own minimum; nodes count whole virtual bytes."""
+        missing = self._missing(self.min_fee_rate, 4 * self.weight.vbytes)
+        return min(missing, fee_at(self.min_fee_rate, self.added))
+
+    @property
+    def _rounding(self) -> int:
+        """The weight that offers leave out: a virtual byte for each coin, and what inputs share."""
+        before = [bool(each.final_script_witness) for each in self.draft.original.inputs]
+        coins = [placed.coin.is_segwit for placed in self.draft.inputs]
+        return _SLACK_PER_INPUT * len(coins) + shared_weight(before, coins)
+
+    def _missing(self, rate: FeeRate, weight: int) -> int:
+        return fee_at(rate, weight) - self.original_fee
+
+
+def expected_weight(draft: Draft, *, longest: bool = False) -> Weight:
+    """What the payjoin will weigh: the sender's inputs as they are now, ours as predicted.
+
+    With `longest` the sender's signatures are as long as they may turn out.
+    """
+    weigh = signed_weight if longest else input_weight
     utxos = draft.original.utxos()
     pairs = zip(draft.original.inputs, utxos, strict=True)
-    weights = [input_weight(psbt_input, utxo) for psbt_input, utxo in pairs]
+    weights = [weigh(psbt_input, utxo) for psbt_input, utxo in pairs]
     segwit = [bool(psbt_input.final_script_witness) for psbt_input in draft.original.inputs]
     weights += [placed.coin.weight for placed in draft.inputs]
     segwit += [placed.coin.is_segwit for placed in draft.inputs]
-    counts = len(compact_size(len(weights))) + len(compact_size(len(draft.outputs)))
-    # With any witness, an input without one still writes an empty one of one byte.
-    witness_overhead = _MARKER_AND_FLAG_WEIGHT + segwit.count(False) if any(segwit) else 0
     return Weight(
-        4 * (_VERSION_AND_LOCK_TIME_SIZE + counts)
+        4 * (_VERSION_AND_LOCK_TIME_SIZE + len(compact_size(len(draft.outputs))))
         + sum(weights)
         + sum(map(output_weight, draft.outputs))
-        + witness_overhead
+        + shared_weight((), segwit)
     )
+
+
+def shared_weight(before: Sequence[bool], added: Sequence[bool]) -> int:
+    """What added inputs weigh beside themselves; each is true where it has a witness.
+
+    That is the transaction's marker and flag, an empty witness of one byte for each input without
+    one beside a witness, and the count of inputs (BIP 144).
+    """
+    return _shared_by((*before, *added)) - (_shared_by(before) if before else 0)
+
+
+def _shared_by(segwit: Collection[bool]) -> int:
+    witnesses = _MARKER_AND_FLAG_WEIGHT + tuple(segwit).count(False) if any(segwit) else 0
+    return 4 * len(compact_size(len(segwit))) + witnesses
+
+
+def signed_weight(psbt_input: PsbtInput, utxo: TxOut) -> Weight:
+    """The weight of a final input, with its signature at full length.
+
+    Fees are set before everybody has signed, and then a signature may be a byte shorter.
+    """
+    actual = input_weight(psbt_input, utxo)
+    try:
+        return max(actual, predicted_input_weight(utxo.script_pubkey.type))
+    except InvalidPsbt:
+        return actual
 
 
 def meets_minimum(fee: Sats, transaction: Transaction, minimum: FeeRate) -> bool:
@@ -93,13 +189,18 @@ def fee_at(rate: FeeRate, weight: int) -> int:
     return -(-rate.sat_per_kwu * weight // 1000)
 
 
-def most_for_inputs(original_fee: int, original: Transaction, added: Iterable[Weight]) -> int:
+def most_for_inputs(
+    original_fee: int, original: Transaction, added: Iterable[Weight], shared: int = 0
+) -> int:
     """The most a sender pays for these added inputs: whole virtual bytes at the Original's rate.
 
-    The rate is exact and the sum rounded up, so that no way of rounding makes an honest receiver
-    a cheat (BIP 78, Sender's payjoin proposal checklist).
+    `shared` is their `shared_weight`. One virtual byte more is allowed for: a receiver that weighs
+    the whole transaction takes the sender's signatures to be as long as they may be. The rate is
+    exact and the sum rounded up, so that no way of rounding makes an honest receiver a cheat
+    (BIP 78, Sender's payjoin proposal checklist).
     """
-    vbytes = sum(weight.vbytes for weight in added)
+    each = [weight.vbytes for weight in added]
+    vbytes = sum(each) + Weight(shared).vbytes + 1 if each else 0
     return -(-int(original_fee) * vbytes * 4 // original.weight)
 
 
@@ -112,38 +213,41 @@ def _sender_contribution(
 ) -> tuple[int, int]:
     """The fee output's position in the draft, and what may be taken from it; 0 if nothing."""
     offer = draft.params.fee_contribution
-    outputs = original.outputs
+    outputs, ours = original.outputs, frozenset(draft.receiver_outputs)
     if (
         offer is None
         or offer.output_index >= len(outputs)
-        or offer.output_index in draft.receiver_outputs
+        or offer.output_index in ours
         or offer.max_amount > outputs[offer.output_index].value
     ):
         return 0, 0
-    senders = [index for index in range(len(outputs)) if index not in draft.receiver_outputs]
+    senders = [index for index in range(len(outputs)) if index not in ours]
     position = draft.sender_positions()[senders.index(offer.output_index)]
     fee_output = draft.outputs[position]
     above_dust = int(fee_output.value) - int(fee_output.script_pubkey.dust_limit)
     return position, min(
         int(offer.max_amount),
         max(0, above_dust),  # a dust output would keep the payjoin from relaying
-        _strictest_allowance(draft, original, original_fee),
+        _most_to_take(draft, original, original_fee),
     )
 
 
-def _strictest_allowance(draft: Draft, original: Transaction, original_fee: Sats) -> int:
+def _most_to_take(draft: Draft, original: Transaction, original_fee: Sats) -> int:
     """What every known sender allows to be taken for our inputs.
 
-    BIP 78 has them weigh as much as the sender's; some senders hold them to their own weight,
-    and some round the rate down to virtual bytes, others to 1000 weight units.
+    They round the Original's rate down to 1000 weight units and count the inputs alone. BIP 78
+    has the inputs weigh as much as the sender's, and senders of version 1 hold them to that, some
+    with the rate rounded down to virtual bytes.
     """
+    weights = [int(placed.coin.weight) for placed in draft.inputs]
+    rate = FeeRate.of(original_fee, original.weight)
+    if draft.params.version > 1:
+        return fee_at(rate, sum(weights))
     pairs = zip(draft.original.inputs, draft.original.utxos(), strict=True)
     sender_weight = 4 * min(input_weight(each, utxo).vbytes for each, utxo in pairs)
-    weight = sum(min(placed.coin.weight, sender_weight) for placed in draft.inputs)
-    return min(
-        int(original_fee) * weight // (4 * original.weight.vbytes),
-        fee_at(FeeRate.of(original_fee, original.weight), weight),
-    )
+    weight = sum(min(each, sender_weight) for each in weights)
+    by_vbytes = int(original_fee) * weight // (4 * original.weight.vbytes)
+    return min(by_vbytes, fee_at(rate, weight))
 
 
 def _spare_in_drain(draft: Draft) -> int:

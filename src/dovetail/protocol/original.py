@@ -8,20 +8,35 @@ from collections.abc import Collection
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction
-from dovetail.bitcoin.units import FeeRate
+from dovetail.bitcoin.units import FeeRate, Weight
 from dovetail.errors import InvalidPsbt, OriginalRejected, UsageError
 from dovetail.protocol.signatures import asks_for_whole_signatures, commits_to_everything
 from dovetail.protocol.stripping import bare_psbt, for_counterparty
+
+MAX_WEIGHT = Weight(400_000)
+"""Nodes relay no heavier transaction: 100,000 virtual bytes (Bitcoin Core's standardness)."""
 
 
 def check_original(psbt: Psbt) -> Transaction:
     """The fallback transaction of a well-formed Original PSBT, as a receiver gets it.
 
     Every input must be final, tell what it spends and be signed with sighash ALL or DEFAULT; all
-    must share one sequence, as no proposal could otherwise; the transaction must pay a fee.
+    must share one sequence, as no proposal could otherwise; the transaction must pay a fee and be
+    light enough for nodes to relay.
     Whether it can be broadcast, whose inputs it spends and whether they were seen before is for
     the caller to find out. Raises `OriginalRejected`
     (BIP 78, Receiver's original PSBT checklist).
+    """
+    transaction = fallback_of(psbt)
+    if transaction.weight > MAX_WEIGHT:
+        raise OriginalRejected("The Original PSBT is heavier than what nodes relay; reject it.")
+    return transaction
+
+
+def fallback_of(psbt: Psbt) -> Transaction:
+    """The fallback transaction of an Original PSBT that was checked before, whatever it weighs.
+
+    Raises `OriginalRejected` as `check_original` does.
     """
     problem = _problem(psbt)
     if problem is not None:

@@ -1,15 +1,22 @@
 """The sender's checks of a Proposal PSBT (BIP 78, Sender's payjoin proposal checklist)."""
 
 from collections.abc import Collection
+from contextlib import suppress
 
-from dovetail.bitcoin.psbt import GlobalField, Psbt, PsbtInput
-from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.psbt import GlobalField, Psbt
+from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.sighash import SignatureHashes
-from dovetail.bitcoin.transaction import Transaction, TxOut
-from dovetail.bitcoin.units import MAX_SATS, FeeRate, Sats, Weight
-from dovetail.bitcoin.weights import input_weight, predicted_input_weight
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.units import MAX_SATS, Sats
+from dovetail.bitcoin.weights import predicted_input_weight
 from dovetail.errors import InvalidPsbt, ProposalRejected, UsageError
-from dovetail.protocol.fees import fee_at, meets_minimum, most_for_inputs, total
+from dovetail.protocol.fees import (
+    meets_minimum,
+    most_for_inputs,
+    shared_weight,
+    signed_weight,
+    total,
+)
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.proving import proves_output
 from dovetail.protocol.signatures import asks_for_whole_signatures, commits_to_everything
@@ -137,39 +144,50 @@ def complete(accepted: Psbt, signed: Psbt, *, params: SenderParams) -> Transacti
 
 
 def fee_contribution(
-    original: Psbt,
-    payee: Script,
-    *,
-    change: Collection[Script] | None = None,
-    fee_rate: FeeRate | None = None,
+    original: Psbt, payee: Script, *, change: Collection[Script] | None = None
 ) -> FeeContribution | None:
-    """What to offer the receiver: the cost of one more input like ours, out of our change.
+    """What to offer the receiver: `cost_of_input`, out of our change.
 
     `change` are the scripts that are our change; unless given, the other one of exactly two
-    outputs is taken for it, so give it where the Original pays somebody else too. `fee_rate` is
-    the Original's unless given. Never more than leaves the change above dust; None when there is
-    no such change. Raises `InvalidPsbt` when the Original is not final
-    (BIP 78, Fee output).
+    outputs is taken for it, so give it where the Original pays somebody else too. Never more than
+    leaves the change above dust; None when there is no such change. Raises `InvalidPsbt` when the
+    Original is not final (BIP 78, Fee output).
     """
-    transaction = original.extract()
-    outputs = transaction.outputs
+    outputs = original.unsigned_transaction.outputs
     indices = [
         index
         for index, txout in enumerate(outputs)
         if txout.script_pubkey != payee and (change is None or txout.script_pubkey in change)
     ]
+    cost = cost_of_input(original, payee)
     if not indices or (change is None and len(outputs) != 2):
         return None
     index = max(indices, key=lambda index: outputs[index].value)
-    pairs = zip(original.inputs, original.utxos(), strict=True)
-    vbytes = max(_signed_weight(psbt_input, utxo) for psbt_input, utxo in pairs).vbytes
-    if fee_rate is None:
-        cost = -(-int(original.fee) * vbytes // transaction.weight.vbytes)
-    else:
-        cost = fee_at(fee_rate, 4 * vbytes)
     spare = int(outputs[index].value) - int(outputs[index].script_pubkey.dust_limit)
     amount = min(cost, spare)
     return FeeContribution(Sats(amount), index) if amount > 0 else None
+
+
+def cost_of_input(original: Psbt, payee: Script) -> int:
+    """What one more input costs at the Original's rate, in satoshis.
+
+    It is like one of ours, or like one that spends the payee's kind of output, whichever costs
+    more: a receiver's coins are most often of the kind it is paid to. What a transaction with it
+    weighs beside the input is counted too. Raises `InvalidPsbt` when the Original is not final.
+    """
+    transaction = original.extract()
+    pairs = zip(original.inputs, original.utxos(), strict=True)
+    before = [bool(psbt_input.final_script_witness) for psbt_input in original.inputs]
+    kinds = [
+        (signed_weight(psbt_input, utxo), segwit)
+        for (psbt_input, utxo), segwit in zip(pairs, before, strict=True)
+    ]
+    with suppress(InvalidPsbt):  # what spends other scripts cannot be told
+        kinds.append((predicted_input_weight(payee.type), payee.type is not ScriptType.P2PKH))
+    return max(
+        most_for_inputs(original.fee, transaction, [weight], shared_weight(before, [segwit]))
+        for weight, segwit in kinds
+    )
 
 
 def _require(rule: str, *, holds: bool) -> None:
@@ -291,8 +309,12 @@ def _check_fees(
             "contribution-above-maximum", holds=offer is not None and taken <= offer.max_amount
         )
         _require("contribution-not-fee", holds=taken <= growth)
-        weights = [_signed_weight(proposal.inputs[at], utxo) for at, utxo in added.items()]
-        most = most_for_inputs(original.fee, original.extract(), weights)
+        weights = [signed_weight(proposal.inputs[at], utxo) for at, utxo in added.items()]
+        shared = shared_weight(
+            [bool(each.final_script_witness) for each in original.inputs],
+            [bool(proposal.inputs[at].final_script_witness) for at in added],
+        )
+        most = most_for_inputs(original.fee, original.extract(), weights, shared)
         _require("contribution-not-inputs", holds=taken <= most)
     expected = bare_psbt(
         transaction,
@@ -303,15 +325,3 @@ def _check_fees(
     ).extract()
     holds = meets_minimum(Sats(fee), expected, params.min_fee_rate)
     _require("minimum-fee-rate", holds=holds)
-
-
-def _signed_weight(psbt_input: PsbtInput, utxo: TxOut) -> Weight:
-    """The weight of a final input, with its signature at full length.
-
-    A receiver sets fees before it signs, and then a signature may be a byte shorter.
-    """
-    actual = input_weight(psbt_input, utxo)
-    try:
-        return max(actual, predicted_input_weight(utxo.script_pubkey.type))
-    except InvalidPsbt:
-        return actual

@@ -21,8 +21,9 @@ from dovetail.errors import (
     UsageError,
     WalletError,
 )
+from dovetail.protocol.original import fee_rate as paid_rate
 from dovetail.protocol.params import SenderParams
-from dovetail.protocol.proposal import fee_contribution
+from dovetail.protocol.proposal import cost_of_input, fee_contribution
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, is_on_this_machine
 from dovetail.runtime import plain
 from dovetail.runtime.fees import estimated_rate
@@ -398,7 +399,7 @@ class Agent:
             if output.script_pubkey != script
         ]
         params = SenderParams(
-            min_fee_rate=FeeRate.BROADCAST_MIN,
+            min_fee_rate=min(rate, paid_rate(original)),  # what a wallet rounds off is not demanded
             fee_contribution=fee_contribution(original, script, change=wallet.owned(others)),
         )
         return Payment(
@@ -428,6 +429,14 @@ class Payment:
         """The most that a payjoin may take from our change for the receiver's inputs."""
         contribution = self.params.fee_contribution
         return Sats(0) if contribution is None else contribution.max_amount
+
+    @property
+    def receiver_pays(self) -> bool:
+        """Whether our change cannot pay for the receiver's input at the rate that is demanded.
+
+        Then the receiver pays for it, or there is no payjoin.
+        """
+        return self.most_added < cost_of_input(self.original, self.uri.address.script_pubkey)
 
     def __repr__(self) -> str:
         return "<Payment>"

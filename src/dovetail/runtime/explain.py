@@ -1,12 +1,13 @@
 """What a session's state means to a person: where it stands, how it ended, what to do next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.protocol.settlement import paid_to
 from dovetail.protocol.uri import V1Endpoint
+from dovetail.runtime.amounts import Paid, Received, amounts_of
 from dovetail.runtime.duties import due_at
 from dovetail.runtime.endings import code_of, ending, reason_of
 from dovetail.sessions import receiver, sender
@@ -75,10 +76,16 @@ class Explanation:
     """What time alone does next."""
     takable: bool = False
     """Whether the receiver can still take a payment that was cancelled or declined here."""
+    amounts: Received | Paid | None = None
+    """What the payment costs, once it is known how it is made."""
 
 
 def explain(state: State, now: UnixTime, *, ask: bool = False) -> Explanation:
     """What `state` means at `now`; `ask` is whether the policy asks before a fallback."""
+    return replace(_explained(state, now, ask=ask), amounts=amounts_of(state))
+
+
+def _explained(state: State, now: UnixTime, *, ask: bool) -> Explanation:
     match state:
         case receiver.Closed() | sender.Closed():
             return _closed(state)

@@ -5,6 +5,7 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 """
 
 import asyncio
+from collections.abc import Collection, Mapping
 
 from dovetail.bitcoin import FeeRate, OutPoint, Transaction
 from dovetail.errors import ChainError, ParseError, PayloadTooLarge, UsageError
@@ -227,7 +228,7 @@ async def _contribute(
             try:
                 committed = session.commit_inputs(chosen)
             except PayloadTooLarge:
-                unusable, reason = frozenset(outpoints), Reason.PROPOSAL_TOO_LARGE
+                unusable, reason = _too_large(coins, outpoints), Reason.PROPOSAL_TOO_LARGE
             except (UsageError, ParseError):
                 unusable = frozenset(outpoints)
             else:
@@ -235,6 +236,12 @@ async def _contribute(
         for outpoint in unusable:
             del coins[outpoint]
     return await session.cannot_contribute(reason).save_async(log)
+
+
+def _too_large(coins: Mapping[OutPoint, Coin], tried: Collection[OutPoint]) -> frozenset[OutPoint]:
+    """The coins that are not tried any more: after one that was too large only the smallest is."""
+    smallest = min(coins, key=lambda outpoint: coins[outpoint].size)
+    return frozenset(coins) - ({smallest} - set(tried))
 
 
 async def _coins(services: Services) -> tuple[Coin, ...]:

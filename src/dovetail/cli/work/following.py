@@ -11,6 +11,7 @@ from dovetail.bitcoin import UnixTime
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
 from dovetail.cli.output import Screen, countdown, local_time, span
+from dovetail.cli.work.amounts import amount_values, amount_words
 from dovetail.cli.work.stopping import Stop, first_of
 from dovetail.errors import DovetailError, TransportError
 from dovetail.protocol.proposal import rule_words
@@ -106,6 +107,7 @@ def session_values(
         "deadline_at": None if deadline is None else int(deadline.at),
         "txid": explanation.txid,
         "seen": sighting,
+        **amount_values(explanation.amounts),
     }
 
 
@@ -291,6 +293,8 @@ def tell_end(follower: Follower, screen: Screen) -> None:
         if found.reason is not None:
             screen.say(f"Why: {reason_words(found)}")
             screen.say(f"     {found.reason.advice}")
+        if found.amounts is not None:
+            screen.say(amount_words(found.amounts))
         if not found.paid:
             screen.say(found.next)
     elif found.asks:

@@ -8,6 +8,7 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.keys import HISTORY
 from dovetail.cli.output import Screen, local_time, sats, table
 from dovetail.cli.work import opening
+from dovetail.cli.work.amounts import amount_words
 from dovetail.cli.work.following import (
     TAKABLE,
     Seen,
@@ -18,6 +19,7 @@ from dovetail.cli.work.following import (
 )
 from dovetail.errors import ReplayError
 from dovetail.runtime.actions import load
+from dovetail.runtime.amounts import Received
 from dovetail.runtime.explain import Explanation, explain
 from dovetail.runtime.watching import sighted
 from dovetail.sessions.status import SessionStatus
@@ -117,6 +119,8 @@ def _notes(each: Listed) -> list[str]:
         notes.append(f"Seen at {local_time(seen.at)}: {sighted(seen.sighting)}")
     if found.reason is not None:
         notes.append(f"No payjoin: {reason_words(found)}")
+    if isinstance(found.amounts, Received) and found.amounts.paid:
+        notes.append(amount_words(found.amounts))
     return [f"    └ {note}" for note in notes]
 
 

@@ -31,6 +31,7 @@ from dovetail.sessions.status import SessionStatus
 from dovetail.tor import is_onion
 from dovetail.wallets.ports import Chain
 
+_INDENT = " " * 14
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
 
 
@@ -132,7 +133,8 @@ def _show(payment: Payment, place: Home, screen: Screen, floor: FeeRate | None =
     show_texts(uri.label, uri.message, screen)
     screen.say(f"Fee           {sats(payment.fee)}, at {payment.fee_rate}")
     warn_of_floor(payment.fee_rate, floor, screen)
-    screen.say(f"A payjoin     may add at most {sats(payment.most_added)} to that fee")
+    for line in _of_payjoin(payment):
+        screen.say(line)
     if isinstance(uri.endpoint, V2Endpoint):
         latest = answer_until(uri, now=clock())
         screen.say(f"Answer until  {local_time(latest)}, in {span(latest - clock())}")
@@ -160,6 +162,21 @@ def show_texts(label: str | None, message: str | None, screen: Screen) -> None:
         screen.say(f"Named         {_printable(label)}")
     if message:
         screen.say(f"For           {_printable(message)}")
+
+
+def _of_payjoin(payment: Payment) -> tuple[str, ...]:
+    """What a payjoin may cost, and what to expect where our change cannot pay for all of it."""
+    rate = payment.params.min_fee_rate
+    most = f"A payjoin     may add at most {sats(payment.most_added)} to that fee"
+    lines = (most, f"{_INDENT}and pays at least {rate} in all")
+    if not payment.receiver_pays:
+        return lines
+    why = "there is too little change" if payment.most_added else "there is no change"
+    return (
+        *lines,
+        f"{_INDENT}but {why} to pay for the receiver's coin:",
+        f"{_INDENT}the receiver pays the rest, or the ordinary payment is made",
+    )
 
 
 def disclosures(endpoint: V1Endpoint | V2Endpoint, *, direct: bool) -> tuple[str, str]:

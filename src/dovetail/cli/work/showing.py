@@ -7,6 +7,7 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SHOW
 from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.work import opening
+from dovetail.cli.work.amounts import amount_words
 from dovetail.cli.work.exchanges import Exchanged, exchanged
 from dovetail.cli.work.following import (
     RESTORE,
@@ -140,6 +141,8 @@ def _now(found: Explanation, seen: Seen | None) -> list[str]:
         lines += [f"Why     {reason_words(found)}", f"        {found.reason.advice}"]
     if found.txid is not None:
         lines.append(f"Txid    {found.txid}")
+    if found.amounts is not None:
+        lines.append(f"Amount  {amount_words(found.amounts)}")
     if found.outcome is None:
         lines.append(f"Expiry  {local_time(found.expires_at)}")
     if found.deadline is not None:

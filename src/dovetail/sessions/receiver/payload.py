@@ -18,7 +18,7 @@ from dovetail.errors import InvalidEvent, TransportError, UsageError
 from dovetail.protocol.drafts import Coin, Draft, PlacedCoin, draft
 from dovetail.protocol.exchange import MailboxReply, OhttpContext, Request, post_to_mailbox
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, ShortId, seal_message_b
-from dovetail.protocol.original import check_original
+from dovetail.protocol.original import fallback_of
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.sessions.receiver.events import (
     AppliedFeeRange,
@@ -121,7 +121,7 @@ class Payload:
     @cached_property
     def fallback(self) -> Transaction:
         """The transaction in it; raises `OriginalRejected` or `InvalidPsbt`."""
-        return check_original(self.original)
+        return fallback_of(self.original)
 
     @cached_property
     def params(self) -> SenderParams:

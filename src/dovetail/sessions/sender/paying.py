@@ -48,6 +48,11 @@ class Closed(SenderState):
     """What had stopped the payjoin before the end; None where nothing had."""
     rule: str | None = None
     """The rule of BIP 78 that the proposal broke, where that was it."""
+    proposal: Psbt | None = None
+    payjoin: Transaction | None = None
+    """The payjoin as it was signed here; None where it was not."""
+    bumped: Psbt | None = None
+    """The fallback with its fee raised, where it was."""
 
 
 def classified(state: SenderState, spend: Transaction, proposal: Psbt | None) -> Settlement:

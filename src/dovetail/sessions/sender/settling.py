@@ -410,4 +410,7 @@ class Monitor(Payable):
             outcome=event.outcome,
             reason=self.reason,
             rule=self.rule,
+            proposal=self.proposal,
+            payjoin=self.payjoin,
+            bumped=self.bumped,
         )

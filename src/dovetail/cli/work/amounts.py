@@ -1,0 +1,37 @@
+"""What a payment cost, under its keys and in words."""
+
+from dovetail.bitcoin import FeeRate
+from dovetail.cli.output import sats
+from dovetail.runtime.amounts import Paid, Received
+
+
+def amount_values(found: Received | Paid | None) -> dict[str, int | str | None]:
+    """The amounts under their keys in `keys.SESSION`."""
+    received = found if isinstance(found, Received) else None
+    paid = found if isinstance(found, Paid) else None
+    return {
+        "received_sats": None if received is None else int(received.amount),
+        "receiver_fee_sats": None if received is None else int(received.paid),
+        "paid_fee_sats": None if paid is None else int(paid.fee),
+        "paid_fee_rate": None if paid is None else per_vbyte(paid.rate),
+    }
+
+
+def amount_words(found: Received | Paid) -> str:
+    """The amounts in a sentence."""
+    if isinstance(found, Paid):
+        words = f"The fee is {sats(found.fee)}, at {per_vbyte(found.rate)} sat/vB"
+        below = found.rate < found.asked
+        return f"{words} of the {found.asked} that were chosen." if below else f"{words}."
+    if not found.paid:
+        return f"You receive {sats(found.amount)}."
+    return (
+        f"You receive {sats(found.amount)}: {sats(found.paid)} less than the sender pays, as your"
+        " part of the fee, which the sender did not offer to pay."
+    )
+
+
+def per_vbyte(rate: FeeRate) -> str:
+    """A rate in sat/vB with two decimals, rounded down."""
+    whole, hundredths = divmod(rate.sat_per_kwu * 4 // 10, 100)
+    return f"{whole}.{hundredths:02}"

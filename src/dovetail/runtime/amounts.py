@@ -1,0 +1,106 @@
+"""What a payment really costs each party: the fee, its rate, and what the receiver is left with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dovetail.bitcoin import FeeRate, Sats, Transaction, Txid
+from dovetail.errors import ParseError
+from dovetail.protocol.shares import shares
+from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.receiver import ReceiverSession
+from dovetail.sessions.sender import SenderSession
+from dovetail.sessions.sender.events import Created
+
+_Proposed: TypeAlias = receiver.PayjoinProposal | receiver.Monitor | receiver.Closed
+_Paying: TypeAlias = sender.PendingBroadcast | sender.Monitor | sender.Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a receiver gets, by the payjoin or by the ordinary payment."""
+
+    amount: Sats
+    paid: Sats
+    """What is missing in it of what the sender paid: the receiver's part of the fee."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The whole fee of the transaction by which a sender pays, and its rate."""
+
+    fee: Sats
+    rate: FeeRate
+    asked: FeeRate
+    """The rate that was chosen when the payment began."""
+
+
+def amounts_of(state: ReceiverSession | SenderSession) -> Received | Paid | None:
+    """What the payment of a session costs; None before a transaction that pays is chosen."""
+    try:
+        match state:
+            case receiver.PayjoinProposal() | receiver.Monitor() | receiver.Closed():
+                return _received(state)
+            case sender.PendingBroadcast() | sender.Monitor() | sender.Closed():
+                return _paid(state)
+            case _:
+                return None
+    except ParseError:  # a closed session's log is not read whole before
+        return None
+
+
+def _received(state: _Proposed) -> Received | None:
+    payload, finalized = state.payload, state.finalized
+    if payload is None:
+        return None
+    script = state.address.script_pubkey
+    outputs = [txout for txout in payload.fallback.outputs if txout.script_pubkey == script]
+    ordinary = Received(Sats.sum(txout.value for txout in outputs), Sats(0))
+    match state:
+        case receiver.Closed(outcome=outcomes.FallbackBroadcasted()):
+            return ordinary
+        case receiver.Closed(outcome=outcomes.Success() | outcomes.PayjoinProposalSent()):
+            by_payjoin = True
+        case receiver.Closed():
+            by_payjoin = False
+        case receiver.Monitor() if state.expected == payload.fallback.txid:
+            return ordinary
+        case receiver.Monitor():
+            by_payjoin = not state.released
+        case _:
+            by_payjoin = True
+    if finalized is None or not by_payjoin:
+        return None
+    found = shares(payload.original, finalized.psbt, payload.params.fee_contribution)
+    return Received(ordinary.amount - found.from_receiver, found.from_receiver)
+
+
+def _paid(state: _Paying) -> Paid | None:
+    for fee, transaction in _known(state):
+        if transaction.txid == _settling(state):
+            created = state.created
+            asked = created.min_fee_rate if isinstance(created, Created) else 0
+            return Paid(fee, FeeRate.of(fee, transaction.weight), FeeRate(asked))
+    return None
+
+
+def _known(state: _Paying) -> Iterator[tuple[Sats, Transaction]]:
+    """The transactions that may pay, as they were signed here, each with its fee."""
+    original = state.payment.original
+    yield original.fee, state.payment.fallback
+    if state.proposal is not None and state.payjoin is not None:
+        yield state.proposal.fee, state.payjoin
+    if not isinstance(state, sender.PendingBroadcast) and state.bumped is not None:
+        yield state.bumped.fee, state.bumped.extract()
+
+
+def _settling(state: _Paying) -> Txid | None:
+    match state:
+        case sender.PendingBroadcast():
+            return state.payjoin.txid
+        case sender.Monitor():
+            return state.expected
+        case sender.Closed(outcome=outcomes.Success() | outcomes.FallbackBroadcasted() as outcome):
+            return Txid.from_hex(outcome.txid)
+        case _:
+            return None
