@@ -157,7 +157,7 @@ def test_a_reason_is_told_with_its_event():
 def test_history_says_why_there_was_no_payjoin(cli: Cli):
     cli.store("sender/rule-broken", "receiver/paid-by-payjoin")
     lines = cli("history").lines
-    notes = [line for line in lines if "└" in line]
+    notes = [line for line in lines if "└ No payjoin" in line]
     assert len(notes) == 1
     assert notes[0].startswith("    └ No payjoin: The receiver's proposal broke a rule of BIP 78")
     values = cli("history", "--json").json["sessions"]
@@ -165,6 +165,22 @@ def test_history_says_why_there_was_no_payjoin(cli: Cli):
     assert values[1]["rule"] is not None
     assert values[1]["reason_words"].endswith(".")
     assert values[1]["reason_advice"] == Reason.PROPOSAL_BROKE_RULE.advice
+
+
+def test_history_and_show_say_what_was_received_and_what_the_receiver_paid(cli: Cli):
+    # A payjoin of an earlier release, which took a satoshi of the receiver's for rounding.
+    cli.store("receiver/paid-by-payjoin", "receiver/paid-by-fallback-when-due", "sender/success")
+    words = "You receive 49,999 sats: 1 sat less than the sender pays, as your part of the fee"
+    assert words in cli("history").out
+    assert f"Amount  {words}" in cli("show", "1").out
+    assert "Amount  You receive 50,000 sats." in cli("show", "2").out
+    assert "Amount  The fee is " in cli("show", "3").out
+    paid, ordinary, received = cli("history", "--json").json["sessions"]
+    assert (received["received_sats"], received["receiver_fee_sats"]) == (49_999, 1)
+    assert (ordinary["received_sats"], ordinary["receiver_fee_sats"]) == (50_000, 0)
+    assert received["paid_fee_sats"] is paid["received_sats"] is None
+    assert paid["paid_fee_sats"] > 0
+    assert float(paid["paid_fee_rate"]) > 0
 
 
 @pytest.mark.parametrize("rule", RULES)
