@@ -1,6 +1,9 @@
 """What a watched payment costs a public server, and what is still seen of it."""
 
+import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +14,7 @@ from dovetail.errors import ChainError
 from dovetail.wallets import answers, esplora_http
 from dovetail.wallets.esplora import EsploraChain
 from dovetail.wallets.ports import Spend
-from dovetail.wallets.sparing import PACE, Block, Looks
+from dovetail.wallets.sparing import PACE, Block, Looks, Queue
 
 TARGET = Script(b"\x00\x14" + b"\x07" * 20)
 RATE = FeeRate.from_sat_per_vb(2)
@@ -152,6 +155,34 @@ def test_what_we_changed_ourselves_is_asked_for_at_once(watching) -> None:
     watching.looks.drop([coin(1), coin(2)])
     watching.get(coin(1))
     assert len(watching.asked) == 2
+
+
+def test_who_waited_while_the_server_failed_does_not_try_it_as_well() -> None:
+    queue, inside, leave = Queue(), threading.Event(), threading.Event()
+    tried: list[str] = []
+
+    def first() -> None:
+        with queue.turn():
+            inside.set()
+            leave.wait(10)
+            raise ChainError("too slow")
+
+    def second() -> None:
+        with queue.turn():
+            tried.append("second")
+
+    with ThreadPoolExecutor() as pool:
+        one = pool.submit(first)
+        inside.wait(10)
+        other = pool.submit(second)
+        while other.running() is False:
+            time.sleep(0.001)
+        time.sleep(0.05)
+        leave.set()
+        assert [str(each.exception()) for each in (one, other)] == ["too slow", "too slow"]
+    assert tried == []
+    second()  # who comes afterwards does
+    assert tried == ["second"]
 
 
 # A server of Esplora

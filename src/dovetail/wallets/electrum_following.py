@@ -4,7 +4,6 @@ A script is asked for once, and again when the server says that its status chang
 for each `pace` seconds even so, which also tells a connection that died in silence.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dovetail.bitcoin import Txid
 from dovetail.errors import ChainError
 from dovetail.wallets.electrum_rpc import ElectrumRpc, Question, agreed
 from dovetail.wallets.electrum_wire import FAULTS
+from dovetail.wallets.sparing import Queue
 
 TIP = "blockchain.headers.subscribe"
 HISTORY = "blockchain.scripthash.get_history"
@@ -55,7 +55,7 @@ class Followed:
         self._rpc = rpc
         self._pace = pace
         self._clock = clock
-        self._lock = threading.Lock()
+        self._queue = Queue()
         self._connection = 0
         self._told: dict[str, _Told] = {}
         self._height: int | None = None
@@ -63,7 +63,7 @@ class Followed:
 
     def height(self) -> int:
         """The height of the best block. Raises `ChainError`."""
-        with self._lock:
+        with self._queue.turn():
             self._hear()
             if not self._has_tip():
                 self._ask([])
@@ -71,7 +71,7 @@ class Followed:
 
     def look(self, name: str) -> tuple[int, list[Entry]]:
         """The height, and what pays or spends the script of this hash. Raises `ChainError`."""
-        with self._lock:
+        with self._queue.turn():
             self._hear()
             told = self._told.get(name)
             if told is None or self._clock() - told.at >= _TRUSTED_SECONDS:

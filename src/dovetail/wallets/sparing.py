@@ -8,11 +8,13 @@ where it is much.
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from dovetail.bitcoin import OutPoint, Script
+from dovetail.errors import ChainError
 
 Key = OutPoint | Script
 T = TypeVar("T")
@@ -52,6 +54,28 @@ class Blocks(Protocol):
         ...
 
 
+class Queue:
+    """One after the other to one server. Who waited while it failed does not try it as well."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failed_at = float("-inf")
+        self._failure = ""
+
+    @contextmanager
+    def turn(self) -> Generator[None]:
+        """Whatever is asked in here; a `ChainError` is also that of all who waited for it."""
+        began = time.monotonic()
+        with self._lock:
+            if self._failed_at > began:
+                raise ChainError(self._failure)
+            try:
+                yield
+            except ChainError as error:
+                self._failed_at, self._failure = time.monotonic(), str(error)
+                raise
+
+
 @dataclass(slots=True)
 class _Told(Generic[T]):
     value: T
@@ -71,30 +95,36 @@ class Looks(Generic[T]):
         self._blocks = blocks
         self._pace = pace
         self._clock = clock
-        self._lock = threading.RLock()
+        self._queue = Queue()
         self._told: dict[Key, _Told[T]] = {}
+        self._dropped: set[Key] = set()
         self._tip: Block | None = None
         self._tip_at = self._turn_at = float("-inf")
 
     def height(self) -> int:
         """The height of the best block, at most two paces old. Raises `ChainError`."""
-        with self._lock:
-            now = self._clock()
-            if self._tip is None or now - self._tip_at >= _TIP_PACES * self._pace:
-                self._follow(self._blocks.tip())
-                self._tip_at = now
-                self._forget(now)
-            assert self._tip is not None  # noqa: S101 - `_follow` has set it
-            return self._tip.height
+        with self._queue.turn():
+            return self._at_tip().height
+
+    def _at_tip(self) -> Block:
+        now = self._clock()
+        if self._tip is None or now - self._tip_at >= _TIP_PACES * self._pace:
+            self._tip = self._followed(self._blocks.tip())
+            self._tip_at = now
+            self._forget(now)
+        return self._tip
 
     def get(self, key: Key, ask: Callable[[], tuple[T, bool]]) -> T:
         """What is told of `key`; `ask` tells it, and whether a block holds it by now.
 
         What a block holds is asked for again only where a reorganisation took blocks away.
         """
-        with self._lock:
-            self.height()
+        with self._queue.turn():
+            self._at_tip()
             now = self._clock()
+            if key in self._dropped:
+                self._dropped.discard(key)
+                self._told.pop(key, None)
             told = self._told.get(key)
             if told is not None:
                 told.wanted_at = now
@@ -108,9 +138,7 @@ class Looks(Generic[T]):
 
     def drop(self, keys: Collection[Key]) -> None:
         """Ask for these again at the next look: we changed something ourselves."""
-        with self._lock:
-            for key in keys:
-                self._told.pop(key, None)
+        self._dropped.update(key for key in keys if key in self._told)
 
     def _is_its_turn(self, told: _Told[T], now: float) -> bool:
         if told.settled or now - max(self._turn_at, told.asked_at) < self._pace:
@@ -118,7 +146,7 @@ class Looks(Generic[T]):
         waiting = (each.asked_at for each in self._told.values() if not each.settled)
         return told.asked_at <= min(waiting)
 
-    def _follow(self, tip: str) -> None:
+    def _followed(self, tip: str) -> Block:
         """Go on to this block, and mark what the blocks since the last one may have changed."""
         known = self._tip
         new: list[Block] = []
@@ -130,15 +158,15 @@ class Looks(Generic[T]):
             if block.height <= known.height:
                 break  # a reorganisation
             tip = block.previous
-        if not new:
-            return
+        if known is not None and not new:
+            return known
         if known is not None and new[-1].previous == known.name:
             for block in reversed(new):
                 self._pass(block)
         else:
             for told in self._told.values():
                 told.is_stale = True
-        self._tip = new[0]
+        return new[0]
 
     def _pass(self, block: Block) -> None:
         loose = {key: told for key, told in self._told.items() if not told.settled}
