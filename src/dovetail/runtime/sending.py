@@ -7,7 +7,7 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, TransportError, UsageError
@@ -18,6 +18,7 @@ from dovetail.runtime.attending import attended
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, lower, unreachable
 from dovetail.runtime.fees import tell_fee
+from dovetail.runtime.payable import are_gone, require_unpaid
 from dovetail.runtime.receiving import FALLBACK_REFUSED
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import UNTOLD, Watch, deepest_spend, kind_of, taken
@@ -30,7 +31,6 @@ from dovetail.wallets.ports import Accepted, Refused, Spend
 
 T = TypeVar("T")
 Log = SessionLog[SenderEvent]
-Settling: TypeAlias = sender.PendingFallback | sender.Monitor
 logger = logging.getLogger(__name__)
 
 
@@ -271,7 +271,7 @@ async def _settle_by_fallback(
     if not is_due(session, services):
         return session
     if not session.requested:
-        await _require_unpaid(session, services, watch)
+        await require_unpaid(session, services, watch)
     if session.may_end_unpaid:
         return await session.request_fallback().save_async(log)
     await tell_fee(session, services, watch)
@@ -279,40 +279,9 @@ async def _settle_by_fallback(
         return await session.record_broadcast(session.fallback.txid).save_async(log)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
-    if await _are_gone(session, services, watch):
+    if await are_gone(session, services, watch):
         return await session.record_gone().save_async(log)
     raise ChainError(FALLBACK_REFUSED)
-
-
-PAID_BESIDE = (
-    "The address was paid that amount already, by another transaction: the ordinary payment is not"
-    " made by itself. Pay all the same by `fallback`, or decline by `release`."
-)
-
-
-async def _require_unpaid(
-    session: sender.PendingFallback, services: Services, watch: Watch
-) -> None:
-    """Raise `UsageError` where the policy would pay an invoice that is paid already (M4).
-
-    By another wallet of the payer's, or by whomever: only the user can tell. A chain source that
-    does not answer this keeps nobody from paying.
-    """
-    created, asked = session.created, session.payment.request.amount
-    if asked is None or getattr(created, "again", False):
-        return
-    own = {session.fallback.txid, session.payment.fallback.txid}
-    if session.payjoin is not None:
-        own.add(session.payjoin.txid)
-    script = session.payment.due.payee
-    try:
-        found = await asyncio.to_thread(services.chain.payments_to, script)
-    except ChainError:
-        return
-    beside = [payment for payment in found if payment.txid not in own]
-    if sum(payment.amount for payment in beside) >= asked:
-        watch.see_payment(beside[0], wanted=created.depth)
-        raise UsageError(PAID_BESIDE)
 
 
 async def _watch(
@@ -331,7 +300,7 @@ async def _watch(
     watch.see(session, None)
     if not session.released and await _rebroadcast(session, services):
         return session
-    if await _are_gone(session, services, watch):
+    if await are_gone(session, services, watch):
         return await session.record_gone().save_async(log)
     if session.released:
         return session
@@ -377,25 +346,6 @@ async def _glimpse(
     if spend is not None and kind_of(session, spend.transaction) is Kind.FALLBACK:
         watch.see(session, spend)
     return spend
-
-
-BLOCKS_WITHOUT = 6
-"""For so many blocks, or the session's depth if that is more, a coin has to be missing."""
-
-
-async def _are_gone(session: Settling, services: Services, watch: Watch) -> bool:
-    """Whether a coin of the payment has not existed for long, neither spent nor unspent.
-
-    A reorganisation or a replacement took away what had made it. What is merely out of sight for
-    a while, or comes back, ends nothing (M3).
-    """
-    found = await asyncio.to_thread(services.chain.outputs, session.contested)
-    if all(outpoint in found for outpoint in session.contested):
-        watch.missing_since = None
-        return False
-    height = await asyncio.to_thread(services.chain.height)
-    watch.missing_since = height if watch.missing_since is None else watch.missing_since
-    return height - watch.missing_since >= max(session.created.depth, BLOCKS_WITHOUT)
 
 
 async def _look(session: SenderSession, services: Services) -> Spend | None:
