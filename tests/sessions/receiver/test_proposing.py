@@ -209,3 +209,7 @@ def test_the_senders_fee_contribution_is_at_most_what_they_offered(play: Play) -
     session = play.provisional()
     change = next(o for o in session.draft.outputs if o.script_pubkey == ALICE.script(7))
     assert ORIGINAL.unsigned_transaction.outputs[1].value - change.value <= Sats(500)
+
+
+def test_the_wallet_is_told_which_inputs_are_to_be_signed(play: Play) -> None:
+    assert play.provisional().inputs_to_sign == (RECEIVER_COIN.outpoint,)
