@@ -1,5 +1,6 @@
 """Every transcript, lived again: the same bytes leave, and the same log comes of it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,13 @@ async def test_our_side_does_byte_for_byte_what_it_did_with_rust_payjoin(
     path: Path, tmp_path: Path
 ) -> None:
     transcript = Transcript.read(path)
-    assert await relive(transcript, tmp_path / "sessions") == transcript.events
+    lived = await relive(transcript, tmp_path / "sessions")
+    assert list(map(timeless, lived)) == list(map(timeless, transcript.events))
+
+
+def timeless(entry: str) -> str:
+    """Without the time of a signature, which is that of the day."""
+    return re.sub(r',"at":\d+', "", entry)
 
 
 def test_every_scene_has_its_transcript() -> None:
