@@ -161,7 +161,7 @@ class Relay:
         try:
             async with self._request("GET", url, headers, _PROBE_TIMEOUT) as response:
                 kind = _first(response, b"content-type").partition(b";")[0].strip().lower()
-                stream = cast("Any", response.extensions["network_stream"])
+                stream = cast("Any", response).extensions["network_stream"]
                 peer = stream.get_extra_info("server_addr")
                 body = await _read(response)
                 return Probe(response.status, kind.decode("latin-1"), body, str(peer[0]))

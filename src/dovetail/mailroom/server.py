@@ -5,9 +5,9 @@
 """
 
 import asyncio
+import logging
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,11 +22,15 @@ from dovetail.mailroom.app import Mailroom
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.door import Doorkeeper
 from dovetail.serving.listening import bind, url_of
-from dovetail.serving.running import configuration, started
+from dovetail.serving.logs import logging_to
+from dovetail.serving.running import affordable, allow_many_files, configuration, started
 
 _BACKLOG = 1_024
 _ALIVE_SECONDS = 1.0
+_STDERR = 2
 _WEBSOCKET_MESSAGE = 65_536
+
+_log = logging.getLogger(__name__)
 
 
 class MailroomServer:
@@ -101,7 +105,7 @@ class MailroomServer:
     def _run(self, listener: socket.socket) -> None:
         settings = self.mailroom.settings
         door = Doorkeeper(
-            limit=settings.max_connections,
+            limit=affordable(settings.max_connections),
             per_client=settings.max_connections_per_client,
             clients=self.mailroom.clients,
             seconds=settings.read_timeout,
@@ -180,23 +184,14 @@ def serve(
     Call it in the main thread; `ready` gets the URL once it listens. Raises what
     `MailroomServer` raises.
     """
-    _allow_many_files()
-    with _stop_signals() as stop, MailroomServer(settings, host=host, port=port) as server:
-        if ready is not None:
-            ready(server.url)
-        while server.alive and not stop.wait(_ALIVE_SECONDS):
-            pass
-    server.check()
-
-
-def _allow_many_files() -> None:
-    """Each connection takes a file; raise the process's limit as far as it goes."""
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415  # not on every platform
-
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with logging_to(_STDERR, "dovetail", "uvicorn.error"), _stop_signals() as stop:
+        allow_many_files(settings.max_connections)
+        with MailroomServer(settings, host=host, port=port) as server:
+            if ready is not None:
+                ready(server.url)
+            while server.alive and not stop.wait(_ALIVE_SECONDS):
+                pass
+        server.check()
 
 
 @contextmanager
@@ -208,8 +203,15 @@ def _stop_signals() -> Generator[threading.Event]:
         stop.set()
 
     former = {number: signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    hang_up = getattr(signal, "SIGHUP", None)  # not on every platform
+    if hang_up is not None:
+        former[hang_up] = signal.signal(hang_up, _stay)
     try:
         yield stop
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _stay(_number: int, _frame: object) -> None:
+    _log.warning("SIGHUP changes nothing: settings are read when the mailroom starts. Restart it.")

@@ -17,11 +17,11 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([!\"$-~]+) HTTP/(\d)\.(\d)" % _TOKEN)
 _FIELD_NAME = re.compile(_TOKEN)
 _NO_FIELD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_ABSOLUTE = re.compile(rb"https?://([^/?@]+)(.*)", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"https?://([^/?@]+)((?:[/?].*)?)", re.IGNORECASE)
 _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::\d{0,5})?")
 _LENGTH = re.compile(rb"\d{1,15}")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z\r-]")
+_BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
 _END = b"\r\n\r\n"
 
 
@@ -68,7 +68,8 @@ class HeadReader:
             if self._fresh and arrived.startswith(b"\r\n"):  # one too many after the last body
                 del arrived[:2]
                 self._fresh = False
-            if arrived and not _BEGINNING.match(arrived):
+            half = self._fresh and arrived == b"\r"
+            if arrived and not half and not _BEGINNING.match(arrived):
                 raise _bad("The request does not begin with a method.")
         end = arrived.find(_END, max(0, self._seen - len(_END) + 1))
         if end < 0:

@@ -1,0 +1,121 @@
+"""The log of a server: lines with time and level, that never make it wait for their reader."""
+
+import logging
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+
+LINES_WAITING = 1_000
+"""Lines kept for a reader that is slow; further ones are dropped and counted."""
+ALIKE = 5
+"""Lines of one kind in `ALIKE_SECONDS`; further ones are counted."""
+ALIKE_SECONDS = 60.0
+LONGEST_LINE = 4_000
+"""Bytes of a line, which are fewer than a pipe takes in one piece."""
+
+_KINDS = 1_000
+_POLL_SECONDS = 0.2
+_FAREWELL_SECONDS = 0.5
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_TIME = "%Y-%m-%dT%H:%M:%S%z"
+
+
+class BoundedHandler(logging.Handler):
+    """Writes log lines to a file descriptor from a thread of its own."""
+
+    def __init__(self, descriptor: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """The descriptor stays the caller's."""
+        super().__init__()
+        self.setFormatter(logging.Formatter(_FORMAT, _TIME))
+        self._descriptor = descriptor
+        self._clock = clock
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
+        self._dropped = 0
+        self._kinds: dict[tuple[str, object], tuple[float, int]] = {}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._write_all, name="dovetail-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line, unless enough of its kind or of any kind were taken already."""
+        more = self._alike(record)
+        if more is None:
+            return
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  # as logging has it: a bad line is no reason to fail
+            self.handleError(record)
+            return
+        if more:
+            line += f" ({more} more like it were not written)"
+        if self._lines.qsize() >= LINES_WAITING:
+            self._dropped += 1
+        else:
+            self._lines.put(line.encode("utf-8", "backslashreplace")[:LONGEST_LINE] + b"\n")
+
+    def close(self) -> None:
+        """Write what waits, if it is read; a second call does nothing."""
+        self._ending.set()
+        self._thread.join(_FAREWELL_SECONDS)
+        super().close()
+
+    def _alike(self, record: logging.LogRecord) -> int | None:
+        """How many lines of this kind were left out before it; None if it is left out, too."""
+        kind, now = (record.name, record.msg), self._clock()
+        since, count = self._kinds.get(kind, (now, 0))
+        if now - since >= ALIKE_SECONDS:
+            left_out = max(0, count - ALIKE)
+            self._kinds[kind] = (now, 1)
+            return left_out
+        if kind not in self._kinds and len(self._kinds) >= _KINDS:
+            del self._kinds[next(iter(self._kinds))]
+        self._kinds[kind] = (since, count + 1)
+        return 0 if count < ALIKE else None
+
+    def _write_all(self) -> None:
+        while not (self._ending.is_set() and self._lines.empty()):
+            try:
+                line = self._lines.get(timeout=_POLL_SECONDS)
+            except Empty:
+                continue
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                line = b"%d lines of the log were dropped: it was not read.\n" % dropped + line
+            with suppress(OSError):  # nobody reads it any more
+                self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        """Write it once it can be taken whole: other writers shall not be made to wait."""
+        while not _takes_more(self._descriptor):
+            if self._ending.is_set():
+                return
+        os.write(self._descriptor, line)
+
+
+@contextmanager
+def logging_to(descriptor: int, *names: str) -> Generator[None]:
+    """Send these logs there, and nowhere else, for as long as the block runs."""
+    handler = BoundedHandler(descriptor)
+    loggers = [logging.getLogger(name) for name in names]
+    former = [(logger, logger.handlers, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+    try:
+        yield
+    finally:
+        for logger, handlers, propagates in former:
+            logger.handlers, logger.propagate = handlers, propagates
+        handler.close()
+
+
+def _takes_more(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(_POLL_SECONDS * 1000))

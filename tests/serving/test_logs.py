@@ -1,0 +1,153 @@
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dovetail.serving.logs import ALIKE, LINES_WAITING, BoundedHandler, logging_to
+
+_log = logging.getLogger("tests.serving.logs")
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
+
+
+def lines(reading: int) -> list[str]:
+    return os.read(reading, 1 << 20).decode().splitlines()
+
+
+def record(text: str, *values: object) -> logging.LogRecord:
+    return logging.LogRecord("dovetail.x", logging.WARNING, "", 0, text, values, None)
+
+
+def test_lines_have_time_and_level(pipe: tuple[int, int]):
+    with logging_to(pipe[1], _log.name):
+        _log.warning("The disk is %s.", "full")
+    (line,) = lines(pipe[0])
+    pattern = (
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} WARNING tests.serving.logs: The disk is full."
+    )
+    assert re.fullmatch(pattern, line)
+
+
+def test_the_former_log_is_back_afterwards(pipe: tuple[int, int]):
+    before = (_log.handlers, _log.propagate)
+    with logging_to(pipe[1], _log.name):
+        assert _log.handlers != before[0]
+    assert (_log.handlers, _log.propagate) == before
+
+
+def test_repeated_lines_are_counted_instead(pipe: tuple[int, int]):
+    now = [0.0]
+    handler = BoundedHandler(pipe[1], clock=lambda: now[0])
+    for number in range(100):
+        handler.emit(record("refused %d", number))
+    handler.emit(record("another"))
+    now[0] = 61.0
+    handler.emit(record("refused %d", 100))
+    handler.emit(record("refused %d", 101))
+    handler.close()
+    found = [line.partition("dovetail.x: ")[2] for line in lines(pipe[0])]
+    assert found == [
+        *(f"refused {number}" for number in range(ALIKE)),
+        "another",
+        f"refused 100 ({100 - ALIKE} more like it were not written)",
+        "refused 101",
+    ]
+
+
+def test_what_is_not_read_is_dropped_and_counted_and_nobody_waits(pipe: tuple[int, int]):
+    handler = BoundedHandler(pipe[1])
+    begun = time.monotonic()
+    for number in range(3 * LINES_WAITING):
+        handler.emit(record(f"{number} " + "x" * 200))
+    assert time.monotonic() - begun < 5
+    assert handler._lines.qsize() <= LINES_WAITING
+    found: list[str] = []
+    os.set_blocking(pipe[0], False)
+    deadline = time.monotonic() + 10
+    while not any("were dropped" in line for line in found) and time.monotonic() < deadline:
+        handler.emit(record(f"{time.monotonic()}"))
+        try:
+            found += lines(pipe[0])
+        except BlockingIOError:
+            time.sleep(0.05)
+    assert any(re.match(r"\d+ lines of the log were dropped", line) for line in found)
+    handler.close()
+
+
+def test_kinds_are_not_remembered_without_end(pipe: tuple[int, int]):
+    handler = BoundedHandler(pipe[1])
+    for number in range(2_000):
+        handler.emit(record(f"kind {number}"))
+    assert len(handler._kinds) <= 1_000
+    handler.close()
+
+
+def test_a_line_that_cannot_be_made_stops_nothing(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    handler = BoundedHandler(pipe[1])
+    handler.emit(record("%d", "no number"))
+    handler.emit(record("next"))
+    handler.close()
+    assert [line[-4:] for line in lines(pipe[0])] == ["next"]
+
+
+def test_a_reader_that_has_gone_stops_nothing():
+    reading, writing = os.pipe()
+    os.close(reading)
+    handler = BoundedHandler(writing)
+    handler.emit(record("nobody hears"))
+    handler.close()
+    os.close(writing)
+
+
+PROGRAM = """
+import logging, sys, threading
+from pathlib import Path
+from dovetail.mailroom import MailroomSettings, serve
+def chatter():
+    log = logging.getLogger("dovetail.chatter")
+    for number in range(20_000):
+        log.warning(f"{number} " + "x" * 500)
+def ready(url):
+    threading.Thread(target=chatter).start()
+    print(url, flush=True)
+serve("127.0.0.1", 0, MailroomSettings(Path(sys.argv[1]), local=True), ready=ready)
+print("stopped", file=sys.stderr, flush=True)
+"""
+
+
+def test_a_log_that_is_not_read_stops_neither_the_server_nor_its_end(tmp_path: Path):
+    import httpx  # noqa: PLC0415  # only here
+
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert program.stderr is not None
+    url = program.stdout.readline().strip()
+    time.sleep(0.5)
+    assert httpx.get(f"{url}/health", timeout=5).status_code == 200
+    program.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert httpx.get(f"{url}/health", timeout=5).status_code == 200
+    program.send_signal(signal.SIGTERM)
+    assert program.wait(timeout=10) == 0
+    program.communicate()
