@@ -20,7 +20,7 @@ LONGEST_LINE = 4_000
 
 _KINDS = 1_000
 _POLL_SECONDS = 0.2
-_FAREWELL_SECONDS = 0.5
+_FAREWELL_SECONDS = 2.0
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
 
@@ -86,15 +86,12 @@ class BoundedHandler(logging.Handler):
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 line = b"%d lines of the log were dropped: it was not read.\n" % dropped + line
+            # It is written once it can be taken whole: other writers shall not be made to wait.
+            while not _takes_more(self._descriptor):
+                if self._ending.is_set():
+                    return
             with suppress(OSError):  # nobody reads it any more
-                self._write(line)
-
-    def _write(self, line: bytes) -> None:
-        """Write it once it can be taken whole: other writers shall not be made to wait."""
-        while not _takes_more(self._descriptor):
-            if self._ending.is_set():
-                return
-        os.write(self._descriptor, line)
+                os.write(self._descriptor, line)
 
 
 @contextmanager
