@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: electrum help demo demo-kill test core stress kill interop mutants fuzz check bench docs lock clean
+.PHONY: electrum help demo demo-kill test exact core stress kill interop mutants fuzz check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a whole payjoin on this machine, told step by step"
 	@echo "make demo-kill  three of them, both parties killed at a random step and resumed"
 	@echo "make test    all tests, with the coverage gates"
+	@echo "make exact   thousands of payjoins: what the receiver gets, and the rate that is paid"
 	@echo "make core    a Bitcoin Core node's wallet, against a real node (BITCOIND)"
 	@echo "make electrum  the Electrum source, against ElectrumX (ELECTRUMX) on a real node"
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
@@ -62,6 +63,9 @@ core: $(VENV)/.dev
 	@test -n "$$BITCOIND" || command -v bitcoind >/dev/null || echo "No bitcoind was found: set BITCOIND to one. Nothing of this is run against a real node."
 	$(BIN)/pytest -q -rs --no-cov tests/live_core tests/wallets -k "live or live_core"
 	$(BIN)/python -m tests.kill --wallet core --only once --stride 10 --paths "payjoin completes;sender revokes at;network refuses;reorganisation;never answers"
+
+exact: $(VENV)/.dev
+	$(BIN)/python -m tests.exact
 
 stress: $(VENV)/.dev
 	$(BIN)/python -m tests.properties.histories

@@ -17,6 +17,7 @@ from tests.protocol.rules import (
     coin,
     original,
     params,
+    rate,
     values,
 )
 
@@ -24,6 +25,7 @@ from dovetail.bitcoin.psbt import InputField, PsbtInput
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidPsbt, UsageError
+from dovetail.protocol.contribution import apply_fees, commit_outputs, place_coins, select_coins
 from dovetail.protocol.drafts import Coin, Draft, PlacedCoin, draft
 
 TWO_INPUTS = ((60_000, P2WPKH), (40_000, P2WPKH))
@@ -187,3 +189,31 @@ def test_no_repr_shows_scripts_or_the_psbt():
     placed = draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(), 1),))
     assert PAYEE.hex() not in repr(placed)
     assert repr(bytes(PAYEE)) not in repr(placed)
+
+
+class NeverSearched(tuple[int, ...]):
+    """Indices in which nobody looks for one by one: that is quadratic, and peers choose how many.
+
+    120,000 outputs and two coins took 97 seconds.
+    """
+
+    __slots__ = ()
+
+    def __contains__(self, index: object) -> bool:
+        raise AssertionError(index)
+
+
+@pytest.mark.parametrize("substituted", [False, True])
+def test_no_list_of_outputs_is_searched_again_and_again(substituted):
+    paid = [(1_000 + index, PAYEE) for index in range(100)]
+    psbt = original((1_000_000, P2WPKH), outputs=[*paid, (48_590, CHANGE)])
+    started = replace(
+        draft(psbt, params(680, 100, min_fee_rate=1), range(100)),
+        receiver_outputs=NeverSearched(range(100)),
+    )
+    replacement = [TxOut(Sats(value), FRESH) for value, _ in paid] if substituted else None
+    committed = commit_outputs(started, replacement=replacement)
+    ready = place_coins(committed, select_coins(committed, [coin(), coin(seed=98)]))
+    after = apply_fees(ready, min_fee_rate=rate(1), max_fee_rate=rate(20))
+    assert ready.sender_positions() == (100,)
+    assert len(after.outputs) == 101

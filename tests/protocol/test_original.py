@@ -29,7 +29,13 @@ from dovetail.bitcoin.psbt import (
 )
 from dovetail.bitcoin.units import FeeRate
 from dovetail.errors import InvalidPsbt, OriginalRejected, UsageError
-from dovetail.protocol.original import check_original, fee_rate, prepare_original, receiver_outputs
+from dovetail.protocol.original import (
+    check_original,
+    fallback_of,
+    fee_rate,
+    prepare_original,
+    receiver_outputs,
+)
 
 
 def rejection(psbt):
@@ -42,6 +48,19 @@ def rejection(psbt):
 def test_a_signed_payment_is_a_fallback(script):
     psbt = original((100_000, script))
     assert check_original(psbt) == psbt.extract()
+
+
+def test_an_original_that_nodes_do_not_relay_is_refused_for_its_weight():
+    # 100,000 virtual bytes are standard (Bitcoin Core); 124 units are an output of 31 bytes.
+    one = ((50_000, PAYEE),)
+    fixed = original(outputs=one).extract().weight + 8  # two bytes more count the outputs
+    most = 1 + (400_000 - fixed) // 124
+    heaviest = original((500_000_000, P2WPKH), outputs=one * most)
+    assert 400_000 - 124 < heaviest.extract().weight <= 400_000
+    assert check_original(heaviest) == heaviest.extract()
+    heavier = original((500_000_000, P2WPKH), outputs=one * (most + 1))
+    assert "heavier than what nodes relay" in rejection(heavier)
+    assert fallback_of(heavier) == heavier.extract()  # as a log of earlier days may hold one
 
 
 def test_inputs_of_different_types_are_fine():

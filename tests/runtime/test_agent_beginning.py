@@ -104,6 +104,25 @@ async def test_a_payment_can_be_looked_at_before_it_begins(pair: World):
         assert alice.services.store.reserved() == frozenset()
 
 
+@pytest.mark.parametrize("chosen", ["1", "2.5", "4.2"])
+async def test_the_chosen_rate_is_demanded_of_the_payjoin(pair: World, chosen: str):
+    uri, rate = await uri_of(pair), FeeRate.from_sat_per_vb(chosen)
+    async with pair.agent(pair.alice) as alice:
+        payment = await alice.prepare(uri, fee_rate=rate)
+    assert payment.params.min_fee_rate == rate
+    assert not payment.receiver_pays
+    # A P2WPKH input weighs 68 vbytes, and one more is offered for rounding.
+    assert payment.most_added >= 68 * rate.sat_per_vb
+
+
+async def test_no_more_is_demanded_than_the_wallet_made_the_ordinary_payment_pay(pair: World):
+    uri = await uri_of(pair)
+    async with pair.agent(pair.alice) as alice:  # whose wallet pays 1,000 sats whatever is chosen
+        payment = await alice.prepare(uri, fee_rate=FeeRate.from_sat_per_vb(5))
+    paid = FeeRate.of(payment.fee, payment.original.extract().weight)
+    assert payment.params.min_fee_rate == paid < payment.fee_rate
+
+
 async def test_who_pays_chooses_an_amount_only_where_none_is_named(pair: World):
     named, free = await uri_of(pair), await uri_of(pair, None)
     async with pair.agent(pair.alice) as alice:
@@ -134,7 +153,9 @@ async def test_a_payment_without_change_adds_nothing(pair: World, monkeypatch: p
     monkeypatch.setattr("dovetail.runtime.agent.fee_contribution", lambda *_, **__: None)
     uri = await uri_of(pair)
     async with pair.agent(pair.alice) as alice:
-        assert (await alice.prepare(uri)).most_added == 0
+        payment = await alice.prepare(uri)
+    assert payment.most_added == 0
+    assert payment.receiver_pays
 
 
 async def test_a_uri_is_paid_once(pair: World):

@@ -236,18 +236,16 @@ def _most_to_take(draft: Draft, original: Transaction, original_fee: Sats) -> in
     """What every known sender allows to be taken for our inputs.
 
     They round the Original's rate down to 1000 weight units and count the inputs alone. BIP 78
-    has the inputs weigh as much as the sender's, and senders of version 1 hold them to that, some
-    with the rate rounded down to virtual bytes.
+    has each input weigh as much as the sender's, in whole virtual bytes, which senders of
+    version 1 hold us to.
     """
-    weights = [int(placed.coin.weight) for placed in draft.inputs]
-    rate = FeeRate.of(original_fee, original.weight)
+    weight = sum(placed.coin.weight for placed in draft.inputs)
+    most = fee_at(FeeRate.of(original_fee, original.weight), weight)
     if draft.params.version > 1:
-        return fee_at(rate, sum(weights))
+        return most
     pairs = zip(draft.original.inputs, draft.original.utxos(), strict=True)
-    sender_weight = 4 * min(input_weight(each, utxo).vbytes for each, utxo in pairs)
-    weight = sum(min(each, sender_weight) for each in weights)
-    by_vbytes = int(original_fee) * weight // (4 * original.weight.vbytes)
-    return min(by_vbytes, fee_at(rate, weight))
+    vbytes = min(signed_weight(each, utxo).vbytes for each, utxo in pairs) * len(draft.inputs)
+    return min(most, int(original_fee) * vbytes // original.weight.vbytes)
 
 
 def _spare_in_drain(draft: Draft) -> int:
