@@ -461,7 +461,7 @@ TRICKS: tuple[Trick, ...] = (
     does(
         "offers the receiver's output for the fee",
         "Points `additionalfeeoutputindex` at the receiver's output.",
-        "Ignores the offer, and pays for its own input.",
+        "Ignores the offer, and pays itself what the sender demands.",
         "BIP 78, Optional parameters: not the receiver's own output",
         "Paid by payjoin.",
         promises(300, 0),
@@ -470,7 +470,7 @@ TRICKS: tuple[Trick, ...] = (
     does(
         "offers an output that is not there",
         "Points `additionalfeeoutputindex` beyond the outputs.",
-        "Ignores the offer, and pays for its own input.",
+        "Ignores the offer, and pays itself what the sender demands.",
         "BIP 78, Optional parameters: out of range",
         "Paid by payjoin.",
         promises(300, 9_999_999),
@@ -479,7 +479,7 @@ TRICKS: tuple[Trick, ...] = (
     does(
         "offers more than there is",
         "Offers a contribution above the value of its output.",
-        "Ignores the offer, and pays for its own input.",
+        "Ignores the offer, and pays itself what the sender demands.",
         "BIP 78, Optional parameters: not above the output",
         "Paid by payjoin.",
         promises(2_000_000_000_000_000, 1),

@@ -52,6 +52,11 @@ def test_a_coin_always_tells_the_wallet_what_it_is():
     assert coin().signing_input.witness_utxo == coin().utxo
 
 
+def test_a_legacy_coin_is_larger_by_its_whole_transaction():
+    assert coin(script=P2WPKH).size < coin(script=P2PKH).size
+    assert coin(script=P2PKH).size > len(coin(script=P2PKH).psbt_input.non_witness_utxo.serialize())
+
+
 def test_a_new_draft_is_the_original():
     psbt = original()
     started = draft(psbt, params(), (0,))
