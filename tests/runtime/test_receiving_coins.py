@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
+from tests.protocol.rules import P2PKH, P2WPKH, coin
 from tests.runtime.side import Side, paid_into, refused, told
 from tests.runtime.world import World
 
@@ -15,6 +16,7 @@ from dovetail.errors import (
     UsageError,
 )
 from dovetail.protocol.contribution import Coin
+from dovetail.runtime.receiving import _too_large
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 
@@ -147,7 +149,6 @@ async def test_a_coin_that_a_sender_saw_is_offered_again_before_others(
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (PayloadTooLarge("An old coin brings a large transaction."), Reason.PROPOSAL_TOO_LARGE),
         (UsageError("The coin does not fit."), Reason.NO_COINS_TO_CONTRIBUTE),
         (InvalidPsbt("The coin's data are damaged."), Reason.NO_COINS_TO_CONTRIBUTE),
     ],
@@ -180,3 +181,33 @@ async def test_a_coin_that_does_not_fit_is_left_out(
         await refused(receiving, reason)
         await told(receiving, sending, Reason.RECEIVER_UNAVAILABLE)
     assert len(tried) == 2
+
+
+async def test_where_a_coin_is_too_large_others_no_smaller_are_not_tried(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    tried: list[OutPoint] = []
+
+    def commit_inputs(_session: receiver.WantsInputs, coins: Collection[Coin]) -> object:
+        tried.extend(coin.outpoint for coin in coins)
+        raise PayloadTooLarge("The Original leaves no room.")
+
+    monkeypatch.setattr(receiver.WantsInputs, "commit_inputs", commit_inputs)
+    for _ in range(10):
+        world.fund(world.bob, 70_000)
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    await refused(receiving, Reason.PROPOSAL_TOO_LARGE)
+    await told(receiving, sending, Reason.RECEIVER_UNAVAILABLE)
+    assert len(tried) == 1
+
+
+def test_after_a_coin_that_was_too_large_only_the_smallest_is_tried():
+    legacy, larger, small = (
+        coin(script=P2PKH, seed=1), coin(script=P2PKH, seed=2), coin(script=P2WPKH, seed=3)
+    )  # fmt: skip
+    coins = {each.outpoint: each for each in (legacy, larger, small)}
+    after = _too_large(coins, [legacy.outpoint])
+    assert after == {legacy.outpoint, larger.outpoint}
+    left = {small.outpoint: small}
+    assert _too_large(left, [small.outpoint]) == {small.outpoint}

@@ -239,9 +239,14 @@ async def _contribute(
 
 
 def _too_large(coins: Mapping[OutPoint, Coin], tried: Collection[OutPoint]) -> frozenset[OutPoint]:
-    """The coins that are not tried any more: after one that was too large only the smallest is."""
+    """The coins to leave out once some were too large: all but the smallest, if it is smaller.
+
+    So a large Original has two tries at most, however many coins there are.
+    """
     smallest = min(coins, key=lambda outpoint: coins[outpoint].size)
-    return frozenset(coins) - ({smallest} - set(tried))
+    if coins[smallest].size == min(coins[outpoint].size for outpoint in tried):
+        return frozenset(coins)
+    return frozenset(coins) - {smallest}
 
 
 async def _coins(services: Services) -> tuple[Coin, ...]:
