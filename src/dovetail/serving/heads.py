@@ -68,7 +68,7 @@ class HeadReader:
             if self._fresh and arrived.startswith(b"\r\n"):  # one too many after the last body
                 del arrived[:2]
                 self._fresh = False
-            half = self._fresh and arrived == b"\r"
+            half = self._fresh and len(arrived) == 1 and arrived.startswith(b"\r")
             if arrived and not half and not _BEGINNING.match(arrived):
                 raise _bad("The request does not begin with a method.")
         end = arrived.find(_END, max(0, self._seen - len(_END) + 1))
