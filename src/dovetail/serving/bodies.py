@@ -42,8 +42,6 @@ class Body:
         """Cut what belongs to the body off the front of `arrived`. Raises `BadRequest`."""
         if not self._chunked:
             data = self._cut(arrived)
-            self._size += len(data)
-            self._check_size()
             self.done = not self._left
             return data
         parts: list[bytes] = []
@@ -55,6 +53,12 @@ class Body:
         data = bytes(arrived[: self._left])
         del arrived[: self._left]
         self._left -= len(data)
+        self._size += len(data)
+        if self._size > self._limit:
+            raise BadRequest(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The body has more than {self._limit} bytes.",
+            )
         return data
 
     def _step(self, arrived: bytearray, parts: list[bytes]) -> bool:
@@ -100,17 +104,8 @@ class Body:
             raise _bad()
         self._left = int(size[1], 16)
         self._at = _At.DATA if self._left else _At.TRAILERS
-        self._size += self._left
-        self._check_size()
         # What is not data may have as many bytes as that, and those of a head more.
         self._overhead = self._overhead - self._left if self._left else 0
-
-    def _check_size(self) -> None:
-        if self._size > self._limit:
-            raise BadRequest(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"The body has more than {self._limit} bytes.",
-            )
 
     def _line(self, arrived: bytearray, limit: int) -> bytes | None:
         """The next line; what was looked at once is not looked at again."""

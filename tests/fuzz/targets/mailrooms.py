@@ -193,7 +193,6 @@ class _Line:
     def __init__(self) -> None:
         self.written = b""
         self.closed = False
-        self.protocol: Any = None
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -204,11 +203,20 @@ class _Line:
     def is_closing(self) -> bool:
         return self.closed
 
-    def set_protocol(self, protocol: Any) -> None:
-        self.protocol = protocol
+    def abort(self) -> None:
+        self.closed = True
 
-    def get_protocol(self) -> Any:
-        return self.protocol
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        pass
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def get_extra_info(self, _name: str, default: Any = None) -> Any:
         return default
@@ -232,13 +240,10 @@ async def _knock(data: bytes) -> None:
     protocol = keeper(server, ServerState(), {})
     protocol.connection_made(cast("asyncio.BaseTransport", line))
     while choices.more:
-        current = line.protocol or protocol
-        current.data_received(choices.take(1 + choices.number()))
+        protocol.data_received(choices.take(1 + choices.number()))
     for _ in range(4):
         await asyncio.sleep(0)
-    (line.protocol or protocol).connection_lost(None)
-    if line.protocol is not protocol:
-        protocol.connection_lost(None)
+    protocol.connection_lost(None)
     keeper.close()
     await asyncio.sleep(0.001)
     require(b" 500 " not in line.written[:20], "no bytes make a mailroom fail")
