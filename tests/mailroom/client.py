@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,13 @@ class Client:
         return context.open(answer.content)
 
 
+def at(client: Client, address: str) -> Client:
+    """The same client, at another network address."""
+    app = client.http._transport.app  # type: ignore[attr-defined]  # httpx shows it to nobody
+    transport = httpx.ASGITransport(app, client=(address, 1))
+    return replace(client, http=httpx.AsyncClient(transport=transport, base_url=DIRECTORY))
+
+
 @asynccontextmanager
 async def in_process(
     settings: MailroomSettings,
@@ -101,7 +108,7 @@ async def in_process(
 ) -> AsyncIterator[tuple[Any, Client]]:
     """A mailroom, into which tests look, and a client of it, without sockets."""
     async with (
-        Mailroom(settings, clock=clock) as mailroom,
+        Mailroom(settings, clock=clock, passed=clock) as mailroom,
         httpx.AsyncClient(transport=httpx.ASGITransport(mailroom), base_url=DIRECTORY) as http,
     ):
         keys = KeyConfig.parse((await http.get(GATEWAY)).content)
@@ -115,13 +122,6 @@ async def until(met: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
-async def waiting(client: Client, count: int) -> None:
+async def waiting(mailroom: Mailroom, count: int) -> None:
     """Wait until so many poll."""
-    async with asyncio.timeout(5):
-        while (await waits_of(client)) != count:  # noqa: ASYNC110  # as above
-            await asyncio.sleep(0.002)
-
-
-async def waits_of(client: Client) -> int:
-    status = (await client.http.get(f"{client.directory}/health")).json()
-    return int(status["waits"])
+    await until(lambda: mailroom._waits.count == count)

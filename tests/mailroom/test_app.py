@@ -3,27 +3,34 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from tests.mailroom.client import Clock, in_process, new_mailbox, quick, until
+from tests.mailroom.client import (
+    DIRECTORY,
+    MESSAGE,
+    Client,
+    Clock,
+    in_process,
+    new_mailbox,
+    quick,
+    until,
+)
 
+from dovetail.crypto.ohttp import KeyConfig
 from dovetail.errors import ConfigurationError, StoreUnavailable
 from dovetail.mailroom import Mailroom, create_app
 
 
-async def test_health_tells_what_is_served(tmp_path: Path) -> None:
-    async with in_process(quick(tmp_path)) as (_, client):
+async def test_health_tells_how_it_is_and_nothing_of_what_others_do(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path, wait=20)) as (mailroom, client):
         answer = await client.http.get("/health")
         assert answer.headers["content-type"] == "application/json"
-        assert answer.json() == {
-            "status": "ok",
-            "directory": True,
-            "relay": True,
-            "versions": [2],
-            "mailboxes": 0,
-            "waits": 0,
-            "forwards": 0,
-            "tunnels": 0,
-        }
+        assert answer.json() == {"status": "ok", "versions": [2]}
+        poll = asyncio.create_task(client.poll(new_mailbox()))
+        await until(lambda: mailroom._waits.count == 1)
+        await client.post(new_mailbox())
+        assert (await client.http.get("/health")).content == answer.content
+        poll.cancel()
         assert (await client.http.post("/health")).status_code == 405
 
 
@@ -128,6 +135,52 @@ async def test_housekeeping_goes_on_after_a_failure(
         monkeypatch.undo()
         await until(lambda: mailroom._keys.served != before)
         assert (await client.http.get("/health")).status_code == 200
+
+
+async def test_housekeeping_goes_on_after_any_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = "a name of a mailbox"
+    clock = Clock()
+
+    async def fail() -> None:
+        raise RuntimeError(hidden)
+
+    settings = quick(tmp_path, housekeeping=0.005, key_lifetime=10, ttl=1, longest_session=1)
+    async with in_process(settings, clock) as (mailroom, client):
+        await client.post(new_mailbox())
+        before = mailroom._keys.served
+        monkeypatch.setattr(mailroom._mailboxes, "purge", fail)
+        clock.now += 10
+        await until(lambda: "Housekeeping failed with RuntimeError" in caplog.text)
+        await until(lambda: mailroom._keys.served != before)
+        monkeypatch.undo()
+        await until(lambda: mailroom._mailboxes.count == 0)
+    assert hidden not in caplog.text
+
+
+async def test_a_clock_that_jumps_removes_nothing_and_waits_for_the_operator(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wall, passed, mailbox = Clock(), Clock(), new_mailbox()
+    async with (
+        Mailroom(quick(tmp_path), clock=wall, passed=passed) as mailroom,
+        httpx.AsyncClient(transport=httpx.ASGITransport(mailroom), base_url=DIRECTORY) as http,
+    ):
+        client = Client(http, KeyConfig.parse((await http.get("/ohttp-keys")).content))
+        await client.post(mailbox)
+        wall.now += 400 * 86_400
+        await mailroom.keep_house()
+        assert "The clock of this machine was set by more than an hour" in caplog.text
+        assert (await http.get("/health")).json()["status"] == "clock"
+        assert (await client.poll(mailbox)).message() == MESSAGE
+        assert KeyConfig.parse((await http.get("/ohttp-keys")).content) == client.keys
+        passed.now += 7 * 86_400
+        await mailroom.keep_house()
+        assert (await client.poll(mailbox)).message() is None
+        wall.now -= 393 * 86_400
+        await mailroom.keep_house()
+        assert (await http.get("/health")).json()["status"] == "ok"
 
 
 async def test_a_client_that_goes_away_in_its_body_is_forgotten(tmp_path: Path) -> None:

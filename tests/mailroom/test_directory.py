@@ -2,9 +2,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.mailroom.client import MESSAGE, Clock, in_process, new_mailbox, quick, waiting
+from tests.mailroom.client import MESSAGE, Clock, at, in_process, new_mailbox, quick, until, waiting
 
 from dovetail.mailroom.directory import mailbox_of
+from dovetail.mailroom.space import MAILBOX
 
 
 async def test_a_message_can_be_read_again_and_again(tmp_path: Path) -> None:
@@ -21,7 +22,7 @@ async def test_the_first_message_stays_and_a_second_post_is_answered_200(tmp_pat
         for body in (MESSAGE, MESSAGE, bytes(7168)):
             assert (await client.post(mailbox, body)).status == 200
         assert (await client.poll(mailbox)).message() == MESSAGE
-        assert (await client.http.get("/health")).json()["mailboxes"] == 1
+        assert mailroom._mailboxes.count == 1
         assert mailroom.settings.local
 
 
@@ -36,7 +37,7 @@ async def test_a_post_wakes_everyone_who_polls(tmp_path: Path) -> None:
         mailbox = new_mailbox()
         polls = [asyncio.create_task(client.poll(mailbox)) for _ in range(3)]
         other = asyncio.create_task(client.poll(new_mailbox()))
-        await waiting(client, 4)
+        await waiting(mailroom, 4)
         await client.post(mailbox)
         async with asyncio.timeout(5):
             assert [(await poll).message() for poll in polls] == [MESSAGE] * 3
@@ -91,7 +92,7 @@ async def test_a_full_directory_asks_to_come_again_and_still_confirms_what_it_ha
     tmp_path: Path,
 ) -> None:
     clock = Clock()
-    async with in_process(quick(tmp_path, max_mailboxes=1, ttl=60), clock) as (mailroom, client):
+    async with in_process(quick(tmp_path, max_bytes=MAILBOX, ttl=60), clock) as (mailroom, client):
         first, second = new_mailbox(), new_mailbox()
         assert (await client.post(first)).status == 200
         refused = await client.ask("POST", f"/{second}", MESSAGE)
@@ -106,21 +107,65 @@ async def test_a_full_directory_asks_to_come_again_and_still_confirms_what_it_ha
 async def test_too_many_long_polls_are_asked_to_come_again(tmp_path: Path) -> None:
     async with in_process(quick(tmp_path, wait=20, max_waits=1)) as (mailroom, client):
         first = asyncio.create_task(client.poll(new_mailbox()))
-        await waiting(client, 1)
+        await waiting(mailroom, 1)
         assert (await client.poll(new_mailbox())).status == 503
         mailroom.drain()
         assert (await first).status == 202
 
 
-async def test_of_one_mailbox_the_oldest_poll_gives_way(tmp_path: Path) -> None:
-    async with in_process(quick(tmp_path, wait=20, max_waits_per_mailbox=1)) as (_, client):
+async def test_a_further_poll_of_one_mailbox_does_not_end_the_first(tmp_path: Path) -> None:
+    settings = quick(tmp_path, wait=20, max_waits_per_mailbox=1)
+    async with in_process(settings) as (mailroom, client):
+        mailbox = new_mailbox()
+        first = asyncio.create_task(client.poll(mailbox))
+        await waiting(mailroom, 1)
+        for _ in range(3):
+            assert (await client.poll(mailbox)).status == 503
+        await client.post(mailbox)
+        assert (await first).message() == MESSAGE
+
+
+async def test_a_poll_that_waited_for_half_of_its_time_gives_way(tmp_path: Path) -> None:
+    settings = quick(tmp_path, wait=2, max_waits_per_mailbox=1)
+    async with in_process(settings) as (mailroom, client):
         mailbox = new_mailbox()
         oldest = asyncio.create_task(client.poll(mailbox))
-        await waiting(client, 1)
+        await waiting(mailroom, 1)
+        await asyncio.sleep(1.05)
         newest = asyncio.create_task(client.poll(mailbox))
-        assert (await oldest).status == 202
+        assert (await asyncio.wait_for(oldest, 0.5)).status == 202
         await client.post(mailbox)
         assert (await newest).message() == MESSAGE
+
+
+async def test_one_client_does_not_take_all_long_polls(tmp_path: Path) -> None:
+    settings = quick(tmp_path, wait=20, max_waits=8)
+    async with in_process(settings) as (mailroom, client):
+        crowd = [
+            asyncio.create_task(at(client, "198.51.100.1").poll(new_mailbox())) for _ in range(8)
+        ]
+        await until(lambda: sum(each.done() for each in crowd) == 4)
+        mailbox = new_mailbox()
+        honest = asyncio.create_task(at(client, "203.0.113.1").poll(mailbox))
+        await waiting(mailroom, 5)
+        await client.post(mailbox)
+        assert (await honest).message() == MESSAGE
+        mailroom.drain()
+        assert sorted([(await each).status for each in crowd]) == [202] * 4 + [503] * 4
+
+
+async def test_one_client_does_not_take_all_mailboxes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = quick(tmp_path, max_new_mailboxes=10, max_new_mailboxes_per_client=3)
+    async with in_process(settings) as (mailroom, client):
+        greedy, honest = at(client, "198.51.100.1"), at(client, "2001:db8:1::1")
+        statuses = [(await greedy.post(new_mailbox())).status for _ in range(6)]
+        assert statuses == [200] * 3 + [503] * 3
+        assert (await honest.post(new_mailbox())).status == 200
+        await mailroom.keep_house()
+        assert "3 for new mailboxes" in caplog.text
+        assert "198.51" not in caplog.text
 
 
 def test_a_path_names_a_mailbox_or_nothing() -> None:

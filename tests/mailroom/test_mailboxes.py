@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
-from tests.mailroom.client import MESSAGE, Clock, new_mailbox
+from sqlalchemy import Engine, event
+from tests.mailroom.client import MESSAGE, Clock, new_mailbox, until
 
 from dovetail.errors import StoreUnavailable
 from dovetail.mailroom.mailboxes import Mailboxes, Posted
+from dovetail.mailroom.settings import MailroomSettings
+from dovetail.mailroom.space import MAILBOX, cost
 
 
 def open_mailboxes(folder: Path, clock: Clock | None = None, **changes: Any) -> Mailboxes:
-    limits: dict[str, Any] = {"ttl": 100.0, "capacity": 1000, "max_writes": 100} | changes
-    return Mailboxes.open(folder / "mailboxes.db", clock=clock or Clock(), **limits)
+    limits: dict[str, Any] = {"ttl": 100.0, "max_bytes": 1000 * MAILBOX, "max_writes": 400}
+    limits["max_new_mailboxes"] = 1_000_000
+    settings = MailroomSettings(folder, **(limits | changes))
+    return Mailboxes(settings, clock=clock or Clock(), passed=Clock())
+
+
+def engine_of(mailboxes: Mailboxes) -> Engine:
+    assert mailboxes._engine is not None
+    return mailboxes._engine
 
 
 @pytest.fixture
@@ -55,13 +64,13 @@ async def test_what_was_acknowledged_survives_a_power_cut(
 
 
 async def test_a_post_is_synced_before_it_is_acknowledged(mailboxes: Mailboxes) -> None:
-    with mailboxes._engine.connect() as connection:
+    with engine_of(mailboxes).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
 
 
 async def test_a_post_is_answered_after_its_commit(mailboxes: Mailboxes) -> None:
     answered, early = threading.Event(), list[bool]()
-    event.listen(mailboxes._engine, "commit", lambda _: early.append(answered.wait(0.2)))
+    event.listen(engine_of(mailboxes), "commit", lambda _: early.append(answered.wait(0.2)))
     assert await mailboxes.post(new_mailbox(), MESSAGE) is Posted.KEPT
     answered.set()
     await mailboxes.purge()
@@ -70,7 +79,7 @@ async def test_a_post_is_answered_after_its_commit(mailboxes: Mailboxes) -> None
 
 async def test_sixty_four_posts_at_once_share_few_commits(mailboxes: Mailboxes) -> None:
     commits: list[object] = []
-    event.listen(mailboxes._engine, "commit", commits.append)
+    event.listen(engine_of(mailboxes), "commit", commits.append)
     posts = (mailboxes.post(new_mailbox(), MESSAGE) for _ in range(64))
     assert await asyncio.gather(*posts) == [Posted.KEPT] * 64
     assert len(commits) < 16
@@ -92,10 +101,10 @@ async def test_a_full_disk_keeps_nothing_broken(mailboxes: Mailboxes) -> None:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
-    event.listen(mailboxes._engine, "begin", fill)
+    event.listen(engine_of(mailboxes), "begin", fill)
     with pytest.raises(StoreUnavailable, match="disk is full"):
         await mailboxes.post(refused, MESSAGE)
-    event.remove(mailboxes._engine, "begin", fill)
+    event.remove(engine_of(mailboxes), "begin", fill)
     assert mailboxes.read(kept) == MESSAGE
     assert mailboxes.read(refused) is None
     assert mailboxes.count == 1
@@ -129,7 +138,7 @@ async def test_an_expired_message_that_was_not_purged_yet_makes_room(tmp_path: P
 
 async def test_a_long_purge_is_done_in_parts(tmp_path: Path) -> None:
     clock = Clock()
-    mailboxes = open_mailboxes(tmp_path, clock, max_writes=1000)
+    mailboxes = open_mailboxes(tmp_path, clock)
     await asyncio.gather(*(mailboxes.post(new_mailbox(), b"x") for _ in range(300)))
     clock.now += 100
     assert await mailboxes.purge() == 300
@@ -138,7 +147,7 @@ async def test_a_long_purge_is_done_in_parts(tmp_path: Path) -> None:
 
 
 async def test_there_are_limits_on_mailboxes_and_on_writes(tmp_path: Path) -> None:
-    mailboxes = open_mailboxes(tmp_path, capacity=2, max_writes=1)
+    mailboxes = open_mailboxes(tmp_path, max_bytes=2 * cost(1), max_writes=1)
     ids = [new_mailbox() for _ in range(3)]
     results = await asyncio.gather(*(mailboxes.post(short_id, b"x") for short_id in ids[:2]))
     assert results == [Posted.KEPT, Posted.BUSY]
@@ -152,12 +161,112 @@ def test_the_file_is_private(mailboxes: Mailboxes, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "mailboxes.db").stat().st_mode) == 0o600
 
 
+def make(folder: Path) -> Path:
+    open_mailboxes(folder).close()
+    return folder / "mailboxes.db"
+
+
 def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "mailboxes.db") as connection:
+    path = make(tmp_path)
+    with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 9")
     connection.close()
     with pytest.raises(StoreUnavailable, match="newer version"):
         open_mailboxes(tmp_path)
+
+
+def test_an_emptied_file_is_no_empty_store(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="holds no mailboxes: restore a copy"):
+            open_mailboxes(tmp_path)
+    assert path.read_bytes() == b""
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "mailboxes.db") as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    connection.close()
+    with pytest.raises(StoreUnavailable, match="holds no mailboxes"):
+        open_mailboxes(tmp_path)
+
+
+def test_a_file_is_made_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(_self: Path, _target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", crash)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            open_mailboxes(tmp_path)
+    assert not (tmp_path / "mailboxes.db").exists()
+    assert make(tmp_path).stat().st_size > 0
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["mailboxes.db"]
+
+
+def test_the_space_that_is_free_must_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("shutil.disk_usage", fail)
+    with pytest.raises(StoreUnavailable, match="free space"):
+        open_mailboxes(tmp_path, max_bytes=None)
+
+
+async def test_space_and_count_follow_what_is_kept(tmp_path: Path) -> None:
+    clock = Clock()
+    mailboxes = open_mailboxes(tmp_path, clock)
+    reused = new_mailbox()
+    await mailboxes.post(reused, b"small")
+    await mailboxes.post(new_mailbox(), MESSAGE)
+    assert await mailboxes.post(reused, MESSAGE) is Posted.OCCUPIED
+    assert (mailboxes.count, mailboxes.space.used) == (2, cost(5) + MAILBOX)
+    clock.now += 100
+    assert await mailboxes.post(reused, MESSAGE) is Posted.KEPT
+    assert (mailboxes.count, mailboxes.space.used) == (2, 2 * MAILBOX)
+    mailboxes.close()
+    mailboxes = open_mailboxes(tmp_path, clock)
+    assert (mailboxes.count, mailboxes.space.used) == (2, 2 * MAILBOX)
+    assert await mailboxes.purge() == 1
+    assert (mailboxes.count, mailboxes.space.used) == (1, MAILBOX)
+    mailboxes.close()
+
+
+async def test_a_purge_does_not_count_what_stays(tmp_path: Path) -> None:
+    clock = Clock()
+    mailboxes = open_mailboxes(tmp_path, clock)
+    await asyncio.gather(*(mailboxes.post(new_mailbox(), b"x") for _ in range(300)))
+    statements: list[str] = []
+    event.listen(
+        engine_of(mailboxes), "before_cursor_execute", lambda *call: statements.append(call[2])
+    )
+    clock.now += 100
+    await mailboxes.purge()
+    assert [each.split()[0] for each in statements if "BEGIN" not in each] == ["DELETE", "DELETE"]
+    mailboxes.close()
+
+
+async def test_the_estimate_of_the_space_covers_the_file(tmp_path: Path) -> None:
+    mailboxes = open_mailboxes(tmp_path)
+    sizes = [1, 100, 3_000, 4_000, 4_096, 5_000, 7_168] * 20 + [7_168] * 100
+    await asyncio.gather(*(mailboxes.post(new_mailbox(), bytes(size)) for size in sizes))
+    with engine_of(mailboxes).connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    assert pages * 4_096 <= mailboxes.space.used + 16 * 4_096
+    mailboxes.close()
+
+
+async def test_a_post_that_nobody_waits_for_any_more_is_counted(mailboxes: Mailboxes) -> None:
+    post = asyncio.create_task(mailboxes.post(new_mailbox(), MESSAGE))
+    await asyncio.sleep(0)
+    post.cancel()
+    await until(lambda: mailboxes.count == 1)
+    assert mailboxes.space.used == MAILBOX
 
 
 def test_a_file_that_is_no_database_is_recognised(tmp_path: Path) -> None:
@@ -167,7 +276,7 @@ def test_a_file_that_is_no_database_is_recognised(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_fails_says_so(mailboxes: Mailboxes) -> None:
-    with mailboxes._engine.begin() as connection:
+    with engine_of(mailboxes).begin() as connection:
         connection.exec_driver_sql("DROP TABLE mailboxes")
     with pytest.raises(StoreUnavailable, match="cannot be read"):
         mailboxes.read(new_mailbox())

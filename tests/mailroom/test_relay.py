@@ -28,10 +28,17 @@ async def gateway() -> AsyncIterator[FakeGateway]:
         yield gateway
 
 
+def from_address(mailroom: Any, address: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(mailroom, client=(address, 1))
+    return httpx.AsyncClient(transport=transport, base_url=DIRECTORY)
+
+
 @asynccontextmanager
-async def relay(folder: Path, **changes: Any) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
+async def relay(
+    folder: Path, find: Any = None, **changes: Any
+) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
     async with (
-        Mailroom(quick(folder, directory=False, **changes)) as mailroom,
+        Mailroom(quick(folder, directory=False, **changes), find=find) as mailroom,
         httpx.AsyncClient(transport=httpx.ASGITransport(mailroom), base_url=DIRECTORY) as http,
     ):
         yield mailroom, http
@@ -70,16 +77,39 @@ async def test_nothing_of_the_client_goes_along(tmp_path: Path, gateway: FakeGat
     assert gateway.requests[-1].endswith(b"\r\n\r\n" + BODY)
 
 
-async def test_the_gateways_own_errors_are_passed_on(tmp_path: Path, gateway: FakeGateway) -> None:
-    kind = "content-type: application/problem+json"
+async def test_a_gateways_refusal_is_told_in_our_own_words(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    outdated = b'{"type": "https://iana.org/assignments/http-problem-types#ohttp-key", "x": "y"}'
     async with relay(tmp_path) as (_, http):
-        for status in (400, 403, 422, 500):
-            gateway.post = respond(status, b"{}", kind)
+        for status in (400, 403, 422, 429, 500):
+            gateway.post = respond(status, outdated, "content-type: application/problem+json; a=b")
             answer = await post(http, gateway)
-            assert (answer.status_code, answer.content) == (status, b"{}")
+            assert answer.status_code == status
             assert answer.headers["content-type"] == "application/problem+json"
-        gateway.post = respond(503, b"", "retry-after: 7")
-        assert (await post(http, gateway)).headers["retry-after"] == "7"
+            assert answer.json()["type"].endswith("#ohttp-key")
+            assert "x" not in answer.json()
+        gateway.post = respond(400, outdated, "content-type: text/html")
+        assert (await post(http, gateway)).json()["type"] == "about:blank"
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"), [("7", "7"), ("9999", "9999"), ("99999", "5"), ("soon", "5"), ("-1", "5")]
+)
+async def test_a_gateways_retry_after_is_a_bounded_number(
+    tmp_path: Path, gateway: FakeGateway, given: str, passed: str
+) -> None:
+    gateway.post = respond(503, b"", f"retry-after: {given}")
+    async with relay(tmp_path) as (_, http):
+        assert (await post(http, gateway)).headers["retry-after"] == passed
+
+
+async def test_the_type_of_an_answer_is_ours_whatever_the_gateway_calls_it(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.post = respond(200, bytes(8192), "content-type: text/html")
+    async with relay(tmp_path) as (_, http):
+        assert (await post(http, gateway)).headers["content-type"] == "message/ohttp-res"
 
 
 async def test_the_opt_in_may_be_written_as_the_bip_means_it(
@@ -114,6 +144,12 @@ async def test_a_gateway_out_of_reach_is_502(tmp_path: Path, gateway: FakeGatewa
     [
         (respond(301, b"", "location: http://127.0.0.1:1/"), 502),
         (respond(200, bytes(70_000)), 502),
+        (respond(200, bytes(8191)), 502),
+        (respond(200, bytes(8193)), 502),
+        (respond(204), 502),
+        (respond(401, b"", "www-authenticate: Basic"), 502),
+        (respond(418), 502),
+        (respond(599), 502),
         (b"garbage\r\n\r\n", 502),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\nshort", 502),
     ],
@@ -154,8 +190,8 @@ async def test_a_client_that_goes_away_ends_its_request_at_the_gateway(
             with pytest.raises(httpx.ReadTimeout):
                 await http.post(f"{hop.url}/{gateway.url}", content=BODY, headers=OHTTP)
         await asyncio.wait_for(gateway.lost.wait(), 5)
-        async with httpx.AsyncClient() as http:
-            assert (await http.get(f"{hop.url}/health")).json()["forwards"] == 0
+        relay = hop.mailroom._relay
+        await until(lambda: relay is not None and relay.count == 0)
 
 
 async def test_what_is_forwarded_has_a_limit(tmp_path: Path, gateway: FakeGateway) -> None:
@@ -168,6 +204,71 @@ async def test_what_is_forwarded_has_a_limit(tmp_path: Path, gateway: FakeGatewa
         mailroom.drain()
         cut = await first
         assert (cut.status_code, cut.headers["retry-after"]) == (503, "5")
+
+
+async def test_a_gateway_that_never_answers_takes_half_of_what_is_forwarded(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.post = None
+    async with fake_gateway() as good, relay(tmp_path, max_forwards=8) as (mailroom, http):
+        good.post = respond(200, bytes(8192))
+        crowd = [asyncio.create_task(post(http, gateway)) for _ in range(8)]
+        await until(lambda: sum(each.done() for each in crowd) == 4)
+        assert (await post(http, good)).status_code == 200
+        mailroom._relay.cut()
+        assert {(await each).status_code for each in crowd} == {503}
+
+
+async def test_one_client_does_not_take_all_that_is_forwarded(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.post = None
+    changes = {"max_forwards": 8, "max_forwards_per_client": 2}
+    async with fake_gateway() as good, relay(tmp_path, **changes) as (mailroom, _):
+        good.post = respond(200, bytes(8192))
+        greedy, honest = (from_address(mailroom, each) for each in ("198.51.100.1", "203.0.113.1"))
+        crowd = [asyncio.create_task(post(greedy, gateway)) for _ in range(4)]
+        await until(lambda: sum(each.done() for each in crowd) == 2)
+        assert (await post(honest, good)).status_code == 200
+        assert (await post(greedy, good)).status_code == 503
+        mailroom._relay.cut()
+        assert {(await each).status_code for each in crowd} == {503}
+
+
+async def test_one_client_has_so_many_requests_forwarded_in_a_minute(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.post = respond(200, bytes(8192))
+    async with relay(tmp_path, max_forwards_per_minute=3) as (mailroom, _):
+        greedy, honest = (from_address(mailroom, each) for each in ("198.51.100.1", "203.0.113.1"))
+        statuses = [(await post(greedy, gateway)).status_code for _ in range(5)]
+        assert statuses == [200] * 3 + [503] * 2
+        assert (await post(honest, gateway)).status_code == 200
+
+
+async def test_one_client_has_a_few_gateways_looked_up_at_once(tmp_path: Path) -> None:
+    silent = asyncio.Event()
+
+    async def find(_host: str, _port: int) -> list[str]:
+        await silent.wait()
+        raise OSError
+
+    changes: dict[str, Any] = {"max_lookups_per_client": 2, "local": False}
+    async with relay(tmp_path, find=find, **changes) as (mailroom, _):
+        greedy, honest = (from_address(mailroom, each) for each in ("198.51.100.1", "203.0.113.1"))
+        urls = [f"/https://silent-{n}.test/" for n in range(4)]
+        crowd = [asyncio.create_task(greedy.post(url, content=BODY, headers=OHTTP)) for url in urls]
+        await until(lambda: sum(each.done() for each in crowd) == 2)
+        crowd[0].cancel()  # who goes away frees nothing before its lookup has ended
+        refused = await greedy.post("/https://silent-9.test/", content=BODY, headers=OHTTP)
+        assert refused.status_code == 503
+        other = asyncio.create_task(
+            honest.post("/https://other.test/", content=BODY, headers=OHTTP)
+        )
+        await until(lambda: mailroom._relay._lookups.count == 3)
+        silent.set()
+        assert (await other).status_code == 502
+        await until(lambda: mailroom._relay._lookups.count == 0)
 
 
 async def test_only_ohttp_requests_of_the_right_size_are_forwarded(

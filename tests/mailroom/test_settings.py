@@ -8,7 +8,7 @@ from dovetail.mailroom import MailroomSettings
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"ttl": 0}, {"max_mailboxes": -1}, {"wait": float("nan")}, {"max_waits": 0}]
+    "wrong", [{"ttl": 0}, {"max_bytes": -1}, {"wait": float("nan")}, {"max_waits": 0}]
 )
 def test_a_limit_must_be_positive_and_the_error_names_it(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):

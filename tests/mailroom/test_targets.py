@@ -1,7 +1,14 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpcore
 import pytest
 
 from dovetail.errors import InvalidUri, TransportError
-from dovetail.mailroom.targets import Dialler, Target, is_public, resolve
+from dovetail.mailroom.addresses import is_public
+from dovetail.mailroom.targets import Dialler, Target
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,28 @@ def test_connect_names_an_https_origin() -> None:
         Target.of_authority("payjo.in:443/path")
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::1.1.1.1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "1.1.1.1",
+        "9.255.255.255",
+        "100.63.255.255",
+        "100.128.0.0",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.0.1.1",
+        "192.88.98.255",
+        "192.88.100.0",
+        "198.17.255.255",
+        "223.255.255.255",
+        "2001:200::1",
+        "2606:4700::1111",
+        "2a00::1",
+        "3ffe::1",
+        "64:ff9b::1.1.1.1",
+        "::ffff:1.1.1.1",
+    ],
+)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
     assert is_public(address)
 
@@ -87,6 +115,46 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
         "::ffff:10.0.0.1",
         "64:ff9b::10.0.0.1",
         "2002:7f00:0001::",
+        "2002:0101:0101::",
+        # IANA's special-purpose registries, the first and last of each block that is easily missed
+        "0.1.2.3",
+        "100.127.255.255",
+        "192.0.0.0",
+        "192.0.0.9",
+        "192.0.0.255",
+        "192.0.2.1",
+        "192.31.196.1",
+        "192.52.193.1",
+        "192.88.99.0",
+        "192.88.99.255",
+        "192.175.48.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.1",
+        "203.0.113.1",
+        "::1.1.1.1",
+        "::ffff:0:1.1.1.1",
+        "::ffff:192.88.99.1",
+        "64:ff9b::192.0.0.1",
+        "64:ff9b:1::1",
+        "100::1",
+        "100:0:0:1::1",
+        "2001::1",
+        "2001:1::1",
+        "2001:2::1",
+        "2001:3::1",
+        "2001:4:112::1",
+        "2001:10::1",
+        "2001:20::1",
+        "2001:30::1",
+        "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "2620:4f:8000::1",
+        "3fff::1",
+        "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "4000::1",
+        "5f00::1",
+        "fec0::1",
+        "feff::1",
         "2001:db8::1",
         "no address",
         "",
@@ -96,31 +164,72 @@ def test_any_other_address_is_not(address: str) -> None:
     assert not is_public(address)
 
 
-async def test_one_private_address_is_enough_to_refuse_a_host() -> None:
+def dialler(*addresses: str, local: bool = False) -> Dialler:
     async def find(_host: str, _port: int) -> list[str]:
-        return ["1.1.1.1", "10.0.0.1"]
+        return list(addresses)
 
+    return Dialler(local=local, find=find)
+
+
+async def test_one_private_address_is_enough_to_refuse_a_host() -> None:
+    both = ("1.1.1.1", "10.0.0.1")
     with pytest.raises(TransportError, match="no public address"):
-        await Dialler(local=False, find=find).address("rebinding.test", 443)
-    assert await Dialler(local=True, find=find).address("rebinding.test", 443) == "1.1.1.1"
+        await dialler(*both).addresses("rebinding.test", 443)
+    assert await dialler(*both, local=True).addresses("rebinding.test", 443) == list(both)
 
 
 async def test_a_host_with_no_address_is_refused_even_locally() -> None:
-    async def nothing(_host: str, _port: int) -> list[str]:
-        return []
-
     async def unknown(_host: str, _port: int) -> list[str]:
         raise OSError("Name or service not known")
 
     with pytest.raises(TransportError, match="no public address"):
-        await Dialler(local=True, find=nothing).address("empty.test", 443)
+        await dialler(local=True).addresses("empty.test", 443)
     with pytest.raises(TransportError, match="not known"):
-        await Dialler(local=True, find=unknown).address("unknown.test", 443)
+        await Dialler(local=True, find=unknown).addresses("unknown.test", 443)
 
 
-async def test_hosts_are_resolved_by_the_system() -> None:
-    assert await resolve("127.0.0.1", 443) == ["127.0.0.1"]
-    with pytest.raises(OSError, match="no domain name"):
-        await resolve("a" * 64 + ".test", 443)
-    with pytest.raises(TransportError, match="no public address"):
-        await Dialler(local=False).address("localhost", 443)
+async def test_every_address_of_a_host_is_tried_in_turn() -> None:
+    async with listening() as port:
+        stream = await dialler("127.0.0.9", "::1", "127.0.0.1", local=True).connect_tcp(
+            "gateway.test", port, timeout=3.0
+        )
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+        await stream.aclose()
+        with pytest.raises(httpcore.ConnectError):
+            await dialler("127.0.0.9", "::1", local=True).connect_tcp("gateway.test", port)
+
+
+async def test_an_address_that_is_silent_leaves_time_for_the_next() -> None:
+    crowded = socket.socket()
+    crowded.bind(("127.0.0.2", 0))
+    crowded.listen(0)
+    port = crowded.getsockname()[1]
+    fillers = [socket.socket() for _ in range(4)]
+    for each in fillers:  # the queue is full: whoever comes now hears nothing
+        each.setblocking(False)
+        each.connect_ex(("127.0.0.2", port))
+    async with listening(port):
+        found = dialler("127.0.0.2", "127.0.0.1", local=True)
+        async with asyncio.timeout(2):
+            stream = await found.connect_tcp("gateway.test", port, timeout=0.6)
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+        await stream.aclose()
+    for each in (*fillers, crowded):
+        each.close()
+
+
+async def test_no_more_than_four_addresses_are_tried() -> None:
+    many = [f"1.1.1.{n}" for n in range(100)]
+    assert await dialler(*many).addresses("many.test", 443) == many[:4]
+
+
+@asynccontextmanager
+async def listening(port: int = 0) -> AsyncIterator[int]:
+    """On one address of this machine and no other."""
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", port)
+    async with server:
+        yield server.sockets[0].getsockname()[1]

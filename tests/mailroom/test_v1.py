@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mailroom.client import MESSAGE, in_process, new_mailbox, quick, until, waiting
+from tests.mailroom.client import MESSAGE, at, in_process, new_mailbox, quick, until, waiting
 
 from dovetail.protocol.replies import ErrorCode, ErrorReply
 
@@ -30,7 +30,7 @@ async def test_a_v1_sender_gets_what_the_receiver_puts(tmp_path: Path) -> None:
     async with with_v1(tmp_path, wait=20) as (mailroom, client):
         mailbox = new_mailbox()
         poll = asyncio.create_task(client.poll(mailbox))
-        await waiting(client, 1)
+        await waiting(mailroom, 1)
         sender = asyncio.create_task(client.http.post(f"/{mailbox}?v=1&x=2", content=ORIGINAL))
         assert (await poll).message() == ORIGINAL + b"\nv=1&x=2"
         assert (await client.poll(mailbox)).message() == ORIGINAL + b"\nv=1&x=2"
@@ -87,6 +87,24 @@ async def test_one_mailbox_serves_one_v1_sender_who_may_repeat(tmp_path: Path) -
         assert other.status_code == elsewhere.status_code == 503
         await client.post(mailbox, b"proposal", method="PUT")
         assert (await first).content == (await repeat).content == b"proposal"
+
+
+async def test_one_client_does_not_take_all_places_of_v1_senders(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"wait": 20, "max_v1_waits": 8, "max_v1_waits_per_client": 2}
+    async with with_v1(tmp_path, **settings) as (mailroom, client):
+        greedy, honest = at(client, "198.51.100.1"), at(client, "203.0.113.1")
+        crowd = [
+            asyncio.create_task(greedy.http.post(f"/{new_mailbox()}", content=ORIGINAL))
+            for _ in range(4)
+        ]
+        await until(lambda: sum(each.done() for each in crowd) == 2)
+        mailbox = new_mailbox()
+        sender = asyncio.create_task(honest.http.post(f"/{mailbox}", content=ORIGINAL))
+        await until(lambda: mailroom._v1.waiting.count == 3)
+        await client.post(mailbox, b"proposal", method="PUT")
+        assert (await sender).content == b"proposal"
+        mailroom.drain()
+        assert [(await each).status_code for each in crowd] == [503] * 4
 
 
 async def test_a_mailbox_with_an_encrypted_message_takes_no_plaintext(tmp_path: Path) -> None:

@@ -13,13 +13,16 @@ from typing import Self
 
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ConfigurationError, DovetailError, StoreUnavailable
+from dovetail.mailroom.clock import SteadyClock, running
 from dovetail.mailroom.directory import Directory, mailbox_of
+from dovetail.mailroom.folder import hold
 from dovetail.mailroom.gateway import Gateway
 from dovetail.mailroom.keys import KeyRing
 from dovetail.mailroom.mailboxes import Mailboxes
+from dovetail.mailroom.refusals import Refusals
 from dovetail.mailroom.relay import Relay
 from dovetail.mailroom.settings import MailroomSettings
-from dovetail.mailroom.targets import Resolve, resolve
+from dovetail.mailroom.targets import Resolve
 from dovetail.mailroom.tunnels import Tunnels
 from dovetail.mailroom.v1 import BODY_LIMIT, V1Desk
 from dovetail.mailroom.waits import Waits
@@ -27,7 +30,7 @@ from dovetail.protocol.exchange import GATEWAY_PATH
 from dovetail.serving.answers import (
     Answer,
     not_found,
-    overloaded,
+    out_of_order,
     problem,
     typed,
     wrong_method,
@@ -41,7 +44,7 @@ from dovetail.serving.asgi import (
     read_body,
     send_answer,
 )
-from dovetail.serving.shares import Clients
+from dovetail.serving.shares import Clients, Shares
 
 KEYS_PATH = "/ohttp-keys"
 HEALTH_PATH = "/health"
@@ -72,13 +75,20 @@ class Mailroom:
         settings: MailroomSettings,
         *,
         clock: Callable[[], float] = time.time,
-        find: Resolve = resolve,
+        passed: Callable[[], float] = running,
+        find: Resolve | None = None,
         entropy: Entropy = system,
     ) -> None:
-        """Open nothing yet. `find` resolves the hosts of gateways."""
+        """Open nothing yet.
+
+        `clock` gives the time and may be set; `passed` never jumps. `find` resolves the hosts of
+        gateways, in place of `Names`.
+        """
         self.settings = settings
         self.clients = Clients(proxies=settings.proxies, forwarded=settings.client_header)
-        self._clock = clock
+        self.refusals = Refusals()
+        self._clock = SteadyClock(clock, passed)
+        self._passed = passed
         self._find = find
         self._entropy = entropy
         self._open = AsyncExitStack()
@@ -128,13 +138,41 @@ class Mailroom:
                 self._loop.call_soon_threadsafe(self._drain)
 
     async def keep_house(self) -> None:
-        """Remove expired messages and keys, and rotate the keys if it is time."""
-        now = self._clock()
-        if self._keys is not None and self._mailboxes is not None:
+        """Remove expired messages and keys, rotate the keys if it is time, tell what was refused.
+
+        What fails is told in the log, keeps nothing else from being done, and is tried again.
+        """
+        chores = (self._tidy_mailboxes, self._tidy_keys, self._watch_the_clock)
+        for chore in chores:
+            try:
+                await chore()
+            except DovetailError as error:
+                _log.error("Housekeeping has to wait: %s", error)
+            except Exception as error:  # noqa: BLE001  # it must go on for as long as we serve
+                _log.error(
+                    "Housekeeping failed with %s at\n%s", type(error).__name__, _where(error)
+                )
+        self.refusals.tell()
+
+    async def _tidy_mailboxes(self) -> None:
+        if self._mailboxes is not None:
+            self._mailboxes.revive()
             await self._mailboxes.purge()
+
+    async def _tidy_keys(self) -> None:
+        now = self._clock()
+        if self._keys is not None:
             self._keys.forget(now)
             if self._keys.age(now) >= self.settings.key_lifetime:
                 self._keys.rotate(now)
+
+    async def _watch_the_clock(self) -> None:
+        self._clock()
+        if self._clock.jumped:
+            _log.error(
+                "The clock of this machine was set by more than an hour: messages and keys are kept"
+                " by the time as it was. If it is right now, start the mailroom anew."
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -153,11 +191,9 @@ class Mailroom:
             return await self._route(scope, receive)
         except StoreUnavailable as error:
             _log.error("A request could not be served: %s", error)
-            return overloaded("messages for this disk")
+            return out_of_order()
         except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
-            # Not the error's own text, which could quote the request (P4).
-            where = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("A request failed with %s at\n%s", type(error).__name__, where)
+            _log.error("A request failed with %s at\n%s", type(error).__name__, _where(error))
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The mailroom failed; try again.")
 
     async def _route(self, scope: Scope, receive: Receive) -> Answer:
@@ -193,20 +229,25 @@ class Mailroom:
         if isinstance(body, Answer):
             return directory.refuse_plaintext(body)
         query = bytes(scope["query_string"])
-        return await directory.post_plaintext(short_id, body, query, lambda: disconnected(receive))
+        client = self.clients.of(scope)
+        return await directory.post_plaintext(
+            short_id, body, query, lambda: disconnected(receive), client
+        )
 
     def _health(self) -> Answer:
         status = {
-            "status": "draining" if self._draining else "ok",
-            "directory": self._directory is not None,
-            "relay": self._relay is not None,
+            "status": self._status(),
             "versions": [1, 2] if self.settings.v1 else [2],
-            "mailboxes": self._mailboxes.count if self._mailboxes is not None else 0,
-            "waits": self._waits.count,
-            "forwards": self._relay.count if self._relay is not None else 0,
-            "tunnels": self._tunnels.count if self._tunnels is not None else 0,
         }
         return typed("application/json", json.dumps(status).encode())
+
+    def _status(self) -> str:
+        """How it is, in a word; no counts, from which one could tell what others do."""
+        if self._draining:
+            return "draining"
+        if self._mailboxes is not None and not self._mailboxes.writable:
+            return "read-only"
+        return "clock" if self._clock.jumped else "ok"
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._tunnels is None:
@@ -230,19 +271,8 @@ class Mailroom:
 
     def _open_directory(self, opened: AsyncExitStack, tag: bytes) -> None:
         settings = self.settings
-        try:
-            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigurationError(
-                f"The data folder cannot be made: {error.strerror}. Choose another."
-            ) from error
-        self._mailboxes = Mailboxes.open(
-            settings.database,
-            ttl=settings.ttl,
-            capacity=settings.max_mailboxes,
-            max_writes=settings.max_writes,
-            clock=self._clock,
-        )
+        opened.enter_context(hold(settings.data_dir))
+        self._mailboxes = Mailboxes(settings, clock=self._clock, passed=self._passed)
         opened.callback(self._mailboxes.close)
         self._keys = KeyRing.open(
             settings.key_file,
@@ -252,18 +282,27 @@ class Mailroom:
         )
         if settings.v1:
             # A sender that repeats itself shares the wait of its first attempt.
-            self._v1 = V1Desk(self._new_waits(settings.max_v1_waits, 2))
-        self._directory = Directory(self._mailboxes, self._waits, self._v1)
+            shares = Shares(settings.max_v1_waits, settings.max_v1_waits_per_client)
+            self._v1 = V1Desk(self._new_waits(settings.max_v1_waits, 2), shares)
+        self._directory = Directory(self._mailboxes, self._waits, self._v1, self.refusals)
         self._gateway = Gateway(
             self._keys,
             self._directory,
+            self.clients,
             own_tag=None if settings.local else tag,
             read_timeout=settings.read_timeout,
         )
 
     def _open_relay(self, opened: AsyncExitStack, tag: bytes) -> None:
         settings = self.settings
-        self._relay = Relay(settings, own_tag=tag, clock=self._clock, find=self._find)
+        self._relay = Relay(
+            settings,
+            self.clients,
+            self.refusals,
+            own_tag=tag,
+            clock=self._passed,
+            find=self._find,
+        )
         opened.push_async_callback(self._relay.aclose)
         self._tunnels = Tunnels(self._relay, settings, self.clients)
         opened.push_async_callback(self._tunnels.aclose)
@@ -286,10 +325,7 @@ class Mailroom:
 
     async def _keep_house(self) -> None:
         while True:
-            try:
-                await self.keep_house()
-            except DovetailError as error:
-                _log.error("Housekeeping has to wait: %s", error)
+            await self.keep_house()
             await asyncio.sleep(self.settings.housekeeping)
 
 
@@ -300,6 +336,11 @@ def create_app(settings: MailroomSettings, *, clock: Callable[[], float] = time.
 
 def _only_get(method: str, answer: Answer, *others: str) -> Answer:
     return answer if method in ("GET", "HEAD") else wrong_method("GET", *others)
+
+
+def _where(error: BaseException) -> str:
+    """Where it happened; not its own text, which could quote a request (P4)."""
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

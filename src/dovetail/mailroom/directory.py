@@ -1,18 +1,16 @@
 """A directory: what is asked inside OHTTP, and v1 senders outside it (BIP 77)."""
 
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.errors import InvalidMessage
 from dovetail.mailroom.mailboxes import Mailboxes, Posted
-from dovetail.mailroom.v1 import V1Desk
+from dovetail.mailroom.refusals import Refusals
+from dovetail.mailroom.v1 import Gone, V1Desk
 from dovetail.mailroom.waits import Refused, Waits
 from dovetail.protocol.mailbox import MESSAGE_SIZE, ShortId
-from dovetail.serving.answers import Answer, not_found, overloaded, problem, wrong_method
-
-Gone = Callable[[], Awaitable[None]]
-"""Returns when the client has gone."""
+from dovetail.serving.answers import Answer, not_found, problem, wrong_method
+from dovetail.serving.shares import Client
 
 _OK = Answer(HTTPStatus.OK)
 _NOTHING_YET = Answer(HTTPStatus.ACCEPTED)
@@ -25,36 +23,44 @@ class Directory:
     exception is a v1 sender who has gone, which is final.
     """
 
-    def __init__(self, mailboxes: Mailboxes, waits: Waits, v1: V1Desk | None) -> None:
+    def __init__(
+        self, mailboxes: Mailboxes, waits: Waits, v1: V1Desk | None, refusals: Refusals
+    ) -> None:
         """Without a `v1` desk only encrypted messages are taken."""
         self._mailboxes = mailboxes
         self._waits = waits
         self._v1 = v1
+        self._refusals = refusals
 
-    async def answer(self, request: BhttpRequest, gone: Gone) -> Answer:
-        """Do what a decapsulated request asks; raises `StoreUnavailable`."""
+    async def answer(
+        self, request: BhttpRequest, gone: Gone, client: Client | None = None
+    ) -> Answer:
+        """Do what a decapsulated request asks; raises `StoreUnavailable`.
+
+        `client` is who is seen to ask: for what came through a relay, the relay.
+        """
         short_id = mailbox_of(request.path)
         if short_id is None:
             return not_found()
         match request.method:
             case "GET":
-                return await self._fetch(short_id, gone)
+                return await self._fetch(short_id, gone, client)
             case "POST":
-                return await self._post(short_id, request.body)
+                return await self._post(short_id, request.body, client)
             case "PUT" if self._v1 is not None:
                 return self._v1.reply(short_id, request.body)
             case _:
                 return wrong_method("GET", "POST")
 
     async def post_plaintext(
-        self, short_id: ShortId, body: bytes, query: bytes, gone: Gone
+        self, short_id: ShortId, body: bytes, query: bytes, gone: Gone, client: Client | None
     ) -> Answer:
         """Take a BIP 78 request and wait for the proposal; raises `StoreUnavailable`."""
         if self._v1 is None:
             return V1Desk.unsupported()
         if self._mailboxes.read(short_id) is not None:
             return V1Desk.unavailable()
-        return await self._v1.ask(short_id, body, query, gone, self._waits.wake)
+        return await self._v1.ask(short_id, body, query, gone, self._waits.wake, client)
 
     def refuse_plaintext(self, refusal: Answer) -> Answer:
         """Why a BIP 78 request could not be read, in words that its sender understands."""
@@ -64,27 +70,27 @@ class Directory:
             return V1Desk.too_large(refusal)
         return refusal
 
-    async def _fetch(self, short_id: ShortId, gone: Gone) -> Answer:
+    async def _fetch(self, short_id: ShortId, gone: Gone, client: Client | None) -> Answer:
         message = self._v1.message(short_id) if self._v1 is not None else None
         if message is None:
             message = self._mailboxes.read(short_id)
         if message is not None:
             return _found(message)
-        match await self._waits.wait(short_id, gone()):
+        match await self._waits.wait(short_id, gone(), client):
             case None:
                 return _NOTHING_YET
             case Refused():
-                return overloaded("long polls")
+                return self._refusals.overloaded("long polls")
             case bytes(message):
                 return _found(message)
 
-    async def _post(self, short_id: ShortId, message: bytes) -> Answer:
+    async def _post(self, short_id: ShortId, message: bytes, client: Client | None) -> Answer:
         if not 0 < len(message) <= MESSAGE_SIZE:
             return problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE if message else HTTPStatus.BAD_REQUEST,
                 f"A message has {MESSAGE_SIZE} bytes; send one.",
             )
-        match await self._mailboxes.post(short_id, message):
+        match await self._mailboxes.post(short_id, message, client):
             case Posted.KEPT:
                 self._waits.wake(short_id, message)
                 return _OK
@@ -92,9 +98,9 @@ class Directory:
                 # An honest retry always differs (P1), so this must be no error.
                 return _OK
             case Posted.FULL:
-                return overloaded("mailboxes")
+                return self._refusals.overloaded("new mailboxes")
             case Posted.BUSY:
-                return overloaded("messages")
+                return self._refusals.overloaded("messages on their way to the disk")
 
 
 def mailbox_of(path: str) -> ShortId | None:

@@ -25,7 +25,7 @@ from dovetail.protocol.exchange import (
     OHTTP_REQUEST_TYPE,
     OHTTP_RESPONSE_TYPE,
 )
-from dovetail.serving.answers import OHTTP_KEY_PROBLEM, Answer, cached, overloaded, problem, typed
+from dovetail.serving.answers import OHTTP_KEY_PROBLEM, Answer, cached, out_of_order, problem, typed
 from dovetail.serving.asgi import (
     Receive,
     Scope,
@@ -34,6 +34,7 @@ from dovetail.serving.asgi import (
     media_type,
     read_body,
 )
+from dovetail.serving.shares import Client, Clients
 
 SELF_LOOP_HEADER = b"x-ohttp-self-loop-tag"
 KEYS_TYPE = "application/ohttp-keys"
@@ -53,11 +54,18 @@ class Gateway:
     """Opens requests, has the directory answer them, and seals what it says."""
 
     def __init__(
-        self, keys: KeyRing, directory: Directory, *, own_tag: bytes | None, read_timeout: float
+        self,
+        keys: KeyRing,
+        directory: Directory,
+        clients: Clients,
+        *,
+        own_tag: bytes | None,
+        read_timeout: float,
     ) -> None:
         """Refuse what our own relay forwards, recognised by `own_tag`; None is for local use."""
         self._keys = keys
         self._directory = directory
+        self._clients = clients
         self._own_tag = own_tag
         self._read_timeout = read_timeout
 
@@ -89,7 +97,7 @@ class Gateway:
             return problem(
                 HTTPStatus.BAD_REQUEST, "The body is no OHTTP request in BIP 77's suite; send one."
             )
-        return _seal(context, await self._answer(message, receive))
+        return _seal(context, await self._answer(message, receive, self._clients.of(scope)))
 
     def _refuse(self, scope: Scope) -> Answer | None:
         tag = header(scope, SELF_LOOP_HEADER)
@@ -105,7 +113,7 @@ class Gateway:
             )
         return None
 
-    async def _answer(self, message: bytes, receive: Receive) -> Answer:
+    async def _answer(self, message: bytes, receive: Receive, client: Client | None) -> Answer:
         try:
             request = BhttpRequest.parse(message)
             if _expects_to_continue(request):
@@ -113,12 +121,12 @@ class Gateway:
                     HTTPStatus.EXPECTATION_FAILED,
                     "OHTTP has one answer to a request; send it without an expectation.",
                 )
-            return await self._directory.answer(request, lambda: disconnected(receive))
+            return await self._directory.answer(request, lambda: disconnected(receive), client)
         except InvalidBhttp:
             return problem(HTTPStatus.BAD_REQUEST, "The request is no Binary HTTP; send that.")
         except StoreUnavailable as error:
             _log.error("A mailbox could not be served: %s", error)
-            return overloaded("messages for this disk")
+            return out_of_order()
 
 
 def _expects_to_continue(request: BhttpRequest) -> bool:

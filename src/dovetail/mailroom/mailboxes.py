@@ -1,36 +1,38 @@
 """The mailboxes: each keeps its first message, durably, until its time to live is over."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
-from pathlib import Path
-from typing import Self
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from dovetail.errors import StoreUnavailable
+from dovetail.mailroom import database
+from dovetail.mailroom.clock import running
+from dovetail.mailroom.settings import MailroomSettings
+from dovetail.mailroom.space import Space, cost, half_of_the_free_disk
 from dovetail.protocol.mailbox import ShortId
-from dovetail.stores.sqlite import open_engine, translated
+from dovetail.serving.shares import Client, Shares
 from dovetail.stores.writer import Writer
 
-_SCHEMA_VERSION = 1
-_SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS mailboxes (
-        short_id TEXT PRIMARY KEY, message BLOB NOT NULL, posted_at REAL NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS mailboxes_by_age ON mailboxes (posted_at)",
-    f"PRAGMA user_version = {_SCHEMA_VERSION}",
-)
+_POST = "INSERT INTO mailboxes VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 # A message past its time may lie there until the next purge; it is as good as gone.
-_POST = """INSERT INTO mailboxes VALUES (?, ?, ?) ON CONFLICT (short_id) DO UPDATE
-    SET message = excluded.message, posted_at = excluded.posted_at WHERE posted_at <= ?"""
+_MAKE_ROOM = """DELETE FROM mailboxes WHERE short_id = ? AND posted_at <= ?
+    RETURNING length(message)"""
 _READ = "SELECT message FROM mailboxes WHERE short_id = ? AND posted_at > ?"
-_COUNT = "SELECT count(*) FROM mailboxes"
-_PURGE = """DELETE FROM mailboxes WHERE short_id IN
-    (SELECT short_id FROM mailboxes WHERE posted_at <= ? LIMIT ?)"""
+_SIZES = "SELECT length(message), count(*) FROM mailboxes GROUP BY 1"
+_PURGE = """DELETE FROM mailboxes WHERE rowid IN
+    (SELECT rowid FROM mailboxes WHERE posted_at <= ? LIMIT ?) RETURNING length(message)"""
 _PURGE_AT_ONCE = 256
 """Rows removed in one transaction, so that posts do not wait for a long purge."""
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Posted(Enum):
@@ -40,7 +42,7 @@ class Posted(Enum):
     OCCUPIED = auto()
     """An earlier message is there and stays."""
     FULL = auto()
-    """There is no room for another mailbox."""
+    """There is no room for another mailbox, or too many were made in a short time."""
     BUSY = auto()
     """Too many messages are on their way to the disk."""
 
@@ -48,51 +50,42 @@ class Posted(Enum):
 class Mailboxes:
     """The store of one directory; use it from one event loop.
 
-    Reads are point queries on a connection of their own and do not wait for writes.
+    Reads are point queries on a connection of their own and do not wait for writes. Where the
+    disk is too full even to open the file for writing, they alone work, until `revive`.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        settings: MailroomSettings,
         *,
-        ttl: float,
-        capacity: int,
-        max_writes: int,
         clock: Callable[[], float],
+        passed: Callable[[], float] = running,
     ) -> None:
-        """Take an engine whose schema is current; `open` is the usual way in."""
-        self._engine = engine
-        self._ttl = ttl
-        self._capacity = capacity
-        self._max_writes = max_writes
+        """Open or make the database; raises `StoreUnavailable`. `passed` never jumps."""
+        self._path = settings.database
+        self._ttl = settings.ttl
         self._clock = clock
-        self._reader = engine.raw_connection()
-        self._writer = Writer(engine)
-        self._count: int = self._reader.cursor().execute(_COUNT).fetchone()[0]
-        self._writing = 0
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        *,
-        ttl: float,
-        capacity: int,
-        max_writes: int,
-        clock: Callable[[], float],
-    ) -> Self:
-        """Open or make the database; raises `StoreUnavailable`.
-
-        At most `capacity` messages are kept, each for `ttl` seconds; `max_writes` may be on
-        their way to the disk.
-        """
-        engine = open_engine(path)
+        self._writes = Shares(settings.max_writes)
+        self._engine: Engine | None = None
+        self._writer: Writer | None = None
+        self._failure: StoreUnavailable | None = None
+        database.make(self._path)
+        self._reader = self._open()
         try:
-            with translated(), engine.begin() as connection:
-                _prepare(connection)
-            return cls(engine, ttl=ttl, capacity=capacity, max_writes=max_writes, clock=clock)
+            with database.readable():
+                sizes: list[tuple[int, int]] = self._reader.execute(_SIZES).fetchall()
+            self._count = sum(count for _, count in sizes)
+            used = sum(cost(size) * count for size, count in sizes)
+            self.space = Space(
+                settings.max_bytes or half_of_the_free_disk(settings.data_dir, used),
+                ttl=settings.ttl,
+                per_hour=settings.max_new_mailboxes,
+                per_client=settings.max_new_mailboxes_per_client,
+                clock=passed,
+            )
+            self.space.used = used
         except BaseException:
-            engine.dispose()
+            self.close()
             raise
 
     @property
@@ -100,70 +93,126 @@ class Mailboxes:
         """How many messages are kept, expired ones included until the next purge."""
         return self._count
 
+    @property
+    def writable(self) -> bool:
+        """Whether the last write succeeded, or none was tried."""
+        return self._failure is None
+
     def read(self, short_id: ShortId) -> bytes | None:
         """The message, which stays; raises `StoreUnavailable`."""
-        try:
-            cursor = self._reader.cursor()
-            row = cursor.execute(_READ, (str(short_id), self._horizon())).fetchone()
-            cursor.close()
-        except sqlite3.Error as error:
-            raise StoreUnavailable("The mailboxes cannot be read: check the disk.") from error
+        with database.readable():
+            row = self._reader.execute(_READ, (str(short_id), self._horizon())).fetchone()
         return None if row is None else bytes(row[0])
 
-    async def post(self, short_id: ShortId, message: bytes) -> Posted:
+    async def post(self, short_id: ShortId, message: bytes, client: Client | None = None) -> Posted:
         """Keep the message unless one is there already.
 
         `KEPT` and `OCCUPIED` come only when what is kept would survive a power cut. Raises
         `StoreUnavailable`, with nothing kept, when the disk is full or fails.
         """
-        if self._writing >= self._max_writes:
-            return Posted.BUSY
-        if self._count + self._writing >= self._capacity:
-            return Posted.FULL if self.read(short_id) is None else Posted.OCCUPIED
-        values = (str(short_id), message, self._clock(), self._horizon())
-        self._writing += 1
-        try:
-            kept = await self._writer.run_async(lambda c: _post(c, values), isolated=False)
-        finally:
-            self._writing -= 1
-        if not kept:
-            return Posted.OCCUPIED
-        self._count += 1
-        return Posted.KEPT
+        with self._writes.hold(client) as admitted:
+            if not admitted:
+                return Posted.BUSY
+            price = self.space.take(len(message), client)
+            if price is None:
+                return Posted.FULL if self.read(short_id) is None else Posted.OCCUPIED
+            # To the end, whoever still waits for it: what is kept must be counted.
+            work = asyncio.ensure_future(self._keep(short_id, message, client, price))
+            return await asyncio.shield(work)
 
     async def purge(self) -> int:
         """Remove what is past its time to live, and say how many; raises `StoreUnavailable`."""
         removed = 0
         while True:
-            work = partial(_purge, horizon=self._horizon())
-            batch, self._count = await self._writer.run_async(work)
-            removed += batch
-            if batch < _PURGE_AT_ONCE:
+            sizes = await self._write(partial(_purge, horizon=self._horizon()))
+            self._forget(sizes)
+            removed += len(sizes)
+            if len(sizes) < _PURGE_AT_ONCE:
                 return removed
             await asyncio.sleep(0)
 
+    def revive(self) -> None:
+        """Try to write again, where the disk was too full for it; raises `StoreUnavailable`."""
+        if self._writer is None:
+            self._reader.close()
+            self._reader = self._open()
+
     def close(self) -> None:
         """Finish the writes and let go of the file."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         self._reader.close()
-        self._engine.dispose()
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            engine = database.open_writable(self._path)
+        except StoreUnavailable as error:
+            reader = database.open_reader(self._path, alone=True)
+            _log.error("Messages are served and none are taken: %s", error)
+            self._failure = error
+            return reader
+        try:
+            reader = database.open_reader(self._path)
+        except BaseException:
+            engine.dispose()
+            raise
+        self._engine, self._writer, self._failure = engine, Writer(engine), None
+        return reader
+
+    async def _keep(
+        self, short_id: ShortId, message: bytes, client: Client | None, price: float
+    ) -> Posted:
+        work = partial(
+            _post,
+            short_id=str(short_id),
+            message=message,
+            now=self._clock(),
+            horizon=self._horizon(),
+        )
+        kept = False
+        try:
+            kept, replaced = await self._write(work)
+        finally:
+            if not kept:
+                self.space.refund(len(message), client, price)
+        if not kept:
+            return Posted.OCCUPIED
+        self._count += 1
+        self._forget(replaced)
+        return Posted.KEPT
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        if self._writer is None:
+            raise self._failure or StoreUnavailable("The mailboxes are closed.")
+        try:
+            result = await self._writer.run_async(work, isolated=False)
+        except StoreUnavailable as error:
+            self._failure = error
+            raise
+        self._failure = None
+        return result
+
+    def _forget(self, sizes: list[int]) -> None:
+        self._count -= len(sizes)
+        self.space.used -= sum(map(cost, sizes))
 
     def _horizon(self) -> float:
         return self._clock() - self._ttl
 
 
-def _prepare(connection: Connection) -> None:
-    version = connection.exec_driver_sql("PRAGMA user_version").scalar()
-    if version not in (0, _SCHEMA_VERSION):
-        raise StoreUnavailable("The mailboxes were written by a newer version: upgrade Dovetail.")
-    for statement in _SCHEMA:
-        connection.exec_driver_sql(statement)
+def _post(
+    connection: Connection, *, short_id: str, message: bytes, now: float, horizon: float
+) -> tuple[bool, list[int]]:
+    values = (short_id, message, now)
+    if connection.exec_driver_sql(_POST, values).rowcount == 1:
+        return True, []
+    replaced = connection.exec_driver_sql(_MAKE_ROOM, (short_id, horizon)).scalars().all()
+    if replaced:
+        connection.exec_driver_sql(_POST, values)
+    return bool(replaced), list(replaced)
 
 
-def _post(connection: Connection, values: tuple[str, bytes, float, float]) -> bool:
-    return connection.exec_driver_sql(_POST, values).rowcount == 1
-
-
-def _purge(connection: Connection, horizon: float) -> tuple[int, int]:
-    removed = connection.exec_driver_sql(_PURGE, (horizon, _PURGE_AT_ONCE)).rowcount
-    return removed, connection.exec_driver_sql(_COUNT).scalar_one()
+def _purge(connection: Connection, *, horizon: float) -> list[int]:
+    return list(connection.exec_driver_sql(_PURGE, (horizon, _PURGE_AT_ONCE)).scalars())

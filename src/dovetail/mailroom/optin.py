@@ -49,11 +49,15 @@ class Gateways:
         self._known: dict[Target, tuple[OptIn, float, str]] = {}
         self._asking: dict[Target, asyncio.Task[OptIn]] = {}
 
+    def known(self, target: Target) -> OptIn | None:
+        """What the gateway is known to say, or None if it has to be asked."""
+        verdict = self._known.get(target)
+        return verdict[0] if verdict is not None and verdict[1] > self._clock() else None
+
     async def opted_in(self, target: Target) -> OptIn:
         """What the gateway says; those who ask at the same time share one request."""
-        known = self._known.get(target)
-        if known is not None and known[1] > self._clock():
-            return known[0]
+        if (known := self.known(target)) is not None:
+            return known
         task = self._asking.get(target)
         if task is None:
             task = asyncio.create_task(self._learn(target))

@@ -12,12 +12,28 @@ import httpcore
 
 from dovetail.errors import ConfigurationError, InvalidUri, TransportError
 from dovetail.mailroom.gateway import SELF_LOOP_HEADER
+from dovetail.mailroom.meters import Meter
+from dovetail.mailroom.names import Names
 from dovetail.mailroom.optin import PROBE_PATH, Gateways, OptIn, Probe
-from dovetail.mailroom.settings import MailroomSettings
-from dovetail.mailroom.targets import Dialler, Resolve, Target, resolve
-from dovetail.protocol.exchange import GATEWAY_PATH, OHTTP_MESSAGE_SIZE, OHTTP_REQUEST_TYPE
-from dovetail.serving.answers import Answer, overloaded, problem
+from dovetail.mailroom.refusals import Refusals
+from dovetail.mailroom.settings import MINUTE, MailroomSettings
+from dovetail.mailroom.targets import Dialler, Resolve, Target
+from dovetail.protocol.exchange import (
+    GATEWAY_PATH,
+    OHTTP_MESSAGE_SIZE,
+    OHTTP_REQUEST_TYPE,
+    OHTTP_RESPONSE_TYPE,
+)
+from dovetail.serving.answers import (
+    OHTTP_KEY_PROBLEM,
+    PROBLEM_TYPE,
+    Answer,
+    overloaded,
+    problem,
+    typed,
+)
 from dovetail.serving.asgi import Receive, Scope, disconnected, media_type, raw_path, read_body
+from dovetail.serving.shares import Client, Clients, Shares
 
 RESPONSE_LIMIT = 65_536
 """Bytes of a gateway's answer; an encapsulated one has 8192."""
@@ -26,7 +42,8 @@ _CONNECT_TIMEOUT = 10.0
 _PROBE_TIMEOUT = 10.0
 # Shorter than what servers usually allow, so that a request seldom meets a closing connection.
 _IDLE_CONNECTION = 4.0
-_PASSED_ON = (b"content-type", b"retry-after")
+_REFUSALS = frozenset((400, 403, 404, 405, 408, 413, 415, 422, 429, 500, 502, 503, 504))
+_RETRY_DIGITS = 4
 _OHTTP = OHTTP_REQUEST_TYPE.encode()
 
 
@@ -36,18 +53,28 @@ class Relay:
     def __init__(
         self,
         settings: MailroomSettings,
+        clients: Clients,
+        refusals: Refusals,
         *,
         own_tag: bytes,
         clock: Callable[[], float],
-        find: Resolve = resolve,
+        find: Resolve | None = None,
     ) -> None:
         """Mark what is forwarded with `own_tag`, so that our own gateway recognises it.
 
+        `clock` gives seconds that never jump; `find` resolves hosts, in place of `Names`.
         Raises `ConfigurationError` for a `ca_file` that cannot be read.
         """
         self._settings = settings
         self._own_tag = own_tag
-        self.dialler = Dialler(local=settings.local, find=find)
+        self._clients = clients
+        self._refusals = refusals
+        per_second = settings.max_forwards_per_minute / MINUTE
+        self._meter = Meter(per_second, settings.max_forwards_per_minute, clock)
+        self._by_client = Shares(settings.max_forwards, settings.max_forwards_per_client)
+        self._by_gateway = Shares(settings.max_forwards)
+        self._lookups = Shares(settings.max_lookups, settings.max_lookups_per_client)
+        self.dialler = Dialler(local=settings.local, find=find or Names())
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_trust(settings.ca_file),
             max_connections=settings.max_forwards + 1,
@@ -72,15 +99,19 @@ class Relay:
             return problem(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The body must be {OHTTP_REQUEST_TYPE}."
             )
-        if len(self._forwards) >= self._settings.max_forwards:
-            return overloaded("requests")
-        seconds = self._settings.read_timeout
-        body = await read_body(
-            scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=seconds, exactly=True
-        )
-        if isinstance(body, Answer):
-            return body
-        return await self._while_there(receive, self._deliver(target, body))
+        client = self._clients.of(scope)
+        if client is not None and not self._meter.take(client):
+            return self._refusals.overloaded("requests of one client")
+        with self._by_client.hold(client) as one, self._by_gateway.hold(target) as other:
+            if not (one and other):
+                return self._refusals.overloaded("requests" if not one else "requests there")
+            seconds = self._settings.read_timeout
+            body = await read_body(
+                scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=seconds, exactly=True
+            )
+            if isinstance(body, Answer):
+                return body
+            return await self._while_there(receive, self._deliver(target, body, client))
 
     def target_of(self, scope: Scope) -> Target | Answer:
         """The gateway a path names, or why it cannot be one."""
@@ -94,9 +125,17 @@ class Relay:
             return problem(HTTPStatus.BAD_REQUEST, "Only https gateways are forwarded to.")
         return target
 
-    async def refusal(self, target: Target) -> Answer | None:
+    async def refusal(self, target: Target, client: Client | None = None) -> Answer | None:
         """Why a gateway is not to be contacted for a client, or None."""
-        match await self.gateways.opted_in(target):
+        verdict = self.gateways.known(target)
+        if verdict is None:
+            if not self._lookups.take(client):
+                return self._refusals.overloaded("new gateways")
+            # Whoever asked may go; what was begun for them ends when it ends.
+            task = asyncio.ensure_future(self.gateways.opted_in(target))
+            task.add_done_callback(lambda _: self._lookups.give_back(client))
+            verdict = await asyncio.shield(task)
+        match verdict:
             case OptIn.YES:
                 return None
             case OptIn.NO:
@@ -134,8 +173,8 @@ class Relay:
             task.cancel()
             gone.cancel()
 
-    async def _deliver(self, target: Target, body: bytes) -> Answer:
-        if (refusal := await self.refusal(target)) is not None:
+    async def _deliver(self, target: Target, body: bytes, client: Client | None) -> Answer:
+        if (refusal := await self.refusal(target, client)) is not None:
             return refusal
         headers = [
             (b"host", _host(target)),
@@ -204,11 +243,34 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _passed_on(response: httpcore.Response, body: bytes) -> Answer:
-    """What the client may see; a redirect is followed by nobody (P1)."""
+    """What the client may see: an answer for it alone, or a refusal in our own words.
+
+    A gateway's headers and its text go no further. A redirect is followed by nobody (P1).
+    """
+    if response.status == HTTPStatus.OK and len(body) == OHTTP_MESSAGE_SIZE:
+        return typed(OHTTP_RESPONSE_TYPE, body)
     if 300 <= response.status < 400:
         return problem(HTTPStatus.BAD_GATEWAY, "The gateway has moved; use its new origin.")
-    headers = tuple((name, value) for name in _PASSED_ON if (value := _first(response, name)))
-    return Answer(response.status, headers, body)
+    if response.status not in _REFUSALS:
+        return problem(
+            HTTPStatus.BAD_GATEWAY, "The gateway answered with what OHTTP has no use for."
+        )
+    kind = _first(response, b"content-type").partition(b";")[0].strip().lower()
+    outdated = kind == PROBLEM_TYPE and OHTTP_KEY_PROBLEM.encode() in body
+    refused = problem(
+        HTTPStatus(response.status),
+        "The gateway refused the request.",
+        kind=OHTTP_KEY_PROBLEM if outdated else "about:blank",
+    )
+    return _after(refused, _first(response, b"retry-after"))
+
+
+def _after(refused: Answer, seconds: bytes) -> Answer:
+    """The refusal, with the time after which the gateway may be asked again, if it is one."""
+    if not (seconds.isdigit() and len(seconds) <= _RETRY_DIGITS):
+        return refused
+    headers = tuple(line for line in refused.headers if line[0] != b"retry-after")
+    return Answer(refused.status, (*headers, (b"retry-after", seconds)), refused.body)
 
 
 def _first(response: httpcore.Response, name: bytes) -> bytes:

@@ -56,8 +56,13 @@ class MailroomSettings:
     housekeeping: float = MINUTE
     """How often expired messages are removed and the age of the keys is checked."""
 
-    max_mailboxes: int = 100_000
-    """Messages kept at once, each about 8 KB on disk."""
+    max_bytes: int | None = None
+    """Bytes of disk for messages, about 8 KB each; None is half of what is free at the start."""
+    max_new_mailboxes: int | None = None
+    """New mailboxes in an hour; None is what fills the space in a day. The last fifth of the
+    space is always given out more slowly: within `ttl`."""
+    max_new_mailboxes_per_client: int | None = None
+    """The same for one client's network, which is a relay's for most; None is an eighth."""
     max_connections: int = 10_000
     """Connections at once, and requests in flight at once."""
     max_connections_per_client: int = 2_048
@@ -69,9 +74,19 @@ class MailroomSettings:
     max_waits: int = 8_192
     """Long polls at once."""
     max_waits_per_mailbox: int = 4
-    """Long polls at once of one mailbox; one more lets the oldest go."""
+    """Long polls at once of one mailbox; one more takes the place of one that has waited for
+    half of its time, or is refused."""
     max_v1_waits: int = 256
+    """BIP 78 senders who wait at once."""
+    max_v1_waits_per_client: int = 16
     max_forwards: int = 1_024
+    """Requests at gateways at once; of one client, and of one gateway, at most half."""
+    max_forwards_per_client: int = 128
+    max_forwards_per_minute: int = 600
+    """Requests that one client may have forwarded in a minute."""
+    max_lookups: int = 64
+    """Gateways that are asked at once whether they opted in."""
+    max_lookups_per_client: int = 4
     max_tunnels: int = 256
     max_tunnels_per_client: int = 32
     tunnel_ports: tuple[int, ...] = (443,)

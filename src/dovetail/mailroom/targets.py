@@ -1,16 +1,14 @@
 """Where a relay may go: gateways named by a path, at public addresses only."""
 
-import asyncio
 import re
-import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import cast
 
 import httpcore
 
 from dovetail.errors import InvalidUri, TransportError
+from dovetail.mailroom.addresses import is_public
 
 Resolve = Callable[[str, int], Awaitable[Iterable[str]]]
 """Finds the addresses of a host and port; raises OSError."""
@@ -22,8 +20,8 @@ _PATH = re.compile(rf"/(?P<scheme>https?):/{{1,2}}{_AUTHORITY}/?", re.ASCII | re
 _HOST_PORT = re.compile(_AUTHORITY, re.ASCII | re.IGNORECASE)
 _LONGEST_HOST = 255
 _PORTS = {"http": 80, "https": 443}
-# IPv6 addresses through which a translator reaches the IPv4 address at their end (RFC 6052).
-_NAT64 = IPv6Network("64:ff9b::/96")
+_TRIED = 4
+"""Addresses of one host that are tried: not as many as somebody's name server makes up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,38 +63,17 @@ class Target:
         return f"{self.scheme}://{self.host}:{self.port}"
 
 
-def is_public(text: str) -> bool:
-    """Whether the whole internet can reach this IP address, and no machine or network of ours."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    inner = _embedded(address) if isinstance(address, IPv6Address) else None
-    if inner is not None:
-        return is_public(str(inner))
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, by the system's resolver; raises OSError."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise OSError("The name of the host is no domain name.") from error
-    return [str(entry[4][0]) for entry in found]
-
-
 class Dialler(httpcore.AsyncNetworkBackend):
     """Connects to the address it has checked, so that DNS cannot change its mind in between."""
 
-    def __init__(self, *, local: bool, find: Resolve = resolve) -> None:
+    def __init__(self, *, local: bool, find: Resolve) -> None:
         """`local` allows private addresses."""
         self._local = local
         self._find = find
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
-    async def address(self, host: str, port: int) -> str:
-        """An address that may be dialled; raises `TransportError` if there is none.
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Those that may be dialled, in order; raises `TransportError` if there is none.
 
         One private address among public ones is enough to refuse the host.
         """
@@ -106,7 +83,7 @@ class Dialler(httpcore.AsyncNetworkBackend):
             raise TransportError("The gateway's host is not known; check its name.") from error
         if not addresses or not (self._local or all(map(is_public, addresses))):
             raise TransportError("The gateway has no public address; choose another.")
-        return addresses[0]
+        return addresses[:_TRIED]
 
     async def connect_tcp(
         self,
@@ -116,14 +93,19 @@ class Dialler(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """See httpcore; the host is resolved and checked here."""
-        address = await self.address(host.strip("[]"), port)
-        return await self._network.connect_tcp(
-            address, port, timeout, local_address, socket_options
-        )
+        """See httpcore; the host is resolved and checked here, and its addresses tried in turn.
 
-
-def _embedded(address: IPv6Address) -> IPv4Address | None:
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
+        Each gets the part of the time that is left for it, so that one that is silent leaves
+        some to the others.
+        """
+        addresses = await self.addresses(host.strip("[]"), port)
+        share = None if timeout is None else timeout / len(addresses)
+        failure: Exception = OSError()
+        for address in addresses:
+            try:
+                return await self._network.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure

@@ -124,7 +124,7 @@ class Tunnels:
                 await near.refuse(
                     problem(HTTPStatus.FORBIDDEN, "Tunnels go to the https port of gateways only.")
                 )
-            elif (refusal := await self._relay.refusal(target)) is not None:
+            elif (refusal := await self._relay.refusal(target, client)) is not None:
                 await near.refuse(refusal)
             else:
                 await near.admit()

@@ -9,9 +9,15 @@ from dovetail.protocol.exchange import V1_TYPE
 from dovetail.protocol.mailbox import ShortId
 from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.serving.answers import Answer, problem, typed
+from dovetail.serving.shares import Client, Shares
 
 BODY_LIMIT = 8_100
 """Bytes of Original and query together; the receiver gets them inside 8144."""
+
+Gone = Callable[[], Awaitable[None]]
+"""Returns when the client has gone."""
+Tell = Callable[[ShortId, bytes], None]
+"""Hands a message to those who poll its mailbox."""
 
 _JSON = "application/json"
 _REMEMBERED = 1_024
@@ -25,9 +31,10 @@ class V1Desk:
     same bytes.
     """
 
-    def __init__(self, waits: Waits) -> None:
-        """`waits` holds the senders, not the receivers."""
+    def __init__(self, waits: Waits, shares: Shares) -> None:
+        """`waits` holds the senders, not the receivers; each has one of the `shares`."""
         self._waits = waits
+        self._shares = shares
         self._messages: dict[ShortId, tuple[bytes, int]] = {}
         self._answered: OrderedDict[ShortId, None] = OrderedDict()
 
@@ -46,13 +53,20 @@ class V1Desk:
         short_id: ShortId,
         body: bytes,
         query: bytes,
-        gone: Callable[[], Awaitable[None]],
-        tell: Callable[[ShortId, bytes], None],
+        gone: Gone,
+        tell: Tell,
+        client: Client | None = None,
     ) -> Answer:
         """Show the Original to the receiver (`tell` those who poll) and wait for the answer."""
         message = body.strip() + b"\n" + query
         if not body.strip() or not message.isascii() or len(message) > BODY_LIMIT:
             return _error(ErrorCode.ORIGINAL_PSBT_REJECTED, HTTPStatus.BAD_REQUEST)
+        with self._shares.hold(client) as admitted:
+            if not admitted:
+                return self.unavailable()
+            return await self._hold(short_id, message, gone, tell)
+
+    async def _hold(self, short_id: ShortId, message: bytes, gone: Gone, tell: Tell) -> Answer:
         held, senders = self._messages.get(short_id, (message, 0))
         if held != message:
             return self.unavailable()

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from enum import Enum, auto
 
 from dovetail.protocol.mailbox import ShortId
+from dovetail.serving.shares import Client, Shares
 
 _Future = asyncio.Future[bytes | None]
 
@@ -18,25 +19,29 @@ class Refused(Enum):
 class Waits:
     """Who waits for which mailbox; use it from one event loop.
 
-    Of one mailbox at most `per_mailbox` wait: one more lets the oldest go, which most likely
-    has lost its connection.
+    Of one mailbox at most `per_mailbox` wait. One more takes the place of the oldest if that has
+    waited for half of its time, and has most likely lost its connection; else it is refused, so
+    that nobody can keep another one from waiting.
     """
 
-    def __init__(self, *, seconds: float, limit: int, per_mailbox: int) -> None:
-        """Wait for at most `seconds`, at most `limit` at once."""
+    def __init__(
+        self, *, seconds: float, limit: int, per_mailbox: int, per_client: int | None = None
+    ) -> None:
+        """Wait for at most `seconds`, at most `limit` at once and `per_client` of one client."""
         self._seconds = seconds
-        self._limit = limit
+        self._shares = Shares(limit, per_client)
         self._per_mailbox = per_mailbox
-        self._waiting: dict[ShortId, list[_Future]] = {}
-        self._count = 0
+        self._waiting: dict[ShortId, list[tuple[float, _Future]]] = {}
         self._draining = False
 
     @property
     def count(self) -> int:
         """How many wait."""
-        return self._count
+        return self._shares.count
 
-    async def wait(self, short_id: ShortId, gone: Awaitable[None]) -> bytes | Refused | None:
+    async def wait(
+        self, short_id: ShortId, gone: Awaitable[None], client: Client | None = None
+    ) -> bytes | Refused | None:
         """The next message, or None when time is up, the client `gone` or the mailroom stops.
 
         Registers before it first awaits, so that no message between a look into the mailbox and
@@ -46,42 +51,52 @@ class Waits:
         try:
             if self._draining:
                 return None
-            if self._count >= self._limit:
-                return Refused.OVERLOADED
-            return await self._wait(short_id, watch)
+            with self._shares.hold(client) as admitted:
+                if not admitted or not self._make_room(short_id):
+                    return Refused.OVERLOADED
+                return await self._wait(short_id, watch)
         finally:
             watch.cancel()
 
     def wake(self, short_id: ShortId, message: bytes) -> None:
         """Hand a message to everyone who waits for this mailbox."""
-        for future in self._waiting.get(short_id, ()):
+        for _, future in self._waiting.get(short_id, ()):
             _settle(future, message)
 
     def drain(self) -> None:
         """Let everyone go at once, from now on."""
         self._draining = True
         for futures in self._waiting.values():
-            for future in futures:
+            for _, future in futures:
                 _settle(future, None)
+
+    def _make_room(self, short_id: ShortId) -> bool:
+        """Let the oldest of a crowded mailbox go; False if it has not waited for long."""
+        waiting = self._waiting.get(short_id, [])
+        if len(waiting) < self._per_mailbox:
+            return True
+        since, oldest = waiting[0]
+        if asyncio.get_running_loop().time() - since < self._seconds / 2:
+            return False
+        waiting.pop(0)
+        _settle(oldest, None)
+        return True
 
     async def _wait(self, short_id: ShortId, watch: "asyncio.Future[None]") -> bytes | None:
         loop = asyncio.get_running_loop()
         future: _Future = loop.create_future()
-        futures = self._waiting.setdefault(short_id, [])
-        if len(futures) >= self._per_mailbox:
-            _settle(futures.pop(0), None)
-        futures.append(future)
-        self._count += 1
+        entry = (loop.time(), future)
+        waiting = self._waiting.setdefault(short_id, [])
+        waiting.append(entry)
         alarm = loop.call_later(self._seconds, _settle, future, None)
         watch.add_done_callback(lambda _: _settle(future, None))
         try:
             return await future
         finally:
             alarm.cancel()
-            self._count -= 1
-            if future in futures:
-                futures.remove(future)
-            if not futures and self._waiting.get(short_id) is futures:
+            if entry in waiting:
+                waiting.remove(entry)
+            if not waiting and self._waiting.get(short_id) is waiting:
                 del self._waiting[short_id]
 
 

@@ -59,6 +59,13 @@ def overloaded(what: str) -> Answer:
     )
 
 
+def out_of_order() -> Answer:
+    """503 for a disk or database that does not do what it should, which may pass."""
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "The messages cannot be reached now; try again later."
+    )
+
+
 def wrong_method(*allowed: str) -> Answer:
     """405, with what is allowed instead."""
     names = ", ".join(allowed)

@@ -20,9 +20,9 @@ from dovetail.errors import (
     InvalidUri,
 )
 from dovetail.mailroom import Mailroom, MailroomSettings
+from dovetail.mailroom.addresses import is_public
 from dovetail.mailroom.optin import Probe, judge, parse_purposes
 from dovetail.mailroom.targets import Target as Origin
-from dovetail.mailroom.targets import is_public
 from dovetail.protocol.exchange import GATEWAY_PATH
 from dovetail.protocol.mailbox import ShortId
 from dovetail.serving.door import Doorkeeper

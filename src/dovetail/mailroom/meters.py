@@ -1,0 +1,54 @@
+"""How fast something may be used up, in all and by one client."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+_REMEMBERED = 4_096
+"""Clients whose use is remembered; who is forgotten has long been quiet, or is one of very many."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    level: float
+    seen: float
+
+
+class Meter:
+    """For each client `rate` a second, and `burst` at once after a quiet time."""
+
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds that never jump."""
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
+
+    def take(self, client: Hashable, cost: float = 1.0) -> bool:
+        """Use up some; False, with nothing used, if this client has not so much left.
+
+        A cost above the burst counts as the burst, which would else be too dear for ever.
+        """
+        bucket = self._at(client)
+        price = min(cost, self._burst)
+        if bucket.level < price:
+            return False
+        bucket.level -= price
+        return True
+
+    def give_back(self, client: Hashable, cost: float = 1.0) -> None:
+        """Undo what `take` did."""
+        bucket = self._at(client)
+        bucket.level = min(self._burst, bucket.level + cost)
+
+    def _at(self, client: Hashable) -> _Bucket:
+        now = self._clock()
+        bucket = self._buckets.get(client)
+        if bucket is None:
+            bucket = self._buckets[client] = _Bucket(self._burst, now)
+            if len(self._buckets) > _REMEMBERED:
+                self._buckets.popitem(last=False)
+        bucket.level = min(self._burst, bucket.level + (now - bucket.seen) * self._rate)
+        bucket.seen = now
+        self._buckets.move_to_end(client)
+        return bucket
