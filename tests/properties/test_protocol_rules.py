@@ -75,6 +75,7 @@ def cases(pick: st.DrawFn) -> Case:
     substitution = pick(st.booleans())
     own_rate = FeeRate.of(psbt.fee, psbt.extract().weight).sat_per_kwu
     params = SenderParams(
+        version=pick(st.sampled_from((1, 2))),
         min_fee_rate=FeeRate(pick(st.integers(0, own_rate + 100))),
         fee_contribution=offer,
         output_substitution=substitution,
@@ -162,14 +163,20 @@ def test_each_side_pays_what_it_agreed_to_and_no_more(case: Case) -> None:
     assert all(amount >= 0 for amount in lost)
     assert int(ready.fee) == int(case.original.fee) + from_sender + from_receiver
 
-    added = max(0, expected_weight(ready) - case.original.extract().weight)
+    weight = expected_weight(ready)
+    added = max(0, weight - case.original.extract().weight)
+    demanded = case.params.min_fee_rate
     assert from_receiver <= fee_at(case.max_fee_rate, added)
-    assert from_sender + from_receiver >= fee_at(case.min_fee_rate, added)
+    assert from_receiver <= fee_at(max(case.min_fee_rate, demanded), added)
+    lacking = fee_at(case.min_fee_rate, 4 * weight.vbytes) - int(case.original.fee)
+    assert from_sender + from_receiver >= min(lacking, fee_at(case.min_fee_rate, added))
+    inputs = len(case.original.inputs) + len(case.coins)
+    assert ready.fee >= fee_at(demanded, weight - 4 * inputs)
 
     offer = case.params.fee_contribution
     assert from_sender <= (0 if offer is None else offer.max_amount)
-    weight = sum(each.weight for each in case.coins)
-    assert from_sender * case.original.extract().weight <= int(case.original.fee) * weight
+    coins = sum(each.weight for each in case.coins)
+    assert (from_sender - 1) * case.original.extract().weight < int(case.original.fee) * coins
     if not case.params.output_substitution:
         payment = case.original.unsigned_transaction.outputs[case.receiver_output]
         stays = [out for out in ready.outputs if out.script_pubkey == payment.script_pubkey]

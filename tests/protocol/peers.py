@@ -105,9 +105,16 @@ def take_outputs(case: Case, proposal: Psbt) -> int | None:
 
 
 def reference_sender_accepts(case: Case, proposal: Psbt) -> bool:
-    """BIP 78's bound on the contribution: vbytes of the sender's input type for each new input."""
+    """BIP 78's bound on the contribution: vbytes of the sender's input type for each new input.
+
+    Such senders are of version 1.
+    """
     offer = case.params.fee_contribution
-    if offer is None or offer.output_index in (case.receiver_output, len(case.original.outputs)):
+    if (
+        case.params.version > 1
+        or offer is None
+        or offer.output_index in (case.receiver_output, len(case.original.outputs))
+    ):
         return True
     before = case.original.unsigned_transaction.outputs[offer.output_index]
     same = [txout for txout in case.original.unsigned_transaction.outputs if txout == before]
