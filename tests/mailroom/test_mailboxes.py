@@ -110,6 +110,24 @@ async def test_a_full_disk_keeps_nothing_broken(mailboxes: Mailboxes) -> None:
     assert mailboxes.count == 1
 
 
+async def test_a_locked_database_is_called_that(mailboxes: Mailboxes, tmp_path: Path) -> None:
+    kept = new_mailbox()
+    await mailboxes.post(kept, MESSAGE)
+    event.listen(
+        engine_of(mailboxes), "begin", lambda c: c.exec_driver_sql("PRAGMA busy_timeout = 20")
+    )
+    other = sqlite3.connect(tmp_path / "mailboxes.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="Another process kept the database locked"):
+        await mailboxes.post(new_mailbox(), MESSAGE)
+    assert not mailboxes.writable
+    assert mailboxes.read(kept) == MESSAGE
+    other.execute("ROLLBACK")
+    other.close()
+    assert await mailboxes.post(new_mailbox(), MESSAGE) is Posted.KEPT
+    assert mailboxes.writable
+
+
 async def test_a_message_is_gone_when_its_time_is_over(tmp_path: Path) -> None:
     clock = Clock()
     mailboxes = open_mailboxes(tmp_path, clock)
