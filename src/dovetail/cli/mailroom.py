@@ -34,9 +34,7 @@ def mailroom() -> None:
     type=click.Path(exists=True, dir_okay=False),
     help="PEM certificates the relay trusts instead of the system's.",
 )
-@click.option(
-    "--ttl", type=Duration(), default="7d", show_default=True, help="How long a message is kept."
-)
+@click.option("--ttl", type=Duration(), show_default="7d", help="How long a message is kept.")
 @common
 def serve(
     *,
@@ -47,12 +45,13 @@ def serve(
     local: bool,
     v1: bool,
     ca_file: str | None,
-    ttl: float,
+    ttl: float | None,
 ) -> int:
     """Serve until Ctrl-C.
 
     Prints its URL, to be used as `directory` and among `relays`. Put a proxy that speaks https
-    in front of it where others shall reach it.
+    in front of it where others shall reach it. What it is limited to can be set in the table
+    [mailroom] of the configuration; the guide to running a mailroom lists every key.
     """
     request = work.mailrooms.Request(
         place=place,

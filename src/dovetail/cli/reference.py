@@ -56,6 +56,9 @@ Durations are seconds, or a number with `s`, `m`, `h`, `d` or `w` after it.
 | key | variable | default | meaning |
 |---|---|---|---|
 {rows}
+
+The table `[mailroom]` limits a mailroom that is served here; its keys are in the guide to
+[running a mailroom](../guides/mailroom.md).
 """
 
 

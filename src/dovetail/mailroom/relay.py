@@ -104,7 +104,9 @@ class Relay:
             return self._refusals.overloaded("requests of one client")
         with self._by_client.hold(client) as one, self._by_gateway.hold(target) as other:
             if not (one and other):
-                return self._refusals.overloaded("requests" if not one else "requests there")
+                return self._refusals.overloaded(
+                    "requests" if not one else "requests to one gateway"
+                )
             seconds = self._settings.read_timeout
             body = await read_body(
                 scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=seconds, exactly=True

@@ -5,11 +5,11 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from platformdirs import user_config_path, user_data_path
 
-from dovetail.cli.config.table import KEYS, PREFIX, Settings
+from dovetail.cli.config.table import KEYS, PREFIX, TABLE, Settings
 from dovetail.errors import ConfigurationError
 
 _BY_NAME = {key.name: key for key in KEYS}
@@ -23,7 +23,9 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
     Raises `ConfigurationError`, which names the key.
     """
     values = {key.name: key.default for key in KEYS}
-    for name, value in _file(given, environment).items():
+    written = _file(given, environment)
+    table = _table(written.pop(TABLE, {}))
+    for name, value in written.items():
         values[name] = _BY_NAME[name].read(name, _bare(value))
     for key in KEYS:
         if key.variable in environment:
@@ -32,7 +34,13 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
             values[key.name] = key.read(key.name, _bare(given[key.name]))
     if values["data_dir"] is None:
         values["data_dir"] = user_data_path("dovetail", appauthor=False)
-    return Settings(**values)
+    return Settings(**values, mailroom=table)
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"`{TABLE}` must be a table, [{TABLE}]: correct it.")
+    return cast("dict[str, Any]", value)
 
 
 def _bare(value: Any) -> Any:
@@ -73,7 +81,7 @@ def _parse(text: str) -> dict[str, Any]:
             f"The configuration file is not valid TOML{where}: correct it."
         ) from error
     for name in values:
-        if name not in _BY_NAME:
+        if name not in _BY_NAME and name != TABLE:
             raise ConfigurationError(_unknown(name))
     return values
 

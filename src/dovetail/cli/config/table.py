@@ -1,6 +1,6 @@
 """The keys of the configuration: what each is called, may be, is by default, and means."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,9 @@ from dovetail.cli.config import readers
 from dovetail.cli.options import NETWORKS
 
 PREFIX = "DOVETAIL_"
+
+TABLE = "mailroom"
+"""The only table of the file; the command that serves a mailroom reads it."""
 
 LOCAL_CHAIN = "http://127.0.0.1:3002"
 LOCAL_MAILROOM = "http://127.0.0.1:8080"
@@ -42,6 +45,8 @@ class Settings:
     core_cookie: Path | None
     core_user: str | None
     core_password: str | None = field(repr=False)
+    mailroom: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The table of that name, unread: what a mailroom of one's own is limited to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen
-from dovetail.cli.work.places import MAILROOM, make_folder, server_folder
+from dovetail.cli.work import limits
+from dovetail.cli.work.places import MAILROOM, make_folder, server_folder, settings
 from dovetail.mailroom import MailroomSettings, serve
 
 
@@ -20,12 +21,15 @@ class Request:
     local: bool
     v1: bool
     ca_file: str | None
-    ttl: float
+    ttl: float | None
 
 
 def run(request: Request, screen: Screen) -> int:
     """Run the mailroom until a signal comes."""
     folder = server_folder(request.folder, MAILROOM)
+    limited = limits.read(settings().mailroom)
+    if request.ttl is not None:
+        limited["ttl"] = request.ttl
     wanted = MailroomSettings(
         folder,
         directory=request.directory,
@@ -33,7 +37,7 @@ def run(request: Request, screen: Screen) -> int:
         local=request.local,
         v1=request.v1,
         ca_file=None if request.ca_file is None else Path(request.ca_file),
-        ttl=request.ttl,
+        **limited,
     )
     make_folder(folder)
 
