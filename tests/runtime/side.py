@@ -225,5 +225,5 @@ async def refused(receiving: Receiving, reason: Reason) -> receiver.HasReplyable
 
 
 async def told(receiving: Receiving, sending: Sending, reason: Reason) -> None:
-    await receiving.to((receiver.PendingFallback, receiver.Closed))  # type: ignore[arg-type]
+    await receiving.to((receiver.PendingFallback, receiver.Initialized))  # type: ignore[arg-type]
     assert (await sending.to(sender.PendingFallback)).reason is reason

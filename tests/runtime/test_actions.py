@@ -71,7 +71,7 @@ async def test_a_receiver_that_holds_nothing_closes(
     receiving = await receiving_at(world, alice, bob, state)
     closed = await actions.cancel(receiving.services, receiving.session_id)
     assert isinstance(closed, receiver.Closed)
-    assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)
+    assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US, received=0)
 
 
 async def test_cancelling_what_was_paid_says_so(world: World, bob: Side):
@@ -79,7 +79,7 @@ async def test_cancelling_what_was_paid_says_so(world: World, bob: Side):
     paid = world.node.fund(receiving.uri.address.script_pubkey, AMOUNT)
     closed = await actions.cancel(receiving.services, receiving.session_id)
     assert isinstance(closed, receiver.Closed)
-    assert closed.outcome == outcomes.PaidDirectly(txid=str(paid.txid))
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(paid.txid), received=AMOUNT)
 
 
 async def test_what_is_being_paid_cannot_be_cancelled(world: World, bob: Side):

@@ -137,11 +137,9 @@ async def test_a_fallback_that_the_network_refuses_stays_pending(
     assert isinstance(state, sender.PendingFallback | receiver.PendingFallback)
 
 
-async def test_a_negotiation_has_to_be_cancelled_before_the_fallback(
-    world: World, alice: Side, bob: Side
-):
-    receiving = await receiving_at(world, alice, bob, receiver.WantsInputs)
-    with pytest.raises(UsageError, match="cancel the session first"):
+async def test_nothing_is_held_before_the_first_check(world: World, alice: Side, bob: Side):
+    receiving = await receiving_at(world, alice, bob, receiver.UncheckedOriginalPayload)
+    with pytest.raises(UsageError, match="No payment is held"):
         await actions.fallback(receiving.services, receiving.session_id)
 
 

@@ -128,7 +128,7 @@ async def test_a_plain_payment_is_noticed(pair: World):
         receiving = await bob.receive(AMOUNT)
         address = PayjoinUri.parse(receiving.uri).address
         paid_by = pair.node.fund(address.script_pubkey, Sats(AMOUNT))
-        assert await receiving.closed() == PaidDirectly(txid=str(paid_by.txid))
+        assert await receiving.closed() == PaidDirectly(txid=str(paid_by.txid), received=AMOUNT)
 
 
 @pytest.mark.parametrize("fault", ["no request", "no answer", "garbage", "busy", "unavailable"])
@@ -220,7 +220,7 @@ async def test_a_person_may_act_while_the_agent_is_at_work(pair: World):
     async with pair.agent(pair.bob) as bob:
         receiving = await bob.receive(AMOUNT)
         await actions.cancel(bob.services, receiving.session_id)
-        assert await receiving.closed() == Cancelled(why=Reason.CANCELLED_BY_US)
+        assert await receiving.closed() == Cancelled(why=Reason.CANCELLED_BY_US, received=0)
 
 
 async def test_a_cancelled_payment_waits_for_the_users_word(pair: World):
@@ -295,10 +295,10 @@ async def test_a_closed_session_tells_its_outcome(world: World):
     async with world.agent(world.bob) as bob:
         receiving = await bob.receive(AMOUNT, lifetime=60)
         world.clock.pass_by(660)
-        assert await receiving.closed() == Expired()
+        assert await receiving.closed() == Expired(received=0)
         await asyncio.sleep(0)
         assert bob.sessions == ()
-        assert await bob.follow(receiving.session_id).closed() == Expired()
+        assert await bob.follow(receiving.session_id).closed() == Expired(received=0)
 
 
 async def test_one_log_that_cannot_be_read_stops_no_other_session(world: World):
@@ -308,7 +308,7 @@ async def test_one_log_that_cannot_be_read_stops_no_other_session(world: World):
     world.clock.pass_by(660)
     async with world.agent(world.bob) as bob:
         bad, good = (bob.follow(each.session_id) for each in (broken, sound))
-        assert await good.closed() == Expired()
+        assert await good.closed() == Expired(received=0)
         with pytest.raises(ReplayError):
             await bad.closed()
         await asyncio.sleep(0.01)

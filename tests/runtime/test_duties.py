@@ -43,10 +43,11 @@ async def test_what_was_asked_for_is_due_whatever_the_policy(world: World, alice
 
 
 async def test_what_is_only_held_is_never_due(world: World, alice: Side, bob: Side):
-    earlier, receiving = bob.receive(), bob.receive()
-    sending = await paid_into(world, receiving, alice)
-    bob.store.claim(earlier.session_id, sending.state.contested)
-    pending = await receiving.to(receiver.PendingFallback)
+    receiving = bob.receive()
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.OutputsUnknown)
+    pending = await actions.cancel(receiving.services, receiving.session_id)
+    assert isinstance(pending, receiver.PendingFallback)
     assert due_at(pending) is None
 
 

@@ -9,6 +9,7 @@ from dovetail.bitcoin import FeeRate, UnixTime
 from dovetail.errors import ChainError, TransportError
 from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.uri import V2Endpoint
+from dovetail.runtime import actions
 from dovetail.runtime.services import AtExpiry
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
@@ -35,12 +36,17 @@ async def test_who_wants_to_be_asked_is_asked(world: World, alice: Side, bob: Si
 async def test_a_fallback_that_is_only_held_is_never_broadcast_by_policy(
     world: World, alice: Side, bob: Side
 ):
-    earlier, receiving = bob.receive(), bob.receive(lifetime=60)
-    sending = await paid_into(world, receiving, alice)
-    bob.store.claim(earlier.session_id, sending.state.contested)
-    pending = await receiving.to(receiver.PendingFallback)
-    world.clock.pass_by(100_000)
-    assert await receiving.step() is pending
+    receiving = bob.receive(lifetime=60, grace=600)
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.OutputsUnknown)
+    pending = await actions.cancel(receiving.services, receiving.session_id)
+    receiving.reload()
+    world.clock.pass_by(659)
+    waiting = await receiving.step()
+    assert waiting == pending
+    world.clock.pass_by(1)
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US, received=0)
     assert bob.party.chain.broadcasts == []
 
 
@@ -227,14 +233,14 @@ async def test_a_directory_that_was_never_reached_is_the_reason(
         world.clock.pass_by(600)
         after = await receiving.step(watch=watch)
         assert isinstance(after, receiver.Closed)
-        assert after.outcome == outcomes.Expired(why=Reason.DIRECTORY_UNREACHABLE)
+        assert after.outcome == outcomes.Expired(why=Reason.DIRECTORY_UNREACHABLE, received=0)
     else:
         assert isinstance(after, receiver.PendingFallback)
         assert after.reason is Reason.DIRECTORY_UNREACHABLE
 
 
 async def test_a_spend_that_vanished_makes_the_fallback_due_again(
-    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+    world: World, alice: Side, bob: Side
 ):
     receiving = bob.receive(lifetime=60)
     await paid_into(world, receiving, alice)
@@ -242,10 +248,6 @@ async def test_a_spend_that_vanished_makes_the_fallback_due_again(
     world.clock.pass_by(10_000)
     receiving.state = replace(monitor, seen_spent=True)
     await receiving.to(receiver.PendingFallback, steps=1)
-    answers = iter([None])
-    monkeypatch.setattr(
-        "dovetail.runtime.receiving.deepest_spend", lambda _chain, _coins: next(answers)
-    )
     await receiving.to(receiver.Monitor, steps=1)
     assert isinstance(bob.party.chain.acceptance(monitor.fallback), Accepted)
 

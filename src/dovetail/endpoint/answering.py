@@ -44,12 +44,20 @@ def answer_of(state: ReceiverSession) -> Answer | None:
             return typed(V1_TYPE, state.v1_body)
         case receiver.HasReplyableError():
             return refusal(state.error.code or ErrorCode.UNAVAILABLE)
-        case receiver.Monitor(reason=None, finalized=finalized) if finalized is not None:
+        case receiver.Monitor(reason=None, paid_by=(), finalized=finalized) if (
+            finalized is not None
+        ):
             return typed(V1_TYPE, finalized.psbt.to_base64().encode())
         case receiver.PendingFallback() | receiver.Monitor() | receiver.Closed():
             return unavailable() if state.reason is None else refusal(error_code(state.reason))
         case _:
             return None
+
+
+def refused_before(state: ReceiverSession, psbt: Psbt) -> Answer | None:
+    """What the sender of an Original is answered that an open link refused; None: it did not."""
+    reason = state.refusal(psbt.serialize()) if isinstance(state, receiver.Initialized) else None
+    return None if reason is None else refusal(error_code(reason))
 
 
 def holds(state: ReceiverSession, psbt: Psbt, params: SenderParams) -> bool:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from dovetail.endpoint.answering import answer_of, holds, refusal, unavailable
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.endpoint.answering import answer_of, holds, refusal, refused_before, unavailable
 from dovetail.errors import (
     InvalidMessage,
     OriginalRejected,
@@ -15,6 +16,7 @@ from dovetail.errors import (
     UsageError,
 )
 from dovetail.protocol.exchange import read_v1_request
+from dovetail.protocol.params import SenderParams
 from dovetail.protocol.replies import ErrorCode
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.live import LiveReceiver
@@ -61,25 +63,28 @@ class Desk:
         except InvalidMessage:
             return refusal(ErrorCode.ORIGINAL_PSBT_REJECTED)
         try:
-            taken = await self._hand_over(session_id, body, query)
+            taken = await self._hand_over(session_id, psbt, body, query)
         except OriginalRejected:
             return refusal(ErrorCode.ORIGINAL_PSBT_REJECTED)
         except (ReplayError, SessionNotFound, UsageError):
             return unavailable()  # damaged, or expired
+        known = refused_before(taken, psbt)
+        if known is not None:
+            return known
         if not holds(taken, psbt, params):
             return unavailable()
         # Nothing is to be done for one that ended.
-        return answer_of(taken) or await self._wait(self._follow(session_id))
+        return answer_of(taken) or await self._wait(self._follow(session_id), psbt, params)
 
     async def _hand_over(
-        self, session_id: SessionId, body: bytes, query: str
+        self, session_id: SessionId, psbt: Psbt, body: bytes, query: str
     ) -> receiver.ReceiverSession:
-        """The session as it is once it holds an Original, this one or another."""
+        """The session as it is once it holds an Original, or knows that it refused this one."""
         services = self._agent.services
         log = services.store.receiver(session_id)
         for _ in range(_TURNS):
             state = receiver.replay(await asyncio.to_thread(log.load))
-            if not isinstance(state, receiver.Initialized):
+            if not isinstance(state, receiver.Initialized) or refused_before(state, psbt):
                 return state
             arrived = await asyncio.to_thread(state.receive_v1, body, query, now=services.clock())
             try:
@@ -97,11 +102,18 @@ class Desk:
         return live
 
     @staticmethod
-    async def _wait(live: LiveReceiver) -> Answer:
+    async def _wait(live: LiveReceiver, psbt: Psbt, params: SenderParams) -> Answer:
+        """The answer to this Original; another's is nobody else's business."""
         async for update in live.updates():
-            found = None if update.state is None else answer_of(update.state)
+            if update.state is None:
+                continue
+            found = answer_of(update.state)
+            known = refused_before(update.state, psbt)
+            if known is not None:
+                return known
             if found is not None:
-                return found
+                error = isinstance(update.state, receiver.HasReplyableError | receiver.Closed)
+                return found if error or holds(update.state, psbt, params) else unavailable()
         return unavailable()  # it was stopped, or cannot be read
 
     def _look(self) -> None:

@@ -14,17 +14,16 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
-from dovetail.runtime import falling_back
-from dovetail.runtime.falling_back import PAYING, REFUSED
+from dovetail.runtime import falling_back, receiver_decisions
+from dovetail.runtime.falling_back import PAYING
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import deepest_spend, direct_payment, taken
+from dovetail.runtime.watching import deepest_spend, taken
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.stores.logs import replayed
 from dovetail.stores.ports import SessionId, Store
-from dovetail.wallets.ports import Payment
 
 State: TypeAlias = ReceiverSession | SenderSession
 
@@ -69,7 +68,7 @@ async def release(services: Services, session_id: SessionId) -> State:
 class Revocation:
     """A transaction that takes a released payment back, signed and not broadcast yet."""
 
-    state: sender.Monitor
+    state: State
     transaction: Transaction
     fee: Sats | None
     """What it costs; None where it spends coins that the session does not know."""
@@ -94,8 +93,16 @@ async def revoke(
 async def prepare_revocation(
     services: Services, session_id: SessionId, *, fee_rate: FeeRate
 ) -> Revocation:
-    """What `revoke` would broadcast, so that a person can look at its cost; raises as it does."""
+    """What `revoke` would broadcast, so that a person can look at its cost; raises as it does.
+
+    A receiver frees the coins that a sender was shown in a payjoin that never came.
+    """
     state = await asyncio.to_thread(load, services.store, session_id)
+    if isinstance(state, receiver.PendingFallback | receiver.Monitor):
+        freeing, fee, replaces = await receiver_decisions.free_coins(
+            state, services, fee_rate=fee_rate
+        )
+        return Revocation(state=state, transaction=freeing, fee=fee, replaces=replaces)
     if not isinstance(state, sender.Monitor) or not state.released:
         raise UsageError("Only a released payment can be revoked: cancel and release it first.")
     spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
@@ -179,15 +186,7 @@ async def _cancel(services: Services, session_id: SessionId, state: State) -> St
             return await state.cancel().save_async(services.store.sender(session_id))
         case receiver.Initialized() | receiver.UncheckedOriginalPayload():
             log = services.store.receiver(session_id)
-            paid = await _payment_to(state, services)
-            if paid is None:
-                return await state.cancel().save_async(log)
-            if paid.depth < state.created.depth:
-                raise UsageError(
-                    "A plain payment to this session waits for its confirmation: the session"
-                    " closes as paid once it has it."
-                )
-            return await state.record_payment(paid.txid).save_async(log)
+            return await receiver_decisions.cancel_early(state, log, services)
         case _:
             cancelled = await state.cancel().save_async(services.store.receiver(session_id))
             if not isinstance(state, receiver.PayjoinProposal):
@@ -196,40 +195,25 @@ async def _cancel(services: Services, session_id: SessionId, state: State) -> St
             return cancelled
 
 
-async def _payment_to(
-    state: receiver.Initialized | receiver.UncheckedOriginalPayload, services: Services
-) -> Payment | None:
-    script = state.address.script_pubkey
-    try:
-        return await asyncio.to_thread(direct_payment, services.chain, script, state.created.amount)
-    except ChainError:
-        return None  # a chain source that is away takes nobody's right to cancel
-
-
 async def _fallback(
     services: Services, session_id: SessionId, state: State, *, fee_rate: FeeRate | None
 ) -> State:
     match state:
-        case receiver.Closed() | sender.Closed():
+        case sender.Closed():
             raise UsageError("The session is closed: there is nothing left to pay.")
         case _ if isinstance(state, PAYING):
             return await falling_back.pay(services, session_id, state, fee_rate=fee_rate)
         case _ if fee_rate is not None:
-            raise UsageError("Only who pays can raise the fee: leave `--fee-rate` away.")
-        case receiver.PendingFallback() | receiver.Monitor():
-            return await _receiver_fallback(services, session_id, state)
+            raise UsageError("Only the payer can raise the fee: leave `--fee-rate` out.")
         case _:
-            raise UsageError("The payjoin is still being negotiated: cancel the session first.")
+            return await receiver_decisions.fallback(services, session_id, state)
 
 
 async def _release(services: Services, session_id: SessionId, state: State) -> State:
     match state:
         case receiver.PendingFallback():
-            spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
             receiver_log = services.store.receiver(session_id)
-            if spend is not None:
-                return await state.record_spend(spend.transaction).save_async(receiver_log)
-            return await state.release().save_async(receiver_log)
+            return await receiver_decisions.release(state, receiver_log, services)
         case sender.PendingFallback():
             spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
             spends = () if spend is None else (spend.transaction,)
@@ -241,24 +225,6 @@ async def _release(services: Services, session_id: SessionId, state: State) -> S
             raise UsageError("A payment may be on its way already: only the chain can end it.")
         case _:
             raise UsageError("Only a pending fallback can be released: cancel the session first.")
-
-
-async def _receiver_fallback(
-    services: Services,
-    session_id: SessionId,
-    state: receiver.PendingFallback | receiver.Monitor,
-) -> State:
-    log = services.store.receiver(session_id)
-    state = await state.request_fallback().save_async(log)  # durable before it leaves (M4)
-    if await asyncio.to_thread(taken, services.chain, state.fallback):
-        with suppress(StaleSession):
-            return await state.record_broadcast(state.fallback.txid).save_async(log)
-        # An agent saw it on the chain before we could say so.
-        return await asyncio.to_thread(load, services.store, session_id)
-    spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
-    if spend is None:
-        raise WalletError(REFUSED)
-    return await state.record_spend(spend.transaction).save_async(log)
 
 
 def _too_late(state: State) -> str:

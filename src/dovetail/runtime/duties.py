@@ -23,6 +23,8 @@ def due_at(state: Owing, *, ask: bool = False) -> UnixTime | None:
     match state:
         case sender.Monitor():
             return None
+        case receiver.PendingFallback(paid_twice=True) | receiver.Monitor(paid_twice=True):
+            return None  # the address was paid in full by other transactions (M4)
         case (
             receiver.PendingFallback(requested=True)
             | receiver.Monitor(requested=True)

@@ -7,23 +7,25 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 import asyncio
 from collections.abc import Collection, Mapping
 
-from dovetail.bitcoin import FeeRate, OutPoint, Transaction
+from dovetail.bitcoin import FeeRate, OutPoint
 from dovetail.errors import ChainError, ParseError, PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.original import fee_rate
 from dovetail.runtime.attending import attended
-from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, unreachable
-from dovetail.runtime.fees import tell_fee
+from dovetail.runtime.looks import look
+from dovetail.runtime.looks import received as look_at_address
+from dovetail.runtime.receiver_settlement import settle_by_fallback, watch_payment
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import Watch, deepest_spend, direct_payment, taken
+from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.receiver.events import Channel, Web
 from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import SessionLog
-from dovetail.wallets.ports import Accepted, Payment
+from dovetail.wallets.ports import Accepted
 
 Log = SessionLog[ReceiverEvent]
 
@@ -36,6 +38,10 @@ _Owing = (
 _Negotiating = (
     receiver.MaybeInputsOwned | receiver.MaybeInputsSeen | receiver.OutputsUnknown | _Owing
 )
+
+
+_Guarded = receiver.WantsInputs | receiver.ProvisionalProposal
+"""Before coins are committed, and before they are shown: days may lie in between (M4)."""
 
 
 async def step_receiver(
@@ -61,36 +67,29 @@ async def step_receiver(
             return await _check_broadcast(session, log, services, watch)
         case receiver.PayjoinProposal():
             why = unreachable(watch, failures, services)
-            return await _post_proposal(session, log, services, why)
+            return await _post_proposal(session, log, services, watch, why)
         case receiver.HasReplyableError():
             return await _reply(session, log, services)
         case receiver.PendingFallback():
-            return await _settle_by_fallback(session, log, services, watch)
+            return await settle_by_fallback(session, log, services, watch)
         case receiver.Monitor():
-            return await _watch(session, log, services, watch)
+            return await watch_payment(session, log, services, watch)
         case receiver.Closed():
             return session
         case _:
-            return await _negotiate(session, log, services, failures)
+            return await _negotiate(session, log, services, failures, watch)
 
 
 async def _negotiate(
-    session: _Negotiating, log: Log, services: Services, failures: int
+    session: _Negotiating, log: Log, services: Services, failures: int, watch: Watch
 ) -> ReceiverSession:
     """Make the proposal, or an answer from which the sender learns that there is none.
 
     Past the expiration the checks go on until the fallback is known to be owed: then it is paid.
     """
-    now = services.clock()
-    if isinstance(session, _Owing) and now >= session.expires_at:
-        expired = await session.expire(now).save_async(log)
-        await asyncio.to_thread(services.store.release, log.session_id)
-        return expired
-    if failures >= services.policy.tries:
-        # The sender must not wait in vain until the expiration for a wallet that is away.
-        signing = isinstance(session, receiver.ProvisionalProposal)
-        reason = Reason.WALLET_CANNOT_SIGN if signing else Reason.WALLET_UNAVAILABLE
-        return await session.refuse(reason).save_async(log)
+    stopped = await _stop_in_time(session, log, services, failures, watch)
+    if stopped is not None:
+        return stopped
     match session:
         case receiver.MaybeInputsOwned():
             return await _check_ownership(session, log, services)
@@ -116,6 +115,30 @@ async def _negotiate(
             return await _sign(session, log, services)
 
 
+async def _stop_in_time(
+    session: _Negotiating, log: Log, services: Services, failures: int, watch: Watch
+) -> ReceiverSession | None:
+    """End the negotiation for want of time, of a wallet or of a payment; None: it goes on."""
+    now = services.clock()
+    if isinstance(session, _Owing) and now >= session.expires_at:
+        expired = await session.expire(now).save_async(log)
+        await asyncio.to_thread(services.store.release, log.session_id)
+        return expired
+    if failures >= services.policy.tries:
+        # The sender must not wait in vain until the expiration for a wallet that is away.
+        signing = isinstance(session, receiver.ProvisionalProposal)
+        reason = Reason.WALLET_CANNOT_SIGN if signing else Reason.WALLET_UNAVAILABLE
+        return await session.refuse(reason).save_async(log)
+    if not isinstance(session, _Guarded):
+        return None
+    forestalled = await _forestalled(session, services, watch)
+    if forestalled is None:
+        return None
+    stopped = await forestalled.save_async(log)
+    await asyncio.to_thread(services.store.release, log.session_id)
+    return stopped
+
+
 async def _wait_for_original(
     session: receiver.Initialized, log: Log, services: Services, failures: int, watch: Watch
 ) -> ReceiverSession:
@@ -123,16 +146,17 @@ async def _wait_for_original(
 
     A sender whose Original was lost makes the ordinary payment at the expiration.
     """
-    paid = await _look_at_address(session, services, watch)
-    if paid is not None and paid.depth >= session.created.depth:
-        return await session.record_payment(paid.txid).save_async(log)
+    received = await _look_at_address(session, services, watch)
+    if received.full and received.depth >= session.created.depth:
+        return await session.record_payment(received).save_async(log)
     now = services.clock()
     if now >= session.expires_at:
         watch.unreachable = watch.unreachable or unreachable(watch, failures, services)
-        if paid is not None or now < session.watched_until:
+        if received.full or now < session.watched_until:
             return session  # what was paid closes it once that is deep enough
-        return await session.expire(now, why=watch.unreachable).save_async(log)
-    if isinstance(session.created.endpoint, Web):
+        why = watch.unreachable
+        return await session.expire(now, why=why, received=received).save_async(log)
+    if isinstance(session.created.endpoint, Web) or not session.takes_originals:
         return session  # whoever serves its URL brings the Original
 
     async def paid_in_full() -> bool:
@@ -140,7 +164,7 @@ async def _wait_for_original(
             seen = await _look_at_address(session, services, watch)
         except ChainError:
             return False  # the next step says so
-        return seen is not None and seen.depth >= session.created.depth
+        return seen.full and seen.depth >= session.created.depth
 
     answer = await attended(
         lambda: exchange(lambda relay: session.poll(relay, now=now), services),
@@ -154,27 +178,29 @@ async def _wait_for_original(
 
 
 async def _look_at_address(
-    session: receiver.Initialized | receiver.UncheckedOriginalPayload,
-    services: Services,
-    watch: Watch,
-) -> Payment | None:
-    """What pays the address directly; a sighting is told at once."""
-    paid = await _direct_payment(session, services)
-    watch.see_payment(paid, wanted=session.created.depth)
-    return paid
+    session: receiver.Initialized, services: Services, watch: Watch
+) -> Receipts:
+    """What the address has received; a sighting is told at once."""
+    received = await look_at_address(session, services)
+    watch.see_received(received, wanted=session.created.depth)
+    return received
 
 
 async def _check_broadcast(
     session: receiver.UncheckedOriginalPayload, log: Log, services: Services, watch: Watch
 ) -> ReceiverSession:
-    paid = await _look_at_address(session, services, watch)
-    if paid is not None:
-        # Unconfirmed it is no outcome yet, and reason enough to take no second payment.
-        if paid.depth < session.created.depth:
-            return session
-        return await session.refuse_as_paid(paid.txid).save_async(log)
-    answer = await asyncio.to_thread(services.chain.acceptance, session.transaction)
+    """Take no payment that is made already, that is dead already, or that rests on sand."""
+    seen = await look(session, services)
+    watch.see_received(seen.received, wanted=session.created.depth)
+    if seen.received.full:
+        return await session.refuse_as_paid(seen.received.txids[0]).save_async(log)
+    if seen.spend is not None:
+        return await session.refuse(Reason.ORIGINAL_INPUTS_SPENT).save_async(log)
     existing = await asyncio.to_thread(services.chain.outputs, session.sender_outpoints)
+    unconfirmed = any(output.depth == 0 for output in existing.values())
+    if unconfirmed and not services.policy.unconfirmed_inputs:
+        return await session.refuse(Reason.ORIGINAL_UNCONFIRMED_INPUTS).save_async(log)
+    answer = await asyncio.to_thread(services.chain.acceptance, session.transaction)
     transition = await asyncio.to_thread(  # it verifies every signature
         session.check_broadcast_suitability,
         isinstance(answer, Accepted),
@@ -183,6 +209,27 @@ async def _check_broadcast(
         min_fee_rate=services.policy.min_fee_rate,
     )
     return await transition.save_async(log)
+
+
+async def _forestalled(
+    session: _Guarded, services: Services, watch: Watch
+) -> Transition[ReceiverEvent, ReceiverSession] | None:
+    """What ends the negotiation before a coin of ours is shown; None: nothing does (M4).
+
+    The sender is told, unless a block has answered already.
+    """
+    seen = await look(session, services)
+    watch.see_received(seen.received, wanted=session.created.depth)
+    if seen.spend is not None:
+        transaction = seen.spend.transaction
+        if seen.spend.depth or session.settles(transaction):
+            return session.record_spend(transaction)
+        return session.refuse(Reason.ORIGINAL_INPUTS_SPENT)
+    if seen.received.full:
+        return session.refuse_as_paid(seen.received.txids[0])
+    if seen.missing:
+        return session.refuse(Reason.ORIGINAL_INPUTS_GONE)
+    return None
 
 
 async def _check_ownership(
@@ -280,12 +327,25 @@ async def _sign(
 
 
 async def _post_proposal(
-    session: receiver.PayjoinProposal, log: Log, services: Services, why: Reason | None
+    session: receiver.PayjoinProposal,
+    log: Log,
+    services: Services,
+    watch: Watch,
+    why: Reason | None,
 ) -> ReceiverSession:
+    """Post it, unless the payment was made or died since it was signed (M4)."""
     now = services.clock()
     if now >= session.expires_at:
         ended = session.expire(now) if why is None else session.fail(why)
         return await ended.save_async(log)
+    seen = await look(session, services)
+    watch.see_received(seen.received, wanted=session.created.depth)
+    if seen.spend is not None:
+        return await session.record_spend(seen.spend.transaction).save_async(log)
+    if seen.received.full:
+        return await session.record_payment(seen.received).save_async(log)
+    if seen.missing:
+        return await session.fail(Reason.ORIGINAL_INPUTS_GONE).save_async(log)
     if session.payload.reply_to.channel is Channel.V1_HTTP:
         # It counts as in the sender's hands; who holds the HTTP request answers with it (ADR 0017).
         return await session.record_posted().save_async(log)
@@ -296,86 +356,21 @@ async def _post_proposal(
 async def _reply(
     session: receiver.HasReplyableError, log: Log, services: Services
 ) -> ReceiverSession:
-    """Tell the sender; a session that holds no fallback looks at its address before it closes."""
+    """Tell the sender; one whose payment does not count leaves the link to another."""
     await asyncio.to_thread(services.store.release, log.session_id)
     now = services.clock()
     if now >= session.expires_at:
-        return await (await _found_paid(session, services) or session.expire(now)).save_async(log)
+        return await (_reopening(session) or session.expire(now)).save_async(log)
     if session.reply_to.channel is Channel.V1_HTTP:
-        paid = await _found_paid(session, services)
-        return await (paid or session.record_replied()).save_async(log)
+        return await (_reopening(session) or session.record_replied()).save_async(log)
     body, context = await exchange(lambda relay: session.reply(relay, now=now), services)
-    paid = await _found_paid(session, services)
-    return await (paid or session.process_reply(body, context)).save_async(log)
+    if session.reopens:
+        session.check_reply(body, context)
+        return await receiver.reopen(session).save_async(log)
+    return await session.process_reply(body, context).save_async(log)
 
 
-async def _settle_by_fallback(
-    session: receiver.PendingFallback, log: Log, services: Services, watch: Watch
-) -> ReceiverSession:
-    """Look before every broadcast: the payment may have been made already (M4)."""
-    spend = await asyncio.to_thread(deepest_spend, services.chain, session.contested)
-    if spend is not None and not session.requested:
-        return await session.record_spend(spend.transaction).save_async(log)
-    if not is_due(session, services):
-        return session
-    if session.may_end_unpaid:
-        return await session.request_fallback().save_async(log)
-    await tell_fee(session, services, watch)
-    if await asyncio.to_thread(taken, services.chain, session.fallback):
-        return await session.record_broadcast(session.fallback.txid).save_async(log)
-    if spend is not None:
-        return await session.record_spend(spend.transaction).save_async(log)
-    raise ChainError(FALLBACK_REFUSED)
-
-
-async def _watch(
-    session: receiver.Monitor, log: Log, services: Services, watch: Watch
-) -> ReceiverSession:
-    spend = await asyncio.to_thread(deepest_spend, services.chain, session.contested)
-    if session.fallback_broadcast and (spend is None or not spend.depth):
-        await tell_fee(session, services, watch)
-    watch.see(session, spend)
-    if spend is not None:
-        return await session.record_settlement(spend.transaction, spend.depth).save_async(log)
-    # What was seen or broadcast before is no new decision, and fills no log when a mempool or a
-    # reorganisation drops it.
-    seen = None if session.fallback_broadcast else watch.payjoin
-    if seen is not None and await _accepted(seen, services):
-        return session
-    due = is_due(session, services)
-    if session.fallback_broadcast or (due and session.seen_spent and session.reason is not None):
-        if await _accepted(session.fallback, services):
-            return session
-        raise ChainError(FALLBACK_REFUSED)
-    return await session.fallback_due(services.clock()).save_async(log) if due else session
-
-
-async def _accepted(transaction: Transaction, services: Services) -> bool:
-    return await asyncio.to_thread(taken, services.chain, transaction)
-
-
-FALLBACK_REFUSED = (
-    "The network refuses the fallback for now, and shows nothing else that spends its coins:"
-    " it is tried again."
-)
-
-
-async def _direct_payment(
-    session: receiver.Initialized | receiver.UncheckedOriginalPayload | receiver.HasReplyableError,
-    services: Services,
-) -> Payment | None:
-    amount = session.terms.created.amount
-    script = session.address.script_pubkey
-    return await asyncio.to_thread(direct_payment, services.chain, script, amount)
-
-
-async def _found_paid(
-    session: receiver.HasReplyableError, services: Services
-) -> Transition[ReceiverEvent, receiver.Closed] | None:
-    """A session that holds a fallback watches its coins instead of its address."""
-    if session.held is not None or session.paid_by is not None:
-        return None
-    paid = await _direct_payment(session, services)
-    if paid is None or paid.depth < session.created.depth:
-        return None
-    return session.record_payment(paid.txid)
+def _reopening(
+    session: receiver.HasReplyableError,
+) -> Transition[ReceiverEvent, receiver.Initialized] | None:
+    return receiver.reopen(session) if session.reopens else None

@@ -19,9 +19,15 @@ from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, lower, unreachable
 from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.payable import are_gone, require_unpaid
-from dovetail.runtime.receiving import FALLBACK_REFUSED
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import UNTOLD, Watch, deepest_spend, kind_of, taken
+from dovetail.runtime.watching import (
+    FALLBACK_REFUSED,
+    UNTOLD,
+    Watch,
+    deepest_spend,
+    kind_of,
+    taken,
+)
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import SenderEvent, SenderSession

@@ -53,6 +53,11 @@ class Policy:
     longest_retry: float = 60.0
     tries: int = 6
     broadcast_patience: int = 600
+    unconfirmed_inputs: bool = False
+    """Whether a receiver takes a payment that spends coins that are not confirmed yet.
+
+    Whoever made those coins can replace them, and the payment is gone with what it spends.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

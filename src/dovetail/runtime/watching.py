@@ -6,17 +6,20 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, Transaction, UnixTime
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, Transaction, Txid, UnixTime
 from dovetail.errors import ChainError, DovetailError
 from dovetail.protocol.settlement import Due, Settlement, classify
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.sightings import Kind, Sighting
-from dovetail.wallets.ports import Accepted, Chain, Payment, Spend, Unknown
+from dovetail.wallets.ports import Accepted, Chain, Spend, Unknown
 
 logger = logging.getLogger(__name__)
 
 _WAITING = (sender.PostingOriginal, sender.PollingForProposal)
+_NOTHING = Receipts()
+
 Watched: TypeAlias = (
     receiver.Monitor
     | receiver.PendingFallback
@@ -35,6 +38,17 @@ class LowFee:
     asked: FeeRate
 
 
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A transaction in the mempool that spends the sender's coins and is no payment.
+
+    `rate` is what it pays; None where the chain source cannot tell.
+    """
+
+    txid: Txid
+    rate: FeeRate | None
+
+
 @dataclass(slots=True)
 class Watch:
     """What one process has seen of a session; whatever has to outlive it is in the log."""
@@ -48,6 +62,11 @@ class Watch:
     """The height at which a coin of the payment was found to exist no more."""
     broadcasting_since: UnixTime | None = None
     """From when a payjoin is broadcast, where its log does not say."""
+    received: Receipts = _NOTHING
+    """What the receiver's address has received by other transactions."""
+    rival: Rival | None = None
+    tried_at: UnixTime | None = None
+    """When the fallback was last broadcast against a rival."""
     trouble: DovetailError | None = None
     """What the last try failed of; None when it did not."""
     unreachable: Reason | None = None
@@ -68,13 +87,14 @@ class Watch:
         txid = spend.transaction.txid
         self._note(Sighting(kind=kind, txid=txid, depth=spend.depth, wanted=state.created.depth))
 
-    def see_payment(self, payment: Payment | None, *, wanted: int) -> None:
-        """Note what pays the receiver's address from other coins than the session's."""
-        if payment is None:
+    def see_received(self, received: Receipts, *, wanted: int) -> None:
+        """Note what other transactions brought to the receiver's address."""
+        self.received = received
+        if not received.full:
             self._lose(direct=True)
-            return
-        txid, depth = payment.txid, payment.depth
-        self._note(Sighting(kind=Kind.DIRECT, txid=txid, depth=depth, wanted=wanted))
+        elif self.sighting is None or self.sighting.kind is Kind.DIRECT or received.depth:
+            txid = received.txids[0]
+            self._note(Sighting(kind=Kind.DIRECT, txid=txid, depth=received.depth, wanted=wanted))
 
     def _lose(self, *, direct: bool) -> None:
         """Nothing is there; which says nothing of a sighting of the other sort."""
@@ -174,17 +194,11 @@ def taken(chain: Chain, transaction: Transaction) -> bool:
     return isinstance(answer, Accepted)
 
 
+FALLBACK_REFUSED = (
+    "The network refuses the fallback for now, and shows nothing else that spends its coins:"
+    " it is tried again."
+)
 UNTOLD = (
     "The chain source does not say whether the network took the transaction: it is looked for, and"
     " broadcast again."
 )
-
-
-def direct_payment(chain: Chain, script: Script, amount: int | None) -> Payment | None:
-    """The deepest payment of at least `amount` to an address; None: there is none.
-
-    Ask before an Original was accepted: afterwards its fallback or payjoin would be found.
-    """
-    least = amount or 1
-    paid = (payment for payment in chain.payments_to(script) if payment.amount >= least)
-    return max(paid, key=lambda payment: payment.depth, default=None)

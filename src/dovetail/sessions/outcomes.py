@@ -1,8 +1,12 @@
 """How a session ended: what the chain showed, and why there was no payjoin if there was none."""
 
+from typing import Annotated, TypeAlias
+
 import msgspec
 
 from dovetail.sessions.reasons import Reason
+
+Satoshis: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2_100_000_000_000_000)]
 
 
 class InputSignature(
@@ -48,15 +52,26 @@ class FallbackBroadcasted(_Outcome, frozen=True, kw_only=True):
 
 
 class Unrecognized(_Outcome, frozen=True, kw_only=True):
-    """A transaction that is neither payjoin nor fallback spent a contested outpoint."""
+    """A transaction that is neither payjoin nor fallback spent a contested outpoint.
+
+    `received` is what the address had received, in satoshis, and less than was asked for; None
+    where nobody had looked.
+    """
 
     txid: str
+    received: Satoshis | None = None
 
 
 class PaidDirectly(_Outcome, frozen=True, kw_only=True):
-    """The receiver's address was paid by a transaction that is neither payjoin nor fallback."""
+    """The receiver's address was paid by transactions that are neither payjoin nor fallback.
+
+    `others` are the further parts, where it was paid in parts; `received` is all that the address
+    had received, in satoshis, None where it was not noted.
+    """
 
     txid: str
+    others: tuple[str, ...] = ()
+    received: Satoshis | None = None
 
 
 class PayjoinProposalSent(_Outcome, frozen=True, kw_only=True):
@@ -64,21 +79,32 @@ class PayjoinProposalSent(_Outcome, frozen=True, kw_only=True):
 
 
 class Revoked(_Outcome, frozen=True, kw_only=True):
-    """The sender took a contested input back to their own wallet."""
+    """The session's own side took its coins back to its wallet, and no payment can come of it."""
 
     txid: str
 
 
 class Cancelled(_Outcome, frozen=True, kw_only=True):
-    """No payment was made in this session; `why` says what ended it."""
+    """No payment was made in this session; `why` says what ended it.
+
+    `received` is what the address had received, in satoshis, by the transactions `txids`; None
+    where nobody had looked.
+    """
 
     why: Reason
+    received: Satoshis | None = None
+    txids: tuple[str, ...] = ()
 
 
 class Expired(_Outcome, frozen=True, kw_only=True):
-    """Nobody paid before the expiration; `why` where something else than time was in the way."""
+    """Time ran out before the payment; `why` where something else than time was in the way.
+
+    `received` and `txids` as in `Cancelled`.
+    """
 
     why: Reason | None = None
+    received: Satoshis | None = None
+    txids: tuple[str, ...] = ()
 
 
 Outcome = (

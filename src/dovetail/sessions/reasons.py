@@ -134,7 +134,27 @@ class Reason(StrEnum):
     ORIGINAL_PAYS_TOO_LITTLE = (
         "original-pays-too-little",
         "The sender's payment pays less than was asked for.",
-        "Take it by `fallback` if it will do, or ask for the whole from a fresh payment link.",
+        "Ask for the whole; what comes to the address in parts is added up.",
+    )
+    ORIGINAL_UNCONFIRMED_INPUTS = (
+        "original-unconfirmed-inputs",
+        "The sender's payment spends coins that are not confirmed yet.",
+        "Ask the sender to pay again once their coins are confirmed, or to pay the address.",
+    )
+    ORIGINAL_INPUTS_SPENT = (
+        "original-inputs-spent",
+        "Another transaction that spends the sender's coins appeared before the payjoin was made.",
+        "Wait for what confirms; ask the sender to pay again if it is not their payment.",
+    )
+    ORIGINAL_INPUTS_GONE = (
+        "original-inputs-gone",
+        "The coins that the sender's payment spends do not exist any more.",
+        "Ask the sender to pay again: this payment can never confirm.",
+    )
+    FALLBACK_INVALID = (
+        "fallback-invalid",
+        "The sender's payment is not validly signed, and no network takes it.",
+        "Ask the sender to pay again: this payment can never confirm.",
     )
     # the receiver's answer, as the sender read it
     RECEIVER_UNAVAILABLE = (

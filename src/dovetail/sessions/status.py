@@ -61,6 +61,8 @@ _BY_TAG = MappingProxyType(
             "RepliedWithError": SessionStatus.FALLBACK_PENDING,
             "ReplyFailed": SessionStatus.FALLBACK_PENDING,
             "FallbackDue": SessionStatus.FALLBACK_PENDING,
+            "ObservedPayment": SessionStatus.CONFIRMING,
+            "Reopened": SessionStatus.WAITING_FOR_PAYMENT,
         },
         "sender": _BOTH
         | {

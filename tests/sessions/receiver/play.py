@@ -16,6 +16,7 @@ from dovetail.protocol.drafts import Coin
 from dovetail.protocol.mailbox import encode_original, seal_message_a
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.sessions import receiver
+from dovetail.sessions.receipts import Receipt, Receipts
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.transition import Transition
 
@@ -39,6 +40,8 @@ ORIGINAL = ALICE.pay(BOB.script(0), AMOUNT, coins=SENDER_COINS)
 FALLBACK = ORIGINAL.extract()
 PARAMS = SenderParams(fee_contribution=FeeContribution(Sats(500), 1))
 ELSEWHERE = Txid(b"\x77" * 32)
+RECEIVED = Receipts.of([Receipt(ELSEWHERE, AMOUNT, 2)], asked=AMOUNT)
+"""The address was paid in full by a transaction from elsewhere."""
 
 
 def spend_to(script: bytes, value: int = 40_000) -> Transaction:

@@ -11,6 +11,7 @@ from tests.sessions.receiver.play import (
     FALLBACK,
     GRACE,
     NOW,
+    RECEIVED,
     RELAY,
     Play,
     expect,
@@ -64,11 +65,11 @@ def paid_by_a_pending_fallback_on_request(play: Play) -> None:
 
 
 def paid_directly(play: Play) -> None:
-    play.save(play.created().record_payment(ELSEWHERE))
+    play.save(play.created().record_payment(RECEIVED))
 
 
 def paid_directly_before_the_check(play: Play) -> None:
-    play.save(play.retrieved().record_payment(ELSEWHERE))
+    play.save(play.retrieved().record_payment(RECEIVED))
 
 
 def refused_as_paid(play: Play) -> None:
@@ -78,7 +79,7 @@ def refused_as_paid(play: Play) -> None:
 
 
 def paid_directly_instead_of_reply(play: Play) -> None:
-    play.save(play.error_without_fallback().record_payment(ELSEWHERE))
+    play.save(play.error_without_fallback().record_payment(RECEIVED))
 
 
 def malformed_original(play: Play) -> None:

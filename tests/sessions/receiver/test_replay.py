@@ -104,6 +104,7 @@ def test_no_log_can_close_a_session_in_a_way_that_life_does_not_know(
     plays: tuple[Play, ...], state: type[ReceiverSession], event: ReceiverEvent
 ) -> None:  # M3
     sessions = [each for play in plays for each in play.states if type(each) is state]
+    sessions = [each for each in sessions if not getattr(each, "may_expire", False)]
     assert sessions
     for session in sessions:
         with pytest.raises(InvalidEvent):

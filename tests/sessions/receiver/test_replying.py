@@ -7,6 +7,7 @@ from tests.sessions.receiver.play import (
     ELSEWHERE,
     EXPIRES_AT,
     NOW,
+    RECEIVED,
     RECEIVER_KEY,
     RELAY,
     REPLY_KEY,
@@ -95,13 +96,18 @@ def test_without_a_fallback_the_session_ends_with_the_reply(play: Play) -> None:
 
 
 def test_a_payment_seen_meanwhile_ends_a_session_without_a_fallback(play: Play) -> None:
-    closed = play.save(play.error_without_fallback().record_payment(ELSEWHERE))
-    assert closed.outcome == outcomes.PaidDirectly(txid=str(ELSEWHERE))
+    closed = expect(
+        play.save(play.error_without_fallback().record_payment(RECEIVED)), receiver.Closed
+    )
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(ELSEWHERE), received=AMOUNT)
 
 
-def test_a_payment_does_not_settle_a_fallback(play: Play) -> None:  # M3
-    with pytest.raises(UsageError, match="fallback is held"):
-        play.error_held().record_payment(ELSEWHERE)
+def test_a_payment_holds_back_a_fallback_that_is_held(play: Play) -> None:  # M3, M4
+    pending = expect(
+        play.save(play.error_owed().record_payment(RECEIVED)), receiver.PendingFallback
+    )
+    assert pending.paid_by == (str(ELSEWHERE),)
+    assert pending.due_at is None
 
 
 @pytest.mark.parametrize("held", [True, False])

@@ -10,6 +10,7 @@ from tests.sessions.receiver.play import (
     NOW,
     ORIGINAL,
     PARAMS,
+    RECEIVED,
     RELAY,
     REPLY_KEY,
     SENDER_COINS,
@@ -268,8 +269,8 @@ def test_an_unpaid_session_ends_as_it_was_ended(play: Play) -> None:
     session = play.created()
     assert Play(log=play.log).save(session.expire(EXPIRES_AT)).outcome == outcomes.Expired()
     direct = Play()
-    closed = direct.save(direct.created().record_payment(ELSEWHERE))
-    assert closed.outcome == outcomes.PaidDirectly(txid=str(ELSEWHERE))
+    closed = direct.save(direct.created().record_payment(RECEIVED))
+    assert closed.outcome == outcomes.PaidDirectly(txid=str(ELSEWHERE), received=AMOUNT)
     stopped = Play()
     ended = stopped.save(stopped.created().cancel())
     assert ended.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)

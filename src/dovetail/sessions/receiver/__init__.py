@@ -24,3 +24,4 @@ from dovetail.sessions.receiver.states import WantsInputs as WantsInputs
 from dovetail.sessions.receiver.states import WantsOutputs as WantsOutputs
 from dovetail.sessions.receiver.waiting import create as create
 from dovetail.sessions.receiver.waiting import create_v1 as create_v1
+from dovetail.sessions.receiver.waiting import reopen as reopen

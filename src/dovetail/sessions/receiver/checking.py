@@ -5,20 +5,26 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxOut
+from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.errors import InvalidEvent
 from dovetail.protocol.original import fee_rate, receiver_outputs
 from dovetail.protocol.verification import Verdict, verify
-from dovetail.sessions import outcomes
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
+from dovetail.sessions.receiver.closing import (
+    UNPAID_OUTCOMES,
+    Closed,
+    cancelled,
+    expired,
+    paid_directly,
+)
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.receiver.negotiating import Refusing, Stopping
 from dovetail.sessions.receiver.payload import Plan
 from dovetail.sessions.receiver.proposing import WantsOutputs
-from dovetail.sessions.receiver.replying import HasReplyableError, error_code
-from dovetail.sessions.receiver.settling import Closed
+from dovetail.sessions.receiver.replying import HasReplyableError
 from dovetail.sessions.transition import Transition
 
 
@@ -26,7 +32,9 @@ from dovetail.sessions.transition import Transition
 class UncheckedOriginalPayload(Refusing):
     """A sender sent an Original PSBT; next is whether it can be broadcast as it is.
 
-    Also look at the address: if a plain payment has arrived, `refuse_as_paid`.
+    Also look at the address: if a plain payment has arrived, `refuse_as_paid`. And at
+    `sender_outpoints`: refuse one that is spent already, or rests on coins that are not confirmed
+    where nobody watches over the session.
     """
 
     holds_fallback: ClassVar[bool] = False
@@ -98,25 +106,20 @@ class UncheckedOriginalPayload(Refusing):
             return self.refuse(reason)
         return self._suitable(events.CheckedBroadcastSuitability(interactive=True))
 
-    def refuse_as_paid(self, txid: Txid) -> Transition[ReceiverEvent, HasReplyableError]:
-        """Refuse because transaction `txid` has paid the address directly; the sender is told."""
-        event = events.GotReplyableError(
-            code=error_code(Reason.PAID_DIRECTLY), reason=Reason.PAID_DIRECTLY, paid_by=str(txid)
-        )
-        return self._transition(event, self._on_got_replyable_error(event))
+    def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, Closed]:
+        """Close because other transactions have paid the address in full."""
+        return self._close(events.Closed(outcome=paid_directly(received)))
 
-    def record_payment(self, txid: Txid) -> Transition[ReceiverEvent, Closed]:
-        """Close because transaction `txid` has paid the address directly."""
-        return self._close(events.Closed(outcome=outcomes.PaidDirectly(txid=str(txid))))
+    def cancel(self, *, received: Receipts | None = None) -> Transition[ReceiverEvent, Closed]:
+        """Close the session; nothing was promised yet. `received` is what the address had."""
+        return self._close(events.Closed(outcome=cancelled(Reason.CANCELLED_BY_US, received)))
 
-    def cancel(self) -> Transition[ReceiverEvent, Closed]:
-        """Close the session; nothing was promised yet."""
-        return self._close(events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US)))
-
-    def expire(self, now: UnixTime) -> Transition[ReceiverEvent, Closed]:
+    def expire(
+        self, now: UnixTime, *, received: Receipts | None = None
+    ) -> Transition[ReceiverEvent, Closed]:
         """Close the session; raises `UsageError` before the expiration."""
         self._require_expired(now)
-        return self._close(events.Closed(outcome=outcomes.Expired()))
+        return self._close(events.Closed(outcome=expired(None, received)))
 
     def _suitable(
         self, event: events.CheckedBroadcastSuitability
@@ -135,10 +138,6 @@ class UncheckedOriginalPayload(Refusing):
         if not isinstance(event.outcome, UNPAID_OUTCOMES):
             raise InvalidEvent("A session without a fallback cannot end like this (M3).")
         return Closed(seq=self.seq + 1, terms=self.terms, outcome=event.outcome)
-
-
-UNPAID_OUTCOMES = (outcomes.PaidDirectly, outcomes.Cancelled, outcomes.Expired)
-"""How a session may end that never held a fallback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -176,6 +176,10 @@ class ReplyFailed(SessionEvent, frozen=True, kw_only=True):
     """The error could not be sent."""
 
 
+class Reopened(SessionEvent, frozen=True, kw_only=True):
+    """Its sender was told, or could not be, and the session takes another payment."""
+
+
 class Cancelled(SessionEvent, frozen=True, kw_only=True):
     """The caller stopped the payjoin, not the payment."""
 
@@ -200,6 +204,13 @@ class ObservedSpend(SessionEvent, frozen=True, kw_only=True):
     """A transaction that spends a contested outpoint was seen."""
 
     txid: TxidText
+
+
+class ObservedPayment(SessionEvent, frozen=True, kw_only=True):
+    """Other transactions have paid the address in full: the fallback is no longer owed (M4)."""
+
+    txids: tuple[TxidText, ...]
+    received: Count
 
 
 class Released(SessionEvent, frozen=True, kw_only=True):
@@ -235,11 +246,13 @@ ReceiverEvent: TypeAlias = (
     | GotReplyableError
     | RepliedWithError
     | ReplyFailed
+    | Reopened
     | Cancelled
     | ProtocolFailed
     | Expired
     | BroadcastFallback
     | ObservedSpend
+    | ObservedPayment
     | Released
     | FallbackDue
     | FallbackRequested

@@ -1,17 +1,21 @@
 """What every state between the Original and the Proposal can do: refuse, stop, fail, expire."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
+from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.replies import ErrorReply
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import WithPayload
+from dovetail.sessions.receiver.closing import observed
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.receiver.payload import Finalized
 from dovetail.sessions.receiver.replying import HasReplyableError, error_code
-from dovetail.sessions.receiver.settling import PendingFallback
+from dovetail.sessions.receiver.settling import Monitor, PendingFallback
 from dovetail.sessions.transition import Transition
 
 
@@ -29,6 +33,13 @@ class Refusing(WithPayload):
         event = events.GotReplyableError(code=error_code(reason), reason=reason)
         return self._transition(event, self._on_got_replyable_error(event))
 
+    def refuse_as_paid(self, txid: Txid) -> Transition[ReceiverEvent, HasReplyableError]:
+        """End the negotiation because transaction `txid` has paid the address (M4)."""
+        event = events.GotReplyableError(
+            code=error_code(Reason.PAID_DIRECTLY), reason=Reason.PAID_DIRECTLY, paid_by=str(txid)
+        )
+        return self._transition(event, self._on_got_replyable_error(event))
+
     def _on_got_replyable_error(self, event: events.GotReplyableError) -> HasReplyableError:
         return HasReplyableError(
             seq=self.seq + 1,
@@ -39,14 +50,25 @@ class Refusing(WithPayload):
             held=self.payload if self.holds_fallback else None,
             owed=self.owed,
             paid_by=event.paid_by,
+            mark=self.payload.mark,
+            refused=self.payload.refused,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Stopping(WithPayload):
-    """States that hold a fallback, so that every early end leads to it (M3)."""
+    """States that hold a fallback, so that every early end leads to it (M3).
+
+    Look at `sender_outpoints` and at the address before coins are committed, and before the
+    proposal is signed and posted: what spends the former is for `record_spend`, what pays the
+    latter in full for `record_payment`, and no coin is shown to a payment that is dead or made.
+    """
 
     owed: ClassVar[bool] = False
+
+    def settles(self, spend: Transaction) -> bool:
+        """Whether this spend of a contested outpoint is the payment: nothing competes with it."""
+        return self._pending(Reason.ORIGINAL_INPUTS_SPENT).settles(spend)
 
     def cancel(self) -> Transition[ReceiverEvent, PendingFallback]:
         """Stop the payjoin, not the payment."""
@@ -63,6 +85,48 @@ class Stopping(WithPayload):
         self._require_expired(now)
         event = events.Expired()
         return self._transition(event, self._on_expired(event))
+
+    def request_fallback(self) -> Transition[ReceiverEvent, PendingFallback]:
+        """Stop the payjoin and decide on the fallback at once: save it, then broadcast `fallback`.
+
+        With a proposal in the sender's hands the two compete, and one of them is paid (M4).
+        """
+        event = events.FallbackRequested()
+        return self._transition(event, self._on_fallback_requested(event))
+
+    def record_spend(self, spend: Transaction) -> Transition[ReceiverEvent, Monitor]:
+        """Say that this transaction, confirmed or not, spends a contested outpoint.
+
+        The negotiation is over, and what is not posted stays here. Raises `UsageError` if it
+        spends none.
+        """
+        if not any(spend.spends(outpoint) is not None for outpoint in self.sender_outpoints):
+            raise UsageError(
+                "This transaction spends none of the sender's inputs; look the spender up again."
+            )
+        event = events.ObservedSpend(txid=str(spend.txid))
+        return self._transition(event, self._on_observed_spend(event))
+
+    def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, PendingFallback]:
+        """Say that other transactions have paid the address in full: no proposal may leave (M4).
+
+        Where the sender can be told, `refuse_as_paid` does. Raises `UsageError` for less than was
+        asked for.
+        """
+        event = observed(received)
+        return self._transition(event, self._on_observed_payment(event))
+
+    def _on_fallback_requested(self, _event: events.FallbackRequested) -> PendingFallback:
+        return replace(self._pending(Reason.FALLBACK_REQUESTED), requested=True)
+
+    def _on_observed_spend(self, event: events.ObservedSpend) -> Monitor:
+        pending = self._pending(Reason.ORIGINAL_INPUTS_SPENT)
+        return replace(pending.watching(Txid.from_hex(event.txid)), seq=self.seq + 1)
+
+    def _on_observed_payment(self, event: events.ObservedPayment) -> PendingFallback:
+        if not event.txids:
+            raise InvalidEvent("A payment to the address is noted with its transactions.")
+        return replace(self._pending(Reason.PAID_DIRECTLY), paid_by=event.txids)
 
     def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
         return self._pending(Reason.CANCELLED_BY_US)

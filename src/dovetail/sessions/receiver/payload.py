@@ -20,6 +20,7 @@ from dovetail.protocol.exchange import MailboxReply, OhttpContext, Request, post
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, ShortId, seal_message_b
 from dovetail.protocol.original import fallback_of
 from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import (
     AppliedFeeRange,
     Channel,
@@ -29,6 +30,7 @@ from dovetail.sessions.receiver.events import (
     FinalizedProposal,
     IdentifiedReceiverOutputs,
     RetrievedOriginalPayload,
+    checksum_of,
 )
 from dovetail.sessions.receiver.terms import Terms
 
@@ -107,11 +109,29 @@ class ReplyTo:
         return f"<ReplyTo by {self.channel}>"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Refused:
+    """An Original that is no payment to count on, as it is known again, and why it was refused."""
+
+    mark: bytes
+    reason: Reason
+
+    def __repr__(self) -> str:
+        return f"<Refused for {self.reason}>"
+
+
+def mark_of(reply_key: bytes | None, psbt: bytes) -> bytes:
+    """By what an Original is known again: the key for its answer, or its checksum."""
+    return checksum_of(psbt).to_bytes(4, "big") if reply_key is None else reply_key
+
+
 @dataclass(frozen=True, repr=False)
 class Payload:
     """The Original PSBT, its parameters and the fallback transaction in it."""
 
     event: RetrievedOriginalPayload
+    refused: tuple["Refused", ...] = ()
+    """The Originals that came before it and were refused."""
 
     @cached_property
     def original(self) -> Psbt:
@@ -145,6 +165,11 @@ class Payload:
         if (channel is Channel.MAILBOX) is (key is None):
             raise InvalidEvent("The Original has no place for its answer; restore the log.")
         return ReplyTo(channel, None if key is None else PublicKey.parse(key))
+
+    @property
+    def mark(self) -> bytes:
+        """By what it is known again, should it be refused."""
+        return mark_of(self.event.reply_key, self.event.psbt)
 
     def __repr__(self) -> str:
         return "<Payload>"

@@ -11,7 +11,7 @@ from dovetail.sessions.receiver import events as e
 from dovetail.sessions.receiver import states as s
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.receiver.states import ReceiverSession
-from dovetail.sessions.receiver.waiting import begin
+from dovetail.sessions.receiver.waiting import begin, reopened
 
 
 def replay(events: Iterable[ReceiverEvent]) -> ReceiverSession:
@@ -150,6 +150,14 @@ def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSess
                     return session._on_replied_with_error(event)
                 case e.ReplyFailed():
                     return session._on_reply_failed(event)
+                case e.Reopened():
+                    return reopened(session)
+                case e.FallbackRequested():
+                    return session._on_fallback_requested(event)
+                case e.ObservedSpend():
+                    return session._on_observed_spend(event)
+                case e.ObservedPayment():
+                    return session._on_observed_payment(event)
                 case e.Cancelled():
                     return session._on_cancelled(event)
                 case e.Expired():
@@ -164,6 +172,8 @@ def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSess
                     return session._on_broadcast_fallback(event)
                 case e.ObservedSpend():
                     return session._on_observed_spend(event)
+                case e.ObservedPayment():
+                    return session._on_observed_payment(event)
                 case e.Released():
                     return session._on_released(event)
                 case e.FallbackRequested():
@@ -174,6 +184,8 @@ def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSess
                     pass
         case s.Monitor():
             match event:
+                case e.ObservedPayment():
+                    return session._on_observed_payment(event)
                 case e.FallbackDue():
                     return session._on_fallback_due(event)
                 case e.FallbackRequested():
@@ -216,6 +228,12 @@ def _stop(session: _Negotiating | s.PayjoinProposal, event: ReceiverEvent) -> Re
             return session._on_protocol_failed(event)
         case e.Expired():
             return session._on_expired(event)
+        case e.FallbackRequested():
+            return session._on_fallback_requested(event)
+        case e.ObservedSpend():
+            return session._on_observed_spend(event)
+        case e.ObservedPayment():
+            return session._on_observed_payment(event)
         case _:
             raise _invalid(session, event)
 
@@ -259,19 +277,32 @@ TRANSITIONS: tuple[Row, ...] = (
     *(
         (state, event, s.PendingFallback)
         for state in (*_REFUSING, s.PayjoinProposal)
-        for event in (e.Cancelled, e.ProtocolFailed, e.Expired)
+        for event in (
+            e.Cancelled,
+            e.ProtocolFailed,
+            e.Expired,
+            e.FallbackRequested,
+            e.ObservedPayment,
+        )
     ),
+    *((state, e.ObservedSpend, s.Monitor) for state in (*_REFUSING, s.PayjoinProposal)),
     *(
         (s.HasReplyableError, event, successor)
         for event in (e.RepliedWithError, e.ReplyFailed, e.Cancelled, e.Expired)
         for successor in (s.PendingFallback, s.Closed)
     ),
+    (s.HasReplyableError, e.Reopened, s.Initialized),
+    (s.HasReplyableError, e.FallbackRequested, s.PendingFallback),
+    (s.HasReplyableError, e.ObservedPayment, s.PendingFallback),
+    (s.HasReplyableError, e.ObservedSpend, s.Monitor),
     (s.HasReplyableError, e.Closed, s.Closed),
     (s.PendingFallback, e.BroadcastFallback, s.Monitor),
     (s.PendingFallback, e.ObservedSpend, s.Monitor),
+    (s.PendingFallback, e.ObservedPayment, s.PendingFallback),
     (s.PendingFallback, e.Released, s.Monitor),
     (s.PendingFallback, e.FallbackRequested, s.PendingFallback),
     (s.PendingFallback, e.Closed, s.Closed),
+    (s.Monitor, e.ObservedPayment, s.Monitor),
     (s.Monitor, e.FallbackDue, s.PendingFallback),
     (s.Monitor, e.FallbackRequested, s.PendingFallback),
     (s.Monitor, e.Cancelled, s.PendingFallback),

@@ -1,8 +1,8 @@
 """An error the sender can act on, before the session goes on to its end (BIP 78, errors)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dovetail.bitcoin.transaction import Txid
+from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import InvalidEvent, UsageError
@@ -11,11 +11,13 @@ from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import State
+from dovetail.sessions.receiver.closing import Closed, observed, paid_directly
 from dovetail.sessions.receiver.events import ReceiverEvent
-from dovetail.sessions.receiver.payload import Payload, ReplyTo
-from dovetail.sessions.receiver.settling import Closed, NoPayjoin, PendingFallback
+from dovetail.sessions.receiver.payload import Payload, Refused, ReplyTo
+from dovetail.sessions.receiver.settling import Monitor, NoPayjoin, PendingFallback
 from dovetail.sessions.transition import Transition
 
 _CODES = {
@@ -31,7 +33,20 @@ _CODES = {
     Reason.ORIGINAL_INPUTS_SEEN_BEFORE: ErrorCode.ORIGINAL_PSBT_REJECTED,
     Reason.ORIGINAL_DOES_NOT_PAY_US: ErrorCode.ORIGINAL_PSBT_REJECTED,
     Reason.ORIGINAL_PAYS_TOO_LITTLE: ErrorCode.ORIGINAL_PSBT_REJECTED,
+    Reason.ORIGINAL_UNCONFIRMED_INPUTS: ErrorCode.ORIGINAL_PSBT_REJECTED,
+    Reason.ORIGINAL_INPUTS_SPENT: ErrorCode.ORIGINAL_PSBT_REJECTED,
+    Reason.ORIGINAL_INPUTS_GONE: ErrorCode.ORIGINAL_PSBT_REJECTED,
 }
+
+_WORTHLESS = (
+    Reason.ORIGINAL_SPENDS_OUR_COINS,
+    Reason.ORIGINAL_INPUTS_SEEN_BEFORE,
+    Reason.ORIGINAL_DOES_NOT_PAY_US,
+    Reason.ORIGINAL_PAYS_TOO_LITTLE,
+    Reason.ORIGINAL_INPUTS_SPENT,
+    Reason.ORIGINAL_INPUTS_GONE,
+)
+"""Why an Original that is held is no payment to count on, whoever asks."""
 
 
 def error_code(reason: Reason) -> ErrorCode:
@@ -44,7 +59,8 @@ class HasReplyableError(State):
     """There will be no payjoin, and the sender shall hear why instead of polling on.
 
     Send what `reply` gives and save `process_reply`; over HTTP, answer with `v1_body` and save
-    `record_replied`. If it cannot be sent, save `reply_failed`.
+    `record_replied`. If it cannot be sent, save `reply_failed`. Where `reopens` says so, save
+    `dovetail.sessions.receiver.reopen` in the place of each: the link takes another payment.
     """
 
     reason: Reason
@@ -54,6 +70,18 @@ class HasReplyableError(State):
     """The Original, if it is a fallback; None where its broadcast was never in question."""
     owed: bool
     paid_by: str | None
+    mark: bytes
+    """By what the Original is known, should it come again."""
+    refused: tuple[Refused, ...] = ()
+    """The Originals that came before it and were refused."""
+
+    @property
+    def reopens(self) -> bool:
+        """Whether its Original was no payment to count on, so that another may still come.
+
+        Anybody who has the link can send one: it must not keep out whoever really pays (M4).
+        """
+        return self.held is None or (not self.owed and self.reason in _WORTHLESS)
 
     def validate(self) -> None:
         """Read again what the log says; raises what is wrong with it."""
@@ -82,9 +110,11 @@ class HasReplyableError(State):
         self, body: bytes, context: OhttpContext
     ) -> Transition[ReceiverEvent, NoPayjoin]:
         """Read the directory's answer; raises `TransportError` where another try may help."""
-        if self.reply_to.accepted(context.open(body)):
-            return self._replied()
-        return self.reply_failed()
+        return self._replied() if self.check_reply(body, context) else self.reply_failed()
+
+    def check_reply(self, body: bytes, context: OhttpContext) -> bool:
+        """Whether the directory took the reply; raises `TransportError` as `process_reply` does."""
+        return self.reply_to.accepted(context.open(body))
 
     def record_replied(self) -> Transition[ReceiverEvent, NoPayjoin]:
         """Say that `v1_body` is the HTTP response."""
@@ -101,21 +131,46 @@ class HasReplyableError(State):
         event = events.Cancelled()
         return self._transition(event, self._on_cancelled(event))
 
+    def request_fallback(self) -> Transition[ReceiverEvent, PendingFallback]:
+        """Decide on the fallback without telling the sender: save it, then broadcast `fallback`.
+
+        Raises `UsageError` where none is held.
+        """
+        if self.held is None:
+            raise UsageError("No payment is held that could be broadcast: wait for another.")
+        event = events.FallbackRequested()
+        return self._transition(event, self._on_fallback_requested(event))
+
     def expire(self, now: UnixTime) -> Transition[ReceiverEvent, NoPayjoin]:
         """Stop because the sender has stopped polling; raises `UsageError` before that."""
         self._require_expired(now)
         event = events.Expired()
         return self._transition(event, self._on_expired(event))
 
-    def record_payment(self, txid: Txid) -> Transition[ReceiverEvent, Closed]:
-        """Say that this transaction paid the address directly.
+    def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, NoPayjoin]:
+        """Say that other transactions have paid the address in full.
 
-        Raises `UsageError` while a fallback is held, which first has to be settled (M3).
+        The session closes, or holds back a fallback that is held. Raises `UsageError` for less
+        than was asked for.
         """
-        if self.held is not None:
-            raise UsageError("A fallback is held: settle it before the session closes.")
-        event = events.Closed(outcome=outcomes.PaidDirectly(txid=str(txid)))
-        return self._transition(event, self._on_closed(event))
+        if self.held is None:
+            closed = events.Closed(outcome=paid_directly(received))
+            return self._transition(closed, self._on_closed(closed))
+        event = observed(received)
+        return self._transition(event, self._on_observed_payment(event))
+
+    def record_spend(self, spend: Transaction) -> Transition[ReceiverEvent, Monitor]:
+        """Say that this transaction, confirmed or not, spends a contested outpoint.
+
+        Raises `UsageError` if it spends none, or where no fallback is held.
+        """
+        contested = () if self.held is None else self.held.fallback.contested()
+        if not any(spend.spends(outpoint) is not None for outpoint in contested):
+            raise UsageError(
+                "This transaction spends none of the sender's inputs; look the spender up again."
+            )
+        event = events.ObservedSpend(txid=str(spend.txid))
+        return self._transition(event, self._on_observed_spend(event))
 
     def _replied(self) -> Transition[ReceiverEvent, NoPayjoin]:
         event = events.RepliedWithError()
@@ -126,6 +181,19 @@ class HasReplyableError(State):
 
     def _on_reply_failed(self, _event: events.ReplyFailed) -> NoPayjoin:
         return self._go_on(outcomes.Cancelled(why=self.reason))
+
+    def _on_fallback_requested(self, _event: events.FallbackRequested) -> PendingFallback:
+        insisted = self.paid_by is not None
+        return replace(self._pending(), requested=True, insisted=insisted)
+
+    def _on_observed_payment(self, event: events.ObservedPayment) -> PendingFallback:
+        if self.paid_by is not None or not event.txids:
+            raise InvalidEvent("A payment to the address is noted once, with its transactions.")
+        return replace(self._pending(), paid_by=event.txids)
+
+    def _on_observed_spend(self, event: events.ObservedSpend) -> Monitor:
+        pending = self._pending()
+        return replace(pending.watching(Txid.from_hex(event.txid)), seq=self.seq + 1)
 
     def _on_cancelled(self, _event: events.Cancelled) -> NoPayjoin:
         return self._go_on(outcomes.Cancelled(why=self.reason))
@@ -143,6 +211,11 @@ class HasReplyableError(State):
             if self.paid_by is not None:
                 outcome = outcomes.PaidDirectly(txid=self.paid_by)
             return Closed(seq=self.seq + 1, terms=self.terms, outcome=outcome, reason=self.reason)
+        return self._pending()
+
+    def _pending(self) -> PendingFallback:
+        if self.held is None:
+            raise InvalidEvent("No payment is held here.")
         return PendingFallback(
             seq=self.seq + 1,
             terms=self.terms,
@@ -150,4 +223,5 @@ class HasReplyableError(State):
             reason=self.reason,
             owed=self.owed,
             finalized=None,
+            paid_by=() if self.paid_by is None else (self.paid_by,),
         )

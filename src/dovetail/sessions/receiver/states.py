@@ -8,6 +8,7 @@ from dovetail.sessions.receiver.checking import (
     OutputsUnknown,
     UncheckedOriginalPayload,
 )
+from dovetail.sessions.receiver.closing import Closed
 from dovetail.sessions.receiver.proposing import (
     PayjoinProposal,
     ProvisionalProposal,
@@ -16,7 +17,7 @@ from dovetail.sessions.receiver.proposing import (
     WantsOutputs,
 )
 from dovetail.sessions.receiver.replying import HasReplyableError
-from dovetail.sessions.receiver.settling import Closed, Monitor, PendingFallback
+from dovetail.sessions.receiver.settling import Monitor, PendingFallback
 from dovetail.sessions.receiver.waiting import Initialized
 
 __all__ = [

@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Address
-from dovetail.bitcoin.transaction import Txid
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.crypto.ohttp import KeyConfig
@@ -24,25 +23,44 @@ from dovetail.protocol.original import check_original
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.replies import ErrorReply
 from dovetail.protocol.uri import parse_directory
-from dovetail.sessions import outcomes
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import State
-from dovetail.sessions.receiver.checking import UNPAID_OUTCOMES, UncheckedOriginalPayload
+from dovetail.sessions.receiver.checking import UncheckedOriginalPayload
+from dovetail.sessions.receiver.closing import (
+    UNPAID_OUTCOMES,
+    Closed,
+    cancelled,
+    expired,
+    paid_directly,
+)
 from dovetail.sessions.receiver.events import Channel, ReceiverEvent
-from dovetail.sessions.receiver.payload import Payload, ReplyTo
+from dovetail.sessions.receiver.payload import Payload, Refused, ReplyTo, mark_of
 from dovetail.sessions.receiver.replying import HasReplyableError, error_code
-from dovetail.sessions.receiver.settling import Closed
 from dovetail.sessions.receiver.terms import Terms
 from dovetail.sessions.transition import Transition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Initialized(State):
-    """Nobody has paid yet. Show `payjoin_uri`, send what `poll` gives and save `process`.
+    """No payment to count on has come. Show `payjoin_uri`, send what `poll` gives, save `process`.
 
     Also look at the address: a wallet without payjoin pays it directly (`record_payment`).
     """
+
+    refused: tuple[Refused, ...] = ()
+    """The Originals that were no payments to count on; none of them is judged again."""
+
+    @property
+    def takes_originals(self) -> bool:
+        """Whether another Original is taken; after many bad ones only the address is watched."""
+        return len(self.refused) < MOST_REFUSED
+
+    def refusal(self, psbt: bytes) -> Reason | None:
+        """Why a v1 sender's Original was refused before; None where it was not."""
+        mark = mark_of(None, psbt)
+        return next((each.reason for each in self.refused if each.mark == mark), None)
 
     @property
     def watched_until(self) -> UnixTime:
@@ -57,10 +75,11 @@ class Initialized(State):
     ) -> tuple[Request, OhttpContext]:
         """Ask for the message in our mailbox; send it once, a retry polls afresh (P1).
 
-        Without a relay it goes straight to the gateway. Raises `UsageError` when expired or in a
-        session that is served over HTTP.
+        Without a relay it goes straight to the gateway. Raises `UsageError` when expired, in a
+        session that is served over HTTP, or unless `takes_originals`.
         """
         self._require_live(now)
+        self._require_room()
         mailbox = self.terms.require_mailbox()
         return poll_mailbox(
             relay=relay,
@@ -92,30 +111,45 @@ class Initialized(State):
         """Read what a v1 sender posted over HTTP, and the query of the URL they used.
 
         Hold the HTTP request open until the session can answer it. Raises `InvalidMessage` or
-        `OriginalRejected`, and `UsageError` when expired; nothing changes then.
+        `OriginalRejected`, and `UsageError` when expired or unless `takes_originals`; nothing
+        changes then.
         """
         self._require_live(now)
+        self._require_room()
         psbt, params = read_v1_request(body, query)
         check_original(psbt)
         return self._retrieved(psbt, params, ReplyTo(Channel.V1_HTTP, None), now)
 
-    def record_payment(self, txid: Txid) -> Transition[ReceiverEvent, Closed]:
-        """Close because transaction `txid` has paid the address directly."""
-        return self._close(events.Closed(outcome=outcomes.PaidDirectly(txid=str(txid))))
+    def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, Closed]:
+        """Close because other transactions have paid the address in full."""
+        return self._close(events.Closed(outcome=paid_directly(received)))
 
-    def cancel(self) -> Transition[ReceiverEvent, Closed]:
-        """Close the session; a sender who comes later finds nobody."""
-        return self._close(events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US)))
+    def cancel(self, *, received: Receipts | None = None) -> Transition[ReceiverEvent, Closed]:
+        """Close the session; a sender who comes later finds nobody.
+
+        `received` is what the address had received by then.
+        """
+        return self._close(events.Closed(outcome=cancelled(Reason.CANCELLED_BY_US, received)))
 
     def expire(
-        self, now: UnixTime, *, why: Reason | None = None
+        self, now: UnixTime, *, why: Reason | None = None, received: Receipts | None = None
     ) -> Transition[ReceiverEvent, Closed]:
         """Close the session; raises `UsageError` before the expiration.
 
-        `why` is for what kept a sender out, such as a directory that could not be reached.
+        `why` is for what kept a sender out, such as a directory that could not be reached; where
+        the last Original was refused it is that. `received` is what the address had received.
         """
         self._require_expired(now)
-        return self._close(events.Closed(outcome=outcomes.Expired(why=why)))
+        bad = [each.reason for each in self.refused if each.reason is not Reason.PAID_DIRECTLY]
+        if why is None and bad:
+            why = bad[-1]
+        return self._close(events.Closed(outcome=expired(why, received)))
+
+    def _require_room(self) -> None:
+        if not self.takes_originals:
+            raise UsageError(
+                "Too many payments that do not count came by this link: watch its address alone."
+            )
 
     def _read_encrypted(
         self, message: bytes, now: UnixTime
@@ -124,6 +158,8 @@ class Initialized(State):
         try:
             opened = open_message_a(message, receiver_secret=secret_key)
         except (DecryptionError, InvalidMessage):
+            return self._stasis()
+        if self._knows(opened.reply_key.compressed):
             return self._stasis()
         try:
             psbt, params = decode_original(opened.body, default_version=2)
@@ -147,7 +183,12 @@ class Initialized(State):
             check_original(psbt)
         except (InvalidMessage, OriginalRejected):
             return self._stasis()
+        if self.refusal(psbt.serialize()) is not None:
+            return self._stasis()
         return self._retrieved(psbt, params, ReplyTo(Channel.V1_DIRECTORY, None), now)
+
+    def _knows(self, mark: bytes) -> bool:
+        return any(each.mark == mark for each in self.refused)
 
     def _stasis(self) -> Transition[ReceiverEvent, "Initialized"]:
         return Transition(None, self, seq=self.seq)
@@ -193,7 +234,8 @@ class Initialized(State):
         self, event: events.RetrievedOriginalPayload
     ) -> UncheckedOriginalPayload:
         events.require_checksum(event.psbt, event.checksum)
-        return UncheckedOriginalPayload(seq=self.seq + 1, terms=self.terms, payload=Payload(event))
+        payload = Payload(event, self.refused)
+        return UncheckedOriginalPayload(seq=self.seq + 1, terms=self.terms, payload=payload)
 
     def _on_got_replyable_error(self, event: events.GotReplyableError) -> HasReplyableError:
         if event.reply_key is None:
@@ -207,6 +249,8 @@ class Initialized(State):
             held=None,
             owed=False,
             paid_by=event.paid_by,
+            mark=event.reply_key,
+            refused=self.refused,
         )
 
     def _on_closed(self, event: events.Closed) -> Closed:
@@ -217,6 +261,30 @@ class Initialized(State):
 
 ReceivedOriginal: TypeAlias = UncheckedOriginalPayload | HasReplyableError
 """What an Original in the mailbox leads to."""
+
+
+MOST_REFUSED = 16
+"""After so many Originals that are no payments to count on a link takes no more."""
+
+
+def reopen(error: HasReplyableError) -> Transition[ReceiverEvent, Initialized]:
+    """Wait for another payment: the sender was told, or could not be.
+
+    Their Original is forgotten but for its mark. Raises `UsageError` unless `error.reopens`.
+    """
+    try:
+        successor = reopened(error)
+    except InvalidEvent as invalid:
+        raise UsageError("The payment is held: settle it before anything else.") from invalid
+    return Transition(events.Reopened(), successor, seq=error.seq)
+
+
+def reopened(error: HasReplyableError) -> Initialized:
+    """Apply `Reopened`; raises `InvalidEvent`."""
+    if not error.reopens:
+        raise InvalidEvent("A session that holds a payment does not wait for another (M3).")
+    refused = (*error.refused, Refused(error.mark, error.reason))
+    return Initialized(seq=error.seq + 1, terms=error.terms, refused=refused)
 
 
 def create(  # noqa: PLR0913 - the terms of a session, named one by one

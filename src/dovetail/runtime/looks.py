@@ -1,0 +1,150 @@
+"""One look at the chain: what became of a session's coins, and what its address has received."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, Txid
+from dovetail.errors import ChainError, ParseError, UsageError
+from dovetail.runtime.services import Services
+from dovetail.sessions import receiver
+from dovetail.sessions.receipts import Receipt, Receipts
+from dovetail.sessions.receiver.payload import Payload
+from dovetail.wallets.ports import Chain, Spend
+
+NOTHING = Receipts()
+
+Held: TypeAlias = (
+    receiver.MaybeInputsOwned
+    | receiver.MaybeInputsSeen
+    | receiver.OutputsUnknown
+    | receiver.WantsOutputs
+    | receiver.WantsInputs
+    | receiver.WantsFeeRange
+    | receiver.ProvisionalProposal
+    | receiver.PayjoinProposal
+    | receiver.PendingFallback
+    | receiver.Monitor
+)
+"""The states that hold a fallback by themselves."""
+Watchable: TypeAlias = Held | receiver.HasReplyableError
+"""The states that hold a fallback, or may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the chain source shows at one moment."""
+
+    spend: Spend | None = None
+    """What spends a contested outpoint, the deepest of several."""
+    missing: frozenset[OutPoint] = frozenset()
+    """Contested outpoints that do not exist, neither in the mempool nor in the chain."""
+    received: Receipts = NOTHING
+    """What the address has received by transactions that spend no contested outpoint."""
+    revoked: Spend | None = None
+    """What spends a coin of ours that the proposal brings, and is no payjoin."""
+
+
+def look_at(
+    chain: Chain,
+    *,
+    script: Script,
+    asked: int | None,
+    contested: Collection[OutPoint],
+    exposed: Collection[OutPoint] = (),
+    own: Collection[Txid] = (),
+) -> Look:
+    """Look at the contested outpoints and at the address; `own` are never payments beside it.
+
+    The address comes first: a payjoin that appears in between then counts as a spend alone.
+    """
+    paid = chain.payments_to(script)
+    spends = chain.spends_of((*contested, *exposed))
+    fought = [spends[outpoint] for outpoint in contested if outpoint in spends]
+    ours = {spend.transaction.txid for spend in fought}.union(own)
+    beside = (Receipt(each.txid, each.amount, each.depth) for each in paid if each.txid not in ours)
+    revoking = (
+        spends[outpoint]
+        for outpoint in exposed
+        if outpoint in spends and spends[outpoint].transaction.txid not in ours
+    )
+    return Look(
+        spend=max(fought, key=lambda spend: spend.depth, default=None),
+        missing=frozenset()
+        if fought
+        else frozenset(contested).difference(chain.outputs(contested)),
+        received=Receipts.of(beside, asked=asked),
+        revoked=next(revoking, None),
+    )
+
+
+def payload_of(session: Watchable | receiver.UncheckedOriginalPayload) -> Payload:
+    """The Original that the session holds; raises `UsageError` where there is none."""
+    payload = session.held if isinstance(session, receiver.HasReplyableError) else session.payload
+    if payload is None:
+        raise UsageError("No payment is held here: wait for one.")
+    return payload
+
+
+async def look(session: Watchable | receiver.UncheckedOriginalPayload, services: Services) -> Look:
+    """What the chain shows of a session that holds an Original; raises `ChainError`."""
+    proposal: Psbt | None = getattr(session, "proposal", None)
+    fallback = payload_of(session).fallback
+    ours = (fallback,) if proposal is None else (fallback, proposal.unsigned_transaction)
+    contested = fallback.contested()
+    exposed = {outpoint for tx in ours for outpoint in tx.contested()}.difference(contested)
+    return await asyncio.to_thread(
+        look_at,
+        services.chain,
+        script=session.address.script_pubkey,
+        asked=session.created.amount,
+        contested=contested,
+        exposed=tuple(exposed),
+        own=[tx.txid for tx in ours],
+    )
+
+
+async def received(session: receiver.ReceiverSession, services: Services) -> Receipts:
+    """What the address of a session without an Original has received; raises `ChainError`."""
+    paid = await asyncio.to_thread(services.chain.payments_to, session.address.script_pubkey)
+    found = (Receipt(each.txid, each.amount, each.depth) for each in paid)
+    return Receipts.of(found, asked=session.created.amount)
+
+
+def replaced_for_good(
+    chain: Chain, original: Psbt, missing: Collection[OutPoint], *, depth: int
+) -> bool:
+    """Whether a transaction at least `depth` deep spends what created a missing output.
+
+    Told by the previous transactions that the Original carries; without them it is not known.
+    """
+    parents = _parents(original, missing)
+    spends = chain.spends_of([txin.previous_output for tx in parents for txin in tx.inputs])
+    return any(
+        spend is not None and spend.depth >= depth and spend.transaction.txid != parent.txid
+        for parent in parents
+        for spend in (spends.get(txin.previous_output) for txin in parent.inputs)
+    )
+
+
+def _parents(original: Psbt, missing: Collection[OutPoint]) -> list[Transaction]:
+    pairs = zip(original.unsigned_transaction.inputs, original.inputs, strict=True)
+    found = (each.non_witness_utxo for txin, each in pairs if txin.previous_output in missing)
+    return [transaction for transaction in found if transaction is not None]
+
+
+def fee_rate_of(chain: Chain, spend: Transaction) -> FeeRate | None:
+    """What a transaction pays; None where the chain source does not have all that it spends."""
+    try:
+        spent = chain.outputs(spend.contested())
+    except ChainError:
+        return None
+    if len(spent) < len(spend.inputs):
+        return None
+    brought = sum(output.txout.value for output in spent.values())
+    fee = brought - sum(output.value for output in spend.outputs)
+    try:
+        return FeeRate.of(Sats(fee), spend.weight)
+    except ParseError:
+        return None  # amounts that do not fit each other

@@ -1,0 +1,175 @@
+"""What a person decides about a receiver's session: see `actions`, which finds it and saves."""
+
+import asyncio
+from contextlib import suppress
+from typing import TypeAlias
+
+from dovetail.bitcoin import FeeRate, Sats, Transaction
+from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
+from dovetail.runtime.looks import Look, Watchable, look, payload_of
+from dovetail.runtime.looks import received as look_at_address
+from dovetail.runtime.services import Services
+from dovetail.runtime.watching import taken
+from dovetail.sessions import receiver
+from dovetail.sessions.receipts import Receipts
+from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
+from dovetail.stores.ports import SessionId, SessionLog
+
+Log: TypeAlias = SessionLog[ReceiverEvent]
+Early: TypeAlias = receiver.Initialized | receiver.UncheckedOriginalPayload
+Settling: TypeAlias = receiver.PendingFallback | receiver.Monitor
+
+WAITS = (
+    "A plain payment to this session waits for its confirmation: the session closes as paid once"
+    " it has it."
+)
+PAID_ALREADY = (
+    "The address was paid in full by another transaction: the ordinary payment would charge the"
+    " sender twice. Say `fallback` again only if they know and want it."
+)
+REFUSED = (
+    "The network refused the fallback for now: it stays owed, and `resume` tries it again until"
+    " it is taken."
+)
+
+
+async def cancel_early(state: Early, log: Log, services: Services) -> ReceiverSession:
+    """End a session that holds no payment, as paid where the address was paid in full."""
+    received = await _received(state, services)
+    if received is None or not received.full:
+        return await state.cancel(received=received).save_async(log)
+    if received.depth < state.created.depth:
+        raise UsageError(WAITS)
+    return await state.record_payment(received).save_async(log)
+
+
+async def _received(state: Early, services: Services) -> Receipts | None:
+    try:
+        return await look_at_address(state, services)
+    except ChainError:
+        return None  # a chain source that is away takes nobody's right to cancel
+
+
+async def fallback(
+    services: Services, session_id: SessionId, state: ReceiverSession
+) -> ReceiverSession:
+    """Broadcast the fallback, from every state that holds one; where it is out, do nothing."""
+    match state:
+        case receiver.Closed():
+            raise UsageError("The session is closed: there is nothing left to pay.")
+        case (
+            receiver.Initialized()
+            | receiver.UncheckedOriginalPayload()
+            | receiver.HasReplyableError(held=None)
+        ):
+            raise UsageError("No payment is held here that could be broadcast: wait for one.")
+        case _:
+            pass
+    log = services.store.receiver(session_id)
+    seen = await look(state, services)
+    spend = seen.spend
+    if spend is not None and (spend.depth or spend.transaction.txid == _fallback(state).txid):
+        return await _note_spend(state, seen, log)
+    if seen.received.full and not _knows(state):
+        return await _note_payment(state, seen.received, log, services)
+    if not (isinstance(state, receiver.Monitor) and state.requested):
+        # Durable before it leaves (M4), with the end of the payjoin in the same step.
+        state = await _request(state, log, services)
+    if await asyncio.to_thread(taken, services.chain, _fallback(state)):
+        return await _note_broadcast(state, log)
+    if spend is None:
+        raise WalletError(REFUSED)
+    return await _note_spend(state, seen, log)
+
+
+async def release(state: receiver.PendingFallback, log: Log, services: Services) -> ReceiverSession:
+    """Decline the fallback; what the chain shows meanwhile is recorded instead, or before."""
+    seen = await look(state, services)
+    if seen.spend is not None:
+        return await state.record_spend(seen.spend.transaction).save_async(log)
+    if not seen.received.full:
+        return await state.release(received=seen.received).save_async(log)
+    paid = await state.record_payment(seen.received, now=services.clock()).save_async(log)
+    return paid if isinstance(paid, receiver.Closed) else await paid.release().save_async(log)
+
+
+async def free_coins(
+    state: ReceiverSession, services: Services, *, fee_rate: FeeRate
+) -> tuple[Transaction, Sats | None, bool]:
+    """A transaction that spends a coin of ours which a sender was shown back to the wallet.
+
+    Signed and not broadcast; with its cost, and whether it replaces what waits in the mempool.
+    No payjoin can come of the session once it confirms; the fallback is as good as before. Raises
+    `UsageError` where none was shown, or where the payment is made or waits to be mined.
+    """
+    if not isinstance(state, Settling) or not state.exposed:
+        raise UsageError("No coin of yours is out in a payjoin of this session.")
+    seen = await look(state, services)
+    for spend in (seen.spend, seen.revoked):
+        if spend is not None and (spend.depth or state.settles(spend.transaction)):
+            raise UsageError("The coins are spent already, or about to be: `show` says by what.")
+    await asyncio.to_thread(services.wallet.sync)
+    coin = state.exposed[0]
+    transaction = await asyncio.to_thread(lambda: services.wallet.revoke(coin, fee_rate=fee_rate))
+    scripts = [output.script_pubkey for output in transaction.outputs]
+    owned = await asyncio.to_thread(services.wallet.owned, scripts)
+    if transaction.spends(coin) is None or not set(scripts) <= owned:
+        raise WalletError("The wallet did not spend the coin back to itself: nothing was done.")
+    return transaction, _fee(state, transaction), seen.revoked is not None
+
+
+def _fee(state: Settling, transaction: Transaction) -> Sats | None:
+    proposal = state.proposal
+    utxos = () if proposal is None else proposal.utxos()
+    skeleton = () if proposal is None else proposal.unsigned_transaction.contested()
+    known = dict(zip(skeleton, utxos, strict=True))
+    if not set(transaction.contested()) <= set(known):
+        return None
+    brought = Sats.sum(known[outpoint].value for outpoint in transaction.contested())
+    return brought - Sats.sum(output.value for output in transaction.outputs)
+
+
+async def _note_spend(state: Watchable, seen: Look, log: Log) -> ReceiverSession:
+    """Record what spends the coins already: nothing is left to broadcast."""
+    if isinstance(state, receiver.Monitor) or seen.spend is None:
+        return state
+    return await state.record_spend(seen.spend.transaction).save_async(log)
+
+
+async def _note_payment(
+    state: Watchable, received: Receipts, log: Log, services: Services
+) -> ReceiverSession:
+    """Record that the address was paid, and ask: the user may not have known."""
+    noted: ReceiverSession
+    if isinstance(state, receiver.PendingFallback | receiver.Monitor):
+        noted = await state.record_payment(received, now=services.clock()).save_async(log)
+    else:
+        noted = await state.record_payment(received).save_async(log)
+    if isinstance(noted, receiver.Closed):
+        return noted
+    raise UsageError(PAID_ALREADY)
+
+
+async def _request(state: Watchable, log: Log, services: Services) -> receiver.PendingFallback:
+    pending = await state.request_fallback().save_async(log)
+    if not isinstance(state, receiver.PayjoinProposal) and not pending.proposal_out:
+        # No sender saw our coins, so other sessions may offer them (P3).
+        await asyncio.to_thread(services.store.release, log.session_id)
+    return pending
+
+
+async def _note_broadcast(state: Watchable, log: Log) -> ReceiverSession:
+    if not isinstance(state, receiver.PendingFallback):
+        return state
+    with suppress(StaleSession):
+        return await state.record_broadcast(state.fallback.txid).save_async(log)
+    # An agent saw it on the chain before we could say so.
+    return await asyncio.to_thread(lambda: receiver.replay(log.load()))
+
+
+def _knows(state: Watchable) -> bool:
+    return isinstance(state, Settling) and bool(state.paid_by)
+
+
+def _fallback(state: Watchable) -> Transaction:
+    return payload_of(state).fallback

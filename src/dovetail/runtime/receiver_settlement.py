@@ -1,0 +1,167 @@
+"""The receiver's last two states: the fallback, and the watch over what was sent or broadcast."""
+
+import asyncio
+from typing import TypeAlias
+
+from dovetail.bitcoin import Transaction
+from dovetail.errors import ChainError
+from dovetail.runtime.duties import is_due
+from dovetail.runtime.fees import tell_fee
+from dovetail.runtime.looks import Look, fee_rate_of, look, replaced_for_good
+from dovetail.runtime.services import Services
+from dovetail.runtime.watching import FALLBACK_REFUSED, Rival, Watch, taken
+from dovetail.sessions import receiver
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
+from dovetail.stores.ports import SessionLog
+from dovetail.wallets.ports import Spend
+
+Log: TypeAlias = SessionLog[ReceiverEvent]
+Settling: TypeAlias = receiver.PendingFallback | receiver.Monitor
+
+AGAIN_AFTER = 600
+"""Seconds between two tries against a transaction that waits in the mempool."""
+FORGOTTEN_AFTER = 14 * 24 * 3600
+"""Seconds after which a node drops from its mempool what nobody mined (Bitcoin Core)."""
+BLOCKS_WITHOUT = 6
+"""For so many blocks an output has to be missing before it counts as gone."""
+
+
+async def settle_by_fallback(
+    session: receiver.PendingFallback, log: Log, services: Services, watch: Watch
+) -> ReceiverSession:
+    """Look before every broadcast: the payment may have been made already (M4)."""
+    seen = await look(session, services)
+    await note(watch, session, seen, services)
+    spend = seen.spend
+    if spend is not None and _is_answer(session, spend):
+        return await session.record_spend(spend.transaction).save_async(log)
+    ended = await _end_without_it(session, log, services, watch, seen)
+    if ended is not session or not is_due(session, services):
+        return ended
+    if session.may_end_unpaid:
+        return await session.request_fallback().save_async(log)
+    await tell_fee(session, services, watch)
+    watch.tried_at = services.clock()
+    if await _taken(session.fallback, services):
+        return await session.record_broadcast(session.fallback.txid).save_async(log)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    raise ChainError(FALLBACK_REFUSED)
+
+
+def _is_answer(session: receiver.PendingFallback, spend: Spend) -> bool:
+    """Whether the chain has decided, or waits to confirm what the fallback would pay.
+
+    A transaction that is neither the payment nor confirmed keeps nobody from the fallback. The
+    user's word for the fallback stands against a payjoin too.
+    """
+    if spend.depth or spend.transaction.txid == session.fallback.txid:
+        return True
+    return session.settles(spend.transaction) and not session.requested
+
+
+async def watch_payment(
+    session: receiver.Monitor, log: Log, services: Services, watch: Watch
+) -> ReceiverSession:
+    """Follow what spends the contested outpoints, and bring back what fell out (M3)."""
+    seen = await look(session, services)
+    spend = seen.spend
+    if session.fallback_broadcast and (spend is None or not spend.depth):
+        await tell_fee(session, services, watch)
+    watch.see(session, spend)
+    await note(watch, session, seen, services)
+    if spend is not None and (spend.depth or session.settles(spend.transaction)):
+        settled = session.record_settlement(spend.transaction, spend.depth, received=seen.received)
+        return await settled.save_async(log)
+    if session.released and seen.revoked is not None:
+        revoked = session.record_revoked(seen.revoked.transaction, seen.revoked.depth)
+        return await revoked.save_async(log)
+    ended = await _end_without_it(session, log, services, watch, seen)
+    if ended is not session:
+        return ended
+    return await _bring_back(session, log, services, watch, spend)
+
+
+async def _bring_back(
+    session: receiver.Monitor, log: Log, services: Services, watch: Watch, rival: Spend | None
+) -> ReceiverSession:
+    """Broadcast again what was dropped, or what a rival in the mempool keeps out.
+
+    What was seen or broadcast before is no new decision, and fills no log when a mempool or a
+    reorganisation drops it.
+    """
+    payjoin = None if session.fallback_broadcast or rival else watch.payjoin
+    if payjoin is not None and await _taken(payjoin, services):
+        return session
+    due = is_due(session, services)
+    decided = session.seen_spent and session.reason is not None
+    if not ((session.fallback_broadcast and not session.paid_twice) or (due and decided)):
+        return await session.fallback_due(services.clock()).save_async(log) if due else session
+    if rival is not None and not _again(watch, services):
+        return session
+    if await _taken(session.fallback, services) or rival is not None:
+        return session
+    raise ChainError(FALLBACK_REFUSED)
+
+
+def _again(watch: Watch, services: Services) -> bool:
+    now = services.clock()
+    if watch.tried_at is not None and now < watch.tried_at + AGAIN_AFTER:
+        return False
+    watch.tried_at = now
+    return True
+
+
+async def _end_without_it(
+    session: Settling, log: Log, services: Services, watch: Watch, seen: Look
+) -> ReceiverSession:
+    """End or hold back the fallback where it was paid otherwise, or can never be."""
+    now = services.clock()
+    if seen.received.full:
+        return await session.record_payment(seen.received, now=now).save_async(log)
+    if seen.spend is not None:
+        return session
+    if seen.missing and await _gone(session, services, watch, seen):
+        gone = session.record_unpayable(
+            Reason.ORIGINAL_INPUTS_GONE, now=now, received=seen.received
+        )
+        return await gone.save_async(log)
+    if session.may_expire and now >= session.watched_until:
+        return await session.expire(now, received=seen.received).save_async(log)
+    return session
+
+
+async def _gone(session: Settling, services: Services, watch: Watch, seen: Look) -> bool:
+    """Whether a coin of the sender's is gone for good, so that the fallback can never confirm."""
+    if await asyncio.to_thread(
+        replaced_for_good,
+        services.chain,
+        session.original,
+        seen.missing,
+        depth=session.depth,
+    ):
+        return True
+    height = await asyncio.to_thread(services.chain.height)
+    if watch.missing_since is None:
+        watch.missing_since = height
+    for_long = height - watch.missing_since >= BLOCKS_WITHOUT
+    return for_long and services.clock() >= session.watched_until + FORGOTTEN_AFTER
+
+
+async def note(watch: Watch, session: Settling, seen: Look, services: Services) -> None:
+    """Keep what one look showed, for whoever follows the session."""
+    watch.see_received(seen.received, wanted=session.depth)
+    if not seen.missing:
+        watch.missing_since = None
+    spend = seen.spend
+    rival = spend is not None and not spend.depth and not session.settles(spend.transaction)
+    if spend is None or not rival:
+        watch.rival = None
+    elif watch.rival is None or watch.rival.txid != spend.transaction.txid:
+        rate = await asyncio.to_thread(fee_rate_of, services.chain, spend.transaction)
+        watch.rival = Rival(spend.transaction.txid, rate)
+
+
+async def _taken(transaction: Transaction, services: Services) -> bool:
+    return await asyncio.to_thread(taken, services.chain, transaction)

@@ -1,0 +1,78 @@
+"""The end of a session, and what every early end notes of the money (M3)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.errors import UsageError
+from dovetail.protocol.settlement import rebuild
+from dovetail.sessions import outcomes
+from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipts
+from dovetail.sessions.receiver import events
+from dovetail.sessions.receiver.base import State
+from dovetail.sessions.receiver.payload import Finalized, Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Closed(State):
+    """The session is over; `outcome` says how."""
+
+    closed: ClassVar[bool] = True
+
+    outcome: Outcome
+    payload: Payload | None = None
+    finalized: Finalized | None = None
+    reason: Reason | None = None
+    """What had stopped the payjoin before the end; None where nothing had."""
+
+    @property
+    def payjoin(self) -> Transaction | None:
+        """The confirmed payjoin, rebuilt to be broadcast again; None if there was none."""
+        if self.finalized is None or not isinstance(self.outcome, outcomes.Success):
+            return None
+        signatures = tuple((each.script_sig, each.witness) for each in self.outcome.signatures)
+        return rebuild(self.finalized.psbt, signatures)
+
+
+UNPAID_OUTCOMES = (outcomes.PaidDirectly, outcomes.Cancelled, outcomes.Expired)
+"""How a session may end that never held a fallback."""
+
+
+def observed(received: Receipts) -> events.ObservedPayment:
+    """The event of a payment that came to the address by itself.
+
+    Raises `UsageError` for less than was asked for.
+    """
+    _require_full(received)
+    txids = tuple(str(txid) for txid in received.txids)
+    return events.ObservedPayment(txids=txids, received=int(received.amount))
+
+
+def paid_directly(received: Receipts) -> outcomes.PaidDirectly:
+    """The outcome of such a payment; raises `UsageError` for less than was asked for."""
+    _require_full(received)
+    first, *others = (str(txid) for txid in received.txids)
+    return outcomes.PaidDirectly(txid=first, others=tuple(others), received=int(received.amount))
+
+
+def _require_full(received: Receipts) -> None:
+    if not received.full:
+        raise UsageError("The address has received less than was asked for; go on looking.")
+
+
+def cancelled(why: Reason, received: Receipts | None) -> outcomes.Cancelled:
+    """The outcome of a session that ends without its payment; None: nobody has looked."""
+    if received is None:
+        return outcomes.Cancelled(why=why)
+    txids = tuple(str(txid) for txid in received.txids)
+    return outcomes.Cancelled(why=why, received=int(received.amount), txids=txids)
+
+
+def expired(why: Reason | None, received: Receipts | None) -> outcomes.Expired:
+    """The outcome of a session whose time ran out; None: nobody has looked."""
+    if received is None:
+        return outcomes.Expired(why=why)
+    txids = tuple(str(txid) for txid in received.txids)
+    return outcomes.Expired(why=why, received=int(received.amount), txids=txids)

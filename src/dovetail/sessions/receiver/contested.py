@@ -1,0 +1,269 @@
+"""What the two states share in which only the chain can end the session (M3, M4)."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import OutPoint, Transaction
+from dovetail.bitcoin.units import UnixTime
+from dovetail.errors import InvalidEvent, UsageError
+from dovetail.protocol.settlement import Settlement, classify, sender_signatures
+from dovetail.sessions import outcomes
+from dovetail.sessions.outcomes import InputSignature, Outcome
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipts
+from dovetail.sessions.receiver import events
+from dovetail.sessions.receiver.base import WithPayload
+from dovetail.sessions.receiver.closing import (
+    Closed,
+    cancelled,
+    expired,
+    observed,
+    paid_directly,
+)
+from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.receiver.payload import Finalized
+from dovetail.sessions.transition import Transition
+
+AT_ONCE = UnixTime(0)
+UNPAYABLE = (Reason.ORIGINAL_INPUTS_GONE, Reason.FALLBACK_INVALID)
+"""Why a fallback can never confirm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Contested(WithPayload):
+    """A fallback is held, and perhaps a proposal is out: at most one of them is paid.
+
+    Also look at the address: a payment in full that spends no contested outpoint makes the
+    fallback not owed (`record_payment`).
+    """
+
+    settles_here: ClassVar[bool] = False
+    """Whether a spend of a contested outpoint can close it."""
+
+    reason: Reason | None
+    """Why there is no payjoin so far; None while there may well be one."""
+    owed: bool
+    """Whether the fallback is known to pay us and to spend nobody else's coins."""
+    finalized: Finalized | None
+    """The Proposal, which counts as in the sender's hands."""
+    seen_spent: bool = False
+    """Whether the fallback was broadcast, or a spend of a contested outpoint was seen."""
+    requested: bool = False
+    """Whether the fallback was decided on: nothing is asked again, and nothing released."""
+    released: bool = False
+    """Whether the caller declined the fallback: no policy broadcasts it any more."""
+    fallback_broadcast: bool = False
+    """Whether the fallback was broadcast from here: then it is again, should it be evicted."""
+    paid_by: tuple[str, ...] = ()
+    """The transactions that paid the address in full without payjoin or fallback."""
+    insisted: bool = False
+    """Whether the caller asked for the fallback knowing of that payment."""
+
+    @property
+    def contested(self) -> tuple[OutPoint, ...]:
+        """The sender's inputs: watch them, for one transaction only can spend them."""
+        return self.payload.fallback.contested()
+
+    @property
+    def fallback(self) -> Transaction:
+        """The Original, ready to broadcast."""
+        return self.payload.fallback
+
+    @property
+    def proposal(self) -> Psbt | None:
+        """The Proposal PSBT, if one may be out."""
+        return None if self.finalized is None else self.finalized.psbt
+
+    @property
+    def payjoin_skeleton(self) -> Transaction | None:
+        """The payjoin without the sender's signatures, if a proposal may be out."""
+        return None if self.proposal is None else self.proposal.unsigned_transaction
+
+    @property
+    def exposed(self) -> tuple[OutPoint, ...]:
+        """Our own coins in the proposal, if one may be out."""
+        skeleton = self.payjoin_skeleton
+        spent = () if skeleton is None else skeleton.contested()
+        return tuple(outpoint for outpoint in spent if outpoint not in self.contested)
+
+    @property
+    def proposal_out(self) -> bool:
+        """Whether the sender may hold a proposal, so that the fallback may double-spend it."""
+        return self.finalized is not None
+
+    @property
+    def depth(self) -> int:
+        """How many confirmations make a payment final."""
+        return self.created.depth
+
+    @property
+    def watched_until(self) -> UnixTime:
+        """The expiration and the grace: until then a payjoin is waited for."""
+        return UnixTime(self.created.expires_at + self.created.grace)
+
+    @property
+    def paid_twice(self) -> bool:
+        """Whether the fallback would pay for what was paid already: no policy broadcasts it."""
+        return bool(self.paid_by) and not self.insisted
+
+    @property
+    def may_expire(self) -> bool:
+        """Whether nothing is owed and nothing under way, so that `expire` can end it."""
+        nothing_owed = self.released or not self.owed
+        return nothing_owed and not (self.requested or self.proposal_out)
+
+    def pays(self, spend: Transaction, received: Receipts | None = None) -> bool:
+        """Whether the address has what was asked for, once this transaction is in the chain.
+
+        `received` is what other transactions brought.
+        """
+        brought = 0 if received is None else int(received.amount)
+        return self._paid_by(spend) + brought >= (self.created.amount or 1)
+
+    def settles(self, spend: Transaction) -> bool:
+        """Whether this spend of a contested outpoint is the payment: nothing competes with it."""
+        kind = classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback)
+        return kind is not Settlement.UNRECOGNIZED or self.pays(spend)
+
+    def validate(self) -> None:
+        """Read again what the log says; raises what is wrong with it."""
+        WithPayload.validate(self)
+        _ = self.proposal
+
+    def record_payment(
+        self, received: Receipts, *, now: UnixTime
+    ) -> Transition[ReceiverEvent, Self | Closed]:
+        """Say that other transactions have paid the address in full.
+
+        The fallback is no longer owed from then on, whatever becomes of them: only the caller's
+        word broadcasts it. Once they are deep enough the session closes as paid, with a proposal
+        out not before `watched_until`. For payjoin and fallback there is `record_spend`. Raises
+        `UsageError` for less than was asked for.
+        """
+        patient = self.proposal_out and now < self.watched_until
+        if received.depth >= self.depth and not patient:
+            return self._close(paid_directly(received))
+        if self.paid_by:
+            return Transition(None, self, seq=self.seq)
+        event = observed(received)
+        return self._transition(event, self._on_observed_payment(event))
+
+    def record_unpayable(
+        self, reason: Reason, *, now: UnixTime, received: Receipts | None = None
+    ) -> Transition[ReceiverEvent, Closed]:
+        """End the session because its payment can never be made, by this `reason`.
+
+        `ORIGINAL_INPUTS_GONE` or `FALLBACK_INVALID`; the latter, with a proposal out, not before
+        `watched_until`. Raises `UsageError` otherwise.
+        """
+        early = self.proposal_out and now < self.watched_until
+        if reason not in UNPAYABLE or (early and reason is Reason.FALLBACK_INVALID):
+            raise UsageError("A payment may still be made: watch the chain.")
+        return self._close(cancelled(reason, received))
+
+    def expire(
+        self, now: UnixTime, *, received: Receipts | None = None
+    ) -> Transition[ReceiverEvent, Closed]:
+        """End a session in which nothing is owed; raises `UsageError` before `watched_until`."""
+        if not self.may_expire or now < self.watched_until:
+            raise UsageError("A payment may still be made: watch the chain.")
+        ended = (
+            cancelled(Reason.CANCELLED_BY_US, received)
+            if self.reason is Reason.CANCELLED_BY_US
+            else expired(self.reason, received)
+        )
+        return self._close(ended)
+
+    def _require_contested(self, spend: Transaction) -> None:
+        """Raise `UsageError` unless `spend` spends a contested outpoint."""
+        if not any(spend.spends(outpoint) is not None for outpoint in self.contested):
+            raise UsageError(
+                "This transaction spends none of the sender's inputs; look the spender up again."
+            )
+
+    def _outcome(self, spend: Transaction, received: Receipts | None) -> Outcome:
+        txid = str(spend.txid)
+        proposal = self.proposal
+        match classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback):
+            case Settlement.PAYJOIN if proposal is not None:
+                signatures = tuple(
+                    InputSignature(script_sig=script_sig, witness=witness)
+                    for script_sig, witness in sender_signatures(spend, proposal)
+                )
+                return outcomes.Success(txid=txid, signatures=signatures)
+            case Settlement.FALLBACK if self._counts(spend):
+                why = self.reason or Reason.SENDER_CHOSE_FALLBACK
+                return outcomes.FallbackBroadcasted(txid=txid, why=why)
+            case _ if self.pays(spend, received):
+                return self._paid_otherwise(spend, received)
+            case _:
+                amount = None if received is None else int(received.amount)
+                return outcomes.Unrecognized(txid=txid, received=amount)
+
+    def _paid_otherwise(self, spend: Transaction, received: Receipts | None) -> Outcome:
+        parts = () if received is None else tuple(str(txid) for txid in received.txids)
+        brought = self._paid_by(spend)
+        total = brought + (0 if received is None else int(received.amount))
+        txids = (str(spend.txid), *parts) if brought else parts
+        return outcomes.PaidDirectly(txid=txids[0], others=txids[1:], received=total)
+
+    def _counts(self, spend: Transaction) -> bool:
+        """Whether the fallback is this session's payment.
+
+        One that was refused because it does not pay, or too little, may still be broadcast by its
+        sender.
+        """
+        return self.owed or self.requested or self.fallback_broadcast or self.pays(spend)
+
+    def _paid_by(self, spend: Transaction) -> int:
+        script = self.address.script_pubkey
+        return sum(int(out.value) for out in spend.outputs if out.script_pubkey == script)
+
+    def _close(self, outcome: Outcome) -> Transition[ReceiverEvent, Closed]:
+        event = events.Closed(outcome=outcome)
+        return self._transition(event, self._on_closed(event))
+
+    def _on_observed_payment(self, event: events.ObservedPayment) -> Self:
+        if self.paid_by or not event.txids:
+            raise InvalidEvent("A payment to the address is noted once, with its transactions.")
+        return replace(self, seq=self.seq + 1, paid_by=event.txids)
+
+    def _on_closed(self, event: events.Closed) -> Closed:
+        if not self._may_end_as(event.outcome):
+            raise InvalidEvent("A session that holds a fallback cannot end like this (M3).")
+        return Closed(
+            seq=self.seq + 1,
+            terms=self.terms,
+            payload=self.payload,
+            finalized=self.finalized,
+            outcome=event.outcome,
+            reason=self.reason,
+        )
+
+    def _may_end_as(self, outcome: Outcome) -> bool:
+        match outcome:
+            case outcomes.PaidDirectly():
+                return True
+            case outcomes.Cancelled(why=why) if why in UNPAYABLE:
+                return True
+            case outcomes.Cancelled():
+                return self.may_expire or not (self.settles_here or self._under_way)
+            case outcomes.Expired():
+                return self.may_expire
+            case outcomes.Success(signatures=signatures):
+                return self.settles_here and self.proposal_out and bool(signatures)
+            case outcomes.PayjoinProposalSent():
+                return self.settles_here and self.proposal_out and not self.seen_spent
+            case outcomes.Revoked():
+                return self.released and self.proposal_out
+            case outcomes.FallbackBroadcasted() | outcomes.Unrecognized():
+                return self.settles_here
+
+    @property
+    def _paid_perhaps(self) -> bool:
+        return self.proposal_out or self.seen_spent or bool(self.paid_by)
+
+    @property
+    def _under_way(self) -> bool:
+        return self._paid_perhaps or self.requested
