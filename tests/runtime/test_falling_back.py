@@ -276,7 +276,7 @@ async def test_a_wallet_that_only_signs_is_finalized_for(
 
 async def test_only_who_pays_can_raise_a_fee(bob: Side):
     receiving = bob.receive()
-    with pytest.raises(UsageError, match="Only who pays"):
+    with pytest.raises(UsageError, match="Only the payer"):
         await actions.fallback(receiving.services, receiving.session_id, fee_rate=RATE)
 
 

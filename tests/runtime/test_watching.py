@@ -1,4 +1,4 @@
-from tests.runtime.side import AMOUNT, Side, paid_into
+from tests.runtime.side import Side, paid_into
 from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, TxIn, TxOut
@@ -6,7 +6,6 @@ from dovetail.bitcoin.psbt import Psbt
 from dovetail.runtime.watching import (
     Watch,
     deepest_spend,
-    direct_payment,
     kind_of,
     sighted,
 )
@@ -39,21 +38,6 @@ def test_of_several_spends_the_deepest_counts(world: World, bob: Side):
     found = deepest_spend(chain, [first, second])
     assert found is not None
     assert (found.transaction, found.depth) == (deep, 1)
-
-
-def test_of_several_payments_the_deepest_sufficient_one_counts(world: World, bob: Side):
-    chain, script = bob.party.chain, bob.party.wallet.new_address().script_pubkey
-    assert direct_payment(chain, script, AMOUNT) is None
-    world.node.fund(script, Sats(AMOUNT - 1))
-    assert direct_payment(chain, script, AMOUNT) is None
-    paid = world.node.fund(script, AMOUNT)
-    world.node.fund(script, AMOUNT, confirmations=0)
-    found = direct_payment(chain, script, AMOUNT)
-    assert found is not None
-    assert (found.txid, found.depth) == (paid.txid, 1)
-    least = direct_payment(chain, script, None)
-    assert least is not None
-    assert least.amount == AMOUNT - 1
 
 
 async def monitored(world: World, alice: Side, bob: Side, depth: int) -> sender.Monitor:

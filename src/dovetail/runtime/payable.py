@@ -7,6 +7,7 @@ from dovetail.errors import ChainError, UsageError
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import sender
+from dovetail.sessions.receipts import Receipt, Receipts
 
 Settling: TypeAlias = sender.PendingFallback | sender.Monitor
 
@@ -33,9 +34,10 @@ async def require_unpaid(session: sender.PendingFallback, services: Services, wa
         found = await asyncio.to_thread(services.chain.payments_to, script)
     except ChainError:
         return
-    beside = [payment for payment in found if payment.txid not in own]
-    if sum(payment.amount for payment in beside) >= asked:
-        watch.see_payment(beside[0], wanted=created.depth)
+    beside = (Receipt(each.txid, each.amount, each.depth) for each in found if each.txid not in own)
+    received = Receipts.of(beside, asked=asked)
+    if received.full:
+        watch.see_received(received, wanted=created.depth)
         raise UsageError(PAID_BESIDE)
 
 

@@ -119,13 +119,17 @@ async def free_coins(
 
 
 def _fee(state: Settling, transaction: Transaction) -> Sats | None:
+    """What it costs; None where it spends coins that the session does not know."""
     proposal = state.proposal
-    utxos = () if proposal is None else proposal.utxos()
-    skeleton = () if proposal is None else proposal.unsigned_transaction.contested()
-    known = dict(zip(skeleton, utxos, strict=True))
-    if not set(transaction.contested()) <= set(known):
+    outpoints = () if proposal is None else proposal.unsigned_transaction.contested()
+    ours = {
+        outpoint: proposal.utxo(index)
+        for index, outpoint in enumerate(outpoints)
+        if proposal is not None and outpoint in state.exposed
+    }
+    if not set(transaction.contested()) <= ours.keys():
         return None
-    brought = Sats.sum(known[outpoint].value for outpoint in transaction.contested())
+    brought = Sats.sum(ours[outpoint].value for outpoint in transaction.contested())
     return brought - Sats.sum(output.value for output in transaction.outputs)
 
 

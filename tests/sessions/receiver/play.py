@@ -33,6 +33,7 @@ ALICE = Wallet("alice")
 BOB = Wallet("bob")
 """The receiver; key 0 guards the address."""
 REPLY_KEY = SecretKey(b"\x0b" * 32)
+OTHER_REPLY_KEY = SecretKey(b"\x0d" * 32)
 RECEIVER_KEY = SecretKey(b"\x0c" * 32)
 SENDER_COINS = (ALICE.coin(0, 60_000), ALICE.coin(1, 45_000))
 RECEIVER_COIN = BOB.coin(1, 70_000)
@@ -42,6 +43,22 @@ PARAMS = SenderParams(fee_contribution=FeeContribution(Sats(500), 1))
 ELSEWHERE = Txid(b"\x77" * 32)
 RECEIVED = Receipts.of([Receipt(ELSEWHERE, AMOUNT, 2)], asked=AMOUNT)
 """The address was paid in full by a transaction from elsewhere."""
+
+SEEN = Receipts.of([Receipt(ELSEWHERE, AMOUNT, 0)], asked=AMOUNT)
+"""The same, while no block has it."""
+IN_PARTS = Receipts.of(
+    [Receipt(ELSEWHERE, Sats(49_000), 3), Receipt(Txid(b"\x78" * 32), Sats(1_000), 2)],
+    asked=AMOUNT,
+)
+"""Two parts that add up."""
+PARTIAL = Receipts.of([Receipt(ELSEWHERE, Sats(20_000), 2)], asked=AMOUNT)
+"""Less than was asked for."""
+
+
+def spend_of(outpoint: OutPoint) -> Transaction:
+    """A transaction that spends this outpoint back to the receiver."""
+    outputs = (TxOut(Sats(30_000), BOB.script(5)),)
+    return Transaction(2, (TxIn(outpoint, witness=(b"\x01",)),), outputs, 0)
 
 
 def spend_to(script: bytes, value: int = 40_000) -> Transaction:
@@ -95,6 +112,16 @@ class Play:
             entropy=self.entropy,
         )
         self.put_raw(message)
+
+    def put_from_another(self, session: receiver.Initialized) -> None:
+        """Let another sender write the same payment to the mailbox."""
+        message = seal_message_a(
+            encode_original(ORIGINAL, PARAMS),
+            receiver_key=RECEIVER_KEY.public_key,
+            reply_key=OTHER_REPLY_KEY.public_key,
+            entropy=self.entropy,
+        )
+        self.directory.mailboxes[str(session.short_id)] = message
 
     def put_raw(self, message: bytes) -> None:
         self.directory.mailboxes[self.short_id] = message

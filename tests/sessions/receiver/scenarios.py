@@ -10,11 +10,16 @@ from tests.sessions.receiver.play import (
     EXPIRES_AT,
     FALLBACK,
     GRACE,
+    IN_PARTS,
     NOW,
+    PARTIAL,
     RECEIVED,
+    RECEIVER_COIN,
     RELAY,
+    SEEN,
     Play,
     expect,
+    spend_of,
     spend_to,
 )
 
@@ -159,6 +164,72 @@ def post_expired(play: Play) -> None:
     play.save(play.proposed().expire(EXPIRES_AT))
 
 
+def paid_directly_in_parts(play: Play) -> None:
+    play.save(play.created().record_payment(IN_PARTS))
+
+
+def expired_short_of_the_amount(play: Play) -> None:
+    session = play.created()
+    play.save(session.expire(EXPIRES_AT, why=Reason.DIRECTORY_UNREACHABLE, received=PARTIAL))
+
+
+def reopened_then_paid(play: Play) -> None:
+    error = play.error_held()
+    waiting = play.save(receiver.reopen(error))
+    play.put_from_another(waiting)
+    unchecked = expect(play.poll(waiting), receiver.UncheckedOriginalPayload)
+    monitor = play.save(play.proposed(unchecked).record_spend(FALLBACK))
+    play.save(monitor.record_settlement(FALLBACK, 2))
+
+
+def reply_made_needless_by_the_fallback(play: Play) -> None:
+    pending = play.save(play.error_owed().request_fallback())
+    monitor = play.save(pending.record_broadcast(FALLBACK.txid))
+    play.save(monitor.record_settlement(FALLBACK, 2))
+
+
+def paid_while_replying(play: Play) -> None:
+    pending = expect(
+        play.save(play.error_owed().record_payment(RECEIVED)), receiver.PendingFallback
+    )
+    play.save(
+        expect(play.save(pending.release()), receiver.Monitor).record_payment(RECEIVED, now=NOW)
+    )
+
+
+def spent_while_replying(play: Play) -> None:
+    monitor = play.save(play.error_owed().record_spend(spend_to(ALICE.script(3))))
+    play.save(monitor.record_settlement(spend_to(ALICE.script(3)), 2, received=PARTIAL))
+
+
+def paid_while_the_fallback_waits(play: Play) -> None:
+    pending = expect(
+        play.save(play.pending_owed().record_payment(SEEN, now=NOW)), receiver.PendingFallback
+    )
+    insisted = play.save(pending.request_fallback())
+    monitor = play.save(insisted.record_broadcast(FALLBACK.txid))
+    play.save(monitor.record_settlement(FALLBACK, 2))
+
+
+def paid_while_the_proposal_is_out(play: Play) -> None:
+    monitor = expect(play.save(play.monitor().record_payment(SEEN, now=NOW)), receiver.Monitor)
+    play.save(monitor.record_payment(RECEIVED, now=UnixTime(EXPIRES_AT + GRACE)))
+
+
+def inputs_gone(play: Play) -> None:
+    pending = play.pending_owed()
+    play.save(pending.record_unpayable(Reason.ORIGINAL_INPUTS_GONE, now=NOW, received=PARTIAL))
+
+
+def never_owed(play: Play) -> None:
+    play.save(play.pending_held().expire(UnixTime(EXPIRES_AT + GRACE), received=PARTIAL))
+
+
+def coins_taken_back(play: Play) -> None:
+    monitor = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    play.save(monitor.record_revoked(spend_of(RECEIVER_COIN.outpoint), 2))
+
+
 def _stopping(at: Callable[[Play], ReceiverSession]) -> tuple[Callable[[Play], None], ...]:
     def cancel(play: Play) -> None:
         play.save(at(play).cancel())  # type: ignore[union-attr]
@@ -172,7 +243,22 @@ def _stopping(at: Callable[[Play], ReceiverSession]) -> tuple[Callable[[Play], N
     def refuse(play: Play) -> None:
         play.save(at(play).refuse(Reason.WALLET_UNAVAILABLE))  # type: ignore[union-attr]
 
-    return cancel, fail, expire, refuse
+    return (cancel, fail, expire, refuse, *_forestalled(at))
+
+
+def _forestalled(at: Callable[[Play], ReceiverSession]) -> tuple[Callable[[Play], None], ...]:
+    """What may come of a negotiation when the payer, the chain or a person is faster."""
+
+    def take(play: Play) -> None:
+        play.save(at(play).request_fallback())  # type: ignore[union-attr]
+
+    def spend(play: Play) -> None:
+        play.save(at(play).record_spend(FALLBACK))  # type: ignore[union-attr]
+
+    def pay(play: Play) -> None:
+        play.save(at(play).record_payment(RECEIVED))  # type: ignore[union-attr,call-arg]
+
+    return take, spend, pay
 
 
 SCENARIOS: tuple[Callable[[Play], None], ...] = (
@@ -202,6 +288,18 @@ SCENARIOS: tuple[Callable[[Play], None], ...] = (
     nobody_can_tell,
     post_given_up,
     post_expired,
+    paid_directly_in_parts,
+    expired_short_of_the_amount,
+    reopened_then_paid,
+    reply_made_needless_by_the_fallback,
+    paid_while_replying,
+    spent_while_replying,
+    paid_while_the_fallback_waits,
+    paid_while_the_proposal_is_out,
+    inputs_gone,
+    never_owed,
+    coins_taken_back,
+    *_forestalled(Play.proposed),
     *(
         scenario
         for at in (

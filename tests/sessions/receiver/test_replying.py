@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tests.sessions.receiver.play import (
+    AMOUNT,
     ELSEWHERE,
     EXPIRES_AT,
     NOW,
