@@ -89,7 +89,8 @@ async def burns_an_honest_payers_coins(stage: Stage) -> Played:
     stage.bob.party.chain.runs_scripts = False
     first, second = stage.bob.receive(), stage.bob.receive()
     flips_a_bit(Mallory(stage, first))
-    await stage.until(first, receiver.Closed)
+    await stage.until(first, receiver.HasReplyableError)
+    await stage.until(first, receiver.Initialized)
     honest = Mallory(stage, second)
     psbt = honest.sign(honest.payment())
     honest.post(honest.seal(encode_original(psbt, PARAMS)))

@@ -248,7 +248,8 @@ async def pays_nobody_after_all(stage: Stage) -> Played:
     """The refused Original is broadcast by its sender."""
     receiving = stage.bob.receive()
     psbt = pays_nobody(Mallory(stage, receiving))
-    await stage.until(receiving, receiver.PendingFallback)
+    await stage.until(receiving, receiver.HasReplyableError)
+    await stage.until(receiving, receiver.Initialized)
     stage.world.node.send(psbt.extract())
     stage.world.node.mine()
     return received(receiving, psbt)
@@ -382,7 +383,7 @@ TRICKS: tuple[Trick, ...] = (
     refused(
         "spends a spent coin",
         "Offers a coin that it has spent before.",
-        UNPAYABLE,
+        Reason.ORIGINAL_INPUTS_SPENT,
         BROADCASTABLE,
         spends_a_spent_coin,
     ),

@@ -228,7 +228,10 @@ def _receiver_pending(state: receiver.PendingFallback, now: UnixTime, *, ask: bo
     cancelled = state.reason is Reason.CANCELLED_BY_US
     asks = due is None or (cancelled and due > now)
     advice = "Take it by `fallback`, or decline it by `release`." if asks else NOTHING
-    if state.due_at is None:
+    if state.paid_twice:
+        words = "Another transaction paid the address in full; the sender's payment is held back."
+        advice = "Nothing; `fallback` would charge the sender a second time."
+    elif state.due_at is None:
         words = "No payjoin came about, and the sender's own payment is not safe to count on."
         advice = "Broadcast it by `fallback` only if you know the sender, else `release` it."
     elif asks and cancelled and state.proposal_out:
@@ -243,7 +246,7 @@ def _receiver_pending(state: receiver.PendingFallback, now: UnixTime, *, ask: bo
     elif due is not None and due > now:
         words = "No payjoin has been seen; the ordinary payment falls due after the grace."
     else:
-        words = "No payjoin came about; the sender's ordinary payment is being broadcast."
+        words = "No payjoin came about; the sender's ordinary payment is due, and is made once."
     return Explanation(
         status=SessionStatus.FALLBACK_PENDING,
         words=words,

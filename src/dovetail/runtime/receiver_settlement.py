@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError
+from dovetail.protocol.verification import Verdict
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.looks import Look, fee_rate_of, look, replaced_for_good
@@ -47,7 +48,7 @@ async def settle_by_fallback(
         return await session.record_broadcast(session.fallback.txid).save_async(log)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
-    raise ChainError(FALLBACK_REFUSED)
+    return await _refused(session, log, services, seen)
 
 
 def _is_answer(session: receiver.PendingFallback, spend: Spend) -> bool:
@@ -80,17 +81,18 @@ async def watch_payment(
     ended = await _end_without_it(session, log, services, watch, seen)
     if ended is not session:
         return ended
-    return await _bring_back(session, log, services, watch, spend)
+    return await _bring_back(session, log, services, watch, seen)
 
 
 async def _bring_back(
-    session: receiver.Monitor, log: Log, services: Services, watch: Watch, rival: Spend | None
+    session: receiver.Monitor, log: Log, services: Services, watch: Watch, seen: Look
 ) -> ReceiverSession:
     """Broadcast again what was dropped, or what a rival in the mempool keeps out.
 
     What was seen or broadcast before is no new decision, and fills no log when a mempool or a
     reorganisation drops it.
     """
+    rival = seen.spend
     payjoin = None if session.fallback_broadcast or rival else watch.payjoin
     if payjoin is not None and await _taken(payjoin, services):
         return session
@@ -102,7 +104,21 @@ async def _bring_back(
         return session
     if await _taken(session.fallback, services) or rival is not None:
         return session
-    raise ChainError(FALLBACK_REFUSED)
+    return await _refused(session, log, services, seen)
+
+
+async def _refused(session: Settling, log: Log, services: Services, seen: Look) -> ReceiverSession:
+    """End a fallback that no network can ever take; raises `ChainError` for any other."""
+    now = services.clock()
+    waits = session.proposal_out and now < session.watched_until
+    if waits or not await asyncio.to_thread(_is_invalid, session):
+        raise ChainError(FALLBACK_REFUSED)
+    ended = session.record_unpayable(Reason.FALLBACK_INVALID, now=now, received=seen.received)
+    return await ended.save_async(log)
+
+
+def _is_invalid(session: Settling) -> bool:
+    return session.payload.signatures is Verdict.INVALID
 
 
 def _again(watch: Watch, services: Services) -> bool:
@@ -151,7 +167,9 @@ async def _gone(session: Settling, services: Services, watch: Watch, seen: Look)
 
 async def note(watch: Watch, session: Settling, seen: Look, services: Services) -> None:
     """Keep what one look showed, for whoever follows the session."""
-    watch.see_received(seen.received, wanted=session.depth)
+    watch.received = seen.received
+    if seen.spend is None:
+        watch.see_received(seen.received, wanted=session.depth)
     if not seen.missing:
         watch.missing_since = None
     spend = seen.spend

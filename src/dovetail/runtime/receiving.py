@@ -201,8 +201,8 @@ async def _check_broadcast(
     if unconfirmed and not services.policy.unconfirmed_inputs:
         return await session.refuse(Reason.ORIGINAL_UNCONFIRMED_INPUTS).save_async(log)
     answer = await asyncio.to_thread(services.chain.acceptance, session.transaction)
-    transition = await asyncio.to_thread(  # it verifies every signature
-        session.check_broadcast_suitability,
+    await asyncio.to_thread(lambda: session.signatures)
+    transition = session.check_broadcast_suitability(
         isinstance(answer, Accepted),
         tested=isinstance(answer, Accepted) and answer.tested,
         spent={outpoint: output.txout for outpoint, output in existing.items()},

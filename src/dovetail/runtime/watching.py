@@ -92,9 +92,9 @@ class Watch:
         self.received = received
         if not received.full:
             self._lose(direct=True)
-        elif self.sighting is None or self.sighting.kind is Kind.DIRECT or received.depth:
-            txid = received.txids[0]
-            self._note(Sighting(kind=Kind.DIRECT, txid=txid, depth=received.depth, wanted=wanted))
+            return
+        txid, depth = received.txids[0], received.depth
+        self._note(Sighting(kind=Kind.DIRECT, txid=txid, depth=depth, wanted=wanted))
 
     def _lose(self, *, direct: bool) -> None:
         """Nothing is there; which says nothing of a sighting of the other sort."""

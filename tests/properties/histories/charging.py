@@ -17,6 +17,7 @@ from dovetail.protocol.drafts import Coin
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receipts import Receipt, Receipts
 from dovetail.sessions.transition import Transition
 from dovetail.stores.memory import MemoryStore
 
@@ -139,8 +140,11 @@ class Payee(Actor):
         unchecked = isinstance(state, receiver.UncheckedOriginalPayload)
         if deep:
             txid = deep[0].txid
+            received = Receipts.of([Receipt(txid, AMOUNT, world.chain.depth)], asked=AMOUNT)
             self.attempt(
-                lambda: (state.refuse_as_paid if unchecked else state.record_payment)(txid)
+                (lambda: state.refuse_as_paid(txid))
+                if unchecked
+                else (lambda: state.record_payment(received))
             )
         elif paid:
             return

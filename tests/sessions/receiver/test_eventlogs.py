@@ -55,7 +55,46 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
     "reply-failed": outcomes.Cancelled(why=Reason.ORIGINAL_NOT_BROADCASTABLE),
     "reply-expired": outcomes.Expired(),
     "version-unsupported": outcomes.Cancelled(why=Reason.ORIGINAL_VERSION_UNSUPPORTED),
+    "paid-directly-in-parts": outcomes.PaidDirectly(
+        txid=STRANGER, others=("78" * 32,), received=50_000
+    ),
+    "expired-short-of-the-amount": outcomes.Expired(
+        why=Reason.DIRECTORY_UNREACHABLE, received=20_000, txids=(STRANGER,)
+    ),
+    "reopened-then-paid": outcomes.FallbackBroadcasted(
+        txid=FALLBACK, why=Reason.SENDER_CHOSE_FALLBACK
+    ),
+    "reply-made-needless-by-the-fallback": outcomes.FallbackBroadcasted(
+        txid=FALLBACK, why=Reason.NO_COINS_TO_CONTRIBUTE
+    ),
+    "paid-while-replying": outcomes.PaidDirectly(txid=STRANGER, received=50_000),
+    "spent-while-replying": outcomes.Unrecognized(
+        txid="623b2ccabae9e386e2141c5a65251c568854f23cc4e328050b75f02f450770d3", received=20_000
+    ),
+    "paid-while-the-fallback-waits": outcomes.FallbackBroadcasted(
+        txid=FALLBACK, why=Reason.CANCELLED_BY_US
+    ),
+    "paid-while-the-proposal-is-out": outcomes.PaidDirectly(txid=STRANGER, received=50_000),
+    "inputs-gone": outcomes.Cancelled(
+        why=Reason.ORIGINAL_INPUTS_GONE, received=20_000, txids=(STRANGER,)
+    ),
+    "never-owed": outcomes.Cancelled(
+        why=Reason.CANCELLED_BY_US, received=20_000, txids=(STRANGER,)
+    ),
+    "coins-taken-back": outcomes.Revoked(
+        txid="a492d7523d0ad61c08257922f860f7dab25da542174c156ead4b75430b47e5ef"
+    ),
 }
+
+PLACES = (
+    "inputs-owned",
+    "inputs-seen",
+    "outputs",
+    "committing-outputs",
+    "committing-inputs",
+    "fee-range",
+    "signing",
+)
 
 OPEN: dict[str, tuple[type[receiver.ReceiverSession], Reason | None]] = {
     "exposed-coin-again": (receiver.WantsFeeRange, None),
@@ -71,15 +110,16 @@ OPEN: dict[str, tuple[type[receiver.ReceiverSession], Reason | None]] = {
             ("failed", Reason.DIRECTORY_UNREACHABLE),
             ("expired", Reason.EXPIRED_BEFORE_REPLY),
         )
-        for place in (
-            "inputs-owned",
-            "inputs-seen",
-            "outputs",
-            "committing-outputs",
-            "committing-inputs",
-            "fee-range",
-            "signing",
+        for place in PLACES
+    },
+    **{
+        f"{ended}-at-{place}": (state, reason)
+        for ended, state, reason in (
+            ("taken", receiver.PendingFallback, Reason.FALLBACK_REQUESTED),
+            ("paid", receiver.PendingFallback, Reason.PAID_DIRECTLY),
+            ("spent", receiver.Monitor, Reason.ORIGINAL_INPUTS_SPENT),
         )
+        for place in (*PLACES, "posting")
     },
     **{
         f"refused-at-{place}": (receiver.HasReplyableError, Reason.WALLET_UNAVAILABLE)

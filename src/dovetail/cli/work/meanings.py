@@ -33,6 +33,8 @@ RECEIVER = _BOTH | {
     "RepliedWithError": "The sender was told that there will be no payjoin.",
     "ReplyFailed": "The sender could not be told that there will be no payjoin.",
     "ProtocolFailed": "The negotiation ended.",
+    "Reopened": "The link takes another payment.",
+    "ObservedPayment": "Another transaction paid the address in full.",
     "FallbackDue": "No payjoin appeared in time: the ordinary payment fell due.",
     "Released": "You declined the ordinary payment.",
     "Closed": "The session ended.",

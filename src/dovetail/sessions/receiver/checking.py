@@ -9,7 +9,7 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.errors import InvalidEvent
 from dovetail.protocol.original import fee_rate, receiver_outputs
-from dovetail.protocol.verification import Verdict, verify
+from dovetail.protocol.verification import Verdict
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
@@ -46,6 +46,14 @@ class UncheckedOriginalPayload(Refusing):
         Ask also for the outputs that `sender_outpoints` name.
         """
         return self.payload.fallback
+
+    @property
+    def signatures(self) -> Verdict:
+        """Whether the signatures hold, over what the Original says it spends.
+
+        It is worked out once, at some cost for many inputs: ask for it in a thread first.
+        """
+        return self.payload.signatures
 
     def check_broadcast_suitability(
         self,
@@ -87,7 +95,7 @@ class UncheckedOriginalPayload(Refusing):
 
     def _unsigned(self, *, tested: bool) -> Reason | None:
         """What is wrong with the signatures: nobody may probe us without a real payment."""
-        verdict = verify(self.transaction, self.original.utxos())
+        verdict = self.signatures
         if verdict is Verdict.INVALID:
             return Reason.ORIGINAL_SIGNATURE_INVALID
         if verdict is Verdict.UNVERIFIABLE and not tested:

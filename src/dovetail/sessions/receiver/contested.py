@@ -193,8 +193,7 @@ class Contested(WithPayload):
                 )
                 return outcomes.Success(txid=txid, signatures=signatures)
             case Settlement.FALLBACK if self._counts(spend):
-                why = self.reason or Reason.SENDER_CHOSE_FALLBACK
-                return outcomes.FallbackBroadcasted(txid=txid, why=why)
+                return outcomes.FallbackBroadcasted(txid=txid, why=self._why_fallback)
             case _ if self.pays(spend, received):
                 return self._paid_otherwise(spend, received)
             case _:
@@ -207,6 +206,12 @@ class Contested(WithPayload):
         total = brought + (0 if received is None else int(received.amount))
         txids = (str(spend.txid), *parts) if brought else parts
         return outcomes.PaidDirectly(txid=txids[0], others=txids[1:], received=total)
+
+    @property
+    def _why_fallback(self) -> Reason:
+        if self.reason is None or self.reason is Reason.ORIGINAL_INPUTS_SPENT:
+            return Reason.SENDER_CHOSE_FALLBACK  # what spent the coins was the fallback itself
+        return self.reason
 
     def _counts(self, spend: Transaction) -> bool:
         """Whether the fallback is this session's payment.

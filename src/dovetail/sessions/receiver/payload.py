@@ -20,6 +20,7 @@ from dovetail.protocol.exchange import MailboxReply, OhttpContext, Request, post
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, ShortId, seal_message_b
 from dovetail.protocol.original import fallback_of
 from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.verification import Verdict, verify
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import (
     AppliedFeeRange,
@@ -165,6 +166,11 @@ class Payload:
         if (channel is Channel.MAILBOX) is (key is None):
             raise InvalidEvent("The Original has no place for its answer; restore the log.")
         return ReplyTo(channel, None if key is None else PublicKey.parse(key))
+
+    @cached_property
+    def signatures(self) -> Verdict:
+        """Whether its signatures hold, over what it says it spends."""
+        return verify(self.fallback, self.original.utxos())
 
     @property
     def mark(self) -> bytes:
