@@ -7,7 +7,7 @@ from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import Sats
-from dovetail.protocol.proving import may_succeed, proves_output
+from dovetail.protocol.proving import proves_output
 from dovetail.protocol.stripping import for_counterparty
 
 OP_TRUE = b"\x51"
@@ -41,39 +41,6 @@ def test_what_a_witness_does_not_prove_keeps_its_previous_transaction():
     assert for_counterparty(told, TxOut(Sats(1), program)).non_witness_utxo == source
     told = final(b"", *sign(P2WSH)[1]).with_non_witness_utxo(source)
     assert for_counterparty(told, coin(1, P2WSH).utxo).non_witness_utxo is None
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        b"\x02\xaa\xbb\x6d\x1c" + bytes(28),  # two bytes, OP_2DROP, 28 bytes
-        b"\x75\x51",  # OP_DROP OP_1
-        b"\x75\x4c\x01\x07",  # OP_DROP OP_PUSHDATA1
-        b"\x51\x63\x75\x51\x68",  # OP_1 OP_IF OP_DROP OP_1 OP_ENDIF
-        b"\x75\x51\x00\x63\xff\x68",  # an opcode that fails where it is not run
-    ],
-)
-def test_scripts_that_may_succeed(script):
-    assert may_succeed(script)
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        b"\x51",  # leaves two items
-        b"\x20" + bytes(31),  # cut short
-        b"\x75\x51\x4d\x01",  # cut short in a length
-        b"\x75\x51\x7e",  # OP_CAT
-        b"\x75\x51\x65",  # OP_VERIF
-        b"\x75\x51\x6a",  # OP_RETURN
-        b"\x75\x51\xba",  # an opcode that is none
-        b"\x51\x63\x75\x51",  # OP_IF without its end
-        b"\x75\x51\x68",  # OP_ENDIF alone
-        KEY,
-    ],
-)
-def test_scripts_that_must_fail(script):
-    assert not may_succeed(script)
 
 
 def test_a_nested_key_is_named_by_the_script_sig():

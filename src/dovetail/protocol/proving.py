@@ -8,13 +8,7 @@ may also be a script. An output that can be spent by such a script says nothing 
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.transaction import TxOut
-
-_OP_PUSHDATA1, _OP_PUSHDATA4, _OP_16 = 0x4C, 0x4E, 0x60
-_OP_IF, _OP_NOTIF, _OP_ENDIF = 0x63, 0x64, 0x68
-_LAST_OPCODE = 0xB9
-_DISABLED = (*range(0x7E, 0x82), *range(0x83, 0x87), 0x8D, 0x8E, *range(0x95, 0x9A))
-_FAILS_WHEREVER = frozenset((0x65, 0x66, *_DISABLED))
-_FAILS_WHEN_RUN = frozenset((0x50, 0x62, 0x6A, 0x89, 0x8A))
+from dovetail.protocol.witness_scripts import may_succeed
 
 
 def proves_output(psbt_input: PsbtInput, utxo: TxOut) -> bool:
@@ -42,41 +36,3 @@ def proves_output(psbt_input: PsbtInput, utxo: TxOut) -> bool:
 
 def _is_verifiable(script: Script) -> bool:
     return script.type in (ScriptType.P2PK, ScriptType.P2PKH, ScriptType.MULTISIG)
-
-
-def may_succeed(script: bytes) -> bool:
-    """Whether these bytes might also be a witness script that succeeds beside one stack item.
-
-    False only where it must fail: cut short, with an opcode that fails, with open conditions, or
-    with nothing that takes an item away, as exactly one must be left (BIP 141). Of public keys
-    that nobody chose with this in mind, one in 200 might succeed.
-    """
-    opcodes = _opcodes(script)
-    if opcodes is None or not _FAILS_WHEREVER.isdisjoint(opcodes):
-        return False
-    opened = sum(opcode in (_OP_IF, _OP_NOTIF) for opcode in opcodes)
-    if opened or _OP_ENDIF in opcodes:
-        return opened == opcodes.count(_OP_ENDIF)
-    if any(opcode in _FAILS_WHEN_RUN or opcode > _LAST_OPCODE for opcode in opcodes):
-        return False
-    return any(opcode > _OP_16 for opcode in opcodes)
-
-
-def _opcodes(script: bytes) -> tuple[int, ...] | None:
-    """The script's opcodes without what they push, or None where a push runs over its end."""
-    found: list[int] = []
-    offset = 0
-    while offset < len(script):
-        size = script[offset]
-        offset += 1
-        found.append(size)
-        if size > _OP_PUSHDATA4:
-            continue
-        if size >= _OP_PUSHDATA1:
-            width = 1 << (size - _OP_PUSHDATA1)
-            if offset + width > len(script):
-                return None
-            size = int.from_bytes(script[offset : offset + width], "little")
-            offset += width
-        offset += size
-    return tuple(found) if offset == len(script) else None

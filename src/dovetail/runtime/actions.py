@@ -15,7 +15,6 @@ from typing import TypeAlias
 from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
 from dovetail.runtime import falling_back, receiver_decisions
-from dovetail.runtime.falling_back import PAYING
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import deepest_spend, taken
@@ -201,7 +200,15 @@ async def _fallback(
     match state:
         case sender.Closed():
             raise UsageError("The session is closed: there is nothing left to pay.")
-        case _ if isinstance(state, PAYING):
+        case (
+            sender.WithReplyKey()
+            | sender.PostingOriginal()
+            | sender.PollingForProposal()
+            | sender.ProposalReceived()
+            | sender.PendingBroadcast()
+            | sender.PendingFallback()
+            | sender.Monitor()
+        ):
             return await falling_back.pay(services, session_id, state, fee_rate=fee_rate)
         case _ if fee_rate is not None:
             raise UsageError("Only the payer can raise the fee: leave `--fee-rate` out.")

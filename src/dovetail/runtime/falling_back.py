@@ -13,17 +13,6 @@ from dovetail.sessions.sender import SenderSession
 from dovetail.stores.ports import SessionId
 from dovetail.wallets.ports import Spend
 
-PAYING = (
-    sender.WithReplyKey,
-    sender.PostingOriginal,
-    sender.PollingForProposal,
-    sender.ProposalReceived,
-    sender.PendingBroadcast,
-    sender.PendingFallback,
-    sender.Monitor,
-)
-"""Every state that holds a fallback."""
-
 REFUSED = (
     "The network refused the fallback for now: it stays owed, and `resume` tries it again until"
     " it is taken."

@@ -19,8 +19,8 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.sighash import SignatureHashes
 from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.errors import InvalidPsbt, InvalidTransaction
-from dovetail.protocol.proving import may_succeed
 from dovetail.protocol.verification import Verdict, verify
+from dovetail.protocol.witness_scripts import may_succeed
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "bip370.json"
 SIGNED = [each for each in originals() if each.is_finalized]

@@ -204,8 +204,9 @@ class Contested(WithPayload):
         parts = () if received is None else tuple(str(txid) for txid in received.txids)
         brought = self._paid_by(spend)
         total = brought + (0 if received is None else int(received.amount))
-        txids = (str(spend.txid), *parts) if brought else parts
-        return outcomes.PaidDirectly(txid=txids[0], others=txids[1:], received=total)
+        txids = [str(spend.txid), *parts] if brought else [*parts]
+        first, *others = txids
+        return outcomes.PaidDirectly(txid=first, others=tuple(others), received=total)
 
     @property
     def _why_fallback(self) -> Reason:
