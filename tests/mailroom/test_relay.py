@@ -271,6 +271,18 @@ async def test_one_client_has_a_few_gateways_looked_up_at_once(tmp_path: Path) -
         await until(lambda: mailroom._relay._lookups.count == 0)
 
 
+async def test_those_who_wait_for_one_new_gateway_count_once(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.post = respond(200, bytes(8192), "content-type: message/ohttp-res")
+    async with relay(tmp_path, max_lookups_per_client=1) as (mailroom, _):
+        client = from_address(mailroom, "198.51.100.1")
+        answers = await asyncio.gather(*(post(client, gateway) for _ in range(6)))
+        assert [each.status_code for each in answers] == [200] * 6
+        assert sum(each.startswith(b"GET ") for each in gateway.requests) == 1
+        assert mailroom._relay._lookups.count == 0
+
+
 async def test_only_ohttp_requests_of_the_right_size_are_forwarded(
     tmp_path: Path, gateway: FakeGateway
 ) -> None:

@@ -54,16 +54,22 @@ class Gateways:
         verdict = self._known.get(target)
         return verdict[0] if verdict is not None and verdict[1] > self._clock() else None
 
+    def asking(self, target: Target) -> "asyncio.Task[OptIn] | None":
+        """What is being asked of a gateway: those who want to know at one time share it."""
+        return self._asking.get(target)
+
+    def ask(self, target: Target) -> "asyncio.Task[OptIn]":
+        """Begin to ask a gateway that is not being asked."""
+        task = asyncio.create_task(self._learn(target))
+        self._asking[target] = task
+        task.add_done_callback(lambda _: self._asking.pop(target))
+        return task
+
     async def opted_in(self, target: Target) -> OptIn:
-        """What the gateway says; those who ask at the same time share one request."""
+        """What the gateway says, asked if need be."""
         if (known := self.known(target)) is not None:
             return known
-        task = self._asking.get(target)
-        if task is None:
-            task = asyncio.create_task(self._learn(target))
-            self._asking[target] = task
-            task.add_done_callback(lambda _: self._asking.pop(target))
-        return await asyncio.shield(task)
+        return await asyncio.shield(self.asking(target) or self.ask(target))
 
     def address(self, target: Target) -> str:
         """The IP address at which a gateway opted in: only that may be dialled for a client.

@@ -129,15 +129,13 @@ class Relay:
 
     async def refusal(self, target: Target, client: Client | None = None) -> Answer | None:
         """Why a gateway is not to be contacted for a client, or None."""
-        verdict = self.gateways.known(target)
-        if verdict is None:
+        if self.gateways.known(target) is None and self.gateways.asking(target) is None:
             if not self._lookups.take(client):
                 return self._refusals.overloaded("new gateways")
             # Whoever asked may go; what was begun for them ends when it ends.
-            task = asyncio.ensure_future(self.gateways.opted_in(target))
-            task.add_done_callback(lambda _: self._lookups.give_back(client))
-            verdict = await asyncio.shield(task)
-        match verdict:
+            asked = self.gateways.ask(target)
+            asked.add_done_callback(lambda _: self._lookups.give_back(client))
+        match await self.gateways.opted_in(target):
             case OptIn.YES:
                 return None
             case OptIn.NO:
