@@ -5,6 +5,7 @@ from tests.interop.behaviours import behaviours
 from tests.interop.combinations import combinations, script_types
 from tests.interop.core_cli import core_cli
 from tests.interop.endings import endings
+from tests.interop.rates import rates
 from tests.interop.refusals import refusals
 from tests.interop.version_one import version_one
 
@@ -17,4 +18,5 @@ PAIRINGS = (
     *version_one(),
     *npm_peer.rows(),
     *core_cli(),
+    *rates(),
 )

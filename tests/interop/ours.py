@@ -76,17 +76,29 @@ class OurSender(Ours):
     session: LiveSender | None = None
     fallback_fee: int = 0
 
-    async def pay(self, uri: str, *, amount: int | None = None, contribute: bool = True) -> Ending:
+    async def pay(
+        self,
+        uri: str,
+        *,
+        amount: int | None = None,
+        contribute: bool = True,
+        rate: FeeRate = RATE,
+    ) -> Ending:
         """Pay as a user would."""
-        await self.start(uri, amount=amount, contribute=contribute)
+        await self.start(uri, amount=amount, contribute=contribute, rate=rate)
         return await self.end()
 
     async def start(
-        self, uri: str, *, amount: int | None = None, contribute: bool = True
+        self,
+        uri: str,
+        *,
+        amount: int | None = None,
+        contribute: bool = True,
+        rate: FeeRate = RATE,
     ) -> LiveSender:
         """Begin to pay; without `contribute`, no fee is offered for the receiver's inputs."""
         sats = None if amount is None else Sats(amount)
-        payment = await self.agent.prepare(PayjoinUri.parse(uri), amount=sats, fee_rate=RATE)
+        payment = await self.agent.prepare(PayjoinUri.parse(uri), amount=sats, fee_rate=rate)
         if not contribute:
             params = replace(payment.params, fee_contribution=None)
             payment = replace(payment, params=params)

@@ -9,7 +9,7 @@ from typing import Protocol
 from tests.interop.mailrooms import Make
 from tests.interop.ours import EAGER, OurReceiver, OurSender, our_receiver, our_sender
 from tests.interop.programs import Missing, Program
-from tests.interop.stage import Ending, How, Stage
+from tests.interop.stage import Costs, Ending, How, Stage
 from tests.interop.theirs import (
     TheirReceiver,
     TheirSender,
@@ -22,7 +22,7 @@ from dovetail import Policy
 from dovetail.bitcoin import Address, Network, OutPoint
 
 AMOUNT = 50_000
-MOST_FEES = 12_000
+MOST_FEES = 16_000
 """Satoshis that a party may pay to miners in any of the pairings."""
 
 
@@ -177,6 +177,7 @@ class Books:
         assert theirs == 0 if how is How.FALLBACK else theirs and coins in (None, theirs), theirs
         got = await self.payee.balance() - self.paid_to
         lost = self.paid_from - await self.payer.balance() - elsewhere
+        self.stage.costs = Costs(lost - got, transaction.weight, got)
         assert amount - MOST_FEES < got <= amount, got
         assert amount < lost <= amount + MOST_FEES, lost
         if how is How.FALLBACK:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tests.interop.pairing import Pairing
 from tests.interop.programs import Missing, Program
-from tests.interop.stage import Stage, open_stage
+from tests.interop.stage import Costs, Stage, open_stage
 
 PATIENCE = 60.0
 """Seconds after which a pairing has failed."""
@@ -28,6 +28,7 @@ class Result:
     seconds: float = 0.0
     fault: str = ""
     missing: str = ""
+    costs: Costs | None = None
 
     @property
     def passed(self) -> bool:
@@ -63,11 +64,11 @@ async def run(
 
 
 async def _play(stage: Stage, pairing: Pairing) -> Result:
-    stage.began = time.monotonic()
+    stage.began, stage.costs = time.monotonic(), None
     try:
         async with asyncio.timeout(PATIENCE):
             await pairing.play(stage, pairing)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other pairings go on
         fault = "".join(traceback.format_exception(error))
         return Result(pairing, time.monotonic() - stage.began, fault)
-    return Result(pairing, time.monotonic() - stage.began)
+    return Result(pairing, time.monotonic() - stage.began, costs=stage.costs)

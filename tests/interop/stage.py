@@ -40,6 +40,18 @@ class Ending:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a payment cost: its whole fee, its weight, and what the receiver got."""
+
+    fee: int
+    weight: int
+    got: int
+
+    def __str__(self) -> str:
+        return f"{4 * self.fee / self.weight:.2f} sat/vB, got {self.got:,}"
+
+
 @dataclass
 class Stage:
     """The world of a run; `folder` is scratch."""
@@ -54,6 +66,8 @@ class Stage:
     numbers: Iterator[int] = field(default_factory=itertools.count)
     began: float = 0.0
     """When the pairing that is played began, its parties and their coins being there."""
+    costs: "Costs | None" = None
+    """What the payment of the pairing that is played cost, once it was made."""
 
     def place(self, name: str) -> Path:
         """A folder of its own for one party."""

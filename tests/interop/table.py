@@ -11,7 +11,7 @@ def heading() -> str:
     """The names of the columns."""
     columns = ("sender", "receiver", "directory", "relay", "")
     cells = "".join(name.ljust(width) for name, width in zip(columns, _WIDTHS, strict=True))
-    return f"{cells}{'what':<62}seconds"
+    return f"{cells}{'what':<62}seconds  rate and amount"
 
 
 def row(result: Result) -> str:
@@ -30,7 +30,8 @@ def row(result: Result) -> str:
         return f"{cells}{what:<62}not run"
     if result.fault:
         return f"{cells}{what:<62}{result.seconds:6.1f}  FAILED\n{result.fault}"
-    return f"{cells}{what:<62}{result.seconds:6.1f}"
+    costs = "" if result.costs is None else f"   {result.costs}"
+    return f"{cells}{what:<62}{result.seconds:6.1f}{costs}"
 
 
 def conclusion(results: Sequence[Result]) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 from tests.interop.endpoint import Asked, serving
+from tests.interop.ours import RATE
 from tests.interop.rust import Answer, RustPeer, rust_peer
 from tests.interop.stage import Ending, How, Stage
 
-from dovetail.bitcoin import Address, OutPoint, Psbt, Script, Transaction, Txid
+from dovetail.bitcoin import Address, FeeRate, OutPoint, Psbt, Script, Transaction, Txid
 
 P2WPKH, P2TR, P2SH, P2PKH = "P2WPKH", "P2TR", "P2SH-P2WPKH", "P2PKH"
 KINDS = (P2WPKH, P2TR, P2SH, P2PKH)
@@ -67,9 +68,9 @@ class TheirSender(Theirs):
     fallback: Transaction | None = None
     fallback_fee: int = 0
 
-    async def pay(self, uri: str, **terms: object) -> Ending:
+    async def pay(self, uri: str, *, rate: FeeRate = RATE, **terms: object) -> Ending:
         """Pay by payjoin if it comes to one, else by the fallback."""
-        await self.prepare(uri, **terms)
+        await self.prepare(uri, fee_rate=int(rate.sat_per_vb), **terms)
         await self.post()
         return await self.finish(await self.answer())
 
