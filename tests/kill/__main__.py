@@ -139,7 +139,7 @@ def _decoded(line: str) -> Result:
 def _ports(*, node: bool) -> Ports:
     """Ports below those that systems give away, so that they stay ours between runs."""
     found: list[int] = []
-    while len(found) < 3 + node:
+    while len(found) < 4 + node:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as probe:
             try:
@@ -165,7 +165,7 @@ def _told(results: Iterator[Result], options: argparse.Namespace) -> Iterator[Re
 
 def _print_table(results: list[Result]) -> None:
     head = f"{'path':<46} {'party':<9} {'':<9} {'kills':>5} {'payjoin':>8} {'fallback':>8}"
-    _say(f"{head} {'released':>8} {'lost':>5} {'doubled':>8}")
+    _say(f"{head} {'direct':>8} {'released':>8} {'lost':>5} {'doubled':>8}")
     groups: dict[tuple[int, str, str], list[Result]] = {}
     for result in results:
         manner = "two" if result.task.twice else "installed" if result.task.real else ""
@@ -174,7 +174,7 @@ def _print_table(results: list[Result]) -> None:
         count = Counter(each.verdict.ending for each in found if _counts(each))
         columns = " ".join(
             f"{count[ending]:>{width}}"
-            for ending, width in zip(Ending, (8, 8, 8, 5, 8), strict=True)
+            for ending, width in zip(Ending, (8, 8, 8, 8, 5, 8), strict=True)
         )
         kills = sum(1 for result in found if result.at and result.struck)
         _say(f"{WAYS[way].name:<46} {party:<9} {manner:<9} {kills:>5} {columns}")
@@ -193,8 +193,8 @@ def _counts(result: Result) -> bool:
 def _endings(count: Counter[Ending]) -> str:
     return (
         f"{count[Ending.PAYJOIN]} ended by payjoin, {count[Ending.FALLBACK]} by fallback,"
-        f" {count[Ending.RELEASED]} released, {count[Ending.LOST]} lost,"
-        f" {count[Ending.DOUBLED]} doubled"
+        f" {count[Ending.DIRECT]} directly, {count[Ending.RELEASED]} released,"
+        f" {count[Ending.LOST]} lost, {count[Ending.DOUBLED]} doubled"
     )
 
 

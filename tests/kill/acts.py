@@ -4,10 +4,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from unittest.mock import patch
 
-from tests.kill.ledger import Party
+from tests.kill.how import Stuck
+from tests.kill.ledger import AMOUNT, Party
 from tests.kill.play import LIFETIME, Play
 
+from dovetail.bitcoin import OutPoint, Script
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.protocol.original import prepare_original
 from dovetail.protocol.params import SenderParams
+from dovetail.sessions.sender.payment import SenderState
 
 SENDER, RECEIVER = Party.SENDER, Party.RECEIVER
 
@@ -198,7 +203,67 @@ def in_grace(play: Play) -> None:
     play.pass_time()
 
 
+def _forgotten(play: Play) -> tuple[OutPoint, ...]:
+    """The payer loses its session; the coins that its Original spends."""
+    state = play.state(SENDER)
+    if not isinstance(state, SenderState):
+        raise Stuck("The payer has no session to lose.")
+    play.forget(SENDER)
+    return state.contested
+
+
+def paid_directly(play: Play) -> None:
+    """A payer who lost its session pays the address from another coin."""
+    play.pay_directly(AMOUNT, sparing=_forgotten(play))
+    play.begin(RECEIVER)
+    play.linger()
+    play.pass_time()
+
+
+def paid_in_parts(play: Play) -> None:
+    """The same in two transactions, the second of which comes when the first is in a block."""
+    contested = _forgotten(play)
+    play.pay_directly(AMOUNT - 1_000, sparing=contested)
+    play.begin(RECEIVER)
+    play.until(lambda: not play.chain.waiting() or play.mined(), "for the first part")
+    play.pay_directly(1_000, sparing=contested)
+    play.linger()
+    play.pass_time()
+
+
+def inputs_taken_away(play: Play) -> None:
+    """The payer's coin is spent elsewhere, to depth, while the receiver is away."""
+    play.take_away(_forgotten(play)[0])
+    play.begin(RECEIVER)
+    play.linger()
+    play.pass_time()
+
+
+def pay_now(party: Party) -> Acts:
+    """Pay by the fallback at once, whatever is under way; said twice, it is still one payment."""
+
+    def acts(play: Play) -> None:
+        play.decide(party, "fallback")
+        play.decide(party, "fallback")
+        play.pass_time()
+
+    return acts
+
+
 # Peers
+
+
+def garbles_its_signature() -> AbstractContextManager[object]:
+    """A sender whose Original has a bit flipped in a signature; its own fallback is good."""
+
+    def garbled(signed: Psbt, *, payee: Script) -> Psbt:
+        original = prepare_original(signed, payee=payee)
+        first = original.inputs[0]
+        signature, *rest = first.final_script_witness or ()
+        broken = bytes([*signature[:20], signature[20] ^ 1, *signature[21:]])
+        return original.with_input(0, first.with_final(b"", (broken, *rest)))
+
+    return patch("dovetail.sessions.sender.payment.prepare_original", garbled)
 
 
 def speaks_version_3() -> AbstractContextManager[object]:

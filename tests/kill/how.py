@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tests.kill.dialects import Dialect
 from tests.kill.ledger import Party
 from tests.kill.processes import Tweak
 
@@ -27,6 +28,7 @@ class How:
     depth: int = 1
     """How many confirmations the parties wait for."""
     mailroom: Mapping[str, float] = field(default_factory=dict)
+    dialect: Dialect = Dialect.ESPLORA
     settings: Mapping[Party, Mapping[str, str]] = field(default_factory=dict)
     tweaks: Mapping[Party, tuple[Tweak, ...]] = field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 import http.client
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,6 +35,8 @@ class Ending(StrEnum):
 
     PAYJOIN = "payjoin"
     FALLBACK = "fallback"
+    DIRECT = "direct"
+    """By a transaction of neither session: the payer used another wallet."""
     RELEASED = "released"
     """Nothing was paid, and nothing was owed: taken back, declined, or never begun."""
     LOST = "lost"
@@ -98,6 +100,8 @@ class Kind(StrEnum):
 
     PAYJOIN = "payjoin"
     FALLBACK = "fallback"
+    DIRECT = "direct"
+    """By a wallet that knows of no session, in one part or several."""
     TAKEN_BACK = "taken back"
     """Paid by a party to itself."""
     STRANGE = "strange"
@@ -110,13 +114,18 @@ class Movement:
     txid: str
     kind: Kind
     who: Party | None = None
+    amount: int = 0
+    """What it brought the receiver, where it paid directly."""
 
 
 Owner = Callable[[Script], Party | None]
 
 
-def movement(tx: dict[str, Any], owner: Owner) -> Movement:
-    """Judge a transaction by whose coins it spends and whom it pays, to the satoshi."""
+def movement(tx: dict[str, Any], owner: Owner, direct: Collection[str] = frozenset()) -> Movement:
+    """Judge a transaction by whose coins it spends and whom it pays, to the satoshi.
+
+    `direct` are the txids that a wallet without a session has paid.
+    """
     spent = [(owner(_script(i["prevout"])), int(i["prevout"]["value"])) for i in tx["vin"]]
     made = [(owner(_script(output)), int(output["value"])) for output in tx["vout"]]
     spenders, payees = {who for who, _ in spent}, {who for who, _ in made}
@@ -127,6 +136,8 @@ def movement(tx: dict[str, Any], owner: Owner) -> Movement:
         return Movement(txid, Kind.STRANGE)
     if spenders == payees and len(spenders) == 1:
         return Movement(txid, Kind.TAKEN_BACK, spenders.pop())
+    if txid in direct:
+        return Movement(txid, Kind.DIRECT, amount=gain[Party.RECEIVER])
     fair = 0 < cost <= LARGEST_FEE
     if spenders == {Party.SENDER} and fair and gain[Party.RECEIVER] == AMOUNT:
         return Movement(txid, Kind.FALLBACK)
@@ -182,8 +193,40 @@ def judge(
     `may_release` where a person declined the payment, `may_stray` where a receiver spends a coin
     elsewhere on purpose.
     """
-    paid = [each for each in movements if each.kind in (Kind.PAYJOIN, Kind.FALLBACK)]
-    if len(paid) > 1:
+    trouble = _misplaced(movements, may_release=may_release, may_stray=may_stray)
+    if trouble is not None:
+        return trouble
+    for party, state in states.items():
+        wrong = _untrue(state, movements)
+        if wrong is not None:
+            return Verdict(Ending.LOST, f"the {party}'s log: {wrong}")
+    paid = _payments(movements)
+    if paid:
+        return Verdict(_ENDINGS[paid[0].kind])
+    sending = states[Party.SENDER]
+    if sending is None or (may_release and _declined(sending)):
+        return Verdict(Ending.RELEASED)
+    return Verdict(Ending.LOST, "nothing was paid")
+
+
+_ENDINGS = {
+    Kind.PAYJOIN: Ending.PAYJOIN,
+    Kind.FALLBACK: Ending.FALLBACK,
+    Kind.DIRECT: Ending.DIRECT,
+}
+
+
+def _payments(movements: list[Movement]) -> list[Movement]:
+    """What paid the receiver: each a payment in full, but for parts that a wallet paid directly."""
+    parts = [each for each in movements if each.kind is Kind.DIRECT]
+    whole = sum(each.amount for each in parts) == AMOUNT
+    direct = parts[:1] if whole else parts
+    return direct + [each for each in movements if each.kind in (Kind.PAYJOIN, Kind.FALLBACK)]
+
+
+def _misplaced(movements: list[Movement], *, may_release: bool, may_stray: bool) -> Verdict | None:
+    """What is wrong with the coins' way, whatever the logs say."""
+    if len(_payments(movements)) > 1:
         return Verdict(Ending.DOUBLED, "the receiver was paid twice")
     strange = [each for each in movements if each.kind is Kind.STRANGE]
     if strange:
@@ -193,17 +236,7 @@ def judge(
         return Verdict(Ending.LOST, "the receiver's coins moved")
     if any(each.who is Party.SENDER for each in back) and not may_release:
         return Verdict(Ending.LOST, "the sender's coins moved")
-    for party, state in states.items():
-        wrong = _untrue(state, movements)
-        if wrong is not None:
-            return Verdict(Ending.LOST, f"the {party}'s log: {wrong}")
-    if paid:
-        ending = Ending.PAYJOIN if paid[0].kind is Kind.PAYJOIN else Ending.FALLBACK
-        return Verdict(ending)
-    sending = states[Party.SENDER]
-    if sending is None or (may_release and _declined(sending)):
-        return Verdict(Ending.RELEASED)
-    return Verdict(Ending.LOST, "nothing was paid")
+    return None
 
 
 def _declined(state: State) -> bool:
@@ -233,7 +266,7 @@ def _untrue(state: State | None, movements: list[Movement]) -> str | None:
             owed, what = state.released, "watches a payment"
         case _:
             owed, what = False, type(state).__name__
-    settled = any(each.kind in (Kind.PAYJOIN, Kind.FALLBACK) for each in movements)
+    settled = bool(_payments(movements))
     if settled or not owed:
         return f"is still open ({what}), though there is nothing to wait for"
     return None
@@ -250,7 +283,7 @@ def _false_outcome(
         case outcomes.FallbackBroadcasted():
             wanted = {Kind.FALLBACK}
         case outcomes.PaidDirectly():
-            wanted = {Kind.FALLBACK}
+            wanted = {Kind.FALLBACK, Kind.DIRECT}
         case outcomes.Revoked():
             wanted = {Kind.TAKEN_BACK}
         case outcomes.Unrecognized():

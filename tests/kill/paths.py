@@ -16,11 +16,16 @@ from tests.kill.acts import (
     complete,
     complete_v1,
     fallback_undone,
+    garbles_its_signature,
     in_grace,
+    inputs_taken_away,
     late,
     nothing,
+    paid_directly,
+    paid_in_parts,
     pay,
     pay_and_decline,
+    pay_now,
     payjoin_undone,
     posted,
     proposed,
@@ -33,6 +38,7 @@ from tests.kill.acts import (
     take_back_late,
     unanswered,
 )
+from tests.kill.dialects import Dialect
 from tests.kill.ledger import Ending, Party
 from tests.kill.processes import Coins, Tweak
 
@@ -68,6 +74,8 @@ class Way:
     """Every so many effects are enough, as another path has the same ones."""
     alone: bool = False
     """One `resume` at a time: two cannot listen at one port."""
+    dialect: Dialect = Dialect.ESPLORA
+    """In whose words the chain server refuses a transaction."""
     may_release: bool = False
     may_stray: bool = False
     timeless: bool = False
@@ -298,5 +306,88 @@ WAYS = (
         why=Reason.PAYJOIN_REFUSED_BY_NETWORK,
         may_stray=True,
         timeless=True,
+    ),
+    *(
+        Way(
+            name=f"network refuses the payjoin, {dialect}",
+            setup=strayed,
+            acts=nothing,
+            why=Reason.PAYJOIN_REFUSED_BY_NETWORK,
+            dialect=dialect,
+            may_stray=True,
+            timeless=True,
+            stride=4,
+        )
+        for dialect in Dialect
+        if dialect is not Dialect.ESPLORA
+    ),
+    Way(
+        name="refused: a signature that does not hold",
+        setup=asked,
+        acts=pay,
+        dialect=Dialect.ELECTRS,
+        tweaks={SENDER: (garbles_its_signature,)},
+        why=Reason.RECEIVER_ORIGINAL_PSBT_REJECTED,
+        stride=2,
+    ),
+    *(
+        Way(
+            name=f"paid directly: receiver at {tag}",
+            setup=receiver_at(f"append {tag}"),
+            acts=paid_directly,
+            parties=(RECEIVER,),
+            coins=Coins.SPARE,
+            ends=(Ending.DIRECT,),
+            always=True,
+            stride=3,
+        )
+        for tag in _RECEIVER_STATES
+    ),
+    *(
+        Way(
+            name=f"paid in parts: receiver at {tag}",
+            setup=receiver_at(f"append {tag}"),
+            acts=paid_in_parts,
+            parties=(RECEIVER,),
+            coins=Coins.SPARE,
+            ends=(Ending.DIRECT,),
+            always=True,
+            stride=4,
+        )
+        for tag in ("RetrievedOriginalPayload", "CommittedInputs", "PostedPayjoinProposal")
+    ),
+    *(
+        Way(
+            name=f"inputs taken away: receiver at {tag}",
+            setup=receiver_at(f"append {tag}"),
+            acts=inputs_taken_away,
+            parties=(RECEIVER,),
+            ends=(Ending.RELEASED,),
+            always=True,
+            may_release=True,
+            stride=3,
+        )
+        for tag in _RECEIVER_STATES
+    ),
+    *(
+        Way(
+            name=f"`fallback` of the receiver at {tag}",
+            setup=receiver_at(f"append {tag}"),
+            acts=pay_now(RECEIVER),
+            parties=(RECEIVER,),
+            stride=3,
+        )
+        for tag in _RECEIVER_STATES[1:]
+    ),
+    *(
+        Way(
+            name=f"`fallback` of the sender at {state}",
+            setup=setup,
+            acts=pay_now(SENDER),
+            parties=(SENDER,),
+            ends=_RACE,
+            stride=3,
+        )
+        for state, setup in (_SENDER_STATES | _SIGNING_STATES).items()
     ),
 )

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +21,7 @@ from tests.kill.processes import (
     run_mailroom,
 )
 
-from dovetail.bitcoin import FeeRate, Network
+from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Transaction
 from dovetail.regtest.node import RegtestNode
 from dovetail.regtest.remote import remote_mine
 from dovetail.sessions import receiver, sender
@@ -36,6 +36,7 @@ GRACE = 600
 _CLOSED = receiver.Closed | sender.Closed
 _TICK = 0.008
 _PATIENCE = 40.0
+_BRISK = FeeRate.from_sat_per_vb(30)
 PEOPLE = (Party.SENDER, Party.RECEIVER)
 
 
@@ -44,6 +45,8 @@ class Play:
 
     def __init__(self, folder: Path, ports: Ports, clock: Clock, bodies: Path, how: How) -> None:
         self.folder, self.ports, self.clock, self.how = folder, ports, clock, how
+        self.direct: set[str] = set()
+        """What a wallet that knows of no session has paid, by txid."""
         self.struck: str | None = None
         """The effect at which the kill came; None: not yet."""
         self._bodies = bodies
@@ -211,23 +214,62 @@ class Play:
         """Part of a path's set-up: the receiver spends the coin that it offered elsewhere."""
         home = self.home(Party.RECEIVER)
 
-        def work() -> int:
-            if self.ports.node is not None:
-                return stray(home, self.database(Party.RECEIVER), self.ports)
-            url = self.ports.chain_url
+        def on_the_node() -> int:
+            return stray(home, self.database(Party.RECEIVER), self.ports)
+
+        if self.ports.node is None:
             with SqlStore.open(self.database(Party.RECEIVER)) as store:
                 (offered,) = store.exposed()
+            self._spend(Party.RECEIVER, lambda wallet: wallet.revoke(offered, fee_rate=_BRISK))
+        else:
+            process = self._group.add(Process(on_the_node, home / "stray.log"))
+            self._wait(lambda: process.code is not None, "for the stray coin")
+            if process.code != 0:
+                raise Stuck("The receiver's coin could not be spent elsewhere.")
+        self.mine()
+
+    def forget(self, party: Party) -> None:
+        """The party loses all that it knew of the payment; its wallet stays."""
+        self.pause(party)
+        for file in self.database(party).parent.glob("sessions.db*"):
+            file.unlink()
+
+    def pay_directly(self, amount: int, *, sparing: Collection[OutPoint]) -> None:
+        """The payer pays the address from other coins, by a wallet that knows of no session."""
+        state = self.state(Party.RECEIVER)
+        if state is None:
+            raise Stuck("There is no address to pay.")
+        script = state.address.script_pubkey
+
+        def build(wallet: BdkWallet) -> Transaction:
+            paid = wallet.pay(script, Sats(amount), fee_rate=_BRISK, unspendable=sparing)
+            return paid.extract()
+
+        self.direct.add(self._spend(Party.SENDER, build))
+
+    def take_away(self, outpoint: OutPoint) -> None:
+        """The payer spends a coin of the Original to itself, and a block confirms that."""
+        self._spend(Party.SENDER, lambda wallet: wallet.revoke(outpoint, fee_rate=_BRISK))
+        self.mine()
+
+    def _spend(self, party: Party, build: Callable[[BdkWallet], Transaction]) -> str:
+        """Broadcast what `build` makes of the party's wallet; its txid."""
+        home, url = self.home(party), self.ports.chain_url
+        told = home / "spent.txid"
+
+        def work() -> int:
             wallet = BdkWallet.open(home / "regtest" / "wallet", server=url)
             wallet.sync()
-            spend = wallet.revoke(offered, fee_rate=FeeRate.from_sat_per_vb(30))
+            spend = build(wallet)
+            told.write_text(str(spend.txid))
             with EsploraChain(url, Network.REGTEST) as chain:
                 return int(not isinstance(chain.broadcast(spend), Accepted))
 
-        process = self._group.add(Process(work, home / "stray.log"))
-        self._wait(lambda: process.code is not None, "for the stray coin")
+        process = self._group.add(Process(work, home / "spend.log"))
+        self._wait(lambda: process.code is not None, "for a plain transaction")
         if process.code != 0:
-            raise Stuck("The receiver's coin could not be spent elsewhere.")
-        self.mine()
+            raise Stuck(f"The {party}'s plain transaction was not taken.")
+        return told.read_text()
 
     def mine(self) -> None:
         remote_mine(self.ports.chain_url)
@@ -263,6 +305,10 @@ class Play:
                 if self.ports.node is not None:
                     self._wait(lambda: not locked(self.folder, self.ports), "for unlocked coins")
                 break
+
+    def mined(self) -> bool:
+        """Give what waits a block; whether it has one."""
+        return self._mined()
 
     # How it is done
 
@@ -309,7 +355,8 @@ class Play:
         return (self.home(party) / "command.log").read_text()[-300:]
 
     def _command(self, party: Party, words: tuple[str, ...]) -> Command:
-        settings = self.ports.settings(self.home(party)) | dict(self.how.settings.get(party, {}))
+        settings = self.ports.settings(self.home(party), self.how.dialect)
+        settings |= dict(self.how.settings.get(party, {}))
         settings["DOVETAIL_DEPTH"] = str(self.how.depth)
         return Command(
             words=words,
@@ -375,7 +422,7 @@ class Play:
         )
 
     def _start_chain(self) -> None:
-        self._chain = self._group.add(run_chain(self.folder, self.ports))
+        self._chain = self._group.add(run_chain(self.folder, self.ports, self.how.dialect))
 
     def _forget_the_tip(self) -> None:
         """A longer branch takes the place of the last block, whose transactions are forgotten."""

@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
 
+from tests.kill.dialects import Dialect, speaking
+
 from dovetail.cli import exits
 from dovetail.cli.app import app
 from dovetail.cli.work import opening
@@ -60,6 +62,8 @@ class Coins(StrEnum):
     LEGACY = "legacy"
     POOR = "poor"
     """The receiver has no coin."""
+    SPARE = "spare"
+    """The sender has a second coin, which a wallet without a session can spend."""
     EXACT = "exact"
     """The sender's coin leaves no change, out of which a receiver could be helped with the fee."""
 
@@ -163,6 +167,8 @@ class Ports:
     mailroom: int
     receiver: int
     """For the receiver's own server, where it has one."""
+    electrum: int
+    """For the chain's Electrum server, where the parties ask that."""
     node: int | None = None
     """For a Bitcoin Core node whose wallets are used; None: BDK's are."""
 
@@ -174,8 +180,9 @@ class Ports:
     def mailroom_url(self) -> str:
         return f"http://127.0.0.1:{self.mailroom}"
 
-    def settings(self, home: Path) -> dict[str, str]:
+    def settings(self, home: Path, dialect: Dialect = Dialect.ESPLORA) -> dict[str, str]:
         """A party's configuration."""
+        electrum = f"tcp://127.0.0.1:{self.electrum}"
         core = {
             "DOVETAIL_WALLET": "core",
             "DOVETAIL_CORE_URL": f"http://127.0.0.1:{self.node}",
@@ -186,15 +193,15 @@ class Ports:
             "DOVETAIL_CONFIG": os.devnull,
             "DOVETAIL_DATA_DIR": str(home),
             "DOVETAIL_NETWORK": "regtest",
-            "DOVETAIL_CHAIN": self.chain_url,
+            "DOVETAIL_CHAIN": electrum if dialect.is_electrum else self.chain_url,
             "DOVETAIL_DIRECTORY": self.mailroom_url,
             "DOVETAIL_RELAYS": self.mailroom_url,
             "DOVETAIL_WATCH_INTERVAL": "1",
         }
 
 
-def run_chain(folder: Path, ports: Ports) -> Process:
-    """Bitcoin Core's consensus code behind HTTP; up when this returns."""
+def run_chain(folder: Path, ports: Ports, dialect: Dialect = Dialect.ESPLORA) -> Process:
+    """Bitcoin Core's consensus code behind HTTP, and Electrum's protocol; up when this returns."""
     ready = folder / "chain.up"
 
     def work() -> int:
@@ -205,7 +212,8 @@ def run_chain(folder: Path, ports: Ports) -> Process:
         unpacked.mkdir()
         tempfile.tempdir = str(unpacked)
         home.mkdir(exist_ok=True)
-        with RegtestServer(home, port=ports.chain):
+        electrum = ports.electrum if dialect.is_electrum else None
+        with speaking(dialect), RegtestServer(home, port=ports.chain, electrum=electrum):
             ready.touch()
             signal.pause()
         return 0

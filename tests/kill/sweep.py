@@ -43,6 +43,8 @@ def _funds(coins: Coins, party: Party) -> tuple[int, ...]:
             return ()
         case Coins.EXACT, Party.SENDER:
             return (AMOUNT + 380,)
+        case Coins.SPARE, Party.SENDER:
+            return (1_000_000, 300_000)
         case _, Party.SENDER:
             return (1_000_000,)
         case _:
@@ -91,7 +93,7 @@ class Worker:
         base = self._base(way.coins)
         stand = copy(base, self._folder / "stand")
         self._clock.ahead = 0
-        how = How(settings=way.settings, tweaks=way.tweaks, depth=way.depth)
+        how = How(settings=way.settings, tweaks=way.tweaks, depth=way.depth, dialect=way.dialect)
         with self._play(stand, how) as play:
             way.setup(play)
         ahead = self._clock.ahead
@@ -125,6 +127,7 @@ class Worker:
             tweaks=way.tweaks,
             mailroom=way.mailroom,
             depth=way.depth,
+            dialect=way.dialect,
         )
         trouble = None
         with self._play(world, how) as play:
@@ -137,7 +140,7 @@ class Worker:
                 trouble = traceback.format_exc(limit=-3)
             owner = self._owner(way.coins)
             verdict = judge(
-                [movement(tx, owner) for tx in play.chain.since(height)],
+                [movement(tx, owner, play.direct) for tx in play.chain.since(height)],
                 {party: play.state(party) for party in PEOPLE},
                 may_release=way.may_release,
                 may_stray=way.may_stray,

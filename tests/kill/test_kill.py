@@ -9,7 +9,8 @@ import sys
 import pytest
 
 LAST_LINE = re.compile(
-    r"(\d+) kills: (\d+) ended by payjoin, (\d+) by fallback, (\d+) released, 0 lost, 0 doubled"
+    r"(\d+) kills: (\d+) ended by payjoin, (\d+) by fallback, (\d+) directly,"
+    r" (\d+) released, 0 lost, 0 doubled"
 )
 
 
@@ -40,5 +41,5 @@ def test_whoever_is_killed_the_receiver_is_paid_once_or_the_payment_was_taken_ba
     assert process.returncode == 0, told
     found = LAST_LINE.fullmatch(told.splitlines()[-1])
     assert found is not None, told
-    kills, payjoins, fallbacks, released = map(int, found.groups())
-    assert kills == payjoins + fallbacks + released >= 4
+    kills, payjoins, fallbacks, directly, released = map(int, found.groups())
+    assert kills == payjoins + fallbacks + directly + released >= 4
