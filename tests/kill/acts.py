@@ -239,6 +239,13 @@ def inputs_taken_away(play: Play) -> None:
     play.pass_time()
 
 
+def unanswered_broadcast(play: Play) -> None:
+    """The sender's server tells neither that it takes the payjoin nor that it does not."""
+    play.begin(SENDER)
+    play.linger()
+    play.pass_time()
+
+
 def pay_now(party: Party) -> Acts:
     """Pay by the fallback at once, whatever is under way; said twice, it is still one payment."""
 

@@ -14,7 +14,8 @@ from unittest.mock import patch
 
 from starlette.responses import PlainTextResponse, Response
 
-from dovetail.regtest import electrum, esplora_actions
+from dovetail.bitcoin import Transaction
+from dovetail.regtest import esplora_actions
 from dovetail.regtest.electrum import ElectrumSession, Refusal
 from dovetail.regtest.policy import Refused
 
@@ -72,7 +73,7 @@ def speaking(dialect: Dialect) -> Generator[None]:
 @contextmanager
 def _electrum(words: _Words) -> Generator[None]:
     def broadcast(session: ElectrumSession, _view: Any, raw_tx: str) -> str:
-        transaction = electrum.Transaction.parse(bytes.fromhex(raw_tx))
+        transaction = Transaction.parse(bytes.fromhex(raw_tx))
         verdict = session.node.send(transaction)
         if isinstance(verdict, Refused) and verdict.reason != "txn-already-in-mempool":
             raise Refusal(words.code, words.sentence(str(verdict), raw_tx))

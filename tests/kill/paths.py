@@ -37,6 +37,7 @@ from tests.kill.acts import (
     take_back,
     take_back_late,
     unanswered,
+    unanswered_broadcast,
 )
 from tests.kill.dialects import Dialect
 from tests.kill.ledger import Ending, Party
@@ -319,7 +320,15 @@ WAYS = (
             stride=4,
         )
         for dialect in Dialect
-        if dialect is not Dialect.ESPLORA
+        if dialect.is_electrum
+    ),
+    Way(
+        name=f"network refuses the payjoin, {Dialect.FORBIDDEN}",
+        setup=strayed,
+        acts=unanswered_broadcast,
+        dialect=Dialect.FORBIDDEN,
+        may_stray=True,
+        stride=4,
     ),
     Way(
         name="refused: a signature that does not hold",

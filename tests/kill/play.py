@@ -25,6 +25,7 @@ from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Transaction
 from dovetail.regtest.node import RegtestNode
 from dovetail.regtest.remote import remote_mine
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.receiver.base import State as ReceiverState
 from dovetail.stores.sql import SqlStore
 from dovetail.testing.kill import Killer, effects, struck
 from dovetail.wallets.bdk import BdkWallet
@@ -237,7 +238,7 @@ class Play:
     def pay_directly(self, amount: int, *, sparing: Collection[OutPoint]) -> None:
         """The payer pays the address from other coins, by a wallet that knows of no session."""
         state = self.state(Party.RECEIVER)
-        if state is None:
+        if not isinstance(state, ReceiverState):
             raise Stuck("There is no address to pay.")
         script = state.address.script_pubkey
 
