@@ -171,6 +171,15 @@ def entries(database: Path) -> tuple[list[str], list[bytes]]:
     return [row[0] for row in rows], [bytes(row[1]) for row in rows]
 
 
+def held(database: Path) -> int:
+    """How many coins the sessions of a database hold."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
+        (count,) = connection.execute(
+            "SELECT count(*) FROM coin_reservations WHERE session_id IS NOT NULL"
+        ).fetchone()
+    return int(count)
+
+
 def state_of(party: Party, database: Path) -> State | None:
     """Where the party's log says that its session stands; None for no session."""
     _, events = entries(database)

@@ -19,6 +19,7 @@ from tests.kill.ledger import (
     Party,
     State,
     Verdict,
+    held,
     judge,
     movement,
 )
@@ -29,7 +30,7 @@ from tests.kill.processes import Clock, Coins, Ports, Process, run_chain
 
 from dovetail.bitcoin import Network, Script, ScriptType
 from dovetail.regtest.remote import remote_fund
-from dovetail.sessions import sender
+from dovetail.sessions import receiver, sender
 from dovetail.stores.sql import SqlStore
 from dovetail.wallets.bdk import BdkWallet
 
@@ -145,6 +146,7 @@ class Worker:
                 may_release=way.may_release,
                 may_stray=way.may_stray,
             )
+            trouble = trouble or _still_held(play)
             if trouble is None and (way.always or not play.struck):
                 trouble = _unexpected(way, verdict, play.state(Party.SENDER))
             if trouble is not None:
@@ -216,6 +218,15 @@ class Worker:
         if self._ports.node is not None:
             return owner_of(self._folder / "run", self._ports)
         return _owner(self._base(coins), self._ports.chain_url)
+
+
+def _still_held(play: Play) -> str | None:
+    """Whose coins are not given back, though the session is closed."""
+    for party in PEOPLE:
+        closed = isinstance(play.state(party), receiver.Closed | sender.Closed)
+        if closed and held(play.database(party)):
+            return f"the {party}'s session is closed and holds coins"
+    return None
 
 
 def _unexpected(way: Way, verdict: Verdict, state: State | None) -> str | None:

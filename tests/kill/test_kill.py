@@ -18,7 +18,8 @@ LAST_LINE = re.compile(
     ("paths", "stride"),
     [
         ("completes, segwit", 12),
-        ("sender revokes at ProposalReceived;network refuses;completes, v1", 6),
+        ("sender revokes at ProposalReceived;network refuses;completes, v1", 12),
+        ("paid directly: receiver at PostedPayjoin;inputs taken away: receiver at CommittedI", 3),
     ],
 )
 def test_whoever_is_killed_the_receiver_is_paid_once_or_the_payment_was_taken_back(
