@@ -185,9 +185,13 @@ async def _refused_by_us(stage: Stage, pairing: Pairing, purses: Purses, code: s
 
 
 async def _our_receiver_cannot_broadcast(stage: Stage, pairing: Pairing) -> None:
-    """The coin is spent already; so there is nothing to be paid with, and both say so."""
+    """The coin is spent already; so there is nothing to be paid with, and both say so.
+
+    The link stays open for another payment until its time is over.
+    """
     async with both(stage, pairing) as (payer, payee, books):
         assert isinstance(payer, TheirSender)
+        assert isinstance(payee, OurReceiver)
         uri = await payee.ask(AMOUNT)
         await payer.prepare(uri.replace(address_in(uri), stranger(1)))
         elsewhere = payer.fallback
@@ -197,6 +201,9 @@ async def _our_receiver_cannot_broadcast(stage: Stage, pairing: Pairing) -> None
         await payer.post()
         answer = await payer.answer()
         assert answer.get("code") == "original-psbt-rejected", answer
+        assert payee.session is not None
+        await until(payee.session, lambda state: isinstance(state, receiver.Initialized))
+        payee.clock.ahead = 600 + payee.agent.services.policy.grace + 1
         assert (await payee.serve()).how is How.NOT_AT_ALL
         assert await payee.balance() == books.paid_to
 
