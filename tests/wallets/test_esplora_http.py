@@ -132,10 +132,12 @@ def test_nobody_is_left_alone_for_ever():
     [
         ("70", 70, 70),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
-        (formatdate(time.time() + 100, usegmt=True), 1, 101),
+        (lambda: formatdate(time.time() + 100, usegmt=True), 1, 101),
     ],
+    ids=["seconds", "a date that has passed", "a date to come"],
 )
 def test_how_long_is_told_in_seconds_or_by_a_date(scripted, told, least, most):
+    told = told() if callable(told) else told
     scripted.answers["/path"] = Answer(200, headers=(("retry-after", told),))
     with httpx.HTTPTransport() as transport:
         request = httpx.Request("GET", scripted.url + "/path")
