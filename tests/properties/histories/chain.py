@@ -1,11 +1,17 @@
 """A chain of one node: confirmed coins, a mempool with replacement, blocks, reorganisations."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from tests.properties.histories.people import UTXOS, valid
+from tests.properties.histories.people import PARENTS, UTXOS, valid
 
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
+from dovetail.bitcoin.units import Sats
+from dovetail.wallets.ports import Output, Payment, Spend
+
+BURIED = 100
+"""How deep the coins lie that everybody begins with."""
 
 
 @dataclass
@@ -38,7 +44,7 @@ class Chain:
         spent = {outpoint for block in self.confirmed() for outpoint in block.contested()}
         return (
             len(set(outpoints)) == len(outpoints)
-            and all(outpoint in UTXOS for outpoint in outpoints)
+            and all(self.exists(outpoint) for outpoint in outpoints)
             and spent.isdisjoint(outpoints)
             and self.fee(tx) >= 0
             and valid(tx.serialize())
@@ -55,6 +61,7 @@ class Chain:
             return False
         self.mempool = [known for known in self.mempool if known not in rivals]
         self.mempool.append(tx)
+        self._drop_orphans()
         return True
 
     def mine(self, *, only: int | None = None) -> None:
@@ -64,6 +71,7 @@ class Chain:
         self.mempool = [
             tx for tx in self.mempool if not any(conflict(tx, taken) for taken in chosen)
         ]
+        self._drop_orphans()
         self.final = max(self.final, len(self.blocks) - self.depth + 1)
 
     def mine_directly(self, tx: Transaction) -> None:
@@ -78,10 +86,57 @@ class Chain:
             block = self.blocks.pop()
             if not forget:
                 self.mempool += block
+            self._drop_orphans()
 
     def evict(self, index: int) -> None:
         if self.mempool:
             self.mempool.pop(index % len(self.mempool))
+            self._drop_orphans()
+
+    def exists(self, outpoint: OutPoint) -> bool:
+        """Whether a coin is there, spent or not; a child is as long as its parent is."""
+        parent = PARENTS.get(outpoint)
+        known = (*self.confirmed(), *self.mempool)
+        return outpoint in UTXOS and (parent is None or parent in known)
+
+    def _drop_orphans(self) -> None:
+        self.mempool = [tx for tx in self.mempool if all(map(self.exists, tx.contested()))]
+
+    # as a chain source tells it
+
+    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
+        """The coins that exist, as far as this source shows its mempool."""
+        found = {}
+        for outpoint in filter(self.exists, outpoints):
+            parent = PARENTS.get(outpoint)
+            depth = BURIED if parent is None else self.depth_of(parent.txid)
+            if depth or self.shows_mempool:
+                found[outpoint] = Output(UTXOS[outpoint], depth)
+        return found
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        found = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
+        return {
+            outpoint: Spend(transaction=spend[0], depth=spend[1])
+            for outpoint, spend in found.items()
+            if spend is not None
+        }
+
+    def payments_to(self, script: Script) -> tuple[Payment, ...]:
+        paid = [(tx, self.pays(tx, script)) for tx in self.shown()]
+        return tuple(
+            Payment(txid=tx.txid, amount=Sats(amount), depth=self.depth_of(tx.txid))
+            for tx, amount in paid
+            if amount
+        )
+
+    def shown(self) -> list[Transaction]:
+        """All that this source knows."""
+        return [*self.confirmed(), *(self.mempool if self.shows_mempool else ())]
+
+    @staticmethod
+    def pays(tx: Transaction, script: Script) -> int:
+        return sum(int(out.value) for out in tx.outputs if out.script_pubkey == script)
 
     def spend_of(self, outpoint: OutPoint) -> tuple[Transaction, int] | None:
         """Who spends a coin and how deep, as far as this source shows it."""

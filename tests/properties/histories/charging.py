@@ -15,11 +15,13 @@ from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.drafts import Coin
 from dovetail.protocol.settlement import Settlement, classify
+from dovetail.runtime.looks import Look, look_at, replaced_for_good
+from dovetail.runtime.receiver_settlement import FORGOTTEN_AFTER
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipt, Receipts
 from dovetail.sessions.transition import Transition
 from dovetail.stores.memory import MemoryStore
+from dovetail.wallets.ports import Spend
 
 AMOUNT = Sats(50_000)
 RATES = FeeRate.from_sat_per_vb(1), FeeRate.from_sat_per_vb(50)
@@ -82,13 +84,19 @@ class Payee(Actor):
 
     def claimed(self) -> tuple[OutPoint, ...]:
         """The sender inputs that this session took for its own (P2)."""
-        if "CheckedNoInputsSeenBefore" not in self.tags:
-            return ()
-        return self._payload_outpoints()
+        passed = [s for s in self.states if isinstance(s, receiver.OutputsUnknown)]
+        return tuple(outpoint for state in passed for outpoint in state.sender_outpoints)
 
-    def _payload_outpoints(self) -> tuple[OutPoint, ...]:
-        held = next(s for s in self.states if isinstance(s, receiver.UncheckedOriginalPayload))
-        return held.sender_outpoints
+    @property
+    def held(self) -> Transaction | None:
+        """The Original that the session can broadcast, or could before it was closed."""
+        state = self.states[-2] if self.state.closed and len(self.states) > 1 else self.state
+        payload = getattr(state, "held", None) or getattr(state, "payload", None)
+        return None if payload is None else payload.fallback
+
+    @property
+    def contested(self) -> tuple[OutPoint, ...]:
+        return () if self.held is None else self.held.contested()
 
     def offered(self) -> tuple[OutPoint, ...]:
         """The coins that a sender may be shown, or was (P3)."""
@@ -104,60 +112,115 @@ class Payee(Actor):
                 return handle.process(body, context, now=self.world.time)
             case receiver.PayjoinProposal():
                 return handle.process_post(body, context)
+            case receiver.HasReplyableError(reopens=True):
+                handle.check_reply(body, context)
+                return receiver.reopen(handle)
             case _:
                 read: Transition[Any, Any] = handle.process_reply(body, context)
                 return read
 
+    def look(self) -> Look:
+        """What the chain source shows of this session, as the runtime looks."""
+        payload = getattr(self.state, "held", None) or getattr(self.state, "payload", None)
+        skeleton = getattr(self.state, "payjoin_skeleton", None)
+        contested = () if payload is None else payload.fallback.contested()
+        shown = () if skeleton is None else skeleton.contested()
+        ours = [tx for tx in (payload and payload.fallback, skeleton) if tx is not None]
+        return look_at(
+            self.world.chain,  # type: ignore[arg-type] # of a chain source it has what is asked
+            script=self.script,
+            asked=AMOUNT,
+            contested=contested,
+            exposed=[outpoint for outpoint in shown if outpoint not in contested],
+            own=[tx.txid for tx in ours],
+        )
+
     def step(self, fate: str = "honest") -> None:
-        state, world = self.hand, self.world
-        match state:
+        match self.hand:
             case receiver.Closed():
                 return
-            case receiver.Initialized() | receiver.UncheckedOriginalPayload():
-                self._look_at_the_address(state, fate)
-            case receiver.PayjoinProposal():
-                if world.now >= state.expires_at:
-                    self.attempt(lambda: state.expire(world.time))
-                else:
-                    self.exchange(fate)
-            case receiver.HasReplyableError():
-                self.store.release(self.log.session_id)
-                if world.now >= state.expires_at:
-                    self.attempt(lambda: state.expire(world.time))
-                else:
-                    self.exchange(fate)
-            case receiver.PendingFallback():
+            case receiver.Initialized() as state:
+                self._wait(state, fate)
+            case receiver.UncheckedOriginalPayload() as state:
+                self._check(state)
+            case receiver.PayjoinProposal() as state:
+                self._post(state, fate)
+            case receiver.HasReplyableError() as state:
+                self._reply(state, fate)
+            case receiver.PendingFallback() as state:
                 self._settle(state)
-            case receiver.Monitor():
+            case receiver.Monitor() as state:
                 self._watch(state)
-            case _:
+            case state:
                 self._negotiate(state)
 
-    def _look_at_the_address(self, state: Any, fate: str) -> None:
-        world = self.world
-        paid = world.chain.paid_to(self.script)
-        deep = [tx for tx in paid if world.chain.depth_of(tx.txid) >= world.chain.depth]
-        unchecked = isinstance(state, receiver.UncheckedOriginalPayload)
-        if deep:
-            txid = deep[0].txid
-            received = Receipts.of([Receipt(txid, AMOUNT, world.chain.depth)], asked=AMOUNT)
-            self.attempt(
-                (lambda: state.refuse_as_paid(txid))
-                if unchecked
-                else (lambda: state.record_payment(received))
-            )
-        elif paid:
-            return
-        elif unchecked:
-            accepted = world.chain.acceptable(state.transaction)
-            known = as_claimed(state)
+    def _wait(self, state: receiver.Initialized, fate: str) -> None:
+        received, now = self.look().received, self.world.now
+        if received.full and received.depth >= state.created.depth:
+            self.attempt(lambda: state.record_payment(received))
+        elif now < state.expires_at:
+            if state.takes_originals:
+                self.exchange(fate)
+        elif not received.full and now >= state.watched_until:
+            self.attempt(lambda: state.expire(self.world.time, received=received))
+
+    def _check(self, state: receiver.UncheckedOriginalPayload) -> None:
+        seen, chain = self.look(), self.world.chain
+        if seen.received.full:
+            self.attempt(lambda: state.refuse_as_paid(seen.received.txids[0]))
+        elif seen.spend is not None:
+            self.attempt(lambda: state.refuse(Reason.ORIGINAL_INPUTS_SPENT))
+        else:
+            found = chain.outputs(state.sender_outpoints)
+            known = {outpoint: output.txout for outpoint, output in found.items()}
+            accepted = chain.acceptable(state.transaction)
             self.attempt(
                 lambda: state.check_broadcast_suitability(accepted, tested=False, spent=known)
             )
-        elif world.now >= state.expires_at:
-            self.attempt(lambda: state.expire(world.time))
+
+    def _post(self, state: receiver.PayjoinProposal, fate: str) -> None:
+        if self.world.now >= state.expires_at:
+            self.attempt(lambda: state.expire(self.world.time))
+            return
+        seen = self.look()
+        if (spend := seen.spend) is not None:
+            self.attempt(lambda: state.record_spend(spend.transaction))
+        elif seen.received.full:
+            self.attempt(lambda: state.record_payment(seen.received))
+        elif seen.missing:
+            self.attempt(lambda: state.fail(Reason.ORIGINAL_INPUTS_GONE))
         else:
             self.exchange(fate)
+
+    def _reply(self, state: receiver.HasReplyableError, fate: str) -> None:
+        self.store.release(self.log.session_id)
+        if self.world.now < state.expires_at:
+            self.exchange(fate)
+        elif state.reopens:
+            self.attempt(lambda: receiver.reopen(state))
+        else:
+            self.attempt(lambda: state.expire(self.world.time))
+
+    def _forestalled(self, state: Any) -> bool:
+        """Whether the payment was made or died before a coin was committed or shown (M4)."""
+        seen = self.look()
+        move: Move
+        if (spend := seen.spend) is not None:
+            dead = not spend.depth and not state.settles(spend.transaction)
+            move = (
+                (lambda: state.refuse(Reason.ORIGINAL_INPUTS_SPENT))
+                if dead
+                else lambda: state.record_spend(spend.transaction)
+            )
+        elif seen.received.full:
+            move = lambda: state.refuse_as_paid(seen.received.txids[0])  # noqa: E731
+        elif seen.missing:
+            move = lambda: state.refuse(Reason.ORIGINAL_INPUTS_GONE)  # noqa: E731
+        else:
+            return False
+        if self.attempt(move):
+            self.store.release(self.log.session_id)
+        return True
 
     def _negotiate(self, state: Any) -> None:
         owing = isinstance(state, (receiver.WantsOutputs, receiver.WantsInputs, *_OFFERING[:2]))
@@ -165,6 +228,11 @@ class Payee(Actor):
             if self.attempt(lambda: state.expire(self.world.time)):
                 self.store.release(self.log.session_id)
             return
+        guarded = isinstance(state, receiver.WantsInputs | receiver.ProvisionalProposal)
+        if not (guarded and self._forestalled(state)):
+            self._propose(state)
+
+    def _propose(self, state: Any) -> None:
         match state:
             case receiver.MaybeInputsOwned():
                 pairs = zip(state.sender_outpoints, state.sender_scripts, strict=True)
@@ -207,34 +275,86 @@ class Payee(Actor):
         self.attempt(state.cannot_contribute)
 
     def _settle(self, state: receiver.PendingFallback) -> None:
-        spend = self.world.chain.deepest(state.contested)
-        if spend is not None and not state.requested:
-            self.attempt(lambda: state.record_spend(spend[0]))
+        seen = self.look()
+        spend = seen.spend
+        if spend is not None and self._is_answer(state, spend):
+            self.attempt(lambda: state.record_spend(spend.transaction))
+            return
+        if self._ends_without_it(state, seen):
             return
         due = state.due_at is not None and self.world.now >= state.due_at
-        if not (state.requested or due):
+        if not due:
             return
         require("M4", state.requested or state.owed, "a fallback that is not owed fell due")
-        early = state.proposal_out and self.world.now < state.expires_at + GRACE
+        early = state.proposal_out and self.world.now < state.watched_until
         require("M4", state.requested or not early, "the fallback raced a fresh payjoin")
         if state.may_end_unpaid:
             self.attempt(state.request_fallback)
-            return
-        if self.world.chain.broadcast(state.fallback):
+        elif self._broadcasts(state):
             self.attempt(lambda: state.record_broadcast(state.fallback.txid))
         elif spend is not None:
-            self.attempt(lambda: state.record_spend(spend[0]))
+            self.attempt(lambda: state.record_spend(spend.transaction))
+
+    def _is_answer(self, state: receiver.PendingFallback, spend: Spend) -> bool:
+        if spend.depth or spend.transaction.txid == state.fallback.txid:
+            return True
+        return state.settles(spend.transaction) and not state.requested
+
+    def _broadcasts(self, state: receiver.PendingFallback | receiver.Monitor) -> bool:
+        """Broadcast the fallback; by policy only where it would be the only payment (M4)."""
+        brought = sum(
+            self.world.chain.pays(tx, self.script) for tx in self.world.chain.shown()
+            if all(tx.spends(outpoint) is None for outpoint in state.contested)
+        )  # fmt: skip
+        alone = brought < AMOUNT or state.insisted or state.seq < self.state.seq
+        require("M4", alone, "a fallback was broadcast beside a payment in full")
+        return self.world.chain.broadcast(state.fallback)
+
+    def _ends_without_it(
+        self, state: receiver.PendingFallback | receiver.Monitor, seen: Look
+    ) -> bool:
+        now = self.world.time
+        if seen.received.full:
+            before = self.state
+            self.attempt(lambda: state.record_payment(seen.received, now=now))
+            return self.state is not before
+        if seen.spend is not None:
+            return False
+        if seen.missing and self._gone(state, seen):
+            return self.attempt(
+                lambda: state.record_unpayable(Reason.ORIGINAL_INPUTS_GONE, now=now)
+            )
+        if state.may_expire and now >= state.watched_until:
+            return self.attempt(lambda: state.expire(now, received=seen.received))
+        return False
+
+    def _gone(self, state: receiver.PendingFallback | receiver.Monitor, seen: Look) -> bool:
+        chain: Any = self.world.chain
+        if replaced_for_good(chain, state.original, seen.missing, depth=state.depth):
+            return True
+        return self.world.now >= state.watched_until + FORGOTTEN_AFTER
 
     def _watch(self, state: receiver.Monitor) -> None:
-        spend = self.world.chain.deepest(state.contested)
-        if spend is not None:
-            self.attempt(lambda: state.record_settlement(*spend))
-        elif state.due_at is None or self.world.now < state.due_at:
-            return
-        elif not state.seen_spent or state.reason is None:
+        seen = self.look()
+        spend, revoked = seen.spend, seen.revoked
+        if spend is not None and (spend.depth or state.settles(spend.transaction)):
+            self.attempt(
+                lambda: state.record_settlement(
+                    spend.transaction, spend.depth, received=seen.received
+                )
+            )
+        elif state.released and revoked is not None:
+            self.attempt(lambda: state.record_revoked(revoked.transaction, revoked.depth))
+        elif not self._ends_without_it(state, seen):
+            self._bring_back(state)
+
+    def _bring_back(self, state: receiver.Monitor) -> None:
+        due = state.due_at is not None and self.world.now >= state.due_at
+        decided = state.seen_spent and state.reason is not None
+        if (state.fallback_broadcast and not state.paid_twice) or (due and decided):
+            self._broadcasts(state)
+        elif due:
             self.attempt(lambda: state.fallback_due(self.world.time))
-        else:
-            self.world.chain.broadcast(state.fallback)
 
     def cancel(self) -> None:
         state = self.state
@@ -246,22 +366,51 @@ class Payee(Actor):
 
     def release(self) -> None:
         state = self.state
-        if isinstance(state, receiver.PendingFallback):
-            spend = self.world.chain.deepest(state.contested)
-            self.attempt(state.release if spend is None else lambda: state.record_spend(spend[0]))
+        if not isinstance(state, receiver.PendingFallback):
+            return
+        seen = self.look()
+        if (spend := seen.spend) is not None:
+            self.attempt(lambda: state.record_spend(spend.transaction))
+            return
+        if seen.received.full:
+            self.attempt(lambda: state.record_payment(seen.received, now=self.world.time))
+        pending = self.hand = self.state
+        if isinstance(pending, receiver.PendingFallback):
+            self.attempt(lambda: pending.release(received=seen.received))
 
     def request_fallback(self) -> None:
-        if isinstance(self.state, receiver.Monitor | receiver.PendingFallback):
-            self.attempt(self.state.request_fallback)
+        """The user's word; what paid the address meanwhile is said first, and asked again."""
+        state = self.state
+        if not hasattr(state, "request_fallback"):
+            return
+        seen = self.look()
+        if (spend := seen.spend) is not None and spend.depth:
+            return
+        if seen.received.full and not getattr(state, "paid_by", ()):
+            self._note_payment(state, seen)
+            return
+        out = isinstance(state, receiver.PayjoinProposal | receiver.Monitor)
+        if self.attempt(state.request_fallback) and not out:
+            self.store.release(self.log.session_id)
         if isinstance(self.state, receiver.PendingFallback):
             self.hand = self.state
             self._settle(self.state)
 
+    def _note_payment(self, state: Any, seen: Look) -> None:
+        if isinstance(state, receiver.PendingFallback | receiver.Monitor):
+            self.attempt(lambda: state.record_payment(seen.received, now=self.world.time))
+        elif hasattr(state, "record_payment"):
+            self.attempt(lambda: state.record_payment(seen.received))
+
     def settle(self) -> None:
-        """Nobody asks for a fallback that may not be broadcast unasked: it is released."""
+        """What nobody asks for is released; a payment that was seen and never came is made."""
         state = self.state
         if isinstance(state, receiver.PendingFallback) and state.due_at is None:
             self.release()
+        elif isinstance(state, receiver.Monitor) and state.paid_twice:
+            seen = self.look()
+            if seen.spend is None and not seen.received.full:
+                self.request_fallback()
 
     @property
     def released(self) -> bool:
@@ -337,45 +486,75 @@ class Payee(Actor):
 
     def _check_end(self, state: receiver.Closed) -> None:
         """M3, from the log, the chain and the user alone."""
-        before, tags = self.states[-2], self.tags
-        open_ended = "CheckedBroadcastSuitability" in tags
-        contested = self._payload_outpoints() if open_ended else ()
-        spend = self.world.chain.deepest(contested)
-        final = spend is not None and spend[1] >= self.world.chain.depth
-        declined = isinstance(before, receiver.PendingFallback) and not before.proposal_out
-        require("M3", not open_ended or final or declined, "closed while a payment was open")
-        decided = isinstance(before, receiver.PendingFallback) and before.requested
-        require("M4", not decided, "declined what was decided on")
-        if not final or spend is None or declined:
+        before, outcome, chain = self.states[-2], state.outcome, self.world.chain
+        spend = chain.deepest(self.contested)
+        final = spend is not None and spend[1] >= chain.depth
+        pending = isinstance(before, receiver.PendingFallback)
+        declined = pending and not before.proposal_out
+        decided = pending and before.requested
+        match outcome:
+            case outcomes.PaidDirectly():
+                require("M3", self._brought(deep=True) >= AMOUNT, "closed before it was paid")
+            case outcomes.Cancelled(why=Reason.ORIGINAL_INPUTS_GONE):
+                gone = not all(map(chain.exists, self.contested))
+                require("M3", gone, "closed though its coins are there")
+            case outcomes.Revoked():
+                require("M3", before.released, "closed a payment that was never declined")
+            case _:
+                idle = getattr(before, "may_expire", False)
+                over = not self.contested or final or declined or idle
+                require("M3", over, "closed while a payment was open")
+                require("M4", final or not decided, "declined what was decided on")
+        if final and spend is not None and hasattr(outcome, "txid"):
+            self._check_told(state, spend[0])
+
+    def _check_told(self, state: receiver.Closed, spend: Transaction) -> None:
+        outcome = state.outcome
+        if isinstance(outcome, outcomes.PaidDirectly | outcomes.Revoked):
             return
-        txid = getattr(state.outcome, "txid", None)
-        require("M4", txid == str(spend[0].txid), "the outcome is not what the chain shows")
-        if isinstance(state.outcome, outcomes.Success):
-            require("M4", state.payjoin == spend[0], "the payjoin cannot be rebuilt")
+        txid = getattr(outcome, "txid", None)
+        require("M4", txid == str(spend.txid), "the outcome is not what the chain shows")
+        if isinstance(outcome, outcomes.Success):
+            require("M4", state.payjoin == spend, "the payjoin cannot be rebuilt")
+
+    def _brought(self, *, deep: bool = False) -> int:
+        """What the address has in the chain, whoever paid it."""
+        chain, least = self.world.chain, self.world.chain.depth if deep else 1
+        paid = [tx for tx in chain.confirmed() if chain.depth_of(tx.txid) >= least]
+        return sum(chain.pays(tx, self.script) for tx in paid)
 
     def check_paid(self) -> None:
-        """M4, once the world has calmed down."""
-        require("M3", self._ended(), "the session did not end")
+        """M3 and M4, once the world has calmed down."""
+        self._check_open()
         if "IdentifiedReceiverOutputs" not in self.tags:
             return
-        confirmed, contested = self.world.chain.confirmed(), self._payload_outpoints()
-        spends = [tx for tx in confirmed if any(tx.spends(o) is not None for o in contested)]
+        confirmed, chain = self.world.chain.confirmed(), self.world.chain
+        spends = [tx for tx in confirmed if any(tx.spends(o) is not None for o in self.contested)]
         kinds = [self.kind(spend) for spend in spends]
         payments = [kind for kind in kinds if kind is not Settlement.UNRECOGNIZED]
         require("M4", len(payments) <= 1, "payjoin and fallback were both paid")
-        excused = self.released or Settlement.UNRECOGNIZED in kinds
+        dead = Settlement.UNRECOGNIZED in kinds or not all(map(chain.exists, self.contested))
+        excused = self.released or dead or self._brought() >= AMOUNT
         require("M4", excused or len(payments) == 1, "nothing was paid in the end")
-        if self.state.closed and payments:
-            success = isinstance(self.state.outcome, outcomes.Success)
+        outcome = getattr(self.state, "outcome", None)
+        if payments and isinstance(outcome, outcomes.Success | outcomes.FallbackBroadcasted):
+            success = isinstance(outcome, outcomes.Success)
             payjoin = payments[0] is Settlement.PAYJOIN
             require("M4", success == payjoin, "the outcome names another")
 
-    def _ended(self) -> bool:
-        state = self.state
-        return state.closed or (isinstance(state, receiver.Monitor) and state.due_at is None)
+    def _check_open(self) -> None:
+        """No session outlives its payment, and no coin of ours is held by one that is over."""
+        state, chain = self.state, self.world.chain
+        waits = isinstance(state, receiver.Monitor) and state.due_at is None
+        require("M3", state.closed or waits, "the session did not end")
+        spend = chain.deepest(self.contested)
+        final = spend is not None and spend[1] >= chain.depth
+        dead = final or not all(map(chain.exists, self.contested))
+        require("M3", state.closed or not dead, "a session outlives its payment")
+        if all(each.state.closed for each in self.till.sessions):
+            require("M3", not self.store.reserved(), "a session that is over holds a coin")
 
     def kind(self, spend: Transaction) -> Settlement:
         proposals = [s for s in self.states if isinstance(s, receiver.PayjoinProposal)]
         payjoin = proposals[0].payjoin_skeleton if proposals else None
-        held = next(s for s in self.states if isinstance(s, receiver.UncheckedOriginalPayload))
-        return classify(spend, payjoin=payjoin, fallback=held.transaction)
+        return classify(spend, payjoin=payjoin, fallback=self.held)

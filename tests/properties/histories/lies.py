@@ -6,9 +6,18 @@ from functools import lru_cache
 
 from tests.properties.histories.charging import AMOUNT, OURS, RATES
 from tests.properties.histories.paying import payment
-from tests.properties.histories.people import ALICE, ALICES, BOB, BOBS, MALLORY, MALLORYS, Person
+from tests.properties.histories.people import (
+    ALICE,
+    ALICES,
+    BOB,
+    BOBS,
+    CHILD,
+    MALLORY,
+    MALLORYS,
+    Person,
+)
 
-from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction, TxIn, TxOut
 from dovetail.bitcoin.units import Sats
@@ -118,8 +127,13 @@ def answer(coins: int, lie: str) -> bytes:
     return psbt.serialize()
 
 
+THEIRS = (*MALLORYS, CHILD)
+"""The sender's coins; the last rests on an unconfirmed transaction."""
 ORIGINALS = (
     "honest",
+    "pays itself",
+    "forges the signature",
+    "says another amount",
     "pays little",
     "pays nobody",
     "spends the receiver's coin",
@@ -131,18 +145,34 @@ ORIGINALS = (
 """What a sender may send."""
 
 
+def _forged(signed: PsbtInput) -> PsbtInput:
+    """A signature with one bit flipped, for a coin that is perhaps an honest payer's."""
+    signature, *rest = signed.final_script_witness
+    return signed.with_final(
+        witness=(signature[:10] + bytes([signature[10] ^ 1]) + signature[11:], *rest)
+    )
+
+
+def _richer(signed: PsbtInput, coin: Coin) -> PsbtInput:
+    return signed.with_witness_utxo(TxOut(Sats(coin.utxo.value + 2_000), coin.utxo.script_pubkey))
+
+
 @lru_cache(maxsize=512)
 def original(index: int, coin: int, lie: str) -> tuple[Psbt, SenderParams]:
     """An Original PSBT of Mallory's for Bob's address `index`."""
-    payee = MALLORY.script(5) if lie == "pays nobody" else BOB.script(index)
+    payee = MALLORY.script(5) if lie in ("pays nobody", "pays itself") else BOB.script(index)
     who: Person = MALLORY
-    coins: tuple[Coin, ...] = (MALLORYS[coin],)
+    coins: tuple[Coin, ...] = (THEIRS[coin],)
     if lie == "spends the receiver's coin":
         who, coins = BOB, (BOBS[coin % len(BOBS)],)
     amount = 1_000 if lie == "pays little" else 15_000 if who is BOB else int(AMOUNT)
     psbt = who.pay(payee, amount, coins=coins, fee=500)
     if lie == "is not signed":
         psbt = psbt.with_input(0, coins[0].psbt_input)
+    if lie == "forges the signature":
+        psbt = psbt.with_input(0, _forged(psbt.inputs[0]))
+    if lie == "says another amount":
+        psbt = psbt.with_input(0, _richer(psbt.inputs[0], coins[0]))
     most = 20_000 if lie == "promises too much" else 400
     return psbt, SenderParams(
         min_fee_rate=RATES[0], fee_contribution=FeeContribution(Sats(most), 1)
@@ -164,8 +194,8 @@ def signed_payjoin(proposal: Psbt, index: int, coin: int) -> Transaction:
     """Mallory keeps her word after all."""
     psbt = proposal
     for position, txin in enumerate(proposal.unsigned_transaction.inputs):
-        if txin.previous_output == MALLORYS[coin].outpoint:
-            psbt = psbt.with_input(position, MALLORYS[coin].psbt_input)
+        if txin.previous_output == THEIRS[coin].outpoint:
+            psbt = psbt.with_input(position, THEIRS[coin].psbt_input)
     return MALLORY.sign(psbt).extract()
 
 

@@ -8,7 +8,16 @@ from tests.properties.histories.charging import AMOUNT, Payee, Till
 from tests.properties.histories.hostile import RARELY, SMALL, Histories
 from tests.properties.histories.ledger import require
 from tests.properties.histories.paying import Payer
-from tests.properties.histories.people import ALICE, ALICES, BOB, BOBS, MALLORY, MALLORYS
+from tests.properties.histories.people import (
+    ALICE,
+    ALICES,
+    BOB,
+    BOBS,
+    MALLORY,
+    MALLORYS,
+    PARENT,
+    SAND,
+)
 from tests.properties.histories.wire import ORIGIN
 
 from dovetail.bitcoin.transaction import Transaction
@@ -20,6 +29,9 @@ from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 from dovetail.sessions import receiver
 
 LIE = st.one_of(st.sampled_from(list(lies.LIES)), st.sampled_from(lies.ANSWERS))
+LOW = 100
+FEES = st.sampled_from((LOW, 9_000))
+PARTS = st.sampled_from((int(AMOUNT), int(AMOUNT), int(AMOUNT) - 1_000, 1_000, 25_000))
 DEPTH = st.integers(1, 3)
 DEADLINE = st.sampled_from((None, 30, 2 * LIFETIME))
 RECEIVER_SECRET = SecretKey(b"\x21" * 32)
@@ -124,7 +136,7 @@ class ReceivingHistories(Histories):
 
     @rule(
         which=SMALL,
-        coin=st.integers(0, len(MALLORYS) - 1),
+        coin=st.integers(0, len(lies.THEIRS) - 1),
         lie=st.sampled_from(lies.ORIGINALS),
         times=st.integers(0, 12),
     )
@@ -164,7 +176,7 @@ class ReceivingHistories(Histories):
         proposals = [s for s in payee.states if isinstance(s, receiver.PayjoinProposal)]
         for proposal in proposals[:1]:
             spent = proposal.sender_outpoints
-            for coin, each in enumerate(MALLORYS):
+            for coin, each in enumerate(lies.THEIRS):
                 if each.outpoint in spent:
                     self._pay(lies.signed_payjoin(proposal.proposal, index, coin), mined=mined)
 
@@ -173,24 +185,46 @@ class ReceivingHistories(Histories):
         index, _ = self.session(which)
         self._pay(lies.original(index, coin, "honest")[0].extract(), mined=mined)
 
-    @rule(dares=RARELY, coin=st.integers(0, 1), mined=st.booleans())
-    def the_sender_pays_somebody_else(self, dares: int, coin: int, mined: bool) -> None:  # noqa: FBT001 - drawn by name
+    @rule(dares=RARELY, coin=st.integers(0, 1), mined=st.booleans(), fee=FEES)
+    def the_sender_pays_somebody_else(
+        self, dares: int, coin: int, fee: int, *, mined: bool
+    ) -> None:
+        """A rival, at any fee: one that nobody mines, or one that replaces what is there."""
         coins = MALLORYS[coin : coin + 1]
         if not dares:
-            self._pay(MALLORY.spend(coins, MALLORY.script(6), fee=9_000), mined=mined)
+            rival = MALLORY.spend(coins, MALLORY.script(6), fee=fee)
+            self._pay(rival, mined=mined, whim=fee > LOW)
 
-    @rule(dares=RARELY, which=SMALL, coin=st.integers(0, 1))
-    def the_sender_pays_the_address(self, dares: int, which: int, coin: int) -> None:
-        coins = MALLORYS[coin + 2 : coin + 3]
+    @rule(which=SMALL, coin=st.integers(2, 3), part=PARTS, mined=st.booleans())
+    def the_sender_pays_the_address(self, which: int, coin: int, part: int, *, mined: bool) -> None:
+        """From other coins: all of it, or a part, which others may make up for."""
         index, _ = self.session(which)
-        if not dares:
-            self._pay(MALLORY.spend(coins, BOB.script(index), fee=2_000), mined=False)
+        paid = MALLORY.pay(BOB.script(index), part, coins=MALLORYS[coin : coin + 1], fee=2_000)
+        self._pay(paid.extract(), mined=mined)
 
-    def _pay(self, transaction: Transaction, *, mined: bool) -> None:
+    @rule()
+    def the_sender_makes_a_coin_from_sand(self) -> None:
+        self._pay(PARENT, mined=False)
+
+    @rule(mined=st.booleans())
+    def the_sand_slips(self, *, mined: bool) -> None:
+        """What an Original rests on is replaced, and all that spends it goes with it."""
+        self._pay(MALLORY.spend((SAND,), MALLORY.script(6), fee=9_000), mined=mined)
+
+    @rule(which=SMALL, mined=st.booleans())
+    def the_receiver_frees_its_coin(self, which: int, *, mined: bool) -> None:
+        """The user's own `revoke`: a coin that a proposal brings is spent back to the wallet."""
+        _, payee = self.session(which)
+        exposed = getattr(payee.state, "exposed", ())
+        for coin in BOBS:
+            if coin.outpoint in exposed[:1]:
+                self._pay(BOB.spend((coin,), BOB.script(7), fee=3_000), mined=mined)
+
+    def _pay(self, transaction: Transaction, *, mined: bool, whim: bool = True) -> None:
         if mined:
             self.world.chain.mine_directly(transaction)
         else:
-            self.world.chain.broadcast(transaction, whim=True)
+            self.world.chain.broadcast(transaction, whim=whim)
 
 
 class PayjoinHistories(Histories):

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 
 from tests.sessions.wallet import SEQUENCE, Wallet, signatures_are_valid
 
-from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, TxIn, TxOut
 from dovetail.bitcoin.units import Sats
@@ -63,4 +63,20 @@ ALICES = tuple(ALICE.coin(index, 60_000 - 7_000 * index) for index in range(3))
 """The first two pay; the third is what a thief would like to have signed."""
 BOBS = (BOB.coin(4, 70_000), BOB.coin(5, 31_000), BOB.coin(6, 52_000))
 MALLORYS = tuple(MALLORY.coin(index, 80_000 + 1_000 * index) for index in range(4))
-UTXOS: dict[OutPoint, TxOut] = {c.outpoint: c.utxo for c in (*ALICES, *BOBS, *MALLORYS)}
+
+
+def _child_of(parent: Transaction) -> Coin:
+    """The first output of a transaction, with all that its spender has to show."""
+    utxo, outpoint = parent.outputs[0], OutPoint(parent.txid, 0)
+    claimed = PsbtInput().with_witness_utxo(utxo).with_non_witness_utxo(parent)
+    return Coin(outpoint, claimed, utxo)
+
+
+SAND = MALLORY.coin(6, 90_000)
+PARENT = MALLORY.spend((SAND,), MALLORY.script(4), fee=300)
+"""Unconfirmed, and easily replaced: a coin that rests on sand."""
+CHILD = _child_of(PARENT)
+PARENTS: dict[OutPoint, Transaction] = {CHILD.outpoint: PARENT}
+UTXOS: dict[OutPoint, TxOut] = {
+    c.outpoint: c.utxo for c in (*ALICES, *BOBS, *MALLORYS, SAND, CHILD)
+}
