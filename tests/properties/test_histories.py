@@ -15,7 +15,9 @@ from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.protocol import exchange
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.receiver.contested import Contested
 from dovetail.sessions.sender import negotiating, payment
+from dovetail.sessions.transition import Transition
 from dovetail.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.property
@@ -90,6 +92,21 @@ def races_the_payjoin(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(receiver.PendingFallback, "due_at", property(lambda _self: UnixTime(0)))
 
 
+def pays_beside_a_payment(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Contested, "paid_twice", property(lambda _self: False))
+
+
+def waits_for_coins_that_are_gone(patch: pytest.MonkeyPatch) -> None:
+    def hopeful(self, _reason, **_named):
+        return Transition(None, self, seq=self.seq)
+
+    patch.setattr(Contested, "record_unpayable", hopeful)
+
+
+def keeps_its_coins(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryStore, "release", lambda *_args: None)
+
+
 def repeats_itself(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SeededEntropy, "__call__", lambda _self, size: b"\x07" * size)
 
@@ -112,6 +129,9 @@ FAULTS: list[tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("M2", SENDER, forgets_the_last_event),
     ("M3", SENDER, closes_at_the_first_block),
     ("M4", RECEIVER, races_the_payjoin),
+    ("M4", RECEIVER, pays_beside_a_payment),
+    ("M3", RECEIVER, waits_for_coins_that_are_gone),
+    ("M3", RECEIVER, keeps_its_coins),
     ("M4", SENDER, signs_whatever_comes),
     ("P1", BOTH, repeats_itself),
     ("P2", RECEIVER, sees_no_input_twice),

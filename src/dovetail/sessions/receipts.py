@@ -32,6 +32,12 @@ class Receipts:
     """Whether it is at least what was asked for."""
     depth: int = 0
     """How deep the payment lies: as deep as its shallowest part; 0 where it falls short."""
+    rest: int = 0
+    """How deep all that came lies where it falls short, which another transaction may complete."""
+
+    def counts_from(self, depth: int) -> bool:
+        """Whether it lies at least that deep, be it the payment or a part of it."""
+        return (self.depth if self.full else self.rest) >= depth
 
     @classmethod
     def of(cls, found: Iterable[Receipt], *, asked: int | None) -> "Receipts":
@@ -44,7 +50,8 @@ class Receipts:
         deep = _enough(receipts, asked or 1)
         if deep is None:
             largest = sorted(receipts, key=lambda receipt: -receipt.amount)[:MOST_NAMED]
-            return cls(txids=tuple(receipt.txid for receipt in largest), amount=total)
+            rest = min((receipt.depth for receipt in receipts), default=0)
+            return cls(txids=tuple(receipt.txid for receipt in largest), amount=total, rest=rest)
         depth = deep[-1].depth
         parts = _enough(sorted(deep, key=lambda receipt: -receipt.amount), asked or 1) or deep
         txids = tuple(receipt.txid for receipt in parts)

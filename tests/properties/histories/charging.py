@@ -91,6 +91,8 @@ class Payee(Actor):
     def held(self) -> Transaction | None:
         """The Original that the session can broadcast, or could before it was closed."""
         state = self.states[-2] if self.state.closed and len(self.states) > 1 else self.state
+        if isinstance(state, receiver.UncheckedOriginalPayload):
+            return None
         payload = getattr(state, "held", None) or getattr(state, "payload", None)
         return None if payload is None else payload.fallback
 

@@ -13,6 +13,8 @@ from tests.properties.histories.chain import Chain
 from tests.properties.histories.ledger import require
 from tests.properties.histories.wire import FATES
 
+from dovetail.runtime.receiver_settlement import FORGOTTEN_AFTER
+
 RARELY = st.integers(0, 3)
 """What ends most histories is dared only at 0."""
 SMALL = st.integers(0, 7)
@@ -174,7 +176,7 @@ class Histories(RuleBasedStateMachine):
         """Nobody lies any more; everybody goes on until there is nothing left to do."""
         world = self.world
         world.chain.shows_mempool = True
-        world.now = START + 20 * LIFETIME + GRACE
+        world.now = START + 20 * LIFETIME + GRACE + FORGOTTEN_AFTER
         idle = 0
         for _ in range(CALM_ROUNDS):
             if idle == IDLE_ROUNDS or all(actor.state.closed for actor in self.actors):

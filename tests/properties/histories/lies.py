@@ -147,7 +147,7 @@ ORIGINALS = (
 
 def _forged(signed: PsbtInput) -> PsbtInput:
     """A signature with one bit flipped, for a coin that is perhaps an honest payer's."""
-    signature, *rest = signed.final_script_witness
+    signature, *rest = signed.final_script_witness or ()
     return signed.with_final(
         witness=(signature[:10] + bytes([signature[10] ^ 1]) + signature[11:], *rest)
     )

@@ -202,6 +202,23 @@ class ReceivingHistories(Histories):
         paid = MALLORY.pay(BOB.script(index), part, coins=MALLORYS[coin : coin + 1], fee=2_000)
         self._pay(paid.extract(), mined=mined)
 
+    @rule(which=SMALL, before=st.integers(1, 12), after=st.integers(0, 4), mined=st.booleans())
+    def the_sender_pays_twice(self, which: int, before: int, after: int, *, mined: bool) -> None:
+        """An Original, and then the whole amount from another coin, in every state between."""
+        index, payee = self.session(which)
+        self.the_sender_pays(which=which, coin=0, times=before)
+        paid = MALLORY.pay(BOB.script(index), int(AMOUNT), coins=MALLORYS[2:3], fee=2_000)
+        self._pay(paid.extract(), mined=mined)
+        for _ in range(after):
+            payee.go_on()
+
+    @rule(which=SMALL, times=st.integers(1, 12), mined=st.booleans())
+    def the_sender_builds_on_sand(self, which: int, times: int, *, mined: bool) -> None:
+        """An Original whose coin is taken away under it, in every state."""
+        self.the_sender_makes_a_coin_from_sand()
+        self.the_sender_writes(which=which, coin=len(MALLORYS), lie="honest", times=times)
+        self.the_sand_slips(mined=mined)
+
     @rule()
     def the_sender_makes_a_coin_from_sand(self) -> None:
         self._pay(PARENT, mined=False)

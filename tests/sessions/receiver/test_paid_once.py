@@ -131,7 +131,7 @@ def test_a_session_that_owes_nothing_ends_with_its_reason(play: Play) -> None:
 def test_a_part_and_a_spend_may_be_the_payment_together(play: Play) -> None:
     monitor = play.save(play.pending_owed().record_spend(spend_to(BOB.script(0), 40_000)))
     spend = spend_to(BOB.script(0), 40_000)
-    closed = play.save(monitor.record_settlement(spend, 2, received=received((10_000, 1))))
+    closed = play.save(monitor.record_settlement(spend, 2, received=received((10_000, 2))))
     assert expect(closed, receiver.Closed).outcome == outcomes.PaidDirectly(
         txid=str(spend.txid), others=(str(txid(0)),), received=50_000
     )
@@ -236,3 +236,16 @@ def test_after_many_that_do_not_count_only_the_address_is_watched(play: Play) ->
     assert len(waiting.refused) == MOST_REFUSED
     with pytest.raises(UsageError, match="watch its address alone"):
         waiting.poll(None, now=NOW)
+
+
+@pytest.mark.parametrize("part", [50_000, 10_000])
+def test_a_rival_in_a_block_makes_no_payment_of_one_that_may_be_replaced(
+    play: Play, part: int
+) -> None:
+    rival = spend_to(BOB.script(0), 40_000) if part < 50_000 else spend_to(ALICE.script(3))
+    monitor = play.save(play.pending_owed().record_spend(rival))
+    waiting = play.save(monitor.record_settlement(rival, 2, received=received((part, 0))))
+    assert waiting == monitor
+    gone = expect(waiting, receiver.Monitor).record_settlement(rival, 2, received=received())
+    outcome = expect(play.save(gone), receiver.Closed).outcome
+    assert isinstance(outcome, outcomes.Unrecognized)

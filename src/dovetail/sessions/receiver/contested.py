@@ -126,6 +126,12 @@ class Contested(WithPayload):
         kind = classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback)
         return kind is not Settlement.UNRECOGNIZED or self.pays(spend)
 
+    def _rests_on_shallow(self, spend: Transaction, received: Receipts | None) -> bool:
+        """Whether this spend is no payment but for others, which may still be replaced."""
+        if received is None or self.settles(spend) or not self.pays(spend, received):
+            return False
+        return not received.counts_from(self.depth)
+
     def validate(self) -> None:
         """Read again what the log says; raises what is wrong with it."""
         WithPayload.validate(self)

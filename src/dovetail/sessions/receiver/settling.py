@@ -196,10 +196,11 @@ class Monitor(Contested):
         """Say that a transaction spends a contested outpoint, and how deep it is in the chain.
 
         `received` is what other transactions brought to the address; together they may be the
-        payment. Below the configured depth nothing changes. Raises `UsageError` if it spends none.
+        payment. Below the configured depth nothing changes, nor while what would make it one is
+        not that deep (M3). Raises `UsageError` if it spends none.
         """
         self._require_contested(spend)
-        if depth < self.depth:
+        if depth < self.depth or self._rests_on_shallow(spend, received):
             return Transition(None, self, seq=self.seq)
         return self._close(self._outcome(spend, received))
 
