@@ -59,7 +59,7 @@ def open_mailrooms(folder: Path, program: Program | None) -> Generator[Mailrooms
 def _theirs(program: Program, home: Path) -> Generator[str]:
     """`payjoin-mailroom`, unchanged, with the settings that its README names."""
     home.mkdir()
-    port = _free_port()
+    port = free_port()
     (home / "config.toml").write_text(
         f'listener = "127.0.0.1:{port}"\nstorage_dir = "{home / "data"}"\ntimeout = {WAIT}\n[v1]\n'
     )
@@ -69,14 +69,15 @@ def _theirs(program: Program, home: Path) -> Generator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _await_health(url, process)
+        await_health(url, process)
         yield url
     finally:
         process.terminate()
         process.wait()
 
 
-def _await_health(url: str, process: "subprocess.Popen[bytes]") -> None:
+def await_health(url: str, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a mailroom says that it serves."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -87,6 +88,7 @@ def _await_health(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError("payjoin-mailroom did not come up: see its log")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens yet."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
