@@ -20,6 +20,7 @@ EXAMPLES = {
     "fee_target": "2",
     "min_fee_rate": "1.5",
     "max_fee_rate": "80",
+    "unconfirmed_inputs": "true",
     "relay_fee_rate": "0.2",
     "depth": "3",
     "grace": "30m",
@@ -46,6 +47,7 @@ tor = "socks5://127.0.0.1"
 fee_target = 2
 min_fee_rate = 1.5
 max_fee_rate = 80
+unconfirmed_inputs = true
 relay_fee_rate = 0.2
 depth = 3
 grace = "30m"

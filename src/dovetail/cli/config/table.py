@@ -34,6 +34,7 @@ class Settings:
     fee_target: int
     min_fee_rate: str
     max_fee_rate: str
+    unconfirmed_inputs: bool
     relay_fee_rate: str | None
     depth: int
     grace: int
@@ -163,6 +164,14 @@ KEYS = (
         "50",
         "50",
         "sat/vB: the most a receiver pays for what it adds to a payjoin.",
+    ),
+    Key(
+        "unconfirmed_inputs",
+        readers.truth,
+        False,
+        "false",
+        "Let a receiver take an Original PSBT that spends unconfirmed coins; whoever made those"
+        " coins can replace them, and the payment is gone with them.",
     ),
     Key(
         "relay_fee_rate",

@@ -125,6 +125,7 @@ class Home:
             max_fee_rate=FeeRate.from_sat_per_vb(settings.max_fee_rate),
             fee_target=settings.fee_target,
             watch_interval=settings.watch_interval,
+            unconfirmed_inputs=settings.unconfirmed_inputs,
         )
 
     @property
