@@ -31,6 +31,11 @@ class Screen:
         self.untick()
         click.echo(click.style(text, **style) if style else text, err=True, color=colour())
 
+    def draw(self, picture: str) -> None:
+        """A picture whose colours are what it says: they stay where the user wants none."""
+        self.untick()
+        click.echo(picture, err=True, color=True)
+
     def result(self, text: str) -> None:
         """A result in plain text; nothing under `--json`, where `emit` prints it."""
         self.untick()

@@ -1,5 +1,7 @@
 """`dovetail receive`."""
 
+from pathlib import Path
+
 import click
 
 from dovetail.cli import work
@@ -31,7 +33,8 @@ from dovetail.cli.output import Screen
 @served(public=True)
 @click.option("--no-wait", is_flag=True, help="Leave once the URI is printed.")
 @timeout
-@click.option("--qr/--no-qr", default=True, help="Draw a QR code, if this is a terminal.")
+@click.option("--qr", "qr_file", metavar="FILE", help="Write the QR code to a .png or .svg file.")
+@click.option("--no-qr", is_flag=True, help="Draw no QR code.")
 @directory
 @routes
 @chain
@@ -50,7 +53,8 @@ def receive(  # noqa: PLR0913 - one argument for each option
     tls_key: str | None,
     no_wait: bool,
     timeout: float | None,
-    qr: bool,
+    qr_file: str | None,
+    no_qr: bool,
     as_json: bool,
 ) -> int:
     """Ask for a payment and see it through.
@@ -71,7 +75,8 @@ def receive(  # noqa: PLR0913 - one argument for each option
         v1=v1,
         listening=listening,
         wait=not no_wait,
-        qr=qr,
+        qr=not no_qr,
+        qr_file=None if qr_file is None else Path(qr_file),
         patience=timeout,
     )
     return work.receiving.receive(request, Screen(as_json=as_json))

@@ -1,12 +1,11 @@
 """`dovetail receive`: a URI to show, then the session until the payment is in."""
 
 import asyncio
-import sys
 from dataclasses import dataclass
-
-import segno
+from pathlib import Path
 
 from dovetail.bitcoin import Sats
+from dovetail.cli import qr
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RECEIVE
 from dovetail.cli.output import Screen, local_time, sats, span
@@ -39,6 +38,7 @@ class Request:
     listening: Listening
     wait: bool
     qr: bool
+    qr_file: Path | None
     patience: float | None
 
 
@@ -49,6 +49,8 @@ def receive(request: Request, screen: Screen) -> int:
 
 async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
     listening = request.listening
+    if request.qr_file is not None:
+        qr.require_format(request.qr_file)
     listening.check()
     listening.check_public()
     if listening.wanted and not request.wait:
@@ -115,15 +117,36 @@ def _show(live: LiveReceiver, uri: str, request: Request, screen: Screen) -> Non
     state = live.state
     if state is not None:
         screen.say(f"Session {live.session_id}: receiving {sats(request.amount)}.", bold=True)
-    if request.qr and screen.live:
-        screen.say("Have the sender scan this, or send them the line below it.")
-        segno.make(uri, error="l", micro=False).terminal(out=sys.stderr, compact=True, border=2)
+    _show_code(uri, request, screen)
     screen.result(uri)
     if screen.as_json and request.wait:
         screen.say(uri)
     if state is not None:
         left = span(state.expires_at - clock())
         screen.say(f"It expires at {local_time(state.expires_at)}, in {left}.")
+
+
+def _show_code(uri: str, request: Request, screen: Screen) -> None:
+    """Draw the code where it fits, and write it where that was asked for."""
+    if not (request.qr or request.qr_file):
+        return
+    found = qr.code(uri)
+    if request.qr_file is not None:
+        try:
+            qr.write(found, request.qr_file)
+        except OSError as error:
+            screen.say(f"The QR code could not be written ({error.strerror}).", fg="yellow")
+        else:
+            screen.say(f"The QR code is in {request.qr_file}.")
+    elif screen.live and qr.fits(found):
+        screen.say("Have the sender scan this, or send them the line below it.")
+        screen.draw(qr.drawn(found))
+    elif screen.live:
+        needed = qr.size(found)
+        screen.say(
+            f"The QR code needs {needed.columns} columns and {needed.lines + 1} lines here:"
+            " enlarge the terminal, or have it in a file by --qr FILE."
+        )
 
 
 def _emit(live: LiveReceiver, uri: str, screen: Screen) -> None:

@@ -1,0 +1,93 @@
+"""A Payjoin URI as a QR code: on a terminal of any theme, or in a file."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import segno
+
+from dovetail.errors import UsageError
+
+MARGIN = 4
+"""Light modules around the code, as readers need them (ISO/IEC 18004)."""
+FORMATS = (".png", ".svg")
+_PIXELS = 8
+"""Of a module in a file."""
+# Of the colour cube, which no theme changes: black on white.
+_LIGHT, _DARK, _RESET = 231, 16, "\x1b[0m"
+_SEGWIT = ("bc1", "tb1", "bcrt1")
+
+
+def code(uri: str) -> segno.QRCode:
+    """The smallest code of a URI.
+
+    Scheme and segwit address mean the same in upper case (BIP 21, BIP 173), which takes less
+    room, as does the upper case of `pj` (BIP 77); all else stays as it is, byte for byte.
+    """
+    # Each part is a segment in a mode of its own, which segno's types do not tell.
+    parts: Any = [part for part in _parts(uri) if part]
+    return segno.make(parts, error="l", boost_error=False, micro=False)
+
+
+def _parts(uri: str) -> tuple[str, str, str]:
+    body, mark, query = uri.partition("?")
+    address = body.removeprefix("bitcoin:")
+    if address.lower().startswith(_SEGWIT):
+        body = body.upper()
+    head, key, endpoint = f"{mark}{query}".rpartition("pj=")
+    if endpoint != endpoint.upper():
+        return body, f"{head}{key}{endpoint}", ""
+    return body, f"{head}{key}", endpoint
+
+
+def size(found: segno.QRCode) -> os.terminal_size:
+    """The columns and lines that it takes on a terminal."""
+    width, height = map(int, found.symbol_size(border=MARGIN))
+    return os.terminal_size((width, -(-height // 2)))
+
+
+def fits(found: segno.QRCode) -> bool:
+    """Whether the terminal is large enough, and draws colours."""
+    room, needed = shutil.get_terminal_size(), size(found)
+    enough = needed.columns <= room.columns and needed.lines < room.lines
+    return enough and os.environ.get("TERM") != "dumb" and _writes_blocks()
+
+
+def _writes_blocks() -> bool:
+    try:
+        "▀".encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def drawn(found: segno.QRCode) -> str:
+    """Lines of half blocks, dark on light whatever the terminal's own colours are."""
+    rows = [tuple(row) for row in found.matrix_iter(border=MARGIN)]
+    if len(rows) % 2:
+        rows.append((0,) * len(rows[0]))
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return "\n".join(_line(upper, lower) for upper, lower in pairs)
+
+
+def _line(upper: tuple[int, ...], lower: tuple[int, ...]) -> str:
+    cells = (
+        f"\x1b[38;5;{_DARK if top else _LIGHT};48;5;{_DARK if bottom else _LIGHT}m▀"
+        for top, bottom in zip(upper, lower, strict=True)
+    )
+    return "".join(cells) + _RESET
+
+
+def require_format(path: Path) -> None:
+    """Raise `UsageError` unless a code can be written to a file of this name."""
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError("--qr writes a PNG or an SVG: name a file that ends in .png or .svg.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError("The folder of the file for --qr is not there: make it, or name another.")
+
+
+def write(found: segno.QRCode, path: Path) -> None:
+    """Write the code to a file, as its name says; raises `OSError`."""
+    found.save(str(path), kind=path.suffix[1:].lower(), border=MARGIN, scale=_PIXELS)
