@@ -103,15 +103,35 @@ def test_receive_under_json_is_one_object_at_the_end(person):
     assert said.json["session"] == 2
 
 
-def test_receive_draws_a_qr_code_on_a_terminal(person, monkeypatch):
+def test_receive_draws_a_qr_code_where_it_fits_or_writes_it_to_a_file(
+    person, monkeypatch, tmp_path
+):
     alice = person("alice", 10_000)
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    ask(alice)
-    assert "▄" in terminal.getvalue()
-    size = len(terminal.getvalue())
-    ask(alice, 50_000, "--no-qr")
-    assert "▄" not in terminal.getvalue()[size:]
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def told(lines: int, *options: str) -> str:
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("LINES", str(lines))
+        ask(alice, 50_000, *options)
+        return terminal.getvalue()
+
+    assert "▀" in told(60)
+    small = told(24)
+    assert "▀" not in small
+    assert "enlarge the terminal, or have it in a file by --qr FILE" in small
+    assert "QR" not in told(60, "--no-qr")
+    picture = tmp_path / "code.svg"
+    assert "▀" not in told(60, "--qr", str(picture))
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_a_file_for_the_qr_code_is_judged_before_there_is_a_session(person, tmp_path):
+    alice = person("alice", 10_000)
+    said = alice("receive", "1000", "--no-wait", "--qr", str(tmp_path / "code.gif"))
+    assert said.code == 2
+    assert ".png or .svg" in said.err
 
 
 def test_a_terminal_is_shown_how_much_time_is_left(person, monkeypatch):

@@ -57,7 +57,7 @@ def fits(found: segno.QRCode) -> bool:
 
 def _writes_blocks() -> bool:
     try:
-        "▀".encode(sys.stderr.encoding or "ascii")
+        "▀".encode(sys.stderr.encoding or "utf-8")
     except UnicodeEncodeError:
         return False
     return True
