@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.endpoint.shop import Shop, address_of, customer, opened, post
+from tests.endpoint.shop import AMOUNT, Shop, address_of, customer, opened, post
 from tests.runtime.certificates import make_certificate
 from tests.runtime.onions import ONION, onions
 from tests.runtime.side import Side
 from tests.runtime.world import World, until
 
 from dovetail import Success
-from dovetail.bitcoin import Psbt
+from dovetail.bitcoin import FeeRate, Psbt
 from dovetail.runtime.agent import DATABASE, Agent
 from dovetail.runtime.live import LiveReceiver
 from dovetail.runtime.receiving import step_receiver
@@ -191,3 +191,21 @@ async def test_what_was_durable_when_the_receiver_died_is_answered_by_the_next_r
         first = await post(address_of(invoice), body)
         assert first.status_code == 200
         assert (await post(address_of(invoice), body)).content == first.content
+
+
+async def test_an_original_that_pays_its_sender_keeps_no_honest_payer_out(
+    world: World, alice: Side, bob: Side
+):
+    async with opened(world) as shop:
+        invoice = await shop.invoice()
+        made = shop.original(invoice)
+        script = world.alice.wallet.new_address().script_pubkey
+        selfish = world.alice.wallet.pay(script, AMOUNT, fee_rate=FeeRate(500))
+        body = selfish.to_base64().encode()
+        for _ in range(2):
+            refused = await post(address_of(invoice), body)
+            assert refused.json()["errorCode"] == "original-psbt-rejected"
+        honest = await post(address_of(invoice), made.to_base64().encode())
+        assert honest.status_code == 200
+        proposal = Psbt.from_base64(honest.text).unsigned_transaction
+        assert set(made.unsigned_transaction.contested()) < set(proposal.contested())
