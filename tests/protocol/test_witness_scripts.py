@@ -12,6 +12,7 @@ from dovetail.protocol.witness_scripts import may_succeed
         b"\x75\x4c\x01\x07",  # OP_DROP OP_PUSHDATA1
         b"\x51\x63\x75\x51\x68",  # OP_1 OP_IF OP_DROP OP_1 OP_ENDIF
         b"\x63\x62\x67\x51\x68",  # an opcode that fails where it is not run
+        b"\x04" + bytes(4) + b"\x93",  # OP_ADD of a number of four bytes
         b"\x6b\x6c",  # OP_TOALTSTACK OP_FROMALTSTACK
         b"\x73\x75",  # OP_IFDUP OP_DROP
         b"\x75\x00\x00\x00\xae",  # OP_CHECKMULTISIG of nothing
@@ -42,6 +43,7 @@ def test_scripts_that_may_succeed(script):
         b"\x87",  # OP_EQUAL of one item
         b"\x6c",  # OP_FROMALTSTACK with nothing there
         b"\x71\x6d\x6d",  # OP_2ROT of one item
+        b"\x05" + bytes(5) + b"\x93",  # OP_ADD of a number of five bytes
         KEY,
     ],
 )

@@ -46,6 +46,9 @@ _EFFECTS: dict[int, tuple[int, int]] = {
     **dict.fromkeys((0xB1, 0xB2), (1, 0)),  # CHECKLOCKTIMEVERIFY, CHECKSEQUENCEVERIFY
 }
 """How many items an opcode needs, and how many more there are after it."""
+_NUMERIC = frozenset((0x8B, 0x8C, *range(0x8F, 0x95), *range(0x9A, 0xA6)))
+"""Those that read the topmost item as a number, which has at most four bytes."""
+_LONG_PUSHES = range(5, 0x4C)
 _VARIABLE = {
     0x73: (1, 0, 1),  # IFDUP
     0xAE: (3, -42, -2),  # CHECKMULTISIG, of up to 20 keys and as many signatures
@@ -70,12 +73,12 @@ def may_succeed(script: bytes) -> bool:
 
 def _may_leave_one(opcodes: tuple[int, ...]) -> bool:
     """Whether they might leave exactly one item of the one there is, as far as can be followed."""
-    least, most, aside = 1, 1, 0
+    least, most, aside, before = 1, 1, 0, 0
     for opcode in opcodes:
         if opcode in _CONDITIONS:
             return most > 0
         effect = _effect(opcode)
-        if effect is None:
+        if effect is None or (opcode in _NUMERIC and before in _LONG_PUSHES):
             return False
         needs, fewest, largest = effect
         aside += (opcode == _OP_TOALTSTACK) - (opcode == _OP_FROMALTSTACK)
@@ -83,6 +86,7 @@ def _may_leave_one(opcodes: tuple[int, ...]) -> bool:
             return False
         least = max(0, max(least, needs) + fewest)
         most += largest
+        before = opcode
     return least <= 1 <= most
 
 

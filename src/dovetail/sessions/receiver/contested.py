@@ -269,7 +269,7 @@ class Contested(WithPayload):
                 return self.settles_here and self.proposal_out and not self.seen_spent
             case outcomes.Revoked():
                 return self.released and self.proposal_out
-            case outcomes.FallbackBroadcasted() | outcomes.Unrecognized():
+            case _:  # the fallback, or something else in its place
                 return self.settles_here
 
     @property
