@@ -127,7 +127,6 @@ def ready(url):
     threading.Thread(target=chatter).start()
     print(url, flush=True)
 serve("127.0.0.1", 0, MailroomSettings(Path(sys.argv[1]), local=True), ready=ready)
-print("stopped", file=sys.stderr, flush=True)
 """
 
 
@@ -142,12 +141,15 @@ def test_a_log_that_is_not_read_stops_neither_the_server_nor_its_end(tmp_path: P
     )
     assert program.stdout is not None
     assert program.stderr is not None
-    url = program.stdout.readline().strip()
-    time.sleep(0.5)
-    assert httpx.get(f"{url}/health", timeout=5).status_code == 200
-    program.send_signal(signal.SIGHUP)
-    time.sleep(0.2)
-    assert httpx.get(f"{url}/health", timeout=5).status_code == 200
-    program.send_signal(signal.SIGTERM)
-    assert program.wait(timeout=10) == 0
-    program.communicate()
+    try:
+        url = program.stdout.readline().strip()
+        time.sleep(0.5)
+        assert httpx.get(f"{url}/health", timeout=10).status_code == 200
+        program.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert httpx.get(f"{url}/health", timeout=10).status_code == 200
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(timeout=30) == 0
+    finally:
+        program.kill()
+        program.communicate()
