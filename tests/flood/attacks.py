@@ -4,76 +4,23 @@ Each runs in a process of its own, from loopback networks that are nobody's prox
 """
 
 import asyncio
-import itertools
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
+
+from tests.flood.crowds import CROWDS
+from tests.flood.sending import CHUNK, GATEWAY, HOST, OHTTP, Attack, Target, keep_on
 
 from dovetail.crypto.ohttp import KeyConfig, encapsulate
 
-CHUNK = 65_536
-GATEWAY = b"/.well-known/ohttp-gateway"
-HOST = b"Host: mailroom.test\r\n"
 GET = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
-POST = b"POST " + GATEWAY + b" HTTP/1.1\r\n" + HOST + b"Content-Type: message/ohttp-req\r\n"
+POST = b"POST " + GATEWAY + b" HTTP/1.1\r\n" + HOST + OHTTP
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 SOCKET = (
     b"GET /%b HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-
-Attack = Callable[["Target"], Awaitable[None]]
-
-
-class Target:
-    """A server, and the connections that one attack makes to it."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._place = host, port
-        self._sources = itertools.cycle(range(1, 250))
-
-    async def send(
-        self, begin: bytes, again: bytes = b"", *, pause: float = 0.0, network: int | None = None
-    ) -> None:
-        """Send `begin` and then `again` for as long as the connection lasts; read nothing."""
-        source = f"127.{network or 9}.9.{next(self._sources)}"
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection(
-                *self._place, local_addr=(source, 0), limit=1_024
-            )
-            try:
-                writer.write(begin)
-                while not writer.is_closing():
-                    if again:
-                        writer.write(again)
-                    await writer.drain()
-                    await asyncio.sleep(pause if again else 0.2)
-            finally:
-                writer.transport.abort()
-
-    async def ask(self, request: bytes) -> None:
-        """One request whose answer is read to its end."""
-        source = f"127.9.9.{next(self._sources)}"
-        with suppress(OSError):
-            reader, writer = await asyncio.open_connection(*self._place, local_addr=(source, 0))
-            try:
-                writer.write(request)
-                while await reader.read(CHUNK):
-                    pass
-            finally:
-                writer.transport.abort()
-
-
-async def keep_on(act: Callable[[], Awaitable[None]], count: int) -> None:
-    """Do it `count` times at once, and again when one has ended."""
-
-    async def each() -> None:
-        while True:
-            await act()
-            await asyncio.sleep(0.02)
-
-    await asyncio.gather(*(each() for _ in range(count)))
 
 
 def flood(begin: bytes, again: bytes = b"", *, count: int = 1, pause: float = 0.0) -> Attack:
@@ -145,6 +92,7 @@ ATTACKS: dict[str, Attack] = {
     "unknown paths": flood(b"GET /" + _padded(4_000) + b" HTTP/1.1\r\n" + HOST + b"\r\n", count=64),
     "bodies for GET": flood(GET[:-2] + b"Content-Length: 65536\r\n\r\n" + _padded(CHUNK), count=32),
     "TLS hellos in plain HTTP": flood(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", count=300),
+    **CROWDS,
 }
 
 

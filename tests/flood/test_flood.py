@@ -15,6 +15,8 @@ from tests.flood.measuring import Make, measure
         "trailers",
         "200 clients that never read",
         "connections that say nothing",
+        "polls of one mailbox",
+        "requests for a silent gateway",
     ],
 )
 async def test_a_flood_locks_nobody_out(attack: str, tmp_path: Path) -> None:

@@ -219,6 +219,29 @@ async def test_a_gateway_that_never_answers_takes_half_of_what_is_forwarded(
         assert {(await each).status_code for each in crowd} == {503}
 
 
+async def test_bodies_that_stall_take_nothing_of_the_gateway_they_name(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    begun = 0
+
+    async def stall() -> AsyncIterator[bytes]:
+        nonlocal begun
+        begun += 1
+        yield BODY[1:]
+        await asyncio.sleep(10)
+
+    gateway.post = respond(200, bytes(8192))
+    async with relay(tmp_path, max_forwards=8) as (_, http):
+        crowd = [
+            asyncio.create_task(http.post(f"/{gateway.url}", content=stall(), headers=OHTTP))
+            for _ in range(6)
+        ]
+        await until(lambda: begun == 6)
+        assert (await post(http, gateway)).status_code == 200
+        for each in crowd:
+            each.cancel()
+
+
 async def test_one_client_does_not_take_all_that_is_forwarded(
     tmp_path: Path, gateway: FakeGateway
 ) -> None:

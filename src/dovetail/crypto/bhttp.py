@@ -137,9 +137,11 @@ class _Reader:
         return self._at == len(self._data)
 
     def integer(self) -> int:
-        width = 1 << (self._take(1)[0] >> 6)
-        self._at -= 1
-        return int.from_bytes(self._take(width)) & ((1 << (8 * width - 2)) - 1)
+        first = self._take(1)[0]
+        more = (1 << (first >> 6)) - 1
+        if not more:
+            return first
+        return (first & 0x3F) << 8 * more | int.from_bytes(self._take(more))
 
     def block(self) -> bytes:
         return self._take(self.integer())

@@ -102,18 +102,16 @@ class Relay:
         client = self._clients.of(scope)
         if client is not None and not self._meter.take(client):
             return self._refusals.overloaded("requests of one client")
-        with self._by_client.hold(client) as one, self._by_gateway.hold(target) as other:
-            if not (one and other):
-                return self._refusals.overloaded(
-                    "requests" if not one else "requests to one gateway"
-                )
+        with self._by_client.hold(client) as admitted:
+            if not admitted:
+                return self._refusals.overloaded("requests")
             seconds = self._settings.read_timeout
             body = await read_body(
                 scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=seconds, exactly=True
             )
             if isinstance(body, Answer):
                 return body
-            return await self._while_there(receive, self._deliver(target, body, client))
+            return await self._send_on(receive, target, body, client)
 
     def target_of(self, scope: Scope) -> Target | Answer:
         """The gateway a path names, or why it cannot be one."""
@@ -158,6 +156,15 @@ class Relay:
         self.cut()
         await self.gateways.aclose()
         await self._pool.aclose()
+
+    async def _send_on(
+        self, receive: Receive, target: Target, body: bytes, client: Client | None
+    ) -> Answer:
+        """Take one of the gateway's places for a whole request: slow ones would fill them."""
+        with self._by_gateway.hold(target) as there:
+            if not there:
+                return self._refusals.overloaded("requests to one gateway")
+            return await self._while_there(receive, self._deliver(target, body, client))
 
     async def _while_there(self, receive: Receive, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Do the work unless the client goes away: a long poll then ends at the gateway, too."""

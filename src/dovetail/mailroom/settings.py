@@ -79,7 +79,7 @@ class MailroomSettings:
     max_v1_waits: int = 256
     """BIP 78 senders who wait at once."""
     max_v1_waits_per_client: int = 16
-    max_forwards: int = 1_024
+    max_forwards: int = 2_048
     """Requests at gateways at once; of one client, and of one gateway, at most half."""
     max_forwards_per_client: int = 128
     max_forwards_per_minute: int = 600

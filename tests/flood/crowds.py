@@ -1,0 +1,70 @@
+"""What a hostile client does with whole requests: takes the places of those who wait or write."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from tests.flood.sending import GATEWAY, HOST, OHTTP, Attack, Target, keep_on
+
+from dovetail.crypto import BhttpRequest, KeyConfig, SecretKey, encapsulate
+from dovetail.protocol import ShortId
+
+_MESSAGE = bytes(range(256)) * 28
+_PURPOSES = b"\x00\x01\x2aBIP77 454403bb-9f7b-4385-b31f-acd2dae20b7e"
+_OPT_IN = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ohttp-allowed-purposes\r\n"
+    b"Content-Length: %d\r\n\r\n" % len(_PURPOSES)
+)
+
+
+def _new() -> ShortId:
+    return ShortId.of(SecretKey.generate().public_key)
+
+
+def _whole(path: bytes, body: bytes, fields: bytes = b"") -> bytes:
+    length = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+    return b"POST " + path + b" HTTP/1.1\r\n" + HOST + fields + length + body
+
+
+def _sealed(keys: KeyConfig, method: str, mailbox: ShortId, body: bytes = b"") -> bytes:
+    inner = BhttpRequest(method, "https", "mailroom.test", f"/{mailbox}", body=body)
+    return _whole(GATEWAY, encapsulate(keys, inner.serialize(8_104))[0], OHTTP)
+
+
+def sealed(request: Callable[[KeyConfig], bytes], *, count: int) -> Attack:
+    """Requests that the gateway opens."""
+
+    async def attack(target: Target) -> None:
+        keys = KeyConfig.parse(await target.fetch(GATEWAY))
+        await keep_on(lambda: target.ask(request(keys)), count)
+
+    return attack
+
+
+async def _forwards(target: Target) -> None:
+    """Requests for a gateway of one's own, which opts in and then says nothing."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):  # the attack is over
+            if (await reader.readline()).startswith(b"GET"):
+                writer.write(_OPT_IN + _PURPOSES)
+            await reader.read()
+        writer.close()
+
+    gateway = await asyncio.start_server(say, "127.0.0.9", 0)
+    async with gateway:
+        port = gateway.sockets[0].getsockname()[1]
+        request = _whole(b"/http://127.0.0.9:%d/" % port, bytes(8_192), OHTTP)
+        await keep_on(lambda: target.ask(request), 300)
+
+
+CROWDS: dict[str, Attack] = {
+    "new mailboxes": sealed(lambda keys: _sealed(keys, "POST", _new(), _MESSAGE), count=8),
+    "polls of empty mailboxes": sealed(lambda keys: _sealed(keys, "GET", _new()), count=300),
+    "polls of one mailbox": sealed(partial(_sealed, method="GET", mailbox=_new()), count=300),
+    "senders of BIP 78": lambda target: keep_on(
+        lambda: target.ask(_whole(b"/" + str(_new()).encode(), b"cHNidP8=")), 300
+    ),
+    "requests for a silent gateway": _forwards,
+}
