@@ -182,3 +182,8 @@ def test_a_database_that_is_none(bob, tmp_path: Path):
     assert said.code == 1
     assert "is not a Dovetail database" in said.err
     assert len(said.err.splitlines()) == 1
+
+
+def test_only_relays_of_the_directorys_operator(bob):
+    urls = ("--directory", "https://a.shop.example", "--relay", "https://b.shop.example")
+    refused(bob, 2, "Every relay that is set belongs to", "receive", "1000", *urls)

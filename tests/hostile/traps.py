@@ -3,8 +3,6 @@
 from contextlib import redirect_stderr
 from dataclasses import replace
 from io import StringIO
-from types import SimpleNamespace
-from typing import Any, cast
 
 from tests.hostile.record import Peer, Trick
 from tests.hostile.stage import Ends, Played, Stage
@@ -76,7 +74,7 @@ async def paints_with_its_label(stage: Stage) -> Played:
         payment = await agent.prepare(PayjoinUri.parse(uri.serialize()))
     shown = StringIO()
     with redirect_stderr(shown):
-        show_payment(payment, cast("Any", SimpleNamespace(known_relays=True)), Screen())
+        show_payment(payment, agent.services.relays, Screen(), None)
     lines = shown.getvalue().splitlines()
     assert all(line.isprintable() for line in lines)
     assert max(map(len, lines)) < 200

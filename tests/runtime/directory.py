@@ -35,6 +35,8 @@ class Wire:
     keys_status: int = 200
     keys_body: bytes | None = None
     broken_proxies: set[str] = field(default_factory=set)
+    down: set[str] = field(default_factory=set)
+    """Directories that do not answer."""
 
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:  # noqa: ARG002 - the port's
         self.sent.append(request)
@@ -63,6 +65,8 @@ class Wire:
         self.gets.append((url, proxy))
         if proxy in self.broken_proxies:
             raise TransportError("no tunnel")
+        if url.removesuffix(GATEWAY_PATH) in self.down:
+            raise TransportError("no answer")
         assert url == self.directory.origin + GATEWAY_PATH
         return Reply(self.keys_status, self.keys_body or self.directory.config.serialize())
 

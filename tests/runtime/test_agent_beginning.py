@@ -11,12 +11,14 @@ from dovetail.bitcoin import Network
 from dovetail.errors import (
     ChainError,
     CoinsTaken,
+    ConfigurationError,
     DuplicateSession,
     InsufficientFunds,
     TransportError,
     UsageError,
     WalletError,
 )
+from dovetail.protocol.uri import V2Endpoint
 
 AMOUNT = 50_000
 
@@ -44,6 +46,54 @@ async def test_an_amount_is_not_needed(world: World):
     async with world.agent(world.bob) as bob:
         receiving = await bob.receive()
         assert PayjoinUri.parse(receiving.uri).amount is None
+
+
+DOWN = "https://down.example"
+
+
+async def test_the_next_directory_is_used_where_keys_cannot_be_had(world: World):
+    good = world.wire.directory.origin
+    world.directories = (DOWN, good)
+    world.wire.down = {DOWN}
+    async with world.agent(world.bob) as bob:
+        uri = PayjoinUri.parse((await bob.receive()).uri)
+    assert isinstance(uri.endpoint, V2Endpoint)
+    assert uri.endpoint.directory == good
+
+
+async def test_a_directory_whose_operator_runs_every_relay_is_passed_over(world: World):
+    good = world.wire.directory.origin
+    world.directories = ("https://mailboxes.relay.example", good)
+    async with world.agent(world.bob) as bob:
+        uri = PayjoinUri.parse((await bob.receive()).uri)
+    assert isinstance(uri.endpoint, V2Endpoint)
+    assert uri.endpoint.directory == good
+    assert {url for url, _ in world.wire.gets} == {f"{good}/.well-known/ohttp-gateway"}
+
+
+async def test_where_every_directory_fails_nothing_begins(world: World):
+    world.directories = (DOWN, "https://mailboxes.relay.example")
+    world.wire.down = {DOWN}
+    async with world.agent(world.bob) as bob:
+        with pytest.raises(ConfigurationError, match="set `relays`"):
+            await bob.receive()
+        assert bob.sessions == ()
+        assert bob.services.store.live() == ()
+
+
+async def test_a_payment_by_the_operator_of_every_relay_is_refused_before_it_is_signed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.fund(world.alice, 100_000)
+    async with world.agent(world.bob) as bob:
+        uri = (await bob.receive(AMOUNT)).uri
+    world.relays = ("https://relay.directory.example",)
+    monkeypatch.setattr(world.alice.wallet, "pay", None)  # no wallet is asked
+    async with world.agent(world.alice) as alice:
+        with pytest.raises(ConfigurationError, match=r"directory\.example, and"):
+            await alice.send(uri)
+        assert alice.sessions == ()
+    assert world.wire.sent == []
 
 
 async def test_a_directory_that_cannot_be_reached_begins_nothing(world: World):

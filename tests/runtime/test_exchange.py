@@ -25,7 +25,7 @@ def asking(side: Side) -> tuple[receiver.Initialized, Services]:
 
 async def ask(state: receiver.Initialized, services: Services) -> bytes:
     now = services.clock()
-    body, context = await exchange(lambda relay: state.poll(relay, now=now), services)
+    body, context = await exchange(lambda relay: state.poll(relay, now=now), state, services)
     context.open(body)
     return body
 

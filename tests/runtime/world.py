@@ -300,6 +300,8 @@ class World:
     wire: Wire = field(default_factory=Wire)
     policy: Policy = QUICK
     relays: tuple[str, ...] = ("https://relay.example",)
+    directories: tuple[str, ...] = ()
+    """Where new receivers have their mailboxes; the wire's own where none is named."""
 
     def __post_init__(self) -> None:
         self.alice = self._party("alice")
@@ -322,7 +324,7 @@ class World:
             party.folder,
             wallet=party.wallet,
             chain=party.chain,
-            directory=self.wire.directory.origin,
+            directory=self.directories or self.wire.directory.origin,
             relays=self.relays,
             transport=self.wire,
             clock=self.clock,

@@ -247,7 +247,11 @@ routes = together(
 )
 
 directory = setting(
-    "directory", "--directory", metavar="URL", help="The directory for the mailbox."
+    "directory",
+    "--directory",
+    metavar="URL",
+    multiple=True,
+    help="The directory for the mailbox; give it again for others, to be used where it fails.",
 )
 
 timeout = click.option(

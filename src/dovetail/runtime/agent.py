@@ -1,6 +1,7 @@
 """The agent: every live session at once, each on its way to exactly one payment."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from dovetail.errors import (
     ChainError,
     ConfigurationError,
     DuplicateSession,
+    TransportError,
     UsageError,
     WalletError,
 )
@@ -44,6 +46,7 @@ from dovetail.wallets.ports import Chain, Wallet
 
 AnyLive: TypeAlias = LiveReceiver | LiveSender
 L = TypeVar("L", LiveReceiver, LiveSender)
+logger = logging.getLogger(__name__)
 
 DATABASE = "sessions.db"
 KEY_CACHE = "ohttp-keys.json"
@@ -103,16 +106,16 @@ class Agent:
         self,
         services: Services,
         *,
-        directory: str | None,
+        directory: str | Sequence[str] | None,
         keys: OhttpKeys,
         way: Way = _any_way,
     ) -> None:
-        """`directory` is where new receivers have their mailboxes.
+        """`directory` is where new receivers have their mailboxes; of several, where keys are had.
 
         `way` is asked, before a payment to a URL is built, whether there is a way to it.
         """
         self.services = services
-        self._directory = directory
+        self._directories = (directory,) if isinstance(directory, str) else tuple(directory or ())
         self._keys = keys
         self._way = way
         self._live: dict[SessionId, AnyLive] = {}
@@ -126,7 +129,7 @@ class Agent:
         *,
         wallet: Wallet,
         chain: Chain,
-        directory: str | None = None,
+        directory: str | Sequence[str] | None = None,
         relays: Sequence[str] = (),
         direct: bool = False,
         tor: SocksProxy | None = None,
@@ -140,6 +143,9 @@ class Agent:
 
         Onion addresses are reached through `tor`. BIP 78 needs neither directory nor relay, so
         `v1_only` allows to name none: a v2 session then waits for another run.
+
+        New receivers have their mailboxes at `directory`: at the first of several whose keys can be
+        had through a relay of another operator.
 
         On leaving, each session stops where it is, with everything saved; a `transport` of the
         caller's own stays open, and has its own way to onion addresses. Raises
@@ -208,10 +214,20 @@ class Agent:
         return self._begin(live_receiver(log, self.services, state))
 
     async def _at_directory(self, *, v1: bool) -> "partial[Creation]":
-        if self._directory is None:
+        if not self._directories:
             raise UsageError("No directory is configured: set `directory` to receive payjoins.")
-        keys = await self._keys.of(self._directory)
-        return partial(receiver.create, directory=self._directory, ohttp_keys=keys, v1=v1)
+        *others, last = self._directories
+        for directory in others:
+            try:
+                return await self._mailbox_at(directory, v1=v1)
+            except (TransportError, ConfigurationError) as error:
+                logger.info("A directory is passed over: %s", type(error).__name__)
+        return await self._mailbox_at(last, v1=v1)
+
+    async def _mailbox_at(self, directory: str, *, v1: bool) -> "partial[Creation]":
+        self.services.relays.choose(directory)  # raises where nothing would hide us
+        keys = await self._keys.of(directory)
+        return partial(receiver.create, directory=directory, ohttp_keys=keys, v1=v1)
 
     async def prepare(
         self,
@@ -224,13 +240,18 @@ class Agent:
         """Build and sign the fallback payment of `uri`, so that a person can look at it.
 
         Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
-        is estimated unless given. Raises `DuplicateSession` for a URI that was used before and,
-        unless `again` says so, for an address that is paid or was, in whatever link;
+        is estimated unless given. Raises `ConfigurationError` where no relay but the directory's
+        own is set and going without is not allowed; `DuplicateSession` for a URI that was used
+        before and, unless `again` says so, for an address that is paid or was, in whatever link;
         `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
         `ConfigurationError` without `tor`, and `TransportError` where Tor is not running.
         """
         endpoint = uri.endpoint
-        await self._way(endpoint.url if isinstance(endpoint, V1Endpoint) else endpoint.directory)
+        if isinstance(endpoint, V1Endpoint):
+            await self._way(endpoint.url)
+        else:
+            self.services.relays.choose(endpoint.directory)  # raises where nothing would hide us
+            await self._way(endpoint.directory)
         return await asyncio.to_thread(self._prepare, uri, amount, fee_rate, again=again)
 
     async def prepare_plain(

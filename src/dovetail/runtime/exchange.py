@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
-from dovetail.errors import TransportError
+from dovetail.errors import TransportError, UsageError
 from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, OhttpContext, Request
+from dovetail.protocol.uri import V1Endpoint
 from dovetail.runtime.services import Services
 from dovetail.runtime.transport import Reply
 from dovetail.runtime.watching import Watch
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import ReceiverSession
+from dovetail.sessions.sender import SenderSession
 
 Ask = Callable[[str | None], tuple[Request, OhttpContext]]
 """Makes a fresh request for the relay it is given; what it made leaves once (P1)."""
@@ -17,13 +20,19 @@ _GATEWAY_FAILED = (502, 504)
 """What a relay answers whose own way to the directory failed (RFC 9110)."""
 
 
-async def exchange(ask: Ask, services: Services) -> tuple[bytes, OhttpContext]:
+async def exchange(
+    ask: Ask, session: ReceiverSession | SenderSession, services: Services
+) -> tuple[bytes, OhttpContext]:
     """Send what `ask` makes through a relay; the encrypted answer and the context that opens it.
 
-    A relay that does not answer with an encrypted response is spared for a while. Raises
-    `TransportError` that says which of relay and directory failed; the next try asks afresh.
+    The relay is of another operator than the session's directory. One that does not answer with
+    an encrypted response is spared for a while. Raises `TransportError` that says which of relay
+    and directory failed; the next try asks afresh.
     """
-    relay = services.relays.choose()
+    endpoint = session.payjoin_uri.endpoint
+    if isinstance(endpoint, V1Endpoint):
+        raise UsageError("This session has no mailbox: it is served over HTTP.")
+    relay = services.relays.choose(endpoint.directory)
     request, context = ask(relay)
     try:
         reply = await services.transport.post(request)

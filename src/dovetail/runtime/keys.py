@@ -68,7 +68,7 @@ class OhttpKeys:
 
     def _choose(self, directory: str) -> str | None:
         hides = urlsplit(directory).scheme == "https" and not is_onion(directory)
-        return self._relays.choose() if hides else None
+        return self._relays.choose(directory) if hides else None
 
     async def _fetch(self, directory: str, relay: str | None) -> KeyConfig:
         try:

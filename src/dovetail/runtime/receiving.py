@@ -167,7 +167,7 @@ async def _wait_for_original(
         return seen.full and seen.depth >= session.created.depth
 
     answer = await attended(
-        lambda: exchange(lambda relay: session.poll(relay, now=now), services),
+        lambda: exchange(lambda relay: session.poll(relay, now=now), session, services),
         watch,
         paid_in_full,
         every=services.policy.watch_interval,
@@ -349,7 +349,7 @@ async def _post_proposal(
     if session.payload.reply_to.channel is Channel.V1_HTTP:
         # It counts as in the sender's hands; who holds the HTTP request answers with it (ADR 0017).
         return await session.record_posted().save_async(log)
-    body, context = await exchange(lambda relay: session.post(relay, now=now), services)
+    body, context = await exchange(lambda relay: session.post(relay, now=now), session, services)
     return await session.process_post(body, context).save_async(log)
 
 
@@ -363,7 +363,7 @@ async def _reply(
         return await (_reopening(session) or session.expire(now)).save_async(log)
     if session.reply_to.channel is Channel.V1_HTTP:
         return await (_reopening(session) or session.record_replied()).save_async(log)
-    body, context = await exchange(lambda relay: session.reply(relay, now=now), services)
+    body, context = await exchange(lambda relay: session.reply(relay, now=now), session, services)
     if session.reopens:
         session.check_reply(body, context)
         return await receiver.reopen(session).save_async(log)

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from dovetail.crypto.entropy import Entropy, below, system
 from dovetail.errors import ConfigurationError
+from dovetail.runtime.operators import one_hand, operator
+from dovetail.tor import is_onion
 
 FIRST_QUARANTINE = 30.0
 LONGEST_QUARANTINE = 600.0
@@ -20,6 +22,7 @@ class _Standing:
 class Relays:
     """Chooses among relays at random, sparing those that failed lately.
 
+    A relay of the directory's own operator hides nothing from it, and is never chosen (ADR 0036).
     A quarantine always ends: it lasts 30 s after the first failure in a row and doubles up to
     10 min; when every relay is in quarantine, the one that leaves it first is used.
     """
@@ -45,17 +48,31 @@ class Relays:
         self._direct = direct
         self._entropy = entropy
 
-    def choose(self) -> str | None:
-        """The relay for one request; None is straight to the directory."""
-        if not self._standings:
+    def choose(self, directory: str) -> str | None:
+        """The relay for one request to `directory`; None is straight to it.
+
+        To an onion address that is right, as Tor hides ours. Raises `ConfigurationError` where no
+        relay of another operator is configured, and going without is not allowed.
+        """
+        if is_onion(directory):
+            return None
+        apart = self._apart(directory)
+        if not apart:
             if not self._direct:
-                raise _no_relay()
+                raise _only_its_own(directory) if self._standings else _no_relay()
             return None
         now = self._clock()
-        ready = [url for url, standing in self._standings.items() if standing.until <= now]
+        ready = [url for url in apart if self._standings[url].until <= now]
         if ready:
             return ready[below(self._entropy, len(ready))]
-        return min(self._standings, key=lambda url: self._standings[url].until)
+        return min(apart, key=lambda url: self._standings[url].until)
+
+    def hides_from(self, directory: str) -> bool:
+        """Whether `directory` does not learn our network address: a relay or Tor keeps it."""
+        return is_onion(directory) or bool(self._apart(directory))
+
+    def _apart(self, directory: str) -> list[str]:
+        return [url for url in self._standings if not one_hand(url, directory)]
 
     def failed(self, relay: str | None) -> None:
         """Note that a request through `relay` failed."""
@@ -76,6 +93,14 @@ def _no_relay() -> ConfigurationError:
     return ConfigurationError(
         "No OHTTP relay is configured: set `relays`, or `direct = true` to let the directory see"
         " your network address."
+    )
+
+
+def _only_its_own(directory: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Every relay that is set belongs to who runs the directory, {operator(directory)}, and"
+        " would tell it your network address: set `relays` to one of somebody else, or `direct ="
+        " true` to let the directory see your address."
     )
 
 

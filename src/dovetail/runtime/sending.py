@@ -112,7 +112,7 @@ async def _post_original(
     if not isinstance(session.payjoin_uri.endpoint, V2Endpoint):
         return await _post_v1(session, log, services, watch)
     answer = await _attended(
-        lambda: exchange(lambda relay: session.post(relay, now=now), services),
+        lambda: exchange(lambda relay: session.post(relay, now=now), session, services),
         session,
         services,
         watch,
@@ -168,7 +168,7 @@ async def _poll(
     now = services.clock()
     try:
         answer = await _attended(
-            lambda: exchange(lambda relay: session.poll(relay, now=now), services),
+            lambda: exchange(lambda relay: session.poll(relay, now=now), session, services),
             session,
             services,
             watch,

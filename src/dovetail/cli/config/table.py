@@ -27,7 +27,7 @@ class Settings:
     chain: str | None
     chain_certificate: Path | None
     chain_pace: float | None
-    directory: str | None
+    directory: tuple[str, ...]
     relays: tuple[str, ...]
     direct: bool
     tor: str | None
@@ -116,17 +116,19 @@ KEYS = (
     ),
     Key(
         "directory",
-        readers.url,
-        None,
+        readers.urls,
+        (),
         f"{LOCAL_MAILROOM} on regtest, else none",
-        "The directory where a receiver has its mailbox.",
+        "The directory where a receiver has its mailbox, or a list of them: the next is used where"
+        " one cannot be reached.",
     ),
     Key(
         "relays",
         readers.urls,
         (),
         f"{LOCAL_MAILROOM} on regtest, else none",
-        "OHTTP relays, which keep your network address from the directory. In a variable they are"
+        "OHTTP relays, which keep your network address from the directory. One of the directory's"
+        " own operator (of the same registrable domain) is never used. In a variable they are"
         " parted by commas.",
     ),
     Key(
@@ -134,7 +136,8 @@ KEYS = (
         readers.truth,
         False,
         "false",
-        "Allow going without a relay; the directory then sees your network address.",
+        "Allow going without a relay, where none is set or all are the directory's own; it then"
+        " sees your network address.",
     ),
     Key(
         "tor",

@@ -73,18 +73,18 @@ class Home:
         return None if told is None else FeeRate.from_sat_per_vb(told)
 
     @property
-    def directory(self) -> str:
-        """The directory for new mailboxes; raises `ConfigurationError`."""
+    def directories(self) -> tuple[str, ...]:
+        """The directories for new mailboxes; raises `ConfigurationError`."""
         named = self.settings.directory
-        if named is None and self.network is Network.REGTEST:
-            named = LOCAL_MAILROOM
-        if named is None:
+        if not named and self.network is Network.REGTEST:
+            named = (LOCAL_MAILROOM,)
+        if not named:
             raise ConfigurationError(
                 "No directory is set: set `directory` to the mailroom where your payments"
                 " shall come in."
             )
         try:
-            return parse_directory(named)
+            return tuple(map(parse_directory, named))
         except InvalidUri as error:
             raise ConfigurationError(
                 "`directory` must be an https origin such as https://example.org, or http on"
@@ -212,7 +212,7 @@ async def open_agent(
 
     `v1_only` needs neither directory nor relay, and uses those that are set.
     """
-    directory = place.directory if receives else None
+    directories = place.directories if receives else ()
     relays = place.known_relays if v1_only else place.relays
     wallet = open_wallet(place)
     with open_chain(place) as source:
@@ -221,7 +221,7 @@ async def open_agent(
             place.folder,
             wallet=wallet,
             chain=source,
-            directory=directory,
+            directory=directories,
             relays=relays,
             direct=place.settings.direct,
             tor=place.tor,

@@ -21,6 +21,7 @@ from dovetail.cli.work.following import (
 )
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import ChainError, TransportError, UsageError
+from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.explain import explain
 from dovetail.runtime.live import LiveReceiver
@@ -66,6 +67,7 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         live = await _begin(agent, request, lifetime, endpoint)
         uri = live.uri
         _show(live, uri, request, screen)
+        _warn_of_directory(uri, agent, screen)
         if not request.wait:
             screen.say(f"Take the payment by: dovetail resume {live.session_id}")
             _emit(live, uri, screen)
@@ -146,6 +148,19 @@ def _show_code(uri: str, request: Request, screen: Screen) -> None:
         screen.say(
             f"The QR code needs {needed.columns} columns and {needed.lines + 1} lines here:"
             " enlarge the terminal, or have it in a file by --qr FILE."
+        )
+
+
+def _warn_of_directory(uri: str, agent: Agent, screen: Screen) -> None:
+    """Say where the user's leave to go without a relay is made use of."""
+    endpoint = PayjoinUri.parse(uri).endpoint
+    if isinstance(endpoint, V2Endpoint) and not agent.services.relays.hides_from(
+        endpoint.directory
+    ):
+        screen.say(
+            "No relay of another operator than the directory's is set: the directory sees your"
+            " network address.",
+            fg="yellow",
         )
 
 

@@ -26,6 +26,7 @@ from dovetail.errors import ChainError, InvalidUri, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.agent import Payment
 from dovetail.runtime.explain import Explanation
+from dovetail.runtime.relays import Relays
 from dovetail.sessions.sender import answer_until
 from dovetail.sessions.status import SessionStatus
 from dovetail.tor import is_onion
@@ -65,7 +66,7 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
         payment = await agent.prepare(uri, amount=amount, fee_rate=rate, again=request.again)
         if not (screen.as_json and request.yes):  # a script has decided: nobody reads it
             floor = await asyncio.to_thread(relay_floor, agent.services.chain)
-            _show(payment, place, screen, floor)
+            _show(payment, agent.services.relays, screen, floor)
         if not request.yes:
             with stop.paused():
                 click.confirm("Pay this?", abort=True, err=True)
@@ -126,7 +127,7 @@ def _parsed(text: str) -> PayjoinUri:
         raise InvalidUri(f"{error}{PLAINLY}") from error
 
 
-def _show(payment: Payment, place: Home, screen: Screen, floor: FeeRate | None = None) -> None:
+def _show(payment: Payment, relays: Relays, screen: Screen, floor: FeeRate | None) -> None:
     uri = payment.uri
     screen.say(f"You pay       {sats(payment.amount)}", bold=True)
     screen.say(f"To            {uri.address}")
@@ -138,7 +139,8 @@ def _show(payment: Payment, place: Home, screen: Screen, floor: FeeRate | None =
     if isinstance(uri.endpoint, V2Endpoint):
         latest = answer_until(uri, now=clock())
         screen.say(f"Answer until  {local_time(latest)}, in {span(latest - clock())}")
-    for line in disclosures(uri.endpoint, direct=not place.known_relays):
+    direct = isinstance(uri.endpoint, V2Endpoint) and not relays.hides_from(uri.endpoint.directory)
+    for line in disclosures(uri.endpoint, direct=direct):
         screen.say(line)
 
 
