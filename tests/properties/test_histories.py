@@ -13,7 +13,7 @@ from tests.properties.histories.running import run
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.entropy import SeededEntropy
-from dovetail.protocol import exchange
+from dovetail.protocol import exchange, proposal
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.contested import Contested
 from dovetail.sessions.sender import negotiating, payment
@@ -75,6 +75,14 @@ def signs_whatever_comes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(negotiating, "check_proposal", credulous)
 
 
+def believes_any_amount(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(proposal, "_check_signatures", lambda *_args: None)
+
+
+def pays_whatever_rate_remains(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(proposal, "_check_fees", lambda *_args: None)
+
+
 def forgets_to_close(patch: pytest.MonkeyPatch) -> None:
     add = MemoryStore.add
 
@@ -133,6 +141,8 @@ FAULTS: list[tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("M3", RECEIVER, waits_for_coins_that_are_gone),
     ("M3", RECEIVER, keeps_its_coins),
     ("M4", SENDER, signs_whatever_comes),
+    ("M4", SENDER, believes_any_amount),
+    ("M4", SENDER, pays_whatever_rate_remains),
     ("P1", BOTH, repeats_itself),
     ("P2", RECEIVER, sees_no_input_twice),
     ("P3", RECEIVER, lends_a_coin_twice),

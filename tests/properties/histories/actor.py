@@ -210,6 +210,10 @@ class Actor(ABC):
         """Everything a handle offers, sensible or not."""
 
     @abstractmethod
+    def raise_fee(self) -> None:
+        """The user's word to pay more for the ordinary payment, where it is theirs to raise."""
+
+    @abstractmethod
     def settle(self) -> None:
         """The user's last word, where one is wanted."""
 

@@ -23,6 +23,8 @@ class Chain:
     blocks: list[list[Transaction]] = field(default_factory=list)
     mempool: list[Transaction] = field(default_factory=list)
     shows_mempool: bool = True
+    plain: bool = True
+    """Whether the source says what became of a broadcast; else its answer tells neither."""
     final: int = 0
 
     def fee(self, tx: Transaction) -> int:
@@ -49,6 +51,11 @@ class Chain:
             and self.fee(tx) >= 0
             and valid(tx.serialize())
         )
+
+    def hand_in(self, tx: Transaction) -> bool | None:
+        """Broadcast through a source that may not say what became of it: None."""
+        taken = self.broadcast(tx)
+        return taken if self.plain else None
 
     def broadcast(self, tx: Transaction, *, whim: bool = False) -> bool:
         """Whether the network took it or knew it; `whim` replaces what pays more, too."""

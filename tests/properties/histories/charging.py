@@ -292,9 +292,11 @@ class Payee(Actor):
         require("M4", state.requested or not early, "the fallback raced a fresh payjoin")
         if state.may_end_unpaid:
             self.attempt(state.request_fallback)
-        elif self._broadcasts(state):
+            return
+        taken = self._broadcasts(state)
+        if taken:
             self.attempt(lambda: state.record_broadcast(state.fallback.txid))
-        elif spend is not None:
+        elif taken is False and spend is not None:
             self.attempt(lambda: state.record_spend(spend.transaction))
 
     def _is_answer(self, state: receiver.PendingFallback, spend: Spend) -> bool:
@@ -302,7 +304,7 @@ class Payee(Actor):
             return True
         return state.settles(spend.transaction) and not state.requested
 
-    def _broadcasts(self, state: receiver.PendingFallback | receiver.Monitor) -> bool:
+    def _broadcasts(self, state: receiver.PendingFallback | receiver.Monitor) -> bool | None:
         """Broadcast the fallback; by policy only where it would be the only payment (M4)."""
         brought = sum(
             self.world.chain.pays(tx, self.script) for tx in self.world.chain.shown()
@@ -310,7 +312,7 @@ class Payee(Actor):
         )  # fmt: skip
         alone = brought < AMOUNT or state.insisted or state.seq < self.state.seq
         require("M4", alone, "a fallback was broadcast beside a payment in full")
-        return self.world.chain.broadcast(state.fallback)
+        return self.world.chain.hand_in(state.fallback)
 
     def _ends_without_it(
         self, state: receiver.PendingFallback | receiver.Monitor, seen: Look
@@ -397,6 +399,10 @@ class Payee(Actor):
         if isinstance(self.state, receiver.PendingFallback):
             self.hand = self.state
             self._settle(self.state)
+
+    def raise_fee(self) -> None:
+        """A receiver has no fee to raise: it says that it wants the fallback."""
+        self.request_fallback()
 
     def _note_payment(self, state: Any, seen: Look) -> None:
         if isinstance(state, receiver.PendingFallback | receiver.Monitor):

@@ -20,7 +20,7 @@ RARELY = st.integers(0, 3)
 SMALL = st.integers(0, 7)
 FATE = st.sampled_from(("honest",) * len(FATES) + FATES)
 JUMPS = (30, 30, 30, 60, 60, 600, 600, -60, -LIFETIME, LIFETIME - 1, LIFETIME, 3 * LIFETIME)
-WORDS = ("cancel", "cancel", "release", "release", "request_fallback")
+WORDS = ("cancel", "cancel", "release", "release", "request_fallback", "raise_fee")
 CHANGES_OF_MIND = (
     "at once",
     "WantsFeeRange",
@@ -157,6 +157,11 @@ class Histories(RuleBasedStateMachine):
     def the_source_hides_or_shows_its_mempool(self) -> None:
         self.world.chain.shows_mempool = not self.world.chain.shows_mempool
 
+    @rule()
+    def the_source_speaks_in_riddles_or_plainly(self) -> None:
+        """Whether a broadcast was taken is then for the chain to show."""
+        self.world.chain.plain = not self.world.chain.plain
+
     # the end
 
     def teardown(self) -> None:
@@ -175,7 +180,7 @@ class Histories(RuleBasedStateMachine):
     def calm_down(self) -> None:
         """Nobody lies any more; everybody goes on until there is nothing left to do."""
         world = self.world
-        world.chain.shows_mempool = True
+        world.chain.shows_mempool = world.chain.plain = True
         world.now = START + 20 * LIFETIME + GRACE + FORGOTTEN_AFTER
         idle = 0
         for _ in range(CALM_ROUNDS):

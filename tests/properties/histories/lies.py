@@ -74,7 +74,21 @@ def redirected(tx: Transaction) -> Transaction:
 CHANGE, PAYEE = ALICE.script(7), BOB.script(0)
 _ANOTHER = TxIn(ALICES[2].outpoint, sequence=0xFFFFFFFD)
 
+_OTHERS = BOBS[1:]
+_CLAIMED = 700
+"""What a receiver says that its coin holds beyond what it does."""
+
+
+def diluted(tx: Transaction) -> Transaction:
+    """More inputs of the receiver's, which pay nothing for their weight."""
+    brought = sum(int(coin.utxo.value) for coin in _OTHERS)
+    inputs = (TxIn(coin.outpoint, sequence=0xFFFFFFFD) for coin in _OTHERS)
+    return replace(moved(tx, PAYEE, brought), inputs=(*tx.inputs, *inputs))
+
+
 LIES: dict[str, Lie] = {
+    "claims more for its coin": lambda tx: moved(tx, PAYEE, _CLAIMED),
+    "dilutes the fee": diluted,
     "takes from the change": lambda tx: moved(moved(tx, CHANGE, -5_000), PAYEE, 5_000),
     "takes one satoshi": lambda tx: moved(moved(tx, CHANGE, -1), PAYEE, 1),
     "burns the change": lambda tx: moved(tx, CHANGE, -5_000),
@@ -119,12 +133,26 @@ def answer(coins: int, lie: str) -> bytes:
     if lie == "leaves its input unsigned":
         return Psbt.from_unsigned(honest.unsigned_transaction).serialize()
     transaction = LIES[lie](honest.unsigned_transaction)
-    bobs = BOBS[0].outpoint
     psbt = Psbt.from_unsigned(transaction)
-    positions = [i for i, txin in enumerate(transaction.inputs) if txin.previous_output == bobs]
-    for position in positions:
-        psbt = BOB.sign(psbt.with_input(position, BOBS[0].psbt_input))
+    theirs = {coin.outpoint: coin for coin in BOBS}
+    for position, txin in enumerate(transaction.inputs):
+        coin = theirs.get(txin.previous_output)
+        if coin is not None:
+            psbt = psbt.with_input(position, coin.psbt_input)
+    psbt = BOB.sign(psbt)
+    if lie == "claims more for its coin":
+        psbt = _claiming(psbt)
     return psbt.serialize()
+
+
+def _claiming(psbt: Psbt) -> Psbt:
+    """What is claimed covers what was taken of the fee; the signature is over the true amount."""
+    for position, txin in enumerate(psbt.unsigned_transaction.inputs):
+        if txin.previous_output == BOBS[0].outpoint:
+            utxo = BOBS[0].utxo
+            claimed = TxOut(Sats(utxo.value + _CLAIMED), utxo.script_pubkey)
+            psbt = psbt.with_input(position, psbt.inputs[position].with_witness_utxo(claimed))
+    return psbt
 
 
 THEIRS = (*MALLORYS, CHILD)

@@ -105,10 +105,23 @@ class PayingHistories(Histories):
     def the_receiver_spends_its_own_coin(self) -> None:
         self.world.chain.broadcast(BOB.spend(BOBS[:1], BOB.script(3), fee=9_000), whim=True)
 
-    @rule(dares=RARELY)
-    def another_device_of_the_sender_spends(self, dares: int) -> None:
-        if not dares:
-            self.world.chain.broadcast(ALICE.spend(ALICES[:1], MALLORY.script(0), fee=6_000))
+    @rule(dares=RARELY, fee=FEES, mined=st.booleans())
+    def another_device_of_the_sender_spends(self, dares: int, fee: int, *, mined: bool) -> None:
+        if dares:
+            return
+        rival = ALICE.spend(ALICES[:1], MALLORY.script(0), fee=fee)
+        if mined:
+            self.world.chain.mine_directly(rival)
+        else:
+            self.world.chain.broadcast(rival)
+
+    @rule(part=PARTS, coin=st.integers(2, 3), mined=st.booleans())
+    def somebody_pays_the_address(self, part: int, coin: int, *, mined: bool) -> None:
+        paid = MALLORY.pay(BOB.script(0), part, coins=MALLORYS[coin : coin + 1], fee=2_000)
+        if mined:
+            self.world.chain.mine_directly(paid.extract())
+        else:
+            self.world.chain.broadcast(paid.extract())
 
     @rule()
     def the_user_revokes(self) -> None:

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from tests.properties.histories.actor import Actor, Move, World
+from tests.properties.histories.actor import GRACE, Actor, Move, World
 from tests.properties.histories.ledger import require
 from tests.properties.histories.people import ALICE, ALICES, BOB, UTXOS
 
@@ -20,6 +20,8 @@ from dovetail.sessions.transition import Transition
 from dovetail.stores.memory import MemoryStore
 
 AMOUNT = Sats(50_000)
+DEAREST = 7_000
+"""The highest fee that the change can pay."""
 OURS = frozenset(ALICE.scripts())
 
 
@@ -29,7 +31,7 @@ def payment(coins: int) -> tuple[Psbt, SenderParams]:
     chosen = ALICES[:coins]
     original = ALICE.pay(BOB.script(0), AMOUNT, coins=chosen, fee=1_000)
     params = SenderParams(
-        min_fee_rate=FeeRate.from_sat_per_vb(1),
+        min_fee_rate=FeeRate.from_sat_per_vb(4),
         fee_contribution=fee_contribution(original, BOB.script(0)),
     )
     return original, params
@@ -85,31 +87,59 @@ class Payer(Actor):
                 else:
                     self.attempt(lambda: state.record_signed(ALICE.sign(state.psbt_to_sign)))
             case sender.PendingBroadcast():
-                self._broadcast_payjoin(state)
+                self._broadcast_payjoin(state, spend)
             case sender.PendingFallback():
                 self._settle(state, spend)
             case sender.Monitor():
                 self._watch(state, spend)
 
-    def _broadcast_payjoin(self, state: sender.PendingBroadcast) -> None:
-        if self.world.chain.broadcast(state.payjoin):
-            self.attempt(lambda: state.record_broadcast(state.payjoin.txid))
+    def _broadcast_payjoin(
+        self, state: sender.PendingBroadcast, spend: tuple[Transaction, int] | None
+    ) -> None:
+        """Look, then broadcast; what waits to be mined is competed with, a block is not."""
+        if spend is not None and (spend[1] or self._is_payjoin(state, spend[0])):
+            self.attempt(lambda: state.record_spend(spend[0]))
             return
-        spend = self.world.chain.deepest(state.contested)
-        spends = () if spend is None else (spend[0],)
-        self.attempt(lambda: state.refused(spends=spends))
+        taken = self.world.chain.hand_in(state.payjoin)
+        seen = self.world.chain.deepest(state.contested)
+        if taken:
+            self.attempt(lambda: state.record_broadcast(state.payjoin.txid))
+        elif taken is False or seen is not None:
+            spends = () if seen is None else (seen[0],)
+            self.attempt(lambda: state.refused(spends=spends))
+        elif self.world.now >= state.expires_at + GRACE:
+            self.attempt(lambda: state.fail(Reason.PAYJOIN_UNANSWERED))
+
+    @staticmethod
+    def _is_payjoin(state: sender.PendingBroadcast, spend: Transaction) -> bool:
+        return sender.classified(state, spend, state.proposal) is Settlement.PAYJOIN
 
     def _settle(self, state: sender.PendingFallback, spend: tuple[Transaction, int] | None) -> None:
-        if spend is not None and not state.requested:
+        if spend is not None and (spend[1] or not state.requested):
             self.attempt(lambda: state.record_spend(spend[0]))
-        elif state.reason is Reason.CANCELLED_BY_US and not (self.requested or state.requested):
+            return
+        if state.reason is Reason.CANCELLED_BY_US and not (self.requested or state.requested):
             return  # who cancelled is asked first
-        elif state.may_end_unpaid:
+        if not state.requested and self.paid_beside(state):
+            return  # only the user's word pays an invoice that is paid already
+        if state.may_end_unpaid:
             self.attempt(state.request_fallback)
-        elif self.world.chain.broadcast(state.fallback):
+            return
+        taken = self.world.chain.hand_in(state.fallback)
+        if taken:
             self.attempt(lambda: state.record_broadcast(state.fallback.txid))
-        elif spend is not None:
+        elif taken is False and spend is not None:
             self.attempt(lambda: state.record_spend(spend[0]))
+
+    def paid_beside(self, state: sender.PendingFallback | sender.Monitor) -> bool:
+        """Whether other transactions that this source shows pay the invoice in full."""
+        script, chain = self.uri.address.script_pubkey, self.world.chain
+        others = [
+            tx
+            for tx in chain.shown()
+            if all(tx.spends(outpoint) is None for outpoint in state.contested)
+        ]
+        return sum(chain.pays(tx, script) for tx in others) >= AMOUNT
 
     def _watch(self, state: sender.Monitor, spend: tuple[Transaction, int] | None) -> None:
         if spend is not None:
@@ -123,7 +153,7 @@ class Payer(Actor):
         awaits = payjoin is not None and state.reason is None and state.expected == payjoin.txid
         last = payjoin if awaits else state.fallback
         ours = awaits or state.expected == state.fallback.txid
-        if ours and last is not None and self.world.chain.broadcast(last):
+        if ours and last is not None and self.world.chain.hand_in(last) is not False:
             return
         self.attempt(state.payjoin_dropped if awaits else state.spend_dropped)
 
@@ -157,12 +187,35 @@ class Payer(Actor):
         return any(event.decided for event in asked)
 
     def request_fallback(self) -> None:
+        """The user's word, from whichever state; said twice it changes nothing."""
         self.hand = self.state
-        if isinstance(self.state, sender.Monitor | sender.PendingFallback):
+        if hasattr(self.state, "request_fallback"):
+            spend = self.world.chain.deepest(self.state.contested)
+            watched = isinstance(self.state, sender.Monitor)
+            if watched and spend is not None and spend[1]:
+                return
             self.attempt(self.state.request_fallback)
         state = self.state
         if isinstance(state, sender.PendingFallback):
             self._settle(state, self.world.chain.deepest(state.contested))
+
+    def raise_fee(self) -> None:
+        """The user's word: the same payment for more, out of the change."""
+        spend = None if self.state.closed else self.world.chain.deepest(self.state.contested)
+        if self.state.closed or (spend is not None and spend[1]):
+            return
+        fee = int(self.state.original.fee) + 1_500
+        if fee > DEAREST:
+            return
+        if not isinstance(self.state, sender.PendingFallback | sender.Monitor):
+            self.hand = self.state
+            self.attempt(self.state.request_fallback)
+        coins = ALICES[: len(self.original.inputs)]
+        raised = ALICE.pay(BOB.script(0), AMOUNT, coins=coins, fee=fee)
+        state = self.hand = self.state
+        if isinstance(state, sender.PendingFallback | sender.Monitor):
+            self.attempt(lambda: state.bump(raised))
+            self.request_fallback()
 
     def revoke(self) -> None:
         """Take a released payment back, if nothing has taken it."""
@@ -173,7 +226,12 @@ class Payer(Actor):
             self.world.chain.broadcast(transaction)
 
     def settle(self) -> None:
-        self.requested = True
+        """Who is asked pays, or declines what somebody else has paid."""
+        state, self.requested = self.state, True
+        asked = isinstance(state, sender.PendingFallback) and not state.requested
+        if asked and self.paid_beside(state):
+            self.hand = state
+            self.release()
 
     def moves(self, handle: Any) -> list[Move]:
         spend = self.state.fallback
@@ -181,12 +239,14 @@ class Payer(Actor):
             case sender.WithReplyKey():
                 return [
                     handle.start_posting,
+                    handle.request_fallback,
                     handle.cancel,
                     lambda: handle.expire(handle.expires_at),
                 ]
             case sender.PostingOriginal() | sender.PollingForProposal():
                 return [
                     handle.cancel,
+                    handle.request_fallback,
                     lambda: handle.fail(Reason.DIRECTORY_UNREACHABLE),
                     lambda: handle.expire(handle.expires_at),
                     lambda: handle.record_spend(spend),
@@ -196,12 +256,14 @@ class Payer(Actor):
                     lambda: handle.record_signed(ALICE.sign(handle.psbt_to_sign)),
                     lambda: handle.record_spend(spend),
                     handle.cancel,
+                    handle.request_fallback,
                     lambda: handle.fail(Reason.WALLET_CANNOT_SIGN),
                 ]
             case sender.PendingBroadcast():
                 return [
                     lambda: handle.record_broadcast(handle.payjoin.txid),
                     lambda: handle.refused(spends=()),
+                    handle.request_fallback,
                     lambda: handle.record_spend(spend),
                 ]
             case sender.PendingFallback():
@@ -237,6 +299,9 @@ class Payer(Actor):
         offer = self.params.fee_contribution
         most = AMOUNT + self.original.fee + (0 if offer is None else offer.max_amount)
         require("M4", spent - back <= most, "a payjoin takes more than the payment and its fee")
+        fee = self.world.chain.fee(payjoin)  # of the true amounts, whatever was claimed
+        demanded = self.params.min_fee_rate.fee(payjoin.weight)
+        require("M4", fee >= demanded, "a payjoin pays less than was demanded")
         paid = sum(int(o.value) for o in payjoin.outputs if o.script_pubkey == BOB.script(0))
         substituted = self.uri.output_substitution and paid == 0
         require("M4", substituted or paid > 0, "a payjoin does not pay the payee")
@@ -262,6 +327,8 @@ class Payer(Actor):
         for payjoin in payjoins:
             if classify(spend, payjoin=payjoin, fallback=None) is Settlement.PAYJOIN:
                 return Settlement.PAYJOIN
+        if any(spend.txid == state.fallback.txid for state in self.states):
+            return Settlement.FALLBACK
         return classify(spend, payjoin=None, fallback=self.original.extract())
 
     def check_paid(self) -> None:
@@ -272,7 +339,8 @@ class Payer(Actor):
         kinds = [self.kind(spend) for spend in spends]
         payments = [kind for kind in kinds if kind is not Settlement.UNRECOGNIZED]
         require("M4", len(payments) <= 1, "payjoin and fallback were both paid")
-        excused = self.released or Settlement.UNRECOGNIZED in kinds
+        beside = self.world.chain.paid_to(self.uri.address.script_pubkey)
+        excused = self.released or Settlement.UNRECOGNIZED in kinds or len(beside) > len(spends)
         require("M4", excused or len(payments) == 1, "nothing was paid in the end")
         waits = isinstance(self.state, sender.Monitor) and self.state.released
         require("M3", self.state.closed or waits, "the session did not end")
