@@ -3,9 +3,10 @@ one, unless the user released or revoked the payment or somebody else spent its 
 """
 
 import pytest
+from tests.properties.histories.accounts import Till
 from tests.properties.histories.actor import GRACE, LIFETIME, Actor, World
 from tests.properties.histories.chain import Chain
-from tests.properties.histories.charging import Payee, Till
+from tests.properties.histories.charging import Payee
 from tests.properties.histories.paying import Payer
 from tests.properties.histories.people import ALICE, ALICES
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.properties.histories import lies
+from tests.properties.histories.accounts import Till
 from tests.properties.histories.actor import World
 from tests.properties.histories.chain import Chain
-from tests.properties.histories.charging import Payee, Till
+from tests.properties.histories.charging import Payee
 from tests.sessions.receiver.play import Play, expect
 
 from dovetail.bitcoin import OutPoint, Txid

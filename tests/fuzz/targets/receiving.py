@@ -8,7 +8,7 @@ from typing import TypeVar
 from tests.fuzz.choices import Choices
 from tests.fuzz.meddling import Parts, Stock, inputs_of, paid_to
 from tests.fuzz.target import Target, parsed, require
-from tests.properties.histories.people import BOB
+from tests.properties.histories.people import ALICE, BOB
 from tests.protocol import rules
 from tests.sessions.directory import Directory
 from tests.sessions.receiver import play
@@ -21,9 +21,16 @@ from dovetail.bitcoin.units import FeeRate, Weight
 from dovetail.crypto.bhttp import BhttpResponse
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.crypto.ohttp import decapsulate
-from dovetail.errors import CounterpartyError, InvalidMessage, PayloadTooLarge, TransportError
+from dovetail.errors import (
+    CounterpartyError,
+    DovetailError,
+    InvalidMessage,
+    PayloadTooLarge,
+    TransportError,
+)
 from dovetail.protocol.exchange import Request
 from dovetail.protocol.mailbox import ORIGINAL_CAPACITY, encode_original
+from dovetail.protocol.stripping import utxo_only
 from dovetail.sessions import receiver
 from dovetail.sessions.transition import Transition
 
@@ -31,6 +38,7 @@ S = TypeVar("S", bound=receiver.ReceiverSession)
 
 LOWEST, HIGHEST = FeeRate.from_sat_per_vb(1), FeeRate.from_sat_per_vb(20)
 OWN = tuple(play.BOB.scripts())
+ALICES = tuple(ALICE.scripts())
 QUERIES = (
     b"v=2",
     b"v=2&maxadditionalfeecontribution=500&additionalfeeoutputindex=1",
@@ -110,10 +118,10 @@ def original(data: bytes) -> None:
     way, query = choices.below(6), choices.one_of(QUERIES)
     if choices.below(4) == 3:
         query = choices.some()
-    replaced = choices.below(3)
+    anew, replaced = divmod(choices.below(6), 3)
     parts = Parts(play.ORIGINAL)
     parts.meddle(choices, STOCK)
-    raw = parts.serialize()
+    raw = _signed(parts.serialize()) if anew else parts.serialize()
     text = b64encode(raw)
     arrived: Transition[receiver.ReceiverEvent, receiver.ReceiverSession] | None
     if way:
@@ -137,6 +145,19 @@ def original(data: bytes) -> None:
             life.end()
             _negotiate(life, after, replaced)
         life.end()
+
+
+def _signed(raw: bytes) -> bytes:
+    """The same, signed for what it has become; else every change ends at its signature."""
+    try:
+        psbt = Psbt.parse(raw)
+        for index, each in enumerate(psbt.inputs):
+            utxo = each.witness_utxo
+            if utxo is not None and utxo.script_pubkey in ALICES:
+                psbt = psbt.with_input(index, utxo_only(each))
+        return ALICE.sign(psbt).serialize()
+    except DovetailError:
+        return raw
 
 
 def _fetched(
@@ -222,6 +243,7 @@ def originals() -> Iterable[bytes]:
         for query in range(len(QUERIES)):
             start = bytes((way, query, 0, query % 3))
             yield start
+            yield bytes((way, query, 0, 3 + query % 3)) + bytes((2, 1, 0)) + (700).to_bytes(2)
             yield start + bytes((2, 1, 0)) + (700).to_bytes(2)
             yield start + bytes((8, 2 + query, 0, 10, 0, 9)) + bytes((0, 1, 0x20, 0))
     odd = b"v=2&maxadditionalfeecontribution=1&additionalfeeoutputindex=1"

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from tests.properties.histories.charging import AMOUNT, OURS, RATES
+from tests.properties.histories.accounts import AMOUNT
+from tests.properties.histories.charging import OURS, RATES
 from tests.properties.histories.paying import payment
 from tests.properties.histories.people import (
     ALICE,

@@ -3,8 +3,9 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from tests.properties.histories import lies
+from tests.properties.histories.accounts import AMOUNT, Till
 from tests.properties.histories.actor import LIFETIME, START
-from tests.properties.histories.charging import AMOUNT, Payee, Till
+from tests.properties.histories.charging import Payee
 from tests.properties.histories.hostile import RARELY, SMALL, Histories
 from tests.properties.histories.ledger import require
 from tests.properties.histories.paying import Payer
