@@ -3,17 +3,21 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from dovetail.bitcoin import OutPoint, UnixTime
+from dovetail.errors import StaleSession
 from dovetail.stores.ports import SessionId
-from dovetail.stores.schema import coin_reservations, inputs_seen
+from dovetail.stores.schema import coin_reservations, inputs_seen, sessions
 
 _RELEASE = (
     update(coin_reservations)
     .where(coin_reservations.c.session_id == bindparam("session"))
     .values(session_id=None)
+)
+_IS_CLOSED = select(sessions.c.session_id).where(
+    sessions.c.session_id == bindparam("session"), sessions.c.closed_at.is_not(None)
 )
 
 
@@ -40,9 +44,16 @@ def claim(
 def reserve(
     connection: Connection, session_id: SessionId, outpoints: Collection[OutPoint]
 ) -> frozenset[OutPoint]:
-    """The same for coins, where one that a session gave back goes to the next (P3)."""
+    """The same for coins, where one that a session gave back goes to the next (P3).
+
+    Raises `StaleSession` for a closed session, from which nothing would ever give them back.
+    """
     if not outpoints:
         return frozenset()
+    if connection.execute(_IS_CLOSED, {"session": session_id}).first() is not None:
+        raise StaleSession(
+            "This session was closed since it was loaded: load it again before you act on it."
+        )
     statement = upsert(coin_reservations).values(
         [{"outpoint": str(outpoint), "session_id": session_id} for outpoint in outpoints]
     )

@@ -164,7 +164,13 @@ class MemoryStore:
         self, session_id: SessionId, outpoints: Collection[OutPoint]
     ) -> frozenset[OutPoint]:
         """See `Store.reserve`."""
-        return self._take(self._held, session_id, outpoints)
+        with self._lock:
+            if outpoints and self.row(session_id).closed_at is not None:
+                raise StaleSession(
+                    "This session was closed since it was loaded: load it again before you act on"
+                    " it."
+                )
+            return self._take(self._held, session_id, outpoints)
 
     def release(self, session_id: SessionId) -> None:
         """See `Store.release`."""

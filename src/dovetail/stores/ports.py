@@ -187,7 +187,10 @@ class Store(Protocol):
     def reserve(
         self, session_id: SessionId, outpoints: Collection[OutPoint]
     ) -> frozenset[OutPoint]:
-        """Hold coins for this session; returns those that another live session holds (P3)."""
+        """Hold coins for this session; returns those that another live session holds (P3).
+
+        Raises `StaleSession` for a session that is closed: it gives no coin back any more.
+        """
         ...
 
     def release(self, session_id: SessionId) -> None:

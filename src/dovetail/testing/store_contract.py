@@ -336,6 +336,9 @@ class StoreContract:
         store.reserve(log.session_id, [held])
         log.append(closed(), seq=1, closes=True)
         assert store.reserved() == frozenset()
+        with pytest.raises(StaleSession):
+            store.reserve(log.session_id, [held])
+        assert store.reserved() == frozenset()
 
     def test_exposure_outlives_the_session(self, store: Store) -> None:
         first, second = started(store), started(store)

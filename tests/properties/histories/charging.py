@@ -185,7 +185,11 @@ class Payee(Accounts):
             if coin.outpoint not in spent
         }
         while chosen := state.select_coins(coins.values(), entropy=self.world.entropy):
-            taken = self.store.reserve(self.log.session_id, [coin.outpoint for coin in chosen])
+            try:
+                taken = self.store.reserve(self.log.session_id, [coin.outpoint for coin in chosen])
+            except StaleSession:
+                require("M5", self.state.closed, "a live session was refused its coins")
+                return
             if not taken:
                 shown = [coin for coin in coins.values() if coin.exposed]
                 first = not shown or all(coin.exposed for coin in chosen)
