@@ -12,6 +12,7 @@ from tests.sessions.wallet import as_claimed
 
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.errors import StaleSession
 from dovetail.runtime.looks import Look, replaced_for_good
 from dovetail.runtime.receiver_settlement import FORGOTTEN_AFTER
 from dovetail.sessions import receiver
