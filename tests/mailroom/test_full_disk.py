@@ -81,7 +81,7 @@ async def test_what_was_killed_with_messages_in_its_log_serves_them_from_a_full_
 
 
 async def test_a_disk_that_fills_up_is_told_until_a_write_succeeds(tmp_path: Path) -> None:
-    async with in_process(quick(tmp_path)) as (_, client):
+    async with in_process(quick(tmp_path)) as (mailroom, client):
         await client.post(new_mailbox())
         with no_file_grows():
             for _ in range(3):
@@ -89,7 +89,17 @@ async def test_a_disk_that_fills_up_is_told_until_a_write_succeeds(tmp_path: Pat
                 assert refused.status == 503
                 assert b"cannot be reached now" in refused.body
             await health_is(client, "read-only")
+            await mailroom.keep_house()  # which has nothing to remove
+            await health_is(client, "read-only")
         assert (await client.post(new_mailbox())).status == 200
+        await health_is(client, "ok")
+
+
+async def test_housekeeping_finds_out_that_there_is_room_again(tmp_path: Path) -> None:
+    async with in_process(quick(tmp_path)) as (mailroom, client):
+        with no_file_grows():
+            assert (await client.ask("POST", f"/{new_mailbox()}", MESSAGE)).status == 503
+        await mailroom.keep_house()
         await health_is(client, "ok")
 
 

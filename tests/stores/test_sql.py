@@ -121,6 +121,16 @@ def test_a_full_disk_loses_nothing_acknowledged(store: SqlStore) -> None:
     log.append(Cancelled(), seq=kept, closes=False)
 
 
+def test_an_emptied_database_is_not_started_as_a_new_one(path: Path, store: SqlStore) -> None:
+    started(store)
+    store.close()
+    path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"sessions\.db is empty: restore a copy"):
+            SqlStore.open(path)
+    assert path.read_bytes() == b""
+
+
 def test_a_failed_upgrade_leaves_no_database_half_made(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

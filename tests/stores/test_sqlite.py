@@ -3,11 +3,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from dovetail.errors import StoreUnavailable
-from dovetail.stores.sqlite import open_engine, reading, translated, unavailable
+from dovetail.stores.sqlite import make_whole, open_engine, reading, translated, unavailable
 
 
 def test_a_new_database_is_private(tmp_path: Path) -> None:
@@ -43,6 +43,73 @@ def test_a_reader_sees_one_state_while_a_writer_writes(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match=r"cannot be made in .*missing"):
         open_engine(tmp_path / "missing" / "new.db")
+
+
+def with_a_table(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE t (n)"))
+
+
+def names(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
+
+
+def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+
+    def crash(connection: Connection) -> None:
+        with_a_table(connection)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_whole(path, crash)
+    assert names(tmp_path) == []
+    make_whole(path, with_a_table)
+    make_whole(path, crash)  # it is there
+    assert names(tmp_path) == ["new.db"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    connection.close()
+
+
+def test_of_two_who_make_a_database_the_first_counts(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+
+    def late(connection: Connection) -> None:
+        with_a_table(connection)
+        path.write_bytes(b"made by another process")
+
+    make_whole(path, late)
+    assert path.read_bytes() == b"made by another process"
+    assert names(tmp_path) == ["new.db"]
+
+
+def test_a_database_is_made_where_files_have_one_name_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(_source: Path, _target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    make_whole(tmp_path / "new.db", with_a_table)
+    assert names(tmp_path) == ["new.db"]
+
+
+def test_a_database_that_cannot_be_made_names_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match=r"cannot be made in .*Not a directory"):
+        make_whole(tmp_path / "file" / "new.db", with_a_table)
+    monkeypatch.setattr("os.link", fail)
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(StoreUnavailable, match=r"cannot be made in .*No space left"):
+        make_whole(tmp_path / "new.db", with_a_table)
+    assert names(tmp_path) == ["file"]
 
 
 def test_a_file_that_is_no_database_is_recognised(tmp_path: Path) -> None:

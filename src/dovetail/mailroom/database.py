@@ -1,15 +1,14 @@
 """The file of the mailboxes: made whole or not at all, read alone where the disk is full."""
 
-import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from dovetail.errors import StoreUnavailable
-from dovetail.stores.sqlite import open_engine, translated
+from dovetail.stores.sqlite import make_whole, open_engine, translated
 
 _VERSION = 1
 _SCHEMA = (
@@ -18,37 +17,16 @@ _SCHEMA = (
     "CREATE INDEX mailboxes_by_age ON mailboxes (posted_at)",
     f"PRAGMA user_version = {_VERSION}",
 )
+TRY = _SCHEMA[-1]
+"""A write that changes nothing, to see whether there is room for one."""
 _SQLITE_WITHOUT_TABLES = 0
 _READER_TIMEOUT_MS = 100
 """How long a read waits for another program's lock: everybody else waits with it."""
 
 
 def make(path: Path) -> None:
-    """Make the file, unless it is there; a crash leaves none rather than an empty one.
-
-    Raises `StoreUnavailable`, also for a file without a byte in it: something emptied it.
-    """
-    if path.exists():
-        if path.stat().st_size == 0:
-            raise _empty(path)
-        return
-    draft = path.with_suffix(".new")
-    try:
-        for leftover in (draft, *(Path(f"{draft}{end}") for end in ("-wal", "-shm"))):
-            leftover.unlink(missing_ok=True)
-        engine = open_engine(draft)
-        try:
-            with translated(), engine.begin() as connection:
-                for statement in _SCHEMA:
-                    connection.exec_driver_sql(statement)
-        finally:
-            engine.dispose()
-        draft.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"The mailboxes cannot be made: {error.strerror}. Check the folder and its disk."
-        ) from error
+    """Make the file, unless it is there; raises `StoreUnavailable`, also for an empty one."""
+    make_whole(path, _prepare)
 
 
 def open_writable(path: Path) -> Engine:
@@ -90,24 +68,17 @@ def readable() -> Generator[None]:
         raise StoreUnavailable("The mailboxes cannot be read: check the disk.") from error
 
 
+def _prepare(connection: Connection) -> None:
+    for statement in _SCHEMA:
+        connection.exec_driver_sql(statement)
+
+
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == _SQLITE_WITHOUT_TABLES:
-        raise _empty(path)
+        raise StoreUnavailable(
+            f"The database {path} holds no mailboxes: restore a copy, or remove it to start"
+            " without messages."
+        )
     if version != _VERSION:
         raise StoreUnavailable("The mailboxes were written by a newer version: upgrade Dovetail.")
-
-
-def _empty(path: Path) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"The database {path} holds no mailboxes: restore a copy, or remove it to start"
-        " without messages."
-    )
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -44,7 +44,7 @@ from dovetail.stores.schema import (
     sessions,
     sightings,
 )
-from dovetail.stores.sqlite import Pulse, examine, open_engine, reading, translated
+from dovetail.stores.sqlite import Pulse, examine, make_whole, open_engine, reading, translated
 from dovetail.stores.sqllog import SqlLog, payer_of
 from dovetail.stores.writer import Writer
 
@@ -96,8 +96,9 @@ class SqlStore:
 
         The upgrade runs under the lock that every writer takes, all of it or nothing. Raises
         `StoreUnavailable`, naming the file, when it cannot be opened, read or upgraded, when it
-        is damaged or no database of Dovetail's.
+        is damaged, empty, or no database of Dovetail's.
         """
+        make_whole(path, upgrade)
         engine = open_engine(path)
         try:
             examine(engine, path, VITAL)

@@ -2,8 +2,8 @@
 
 import os
 import threading
-from collections.abc import Collection, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,55 @@ def examine(engine: Engine, path: Path, vital: Collection[str]) -> None:
                 raise StoreUnavailable(f"{_name(engine)} {_NAMED['malformed']}.")
 
 
+def make_whole(path: Path, prepare: Callable[[Connection], None]) -> None:
+    """Make the database at `path`, unless it is there; a crash leaves none, not an empty one.
+
+    `prepare` writes its schema. Raises `StoreUnavailable`, also for a file without a byte in it:
+    something emptied it, and what it held must not be forgotten silently.
+    """
+    try:
+        if path.stat().st_size:
+            return
+    except FileNotFoundError:
+        _make(path, prepare)
+    except OSError as error:
+        raise _not_made(path, error) from error
+    else:
+        raise StoreUnavailable(
+            f"The database {path} is empty: restore a copy, or remove it to start anew."
+        )
+
+
+def _make(path: Path, prepare: Callable[[Connection], None]) -> None:
+    # One for each process: two may begin at once, and the first to finish is the one that counts.
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        draft.unlink(missing_ok=True)
+        engine = open_engine(draft)
+        try:
+            with translated(engine), engine.begin() as connection:
+                prepare(connection)
+        finally:
+            engine.dispose()
+        _publish(draft, path)
+    except OSError as error:
+        raise _not_made(path, error) from error
+    finally:
+        for leftover in (draft, *(Path(f"{draft}{end}") for end in ("-wal", "-shm"))):
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        draft.replace(path)
+    _sync_folder(path.parent)
+
+
 def open_engine(path: Path) -> Engine:
     """An engine for the database at `path`, made with file mode 0600 if it is new.
 
@@ -154,12 +203,16 @@ def _create_private(path: Path) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise StoreUnavailable(
-            f"The database cannot be made in {path.parent}: {error.strerror}."
-            " Choose a folder that you may write to."
-        ) from error
+        raise _not_made(path, error) from error
     os.close(handle)
     _sync_folder(path.parent)
+
+
+def _not_made(path: Path, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The database cannot be made in {path.parent}: {error.strerror}."
+        " Choose a folder that you may write to."
+    )
 
 
 def _sync_folder(folder: Path) -> None:
