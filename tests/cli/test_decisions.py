@@ -7,8 +7,9 @@ import click
 import pytest
 from tests.cli.commands import Cli, Terminal
 
-from dovetail.bitcoin import FeeRate
+from dovetail.bitcoin import FeeRate, Sats
 from dovetail.cli import keys
+from dovetail.protocol.uri import PayjoinUri
 from dovetail.wallets.esplora import EsploraChain
 
 
@@ -243,3 +244,35 @@ def test_a_reorganisation_is_told_and_closes_nothing(person, chain):
     assert "A reorganisation " in said.err
     chain.node.mine(4)
     assert "Paid by the ordinary transaction" in bob("resume").out
+
+
+def test_a_receiver_that_cancelled_and_is_paid_all_the_same_hears_of_it(person, chain):
+    alice = person("alice", 100_000)
+    uri = alice("receive", "50000", "--no-wait").out.strip()
+    alice("cancel", "1")
+    script = PayjoinUri.parse(uri).address.script_pubkey
+    paid = chain.node.fund(script, Sats(50_000))
+    said = alice("resume")
+    assert said.code == 0
+    assert f"50,000 of 50,000 sats have come to its address all the same. {paid.txid}" in said.err
+    assert "Seen at" in alice("history").out
+    assert str(paid.txid) in alice("show", "1").out
+    assert "all the same" not in alice("resume").err
+    alice("receive", "1000", "--no-wait")
+    alice("cancel", "2")
+    alice.settings["chain"] = "http://127.0.0.1:1"
+    assert "addresses of ended sessions could not be looked at" in alice("resume").err
+
+
+def test_of_a_confirmed_payment_nobody_says_that_it_is_being_broadcast(person, chain):
+    alice, bob = person("alice", 100_000), person("bob", 300_000)
+    bob.settings["depth"] = "3"
+    uri = alice("receive", "50000", "--no-wait").out.strip()
+    assert bob("send", uri, "--yes", "--no-wait", "--fee-rate", "2").code == 0
+    bob("fallback", "1", "--timeout", "1s")
+    chain.node.mine()
+    bob("resume", "--timeout", "1s")
+    (listed,) = bob("history", "--json").json["sessions"]
+    assert listed["seen"]["confirmations"] == 1
+    assert "being broadcast" not in listed["status_words"]
+    assert "confirmation" in listed["status_words"]

@@ -216,4 +216,4 @@ def test_what_time_does_next_is_counted_down(person):
     left = r"expires in (1h 59m|2h 00m)"
     assert re.search(left, alice("history").out)
     assert re.search(f"Left    {left}, at ", alice("show", "1").out)
-    assert "Owed    Nothing: nobody has paid yet." in alice("show", "1").out
+    assert "Owed    Nothing: no payment has come through the link yet." in alice("show", "1").out

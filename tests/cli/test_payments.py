@@ -253,5 +253,5 @@ def test_a_session_that_expired_is_a_failure(person):
         patch.setattr("time.time", lambda: float(later + 600))
         said = alice("resume")
     assert said.code == 1
-    assert said.out == "Expired: nobody had paid by then.\n"
+    assert said.out == "Expired: nothing had come to the address.\n"
     assert "Make a new URI" in said.err

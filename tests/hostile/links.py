@@ -17,7 +17,10 @@ NOT_HIDDEN = "The payjoin address is not encrypted; ask for one that uses https.
 NOT_PLAIN = "The text is not a bitcoin: URI in plain characters; copy it again."
 NOT_IN_PLAINTEXT = "P4: nothing leaves in plaintext where encryption was meant"
 TWICE = "The URI has a payjoin parameter twice; ask for another one."
-BAD_AMOUNT = "The URI's amount is not valid; ask for another one."
+BAD_AMOUNT = (
+    "The URI's amount is no plain number of bitcoins, from 0 to 21 million with at most 8 decimals;"
+    " ask for another one."
+)
 EXPIRED = "EX1" + "Q" * 7
 
 
@@ -213,7 +216,7 @@ LINKS: tuple[Link, ...] = (
         "has a key off the curve",
         "Has a receiver key that is no point of the curve.",
         BIP77,
-        "A key in the URI is not valid; ask for another one.",
+        "A key in the URI is no key of payjoin's; ask for another one.",
         a_key_off_the_curve,
     ),
     link_of(

@@ -216,7 +216,8 @@ FRESH = "P1: a retry is a fresh ciphertext; the relay is spared for a while"
 UNREADABLE = "The directory's answer cannot be read; try again, or by another relay."
 LATE = "The OHTTP relay failed: the server did not answer in time: it is tried again later."
 GONE = (
-    "The OHTTP relay failed: the server cannot be reached: check its address and your connection."
+    "The OHTTP relay failed: the connection to the server broke before a whole answer: check its"
+    " address and your connection."
 )
 OWN = "The OHTTP relay gave an answer of its own: it is tried again."
 AGAIN = "Asks again with a fresh ciphertext."

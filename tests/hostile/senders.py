@@ -294,7 +294,7 @@ def ignored(name: str, trick: str, rule: str, scheme: Scheme) -> Trick:
         trick=trick,
         we="Ignores it, as anybody who saw the link can write there, and expires.",
         rule=rule,
-        told="Expired: nobody had paid by then.",
+        told="Expired: nothing had come to the address.",
         ends=Ends.UNPAID,
         play=offering(scheme),
     )

@@ -193,16 +193,16 @@ TRICKS: tuple[Trick, ...] = (
     tries(
         "chunks nonsense",
         "Sends a chunk of a negative size.",
-        "The receiver's server failed: the server cannot be reached: check its address and your"
-        " connection.",
+        "The receiver's server failed: the connection to the server broke before a whole answer:"
+        " check its address and your connection.",
         chunks_nonsense,
         "RFC 9112: what is no HTTP is no answer",
     ),
     tries(
         "hangs up",
         "Takes the Original and closes the connection.",
-        "The receiver's server failed: the server cannot be reached: check its address and your"
-        " connection.",
+        "The receiver's server failed: the connection to the server broke before a whole answer:"
+        " check its address and your connection.",
         hangs_up,
         "M4: a second answer could only spend the same coins",
     ),

@@ -6,7 +6,7 @@ import pytest
 from tests.sessions.receiver.scenarios import play_all
 
 from dovetail.bitcoin import UnixTime
-from dovetail.runtime.endings import code_of, ended
+from dovetail.runtime.endings import code_of, ended, ending
 from dovetail.runtime.explain import NOTHING, Explanation, explain
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
@@ -110,6 +110,25 @@ def test_a_fallback_of_policy_is_asked_for_only_where_the_policy_asks():
 def test_every_outcome_has_a_code_and_says_whether_it_was_paid(outcome, code, paid):
     assert code_of(outcome) == code
     assert ended(outcome, paying=True).startswith("Paid") is (paid and code != "proposal-sent")
+
+
+@pytest.mark.parametrize(
+    ("received", "asked", "words"),
+    [
+        (None, 50_000, "no payment came through the link."),
+        (0, 50_000, "nothing had come to the address."),
+        (49_000, 50_000, "49,000 of 50,000 sats had come to the address."),
+        (49_000, None, "49,000 sats had come to the address."),
+    ],
+)
+def test_a_receiver_that_ends_unpaid_says_what_came_as_far_as_it_was_looked(received, asked, words):
+    expired = outcomes.Expired(received=received)
+    cancelled = outcomes.Cancelled(why=Reason.CANCELLED_BY_US, received=received)
+    said, advice, paid = ending(expired, paying=False, asked=asked)
+    assert said == f"Expired: {words}"
+    assert ("Look whether something came" in advice) is (received is None)
+    assert not paid
+    assert ending(cancelled, paying=False, asked=asked)[0] == f"Cancelled: {words}"
 
 
 def test_who_lost_coins_to_a_stranger_is_told_whose():

@@ -152,9 +152,10 @@ def pay(world: World, live: LiveReceiver) -> Transaction:
 
 
 async def sighting(live: Live, depth: int) -> Sighting:
-    async for update in live.updates():
-        if update.sighting is not None and update.sighting.depth >= depth:
-            return update.sighting
+    async with asyncio.timeout(20):
+        async for update in live.updates():
+            if update.sighting is not None and update.sighting.depth >= depth:
+                return update.sighting
     raise AssertionError("it ended unseen")
 
 

@@ -132,7 +132,7 @@ async def test_a_connection_that_breaks_off_is_not_tried_again():
     """P1: whether the ciphertext arrived is unknown, so it must not leave a second time."""
     record = Recorder(b"")
     async with serving(record) as url, opened() as web:
-        with pytest.raises(TransportError, match="cannot be reached"):
+        with pytest.raises(TransportError, match="broke before a whole answer"):
             await web.post(request(url))
     assert len(record.requests) == 1
 
@@ -140,7 +140,7 @@ async def test_a_connection_that_breaks_off_is_not_tried_again():
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[", "x:y"])
 async def test_an_address_that_leads_nowhere_is_a_transport_error(url: str):
     async with opened() as web:
-        with pytest.raises(TransportError, match="cannot be reached"):
+        with pytest.raises(TransportError, match="came about"):
             await web.post(request(url))
 
 
@@ -152,7 +152,7 @@ async def test_a_get_goes_through_the_tunnel_of_a_proxy():
         await writer.drain()
 
     async with serving(tunnel) as relay, opened() as web:
-        with pytest.raises(TransportError, match="cannot be reached"):
+        with pytest.raises(TransportError, match="came about"):
             await web.get("https://directory.example/keys", proxy=relay)
 
 

@@ -98,11 +98,11 @@ def test_a_descriptor_of_more_keys_is_refused():
 
 
 def test_text_that_is_no_descriptor_is_refused_without_quoting_it():
-    with pytest.raises(ConfigurationError, match="not valid") as caught:
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
         secret_from_descriptors("wpkh(secret)", "secret", Network.REGTEST)
     assert "secret" not in str(caught.value)
     external, internal = _pair()
-    with pytest.raises(ConfigurationError, match="not valid on this network"):
+    with pytest.raises(ConfigurationError, match="cannot be read for this network"):
         secret_from_descriptors(external, internal, Network.MAINNET)
 
 

@@ -162,13 +162,13 @@ def test_an_endless_answer_is_cut_off(scripted, http, monkeypatch):
 
 def test_an_answer_that_breaks_off_is_an_error(scripted, http):
     scripted.answers["/path"] = Answer(body=b"half", promised=8)
-    with pytest.raises(ChainError, match="cannot be reached"):
+    with pytest.raises(ChainError, match="broke"):
         http.get("/path")
 
 
 def test_a_server_that_is_gone_cannot_be_reached():
     http = EsploraHttp("http://127.0.0.1:1", timeout=1)
-    with pytest.raises(ChainError, match="cannot be reached") as caught:
+    with pytest.raises(ChainError, match="came about") as caught:
         http.get("/path")
     assert "127.0.0.1" not in str(caught.value)
     http.close()

@@ -78,9 +78,12 @@ class BitcoinUri:
             address = Address.parse(body) if body else None
             amount = Sats.from_btc(own["amount"]) if "amount" in own else None
         except InvalidAddress as problem:
-            raise InvalidUri("The URI's address is not valid; ask for another one.") from problem
+            raise InvalidUri(f"The URI's address cannot be used. {problem}") from problem
         except InvalidAmount as problem:
-            raise InvalidUri("The URI's amount is not valid; ask for another one.") from problem
+            raise InvalidUri(
+                "The URI's amount is no plain number of bitcoins, from 0 to 21 million with at most"
+                " 8 decimals; ask for another one."
+            ) from problem
         return cls(address, amount, own.get("label"), own.get("message"), tuple(params))
 
     def serialize(self) -> str:

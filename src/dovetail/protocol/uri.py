@@ -255,7 +255,7 @@ def _parse_v2(url: _Url) -> V2Endpoint:
             expires_at=UnixTime(int.from_bytes(expiration, "little")),
         )
     except InvalidKey as error:
-        raise InvalidUri("A key in the URI is not valid; ask for another one.") from error
+        raise InvalidUri("A key in the URI is no key of payjoin's; ask for another one.") from error
     if url.path.strip("/").upper() != endpoint.short_id:
         raise InvalidUri("The URI's mailbox does not match its key; ask for another one.")
     return endpoint

@@ -7,6 +7,10 @@ from dovetail.sessions.reasons import Reason
 _NO_MORE = "Nothing is left to do."
 _LATER = "This session watches no more: what is paid to its address later shows in your wallet."
 
+_AGAIN = (
+    "Look whether something came to its address, and make a new URI if the payment is still wanted."
+)
+
 _CODES: dict[type[Outcome], str] = {
     outcomes.Success: "success",
     outcomes.FallbackBroadcasted: "fallback",
@@ -29,10 +33,11 @@ _USUAL: dict[type[Outcome], Reason] = {
 """What an outcome says by itself, where nothing had stopped the payjoin before."""
 
 
-def ending(outcome: Outcome, *, paying: bool) -> tuple[str, str, bool]:
+def ending(outcome: Outcome, *, paying: bool, asked: int | None = None) -> tuple[str, str, bool]:
     """What happened, what to do, and whether the payment was made.
 
-    `paying` is whether the session was the sender's.
+    `paying` is whether the session was the sender's; `asked` is what its receiver asked for, in
+    satoshis.
     """
     match outcome:
         case outcomes.Success():
@@ -50,16 +55,13 @@ def ending(outcome: Outcome, *, paying: bool) -> tuple[str, str, bool]:
             )
         case outcomes.Revoked():
             return "Revoked: the coins went back to the wallet.", _NO_MORE, False
-        case outcomes.Expired():
-            return (
-                "Expired: nobody had paid by then.",
-                f"Make a new URI if the payment is still wanted. {_LATER}",
-                False,
-            )
+        case outcomes.Expired(received=received):
+            again = _AGAIN if received is None else "Make a new URI if the payment is still wanted."
+            return f"Expired: {_came(received, asked)}", f"{again} {_LATER}", False
         case outcomes.Cancelled() if paying:
             return "Cancelled: no payment was made here.", _NO_MORE, False
-        case outcomes.Cancelled():
-            return "Cancelled: no payment had been seen by then.", _LATER, False
+        case outcomes.Cancelled(received=received):
+            return f"Cancelled: {_came(received, asked)}", _LATER, False
         case outcomes.Unrecognized():
             whose = "coins" if paying else "sender's coins"
             return (
@@ -67,6 +69,16 @@ def ending(outcome: Outcome, *, paying: bool) -> tuple[str, str, bool]:
                 "Look at that transaction, and settle the payment with the other party.",
                 False,
             )
+
+
+def _came(received: int | None, asked: int | None) -> str:
+    """What had come to the address at the end, as far as anybody had looked."""
+    if received is None:
+        return "no payment came through the link."
+    if not received:
+        return "nothing had come to the address."
+    whole = "" if asked is None else f" of {asked:,}"
+    return f"{received:,}{whole} sats had come to the address."
 
 
 def ended(outcome: Outcome, *, paying: bool) -> str:

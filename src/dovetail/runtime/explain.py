@@ -185,7 +185,7 @@ def _last_look(state: receiver.Initialized) -> Explanation:
 def _owed(state: State) -> str:
     match state:
         case receiver.Initialized():
-            return "Nothing: nobody has paid yet."
+            return "Nothing: no payment has come through the link yet."
         case receiver.HasReplyableError() if state.held is None:
             return "Nothing: what came is no payment to count on."
         case receiver.HasReplyableError():
@@ -370,7 +370,9 @@ def _sender_monitor(state: sender.Monitor) -> Explanation:
 
 def _closed(state: receiver.Closed | sender.Closed) -> Explanation:
     outcome = state.outcome
-    words, advice, paid = ending(outcome, paying=isinstance(state, sender.Closed))
+    paying = isinstance(state, sender.Closed)
+    asked = None if isinstance(state, sender.Closed) else state.created.amount
+    words, advice, paid = ending(outcome, paying=paying, asked=asked)
     return Explanation(
         status=SessionStatus.CLOSED,
         words=words,

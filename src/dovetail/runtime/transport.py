@@ -27,13 +27,13 @@ LIMIT = 65_536
 
 _KEPT = 20
 _IDLE = 5.0
-_FAILURES = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
+_NO_CONNECTION = (
+    httpcore.ConnectError,
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
     ValueError,
 )
+_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -143,7 +143,7 @@ class HttpTransport:
                 ssl_context=self._trust,
                 network_backend=self._tor if is_onion(relay) else None,
             )
-        except _FAILURES as error:
+        except _NO_CONNECTION as error:
             raise _unreachable() from error
         async with pool:
             yield pool
@@ -178,8 +178,13 @@ class HttpTransport:
             raise TransportError(
                 "The server did not answer in time: it is tried again later."
             ) from error
-        except _FAILURES as error:
+        except _NO_CONNECTION as error:
             raise _unreachable() from error
+        except _BROKEN as error:
+            raise TransportError(
+                "The connection to the server broke before a whole answer: check its address and"
+                " your connection."
+            ) from error
 
 
 async def _read(response: httpcore.Response, limit: int) -> bytes:
@@ -192,4 +197,6 @@ async def _read(response: httpcore.Response, limit: int) -> bytes:
 
 
 def _unreachable() -> TransportError:
-    return TransportError("The server cannot be reached: check its address and your connection.")
+    return TransportError(
+        "No connection to the server came about: check its address and your connection."
+    )

@@ -206,16 +206,16 @@ class Reason(StrEnum):
     INPUTS_ALREADY_SPENT = (
         "inputs-already-spent",
         "A transaction that spends the payment's coins appeared before the payjoin was complete.",
-        "Look which transaction it is: the receiver may have broadcast the payment.",
+        "Look which transaction it is, and whether it pays the receiver.",
     )
     RECEIVER_TOOK_FALLBACK = (
         "receiver-took-fallback",
-        "The receiver broadcast the ordinary payment before there was a payjoin.",
+        "The ordinary payment appeared before there was a payjoin; the receiver may broadcast it.",
         "Ask the receiver why, if payjoins with them keep failing: the payment was made.",
     )
     FALLBACK_CONFIRMED_FIRST = (
         "fallback-confirmed-first",
-        "The receiver broadcast the ordinary payment, and it confirmed before the payjoin.",
+        "The ordinary payment confirmed before the payjoin; the receiver may broadcast it.",
         "Be online sooner next time, so that the receiver need not fall back.",
     )
     SENDER_CHOSE_FALLBACK = (
@@ -246,7 +246,7 @@ class Reason(StrEnum):
     # in between
     EXPIRED_WAITING_FOR_ORIGINAL = (
         "expired-waiting-for-original",
-        "Nobody paid before the payment link expired.",
+        "No payment came through the payment link before it expired.",
         "Make a new payment link if the payment is still wanted.",
     )
     EXPIRED_WAITING_FOR_PROPOSAL = (

@@ -84,7 +84,7 @@ def secret_from_descriptors(external: str, internal: str, network: Network) -> S
     except KEY_ERRORS:
         # The cause may quote the keys (P4).
         raise ConfigurationError(
-            "A descriptor is not valid on this network; copy both from the wallet they come from."
+            "A descriptor cannot be read for this network; copy both from the wallet they are of."
         ) from None
     kinds: set[Kind | None] = {_KINDS.get(each.desc_type()) for each in parsed}
     kind = kinds.pop()

@@ -51,7 +51,8 @@ _WARMING_UP, _NO_SUCH_WALLET = -28, -18
 
 FAULTS = Faults(
     unreachable=(
-        "The Bitcoin Core node cannot be reached: start it with `server=1`, or correct `core_url`."
+        "No connection to the Bitcoin Core node came about: start it with `server=1`, or correct"
+        " `core_url`."
     ),
     broken=(
         "The connection to the Bitcoin Core node broke: look whether it runs, and check `core_url`."

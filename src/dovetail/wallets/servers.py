@@ -80,10 +80,9 @@ class ChainServer:
 
 def chain_faults(kind: str) -> Faults:
     """What may go wrong with a chain server; `kind` is what it should be."""
-    unreachable = "The chain server cannot be reached; check `chain` and the network."
     return Faults(
-        unreachable=unreachable,
-        broken=unreachable,
+        unreachable="No connection to the chain server came about; check `chain` and the network.",
+        broken="The connection to the chain server broke; check `chain` and the network.",
         too_slow="The chain server takes too long to answer; try again later.",
         too_large="The chain server's answer is too large; name another server.",
         strange=f"The chain server's answer is not what {kind} gives; check `chain`.",

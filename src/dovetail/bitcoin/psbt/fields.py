@@ -77,7 +77,7 @@ def check_entries(scope: str, checks: Mapping[int, Check], entries: Iterable[Ent
 
 
 def _malformed(scope: str, field_type: int) -> str:
-    return f"The PSBT's {scope} field {field_type:#04x} is malformed; ask for a valid PSBT."
+    return f"The PSBT's {scope} field {field_type:#04x} cannot be read; ask for another PSBT."
 
 
 def _is_unknown(key: bytes, _value: bytes) -> bool:
@@ -217,7 +217,7 @@ def parse_witness(data: bytes) -> tuple[bytes, ...]:
         items.append(data[position : position + size])
         position += size
     if position != len(data):
-        raise InvalidPsbt("A PSBT witness is malformed; ask its creator for a valid PSBT.")
+        raise InvalidPsbt("A PSBT witness cannot be read; ask its creator for another PSBT.")
     return tuple(items)
 
 

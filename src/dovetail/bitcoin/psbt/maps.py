@@ -284,7 +284,7 @@ def _unsigned_transaction(global_map: KeyMap) -> Transaction:
         transaction = Transaction.parse_without_witness(raw)
     except InvalidTransaction as error:
         raise InvalidPsbt(
-            "The PSBT's unsigned transaction is malformed; ask its creator for a valid PSBT."
+            "The PSBT's unsigned transaction cannot be read; ask its creator for another PSBT."
         ) from error
     if any(txin.script_sig for txin in transaction.inputs):
         raise InvalidPsbt(
@@ -298,7 +298,7 @@ def _require_unsigned(transaction: Transaction) -> None:
     if any(txin.script_sig or txin.witness for txin in transaction.inputs):
         raise InvalidPsbt("A transaction with signatures is not unsigned; strip them first.")
     if not transaction.is_well_formed:
-        raise InvalidPsbt("The PSBT's unsigned transaction is malformed; build it anew.")
+        raise InvalidPsbt("The PSBT's unsigned transaction could not be read back; build it anew.")
 
 
 def _previous(raw: bytes) -> Previous:
@@ -306,7 +306,7 @@ def _previous(raw: bytes) -> Previous:
         return Previous(raw)
     except InvalidTransaction as error:
         raise InvalidPsbt(
-            "A previous transaction in the PSBT is malformed; ask its creator for a valid PSBT."
+            "A previous transaction in the PSBT cannot be read; ask its creator for another PSBT."
         ) from error
 
 

@@ -250,7 +250,7 @@ def decode_base64(text: str) -> bytes:
     try:
         data = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        raise InvalidPsbt("The PSBT is not valid base64; copy it again.") from None
+        raise InvalidPsbt("The text is not base64, as PSBTs are written; copy it again.") from None
     if binascii.b2a_base64(data, newline=False) != text.encode():
         raise InvalidPsbt("The PSBT is not in the usual base64; copy it again.")
     return data

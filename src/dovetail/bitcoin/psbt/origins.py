@@ -6,7 +6,7 @@ from typing import Self
 from dovetail.bitcoin.encoding import compact_size, read_compact_size
 from dovetail.errors import InvalidPsbt
 
-_MALFORMED = "A PSBT key origin is malformed; ask its creator for a valid PSBT."
+_MALFORMED = "A PSBT key origin cannot be read; ask its creator for another PSBT."
 
 
 @dataclass(frozen=True, slots=True, repr=False)

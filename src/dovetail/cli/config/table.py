@@ -120,7 +120,7 @@ KEYS = (
         (),
         f"{LOCAL_MAILROOM} on regtest, else none",
         "The directory where a receiver has its mailbox, or a list of them: the next is used where"
-        " one cannot be reached.",
+        " the keys of one cannot be had.",
     ),
     Key(
         "relays",

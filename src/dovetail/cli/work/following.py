@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
@@ -15,6 +15,7 @@ from dovetail.cli.work.amounts import amount_values, amount_words
 from dovetail.cli.work.stopping import Stop, first_of
 from dovetail.errors import DovetailError, TransportError
 from dovetail.protocol.proposal import rule_words
+from dovetail.runtime.actions import load
 from dovetail.runtime.explain import DeadlineKind, Explanation, State, explain
 from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
@@ -22,7 +23,8 @@ from dovetail.runtime.watching import LowFee, sighted
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import Web
 from dovetail.sessions.sightings import Sighting
-from dovetail.stores.ports import Role, SessionId, SessionRow
+from dovetail.sessions.status import SessionStatus
+from dovetail.stores.ports import Role, SessionId, SessionRow, Store
 
 Live: TypeAlias = LiveReceiver | LiveSender
 Enough: TypeAlias = Callable[[Explanation], bool]
@@ -62,6 +64,26 @@ class Seen:
             "gone": self.sighting.gone,
             "at": self.at,
         }
+
+
+def explained(store: Store, row: SessionRow, *, asks: bool) -> Explanation:
+    """What a stored session means now, in the chain's words where they say more than its log.
+
+    Raises `ReplayError`.
+    """
+    found, seen = explain(load(store, row.session_id), clock(), ask=asks), row.sighting
+    if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
+        return found
+    return replace(found, words=sighted(seen))
+
+
+_BEING_PAID = frozenset(
+    {
+        SessionStatus.CONFIRMING,
+        SessionStatus.FALLBACK_PENDING,
+        SessionStatus.READY_TO_BROADCAST,
+    }
+)
 
 
 UNREADABLE = "Its log cannot be read; it is left as it is."

@@ -12,15 +12,14 @@ from dovetail.cli.work.amounts import amount_words
 from dovetail.cli.work.following import (
     TAKABLE,
     Seen,
-    clock,
+    explained,
     reason_words,
     session_values,
     time_left,
 )
 from dovetail.errors import ReplayError
-from dovetail.runtime.actions import load
 from dovetail.runtime.amounts import Received
-from dovetail.runtime.explain import Explanation, explain
+from dovetail.runtime.explain import Explanation
 from dovetail.runtime.watching import sighted
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionId, SessionRow, Store
@@ -93,7 +92,7 @@ def _rows(
 
 def _listed(store: Store, row: SessionRow, *, asks: bool) -> Listed:
     try:
-        return Listed(row, explain(load(store, row.session_id), clock(), ask=asks))
+        return Listed(row, explained(store, row, asks=asks))
     except ReplayError:
         # One log that cannot be read hides no other.
         return Listed(row, None)
@@ -115,7 +114,7 @@ def _notes(each: Listed) -> list[str]:
     if found is None:
         return []
     notes = [TAKABLE] if found.takable else []
-    if seen is not None and found.outcome is None:
+    if seen is not None and found.outcome in (None, "cancelled", "expired"):
         notes.append(f"Seen at {local_time(seen.at)}: {sighted(seen.sighting)}")
     if found.reason is not None:
         notes.append(f"No payjoin: {reason_words(found)}")

@@ -10,8 +10,9 @@ from dovetail.cli.work import endpoints, opening, stopping
 from dovetail.cli.work.endpoints import Listening
 from dovetail.cli.work.following import Follower, follow_all, never, tell_end, waits_at_own_server
 from dovetail.cli.work.stopping import Stop
-from dovetail.errors import ReplayError, UsageError
+from dovetail.errors import ChainError, ReplayError, UsageError
 from dovetail.runtime.actions import load
+from dovetail.runtime.afterwards import look_back
 from dovetail.runtime.agent import Agent
 from dovetail.stores.ports import SessionId
 
@@ -32,6 +33,7 @@ async def _resume(
         opening.open_agent(place, v1_only=listening.wanted) as agent,
         endpoints.served(agent, listening, screen),
     ):
+        await _look_back(agent, screen)
         wanted = _wanted(agent, ids)
         if not wanted:
             return _nothing(screen)
@@ -48,6 +50,17 @@ async def _resume(
             tell_end(follower, screen)
         screen.emit(RESUME, {"sessions": [follower.values for follower in followers]})
         return code
+
+
+async def _look_back(agent: Agent, screen: Screen) -> None:
+    """Say what came to a receiver's address although its session had ended."""
+    try:
+        found = await look_back(agent.services)
+    except ChainError as error:
+        screen.say(f"The addresses of ended sessions could not be looked at. {error}", fg="yellow")
+        return
+    for late in found:
+        screen.say(f"{late.words} {late.sighting.txid}", bold=True)
 
 
 def _wanted(agent: Agent, ids: Sequence[int]) -> list[SessionId]:

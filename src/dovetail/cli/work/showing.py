@@ -14,15 +14,14 @@ from dovetail.cli.work.following import (
     TAKABLE,
     UNREADABLE,
     Seen,
-    clock,
+    explained,
     reason_words,
     session_values,
     time_left,
 )
 from dovetail.cli.work.meanings import meaning
 from dovetail.errors import ReplayError, SessionNotFound
-from dovetail.runtime.actions import load
-from dovetail.runtime.explain import Explanation, explain
+from dovetail.runtime.explain import Explanation
 from dovetail.runtime.watching import sighted
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
 from dovetail.stores.redaction import legible
@@ -68,7 +67,7 @@ def _explained(
     store: Store, row: SessionRow, *, asks: bool
 ) -> tuple[Explanation | None, str | None]:
     try:
-        return explain(load(store, row.session_id), clock(), ask=asks), None
+        return explained(store, row, asks=asks), None
     except ReplayError as error:
         return None, str(error)
 
