@@ -118,7 +118,6 @@ class Exchange:
     def _send_body(self, data: bytes, *, more: bool) -> None:
         parts: list[bytes] = []
         if not self._started and self._start is not None:
-            self._started = True
             parts = self._head_of(self._start)
         if self.head.method == "HEAD":
             data, self._left = b"", 0
@@ -129,6 +128,7 @@ class Exchange:
             self._left -= len(data)
             if self._left < 0 or (self._left and not more):
                 raise RuntimeError("The body is not as long as its head says.")
+        self._started = True
         self.answered = not more
         self._write(b"".join((*parts, data)))
         self._news.set()
