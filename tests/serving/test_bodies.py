@@ -70,9 +70,30 @@ def test_extensions_may_not_outweigh_the_body():
         read(one * 100)
 
 
-def test_small_chunks_are_taken_as_long_as_their_frames_are():
-    assert read(b"1\r\na\r\n" * 5_000)[0] == b"a" * 5_000
+def test_the_first_chunks_may_be_of_any_size():
+    assert read(b"1\r\na\r\n" * 256 + b"0\r\n\r\n") == (b"a" * 256, b"", True)
     assert read(b"64\r\n" + b"a" * 100 + b"\r\n", limit=100)[0] == b"a" * 100
+
+
+def test_chunks_after_them_may_not_be_small_on_average():
+    body, arrived = Body(None, limit=10_000), bytearray(b"1\r\na\r\n" * 10_000)
+    with pytest.raises(BadRequest, match="too small") as refused:
+        body.take(arrived)
+    assert refused.value.status == 400
+    assert len(arrived) > 6 * 9_700  # the rest is not looked at
+
+
+def test_a_body_in_chunks_of_the_least_size_is_taken_whole():
+    assert read(b"20\r\n" + b"a" * 32 + b"\r\n", limit=32)[0] == b"a" * 32
+    chunks = (b"20\r\n" + b"a" * 32 + b"\r\n") * 2_000
+    assert read(chunks, limit=64_000)[0] == b"a" * 64_000
+
+
+def test_a_large_chunk_pays_for_small_ones():
+    large, small = b"c80\r\n" + b"b" * 3_200 + b"\r\n", b"1\r\na\r\n"
+    assert len(read(large + small * 356)[0]) == 3_556
+    with pytest.raises(BadRequest, match="too small"):
+        read(large + small * 400)
 
 
 @pytest.mark.parametrize("length", [None, 101])

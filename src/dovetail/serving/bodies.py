@@ -8,6 +8,9 @@ from dovetail.serving.heads import HEAD_LIMIT, BadRequest, parse_fields
 
 _LINE_LIMIT = 256
 """Bytes of a chunk's size with its extensions, which are dropped."""
+_FREE_CHUNKS = 256
+"""Chunks that may have any size; with all that follow, they must hold `_LEAST_CHUNK` on average."""
+_LEAST_CHUNK = 32
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
 
@@ -30,6 +33,7 @@ class Body:
         self._at = _At.SIZE
         self._seen = 0
         self._overhead = 0
+        self._chunks = 0
         self._trailers: list[bytes] = []
         self.done = length == 0
 
@@ -104,6 +108,9 @@ class Body:
             raise _bad()
         self._left = int(size[1], 16)
         self._at = _At.DATA if self._left else _At.TRAILERS
+        self._chunks += 1
+        if self._left and (self._chunks - _FREE_CHUNKS) * _LEAST_CHUNK > self._size + self._left:
+            raise BadRequest(HTTPStatus.BAD_REQUEST, "The chunks of the body are too small.")
         # What is not data may have as many bytes as that, and those of a head more.
         self._overhead = self._overhead - self._left if self._left else 0
 
