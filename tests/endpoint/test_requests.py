@@ -162,6 +162,123 @@ async def test_bodies_that_are_read_at_once_are_bounded(world: World, alice: Sid
         writer.close()
 
 
+async def begin_a_body(shop: Shop, invoice, address: str = "127.0.0.1"):
+    """A connection from this address that sent half of a body."""
+    path = address_of(invoice).rpartition("/")[2].encode()
+    head = b"POST /%s?v=1 HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n" % path
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port, local_addr=(address, 0))
+    writer.write(head + b"content-length: 100\r\n\r\n" + bytes(50))
+    return reader, writer
+
+
+async def test_one_client_cannot_hoard_the_bodies(
+    world: World, alice: Side, bob: Side, caplog: pytest.LogCaptureFixture
+):
+    async with opened(world, settings=EndpointSettings(max_bodies_per_client=2)) as shop:
+        invoice = await shop.invoice()
+        held = [await begin_a_body(shop, invoice, f"127.9.9.{n}") for n in (1, 2, 3)]
+        async with asyncio.timeout(5):
+            assert (await held[2][0].readline()).startswith(b"HTTP/1.1 503 ")
+        assert "too many bodies, or its client has its share" in caplog.text
+        assert (await post(address_of(invoice), body_of(shop, invoice))).status_code == 200
+        for _, writer in held:
+            writer.close()
+
+
+async def test_clients_from_many_networks_leave_a_body_to_another(
+    world: World, alice: Side, bob: Side
+):
+    async with opened(world) as shop:
+        invoice = await shop.invoice()
+        held = [
+            await begin_a_body(shop, invoice, f"127.{net}.9.{n}")
+            for net in (9, 10, 11)
+            for n in range(1, 11)
+        ]
+        await asyncio.sleep(0.1)
+        assert (await post(address_of(invoice), body_of(shop, invoice))).status_code == 200
+        for _, writer in held:
+            writer.close()
+
+
+async def test_one_client_cannot_take_all_connections(world: World, alice: Side, bob: Side):
+    async with opened(world, settings=EndpointSettings(max_connections_per_client=2)) as shop:
+        invoice = await shop.invoice()
+        address = ("127.0.0.1", shop.port)
+        held = [
+            await asyncio.open_connection(*address, local_addr=(f"127.9.9.{n}", 0)) for n in (1, 2)
+        ]
+        await asyncio.sleep(0.05)
+        reader, writer = await asyncio.open_connection(*address, local_addr=("127.9.9.3", 0))
+        async with asyncio.timeout(5):
+            assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        assert (await post(address_of(invoice), body_of(shop, invoice))).status_code == 200
+        for each in (*(other for _, other in held), writer):
+            each.close()
+
+
+async def test_senders_who_wait_are_bounded_for_each_session(world: World, alice: Side, bob: Side):
+    settings = EndpointSettings(max_held_per_session=2, hold=0.3)
+    async with opened(world, settings=settings) as shop:
+        invoice = await shop.invoice()
+        body = body_of(shop, invoice)
+        bob.party.chain.away = True
+        for _ in range(2):  # each leaves its place only when the session has answered
+            refused(await post(address_of(invoice), body), 503, "unavailable")
+        begun = time.monotonic()
+        refused(await post(address_of(invoice), body), 503, "unavailable")
+        assert time.monotonic() - begun < settings.hold
+        other = await shop.invoice()
+        refused(await post(address_of(other), body_of(shop, other)), 503, "unavailable")
+        assert time.monotonic() - begun > settings.hold
+        bob.party.chain.away = False
+
+
+async def test_senders_who_wait_are_bounded_for_each_client(world: World, alice: Side, bob: Side):
+    settings = EndpointSettings(max_held_per_client=1, hold=5, client_header="x-client")
+    async with opened(world, settings=settings) as shop:
+        invoices = [await shop.invoice() for _ in range(3)]
+        bodies = [body_of(shop, each) for each in invoices]
+        bob.party.chain.away = True
+        first = asyncio.create_task(
+            post(address_of(invoices[0]), bodies[0], **{"x-client": "192.0.2.1"})
+        )
+        await asyncio.sleep(0.2)
+        begun = time.monotonic()
+        at_once = await post(address_of(invoices[1]), bodies[1], **{"x-client": "192.0.2.2"})
+        refused(at_once, 503, "unavailable")
+        assert time.monotonic() - begun < settings.hold / 2
+        other = asyncio.create_task(
+            post(address_of(invoices[2]), bodies[2], **{"x-client": "198.51.100.1"})
+        )
+        await asyncio.sleep(0.2)
+        assert not other.done()
+        bob.party.chain.away = False
+        assert (await first).status_code == (await other).status_code == 200
+
+
+async def test_unknown_urls_share_their_looks_into_the_store(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    async with opened(world) as shop:
+        invoice = await shop.invoice()
+        store, looks = shop.agent.services.store, 0
+        live = type(store).live
+
+        def counted(self):
+            nonlocal looks
+            looks += 1
+            time.sleep(0.05)
+            return live(self)
+
+        monkeypatch.setattr(type(store), "live", counted)
+        asked = [post(f"{shop.url}/{number:016}", b"") for number in range(60)]
+        answers = await asyncio.gather(*asked)
+        assert {each.status_code for each in answers} == {404}
+        assert looks < 20
+        assert (await post(address_of(invoice), body_of(shop, invoice))).status_code == 200
+
+
 @pytest.mark.parametrize("version", ["0", "2", "3", "one"])
 async def test_another_version_hears_which_is_supported(
     world: World, alice: Side, bob: Side, version: str

@@ -1,6 +1,7 @@
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,93 @@ async def test_a_client_that_keeps_its_tls_connection_does_not_keep_the_server(
         begun = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - begun < EndpointSettings().drain_timeout / 2
     client.close()
+
+
+async def test_a_tls_handshake_that_stalls_has_so_long_and_counts_as_its_clients(
+    world: World, tmp_path: Path, alice: Side, bob: Side
+):
+    made = make_certificate(tmp_path)
+    settings = EndpointSettings(read_timeout=0.8, max_connections_per_client=2)
+    assert EndpointSettings().read_timeout == 10
+    async with opened(world, tls=load_tls(made.cert, made.key), settings=settings) as shop:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        address = ("127.0.0.1", shop.port)
+        stalled = [
+            await asyncio.open_connection(*address, local_addr=(f"127.9.9.{n}", 0)) for n in (1, 2)
+        ]
+        stalled[0][1].write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+        await asyncio.sleep(0.1)
+        reader, refused = await asyncio.open_connection(*address, local_addr=("127.9.9.3", 0))
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 0.4) == b""
+        assert loop.time() - begun < settings.read_timeout
+        assert await _status(shop.port, made.trust()) == b"HTTP/1.1 405 Method Not Allowed\r\n"
+        for each, _ in stalled:
+            with suppress(ConnectionError):
+                assert await asyncio.wait_for(each.read(), 5) == b""
+        assert 0.7 < loop.time() - begun < 4
+        for _, writer in (*stalled, (None, refused)):
+            writer.close()
+        assert await _status(shop.port, made.trust(), local="127.9.9.4")  # places are free again
+
+
+async def _status(port: int, trust: ssl.SSLContext, *, local: str = "127.0.0.1") -> bytes:
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=trust, local_addr=(local, 0)
+    )
+    writer.write(b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+    line = await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return line
+
+
+@pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n"])
+async def test_an_end_does_not_wait_for_a_handshake_or_for_what_is_none(
+    world: World, tmp_path: Path, data: bytes
+):
+    made = make_certificate(tmp_path)
+    async with opened(world, tls=load_tls(made.cert, made.key)) as shop:
+        reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+        writer.write(data)
+        await asyncio.sleep(0.1)
+        begun = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - begun < 2
+    with suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+
+async def test_a_request_in_one_piece_with_the_end_of_the_handshake_is_answered(
+    world: World, tmp_path: Path
+):
+    made = make_certificate(tmp_path)
+    async with opened(world, tls=load_tls(made.cert, made.key)) as shop:
+        answer = await asyncio.to_thread(_asks_early, shop.port, made.trust())
+    assert answer.startswith(b"HTTP/1.1 405")
+
+
+def _asks_early(port: int, trust: ssl.SSLContext) -> bytes:
+    """Send the last flight of the handshake and a request together."""
+    arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secured = trust.wrap_bio(arrived, leaving, server_hostname="127.0.0.1")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+        while True:
+            try:
+                secured.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(leaving.read())
+                arrived.write(plain.recv(65_536))
+        secured.write(b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+        plain.sendall(leaving.read())
+        while True:
+            try:
+                return secured.read(65_536)
+            except ssl.SSLWantReadError:
+                arrived.write(plain.recv(65_536))
 
 
 async def test_a_port_that_is_taken_is_told(world: World, bob: Side):

@@ -118,7 +118,6 @@ def test_a_reader_that_has_gone_stops_nothing():
 PROGRAM = """
 import logging, sys, threading
 from pathlib import Path
-from dovetail.mailroom import MailroomSettings, serve
 def chatter():
     log = logging.getLogger("dovetail.chatter")
     for number in range(20_000):
@@ -126,15 +125,43 @@ def chatter():
 def ready(url):
     threading.Thread(target=chatter).start()
     print(url, flush=True)
+"""
+MAILROOM = """
+from dovetail.mailroom import MailroomSettings, serve
 serve("127.0.0.1", 0, MailroomSettings(Path(sys.argv[1]), local=True), ready=ready)
+"""
+REGTEST = """
+from dovetail.regtest.server import serve
+serve(Path(sys.argv[1]), port=0, blocks=0, on_ready=lambda server: ready(server.url))
+"""
+ENDPOINT = """
+import asyncio
+from contextlib import suppress
+from dovetail.cli.output import Screen
+from dovetail.cli.work.endpoints import Listening, served
+from dovetail.cli.work.stopping import run
+async def work(stop):
+    async with served(None, Listening(("127.0.0.1", 0)), Screen()) as url:
+        ready(url)
+        stop.guarded = True
+        await stop.asked.wait()
+    return 0
+sys.exit(run(work))
 """
 
 
-def test_a_log_that_is_not_read_stops_neither_the_server_nor_its_end(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("server", "path"),
+    [(MAILROOM, "/health"), (REGTEST, "/blocks/tip/height"), (ENDPOINT, "/")],
+    ids=["mailroom", "regtest", "endpoint"],
+)
+def test_a_log_that_is_not_read_stops_neither_a_server_nor_its_end(
+    tmp_path: Path, server: str, path: str
+):
     import httpx  # noqa: PLC0415  # only here
 
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        [sys.executable, "-c", PROGRAM + server, str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -144,10 +171,11 @@ def test_a_log_that_is_not_read_stops_neither_the_server_nor_its_end(tmp_path: P
     try:
         url = program.stdout.readline().strip()
         time.sleep(0.5)
-        assert httpx.get(f"{url}/health", timeout=10).status_code == 200
-        program.send_signal(signal.SIGHUP)
-        time.sleep(0.2)
-        assert httpx.get(f"{url}/health", timeout=10).status_code == 200
+        assert httpx.get(f"{url}{path}", timeout=10).status_code in (200, 405)
+        if server == MAILROOM:
+            program.send_signal(signal.SIGHUP)
+            time.sleep(0.2)
+            assert httpx.get(f"{url}{path}", timeout=10).status_code == 200
         program.send_signal(signal.SIGTERM)
         assert program.wait(timeout=30) == 0
     finally:

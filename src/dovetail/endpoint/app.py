@@ -4,7 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -27,6 +27,8 @@ from dovetail.serving.asgi import (
     read_body,
     send_answer,
 )
+from dovetail.serving.shares import Client, Clients, Shares
+from dovetail.stores.ports import SessionId
 
 _CLOSE = (b"connection", b"close")
 _PREFLIGHT = Answer(
@@ -57,8 +59,12 @@ class Endpoint:
     ) -> None:
         """`begun` is told of each session that a request made the agent take forward."""
         self.settings = settings or EndpointSettings()
+        kept = self.settings
+        self.clients = Clients(proxies=kept.proxies, forwarded=kept.client_header)
         self._desk = Desk(agent, begun)
-        self._bodies = 0
+        self._bodies = Shares(kept.max_bodies, kept.max_bodies_per_client)
+        self._held = Shares(kept.max_held, kept.max_held_per_client)
+        self._of_session = Shares(kept.max_held, kept.max_held_per_session)
         self._draining = False
         self._cut = asyncio.Event()
         self._under_way: set[asyncio.Future[Answer]] = set()
@@ -111,11 +117,24 @@ class Endpoint:
         refused = self._refused(scope)
         if refused is not None:
             return refused
-        body = await self._read(scope, receive)
+        client = self.clients.of(scope)
+        with self._bodies.hold(client) as admitted:
+            body = await self._read(scope, receive) if admitted else _crowded("bodies")
         if isinstance(body, Answer):
             return body
+        place = self._place(client, session_id)
+        if place is None:
+            return _crowded("senders who wait")
         query = bytes(scope["query_string"]).decode("latin-1")
-        return await self._held(receive, self._desk.answer(session_id, body, query))
+        return await self._hold(receive, self._desk.answer(session_id, body, query), place)
+
+    def _place(self, client: Client | None, session_id: SessionId) -> ExitStack | None:
+        """One of the places of those who wait; close it when their answer is known."""
+        with ExitStack() as place:
+            mine = place.enter_context(self._held.hold(client))
+            if mine and place.enter_context(self._of_session.hold(session_id)):
+                return place.pop_all()
+        return None
 
     def _refused(self, scope: Scope) -> Answer | None:
         """What the head of a request is refused for: nothing of its body is read then."""
@@ -126,29 +145,29 @@ class Endpoint:
             return _rejected(HTTPStatus.LENGTH_REQUIRED, _CLOSE)
         if int(length) > self.settings.body_limit:
             return _rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _CLOSE)
-        return unavailable() if self._bodies >= self.settings.max_bodies else None
+        return None
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | Answer:
-        self._bodies += 1
-        try:
-            body = await read_body(
-                scope,
-                receive,
-                limit=self.settings.body_limit,
-                seconds=self.settings.read_timeout,
-            )
-        finally:
-            self._bodies -= 1
+        body = await read_body(
+            scope,
+            receive,
+            limit=self.settings.body_limit,
+            seconds=self.settings.read_timeout,
+        )
         return _rejected(HTTPStatus(body.status), _CLOSE) if isinstance(body, Answer) else body
 
-    async def _held(self, receive: Receive, work: Coroutine[Any, Any, Answer]) -> Answer:
+    async def _hold(
+        self, receive: Receive, work: Coroutine[Any, Any, Answer], place: ExitStack
+    ) -> Answer:
         """The answer, unless the sender goes, time is up or the endpoint stops before it.
 
-        The work goes on in any case: what the sender sent is with its session.
+        The work goes on in any case, and keeps its place: what the sender sent is with its
+        session.
         """
         answer = asyncio.ensure_future(work)
         self._under_way.add(answer)
         answer.add_done_callback(self._done)
+        answer.add_done_callback(lambda _: place.close())
         ends = [asyncio.ensure_future(each) for each in (disconnected(receive), self._cut.wait())]
         try:
             await asyncio.wait(
@@ -166,6 +185,11 @@ class Endpoint:
         self._under_way.discard(answer)
         if not answer.cancelled() and answer.exception() is not None:
             _log.info("A request ended with %s", type(answer.exception()).__name__)
+
+
+def _crowded(what: str) -> Answer:
+    _log.warning("A request was refused: too many %s, or its client has its share.", what)
+    return unavailable()
 
 
 def _rejected(status: HTTPStatus, *headers: tuple[bytes, bytes]) -> Answer:

@@ -43,12 +43,29 @@ class Desk:
         self._begun = begun
         self._known: dict[str, SessionId] = {}
         self._read: set[SessionId] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
 
     async def find(self, token: str) -> SessionId | None:
         """The open session of this token; raises `StoreUnavailable`."""
         if token not in self._known:
-            await asyncio.to_thread(self._look)
+            await asyncio.shield(self._look_once())
         return self._known.get(token)
+
+    def _look_once(self) -> asyncio.Task[None]:
+        """A look into the store that begins from now on.
+
+        Any number of senders share it, so that unknown tokens do not keep the store busy.
+        """
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._look_after(self._looking))
+        return self._next
+
+    async def _look_after(self, former: asyncio.Task[None] | None) -> None:
+        if former is not None:
+            await asyncio.wait((former,))
+        self._looking, self._next = self._next, None
+        await asyncio.to_thread(self._look)
 
     async def answer(self, session_id: SessionId, body: bytes, query: str) -> Answer:
         """Hand the Original to its session and wait until that has an answer.

@@ -15,7 +15,6 @@ from dovetail.serving.listening import bind, url_of
 from dovetail.serving.running import configuration, started
 
 _BACKLOG = 128
-_KEEP_ALIVE = 15.0
 
 
 class _Server(uvicorn.Server):
@@ -34,14 +33,19 @@ async def serving(
     On leaving, nobody new is let in, and who waits is answered: leave it before the agent. Raises
     `ConfigurationError` where it cannot be listened.
     """
+    settings = endpoint.settings
     door = Doorkeeper(
-        limit=endpoint.settings.max_connections,
-        seconds=endpoint.settings.read_timeout,
-        keep_alive=_KEEP_ALIVE,
-        body_limit=endpoint.settings.body_limit,
+        limit=settings.max_connections,
+        per_client=settings.max_connections_per_client,
+        clients=endpoint.clients,
+        seconds=settings.read_timeout,
+        keep_alive=settings.keep_alive,
+        body_limit=settings.body_limit,
+        tls=tls,
     )
     with bind(host, port) as listener:
-        server = _Server(_configuration(endpoint, door, tls))
+        drain = settings.drain_timeout
+        server = _Server(configuration(endpoint, door, drain=drain, backlog=_BACKLOG, ws="none"))
         running = asyncio.create_task(server.serve([listener]))
         try:
             await started(server, running)
@@ -79,18 +83,3 @@ def _no_password() -> str:
         "The TLS key is encrypted, and nobody is asked for its password: give --tls-key one that"
         " is not, readable by you alone."
     )
-
-
-def _configuration(
-    endpoint: Endpoint, door: Doorkeeper, tls: ssl.SSLContext | None
-) -> uvicorn.Config:
-    config = configuration(
-        endpoint,
-        door,
-        drain=endpoint.settings.drain_timeout,
-        backlog=_BACKLOG,
-        ws="none",
-    )
-    config.load()
-    config.ssl = tls
-    return config

@@ -22,12 +22,11 @@ from dovetail.mailroom.app import Mailroom
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.door import Doorkeeper
 from dovetail.serving.listening import bind, url_of
-from dovetail.serving.logs import logging_to
+from dovetail.serving.logs import STDERR, logging_to
 from dovetail.serving.running import affordable, allow_many_files, configuration, started
 
 _BACKLOG = 1_024
 _ALIVE_SECONDS = 1.0
-_STDERR = 2
 _WEBSOCKET_MESSAGE = 65_536
 
 _log = logging.getLogger(__name__)
@@ -184,7 +183,7 @@ def serve(
     Call it in the main thread; `ready` gets the URL once it listens. Raises what
     `MailroomServer` raises.
     """
-    with logging_to(_STDERR, "dovetail", "uvicorn.error"), _stop_signals() as stop:
+    with logging_to(STDERR, "dovetail", "uvicorn.error"), _stop_signals() as stop:
         allow_many_files(settings.max_connections)
         with MailroomServer(settings, host=host, port=port) as server:
             if ready is not None:

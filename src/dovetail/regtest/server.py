@@ -26,6 +26,7 @@ from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.esplora import esplora_app
 from dovetail.regtest.node import RegtestNode
 from dovetail.serving.door import Doorkeeper
+from dovetail.serving.logs import STDERR, logging_to
 from dovetail.serving.running import configuration
 
 DEFAULT_PORT = 3002
@@ -115,6 +116,7 @@ def serve(
     Raises what `RegtestServer` raises.
     """
     with (
+        logging_to(STDERR, "dovetail", "uvicorn.error"),
         _stop_signals() as stop,
         RegtestServer(directory, blocks=blocks, host=host, port=port, electrum=electrum) as server,
     ):

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from dovetail.serving.answers import Answer, problem
+from dovetail.serving.answers import RETRY_AFTER, Answer, problem
 from dovetail.serving.asgi import WORTH_READING, Scope
 from dovetail.serving.bodies import Body
 from dovetail.serving.exchanges import Exchange
@@ -31,6 +31,10 @@ GOODBYE = 0.5
 _UNREAD_LIMIT = 65_536
 _LEAST = 16_384
 """Bytes a client must read in the time it has, unless all is read then."""
+_FULL = (
+    f"HTTP/1.1 503 Service Unavailable\r\nretry-after: {RETRY_AFTER}\r\n"
+    "content-length: 0\r\nconnection: close\r\n\r\n"
+).encode()
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 _log = logging.getLogger(__name__)
@@ -69,19 +73,18 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one but in name
         self.transport.set_write_buffer_limits(high=1, low=0)
         self._scope = {
-            "client": _address(transport.get_extra_info("peername")),
-            "server": _address(transport.get_extra_info("sockname")),
+            "client": address_of(transport.get_extra_info("peername")),
+            "server": address_of(transport.get_extra_info("sockname")),
             "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
         }
-        self._let_in = self._door.enter(self)
+        peer = self._scope["client"]
+        self._let_in = self._door.enter(self, peer and peer[0])
         if self._let_in:
             self._state.connections.add(cast("Any", self))
             self._expect(self._door.seconds)
-
-    @property
-    def peer(self) -> str | None:
-        """The IP address at the other end."""
-        return self._scope["client"][0] if self._scope["client"] else None
+        else:
+            self.transport.write(_FULL)
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
@@ -378,6 +381,6 @@ class Connection(asyncio.Protocol):
             self._watch_stall()
 
 
-def _address(name: Any) -> tuple[str, int] | None:
+def address_of(name: Any) -> tuple[str, int] | None:
     """Host and port, of IPv4 and IPv6 alike."""
     return (name[0], name[1]) if name and not isinstance(name, str) else None

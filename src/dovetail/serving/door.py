@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from dovetail.serving.answers import RETRY_AFTER, Answer, overloaded
+from dovetail.serving.answers import Answer, overloaded
 from dovetail.serving.asgi import Scope
 from dovetail.serving.connection import Connection
+from dovetail.serving.handshakes import Handshake
 from dovetail.serving.heads import HEAD_LIMIT, Head
 from dovetail.serving.shares import Client, Clients, Shares
 
@@ -21,10 +23,8 @@ KEEP_ALIVE = 60.0
 STREAM_LIMIT = 1 << 20
 """Bytes that a client may send into a tunnel or a WebSocket, framing included."""
 
-_FULL = (
-    f"HTTP/1.1 503 Service Unavailable\r\nretry-after: {RETRY_AFTER}\r\n"
-    "content-length: 0\r\nconnection: close\r\n\r\n"
-).encode()
+Guest: TypeAlias = Connection | Handshake
+"""What has one of the places."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,20 +63,23 @@ class Doorkeeper:
         keep_alive: float = KEEP_ALIVE,
         body_limit: int = BODY_LIMIT,
         tunnels: Callable[[], Tunnels | None] = none,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """At most `limit` connections, and requests, of one client at most `per_client`.
 
-        A client has `seconds` to send a request, to send its body and to read what it is sent.
+        A client has `seconds` to agree on TLS, to send a request, to send its body and to read
+        what it is sent. `tls` is given here and not to uvicorn.
         """
         self.seconds = seconds
         self.keep_alive = keep_alive
         self.body_limit = body_limit
         self.closing = False
         self._tunnels = tunnels
+        self._tls = tls
         self._clients = clients or Clients()
         self._connections = Shares(limit, per_client)
         self._requests = Shares(limit, per_client)
-        self._inside: dict[Connection, Client | None] = {}
+        self._inside: dict[Guest, Client | None] = {}
         self._tunnelling: set[asyncio.Task[None]] = set()
 
     def __call__(
@@ -87,25 +90,30 @@ class Doorkeeper:
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
         """What uvicorn calls for each connection."""
-        return Connection(self, config, server_state, app_state)
+        connection = Connection(self, config, server_state, app_state)
+        return connection if self._tls is None else Handshake(self, self._tls, connection)
 
-    def enter(self, connection: Connection) -> bool:
-        """Let a connection in, or send it away."""
-        client = self._clients.at(connection.peer)
+    def enter(self, guest: Guest, peer: str | None) -> bool:
+        """Whether one from the IP address `peer` may have a place, or has it already."""
+        if guest in self._inside:
+            return True
+        client = self._clients.at(peer)
         if self._connections.take(client):
-            self._inside[connection] = client
+            self._inside[guest] = client
             return True
         _log.warning(
             "A connection was refused: %d are open, or its network has its share.",
             self._connections.count,
         )
-        connection.transport.write(_FULL)
-        connection.transport.close()
         return False
 
-    def leave(self, connection: Connection) -> None:
-        """A connection that was let in has ended."""
-        self._connections.give_back(self._inside.pop(connection))
+    def pass_on(self, guest: Guest, other: Guest) -> None:
+        """Give the place of one to another."""
+        self._inside[other] = self._inside.pop(guest)
+
+    def leave(self, guest: Guest) -> None:
+        """One that was let in has ended."""
+        self._connections.give_back(self._inside.pop(guest))
 
     def begin(self, scope: Scope) -> Answer | Callable[[], None]:
         """Let a request in: what to call when it is over, or why not."""
@@ -138,5 +146,5 @@ class Doorkeeper:
     def close(self) -> None:
         """Send away who asks nothing, and soon who does not take what it was sent."""
         self.closing = True
-        for connection in tuple(self._inside):
-            connection.shutdown()
+        for guest in tuple(self._inside):
+            guest.shutdown()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
+STDERR = 2
 LINES_WAITING = 1_000
 """Lines kept for a reader that is slow; further ones are dropped and counted."""
 ALIKE = 5

@@ -65,7 +65,9 @@ async def served(agent: Agent, listening: Listening, screen: Screen) -> AsyncGen
     if listening.place is None:
         yield None
         return
-    from dovetail.endpoint import Endpoint, load_tls, serving  # noqa: PLC0415 - a server is heavy
+    # A server is heavy.
+    from dovetail.endpoint import Endpoint, load_tls, serving  # noqa: PLC0415
+    from dovetail.serving.logs import STDERR, logging_to  # noqa: PLC0415
 
     def begun(live: LiveReceiver) -> None:
         screen.say(f"The sender of session {live.session_id} has come; it is served here too.")
@@ -74,7 +76,9 @@ async def served(agent: Agent, listening: Listening, screen: Screen) -> AsyncGen
     if listening.certificate is not None and listening.key is not None:
         tls = load_tls(Path(listening.certificate), Path(listening.key))
     host, port = listening.place
-    async with serving(Endpoint(agent, begun=begun), host, port, tls=tls) as url:
-        known = f", which they reach as {listening.public_url}," if listening.public_url else ""
-        screen.say(f"Serving BIP 78 senders at {url}{known} as long as this command runs.")
-        yield listening.public_url or url
+    endpoint = Endpoint(agent, begun=begun)
+    with logging_to(STDERR, "dovetail", "uvicorn.error"):
+        async with serving(endpoint, host, port, tls=tls) as url:
+            known = f", which they reach as {listening.public_url}," if listening.public_url else ""
+            screen.say(f"Serving BIP 78 senders at {url}{known} as long as this command runs.")
+            yield listening.public_url or url
