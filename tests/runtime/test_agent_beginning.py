@@ -19,6 +19,7 @@ from dovetail.errors import (
     WalletError,
 )
 from dovetail.protocol.uri import V2Endpoint
+from dovetail.runtime.keys import OhttpKeys
 
 AMOUNT = 50_000
 
@@ -46,6 +47,22 @@ async def test_an_amount_is_not_needed(world: World):
     async with world.agent(world.bob) as bob:
         receiving = await bob.receive()
         assert PayjoinUri.parse(receiving.uri).amount is None
+
+
+async def test_no_session_begins_that_could_not_wait_at_its_mailbox(world: World):
+    async with world.agent(world.bob, resume=False) as opened:
+        services, directory = opened.services, world.wire.directory.origin
+        keys = OhttpKeys(services.transport, services.relays, clock=services.clock)
+        agent = Agent(services, directory=directory, keys=keys, most=2)
+        await agent.receive(endpoint="https://shop.example/pj")  # waits at no mailbox
+        first = await agent.receive()
+        await agent.receive()
+        with pytest.raises(ConfigurationError, match=r"2 connections open.*`ulimit -n`"):
+            await agent.receive()
+        await agent.receive(endpoint="https://shop.example/pj")
+        await first.stop()
+        await agent.receive()
+        await agent.stop()
 
 
 DOWN = "https://down.example"

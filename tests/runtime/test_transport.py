@@ -1,11 +1,13 @@
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from tests.runtime.servers import serving
 
-from dovetail.errors import TransportError
+from dovetail import open_files
+from dovetail.errors import ConfigurationError, TransportError
 from dovetail.protocol.exchange import Request
 from dovetail.runtime import transport
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
@@ -164,19 +166,74 @@ async def test_a_plain_get_may_use_a_proxy_too():
     assert record.requests[0].startswith(b"GET http://directory.example/keys ")
 
 
-async def test_waiting_for_a_turn_is_no_failure(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(transport, "MOST_AT_ONCE", 1)
-    monkeypatch.setattr(transport, "CONNECT_PATIENCE", 0.1)
+async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"ciphertext")
+    await asyncio.sleep(0.15)
+    writer.write(OK)
+    await writer.drain()
 
-    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+async def test_waiting_for_a_turn_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(open_files, "raised", lambda: 2)
+    monkeypatch.setattr(transport, "CONNECT_PATIENCE", 0.1)
+    async with serving(slow) as url, opened(patience=0.4) as web:
+        assert web.most_at_once == 1
+        replies = await asyncio.gather(*(web.post(request(url)) for _ in range(4)))
+    assert [reply.status for reply in replies] == [200] * 4
+    (told,) = caplog.messages
+    assert "can have 1 connections" in told
+    assert "raise the limit of open files" in told
+
+
+async def test_six_hundred_requests_wait_for_their_answers_at_once():
+    here, all_here = 0, asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal here
         await reader.readuntil(b"ciphertext")
-        await asyncio.sleep(0.15)
+        here += 1
+        if here == 600:
+            all_here.set()
+        await all_here.wait()
         writer.write(OK)
         await writer.drain()
 
-    async with serving(slow) as url, opened(patience=0.4) as web:
-        replies = await asyncio.gather(*(web.post(request(url)) for _ in range(4)))
-    assert [reply.status for reply in replies] == [200] * 4
+    async with serving(hold) as url, opened(patience=30) as web, asyncio.timeout(20):
+        replies = await asyncio.gather(*(web.post(request(url)) for _ in range(600)))
+    assert len(replies) == 600
+
+
+async def test_a_process_without_a_limit_of_files_has_as_many_connections_as_it_likes(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(open_files, "raised", lambda: None)
+    async with serving(Recorder(OK)) as url, opened() as web:
+        assert web.most_at_once is None
+        assert (await web.post(request(url))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"), [(None, None), (1, 1), (256, 192), (1_024, 896), (20_000, 17_500)]
+)
+def test_some_files_are_left_to_others(files: int | None, connections: int | None):
+    assert transport.connections_of(files) == connections
+
+
+async def test_a_system_without_files_left_is_told_as_such_and_blames_no_server():
+    """A relay that was never asked is not to be spared for it."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with serving(Recorder(OK)) as url, opened() as web:
+        with open(os.devnull) as last:  # noqa: ASYNC230, PTH123  # its number is what counts
+            resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno() + 1, limits[1]))
+            try:
+                with pytest.raises(ConfigurationError, match="limit of open files"):
+                    await web.post(request(url))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert (await web.post(request(url))).status == 200
 
 
 def test_a_replys_repr_shows_no_content():

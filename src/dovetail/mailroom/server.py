@@ -104,7 +104,7 @@ class MailroomServer:
     def _run(self, listener: socket.socket) -> None:
         settings = self.mailroom.settings
         door = Doorkeeper(
-            limit=affordable(settings.max_connections),
+            limit=affordable(settings.max_connections, beside=settings.files_beside),
             per_client=settings.max_connections_per_client,
             clients=self.mailroom.clients,
             seconds=settings.read_timeout,
@@ -184,7 +184,7 @@ def serve(
     `MailroomServer` raises.
     """
     with logging_to(STDERR, "dovetail", "uvicorn.error"), _stop_signals() as stop:
-        allow_many_files(settings.max_connections)
+        allow_many_files(settings.max_connections, beside=settings.files_beside)
         with MailroomServer(settings, host=host, port=port) as server:
             if ready is not None:
                 ready(server.url)

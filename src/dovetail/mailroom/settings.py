@@ -106,6 +106,11 @@ class MailroomSettings:
         return self.data_dir / "mailboxes.db"
 
     @property
+    def files_beside(self) -> int:
+        """How many files its relay may have open at once."""
+        return self.max_forwards + 2 * self.max_tunnels + self.max_lookups if self.relay else 0
+
+    @property
     def key_file(self) -> Path:
         """The file of the OHTTP keys."""
         return self.data_dir / "ohttp-keys.json"

@@ -33,10 +33,11 @@ from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
 from dovetail.runtime.lookout import Lookout
+from dovetail.runtime.pace import polls
 from dovetail.runtime.plain import PlainPayment
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
-from dovetail.runtime.transport import HttpTransport, Transport
+from dovetail.runtime.transport import HttpTransport, Transport, too_few
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import Role, SessionId
@@ -68,13 +69,13 @@ Way: TypeAlias = Callable[[str], Awaitable[None]]
 @asynccontextmanager
 async def _opened(
     transport: Transport | None, tor: SocksProxy | None
-) -> AsyncGenerator[tuple[Transport, Way]]:
+) -> AsyncGenerator[tuple[Transport, Way, int | None]]:
     if transport is not None:
-        yield transport, _any_way  # whoever brings their own knows where it leads
+        yield transport, _any_way, None  # whoever brings their own knows where it leads
         return
     own = HttpTransport(tor=tor)
     try:
-        yield own, own.require_way
+        yield own, own.require_way, own.most_at_once
     finally:
         await own.aclose()
 
@@ -109,15 +110,18 @@ class Agent:
         directory: str | Sequence[str] | None,
         keys: OhttpKeys,
         way: Way = _any_way,
+        most: int | None = None,
     ) -> None:
         """`directory` is where new receivers have their mailboxes; of several, where keys are had.
 
-        `way` is asked, before a payment to a URL is built, whether there is a way to it.
+        `way` is asked, before a payment to a URL is built, whether there is a way to it. At `most`
+        so many sessions can wait at mailboxes at once.
         """
         self.services = services
         self._directories = (directory,) if isinstance(directory, str) else tuple(directory or ())
         self._keys = keys
         self._way = way
+        self._most = most
         self._live: dict[SessionId, AnyLive] = {}
         self._looking: asyncio.Task[None] | None = None
 
@@ -152,7 +156,7 @@ class Agent:
         `StoreUnavailable` and `ConfigurationError`.
         """
         _make(data_dir)
-        async with _opened(transport, tor) as (web, way):
+        async with _opened(transport, tor) as (web, way, most):
             routes = Relays(relays, clock=clock, direct=direct, required=not v1_only)
             with SqlStore.open(data_dir / DATABASE) as store:
                 services = Services(
@@ -165,7 +169,7 @@ class Agent:
                     policy=policy or Policy(),
                 )
                 keys = OhttpKeys(web, routes, clock=clock, cache=data_dir / KEY_CACHE)
-                agent = cls(services, directory=directory, keys=keys, way=way)
+                agent = cls(services, directory=directory, keys=keys, way=way, most=most)
                 await hold_coins(services)  # a crash may have come before it was told
                 try:
                     if resume:
@@ -189,14 +193,16 @@ class Agent:
         `lifetime` is in seconds. The session has its mailbox on the directory, where `v1` makes
         v1 senders welcome too; or it is at `endpoint`, the URL at which a `dovetail.endpoint` of
         this agent is reached, for v1 senders alone. Raises `TransportError` when the directory's
-        keys cannot be fetched, `WalletError`, `InvalidUri` for an endpoint on plain http, and
-        `UsageError` for an amount of 0 or without a directory or endpoint.
+        keys cannot be fetched, `WalletError`, `InvalidUri` for an endpoint on plain http,
+        `UsageError` for an amount of 0 or without a directory or endpoint, and
+        `ConfigurationError` where the system allows no further connection that could wait.
         """
         if amount is not None and amount < 1:
             raise UsageError("Nobody can pay 0 satoshis: ask for at least 1.")
         if lifetime < 1:
             raise UsageError("A session lasts at least a second: choose a longer lifetime.")
         if endpoint is None:
+            self._require_room()
             create = await self._at_directory(v1=v1)
         else:
             create = partial(receiver.create_v1, url=_place_at(endpoint))
@@ -223,6 +229,14 @@ class Agent:
             except (TransportError, ConfigurationError) as error:
                 logger.info("A directory is passed over: %s", type(error).__name__)
         return await self._mailbox_at(last, v1=v1)
+
+    def _require_room(self) -> None:
+        """Rather no invoice than one at which nobody waits; raises `ConfigurationError`."""
+        now = self.services.clock()
+        if self._most is not None and self._most <= sum(
+            polls(session.state, now) for session in self._running()
+        ):
+            raise ConfigurationError(too_few(self._most))
 
     async def _mailbox_at(self, directory: str, *, v1: bool) -> "partial[Creation]":
         self.services.relays.choose(directory)  # raises where nothing would hide us

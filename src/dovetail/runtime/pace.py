@@ -13,14 +13,19 @@ State = ReceiverSession | SenderSession
 
 def pause(state: State, services: Services) -> float:
     """Seconds between two tries at the same state: a mailbox is asked again soon, a chain later."""
+    waits = polls(state, services.clock())
+    return services.policy.poll_pause if waits else services.policy.watch_interval
+
+
+def polls(state: State | None, now: UnixTime) -> bool:
+    """Whether it waits at a mailbox."""
     match state:
         case receiver.Initialized() if isinstance(state.created.endpoint, Mailbox):
-            polls = services.clock() < state.expires_at
+            return now < state.expires_at
         case sender.PollingForProposal():
-            polls = True
+            return True
         case _:
-            polls = False
-    return services.policy.poll_pause if polls else services.policy.watch_interval
+            return False
 
 
 def next_deadline(state: State, now: UnixTime) -> UnixTime | None:

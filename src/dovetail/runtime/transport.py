@@ -1,18 +1,21 @@
 """HTTP, as a protocol whose ciphertexts leave once needs it (P1): no retries, no redirects."""
 
 import asyncio
+import errno
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import certifi
 import httpcore
 
+from dovetail import open_files
 from dovetail.errors import ConfigurationError, TransportError
 from dovetail.protocol.exchange import Request
+from dovetail.runtime.connections import Call, Connections, Turns
 from dovetail.runtime.socks import SocksBackend
 from dovetail.tor import CIRCUIT_PATIENCE, ONION, USUAL, SocksProxy, is_onion
 
@@ -20,13 +23,14 @@ PATIENCE = 45.0
 """Seconds to wait for an answer: a mailbox holds a poll for 30, and a relay adds its own."""
 
 CONNECT_PATIENCE = 10.0
-MOST_AT_ONCE = 256
-"""Requests under way at once; more wait for their turn, and that wait is no failure."""
 LIMIT = 65_536
 """Bytes of an answer that are read at most; an OHTTP response has 8192."""
 
-_KEPT = 20
-_IDLE = 5.0
+_FILES_BESIDE = 64
+"""Files at least that are left to the store, the chain source and the program around."""
+_PART_BESIDE = 8
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
+_USUAL = (("accept", "*/*"), ("accept-encoding", "identity"))
 _NO_CONNECTION = (
     httpcore.ConnectError,
     httpcore.ProxyError,
@@ -81,25 +85,33 @@ class HttpTransport:
         `trust` takes the place of the usual certificate authorities.
         """
         self._patience = patience
-        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._turns = Turns(connections_of(open_files.raised()), full=too_few)
         self._trust = trust or ssl.create_default_context(cafile=certifi.where())
         self._tor = None if tor is None else SocksBackend(tor)
-        self._direct = self._open(None)
-        self._onions = None if self._tor is None else self._open(self._tor)
+        self._direct = Connections(self._trust)
+        self._onions = None if self._tor is None else Connections(self._trust, backend=self._tor)
         self.closed = False
+
+    @property
+    def most_at_once(self) -> int | None:
+        """Requests under way at once, as many as there may be connections; None: no limit.
+
+        More wait for their turn, and that wait is no failure.
+        """
+        return self._turns.most
 
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
         """See `Transport.post`."""
-        kind = ("content-type", request.content_type)
-        pool = self._pool(request.url)
-        return await self._ask(pool, "POST", request.url, limit, content=request.body, more=(kind,))
+        url = request.url
+        call = _call("POST", url, self._timeouts(url), request.content_type, request.body)
+        return await self._ask(self._way_to(url).stream(call), call, limit)
 
     async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
         """See `Transport.get`."""
+        call = _call("GET", url, self._timeouts(url))
         if proxy is None:
-            return await self._ask(self._pool(url), "GET", url, limit)
-        async with self._tunnel(proxy) as pool:
-            return await self._ask(pool, "GET", url, limit)
+            return await self._ask(self._way_to(url).stream(call), call, limit)
+        return await self._ask(self._through(proxy, call), call, limit)
 
     async def require_way(self, url: str) -> None:
         """Look, before anything leaves, whether there is a way to `url`; only Tor is asked.
@@ -115,76 +127,122 @@ class HttpTransport:
     async def aclose(self) -> None:
         """Close the connections."""
         self.closed = True
-        await self._direct.aclose()
-        if self._onions is not None:
-            await self._onions.aclose()
+        for each in (self._direct, self._onions):
+            if each is not None:
+                await each.aclose()
 
-    def _pool(self, url: str) -> httpcore.AsyncConnectionPool:
+    def _way_to(self, url: str) -> Connections:
         if not is_onion(url):
             return self._direct
         if self._onions is None:
             raise TransportError(f"{ONION} Set `tor`, such as {USUAL}, to go there.", at="tor")
         return self._onions
 
-    def _open(self, backend: SocksBackend | None) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(
-            ssl_context=self._trust,
-            max_connections=None,
-            max_keepalive_connections=_KEPT,
-            keepalive_expiry=_IDLE,
-            network_backend=backend,
-        )
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        async with self._turns.turn():
+            pools = [
+                pool for pool in (self._direct, self._onions) if pool is not None and pool.idle
+            ]
+            if pools and self._turns.overfull(sum(pool.idle for pool in pools)):
+                await pools[0].drop_one()
+            yield
+
+    def _timeouts(self, url: str) -> dict[str, float]:
+        connect = CONNECT_PATIENCE + (CIRCUIT_PATIENCE if is_onion(url) else 0.0)
+        usual = dict.fromkeys(("read", "write", "pool"), self._patience)
+        return usual | {"connect": connect}
 
     @asynccontextmanager
-    async def _tunnel(self, relay: str) -> AsyncGenerator[httpcore.AsyncConnectionPool]:
-        try:
-            pool = httpcore.AsyncHTTPProxy(
-                relay,
-                ssl_context=self._trust,
-                network_backend=self._tor if is_onion(relay) else None,
-            )
-        except _NO_CONNECTION as error:
-            raise _unreachable() from error
-        async with pool:
-            yield pool
+    async def _through(self, relay: str, call: Call) -> AsyncGenerator[httpcore.Response]:
+        """The same through a relay's tunnel, by connections of its own."""
+        backend = self._tor if is_onion(relay) else None
+        async with (
+            httpcore.AsyncHTTPProxy(
+                relay, ssl_context=self._trust, network_backend=backend
+            ) as proxy,
+            proxy.stream(
+                call.method,
+                call.url,
+                headers=list(call.headers),
+                extensions={"timeout": call.timeouts},
+            ) as response,
+        ):
+            yield response
 
     async def _ask(
         self,
-        pool: httpcore.AsyncConnectionPool,
-        method: str,
-        url: str,
+        opening: AbstractAsyncContextManager[httpcore.Response],
+        call: Call,
         limit: int,
-        *,
-        content: bytes | None = None,
-        more: tuple[tuple[str, str], ...] = (),
     ) -> Reply:
-        connect = CONNECT_PATIENCE + (CIRCUIT_PATIENCE if pool is self._onions else 0.0)
-        whole = self._patience + connect
-        timeouts = dict.fromkeys(("read", "write", "pool"), self._patience) | {"connect": connect}
-        # A relay learns the address it is called from; it need not learn our software too. Bodies
-        # are read as they come, so that no small answer unpacks into a large one.
-        usual = (("accept", "*/*"), ("accept-encoding", "identity"))
+        whole = self._patience + call.timeouts["connect"]
         try:
-            headers = [("host", urlsplit(url).netloc), *usual, *more]
-            async with (
-                self._slots,
-                asyncio.timeout(whole),
-                pool.stream(
-                    method, url, headers=headers, content=content, extensions={"timeout": timeouts}
-                ) as response,
-            ):
+            async with self._turn(), asyncio.timeout(whole), opening as response:
                 return Reply(response.status, await _read(response, limit))
         except (TimeoutError, httpcore.TimeoutException) as error:
             raise TransportError(
                 "The server did not answer in time: it is tried again later."
             ) from error
         except _NO_CONNECTION as error:
+            if _for_want_of_files(error):
+                raise ConfigurationError(too_few(self._turns.busy)) from error
             raise _unreachable() from error
         except _BROKEN as error:
             raise TransportError(
                 "The connection to the server broke before a whole answer: check its address and"
                 " your connection."
             ) from error
+
+
+def connections_of(files: int | None) -> int | None:
+    """How many connections a process may have that may open so many files; None: any number."""
+    if files is None:
+        return None
+    return max(1, files - max(_FILES_BESIDE, files // _PART_BESIDE))
+
+
+def too_few(connections: int) -> str:
+    """What to say where the system allows no more connections than these."""
+    return (
+        f"This process can have {connections} connections open, and each session that waits needs"
+        " one: raise the limit of open files, such as by `ulimit -n` or `LimitNOFILE=`. Until then"
+        " sessions wait for their turn, and no new one is begun."
+    )
+
+
+def _call(
+    method: str,
+    url: str,
+    timeouts: dict[str, float],
+    content_type: str | None = None,
+    content: bytes | None = None,
+) -> Call:
+    # A relay learns the address it is called from; it need not learn our software too. Bodies
+    # are read as they come, so that no small answer unpacks into a large one.
+    try:
+        headers = [("host", urlsplit(url).netloc), *_USUAL]
+    except ValueError as error:
+        raise _unreachable() from error
+    if content_type is not None:
+        headers.append(("content-type", content_type))
+    if content is not None:
+        headers.append(("content-length", str(len(content))))
+    return Call(method, url, headers, content, timeouts)
+
+
+def _for_want_of_files(error: BaseException) -> bool:
+    return any(isinstance(each, OSError) and each.errno in _OUT_OF_FILES for each in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and all that it came of."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+                yield from _causes(each)
+        error = error.__cause__ or error.__context__
 
 
 async def _read(response: httpcore.Response, limit: int) -> bytes:

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-import sys
-from contextlib import suppress
 from math import ceil
 from typing import Any, cast
 
 import uvicorn
 
+from dovetail import open_files
 from dovetail.serving.door import Doorkeeper
 
 _POLL_SECONDS = 0.005
+_FILES_BESIDE = 256
 
 _log = logging.getLogger(__name__)
 
@@ -37,33 +37,25 @@ async def started(server: uvicorn.Server, serving: "asyncio.Task[None]") -> None
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def allow_many_files(connections: int) -> None:
+def allow_many_files(connections: int, *, beside: int = 0) -> None:
     """Raise the process's limit of open files as far as it goes; tell if that is too few."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415  # not on every platform
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    fewer = affordable(connections)
+    files = open_files.raised()
+    fewer = affordable(connections, beside=beside)
     if fewer < connections:
         _log.warning(
             "Only %d connections are let in at once: the system allows %d open files. Raise that.",
             fewer,
-            hard,
+            files,
         )
 
 
-def affordable(connections: int) -> int:
-    """So many connections, or as many as half of the files that may be open.
+def affordable(connections: int, *, beside: int = 0) -> int:
+    """So many connections, or as many as the files that may be open allow.
 
-    Beyond all of them the system lets nobody in, and nobody is told why; the other half is for
-    gateways, the disk and names.
+    Beyond all of them the system lets nobody in, and nobody is told why. Up to half are left to
+    `beside`, such as connections to gateways, and to the disk and names.
     """
-    if sys.platform == "win32":
+    files = open_files.allowed()
+    if files is None:
         return connections
-    import resource  # noqa: PLC0415  # not on every platform
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return connections if soft == resource.RLIM_INFINITY else min(connections, max(soft // 2, 1))
+    return min(connections, max(files - beside - _FILES_BESIDE, files // 2, 1))

@@ -1,0 +1,208 @@
+"""Plain HTTP/1.1 connections: one for each request under way, and kept for a moment after it.
+
+What a request costs does not grow with the number of those under way: thousands of mailboxes are
+waited for at once. Of httpcore, it is the single connections that are used, not its pool, which
+looks through all of them for each request.
+"""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+from weakref import WeakValueDictionary
+
+import httpcore
+
+Header: TypeAlias = tuple[str, str]
+_Server: TypeAlias = tuple[bytes, bytes, int]
+
+IDLE = 5.0
+"""Seconds for which a connection is kept; shorter than servers do, so that few meet their end."""
+
+AT_A_TIME = 64
+"""Connections to one server that are being made at a time, as many as any server's queue takes."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request; `timeouts` in seconds as httpcore takes them."""
+
+    method: str
+    url: str
+    headers: Sequence[Header]
+    content: bytes | None
+    timeouts: dict[str, float]
+
+
+class Turns:
+    """At most `most` at once; further ones wait for their turn, the first one first.
+
+    What that means to whoever waits is said once.
+    """
+
+    def __init__(self, most: int | None, *, full: Callable[[int], str]) -> None:
+        """`full` says it, and is told how many there are."""
+        self.most = most
+        self.busy = 0
+        self._full = full
+        self._slots = None if most is None else asyncio.Semaphore(most)
+        self._told = False
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Take a turn, and give it back."""
+        if self._slots is not None:
+            if self._slots.locked() and not self._told:
+                self._told = True
+                _log.error("%s", self._full(self.busy))
+            await self._slots.acquire()
+        self.busy += 1
+        try:
+            yield
+        finally:
+            self.busy -= 1
+            if self._slots is not None:
+                self._slots.release()
+
+    def overfull(self, idle: int) -> bool:
+        """Whether there are too many with those that are `idle`."""
+        return self.most is not None and self.busy + idle > self.most
+
+
+class Connections:
+    """Connections by server. Close them with `aclose`."""
+
+    def __init__(
+        self,
+        trust: ssl.SSLContext,
+        *,
+        backend: httpcore.AsyncNetworkBackend | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`backend` dials, in place of the system; `clock` in seconds."""
+        self._trust = trust
+        self._backend = backend or _Unhurried()
+        self._clock = clock
+        self._idle: defaultdict[_Server, deque[_Kept]] = defaultdict(deque)
+        self._sweeping: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> int:
+        """How many are kept that nobody uses."""
+        return sum(map(len, self._idle.values()))
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncGenerator[httpcore.Response]:
+        """Send a request once and read its answer in the block; raises as httpcore does."""
+        url = httpcore.URL(call.url)
+        if url.scheme not in (b"http", b"https"):
+            raise httpcore.UnsupportedProtocol
+        request = httpcore.Request(
+            call.method,
+            url,
+            headers=list(call.headers),
+            content=call.content,
+            extensions={"timeout": call.timeouts},
+        )
+        connection = await self._connection(url.origin)
+        try:
+            response = await connection.handle_async_request(request)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        finally:
+            await self._give_back(url.origin, connection)
+
+    async def drop_one(self) -> None:
+        """Close the one that has been idle for longest, for want of files."""
+        oldest = min(
+            filter(None, self._idle.values()), key=lambda kept: kept[0].since, default=None
+        )
+        if oldest is not None:
+            await oldest.popleft().connection.aclose()
+
+    async def aclose(self) -> None:
+        """Close what nobody uses; whoever uses one closes it."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await self._drop(self._clock())
+
+    async def _connection(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+        idle = self._idle.get(_server(origin))
+        while idle:
+            connection = idle.pop().connection
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return httpcore.AsyncHTTPConnection(
+            origin,
+            ssl_context=self._trust,
+            keepalive_expiry=IDLE,
+            network_backend=self._backend,
+        )
+
+    async def _give_back(
+        self, origin: httpcore.Origin, connection: httpcore.AsyncHTTPConnection
+    ) -> None:
+        if not connection.is_idle() or connection.is_closed():
+            await connection.aclose()
+            return
+        self._idle[_server(origin)].append(_Kept(connection, self._clock()))
+        if self._sweeping is None or self._sweeping.done():
+            self._sweeping = asyncio.create_task(self._sweep(), name="idle connections")
+
+    async def _sweep(self) -> None:
+        """Close what nobody has used for a moment, until none is left."""
+        while self.idle:
+            await asyncio.sleep(IDLE / 2)
+            await self._drop(self._clock() - IDLE)
+
+    async def _drop(self, latest: float) -> None:
+        for server, idle in tuple(self._idle.items()):
+            while idle and idle[0].since <= latest:
+                await idle.popleft().connection.aclose()
+            if not idle and self._idle.get(server) is idle:
+                del self._idle[server]
+
+
+class _Unhurried(httpcore.AsyncNetworkBackend):
+    """Dials no server more often at a time than it can take, however many sessions begin."""
+
+    def __init__(self) -> None:
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._dialling: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = (
+            WeakValueDictionary()
+        )
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """See httpcore."""
+        turn = self._dialling.setdefault((host, port), asyncio.Semaphore(AT_A_TIME))
+        async with turn:
+            return await self._network.connect_tcp(
+                host, port, timeout, local_address, socket_options
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    connection: httpcore.AsyncHTTPConnection
+    since: float
+
+
+def _server(origin: httpcore.Origin) -> _Server:
+    return origin.scheme, origin.host, origin.port
