@@ -83,6 +83,13 @@ def test_requests_follow_one_another_on_one_connection(web: Web) -> None:
     assert web.app.asked == 5
 
 
+def test_what_an_application_does_to_a_request_is_not_seen_by_the_next(web: Web) -> None:
+    with web.client() as client:
+        for _ in range(3):
+            client.sendall(request("/takes", "a: b"))
+            assert b"2 fields" in one_answer(client)
+
+
 def test_requests_that_came_at_once_are_answered_in_turn(web: Web) -> None:
     with web.client() as client:
         client.sendall(request() * 8)

@@ -196,3 +196,33 @@ def test_each_byte_of_a_head_is_looked_at_once():
         arrived += b"a"
         assert reader.take(arrived) is None
     assert arrived.looked < 6 * HEAD_LIMIT
+
+
+def test_the_same_head_is_not_read_again():
+    reader = HeadReader()
+    data = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
+    arrived = bytearray(data + data + b"\r\n" + data + b"rest")
+    first = reader.take(arrived)
+    assert first is not None
+    assert reader.take(arrived) is first is reader.last
+    assert reader.take(arrived) == first  # after an empty line
+    assert arrived == b"rest"
+
+
+def test_a_head_that_only_begins_alike_is_another():
+    reader = HeadReader()
+    data = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
+    assert reader.take(bytearray(data)) is not None
+    other = reader.take(bytearray(data[:-2] + b"a: b\r\n\r\n"))
+    assert other is not None
+    assert other.fields == [(b"host", b"x"), (b"a", b"b")]
+
+
+@pytest.mark.parametrize("more", [b"a: " + b"b" * 512 + b"\r\n", b"a: b\r\n" * 16])
+def test_a_long_head_is_not_remembered(more: bytes):
+    reader = HeadReader()
+    data = b"GET / HTTP/1.1\r\nhost: x\r\n" + more + b"\r\n"
+    first = reader.take(bytearray(data))
+    assert first is not None
+    assert reader.take(bytearray(data)) is not first
+    assert reader.last is not first

@@ -63,6 +63,11 @@ class App:
             case "/twice":
                 await answer(send, b"once")
                 await answer(send, b"twice")
+            case "/takes":
+                taken = b"%d fields" % len(scope["headers"])
+                scope["headers"].clear()
+                scope["path"] = scope["method"] = "taken"
+                await answer(send, taken)
             case "/empty":
                 await send({"type": "http.response.start", "status": 204, "headers": []})
                 await send({"type": "http.response.body"})

@@ -24,6 +24,19 @@ class _At(Enum):
 class Body:
     """One body: of `length` bytes, or in chunks if that is None; at most `limit` bytes."""
 
+    __slots__ = (
+        "_at",
+        "_chunked",
+        "_chunks",
+        "_left",
+        "_limit",
+        "_overhead",
+        "_seen",
+        "_size",
+        "_trailers",
+        "done",
+    )
+
     def __init__(self, length: int | None, *, limit: int) -> None:
         """A longer one is refused once so much has arrived: an application may do it better."""
         self._limit = limit

@@ -7,6 +7,7 @@ queue every request that arrives, take heads of any size and wait for ever for a
 import asyncio
 import logging
 import traceback
+from collections.abc import Callable
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
@@ -67,6 +68,8 @@ class Connection(asyncio.Protocol):
         self._alarm: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._scope: dict[str, Any] = {}
+        self._last_head = REFUSED
+        self._last_scope: dict[str, Any] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -124,7 +127,7 @@ class Connection(asyncio.Protocol):
         """See asyncio: something waits here for the client to read."""
         self._writable = False
         if self._exchange is not None:
-            self._exchange.writable.clear()
+            self._exchange.pause()
         if self._inner is not None:
             self._inner.pause_writing()
         self._watch_stall()
@@ -135,7 +138,7 @@ class Connection(asyncio.Protocol):
         if self._stall is not None:
             self._stall.cancel()
         if self._exchange is not None:
-            self._exchange.writable.set()
+            self._exchange.resume()
         if self._inner is not None:
             self._inner.resume_writing()
         elif not self._leaving:
@@ -194,27 +197,29 @@ class Connection(asyncio.Protocol):
             self._finish(exchange)
             return
         self._expect(None if exchange.body.done else self._door.seconds + GOODBYE)
-        task = self._loop.create_task(self._serve(exchange, scope))
-        task.add_done_callback(lambda _: share())
+        task = self._loop.create_task(self._serve(exchange, scope, share))
         task.add_done_callback(self._state.tasks.discard)
         self._state.tasks.add(task)
 
     def _scope_of(self, head: Head) -> Scope:
-        return {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": head.version,
-            "method": head.method,
-            "root_path": "",
-            "path": unquote_to_bytes(head.path).decode("utf-8", "replace"),
-            "raw_path": head.path,
-            "query_string": head.query,
-            "headers": head.fields,
-            "state": self._app_state.copy(),
-            **self._scope,
-        }
+        fixed = self._last_scope
+        if head is not self._last_head:
+            fixed = {
+                "type": "http",
+                "asgi": _ASGI,
+                "http_version": head.version,
+                "method": head.method,
+                "root_path": "",
+                "path": unquote_to_bytes(head.path).decode("utf-8", "replace"),
+                "raw_path": head.path,
+                "query_string": head.query,
+                **self._scope,
+            }
+        if head is self._heads.last:  # its next request mostly has the same
+            self._last_head, self._last_scope = head, fixed
+        return fixed | {"headers": head.fields.copy(), "state": self._app_state.copy()}
 
-    async def _serve(self, exchange: Exchange, scope: Scope) -> None:
+    async def _serve(self, exchange: Exchange, scope: Scope, share: Callable[[], None]) -> None:
         try:
             await cast("Any", self._config).loaded_app(scope, exchange.receive, exchange.send)
         except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
@@ -222,6 +227,7 @@ class Connection(asyncio.Protocol):
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("A request failed with %s at\n%s", type(error).__name__, where)
         finally:
+            share()
             self._finish(exchange)
 
     def _finish(self, exchange: Exchange) -> None:
@@ -237,7 +243,10 @@ class Connection(asyncio.Protocol):
             self._exchange = None
             self._idle = not self._arrived
             self._expect(self._door.keep_alive if self._idle else self._door.seconds)
-            self._loop.call_soon(self._advance)
+            if self._idle:
+                self._choose_to_read()
+            else:
+                self._loop.call_soon(self._advance)
         elif exchange.keep_alive and (exchange.body.left or inf) <= WORTH_READING:
             self._expect(self._door.seconds)
             self._advance()

@@ -13,7 +13,7 @@ from dovetail.serving.heads import Fields, Head
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-_NO_FIELD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _STATUS = {int(each): f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 
@@ -38,13 +38,12 @@ class Exchange:
         self.keep_alive = head.keep_alive
         self.answered = False
         self.gone = False
-        self.writable = asyncio.Event()
-        self.writable.set()
         self._write = write
         self._wants_more = wants_more
         self._fields = fields
         self._unread = bytearray()
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None
+        self._read: asyncio.Event | None = None
         self._told_all = False
         self._must_continue = head.continues
         self._start: Message | None = None
@@ -68,13 +67,24 @@ class Exchange:
         if not self.answered:
             self._unread += data
         self._must_continue = self._must_continue and not data
-        self._news.set()
+        self._tell()
 
     def lost(self) -> None:
         """The client has gone."""
         self.gone = True
-        self.writable.set()
-        self._news.set()
+        self.resume()
+        self._tell()
+
+    def pause(self) -> None:
+        """The client does not read now."""
+        if self._read is None:
+            self._read = asyncio.Event()
+
+    def resume(self) -> None:
+        """The client has read all, or has gone."""
+        if self._read is not None:
+            self._read.set()
+            self._read = None
 
     async def receive(self) -> Message:
         """ASGI's receive."""
@@ -84,7 +94,7 @@ class Exchange:
                 self._write(CONTINUE)
             self._wants_more()
         while not (self.gone or self.answered or self._has_news()):
-            self._news.clear()
+            self._news = self._news or asyncio.Event()
             await self._news.wait()
         if self.gone or self.answered:
             return {"type": "http.disconnect"}
@@ -95,7 +105,8 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """ASGI's send: the head of the answer leaves with the first bytes of its body."""
-        await self.writable.wait()
+        while self._read is not None:
+            await self._read.wait()
         if self.gone:
             return
         match message["type"]:
@@ -111,6 +122,11 @@ class Exchange:
         fields = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
         self._start = {"status": answer.status, "headers": fields}
         self._send_body(answer.body, more=False)
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     def _has_news(self) -> bool:
         return bool(self._unread) or (self.body.done and not self._told_all)
@@ -130,23 +146,20 @@ class Exchange:
                 raise RuntimeError("The body is not as long as its head says.")
         self._started = True
         self.answered = not more
-        self._write(b"".join((*parts, data)))
-        self._news.set()
+        parts.append(data)
+        self._write(b"".join(parts))
+        self._tell()
 
     def _head_of(self, start: Message) -> list[bytes]:
         status = int(start["status"])
         lines = [_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status]
         framed = close = False
         for name, value in (*self._fields, *start.get("headers", ())):
-            if _NO_FIELD.search(name) or _NO_FIELD.search(value):
-                raise RuntimeError("A field of the answer is malformed.")
-            match name.lower():
-                case b"content-length":
-                    framed, self._left = True, int(value)
-                case b"connection":
-                    close = close or value.lower() == b"close"
-                case _:
-                    pass
+            known = name.lower()
+            if known == b"content-length":
+                framed, self._left = True, int(value)
+            elif known == b"connection":
+                close = close or value.lower() == b"close"
             lines.append(b"%b: %b\r\n" % (name, value))
         self.keep_alive = self.keep_alive and not close
         if not (self.keep_alive or close):
@@ -156,5 +169,7 @@ class Exchange:
                 self._left = 0
             elif self._chunked:
                 lines.append(b"transfer-encoding: chunked\r\n")
-        lines.append(b"\r\n")
-        return lines
+        head = b"".join(lines)
+        if _NO_TEXT.search(head) or not head.count(b"\r") == head.count(b"\n") == len(lines):
+            raise RuntimeError("A field of the answer is malformed.")
+        return [head, b"\r\n"]

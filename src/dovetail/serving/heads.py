@@ -1,6 +1,7 @@
 """The head of an HTTP/1.1 request, read strictly (RFC 9112 §2.2 to §6, RFC 9110 §10.1.1)."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
@@ -15,14 +16,20 @@ Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([!\"$-~]+) HTTP/(\d)\.(\d)" % _TOKEN)
-_FIELD_NAME = re.compile(_TOKEN)
-_NO_FIELD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_FIELD_LINES = re.compile(rb"(?:%b:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)*" % _TOKEN)
 _ABSOLUTE = re.compile(rb"https?://([^/?@]+)((?:[/?].*)?)", re.IGNORECASE)
 _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::\d{0,5})?")
 _LENGTH = re.compile(rb"\d{1,15}")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
 _END = b"\r\n\r\n"
+_OF_INTEREST = frozenset(
+    (b"host", b"connection", b"upgrade", b"expect", b"content-length", b"transfer-encoding")
+)
+_REMEMBERED, _REMEMBERED_FIELDS = 512, 16
+"""Bytes and fields of the longest head that is remembered: each connection has one."""
+
+_Values: TypeAlias = Mapping[bytes, list[bytes]]
 
 
 class BadRequest(InvalidMessage):
@@ -56,21 +63,26 @@ REFUSED = Head("GET", b"", b"", "1.1", [], 0, keep_alive=False, continues=False,
 
 
 class HeadReader:
-    """Finds the end of a head among bytes that arrive in pieces; each is looked at once."""
+    """Finds the end of a head among bytes that arrive in pieces; each is looked at once.
+
+    The requests of a connection mostly have the same head, which is then not read again.
+    """
 
     def __init__(self) -> None:
         self._seen = 0
         self._fresh = True
+        self._last = b""
+        self.last = REFUSED
+        """The head that is remembered."""
 
     def take(self, arrived: bytearray) -> Head | None:
         """Cut a head off the front of `arrived`; None while there is none. Raises `BadRequest`."""
+        if self._last and not self._seen and arrived.startswith(self._last):
+            del arrived[: len(self._last)]
+            self._fresh = True
+            return self.last
         if not self._seen:
-            if self._fresh and arrived.startswith(b"\r\n"):  # one too many after the last body
-                del arrived[:2]
-                self._fresh = False
-            half = self._fresh and len(arrived) == 1 and arrived.startswith(b"\r")
-            if arrived and not half and not _BEGINNING.match(arrived):
-                raise _bad("The request does not begin with a method.")
+            self._begin(arrived)
         end = arrived.find(_END, max(0, self._seen - len(_END) + 1))
         if end < 0:
             if _BARE_LF.search(arrived, max(0, self._seen - 1)):
@@ -81,13 +93,26 @@ class HeadReader:
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 f"The head of the request has more than {HEAD_LIMIT} bytes.",
             )
-        if end < 0:
-            return None
-        head = bytes(arrived[:end])
+        return None if end < 0 else self._cut(arrived, end)
+
+    def _begin(self, arrived: bytearray) -> None:
+        """Look at the first byte, which may come after one empty line."""
+        if self._fresh and arrived.startswith(b"\r\n"):  # one too many after the last body
+            del arrived[:2]
+            self._fresh = False
+        half = self._fresh and len(arrived) == 1 and arrived.startswith(b"\r")
+        if arrived and not half and not _BEGINNING.match(arrived):
+            raise _bad("The request does not begin with a method.")
+
+    def _cut(self, arrived: bytearray, end: int) -> Head:
+        data = bytes(arrived[:end])
         del arrived[: end + len(_END)]
         self._seen = 0
         self._fresh = True
-        return parse_head(head)
+        head = parse_head(data)
+        if end <= _REMEMBERED and len(head.fields) <= _REMEMBERED_FIELDS:
+            self._last, self.last = data + _END, head
+        return head
 
 
 def parse_head(data: bytes) -> Head:
@@ -96,31 +121,36 @@ def parse_head(data: bytes) -> Head:
     line = _REQUEST_LINE.fullmatch(first)
     if line is None:
         raise _bad("The request line is malformed.")
-    if line[3] != b"1":
+    method, asked, major, minor = line.groups()
+    if major != b"1":
         raise BadRequest(
             HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are spoken here."
         )
-    old = line[4] == b"0"
+    old = minor == b"0"
     fields = parse_fields(lines)
-    host = _host(fields, old=old)
-    target = _target(line[1], line[2])
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        if name in _OF_INTEREST:
+            values.setdefault(name, []).append(value)
+    host = _host(values, old=old)
+    target = _target(method, asked)
     if target.authority is not None and target.authority != host:
         fields = [(b"host", target.authority), *(each for each in fields if each[0] != b"host")]
-    wishes = _wishes(fields)
-    length = _length(fields, old=old)
+    wishes = _wishes(values)
+    length = _length(values, old=old)
     return Head(
-        method=line[1].decode(),
+        method=method.decode(),
         path=target.path,
         query=target.query,
         version="1.0" if old else "1.1",
         fields=fields,
         length=length,
         keep_alive=not old and b"close" not in wishes,
-        continues=_continues(fields, old=old) and length != 0,
+        continues=_continues(values, old=old) and length != 0,
         websocket=b"upgrade" in wishes
-        and line[1] == b"GET"
+        and method == b"GET"
         and length == 0
-        and [value.lower() for name, value in fields if name == b"upgrade"] == [b"websocket"],
+        and [value.lower() for value in values.get(b"upgrade", ())] == [b"websocket"],
     )
 
 
@@ -131,13 +161,10 @@ def parse_fields(lines: list[bytes]) -> Fields:
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             f"The request has more than {FIELD_LIMIT} fields.",
         )
-    fields: Fields = []
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not _FIELD_NAME.fullmatch(name) or _NO_FIELD_VALUE.search(value):
-            raise _bad("A field of the request is malformed.")
-        fields.append((name.lower(), value.strip(b" \t")))
-    return fields
+    if not _FIELD_LINES.fullmatch(b"".join([line + b"\r\n" for line in lines])):
+        raise _bad("A field of the request is malformed.")
+    halves = [line.partition(b":") for line in lines]
+    return [(name.lower(), value.strip(b" \t")) for name, _, value in halves]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,18 +190,18 @@ def _target(method: bytes, target: bytes) -> _Target:
     return _Target(path or b"/", query, absolute[1])
 
 
-def _host(fields: Fields, *, old: bool) -> bytes | None:
+def _host(values: _Values, *, old: bool) -> bytes | None:
     """RFC 9112 §3.2: one of them, and one that can be a host."""
-    hosts = [value for name, value in fields if name == b"host"]
+    hosts = values.get(b"host", [])
     if len(hosts) > 1 or not (hosts or old) or not all(map(_HOST.fullmatch, hosts)):
         raise _bad("The request must name one host.")
     return hosts[0] if hosts else None
 
 
-def _length(fields: Fields, *, old: bool) -> int | None:
+def _length(values: _Values, *, old: bool) -> int | None:
     """RFC 9112 §6.3, where a request that could be read in two ways is refused."""
-    codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
-    lengths = [value for name, value in fields if name == b"content-length"]
+    codings = [value.lower() for value in values.get(b"transfer-encoding", ())]
+    lengths = values.get(b"content-length", [])
     if not codings:
         if not lengths:
             return 0
@@ -190,8 +217,8 @@ def _length(fields: Fields, *, old: bool) -> int | None:
     return None
 
 
-def _continues(fields: Fields, *, old: bool) -> bool:
-    expected = [value.lower() for name, value in fields if name == b"expect"]
+def _continues(values: _Values, *, old: bool) -> bool:
+    expected = [value.lower() for value in values.get(b"expect", ())]
     if old or not expected:
         return False
     if expected != [b"100-continue"]:
@@ -201,11 +228,10 @@ def _continues(fields: Fields, *, old: bool) -> bool:
     return True
 
 
-def _wishes(fields: Fields) -> set[bytes]:
+def _wishes(values: _Values) -> set[bytes]:
     return {
         wish.strip().lower()
-        for name, value in fields
-        if name == b"connection"
+        for value in values.get(b"connection", ())
         for wish in value.split(b",")
     }
 
