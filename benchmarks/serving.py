@@ -32,12 +32,15 @@ def comparisons() -> Iterator[Comparison]:
             )
             for door in (True, False)
         )
-        for name, request in (("GET", _GET), ("POST of 8192 bytes", _POST)):
-            timers = (_timer(each, cycle((request,))) for each in (ours, theirs))
-            yield Comparison(name, *timers, target=TimesAsFast(1.0))
         strangers = [_GET.replace(b"bench", b"%05d" % number) for number in range(1_000)]
-        timers = (_timer(each, cycle(strangers)) for each in (ours, theirs))
-        yield Comparison("GET, each with another head", *timers)
+        rows: tuple[tuple[str, list[bytes], TimesAsFast | None], ...] = (
+            ("GET", [_GET], TimesAsFast(1.0)),
+            ("POST of 8192 bytes", [_POST], TimesAsFast(1.0)),
+            ("GET, each with another head", strangers, None),
+        )
+        for name, requests, target in rows:
+            timers = [_timer(each, cycle(requests)) for each in (ours, theirs)]
+            yield Comparison(name, timers[0], timers[1], target=target)
 
 
 async def _application(scope: Any, receive: Any, send: Any) -> None:
