@@ -154,6 +154,18 @@ async def test_one_client_does_not_take_all_long_polls(tmp_path: Path) -> None:
         assert sorted([(await each).status for each in crowd]) == [202] * 4 + [503] * 4
 
 
+async def test_the_long_polls_of_one_client_are_settable(tmp_path: Path) -> None:
+    settings = quick(tmp_path, wait=20, max_waits=8, max_waits_per_client=1)
+    async with in_process(settings) as (mailroom, client):
+        first = asyncio.create_task(at(client, "198.51.100.1").poll(new_mailbox()))
+        await waiting(mailroom, 1)
+        assert (await at(client, "198.51.100.2").poll(new_mailbox())).status == 503
+        other = asyncio.create_task(at(client, "203.0.113.1").poll(new_mailbox()))
+        await waiting(mailroom, 2)
+        mailroom.drain()
+        assert [(await each).status for each in (first, other)] == [202, 202]
+
+
 async def test_one_client_does_not_take_all_mailboxes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -96,7 +96,12 @@ class Mailroom:
         self._draining = False
         self._keys: KeyRing | None = None
         self._mailboxes: Mailboxes | None = None
-        self._waits = self._new_waits(settings.max_waits, settings.max_waits_per_mailbox)
+        self._waits = Waits(
+            seconds=settings.wait,
+            limit=settings.max_waits,
+            per_mailbox=settings.max_waits_per_mailbox,
+            per_client=settings.max_waits_per_client,
+        )
         self._v1: V1Desk | None = None
         self._directory: Directory | None = None
         self._gateway: Gateway | None = None
@@ -282,8 +287,9 @@ class Mailroom:
         )
         if settings.v1:
             # A sender that repeats itself shares the wait of its first attempt.
+            waits = Waits(seconds=settings.wait, limit=settings.max_v1_waits, per_mailbox=2)
             shares = Shares(settings.max_v1_waits, settings.max_v1_waits_per_client)
-            self._v1 = V1Desk(self._new_waits(settings.max_v1_waits, 2), shares)
+            self._v1 = V1Desk(waits, shares)
         self._directory = Directory(self._mailboxes, self._waits, self._v1, self.refusals)
         self._gateway = Gateway(
             self._keys,
@@ -306,9 +312,6 @@ class Mailroom:
         opened.push_async_callback(self._relay.aclose)
         self._tunnels = Tunnels(self._relay, settings, self.clients)
         opened.push_async_callback(self._tunnels.aclose)
-
-    def _new_waits(self, limit: int, per_mailbox: int) -> Waits:
-        return Waits(seconds=self.settings.wait, limit=limit, per_mailbox=per_mailbox)
 
     def _drain(self) -> None:
         if self._draining:

@@ -73,6 +73,8 @@ class MailroomSettings:
     """Messages on their way to the disk."""
     max_waits: int = 8_192
     """Long polls at once."""
+    max_waits_per_client: int = 4_096
+    """Of one client's network, which is a relay's for most."""
     max_waits_per_mailbox: int = 4
     """Long polls at once of one mailbox; one more takes the place of one that has waited for
     half of its time, or is refused."""
