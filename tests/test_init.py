@@ -8,8 +8,8 @@ import dovetail
 HEAVY = (
     "sqlalchemy",
     "alembic",
-    "httpx",
-    "httpcore",
+    "httpx2",
+    "httpcore2",
     "bdkpython",
     "uvicorn",
     "starlette",
@@ -53,7 +53,7 @@ def test_dir_lists_what_is_not_loaded_yet():
 def test_without_the_extra_the_error_names_it():
     program = """
 import sys
-sys.modules["httpcore"] = None
+sys.modules["httpcore2"] = None
 try:
     from dovetail import Agent
 except ImportError as error:

@@ -71,7 +71,7 @@ _HOMES = {
     ),
     "sessions.reasons": ("Reason",),
 }
-_EXTRAS = ("certifi", "httpcore", "sqlalchemy", "alembic")
+_EXTRAS = ("certifi", "httpcore2", "sqlalchemy", "alembic")
 
 
 if not TYPE_CHECKING:  # a type checker shall see the names above and no others

@@ -16,7 +16,7 @@ HEAVY = (
     "dovetail.bitcoin",
     "dovetail.runtime",
     "dovetail.sessions",
-    "httpx",
+    "httpx2",
     "msgspec",
     "rich",
     "segno",

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.e2e.world import World, open_world
 from tests.typing import agent as agent_quickstart

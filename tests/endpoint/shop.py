@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2 as httpx
 from tests.runtime.world import World
 
 from dovetail.bitcoin import OutPoint, Psbt, Sats

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.endpoint.shop import TEXT, Shop, address_of, opened, post, said
 from tests.runtime.side import Side

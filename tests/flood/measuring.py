@@ -13,7 +13,7 @@ from shutil import which
 from subprocess import DEVNULL
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 from tests.interop.mailrooms import WAIT, await_health, free_port
 from tests.mailroom.client import GATEWAY, MESSAGE, Client, new_mailbox
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 from tests.interop.programs import Program
 
 from dovetail.mailroom import MailroomServer

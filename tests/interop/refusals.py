@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import httpx
+import httpx2 as httpx
 from tests.interop.combinations import THEM, US, at_once
 from tests.interop.ours import OurReceiver, OurSender
 from tests.interop.pairing import AMOUNT, Pairing, both

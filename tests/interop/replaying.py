@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
+import httpx2 as httpx
 from tests.interop.recording import coins_from_psbt
 from tests.interop.telling import begin, entries, open_agent
 from tests.interop.transcript import Entry, Transcript, drawing_from

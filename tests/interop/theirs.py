@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-import httpx
+import httpx2 as httpx
 from tests.interop.endpoint import Asked, serving
 from tests.interop.ours import RATE
 from tests.interop.rust import Answer, RustPeer, rust_peer

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
+import httpx2 as httpx
 
 from dovetail.bitcoin import Network, OutPoint, Sats, Transaction, Txid
 from dovetail.wallets.core_node import CoreNode

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import Self
 
-import httpx
+import httpx2 as httpx
 from tests.live_core.bitcoind import NodeAccess, RpcFailed
 
 _TICK = 0.02

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
 from dovetail.crypto.ohttp import KeyConfig, encapsulate

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.mailroom.client import MESSAGE, OHTTP, Client, new_mailbox, quick
 from tests.mailroom.gateways import fake_gateway

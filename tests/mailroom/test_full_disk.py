@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.mailroom.client import MESSAGE, Client, Clock, in_process, new_mailbox, quick
 

@@ -9,7 +9,7 @@ import dns.asyncresolver
 import dns.message
 import dns.rcode
 import dns.rrset
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.mailroom.client import OHTTP, quick
 from tests.mailroom.gateways import fake_gateway, respond

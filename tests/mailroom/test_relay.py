@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.mailroom.client import DIRECTORY, OHTTP, Client, in_process, new_mailbox, quick, until
 from tests.mailroom.gateways import (

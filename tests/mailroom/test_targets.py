@@ -3,7 +3,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpcore
+import httpcore2
 import pytest
 
 from dovetail.errors import InvalidUri, TransportError
@@ -195,7 +195,7 @@ async def test_every_address_of_a_host_is_tried_in_turn() -> None:
         )
         assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
         await stream.aclose()
-        with pytest.raises(httpcore.ConnectError):
+        with pytest.raises(httpcore2.ConnectError):
             await dialler("127.0.0.9", "::1", local=True).connect_tcp("gateway.test", port)
 
 

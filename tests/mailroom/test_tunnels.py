@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.mailroom.client import quick, until
 from tests.mailroom.gateways import FakeGateway, fake_gateway, make_certificate, respond

@@ -1,6 +1,6 @@
 """Over real HTTP, as wallets and other tools see it."""
 
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.regtest.support import OPEN_SCRIPT, SOME_SCRIPT, Wallet, open_coins, spend
 

@@ -1,4 +1,4 @@
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.regtest.support import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
 

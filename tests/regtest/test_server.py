@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from dovetail.errors import ConfigurationError, StoreUnavailable

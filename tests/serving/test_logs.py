@@ -158,7 +158,7 @@ sys.exit(run(work))
 def test_a_log_that_is_not_read_stops_neither_a_server_nor_its_end(
     tmp_path: Path, server: str, path: str
 ):
-    import httpx  # noqa: PLC0415  # only here
+    import httpx2 as httpx  # noqa: PLC0415  # only here
 
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM + server, str(tmp_path)],

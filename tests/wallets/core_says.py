@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-import httpx
+import httpcore2
+from tests.wallets.carriers import content
 
 from dovetail.bitcoin import Network
 from dovetail.wallets.core_node import CoreNode
@@ -24,19 +25,22 @@ class Refusal(Exception):
         self.code = code
 
 
-class SayingNode(httpx.BaseTransport):
+class SayingNode:
     """Each method is a value to answer with, a `Refusal`, or a function of the arguments."""
 
     def __init__(self, **says: Any) -> None:
         self.says = SOUND | says
         self.asked: list[str] = []
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        asked = json.loads(request.read())
+    def handle_request(self, request: httpcore2.Request) -> httpcore2.Response:
+        asked = json.loads(content(request))
         calls = [asked] if isinstance(asked, dict) else asked
         told = [{"id": each["id"]} | self._answer(each) for each in calls]
         body = json.dumps(told[0] if isinstance(asked, dict) else told).encode()
-        return httpx.Response(200, stream=httpx.ByteStream(body))
+        return httpcore2.Response(200, content=body)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(asked["method"])
@@ -56,5 +60,5 @@ def node(network: Network = Network.REGTEST, **says: Any) -> CoreNode:
         UserPassword("user", "password"),
         wallet="w",
         network=network,
-        transport=SayingNode(**says),
+        carrier=SayingNode(**says),
     )

@@ -12,8 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpcore2
 from tests.live_core.bitcoind import Bitcoind, RpcFailed
+from tests.wallets.carriers import content
 
 from dovetail.bitcoin import Address, Network, OutPoint, Script, Transaction, Txid
 from dovetail.wallets.core_chain import CoreChain
@@ -49,26 +50,26 @@ class Tape:
         path.write_text(f"[\n{lines}\n]\n")
 
 
-class TapedTransport(httpx.BaseTransport):
+class TapedCarrier:
     """Carries requests to the node and records them, or answers them from the recording."""
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
-        self._web = None if tape.plays else httpx.HTTPTransport()
+        self._web = None if tape.plays else httpcore2.ConnectionPool()
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        asked, ids = _without_ids(json.loads(request.read()))
+    def handle_request(self, request: httpcore2.Request) -> httpcore2.Response:
+        asked, ids = _without_ids(json.loads(content(request)))
         if self._web is None:
             entry = self.tape.play()
             assert entry[0] == asked, "Another request than the recorded one."
             body = json.dumps(_with_ids(entry[2], ids)).encode() if entry[2] is not None else b""
-            return httpx.Response(entry[1], stream=httpx.ByteStream(body))
+            return httpcore2.Response(entry[1], content=body)
         response = self._web.handle_request(request)
         body = response.read()
         response.close()
         told = json.loads(body) if body else None
-        self.tape.entries.append([asked, response.status_code, _with_ids(told, ids, bare=True)])
-        return httpx.Response(response.status_code, stream=httpx.ByteStream(body))
+        self.tape.entries.append([asked, response.status, _with_ids(told, ids, bare=True)])
+        return httpcore2.Response(response.status, content=body)
 
     def close(self) -> None:
         if self._web is not None:
@@ -119,7 +120,7 @@ class Stage:
             login,
             wallet=self._name,
             network=Network.REGTEST,
-            transport=TapedTransport(self.tape),
+            carrier=TapedCarrier(self.tape),
         )
         self._made.append(node)
         return node

@@ -1,5 +1,6 @@
 """A loopback HTTP server that answers each path as a test says."""
 
+import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ScriptedServer:
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Answer] = {}
         self.asked: list[str] = []
         self.otherwise = Answer(404)
@@ -66,7 +67,10 @@ class ScriptedServer:
         handler = type("ScriptedHandler", (Handler,), {"script": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
 
     def __enter__(self) -> Self:

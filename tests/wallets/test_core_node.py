@@ -12,7 +12,7 @@ def test_a_node_that_will_do_is_looked_at_once() -> None:
     web = SayingNode(getblockcount=7)
     login = UserPassword("user", "password")
     found = CoreNode(
-        "http://127.0.0.1:18443", login, wallet="w", network=Network.REGTEST, transport=web
+        "http://127.0.0.1:18443", login, wallet="w", network=Network.REGTEST, carrier=web
     )
     assert [found.ask("getblockcount", int) for _ in range(2)] == [7, 7]
     assert web.asked == [*SOUND, "getblockcount", "getblockcount"]

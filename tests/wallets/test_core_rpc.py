@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpcore2
 import pytest
+from tests.wallets.carriers import Answering, content
 from tests.wallets.scripted import Answer, ScriptedServer
 
 from dovetail.bitcoin import Network
@@ -32,27 +33,30 @@ def rpc(scripted: ScriptedServer) -> Iterator[CoreRpc]:
     made.close()
 
 
-def answering(told: Any, status: int = 200) -> httpx.Response:
-    return httpx.Response(status, stream=httpx.ByteStream(json.dumps(told).encode()))
+def answering(told: Any, status: int = 200) -> httpcore2.Response:
+    return httpcore2.Response(status, content=json.dumps(told).encode())
 
 
-class Speaking(httpx.BaseTransport):
+class Speaking:
     """Answers each call as `says` has it, and keeps what was asked."""
 
     def __init__(self, says: Any, status: int = 200) -> None:
         self.says, self.status = says, status
-        self.requests: list[httpx.Request] = []
+        self.requests: list[httpcore2.Request] = []
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpcore2.Request) -> httpcore2.Response:
         self.requests.append(request)
-        asked = json.loads(request.read())
+        asked = json.loads(content(request))
         alone = isinstance(asked, dict)
         told = [{"id": each["id"], **self.says} for each in ([asked] if alone else asked)]
         return answering(told[0] if alone else told, self.status)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def speaking(says: Any, status: int = 200, login: core_rpc.Login = LOGIN) -> CoreRpc:
-    return CoreRpc("http://127.0.0.1:8332", login, wallet="w", transport=Speaking(says, status))
+    return CoreRpc("http://127.0.0.1:8332", login, wallet="w", carrier=Speaking(says, status))
 
 
 def answer(scripted: ScriptedServer, said: Answer) -> None:
@@ -61,27 +65,26 @@ def answer(scripted: ScriptedServer, said: Answer) -> None:
 
 def test_a_call_names_wallet_login_method_and_arguments() -> None:
     web = Speaking({"result": 7, "error": None})
-    rpc = CoreRpc("http://127.0.0.1:8332/", LOGIN, wallet="a b/c", transport=web)
+    rpc = CoreRpc("http://127.0.0.1:8332/", LOGIN, wallet="a b/c", carrier=web)
     assert rpc.ask("getbalance", int, minconf=1, dummy=None) == 7
     [request] = web.requests
-    assert str(request.url) == "http://127.0.0.1:8332/wallet/a%20b%2Fc"
-    assert request.headers["authorization"].startswith("Basic ")
-    body = json.loads(request.content)
+    assert bytes(request.url) == b"http://127.0.0.1:8332/wallet/a%20b%2Fc"
+    assert dict(request.headers)[b"authorization"].startswith(b"Basic ")
+    body = json.loads(content(request))
     assert (body["method"], body["params"]) == ("getbalance", {"minconf": 1})
 
 
 def test_many_calls_are_one_request_and_fail_one_by_one() -> None:
-    class Mixed(httpx.BaseTransport):
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            first, second = json.loads(request.read())
-            return answering(
-                [
-                    {"id": second["id"], "error": {"code": -5, "message": "gone"}},
-                    {"id": first["id"], "result": "here", "error": None},
-                ]
-            )
+    def mixed(request: httpcore2.Request) -> httpcore2.Response:
+        first, second = json.loads(content(request))
+        return answering(
+            [
+                {"id": second["id"], "error": {"code": -5, "message": "gone"}},
+                {"id": first["id"], "result": "here", "error": None},
+            ]
+        )
 
-    rpc = CoreRpc("http://127.0.0.1:8332", LOGIN, wallet="w", transport=Mixed())
+    rpc = CoreRpc("http://127.0.0.1:8332", LOGIN, wallet="w", carrier=Answering(mixed))
     told = rpc.batch([call("first"), call("second")], str)
     assert told[0] == "here"
     assert isinstance(told[1], RpcError)
@@ -200,11 +203,11 @@ def test_a_login_does_not_belong_into_the_address() -> None:
 def test_the_cookie_is_read_anew_for_each_request(tmp_path: Path) -> None:
     path = tmp_path / ".cookie"
     web = Speaking({"result": 1})
-    rpc = CoreRpc("http://127.0.0.1:8332", CookieFile(path), wallet="w", transport=web)
+    rpc = CoreRpc("http://127.0.0.1:8332", CookieFile(path), wallet="w", carrier=web)
     for secret in ("one", "two"):
         path.write_text(f"__cookie__:{secret}\n")
         rpc.ask("getblockcount", int)
-    first, second = (request.headers["authorization"] for request in web.requests)
+    first, second = (dict(request.headers)[b"authorization"] for request in web.requests)
     assert first != second
 
 

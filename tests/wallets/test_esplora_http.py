@@ -1,9 +1,9 @@
 import logging
 import time
+from contextlib import closing
 from email.utils import formatdate
 from types import SimpleNamespace
 
-import httpx
 import pytest
 from tests.wallets.scripted import Answer
 
@@ -11,6 +11,7 @@ from dovetail.errors import ChainError, ConfigurationError
 from dovetail.wallets import answers, esplora_http
 from dovetail.wallets.answers import Manners, Reply
 from dovetail.wallets.esplora_http import EsploraHttp, Outspend
+from dovetail.wallets.http import connections, request
 
 
 @pytest.fixture
@@ -139,9 +140,9 @@ def test_nobody_is_left_alone_for_ever():
 def test_how_long_is_told_in_seconds_or_by_a_date(scripted, told, least, most):
     told = told() if callable(told) else told
     scripted.answers["/path"] = Answer(200, headers=(("retry-after", told),))
-    with httpx.HTTPTransport() as transport:
-        request = httpx.Request("GET", scripted.url + "/path")
-        reply = answers.asked(transport, request, esplora_http.FAULTS, seconds=2, most=10)
+    with closing(connections(scripted.url)) as carrier:
+        wanted = request("GET", scripted.url + "/path", headers={}, connect=2, timeout=2)
+        reply = answers.asked(carrier, wanted, esplora_http.FAULTS, seconds=2, most=10)
     assert reply.wait is not None
     assert least <= reply.wait <= most
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
-import httpcore
+import httpcore2
 
 from dovetail.errors import ConfigurationError, InvalidUri, TransportError
 from dovetail.mailroom.gateway import SELF_LOOP_HEADER
@@ -75,7 +75,7 @@ class Relay:
         self._by_gateway = Shares(settings.max_forwards)
         self._lookups = Shares(settings.max_lookups, settings.max_lookups_per_client)
         self.dialler = Dialler(local=settings.local, find=find or Names())
-        self._pool = httpcore.AsyncConnectionPool(
+        self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=_trust(settings.ca_file),
             max_connections=settings.max_forwards + 1,
             max_keepalive_connections=settings.max_forwards,
@@ -222,7 +222,7 @@ class Relay:
         headers: list[tuple[bytes, bytes]],
         seconds: float,
         body: bytes | None = None,
-    ) -> AsyncGenerator[httpcore.Response]:
+    ) -> AsyncGenerator[httpcore2.Response]:
         limits = {"connect": _CONNECT_TIMEOUT, "read": seconds, "write": seconds, "pool": seconds}
         try:
             async with (
@@ -232,9 +232,9 @@ class Relay:
                 ) as response,
             ):
                 yield response
-        except httpcore.TimeoutException as error:
+        except httpcore2.TimeoutException as error:
             raise TimeoutError from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
             raise TransportError("The gateway cannot be reached; try again later.") from error
@@ -249,7 +249,7 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
         ) from error
 
 
-def _passed_on(response: httpcore.Response, body: bytes) -> Answer:
+def _passed_on(response: httpcore2.Response, body: bytes) -> Answer:
     """What the client may see: an answer for it alone, or a refusal in our own words.
 
     A gateway's headers and its text go no further. A redirect is followed by nobody (P1).
@@ -280,11 +280,11 @@ def _after(refused: Answer, seconds: bytes) -> Answer:
     return Answer(refused.status, (*headers, (b"retry-after", seconds)), refused.body)
 
 
-def _first(response: httpcore.Response, name: bytes) -> bytes:
+def _first(response: httpcore2.Response, name: bytes) -> bytes:
     return next((value for key, value in response.headers if key.lower() == name), b"")
 
 
-async def _read(response: httpcore.Response) -> bytes:
+async def _read(response: httpcore2.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_stream():
         body += chunk

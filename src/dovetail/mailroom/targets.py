@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
-import httpcore
+import httpcore2
 
 from dovetail.errors import InvalidUri, TransportError
 from dovetail.mailroom.addresses import is_public
@@ -63,14 +63,14 @@ class Target:
         return f"{self.scheme}://{self.host}:{self.port}"
 
 
-class Dialler(httpcore.AsyncNetworkBackend):
+class Dialler(httpcore2.AsyncNetworkBackend):
     """Connects to the address it has checked, so that DNS cannot change its mind in between."""
 
     def __init__(self, *, local: bool, find: Resolve) -> None:
         """`local` allows private addresses."""
         self._local = local
         self._find = find
-        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._network = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """Those that may be dialled, in order; raises `TransportError` if there is none.
@@ -89,11 +89,11 @@ class Dialler(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's signature
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore2's signature
         local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """See httpcore; the host is resolved and checked here, and its addresses tried in turn.
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """See httpcore2; the host is resolved and checked here, and its addresses tried in turn.
 
         Each gets the part of the time that is left for it, so that one that is silent leaves
         some to the others.
@@ -106,6 +106,6 @@ class Dialler(httpcore.AsyncNetworkBackend):
                 return await self._network.connect_tcp(
                     address, port, share, local_address, socket_options
                 )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         raise failure

@@ -1,7 +1,7 @@
 """Plain HTTP/1.1 connections: one for each request under way, and kept for a moment after it.
 
 What a request costs does not grow with the number of those under way: thousands of mailboxes are
-waited for at once. Of httpcore, it is the single connections that are used, not its pool, which
+waited for at once. Of httpcore2, it is the single connections that are used, not its pool, which
 looks through all of them for each request.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 from weakref import WeakValueDictionary
 
-import httpcore
+import httpcore2
 
 Header: TypeAlias = tuple[str, str]
 _Server: TypeAlias = tuple[bytes, bytes, int]
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request; `timeouts` in seconds as httpcore takes them."""
+    """One request; `timeouts` in seconds as httpcore2 takes them."""
 
     method: str
     url: str
@@ -83,7 +83,7 @@ class Connections:
         self,
         trust: ssl.SSLContext,
         *,
-        backend: httpcore.AsyncNetworkBackend | None = None,
+        backend: httpcore2.AsyncNetworkBackend | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`backend` dials, in place of the system; `clock` in seconds."""
@@ -99,12 +99,12 @@ class Connections:
         return sum(map(len, self._idle.values()))
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[httpcore.Response]:
-        """Send a request once and read its answer in the block; raises as httpcore does."""
-        url = httpcore.URL(call.url)
+    async def stream(self, call: Call) -> AsyncGenerator[httpcore2.Response]:
+        """Send a request once and read its answer in the block; raises as httpcore2 does."""
+        url = httpcore2.URL(call.url)
         if url.scheme not in (b"http", b"https"):
-            raise httpcore.UnsupportedProtocol
-        request = httpcore.Request(
+            raise httpcore2.UnsupportedProtocol
+        request = httpcore2.Request(
             call.method,
             url,
             headers=list(call.headers),
@@ -135,14 +135,14 @@ class Connections:
             self._sweeping.cancel()
         await self._drop(self._clock())
 
-    async def _connection(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+    async def _connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncHTTPConnection:
         idle = self._idle.get(_server(origin))
         while idle:
             connection = idle.pop().connection
             if not connection.has_expired():
                 return connection
             await connection.aclose()
-        return httpcore.AsyncHTTPConnection(
+        return httpcore2.AsyncHTTPConnection(
             origin,
             ssl_context=self._trust,
             keepalive_expiry=IDLE,
@@ -150,7 +150,7 @@ class Connections:
         )
 
     async def _give_back(
-        self, origin: httpcore.Origin, connection: httpcore.AsyncHTTPConnection
+        self, origin: httpcore2.Origin, connection: httpcore2.AsyncHTTPConnection
     ) -> None:
         if not connection.is_idle() or connection.is_closed():
             await connection.aclose()
@@ -173,11 +173,11 @@ class Connections:
                 del self._idle[server]
 
 
-class _Unhurried(httpcore.AsyncNetworkBackend):
+class _Unhurried(httpcore2.AsyncNetworkBackend):
     """Dials no server more often at a time than it can take, however many sessions begin."""
 
     def __init__(self) -> None:
-        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._network = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
         self._dialling: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = (
             WeakValueDictionary()
         )
@@ -186,11 +186,11 @@ class _Unhurried(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's signature
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore2's signature
         local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """See httpcore."""
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """See httpcore2."""
         turn = self._dialling.setdefault((host, port), asyncio.Semaphore(AT_A_TIME))
         async with turn:
             return await self._network.connect_tcp(
@@ -200,9 +200,9 @@ class _Unhurried(httpcore.AsyncNetworkBackend):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    connection: httpcore.AsyncHTTPConnection
+    connection: httpcore2.AsyncHTTPConnection
     since: float
 
 
-def _server(origin: httpcore.Origin) -> _Server:
+def _server(origin: httpcore2.Origin) -> _Server:
     return origin.scheme, origin.host, origin.port

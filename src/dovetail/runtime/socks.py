@@ -1,10 +1,10 @@
-"""Connections through the SOCKS5 proxy of Tor, for httpcore."""
+"""Connections through the SOCKS5 proxy of Tor, for httpcore2."""
 
 import asyncio
 from collections.abc import Iterable
 from typing import cast
 
-import httpcore
+import httpcore2
 
 from dovetail.errors import TransportError
 from dovetail.tor import (
@@ -17,23 +17,23 @@ from dovetail.tor import (
 )
 
 
-class SocksBackend(httpcore.AsyncNetworkBackend):
+class SocksBackend(httpcore2.AsyncNetworkBackend):
     """Dials every host through one proxy, which resolves its name."""
 
     def __init__(self, proxy: SocksProxy) -> None:
         """Connect to nothing yet."""
         self._proxy = proxy
-        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._network = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's signature
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore2's signature
         local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """See httpcore; raises `TransportError` that says whether Tor or the host is away."""
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """See httpcore2; raises `TransportError` that says whether Tor or the host is away."""
         stream = await self._dial(timeout, local_address, socket_options)
         try:
             async with asyncio.timeout(CIRCUIT_PATIENCE):
@@ -42,7 +42,7 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
             await stream.aclose()
             if isinstance(error, ProxyFailed):
                 raise _failed(error.why) from error
-            if isinstance(error, httpcore.NetworkError):
+            if isinstance(error, httpcore2.NetworkError):
                 raise _failed(Failure.NO_PROXY) from error
             if isinstance(error, TimeoutError):
                 raise _failed(Failure.NO_WAY) from error
@@ -57,17 +57,17 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
         self,
         timeout: float | None,  # noqa: ASYNC109  # as connect_tcp
         local_address: str | None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
-    ) -> httpcore.AsyncNetworkStream:
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None,
+    ) -> httpcore2.AsyncNetworkStream:
         try:
             return await self._network.connect_tcp(
                 self._proxy.host, self._proxy.port, timeout, local_address, socket_options
             )
-        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
             raise _failed(Failure.AWAY) from error
 
 
-async def _converse(stream: httpcore.AsyncNetworkStream, conversation: Conversation) -> None:
+async def _converse(stream: httpcore2.AsyncNetworkStream, conversation: Conversation) -> None:
     say, size = next(conversation)
     while True:
         if say:
@@ -79,7 +79,7 @@ async def _converse(stream: httpcore.AsyncNetworkStream, conversation: Conversat
             return
 
 
-async def _read(stream: httpcore.AsyncNetworkStream, size: int) -> bytes:
+async def _read(stream: httpcore2.AsyncNetworkStream, size: int) -> bytes:
     read = bytearray()
     while len(read) < size:
         chunk = await stream.read(size - len(read))

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import certifi
-import httpcore
+import httpcore2
 
 from dovetail import open_files
 from dovetail.errors import ConfigurationError, TransportError
@@ -32,12 +32,12 @@ _PART_BESIDE = 8
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _USUAL = (("accept", "*/*"), ("accept-encoding", "identity"))
 _NO_CONNECTION = (
-    httpcore.ConnectError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
+    httpcore2.ConnectError,
+    httpcore2.ProxyError,
+    httpcore2.UnsupportedProtocol,
     ValueError,
 )
-_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError)
+_BROKEN = (httpcore2.NetworkError, httpcore2.ProtocolError)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,7 +67,7 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """The `Transport` over httpcore, which logs no URL (P4). Close it with `aclose`.
+    """The `Transport` over httpcore2, which logs no URL (P4). Close it with `aclose`.
 
     Hosts on onion addresses are reached through `tor` alone: without it they are not, and no
     resolver is ever asked for them (RFC 7686).
@@ -154,11 +154,11 @@ class HttpTransport:
         return usual | {"connect": connect}
 
     @asynccontextmanager
-    async def _through(self, relay: str, call: Call) -> AsyncGenerator[httpcore.Response]:
+    async def _through(self, relay: str, call: Call) -> AsyncGenerator[httpcore2.Response]:
         """The same through a relay's tunnel, by connections of its own."""
         backend = self._tor if is_onion(relay) else None
         async with (
-            httpcore.AsyncHTTPProxy(
+            httpcore2.AsyncHTTPProxy(
                 relay, ssl_context=self._trust, network_backend=backend
             ) as proxy,
             proxy.stream(
@@ -172,7 +172,7 @@ class HttpTransport:
 
     async def _ask(
         self,
-        opening: AbstractAsyncContextManager[httpcore.Response],
+        opening: AbstractAsyncContextManager[httpcore2.Response],
         call: Call,
         limit: int,
     ) -> Reply:
@@ -180,7 +180,7 @@ class HttpTransport:
         try:
             async with self._turn(), asyncio.timeout(whole), opening as response:
                 return Reply(response.status, await _read(response, limit))
-        except (TimeoutError, httpcore.TimeoutException) as error:
+        except (TimeoutError, httpcore2.TimeoutException) as error:
             raise TransportError(
                 "The server did not answer in time: it is tried again later."
             ) from error
@@ -245,7 +245,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-async def _read(response: httpcore.Response, limit: int) -> bytes:
+async def _read(response: httpcore2.Response, limit: int) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_stream():
         body += chunk

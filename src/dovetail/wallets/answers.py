@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-import httpx
+import httpcore2
 import msgspec
 
 from dovetail.errors import ChainError, ParseError
-from dovetail.wallets.http import within
+from dovetail.wallets.http import Carrier, within
 
 T = TypeVar("T")
 
@@ -59,8 +59,8 @@ class Reply:
 
 
 def asked(
-    transport: httpx.BaseTransport,
-    request: httpx.Request,
+    carrier: Carrier,
+    request: httpcore2.Request,
     faults: Faults,
     *,
     seconds: float,
@@ -73,18 +73,26 @@ def asked(
     deadline = time.monotonic() + seconds
     try:
         with within(seconds):
-            response = transport.handle_request(request)
+            response = carrier.handle_request(request)
             try:
                 body = _read(response, deadline, faults, most)
             finally:
                 response.close()
-    except httpx.ConnectError as error:
+    except httpcore2.ConnectError as error:
         raise ChainError(faults.unreachable) from error
-    except httpx.TimeoutException as error:
+    except httpcore2.TimeoutException as error:
         raise ChainError(faults.too_slow) from error
-    except (httpx.TransportError, httpx.StreamError) as error:
+    except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
         raise ChainError(faults.broken) from error
-    return Reply(response.status_code, body, _wait(response.headers.get("retry-after")))
+    return Reply(response.status, body, _wait(_header(response, b"retry-after")))
+
+
+def _header(response: httpcore2.Response, name: bytes) -> str | None:
+    """The first header of this name, which is in small letters."""
+    for key, value in response.headers:
+        if key.lower() == name:
+            return value.decode("latin-1")
+    return None
 
 
 def _wait(told: str | None) -> float | None:
@@ -100,9 +108,9 @@ def _wait(told: str | None) -> float | None:
     return max(0.0, until.timestamp() - time.time())
 
 
-def _read(response: httpx.Response, deadline: float, faults: Faults, most: int) -> bytes:
+def _read(response: httpcore2.Response, deadline: float, faults: Faults, most: int) -> bytes:
     body = bytearray()
-    for chunk in response.iter_raw():
+    for chunk in response.iter_stream():
         body += chunk
         if len(body) > most:
             raise ChainError(faults.too_large)

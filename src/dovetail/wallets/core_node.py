@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
-import httpx
 import msgspec
 
 from dovetail.bitcoin import Address, Network, OutPoint, Script, Transaction, Txid
 from dovetail.errors import ChainError, ConfigurationError, InvalidAddress, ParseError
 from dovetail.wallets.core_rpc import FAULTS, Call, CoreRpc, Login, RpcError, call
+from dovetail.wallets.http import Carrier
 
 T = TypeVar("T")
 
@@ -76,13 +76,13 @@ class CoreNode:
         wallet: str,
         network: Network,
         timeout: float = 30.0,
-        transport: httpx.BaseTransport | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         """`url` is the node's without a path, `wallet` the wallet's name, `timeout` in seconds.
 
-        `transport` is what carries the requests; by default one of its own.
+        `carrier` is what carries the requests; by default one of its own.
         """
-        self._rpc = CoreRpc(url, login, wallet=wallet, timeout=timeout, transport=transport)
+        self._rpc = CoreRpc(url, login, wallet=wallet, timeout=timeout, carrier=carrier)
         self._lock = threading.Lock()
         self._is_checked = False
         self.network = network

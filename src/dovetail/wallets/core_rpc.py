@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-import httpx
 import msgspec
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError
 from dovetail.wallets.answers import Faults, Manners, Reply, asked
-from dovetail.wallets.http import BoundedTransport
+from dovetail.wallets.http import Carrier, connections, request
 
 T = TypeVar("T")
 
@@ -193,26 +192,24 @@ class CoreRpc:
         *,
         wallet: str,
         timeout: float = 30.0,
-        transport: httpx.BaseTransport | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
-        """`transport` is what carries the requests; by default one of our own."""
+        """`carrier` is what carries the requests; by default one of our own."""
         self._url = f"{checked_node_url(url)}/wallet/{quote(wallet, safe='')}"
         self._login = login
         self._timeout = timeout
         self._ids = itertools.count(1)
-        # A bare transport: httpx's client would log URLs.
-        limits = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=_IDLE_SECONDS)
-        self._transport = transport or BoundedTransport(limits)
+        self._carrier = carrier or connections(self._url, idle=_IDLE_SECONDS)
         self._manners = Manners()
         # Whoever forgets to close it leaves no connection open.
-        weakref.finalize(self, self._transport.close)
+        weakref.finalize(self, self._carrier.close)
 
     def __repr__(self) -> str:
         return "<CoreRpc>"
 
     def close(self) -> None:
         """Close its connections; a second call does nothing."""
-        self._transport.close()
+        self._carrier.close()
 
     def ask(self, method: str, kind: type[T], /, **arguments: Any) -> T:
         """Make one call; the arguments that are None are left out."""
@@ -267,19 +264,19 @@ class CoreRpc:
 
     def _post(self, body: bytes) -> Reply:
         basic = base64.b64encode(self._login.credentials()).decode()
-        timeout = httpx.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_SECONDS))
-        request = httpx.Request(
+        wanted = request(
             "POST",
             self._url,
-            content=body,
+            body=body,
             headers={
                 "authorization": f"Basic {basic}",
                 "content-type": "application/json",
                 "user-agent": "dovetail",
             },
-            extensions={"timeout": timeout.as_dict()},
+            connect=min(self._timeout, _CONNECT_SECONDS),
+            timeout=self._timeout,
         )
-        return asked(self._transport, request, FAULTS, seconds=self._timeout, most=MAX_ANSWER)
+        return asked(self._carrier, wanted, FAULTS, seconds=self._timeout, most=MAX_ANSWER)
 
 
 def checked_node_url(url: str) -> str:

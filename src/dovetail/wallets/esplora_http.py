@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import httpx
 import msgspec
 
 from dovetail.errors import ChainError
 from dovetail.wallets.answers import Manners, Reply, asked
-from dovetail.wallets.http import BoundedTransport
+from dovetail.wallets.http import connections, request
 from dovetail.wallets.servers import chain_faults, checked_url
 from dovetail.wallets.sparing import Block
 
@@ -70,14 +69,13 @@ class EsploraHttp:
     def __init__(self, url: str, *, timeout: float) -> None:
         self._base = checked_url(url)
         self._timeout = timeout
-        # A bare transport: httpx's client would log every URL, in which scripts stand (P4).
-        self._transport = BoundedTransport(httpx.Limits(max_keepalive_connections=4))
+        self._carrier = connections(self._base)
         self._manners = Manners()
         self._resume = _Resume()
 
     def close(self) -> None:
         """Close its connections; a second call does nothing."""
-        self._transport.close()
+        self._carrier.close()
 
     def get(self, path: str) -> bytes | None:
         """What stands at this path; None where nothing does."""
@@ -105,14 +103,15 @@ class EsploraHttp:
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         self._manners.require_leave()
-        request = httpx.Request(
+        wanted = request(
             method,
             self._base + path,
-            content=body,
+            body=body,
             headers={"user-agent": "dovetail"},
-            extensions={"timeout": httpx.Timeout(self._timeout).as_dict()},
+            connect=self._timeout,
+            timeout=self._timeout,
         )
-        reply = asked(self._transport, request, FAULTS, seconds=self._timeout, most=_MAX_ANSWER)
+        reply = asked(self._carrier, wanted, FAULTS, seconds=self._timeout, most=_MAX_ANSWER)
         try:
             self._manners.heed(reply)
         except ChainError:

@@ -1,14 +1,20 @@
 """Connections to an HTTP server that may drip: one deadline for connecting, head and body."""
 
+import os
+import ssl
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from ssl import SSLContext
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-import httpcore
-import httpx
+import certifi
+import httpcore2
+
+USUAL_IDLE = 5.0
+"""Seconds after which a connection that nobody uses is closed."""
+_KEPT = 4
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -23,61 +29,102 @@ def within(seconds: float) -> Generator[None]:
         _deadline.reset(token)
 
 
-class BoundedTransport(httpx.HTTPTransport):
-    """httpx's pool of connections, on which no single byte restarts the clock."""
+class Carrier(Protocol):
+    """What carries requests: a pool of connections, or what stands in for one."""
 
-    def __init__(self, limits: httpx.Limits) -> None:
-        super().__init__(limits=limits)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_Backend(),
-        )
+    def handle_request(self, request: httpcore2.Request) -> httpcore2.Response:
+        """The answer's head, with a body that is read as it comes; see httpcore2."""
+        ...
+
+    def close(self) -> None:
+        """Close its connections; a second call does nothing."""
+        ...
 
 
-class _Backend(httpcore.SyncBackend):
+def connections(url: str, *, idle: float = USUAL_IDLE) -> Carrier:
+    """A pool of connections to `url`, on which no single byte restarts the clock.
+
+    It logs no URL (P4), and follows no redirect. A connection is closed after `idle` seconds.
+    """
+    return httpcore2.ConnectionPool(
+        ssl_context=_trust() if urlsplit(url).scheme == "https" else None,
+        max_connections=None,
+        max_keepalive_connections=_KEPT,
+        keepalive_expiry=idle,
+        network_backend=_Backend(),
+    )
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    connect: float,
+    timeout: float,
+) -> httpcore2.Request:
+    """A request; `connect` and `timeout`, for each piece, in seconds."""
+    length = () if body is None else (("content-length", str(len(body))),)
+    timeouts = dict.fromkeys(("read", "write", "pool"), timeout) | {"connect": connect}
+    return httpcore2.Request(
+        method,
+        url,
+        headers=(("host", urlsplit(url).netloc), *headers.items(), *length),
+        content=body,
+        extensions={"timeout": timeouts},
+    )
+
+
+def _trust() -> ssl.SSLContext:
+    """The usual certificate authorities, unless OpenSSL's variables name others."""
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if file or folder:
+        return ssl.create_default_context(cafile=file, capath=folder)
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+class _Backend(httpcore2.SyncBackend):
     def connect_tcp(
         self,
         host: str,
         port: int,
         timeout: float | None = None,
         local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        """See httpcore."""
-        left = _left(timeout, httpcore.ConnectTimeout)
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """See httpcore2."""
+        left = _left(timeout, httpcore2.ConnectTimeout)
         return _Stream(super().connect_tcp(host, port, left, local_address, socket_options))
 
 
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+class _Stream(httpcore2.NetworkStream):
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, _left(timeout, httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        self._stream.write(buffer, _left(timeout, httpcore2.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
 
     def start_tls(
         self,
-        ssl_context: SSLContext,
+        ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
+    ) -> httpcore2.NetworkStream:
+        left = _left(timeout, httpcore2.ConnectTimeout)
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
-def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
+def _left(timeout: float | None, late: type[httpcore2.TimeoutException]) -> float | None:
     deadline = _deadline.get()
     if deadline is None:
         return timeout

@@ -7,13 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpcore
-import httpx
+import httpcore2
 from tests.fuzz.choices import Choices
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
 from tests.protocol.rules import PAYEE
 from tests.sessions.sender.play import fallback
+from tests.wallets.carriers import Answering
 
 from dovetail.bitcoin.script import Network
 from dovetail.cli import config
@@ -101,15 +101,15 @@ def esplora(data: bytes) -> None:
     what = choices.below(6)
     network = Network.REGTEST if choices.below(2) else Network.SIGNET
 
-    def respond(_request: httpx.Request) -> httpx.Response:
+    def respond(_request: httpcore2.Request) -> httpcore2.Response:
         status = choices.one_of((200, 404, 400, 429, 503))
         size = choices.number(2) % 2048
         known = size < len(ANSWERS)
-        return httpx.Response(status, content=ANSWERS[size] if known else choices.take(size))
+        return httpcore2.Response(status, content=ANSWERS[size] if known else choices.take(size))
 
     chain = chain_on(network)
     http: Any = chain._http
-    http._transport = httpx.MockTransport(respond)
+    http._carrier = Answering(respond)
     questions: tuple[Callable[[], Any], ...] = (
         chain.height,
         lambda: chain.acceptance(fallback()),
@@ -165,8 +165,8 @@ def chain_answers() -> Iterable[bytes]:
         yield bytes((4, 0)) + known[0] + b"\0" + len(answer).to_bytes(2) + answer
 
 
-# Its signatures are those of httpcore.
-class _Stream(httpcore.AsyncNetworkStream):
+# Its signatures are those of httpcore2.
+class _Stream(httpcore2.AsyncNetworkStream):
     """A connection to a proxy that says what it likes."""
 
     def __init__(self, said: bytes) -> None:
@@ -182,11 +182,11 @@ class _Stream(httpcore.AsyncNetworkStream):
         pass
 
 
-class _Network(httpcore.AsyncNetworkBackend):
+class _Network(httpcore2.AsyncNetworkBackend):
     def __init__(self, said: bytes) -> None:
         self._said = said
 
-    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
         return _Stream(self._said)
 
 

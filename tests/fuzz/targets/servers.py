@@ -6,12 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpcore2
 from tests.fuzz.choices import Choices
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
 from tests.protocol.rules import PAYEE
 from tests.sessions.sender.play import fallback, unsigned_original
+from tests.wallets.carriers import Answering, content
 from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import FeeRate, Network, Sats
@@ -176,20 +177,20 @@ def node(data: bytes) -> None:
     choices = Choices(data)
     what = choices.below(12)
 
-    def respond(request: httpx.Request) -> httpx.Response:
-        asked = json.loads(request.read())
+    def respond(request: httpcore2.Request) -> httpcore2.Response:
+        asked = json.loads(content(request))
         calls = [asked] if isinstance(asked, dict) else asked
         said = [_answer(choices, call) for call in calls]
         body = said[0] if isinstance(asked, dict) else b"[" + b",".join(said) + b"]"
         status = choices.one_of((200, 200, 200, 500, 401, 403, 503, 302))
-        return httpx.Response(status, stream=httpx.ByteStream(body))
+        return httpcore2.Response(status, content=body)
 
     source = CoreNode(
         "http://127.0.0.1:18443",
         UserPassword("user", "password"),
         wallet="w",
         network=Network.REGTEST,
-        transport=httpx.MockTransport(respond),
+        carrier=Answering(respond),
     )
     checked: Any = source
     checked._is_checked = choices.below(4) != 0
