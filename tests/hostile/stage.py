@@ -9,7 +9,8 @@ from tests.runtime.world import World
 from dovetail.bitcoin import Address, OutPoint, Transaction
 from dovetail.cli.work.following import reason_words
 from dovetail.errors import InfrastructureError
-from dovetail.runtime.explain import State, explain
+from dovetail.runtime.explain import explain
+from dovetail.runtime.explanation import State
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver
 

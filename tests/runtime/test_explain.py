@@ -7,7 +7,8 @@ from tests.sessions.receiver.scenarios import play_all
 
 from dovetail.bitcoin import UnixTime
 from dovetail.runtime.endings import code_of, ended, ending
-from dovetail.runtime.explain import NOTHING, Explanation, explain
+from dovetail.runtime.explain import explain
+from dovetail.runtime.explanation import NOTHING, Explanation
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.status import SessionStatus

@@ -18,7 +18,8 @@ from dovetail.cli.work.stopping import Stop
 from dovetail.errors import UsageError
 from dovetail.runtime import actions
 from dovetail.runtime.actions import Revocation
-from dovetail.runtime.explain import Explanation, State, explain
+from dovetail.runtime.explain import explain
+from dovetail.runtime.explanation import Explanation, State
 from dovetail.runtime.fees import estimated_rate, fee_words, low_fee
 from dovetail.runtime.services import AtExpiry, Services
 from dovetail.runtime.watching import LowFee

@@ -16,7 +16,8 @@ from dovetail.cli.work.stopping import Stop, first_of
 from dovetail.errors import DovetailError, TransportError
 from dovetail.protocol.proposal import rule_words
 from dovetail.runtime.actions import load
-from dovetail.runtime.explain import DeadlineKind, Explanation, State, explain
+from dovetail.runtime.explain import explain
+from dovetail.runtime.explanation import DeadlineKind, Explanation, State
 from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.runtime.watching import LowFee, sighted

@@ -19,7 +19,7 @@ from dovetail.cli.work.following import (
 )
 from dovetail.errors import ReplayError
 from dovetail.runtime.amounts import Received
-from dovetail.runtime.explain import Explanation
+from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionId, SessionRow, Store

@@ -20,7 +20,7 @@ from dovetail.cli.work.sending import (
 )
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import InvalidAddress, UsageError
-from dovetail.runtime.explain import Explanation
+from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.plain import PlainPayment
 from dovetail.sessions.status import SessionStatus
 

@@ -25,7 +25,7 @@ from dovetail.cli.work.stopping import Stop
 from dovetail.errors import ChainError, InvalidUri, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.agent import Payment
-from dovetail.runtime.explain import Explanation
+from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.relays import Relays
 from dovetail.sessions.sender import answer_until
 from dovetail.sessions.status import SessionStatus

@@ -21,7 +21,7 @@ from dovetail.cli.work.following import (
 )
 from dovetail.cli.work.meanings import meaning
 from dovetail.errors import ReplayError, SessionNotFound
-from dovetail.runtime.explain import Explanation
+from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
 from dovetail.stores.redaction import legible

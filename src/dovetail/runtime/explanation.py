@@ -1,0 +1,98 @@
+"""What is told of a session's state: the codes, the sentences every state shares, the amount."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from dovetail.bitcoin import Sats, UnixTime
+from dovetail.protocol.settlement import paid_to
+from dovetail.runtime.amounts import Paid, Received
+from dovetail.sessions import sender
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver import ReceiverSession
+from dovetail.sessions.sender import SenderSession
+from dovetail.sessions.status import SessionStatus
+
+State: TypeAlias = ReceiverSession | SenderSession
+
+NOTHING = "Nothing is to be decided; `resume` takes it on where it is not running."
+
+BY_US = "The payment: by the payjoin, or else by the ordinary transaction, and never by both."
+PLAINLY = "The payment, by the ordinary transaction."
+TO_US = "The payment to you: by the payjoin, or else by the ordinary transaction."
+
+
+class DeadlineKind(StrEnum):
+    """What happens when a time has come and nothing else did."""
+
+    EXPIRES = "expires"
+    """Posting and polling end."""
+    FALLBACK = "fallback"
+    """The ordinary payment is broadcast, by the policy."""
+    WATCHING = "watching"
+    """A receiver whom nobody has paid stops looking for a payment."""
+    SIGNING = "signing"
+    """A proposal that was not signed gives way to the ordinary payment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The next moment at which time alone moves a session."""
+
+    kind: DeadlineKind
+    at: UnixTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A session's state in stable codes and in words; the words name no address and no key."""
+
+    status: SessionStatus
+    words: str
+    """Where it stands, in one sentence."""
+    next: str
+    """What to do, in one sentence."""
+    owed: str
+    """What is owed now, in one sentence."""
+    amount: Sats | None
+    expires_at: UnixTime
+    reason: Reason | None = None
+    """Why there is no payjoin, where that is known."""
+    rule: str | None = None
+    """The rule of BIP 78 that the receiver's proposal broke, where that was why."""
+    outcome: str | None = None
+    """The code of how it ended, such as `success`; None while it is open."""
+    paid: bool = False
+    """Whether the payment of this session was made; meaningful once there is an outcome."""
+    txid: str | None = None
+    """The transaction that was seen or broadcast last."""
+    asks: bool = False
+    """Whether the session waits for the user's word."""
+    deadline: Deadline | None = None
+    """What time alone does next."""
+    takable: bool = False
+    """Whether the receiver can still take a payment that was cancelled or declined here."""
+    amounts: Received | Paid | None = None
+    """What the payment costs, once it is known how it is made."""
+
+
+def amount_of(state: State) -> Sats | None:
+    """What is paid in the session; None for a receiver that named no amount and was not paid."""
+    match state:
+        case (
+            sender.WithReplyKey()
+            | sender.PostingOriginal()
+            | sender.PollingForProposal()
+            | sender.ProposalReceived()
+            | sender.PendingBroadcast()
+            | sender.PendingFallback()
+            | sender.Monitor()
+            | sender.Closed()
+        ):
+            return paid_to(state.fallback, state.payment.address.script_pubkey)
+        case _ if state.created.amount is not None:
+            return Sats(state.created.amount)
+        case _:
+            payload = getattr(state, "payload", None)
+            script = state.address.script_pubkey
+            return None if payload is None else paid_to(payload.fallback, script)

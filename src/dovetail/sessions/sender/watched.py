@@ -1,0 +1,113 @@
+"""A payment that is, or may be, on its way: what the chain shows of it, and how it ends (M3)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
+
+from dovetail.bitcoin.script import Script
+from dovetail.bitcoin.transaction import Transaction, Txid
+from dovetail.errors import InvalidEvent, UsageError
+from dovetail.protocol.settlement import Settlement
+from dovetail.sessions import outcomes
+from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import events
+from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.paying import Closed, Payable, are_gone, classified, coins_gone
+from dovetail.sessions.transition import Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Watched(Payable):
+    """Something spends, or may spend, the contested outpoints: watch them until one is deep.
+
+    `expected` is the transaction that was broadcast or seen last; None once the fallback was
+    released, when the receiver can still take this payment.
+    """
+
+    reason: Reason | None = None
+    expected: Txid | None
+
+    @property
+    def released(self) -> bool:
+        """Whether the user declined the fallback: nothing of ours is on its way."""
+        return self.expected is None
+
+    @property
+    def depth(self) -> int:
+        """How many confirmations settle the session."""
+        return self.created.depth
+
+    def record_settlement(
+        self, transaction: Transaction, *, depth: int, owned: Collection[Script] = ()
+    ) -> Transition[SenderEvent, "Self | Closed"]:
+        """`transaction` spends a contested outpoint and has `depth` confirmations.
+
+        Short of the configured depth nothing moves. `owned` are those of its output scripts that
+        belong to the wallet: a transaction neither payjoin nor fallback that pays only those is a
+        revocation. Raises `UsageError` when `transaction` spends no contested outpoint.
+        """
+        self.payment.require_spend(transaction)
+        if depth < self.depth:
+            return Transition(None, self, seq=self.seq)
+        event = events.Closed(outcome=self._outcome(transaction, owned))
+        return self.transition(event, self._on_closed(event))
+
+    def record_gone(self) -> Transition[SenderEvent, Closed]:
+        """A coin of the payment exists no more, and has not for long: nothing can pay with it."""
+        return self.transition(event := coins_gone(), self._on_closed(event))
+
+    def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
+        """Raise `UsageError` unless broadcasting `transaction` would revoke a released payment.
+
+        It must spend a contested outpoint and pay only to `owned` scripts; then the receiver can
+        no longer take the payment once it confirms.
+        """
+        if not self.released:
+            raise UsageError("Only a released payment can be revoked; release its fallback first.")
+        self.payment.require_spend(transaction)
+        if not self.payment.paid_back(transaction, owned):
+            raise UsageError(
+                "A revocation pays only back to the wallet; build it with such outputs alone."
+            )
+
+    def _outcome(self, transaction: Transaction, owned: Collection[Script]) -> Outcome:
+        txid = str(transaction.txid)
+        match classified(self, transaction, self.proposal):
+            case Settlement.PAYJOIN:
+                return outcomes.Success(txid=txid)
+            case Settlement.FALLBACK:
+                why = self.reason or Reason.FALLBACK_CONFIRMED_FIRST
+                return outcomes.FallbackBroadcasted(txid=txid, why=why)
+            case Settlement.PAYMENT:
+                return outcomes.PaidDirectly(txid=txid)
+            case Settlement.UNRECOGNIZED if self.payment.paid_back(transaction, owned):
+                return outcomes.Revoked(txid=txid)
+            case _:
+                return outcomes.Unrecognized(txid=txid)
+
+    def _on_closed(self, event: events.Closed) -> Closed:
+        match event.outcome:
+            case outcomes.Success():
+                valid = self.proposal is not None
+            case (
+                outcomes.FallbackBroadcasted()
+                | outcomes.PaidDirectly()
+                | outcomes.Unrecognized()
+                | outcomes.Revoked()
+            ):
+                valid = True
+            case _:
+                valid = are_gone(event)
+        if not valid:
+            raise InvalidEvent("A payment that may be on its way ends as the chain shows (M3).")
+        return Closed(
+            payment=self.payment,
+            seq=self.seq + 1,
+            outcome=event.outcome,
+            reason=self.reason,
+            rule=self.rule,
+            proposal=self.proposal,
+            payjoin=self.payjoin,
+            bumped=self.bumped,
+        )
