@@ -323,6 +323,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
         def __init__(self, **settings: Any) -> None:
             self._web = HttpTransport(**settings)
             self.require_way = self._web.require_way
+            self.most_at_once = self._web.most_at_once
             super().__init__(self._web, killer, leaving=lambda r: _record(bodies, ASKED, r.body))
 
         async def aclose(self) -> None:
