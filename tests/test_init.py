@@ -35,9 +35,24 @@ def test_names_come_from_where_they_live():
     assert dovetail.Agent is Agent
 
 
-@pytest.mark.parametrize("module", ["dovetail", "dovetail.bitcoin", "dovetail.sessions.receiver"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "dovetail",
+        "dovetail.bitcoin",
+        "dovetail.sessions.receiver.machine",
+        "dovetail.sessions.sender.machine",
+    ],
+)
 def test_the_core_loads_nothing_heavy(module):
     program = f"import sys, {module}; print([n for n in {HEAVY!r} if n in sys.modules])"
+    assert run(program) == "[]"
+
+
+@pytest.mark.parametrize("module", ["dovetail.sessions.receiver", "dovetail.sessions.sender"])
+def test_the_machines_load_on_first_use(module):
+    heavy = (*HEAVY, "btclib_secp256k1", "cryptography", "dataclasses", "msgspec", "ssl")
+    program = f"import sys, {module}; print([n for n in {heavy!r} if n in sys.modules])"
     assert run(program) == "[]"
 
 

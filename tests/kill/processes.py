@@ -29,7 +29,7 @@ from tests.kill.dialects import Dialect, speaking
 
 from dovetail.cli import exits
 from dovetail.cli.app import app
-from dovetail.cli.work import opening
+from dovetail.cli.work import homes, opening
 from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, mailboxes
 from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE
 from dovetail.regtest.server import RegtestServer
@@ -312,10 +312,10 @@ class Command:
 @contextmanager
 def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
     """The command's own ports, counted; nothing else about it is changed but its haste."""
-    open_wallet, open_chain, policy = opening.open_wallet, opening.open_chain, opening.Home.policy
+    open_wallet, open_chain, policy = opening.open_wallet, opening.open_chain, homes.Home.policy
 
     @contextmanager
-    def counted_chain(place: opening.Home) -> Any:
+    def counted_chain(place: homes.Home) -> Any:
         with open_chain(place) as chain:
             yield CountingChain(chain, killer)
 
@@ -334,7 +334,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
         def open(cls, path: Path) -> CountingStore:
             return CountingStore(SqlStore.open(path), killer)
 
-    def hasty(place: opening.Home) -> Any:
+    def hasty(place: homes.Home) -> Any:
         quick = {"watch_interval": 0.05, "poll_pause": 0.05, "first_retry": 0.05}
         chosen = policy.fget(place)  # type: ignore[attr-defined]  # a property
         return replace(chosen, longest_retry=0.2, tries=3, **quick)
@@ -349,7 +349,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
         patch.object(opening, "open_chain", counted_chain),
         patch.object(agent, "HttpTransport", CountedTransport),
         patch.object(agent, "SqlStore", CountedStore),
-        patch.object(opening.Home, "policy", property(hasty)),
+        patch.object(homes.Home, "policy", property(hasty)),
         patch.object(time, "time", clock),
         patch.object(ssl, "create_default_context", lambda *_a, **_k: _TLS),
     ):

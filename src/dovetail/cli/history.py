@@ -26,4 +26,6 @@ def history(*, limit: int, before: int | None, open_only: bool, as_json: bool) -
     The newest first, with what to do next for each. Nothing is asked of the network.
     """
     screen = Screen(as_json=as_json)
+    if not work.beginnings.may_have_sessions():
+        return work.beginnings.tell_of_none(screen)
     return work.listing.history(limit, before, open_only=open_only, screen=screen)

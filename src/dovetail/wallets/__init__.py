@@ -1,23 +1,21 @@
 """What a session needs of a wallet and of a chain: `ports`, and the adapters beside it."""
 
-from dovetail.wallets.ports import Accepted as Accepted
-from dovetail.wallets.ports import Balance as Balance
-from dovetail.wallets.ports import Chain as Chain
-from dovetail.wallets.ports import Output as Output
-from dovetail.wallets.ports import Payment as Payment
-from dovetail.wallets.ports import Refused as Refused
-from dovetail.wallets.ports import Spend as Spend
-from dovetail.wallets.ports import Unknown as Unknown
-from dovetail.wallets.ports import Wallet as Wallet
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Accepted",
-    "Balance",
-    "Chain",
-    "Output",
-    "Payment",
-    "Refused",
-    "Spend",
-    "Unknown",
-    "Wallet",
-]
+if TYPE_CHECKING:
+    from dovetail.wallets.ports import Accepted as Accepted
+    from dovetail.wallets.ports import Balance as Balance
+    from dovetail.wallets.ports import Chain as Chain
+    from dovetail.wallets.ports import Output as Output
+    from dovetail.wallets.ports import Payment as Payment
+    from dovetail.wallets.ports import Refused as Refused
+    from dovetail.wallets.ports import Spend as Spend
+    from dovetail.wallets.ports import Unknown as Unknown
+    from dovetail.wallets.ports import Wallet as Wallet
+else:
+    from dovetail.names import on_first_use
+
+    __getattr__ = on_first_use(
+        __name__,
+        {"ports": "Accepted Balance Chain Output Payment Refused Spend Unknown Wallet"},
+    )

@@ -2,51 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
 
 import httpcore2
-import msgspec
 
-from dovetail.errors import ChainError, ParseError
+from dovetail.errors import ChainError
+from dovetail.wallets.faults import Faults
 from dovetail.wallets.http import Carrier, within
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
-    """What may go wrong with one kind of server, each in a sentence that names its setting."""
-
-    unreachable: str
-    broken: str
-    """It was reached, and did not answer whole."""
-    too_slow: str
-    too_large: str
-    strange: str
-    """What came is no answer of such a server."""
-
-    def not_understood(self) -> ChainError:
-        """What to raise for an answer that is none; the answer itself is not chained."""
-        return ChainError(self.strange)
-
-    @contextmanager
-    def reading(self) -> Generator[None]:
-        """A `ParseError` within is the server's fault; its cause, which may quote, is dropped."""
-        try:
-            yield
-        except ParseError:
-            raise self.not_understood() from None
-
-    def decoded(self, data: bytes | msgspec.Raw, kind: type[T]) -> T:
-        """JSON of this type. Raises `ChainError`."""
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise self.not_understood() from None
 
 
 @dataclass(frozen=True, slots=True)

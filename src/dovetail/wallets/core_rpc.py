@@ -18,7 +18,8 @@ import msgspec
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError
-from dovetail.wallets.answers import Faults, Manners, Reply, asked
+from dovetail.wallets.answers import Manners, Reply, asked
+from dovetail.wallets.faults import Faults
 from dovetail.wallets.http import Carrier, connections, request
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from dovetail.errors import ConfigurationError
 from dovetail.tor import SocksProxy, is_onion
-from dovetail.wallets.answers import Faults
+from dovetail.wallets.faults import Faults
 
 _ESPLORA = ("http", "https")
 _TLS, _CLEAR = "ssl", "tcp"

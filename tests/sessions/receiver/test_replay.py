@@ -24,7 +24,7 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.receiver import events as e
 from dovetail.sessions.receiver import states as s
-from dovetail.sessions.receiver.replay import Row
+from dovetail.sessions.receiver.machine import Row
 
 
 def test_replay_of_every_prefix_equals_the_live_state(plays: tuple[Play, ...]) -> None:  # M2

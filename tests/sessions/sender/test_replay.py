@@ -15,7 +15,7 @@ from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.replay import TRANSITIONS
+from dovetail.sessions.sender.machine import TRANSITIONS
 
 KINDS: tuple[type[SenderEvent], ...] = get_args(SenderEvent)
 STATES: tuple[type[sender.SenderSession], ...] = get_args(sender.SenderSession)

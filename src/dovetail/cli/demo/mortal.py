@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from dovetail.cli.app import app
-from dovetail.cli.work import opening
+from dovetail.cli.work import homes, opening
 from dovetail.runtime.agent import Agent, now
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.relays import Relays
@@ -29,7 +29,7 @@ from dovetail.testing.kill import Killer
 
 async def live(killer: Killer, uri: str | None) -> None:
     """Pay `uri`, or go on with every session, to the end or to the kill."""
-    place = opening.home()
+    place = homes.home()
     web = HttpTransport()
     with opening.open_chain(place) as chain, SqlStore.open(place.database) as store:
         transport = CountingTransport(web, killer)

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dovetail.cli.work import beginnings as beginnings
     from dovetail.cli.work import deciding as deciding
     from dovetail.cli.work import endpoints as endpoints
     from dovetail.cli.work import listing as listing

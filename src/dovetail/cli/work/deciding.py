@@ -12,7 +12,7 @@ from dovetail.bitcoin import FeeRate
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import REVOKE, SESSION
 from dovetail.cli.output import Screen, sats
-from dovetail.cli.work import opening, stopping
+from dovetail.cli.work import homes, opening, stopping
 from dovetail.cli.work.following import Seen, clock, session_values, tell_deadline
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import UsageError
@@ -67,7 +67,7 @@ async def _decide(
 async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -> int:
     """Cancel, then pay, keep or decline the fallback: each a decision that is saved by itself."""
     session_id = SessionId(number)
-    async with opening.open_agent(opening.home()) as agent:
+    async with opening.open_agent(homes.home()) as agent:
         services = agent.services
         role = services.store.row(session_id).role
         asks = services.policy.at_expiry is AtExpiry.ASK
@@ -191,7 +191,7 @@ async def _revoke(
     session_id = SessionId(number)
     if not yes and not sys.stdin.isatty():
         raise UsageError(_NOBODY)
-    async with opening.open_agent(opening.home()) as agent:
+    async with opening.open_agent(homes.home()) as agent:
         services = agent.services
         role = services.store.row(session_id).role
         rate = estimated_rate(services) if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
@@ -234,7 +234,7 @@ async def _asked(
     """What a decision works with, once the session is known and the person has agreed."""
     if question is not None and not sys.stdin.isatty():
         raise UsageError(_NOBODY)
-    async with opening.open_agent(opening.home()) as agent:
+    async with opening.open_agent(homes.home()) as agent:
         role = agent.services.store.row(session_id).role
         if question is not None:
             with stop.paused():

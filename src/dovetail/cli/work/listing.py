@@ -7,7 +7,7 @@ from typing import Any
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import HISTORY
 from dovetail.cli.output import Screen, local_time, sats, table
-from dovetail.cli.work import opening
+from dovetail.cli.work import homes, opening
 from dovetail.cli.work.amounts import amount_words
 from dovetail.cli.work.following import (
     TAKABLE,
@@ -62,7 +62,7 @@ class Listed:
 
 def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) -> int:
     """List sessions; see `dovetail history --help`."""
-    place = opening.home()
+    place = homes.home()
     listed: list[Listed] = []
     more = False
     with opening.open_store(place) as store:

@@ -8,9 +8,9 @@ from dovetail.bitcoin import Address, FeeRate, Sats
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.cli.keys import PAY
 from dovetail.cli.output import Screen, sats
-from dovetail.cli.work import opening, stopping
+from dovetail.cli.work import homes, opening, stopping
 from dovetail.cli.work.following import Follower, follow_all, never, tell_end
-from dovetail.cli.work.opening import Home
+from dovetail.cli.work.homes import Home
 from dovetail.cli.work.sending import (
     Request,
     relay_floor,
@@ -31,7 +31,7 @@ def pay(request: Request, screen: Screen) -> int:
 
 
 async def _pay(request: Request, screen: Screen, stop: Stop) -> int:
-    place = opening.home()
+    place = homes.home()
     wanted = _requested(request, place)
     require_somebody(request)
     rate = None if request.fee_rate is None else FeeRate.from_sat_per_vb(request.fee_rate)

@@ -9,7 +9,7 @@ from dovetail.cli import qr
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RECEIVE
 from dovetail.cli.output import Screen, local_time, sats, span
-from dovetail.cli.work import endpoints, opening, stopping
+from dovetail.cli.work import endpoints, homes, opening, stopping
 from dovetail.cli.work.endpoints import Listening
 from dovetail.cli.work.following import (
     Follower,
@@ -56,7 +56,7 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
     listening.check_public()
     if listening.wanted and not request.wait:
         raise UsageError("A server has to wait for its sender: leave away --no-wait or --listen.")
-    place = opening.home()
+    place = homes.home()
     async with (
         opening.open_agent(place, receives=not listening.wanted, v1_only=listening.wanted) as agent,
         endpoints.served(agent, listening, screen) as endpoint,

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RESUME
 from dovetail.cli.output import Screen
-from dovetail.cli.work import endpoints, opening, stopping
+from dovetail.cli.work import endpoints, homes, opening, stopping
 from dovetail.cli.work.endpoints import Listening
 from dovetail.cli.work.following import Follower, follow_all, never, tell_end, waits_at_own_server
 from dovetail.cli.work.stopping import Stop
@@ -26,7 +26,7 @@ async def _resume(
     ids: Sequence[int], patience: float | None, listening: Listening, screen: Screen, stop: Stop
 ) -> int:
     listening.check()
-    place = opening.home()
+    place = homes.home()
     if not place.database.exists() and not ids:
         return _nothing(screen)
     async with (

@@ -12,7 +12,7 @@ from dovetail.bitcoin import FeeRate, Sats
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.cli.keys import SEND
 from dovetail.cli.output import Screen, local_time, sats, span
-from dovetail.cli.work import opening, stopping
+from dovetail.cli.work import homes, opening, stopping
 from dovetail.cli.work.following import (
     Follower,
     clock,
@@ -20,7 +20,7 @@ from dovetail.cli.work.following import (
     never,
     tell_end,
 )
-from dovetail.cli.work.opening import Home
+from dovetail.cli.work.homes import Home
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import ChainError, InvalidUri, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
@@ -55,7 +55,7 @@ def send(request: Request, screen: Screen) -> int:
 
 
 async def _send(request: Request, screen: Screen, stop: Stop) -> int:
-    place = opening.home()
+    place = homes.home()
     uri = _checked(request, place)
     require_somebody(request)
     rate = None if request.fee_rate is None else FeeRate.from_sat_per_vb(request.fee_rate)

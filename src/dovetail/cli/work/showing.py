@@ -6,7 +6,7 @@ from typing import Any
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SHOW
 from dovetail.cli.output import Screen, local_time, sats
-from dovetail.cli.work import opening
+from dovetail.cli.work import homes, opening
 from dovetail.cli.work.amounts import amount_words
 from dovetail.cli.work.exchanges import Exchanged, exchanged
 from dovetail.cli.work.following import (
@@ -42,7 +42,7 @@ class Entry:
 
 def show(number: int, screen: Screen, *, raw: bool) -> int:
     """Show one session; see `dovetail show --help`."""
-    place = opening.home()
+    place = homes.home()
     with opening.open_store(place) as store:
         if store is None:
             raise SessionNotFound(f"There is no session {number}: `dovetail history` lists them.")

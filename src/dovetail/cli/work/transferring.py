@@ -11,7 +11,7 @@ import click
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import IMPORT
 from dovetail.cli.output import Screen
-from dovetail.cli.work import opening
+from dovetail.cli.work import homes, opening
 from dovetail.cli.work.places import make_folder
 from dovetail.errors import DovetailError, SessionNotFound, UsageError
 from dovetail.stores.ports import Adoption, SessionId
@@ -31,7 +31,7 @@ def export(
     """Write sessions to a file or to stdout; see `dovetail export --help`."""
     if every == bool(numbers):
         raise UsageError("Say which sessions to export, by their numbers or by `--all`.")
-    place = opening.home()
+    place = homes.home()
     with opening.open_store(place) as store:
         if store is None:
             raise SessionNotFound("There is no session yet: nothing can be exported.")
@@ -49,7 +49,7 @@ def export(
 
 def bring(file: BinaryIO, screen: Screen) -> int:
     """Take in sessions; see `dovetail import --help`."""
-    place = opening.home()
+    place = homes.home()
     make_folder(place.folder)
     found: list[Imported] = []
     with SqlStore.open(place.database) as store:

@@ -9,8 +9,8 @@ from dovetail.cli import keys
 from dovetail.cli.config import LOCAL_CHAIN
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, sats, table
-from dovetail.cli.work import opening, places, stopping
-from dovetail.cli.work.opening import Home
+from dovetail.cli.work import homes, opening, places, stopping
+from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.wallets.bdk import BdkWallet
 
@@ -53,7 +53,7 @@ def bring(kind: str, screen: Screen, *, descriptors: bool) -> int:
 
 def address(screen: Screen) -> int:
     """Give a fresh address."""
-    place = opening.home()
+    place = homes.home()
     text = str(opening.open_wallet(place, offline=True).new_address())
     screen.result(text)
     screen.emit(keys.WALLET_ADDRESS, {"address": text, "network": place.network.value})
@@ -62,7 +62,7 @@ def address(screen: Screen) -> int:
 
 def balance(screen: Screen) -> int:
     """Say what the wallet holds."""
-    place = opening.home()
+    place = homes.home()
     wallet = opening.open_wallet(place)
     with opening.open_store(place) as store:
         screen.tick("Looking at the chain ...")
@@ -88,7 +88,7 @@ def balance(screen: Screen) -> int:
 
 def coins(screen: Screen) -> int:
     """List the confirmed coins."""
-    place = opening.home()
+    place = homes.home()
     wallet = opening.open_wallet(place)
     with opening.open_store(place) as store:
         screen.tick("Looking at the chain ...")
@@ -127,7 +127,7 @@ def coins(screen: Screen) -> int:
 def _place_for_new() -> Home:
     """A wallet is made for a network that was named; a file or variable will do."""
     settings = places.settings()
-    if settings.wallet == opening.CORE:
+    if settings.wallet == homes.CORE:
         raise ConfigurationError(
             'With `wallet = "core"` the node keeps the wallet: make or restore it by'
             " `bitcoin-cli createwallet`, and name it by `core_wallet`."

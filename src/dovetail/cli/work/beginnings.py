@@ -1,0 +1,19 @@
+"""What is told of sessions before there is any, without loading what reads them."""
+
+from dovetail.cli.exits import Exit
+from dovetail.cli.keys import HISTORY
+from dovetail.cli.output import Screen
+from dovetail.cli.work.homes import home
+from dovetail.stores.peeking import may_hold_sessions
+
+
+def may_have_sessions() -> bool:
+    """Whether there may be a session on the network of this command line."""
+    return may_hold_sessions(home().database)
+
+
+def tell_of_none(screen: Screen) -> int:
+    """Say how to begin."""
+    screen.say("There is no session yet: begin by `dovetail receive` or `dovetail send`.")
+    screen.emit(HISTORY, {"sessions": [], "more": False})
+    return Exit.DONE

@@ -1,0 +1,31 @@
+"""Names of a package that load on first use (PEP 562): importing it costs next to nothing."""
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+
+def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """The `__getattr__` of `package`, which finds each name of `homes` in the module it names.
+
+    `homes` lists the names of a module, parted by blanks; the module itself is found too. No name
+    may be a module's as well. A type checker has to be shown the same names as imports.
+    """
+    modules = {name: module for module, names in homes.items() for name in names.split()}
+    namespace = sys.modules[package].__dict__
+
+    def load(name: str) -> object:
+        module = modules.get(name)
+        if module is not None:
+            value = getattr(import_module(f"{package}.{module}"), name)
+        elif name in homes:
+            value = import_module(f"{package}.{name}")
+        else:
+            message = f"module '{package}' has no attribute '{name}'"
+            raise AttributeError(message, name=name)
+        namespace[name] = value
+        return value
+
+    namespace.setdefault("__all__", sorted(modules))
+    namespace["__dir__"] = lambda: sorted({*namespace, *modules})
+    return load
