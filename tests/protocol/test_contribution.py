@@ -15,6 +15,7 @@ from tests.protocol.rules import (
     build_draft,
     coin,
     ecdsa,
+    funding,
     original,
     out,
     params,
@@ -26,7 +27,6 @@ from tests.protocol.rules import (
 from dovetail.bitcoin.encoding import prefixed
 from dovetail.bitcoin.psbt import InputField, Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import Transaction
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import commit_outputs, draft, finalize, place_coins
@@ -177,8 +177,7 @@ def test_a_receiver_may_add_no_coins():
 def bulky_coin(script, size):
     """A coin whose previous transaction is as large as this."""
     wallet_coin = coin(script=script)
-    previous = wallet_coin.psbt_input.non_witness_utxo
-    source = previous if previous is not None else Transaction(2, (), (), 0)
+    source = funding(70_000, script, 99)
     padded = replace(
         source, outputs=(*source.outputs, out(0, Script(b"\x6a" + prefixed(bytes(size)))))
     )
@@ -193,6 +192,15 @@ def test_coins_that_make_the_proposal_too_large_are_refused_before_they_are_show
     place_coins(started, [bulky_coin(P2PKH, 6_000)])
     with pytest.raises(PayloadTooLarge):
         place_coins(started, [bulky_coin(P2PKH, 7_000)])
+
+
+def test_a_coin_that_tells_its_transaction_alone_is_counted_with_it():
+    started = draft(original(), params(), (0,))
+    shown = bulky_coin(P2WPKH, 7_000)
+    with pytest.raises(PayloadTooLarge):
+        place_coins(started, [shown])
+    both = replace(shown, psbt_input=shown.psbt_input.with_witness_utxo(shown.utxo))
+    assert place_coins(started, [both]).inputs
 
 
 @pytest.mark.parametrize("script", ALL_KINDS)

@@ -7,7 +7,7 @@ from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import Sats
-from dovetail.protocol.proving import proves_output
+from dovetail.protocol.proving import proves_output, signature_will_prove
 from dovetail.protocol.stripping import for_counterparty
 
 OP_TRUE = b"\x51"
@@ -45,3 +45,29 @@ def test_what_a_witness_does_not_prove_keeps_its_previous_transaction():
 
 def test_a_nested_key_is_named_by_the_script_sig():
     assert proves_output(final(*[sign(NESTED)[0], *sign(NESTED)[1]]), coin(1, NESTED).utxo)
+
+
+@pytest.mark.parametrize("script", ALL_KINDS)
+def test_a_wallet_knows_before_it_signs_what_its_signature_will_prove(script):
+    wallet_coin = coin(1, script)
+    known = wallet_coin.psbt_input
+    expected = script not in (P2PKH, P2SH)
+    assert signature_will_prove(known, wallet_coin.utxo, KEY) is expected
+    if script != P2TR:
+        unknown = signature_will_prove(PsbtInput(), wallet_coin.utxo, None)
+        assert not unknown
+
+
+def test_no_signature_proves_what_a_key_like_a_script_spends():
+    odd = b"\x02\xaa\xbb\x6d\x1c" + bytes(28)
+    assert not signature_will_prove(PsbtInput(), coin(1, P2WPKH).utxo, odd)
+
+
+def test_no_signature_proves_what_a_script_in_a_script_spends():
+    program = Script(b"\x00\x20" + sha256(OP_TRUE))
+    known = PsbtInput().with_redeem_script(program)
+    nested = TxOut(Sats(1), Script(b"\xa9\x14" + hash160(program) + b"\x87"))
+    assert not signature_will_prove(known.with_witness_script(OP_TRUE), nested, None)
+    multisig = coin(1, P2WSH).psbt_input.witness_script
+    assert multisig is not None
+    assert signature_will_prove(known.with_witness_script(multisig), nested, None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.mailroom.gateways import make_certificate
+from tests.wallets.keys import descriptors_of_a_key_like_a_script
 
 from dovetail import Agent, FallbackBroadcasted, LiveReceiver, LiveSender, Policy, Success
 from dovetail.bitcoin import Network, Sats, ScriptType
@@ -39,9 +40,10 @@ def wallet(
     sats: int,
     kind: ScriptType,
     source: ChainServer | None = None,
+    keys: tuple[str, str] | None = None,
 ) -> BdkWallet:
     at = server.url if source is None else source
-    made = BdkWallet.create(folder, Network.REGTEST, server=at, kind=kind)
+    made = BdkWallet.create(folder, Network.REGTEST, server=at, kind=kind, descriptors=keys)
     if sats:
         server.node.fund(made.new_address().script_pubkey, Sats(sats))
     made.sync()
@@ -86,6 +88,48 @@ async def test_a_payjoin(
     payee.sync()
     # Bob pays for what his coin weighs more than the coin Alice expected.
     assert 0 <= before + 50_000 - payee.balance().confirmed < 100
+
+
+@pytest.mark.parametrize("odd", ["receiver", "sender"])
+async def test_a_payjoin_of_a_key_that_may_also_be_a_script(
+    server: RegtestServer, mailroom: MailroomServer, tmp_path: Path, odd: str
+):
+    keys = descriptors_of_a_key_like_a_script(odd)
+    wallets = {"sender": 200_000, "receiver": 150_000}
+    made = {
+        name: wallet(
+            server, tmp_path / name, sats, ScriptType.P2WPKH, None, keys if name == odd else None
+        )
+        for name, sats in wallets.items()
+    }
+    [coin] = made[odd].coins()
+    assert coin.tells_previous
+    before = made["receiver"].balance().confirmed
+    with EsploraChain(server.url, Network.REGTEST) as chain:
+        async with (
+            Agent.open(
+                tmp_path / "bob",
+                wallet=made["receiver"],
+                chain=chain,
+                directory=mailroom.url,
+                relays=[mailroom.url],
+                policy=QUICK,
+            ) as bob,
+            Agent.open(
+                tmp_path / "alice",
+                wallet=made["sender"],
+                chain=chain,
+                relays=[mailroom.url],
+                policy=QUICK,
+            ) as alice,
+        ):
+            receiving = await bob.receive(50_000)
+            sending = await alice.send(receiving.uri)
+            await mine_until_closed(server, sending, receiving)
+            outcomes = await sending.closed(), await receiving.closed()
+    assert {type(outcome) for outcome in outcomes} == {Success}
+    made["receiver"].sync()
+    assert made["receiver"].balance().confirmed == before + 50_000
 
 
 async def test_parties_who_ask_different_kinds_of_chain_servers(

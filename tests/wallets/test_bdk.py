@@ -5,11 +5,13 @@ import threading
 from dataclasses import replace
 
 import pytest
+from tests.wallets.keys import descriptors_of_a_key_like_a_script
 from tests.wallets.scripted import Answer
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, ScriptType, Txid, TxOut
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import ChainError, ConfigurationError, InsufficientFunds, WalletError
+from dovetail.protocol.witness_scripts import may_succeed
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.ports import Accepted, Balance
 
@@ -234,6 +236,27 @@ def test_coins_carry_what_signing_needs(make_wallet, kind):
         assert (known.redeem_script is not None) == (kind is ScriptType.P2SH)
         assert (known.non_witness_utxo is not None) == (kind is ScriptType.P2PKH)
         assert (known.witness_utxo is not None) == (kind is not ScriptType.P2PKH)
+
+
+def test_a_coin_whose_key_may_be_a_script_tells_its_whole_transaction(server, tmp_path):
+    # Without it a sender refuses the payjoin: the coin may be P2WSH, and its amount another.
+    keys = descriptors_of_a_key_like_a_script("receiver")
+    wallet = BdkWallet.create(
+        tmp_path / "wallet", Network.REGTEST, server=server.url, descriptors=keys
+    )
+    odd, plain = (wallet.new_address().script_pubkey for _ in range(2))
+    for script in (odd, plain):
+        server.node.fund(script, Sats(40_000))
+    wallet.sync()
+    told = {coin.utxo.script_pubkey: coin for coin in wallet.coins()}
+    assert {script: coin.tells_previous for script, coin in told.items()} == {
+        odd: True,
+        plain: False,
+    }
+    previous = told[odd].psbt_input.non_witness_utxo
+    assert previous is not None
+    assert previous.txid == told[odd].outpoint.txid
+    assert may_succeed(next(iter(told[odd].psbt_input.bip32_derivations)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

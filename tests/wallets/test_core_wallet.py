@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 from tests.wallets.core_stage import Stage
+from tests.wallets.keys import descriptors_of_a_key_like_a_script
 from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import (
@@ -90,6 +91,23 @@ def test_core_offers_coins_that_can_be_weighed_and_signed(stage: Stage) -> None:
     signed = sign_all(stage.wallet, psbt)
     assert signed.is_finalized
     assert isinstance(stage.chain.acceptance(signed.extract()), Accepted)
+
+
+def test_core_tells_a_whole_transaction_where_a_key_may_be_a_script(stage: Stage) -> None:
+    descriptor, _ = descriptors_of_a_key_like_a_script("node")
+    with_checksum = stage.rpc("getdescriptorinfo", descriptor)["checksum"]
+    told = {"desc": f"{descriptor}#{with_checksum}", "timestamp": "now", "range": [0, 1]}
+    stage.rpc("importdescriptors", [told])
+    public = stage.rpc("getdescriptorinfo", descriptor)["descriptor"]
+    odd = str(stage.rpc("deriveaddresses", public, [0, 0])[0])
+    stage.do(lambda node: str(node.fund(odd, 50_000)))
+    stage.fund(40_000)
+    coins = {int(coin.utxo.value): coin for coin in stage.wallet.coins()}
+    assert coins[50_000].tells_previous
+    assert not coins[40_000].tells_previous
+    original = stage.wallet.pay(stage.stranger(), Sats(80_000), fee_rate=RATE)
+    assert not any(each.non_witness_utxo for each in original.inputs)
+    assert isinstance(stage.chain.acceptance(original.extract()), Accepted)
 
 
 def foreign_coin(stage: Stage) -> tuple[OutPoint, Transaction]:

@@ -17,7 +17,7 @@ from dovetail.protocol.coin_selection import select_coins
 from dovetail.protocol.drafts import Coin, Draft, PlacedCoin, draft
 from dovetail.protocol.fees import apply_fees, meets_minimum, total
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY
-from dovetail.protocol.stripping import EMPTY_INPUT, bare_psbt, for_counterparty
+from dovetail.protocol.stripping import EMPTY_INPUT, bare_psbt, for_counterparty, utxo_only
 
 __all__ = [
     "Coin",
@@ -171,7 +171,10 @@ def _largest_size(draft: Draft) -> int:
         stand_in = (bytes(scripts),) if coin.is_segwit else ()
         script_sig = b"" if coin.is_segwit else bytes(scripts // 4)
         final = coin.signing_input.with_final(script_sig, stand_in)
-        inputs.append(for_counterparty(final, coin.utxo))
+        if coin.tells_previous:  # the key, which decides whether it is shown, is not known here
+            inputs.append(utxo_only(final).with_final(script_sig, stand_in))
+        else:
+            inputs.append(for_counterparty(final, coin.utxo))
         size += _FINAL_SCRIPTS_OVERHEAD
     senders = (EMPTY_INPUT,) * len(draft.original.inputs)
     return size + len(bare_psbt(draft.transaction(), draft.merge(senders, inputs)).serialize())

@@ -38,6 +38,12 @@ class Coin:
         return sum(len(key) + len(value) for key, value in self.psbt_input.map.entries)
 
     @property
+    def tells_previous(self) -> bool:
+        """Whether it tells its whole previous transaction alone, which the sender then needs."""
+        known = self.psbt_input
+        return known.non_witness_utxo is not None and known.witness_utxo is None
+
+    @property
     def signing_input(self) -> PsbtInput:
         """The input's map for the wallet, always with what the coin is."""
         known = self.psbt_input

@@ -34,5 +34,27 @@ def proves_output(psbt_input: PsbtInput, utxo: TxOut) -> bool:
             return False
 
 
+def signature_will_prove(psbt_input: PsbtInput, utxo: TxOut, key: bytes | None) -> bool:
+    """Whether an honest signature to come will prove the output; `key` is a P2WPKH coin's own.
+
+    A wallet tells the whole previous transaction of any other coin: without it a sender cannot
+    know the amount, and refuses the payjoin.
+    """
+    witness_script = Script(psbt_input.witness_script or b"")
+    match utxo.script_pubkey.type:
+        case ScriptType.P2TR:
+            return True
+        case ScriptType.P2WPKH:
+            return key is not None and not may_succeed(key)
+        case ScriptType.P2WSH:
+            return _is_verifiable(witness_script)
+        case ScriptType.P2SH:
+            nested = Script(psbt_input.redeem_script or b"").type
+            is_script = nested is ScriptType.P2WSH and _is_verifiable(witness_script)
+            return nested is ScriptType.P2WPKH or is_script
+        case _:
+            return False
+
+
 def _is_verifiable(script: Script) -> bool:
     return script.type in (ScriptType.P2PK, ScriptType.P2PKH, ScriptType.MULTISIG)

@@ -55,6 +55,7 @@ from dovetail.wallets.bdk_signing import (
     our_output,
     outpoint_of,
     sign_ours,
+    told,
 )
 from dovetail.wallets.bdk_syncing import Question, fetched
 from dovetail.wallets.ports import Balance
@@ -350,4 +351,5 @@ def _with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin,
     with building("The wallet has no coins; fund it."):
         psbt = Psbt.from_base64(str(builder.finish(core).serialize()))
     outpoints = psbt.unsigned_transaction.contested()
-    return tuple(map(Coin, outpoints, psbt.inputs, psbt.utxos()))
+    pairs = zip(outpoints, psbt.inputs, psbt.utxos(), strict=True)
+    return tuple(Coin(at, told(core, at, known, utxo), utxo) for at, known, utxo in pairs)

@@ -20,6 +20,7 @@ from dovetail.wallets.signing import (
     claimed_script,
     their_output,
     with_signature,
+    with_what_proves,
 )
 
 
@@ -56,6 +57,14 @@ def our_output(core: BdkCore, outpoint: OutPoint) -> TxOut | None:
         return None
     output = previous.outputs[outpoint.vout]
     return output if is_ours(core, output.script_pubkey) else None
+
+
+def told(core: BdkCore, outpoint: OutPoint, known: PsbtInput, utxo: TxOut) -> PsbtInput:
+    """What BDK tells of a coin, with what proves its amount to a sender."""
+    previous = previous_transaction(core, outpoint.txid)
+    if previous is None:
+        return known
+    return with_what_proves(known, utxo, previous, next(iter(known.bip32_derivations), None))
 
 
 def sign_ours(core: BdkCore, psbt: Psbt, inputs: Collection[OutPoint]) -> Psbt:

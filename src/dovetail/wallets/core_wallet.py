@@ -1,5 +1,6 @@
 """A descriptor wallet of a Bitcoin Core node, which keeps the keys and knows the coins."""
 
+import re
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from decimal import Decimal
@@ -36,6 +37,7 @@ from dovetail.wallets.core_rpc import FAULTS, RpcError
 from dovetail.wallets.core_signing import OwnOutput, own_outputs, sign_ours
 from dovetail.wallets.ports import Balance
 from dovetail.wallets.revoking import revocation
+from dovetail.wallets.signing import with_what_proves
 
 LOCKS = "core-locks.json"
 """The file in the wallet's folder that says which coins are locked in the node for sessions."""
@@ -45,6 +47,7 @@ _KEYPOOL_RAN_OUT = -12
 _BARE_WEIGHT = 42  # version, lock time, counts, and the marker of witnesses
 _VERSION, _NO_INPUTS, _ONE_OUTPUT = (2).to_bytes(4, "little"), b"\x00", b"\x01"
 _NO_LOCK_TIME = bytes(4)
+_OF_ONE_KEY = re.compile(r"wpkh\((?:\[[^]]*\])?([0-9a-f]{66})\)")
 
 
 class _Mine(msgspec.Struct, frozen=True):
@@ -66,6 +69,7 @@ class _Unspent(msgspec.Struct, frozen=True):
     spendable: bool = True
     redeem_script: str | None = msgspec.field(name="redeemScript", default=None)
     witness_script: str | None = msgspec.field(name="witnessScript", default=None)
+    descriptor: str = msgspec.field(name="desc", default="")
 
 
 class _AddressInfo(msgspec.Struct, frozen=True):
@@ -236,11 +240,7 @@ class CoreWallet:
 
     def _coin(self, outpoint: OutPoint, own: OwnOutput, listed: _Unspent | None) -> Coin | None:
         """The coin with its scripts; None for one whose signed size we cannot tell."""
-        script = own.output.script_pubkey
-        if script.type is ScriptType.P2PKH:
-            psbt_input = PsbtInput().with_non_witness_utxo(own.previous)
-        else:
-            psbt_input = PsbtInput().with_witness_utxo(own.output)
+        script, psbt_input = own.output.script_pubkey, PsbtInput()
         redeem_script = None if listed is None else listed.redeem_script
         if script.type is ScriptType.P2SH and redeem_script is None:
             address = str(Address.from_script(script, self.network))
@@ -249,6 +249,8 @@ class CoreWallet:
             psbt_input = psbt_input.with_redeem_script(_bytes(redeem_script))
         if listed is not None and listed.witness_script is not None:
             psbt_input = psbt_input.with_witness_script(_bytes(listed.witness_script))
+        key = None if listed is None else _key_of(listed.descriptor)
+        psbt_input = with_what_proves(psbt_input, own.output, own.previous, key)
         try:
             input_weight(psbt_input, own.output)
         except InvalidPsbt:
@@ -310,7 +312,10 @@ class CoreWallet:
                     "The node chose a coin that is not confirmed, or of a kind that payjoins cannot"
                     " use: lock it by `bitcoin-cli lockunspent`, or wait."
                 )
-            psbt = psbt.with_input(index, coin.psbt_input)
+            known = coin.psbt_input
+            if coin.utxo.script_pubkey.type is ScriptType.P2WPKH:
+                known = PsbtInput().with_witness_utxo(coin.utxo)  # receivers ask the chain
+            psbt = psbt.with_input(index, known)
         return psbt
 
     def _replacement_fee(self, outpoint: OutPoint, weight: Weight) -> Sats:
@@ -327,6 +332,12 @@ class CoreWallet:
         mempool = self._node.ask("getmempoolinfo", _Mempool)
         step = FeeRate.from_sat_per_vb(per_kvb(mempool.incrementalrelayfee))
         return max(FeeRate.RELAY_MIN, step).fee(weight) + _sats(entry.fees.descendant)
+
+
+def _key_of(descriptor: str) -> bytes | None:
+    """The public key of a P2WPKH coin's own descriptor; None for any other (BIP 380, BIP 382)."""
+    found = _OF_ONE_KEY.match(descriptor)
+    return None if found is None else bytes.fromhex(found[1])
 
 
 def _sats(amount: Decimal) -> Sats:

@@ -1,8 +1,9 @@
 """What every wallet that signs a PSBT keeps to (BIP 174, Signer and Finalizer)."""
 
-from dovetail.bitcoin import Psbt, PsbtInput, Script, TxOut
+from dovetail.bitcoin import Psbt, PsbtInput, Script, Transaction, TxOut
 from dovetail.bitcoin.psbt import InputField
 from dovetail.errors import InvalidPsbt, WalletError
+from dovetail.protocol.proving import signature_will_prove
 
 _WHOLE_SIGHASHES = (None, 0, 1)  # nothing asked for, DEFAULT, ALL
 _SIGNATURES = (
@@ -27,6 +28,20 @@ def claimed_script(psbt_input: PsbtInput, vout: int) -> Script | None:
     if psbt_input.non_witness_utxo is not None:
         return psbt_input.non_witness_utxo.outputs[vout].script_pubkey
     return None if psbt_input.witness_utxo is None else psbt_input.witness_utxo.script_pubkey
+
+
+def with_what_proves(
+    known: PsbtInput, utxo: TxOut, previous: Transaction, key: bytes | None
+) -> PsbtInput:
+    """A coin's map with the output it spends, or the whole transaction where senders need that.
+
+    `key` is the public key of a P2WPKH coin, None where it cannot be told. A transaction takes
+    room in logs and messages, so only the coins have one that no signature will prove.
+    """
+    bare = known.cleared_of(InputField.WITNESS_UTXO, InputField.NON_WITNESS_UTXO)
+    if signature_will_prove(known, utxo, key):
+        return bare.with_witness_utxo(utxo)
+    return bare.with_non_witness_utxo(previous)
 
 
 def their_output(psbt: Psbt, index: int) -> TxOut:
