@@ -1,16 +1,21 @@
 """Every state that a recorded log passes through has words; what is asked of a person is said."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.sessions.receiver.scenarios import play_all
 
-from dovetail.bitcoin import UnixTime
+from dovetail.bitcoin import Sats, Txid, UnixTime
+from dovetail.runtime.amounts import Received
 from dovetail.runtime.endings import code_of, ended, ending
 from dovetail.runtime.explain import explain
 from dovetail.runtime.explanation import NOTHING, Explanation
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.sessions.status import SessionStatus
 
 LOGS = Path(__file__).parents[1] / "eventlogs" / "v1"
@@ -145,3 +150,58 @@ def test_a_closed_session_names_its_transaction_and_its_reason():
     assert found.txid is not None
     assert len(found.txid) == 64
     assert found.reason is Reason.PROPOSAL_BROKE_RULE
+
+
+def sighting(kind: Kind, *, gone: bool = False) -> Sighting:
+    return Sighting(kind=kind, txid=Txid(bytes(32)), depth=0, wanted=1, gone=gone)
+
+
+def test_a_sender_whose_invoice_was_paid_otherwise_is_asked():
+    pending = until("expired", sender.PendingFallback)
+    found = explain(pending, EARLY, seen=sighting(Kind.DIRECT))
+    assert found.asks
+    assert "second time" in found.next
+    assert not explain(pending, EARLY, seen=sighting(Kind.DIRECT, gone=True)).asks
+    assert not explain(pending, EARLY, seen=sighting(Kind.FALLBACK)).asks
+
+
+def watching(spend: Txid | None = None) -> receiver.Monitor:
+    """A receiver whose proposal is out, and who saw `spend`, or else the fallback."""
+    seen = (state for play in play_all() for state in states_of(play.log.events))
+    monitor = next(each for each in seen if isinstance(each, receiver.Monitor) and each.finalized)
+    return replace(monitor, seen_spent=True, expected=spend or monitor.fallback.txid)
+
+
+def states_of(events: Sequence[Any]) -> Iterator[receiver.ReceiverSession]:
+    for length in range(1, len(events) + 1):
+        yield receiver.replay(tuple(events[:length]))
+
+
+def test_a_stranger_that_spends_the_senders_coins_is_not_told_as_the_payment():
+    stranger = watching(Txid(bytes(32)))
+    found = explain(stranger, EARLY)
+    assert "may not pay you" in found.words
+    assert found.amounts is None
+    assert explain(stranger, EARLY, seen=sighting(Kind.STRANGER)).words == found.words
+    assert explain(stranger, EARLY, seen=sighting(Kind.DIRECT)).words == found.words
+    paid = explain(stranger, EARLY, seen=sighting(Kind.PAYMENT))
+    assert "payment has been seen" in paid.words
+    known = watching()
+    assert "payment has been seen" in explain(known, EARLY).words
+    assert known.payjoin_skeleton is not None
+    payjoin = explain(watching(known.payjoin_skeleton.txid), EARLY)
+    assert isinstance(payjoin.amounts, Received)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        outcomes.PaidDirectly(txid="t", others=("u",), received=50_000),
+        outcomes.Expired(received=50_000, txids=("t",)),
+        outcomes.Cancelled(why=Reason.CANCELLED_BY_US, received=50_000, txids=("t",)),
+    ],
+)
+def test_what_came_to_the_address_in_all_is_told(outcome):
+    waiting = next(states_of(play_all()[0].log.events))
+    closed = receiver.Closed(seq=2, terms=waiting.terms, outcome=outcome)
+    assert explain(closed, EARLY).amounts == Received(Sats(50_000), Sats(0))

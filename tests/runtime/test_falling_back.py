@@ -454,8 +454,49 @@ async def test_the_policy_does_not_pay_an_invoice_that_is_paid_already(
     assert watch.sighting is not None
     assert watch.sighting.kind == "direct"
     assert alice.party.chain.broadcasts == []
+    alice.store.saw(sending.session_id, watch.sighting)
     await actions.fallback(sending.services, sending.session_id)
     assert world.received(address)[-1] == AMOUNT
+
+
+@pytest.mark.parametrize("rate", [None, RATE])
+@pytest.mark.parametrize("state", HOLDING)
+async def test_a_word_that_would_pay_a_second_time_has_to_be_said_twice(
+    world: World,
+    alice: Side,
+    bob: Side,
+    state: type[sender.SenderSession],
+    rate: FeeRate | None,
+):
+    """M4: who says `fallback` may not know that the invoice is paid."""
+    sending = await sending_at(alice, bob, state)
+    address, tags = sending.state.payment.address, sending.tags()
+    world.node.fund(address.script_pubkey, AMOUNT, confirmations=0)
+    with pytest.raises(UsageError, match="a second time"):
+        await actions.fallback(sending.services, sending.session_id, fee_rate=rate)
+    assert sending.tags() == tags
+    assert alice.party.chain.broadcasts == []
+    paid = await actions.fallback(sending.services, sending.session_id, fee_rate=rate)
+    assert world.node.in_mempool(paid.fallback.txid)  # type: ignore[union-attr]  # a sender's
+
+
+async def test_no_payjoin_is_signed_for_an_invoice_that_is_paid_already(
+    world: World, alice: Side, bob: Side
+):
+    """M4: paid from other coins after the receiver had looked, or by one who does not look."""
+    sending = await sending_at(alice, bob, sender.ProposalReceived)
+    paid = world.node.fund(sending.state.payment.address.script_pubkey, AMOUNT, confirmations=0)
+    watch = Watch()
+    pending = await sending.to(sender.PendingFallback, steps=1, watch=watch)
+    assert pending.reason is Reason.PAID_DIRECTLY
+    assert watch.sighting is not None
+    assert watch.sighting.txid == paid.txid
+    with pytest.raises(UsageError, match="was paid that amount already"):
+        await sending.step()
+    assert alice.party.chain.broadcasts == []
+    world.evict(paid.txid)
+    await sending.to(sender.Monitor, steps=1)
+    assert world.node.in_mempool(pending.fallback.txid)
 
 
 async def test_less_than_the_invoice_is_no_reason_not_to_pay(world: World, alice: Side, bob: Side):

@@ -22,6 +22,7 @@ def fallback(*, session_id: int, fee_rate: str | None, as_json: bool) -> int:
 
     Where a payjoin may be under way the two compete, and exactly one of them confirms. Said
     again it changes nothing. What you pay and has not confirmed, be it the payjoin, is replaced
-    at a higher fee by `--fee-rate`, out of your change. Watch it by `dovetail resume`.
+    at a higher fee by `--fee-rate`, out of your change. Where the address was paid by another
+    transaction it has to be said twice. Watch it by `dovetail resume`.
     """
     return work.deciding.fallback(session_id, Screen(as_json=as_json), fee_rate=fee_rate)

@@ -24,8 +24,9 @@ SESSION = {
     " `fallback`, `direct` to the address, `revocation` or `stranger`), `txid`, `confirmations`,"
     " `gone` (it was there and is no more), `at` (when that was first so, in Unix seconds);"
     " null before",
-    "received_sats": "what the receiver gets by the payjoin or the ordinary payment; null on the"
-    " sender's side, and before that is known",
+    "received_sats": "what the receiver gets by the payjoin or the ordinary payment, or got at the"
+    " address in all where the session ended otherwise; null on the sender's side, and before that"
+    " is known",
     "receiver_fee_sats": "what is missing in it of what was asked for: the receiver's part of the"
     " fee",
     "paid_fee_sats": "the whole fee of the transaction by which the sender pays; null on the"

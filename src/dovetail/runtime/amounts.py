@@ -18,7 +18,7 @@ _Paying: TypeAlias = sender.PendingBroadcast | sender.Monitor | sender.Closed
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a receiver gets, by the payjoin or by the ordinary payment."""
+    """What a receiver gets, by the payjoin, by the ordinary payment or by others, in all."""
 
     amount: Sats
     paid: Sats
@@ -51,6 +51,11 @@ def amounts_of(state: ReceiverSession | SenderSession) -> Received | Paid | None
 
 def _received(state: _Proposed) -> Received | None:
     payload, finalized = state.payload, state.finalized
+    beside = (
+        getattr(state.outcome, "received", None) if isinstance(state, receiver.Closed) else None
+    )
+    if beside is not None:
+        return Received(Sats(beside), Sats(0))
     if payload is None:
         return None
     script = state.address.script_pubkey
@@ -66,13 +71,23 @@ def _received(state: _Proposed) -> Received | None:
         case receiver.Monitor() if state.expected == payload.fallback.txid:
             return ordinary
         case receiver.Monitor():
-            by_payjoin = not state.released
+            by_payjoin = not (state.released or _is_known_stranger(state))
         case _:
             by_payjoin = True
     if finalized is None or not by_payjoin:
         return None
     found = shares(payload.original, finalized.psbt, payload.params.fee_contribution)
     return Received(ordinary.amount - found.from_receiver, found.from_receiver)
+
+
+def _is_known_stranger(state: receiver.Monitor) -> bool:
+    """Whether what was seen is no payjoin, by a txid that no signature can have changed."""
+    proposal = state.proposal
+    if state.expected is None or proposal is None:
+        return False
+    fixed = all(utxo.script_pubkey.is_witness_program for utxo in state.original.utxos())
+    fixed = fixed and not any(each.final_script_sig for each in proposal.inputs)
+    return fixed and state.expected != proposal.unsigned_transaction.txid
 
 
 def _paid(state: _Paying) -> Paid | None:

@@ -24,24 +24,31 @@ from dovetail.runtime.explanation import (
 )
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.status import SessionStatus
 
 
-def explain(state: State, now: UnixTime, *, ask: bool = False) -> Explanation:
-    """What `state` means at `now`; `ask` is whether the policy asks before a fallback."""
-    return replace(_explained(state, now, ask=ask), amounts=amounts_of(state))
+def explain(
+    state: State, now: UnixTime, *, ask: bool = False, seen: Sighting | None = None
+) -> Explanation:
+    """What `state` means at `now`; `ask` is whether the policy asks before a fallback.
+
+    `seen` is what the chain showed last: a log does not say what all that was seen is.
+    """
+    found = _explained(state, now, ask=ask, seen=None if seen is None or seen.gone else seen)
+    return replace(found, amounts=amounts_of(state))
 
 
-def _explained(state: State, now: UnixTime, *, ask: bool) -> Explanation:
+def _explained(state: State, now: UnixTime, *, ask: bool, seen: Sighting | None) -> Explanation:
     match state:
         case receiver.Closed() | sender.Closed():
             return _closed(state)
         case receiver.PendingFallback():
             return receiver_pending(state, now, ask=ask)
         case sender.PendingFallback():
-            return sender_pending(state, now, ask=ask)
+            return sender_pending(state, now, ask=ask, seen=seen)
         case receiver.Monitor():
-            return receiver_monitor(state, now, ask=ask)
+            return receiver_monitor(state, now, ask=ask, seen=seen)
         case sender.Monitor():
             return sender_monitor(state)
         case receiver.HasReplyableError():

@@ -14,6 +14,7 @@ from dovetail.runtime.explanation import (
 )
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.sessions.status import SessionStatus
 
 
@@ -55,9 +56,12 @@ def receiver_pending(state: receiver.PendingFallback, now: UnixTime, *, ask: boo
     )
 
 
-def sender_pending(state: sender.PendingFallback, now: UnixTime, *, ask: bool) -> Explanation:
+def sender_pending(
+    state: sender.PendingFallback, now: UnixTime, *, ask: bool, seen: Sighting | None
+) -> Explanation:
     """No payjoin came about: the ordinary payment is being made, or waits for a word."""
-    due = due_at(state, ask=ask)
+    beside = seen is not None and seen.kind is Kind.DIRECT and not state.requested
+    due = due_at(state, ask=ask or beside)
     cancelled = state.reason is Reason.CANCELLED_BY_US
     asks = due is None or (cancelled and due > now)
     advice = (
@@ -65,6 +69,12 @@ def sender_pending(state: sender.PendingFallback, now: UnixTime, *, ask: bool) -
     )
     if not asks:
         words, advice = _being_paid(state), NOTHING
+    elif beside:
+        words = (
+            "Another transaction paid the address that amount; the ordinary payment waits for your"
+            " word."
+        )
+        advice = "Decline it by `release`, or pay a second time by `fallback`."
     elif not state.original_out:
         words = "The payjoin has ended before anything left; the ordinary payment is yours to make."
         advice = "Pay by `fallback`, or end it by `release`."
@@ -106,7 +116,9 @@ def _being_paid(state: sender.PendingFallback) -> str:
 _SPENT = (Reason.INPUTS_ALREADY_SPENT, Reason.RECEIVER_TOOK_FALLBACK)
 
 
-def receiver_monitor(state: receiver.Monitor, now: UnixTime, *, ask: bool) -> Explanation:
+def receiver_monitor(
+    state: receiver.Monitor, now: UnixTime, *, ask: bool, seen: Sighting | None
+) -> Explanation:
     """A payment to us is, or may be, on its way."""
     status, advice, deadline = SessionStatus.CONFIRMING, NOTHING, None
     if state.released:
@@ -115,8 +127,13 @@ def receiver_monitor(state: receiver.Monitor, now: UnixTime, *, ask: bool) -> Ex
         advice = "Nothing; `fallback` takes the payment after all."
     elif state.fallback_broadcast:
         words = f"The ordinary payment is broadcast and waits for {_confirmations(state.depth)}."
-    elif state.seen_spent:
+    elif state.seen_spent and _is_payment(state, seen):
         words = f"The payment has been seen and waits for {_confirmations(state.depth)}."
+    elif state.seen_spent:
+        words = (
+            "A transaction that may not pay you spends the sender's coins; it waits for"
+            f" {_confirmations(state.depth)}."
+        )
     else:
         status = SessionStatus.PROPOSAL_SENT
         words = "The sender has the payjoin; waiting for it to confirm."
@@ -132,6 +149,14 @@ def receiver_monitor(state: receiver.Monitor, now: UnixTime, *, ask: bool) -> Ex
         txid=None if state.expected is None else str(state.expected),
         deadline=deadline,
     )
+
+
+def _is_payment(state: receiver.Monitor, seen: Sighting | None) -> bool:
+    """Whether what spends the sender's coins is known to pay us."""
+    if seen is not None and seen.kind is not Kind.DIRECT:
+        return seen.kind is not Kind.STRANGER
+    known = (state.fallback, state.payjoin_skeleton)
+    return state.expected in {each.txid for each in known if each is not None}
 
 
 def sender_monitor(state: sender.Monitor) -> Explanation:

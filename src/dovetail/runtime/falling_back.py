@@ -4,18 +4,24 @@ import asyncio
 from contextlib import suppress
 
 from dovetail.bitcoin import FeeRate
-from dovetail.errors import ChainError, StaleSession, WalletError
+from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
+from dovetail.runtime.payable import is_paid_beside
 from dovetail.runtime.raising import Paying, raised
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import deepest_spend, taken
+from dovetail.runtime.watching import Watch, deepest_spend, taken
 from dovetail.sessions import sender
 from dovetail.sessions.sender import SenderSession
+from dovetail.sessions.sightings import Kind
 from dovetail.stores.ports import SessionId
 from dovetail.wallets.ports import Spend
 
 REFUSED = (
     "The network refused the fallback for now: it stays owed, and `resume` tries it again until"
     " it is taken."
+)
+PAID_ALREADY = (
+    "The address was paid that amount already, by another transaction: the ordinary payment would"
+    " pay it a second time. Say `fallback` again only if you want that."
 )
 _NOT_RAISED = (
     "The network refused the payment with its fee raised: what waits there stays until it is"
@@ -29,7 +35,7 @@ async def pay(
     """Broadcast the fallback, once; with `fee_rate` made anew at a higher fee.
 
     The decision is durable before anything leaves (M4). What is on its way already, or lies in a
-    block, is left alone.
+    block, is left alone. Where others have paid the invoice the word has to be said twice.
     """
     if fee_rate is not None:
         return await _raise_fee(services, session_id, state, fee_rate)
@@ -38,6 +44,8 @@ async def pay(
     spend = await _look(services, state)
     if isinstance(state, sender.Monitor) and spend is not None and spend.depth:
         return state
+    if spend is None:
+        await _ask_once(services, session_id, state)
     log = services.store.sender(session_id)
     pending = await state.request_fallback().save_async(log)
     return await _broadcast(services, session_id, pending, REFUSED)
@@ -50,11 +58,27 @@ def _is_under_way(state: Paying) -> bool:
     return state.expected == state.fallback.txid or (state.requested and not state.released)
 
 
+async def _ask_once(services: Services, session_id: SessionId, state: Paying) -> None:
+    """Raise `UsageError` where this would be a second payment, which the user may not know (M4).
+
+    What was told of it is kept, so that the same word said again is for a second payment.
+    """
+    watch, told = Watch(), services.store.row(session_id).sighting
+    if getattr(state, "requested", False) or not await is_paid_beside(state, services, watch):
+        return
+    if watch.sighting is None or (told is not None and told.kind is Kind.DIRECT and not told.gone):
+        return
+    await asyncio.to_thread(services.store.saw, session_id, watch.sighting)
+    raise UsageError(PAID_ALREADY)
+
+
 async def _raise_fee(
     services: Services, session_id: SessionId, state: Paying, fee_rate: FeeRate
 ) -> SenderSession:
     log = services.store.sender(session_id)
     spend = await _spend(services, state)
+    if spend is None:
+        await _ask_once(services, session_id, state)
     prepared = await raised(state, spend, services, fee_rate=fee_rate)
     settling = (
         state

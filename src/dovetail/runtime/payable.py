@@ -10,6 +10,7 @@ from dovetail.sessions import sender
 from dovetail.sessions.receipts import Receipt, Receipts
 
 Settling: TypeAlias = sender.PendingFallback | sender.Monitor
+_NOTHING = Receipts()
 
 PAID_BESIDE = (
     "The address was paid that amount already, by another transaction: the ordinary payment is not"
@@ -20,25 +21,39 @@ PAID_BESIDE = (
 async def require_unpaid(session: sender.PendingFallback, services: Services, watch: Watch) -> None:
     """Raise `UsageError` where the policy would pay an invoice that is paid already (M4).
 
-    By another wallet of the payer's, or by whomever: only the user can tell. A chain source that
-    does not answer this keeps nobody from paying.
+    By another wallet of the payer's, or by whomever: only the user can tell.
     """
+    if await is_paid_beside(session, services, watch):
+        raise UsageError(PAID_BESIDE)
+
+
+async def is_paid_beside(session: sender.SenderSession, services: Services, watch: Watch) -> bool:
+    """Whether other transactions have paid the invoice in full, which is noted in `watch`.
+
+    Not where the user has insisted on a second payment. A chain source that does not answer this
+    keeps nobody from paying.
+    """
+    received = await _received_beside(session, services)
+    if received.full:
+        watch.see_received(received, wanted=session.created.depth)
+    return received.full
+
+
+async def _received_beside(session: sender.SenderSession, services: Services) -> Receipts:
     created, asked = session.created, session.payment.request.amount
     if asked is None or getattr(created, "again", False):
-        return
-    own = {session.fallback.txid, session.payment.fallback.txid}
-    if session.payjoin is not None:
-        own.add(session.payjoin.txid)
-    script = session.payment.due.payee
+        return _NOTHING
+    known = (getattr(session, "payjoin", None), session.fallback, session.payment.fallback)
+    own = {each.txid for each in known if each is not None}
+    proposal = getattr(session, "proposal", None)
+    if proposal is not None:
+        own.add(proposal.unsigned_transaction.txid)
     try:
-        found = await asyncio.to_thread(services.chain.payments_to, script)
+        found = await asyncio.to_thread(services.chain.payments_to, session.payment.due.payee)
     except ChainError:
-        return
+        return _NOTHING
     beside = (Receipt(each.txid, each.amount, each.depth) for each in found if each.txid not in own)
-    received = Receipts.of(beside, asked=asked)
-    if received.full:
-        watch.see_received(received, wanted=created.depth)
-        raise UsageError(PAID_BESIDE)
+    return Receipts.of(beside, asked=asked)
 
 
 BLOCKS_WITHOUT = 6

@@ -18,7 +18,7 @@ from dovetail.runtime.attending import attended
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, lower, unreachable
 from dovetail.runtime.fees import tell_fee
-from dovetail.runtime.payable import are_gone, require_unpaid
+from dovetail.runtime.payable import are_gone, is_paid_beside, require_unpaid
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import (
     FALLBACK_REFUSED,
@@ -68,7 +68,7 @@ async def step_sender(
         case sender.PollingForProposal():
             return await _poll(session, log, services, watch)
         case sender.ProposalReceived():
-            return await _sign(session, log, services)
+            return await _sign(session, log, services, watch)
         case sender.PendingBroadcast():
             return await _broadcast_payjoin(session, log, services, watch)
         case sender.PendingFallback():
@@ -208,11 +208,16 @@ async def _attended(
     )
 
 
-async def _sign(session: sender.ProposalReceived, log: Log, services: Services) -> SenderSession:
+async def _sign(
+    session: sender.ProposalReceived, log: Log, services: Services, watch: Watch
+) -> SenderSession:
+    """Sign what is neither spent nor paid already: the payjoin would be a second payment (M4)."""
     spend = await _spend(session, services)
     if spend is not None:
         now = services.clock()
         return await session.record_spend(spend.transaction, now=now).save_async(log)
+    if await is_paid_beside(session, services, watch):
+        return await session.fail(Reason.PAID_DIRECTLY).save_async(log)
     now, deadline = services.clock(), session.signing_deadline
     if deadline is not None and now >= deadline:
         return await session.signing_deadline_passed(now).save_async(log)

@@ -78,7 +78,7 @@ class Reason(StrEnum):
     PAID_DIRECTLY = (
         "paid-directly",
         "The address had been paid without a payjoin.",
-        "Nothing is left to do: the payment has arrived.",
+        "No other payment is needed.",
     )
     # the Original PSBT, as the receiver judged it
     ORIGINAL_MALFORMED = (

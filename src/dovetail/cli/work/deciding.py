@@ -165,7 +165,8 @@ def _tell(
     poor: LowFee | None,
     seen: Seen | None,
 ) -> int:
-    explanation = explain(state, clock(), ask=asks)
+    sighting = None if seen is None else seen.sighting
+    explanation = explain(state, clock(), ask=asks, seen=sighting)
     screen.say(explanation.words, bold=True)
     if isinstance(state, sender.Monitor) and state.bumped is not None:
         screen.say(f"Its fee is now {sats(state.original.fee)}.")

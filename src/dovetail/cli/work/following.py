@@ -72,7 +72,8 @@ def explained(store: Store, row: SessionRow, *, asks: bool) -> Explanation:
 
     Raises `ReplayError`.
     """
-    found, seen = explain(load(store, row.session_id), clock(), ask=asks), row.sighting
+    seen = row.sighting
+    found = explain(load(store, row.session_id), clock(), ask=asks, seen=seen)
     if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
         return found
     return replace(found, words=sighted(seen))
@@ -192,7 +193,7 @@ class Follower:
         async for update in self.live.updates():
             self.trouble = update.trouble
             if update.state is not None:
-                self._show(update.state)
+                self._show(update.state, update.sighting)
             self._look(update.sighting, update.low_fee)
             if update.trouble is not None:
                 self._complain(update.trouble)
@@ -209,9 +210,9 @@ class Follower:
         asked = explanation.asks and looked
         return explanation.outcome is not None or asked or self.enough(explanation)
 
-    def _show(self, state: State) -> None:
+    def _show(self, state: State, seen: Sighting | None) -> None:
         before = self.explanation
-        self.explanation = explain(state, clock(), ask=self.asks)
+        self.explanation = explain(state, clock(), ask=self.asks, seen=seen)
         # How it ended is the result, which `tell_end` prints.
         ended = self.explanation.outcome is not None
         if not ended and (before is None or before.words != self.explanation.words):
@@ -316,7 +317,7 @@ def tell_end(follower: Follower, screen: Screen) -> None:
         if found.reason is not None:
             screen.say(f"Why: {reason_words(found)}")
             screen.say(f"     {found.reason.advice}")
-        if found.amounts is not None:
+        if found.amounts is not None and found.paid:
             screen.say(amount_words(found.amounts))
         if not found.paid:
             screen.say(found.next)

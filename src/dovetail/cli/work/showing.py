@@ -140,7 +140,7 @@ def _now(found: Explanation, seen: Seen | None) -> list[str]:
         lines += [f"Why     {reason_words(found)}", f"        {found.reason.advice}"]
     if found.txid is not None:
         lines.append(f"Txid    {found.txid}")
-    if found.amounts is not None:
+    if found.amounts is not None and (found.paid or found.outcome is None):
         lines.append(f"Amount  {amount_words(found.amounts)}")
     if found.outcome is None:
         lines.append(f"Expiry  {local_time(found.expires_at)}")
