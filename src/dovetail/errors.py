@@ -198,10 +198,11 @@ class StoreUnavailable(StoreError):
 class ReplayError(StoreError):
     """A log cannot be read; it is left as it is, and no other session is affected.
 
-    `session` and `seq`, the number of the entry from 0, say where, as far as that is known.
+    `session`, its id in the store, and `seq`, the number of the entry from 0, say where, as far as
+    that is known.
     """
 
-    def __init__(self, message: str, *, session: int | None = None, seq: int | None = None) -> None:
+    def __init__(self, message: str, *, session: object = None, seq: int | None = None) -> None:
         super().__init__(message)
         self.session = session
         self.seq = seq

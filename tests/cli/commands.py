@@ -97,7 +97,7 @@ class Cli:
             )
 
 
-def events(folder: Path) -> Iterator[tuple[int, int]]:
+def events(folder: Path) -> Iterator[tuple[object, int]]:
     """Session and length of every log below a data directory: what must not change."""
     for path in folder.glob("*/sessions.db"):
         with SqlStore.open(path) as store:

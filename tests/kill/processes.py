@@ -270,9 +270,9 @@ def _counted_writes(killer: Killer) -> Any:
         killer.point("keys written")
 
     class CountedWriter(Writer):
-        async def run_async(self, work: Any, *, isolated: bool = True) -> Any:
+        async def run_async(self, work: Any, *, isolated: bool = True, once: bool = False) -> Any:
             killer.point("message leaves" if not isolated else "purge leaves")
-            answer = await super().run_async(work, isolated=isolated)
+            answer = await super().run_async(work, isolated=isolated, once=once)
             killer.point("message written" if not isolated else "purge written")
             return answer
 

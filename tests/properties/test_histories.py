@@ -18,7 +18,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.contested import Contested
 from dovetail.sessions.sender import negotiating, payment
 from dovetail.sessions.transition import Transition
-from dovetail.stores.memory import MemoryStore
+from dovetail.stores.memory_tables import MemoryTables
 
 pytestmark = pytest.mark.property
 
@@ -35,13 +35,13 @@ def test_every_rule_holds_in_every_history(machine: str) -> None:
 
 
 def forgets_the_slot(patch: pytest.MonkeyPatch) -> None:
-    add = MemoryStore.add
+    add = MemoryTables.add
 
     def careless(self, session_id, entry, *, closes):
         following = replace(entry, seq=self.row(session_id).next_seq)
         add(self, session_id, following, closes=closes)
 
-    patch.setattr(MemoryStore, "add", careless)
+    patch.setattr(MemoryTables, "add", careless)
 
 
 def forgets_the_last_event(patch: pytest.MonkeyPatch) -> None:
@@ -84,12 +84,12 @@ def pays_whatever_rate_remains(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_to_close(patch: pytest.MonkeyPatch) -> None:
-    add = MemoryStore.add
+    add = MemoryTables.add
 
     def careless(self, *args, closes, **named):
         add(self, *args, closes=False, **named)
 
-    patch.setattr(MemoryStore, "add", careless)
+    patch.setattr(MemoryTables, "add", careless)
 
 
 def sends_less(patch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def waits_for_coins_that_are_gone(patch: pytest.MonkeyPatch) -> None:
 
 
 def keeps_its_coins(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryStore, "release", lambda *_args: None)
+    patch.setattr(MemoryTables, "release", lambda *_args: None)
 
 
 def repeats_itself(patch: pytest.MonkeyPatch) -> None:
@@ -120,11 +120,11 @@ def repeats_itself(patch: pytest.MonkeyPatch) -> None:
 
 
 def sees_no_input_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryStore, "claim", lambda *_args: frozenset())
+    patch.setattr(MemoryTables, "claim", lambda *_args: frozenset())
 
 
 def lends_a_coin_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryStore, "reserve", lambda *_args: frozenset())
+    patch.setattr(MemoryTables, "reserve", lambda *_args: frozenset())
 
 
 def tells_its_address(patch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from dovetail.errors import DovetailError, StaleSession
 from dovetail.sessions.receiver import events
 from dovetail.stores.ports import SessionLog, Store
 from dovetail.stores.sql import SqlStore
-from dovetail.testing.store_contract import closed, started
+from dovetail.testing.store_samples import closed, started
 
 Log = SessionLog[events.ReceiverEvent]
 

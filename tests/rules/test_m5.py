@@ -12,7 +12,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
-from dovetail.testing.store_contract import started
+from dovetail.testing.store_samples import started
 
 
 @pytest.mark.parametrize("place", sending.PLACES)

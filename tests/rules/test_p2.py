@@ -19,7 +19,7 @@ from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
-from dovetail.testing.store_contract import closed, coin, started
+from dovetail.testing.store_samples import closed, coin, started
 
 OUTPOINTS, PROCESSES = 40, 2
 

@@ -20,7 +20,7 @@ from dovetail.errors import StoreUnavailable
 from dovetail.protocol.drafts import Coin
 from dovetail.sessions import receiver
 from dovetail.stores.sql import SqlStore
-from dovetail.testing.store_contract import closed, started
+from dovetail.testing.store_samples import closed, started
 
 COINS, TURNS, PROCESSES = 3, 25, 2
 

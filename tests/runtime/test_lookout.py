@@ -10,7 +10,7 @@ from dovetail.runtime.lookout import Lookout
 from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
-from dovetail.testing.store_contract import closed, started
+from dovetail.testing.store_samples import closed, started
 
 
 @dataclass

@@ -277,7 +277,7 @@ class Ordered:
         tag = type(event).__name__
         self.reserved[tag] = len(self.side.store.reserved())
         self.exposed[tag] = len(self.side.store.exposed())
-        self.claimed[tag] = bool(self.side.store._seen)
+        self.claimed[tag] = bool(self.side.store._tables.seen)
         await self.log.append_async(event, seq=seq, closes=closes)  # type: ignore[attr-defined]
 
 

@@ -35,6 +35,7 @@ from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.runtime.services import Policy
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
+from dovetail.stores.ports import Rows
 from dovetail.wallets.ports import Accepted, Balance, Output, Payment, Refused, Spend, Unknown
 
 NOW = UnixTime(1_800_000_000)
@@ -318,7 +319,7 @@ class World:
 
     @asynccontextmanager
     async def agent(
-        self, party: Party, *, resume: bool = True, **policy: object
+        self, party: Party, *, resume: bool = True, rows: Rows | None = None, **policy: object
     ) -> AsyncIterator[Agent]:
         async with Agent.open(
             party.folder,
@@ -329,6 +330,7 @@ class World:
             transport=self.wire,
             clock=self.clock,
             resume=resume,
+            rows=rows,
             policy=replace(self.policy, **policy),  # type: ignore[arg-type]  # names of its fields
         ) as agent:
             yield agent

@@ -20,7 +20,7 @@ from dovetail.stores import sqlite
 from dovetail.stores.logs import replayed
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import VITAL, SqlStore
-from dovetail.testing.store_contract import started
+from dovetail.testing.store_samples import started
 
 FIRST = SessionId(1)
 PAGE = 4096
@@ -31,7 +31,7 @@ from pathlib import Path
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores.sql import VITAL, SqlStore
-from dovetail.testing.store_contract import started
+from dovetail.testing.store_samples import started
 
 mine = 0
 for round in range(4):
@@ -51,7 +51,7 @@ import sys
 from pathlib import Path
 from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores.sql import VITAL, SqlStore
-from dovetail.testing.store_contract import started
+from dovetail.testing.store_samples import started
 
 store = SqlStore.open(Path(sys.argv[1]))
 log = started(store)

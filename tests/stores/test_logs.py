@@ -73,7 +73,7 @@ def refused(store: SqlStore) -> ReplayError:
     before = store.stored(BAD)
     with pytest.raises(ReplayError) as caught:
         replayed(store, BAD)
-    assert caught.value.session == BAD
+    assert str(caught.value.session) == "1"
     assert str(caught.value).startswith("Session 1: ")
     assert store.stored(BAD) == before
     assert [row.session_id for row in store.history()] == [OTHER, GOOD, BAD]
@@ -119,7 +119,7 @@ def test_a_flipped_byte_is_noticed_wherever_it_is(path: Path, store: SqlStore, s
         )
         with pytest.raises(ReplayError) as caught:
             store.sender(BAD).load()
-        assert (caught.value.session, caught.value.seq) == (BAD, seq)
+        assert (str(caught.value.session), caught.value.seq) == ("1", seq)
     refused(store)
 
 

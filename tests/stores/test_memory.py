@@ -1,9 +1,11 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.stores.callers import MemoryCaller
 
 from dovetail.stores.memory import MemoryStore
-from dovetail.testing.store_contract import NOW, StoreContract
+from dovetail.testing.store_contract import StoreContract
+from dovetail.testing.store_samples import NOW
 from dovetail.testing.watching_contract import WatchingContract
 
 
@@ -13,3 +15,7 @@ class TestMemoryStore(StoreContract, WatchingContract):
         store = MemoryStore(clock=lambda: NOW)
         yield store
         store.close()
+
+    @pytest.fixture
+    def caller(self) -> MemoryCaller:
+        return MemoryCaller()

@@ -120,7 +120,7 @@ def test_sessions_go_on_after_an_upgrade(tmp_path: Path, revision: str) -> None:
     path = tmp_path / "sessions.db"
     old(path, revision)
     with SqlStore.open(path) as store:
-        assert [row.session_id for row in store.live()] == [1, 4]
+        assert [row.session_id for row in store.live()] == [SessionId(1), SessionId(4)]
         states = [replayed(store, row.session_id) for row in store.history()]
         assert [type(state).__name__ for state in states] == [
             "Initialized",
@@ -168,10 +168,10 @@ def test_v1_invoices_are_found_in_any_spelling_after_an_upgrade(tmp_path: Path) 
     with SqlStore.open(path) as store:
         invoice = f"bitcoin:{address}?amount=0.001&pj="
         for url in ("https://shop.example/pay", "https://SHOP.example:443/pay?"):
-            assert store.paying(PayjoinUri.parse(invoice + url)) == 12
+            assert store.paying(PayjoinUri.parse(invoice + url)) == SessionId(12)
         again = PayjoinUri.parse(invoice + "https://shop.example/other?r=~")
-        assert store.paying(again) == 13
-        assert store.paying_to(again.address) == 14
+        assert store.paying(again) == SessionId(13)
+        assert store.paying_to(again.address) == SessionId(14)
     with closing(sqlite3.connect(path)) as database:
         urls = database.execute("SELECT pj_uri FROM sessions WHERE session_id > 10").fetchall()
     assert [url for (url,) in urls] == [

@@ -15,8 +15,9 @@ from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
+from dovetail.stores.index import may_have_paid
 from dovetail.stores.memory import MemoryStore
-from dovetail.stores.ports import SessionId, Store, may_have_paid
+from dovetail.stores.ports import SessionId, Store
 from dovetail.stores.sql import SqlStore
 
 PAID = outcomes.Success(txid="0a" * 32)
@@ -113,7 +114,7 @@ def test_only_what_ended_unpaid_does_not_count(
     end(store, first, outcome)
     assert store.paying_to(play.ADDRESS) == (first if counts else None)
     if not counts:
-        assert begin(store, v2(b"\x23")) == 2
+        assert begin(store, v2(b"\x23")) == SessionId(2)
 
 
 def test_a_payment_that_ended_unpaid_hides_no_other(store: Store) -> None:
@@ -133,7 +134,7 @@ def test_an_ordinary_payment_is_not_begun_after_another(store: Store) -> None:
     begin(store, v2(b"\x21"))
     with pytest.raises(DuplicateSession, match="--again"):
         plainly(store)
-    assert plainly(store, alone=False) == 2
+    assert plainly(store, alone=False) == SessionId(2)
 
 
 def test_what_cannot_be_read_may_have_paid() -> None:

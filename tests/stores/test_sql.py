@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, delete, text, update
+from tests.stores.callers import SqlCaller
 
 from dovetail.errors import ReplayError, StaleSession, StoreUnavailable
 from dovetail.sessions.reasons import Reason
@@ -11,7 +12,8 @@ from dovetail.sessions.receiver.events import Cancelled, ProtocolFailed
 from dovetail.stores.schema import session_events, sightings
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.sqlite import reading
-from dovetail.testing.store_contract import NOW, StoreContract, started
+from dovetail.testing.store_contract import StoreContract
+from dovetail.testing.store_samples import NOW, started
 from dovetail.testing.watching_contract import SEEN, WatchingContract
 
 
@@ -20,6 +22,12 @@ class TestSqlStore(StoreContract, WatchingContract):
     def store(self, tmp_path: Path) -> Iterator[SqlStore]:
         with SqlStore.open(tmp_path / "sessions.db", clock=lambda: NOW) as store:
             yield store
+
+    @pytest.fixture
+    def caller(self, tmp_path: Path) -> Iterator[SqlCaller]:
+        caller = SqlCaller(tmp_path / "application.db")
+        yield caller
+        caller.store.close()
 
 
 @pytest.fixture

@@ -2,13 +2,18 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import IntegrityError
 
-from dovetail.errors import StaleSession, StoreUnavailable
+from dovetail.errors import StaleSession, StoreUnavailable, UsageError
 from dovetail.stores.sqlite import open_engine, reading
 from dovetail.stores.writer import GROUP, Writer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 @pytest.fixture
@@ -184,3 +189,67 @@ def test_closing_finishes_what_was_submitted_and_refuses_the_rest(
     with pytest.raises(StoreUnavailable, match="closed"):
         writer.submit(putting(5))
     assert numbers(engine) == [4]
+
+
+def test_work_that_runs_once_is_not_repeated_for_anothers_fault(
+    writer: Writer, engine: Engine
+) -> None:
+    runs: list[int] = []
+
+    def once(connection: Connection) -> None:
+        runs.append(put(connection, 2))
+
+    gate = Gate(writer)
+    futures: list[Future[Any]] = [
+        writer.submit(putting(1)),
+        writer.submit(once, once=True),
+        writer.submit(putting(1), isolated=False),
+        writer.submit(putting(3)),
+    ]
+    gate.open()
+    with pytest.raises(StoreUnavailable):
+        futures[2].result()
+    for index in (0, 1, 3):
+        futures[index].result()
+    assert runs == [2]
+    assert numbers(engine) == [1, 2, 3]
+
+
+def test_work_that_runs_once_hears_of_its_own_conflict(writer: Writer, engine: Engine) -> None:
+    writer.run(putting(1))
+    with pytest.raises(IntegrityError):
+        writer.run(putting(1), once=True)
+    with pytest.raises(StoreUnavailable):
+        writer.run(putting(1))
+    assert numbers(engine) == [1]
+
+
+def test_work_that_runs_once_comes_in_its_turn(writer: Writer, engine: Engine) -> None:
+    commits = count_commits(engine)
+    gate = Gate(writer)
+    order: list[int] = []
+
+    def noting(n: int) -> Callable[[Connection], None]:
+        return lambda _connection: order.append(n)
+
+    futures = [writer.submit(noting(n), once=n in (2, 3)) for n in range(6)]
+    gate.open()
+    for future in futures:
+        future.result()
+    assert order == list(range(6))
+    assert len(commits) == 1 + 4, "the gate, 0 and 1, 2, 3, 4 and 5"
+
+
+def test_a_write_inside_a_write_raises_at_once(writer: Writer, engine: Engine) -> None:
+    def nested(connection: Connection) -> None:
+        put(connection, 1)
+        writer.run(putting(2))
+
+    def closing(_connection: Connection) -> None:
+        writer.close()
+
+    for work in (nested, closing):
+        with pytest.raises(UsageError, match="inside another"):
+            writer.run(work)
+    assert writer.run(putting(3)) == 3
+    assert numbers(engine) == [3]

@@ -8,6 +8,7 @@ import pytest
 from tests.runtime.directory import Wire
 from tests.runtime.side import Receiving, Sending, Side
 from tests.runtime.world import World
+from tests.stores.callers import MemoryCaller
 
 from dovetail.bitcoin import FeeRate, Sats
 from dovetail.protocol.exchange import GATEWAY_PATH, Request
@@ -22,7 +23,8 @@ from dovetail.testing.counting import (
     CountingWallet,
 )
 from dovetail.testing.kill import Killer, effects
-from dovetail.testing.store_contract import NOW, StoreContract
+from dovetail.testing.store_contract import StoreContract
+from dovetail.testing.store_samples import NOW
 from dovetail.wallets.ports import Accepted
 
 RATE = FeeRate.from_sat_per_vb(2)
@@ -36,6 +38,12 @@ class TestCountingStore(StoreContract):
         bare = MemoryStore(clock=lambda: NOW)
         with CountingStore(bare, Killer(tmp_path / "journal")) as store:
             yield store
+
+    @pytest.fixture
+    def caller(self, tmp_path: Path) -> MemoryCaller:
+        caller = MemoryCaller()
+        caller.store = CountingStore(caller.store, Killer(tmp_path / "journal"))
+        return caller
 
 
 @pytest.fixture

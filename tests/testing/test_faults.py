@@ -5,7 +5,7 @@ from dovetail.sessions.receiver.events import Cancelled, ReceiverEvent
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import SessionLog
 from dovetail.testing.faults import Crash, CrashingPersister
-from dovetail.testing.store_contract import receiver_created
+from dovetail.testing.store_samples import receiver_created
 
 
 @pytest.fixture

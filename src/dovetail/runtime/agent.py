@@ -40,7 +40,7 @@ from dovetail.runtime.services import Policy, Services
 from dovetail.runtime.transport import HttpTransport, Transport, too_few
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.transition import Transition
-from dovetail.stores.ports import Role, SessionId
+from dovetail.stores.ports import Role, Rows, SessionId
 from dovetail.stores.sql import SqlStore
 from dovetail.tor import SocksProxy
 from dovetail.wallets.ports import Chain, Wallet
@@ -142,11 +142,15 @@ class Agent:
         resume: bool = True,
         transport: Transport | None = None,
         clock: Callable[[], UnixTime] = now,
+        rows: Rows | None = None,
     ) -> AsyncGenerator[Self]:
         """Open the store in `data_dir` and, unless told not to, go on with every live session.
 
         Onion addresses are reached through `tor`. BIP 78 needs neither directory nor relay, so
         `v1_only` allows to name none: a v2 session then waits for another run.
+
+        `rows` writes the application's own rows that go with an event, in the event's transaction
+        (see `dovetail.stores.ports.Rows`); while it raises, the session waits and tries again.
 
         New receivers have their mailboxes at `directory`: at the first of several whose keys can be
         had through a relay of another operator.
@@ -158,7 +162,7 @@ class Agent:
         _make(data_dir)
         async with _opened(transport, tor) as (web, way, most):
             routes = Relays(relays, clock=clock, direct=direct, required=not v1_only)
-            with SqlStore.open(data_dir / DATABASE) as store:
+            with SqlStore.open(data_dir / DATABASE, rows=rows) as store:
                 services = Services(
                     wallet=wallet,
                     chain=chain,

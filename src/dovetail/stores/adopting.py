@@ -7,7 +7,7 @@ from dovetail.errors import CoinsTaken
 from dovetail.stores import coins
 from dovetail.stores.ports import SHARED, Adopted, Adoption, Moved, SessionId, growth
 from dovetail.stores.schema import session_events, sessions
-from dovetail.stores.sqllog import append, create
+from dovetail.stores.statements import append, create
 
 
 def adopt(connection: Connection, moved: Moved, at: UnixTime) -> Adopted:
@@ -15,7 +15,7 @@ def adopt(connection: Connection, moved: Moved, at: UnixTime) -> Adopted:
     session_id = _known(connection, moved)
     adoption = Adoption.ADDED if session_id is None else Adoption.EXTENDED
     if session_id is None:
-        session_id = create(connection, moved.facts, moved.events[0])
+        session_id = create(connection, moved.index, moved.events[0])
         known = 1
     else:
         here = _entries(connection, session_id)
@@ -42,13 +42,13 @@ def _share(connection: Connection, session_id: SessionId, moved: Moved, at: Unix
 
 def _known(connection: Connection, moved: Moved) -> SessionId | None:
     """The session here that begins with the same entry."""
-    facts = moved.facts
+    index = moved.index
     found = connection.execute(
         select(sessions.c.session_id)
         .join(session_events, sessions.c.session_id == session_events.c.session_id)
         .where(
-            sessions.c.role == facts.role.value,
-            sessions.c.address == facts.address,
+            sessions.c.role == index.role.value,
+            sessions.c.address == index.address,
             session_events.c.seq == 0,
             session_events.c.data == moved.events[0].data,
         )

@@ -20,7 +20,7 @@ Session: TypeAlias = ReceiverSession | SenderSession
 
 
 @contextmanager
-def naming(session_id: int) -> Generator[None]:
+def naming(session_id: object) -> Generator[None]:
     """Name the session in every `ReplayError` of the block."""
     try:
         yield

@@ -1,41 +1,52 @@
 """What every store offers, and the values it speaks in."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType, Protocol, TypeVar
+from typing import Any, NewType, Protocol, TypeAlias, TypeVar
 
 from dovetail.bitcoin import Address, OutPoint, UnixTime
-from dovetail.errors import DuplicateSession, ReplayError, StaleSession
-from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint, normalised_url
-from dovetail.sessions import outcomes
-from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receiver.events import Created as ReceiverCreated
+from dovetail.errors import DuplicateSession
+from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.receiver.events import ReceiverEvent
-from dovetail.sessions.sender.events import Closed as SenderClosed
-from dovetail.sessions.sender.events import Created as SenderCreated
-from dovetail.sessions.sender.events import CreatedPlain, SenderEvent, decode_event
-from dovetail.sessions.sender.payment import Payment as SenderPayment
+from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.status import SessionStatus, status_of
 from dovetail.stores.entries import RawEvent
+from dovetail.stores.index import Role, SessionIndex
 
-SessionId = NewType("SessionId", int)
-"""What a store calls a session: 1, 2, 3, … across both roles.
+__all__ = [
+    "NESTED",
+    "PAID_ALREADY",
+    "ROWS_FAILED",
+    "SHARED",
+    "Adopted",
+    "Adoption",
+    "Appended",
+    "E",
+    "Moved",
+    "Role",
+    "Rows",
+    "SessionId",
+    "SessionLog",
+    "SessionRow",
+    "Store",
+    "StoredLog",
+    "growth",
+]
 
-SQLite has one writer, so sequential integers cannot collide, a person can type them, and no
-command needs to be told the role. A store with many independent writers would use UUIDv7
-instead: no shared counter, and an id before the insert. The sessions themselves know neither.
+SessionId = NewType("SessionId", object)
+"""A session's name in its store: opaque, hashable, with a text that a person can type back.
+
+Only the store knows what it is. SQLite has one writer, so it counts 1, 2, 3, … across both roles:
+integers cannot collide there, a person can type them, and no command needs to be told the role.
+An id is never given twice, not even after the newest session was deleted: what a session has seen
+and shown is kept under its id. A store with many independent writers uses UUIDv7 instead: they
+share no counter, and an id is there before the insert. The sessions themselves know neither.
 """
 
+T = TypeVar("T")
 E = TypeVar("E", ReceiverEvent, SenderEvent)
-
-
-class Role(StrEnum):
-    """Which side of a payjoin a session is."""
-
-    SENDER = "sender"
-    RECEIVER = "receiver"
 
 
 class SessionLog(Protocol[E]):
@@ -57,6 +68,37 @@ class SessionLog(Protocol[E]):
     def load(self) -> tuple[E, ...]:
         """All events in order; raises `ReplayError` for a log that cannot be read."""
         ...
+
+    def within(self, connection: Any) -> "SessionLog[E]":
+        """The same log inside a transaction of the caller's, to save events beside other rows.
+
+        `connection` is what `Store.write` gives, or a connection of the caller's own to the same
+        database, in a transaction. What is appended is durable once that is committed, and gone
+        if it is taken back: a state that a save within it gave does not count before.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Appended:
+    """An event that is being written, as the rows that go with it need to know it."""
+
+    session_id: SessionId
+    seq: int
+    event: ReceiverEvent | SenderEvent
+    closes: bool
+    """Whether the log ends with it."""
+    created_at: UnixTime
+
+
+Rows: TypeAlias = Callable[[Any, Appended], None]
+"""Writes the rows of an application that go with an event, on the connection it is given.
+
+A store that has one calls it for every event that is saved, in the same transaction: both are
+durable, or neither is. It runs where the store writes, with others waiting, and again where that
+transaction has to be repeated; so it does nothing but use the connection. If it raises, nothing is
+written, and the save raises `StoreUnavailable`.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,27 +251,29 @@ class Store(Protocol):
         """The coins that any sender ever saw."""
         ...
 
+    def write(self, work: Callable[[Any], T]) -> T:
+        """Run a caller's own statements, and saves `within` their connection, as one transaction.
+
+        It is durable when this returns; if `work` raises, nothing is written, and that is raised.
+        `work` runs once. Whatever writes to the store by another way than the connection raises
+        `UsageError` inside of it, instead of waiting for itself.
+        """
+        ...
+
+    def write_async(self, work: Callable[[Any], T]) -> Awaitable[T]:
+        """As `write`; a cancelled await leaves the write running to its end."""
+        ...
+
     def close(self) -> None:
         """Finish what was submitted and let go of the database."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a session's row repeats of its first event, so that it can be found and unique."""
-
-    role: Role
-    address: str
-    expires_at: int
-    pj_uri: str | None = None
-    receiver_pubkey: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Moved:
     """A session from elsewhere whose log was read and replayed: what `Store.adopt` takes in."""
 
-    facts: Facts
+    index: SessionIndex
     events: tuple[RawEvent, ...]
     closed: bool
     seen: frozenset[OutPoint]
@@ -275,67 +319,15 @@ def growth(here: Sequence[bytes], there: Sequence[bytes]) -> int:
     return len(there) - common
 
 
-def facts_of(event: ReceiverEvent | SenderEvent) -> Facts:
-    """The row for a new session's first event; raises `StaleSession` for any other event."""
-    match event:
-        case ReceiverCreated():
-            return Facts(role=Role.RECEIVER, address=event.address, expires_at=event.expires_at)
-        case SenderCreated():
-            return payment_facts(PayjoinUri.parse(event.uri), event.expires_at)
-        case CreatedPlain():
-            return _plain_facts(SenderPayment(event))
-        case _:
-            raise StaleSession("A log begins with its Created event: reload the session.")
+NESTED = (
+    "A write was begun inside another one, which would wait for itself: save to the log's"
+    " `within(connection)` instead, with the connection that the outer write was given."
+)
 
-
-def payment_facts(uri: PayjoinUri, expires_at: int = 0) -> Facts:
-    """The row of a sender who pays `uri`; a key tells URIs apart, else address and endpoint.
-
-    The endpoint is normalised, so that one in another spelling is the same.
-    """
-    pj_uri, key = _identity(uri.endpoint)
-    return Facts(
-        role=Role.SENDER,
-        address=str(uri.address),
-        expires_at=expires_at,
-        pj_uri=pj_uri,
-        receiver_pubkey=key,
-    )
-
-
-def _identity(endpoint: V1Endpoint | V2Endpoint) -> tuple[str, bytes | None]:
-    if isinstance(endpoint, V2Endpoint):
-        return endpoint.serialize(), endpoint.receiver_key.compressed
-    return normalised_url(endpoint.url), None
-
-
-def _plain_facts(payment: SenderPayment) -> Facts:
-    """The row of an ordinary payment, which no URI tells from another: its transaction does."""
-    return Facts(
-        role=Role.SENDER,
-        address=str(payment.address),
-        expires_at=payment.expires_at,
-        pj_uri=f"plain:{payment.fallback.without_signatures().txid}",
-    )
-
-
-_UNPAID = (outcomes.Cancelled, outcomes.Revoked)
-
-
-def may_have_paid(entry: bytes) -> bool:
-    """Whether a payer's log that is closed by `entry` may have brought its payment.
-
-    What cannot be read, or ended by a transaction that nobody knew, may have.
-    """
-    try:
-        event = decode_event(entry)
-    except ReplayError:
-        return True
-    if not isinstance(event, SenderClosed):
-        return True
-    gone = getattr(event.outcome, "why", None) is Reason.COINS_GONE  # they may come back (M4)
-    return gone or not isinstance(event.outcome, _UNPAID)
-
+ROWS_FAILED = (
+    "The rows that go with the event could not be written, so that the event was not written"
+    " either."
+)
 
 PAID_ALREADY = (
     "Another payment to this address was started before: `dovetail history` lists them. To pay the"

@@ -6,16 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Integer,
-    LargeBinary,
-    Select,
-    bindparam,
-    cast,
-    select,
-)
+from sqlalchemy import Connection, Engine, select
 
 from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import SessionNotFound
@@ -25,27 +16,14 @@ from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
-from dovetail.stores import adopting, coins, seen
-from dovetail.stores.entries import RawEvent
+from dovetail.stores import adopting, coins, seen, statements
+from dovetail.stores.index import Role, payment_index
 from dovetail.stores.migrations import upgrade
-from dovetail.stores.ports import (
-    Adopted,
-    Moved,
-    Role,
-    SessionId,
-    SessionRow,
-    StoredLog,
-    payment_facts,
-)
-from dovetail.stores.schema import (
-    coin_reservations,
-    metadata,
-    session_events,
-    sessions,
-    sightings,
-)
+from dovetail.stores.ports import Adopted, Moved, Rows, SessionId, SessionRow, StoredLog
+from dovetail.stores.schema import coin_reservations, metadata, sessions
 from dovetail.stores.sqlite import Pulse, examine, make_whole, open_engine, reading, translated
-from dovetail.stores.sqllog import SqlLog, payer_of
+from dovetail.stores.sqllog import SqlLog
+from dovetail.stores.statements import ROW, payer_of, session_row
 from dovetail.stores.writer import Writer
 
 T = TypeVar("T")
@@ -54,44 +32,27 @@ Clock = Callable[[], float]
 VITAL = ("sessions", "inputs_seen", "coin_reservations")
 """What no checksum guards, and what is small beside the logs."""
 
-# Damage in a column must not keep the others from being read: text that is no text is cast.
-_LOAD = (
-    select(
-        session_events.c.seq,
-        cast(session_events.c.tag, LargeBinary),
-        cast(session_events.c.data, LargeBinary),
-        cast(session_events.c.created_at, Integer),
-        session_events.c.checksum,
-    )
-    .where(session_events.c.session_id == bindparam("session"))
-    .order_by(session_events.c.seq)
-)
-_ROW: Select[Any] = select(
-    sessions.c.session_id,
-    sessions.c.role,
-    sessions.c.created_at,
-    sessions.c.expires_at,
-    sessions.c.closed_at,
-    cast(sessions.c.last_tag, LargeBinary).label("last_tag"),
-    sessions.c.next_seq,
-    *seen.COLUMNS,
-).outerjoin_from(sessions, sightings)
-
 _HEADS = select(sessions.c.session_id, sessions.c.next_seq).where(sessions.c.closed_at.is_(None))
 
 
 class SqlStore:
     """A `Store` in one SQLite file. Safe to share between threads and between processes."""
 
-    def __init__(self, engine: Engine, *, clock: Clock = time.time) -> None:
-        """Take an engine whose schema is current; `open` is the usual way in."""
+    def __init__(
+        self, engine: Engine, *, clock: Clock = time.time, rows: Rows | None = None
+    ) -> None:
+        """Take an engine whose schema is current; `open` is the usual way in.
+
+        `rows` is called for every event that is saved, in its transaction (see `Rows`).
+        """
+        self.rows = rows
         self._engine = engine
         self._clock = clock
         self._writer = Writer(engine)
         self._pulse = Pulse(engine)
 
     @classmethod
-    def open(cls, path: Path, *, clock: Clock = time.time) -> Self:
+    def open(cls, path: Path, *, clock: Clock = time.time, rows: Rows | None = None) -> Self:
         """Open or make the database at `path` and bring its schema up to date.
 
         The upgrade runs under the lock that every writer takes, all of it or nothing. Raises
@@ -109,7 +70,7 @@ class SqlStore:
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, clock=clock)
+        return cls(engine, clock=clock, rows=rows)
 
     def close(self) -> None:
         """Finish what was submitted and let go of the file."""
@@ -149,22 +110,19 @@ class SqlStore:
     def row(self, session_id: SessionId) -> SessionRow:
         """See `Store.row`."""
         with reading(self._engine) as connection:
-            found = connection.execute(_ROW.where(sessions.c.session_id == session_id)).first()
-        if found is None:
-            raise _not_found(session_id)
-        return _session_row(found)
+            return statements.row_of(connection, session_id)
 
     def paying(self, uri: PayjoinUri) -> SessionId | None:
         """See `Store.paying`."""
-        facts, row = payment_facts(uri), sessions.c
+        index, row = payment_index(uri), sessions.c
         query = select(row.session_id).where(row.role == Role.SENDER.value)
-        if facts.receiver_pubkey is not None:
-            query = query.where(row.receiver_pubkey == facts.receiver_pubkey)
+        if index.receiver_pubkey is not None:
+            query = query.where(row.receiver_pubkey == index.receiver_pubkey)
         else:
             query = query.where(
                 row.receiver_pubkey.is_(None),
-                row.address == facts.address,
-                row.pj_uri == facts.pj_uri,
+                row.address == index.address,
+                row.pj_uri == index.pj_uri,
             )
         with reading(self._engine) as connection:
             found = connection.execute(query).scalar()
@@ -177,9 +135,9 @@ class SqlStore:
 
     def live(self) -> tuple[SessionRow, ...]:
         """See `Store.live`."""
-        query = _ROW.where(sessions.c.closed_at.is_(None)).order_by(sessions.c.session_id)
+        query = ROW.where(sessions.c.closed_at.is_(None)).order_by(sessions.c.session_id)
         with reading(self._engine) as connection:
-            return tuple(map(_session_row, connection.execute(query).all()))
+            return tuple(map(session_row, connection.execute(query).all()))
 
     def heads(self) -> dict[SessionId, int]:
         """See `Store.heads`."""
@@ -189,7 +147,7 @@ class SqlStore:
     def saw(self, session_id: SessionId, sighting: Sighting) -> None:
         """See `Store.saw`."""
         now = self.now()
-        self.write(lambda connection: seen.keep(connection, session_id, sighting, now))
+        self._writer.run(lambda connection: seen.keep(connection, session_id, sighting, now))
 
     def pulse(self) -> int:
         """See `Store.pulse`."""
@@ -199,45 +157,43 @@ class SqlStore:
         self, *, limit: int = 50, before: SessionId | None = None
     ) -> tuple[SessionRow, ...]:
         """See `Store.history`."""
-        query = _ROW.order_by(sessions.c.session_id.desc()).limit(limit)
+        query = ROW.order_by(sessions.c.session_id.desc()).limit(limit)
         if before is not None:
             query = query.where(sessions.c.session_id < before)
         with reading(self._engine) as connection:
-            return tuple(map(_session_row, connection.execute(query).all()))
+            return tuple(map(session_row, connection.execute(query).all()))
 
     def stored(self, session_id: SessionId) -> StoredLog:
         """See `Store.stored`."""
         with reading(self._engine) as connection:
-            row = connection.execute(_ROW.where(sessions.c.session_id == session_id)).first()
-            if row is None:
-                raise _not_found(session_id)
-            entries = tuple(map(_raw_event, connection.execute(_LOAD, {"session": session_id})))
-        return StoredLog(row=_session_row(row), events=entries)
+            return statements.stored(connection, session_id)
 
     def adopt(self, moved: Moved) -> Adopted:
         """See `Store.adopt`."""
         now = self.now()
-        return self.write(lambda connection: adopting.adopt(connection, moved, now))
+        return self._writer.run(lambda connection: adopting.adopt(connection, moved, now))
 
     def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
         """See `Store.claim`."""
         now = self.now()
-        return self.write(lambda connection: coins.claim(connection, session_id, outpoints, now))
+        return self._writer.run(
+            lambda connection: coins.claim(connection, session_id, outpoints, now)
+        )
 
     def reserve(
         self, session_id: SessionId, outpoints: Collection[OutPoint]
     ) -> frozenset[OutPoint]:
         """See `Store.reserve`."""
-        return self.write(lambda connection: coins.reserve(connection, session_id, outpoints))
+        return self._writer.run(lambda connection: coins.reserve(connection, session_id, outpoints))
 
     def release(self, session_id: SessionId) -> None:
         """See `Store.release`."""
-        self.write(lambda connection: coins.release(connection, session_id))
+        self._writer.run(lambda connection: coins.release(connection, session_id))
 
     def expose(self, session_id: SessionId) -> None:
         """See `Store.expose`."""
         now = self.now()
-        self.write(lambda connection: coins.expose(connection, session_id, now))
+        self._writer.run(lambda connection: coins.expose(connection, session_id, now))
 
     def reserved(self) -> frozenset[OutPoint]:
         """See `Store.reserved`."""
@@ -248,12 +204,12 @@ class SqlStore:
         return self._coins(coin_reservations.c.exposed_at.is_not(None))
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Run the caller's own statements in one durable transaction, all or nothing."""
-        return self._writer.run(work)
+        """See `Store.write`; an `IntegrityError` of the caller's statements is raised as it is."""
+        return self._writer.run(work, once=True)
 
     async def write_async(self, work: Callable[[Connection], T]) -> T:
-        """As `write`; a cancelled await leaves the write running to its end."""
-        return await self._writer.run_async(work)
+        """See `Store.write_async`."""
+        return await self._writer.run_async(work, once=True)
 
     @property
     def writer(self) -> Writer:
@@ -278,32 +234,3 @@ class SqlStore:
         if self.row(session_id).role is not role:
             raise SessionNotFound(f"Session {session_id} is not a {role} session: check its id.")
         return session_id
-
-
-def _raw_event(row: Any) -> RawEvent:
-    seq, tag, data, created_at, checksum = row
-    return RawEvent(
-        seq=seq,
-        tag=(tag or b"").decode(errors="replace"),
-        data=data or b"",
-        created_at=UnixTime(created_at),
-        checksum=checksum,
-    )
-
-
-def _session_row(row: Any) -> SessionRow:
-    return SessionRow(
-        session_id=SessionId(row.session_id),
-        role=Role(row.role),
-        created_at=UnixTime(row.created_at),
-        expires_at=UnixTime(row.expires_at),
-        closed_at=None if row.closed_at is None else UnixTime(row.closed_at),
-        last_tag=row.last_tag.decode(errors="replace"),
-        next_seq=row.next_seq,
-        sighting=seen.sighting(row),
-        seen_at=None if row.seen_at is None else UnixTime(row.seen_at),
-    )
-
-
-def _not_found(session_id: SessionId) -> SessionNotFound:
-    return SessionNotFound(f"There is no session {session_id}: `dovetail history` lists them.")

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
-from dovetail.errors import StoreUnavailable
+from dovetail.errors import StoreUnavailable, UsageError
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a process waits for its turn to write."""
@@ -139,7 +139,7 @@ def open_engine(path: Path) -> Engine:
     a plain one. Raises `StoreUnavailable`.
     """
     _create_private(path)
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+    engine = create_engine(URL.create("sqlite", database=str(path)), hide_parameters=True)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine
@@ -150,6 +150,35 @@ def reading(engine: Engine) -> Generator[Connection]:
     """A connection that sees one state of the database and does not wait for the writer."""
     with translated(engine), engine.connect().execution_options(**{_READER: True}) as connection:
         yield connection
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Generator[None]:
+    """Take back what the block wrote if it raises; a fault of the database is raised as it was.
+
+    A full disk ends the whole transaction, and the savepoint with it.
+    """
+    nested = connection.begin_nested()
+    try:
+        yield
+    except DBAPIError:
+        with suppress(DBAPIError):
+            nested.rollback()
+        raise
+    except BaseException:
+        nested.rollback()
+        raise
+    nested.commit()
+
+
+def require_transaction(connection: Connection) -> None:
+    """Raise `UsageError` unless a transaction is under way that its owner can still take back.
+
+    A savepoint outside of one would be a transaction of its own, durable once it is released.
+    """
+    driver: Any = connection.connection.driver_connection
+    if not (connection.in_transaction() and driver.in_transaction):
+        raise UsageError("The connection is in no transaction: begin one, then save within it.")
 
 
 class Pulse:

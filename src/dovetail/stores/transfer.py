@@ -16,7 +16,7 @@ tells addresses, amounts and transactions. A session that is open must go on in 
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, cast
 
 import msgspec
 
@@ -25,6 +25,7 @@ from dovetail.errors import DovetailError, ParseError, ReplayError, StoreUnavail
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events as received
 from dovetail.stores.entries import RawEvent
+from dovetail.stores.index import index_of
 from dovetail.stores.logs import naming, read
 from dovetail.stores.ports import (
     Adopted,
@@ -34,7 +35,6 @@ from dovetail.stores.ports import (
     SessionRow,
     Store,
     StoredLog,
-    facts_of,
 )
 from dovetail.stores.redaction import legible
 
@@ -78,8 +78,8 @@ class Entry(_Struct, frozen=True, kw_only=True):
 class Line(_Struct, frozen=True, kw_only=True):
     """One session."""
 
-    session: Number
-    """Its id where it comes from."""
+    session: Number | str
+    """Its id where it comes from; text where a store does not count."""
     role: Role
     next_seq: Number
     last_tag: str
@@ -90,7 +90,7 @@ class Line(_Struct, frozen=True, kw_only=True):
 class Imported:
     """What became of one session of a file: where it is now, or why it was refused."""
 
-    number: int | None
+    number: int | str | None
     """Its id where it comes from; None for a line that cannot be read."""
     result: Adopted | DovetailError
 
@@ -141,12 +141,17 @@ def imported(store: Store, stream: BinaryIO) -> Generator[Imported, None, None]:
 def _line(log: StoredLog, *, secrets: bool) -> Line:
     row = log.row
     return Line(
-        session=row.session_id,
+        session=_id_of(row),
         role=row.role,
         next_seq=row.next_seq,
         last_tag=row.last_tag,
         entries=tuple(_entry(each, secrets=secrets) for each in log.events),
     )
+
+
+def _id_of(row: SessionRow) -> int | str:
+    name = cast("object", row.session_id)
+    return name if isinstance(name, int) else str(name)
 
 
 def _entry(entry: RawEvent, *, secrets: bool) -> Entry:
@@ -226,7 +231,7 @@ def _verified(line: Line) -> Moved:
             moved = _receiver(read(received.CODEC, log), entries)
         else:
             moved = _sender(read(sender.CODEC, log), entries)
-        if moved.facts.expires_at >= LATEST:
+        if moved.index.expires_at >= LATEST:
             raise ReplayError("It expires at no possible time; restore the log from a backup.")
     return moved
 
@@ -252,7 +257,7 @@ def _receiver(log: tuple[received.ReceiverEvent, ...], entries: tuple[RawEvent, 
     if checked:
         seen = frozenset(Psbt.parse(original).unsigned_transaction.contested())
     return Moved(
-        facts=facts_of(log[0]),
+        index=index_of(log[0]),
         events=entries,
         closed=session.closed,
         seen=seen,
@@ -264,7 +269,7 @@ def _receiver(log: tuple[received.ReceiverEvent, ...], entries: tuple[RawEvent, 
 def _sender(log: tuple[sender.SenderEvent, ...], entries: tuple[RawEvent, ...]) -> Moved:
     session = sender.replay(log)
     return Moved(
-        facts=facts_of(log[0]),
+        index=index_of(log[0]),
         events=entries,
         closed=isinstance(session, sender.Closed),
         seen=frozenset(),

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from dovetail.errors import DovetailError, StoreUnavailable
-from dovetail.stores.sqlite import unavailable
+from dovetail.errors import DovetailError, StoreUnavailable, UsageError
+from dovetail.stores.ports import NESTED
+from dovetail.stores.sqlite import savepoint, unavailable
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ GROUP = 256
 class _Job(Generic[T]):
     work: Callable[[Connection], T]
     isolated: bool
+    once: bool = False
     future: Future[T] = field(default_factory=Future[T])
     _result: T | None = None
     _refusal: Exception | None = None
@@ -38,10 +40,14 @@ class _Job(Generic[T]):
         self._result = self._refusal = None
         try:
             if self.isolated:
-                with connection.begin_nested():
+                with savepoint(connection):
                     self._result = self.work(connection)
             else:
                 self._result = self.work(connection)
+        except IntegrityError as refusal:
+            if not self.once:
+                raise
+            self._refusal = refusal
         except DBAPIError:
             raise
         except DovetailError as refusal:
@@ -74,36 +80,55 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="dovetail-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Connection], T], *, isolated: bool = True) -> Future[T]:
+    def submit(
+        self, work: Callable[[Connection], T], *, isolated: bool = True, once: bool = False
+    ) -> Future[T]:
         """Queue `work`; the future resolves when its transaction is durable.
 
         `isolated` work may raise after it wrote: a savepoint takes back its part alone.
-        Work that promises to refuse before it writes saves that cost.
-        Raises `StoreUnavailable` after `close`.
+        Work that promises to refuse before it writes saves that cost. Work runs again where other
+        work of its group failed, unless it may run only `once`: then it is a group of its own, and
+        hears of an `IntegrityError` of its statements as it is.
+
+        Raises `UsageError` inside other work of this writer, which would wait for itself, and
+        `StoreUnavailable` after `close`.
         """
-        job = _Job(work, isolated)
+        self._refuse_nesting()
+        job = _Job(work, isolated, once)
         with self._lock:
             if self._closed:
                 raise StoreUnavailable("The store is closed: open it again.")
             self._jobs.put(job)
         return job.future
 
-    def run(self, work: Callable[[Connection], T], *, isolated: bool = True) -> T:
+    def run(
+        self, work: Callable[[Connection], T], *, isolated: bool = True, once: bool = False
+    ) -> T:
         """Do `work` and wait until it is durable."""
-        return self.submit(work, isolated=isolated).result()
+        return self.submit(work, isolated=isolated, once=once).result()
 
-    async def run_async(self, work: Callable[[Connection], T], *, isolated: bool = True) -> T:
+    async def run_async(
+        self, work: Callable[[Connection], T], *, isolated: bool = True, once: bool = False
+    ) -> T:
         """As `run`; a cancelled await leaves the write running to its end."""
-        future = asyncio.wrap_future(self.submit(work, isolated=isolated))
+        future = asyncio.wrap_future(self.submit(work, isolated=isolated, once=once))
         return await asyncio.shield(future)
 
     def close(self) -> None:
-        """Finish what was submitted, then end the thread. Closing twice is harmless."""
+        """Finish what was submitted, then end the thread. Closing twice is harmless.
+
+        Raises `UsageError` inside work of this writer.
+        """
+        self._refuse_nesting()
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self._jobs.put(None)
         self._thread.join()
+
+    def _refuse_nesting(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise UsageError(NESTED)
 
     def _run(self) -> None:
         for group in self._groups():
@@ -111,21 +136,16 @@ class Writer:
         self._disconnect()
 
     def _groups(self) -> Iterator[list[_Job[Any]]]:
-        while True:
-            job = self._jobs.get()
-            if job is None:
-                return
+        ahead: list[_Job[Any] | None] = []  # taken from the queue for the next turn
+        while (job := ahead.pop() if ahead else self._jobs.get()) is not None:
             group = [job]
-            ended = False
-            while len(group) < GROUP and not self._jobs.empty():
-                job = self._jobs.get()
-                if job is None:
-                    ended = True
-                    break
-                group.append(job)
+            while not (job.once or ahead or self._jobs.empty() or len(group) == GROUP):
+                following = self._jobs.get()
+                if following is None or following.once:
+                    ahead.append(following)
+                else:
+                    group.append(following)
             yield group
-            if ended:
-                return
 
     def _commit(self, group: list[_Job[Any]]) -> None:
         try:

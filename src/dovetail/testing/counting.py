@@ -7,7 +7,7 @@ response before it is handled; a broadcast before and after.
 
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
-from typing import Generic, Self
+from typing import Any, Generic, Self, TypeVar
 
 from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, Transaction
 from dovetail.bitcoin.psbt import Psbt
@@ -41,6 +41,8 @@ from dovetail.wallets.ports import (
     Wallet,
 )
 
+T = TypeVar("T")
+
 
 class CountingLog(Generic[E]):
     """A `SessionLog`; each append is an effect, named by its event."""
@@ -64,6 +66,9 @@ class CountingLog(Generic[E]):
 
     def load(self) -> tuple[E, ...]:
         return self._log.load()
+
+    def within(self, connection: Any) -> "CountingLog[E]":
+        return CountingLog(self._log.within(connection), self._killer)
 
 
 class CountingStore:
@@ -159,6 +164,16 @@ class CountingStore:
 
     def exposed(self) -> frozenset[OutPoint]:
         return self._store.exposed()
+
+    def write(self, work: Callable[[Any], T]) -> T:
+        result = self._store.write(work)
+        self._killer.point("write")
+        return result
+
+    async def write_async(self, work: Callable[[Any], T]) -> T:
+        result = await self._store.write_async(work)
+        self._killer.point("write")
+        return result
 
     def close(self) -> None:
         self._store.close()

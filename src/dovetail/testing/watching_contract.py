@@ -5,7 +5,7 @@ import pytest
 from dovetail.bitcoin import Txid
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.stores.ports import SessionId, Store
-from dovetail.testing.store_contract import NOW, closed, started
+from dovetail.testing.store_samples import NOW, closed, started
 
 SEEN = Sighting(kind=Kind.PAYJOIN, txid=Txid(bytes(range(32))), depth=0, wanted=1)
 

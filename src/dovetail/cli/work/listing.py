@@ -87,7 +87,12 @@ def _rows(
     if not open_only:
         return store.history(limit=limit, before=None if before is None else SessionId(before))
     rows = reversed(store.live())
-    return tuple(row for row in rows if before is None or row.session_id < before)[:limit]
+    return tuple(row for row in rows if before is None or _number(row) < before)[:limit]
+
+
+def _number(row: SessionRow) -> int:
+    """A session's number, as people type it."""
+    return int(str(row.session_id))
 
 
 def _listed(store: Store, row: SessionRow, *, asks: bool) -> Listed:

@@ -1,0 +1,108 @@
+"""What a session's row repeats of its first event, so that it can be found and is unique."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from dovetail.errors import ReplayError, StaleSession
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint, normalised_url
+from dovetail.sessions import outcomes
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.receiver.events import Created as ReceiverCreated
+from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.sender.events import Closed as SenderClosed
+from dovetail.sessions.sender.events import Created as SenderCreated
+from dovetail.sessions.sender.events import CreatedPlain, SenderEvent, decode_event
+from dovetail.sessions.sender.payment import Payment as SenderPayment
+
+
+class Role(StrEnum):
+    """Which side of a payjoin a session is."""
+
+    SENDER = "sender"
+    RECEIVER = "receiver"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ReceiverIndex:
+    """A receiver is found by its id alone; its address is no key, as it may be used again."""
+
+    role: ClassVar[Role] = Role.RECEIVER
+
+    address: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SenderIndex:
+    """A sender pays one URI, once: a receiver key tells v2 URIs apart, else address and URI."""
+
+    role: ClassVar[Role] = Role.SENDER
+
+    address: str
+    expires_at: int
+    pj_uri: str
+    receiver_pubkey: bytes | None = None
+
+
+SessionIndex: TypeAlias = ReceiverIndex | SenderIndex
+
+
+def index_of(event: ReceiverEvent | SenderEvent) -> SessionIndex:
+    """The row for a new session's first event; raises `StaleSession` for any other event."""
+    match event:
+        case ReceiverCreated():
+            return ReceiverIndex(address=event.address, expires_at=event.expires_at)
+        case SenderCreated():
+            return payment_index(PayjoinUri.parse(event.uri), event.expires_at)
+        case CreatedPlain():
+            return _plain_index(SenderPayment(event))
+        case _:
+            raise StaleSession("A log begins with its Created event: reload the session.")
+
+
+def payment_index(uri: PayjoinUri, expires_at: int = 0) -> SenderIndex:
+    """The row of a sender who pays `uri`; a key tells URIs apart, else address and endpoint.
+
+    The endpoint is normalised, so that one in another spelling is the same.
+    """
+    pj_uri, key = _identity(uri.endpoint)
+    return SenderIndex(
+        address=str(uri.address),
+        expires_at=expires_at,
+        pj_uri=pj_uri,
+        receiver_pubkey=key,
+    )
+
+
+def _identity(endpoint: V1Endpoint | V2Endpoint) -> tuple[str, bytes | None]:
+    if isinstance(endpoint, V2Endpoint):
+        return endpoint.serialize(), endpoint.receiver_key.compressed
+    return normalised_url(endpoint.url), None
+
+
+def _plain_index(payment: SenderPayment) -> SenderIndex:
+    """The row of an ordinary payment, which no URI tells from another: its transaction does."""
+    return SenderIndex(
+        address=str(payment.address),
+        expires_at=payment.expires_at,
+        pj_uri=f"plain:{payment.fallback.without_signatures().txid}",
+    )
+
+
+_UNPAID = (outcomes.Cancelled, outcomes.Revoked)
+
+
+def may_have_paid(entry: bytes) -> bool:
+    """Whether a payer's log that is closed by `entry` may have brought its payment.
+
+    What cannot be read, or ended by a transaction that nobody knew, may have.
+    """
+    try:
+        event = decode_event(entry)
+    except ReplayError:
+        return True
+    if not isinstance(event, SenderClosed):
+        return True
+    gone = getattr(event.outcome, "why", None) is Reason.COINS_GONE  # they may come back (M4)
+    return gone or not isinstance(event.outcome, _UNPAID)

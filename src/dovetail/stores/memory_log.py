@@ -1,0 +1,109 @@
+"""One session's log in memory."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Generic
+
+from dovetail.bitcoin import OutPoint
+from dovetail.errors import DovetailError, StaleSession, StoreUnavailable, UsageError
+from dovetail.sessions.codec import EventCodec
+from dovetail.stores.entries import RawEvent, raw_event
+from dovetail.stores.index import index_of
+from dovetail.stores.logs import read
+from dovetail.stores.memory_tables import MemoryTables, undoable
+from dovetail.stores.ports import ROWS_FAILED, Appended, E, SessionId
+
+if TYPE_CHECKING:
+    from dovetail.stores.memory import MemoryStore
+
+
+class MemoryLog(Generic[E]):
+    """One session's log; see `SessionLog`."""
+
+    def __init__(
+        self,
+        store: "MemoryStore",
+        codec: EventCodec[E],
+        session_id: SessionId | None,
+        *,
+        reserving: Collection[OutPoint] = (),
+        alone: bool = False,
+        tables: MemoryTables | None = None,
+    ) -> None:
+        """`session_id` is None for a session whose first event is not saved yet.
+
+        `tables` are what `MemoryStore.write` gave, for a log within it.
+        """
+        self._store = store
+        self._codec: EventCodec[E] = codec
+        self._session_id = session_id
+        self._reserving = reserving
+        self._alone = alone
+        self._tables = tables
+
+    @property
+    def session_id(self) -> SessionId:
+        """See `SessionLog.session_id`."""
+        if self._session_id is None:
+            raise UsageError("The session has no id yet: save its first event.")
+        return self._session_id
+
+    def load(self) -> tuple[E, ...]:
+        """See `SessionLog.load`."""
+        return read(self._codec, self._store.stored(self.session_id))
+
+    def append(self, event: E, /, *, seq: int, closes: bool) -> None:
+        """See `SessionLog.append`."""
+        if self._tables is not None:
+            self._store.require_turn(self._tables)
+            self._session_id = self._write(self._tables, event, seq, closes=closes)
+            return
+        with self._store.turn() as tables:
+            self._session_id = self._write(tables, event, seq, closes=closes)
+
+    async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
+        """See `SessionLog.append_async`."""
+        self.append(event, seq=seq, closes=closes)
+
+    def within(self, connection: MemoryTables) -> "MemoryLog[E]":
+        """See `SessionLog.within`; raises `UsageError` outside of `MemoryStore.write`."""
+        self._store.require_turn(connection)
+        return MemoryLog(
+            self._store,
+            self._codec,
+            self._session_id,
+            reserving=self._reserving,
+            alone=self._alone,
+            tables=connection,
+        )
+
+    def _write(self, tables: MemoryTables, event: E, seq: int, *, closes: bool) -> SessionId:
+        """Append; with the rows that go with the event, both or neither."""
+        data, rows = self._codec.encode(event), self._store.rows
+        entry = raw_event(seq, type(event).__name__, data, self._store.now())
+        if rows is None:
+            return self._put(tables, event, entry, closes=closes)
+        with undoable(tables):
+            session_id = self._put(tables, event, entry, closes=closes)
+            appended = Appended(
+                session_id=session_id,
+                seq=seq,
+                event=event,
+                closes=closes,
+                created_at=entry.created_at,
+            )
+            try:
+                rows(tables, appended)
+            except DovetailError:
+                raise
+            except Exception as error:
+                raise StoreUnavailable(ROWS_FAILED) from error
+        return session_id
+
+    def _put(self, tables: MemoryTables, event: E, entry: RawEvent, *, closes: bool) -> SessionId:
+        if self._session_id is not None:
+            tables.add(self._session_id, entry, closes=closes)
+            return self._session_id
+        index = index_of(event)
+        if entry.seq != 0:
+            raise StaleSession("A new log begins at 0: reload the session.")
+        return tables.create(index, entry, self._reserving, alone=self._alone)

@@ -1,0 +1,199 @@
+"""What a store in memory holds, and how it changes: one thread at a time, by whole steps."""
+
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from dovetail.bitcoin import Address, OutPoint, UnixTime
+from dovetail.errors import CoinsTaken, DuplicateSession, SessionNotFound, StaleSession
+from dovetail.stores.entries import RawEvent
+from dovetail.stores.index import SenderIndex, SessionIndex, may_have_paid
+from dovetail.stores.ports import (
+    PAID_ALREADY,
+    SHARED,
+    Adopted,
+    Adoption,
+    Moved,
+    SessionId,
+    SessionRow,
+    growth,
+)
+
+
+@dataclass(slots=True, repr=False)
+class MemoryTables:
+    """All that a `MemoryStore` holds, and the connection that its `write` gives.
+
+    `rows` is for the caller, who keeps in it what goes with events; it is not copied deeply, so
+    that its values have to be replaced, not changed.
+    """
+
+    rows: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    sessions: dict[SessionId, SessionRow] = field(default_factory=dict[SessionId, SessionRow])
+    entries: dict[SessionId, tuple[RawEvent, ...]] = field(
+        default_factory=dict[SessionId, tuple[RawEvent, ...]]
+    )
+    payments: dict[tuple[str | bytes, ...], SessionId] = field(
+        default_factory=dict[tuple[str | bytes, ...], SessionId]
+    )
+    payees: dict[SessionId, str] = field(default_factory=dict[SessionId, str])
+    seen: dict[OutPoint, SessionId] = field(default_factory=dict[OutPoint, SessionId])
+    held: dict[OutPoint, SessionId] = field(default_factory=dict[OutPoint, SessionId])
+    exposed: set[OutPoint] = field(default_factory=set[OutPoint])
+
+    def copy(self) -> dict[str, Any]:
+        """What it holds now, for `restore`."""
+        return {each.name: getattr(self, each.name).copy() for each in fields(self)}
+
+    def restore(self, copy: Mapping[str, Any]) -> None:
+        """Take back what came after the copy."""
+        for name, value in copy.items():
+            setattr(self, name, value)
+
+    def row(self, session_id: SessionId) -> SessionRow:
+        """See `Store.row`."""
+        try:
+            return self.sessions[session_id]
+        except KeyError:
+            raise SessionNotFound(
+                f"There is no session {session_id}: `dovetail history` lists them."
+            ) from None
+
+    def paying_to(self, address: Address) -> SessionId | None:
+        """See `Store.paying_to`."""
+        for session_id, row in reversed(self.sessions.items()):
+            paid = self.payees.get(session_id) == str(address)
+            last = self.entries[session_id][-1].data
+            if paid and (row.closed_at is None or may_have_paid(last)):
+                return session_id
+        return None
+
+    def create(
+        self,
+        index: SessionIndex,
+        entry: RawEvent,
+        reserving: Collection[OutPoint],
+        *,
+        alone: bool = False,
+    ) -> SessionId:
+        """Add a session with its first entry and its coins, or nothing."""
+        if alone and self.paying_to(Address.parse(index.address)) is not None:
+            raise DuplicateSession(PAID_ALREADY)
+        if isinstance(index, SenderIndex) and payment_of(index) in self.payments:
+            raise DuplicateSession(
+                "A payment to this URI was started before: ask the receiver for a new URI"
+                " to pay again."
+            )
+        if not self.held.keys().isdisjoint(reserving):
+            raise CoinsTaken("Another live session holds one of the coins: choose others.")
+        session_id = SessionId(len(self.sessions) + 1)
+        self.sessions[session_id] = SessionRow(
+            session_id=session_id,
+            role=index.role,
+            created_at=entry.created_at,
+            expires_at=UnixTime(index.expires_at),
+            closed_at=None,
+            last_tag=entry.tag,
+            next_seq=1,
+        )
+        self.entries[session_id] = (entry,)
+        if isinstance(index, SenderIndex):
+            self.payments[payment_of(index)] = session_id
+            self.payees[session_id] = index.address
+        self.reserve(session_id, reserving)
+        return session_id
+
+    def add(self, session_id: SessionId, entry: RawEvent, *, closes: bool) -> None:
+        """Add one entry and close, or nothing (M1, M5)."""
+        row = self.sessions[session_id]
+        if row.closed_at is not None or row.next_seq != entry.seq:
+            raise StaleSession(
+                "This session has moved on since it was loaded: load it again before you act on it."
+            )
+        self.entries[session_id] += (entry,)
+        self.sessions[session_id] = replace(
+            row,
+            last_tag=entry.tag,
+            next_seq=entry.seq + 1,
+            closed_at=entry.created_at if closes else None,
+        )
+        if closes:
+            self.release(session_id)
+
+    def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
+        """See `Store.claim`."""
+        return _take(self.seen, session_id, outpoints)
+
+    def reserve(
+        self, session_id: SessionId, outpoints: Collection[OutPoint]
+    ) -> frozenset[OutPoint]:
+        """See `Store.reserve`."""
+        if outpoints and self.row(session_id).closed_at is not None:
+            raise StaleSession(
+                "This session was closed since it was loaded: load it again before you act on it."
+            )
+        return _take(self.held, session_id, outpoints)
+
+    def release(self, session_id: SessionId) -> None:
+        """See `Store.release`."""
+        self.held = {coin: holder for coin, holder in self.held.items() if holder != session_id}
+
+    def expose(self, session_id: SessionId) -> None:
+        """See `Store.expose`."""
+        self.exposed |= {coin for coin, holder in self.held.items() if holder == session_id}
+
+    def adopt(self, moved: Moved) -> Adopted:
+        """See `Store.adopt`."""
+        entries = [entry.data for entry in moved.events]
+        known = (each for each, here in self.entries.items() if here[0].data == entries[0])
+        session_id = next(known, None)
+        here = [] if session_id is None else [entry.data for entry in self.entries[session_id]]
+        if session_id is not None and not growth(here, entries):
+            return Adopted(session_id, Adoption.UNCHANGED)
+        self._refuse_shared(session_id, moved)
+        if session_id is not None:
+            self._take_in(session_id, moved, len(here))
+            return Adopted(session_id, Adoption.EXTENDED)
+        session_id = self.create(moved.index, moved.events[0], ())
+        self._take_in(session_id, moved, 1)
+        return Adopted(session_id, Adoption.ADDED)
+
+    def _refuse_shared(self, session_id: SessionId | None, moved: Moved) -> None:
+        """Raise `CoinsTaken` before anything is written."""
+        holders = (*map(self.seen.get, moved.seen), *map(self.held.get, moved.coins))
+        if not moved.closed and any(holder not in (None, session_id) for holder in holders):
+            raise CoinsTaken(SHARED)
+
+    def _take_in(self, session_id: SessionId, moved: Moved, known: int) -> None:
+        for entry in moved.events[known:]:
+            closes = moved.closed and entry is moved.events[-1]
+            self.add(session_id, entry, closes=closes)
+        self.claim(session_id, moved.seen)
+        if not moved.closed:
+            self.reserve(session_id, moved.coins)
+        if moved.exposed:
+            self.exposed |= moved.coins
+
+
+@contextmanager
+def undoable(tables: MemoryTables) -> Generator[None]:
+    """All that is written in the block, or nothing."""
+    before = tables.copy()
+    try:
+        yield
+    except BaseException:
+        tables.restore(before)
+        raise
+
+
+def payment_of(index: SenderIndex) -> tuple[str | bytes, ...]:
+    """What tells a payment from every other."""
+    key = index.receiver_pubkey
+    return (key,) if key else (index.address, index.pj_uri)
+
+
+def _take(
+    taken: dict[OutPoint, SessionId], session_id: SessionId, outpoints: Collection[OutPoint]
+) -> frozenset[OutPoint]:
+    return frozenset(coin for coin in outpoints if taken.setdefault(coin, session_id) != session_id)

@@ -1,0 +1,170 @@
+"""What a store promises of each session's log, and of the lists of sessions."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dovetail.errors import (
+    SessionNotFound,
+    StaleSession,
+    UsageError,
+)
+from dovetail.sessions.receiver import events as receiver_events
+from dovetail.sessions.sender import events as sender_events
+from dovetail.sessions.status import SessionStatus
+from dovetail.stores.ports import Role, SessionId, Store
+from dovetail.testing.store_samples import (
+    EXPIRES_AT,
+    NOW,
+    closed,
+    receiver_created,
+    sender_created,
+    started,
+)
+
+
+class LogContract:
+    """See `StoreContract`, which has these."""
+
+    def test_a_new_session_is_named_by_its_first_event(self, store: Store) -> None:
+        log = store.new_receiver()
+        with pytest.raises(UsageError):
+            _ = log.session_id
+        log.append(receiver_created(), seq=0, closes=False)
+        assert store.row(log.session_id).role is Role.RECEIVER
+        assert store.row(log.session_id).created_at == NOW
+        assert store.row(log.session_id).expires_at == EXPIRES_AT
+
+    def test_ids_are_unique_across_roles(self, store: Store) -> None:
+        receiver, sender = started(store), store.new_sender()
+        sender.append(sender_created(), seq=0, closes=False)
+        assert receiver.session_id != sender.session_id
+
+    def test_a_log_gives_back_what_was_appended(self, store: Store) -> None:
+        log = store.new_receiver()
+        events: tuple[receiver_events.ReceiverEvent, ...] = (
+            receiver_created(),
+            receiver_events.Cancelled(),
+            closed(),
+        )
+        for seq, event in enumerate(events):
+            log.append(event, seq=seq, closes=seq == 2)
+        assert log.load() == events
+        assert store.receiver(log.session_id).load() == events
+
+    def test_a_senders_log_gives_back_what_was_appended(self, store: Store) -> None:
+        log = store.new_sender()
+        events: tuple[sender_events.SenderEvent, ...] = (
+            sender_created(),
+            sender_events.StartedPosting(),
+        )
+        for seq, event in enumerate(events):
+            log.append(event, seq=seq, closes=False)
+        assert store.sender(log.session_id).load() == events
+        assert [entry.seq for entry in store.stored(log.session_id).events] == [0, 1]
+
+    def test_an_awaited_append_is_like_any_other(self, store: Store) -> None:
+        log = store.new_receiver()
+
+        async def append() -> None:
+            await log.append_async(receiver_created(), seq=0, closes=False)
+            await log.append_async(receiver_events.Cancelled(), seq=1, closes=False)
+
+        asyncio.run(append())
+        assert len(log.load()) == 2
+
+    def test_a_log_begins_with_created_at_0(self, store: Store) -> None:
+        with pytest.raises(StaleSession):
+            store.new_receiver().append(receiver_created(), seq=1, closes=False)
+        with pytest.raises(StaleSession):
+            store.new_receiver().append(closed(), seq=0, closes=False)
+        assert store.history() == ()
+
+    @pytest.mark.parametrize("seq", [0, 2])
+    def test_a_taken_slot_and_a_gap_are_refused(self, store: Store, seq: int) -> None:
+        log = started(store)
+        with pytest.raises(StaleSession):
+            log.append(receiver_events.Cancelled(), seq=seq, closes=False)
+        assert len(log.load()) == 1
+
+    def test_a_stale_handle_cannot_append(self, store: Store) -> None:
+        log = started(store)
+        other = store.receiver(log.session_id)
+        other.append(receiver_events.Cancelled(), seq=1, closes=False)
+        with pytest.raises(StaleSession):
+            log.append(closed(), seq=1, closes=True)
+        assert store.row(log.session_id).closed_at is None
+
+    def test_a_closed_log_never_grows(self, store: Store) -> None:
+        log = started(store)
+        log.append(closed(), seq=1, closes=True)
+        with pytest.raises(StaleSession):
+            log.append(receiver_events.Cancelled(), seq=2, closes=False)
+        assert len(log.load()) == 2
+        assert store.row(log.session_id).closed_at == NOW
+
+    def test_of_many_racing_appends_one_wins(self, store: Store) -> None:
+        log = started(store)
+        barrier = threading.Barrier(8)
+
+        def race() -> bool:
+            barrier.wait()
+            try:
+                log.append(receiver_events.Cancelled(), seq=1, closes=False)
+            except StaleSession:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            wins = [future.result() for future in [pool.submit(race) for _ in range(8)]]
+        assert sum(wins) == 1
+        assert len(log.load()) == 2
+
+    def test_live_sessions_are_those_whose_log_is_open(self, store: Store) -> None:
+        first, second = started(store), started(store)
+        first.append(closed(), seq=1, closes=True)
+        assert [row.session_id for row in store.live()] == [second.session_id]
+
+    def test_history_is_newest_first_and_pages(self, store: Store) -> None:
+        ids = [started(store).session_id for _ in range(3)]
+        assert [row.session_id for row in store.history()] == ids[::-1]
+        page = store.history(limit=2)
+        assert [row.session_id for row in page] == ids[:0:-1]
+        rest = store.history(limit=2, before=page[-1].session_id)
+        assert [row.session_id for row in rest] == ids[:1]
+
+    def test_a_row_knows_the_status_without_replay(self, store: Store) -> None:
+        log = started(store)
+        assert store.row(log.session_id).status(NOW) is SessionStatus.WAITING_FOR_PAYMENT
+        assert store.row(log.session_id).status(EXPIRES_AT) is SessionStatus.EXPIRED
+        log.append(closed(), seq=1, closes=True)
+        assert store.row(log.session_id).status(NOW) is SessionStatus.CLOSED
+
+    @pytest.mark.parametrize(
+        "look_up",
+        [Store.row, Store.stored, Store.receiver, Store.sender],
+        ids=["row", "stored", "receiver", "sender"],
+    )
+    def test_an_unknown_id_is_not_found(
+        self, store: Store, look_up: Callable[[Store, SessionId], object]
+    ) -> None:
+        with pytest.raises(SessionNotFound, match="no session 99"):
+            getattr(store, look_up.__name__)(SessionId(99))
+
+    def test_a_session_of_the_other_role_is_not_found(self, store: Store) -> None:
+        log = started(store)
+        with pytest.raises(SessionNotFound, match="not a sender"):
+            store.sender(log.session_id)
+
+    def test_a_log_is_stored_as_it_was_written(self, store: Store) -> None:
+        log = started(store)
+        log.append(receiver_events.Cancelled(), seq=1, closes=False)
+        stored = store.stored(log.session_id)
+        assert stored.row == store.row(log.session_id)
+        assert [entry.tag for entry in stored.events] == ["Created", "Cancelled"]
+        assert [entry.created_at for entry in stored.events] == [NOW, NOW]
+        codec = receiver_events.CODEC
+        assert tuple(codec.decode(entry.data) for entry in stored.events) == log.load()

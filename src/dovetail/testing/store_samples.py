@@ -1,0 +1,106 @@
+"""Events, coins and sessions to fill a store with."""
+
+from collections.abc import Collection
+from itertools import count
+
+from dovetail.bitcoin import Address, Network, OutPoint, Script, Txid, UnixTime
+from dovetail.crypto import KeyConfig, SecretKey
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
+from dovetail.sessions.outcomes import Expired as NobodyPaid
+from dovetail.sessions.receiver import events as receiver_events
+from dovetail.sessions.sender import events as sender_events
+from dovetail.stores.entries import raw_event
+from dovetail.stores.index import index_of
+from dovetail.stores.ports import Moved, SessionLog, Store
+
+NOW = UnixTime(1_800_000_000)
+EXPIRES_AT = UnixTime(NOW + 86_400)
+DIRECTORY = "https://directory.example"
+
+_coins = count(1)
+
+
+def coin() -> OutPoint:
+    """An outpoint that no other call gave."""
+    return OutPoint(Txid(next(_coins).to_bytes(32, "little")), 0)
+
+
+def address() -> Address:
+    """An address like any other."""
+    return Address.from_script(Script(b"\x00\x14" + bytes(20)), Network.REGTEST)
+
+
+def receiver_created() -> receiver_events.Created:
+    """A receiver's first event."""
+    secret = SecretKey.generate()
+    text = str(address())
+    return receiver_events.Created(
+        address=text,
+        checksum=receiver_events.checksum_of(text.encode()),
+        expires_at=EXPIRES_AT,
+        endpoint=receiver_events.Mailbox(
+            directory=DIRECTORY,
+            ohttp_keys=KeyConfig(1, secret.public_key).serialize(),
+            secret_key=secret.reveal(),
+        ),
+    )
+
+
+def sender_created(endpoint: V1Endpoint | V2Endpoint | None = None) -> sender_events.Created:
+    """A sender's first event, for an endpoint of its own unless one is given."""
+    uri = PayjoinUri(address=address(), amount=None, endpoint=endpoint or v2_endpoint())
+    return sender_events.Created(
+        uri=uri.serialize(),
+        original=b"",
+        min_fee_rate=0,
+        created_at=NOW,
+        expires_at=EXPIRES_AT,
+    )
+
+
+def v2_endpoint() -> V2Endpoint:
+    """A mailbox of its own."""
+    key = SecretKey.generate().public_key
+    return V2Endpoint(
+        directory=DIRECTORY,
+        receiver_key=key,
+        ohttp_keys=KeyConfig(1, key),
+        expires_at=EXPIRES_AT,
+    )
+
+
+def closed() -> receiver_events.Closed:
+    """A last event."""
+    return receiver_events.Closed(outcome=NobodyPaid())
+
+
+def sender_closed() -> sender_events.Closed:
+    """The last event of a sender."""
+    return sender_events.Closed(outcome=NobodyPaid())
+
+
+def started(store: Store) -> SessionLog[receiver_events.ReceiverEvent]:
+    """A receiver session of one event."""
+    log = store.new_receiver()
+    log.append(receiver_created(), seq=0, closes=False)
+    return log
+
+
+def moved(
+    *events: receiver_events.ReceiverEvent,
+    coins: Collection[OutPoint] = (),
+    seen: Collection[OutPoint] = (),
+    exposed: bool = False,
+) -> Moved:
+    """A receiver session as it comes from another store."""
+    return Moved(
+        index=index_of(events[0]),
+        events=tuple(
+            raw_event(seq, type(event).__name__, receiver_events.CODEC.encode(event), NOW)
+            for seq, event in enumerate(events)
+        ),
+        closed=isinstance(events[-1], receiver_events.Closed),
+        seen=frozenset(seen),
+        coins=frozenset(coins),
+        exposed=exposed,
+    )

@@ -1,0 +1,56 @@
+"""Applications that keep rows of their own beside the sessions, in stores of every kind."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from dovetail.stores.memory import MemoryStore
+from dovetail.stores.memory_tables import MemoryTables
+from dovetail.stores.ports import Appended, Rows, Store
+from dovetail.stores.sql import SqlStore
+from dovetail.stores.sqlite import reading
+from dovetail.testing.store_samples import NOW
+
+
+class MemoryCaller:
+    """Its notes are under one key of the store's `rows`."""
+
+    def __init__(self) -> None:
+        self.hook: Rows | None = None
+        self._memory = MemoryStore(clock=lambda: NOW, rows=self.rows)
+        self.store: Store = self._memory
+
+    def rows(self, connection: Any, appended: Appended) -> None:
+        if self.hook is not None:
+            self.hook(connection, appended)
+
+    def note(self, connection: MemoryTables, words: str) -> None:
+        connection.rows["notes"] = (*connection.rows.get("notes", ()), words)
+
+    def notes(self) -> list[str]:
+        return self._memory.write(lambda tables: list(tables.rows.get("notes", ())))
+
+
+class SqlCaller:
+    """Its notes are a table in the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self.hook: Rows | None = None
+        self._sql = SqlStore.open(path, clock=lambda: NOW, rows=self.rows)
+        self.store: Store = self._sql
+        table = "CREATE TABLE IF NOT EXISTS notes (number INTEGER PRIMARY KEY, words UNIQUE)"
+        self._sql.write(lambda connection: connection.execute(text(table)).close())
+
+    def rows(self, connection: Any, appended: Appended) -> None:
+        if self.hook is not None:
+            self.hook(connection, appended)
+
+    def note(self, connection: Connection, words: str) -> None:
+        connection.execute(text("INSERT INTO notes (words) VALUES (:words)"), {"words": words})
+
+    def notes(self) -> list[str]:
+        with reading(self._sql.engine) as connection:
+            return list(
+                connection.execute(text("SELECT words FROM notes ORDER BY number")).scalars()
+            )
