@@ -67,6 +67,16 @@ def test_a_released_payment_can_be_revoked(parties, chain):
     assert "Revoked: the coins went back to the wallet." in ended.out
 
 
+def test_a_receiver_is_told_what_its_own_revocation_competes_with(parties):
+    alice, _ = parties
+    alice("resume", "--timeout", "15s")
+    assert alice("show", "1", "--json").json["status"] == "proposal-sent"
+    said = alice("revoke", "1", "--yes", "--fee-rate", "3")
+    assert said.code == 0
+    assert "the payjoin that the sender can still broadcast" in said.err
+    assert "the sender may be faster" in said.err
+
+
 def test_the_fee_rate_of_a_revocation_is_estimated(parties):
     _, bob = parties
     bob("cancel", "1")

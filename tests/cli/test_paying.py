@@ -142,7 +142,8 @@ def test_who_agrees_pays_and_waits(person, chain, monkeypatch):
     [
         ((ADDRESS, "5000"), "Nobody is there to confirm"),
         ((str(Address.from_script(b"\x00\x14" + b"\x01" * 20, Network.MAINNET)), "5"), "not for"),
-        (("bc1qnonsense", "5"), "does not begin with bitcoin:"),
+        (("bc1qnonsense", "5"), "copy it again"),
+        (("shop:nonsense", "5"), "does not begin with bitcoin:"),
         ((ADDRESS, "--yes"), "No amount is named"),
         ((f"bitcoin:{ADDRESS}?amount=0.1", "5", "--yes"), "another amount"),
         ((f"bitcoin:{ADDRESS}?amount=0.1&req-x=1", "--yes"), "requires what Dovetail"),

@@ -184,16 +184,27 @@ def test_what_will_be_paid_is_shown_before_it_is_asked(person, monkeypatch):
     assert bob("history", "--json").json["sessions"] == []
 
 
-def test_a_payment_below_what_nodes_relay_is_told_before_it_is_made(person, monkeypatch):
+@pytest.mark.parametrize(
+    ("floor", "rate", "words"),
+    [
+        ("3", "2", "Nodes relay from 3 sat/vB on"),
+        (None, "0.5", "Many nodes still relay from 1 sat/vB on"),
+    ],
+)
+def test_a_payment_below_what_nodes_relay_is_told_before_it_is_made(
+    person, monkeypatch, floor, rate, words
+):
+    """Below 1 sat/vB always, as older nodes keep to that and no Esplora server tells its own."""
     alice, bob = person("alice", 10_000), person("bob", 300_000)
-    bob.settings["relay_fee_rate"] = "3"
+    if floor is not None:
+        bob.settings["relay_fee_rate"] = floor
 
     def confirm(_: str, **__: object) -> None:
         raise click.Abort
 
     monkeypatch.setattr(click, "confirm", confirm)
-    said = bob("send", ask(alice, 50_000), "--fee-rate", "2", stdin=Terminal())
-    assert "Nodes relay from 3 sat/vB on" in said.err
+    said = bob("send", ask(alice, 50_000), "--fee-rate", rate, stdin=Terminal())
+    assert words in said.err
 
 
 def test_who_agrees_pays(person, monkeypatch):

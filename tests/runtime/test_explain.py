@@ -205,3 +205,12 @@ def test_what_came_to_the_address_in_all_is_told(outcome):
     waiting = next(states_of(play_all()[0].log.events))
     closed = receiver.Closed(seq=2, terms=waiting.terms, outcome=outcome)
     assert explain(closed, EARLY).amounts == Received(Sats(50_000), Sats(0))
+
+
+def test_a_payment_that_is_seen_before_its_event_is_told():
+    monitor = replace(watching(), seen_spent=False, expected=None)
+    assert explain(monitor, EARLY).deadline is not None
+    found = explain(monitor, EARLY, seen=sighting(Kind.PAYJOIN))
+    assert "payment has been seen" in found.words
+    assert found.deadline is None
+    assert explain(monitor, EARLY, seen=sighting(Kind.STRANGER)).deadline is not None

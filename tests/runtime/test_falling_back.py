@@ -16,6 +16,7 @@ from dovetail.runtime.raising import raised
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sightings import Kind
 
 RATE = FeeRate.from_sat_per_vb(20)
 HOLDING = (
@@ -540,3 +541,35 @@ async def test_who_pays_an_address_again_is_not_kept_from_it(world: World, alice
     await sending.to(sender.PollingForProposal)
     world.clock.pass_by(60)
     await sending.to(sender.Monitor)
+
+
+# what the lists say of it
+
+
+async def test_what_was_replaced_is_no_longer_told_as_seen(world: World, alice: Side, bob: Side):
+    sending = await broadcast(alice, bob)
+    monitor = sending.state
+    assert isinstance(monitor, sender.Monitor)
+    watch = Watch()
+    await sending.step(watch=watch)
+    assert watch.sighting is not None
+    assert watch.sighting.kind is Kind.PAYJOIN
+    alice.store.saw(sending.session_id, watch.sighting)
+    raised_one = await actions.fallback(sending.services, sending.session_id, fee_rate=RATE)
+    seen = alice.store.row(sending.session_id).sighting
+    assert seen is not None
+    assert seen.txid == raised_one.fallback.txid  # type: ignore[union-attr]  # a sender's
+    assert seen.kind is Kind.FALLBACK
+    assert await actions.fallback(sending.services, sending.session_id) == raised_one
+    assert alice.store.row(sending.session_id).sighting == seen
+
+
+async def test_a_decision_needs_no_look(alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch):
+    sending = await sending_at(alice, bob, sender.PollingForProposal)
+
+    def away(_outpoints: Collection[OutPoint]) -> object:
+        raise ChainError("The chain is away.")
+
+    monkeypatch.setattr(alice.party.chain, "spends_of", away)
+    assert isinstance(await actions.fallback(sending.services, sending.session_id), sender.Monitor)
+    assert alice.store.row(sending.session_id).sighting is None

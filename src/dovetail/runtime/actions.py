@@ -13,11 +13,17 @@ from functools import partial
 from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction
-from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
+from dovetail.errors import (
+    ChainError,
+    InfrastructureError,
+    StaleSession,
+    UsageError,
+    WalletError,
+)
 from dovetail.runtime import falling_back, receiver_decisions
 from dovetail.runtime.holding import hold_coins
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import deepest_spend, taken
+from dovetail.runtime.watching import Watch, deepest_spend, taken
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
@@ -144,7 +150,22 @@ async def _decide(decision: Decision, services: Services, session_id: SessionId)
     """Decide on the state as it is; on the newer one where an agent was faster (M5)."""
     decided = await _decided(decision, services, session_id)
     await hold_coins(services)
+    with suppress(InfrastructureError):  # what was decided is decided
+        await _keep_sight(services, session_id, decided)
     return decided
+
+
+async def _keep_sight(services: Services, session_id: SessionId, state: State) -> None:
+    """Look at what was broadcast or recorded, lest the lists name what it has replaced."""
+    if not isinstance(state, receiver.Monitor | sender.Monitor) or state.expected is None:
+        return
+    kept, watch = services.store.row(session_id).sighting, Watch()
+    if kept is not None and kept.txid == state.expected:
+        return
+    spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+    watch.see(state, spend)
+    if watch.sighting is not None:
+        await asyncio.to_thread(services.store.saw, session_id, watch.sighting)
 
 
 async def _decided(decision: Decision, services: Services, session_id: SessionId) -> State:

@@ -134,6 +134,9 @@ def receiver_monitor(
             "A transaction that may not pay you spends the sender's coins; it waits for"
             f" {_confirmations(state.depth)}."
         )
+    elif seen is not None and seen.kind in _PAYING:
+        status = SessionStatus.PROPOSAL_SENT
+        words = f"The payment has been seen and waits for {_confirmations(state.depth)}."
     else:
         status = SessionStatus.PROPOSAL_SENT
         words = "The sender has the payjoin; waiting for it to confirm."
@@ -151,10 +154,13 @@ def receiver_monitor(
     )
 
 
+_PAYING = (Kind.PAYJOIN, Kind.FALLBACK, Kind.PAYMENT)
+
+
 def _is_payment(state: receiver.Monitor, seen: Sighting | None) -> bool:
     """Whether what spends the sender's coins is known to pay us."""
     if seen is not None and seen.kind is not Kind.DIRECT:
-        return seen.kind is not Kind.STRANGER
+        return seen.kind in _PAYING
     known = (state.fallback, state.payjoin_skeleton)
     return state.expected in {each.txid for each in known if each is not None}
 

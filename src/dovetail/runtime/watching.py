@@ -142,7 +142,7 @@ _SIGHTED = {
     Kind.FALLBACK: "the ordinary payment",
     Kind.PAYMENT: "another transaction that makes this payment",
     Kind.REVOCATION: "the transaction that takes the coins back",
-    Kind.STRANGER: "a transaction that is no part of this session, but spends its coins,",
+    Kind.STRANGER: "a transaction that spends this session's coins and is no part of it",
     Kind.DIRECT: "an ordinary payment to the address",
 }
 

@@ -205,7 +205,8 @@ async def _revoke(
         await actions.broadcast_revocation(services, prepared)
         seen = Seen.in_row(services.store.row(session_id))
     state, txid = prepared.state, str(prepared.transaction.txid)
-    screen.say("The coins are on their way back; until that confirms, the receiver may be faster.")
+    other = "sender" if isinstance(state, _RECEIVING) else "receiver"
+    screen.say(f"The coins are on their way back; until that confirms, the {other} may be faster.")
     screen.result(txid)
     screen.say(f"Watch it by: dovetail resume {number}")
     values = session_values(session_id, role, explain(state, clock()), int(state.expires_at), seen)
@@ -219,7 +220,18 @@ def _explain_revocation(prepared: Revocation, screen: Screen) -> None:
         screen.say(f"It costs      {sats(prepared.fee)}, which your wallet pays to miners")
     if prepared.replaces:
         screen.say("It replaces   the payment that waits to be mined")
-    screen.say(
+    screen.say(_race(prepared.state))
+
+
+def _race(state: State) -> str:
+    """What the revocation competes with."""
+    if isinstance(state, _RECEIVING):
+        return (
+            "It is a race: whichever is mined first counts, this or the payjoin that the sender can"
+            " still broadcast; a higher fee rate makes yours likelier. Their ordinary payment is"
+            " as good as before."
+        )
+    return (
         "It is a race: whichever is mined first counts, this or the payment that the receiver can"
         " still broadcast; a higher fee rate makes yours likelier."
     )

@@ -19,7 +19,7 @@ from dovetail.cli.work.sending import (
     warn_of_floor,
 )
 from dovetail.cli.work.stopping import Stop
-from dovetail.errors import InvalidAddress, UsageError
+from dovetail.errors import UsageError
 from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.plain import PlainPayment
 from dovetail.sessions.status import SessionStatus
@@ -62,10 +62,8 @@ async def _pay(request: Request, screen: Screen, stop: Stop) -> int:
 
 def _requested(request: Request, place: Home) -> BitcoinUri:
     """A bare address, or whom a URI asks to pay; its payjoin is left aside."""
-    try:
-        wanted = BitcoinUri(Address.parse(request.uri.strip()))
-    except InvalidAddress:
-        wanted = BitcoinUri.parse(request.uri)
+    text = request.uri.strip()
+    wanted = BitcoinUri.parse(text) if ":" in text else BitcoinUri(Address.parse(text))
     if wanted.address is not None and not wanted.address.is_for(place.network):
         raise UsageError(
             f"The address is not for {place.network}, which this wallet is on: ask the receiver"

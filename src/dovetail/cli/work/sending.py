@@ -148,6 +148,11 @@ def warn_of_floor(rate: FeeRate, floor: FeeRate | None, screen: Screen) -> None:
     """Say where a payment pays less than nodes relay."""
     if floor is not None and rate < floor:
         screen.say(f"Nodes relay from {floor} on: below it this payment may never confirm.")
+    elif rate < FeeRate.BROADCAST_MIN:
+        screen.say(
+            f"Many nodes still relay from {FeeRate.BROADCAST_MIN} on: they do not pass this payment"
+            " on, and it may never confirm."
+        )
 
 
 def relay_floor(chain: Chain) -> FeeRate | None:
