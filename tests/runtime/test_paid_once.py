@@ -82,6 +82,19 @@ async def test_one_look_that_misses_the_payment_charges_nobody(
     assert not receiving.state.closed
 
 
+async def test_the_senders_own_payment_is_not_told_as_dropped(world: World, alice: Side, bob: Side):
+    """It waits to be mined before the Original is read from the mailbox."""
+    receiving, watch = bob.receive(lifetime=60), Watch()
+    sending = await paid_into(world, receiving, alice)
+    world.node.send(sending.state.fallback)
+    await receiving.to(receiver.UncheckedOriginalPayload, watch=watch)
+    before = watch.sighting
+    assert before is not None
+    await receiving.to(receiver.HasReplyableError, watch=watch)
+    assert watch.sighting == before
+    assert not before.gone
+
+
 async def test_parts_add_up_to_a_payment(world: World, bob: Side):
     """49,000 and 1,000 sats for an invoice of 50,000."""
     receiving = bob.receive(lifetime=60)

@@ -13,7 +13,7 @@ from dovetail.protocol.contribution import Coin
 from dovetail.protocol.original import fee_rate
 from dovetail.runtime.attending import attended
 from dovetail.runtime.exchange import exchange, unreachable
-from dovetail.runtime.looks import look
+from dovetail.runtime.looks import Look, look
 from dovetail.runtime.looks import received as look_at_address
 from dovetail.runtime.receiver_settlement import settle_by_fallback, watch_payment
 from dovetail.runtime.services import Services
@@ -191,7 +191,7 @@ async def _check_broadcast(
 ) -> ReceiverSession:
     """Take no payment that is made already, that is dead already, or that rests on sand."""
     seen = await look(session, services)
-    watch.see_received(seen.received, wanted=session.created.depth)
+    _tell_received(session, seen, watch)
     if seen.received.full:
         return await session.refuse_as_paid(seen.received.txids[0]).save_async(log)
     if seen.spend is not None:
@@ -211,6 +211,16 @@ async def _check_broadcast(
     return await transition.save_async(log)
 
 
+def _tell_received(
+    session: receiver.UncheckedOriginalPayload | _Guarded | receiver.PayjoinProposal,
+    seen: Look,
+    watch: Watch,
+) -> None:
+    """Note what came beside the payment; its own transaction may have passed for that before."""
+    if seen.spend is None or seen.received.full:
+        watch.see_received(seen.received, wanted=session.created.depth)
+
+
 async def _forestalled(
     session: _Guarded, services: Services, watch: Watch
 ) -> Transition[ReceiverEvent, ReceiverSession] | None:
@@ -219,7 +229,7 @@ async def _forestalled(
     The sender is told, unless a block has answered already.
     """
     seen = await look(session, services)
-    watch.see_received(seen.received, wanted=session.created.depth)
+    _tell_received(session, seen, watch)
     if seen.spend is not None:
         transaction = seen.spend.transaction
         if seen.spend.depth or session.settles(transaction):
@@ -339,7 +349,7 @@ async def _post_proposal(
         ended = session.expire(now) if why is None else session.fail(why)
         return await ended.save_async(log)
     seen = await look(session, services)
-    watch.see_received(seen.received, wanted=session.created.depth)
+    _tell_received(session, seen, watch)
     if seen.spend is not None:
         return await session.record_spend(seen.spend.transaction).save_async(log)
     if seen.received.full:
