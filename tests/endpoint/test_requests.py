@@ -162,6 +162,12 @@ async def test_bodies_that_are_read_at_once_are_bounded(world: World, alice: Sid
         writer.close()
 
 
+async def eventually(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.01)
+
+
 async def begin_a_body(shop: Shop, invoice, address: str = "127.0.0.1"):
     """A connection from this address that sent half of a body."""
     path = address_of(invoice).rpartition("/")[2].encode()
@@ -199,6 +205,51 @@ async def test_clients_from_many_networks_leave_a_body_to_another(
         assert (await post(address_of(invoice), body_of(shop, invoice))).status_code == 200
         for _, writer in held:
             writer.close()
+
+
+async def test_the_client_that_reads_most_bodies_gives_way_to_another(
+    world: World, alice: Side, bob: Side
+):
+    settings = EndpointSettings(max_bodies=4, read_timeout=30)
+    async with opened(world, settings=settings) as shop:
+        invoice = await shop.invoice()
+        held = [
+            await begin_a_body(shop, invoice, f"127.{network}.9.1") for network in (9, 9, 10, 11)
+        ]
+        await eventually(lambda: shop.endpoint._bodies.count == 4)
+        reader, writer = await begin_a_body(shop, invoice, "127.12.9.1")
+        largest = [asyncio.create_task(each.read()) for each, _ in held[:2]]
+        gone, left = await asyncio.wait(largest, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        assert (len(gone), len(left)) == (1, 1)
+        answer = await gone.pop()
+        left.pop().cancel()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"unavailable" in answer
+        writer.write(b"x" * 50)
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 400 ")
+        for _, each in (*held, (reader, writer)):
+            each.close()
+
+
+async def test_the_client_with_the_most_senders_who_wait_gives_way_to_another(
+    world: World, alice: Side, bob: Side
+):
+    settings = EndpointSettings(max_held=4, hold=20, client_header="x-client")
+    async with opened(world, settings=settings) as shop:
+        invoices = [await shop.invoice() for _ in range(5)]
+        bodies = [body_of(shop, each) for each in invoices]
+        bob.party.chain.away = True
+        networks = ("192.0.2.1", "192.0.2.2", "192.1.2.1", "192.2.2.1", "203.0.113.1")
+        asked = []
+        for invoice, body, address in zip(invoices, bodies, networks, strict=True):
+            asked.append(
+                asyncio.create_task(post(address_of(invoice), body, **{"x-client": address}))
+            )
+            await asyncio.sleep(0.2)
+        refused(await asyncio.wait_for(asked[0], 5), 503, "unavailable")
+        assert not any(each.done() for each in asked[1:])
+        bob.party.chain.away = False
+        await asyncio.gather(*asked[1:])
 
 
 async def test_one_client_cannot_take_all_connections(world: World, alice: Side, bob: Side):

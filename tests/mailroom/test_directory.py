@@ -154,6 +154,24 @@ async def test_one_client_does_not_take_all_long_polls(tmp_path: Path) -> None:
         assert sorted([(await each).status for each in crowd]) == [202] * 4 + [503] * 4
 
 
+async def test_the_client_with_the_most_long_polls_gives_way_to_another(tmp_path: Path) -> None:
+    settings = quick(tmp_path, wait=20, max_waits=8)
+    async with in_process(settings) as (mailroom, client):
+        crowd = [
+            asyncio.create_task(at(client, f"198.51.{network}.1").poll(new_mailbox()))
+            for network in (1, 1, 1, 1, 2, 2, 3, 4)
+        ]
+        await waiting(mailroom, 8)
+        mailbox = new_mailbox()
+        honest = asyncio.create_task(at(client, "203.0.113.1").poll(mailbox))
+        assert (await asyncio.wait_for(crowd[0], 5)).status == 202  # as if its time were up
+        await waiting(mailroom, 8)
+        await client.post(mailbox)
+        assert (await honest).message() == MESSAGE
+        mailroom.drain()
+        assert {(await each).status for each in crowd} == {202}
+
+
 async def test_the_long_polls_of_one_client_are_settable(tmp_path: Path) -> None:
     settings = quick(tmp_path, wait=20, max_waits=8, max_waits_per_client=1)
     async with in_process(settings) as (mailroom, client):

@@ -258,6 +258,52 @@ async def test_one_client_does_not_take_all_that_is_forwarded(
         assert {(await each).status_code for each in crowd} == {503}
 
 
+async def test_who_has_most_forwarded_gives_way_whether_client_or_gateway(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    gateway.post = None
+    async with fake_gateway() as good, relay(tmp_path, max_forwards=4) as (mailroom, _):
+        good.post = respond(200, bytes(8192))
+        crowd = []
+        for address in ("198.51.1.1", "198.51.1.2", "198.51.2.1", "198.51.3.1"):
+            crowd.append(asyncio.create_task(post(from_address(mailroom, address), gateway)))
+            await asyncio.sleep(0.02)
+        assert (await post(from_address(mailroom, "203.0.113.1"), good)).status_code == 200
+        given_up = [each for each in crowd if each.done()]
+        assert {(await each).status_code for each in given_up} == {503}
+        assert 1 <= len(given_up) <= 2
+        mailroom._relay.cut()
+        await asyncio.gather(*crowd)
+
+
+async def test_the_client_with_the_most_lookups_gives_way_to_another(tmp_path: Path) -> None:
+    silent = asyncio.Event()
+
+    async def find(_host: str, _port: int) -> list[str]:
+        await silent.wait()
+        raise OSError
+
+    changes: dict[str, Any] = {"max_lookups": 4, "local": False}
+    async with relay(tmp_path, find=find, **changes) as (mailroom, _):
+
+        def asks(address: str, name: str) -> "asyncio.Task[httpx.Response]":
+            http = from_address(mailroom, address)
+            return asyncio.create_task(
+                http.post(f"/https://{name}.test/", content=BODY, headers=OHTTP)
+            )
+
+        addresses = ("198.51.1.1", "198.51.1.2", "198.51.2.1", "198.51.3.1")
+        crowd = [asks(address, f"silent-{n}") for n, address in enumerate(addresses)]
+        await until(lambda: mailroom._relay._lookups.count == 4)
+        honest = asks("203.0.113.1", "honest")
+        assert (await asyncio.wait_for(crowd[0], 5)).status_code == 502
+        await asyncio.sleep(0.05)
+        assert not honest.done()
+        silent.set()
+        assert {(await each).status_code for each in (*crowd, honest)} == {502}
+        await until(lambda: mailroom._relay._lookups.count == 0)
+
+
 async def test_one_client_has_so_many_requests_forwarded_in_a_minute(
     tmp_path: Path, gateway: FakeGateway
 ) -> None:

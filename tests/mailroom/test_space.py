@@ -85,10 +85,25 @@ def test_the_rates_can_be_set() -> None:
     space = Space(GIGABYTE, ttl=7 * DAY, per_hour=10, per_client=4, clock=clock)
     assert fill(space, "one", clock, hours=0) == 0
     assert [space.take(1, "one") is not None for _ in range(5)] == [True] * 4 + [False]
-    assert [space.take(1, "two") is not None for _ in range(5)] == [True] * 4 + [False]
+    # The second one leaves as much as it took to others.
+    assert [space.take(1, "two") is not None for _ in range(5)] == [True] * 3 + [False] * 2
     assert [space.take(1, "three") is not None for _ in range(3)] == [True, True, False]
     clock.now += 1_800
-    assert [space.take(1, "three") is not None for _ in range(5)] == [True] * 4 + [False]
+    assert [space.take(1, "three") is not None for _ in range(5)] == [True] * 3 + [False] * 2
+
+
+@pytest.mark.parametrize("networks", [2, 12, 40])
+def test_many_networks_leave_an_honest_client_its_mailboxes(networks: int) -> None:
+    clock = Clock()
+    space = Space(GIGABYTE, ttl=7 * DAY, per_hour=3_600, clock=clock)
+    for turn in range(20_000):
+        space.take(1, f"network {turn % networks}")
+    assert space.take(1, "honest") is not None
+    for _ in range(60):  # a second each
+        clock.now += 1
+        for each in range(networks):
+            space.take(1, f"network {each}")
+        assert space.take(1, "honest") is not None
 
 
 def test_what_was_not_kept_is_given_back() -> None:

@@ -322,6 +322,28 @@ async def test_tunnels_of_one_client_leave_room_for_others(
             writer.close()
 
 
+async def test_the_client_with_the_most_tunnels_gives_way_to_another(
+    tmp_path: Path, gateway: FakeGateway, certificate: tuple[ssl.SSLContext, Path]
+) -> None:
+    settings = quick(tmp_path, directory=False, ca_file=certificate[1], max_tunnels=4, proxies=())
+    with MailroomServer(settings) as relay:
+        async with AsyncExitStack() as held:
+            crowd: list[asyncio.StreamReader] = []
+            for address in ("127.0.9.1", "127.0.9.2", "127.0.8.1", "127.0.7.1"):
+                reader, writer = await asyncio.open_connection(
+                    "127.0.0.1", relay.port, local_addr=(address, 0)
+                )
+                held.callback(writer.close)
+                await opened(reader, writer, gateway)
+                crowd.append(reader)
+            reader, writer = await held.enter_async_context(connection(relay))
+            await opened(reader, writer, gateway)
+            assert await asyncio.wait_for(crowd[0].read(), 5) == b""
+            assert tunnels_of(relay) == 4
+            writer.write(hello(""))
+            assert await reader.read(1) == b"\x16"
+
+
 async def test_half_a_head_is_no_tunnel(tmp_path: Path) -> None:
     with MailroomServer(quick(tmp_path, directory=False, max_tunnels=1)) as relay:
         async with connection(relay) as (_, writer):

@@ -168,3 +168,24 @@ async def test_only_so_many_answers_are_remembered(
             await sender
         statuses = [(await client.post(m, b"x", method="PUT")).status for m in mailboxes]
         assert statuses == [410, 200]
+
+
+async def test_the_client_with_the_most_v1_senders_gives_way_to_another(tmp_path: Path) -> None:
+    async with with_v1(tmp_path, wait=20, max_v1_waits=4) as (mailroom, client):
+
+        def sends(address: str) -> "asyncio.Task[Any]":
+            http = at(client, address).http
+            return asyncio.create_task(http.post(f"/{new_mailbox()}", content=ORIGINAL))
+
+        crowd = [sends(address) for address in ("192.0.2.1", "192.0.2.2", "192.1.2.1", "192.2.2.1")]
+        await until(lambda: mailroom._v1.waiting.count == 4)
+        mailbox = new_mailbox()
+        honest = asyncio.create_task(
+            at(client, "203.0.113.1").http.post(f"/{mailbox}", content=ORIGINAL)
+        )
+        assert (await asyncio.wait_for(crowd[0], 5)).status_code == 503
+        assert (await client.poll(mailbox)).message() == ORIGINAL + b"\n"
+        await client.post(mailbox, b"cHNidP8=", method="PUT")
+        assert (await honest).status_code == 200
+        mailroom.drain()
+        assert {(await each).status_code for each in crowd} == {503}

@@ -82,3 +82,39 @@ def test_a_client_behind_the_proxy_has_its_share_of_requests(
         assert [status(one_answer(each)) for each in inside] == [200, 200]
         third.sendall(request("/", "x-forwarded-for: 198.51.100.7"))
         assert status(one_answer(third)) == 200
+
+
+@pytest.mark.parametrize("path", [None, "/", "/held", "/echo"])
+def test_the_network_with_the_most_connections_gives_way_to_another(path: str | None) -> None:
+    """Whether they say nothing, are idle, wait for an answer or send a body."""
+    with served(limit=8, seconds=10) as web, ExitStack() as opened:
+        crowd = [
+            opened.enter_context(web.client(f"127.0.{network}.1"))
+            for network in (2, 2, 2, 2, 4, 4, 5, 6)
+        ]
+        for each in crowd if path else ():
+            method = "POST" if path == "/echo" else "GET"
+            asked = request(str(path), *(["content-length: 9"] if path == "/echo" else []))
+            each.sendall(asked.replace(b"GET", method.encode()))
+            assert path != "/" or status(one_answer(each)) == 200
+        assert waited(lambda: web.door._connections.count == 8)
+        for number in (1, 2):
+            honest = opened.enter_context(web.client(HONEST))
+            honest.sendall(request())
+            assert status(one_answer(honest)) == 200
+            assert until_closed(crowd[number - 1]) == b""
+        assert waited(lambda: len(web.door._inside) == 8)
+
+
+def test_a_connection_that_does_not_read_gives_way_at_once() -> None:
+    with served(limit=4, seconds=10) as web, ExitStack() as opened:
+        crowd = [opened.enter_context(web.client(CROWD.format(n), small=True)) for n in (1, 2)]
+        for each in crowd:
+            each.sendall(request("/endless"))
+        others = [opened.enter_context(web.client(f"127.0.{n}.1")) for n in (5, 6)]
+        assert waited(lambda: web.door._connections.count == 4)
+        honest = opened.enter_context(web.client(HONEST))
+        honest.sendall(request())
+        assert status(one_answer(honest)) == 200
+        assert waited(lambda: len(web.door._inside) == 4)
+        assert others

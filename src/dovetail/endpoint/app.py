@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import sys
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from http import HTTPStatus
 from typing import Any
@@ -64,7 +65,7 @@ class Endpoint:
         self._desk = Desk(agent, begun)
         self._bodies = Shares(kept.max_bodies, kept.max_bodies_per_client)
         self._held = Shares(kept.max_held, kept.max_held_per_client)
-        self._of_session = Shares(kept.max_held, kept.max_held_per_session)
+        self._of_session = Shares(sys.maxsize, kept.max_held_per_session)
         self._draining = False
         self._cut = asyncio.Event()
         self._under_way: set[asyncio.Future[Answer]] = set()
@@ -118,20 +119,23 @@ class Endpoint:
         if refused is not None:
             return refused
         client = self.clients.of(scope)
-        with self._bodies.hold(client) as admitted:
-            body = await self._read(scope, receive) if admitted else _crowded("bodies")
+        body = await self._take(scope, receive, client)
         if isinstance(body, Answer):
             return body
-        place = self._place(client, session_id)
+        given_up = asyncio.Event()
+        place = self._place(client, session_id, given_up.set)
         if place is None:
             return _crowded("senders who wait")
         query = bytes(scope["query_string"]).decode("latin-1")
-        return await self._hold(receive, self._desk.answer(session_id, body, query), place)
+        work = self._desk.answer(session_id, body, query)
+        return await self._hold(receive, work, place, given_up)
 
-    def _place(self, client: Client | None, session_id: SessionId) -> ExitStack | None:
+    def _place(
+        self, client: Client | None, session_id: SessionId, give_way: Callable[[], None]
+    ) -> ExitStack | None:
         """One of the places of those who wait; close it when their answer is known."""
         with ExitStack() as place:
-            mine = place.enter_context(self._held.hold(client))
+            mine = place.enter_context(self._held.hold(client, give_way))
             if mine and place.enter_context(self._of_session.hold(session_id)):
                 return place.pop_all()
         return None
@@ -147,6 +151,19 @@ class Endpoint:
             return _rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _CLOSE)
         return None
 
+    async def _take(self, scope: Scope, receive: Receive, client: Client | None) -> bytes | Answer:
+        """Read a body in one of the places for that, which may have to be left to another."""
+        reading = asyncio.ensure_future(self._read(scope, receive))
+        with self._bodies.hold(client, reading.cancel) as admitted:
+            try:
+                if admitted:
+                    await asyncio.wait((reading,))
+                    if not reading.cancelled():
+                        return reading.result()
+                return _crowded("bodies", _CLOSE)
+            finally:
+                reading.cancel()
+
     async def _read(self, scope: Scope, receive: Receive) -> bytes | Answer:
         body = await read_body(
             scope,
@@ -157,9 +174,13 @@ class Endpoint:
         return _rejected(HTTPStatus(body.status), _CLOSE) if isinstance(body, Answer) else body
 
     async def _hold(
-        self, receive: Receive, work: Coroutine[Any, Any, Answer], place: ExitStack
+        self,
+        receive: Receive,
+        work: Coroutine[Any, Any, Answer],
+        place: ExitStack,
+        given_up: asyncio.Event,
     ) -> Answer:
-        """The answer, unless the sender goes, time is up or the endpoint stops before it.
+        """The answer, unless the sender goes or gives way, time is up or the endpoint stops.
 
         The work goes on in any case, and keeps its place: what the sender sent is with its
         session.
@@ -168,7 +189,8 @@ class Endpoint:
         self._under_way.add(answer)
         answer.add_done_callback(self._done)
         answer.add_done_callback(lambda _: place.close())
-        ends = [asyncio.ensure_future(each) for each in (disconnected(receive), self._cut.wait())]
+        waits = (disconnected(receive), self._cut.wait(), given_up.wait())
+        ends = [asyncio.ensure_future(each) for each in waits]
         try:
             await asyncio.wait(
                 [answer, *ends],
@@ -187,9 +209,10 @@ class Endpoint:
             _log.info("A request ended with %s", type(answer.exception()).__name__)
 
 
-def _crowded(what: str) -> Answer:
+def _crowded(what: str, *headers: tuple[bytes, bytes]) -> Answer:
     _log.warning("A request was refused: too many %s, or its client has its share.", what)
-    return unavailable()
+    answer = unavailable()
+    return Answer(answer.status, (*answer.headers, *headers), answer.body)
 
 
 def _rejected(status: HTTPStatus, *headers: tuple[bytes, bytes]) -> Answer:

@@ -44,7 +44,7 @@ from dovetail.serving.asgi import (
     read_body,
     send_answer,
 )
-from dovetail.serving.shares import Clients, Shares
+from dovetail.serving.shares import Clients
 
 KEYS_PATH = "/ohttp-keys"
 HEALTH_PATH = "/health"
@@ -287,9 +287,13 @@ class Mailroom:
         )
         if settings.v1:
             # A sender that repeats itself shares the wait of its first attempt.
-            waits = Waits(seconds=settings.wait, limit=settings.max_v1_waits, per_mailbox=2)
-            shares = Shares(settings.max_v1_waits, settings.max_v1_waits_per_client)
-            self._v1 = V1Desk(waits, shares)
+            waits = Waits(
+                seconds=settings.wait,
+                limit=settings.max_v1_waits,
+                per_mailbox=2,
+                per_client=settings.max_v1_waits_per_client,
+            )
+            self._v1 = V1Desk(waits)
         self._directory = Directory(self._mailboxes, self._waits, self._v1, self.refusals)
         self._gateway = Gateway(
             self._keys,

@@ -41,6 +41,14 @@ class Meter:
         bucket = self._at(client)
         bucket.level = min(self._burst, bucket.level + cost)
 
+    def left(self, client: Hashable) -> float:
+        """How much this client may use at once."""
+        return self._at(client).level
+
+    def used(self, client: Hashable) -> float:
+        """How much it used of what it may, some of which time has given back."""
+        return self._burst - self._at(client).level
+
     def _at(self, client: Hashable) -> _Bucket:
         now = self._clock()
         bucket = self._buckets.get(client)

@@ -69,7 +69,19 @@ class Gateways:
         """What the gateway says, asked if need be."""
         if (known := self.known(target)) is not None:
             return known
-        return await asyncio.shield(self.asking(target) or self.ask(target))
+        asked = self.asking(target) or self.ask(target)
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            if asked.cancelled():
+                return OptIn.UNREACHABLE
+            raise
+
+    def give_up(self, target: Target) -> None:
+        """Ask this gateway no longer: for those who wait it is out of reach."""
+        asked = self.asking(target)
+        if asked is not None:
+            asked.cancel()
 
     def address(self, target: Target) -> str:
         """The IP address at which a gateway opted in: only that may be dialled for a client.

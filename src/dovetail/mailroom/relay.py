@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -102,16 +102,13 @@ class Relay:
         client = self._clients.of(scope)
         if client is not None and not self._meter.take(client):
             return self._refusals.overloaded("requests of one client")
-        with self._by_client.hold(client) as admitted:
-            if not admitted:
-                return self._refusals.overloaded("requests")
-            seconds = self._settings.read_timeout
-            body = await read_body(
-                scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=seconds, exactly=True
-            )
-            if isinstance(body, Answer):
-                return body
-            return await self._send_on(receive, target, body, client)
+        seconds = self._settings.read_timeout
+        body = await read_body(
+            scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=seconds, exactly=True
+        )
+        if isinstance(body, Answer):
+            return body
+        return await self._send_on(receive, target, body, client)
 
     def target_of(self, scope: Scope) -> Target | Answer:
         """The gateway a path names, or why it cannot be one."""
@@ -128,11 +125,11 @@ class Relay:
     async def refusal(self, target: Target, client: Client | None = None) -> Answer | None:
         """Why a gateway is not to be contacted for a client, or None."""
         if self.gateways.known(target) is None and self.gateways.asking(target) is None:
-            if not self._lookups.take(client):
+            share = self._lookups.take(client, lambda: self.gateways.give_up(target))
+            if share is None:
                 return self._refusals.overloaded("new gateways")
             # Whoever asked may go; what was begun for them ends when it ends.
-            asked = self.gateways.ask(target)
-            asked.add_done_callback(lambda _: self._lookups.give_back(client))
+            self.gateways.ask(target).add_done_callback(lambda _: share.end())
         match await self.gateways.opted_in(target):
             case OptIn.YES:
                 return None
@@ -160,15 +157,21 @@ class Relay:
     async def _send_on(
         self, receive: Receive, target: Target, body: bytes, client: Client | None
     ) -> Answer:
-        """Take one of the gateway's places for a whole request: slow ones would fill them."""
-        with self._by_gateway.hold(target) as there:
-            if not there:
+        """Take a place of the client's and one of the gateway's for a whole request."""
+        task = asyncio.ensure_future(self._deliver(target, body, client))
+        with (
+            self._by_client.hold(client, task.cancel) as mine,
+            self._by_gateway.hold(target, task.cancel) as there,
+        ):
+            if mine and there:
+                return await self._while_there(receive, task)
+            task.cancel()
+            if mine:
                 return self._refusals.overloaded("requests to one gateway")
-            return await self._while_there(receive, self._deliver(target, body, client))
+            return self._refusals.overloaded("requests")
 
-    async def _while_there(self, receive: Receive, work: Coroutine[Any, Any, Answer]) -> Answer:
+    async def _while_there(self, receive: Receive, task: asyncio.Task[Answer]) -> Answer:
         """Do the work unless the client goes away: a long poll then ends at the gateway, too."""
-        task = asyncio.ensure_future(work)
         self._forwards.add(task)
         gone = asyncio.ensure_future(disconnected(receive))
         gone.add_done_callback(lambda _: task.cancel())

@@ -46,7 +46,8 @@ class Space:
 
     The first four fifths last at least a day whoever comes; the last fifth lasts as long as a
     message is kept, so that there is always room for somebody. One client gets an eighth of
-    either rate.
+    either rate, and nothing while it has used more than what is left: so those who use the most
+    leave something to another one, from however many networks they come.
     """
 
     def __init__(
@@ -78,6 +79,8 @@ class Space:
         if self.used + bytes_ > self.capacity:
             return None
         price = 1.0 if self.used <= self._fast else self._slow
+        if client is not None and self._each.used(client) >= self._all.left(None):
+            return None  # others have used less, and what is left is for them
         if client is not None and not self._each.take(client, price):
             return None
         if not self._all.take(None, price):

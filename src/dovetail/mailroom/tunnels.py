@@ -6,11 +6,11 @@ to the address at which the gateway opted in, and carries nothing but TLS for th
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Protocol
 
 from dovetail.errors import InvalidMessage, InvalidUri, TransportError
 from dovetail.mailroom.hello import host_of_hello
@@ -114,25 +114,30 @@ class Tunnels:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _open(self, target: Target, client: Client | None, near: Near) -> None:
-        with self._shares.hold(client) as held:
-            if not held:
+        task = asyncio.ensure_future(self._enter(target, client, near))
+        with self._shares.hold(client, task.cancel) as held:
+            if held:
+                await self._bounded(task)
+            else:
+                task.cancel()
                 _log.warning(
                     "A tunnel was refused: %d are open, or its client has its share.", self.count
                 )
                 await near.refuse(overloaded("tunnels"))
-            elif not (self._settings.local or target.port in self._settings.tunnel_ports):
-                await near.refuse(
-                    problem(HTTPStatus.FORBIDDEN, "Tunnels go to the https port of gateways only.")
-                )
-            elif (refusal := await self._relay.refusal(target, client)) is not None:
-                await near.refuse(refusal)
-            else:
-                await near.admit()
-                await self._bounded(self._join(target, near))
 
-    async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work in a task of its own, which time or `aclose` may end."""
-        task = asyncio.ensure_future(work)
+    async def _enter(self, target: Target, client: Client | None, near: Near) -> None:
+        if not (self._settings.local or target.port in self._settings.tunnel_ports):
+            await near.refuse(
+                problem(HTTPStatus.FORBIDDEN, "Tunnels go to the https port of gateways only.")
+            )
+        elif (refusal := await self._relay.refusal(target, client)) is not None:
+            await near.refuse(refusal)
+        else:
+            await near.admit()
+            await self._join(target, near)
+
+    async def _bounded(self, task: asyncio.Task[None]) -> None:
+        """Wait for a tunnel to end; time, `aclose` or another client may end it before."""
         alarm = asyncio.get_running_loop().call_later(self._settings.tunnel_timeout, task.cancel)
         self._tasks.add(task)
         try:

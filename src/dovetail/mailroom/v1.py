@@ -9,7 +9,7 @@ from dovetail.protocol.exchange import V1_TYPE
 from dovetail.protocol.mailbox import ShortId
 from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.serving.answers import Answer, problem, typed
-from dovetail.serving.shares import Client, Shares
+from dovetail.serving.shares import Client
 
 BODY_LIMIT = 8_100
 """Bytes of Original and query together; the receiver gets them inside 8144."""
@@ -31,10 +31,9 @@ class V1Desk:
     same bytes.
     """
 
-    def __init__(self, waits: Waits, shares: Shares) -> None:
-        """`waits` holds the senders, not the receivers; each has one of the `shares`."""
+    def __init__(self, waits: Waits) -> None:
+        """`waits` holds the senders, not the receivers."""
         self._waits = waits
-        self._shares = shares
         self._messages: dict[ShortId, tuple[bytes, int]] = {}
         self._answered: OrderedDict[ShortId, None] = OrderedDict()
 
@@ -61,21 +60,27 @@ class V1Desk:
         message = body.strip() + b"\n" + query
         if not body.strip() or not message.isascii() or len(message) > BODY_LIMIT:
             return _error(ErrorCode.ORIGINAL_PSBT_REJECTED, HTTPStatus.BAD_REQUEST)
-        with self._shares.hold(client) as admitted:
-            if not admitted:
-                return self.unavailable()
-            return await self._hold(short_id, message, gone, tell)
-
-    async def _hold(self, short_id: ShortId, message: bytes, gone: Gone, tell: Tell) -> Answer:
-        held, senders = self._messages.get(short_id, (message, 0))
-        if held != message:
+        if self._messages.get(short_id, (message, 0))[0] != message:
             return self.unavailable()
-        self._messages[short_id] = (message, senders + 1)
-        tell(short_id, message)
+        return await self._hold(short_id, message, gone, tell, client)
+
+    async def _hold(
+        self, short_id: ShortId, message: bytes, gone: Gone, tell: Tell, client: Client | None
+    ) -> Answer:
+        shown = False
+
+        def show() -> None:
+            nonlocal shown
+            shown = True
+            senders = self._messages.get(short_id, (message, 0))[1]
+            self._messages[short_id] = (message, senders + 1)
+            tell(short_id, message)
+
         try:
-            reply = await self._waits.wait(short_id, gone())
+            reply = await self._waits.wait(short_id, gone(), client, admitted=show)
         finally:
-            self._leave(short_id)
+            if shown:
+                self._leave(short_id)
         if reply is None or isinstance(reply, Refused):
             return self.unavailable()
         return typed(_JSON if reply.lstrip().startswith(b"{") else V1_TYPE, reply)

@@ -1,7 +1,7 @@
 """Clients that wait for a message: in this process, without a thread each."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
 from dovetail.protocol.mailbox import ShortId
@@ -21,7 +21,8 @@ class Waits:
 
     Of one mailbox at most `per_mailbox` wait. One more takes the place of the oldest if that has
     waited for half of its time, and has most likely lost its connection; else it is refused, so
-    that nobody can keep another one from waiting.
+    that nobody can keep another one from waiting. Where there are too many, the oldest of the
+    client that has the most gives way.
     """
 
     def __init__(
@@ -40,21 +41,28 @@ class Waits:
         return self._shares.count
 
     async def wait(
-        self, short_id: ShortId, gone: Awaitable[None], client: Client | None = None
+        self,
+        short_id: ShortId,
+        gone: Awaitable[None],
+        client: Client | None = None,
+        *,
+        admitted: Callable[[], None] = lambda: None,
     ) -> bytes | Refused | None:
         """The next message, or None when time is up, the client `gone` or the mailroom stops.
 
         Registers before it first awaits, so that no message between a look into the mailbox and
-        this call is missed.
+        this call is missed, and calls `admitted` then.
         """
         watch = asyncio.ensure_future(gone)
+        future: _Future = asyncio.get_running_loop().create_future()
         try:
             if self._draining:
                 return None
-            with self._shares.hold(client) as admitted:
-                if not admitted or not self._make_room(short_id):
+            with self._shares.hold(client, lambda: _settle(future, None)) as held:
+                if not held or not self._make_room(short_id):
                     return Refused.OVERLOADED
-                return await self._wait(short_id, watch)
+                admitted()
+                return await self._wait(short_id, watch, future)
         finally:
             watch.cancel()
 
@@ -82,9 +90,10 @@ class Waits:
         _settle(oldest, None)
         return True
 
-    async def _wait(self, short_id: ShortId, watch: "asyncio.Future[None]") -> bytes | None:
+    async def _wait(
+        self, short_id: ShortId, watch: "asyncio.Future[None]", future: _Future
+    ) -> bytes | None:
         loop = asyncio.get_running_loop()
-        future: _Future = loop.create_future()
         entry = (loop.time(), future)
         waiting = self._waiting.setdefault(short_id, [])
         waiting.append(entry)

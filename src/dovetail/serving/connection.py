@@ -7,7 +7,6 @@ queue every request that arrives, take heads of any size and wait for ever for a
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +23,7 @@ from dovetail.serving.heads import HEAD_LIMIT, REFUSED, BadRequest, Head, HeadRe
 
 if TYPE_CHECKING:
     from dovetail.serving.door import Doorkeeper
+    from dovetail.serving.shares import Share
 
 AHEAD_LIMIT = HEAD_LIMIT
 """Bytes that may lie here while a request before them is answered."""
@@ -156,6 +156,13 @@ class Connection(asyncio.Protocol):
         if not self._writable:
             self._watch_stall()
 
+    def give_way(self) -> None:
+        """Leave the place to another client."""
+        if self._exchange is None and self._inner is None and self._writable:
+            self._end()
+        else:
+            self.transport.abort()
+
     def _advance(self) -> None:
         """Go as far as what arrived allows."""
         try:
@@ -191,7 +198,7 @@ class Connection(asyncio.Protocol):
         )
         self._exchange = exchange
         scope = self._scope_of(head)
-        share = self._door.begin(scope)
+        share = self._door.begin(scope, self)
         if isinstance(share, Answer):
             exchange.answer(share)
             self._finish(exchange)
@@ -219,7 +226,7 @@ class Connection(asyncio.Protocol):
             self._last_head, self._last_scope = head, fixed
         return fixed | {"headers": head.fields.copy(), "state": self._app_state.copy()}
 
-    async def _serve(self, exchange: Exchange, scope: Scope, share: Callable[[], None]) -> None:
+    async def _serve(self, exchange: Exchange, scope: Scope, share: "Share") -> None:
         try:
             await cast("Any", self._config).loaded_app(scope, exchange.receive, exchange.send)
         except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
@@ -227,7 +234,7 @@ class Connection(asyncio.Protocol):
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("A request failed with %s at\n%s", type(error).__name__, where)
         finally:
-            share()
+            share.end()
             self._finish(exchange)
 
     def _finish(self, exchange: Exchange) -> None:

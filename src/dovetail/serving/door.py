@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 from uvicorn import Config
 from uvicorn.server import ServerState
@@ -14,7 +14,7 @@ from dovetail.serving.asgi import Scope
 from dovetail.serving.connection import Connection
 from dovetail.serving.handshakes import Handshake
 from dovetail.serving.heads import HEAD_LIMIT, Head
-from dovetail.serving.shares import Client, Clients, Shares
+from dovetail.serving.shares import Client, Clients, Share, Shares
 
 BODY_LIMIT = 1 << 20
 """Bytes of a body that any application here may ask for."""
@@ -79,7 +79,7 @@ class Doorkeeper:
         self._clients = clients or Clients()
         self._connections = Shares(limit, per_client)
         self._requests = Shares(limit, per_client)
-        self._inside: dict[Guest, Client | None] = {}
+        self._inside: dict[Guest, Share] = {}
         self._tunnelling: set[asyncio.Task[None]] = set()
 
     def __call__(
@@ -97,9 +97,9 @@ class Doorkeeper:
         """Whether one from the IP address `peer` may have a place, or has it already."""
         if guest in self._inside:
             return True
-        client = self._clients.at(peer)
-        if self._connections.take(client):
-            self._inside[guest] = client
+        share = self._connections.take(self._clients.at(peer), guest.give_way)
+        if share is not None:
+            self._inside[guest] = share
             return True
         _log.warning(
             "A connection was refused: %d are open, or its network has its share.",
@@ -109,17 +109,18 @@ class Doorkeeper:
 
     def pass_on(self, guest: Guest, other: Guest) -> None:
         """Give the place of one to another."""
-        self._inside[other] = self._inside.pop(guest)
+        share = self._inside[other] = self._inside.pop(guest)
+        share.give_way = other.give_way
 
     def leave(self, guest: Guest) -> None:
         """One that was let in has ended."""
-        self._connections.give_back(self._inside.pop(guest))
+        self._inside.pop(guest).end()
 
-    def begin(self, scope: Scope) -> Answer | Callable[[], None]:
-        """Let a request in: what to call when it is over, or why not."""
-        client = self._clients.of(scope)
-        if self._requests.take(client):
-            return lambda: self._requests.give_back(client)
+    def begin(self, scope: Scope, guest: Guest) -> Answer | Share:
+        """Let a request in: its place, to be ended when it is over, or why not."""
+        share = self._requests.take(self._clients.of(scope), guest.give_way)
+        if share is not None:
+            return share
         _log.warning(
             "A request was refused: %d are in flight, or its client has its share.",
             self._requests.count,
@@ -131,7 +132,7 @@ class Doorkeeper:
         tunnels = self._tunnels()
         if tunnels is None:
             return False
-        client = self._inside[connection]
+        client = cast("Client | None", self._inside[connection].client)
 
         def start(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.ensure_future(tunnels.connect(head.path, client, reader, writer))

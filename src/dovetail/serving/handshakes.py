@@ -44,6 +44,10 @@ class Handshake(asyncio.Protocol):
         if self._agreeing is not None:
             self._agreeing.cancel()
 
+    def give_way(self) -> None:
+        """Leave the place to another client."""
+        self.shutdown()
+
     async def _agree(self) -> None:
         agreed = None
         try:

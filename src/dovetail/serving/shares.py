@@ -5,8 +5,7 @@ Nothing of it is written anywhere: a client is known by a hash under a key of th
 
 import hashlib
 import secrets
-from collections import Counter
-from collections.abc import Generator, Hashable, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable
 from contextlib import contextmanager
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -68,18 +67,41 @@ class Clients:
         return Client(hashlib.blake2b(_prefix(address), key=self._secret, digest_size=16).digest())
 
 
+class Share:
+    """One place of somebody's."""
+
+    __slots__ = ("_shares", "client", "give_way")
+
+    def __init__(
+        self, shares: "Shares", client: Hashable | None, give_way: Callable[[], object] | None
+    ) -> None:
+        """`give_way` is what `Shares` calls when it gives the place to another."""
+        self._shares: Shares | None = shares
+        self.client = client
+        self.give_way = give_way
+
+    def end(self) -> None:
+        """Give the place back; nothing if that was done, or if another has it now."""
+        shares, self._shares = self._shares, None
+        if shares is not None:
+            shares.give_back(self)
+
+
 class Shares:
     """At most `limit` at once, and of one client at most `per_client` and what is still free.
 
-    So whoever holds the most is refused first: one client alone gets half, and there is room
-    for another one until there are as many clients as places. None counts as nobody: it is
-    bound by the limit alone.
+    Beyond that the oldest place of the client that holds the most is given to one that would
+    still hold less, if those who hold places can give way: so there is room for another one until
+    there are as many clients as places. None counts as nobody: it is bound by the limit alone,
+    and gives way to nobody.
     """
 
     def __init__(self, limit: int, per_client: int | None = None) -> None:
         self._limit = limit
         self._per_client = limit if per_client is None else per_client
-        self._held: Counter[Hashable] = Counter()
+        self._held: dict[Hashable, dict[Share, None]] = {}
+        self._by_count: dict[int, dict[Hashable, None]] = {}
+        self._most = 0
         self._count = 0
 
     @property
@@ -87,35 +109,68 @@ class Shares:
         """How many are taken."""
         return self._count
 
-    def take(self, client: Hashable | None) -> bool:
-        """Take one for this client, to be given back; False if it may not have it now."""
+    def take(
+        self, client: Hashable | None, give_way: Callable[[], object] | None = None
+    ) -> Share | None:
+        """Take one for this client, to be ended; None if it may not have it now."""
         free = self._limit - self._count
-        if free <= 0:
-            return False
-        if client is not None:
-            if self._held[client] >= min(self._per_client, free):
-                return False
-            self._held[client] += 1
+        mine = 0 if client is None else len(self._held.get(client, ()))
+        if client is not None and mine >= self._per_client:
+            return None
+        if mine >= free and not self._make_room(mine):
+            return None
+        share = Share(self, client, give_way)
         self._count += 1
-        return True
-
-    def give_back(self, client: Hashable | None) -> None:
-        """End what `take` began."""
-        self._count -= 1
         if client is not None:
-            self._held[client] -= 1
-            if not self._held[client]:
-                del self._held[client]
+            self._held.setdefault(client, {})[share] = None
+            self._move(client, mine, mine + 1)
+        return share
+
+    def give_back(self, share: Share) -> None:
+        """What `Share.end` does."""
+        self._count -= 1
+        if share.client is None:
+            return
+        held = self._held[share.client]
+        del held[share]
+        self._move(share.client, len(held) + 1, len(held))
+        if not held:
+            del self._held[share.client]
 
     @contextmanager
-    def hold(self, client: Hashable | None) -> Generator[bool]:
+    def hold(
+        self, client: Hashable | None, give_way: Callable[[], object] | None = None
+    ) -> Generator[bool]:
         """Take one for as long as the block runs; gives False if it may not have it now."""
-        taken = self.take(client)
+        share = self.take(client, give_way)
         try:
-            yield taken
+            yield share is not None
         finally:
-            if taken:
-                self.give_back(client)
+            if share is not None:
+                share.end()
+
+    def _make_room(self, mine: int) -> bool:
+        """Let the largest client give way to one that holds `mine`, and one more hereafter."""
+        if self._most <= mine + 1:
+            return False
+        largest = next(iter(self._by_count[self._most]))
+        share = next(iter(self._held[largest]))
+        if share.give_way is None:
+            return False
+        share.end()
+        share.give_way()
+        return True
+
+    def _move(self, client: Hashable, before: int, after: int) -> None:
+        """Note how much a client holds."""
+        if before:
+            del self._by_count[before][client]
+            if not self._by_count[before]:
+                del self._by_count[before]
+        if after:
+            self._by_count.setdefault(after, {})[client] = None
+        if after > self._most or self._most not in self._by_count:
+            self._most = after
 
 
 def _prefix(address: IPv4Address | IPv6Address) -> bytes:
