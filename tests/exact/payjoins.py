@@ -9,9 +9,9 @@ from tests.exact.checklists import bip78_allows, rust_payjoin_allows
 from tests.exact.wallets import HABITS, KINDS, Habit, Wallet
 
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.script import ScriptType
+from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
-from dovetail.bitcoin.units import FeeRate
+from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.bitcoin.weights import output_weight, predicted_input_weight
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.crypto.secp256k1 import SecretKey
@@ -25,7 +25,7 @@ from dovetail.protocol.contribution import (
 )
 from dovetail.protocol.fees import fee_at, shared_weight
 from dovetail.protocol.original import check_original, prepare_original
-from dovetail.protocol.params import SenderParams
+from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.proposal import check_proposal, complete, fee_contribution
 from dovetail.protocol.shares import Shares, shares
 from dovetail.protocol.verification import Verdict, verify
@@ -33,6 +33,8 @@ from dovetail.protocol.verification import Verdict, verify
 ASKED = 5_000_000
 RELAY_FLOOR = FeeRate.from_sat_per_vb("0.1")
 """What nodes relay from by default (Bitcoin Core 29.1), as the receiver's own minimum."""
+FLOORS = (RELAY_FLOOR, FeeRate.BROADCAST_MIN)
+"""The same, and what older nodes relay from."""
 HIGHEST = FeeRate.from_sat_per_vb(2_000)
 RATES = tuple(
     sorted(
@@ -49,6 +51,8 @@ class Offer(Enum):
     CHANGE = "change pays"
     NOTHING = "no offer"
     NO_CHANGE = "no change"
+    PEERS = "rust-payjoin's"
+    """Its change pays for an input like its own, and its Original pays the rate as it weighs."""
 
 
 class Payee(Enum):
@@ -76,6 +80,10 @@ class Case:
     payee: Payee
     version: int
     habit: Habit
+    minimum: FeeRate = RELAY_FLOOR
+    """The receiver's own."""
+    floor: FeeRate = RELAY_FLOOR
+    """What the receiver's node relays from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +96,10 @@ class Made:
     shares: Shares
     shortfall: int
     """What the receiver got less than it asked for."""
+    offered: bool
+    """Whether the sender offered the cost of what was added."""
     covered: bool
-    """Whether the sender offered to pay for all that was added."""
+    """Whether the sender offered to pay for all that was added, and its rules let it."""
     cost: int
     """What the added weight costs at the chosen rate."""
     rounding: int
@@ -115,7 +125,7 @@ class Made:
 def cases(rates: tuple[FeeRate, ...] = RATES, each: int = 2) -> Iterator[Case]:
     """Every pair and rate, `each` times, while the other choices go round."""
     # One coin and an offer are what most payjoins are made of.
-    offers = (Offer.CHANGE, *Offer)
+    offers = (Offer.CHANGE, Offer.CHANGE, Offer.NOTHING, Offer.NO_CHANGE)
     choices = tuple(product((1, 2, 3), (1, 1, 1, 2, 3), offers, Payee, (2, 2, 1), HABITS))
     number = 0
     for kinds in product(KINDS, KINDS):
@@ -126,6 +136,27 @@ def cases(rates: tuple[FeeRate, ...] = RATES, each: int = 2) -> Iterator[Case]:
                     number * 389 % len(choices)
                 ]
                 yield Case(*kinds, rate, senders, receivers, offer, payee, version, habit)
+
+
+def least_cases(floors: tuple[FeeRate, ...] = FLOORS) -> Iterator[Case]:
+    """Every pair at 1 sat/vB, which is the receiver's minimum too, from rust-payjoin's Original."""
+    rate = FeeRate.BROADCAST_MIN
+    numbers = product((1, 2, 3), repeat=2)
+    choices = product(KINDS, KINDS, numbers, HABITS, (2, 1), floors)
+    for sender, receiver, (senders, receivers), habit, version, floor in choices:
+        yield Case(
+            sender=sender,
+            receiver=receiver,
+            rate=rate,
+            senders=senders,
+            receivers=receivers,
+            offer=Offer.PEERS,
+            payee=Payee.KEPT,
+            version=version,
+            habit=habit,
+            minimum=rate,
+            floor=floor,
+        )
 
 
 def make(case: Case) -> Made:
@@ -139,9 +170,10 @@ def make(case: Case) -> Made:
         rate=case.rate,
         inputs=case.senders,
         change=case.offer is not Offer.NO_CHANGE,
+        weighed=case.offer is Offer.PEERS,
     )
     original = prepare_original(signed, payee=payee)
-    offer = fee_contribution(original, payee) if case.offer is Offer.CHANGE else None
+    offer = _offered(case, original, payee)
     params = SenderParams(
         version=case.version,
         min_fee_rate=case.rate,
@@ -163,6 +195,14 @@ def make(case: Case) -> Made:
     return _made(case, original, params, ready, proposal, payjoin)
 
 
+def _offered(case: Case, original: Psbt, payee: Script) -> FeeContribution | None:
+    if case.offer is Offer.CHANGE:
+        return fee_contribution(original, payee)
+    if case.offer is Offer.PEERS:
+        return FeeContribution(Sats(fee_at(case.rate, predicted_input_weight(case.sender))), 1)
+    return None
+
+
 def _drafted(case: Case, original: Psbt, params: SenderParams, bob: Wallet) -> Draft:
     transaction = check_original(original)
     started = draft(original, params, (0,))
@@ -173,7 +213,9 @@ def _drafted(case: Case, original: Psbt, params: SenderParams, bob: Wallet) -> D
     coins = bob.coins(case.receivers, 7_000_000)
     entropy = SeededEntropy(case.rate.sat_per_kwu.to_bytes(32, "big"))
     placed = place_coins(started, coins, entropy=entropy)
-    return apply_fees(placed, min_fee_rate=RELAY_FLOOR, max_fee_rate=HIGHEST)
+    return apply_fees(
+        placed, min_fee_rate=case.minimum, max_fee_rate=HIGHEST, relay_fee_rate=case.floor
+    )
 
 
 def _made(
@@ -202,13 +244,17 @@ def _made(
     same = case.version > 1 or predicted_input_weight(case.sender) >= predicted_input_weight(
         case.receiver
     )
+    relayed = fee_at(case.floor, 4 * payjoin.weight.vbytes)
+    enough = int(original.fee) + fee_at(case.rate, inputs) >= relayed
+    paid_for = same and not grown and offered >= fee_at(case.rate, inputs)
     return Made(
         case=case,
         payjoin=payjoin,
         fee=int(found.fee),
         shares=found,
         shortfall=int(before.outputs[0].value) - received,
-        covered=same and not grown and offered >= fee_at(case.rate, inputs),
+        offered=paid_for,
+        covered=paid_for and enough,
         cost=fee_at(case.rate, inputs + grown + shared) - int(found.more_from_sender),
         rounding=shared
         + _longer(original, payjoin)

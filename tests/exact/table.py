@@ -48,7 +48,9 @@ def report(made: Sequence[Made]) -> int:
     print(
         f"\n{len({each.case.rate for each in made})} fee rates, one to three inputs a side."
         f" In {len(paying)} the sender did not offer to pay for all that was added, and the"
-        " receiver paid the rest and was told. Where the fee is not exact, what is missing is"
+        " receiver paid the rest and was told; so it did where its node relays from the very rate"
+        f" of the Original, and the sender's rules forbid to take more: {_forbidden(made)}."
+        " Where the fee is not exact, what is missing is"
         " rounding: marker, flag and empty witnesses, which no sender lets be taken; what BIP 78"
         " rounds to whole virtual bytes (version 1); a signature that came out longer."
     )
@@ -56,6 +58,12 @@ def report(made: Sequence[Made]) -> int:
     below = sum(each.below for each in made)
     print(f"{len(made)} payjoins, {short} short, {below} below the chosen rate")
     return 1 if short or below or not made else 0
+
+
+def _forbidden(made: Sequence[Made]) -> str:
+    """What receivers paid of a weight that was offered to be paid."""
+    losses = [each.shortfall for each in made if each.offered and not each.covered]
+    return f"at most {max(losses, default=0)} sats, in {len(losses)}"
 
 
 def _row(sender: ScriptType, receiver: ScriptType, made: Sequence[Made]) -> str:

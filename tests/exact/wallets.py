@@ -92,13 +92,35 @@ class Wallet:
         fixed = 4 * 9 + sum(map(output_weight, outputs))
         return Weight(fixed + inputs * each + shared_weight((), segwit))
 
-    def pay(self, payee: Script, amount: int, *, rate: FeeRate, inputs: int, change: bool) -> Psbt:
-        """A signed Original; without change the rest of the coins is paid too."""
+    def pay(
+        self,
+        payee: Script,
+        amount: int,
+        *,
+        rate: FeeRate,
+        inputs: int,
+        change: bool,
+        weighed: bool = False,
+    ) -> Psbt:
+        """A signed Original; without change the rest of the coins is paid too.
+
+        Where it is `weighed`, it pays the rate for what it weighs when it is signed, as our program
+        on rust-payjoin has it; else for what the wallet takes it to weigh before.
+        """
+        estimate = self.estimate(inputs, (TxOut(Sats(0), payee), *self._change(change)))
+        signed = self._pay(payee, amount, fee_at(rate, estimate), inputs, change=change)
+        if not weighed:
+            return signed
+        fee = fee_at(rate, signed.extract().weight)
+        return self._pay(payee, amount, fee, inputs, change=change)
+
+    def _change(self, wanted: bool) -> tuple[TxOut, ...]:  # noqa: FBT001 - of one question
+        return (TxOut(Sats(0), self.script()),) if wanted else ()
+
+    def _pay(self, payee: Script, amount: int, fee: int, inputs: int, *, change: bool) -> Psbt:
         coins = self.coins(inputs, 40_000_000)
         brought = sum(int(coin.utxo.value) for coin in coins)
-        kept = (TxOut(Sats(0), self.script()),) if change else ()
-        outputs = (TxOut(Sats(amount), payee), *kept)
-        fee = fee_at(rate, self.estimate(inputs, outputs))
+        outputs = (TxOut(Sats(amount), payee), *self._change(change))
         last = outputs[-1]
         rest = brought - fee - (amount if change else 0)
         outputs = (*outputs[:-1], TxOut(Sats(rest), last.script_pubkey))

@@ -51,8 +51,13 @@ def shares(before, after):
     return sum(lost), receiver
 
 
-def pay(before, *, minimum=1, maximum=20):
-    after = apply_fees(before, min_fee_rate=rate(minimum), max_fee_rate=rate(maximum))
+def pay(before, *, minimum=1, maximum=20, floor=0.1):
+    after = apply_fees(
+        before,
+        min_fee_rate=rate(minimum),
+        max_fee_rate=rate(maximum),
+        relay_fee_rate=rate(floor),
+    )
     assert after.fee - before.fee == sum(shares(before, after))
     return shares(before, after)
 
@@ -201,6 +206,29 @@ def test_a_minimum_above_the_receivers_limit_is_too_high():
 
 def test_the_receivers_minimum_is_paid_on_what_it_adds():
     assert pay(placed(params()), minimum=20) == (0, 1_360)
+
+
+# 220 vbytes and as many satoshis, of a legacy coin: a P2TR coin of 57.5 vbytes comes with marker,
+# flag and an empty witness, which makes 58.25, and rust-payjoin's sender pays for 58 at most.
+LEAST = original((100_000, P2PKH), outputs=((50_000, PAYEE), (49_780, CHANGE)))
+
+
+def test_rounding_at_the_receivers_own_minimum_is_not_taken_from_it():
+    assert 4 * LEAST.fee == LEAST.extract().weight
+    offer = params(148, min_fee_rate=1)
+    assert pay(placed(offer, coin(script=P2TR), psbt=LEAST)) == (58, 0)
+    assert pay(placed(params(148), coin(script=P2TR), psbt=LEAST), minimum=1) == (58, 0)
+
+
+def test_what_nodes_relay_from_is_kept_to_the_satoshi():
+    offer = params(148, min_fee_rate=1)
+    assert pay(placed(offer, coin(script=P2TR), psbt=LEAST), floor=1) == (58, 1)
+    assert pay(placed(offer, coin(script=P2PKH), psbt=LEAST), floor=1) == (148, 0)
+
+
+def test_an_offer_that_does_not_cover_the_receivers_minimum_is_no_matter_of_rounding():
+    assert pay(placed(params(50), coin(script=P2TR), psbt=LEAST)) == (50, 9)
+    assert pay(placed(params(), coin(script=P2TR), psbt=LEAST)) == (0, 59)
 
 
 def test_the_senders_minimum_is_reached_by_the_whole_transaction():

@@ -288,7 +288,7 @@ def test_the_mempool_is_summed_up(http, node):
     assert ok(http, "/mempool/txids").json() == [str(made.txid)]
 
 
-def test_the_fee_estimate_is_the_minimum_relay_fee(http):
+def test_the_fee_estimate_is_the_usual_rate(http):
     estimates = ok(http, "/fee-estimates").json()
     assert estimates["1"] == estimates["1008"] == 1.0
 

@@ -85,12 +85,12 @@ def test_form_and_standardness_are_asked_first(node):
     assert refusal(node, pay([UNKNOWN], 100)) == "dust"
 
 
-def test_the_minimum_relay_fee_is_one_sat_per_virtual_byte(node):
+def test_the_minimum_relay_fee_is_a_tenth_of_a_sat_per_virtual_byte(node):
     (coin,) = open_coins(node, 10_000)
-    size = pay([coin], 9_000).weight.vbytes
-    low = node.send(pay([coin], 10_000 - size + 1))
-    assert str(low) == f"min relay fee not met, {size - 1} < {size}"
-    accept(node, pay([coin], 10_000 - size))
+    least = int(FeeRate.RELAY_MIN.fee(pay([coin], 9_000).weight))
+    low = node.send(pay([coin], 10_000 - least + 1))
+    assert str(low) == f"min relay fee not met, {least - 1} < {least}"
+    accept(node, pay([coin], 10_000 - least))
 
 
 def test_an_overspend_and_a_premature_coinbase_are_refused(node):
@@ -206,10 +206,10 @@ class TestReplacement:
         (coin,) = open_coins(node, 100_000)
         old = pay([coin], 99_000)
         accept(node, old)
-        size = old.weight.vbytes
-        verdict = node.send(pay([coin], 99_000 - size + 1))
-        assert str(verdict).endswith(f"not enough additional fees to relay; {size - 1} < {size}")
-        accept(node, pay([coin], 99_000 - size))
+        least = int(FeeRate.RELAY_MIN.fee(old.weight))
+        verdict = node.send(pay([coin], 99_000 - least + 1))
+        assert str(verdict).endswith(f"not enough additional fees to relay; {least - 1} < {least}")
+        accept(node, pay([coin], 99_000 - least))
 
     def test_no_new_unconfirmed_input_may_be_added(self, node):
         first, second = open_coins(node, 50_000, 50_000)
@@ -314,11 +314,11 @@ def test_histories_of_scripts_name_what_pays_and_what_spends(node):
 
 def test_a_node_relays_from_the_rate_on_that_it_was_given(node):
     (coin,) = open_coins(node, 10_000)
-    least = FeeRate.RELAY_MIN.fee(pay([coin], 9_000).weight)
-    cheap, cheaper = pay([coin], 10_000 - least), pay([coin], 10_001 - least)
-    assert refusal(node, cheap) == "min relay fee not met"
-    node.mempool.min_fee_rate = FeeRate.RELAY_MIN
-    assert refusal(node, cheaper) == "min relay fee not met"
-    accept(node, cheap)
-    with RegtestNode(min_fee_rate=FeeRate.RELAY_MIN) as modern:
-        assert modern.mempool.min_fee_rate == FeeRate.RELAY_MIN
+    least = FeeRate.BROADCAST_MIN.fee(pay([coin], 9_000).weight)
+    enough, low = pay([coin], 10_000 - least), pay([coin], 10_001 - least)
+    node.mempool.min_fee_rate = FeeRate.BROADCAST_MIN
+    assert refusal(node, low) == "min relay fee not met"
+    accept(node, enough)
+    assert node.mempool.usual_fee_rate == FeeRate.BROADCAST_MIN
+    with RegtestNode(min_fee_rate=FeeRate.from_sat_per_vb(3)) as older:
+        assert older.mempool.usual_fee_rate == older.mempool.min_fee_rate

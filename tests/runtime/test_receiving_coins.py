@@ -55,6 +55,20 @@ async def test_above_the_fee_cap_the_sender_is_told(world: World, alice: Side, b
     await told(receiving, sending, Reason.RECEIVER_NOT_ENOUGH_MONEY)
 
 
+@pytest.mark.parametrize("floor", ["0.1", "30"])
+async def test_a_payjoin_pays_what_the_receivers_own_node_relays_from(
+    alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch, floor: str
+):
+    receiving = bob.receive()
+    sending = await alice.send(receiving.uri)
+    await sending.to(sender.PollingForProposal)
+    told = FeeRate.from_sat_per_vb(floor)
+    monkeypatch.setattr(type(receiving.services.chain), "min_fee_rate", lambda _: told)
+    state = await receiving.to(receiver.ProvisionalProposal)
+    added = int(state.draft.fee - state.draft.original.fee)
+    assert (added >= 30 * 68) == (floor == "30")
+
+
 def _greedy(state: sender.WithReplyKey) -> sender.events.Created:
     fields = {name: getattr(state.created, name) for name in state.created.__struct_fields__}
     return sender.events.Created(**(fields | {"min_fee_rate": 1000, "fee_contribution": None}))

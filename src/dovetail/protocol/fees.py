@@ -16,14 +16,21 @@ _MARKER_AND_FLAG_WEIGHT = 2
 _SLACK_PER_INPUT = 4  # ECDSA signatures vary in length by a byte or two
 
 
-def apply_fees(draft: Draft, *, min_fee_rate: FeeRate, max_fee_rate: FeeRate) -> Draft:
+def apply_fees(
+    draft: Draft,
+    *,
+    min_fee_rate: FeeRate,
+    max_fee_rate: FeeRate,
+    relay_fee_rate: FeeRate = FeeRate.RELAY_MIN,
+) -> Draft:
     """Pay for the weight that the receiver has added.
 
     The sender's fee contribution pays for the added inputs, at the Original's own rate, so that
     the payjoin is neither slower nor easy to spot. The receiver pays only for what the sender did
     not offer to pay, out of the drain: so much that the whole transaction keeps the sender's
     minimum and `min_fee_rate`, never more than these rates or `max_fee_rate` on the added weight,
-    and nothing for rounding. Raises `FeeTooHigh` where a minimum cannot be kept so, and
+    and nothing for rounding. Only `relay_fee_rate` is kept to the satoshi, as the receiver's node
+    would refuse the rest. Raises `FeeTooHigh` where a minimum cannot be kept so, and
     `UsageError` when fees were applied before or the receiver's outputs are not paid for yet.
     """
     original, original_fee = draft.original.extract(), draft.original.fee
@@ -35,6 +42,7 @@ def apply_fees(draft: Draft, *, min_fee_rate: FeeRate, max_fee_rate: FeeRate) ->
         original=original,
         original_fee=int(original_fee),
         min_fee_rate=min_fee_rate,
+        relay_fee_rate=relay_fee_rate,
         weight=expected_weight(draft),
         longest=expected_weight(draft, longest=True),
     )
@@ -61,6 +69,7 @@ class _Bill:
     original: Transaction
     original_fee: int
     min_fee_rate: FeeRate
+    relay_fee_rate: FeeRate
     weight: Weight
     longest: Weight
     """The weight with the sender's signatures as long as they may turn out."""
@@ -80,18 +89,18 @@ class _Bill:
 
     @property
     def required(self) -> int:
-        """Less than this, and the sender refuses the payjoin or the receiver's minimum is missed.
+        """Less than this, and the sender, the receiver or a node refuses the payjoin.
 
         The sender checks the whole transaction; what the Original lacks is not the receiver's.
         """
-        inputs = len(self.original.inputs) + len(self.draft.inputs)
-        least = _least_fee(self._demanded, self.weight, inputs) - self.original_fee
-        return max(least, self._due_by_receiver)
+        demanded, own = map(self._least, (self._demanded, self.min_fee_rate))
+        return max(demanded, min(own, fee_at(self.min_fee_rate, self.added)), self._due_to_relay)
 
     def left_to_receiver(self, from_sender: int) -> int:
         """What the sender did not offer to pay; what is lost by rounding is nobody's."""
         left = max(0, self._due - from_sender)
-        if from_sender and left <= fee_at(self._demanded, self._rounding):
+        highest = max(self._demanded, self.min_fee_rate)
+        if from_sender and left <= fee_at(highest, self._rounding):
             return max(0, self.required - from_sender)
         return left
 
@@ -102,14 +111,17 @@ class _Bill:
     @property
     def _due(self) -> int:
         """What the added weight costs at the minimum, less what the Original pays above it."""
-        missing = self._missing(self._demanded, self.weight)
-        return max(0, min(missing, fee_at(self._demanded, self.added)), self._due_by_receiver)
+        demanded, own = (
+            min(self._missing(rate, self.weight), fee_at(rate, self.added))
+            for rate in (self._demanded, self.min_fee_rate)
+        )
+        return max(0, demanded, own, self._due_to_relay)
 
     @property
-    def _due_by_receiver(self) -> int:
-        """The same by the receiver's own minimum; nodes count whole virtual bytes."""
-        missing = self._missing(self.min_fee_rate, 4 * self.weight.vbytes)
-        return min(missing, fee_at(self.min_fee_rate, self.added))
+    def _due_to_relay(self) -> int:
+        """The same by what nodes relay from, who count whole virtual bytes."""
+        missing = self._missing(self.relay_fee_rate, 4 * self.weight.vbytes)
+        return min(missing, fee_at(self.relay_fee_rate, self.added))
 
     @property
     def _rounding(self) -> int:
@@ -117,6 +129,11 @@ class _Bill:
         before = [bool(each.final_script_witness) for each in self.draft.original.inputs]
         coins = [placed.coin.is_segwit for placed in self.draft.inputs]
         return _SLACK_PER_INPUT * len(coins) + shared_weight(before, coins)
+
+    def _least(self, rate: FeeRate) -> int:
+        """What a rate asks of the whole transaction beyond the Original's fee, but for rounding."""
+        inputs = len(self.original.inputs) + len(self.draft.inputs)
+        return _least_fee(rate, self.weight, inputs) - self.original_fee
 
     def _missing(self, rate: FeeRate, weight: int) -> int:
         return fee_at(rate, weight) - self.original_fee

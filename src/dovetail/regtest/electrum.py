@@ -252,7 +252,10 @@ def _script_hash(text: str) -> bytes:
 
 
 def _fee(view: View, _number: int = 1) -> Json:
-    # Nothing competes for space here: the minimum relay fee is the estimate.
+    return float(view.mempool.usual_fee_rate.sat_per_vb.scaleb(-5))
+
+
+def _relay_fee(view: View) -> Json:
     return float(view.mempool.min_fee_rate.sat_per_vb.scaleb(-5))
 
 
@@ -278,7 +281,7 @@ _ANSWERS: dict[str, _Answer] = {
     "blockchain.block.header": _block_header,
     "blockchain.block.headers": _block_headers,
     "blockchain.estimatefee": _fee,
-    "blockchain.relayfee": _fee,
+    "blockchain.relayfee": _relay_fee,
     "blockchain.scripthash.get_history": _get_history,
     "blockchain.scripthash.get_mempool": _get_mempool,
     "blockchain.scripthash.listunspent": _unspent,

@@ -172,8 +172,7 @@ def _script_utxo(view: View, given: _Parameters) -> Json:
 
 
 def _fee_estimates(view: View, _: _Parameters) -> Json:
-    # Nothing competes for space here: the minimum relay fee is the estimate.
-    rate = float(view.mempool.min_fee_rate.sat_per_vb)
+    rate = float(view.mempool.usual_fee_rate.sat_per_vb)
     return {str(target): rate for target in _ESTIMATE_TARGETS}
 
 

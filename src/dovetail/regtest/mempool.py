@@ -48,7 +48,7 @@ class Mempool:
         chain: Chain,
         *,
         full_rbf: bool = True,
-        min_fee_rate: FeeRate = FeeRate.BROADCAST_MIN,
+        min_fee_rate: FeeRate = FeeRate.RELAY_MIN,
     ) -> None:
         self.min_fee_rate = min_fee_rate
         """What it relays at least, and what a replacement pays for its own relay."""
@@ -56,6 +56,11 @@ class Mempool:
         self._full_rbf = full_rbf
         self._entries: dict[Txid, Entry] = {}
         self._spenders: dict[OutPoint, tuple[Txid, int]] = {}
+
+    @property
+    def usual_fee_rate(self) -> FeeRate:
+        """What its wallets pay: nothing competes for space here, and many pay no less elsewhere."""
+        return max(self.min_fee_rate, FeeRate.BROADCAST_MIN)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -43,7 +43,7 @@ class RegtestNode:
         blocks: int = 0,
         clock: Callable[[], float] = time.time,
         full_rbf: bool = True,
-        min_fee_rate: FeeRate = FeeRate.BROADCAST_MIN,
+        min_fee_rate: FeeRate = FeeRate.RELAY_MIN,
     ) -> None:
         self.lock = threading.RLock()
         self._clock = clock

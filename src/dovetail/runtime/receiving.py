@@ -108,8 +108,9 @@ async def _negotiate(
             return await _contribute(session, log, services)
         case receiver.WantsFeeRange():
             policy = services.policy
+            floor = await asyncio.to_thread(services.chain.min_fee_rate)
             return await session.apply_fee_range(
-                policy.min_fee_rate, policy.max_fee_rate
+                policy.min_fee_rate, policy.max_fee_rate, relay_fee_rate=floor
             ).save_async(log)
         case receiver.ProvisionalProposal():
             return await _sign(session, log, services)

@@ -129,15 +129,25 @@ class WantsFeeRange(_Drafting):
     """Our coins are in; next is what the payjoin may cost."""
 
     def apply_fee_range(
-        self, min_fee_rate: FeeRate, max_fee_rate: FeeRate
+        self,
+        min_fee_rate: FeeRate,
+        max_fee_rate: FeeRate,
+        *,
+        relay_fee_rate: FeeRate = FeeRate.RELAY_MIN,
     ) -> "Transition[ReceiverEvent, ProvisionalProposal | HasReplyableError]":
         """Pay for the added weight, from the sender's contribution first, then from our drain.
 
         `max_fee_rate` caps what we pay for our own inputs and outputs; above it the sender is
-        told `not-enough-money`.
+        told `not-enough-money`. `relay_fee_rate` is what our node relays from: it is kept to the
+        satoshi, `min_fee_rate` but for rounding.
         """
         try:
-            draft = apply_fees(self.draft, min_fee_rate=min_fee_rate, max_fee_rate=max_fee_rate)
+            draft = apply_fees(
+                self.draft,
+                min_fee_rate=min_fee_rate,
+                max_fee_rate=max_fee_rate,
+                relay_fee_rate=relay_fee_rate,
+            )
         except FeeTooHigh:
             return self.refuse(Reason.FEE_CAP)
         event = events.AppliedFeeRange(values=tuple(int(output.value) for output in draft.outputs))
