@@ -331,8 +331,8 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
 
     class CountedStore:
         @classmethod
-        def open(cls, path: Path) -> CountingStore:
-            return CountingStore(SqlStore.open(path), killer)
+        def open(cls, path: Path, **settings: Any) -> CountingStore:
+            return CountingStore(SqlStore.open(path, **settings), killer)
 
     def hasty(place: homes.Home) -> Any:
         quick = {"watch_interval": 0.05, "poll_pause": 0.05, "first_retry": 0.05}
