@@ -6,8 +6,11 @@ import click
 import pytest
 from tests.cli.commands import Cli, Terminal
 
+from dovetail.bitcoin import FeeRate
 from dovetail.cli import exits, keys
+from dovetail.errors import ChainError
 from dovetail.protocol.uri import PayjoinUri
+from dovetail.wallets.esplora import EsploraChain
 
 
 def ask(receiver: Cli, amount: int = 50_000, *words: str) -> str:
@@ -185,14 +188,18 @@ def test_what_will_be_paid_is_shown_before_it_is_asked(person, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("floor", "rate", "words"),
+    ("floor", "estimate", "rate", "words"),
     [
-        ("3", "2", "Nodes relay from 3 sat/vB on"),
-        (None, "0.5", "Many nodes still relay from 1 sat/vB on"),
+        ("3", "5", "2", "Nodes relay from 3 sat/vB on"),
+        (None, "5", "0.5", "Many nodes still relay from 1 sat/vB on"),
+        (None, "5", "2", "It takes 5 sat/vB to confirm within 6 blocks by the estimate"),
+        (None, "5", "5", None),
+        (None, None, "2", None),
     ],
 )
-def test_a_payment_below_what_nodes_relay_is_told_before_it_is_made(
-    person, monkeypatch, floor, rate, words
+@pytest.mark.parametrize("command", ["send", "pay"])
+def test_a_payment_below_what_is_asked_is_told_before_it_is_made(
+    person, monkeypatch, floor, estimate, rate, words, command
 ):
     """Below 1 sat/vB always, as older nodes keep to that and no Esplora server tells its own."""
     alice, bob = person("alice", 10_000), person("bob", 300_000)
@@ -202,9 +209,18 @@ def test_a_payment_below_what_nodes_relay_is_told_before_it_is_made(
     def confirm(_: str, **__: object) -> None:
         raise click.Abort
 
+    def estimated(*_: object, **__: object) -> FeeRate:
+        if estimate is None:
+            raise ChainError("The server is away.")
+        return FeeRate.from_sat_per_vb(estimate)
+
     monkeypatch.setattr(click, "confirm", confirm)
-    said = bob("send", ask(alice, 50_000), "--fee-rate", rate, stdin=Terminal())
-    assert words in said.err
+    monkeypatch.setattr(EsploraChain, "fee_rate", estimated)
+    said = bob(command, ask(alice, 50_000), "--fee-rate", rate, stdin=Terminal())
+    assert said.code == 1
+    told = [line for line in said.err.splitlines() if "sat/vB" in line]
+    warnings = [line for line in told if not line.startswith(("Fee", " "))]
+    assert [line[: len(words or "")] for line in warnings] == ([words] if words else [])
 
 
 def test_who_agrees_pays(person, monkeypatch):

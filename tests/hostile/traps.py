@@ -10,7 +10,7 @@ from tests.runtime.world import NOW
 
 from dovetail.bitcoin import Address, Network, UnixTime
 from dovetail.cli.output import Screen
-from dovetail.cli.work.sending import _show as show_payment
+from dovetail.cli.work.previewing import Asked, show
 from dovetail.errors import DuplicateSession, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.sessions import receiver, sender
@@ -74,7 +74,7 @@ async def paints_with_its_label(stage: Stage) -> Played:
         payment = await agent.prepare(PayjoinUri.parse(uri.serialize()))
     shown = StringIO()
     with redirect_stderr(shown):
-        show_payment(payment, agent.services.relays, Screen(), None)
+        show(payment, agent.services.relays, Asked(), Screen())
     lines = shown.getvalue().splitlines()
     assert all(line.isprintable() for line in lines)
     assert max(map(len, lines)) < 200

@@ -37,7 +37,7 @@ def pay(
     as a session of its own, and is broadcast again until it has confirmed. AMOUNT is in
     satoshis, where the URI names none.
     """
-    request = work.sending.Request(
+    request = work.previewing.Request(
         uri=payee,
         amount=amount,
         fee_rate=fee_rate,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dovetail.cli.work import listing as listing
     from dovetail.cli.work import mailrooms as mailrooms
     from dovetail.cli.work import paying as paying
+    from dovetail.cli.work import previewing as previewing
     from dovetail.cli.work import receiving as receiving
     from dovetail.cli.work import regtests as regtests
     from dovetail.cli.work import resuming as resuming

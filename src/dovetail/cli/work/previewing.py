@@ -1,0 +1,194 @@
+"""What is shown of a payment before it is made, and the word that it waits for."""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import click
+
+from dovetail.bitcoin import Address, FeeRate, Sats
+from dovetail.cli.output import Screen, local_time, sats, span
+from dovetail.cli.work.following import clock
+from dovetail.cli.work.stopping import Stop
+from dovetail.errors import ChainError, UsageError
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
+from dovetail.runtime.agent import Payment
+from dovetail.runtime.fees import estimated_rate
+from dovetail.runtime.plain import PlainPayment
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.services import Services
+from dovetail.sessions.sender import answer_until
+from dovetail.tor import is_onion
+
+_INDENT = " " * 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    uri: str
+    amount: int | None
+    fee_rate: str | None
+    yes: bool
+    again: bool
+    wait: bool
+    patience: float | None
+
+
+def require_somebody(request: Request) -> None:
+    """Raise `UsageError` where nobody can confirm the payment and nobody has."""
+    if not request.yes and not sys.stdin.isatty():
+        raise UsageError("Nobody is there to confirm the payment: add --yes to pay without asking.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the chain source asks of a payment; None where it does not say, or was not asked."""
+
+    least: FeeRate | None = None
+    """The least that it relays."""
+    estimate: FeeRate | None = None
+    """The rate to confirm within `target` blocks."""
+    target: int = 0
+
+    @classmethod
+    def of(cls, services: Services, *, chosen: bool) -> "Asked":
+        """Ask it; for an estimate only where the rate was chosen by hand.
+
+        A source that is away keeps nobody from looking at a payment.
+        """
+        target = services.policy.fee_target
+        try:
+            least = services.chain.min_fee_rate()
+            estimate = estimated_rate(services) if chosen else None
+        except ChainError:
+            return cls()
+        return cls(least=least, estimate=estimate, target=target)
+
+    def warning(self, rate: FeeRate) -> str | None:
+        """What to know of a rate below what is asked: the gravest alone."""
+        if self.least is not None and rate < self.least:
+            return f"Nodes relay from {self.least} on: below it this payment may never confirm."
+        if rate < FeeRate.BROADCAST_MIN:
+            return (
+                f"Many nodes still relay from {FeeRate.BROADCAST_MIN} on: they do not pass this"
+                " payment on, and it may never confirm."
+            )
+        if self.estimate is not None and rate < self.estimate:
+            return (
+                f"It takes {self.estimate} to confirm within {self.target} blocks by the estimate:"
+                " this payment may wait longer."
+            )
+        return None
+
+
+async def agree_on(
+    payment: Payment | PlainPayment,
+    services: Services,
+    request: Request,
+    screen: Screen,
+    stop: Stop,
+) -> None:
+    """Show the payment and ask for it, unless that was said before; from then on it is guarded."""
+    if not (screen.as_json and request.yes):  # a script has decided: nobody reads it
+        chosen = request.fee_rate is not None
+        asked = await asyncio.to_thread(Asked.of, services, chosen=chosen)
+        show(payment, services.relays, asked, screen)
+    if not request.yes:
+        with stop.paused():
+            click.confirm("Pay this?", abort=True, err=True)
+    stop.guarded = True
+
+
+def show(payment: Payment | PlainPayment, relays: Relays, asked: Asked, screen: Screen) -> None:
+    """What will be paid, to whom, at what cost, and who sees it."""
+    address, label, message = _payee(payment)
+    screen.say(f"You pay       {sats(payment.amount)}", bold=True)
+    screen.say(f"To            {address}")
+    if label:
+        screen.say(f"Named         {_printable(label)}")
+    if message:
+        screen.say(f"For           {_printable(message)}")
+    screen.say(f"Fee           {sats(payment.fee)}, at {payment.fee_rate}")
+    warning = asked.warning(payment.fee_rate)
+    if warning is not None:
+        screen.say(warning)
+    for line in (
+        _of_plain(payment)
+        if isinstance(payment, PlainPayment)
+        else (*_of_payjoin(payment), *_of_endpoint(payment.uri, relays))
+    ):
+        screen.say(line)
+
+
+def _payee(payment: Payment | PlainPayment) -> tuple[Address, str | None, str | None]:
+    if isinstance(payment, PlainPayment):
+        return payment.address, payment.request.label, payment.request.message
+    return payment.uri.address, payment.uri.label, payment.uri.message
+
+
+def _of_plain(payment: PlainPayment) -> tuple[str, str]:
+    return (
+        f"In all        {sats(Sats(payment.amount + payment.fee))}",
+        "Payjoin       none: an ordinary payment, by which anybody can tell your coins",
+    )
+
+
+def _of_endpoint(uri: PayjoinUri, relays: Relays) -> tuple[str, ...]:
+    endpoint = uri.endpoint
+    if not isinstance(endpoint, V2Endpoint):
+        return disclosures(endpoint, direct=False)
+    latest = answer_until(uri, now=clock())
+    by_when = f"Answer until  {local_time(latest)}, in {span(latest - clock())}"
+    return by_when, *disclosures(endpoint, direct=not relays.hides_from(endpoint.directory))
+
+
+def _of_payjoin(payment: Payment) -> tuple[str, ...]:
+    """What a payjoin may cost, and what to expect where our change cannot pay for all of it."""
+    rate = payment.params.min_fee_rate
+    most = f"A payjoin     may add at most {sats(payment.most_added)} to that fee"
+    lines = (most, f"{_INDENT}and pays at least {rate} in all")
+    if not payment.receiver_pays:
+        return lines
+    why = "there is too little change" if payment.most_added else "there is no change"
+    return (
+        *lines,
+        f"{_INDENT}but {why} to pay for the receiver's coin:",
+        f"{_INDENT}the receiver pays the rest, or the ordinary payment is made",
+    )
+
+
+def disclosures(endpoint: V1Endpoint | V2Endpoint, *, direct: bool) -> tuple[str, str]:
+    """By which version of payjoin the payment goes, and who sees what of it."""
+    if isinstance(endpoint, V2Endpoint):
+        by = f"Payjoin by    BIP 77 (version 2), through the directory {_host(endpoint.directory)}"
+        if is_onion(endpoint.directory):
+            who = "the directory sees that somebody asks, over Tor; only the receiver what you pay"
+        elif direct:
+            who = "the directory sees your network address; only the receiver what you pay"
+        else:
+            who = (
+                "the relay sees your network address, the directory that somebody asks; only the"
+                " receiver what you pay"
+            )
+        return by, f"Who sees it   {who}"
+    host = _host(endpoint.url)
+    by = f"Payjoin by    BIP 78 (version 1), straight to the receiver's server {host}"
+    if is_onion(endpoint.url):
+        who = "who runs that server sees the payment, but not your network address: Tor hides it"
+    else:
+        who = "who runs that server sees the payment and your network address"
+    return by, f"Who sees it   {who}"
+
+
+def _host(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    return host if len(host) <= 64 else f"{host[:20]}…{host[-20:]}"
+
+
+def _printable(text: str) -> str:
+    """The receiver's words, without what could move the cursor or hide the rest."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return plain if len(plain) <= 80 else f"{plain[:79]}…"
