@@ -161,7 +161,7 @@ def line(result: Result) -> str:
     ratio = f"{result.ratio.median:.2f} [{result.ratio.low:.2f}-{result.ratio.high:.2f}]"
     target = result.comparison.target
     row = f"  {name:52}{_micros(result.ours):>22}{theirs:>24}{ratio:>20}"
-    return row if target is None else f"{row}  {target!s:7}{result.verdict}"
+    return row if target is None else f"{row}  {target!s:8}{result.verdict}"
 
 
 def _micros(spread: Spread) -> str:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 EventT = TypeVar("EventT", bound=SessionEvent)
 
 _EXPIRES_AT = UnixTime(NOW + 86_400)
-_GATEWAY = GatewayKey(1, SecretKey(b"\x05" * 32))
+GATEWAY = GatewayKey(1, SecretKey(b"\x05" * 32))
 _RATES = FeeRate.from_sat_per_vb(1), FeeRate.from_sat_per_vb(20)
 
 
@@ -51,7 +51,7 @@ class Payjoin:
     """
 
     inputs: int = 2
-    directory: Directory = field(default_factory=lambda: Directory(key=_GATEWAY))
+    directory: Directory = field(default_factory=lambda: Directory(key=GATEWAY))
     receiver_log: Entries[receiver.ReceiverEvent] = field(
         default_factory=lambda: Entries(receiver.events.CODEC)
     )

@@ -13,7 +13,16 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_every_topic_runs_and_tells_whether_each_target_was_met():
     done = run("--quick")
     assert done.returncode == 0, done.stderr
-    titles = ("Message A", "OHTTP", "PSBT", "Replay", "A whole session", "Durable appends", "HTTP")
+    titles = (
+        "Message A",
+        "OHTTP",
+        "PSBT",
+        "Replay",
+        "A whole session",
+        "Starting",
+        "Durable appends",
+        "HTTP",
+    )
     for topic in titles:
         assert f"\n{topic}" in done.stdout
     targets = [line for line in done.stdout.splitlines() if "<= " in line or ">= " in line]

@@ -301,3 +301,14 @@ def test_signing_with_witnesses_keeps_the_id_and_a_script_sig_changes_it():
     assert legacy.txid == Transaction.parse(legacy.serialize()).txid != txid
     assert legacy.without_signatures() == segwit.without_signatures() == unsigned
     assert legacy.without_signatures().txid == txid
+
+
+def test_one_byte_more_than_4_mb_is_not_well_formed_though_it_was_read() -> None:
+    script = bytes(4_000_001 - 64)
+    output = TxOut(Sats(1), Script(script))
+    spent = TxIn(OutPoint(Txid(bytes(32)), 0))
+    made = Transaction(2, (spent,), (output,), 0)
+    written = made.serialize()
+    assert len(written) == 4_000_001
+    assert not made.is_well_formed
+    assert not Transaction.parse_without_witness(written).is_well_formed

@@ -7,6 +7,7 @@ BIP 341 (P2TR); the types are those of Bitcoin Core's Solver.
 import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+from functools import lru_cache
 from typing import Self
 
 from dovetail.bitcoin.base58 import decode_base58check, encode_base58check
@@ -52,15 +53,19 @@ def _pattern(expression: bytes) -> re.Pattern[bytes]:
     return re.compile(expression, re.DOTALL)
 
 
-_FIXED_FORMS = (
-    (ScriptType.P2WPKH, _pattern(rb"\x00\x14.{20}")),
-    (ScriptType.P2TR, _pattern(rb"\x51\x20.{32}")),
-    (ScriptType.P2WSH, _pattern(rb"\x00\x20.{32}")),
-    (ScriptType.P2SH, _pattern(rb"\xa9\x14.{20}\x87")),
-    (ScriptType.P2PKH, _pattern(rb"\x76\xa9\x14.{20}\x88\xac")),
-    (ScriptType.P2PK, _pattern(rb"(?:\x21[\x02\x03].{32}|\x41[\x04\x06\x07].{64})\xac")),
-    (ScriptType.P2A, _pattern(rb"\x51\x02\x4e\x73")),
-)
+# By their sizes, which tell most of them apart.
+_FIXED_FORMS = {
+    4: ((ScriptType.P2A, _pattern(rb"\x51\x02\x4e\x73")),),
+    22: ((ScriptType.P2WPKH, _pattern(rb"\x00\x14.{20}")),),
+    23: ((ScriptType.P2SH, _pattern(rb"\xa9\x14.{20}\x87")),),
+    25: ((ScriptType.P2PKH, _pattern(rb"\x76\xa9\x14.{20}\x88\xac")),),
+    34: (
+        (ScriptType.P2TR, _pattern(rb"\x51\x20.{32}")),
+        (ScriptType.P2WSH, _pattern(rb"\x00\x20.{32}")),
+    ),
+    35: ((ScriptType.P2PK, _pattern(rb"\x21[\x02\x03].{32}\xac")),),
+    67: ((ScriptType.P2PK, _pattern(rb"\x41[\x04\x06\x07].{64}\xac")),),
+}
 _KEY = _pattern(rb"\x21([\x02\x03].{32})|\x41([\x04\x06\x07].{64})")
 _MULTISIG = _pattern(
     rb"([\x51-\x60]|\x01[\x11-\x14])"
@@ -82,7 +87,7 @@ class Script(bytes):
     @property
     def type(self) -> ScriptType:
         """Which standard form the script has, if any."""
-        for script_type, form in _FIXED_FORMS:
+        for script_type, form in _FIXED_FORMS.get(len(self), ()):
             if form.fullmatch(self):
                 return script_type
         if self.is_witness_program and self[0] != 0:
@@ -151,22 +156,12 @@ class Address:
     text: str
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "Address":
         """Read an address of any standard type on any network.
 
         Segwit addresses may be all in upper case. Raises `InvalidAddress`.
         """
-        if text[:5].lower().startswith(("bc1", "tb1", "bcrt1")):
-            hrp, version, program = decode_segwit(text)
-            opcode = _OP_1 - 1 + version if version else 0
-            script = Script(bytes([opcode, len(program)]) + program)
-            return cls(script, _networks_of(_HRPS.get(hrp)), text.lower())
-        payload = decode_base58check(text)
-        if len(payload) != 21:
-            raise InvalidAddress("The text is base 58 but no address; copy the address again.")
-        script_type, networks = _BASE58_VERSIONS.get(payload[0], (ScriptType.P2SH, None))
-        head, tail = _BASE58_FRAMES[script_type]
-        return cls(Script(head + payload[1:] + tail), _networks_of(networks), text)
+        return _parse_address(text)
 
     @classmethod
     def from_script(cls, script: bytes, network: Network) -> Self:
@@ -192,6 +187,21 @@ class Address:
 
     def __repr__(self) -> str:
         return f"<Address for {', '.join(sorted(self.networks))}>"
+
+
+@lru_cache(maxsize=256)
+def _parse_address(text: str) -> Address:
+    if text[:5].lower().startswith(("bc1", "tb1", "bcrt1")):
+        hrp, version, program = decode_segwit(text)
+        opcode = _OP_1 - 1 + version if version else 0
+        script = Script(bytes([opcode, len(program)]) + program)
+        return Address(script, _networks_of(_HRPS.get(hrp)), text.lower())
+    payload = decode_base58check(text)
+    if len(payload) != 21:
+        raise InvalidAddress("The text is base 58 but no address; copy the address again.")
+    script_type, networks = _BASE58_VERSIONS.get(payload[0], (ScriptType.P2SH, None))
+    head, tail = _BASE58_FRAMES[script_type]
+    return Address(Script(head + payload[1:] + tail), _networks_of(networks), text)
 
 
 def _networks_of(networks: frozenset[Network] | None) -> frozenset[Network]:

@@ -142,6 +142,7 @@ class Transaction:
     _stripped: bytes | None = field(default=None, init=False, compare=False)
     _txid: Txid | None = field(default=None, init=False, compare=False)
     _weight: Weight | None = field(default=None, init=False, compare=False)
+    _well_formed: bool | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -184,6 +185,7 @@ class Transaction:
         end = reader.offset
         stripped = data[offset : offset + 4] + body + data[end - 4 : end]
         object.__setattr__(transaction, "_stripped", stripped)
+        object.__setattr__(transaction, "_well_formed", True)
         return transaction, end
 
     @classmethod
@@ -198,6 +200,7 @@ class Transaction:
         transaction = cls(version, inputs, _read_outputs(reader), reader.uint(4))
         reader.finish()
         object.__setattr__(transaction, "_stripped", data)
+        object.__setattr__(transaction, "_well_formed", len(data) <= _MAX_SIZE)
         return transaction
 
     def serialize(self, *, witness: bool = True) -> bytes:
@@ -255,11 +258,15 @@ class Transaction:
     @property
     def is_well_formed(self) -> bool:
         """Whether it could be parsed again, but for empty lists of inputs or outputs."""
-        return (
-            len(set(self.contested())) == len(self.inputs)
-            and sum([int(txout.value) for txout in self.outputs]) <= MAX_SATS
-            and len(self._without_witness()) <= _MAX_SIZE
-        )
+        if self._well_formed is None:
+            well_formed = (
+                len(set(self.contested())) == len(self.inputs)
+                and sum([int(txout.value) for txout in self.outputs]) <= MAX_SATS
+                and len(self._without_witness()) <= _MAX_SIZE
+            )
+            object.__setattr__(self, "_well_formed", well_formed)
+            return well_formed
+        return self._well_formed
 
     def without_signatures(self) -> Self:
         """The same transaction with empty script_sigs and witnesses."""
@@ -278,6 +285,7 @@ class Transaction:
         if [txin.script_sig for txin in inputs] == before:
             object.__setattr__(signed, "_stripped", self._stripped)
             object.__setattr__(signed, "_txid", self._txid)
+            object.__setattr__(signed, "_well_formed", self._well_formed)
         return signed
 
     def contested(self) -> tuple[OutPoint, ...]:

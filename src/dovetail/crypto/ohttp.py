@@ -6,6 +6,7 @@ ChaCha20Poly1305 0x0003, as BIP 77 asks.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -227,6 +228,7 @@ def _split_list(data: bytes) -> Iterator[bytes]:
         yield data[start:at]
 
 
+@lru_cache(maxsize=64)
 def _parse_config(data: bytes) -> KeyConfig | None:
     """Read one configuration; None if it is for a suite other than ours."""
     if data[1:3] != _KEM:

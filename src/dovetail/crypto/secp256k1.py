@@ -39,7 +39,7 @@ class PublicKey:
         if len(data) != COMPRESSED_BYTES:
             return cls(data)
         try:
-            return cls(keys.reserialize(data, compressed=False))
+            return _known(keys.reserialize(data, compressed=False))
         except ValueError as error:
             raise InvalidKey(
                 "These bytes are not a compressed secp256k1 public key; ask for the key again."
@@ -53,6 +53,13 @@ class PublicKey:
 
     def __repr__(self) -> str:
         return "PublicKey(redacted)"
+
+
+def _known(uncompressed: bytes) -> PublicKey:
+    """The point that libsecp256k1 itself wrote, which need not be verified again."""
+    made = object.__new__(PublicKey)
+    object.__setattr__(made, "uncompressed", uncompressed)
+    return made
 
 
 class SecretKey:
@@ -80,7 +87,7 @@ class SecretKey:
         """The public key, computed on first use."""
         public_key = self._public_key
         if public_key is None:
-            public_key = PublicKey(keys.pubkey_from_prvkey(self._secret, compressed=False))
+            public_key = _known(keys.pubkey_from_prvkey(self._secret, compressed=False))
             self._public_key = public_key
         return public_key
 
@@ -118,7 +125,7 @@ def ellswift_decode(data: bytes) -> PublicKey:
     """Decode 64 bytes: any 64 bytes are a point; other lengths raise InvalidKey (BIP 324)."""
     if len(data) != ELLSWIFT_BYTES:
         raise InvalidKey("An ElligatorSwift key has 64 bytes; ask for the message again.")
-    return PublicKey(ellswift.decode(data, compressed=False))
+    return _known(ellswift.decode(data, compressed=False))
 
 
 def verify_ecdsa(public_key: bytes, digest: bytes, signature: bytes) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
+from dovetail.bitcoin.psbt.model import signed_by
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.crypto.entropy import Entropy, below, shuffled, system
@@ -111,7 +112,7 @@ def finalize(draft: Draft, signed: Psbt) -> Psbt:
     proposal = bare_psbt(
         transaction, draft.merge((EMPTY_INPUT,) * len(draft.original.inputs), finals)
     )
-    expected = bare_psbt(transaction, draft.merge(draft.original.inputs, finals)).extract()
+    expected = signed_by(transaction, draft.merge(draft.original.inputs, finals))
     if not meets_minimum(draft.fee, expected, draft.params.min_fee_rate):
         raise UsageError("Our inputs weigh more than predicted; choose other coins.")
     if len(proposal.serialize()) > PROPOSAL_CAPACITY:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from dovetail.bitcoin.psbt import GlobalField, Psbt
+from dovetail.bitcoin.psbt.model import signed_by
 from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.sighash import SignatureHashes
 from dovetail.bitcoin.transaction import Transaction
@@ -137,7 +138,7 @@ def complete(accepted: Psbt, signed: Psbt, *, params: SenderParams) -> Transacti
         inputs[position] = psbt_input.with_final(
             final.final_script_sig or b"", final.final_script_witness or ()
         )
-    transaction = bare_psbt(accepted.unsigned_transaction, tuple(inputs)).extract()
+    transaction = signed_by(accepted.unsigned_transaction, inputs)
     minimum = params.min_fee_rate
     _require("minimum-fee-rate", holds=meets_minimum(accepted.fee, transaction, minimum))
     return transaction
@@ -316,12 +317,12 @@ def _check_fees(
         )
         most = most_for_inputs(original.fee, original.extract(), weights, shared)
         _require("contribution-not-inputs", holds=taken <= most)
-    expected = bare_psbt(
+    expected = signed_by(
         transaction,
-        tuple(
+        [
             original.inputs[origins[position]] if position in origins else psbt_input
             for position, psbt_input in enumerate(proposal.inputs)
-        ),
-    ).extract()
+        ],
+    )
     holds = meets_minimum(Sats(fee), expected, params.min_fee_rate)
     _require("minimum-fee-rate", holds=holds)

@@ -5,6 +5,7 @@ BIP 77, Payjoin URI; BIP 78, BIP21 payjoin parameters.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from dovetail.bitcoin.bech32 import decode_base32, encode_base32
@@ -75,9 +76,7 @@ class V2Endpoint:
 
     def __post_init__(self) -> None:
         """Normalise the directory; check the expiration."""
-        object.__setattr__(self, "directory", parse_directory(self.directory))
-        if not 0 <= self.expires_at <= _MAX_EXPIRATION:
-            raise InvalidUri("A session expires between 1970 and 2106; choose such a time.")
+        object.__setattr__(self, "directory", checked_mailbox(self.directory, self.expires_at))
 
     @property
     def short_id(self) -> ShortId:
@@ -166,6 +165,14 @@ class PayjoinUri:
         return "<PayjoinUri>"
 
 
+def checked_mailbox(directory: str, expires_at: UnixTime) -> str:
+    """The directory's origin; raises `InvalidUri` where it or the expiration fits no URI."""
+    if not 0 <= expires_at <= _MAX_EXPIRATION:
+        raise InvalidUri("A session expires between 1970 and 2106; choose such a time.")
+    return parse_directory(directory)
+
+
+@lru_cache(maxsize=64)
 def parse_directory(text: str) -> str:
     """Read a directory's URL into its origin: lower case, without path and trailing slash.
 

@@ -1,7 +1,7 @@
 """The receiver's log: replay equals life, every state and event is accounted for."""
 
 from dataclasses import fields, is_dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -16,12 +16,14 @@ from tests.sessions.receiver.play import (
 )
 from tests.sessions.receiver.scenarios import nobody_can_tell, paid_by_payjoin
 
+from dovetail.bitcoin.psbt import Psbt
 from dovetail.errors import DovetailError, InvalidEvent, ReplayError
+from dovetail.protocol.original import fallback_of
 from dovetail.protocol.replies import ErrorCode
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.codec import SessionEvent
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
+from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession, payload
 from dovetail.sessions.receiver import events as e
 from dovetail.sessions.receiver import states as s
 from dovetail.sessions.receiver.machine import Row
@@ -299,3 +301,46 @@ def test_the_states_module_names_every_state() -> None:
     assert {getattr(s, name) for name in s.__all__ if name != "ReceiverSession"} == set(
         get_args(ReceiverSession)
     )
+
+
+def test_a_log_that_was_replayed_before_has_no_psbt_read_again() -> None:
+    play = Play()
+    paid_by_payjoin(play)
+    log = play.log.events[:-1]
+    first = receiver.replay(log)
+    reads = payload._read_original.cache_info().misses, payload._read_proposal.cache_info().misses
+    again = receiver.replay([receiver.decode_event(receiver.encode_event(each)) for each in log])
+    assert again == first
+    assert isinstance(again, receiver.Monitor)
+    assert reads == (
+        payload._read_original.cache_info().misses,
+        payload._read_proposal.cache_info().misses,
+    )
+
+
+def test_what_a_live_session_keeps_of_an_original_is_what_its_bytes_hold(
+    plays: tuple[Play, ...],
+) -> None:
+    kept = [
+        state.payload
+        for play in plays
+        for state in play.states
+        if isinstance(state, receiver.UncheckedOriginalPayload)
+    ]
+    assert kept
+    for each in kept:
+        original = Psbt.parse(each.event.psbt)
+        assert (each.original, each.fallback) == (original, fallback_of(original))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"expires_at": 2**32}, {"amount": 2_100_000_000_000_001}, {"address": "bc1q"}],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_terms_that_make_no_uri_are_named_by_replay(wrong: dict[str, Any]) -> None:
+    created = msgspec.structs.replace(Play().created().created, **wrong)
+    if "address" in wrong:
+        created = msgspec.structs.replace(created, checksum=e.checksum_of(b"bc1q"))
+    with pytest.raises(ReplayError, match="Event 0 of the log, Created, cannot be applied"):
+        receiver.replay([created])

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -237,12 +238,14 @@ class Psbt:
     def _extract(self) -> Transaction:
         if not self.is_finalized:
             raise InvalidPsbt("The PSBT is not final; sign and finalize every input first.")
-        return self.unsigned_transaction.with_signatures(
-            [
-                (each.final_script_sig or b"", each.final_script_witness or ())
-                for each in self.inputs
-            ]
-        )
+        return signed_by(self.unsigned_transaction, self.inputs)
+
+
+def signed_by(unsigned: Transaction, inputs: Sequence[PsbtInput]) -> Transaction:
+    """The transaction with the final scripts of these maps, one for each input."""
+    return unsigned.with_signatures(
+        [(each.final_script_sig or b"", each.final_script_witness or ()) for each in inputs]
+    )
 
 
 def decode_base64(text: str) -> bytes:

@@ -56,7 +56,7 @@ class State:
 
     def validate(self) -> None:
         """Read again what the log says; raises what is wrong with it."""
-        _ = self.terms.uri
+        self.terms.validate()
 
     def _transition(
         self, event: ReceiverEvent, successor: NextT

@@ -6,7 +6,7 @@ where the session is live.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
 from dovetail.bitcoin.psbt import KeyMap, Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
@@ -126,6 +126,16 @@ def mark_of(reply_key: bytes | None, psbt: bytes) -> bytes:
     return checksum_of(psbt).to_bytes(4, "big") if reply_key is None else reply_key
 
 
+# An agent replays the same logs again and again: what these bytes hold is found out once.
+_read_original = lru_cache(maxsize=128)(Psbt.parse)
+_read_proposal = lru_cache(maxsize=128)(Psbt.parse)
+
+
+@lru_cache(maxsize=128)
+def _read_fallback(psbt: bytes) -> Transaction:
+    return fallback_of(_read_original(psbt))
+
+
 @dataclass(frozen=True, repr=False)
 class Payload:
     """The Original PSBT, its parameters and the fallback transaction in it."""
@@ -137,12 +147,16 @@ class Payload:
     @cached_property
     def original(self) -> Psbt:
         """The Original PSBT; raises `InvalidPsbt`."""
-        return Psbt.parse(self.event.psbt)
+        return _read_original(self.event.psbt)
 
     @cached_property
     def fallback(self) -> Transaction:
         """The transaction in it; raises `OriginalRejected` or `InvalidPsbt`."""
-        return fallback_of(self.original)
+        return _read_fallback(self.event.psbt)
+
+    def keep(self, original: Psbt, fallback: Transaction) -> None:
+        """Take what was just read from the very bytes of the event: it is not read again."""
+        self.__dict__.update(original=original, fallback=fallback)
 
     @cached_property
     def params(self) -> SenderParams:
@@ -242,7 +256,7 @@ class Finalized:
     @cached_property
     def psbt(self) -> Psbt:
         """The Proposal PSBT; raises `InvalidPsbt` or `InvalidEvent`."""
-        proposal = Psbt.parse(self.event.psbt)
+        proposal = _read_proposal(self.event.psbt)
         contested = self.payload.fallback.contested()
         if not set(contested).issubset(proposal.unsigned_transaction.contested()):
             raise InvalidEvent("The proposal leaves out an input of the sender; restore the log.")

@@ -9,7 +9,7 @@ from dovetail.crypto.ohttp import KeyConfig
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import UsageError
 from dovetail.protocol.mailbox import ShortId
-from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint, checked_mailbox
 from dovetail.sessions.receiver.events import Created, Web
 
 
@@ -70,6 +70,16 @@ class Terms:
             label=created.label,
             message=created.message,
         )
+
+    def validate(self) -> None:
+        """Raise `ParseError` where the terms do not make a URI.
+
+        No public key is derived for it, as every secret key has one.
+        """
+        created, terms = self.created, self.endpoint
+        if isinstance(terms, MailboxTerms):
+            checked_mailbox(terms.directory, UnixTime(created.expires_at))
+        _ = self.address, None if created.amount is None else Sats(created.amount)
 
     def require_mailbox(self) -> MailboxTerms:
         """The mailbox; raises `UsageError` in a session that is served over HTTP."""

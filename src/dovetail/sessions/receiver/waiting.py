@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Address
+from dovetail.bitcoin.transaction import Transaction
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.crypto.ohttp import KeyConfig
@@ -117,8 +118,8 @@ class Initialized(State):
         self._require_live(now)
         self._require_room()
         psbt, params = read_v1_request(body, query)
-        check_original(psbt)
-        return self._retrieved(psbt, params, ReplyTo(Channel.V1_HTTP, None), now)
+        fallback = check_original(psbt)
+        return self._retrieved(psbt, fallback, params, ReplyTo(Channel.V1_HTTP, None), now)
 
     def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, Closed]:
         """Close because other transactions have paid the address in full."""
@@ -163,14 +164,15 @@ class Initialized(State):
             return self._stasis()
         try:
             psbt, params = decode_original(opened.body, default_version=2)
-            check_original(psbt)
+            fallback = check_original(psbt)
         except UnsupportedVersion as error:
             return self._refused(
                 Reason.ORIGINAL_VERSION_UNSUPPORTED, opened.reply_key, error.supported
             )
         except (InvalidMessage, OriginalRejected):
             return self._refused(Reason.ORIGINAL_MALFORMED, opened.reply_key)
-        return self._retrieved(psbt, params, ReplyTo(Channel.MAILBOX, opened.reply_key), now)
+        reply_to = ReplyTo(Channel.MAILBOX, opened.reply_key)
+        return self._retrieved(psbt, fallback, params, reply_to, now)
 
     def _read_plaintext(
         self, message: bytes, now: UnixTime
@@ -180,12 +182,13 @@ class Initialized(State):
             return self._stasis()
         try:
             psbt, params = decode_original(message, default_version=1)
-            check_original(psbt)
+            fallback = check_original(psbt)
         except (InvalidMessage, OriginalRejected):
             return self._stasis()
         if self.refusal(psbt.serialize()) is not None:
             return self._stasis()
-        return self._retrieved(psbt, params, ReplyTo(Channel.V1_DIRECTORY, None), now)
+        reply_to = ReplyTo(Channel.V1_DIRECTORY, None)
+        return self._retrieved(psbt, fallback, params, reply_to, now)
 
     def _knows(self, mark: bytes) -> bool:
         return any(each.mark == mark for each in self.refused)
@@ -194,7 +197,12 @@ class Initialized(State):
         return Transition(None, self, seq=self.seq)
 
     def _retrieved(
-        self, psbt: Psbt, params: SenderParams, reply_to: ReplyTo, now: UnixTime
+        self,
+        psbt: Psbt,
+        fallback: Transaction,
+        params: SenderParams,
+        reply_to: ReplyTo,
+        now: UnixTime,
     ) -> Transition[ReceiverEvent, UncheckedOriginalPayload]:
         contribution = params.fee_contribution
         substitution = params.output_substitution and reply_to.channel is not Channel.V1_DIRECTORY
@@ -214,7 +222,9 @@ class Initialized(State):
             channel=reply_to.channel,
             reply_key=None if reply_to.reply_key is None else reply_to.reply_key.compressed,
         )
-        return self._transition(event, self._on_retrieved_original_payload(event))
+        successor = self._on_retrieved_original_payload(event)
+        successor.payload.keep(psbt, fallback)
+        return self._transition(event, successor)
 
     def _refused(
         self, reason: Reason, reply_key: PublicKey, supported: tuple[int, ...] = ()

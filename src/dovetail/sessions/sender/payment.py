@@ -43,9 +43,11 @@ class Payment:
         return isinstance(self.created, CreatedPlain)
 
     @cached_property
-    def request(self) -> BitcoinUri:
+    def request(self) -> BitcoinUri | PayjoinUri:
         """Whom to pay and how much, with or without a payjoin."""
-        return BitcoinUri.parse(self.created.uri)
+        if isinstance(self.created, CreatedPlain):
+            return BitcoinUri.parse(self.created.uri)
+        return self.uri
 
     @property
     def address(self) -> Address:
