@@ -4,12 +4,34 @@ import argparse
 import platform
 from types import ModuleType
 
-from benchmarks import appends, mailroom, message_a, ohttp, psbt, replay, serving, session, starting
+from benchmarks import (
+    appends,
+    history,
+    mailroom,
+    message_a,
+    ohttp,
+    psbt,
+    replay,
+    serving,
+    session,
+    starting,
+)
 from benchmarks.harness import QUICK, THOROUGH, report
 
 TOPICS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (message_a, ohttp, psbt, replay, session, starting, appends, serving, mailroom)
+    for module in (
+        message_a,
+        ohttp,
+        psbt,
+        replay,
+        session,
+        starting,
+        appends,
+        history,
+        serving,
+        mailroom,
+    )
 }
 
 

@@ -21,6 +21,7 @@ def test_every_topic_runs_and_tells_whether_each_target_was_met():
         "A whole session",
         "Starting",
         "Durable appends",
+        "History",
         "HTTP",
     )
     for topic in titles:

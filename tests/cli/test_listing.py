@@ -104,7 +104,7 @@ def test_show_tells_no_secret_and_no_address(cli: Cli, name):
 
 
 def test_a_damaged_log_is_shown_as_such_and_hides_no_other(cli: Cli):
-    cli.store("sender/success", "receiver/paid-directly")
+    cli.store("sender/asked-for-at-once", "receiver/paid-directly")
     cli.damage(1)
     listed = cli("history")
     assert listed.code == 0
@@ -217,3 +217,46 @@ def test_what_time_does_next_is_counted_down(person):
     assert re.search(left, alice("history").out)
     assert re.search(f"Left    {left}, at ", alice("show", "1").out)
     assert "Owed    Nothing: no payment has come through the link yet." in alice("show", "1").out
+
+
+def test_how_a_closed_session_ended_is_listed_although_its_log_is_damaged(cli: Cli):
+    cli.store("sender/success")
+    before = cli("history", "--json").json
+    cli.damage(1)
+    assert cli("history", "--json").json == before
+    assert cli("show", "1", "--json").json["status"] == "damaged"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_list_tells_of_every_log_what_show_tells(cli: Cli, name):
+    cli.store(name)
+    (listed,) = cli("history", "--json").json["sessions"]
+    shown = cli("show", "1", "--json").json
+    assert listed == {key: shown[key] for key in keys.SESSION}
+
+
+TWENTY_DIGITS = "99999999999999999999"
+
+
+@pytest.mark.parametrize("number", [TWENTY_DIGITS, str(1 << 63)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show",),
+        ("resume",),
+        ("cancel",),
+        ("fallback",),
+        ("release", "--yes"),
+        ("revoke", "--yes"),
+        ("export",),
+        ("history", "--before"),
+        ("history", "--open", "--before"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_of_twenty_digits_is_no_session(person, words, number):
+    alice = person("alice")
+    alice("receive", "1000", "--no-wait")
+    said = alice(*words, number)
+    assert said.code == 2
+    assert said.err == f"Error: There is no session {number}: `dovetail history` lists them.\n"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dovetail.runtime.endings import reason_of
 from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.ending import reason_of
 from dovetail.sessions.reasons import Reason
 
 LOGS = Path(__file__).parents[1] / "eventlogs" / "v1"

@@ -9,11 +9,12 @@ import pytest
 from tests.sessions.receiver.scenarios import play_all
 
 from dovetail.bitcoin import Sats, Txid, UnixTime
-from dovetail.runtime.amounts import Received
-from dovetail.runtime.endings import code_of, ended, ending
+from dovetail.runtime.endings import ended, ending
 from dovetail.runtime.explain import explain
 from dovetail.runtime.explanation import NOTHING, Explanation
 from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions.amounts import Received
+from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.sessions.status import SessionStatus

@@ -1,8 +1,7 @@
 """How a session ended, and why there was no payjoin: codes, words, and what to do."""
 
-from dovetail.sessions import outcomes, receiver, sender
+from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
-from dovetail.sessions.reasons import Reason
 
 _NO_MORE = "Nothing is left to do."
 _LATER = "This session watches no more: what is paid to its address later shows in your wallet."
@@ -10,27 +9,6 @@ _LATER = "This session watches no more: what is paid to its address later shows 
 _AGAIN = (
     "Look whether something came to its address, and make a new URI if the payment is still wanted."
 )
-
-_CODES: dict[type[Outcome], str] = {
-    outcomes.Success: "success",
-    outcomes.FallbackBroadcasted: "fallback",
-    outcomes.Unrecognized: "unrecognized",
-    outcomes.PaidDirectly: "paid-directly",
-    outcomes.PayjoinProposalSent: "proposal-sent",
-    outcomes.Revoked: "revoked",
-    outcomes.Cancelled: "cancelled",
-    outcomes.Expired: "expired",
-}
-
-_USUAL: dict[type[Outcome], Reason] = {
-    outcomes.FallbackBroadcasted: Reason.SENDER_CHOSE_FALLBACK,
-    outcomes.Unrecognized: Reason.SPENT_ELSEWHERE,
-    outcomes.PaidDirectly: Reason.PAID_DIRECTLY,
-    outcomes.PayjoinProposalSent: Reason.PAYJOIN_UNOBSERVED,
-    outcomes.Revoked: Reason.TAKEN_BACK,
-    outcomes.Expired: Reason.EXPIRED_WAITING_FOR_ORIGINAL,
-}
-"""What an outcome says by itself, where nothing had stopped the payjoin before."""
 
 
 def ending(outcome: Outcome, *, paying: bool, asked: int | None = None) -> tuple[str, str, bool]:
@@ -84,21 +62,3 @@ def _came(received: int | None, asked: int | None) -> str:
 def ended(outcome: Outcome, *, paying: bool) -> str:
     """How a session ended, in a sentence; `paying` is whether it was the sender's."""
     return ending(outcome, paying=paying)[0]
-
-
-def code_of(outcome: Outcome) -> str:
-    """The stable code of an outcome."""
-    return _CODES[type(outcome)]
-
-
-def reason_of(state: receiver.Closed | sender.Closed) -> Reason | None:
-    """Why there was no payjoin; None where there was one."""
-    match state.outcome:
-        case outcomes.Success():
-            return None
-        case outcomes.FallbackBroadcasted(why=Reason() as why) | outcomes.Cancelled(why=why):
-            return why
-        case outcomes.Expired(why=Reason() as why):
-            return why
-        case outcome:
-            return state.reason or _USUAL[type(outcome)]

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from dovetail.bitcoin import UnixTime
+from dovetail.bitcoin import Sats, UnixTime
 from dovetail.protocol.uri import V1Endpoint
-from dovetail.runtime.amounts import amounts_of
-from dovetail.runtime.endings import code_of, ending, reason_of
+from dovetail.runtime.endings import ending
 from dovetail.runtime.explain_settling import (
     receiver_monitor,
     receiver_pending,
@@ -20,9 +19,11 @@ from dovetail.runtime.explanation import (
     DeadlineKind,
     Explanation,
     State,
-    amount_of,
 )
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.amounts import amount_of, amounts_of
+from dovetail.sessions.ending import Ending, ending_of
+from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.status import SessionStatus
@@ -36,13 +37,14 @@ def explain(
     `seen` is what the chain showed last: a log does not say what all that was seen is.
     """
     found = _explained(state, now, ask=ask, seen=None if seen is None or seen.gone else seen)
-    return replace(found, amounts=amounts_of(state))
+    return found if found.outcome else replace(found, amounts=amounts_of(state))
 
 
 def _explained(state: State, now: UnixTime, *, ask: bool, seen: Sighting | None) -> Explanation:
     match state:
         case receiver.Closed() | sender.Closed():
-            return _closed(state)
+            paying = isinstance(state, sender.Closed)
+            return explain_ending(ending_of(state), paying=paying, expires_at=state.expires_at)
         case receiver.PendingFallback():
             return receiver_pending(state, now, ask=ask)
         case sender.PendingFallback():
@@ -177,21 +179,20 @@ def _next(state: State, status: SessionStatus, now: UnixTime) -> Deadline | None
             return None
 
 
-def _closed(state: receiver.Closed | sender.Closed) -> Explanation:
-    outcome = state.outcome
-    paying = isinstance(state, sender.Closed)
-    asked = None if isinstance(state, sender.Closed) else state.created.amount
-    words, advice, paid = ending(outcome, paying=paying, asked=asked)
+def explain_ending(found: Ending, *, paying: bool, expires_at: UnixTime) -> Explanation:
+    """What a closed session means; `paying` is whether it was the sender's."""
+    words, advice, paid = ending(found.outcome, paying=paying, asked=found.asked)
     return Explanation(
         status=SessionStatus.CLOSED,
         words=words,
         next=advice,
         owed="Nothing.",
-        amount=amount_of(state),
-        expires_at=state.expires_at,
-        reason=reason_of(state),
-        rule=state.rule if isinstance(state, sender.Closed) else None,
-        outcome=code_of(outcome),
+        amount=None if found.amount is None else Sats(found.amount),
+        expires_at=expires_at,
+        reason=found.reason,
+        rule=found.rule,
+        outcome=code_of(found.outcome),
         paid=paid,
-        txid=getattr(outcome, "txid", None),
+        txid=getattr(found.outcome, "txid", None),
+        amounts=found.amounts,
     )

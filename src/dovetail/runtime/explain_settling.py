@@ -10,9 +10,9 @@ from dovetail.runtime.explanation import (
     Deadline,
     DeadlineKind,
     Explanation,
-    amount_of,
 )
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.amounts import amount_of
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.sessions.status import SessionStatus

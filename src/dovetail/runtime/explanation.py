@@ -5,9 +5,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from dovetail.bitcoin import Sats, UnixTime
-from dovetail.protocol.settlement import paid_to
-from dovetail.runtime.amounts import Paid, Received
-from dovetail.sessions import sender
+from dovetail.sessions.amounts import Paid, Received
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
@@ -74,25 +72,3 @@ class Explanation:
     """Whether the receiver can still take a payment that was cancelled or declined here."""
     amounts: Received | Paid | None = None
     """What the payment costs, once it is known how it is made."""
-
-
-def amount_of(state: State) -> Sats | None:
-    """What is paid in the session; None for a receiver that named no amount and was not paid."""
-    match state:
-        case (
-            sender.WithReplyKey()
-            | sender.PostingOriginal()
-            | sender.PollingForProposal()
-            | sender.ProposalReceived()
-            | sender.PendingBroadcast()
-            | sender.PendingFallback()
-            | sender.Monitor()
-            | sender.Closed()
-        ):
-            return paid_to(state.fallback, state.payment.address.script_pubkey)
-        case _ if state.created.amount is not None:
-            return Sats(state.created.amount)
-        case _:
-            payload = getattr(state, "payload", None)
-            script = state.address.script_pubkey
-            return None if payload is None else paid_to(payload.fallback, script)

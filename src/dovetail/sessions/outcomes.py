@@ -117,3 +117,19 @@ Outcome = (
     | Cancelled
     | Expired
 )
+
+_CODES: dict[type[Outcome], str] = {
+    Success: "success",
+    FallbackBroadcasted: "fallback",
+    Unrecognized: "unrecognized",
+    PaidDirectly: "paid-directly",
+    PayjoinProposalSent: "proposal-sent",
+    Revoked: "revoked",
+    Cancelled: "cancelled",
+    Expired: "expired",
+}
+
+
+def code_of(outcome: Outcome) -> str:
+    """The stable code of an outcome."""
+    return _CODES[type(outcome)]

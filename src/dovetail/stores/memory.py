@@ -95,14 +95,15 @@ class MemoryStore:
             return sum(map(len, self._tables.entries.values()))
 
     def history(
-        self, *, limit: int = 50, before: SessionId | None = None
+        self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
     ) -> tuple[SessionRow, ...]:
         """See `Store.history`."""
         with self._lock:
             rows = list(self._tables.sessions.values())
             if before is not None:
                 rows = rows[: rows.index(self._tables.row(before))]
-        return tuple(reversed(rows))[:limit]
+        found = (row for row in reversed(rows) if not open_only or row.closed_at is None)
+        return tuple(found)[:limit]
 
     def stored(self, session_id: SessionId) -> StoredLog:
         """See `Store.stored`."""

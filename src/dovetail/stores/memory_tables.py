@@ -7,6 +7,8 @@ from typing import Any
 
 from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import CoinsTaken, DuplicateSession, SessionNotFound, StaleSession
+from dovetail.sessions.outcomes import code_of
+from dovetail.stores.endings import ending_after
 from dovetail.stores.entries import RawEvent
 from dovetail.stores.index import SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
@@ -112,11 +114,16 @@ class MemoryTables:
                 "This session has moved on since it was loaded: load it again before you act on it."
             )
         self.entries[session_id] += (entry,)
+        ending = None
+        if closes:
+            ending = ending_after(row.role, [each.data for each in self.entries[session_id]])
         self.sessions[session_id] = replace(
             row,
             last_tag=entry.tag,
             next_seq=entry.seq + 1,
             closed_at=entry.created_at if closes else None,
+            outcome=None if ending is None else code_of(ending.outcome),
+            ending=ending,
         )
         if closes:
             self.release(session_id)

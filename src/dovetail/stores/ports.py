@@ -8,6 +8,7 @@ from typing import Any, NewType, Protocol, TypeAlias, TypeVar
 from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import DuplicateSession
 from dovetail.protocol.uri import PayjoinUri
+from dovetail.sessions.ending import Ending
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
@@ -116,6 +117,10 @@ class SessionRow:
     """What the chain showed of its money, as any process saw it last; None: nothing yet."""
     seen_at: UnixTime | None = None
     """When that was first so."""
+    outcome: str | None = None
+    """The code of how it ended; None while it is open, and for a log that cannot be read."""
+    ending: Ending | None = None
+    """What it came to; None as `outcome` is, and where a newer Dovetail wrote it."""
 
     def status(self, now: UnixTime) -> SessionStatus:
         """Where the session stands; raises `ReplayError` for a log by a newer Dovetail."""
@@ -201,9 +206,13 @@ class Store(Protocol):
         ...
 
     def history(
-        self, *, limit: int = 50, before: SessionId | None = None
+        self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
     ) -> tuple[SessionRow, ...]:
-        """Sessions, newest first; `before` pages on from the last one shown."""
+        """Sessions, newest first; `before` pages on from the last one shown.
+
+        `open_only` leaves out those whose log is closed. Raises `SessionNotFound` for a `before`
+        that no session can have.
+        """
         ...
 
     def stored(self, session_id: SessionId) -> StoredLog:

@@ -17,8 +17,11 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# One table for both roles: SQLite has one writer, so sequential ids cannot collide, and
-# since an id is unique across roles a person types `dovetail cancel 3` without naming one.
+# One table for both roles: SQLite has one writer, so sequential ids cannot collide, and since an
+# id is unique across roles a person types it without naming one. AUTOINCREMENT, as an id is never
+# given twice: the inputs that a session has seen are kept under its id, and another session with
+# that id would take them for its own (P2). `outcome` and `ending` are drawn from the log as it is
+# closed.
 sessions = Table(
     "sessions",
     metadata,
@@ -32,8 +35,17 @@ sessions = Table(
     Column("closed_at", Integer),
     Column("last_tag", String, nullable=False),
     Column("next_seq", Integer, nullable=False),
+    Column("outcome", String),
+    Column("ending", LargeBinary),
     CheckConstraint("role IN ('sender', 'receiver')", name="known_role"),
     CheckConstraint("(role = 'sender') = (pj_uri IS NOT NULL)", name="only_senders_have_a_uri"),
+    CheckConstraint(
+        "role = 'sender' OR receiver_pubkey IS NULL", name="only_senders_have_a_receiver_key"
+    ),
+    CheckConstraint(
+        "closed_at IS NOT NULL OR outcome IS NULL", name="only_closed_sessions_have_an_outcome"
+    ),
+    CheckConstraint("outcome IS NOT NULL OR ending IS NULL", name="an_ending_has_its_outcome"),
     Index(
         "one_sender_per_receiver_key",
         "receiver_pubkey",
@@ -49,6 +61,7 @@ sessions = Table(
     ),
     Index("payers_by_address", "address", sqlite_where=text("role = 'sender'")),
     Index("live_sessions", "session_id", sqlite_where=text("closed_at IS NULL")),
+    sqlite_autoincrement=True,
 )
 
 # `checksum` is empty in entries that are older than it (revision 0002).
@@ -65,11 +78,12 @@ session_events = Table(
     sqlite_with_rowid=False,
 )
 
+# It stays when its session is deleted, and refers to none: an input is refused for ever (P2).
 inputs_seen = Table(
     "inputs_seen",
     metadata,
     Column("outpoint", String, primary_key=True),
-    Column("session_id", Integer, ForeignKey(sessions.c.session_id), nullable=False),
+    Column("session_id", Integer, nullable=False),
     Column("seen_at", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

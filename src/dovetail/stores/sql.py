@@ -21,9 +21,9 @@ from dovetail.stores.index import Role, payment_index
 from dovetail.stores.migrations import upgrade
 from dovetail.stores.ports import Adopted, Moved, Rows, SessionId, SessionRow, StoredLog
 from dovetail.stores.schema import coin_reservations, metadata, sessions
-from dovetail.stores.sqlite import Pulse, examine, make_whole, open_engine, reading, translated
+from dovetail.stores.sqlite import Pulse, examine, make_whole, open_engine, reading, rebuilding
 from dovetail.stores.sqllog import SqlLog
-from dovetail.stores.statements import ROW, payer_of, session_row
+from dovetail.stores.statements import ROW, number, payer_of, session_row
 from dovetail.stores.writer import Writer
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class SqlStore:
         engine = open_engine(path)
         try:
             examine(engine, path, VITAL)
-            with translated(engine), engine.begin() as connection:
+            with rebuilding(engine) as connection:
                 upgrade(connection)
                 for table in metadata.sorted_tables:
                     connection.execute(select(table).limit(0)).close()
@@ -146,20 +146,23 @@ class SqlStore:
 
     def saw(self, session_id: SessionId, sighting: Sighting) -> None:
         """See `Store.saw`."""
+        known = SessionId(number(session_id))
         now = self.now()
-        self._writer.run(lambda connection: seen.keep(connection, session_id, sighting, now))
+        self._writer.run(lambda connection: seen.keep(connection, known, sighting, now))
 
     def pulse(self) -> int:
         """See `Store.pulse`."""
         return self._pulse.read()
 
     def history(
-        self, *, limit: int = 50, before: SessionId | None = None
+        self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
     ) -> tuple[SessionRow, ...]:
         """See `Store.history`."""
         query = ROW.order_by(sessions.c.session_id.desc()).limit(limit)
+        if open_only:
+            query = query.where(sessions.c.closed_at.is_(None))
         if before is not None:
-            query = query.where(sessions.c.session_id < before)
+            query = query.where(sessions.c.session_id < number(before))
         with reading(self._engine) as connection:
             return tuple(map(session_row, connection.execute(query).all()))
 
@@ -175,25 +178,27 @@ class SqlStore:
 
     def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
         """See `Store.claim`."""
+        known = SessionId(number(session_id))
         now = self.now()
-        return self._writer.run(
-            lambda connection: coins.claim(connection, session_id, outpoints, now)
-        )
+        return self._writer.run(lambda connection: coins.claim(connection, known, outpoints, now))
 
     def reserve(
         self, session_id: SessionId, outpoints: Collection[OutPoint]
     ) -> frozenset[OutPoint]:
         """See `Store.reserve`."""
-        return self._writer.run(lambda connection: coins.reserve(connection, session_id, outpoints))
+        known = SessionId(number(session_id))
+        return self._writer.run(lambda connection: coins.reserve(connection, known, outpoints))
 
     def release(self, session_id: SessionId) -> None:
         """See `Store.release`."""
-        self._writer.run(lambda connection: coins.release(connection, session_id))
+        known = SessionId(number(session_id))
+        self._writer.run(lambda connection: coins.release(connection, known))
 
     def expose(self, session_id: SessionId) -> None:
         """See `Store.expose`."""
+        known = SessionId(number(session_id))
         now = self.now()
-        self._writer.run(lambda connection: coins.expose(connection, session_id, now))
+        self._writer.run(lambda connection: coins.expose(connection, known, now))
 
     def reserved(self) -> frozenset[OutPoint]:
         """See `Store.reserved`."""

@@ -181,6 +181,23 @@ def require_transaction(connection: Connection) -> None:
         raise UsageError("The connection is in no transaction: begin one, then save within it.")
 
 
+@contextmanager
+def rebuilding(engine: Engine) -> Generator[Connection]:
+    """A transaction in which a table may be made anew under its name.
+
+    SQLite would delete what refers to it, or refuse; so references are not checked meanwhile, which
+    it lets nobody change inside of a transaction.
+    """
+    with translated(engine), engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys = OFF").close()
+        try:
+            with connection.begin():
+                yield connection
+        finally:
+            driver.execute("PRAGMA foreign_keys = ON").close()
+
+
 class Pulse:
     """Tells whether a database was written to, through whichever connection and process.
 

@@ -1,13 +1,17 @@
 """The statements that read and write sessions and their logs, each on a connection it is given."""
 
 from typing import Any
+from typing import cast as cast_type
 
 from sqlalchemy import Connection, Integer, LargeBinary, Select, bindparam, cast, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from dovetail.bitcoin import UnixTime
-from dovetail.errors import DuplicateSession, SessionNotFound, StaleSession
+from dovetail.errors import DuplicateSession, ReplayError, SessionNotFound, StaleSession
+from dovetail.sessions.ending import Ending, decode_ending, encode_ending
+from dovetail.sessions.outcomes import code_of
 from dovetail.stores import coins, seen
+from dovetail.stores.endings import ending_after
 from dovetail.stores.entries import RawEvent
 from dovetail.stores.index import Role, SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
@@ -37,17 +41,26 @@ ROW: Select[Any] = select(
     sessions.c.closed_at,
     cast(sessions.c.last_tag, LargeBinary).label("last_tag"),
     sessions.c.next_seq,
+    sessions.c.outcome,
+    sessions.c.ending,
     *seen.COLUMNS,
 ).outerjoin_from(sessions, sightings)
 # These two run for every event, and handing SQLAlchemy a statement to render costs as much as
 # SQLite takes to run it: so they go to the driver as they are.
 _ADVANCE = (
-    "UPDATE sessions SET next_seq = next_seq + 1, last_tag = ?, closed_at = ?"
+    "UPDATE sessions SET next_seq = next_seq + 1, last_tag = ?, closed_at = ?,"
+    " outcome = ?, ending = ?"
     " WHERE session_id = ? AND next_seq = ? AND closed_at IS NULL"
 )
 _RECORD = (
     "INSERT INTO session_events (session_id, seq, tag, data, created_at, checksum)"
     " VALUES (?, ?, ?, ?, ?, ?)"
+)
+_LOG_OF = (
+    select(sessions.c.role, session_events.c.data)
+    .join_from(sessions, session_events)
+    .where(sessions.c.session_id == bindparam("session"))
+    .order_by(session_events.c.seq)
 )
 _BEGIN = insert(sessions)
 # With each session its last entry, which says how it ended; none where the log is damaged.
@@ -67,10 +80,22 @@ def stored(connection: Connection, session_id: SessionId) -> StoredLog:
 
 def row_of(connection: Connection, session_id: SessionId) -> SessionRow:
     """One session; raises `SessionNotFound`."""
-    row = connection.execute(ROW.where(sessions.c.session_id == session_id)).first()
+    row = connection.execute(ROW.where(sessions.c.session_id == number(session_id))).first()
     if row is None:
-        raise SessionNotFound(f"There is no session {session_id}: `dovetail history` lists them.")
+        raise _not_found(session_id)
     return session_row(row)
+
+
+def number(session_id: SessionId) -> int:
+    """What SQLite counts sessions by; raises `SessionNotFound` for what cannot be one."""
+    name = cast_type("object", session_id)
+    if not isinstance(name, int) or not 0 < name < 1 << 63:
+        raise _not_found(session_id)
+    return name
+
+
+def _not_found(session_id: SessionId) -> SessionNotFound:
+    return SessionNotFound(f"There is no session {session_id}: `dovetail history` lists them.")
 
 
 def session_row(row: Any) -> SessionRow:
@@ -85,7 +110,18 @@ def session_row(row: Any) -> SessionRow:
         next_seq=row.next_seq,
         sighting=seen.sighting(row),
         seen_at=None if row.seen_at is None else UnixTime(row.seen_at),
+        outcome=row.outcome,
+        ending=_ending(row.ending),
     )
+
+
+def _ending(data: bytes | None) -> Ending | None:
+    if data is None:
+        return None
+    try:
+        return decode_ending(data)
+    except ReplayError:
+        return None
 
 
 def _raw_event(row: Any) -> RawEvent:
@@ -136,7 +172,10 @@ def append(
 ) -> SessionId:
     """M1 and M5: the row moves from `seq` to the next, or nothing is written."""
     closed_at = entry.created_at if closes else None
-    moved = connection.exec_driver_sql(_ADVANCE, (entry.tag, closed_at, session_id, entry.seq))
+    ended = _ended(connection, session_id, entry) if closes else (None, None)
+    moved = connection.exec_driver_sql(
+        _ADVANCE, (entry.tag, closed_at, *ended, session_id, entry.seq)
+    )
     if moved.rowcount != 1:
         raise StaleSession(
             "This session has moved on since it was loaded: load it again before you act on it."
@@ -145,6 +184,17 @@ def append(
     if closes:
         coins.release(connection, session_id)
     return session_id
+
+
+def _ended(
+    connection: Connection, session_id: SessionId, entry: RawEvent
+) -> tuple[str | None, bytes | None]:
+    """What the log comes to with its last entry, for the row."""
+    found = list(connection.execute(_LOG_OF, {"session": session_id}))
+    if len(found) != entry.seq:
+        return None, None  # the fence refuses it
+    ending = ending_after(Role(found[0].role), [*(each.data for each in found), entry.data])
+    return (None, None) if ending is None else (code_of(ending.outcome), encode_ending(ending))
 
 
 def _record(connection: Connection, session_id: SessionId, entry: RawEvent) -> None:

@@ -127,9 +127,9 @@ class CountingStore:
         return self._store.pulse()
 
     def history(
-        self, *, limit: int = 50, before: SessionId | None = None
+        self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
     ) -> tuple[SessionRow, ...]:
-        return self._store.history(limit=limit, before=before)
+        return self._store.history(limit=limit, before=before, open_only=open_only)
 
     def stored(self, session_id: SessionId) -> StoredLog:
         return self._store.stored(session_id)

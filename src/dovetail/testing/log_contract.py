@@ -7,11 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dovetail.crypto import SecretKey
 from dovetail.errors import (
     SessionNotFound,
     StaleSession,
     UsageError,
 )
+from dovetail.protocol.replies import ErrorCode
+from dovetail.sessions.ending import ending_of
+from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
 from dovetail.sessions.status import SessionStatus
@@ -20,6 +24,7 @@ from dovetail.testing.store_samples import (
     EXPIRES_AT,
     NOW,
     closed,
+    ended,
     receiver_created,
     sender_created,
     started,
@@ -135,6 +140,65 @@ class LogContract:
         assert [row.session_id for row in page] == ids[:0:-1]
         rest = store.history(limit=2, before=page[-1].session_id)
         assert [row.session_id for row in rest] == ids[:1]
+
+    def test_history_can_be_of_open_sessions_alone(self, store: Store) -> None:
+        logs = [started(store) for _ in range(4)]
+        logs[1].append(closed(), seq=1, closes=True)
+        ids = [log.session_id for log in logs]
+        found = store.history(open_only=True)
+        assert [row.session_id for row in found] == [ids[3], ids[2], ids[0]]
+        found = store.history(open_only=True, limit=1, before=ids[2])
+        assert [row.session_id for row in found] == [ids[0]]
+
+    @pytest.mark.parametrize("name", [10**20, -1, 1 << 63, "one"])
+    def test_a_name_that_no_session_can_have_is_not_found(self, store: Store, name: object) -> None:
+        """Whatever a person typed: a plain refusal, and no error of the database's."""
+        started(store)
+        unknown = SessionId(name)
+        for look_up in (store.row, store.stored, store.receiver, store.sender):
+            with pytest.raises(SessionNotFound, match=f"no session {name}"):
+                look_up(unknown)
+        with pytest.raises(SessionNotFound, match=f"no session {name}"):
+            store.history(before=unknown)
+
+    def test_a_row_knows_how_its_session_ended(self, store: Store) -> None:
+        log = started(store)
+        row = store.row(log.session_id)
+        assert row.outcome is None
+        assert row.ending is None
+        log.append(closed(), seq=1, closes=True)
+        for row in (store.row(log.session_id), *store.history(), store.stored(log.session_id).row):
+            assert row.outcome == "expired"
+            assert row.ending == ending_of(ended(log))
+        assert row.ending is not None
+        assert row.ending.outcome == closed().outcome
+
+    def test_an_end_without_its_own_event_is_in_the_row_too(self, store: Store) -> None:
+        """A receiver who holds no fallback ends as it has told the sender."""
+        log = started(store)
+        refused = receiver_events.GotReplyableError(
+            code=ErrorCode.VERSION_UNSUPPORTED,
+            reason=Reason.ORIGINAL_VERSION_UNSUPPORTED,
+            supported=(1, 2),
+            reply_key=SecretKey.generate().public_key.compressed,
+        )
+        log.append(refused, seq=1, closes=False)
+        assert store.row(log.session_id).outcome is None
+        log.append(receiver_events.ReplyFailed(), seq=2, closes=True)
+        row = store.row(log.session_id)
+        assert row.outcome == "cancelled"
+        assert row.ending == ending_of(ended(log))
+        assert row.ending is not None
+        assert row.ending.reason is Reason.ORIGINAL_VERSION_UNSUPPORTED
+
+    def test_the_row_of_a_log_that_cannot_be_replayed_says_what_it_can(self, store: Store) -> None:
+        log, silent = started(store), started(store)
+        log.append(receiver_events.PostedPayjoinProposal(), seq=1, closes=False)
+        log.append(closed(), seq=2, closes=True)
+        silent.append(receiver_events.PostedPayjoinProposal(), seq=1, closes=True)
+        assert store.row(log.session_id).outcome == "expired"
+        assert store.row(silent.session_id).outcome is None
+        assert store.row(silent.session_id).ending is None
 
     def test_a_row_knows_the_status_without_replay(self, store: Store) -> None:
         log = started(store)

@@ -6,6 +6,7 @@ from itertools import count
 from dovetail.bitcoin import Address, Network, OutPoint, Script, Txid, UnixTime
 from dovetail.crypto import KeyConfig, SecretKey
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
+from dovetail.sessions import receiver
 from dovetail.sessions.outcomes import Expired as NobodyPaid
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
@@ -84,6 +85,13 @@ def started(store: Store) -> SessionLog[receiver_events.ReceiverEvent]:
     log = store.new_receiver()
     log.append(receiver_created(), seq=0, closes=False)
     return log
+
+
+def ended(log: SessionLog[receiver_events.ReceiverEvent]) -> receiver.Closed:
+    """The state of a receiver session whose log is closed."""
+    state = receiver.replay(log.load())
+    assert isinstance(state, receiver.Closed)
+    return state
 
 
 def moved(

@@ -2,7 +2,7 @@
 
 from dovetail.bitcoin import FeeRate
 from dovetail.cli.output import sats
-from dovetail.runtime.amounts import Paid, Received
+from dovetail.sessions.amounts import Paid, Received
 
 
 def amount_values(found: Received | Paid | None) -> dict[str, int | str | None]:

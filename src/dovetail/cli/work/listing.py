@@ -18,11 +18,12 @@ from dovetail.cli.work.following import (
     time_left,
 )
 from dovetail.errors import ReplayError
-from dovetail.runtime.amounts import Received
+from dovetail.runtime.explain import explain_ending
 from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
+from dovetail.sessions.amounts import Received
 from dovetail.sessions.status import SessionStatus
-from dovetail.stores.ports import SessionId, SessionRow, Store
+from dovetail.stores.ports import Role, SessionId, SessionRow, Store
 
 _HEADINGS = ("ID", "Role", "Amount", "State", "Left", "Outcome", "Begun", "Transaction", "Next")
 _NUMBERS = frozenset({0, 2})
@@ -67,7 +68,8 @@ def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) 
     more = False
     with opening.open_store(place) as store:
         if store is not None:
-            rows = _rows(store, limit + 1, before, open_only=open_only)
+            last = None if before is None else SessionId(before)
+            rows = store.history(limit=limit + 1, before=last, open_only=open_only)
             more = len(rows) > limit
             listed = [_listed(store, row, asks=place.asks) for row in rows[:limit]]
     if not listed:
@@ -81,21 +83,11 @@ def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) 
     return Exit.DONE
 
 
-def _rows(
-    store: Store, limit: int, before: int | None, *, open_only: bool
-) -> tuple[SessionRow, ...]:
-    if not open_only:
-        return store.history(limit=limit, before=None if before is None else SessionId(before))
-    rows = reversed(store.live())
-    return tuple(row for row in rows if before is None or _number(row) < before)[:limit]
-
-
-def _number(row: SessionRow) -> int:
-    """A session's number, as people type it."""
-    return int(str(row.session_id))
-
-
 def _listed(store: Store, row: SessionRow, *, asks: bool) -> Listed:
+    """The row of a closed session tells it all; what an open one waits for is in its log."""
+    if row.ending is not None:
+        paying = row.role is Role.SENDER
+        return Listed(row, explain_ending(row.ending, paying=paying, expires_at=row.expires_at))
     try:
         return Listed(row, explained(store, row, asks=asks))
     except ReplayError:

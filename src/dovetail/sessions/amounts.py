@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction, Txid
 from dovetail.errors import ParseError
+from dovetail.protocol.settlement import paid_to
 from dovetail.protocol.shares import shares
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
@@ -119,3 +120,25 @@ def _settling(state: _Paying) -> Txid | None:
             return Txid.from_hex(outcome.txid)
         case _:
             return None
+
+
+def amount_of(state: ReceiverSession | SenderSession) -> Sats | None:
+    """What is paid in the session; None for a receiver that named no amount and was not paid."""
+    match state:
+        case (
+            sender.WithReplyKey()
+            | sender.PostingOriginal()
+            | sender.PollingForProposal()
+            | sender.ProposalReceived()
+            | sender.PendingBroadcast()
+            | sender.PendingFallback()
+            | sender.Monitor()
+            | sender.Closed()
+        ):
+            return paid_to(state.fallback, state.payment.address.script_pubkey)
+        case _ if state.created.amount is not None:
+            return Sats(state.created.amount)
+        case _:
+            payload = getattr(state, "payload", None)
+            script = state.address.script_pubkey
+            return None if payload is None else paid_to(payload.fallback, script)

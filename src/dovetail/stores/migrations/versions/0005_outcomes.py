@@ -1,0 +1,113 @@
+"""How a session ended is in its row, ids are never given twice, and a row is of one role.
+
+One table for both roles: SQLite has one writer, so sequential ids cannot collide, and since an id
+is unique across roles a person types it without naming one. AUTOINCREMENT keeps the newest id from
+being given again after its session was deleted: the inputs that a session has seen are kept under
+its id, and another session with that id would take them for its own.
+
+SQLite adds neither to a table that is there. The table is made anew beside the old one and takes
+its name, in one transaction in which references are not checked (see `sqlite.rebuilding`).
+"""
+
+from alembic import op
+from sqlalchemy import Connection, text
+
+from dovetail.sessions.ending import encode_ending
+from dovetail.sessions.outcomes import code_of
+from dovetail.stores.endings import ending_after
+from dovetail.stores.index import Role
+
+revision = "0005"
+down_revision = "0004"
+
+_TABLE = """
+    CREATE TABLE new_sessions (
+        session_id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        role VARCHAR NOT NULL,
+        pj_uri VARCHAR,
+        receiver_pubkey BLOB,
+        address VARCHAR NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        closed_at INTEGER,
+        last_tag VARCHAR NOT NULL,
+        next_seq INTEGER NOT NULL,
+        outcome VARCHAR,
+        ending BLOB,
+        CONSTRAINT known_role CHECK (role IN ('sender', 'receiver')),
+        CONSTRAINT only_senders_have_a_uri CHECK ((role = 'sender') = (pj_uri IS NOT NULL)),
+        CONSTRAINT only_senders_have_a_receiver_key
+            CHECK (role = 'sender' OR receiver_pubkey IS NULL),
+        CONSTRAINT only_closed_sessions_have_an_outcome
+            CHECK (closed_at IS NOT NULL OR outcome IS NULL),
+        CONSTRAINT an_ending_has_its_outcome CHECK (outcome IS NOT NULL OR ending IS NULL)
+    )
+"""
+_COPY = """
+    INSERT INTO new_sessions
+    SELECT session_id, role, pj_uri, CASE WHEN role = 'sender' THEN receiver_pubkey END, address,
+        created_at, expires_at, closed_at, last_tag, next_seq, NULL, NULL
+    FROM sessions
+"""
+# What was seen stays when its session is deleted, so it refers to none.
+_SEEN = (
+    """
+    CREATE TABLE new_inputs_seen (
+        outpoint VARCHAR NOT NULL PRIMARY KEY,
+        session_id INTEGER NOT NULL,
+        seen_at INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "INSERT INTO new_inputs_seen SELECT outpoint, session_id, seen_at FROM inputs_seen",
+    "DROP TABLE inputs_seen",
+    "ALTER TABLE new_inputs_seen RENAME TO inputs_seen",
+)
+# What a session left behind counts, if it was deleted: its id is not given again either.
+_HIGHEST = """
+    SELECT max(session_id) FROM (
+        SELECT session_id FROM new_sessions UNION ALL SELECT session_id FROM session_events
+        UNION ALL SELECT session_id FROM inputs_seen UNION ALL SELECT session_id FROM sightings
+        UNION ALL SELECT session_id FROM coin_reservations
+    )
+"""
+_INDEXES = (
+    """
+    CREATE UNIQUE INDEX one_sender_per_receiver_key ON sessions (receiver_pubkey)
+    WHERE role = 'sender' AND receiver_pubkey IS NOT NULL
+    """,
+    """
+    CREATE UNIQUE INDEX one_sender_per_v1_invoice ON sessions (address, pj_uri)
+    WHERE role = 'sender' AND receiver_pubkey IS NULL
+    """,
+    "CREATE INDEX payers_by_address ON sessions (address) WHERE role = 'sender'",
+    "CREATE INDEX live_sessions ON sessions (session_id) WHERE closed_at IS NULL",
+)
+_CLOSED = "SELECT session_id, role FROM sessions WHERE closed_at IS NOT NULL"
+_LOG = "SELECT CAST(data AS BLOB) FROM session_events WHERE session_id = :session ORDER BY seq"
+_TELL = "UPDATE sessions SET outcome = :outcome, ending = :ending WHERE session_id = :session"
+
+
+def upgrade() -> None:
+    """Make the table anew, and read how the closed sessions ended out of their logs."""
+    connection = op.get_bind()
+    op.execute(_TABLE)
+    op.execute(_COPY)
+    highest = connection.execute(text(_HIGHEST)).scalar()
+    if highest is not None:
+        op.execute("DELETE FROM sqlite_sequence WHERE name = 'new_sessions'")
+        given = "INSERT INTO sqlite_sequence (name, seq) VALUES ('new_sessions', :seq)"
+        connection.execute(text(given), {"seq": highest})
+    op.execute("DROP TABLE sessions")
+    op.execute("ALTER TABLE new_sessions RENAME TO sessions")
+    for statement in (*_INDEXES, *_SEEN):
+        op.execute(statement)
+    for session_id, role in connection.execute(text(_CLOSED)).all():
+        _tell(connection, session_id, Role(role))
+
+
+def _tell(connection: Connection, session_id: int, role: Role) -> None:
+    entries = connection.execute(text(_LOG), {"session": session_id}).scalars().all()
+    ending = ending_after(role, [data or b"" for data in entries] or [b""])
+    if ending is not None:
+        values = {"outcome": code_of(ending.outcome), "ending": encode_ending(ending)}
+        connection.execute(text(_TELL), values | {"session": session_id})
