@@ -129,6 +129,7 @@ def mark_of(reply_key: bytes | None, psbt: bytes) -> bytes:
 # An agent replays the same logs again and again: what these bytes hold is found out once.
 _read_original = lru_cache(maxsize=128)(Psbt.parse)
 _read_proposal = lru_cache(maxsize=128)(Psbt.parse)
+_read_key = lru_cache(maxsize=128)(PublicKey.parse)
 
 
 @lru_cache(maxsize=128)
@@ -179,7 +180,7 @@ class Payload:
         channel, key = self.event.channel, self.event.reply_key
         if (channel is Channel.MAILBOX) is (key is None):
             raise InvalidEvent("The Original has no place for its answer; restore the log.")
-        return ReplyTo(channel, None if key is None else PublicKey.parse(key))
+        return ReplyTo(channel, None if key is None else _read_key(key))
 
     @cached_property
     def signatures(self) -> Verdict:
