@@ -1,28 +1,35 @@
 """Hundreds of random histories, and proof that a broken rule would be found in them."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.properties.histories.ledger import RULES
+from tests.properties.histories.ledger import INVARIANTS, RULES
 from tests.properties.histories.machines import MACHINES
 from tests.properties.histories.running import run
 
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.entropy import SeededEntropy
+from dovetail.errors import UsageError
 from dovetail.protocol import exchange, proposal
+from dovetail.protocol.settlement import Due
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.contested import Contested
 from dovetail.sessions.sender import negotiating, payment
 from dovetail.sessions.transition import Transition
+from dovetail.stores import index
 from dovetail.stores.memory_tables import MemoryTables
+from dovetail.wallets import refusals
 
 pytestmark = pytest.mark.property
 
 SENDER, RECEIVER, BOTH = MACHINES
+NOBODYS = {SENDER: {"P2", "P3", "coins"}, RECEIVER: {"rate", "again"}, BOTH: set[str]()}
+"""What a machine has nobody to hold to."""
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -30,8 +37,8 @@ def test_every_rule_holds_in_every_history(machine: str) -> None:
     report = run(machine, 100, "make test")
     assert not report.failures, report.failures[0]
     assert report.histories >= 100
-    wanted = set(RULES) if machine != SENDER else set(RULES) - {"P2", "P3"}
-    assert wanted == {rule for rule in RULES if report.checked[rule]}
+    wanted = {*RULES, *INVARIANTS} - NOBODYS[machine]
+    assert wanted == {rule for rule in (*RULES, *INVARIANTS) if report.checked[rule]}
 
 
 def forgets_the_slot(patch: pytest.MonkeyPatch) -> None:
@@ -66,10 +73,10 @@ def closes_at_the_first_block(patch: pytest.MonkeyPatch) -> None:
 def signs_whatever_comes(patch: pytest.MonkeyPatch) -> None:
     def credulous(*, original, proposal, **_rules):
         coins = dict(zip(original.unsigned_transaction.contested(), original.utxos(), strict=True))
-        for index, outpoint in enumerate(proposal.unsigned_transaction.contested()):
+        for position, outpoint in enumerate(proposal.unsigned_transaction.contested()):
             if outpoint in coins:
                 known = PsbtInput().with_witness_utxo(coins[outpoint])
-                proposal = proposal.with_input(index, known)
+                proposal = proposal.with_input(position, known)
         return proposal
 
     patch.setattr(negotiating, "check_proposal", credulous)
@@ -111,6 +118,54 @@ def waits_for_coins_that_are_gone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Contested, "record_unpayable", hopeful)
 
 
+def keeps_watching(patch: pytest.MonkeyPatch) -> None:
+    settle = receiver.Monitor.record_settlement
+
+    def slow(self, spend, depth, **named):
+        return settle(self, spend, min(depth, self.depth - 1), **named)
+
+    patch.setattr(receiver.Monitor, "record_settlement", slow)
+
+
+def never_has_enough(patch: pytest.MonkeyPatch) -> None:
+    settle = sender.Monitor.record_settlement
+
+    def slow(self, transaction, *, depth, owned=()):
+        return settle(self, transaction, depth=min(depth, self.depth - 1), owned=owned)
+
+    patch.setattr(sender.Monitor, "record_settlement", slow)
+
+
+def leaves_in_a_corner(patch: pytest.MonkeyPatch) -> None:
+    def refuse(_self):
+        raise UsageError("A payment is on its way.")
+
+    patch.setattr(sender.PendingBroadcast, "request_fallback", refuse)
+
+
+def tells_by_identity(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Due, "paid_by", lambda *_args: False)
+
+
+def hears_codes_only(patch: pytest.MonkeyPatch) -> None:
+    for shape in ("_REASON", "_FRAMED"):
+        patch.setattr(refusals, shape, re.compile("(?!)"))
+
+
+def takes_trouble_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(refusals, "_TROUBLE", re.compile("$^"))
+    patch.setattr(refusals, "_REASON", re.compile("."))
+
+
+def knows_no_address_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryTables, "paying_to", lambda *_args: None)
+    patch.setattr(index, "normalised_url", str)
+
+
+def counts_no_payment_but_its_own(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Contested, "pays", lambda *_args: False)
+
+
 def keeps_its_coins(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryTables, "release", lambda *_args: None)
 
@@ -138,10 +193,18 @@ FAULTS: list[tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("M3", SENDER, closes_at_the_first_block),
     ("M4", RECEIVER, races_the_payjoin),
     ("M4", RECEIVER, pays_beside_a_payment),
-    ("M3", RECEIVER, waits_for_coins_that_are_gone),
-    ("M3", RECEIVER, keeps_its_coins),
-    ("M4", SENDER, signs_whatever_comes),
-    ("M4", SENDER, believes_any_amount),
+    ("end", RECEIVER, waits_for_coins_that_are_gone),
+    ("coins", RECEIVER, keeps_its_coins),
+    ("end", RECEIVER, keeps_watching),
+    ("end", SENDER, never_has_enough),
+    ("command", SENDER, leaves_in_a_corner),
+    ("told", SENDER, tells_by_identity),
+    ("told", RECEIVER, counts_no_payment_but_its_own),
+    ("words", SENDER, hears_codes_only),
+    ("words", RECEIVER, takes_trouble_for_a_refusal),
+    ("again", SENDER, knows_no_address_again),
+    ("rate", SENDER, signs_whatever_comes),
+    ("rate", SENDER, believes_any_amount),
     ("M4", SENDER, pays_whatever_rate_remains),
     ("P1", BOTH, repeats_itself),
     ("P2", RECEIVER, sees_no_input_twice),
@@ -161,7 +224,7 @@ def test_a_broken_rule_is_found_and_named(
     fault: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     fault(monkeypatch)
-    report = run(machine, 400, "sabotage", shrink=False)
+    report = run(machine, 1_200, "sabotage", shrink=False)
     assert any(f"Violation: {rule}: " in failure for failure in report.failures)
 
 
@@ -170,7 +233,8 @@ def test_a_stress_run_ends_with_its_count_and_seed() -> None:
     chosen = ["--histories", "3", "--seed", "5", "--jobs", "1"]
     done = subprocess.run([*command, *chosen], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:-1]] == list(MACHINES)
+    named = [line.split("  ")[0] for line in lines[1:-1]]
+    assert named == [*MACHINES, *INVARIANTS.values()]
     count, _, rest = lines[-1].partition(" ")
     assert int(count) >= 3 * len(MACHINES)
     assert rest == "histories, 0 violations, seed 5"

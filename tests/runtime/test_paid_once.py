@@ -225,6 +225,20 @@ async def test_a_coin_that_was_shown_is_freed_by_spending_it(world: World, alice
     assert bob.store.reserved() == frozenset()
 
 
+async def test_a_freed_coin_does_not_hide_that_the_invoice_was_paid(
+    world: World, alice: Side, bob: Side
+):
+    receiving = await at(world, alice, bob, receiver.Monitor)
+    await actions.cancel(receiving.services, receiving.session_id)
+    await actions.release(receiving.services, receiving.session_id)
+    rate = FeeRate.from_sat_per_vb(5)
+    await actions.revoke(receiving.services, receiving.session_id, fee_rate=rate)
+    (txid,) = pay_directly(world, receiving)
+    receiving.reload()
+    closed = await receiving.to(receiver.Closed, steps=1)
+    assert closed.outcome == outcomes.PaidDirectly(txid=txid, received=AMOUNT)
+
+
 async def test_a_payjoin_that_waits_to_be_mined_frees_nothing(world: World, alice: Side, bob: Side):
     receiving = bob.receive()
     sending = await paid_into(world, receiving, alice)

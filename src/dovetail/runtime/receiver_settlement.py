@@ -76,7 +76,9 @@ async def watch_payment(
         settled = session.record_settlement(spend.transaction, spend.depth, received=seen.received)
         return await settled.save_async(log)
     if session.released and seen.revoked is not None:
-        revoked = session.record_revoked(seen.revoked.transaction, seen.revoked.depth)
+        revoked = session.record_revoked(
+            seen.revoked.transaction, seen.revoked.depth, received=seen.received
+        )
         return await revoked.save_async(log)
     ended = await _end_without_it(session, log, services, watch, seen)
     if ended is not session:

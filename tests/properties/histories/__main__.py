@@ -7,7 +7,7 @@ import secrets
 import sys
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from tests.properties.histories.ledger import RULES
+from tests.properties.histories.ledger import INVARIANTS, RULES
 from tests.properties.histories.machines import MACHINES
 from tests.properties.histories.running import Report, run
 
@@ -31,6 +31,8 @@ def main() -> int:
         }
         for machine, futures in tasks.items():
             total += _row(machine, futures)
+    for name, sentence in INVARIANTS.items():
+        say(f"{sentence:72}{total.checked[name]:>11}  {name}")
     for failure in total.failures:
         say(f"\n{failure}")
     say(
@@ -43,7 +45,7 @@ def _row(machine: str, futures: list[Future[Report]]) -> Report:
     report = Report(machine)
     for future in futures:
         report += future.result()
-    rules = " ".join(rule for rule in RULES if report.checked[rule])
+    rules = " ".join(rule for rule in (*RULES, *INVARIANTS) if report.checked[rule])
     say(
         f"{machine:28}{report.histories:>10}{report.steps:>10}{report.checked.total():>11}  {rules}"
     )

@@ -139,8 +139,15 @@ class Accounts(Actor):
                 over = not self.contested or final or declined or idle
                 require("M3", over, "closed while a payment was open")
                 require("M4", final or not decided, "declined what was decided on")
+        if isinstance(outcome, outcomes.Unrecognized | outcomes.Revoked | outcomes.Expired):
+            require("told", self._brought(deep=True) < AMOUNT, "what paid is told as unpaid")
         if final and spend is not None and hasattr(outcome, "txid"):
             self._check_told(state, spend[0])
+        require("coins", not self._holds(), "a session that is over holds a coin")
+
+    def _holds(self) -> bool:
+        """Whether the store keeps a coin for this session."""
+        return self.log.session_id in self.store._tables.held.values()
 
     def _check_told(self, state: receiver.Closed, spend: Transaction) -> None:
         outcome = state.outcome
@@ -180,13 +187,13 @@ class Accounts(Actor):
         """No session outlives its payment, and no coin of ours is held by one that is over."""
         state, chain = self.state, self.world.chain
         waits = isinstance(state, receiver.Monitor) and state.due_at is None
-        require("M3", state.closed or waits, "the session did not end")
         spend = chain.deepest(self.contested)
         final = spend is not None and spend[1] >= chain.depth
         dead = final or not all(map(chain.exists, self.contested))
-        require("M3", state.closed or not dead, "a session outlives its payment")
-        if all(each.state.closed for each in self.till.sessions):
-            require("M3", not self.store.reserved(), "a session that is over holds a coin")
+        require("end", state.closed or not dead, "a session outlives its payment")
+        require("M3", state.closed or waits, "the session did not end")
+        payable = waits and not dead
+        require("coins", payable or not self._holds(), "a coin is held for what cannot confirm")
 
     def kind(self, spend: Transaction) -> Settlement:
         proposals = [s for s in self.states if isinstance(s, receiver.PayjoinProposal)]

@@ -52,6 +52,13 @@ class World:
         return UnixTime(self.now)
 
 
+class Nowhere:
+    """A log that keeps nothing: to decide, and leave it at that."""
+
+    def append(self, _event: Any, /, *, seq: int, closes: bool) -> None:
+        """Keep nothing."""
+
+
 @dataclass
 class FaultyLog:
     """The party's real log; told to, it fails before it wrote, or the power goes after."""
@@ -210,6 +217,10 @@ class Actor(ABC):
         """Everything a handle offers, sensible or not."""
 
     @abstractmethod
+    def words(self, state: Any) -> list[Move]:
+        """What each of the user's commands decides at a state."""
+
+    @abstractmethod
     def raise_fee(self) -> None:
         """The user's word to pay more for the ordinary payment, where it is theirs to raise."""
 
@@ -252,6 +263,13 @@ class Actor(ABC):
             self.entries = raw
             self.states.append(state)
             self.moved()
+            self.check_commands()
+
+    def check_commands(self) -> None:
+        """Nobody is left in a corner: of the user's words at least one is heard."""
+        state = self.state
+        able = state.closed or any(map(_is_heard, self.words(state)))
+        require("command", able, f"no command does anything at {type(state).__name__}")
 
     def _stored(self) -> tuple[tuple[bytes, ...], bool]:
         """The log as it lies in the store, and whether it is closed."""
@@ -262,6 +280,14 @@ class Actor(ABC):
     @abstractmethod
     def moved(self) -> None:
         """Look at what the newest event did."""
+
+
+def _is_heard(move: Move) -> bool:
+    try:
+        move().save(Nowhere())
+    except DovetailError:
+        return False
+    return True
 
 
 def private(text: str) -> None:

@@ -4,6 +4,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tests.properties.histories.people import PARENTS, UTXOS, valid
+from tests.properties.histories.servers import (
+    FORGED,
+    IN_A_BLOCK,
+    MISSING,
+    NEGATIVE,
+    TROUBLES,
+    UNDERPAID,
+    Said,
+    understood,
+)
 
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
@@ -23,8 +33,10 @@ class Chain:
     blocks: list[list[Transaction]] = field(default_factory=list)
     mempool: list[Transaction] = field(default_factory=list)
     shows_mempool: bool = True
-    plain: bool = True
-    """Whether the source says what became of a broadcast; else its answer tells neither."""
+    server: str = "Bitcoin Core"
+    """Whose words the source speaks."""
+    troubled: bool = False
+    """Whether the source, having passed on a broadcast, tells of troubles of its own instead."""
     final: int = 0
 
     def fee(self, tx: Transaction) -> int:
@@ -43,19 +55,34 @@ class Chain:
     def acceptable(self, tx: Transaction) -> bool:
         """Whether it could be mined on this chain."""
         outpoints = tx.contested()
-        spent = {outpoint for block in self.confirmed() for outpoint in block.contested()}
         return (
             len(set(outpoints)) == len(outpoints)
-            and all(self.exists(outpoint) for outpoint in outpoints)
-            and spent.isdisjoint(outpoints)
+            and not self._is_missing(tx)
             and self.fee(tx) >= 0
             and valid(tx.serialize())
         )
 
+    def _is_missing(self, tx: Transaction) -> bool:
+        spent = {outpoint for known in self.confirmed() for outpoint in known.contested()}
+        return any(o in spent or not self.exists(o) for o in tx.contested())
+
     def hand_in(self, tx: Transaction) -> bool | None:
-        """Broadcast through a source that may not say what became of it: None."""
+        """Broadcast, and read what the source says of it: None where that is neither yes nor no."""
+        mined, why_not = self.depth_of(tx.txid) > 0, self._why_not(tx)
         taken = self.broadcast(tx)
-        return taken if self.plain else None
+        if self.troubled:
+            return understood(self.server, TROUBLES[len(self.blocks) % len(TROUBLES)])
+        if mined:
+            return understood(self.server, IN_A_BLOCK[len(self.blocks) % len(IN_A_BLOCK)])
+        return True if taken else understood(self.server, why_not)
+
+    def _why_not(self, tx: Transaction) -> Said:
+        """What a node says where it does not take the transaction."""
+        if self._is_missing(tx):
+            return MISSING
+        if self.fee(tx) < 0:
+            return NEGATIVE
+        return UNDERPAID if valid(tx.serialize()) else FORGED
 
     def broadcast(self, tx: Transaction, *, whim: bool = False) -> bool:
         """Whether the network took it or knew it; `whim` replaces what pays more, too."""

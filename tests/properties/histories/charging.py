@@ -273,7 +273,11 @@ class Payee(Accounts):
                 )
             )
         elif state.released and revoked is not None:
-            self.attempt(lambda: state.record_revoked(revoked.transaction, revoked.depth))
+            self.attempt(
+                lambda: state.record_revoked(
+                    revoked.transaction, revoked.depth, received=seen.received
+                )
+            )
         elif not self._ends_without_it(state, seen):
             self._bring_back(state)
 
@@ -318,12 +322,15 @@ class Payee(Accounts):
         if seen.received.full and not getattr(state, "paid_by", ()):
             self._note_payment(state, seen)
             return
-        out = isinstance(state, receiver.PayjoinProposal | receiver.Monitor)
-        if self.attempt(state.request_fallback) and not out:
+        if self.attempt(state.request_fallback) and not self.state.proposal_out:
             self.store.release(self.log.session_id)
         if isinstance(self.state, receiver.PendingFallback):
             self.hand = self.state
             self._settle(self.state)
+
+    def words(self, state: Any) -> list[Move]:
+        named = ("cancel", "request_fallback", "release")
+        return [getattr(state, name) for name in named if hasattr(state, name)]
 
     def raise_fee(self) -> None:
         """A receiver has no fee to raise: it says that it wants the fallback."""
@@ -338,9 +345,10 @@ class Payee(Accounts):
     def settle(self) -> None:
         """What nobody asks for is released; a payment that was seen and never came is made."""
         state = self.state
-        if isinstance(state, receiver.PendingFallback) and state.due_at is None:
+        pending = isinstance(state, receiver.PendingFallback)
+        if pending and state.due_at is None and not state.requested:
             self.release()
-        elif isinstance(state, receiver.Monitor) and state.paid_twice:
+        elif isinstance(state, receiver.PendingFallback | receiver.Monitor) and state.paid_twice:
             seen = self.look()
             if seen.spend is None and not seen.received.full:
                 self.request_fallback()

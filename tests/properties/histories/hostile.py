@@ -7,10 +7,11 @@ be right.
 from typing import ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.properties.histories.actor import GRACE, LIFETIME, START, Actor, World
 from tests.properties.histories.chain import Chain
 from tests.properties.histories.ledger import require
+from tests.properties.histories.servers import SERVERS
 from tests.properties.histories.wire import FATES
 
 from dovetail.runtime.receiver_settlement import FORGOTTEN_AFTER
@@ -46,6 +47,11 @@ class Histories(RuleBasedStateMachine):
 
     def actor(self, which: int) -> Actor:
         return self.actors[which % len(self.actors)]
+
+    @initialize(server=st.sampled_from(tuple(SERVERS)))
+    def somebody_is_asked(self, server: str) -> None:
+        """Whichever chain server the parties have chosen."""
+        self.world.chain.server = server
 
     # the parties
 
@@ -157,10 +163,10 @@ class Histories(RuleBasedStateMachine):
     def the_source_hides_or_shows_its_mempool(self) -> None:
         self.world.chain.shows_mempool = not self.world.chain.shows_mempool
 
-    @rule()
-    def the_source_speaks_in_riddles_or_plainly(self) -> None:
-        """Whether a broadcast was taken is then for the chain to show."""
-        self.world.chain.plain = not self.world.chain.plain
+    @rule(server=st.sampled_from(tuple(SERVERS)), troubled=st.booleans())
+    def another_server_answers(self, server: str, *, troubled: bool) -> None:
+        """In words of its own; or whether a broadcast was taken is for the chain to show."""
+        self.world.chain.server, self.world.chain.troubled = server, troubled
 
     # the end
 
@@ -172,7 +178,8 @@ class Histories(RuleBasedStateMachine):
             type(self).steps += actor.steps
             actor.check_log()
             actor.check_paid()
-        self.settle_accounts()
+        if self.actors:
+            self.settle_accounts()
 
     def settle_accounts(self) -> None:
         """What the parties' ends have to do with each other."""
@@ -180,7 +187,8 @@ class Histories(RuleBasedStateMachine):
     def calm_down(self) -> None:
         """Nobody lies any more; everybody goes on until there is nothing left to do."""
         world = self.world
-        world.chain.shows_mempool = world.chain.plain = True
+        world.chain.shows_mempool, world.chain.troubled = True, False
+        world.chain.server = "Bitcoin Core"
         world.now = START + 20 * LIFETIME + GRACE + FORGOTTEN_AFTER
         idle = 0
         for _ in range(CALM_ROUNDS):

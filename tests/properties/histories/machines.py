@@ -1,14 +1,17 @@
 """The three machines: a sender whom a receiver deceives, the reverse, and two honest parties."""
 
+from base64 import b64encode
+
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from tests.properties.histories import lies
 from tests.properties.histories.accounts import AMOUNT, Till
 from tests.properties.histories.actor import LIFETIME, START
+from tests.properties.histories.again import SHOP, WAYS
 from tests.properties.histories.charging import Payee
 from tests.properties.histories.hostile import RARELY, SMALL, Histories
 from tests.properties.histories.ledger import require
-from tests.properties.histories.paying import Payer
+from tests.properties.histories.paying import PAID, Payer
 from tests.properties.histories.people import (
     ALICE,
     ALICES,
@@ -26,11 +29,16 @@ from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.secp256k1 import PublicKey, SecretKey
 from dovetail.errors import DovetailError
 from dovetail.protocol.mailbox import ShortId, open_message_a, seal_message_a, seal_message_b
-from dovetail.protocol.uri import PayjoinUri, V2Endpoint
+from dovetail.protocol.uri import Endpoint, PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.sessions import receiver
 
-LIE = st.one_of(st.sampled_from(list(lies.LIES)), st.sampled_from(lies.ANSWERS))
+LIE = st.one_of(
+    st.sampled_from(("claims more for its coin", "dilutes the fee")),
+    st.sampled_from(list(lies.LIES)),
+    st.sampled_from(lies.ANSWERS),
+)
 LOW = 100
+MORE = st.sampled_from((700, 1_700, 3_100))
 FEES = st.sampled_from((LOW, 9_000))
 PARTS = st.sampled_from((int(AMOUNT), int(AMOUNT), int(AMOUNT) - 1_000, 1_000, 25_000))
 DEPTH = st.integers(1, 3)
@@ -43,18 +51,25 @@ class PayingHistories(Histories):
     """A sender's session, whose receiver lies at each step."""
 
     @initialize(
-        depth=DEPTH, coins=st.integers(1, 2), deadline=DEADLINE, freely=st.booleans(), ahead=SMALL
+        depth=DEPTH,
+        coins=st.integers(1, 2),
+        deadline=DEADLINE,
+        freely=st.booleans(),
+        ahead=SMALL,
+        v1=RARELY,
     )
     def begin(
-        self, depth: int, coins: int, deadline: int | None, ahead: int, *, freely: bool
+        self, depth: int, coins: int, deadline: int | None, ahead: int, v1: int, *, freely: bool
     ) -> None:
         self.world.chain.depth = depth
-        endpoint = V2Endpoint(
+        endpoint: Endpoint = V2Endpoint(
             directory=ORIGIN,
             receiver_key=RECEIVER_SECRET.public_key,
             ohttp_keys=self.world.wire.key.config,
             expires_at=UnixTime(START + LIFETIME),
         )
+        if not v1:
+            endpoint = V1Endpoint(SHOP)
         uri = PayjoinUri(BOB.address(0), AMOUNT, endpoint, output_substitution=freely)
         self.coins = coins
         self.alice = Payer(self.world, uri, coins=coins, deadline=deadline)
@@ -77,9 +92,13 @@ class PayingHistories(Histories):
     def the_receiver_answers(self, lie: str, before: int, after: int) -> None:
         for _ in range(before):
             self.alice.go_on()
-        key = self.reply_key
+        key, said = self.reply_key, lies.answer(self.coins, lie)
         if key is not None:
-            self._answer(key, lies.answer(self.coins, lie))
+            self._answer(key, said)
+        elif self.alice.is_v1 and lie in lies.WORDS:
+            self.alice.shop = (400, said)
+        elif self.alice.is_v1:
+            self.alice.shop = (200, b64encode(said))
         for _ in range(after):
             self.alice.go_on()
 
@@ -92,7 +111,7 @@ class PayingHistories(Histories):
             payload, receiver_secret=RECEIVER_SECRET, reply_key=key, entropy=self.world.entropy
         )
 
-    @precondition(lambda self: self.world.wire.past)
+    @precondition(lambda self: self.world.wire.past or self.alice.posted)
     @rule(mined=st.booleans())
     def the_receiver_broadcasts_the_fallback(self, mined: bool) -> None:  # noqa: FBT001 - drawn by name
         """Whoever saw the Original can, at any time, and cannot be prevented."""
@@ -127,6 +146,14 @@ class PayingHistories(Histories):
     @rule()
     def the_user_revokes(self) -> None:
         self.alice.revoke()
+
+    @rule(way=st.sampled_from(WAYS))
+    def the_user_pays_it_again(self, way: str) -> None:
+        self.alice.pay_again(way)
+
+    @rule(more=MORE, mined=st.booleans())
+    def the_wallet_raises_the_fee(self, more: int, *, mined: bool) -> None:
+        self.alice.bumpfee(more, mined=mined)
 
 
 class ReceivingHistories(Histories):
@@ -198,6 +225,14 @@ class ReceivingHistories(Histories):
     def the_sender_broadcasts_the_fallback(self, which: int, coin: int, mined: bool) -> None:  # noqa: FBT001 - drawn by name
         index, _ = self.session(which)
         self._pay(lies.original(index, coin, "honest")[0].extract(), mined=mined)
+
+    @rule(which=SMALL, coin=st.integers(0, 1), more=MORE, mined=st.booleans())
+    def the_sender_raises_the_fee(self, which: int, coin: int, more: int, *, mined: bool) -> None:
+        """Its wallet's own `bumpfee`: the same payment and less change."""
+        index, _ = self.session(which)
+        coins = lies.THEIRS[coin : coin + 1]
+        raised = MALLORY.pay(BOB.script(index), int(AMOUNT), coins=coins, fee=1_000 + more)
+        self._pay(raised.extract(), mined=mined)
 
     @rule(dares=RARELY, coin=st.integers(0, 1), mined=st.booleans(), fee=FEES)
     def the_sender_pays_somebody_else(
@@ -273,18 +308,28 @@ class PayjoinHistories(Histories):
     def the_user_revokes(self) -> None:
         self.alice.revoke()
 
+    @rule(way=st.sampled_from(WAYS))
+    def the_user_pays_it_again(self, way: str) -> None:
+        self.alice.pay_again(way)
+
+    @rule(more=MORE, mined=st.booleans())
+    def the_wallet_raises_the_fee(self, more: int, *, mined: bool) -> None:
+        self.alice.bumpfee(more, mined=mined)
+
     def settle_accounts(self) -> None:
         payments = self.world.chain.paid_to(self.bob.script)
         require("M4", len(payments) <= 1, "the receiver was paid twice")
         contested = self.alice.original.unsigned_transaction.contested()
         revoked = self.world.chain.deepest(contested) is not None and not payments
         require("M4", payments or revoked or self.alice.released, "the receiver was not paid")
-        ends = {
-            actor.state.outcome.txid
+        ends = [
+            actor.state.outcome
             for actor in self.actors
             if actor.state.closed and hasattr(actor.state.outcome, "txid")
-        }
-        require("M4", len(ends) <= 1, "the parties tell two stories")
+        ]
+        require("M4", len({end.txid for end in ends}) <= 1, "the parties tell two stories")
+        told = {isinstance(end, PAID) for end in ends}
+        require("told", len(told) <= 1, "one says paid, the other does not")
 
 
 MACHINES = {

@@ -4,8 +4,10 @@ from functools import lru_cache
 from typing import Any
 
 from tests.properties.histories.actor import GRACE, Actor, Move, World
+from tests.properties.histories.again import refused, require_refused, spelled
 from tests.properties.histories.ledger import require
 from tests.properties.histories.people import ALICE, ALICES, BOB, UTXOS
+from tests.properties.histories.wire import Flight
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
@@ -13,7 +15,7 @@ from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import fee_contribution
 from dovetail.protocol.settlement import Settlement, classify
-from dovetail.protocol.uri import PayjoinUri
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.transition import Transition
@@ -23,6 +25,8 @@ AMOUNT = Sats(50_000)
 DEAREST = 7_000
 """The highest fee that the change can pay."""
 OURS = frozenset(ALICE.scripts())
+PAID = (outcomes.Success, outcomes.FallbackBroadcasted, outcomes.PaidDirectly)
+UNPAID = (outcomes.Cancelled, outcomes.Revoked)
 
 
 @lru_cache
@@ -58,11 +62,41 @@ class Payer(Actor):
             entropy=world.entropy,
         )
         self.uri = uri
+        self.posted = False
+        """Whether a v1 receiver has the Original."""
+        self.shop: tuple[int, bytes] | None = None
+        """What a v1 receiver answers, with its status; None: nothing."""
         super().__init__(world, store, log, created)
 
     def read(self, handle: Any, body: bytes, context: Any) -> Transition[Any, Any]:
         read: Transition[Any, Any] = handle.process(body, context)
         return read
+
+    @property
+    def is_v1(self) -> bool:
+        return isinstance(self.uri.endpoint, V1Endpoint)
+
+    def exchange(self, fate: str = "honest") -> None:
+        """Ask; a v1 receiver gets the Original and answers in one."""
+        state, now = self.hand, self.world.time
+        if not self.is_v1:
+            super().exchange(fate)
+        elif isinstance(state, sender.PostingOriginal) and now < state.expires_at:
+            state.post_v1(now=now)
+            self.posted = True
+            if self.shop is not None and fate != "lost":
+                status, body = self.shop
+                self.attempt(lambda: state.process_v1(status, body))
+
+    def ask(self) -> Flight | None:
+        return None if self.is_v1 else super().ask()
+
+    def pay_again(self, way: str) -> None:
+        """The user pays the same invoice once more, as another app spells it."""
+        uri = spelled(self.uri, way)
+        said = refused(self.store, uri, payment(1), now=self.world.time)
+        over = isinstance(getattr(self.state, "outcome", None), UNPAID)
+        require_refused(refusal=said, over=over, way=way)
 
     def step(self, fate: str = "honest") -> None:  # noqa: C901 - one case a state
         state, world = self.hand, self.world
@@ -217,6 +251,17 @@ class Payer(Actor):
             self.attempt(lambda: state.bump(raised))
             self.request_fallback()
 
+    def bumpfee(self, more: int, *, mined: bool) -> None:
+        """The wallet raises the fee of what waits to be mined, and tells nobody."""
+        chain, coins = self.world.chain, ALICES[: len(self.original.inputs)]
+        if not any(tx.spends(coins[0].outpoint) is not None for tx in chain.mempool):
+            return
+        raised = ALICE.pay(BOB.script(0), AMOUNT, coins=coins, fee=1_000 + more).extract()
+        if mined:
+            chain.mine_directly(raised)
+        else:
+            chain.broadcast(raised)
+
     def revoke(self) -> None:
         """Take a released payment back, if nothing has taken it."""
         state = self.state
@@ -232,6 +277,13 @@ class Payer(Actor):
         if asked and self.paid_beside(state):
             self.hand = state
             self.release()
+
+    def words(self, state: Any) -> list[Move]:
+        named = ("cancel", "request_fallback")
+        heard = [getattr(state, name) for name in named if hasattr(state, name)]
+        if isinstance(state, sender.PendingFallback):
+            heard.append(lambda: state.release(spends=()))
+        return heard
 
     def moves(self, handle: Any) -> list[Move]:
         spend = self.state.fallback
@@ -291,7 +343,10 @@ class Payer(Actor):
             self._check_end(state)
 
     def _check_cost(self, payjoin: Transaction) -> None:
-        """The promise that is broadcast costs no more than was agreed to."""
+        """The promise that is broadcast costs no more than was agreed to, and pays its rate."""
+        fee = self.world.chain.fee(payjoin)  # of the true amounts, whatever was claimed
+        demanded = self.params.min_fee_rate.fee(payjoin.weight)
+        require("rate", fee >= demanded, "a payjoin pays less than was demanded")
         spent = sum(
             int(UTXOS[o].value) for o in payjoin.contested() if UTXOS[o].script_pubkey in OURS
         )
@@ -299,9 +354,6 @@ class Payer(Actor):
         offer = self.params.fee_contribution
         most = AMOUNT + self.original.fee + (0 if offer is None else offer.max_amount)
         require("M4", spent - back <= most, "a payjoin takes more than the payment and its fee")
-        fee = self.world.chain.fee(payjoin)  # of the true amounts, whatever was claimed
-        demanded = self.params.min_fee_rate.fee(payjoin.weight)
-        require("M4", fee >= demanded, "a payjoin pays less than was demanded")
         paid = sum(int(o.value) for o in payjoin.outputs if o.script_pubkey == BOB.script(0))
         substituted = self.uri.output_substitution and paid == 0
         require("M4", substituted or paid > 0, "a payjoin does not pay the payee")
@@ -317,9 +369,18 @@ class Payer(Actor):
         if final and spend is not None:
             txid = getattr(state.outcome, "txid", None)
             require("M4", txid == str(spend[0].txid), "the outcome is not what the chain shows")
+            self._check_told(state, spend[0])
         else:
             cancelled = isinstance(state.outcome, outcomes.Cancelled)
             require("M4", cancelled and spend is None, "released while it was being paid")
+
+    def _check_told(self, state: sender.Closed, spend: Transaction) -> None:
+        """What pays the invoice is a payment, whoever made it and at whatever fee."""
+        script = self.uri.address.script_pubkey
+        pays = self.world.chain.pays(spend, script) >= AMOUNT
+        substituted = self.kind(spend) is Settlement.PAYJOIN
+        told = isinstance(state.outcome, PAID)
+        require("told", told == (pays or substituted), "the outcome says otherwise than the chain")
 
     def kind(self, spend: Transaction) -> Settlement:
         """What a transaction is to this session, by everything it ever signed."""
@@ -329,7 +390,15 @@ class Payer(Actor):
                 return Settlement.PAYJOIN
         if any(spend.txid == state.fallback.txid for state in self.states):
             return Settlement.FALLBACK
-        return classify(spend, payjoin=None, fallback=self.original.extract())
+        due = self.state.payment.due
+        return classify(spend, payjoin=None, fallback=self.original.extract(), due=due)
+
+    def _check_rate(self, spends: list[Transaction]) -> None:
+        """What the chain has of a payjoin paid the rate that was demanded, of the true amounts."""
+        for spend in spends:
+            if self.kind(spend) is Settlement.PAYJOIN:
+                least = self.params.min_fee_rate.fee(spend.weight)
+                require("rate", self.world.chain.fee(spend) >= least, "a payjoin paid less")
 
     def check_paid(self) -> None:
         """M4, once the world has calmed down."""
@@ -342,8 +411,11 @@ class Payer(Actor):
         beside = self.world.chain.paid_to(self.uri.address.script_pubkey)
         excused = self.released or Settlement.UNRECOGNIZED in kinds or len(beside) > len(spends)
         require("M4", excused or len(payments) == 1, "nothing was paid in the end")
+        final = any(self.world.chain.depth_of(tx.txid) >= self.world.chain.depth for tx in spends)
+        require("end", self.state.closed or not final, "a session outlives its payment")
         waits = isinstance(self.state, sender.Monitor) and self.state.released
         require("M3", self.state.closed or waits, "the session did not end")
+        self._check_rate(spends)
         if isinstance(self.state, sender.Closed) and payments:
             success = isinstance(self.state.outcome, outcomes.Success)
             require(

@@ -164,6 +164,17 @@ def test_coins_that_were_shown_are_freed_by_spending_them(play: Play) -> None:
     assert closed.outcome == outcomes.Revoked(txid=str(freeing.txid))
 
 
+def test_coins_that_are_freed_do_not_hide_that_the_invoice_was_paid(play: Play) -> None:
+    released = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    freeing = Transaction(2, (TxIn(RECEIVER_COIN.outpoint),), UNRELATED.outputs, 0)
+    shallow, deep = received((AMOUNT, 1)), received((AMOUNT, 2))
+    assert play.save(released.record_revoked(freeing, 2, received=shallow)) is released
+    closed = play.save(released.record_revoked(freeing, 2, received=deep))
+    assert expect(closed, receiver.Closed).outcome == outcomes.PaidDirectly(
+        txid=str(txid(0)), received=AMOUNT
+    )
+
+
 def test_nothing_is_freed_before_a_release(play: Play) -> None:
     freeing = Transaction(2, (TxIn(RECEIVER_COIN.outpoint),), UNRELATED.outputs, 0)
     with pytest.raises(UsageError, match="may still be made"):

@@ -10,7 +10,7 @@ from dovetail.sessions import outcomes
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
-from dovetail.sessions.receiver.closing import Closed, cancelled
+from dovetail.sessions.receiver.closing import Closed, cancelled, paid_directly
 from dovetail.sessions.receiver.contested import AT_ONCE, Contested
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.transition import Transition
@@ -205,17 +205,21 @@ class Monitor(Contested):
         return self._close(self._outcome(spend, received))
 
     def record_revoked(
-        self, spend: Transaction, depth: int
+        self, spend: Transaction, depth: int, *, received: Receipts | None = None
     ) -> "Transition[ReceiverEvent, Monitor | Closed]":
         """Say that a transaction other than the payjoin spends one of our coins in the proposal.
 
-        Nothing is left then of a payment that the caller declined. Below the configured depth
-        nothing changes. Raises `UsageError` if it spends none, or before a release.
+        Nothing is left then of a payment that the caller declined; where other transactions have
+        paid the address in full, `received`, the session ends as paid. Below the configured depth
+        of both nothing changes. Raises `UsageError` if it spends none, or before a release.
         """
         if not (self.released and any(spend.spends(coin) is not None for coin in self.exposed)):
             raise UsageError("A payment may still be made: watch the chain.")
-        if depth < self.depth:
+        paid = received if received is not None and received.full else None
+        if depth < self.depth or (paid is not None and paid.depth < self.depth):
             return Transition(None, self, seq=self.seq)
+        if paid is not None:
+            return self._close(paid_directly(paid))
         return self._close(outcomes.Revoked(txid=str(spend.txid)))
 
     def record_unobservable(self) -> Transition[ReceiverEvent, Closed]:
