@@ -27,6 +27,8 @@ def test_every_topic_runs_and_tells_whether_each_target_was_met():
     for topic in titles:
         assert f"\n{topic}" in done.stdout
     targets = [line for line in done.stdout.splitlines() if "<= " in line or ">= " in line]
+    for table in ("50 receivers waiting in one agent", "Requests to a public chain server"):
+        assert f"\n{table}" in done.stdout
     assert targets
     assert all(line.endswith((" met", " MISSED")) for line in targets)
 

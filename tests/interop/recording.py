@@ -23,7 +23,16 @@ from dovetail.protocol.exchange import Request
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.esplora import EsploraChain
-from dovetail.wallets.ports import Accepted, Balance, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.ports import (
+    Accepted,
+    Balance,
+    Output,
+    Payment,
+    Refused,
+    Spend,
+    Unknown,
+    told_each,
+)
 
 _LATER = 3600
 
@@ -215,6 +224,9 @@ class RecordingChain:
                 payments=[[str(each.txid), int(each.amount), each.depth] for each in payments],
             )
         return payments
+
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        return told_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         rate = self._inner.fee_rate(target=target)

@@ -30,7 +30,16 @@ from dovetail.endpoint import Endpoint
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.exchange import Request
 from dovetail.runtime.transport import LIMIT, Reply
-from dovetail.wallets.ports import Accepted, Balance, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.ports import (
+    Accepted,
+    Balance,
+    Output,
+    Payment,
+    Refused,
+    Spend,
+    Unknown,
+    told_each,
+)
 
 
 async def relive(transcript: Transcript, folder: Path) -> list[str]:
@@ -186,6 +195,9 @@ class Past:
                 for txid, amount, depth in self._pop("see payments")["payments"]
             )
         return self._payments.get(name, ())
+
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        return told_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:  # noqa: ARG002 - the port's
         assert self._transcript.fee_rate is not None

@@ -126,6 +126,7 @@ async def test_who_watches_the_chain_hears_of_a_word_from_elsewhere(pair: World)
         async with pair.agent(pair.alice) as alice:
             paying = await alice.send(live.uri)
             pair.alice.wallet.cannot_sign = True
+            pair.alice.chain.refuses = lambda _tx: True  # nor is her fallback there before his
             await until(live, receiver.Monitor)
             await paying.stop()
         await live.stop()

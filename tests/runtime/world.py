@@ -36,7 +36,16 @@ from dovetail.runtime.services import Policy
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.stores.ports import Rows
-from dovetail.wallets.ports import Accepted, Balance, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.ports import (
+    Accepted,
+    Balance,
+    Output,
+    Payment,
+    Refused,
+    Spend,
+    Unknown,
+    told_each,
+)
 
 NOW = UnixTime(1_800_000_000)
 QUICK = Policy(
@@ -147,6 +156,9 @@ class NodeChain:
                 if any(output.script_pubkey == script for output in transaction.outputs)
             ]
         return tuple(sorted(payments, key=lambda payment: -payment.depth))
+
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        return told_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:  # noqa: ARG002 - the port's
         self._require()

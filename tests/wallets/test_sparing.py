@@ -97,7 +97,15 @@ def test_who_left_takes_no_turns(watching) -> None:
     for _ in range(60):
         watching.get(coin(2))
         watching.pass_by(PACE)
-    assert watching.asked.count(coin(2)) > 20
+    assert watching.asked.count(coin(2)) > 50
+
+
+def test_who_looks_seldom_keeps_its_turns(watching) -> None:
+    for _ in range(12):
+        for number in (1, 2, 3):
+            watching.get(coin(number))
+        watching.pass_by(2 * PACE)
+    assert watching.asked[3:9] == [coin(1), coin(2), coin(3)] * 2
 
 
 def test_a_block_is_asked_for_once_and_what_it_may_touch(watching) -> None:

@@ -236,10 +236,10 @@ class Agent:
 
     def _require_room(self) -> None:
         """Rather no invoice than one at which nobody waits; raises `ConfigurationError`."""
+        if self._most is None or len(self._live) < self._most:
+            return
         now = self.services.clock()
-        if self._most is not None and self._most <= sum(
-            polls(session.state, now) for session in self._running()
-        ):
+        if sum(polls(session.state, now) for session in self._running()) >= self._most:
             raise ConfigurationError(too_few(self._most))
 
     async def _mailbox_at(self, directory: str, *, v1: bool) -> "partial[Creation]":
@@ -368,6 +368,7 @@ class Agent:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
         await asyncio.gather(*(session.stop() for session in self._live.values()))
+        await self.services.addresses.stop()
 
     def _begin(self, session: L) -> L:
         self._live[session.session_id] = session
@@ -375,7 +376,7 @@ class Agent:
             every = self.services.policy.log_interval
             lookout = Lookout(self.services.store, self._running, every=every)
             self._looking = asyncio.create_task(lookout.run(), name="lookout")
-        session.start(then=lambda: self._forget(session))
+        session.start(then=lambda: self._forget(session), nudged=True)
         return session
 
     def _running(self) -> tuple[AnyLive, ...]:

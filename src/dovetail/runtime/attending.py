@@ -7,13 +7,12 @@ from typing import Any, TypeAlias, TypeVar
 from dovetail.runtime.watching import Watch
 
 T = TypeVar("T")
+Ask: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
 Look: TypeAlias = Callable[[], Awaitable[bool]]
 """A look at the chain; whether the session has something else to do now than to wait."""
 
 
-async def attended(
-    ask: Callable[[], Coroutine[Any, Any, T]], watch: Watch, look: Look, *, every: float
-) -> T | None:
+async def attended(ask: Ask[T], watch: Watch, look: Look, *, every: float) -> T | None:
     """What `ask` gives; None where the log or a look, `every` so many seconds, had news first.
 
     What is given up then has left once and is never sent again: the next try asks afresh (P1).
@@ -21,22 +20,31 @@ async def attended(
     """
     if watch.news.is_set():
         return None
-    asking = asyncio.ensure_future(ask())
-    tasks: tuple[asyncio.Future[Any], ...] = (
-        asking,
-        asyncio.ensure_future(watch.news.wait()),
-        asyncio.ensure_future(_until(look, every)),
-    )
+    looking = asyncio.ensure_future(_until(look, every))
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return await attended_until(ask, watch, looking)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def attended_until(ask: Ask[T], watch: Watch, other: asyncio.Future[None]) -> T | None:
+    """The same; None where `other` was done first, whose failure is raised."""
+    if watch.news.is_set():
+        return None
+    asking = asyncio.ensure_future(ask())
+    try:
+        done, _ = await asyncio.wait(
+            (asking, watch.news.coming(), other), return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        if not asking.done():
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
     if asking in done:
         return asking.result()
-    for task in done:
-        task.result()
+    if other in done:
+        other.result()
     return None
 
 

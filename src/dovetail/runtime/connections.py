@@ -37,8 +37,22 @@ class Call:
     method: str
     url: str
     headers: Sequence[Header]
-    content: bytes | None
+    content: "Once | None"
     timeouts: dict[str, float]
+
+
+class Once:
+    """A body that leaves once (P1), and is not kept while its answer is waited for."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        """The body in one piece."""
+        body, self._body = self._body, None
+        if body is None:
+            raise RuntimeError("A body leaves once: make another request.")
+        yield body
 
 
 class Turns:

@@ -34,8 +34,10 @@ async def exchange(
         raise UsageError("This session has no mailbox: it is served over HTTP.")
     relay = services.relays.choose(endpoint.directory)
     request, context = ask(relay)
+    posting = services.transport.post(request)
+    del request  # it leaves once, and is not kept while the answer is waited for
     try:
-        reply = await services.transport.post(request)
+        reply = await posting
     except TransportError as error:
         if error.at == "tor":
             raise

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
@@ -18,7 +17,7 @@ from dovetail.errors import (
     UsageError,
 )
 from dovetail.runtime.holding import hold_coins
-from dovetail.runtime.pace import next_deadline, pause
+from dovetail.runtime.pace import next_deadline, pause, polls
 from dovetail.runtime.receiving import step_receiver
 from dovetail.runtime.sending import step_sender
 from dovetail.runtime.services import Services
@@ -93,6 +92,7 @@ class LiveSession(Generic[S, E]):
         self._failures = 0
         self._tried = 0
         self._rested = False
+        self._nudged = False
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -166,8 +166,12 @@ class LiveSession(Generic[S, E]):
             raise self.trouble
         raise UsageError("The session was stopped before its end: resume it.")
 
-    def start(self, *, then: Callable[[], None] = lambda: None) -> None:
-        """Begin to take steps, in a task of the running event loop; `then` is called at its end."""
+    def start(self, *, then: Callable[[], None] = lambda: None, nudged: bool = False) -> None:
+        """Begin to take steps, in a task of the running event loop; `then` is called at its end.
+
+        `nudged` is whether somebody nudges it when its log grows: else it looks for itself.
+        """
+        self._nudged = nudged
         self._task = asyncio.create_task(self._run(), name=f"session {self.session_id}")
         self._task.add_done_callback(self._ended)
         self._task.add_done_callback(lambda _task: then())
@@ -219,7 +223,9 @@ class LiveSession(Generic[S, E]):
                 await self._sleep(after, pause(after, self._services))
 
     async def _advance(self, before: S | None) -> S:
-        looks = self._rested or self._watch.news.is_set()
+        told = self._nudged and polls(before, self._services.clock())
+        rested = self._rested and not told  # thousands may poll, and none of them needs to look
+        looks = rested or self._watch.news.is_set()
         self._rested = False
         self._watch.news.clear()  # before the look at what it was about
         if before is None or (looks and await asyncio.to_thread(self._moved_on, before)):
@@ -256,8 +262,7 @@ class LiveSession(Generic[S, E]):
         now = self._services.clock()
         deadline = None if state is None else next_deadline(state, now)
         longest = seconds if deadline is None else min(seconds, deadline - now)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._watch.news.wait(), longest)
+        await asyncio.wait((self._watch.news.coming(),), timeout=max(longest, 0))
 
     def _backoff(self) -> float:
         """Seconds until the next try: doubling up to the longest, the second half by chance."""

@@ -11,7 +11,7 @@ from dovetail.runtime.services import Services
 from dovetail.sessions import receiver
 from dovetail.sessions.receipts import Receipt, Receipts
 from dovetail.sessions.receiver.payload import Payload
-from dovetail.wallets.ports import Chain, Spend
+from dovetail.wallets.ports import Chain, Payment, Spend
 
 NOTHING = Receipts()
 
@@ -105,11 +105,16 @@ async def look(session: Watchable | receiver.UncheckedOriginalPayload, services:
     )
 
 
-async def received(session: receiver.ReceiverSession, services: Services) -> Receipts:
-    """What the address of a session without an Original has received; raises `ChainError`."""
-    paid = await asyncio.to_thread(services.chain.payments_to, session.address.script_pubkey)
+def receipts(session: receiver.ReceiverSession, paid: Collection[Payment]) -> Receipts:
+    """What the address of a session without an Original has received."""
     found = (Receipt(each.txid, each.amount, each.depth) for each in paid)
     return Receipts.of(found, asked=session.created.amount)
+
+
+async def received(session: receiver.ReceiverSession, services: Services) -> Receipts:
+    """The same by a look; raises `ChainError`."""
+    paid = await asyncio.to_thread(services.chain.payments_to, session.address.script_pubkey)
+    return receipts(session, paid)
 
 
 def replaced_for_good(

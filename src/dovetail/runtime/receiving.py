@@ -8,21 +8,19 @@ import asyncio
 from collections.abc import Collection, Mapping
 
 from dovetail.bitcoin import FeeRate, OutPoint
-from dovetail.errors import ChainError, ParseError, PayloadTooLarge, UsageError
+from dovetail.errors import ParseError, PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.original import fee_rate
-from dovetail.runtime.attending import attended
+from dovetail.runtime.awaiting import wait_for_original
 from dovetail.runtime.exchange import exchange, unreachable
 from dovetail.runtime.looks import Look, look
-from dovetail.runtime.looks import received as look_at_address
 from dovetail.runtime.receiver_settlement import settle_by_fallback, watch_payment
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
-from dovetail.sessions.receiver.events import Channel, Web
+from dovetail.sessions.receiver.events import Channel
 from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import SessionLog
 from dovetail.wallets.ports import Accepted
@@ -62,7 +60,7 @@ async def step_receiver(
     watch = watch or Watch()
     match session:
         case receiver.Initialized():
-            return await _wait_for_original(session, log, services, failures, watch)
+            return await wait_for_original(session, log, services, failures, watch)
         case receiver.UncheckedOriginalPayload():
             return await _check_broadcast(session, log, services, watch)
         case receiver.PayjoinProposal():
@@ -138,53 +136,6 @@ async def _stop_in_time(
     stopped = await forestalled.save_async(log)
     await asyncio.to_thread(services.store.release, log.session_id)
     return stopped
-
-
-async def _wait_for_original(
-    session: receiver.Initialized, log: Log, services: Services, failures: int, watch: Watch
-) -> ReceiverSession:
-    """Wait at the mailbox; past the expiration at the address alone, as long as the grace.
-
-    A sender whose Original was lost makes the ordinary payment at the expiration.
-    """
-    received = await _look_at_address(session, services, watch)
-    if received.full and received.depth >= session.created.depth:
-        return await session.record_payment(received).save_async(log)
-    now = services.clock()
-    if now >= session.expires_at:
-        watch.unreachable = watch.unreachable or unreachable(watch, failures, services)
-        if received.full or now < session.watched_until:
-            return session  # what was paid closes it once that is deep enough
-        why = watch.unreachable
-        return await session.expire(now, why=why, received=received).save_async(log)
-    if isinstance(session.created.endpoint, Web) or not session.takes_originals:
-        return session  # whoever serves its URL brings the Original
-
-    async def paid_in_full() -> bool:
-        try:
-            seen = await _look_at_address(session, services, watch)
-        except ChainError:
-            return False  # the next step says so
-        return seen.full and seen.depth >= session.created.depth
-
-    answer = await attended(
-        lambda: exchange(lambda relay: session.poll(relay, now=now), session, services),
-        watch,
-        paid_in_full,
-        every=services.policy.watch_interval,
-    )
-    if answer is None:
-        return session
-    return await session.process(*answer, now=services.clock()).save_async(log)
-
-
-async def _look_at_address(
-    session: receiver.Initialized, services: Services, watch: Watch
-) -> Receipts:
-    """What the address has received; a sighting is told at once."""
-    received = await look_at_address(session, services)
-    watch.see_received(received, wanted=session.created.depth)
-    return received
 
 
 async def _check_broadcast(

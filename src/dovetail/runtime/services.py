@@ -1,10 +1,11 @@
 """What a step may use, and what the user decided beforehand."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dovetail.bitcoin import FeeRate, UnixTime
+from dovetail.runtime.addresses import Addresses
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.transport import Transport
 from dovetail.stores.ports import Store
@@ -71,3 +72,10 @@ class Services:
     relays: Relays
     clock: Callable[[], UnixTime]
     policy: Policy = Policy()
+    addresses: Addresses = field(init=False, repr=False, compare=False)
+    """What addresses have received, for all sessions that share these services."""
+
+    def __post_init__(self) -> None:
+        """Look at the addresses on this chain."""
+        addresses = Addresses(self.chain, every=self.policy.watch_interval)
+        object.__setattr__(self, "addresses", addresses)

@@ -15,7 +15,7 @@ import httpcore2
 from dovetail import open_files
 from dovetail.errors import ConfigurationError, TransportError
 from dovetail.protocol.exchange import Request
-from dovetail.runtime.connections import Call, Connections, Turns
+from dovetail.runtime.connections import Call, Connections, Once, Turns
 from dovetail.runtime.socks import SocksBackend
 from dovetail.tor import CIRCUIT_PATIENCE, ONION, USUAL, SocksProxy, is_onion
 
@@ -103,7 +103,8 @@ class HttpTransport:
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
         """See `Transport.post`."""
         url = request.url
-        call = _call("POST", url, self._timeouts(url), request.content_type, request.body)
+        call = _call("POST", url, self._timeouts(url), request)
+        del request  # thousands wait for their answers, and none needs its question any more
         return await self._ask(self._way_to(url).stream(call), call, limit)
 
     async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
@@ -215,8 +216,7 @@ def _call(
     method: str,
     url: str,
     timeouts: dict[str, float],
-    content_type: str | None = None,
-    content: bytes | None = None,
+    posted: Request | None = None,
 ) -> Call:
     # A relay learns the address it is called from; it need not learn our software too. Bodies
     # are read as they come, so that no small answer unpacks into a large one.
@@ -224,11 +224,11 @@ def _call(
         headers = [("host", urlsplit(url).netloc), *_USUAL]
     except ValueError as error:
         raise _unreachable() from error
-    if content_type is not None:
-        headers.append(("content-type", content_type))
-    if content is not None:
-        headers.append(("content-length", str(len(content))))
-    return Call(method, url, headers, content, timeouts)
+    if posted is None:
+        return Call(method, url, headers, None, timeouts)
+    headers.append(("content-type", posted.content_type))
+    headers.append(("content-length", str(len(posted.body))))
+    return Call(method, url, headers, Once(posted.body), timeouts)
 
 
 def _for_want_of_files(error: BaseException) -> bool:

@@ -1,6 +1,5 @@
 """What the chain says about a session's money, and what one process remembers of it."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
@@ -9,11 +8,12 @@ from typing import TypeAlias
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, Transaction, Txid, UnixTime
 from dovetail.errors import ChainError, DovetailError
 from dovetail.protocol.settlement import Due, Settlement, classify
+from dovetail.runtime.news import News
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.sightings import Kind, Sighting
-from dovetail.wallets.ports import Accepted, Chain, Spend, Unknown
+from dovetail.wallets.ports import Accepted, Chain, Payment, Spend, Unknown
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,9 @@ class Watch:
     """What the last try failed of; None when it did not."""
     unreachable: Reason | None = None
     """Who kept the other party out until the expiration, where it was that."""
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    paid: tuple[Payment, ...] | None = None
+    """What its address had received at the last look; None: a look is due."""
+    news: News = field(default_factory=News)
     """Set once the log may have grown without us: whoever waits then looks at it."""
     tell: Callable[[], None] = lambda: None
     """Called for each new sighting."""

@@ -127,6 +127,7 @@ class ChainContract:
         assert chain.outputs([first]) == {first: Output(payment.outputs[0], depth)}
         script: Script = payment.outputs[0].script_pubkey
         [paid] = chain.payments_to(script)
+        assert chain.payments_to_each([script]) == {script: (paid,)}
         assert (paid.txid, paid.amount, paid.depth) == (
             payment.txid,
             payment.outputs[0].value,
@@ -134,7 +135,9 @@ class ChainContract:
         )
 
     def test_nobody_paid_yet(self, scene: Scene) -> None:
-        assert scene.chain.payments_to(scene.payment.outputs[0].script_pubkey) == ()
+        script = scene.payment.outputs[0].script_pubkey
+        assert scene.chain.payments_to(script) == ()
+        assert scene.chain.payments_to_each([script]) == {script: ()}
 
     def test_a_good_transaction_is_taken(self, scene: Scene) -> None:
         assert isinstance(scene.chain.broadcast(scene.payment), Accepted)
@@ -174,6 +177,7 @@ class ChainContract:
             lambda: scene.chain.spends_of([outpoint]),
             lambda: scene.chain.outputs([outpoint]),
             lambda: scene.chain.payments_to(scene.payment.outputs[0].script_pubkey),
+            lambda: scene.chain.payments_to_each([scene.payment.outputs[0].script_pubkey]),
             lambda: scene.chain.acceptance(scene.payment),
             lambda: scene.chain.broadcast(scene.payment),
             lambda: scene.chain.fee_rate(target=6),

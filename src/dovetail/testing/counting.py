@@ -295,6 +295,10 @@ class CountingChain:
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
         return self._chain.payments_to(script)
 
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        """See `Chain.payments_to_each`."""
+        return self._chain.payments_to_each(scripts)
+
     def fee_rate(self, *, target: int) -> FeeRate:
         return self._chain.fee_rate(target=target)
 

@@ -14,7 +14,7 @@ from dovetail.wallets.core_blocks import BlockSearch, gettxout
 from dovetail.wallets.core_node import NOT_FOUND, CoreNode, named, parsed, per_kvb, txid_of
 from dovetail.wallets.core_rpc import FAULTS, RpcError, call
 from dovetail.wallets.judging import KNOWN, SAME, shortened
-from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
 
 SEARCHES = "core-searches.json"
@@ -276,6 +276,10 @@ class CoreChain:
             if each.confirmations > 0 or txid in waiting
         ]
         return tuple(sorted(payments, key=lambda payment: -payment.depth))
+
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        """See `Chain.payments_to_each`."""
+        return told_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         """The fee rate to confirm within `target` blocks; at least what the node relays.

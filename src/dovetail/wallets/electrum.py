@@ -23,7 +23,7 @@ from dovetail.wallets.electrum_following import (
 from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed
 from dovetail.wallets.electrum_wire import FAULTS
 from dovetail.wallets.judging import depth_of, judged
-from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
 from dovetail.wallets.servers import ChainServer
 from dovetail.wallets.sparing import PACE
@@ -182,6 +182,10 @@ class ElectrumChain:
                 with FAULTS.reading():
                     found.append(Payment(txid=txid, amount=Sats.sum(amounts), depth=depth))
         return tuple(sorted(found, key=lambda payment: -payment.depth))
+
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        """See `Chain.payments_to_each`."""
+        return told_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         """The fee rate to confirm within `target` blocks; at least the relay minimum."""

@@ -18,7 +18,7 @@ from dovetail.wallets.esplora_http import (
     Status,
 )
 from dovetail.wallets.judging import KNOWN, SAME, depth_of, judged, shortened
-from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
 from dovetail.wallets.sparing import PACE, Key, Looks
 
@@ -206,6 +206,10 @@ class EsploraChain:
                     txid = Txid.from_hex(payer.txid)
                     found[txid] = (Sats.sum(amounts), _block_height(payer.status))
         return _Told(payments=found)
+
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        """See `Chain.payments_to_each`."""
+        return told_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         """The fee rate to confirm within `target` blocks; at least the relay minimum.

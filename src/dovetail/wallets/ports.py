@@ -6,7 +6,7 @@ Both block; the runtime calls them from worker threads. An implementation raises
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from dovetail.bitcoin import (
     Address,
@@ -20,7 +20,13 @@ from dovetail.bitcoin import (
     TxOut,
 )
 from dovetail.bitcoin.psbt import Psbt
+from dovetail.errors import ChainError
 from dovetail.protocol.contribution import Coin
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+_AWAY_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +186,14 @@ class Chain(Protocol):
         """The transactions that pay a script, the deepest first."""
         ...
 
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        """The same for many scripts at once, without those that cannot be told of.
+
+        One by one by `told_each` where the source has nothing better. Raises `ChainError` where it
+        tells of none.
+        """
+        ...
+
     def fee_rate(self, *, target: int) -> FeeRate:
         """The fee rate to confirm within `target` blocks; at least the relay minimum."""
         ...
@@ -187,3 +201,25 @@ class Chain(Protocol):
     def min_fee_rate(self) -> FeeRate:
         """The least that it relays: 0.1 sat/vB where a node keeps to Bitcoin Core's default."""
         ...
+
+
+def told_each(wanted: Collection[K], ask: Callable[[K], T]) -> dict[K, T]:
+    """What `ask` tells of each; those of which it cannot are left out.
+
+    A source that fails three times in a row is asked no more. Raises its `ChainError` where it has
+    told nothing.
+    """
+    found: dict[K, T] = {}
+    failures = 0
+    for each in wanted:
+        try:
+            found[each] = ask(each)
+        except ChainError:
+            failures += 1
+            if failures < min(_AWAY_AFTER, len(wanted)):
+                continue
+            if not found:
+                raise
+            break
+        failures = 0
+    return found

@@ -24,6 +24,7 @@ PACE = 60.0
 
 _TIP_PACES = 2
 _FORGOTTEN_PACES = 30
+_GONE_PACES = 5
 _FEW = 3
 _MOST_BLOCKS = 6
 _HEADER = 80
@@ -98,6 +99,8 @@ class Looks(Generic[T]):
         self._queue = Queue()
         self._told: dict[Key, _Told[T]] = {}
         self._dropped: set[Key] = set()
+        self._next: Key | None = None
+        """Whose turn is the next."""
         self._tip: Block | None = None
         self._tip_at = self._turn_at = float("-inf")
 
@@ -128,23 +131,31 @@ class Looks(Generic[T]):
             told = self._told.get(key)
             if told is not None:
                 told.wanted_at = now
-                if not told.is_stale and not self._is_its_turn(told, now):
+                if not told.is_stale and not self._is_its_turn(key, told, now):
                     return told.value
             value, settled = ask()
             self._told[key] = _Told(value, settled, now, now)
             if told is not None:
-                self._turn_at = now
+                self._turn_at, self._next = now, None
             return value
 
     def drop(self, keys: Collection[Key]) -> None:
         """Ask for these again at the next look: we changed something ourselves."""
         self._dropped.update(key for key in keys if key in self._told)
 
-    def _is_its_turn(self, told: _Told[T], now: float) -> bool:
+    def _is_its_turn(self, key: Key, told: _Told[T], now: float) -> bool:
         if told.settled or now - max(self._turn_at, told.asked_at) < self._pace:
             return False
-        waiting = (each.asked_at for each in self._told.values() if not each.settled)
-        return told.asked_at <= min(waiting)
+        following = None if self._next is None else self._told.get(self._next)
+        if following is None or not self._waits(following, now):
+            # Looked for once in each turn: there may be thousands.
+            waiting = {key: each for key, each in self._told.items() if self._waits(each, now)}
+            self._next = min(waiting, key=lambda key: waiting[key].asked_at)
+        return key == self._next
+
+    def _waits(self, told: _Told[T], now: float) -> bool:
+        """Whether it takes turns: not where a block holds it, nor where nobody asks any more."""
+        return not told.settled and now - told.wanted_at < _GONE_PACES * self._pace
 
     def _followed(self, tip: str) -> Block:
         """Go on to this block, and mark what the blocks since the last one may have changed."""

@@ -1,0 +1,144 @@
+"""What addresses have received: one look at the chain for all sessions of an agent (ADR 0038)."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dovetail.bitcoin import Script
+from dovetail.errors import ChainError
+from dovetail.wallets.ports import Chain, Payment
+
+Paid: TypeAlias = tuple[Payment, ...]
+Tell: TypeAlias = Callable[[Paid | None], None]
+
+TOGETHER = 0.01
+"""Seconds for which a look waits for others, to be one with them."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Follower:
+    script: Script
+    seen: Paid
+    tell: Tell
+
+
+class Addresses:
+    """Looks at scripts for many sessions at once, in one thread.
+
+    Looks that are wanted at the same time are one, and each `every` seconds there is one at all
+    that is followed. What is told is compared with what its follower saw last: whatever was missed
+    shows at the next look.
+    """
+
+    def __init__(self, chain: Chain, *, every: float) -> None:
+        """Ask `chain`; nothing is asked before somebody wants to know."""
+        self._chain = chain
+        self._every = every
+        self._wanted: dict[Script, list[asyncio.Future[Paid | None]]] = {}
+        self._followers: set[_Follower] = set()
+        self._round_at = 0.0
+        self._something = asyncio.Event()
+        self._working: asyncio.Task[None] | None = None
+
+    async def look(self, script: Script) -> Paid:
+        """What pays a script, asked for from now on; raises `ChainError`."""
+        answer: asyncio.Future[Paid | None] = asyncio.get_running_loop().create_future()
+        self._wanted.setdefault(script, []).append(answer)
+        self._work()
+        self._something.set()
+        paid = await answer
+        # One that could not be told among others says why when it is asked for alone.
+        return await asyncio.to_thread(self._chain.payments_to, script) if paid is None else paid
+
+    @contextmanager
+    def following(self, script: Script, seen: Paid, tell: Tell) -> Generator[None]:
+        """In the block, `tell` is called with what is not as it was seen; None: it is not known.
+
+        A change is told within `every` seconds, as far as the chain source lets it be seen.
+        """
+        follower = _Follower(script, seen, tell)
+        if not self._followers:
+            self._round_at = asyncio.get_running_loop().time() + self._every
+        self._followers.add(follower)
+        self._work()
+        try:
+            yield
+        finally:
+            self._followers.discard(follower)
+            if not self._followers:
+                self._something.set()
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+
+    def _work(self) -> None:
+        if self._working is None or self._working.done():
+            self._something = asyncio.Event()
+            self._working = asyncio.create_task(self._look_on(), name="addresses")
+
+    async def _look_on(self) -> None:
+        while self._wanted or self._followers:
+            if await self._due():
+                await self._round()
+            else:
+                await self._answer()
+
+    async def _due(self) -> bool:
+        """Wait until something is wanted, for all of it together, or until a round is due."""
+        self._something.clear()
+        left = self._round_at - asyncio.get_running_loop().time()
+        if not self._wanted and left > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._something.wait()
+            except TimeoutError:
+                return bool(self._followers)
+        await asyncio.sleep(TOGETHER if self._wanted else 0)
+        return bool(self._followers) and left <= 0
+
+    async def _answer(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        failure: Exception | None = None
+        told: Mapping[Script, Paid] = {}
+        try:
+            told = await self._told(wanted)
+        except Exception as error:  # noqa: BLE001 - those who wait raise it, whatever it is
+            failure = error
+        for script, waiting in wanted.items():
+            for answer in waiting:
+                if answer.done():
+                    continue  # who asked has gone
+                if failure is None:
+                    answer.set_result(told.get(script))
+                else:
+                    answer.set_exception(_copied(failure))
+
+    async def _round(self) -> None:
+        told: Mapping[Script, Paid] = {}
+        try:
+            told = await self._told({each.script for each in self._followers})
+        except Exception as error:  # noqa: BLE001 - each follower looks alone, and raises it
+            logger.info("No look at the chain: %s", type(error).__name__)
+        self._round_at = asyncio.get_running_loop().time() + self._every
+        for follower in tuple(self._followers):
+            paid = told.get(follower.script)
+            if paid != follower.seen:
+                follower.seen = follower.seen if paid is None else paid
+                follower.tell(paid)
+
+    async def _told(self, scripts: Iterable[Script]) -> Mapping[Script, Paid]:
+        wanted = tuple(scripts)
+        return await asyncio.to_thread(self._chain.payments_to_each, wanted) if wanted else {}
+
+
+def _copied(failure: Exception) -> Exception:
+    """One for each of those who wait, as each adds where it came by."""
+    return ChainError(str(failure)) if isinstance(failure, ChainError) else failure
