@@ -11,7 +11,13 @@ E_contra = TypeVar("E_contra", contravariant=True)
 
 
 class SessionPersister(Protocol[E_contra]):
-    """Durable storage of one session's log."""
+    """Durable storage of one session's log.
+
+    It is bound to one session, whose name its implementer chose: a sequential integer where one
+    writer owns the database, a UUIDv7 where independent writers must not share a counter or the id
+    is needed before the insert. No name is ever given to a second session: what the first has seen
+    is kept under it (P2).
+    """
 
     def append(self, event: E_contra, /, *, seq: int, closes: bool) -> None:
         """Append `event` as number `seq` (from 0) and, if `closes`, close the log, atomically.
@@ -24,7 +30,10 @@ class SessionPersister(Protocol[E_contra]):
 
 
 class AsyncSessionPersister(Protocol[E_contra]):
-    """The same, awaited. A cancelled await leaves durability unknown: reload the session."""
+    """The same, awaited; its implementer names the session by the same rules.
+
+    A cancelled await leaves durability unknown: reload the session.
+    """
 
     async def append_async(self, event: E_contra, /, *, seq: int, closes: bool) -> None:
         """As `SessionPersister.append`; the write itself is shielded from cancellation."""
