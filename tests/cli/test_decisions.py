@@ -286,3 +286,20 @@ def test_of_a_confirmed_payment_nobody_says_that_it_is_being_broadcast(person, c
     assert listed["seen"]["confirmations"] == 1
     assert "being broadcast" not in listed["status_words"]
     assert "confirmation" in listed["status_words"]
+
+
+def test_what_keeps_the_ordinary_payment_out_is_told_with_its_rate(person):
+    alice, bob = person("alice", 100_000), person("bob", 300_000)
+    uri = alice("receive", "50000", "--no-wait").out.strip()
+    assert bob("send", uri, "--yes", "--no-wait", "--fee-rate", "4").code == 0
+    alice("resume", "--timeout", "3s")
+    bob("cancel", "1", "--fallback", "never")
+    assert bob("revoke", "1", "--fee-rate", "2", "--yes").code == 0
+    said = alice("resume", "--timeout", "3s", "--json")
+    assert "It pays 2" in said.err
+    assert "and may replace it." in said.err
+    [session] = said.json["sessions"]
+    assert session["seen"]["kind"] == "stranger"
+    assert 2 <= float(session["seen"]["fee_rate"]) < 2.1
+    [listed] = alice("history", "--json").json["sessions"]
+    assert listed["seen"]["fee_rate"] is None

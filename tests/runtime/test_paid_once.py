@@ -1,5 +1,6 @@
 """M4 for a receiver: an invoice is paid once, whoever pays it, and however."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,7 +151,6 @@ async def test_an_original_whose_coins_are_spent_in_the_mempool_is_refused(
 async def test_an_unconfirmed_stranger_does_not_keep_the_fallback_out(
     world: World, alice: Side, bob: Side
 ):
-    """1 sat/vB back to the payer, where the Original pays more."""
     receiving, watch = bob.receive(lifetime=60, grace=600), Watch()
     sending = await paid_into(world, receiving, alice)
     monitor = await receiving.to(receiver.Monitor)
@@ -158,6 +158,12 @@ async def test_an_unconfirmed_stranger_does_not_keep_the_fallback_out(
     assert await receiving.step(watch=watch) is monitor
     assert watch.rival is not None
     assert watch.rival.rate is not None
+    assert watch.rival.rate > watch.rival.ours
+    assert watch.rival.words.endswith("too little to replace it.")
+    cheap = replace(watch.rival, rate=FeeRate.BROADCAST_MIN)
+    assert cheap.words.startswith("It pays 1 sat/vB, the ordinary payment ")
+    assert cheap.words.endswith("and may replace it.")
+    assert "is not known" in replace(cheap, rate=None).words
     world.clock.pass_by(660)
     bob.party.chain.refuses = lambda _tx: True
     await receiving.to(receiver.PendingFallback, steps=1, watch=watch)

@@ -21,7 +21,7 @@ from dovetail.runtime.pace import next_deadline, pause, polls
 from dovetail.runtime.receiving import step_receiver
 from dovetail.runtime.sending import step_sender
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import LowFee, Watch
+from dovetail.runtime.watching import LowFee, Rival, Watch
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
@@ -61,6 +61,8 @@ class Update(Generic[S]):
     """What moves the session's money, as any process saw it last; None: nothing yet."""
     low_fee: LowFee | None = None
     """Set while the fallback waits to be mined with a fee that may be too low."""
+    rival: Rival | None = None
+    """Set while an unconfirmed transaction that is no payment keeps the fallback out."""
     rested: bool = False
     """Whether a look at the world has found nothing to do: what the log says is still so."""
 
@@ -289,7 +291,8 @@ class LiveSession(Generic[S, E]):
     def _rest(self) -> None:
         """Tell, where the state stayed, that the trouble is over or that the chain changed."""
         told, watch = self._update, self._watch
-        seen = (told.sighting, told.low_fee) != (watch.sighting, watch.low_fee)
+        before = told.sighting, told.low_fee, told.rival
+        seen = before != (watch.sighting, watch.low_fee, watch.rival)
         if told.trouble is not None or seen or not told.rested:
             self._publish(self.state, None, rested=True)
 
@@ -318,6 +321,7 @@ class LiveSession(Generic[S, E]):
             trouble=trouble,
             sighting=self._watch.sighting,
             low_fee=self._watch.low_fee,
+            rival=self._watch.rival,
             rested=rested,
         )
         self._wake()

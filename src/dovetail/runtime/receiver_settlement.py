@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError
+from dovetail.protocol.original import fee_rate as paid_rate
 from dovetail.protocol.verification import Verdict
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.fees import tell_fee
@@ -180,7 +181,7 @@ async def note(watch: Watch, session: Settling, seen: Look, services: Services) 
         watch.rival = None
     elif watch.rival is None or watch.rival.txid != spend.transaction.txid:
         rate = await asyncio.to_thread(fee_rate_of, services.chain, spend.transaction)
-        watch.rival = Rival(spend.transaction.txid, rate)
+        watch.rival = Rival(spend.transaction.txid, rate, paid_rate(session.original))
 
 
 async def _taken(transaction: Transaction, services: Services) -> bool:

@@ -42,11 +42,21 @@ class LowFee:
 class Rival:
     """A transaction in the mempool that spends the sender's coins and is no payment.
 
-    `rate` is what it pays; None where the chain source cannot tell.
+    `rate` is what it pays, None where the chain source cannot tell; `ours` what the ordinary
+    payment does, which it keeps out.
     """
 
     txid: Txid
     rate: FeeRate | None
+    ours: FeeRate
+
+    @property
+    def words(self) -> str:
+        """The same in a sentence."""
+        if self.rate is None:
+            return f"What it pays is not known; the ordinary payment pays {self.ours}."
+        can = "and may replace it" if self.ours > self.rate else "too little to replace it"
+        return f"It pays {self.rate}, the ordinary payment {self.ours}, {can}."
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
-from dovetail.bitcoin import UnixTime
+from dovetail.bitcoin import FeeRate, UnixTime
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
 from dovetail.cli.output import Screen, countdown, local_time, span
@@ -20,7 +20,7 @@ from dovetail.runtime.explain import explain
 from dovetail.runtime.explanation import DeadlineKind, Explanation, State
 from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
-from dovetail.runtime.watching import LowFee, sighted
+from dovetail.runtime.watching import LowFee, Rival, sighted
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import Web
 from dovetail.sessions.sightings import Sighting
@@ -42,6 +42,8 @@ class Seen:
 
     sighting: Sighting
     at: int
+    rate: FeeRate | None = None
+    """What a rival of the ordinary payment pays, where this command looked itself."""
 
     @classmethod
     def in_row(cls, row: SessionRow) -> Self | None:
@@ -64,6 +66,7 @@ class Seen:
             "confirmations": self.sighting.depth,
             "gone": self.sighting.gone,
             "at": self.at,
+            "fee_rate": None if self.rate is None else format(self.rate.sat_per_vb, "f"),
         }
 
 
@@ -178,6 +181,7 @@ class Follower:
     """A fault of the program that ended it."""
     seen: Seen | None = None
     low_fee: LowFee | None = None
+    rival: Rival | None = None
     _said: set[str] = field(default_factory=set[str])
 
     async def follow(self, *, alone: bool = True) -> None:
@@ -195,6 +199,7 @@ class Follower:
             if update.state is not None:
                 self._show(update.state, update.sighting)
             self._look(update.sighting, update.low_fee)
+            self._tell_rival(update.rival)
             if update.trouble is not None:
                 self._complain(update.trouble)
             if self.explanation is None:
@@ -229,6 +234,14 @@ class Follower:
         if low_fee is not None and low_fee != self.low_fee:
             self._say(fee_words(low_fee), fg="yellow")
         self.low_fee = low_fee
+
+    def _tell_rival(self, rival: Rival | None) -> None:
+        """Say what keeps the ordinary payment out, and what that pays."""
+        if rival is not None and rival != self.rival:
+            self._say(rival.words, fg="yellow")
+        self.rival = rival
+        if rival is not None and self.seen is not None and self.seen.sighting.txid == rival.txid:
+            self.seen = replace(self.seen, rate=rival.rate)
 
     def _complain(self, trouble: DovetailError) -> None:
         # The same trouble again and again is told once.
