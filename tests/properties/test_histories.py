@@ -112,10 +112,10 @@ def pays_beside_a_payment(patch: pytest.MonkeyPatch) -> None:
 
 
 def waits_for_coins_that_are_gone(patch: pytest.MonkeyPatch) -> None:
-    def hopeful(self, _reason, **_named):
+    def hopeful(self, **_named):
         return Transition(None, self, seq=self.seq)
 
-    patch.setattr(Contested, "record_unpayable", hopeful)
+    patch.setattr(Contested, "record_gone", hopeful)
 
 
 def keeps_watching(patch: pytest.MonkeyPatch) -> None:

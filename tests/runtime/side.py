@@ -13,6 +13,7 @@ from dovetail.runtime.receiving import step_receiver
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.sending import step_sender
 from dovetail.runtime.services import Services
+from dovetail.runtime.vanishing import known_at
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
@@ -159,6 +160,7 @@ class Side:
             now=services.clock(),
             signing_deadline=None if signing_deadline is None else UnixTime(signing_deadline),
             depth=services.policy.depth,
+            height=await known_at(services, contested),
         ).save(log)
         return Sending(services, log, state)
 

@@ -1,7 +1,6 @@
 """A payer's word for the fallback: from every state, once, and at a higher fee."""
 
 from collections.abc import Collection
-from contextlib import suppress
 
 import pytest
 from tests.runtime.side import AMOUNT, Sending, Side, broadcast, double_spend, sending_at
@@ -387,52 +386,6 @@ async def test_what_was_asked_for_gives_way_to_a_block(world: World, alice: Side
     world.node.mine()
     await sending.to(sender.Monitor, steps=1)
     assert alice.party.chain.broadcasts == []
-
-
-# coins that are gone
-
-
-@pytest.mark.parametrize("place", ["asked for", "broadcast", "released"])
-async def test_a_payment_ends_once_its_coins_are_gone_to_depth(
-    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch, place: str
-):
-    """A reorganisation took away what had made them: nothing can ever spend them."""
-    sending = await sending_at(alice, bob, sender.PollingForProposal)
-    if place == "released":
-        await actions.cancel(sending.services, sending.session_id)
-        await actions.release(sending.services, sending.session_id)
-    else:
-        await actions.fallback(sending.services, sending.session_id)
-    state = sending.reload()
-    if place == "asked for":
-        assert isinstance(state, sender.Monitor)
-        sending.state = state.spend_dropped().save(sending.log)
-    if place != "released":
-        world.evict(state.fallback.txid)
-    alice.party.chain.refuses = lambda _tx: True
-    watch = Watch()
-    there = alice.party.chain.outputs
-    monkeypatch.setattr(alice.party.chain, "outputs", lambda _outpoints: {})
-    await stay(sending, watch)
-    world.node.mine(5)
-    await stay(sending, watch)
-    monkeypatch.setattr(alice.party.chain, "outputs", there)
-    await stay(sending, watch)  # they came back: the count begins anew
-    monkeypatch.setattr(alice.party.chain, "outputs", lambda _outpoints: {})
-    await stay(sending, watch)
-    assert alice.store.reserved()
-    world.node.mine(6)
-    closed = await sending.step(watch=watch)
-    assert isinstance(closed, sender.Closed)
-    assert closed.outcome == outcomes.Cancelled(why=Reason.COINS_GONE)
-    assert alice.store.reserved() == frozenset()
-
-
-async def stay(sending: Sending, watch: Watch) -> None:
-    before = sending.state
-    with suppress(ChainError):
-        await sending.step(watch=watch)
-    assert sending.state is before
 
 
 # an invoice that was paid otherwise

@@ -38,6 +38,7 @@ from dovetail.runtime.plain import PlainPayment
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
 from dovetail.runtime.transport import HttpTransport, Transport, too_few
+from dovetail.runtime.vanishing import known_at
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import Role, Rows, SessionId
@@ -308,6 +309,7 @@ class Agent:
         Raises `DuplicateSession` for a URI that was used before and `CoinsTaken` when another
         session took a coin meanwhile: then prepare again.
         """
+        contested = payment.original.unsigned_transaction.contested()
         created = sender.create(
             uri=payment.uri,
             original=payment.original,
@@ -315,8 +317,8 @@ class Agent:
             now=self.services.clock(),
             depth=self.services.policy.depth,
             again=payment.again,
+            height=await known_at(self.services, contested),
         )
-        contested = payment.original.unsigned_transaction.contested()
         log = self.services.store.new_sender(reserving=contested, alone=not payment.again)
         state = await created.save_async(log)
         return self._begin(live_sender(log, self.services, state))
@@ -326,13 +328,14 @@ class Agent:
 
         Raises as `start` does.
         """
+        contested = payment.original.unsigned_transaction.contested()
         created = sender.create_plain(
             request=payment.request,
             original=payment.original,
             now=self.services.clock(),
             depth=self.services.policy.depth,
+            height=await known_at(self.services, contested),
         )
-        contested = payment.original.unsigned_transaction.contested()
         log = self.services.store.new_sender(reserving=contested, alone=not payment.again)
         state = await created.save_async(log)
         return self._begin(live_sender(log, self.services, state))

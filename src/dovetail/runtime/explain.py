@@ -6,6 +6,7 @@ from dovetail.bitcoin import Sats, UnixTime
 from dovetail.protocol.uri import V1Endpoint
 from dovetail.runtime.endings import ending
 from dovetail.runtime.explain_settling import (
+    coins_missing,
     receiver_monitor,
     receiver_pending,
     sender_monitor,
@@ -37,7 +38,17 @@ def explain(
     `seen` is what the chain showed last: a log does not say what all that was seen is.
     """
     found = _explained(state, now, ask=ask, seen=None if seen is None or seen.gone else seen)
-    return found if found.outcome else replace(found, amounts=amounts_of(state))
+    explained = found if found.outcome else replace(found, amounts=amounts_of(state))
+    match state:
+        case (
+            receiver.PendingFallback()
+            | receiver.Monitor()
+            | sender.PendingFallback()
+            | sender.Monitor()
+        ) if state.coins.missed_at is not None:
+            return coins_missing(explained, depth=state.depth)
+        case _:
+            return explained
 
 
 def _explained(state: State, now: UnixTime, *, ask: bool, seen: Sighting | None) -> Explanation:

@@ -1,5 +1,7 @@
 """What the last states mean: a fallback that waits, and a payment that is watched."""
 
+from dataclasses import replace
+
 from dovetail.bitcoin import UnixTime
 from dovetail.runtime.duties import due_at
 from dovetail.runtime.explanation import (
@@ -13,6 +15,7 @@ from dovetail.runtime.explanation import (
 )
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.amounts import amount_of
+from dovetail.sessions.presence import BLOCKS_WITHOUT
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.sessions.status import SessionStatus
@@ -194,6 +197,20 @@ def sender_monitor(state: sender.Monitor) -> Explanation:
         rule=state.rule,
         txid=None if state.expected is None else str(state.expected),
         takable=state.released,
+    )
+
+
+def coins_missing(explained: Explanation, *, depth: int) -> Explanation:
+    """What is told instead while a coin of the payment is missed."""
+    blocks = max(depth, BLOCKS_WITHOUT)
+    return replace(
+        explained,
+        status=SessionStatus.COINS_MISSING,
+        words=(
+            "A coin that the payment spends is gone: what had made it was replaced, or left the"
+            " chain, and may come back."
+        ),
+        next=f"Wait: the session ends once {blocks} blocks have come without it.",
     )
 
 

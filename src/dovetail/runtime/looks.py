@@ -8,6 +8,7 @@ from typing import TypeAlias
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, Txid
 from dovetail.errors import ChainError, ParseError, UsageError
 from dovetail.runtime.services import Services
+from dovetail.runtime.vanishing import missing_at
 from dovetail.sessions import receiver
 from dovetail.sessions.receipts import Receipt, Receipts
 from dovetail.sessions.receiver.payload import Payload
@@ -38,8 +39,8 @@ class Look:
 
     spend: Spend | None = None
     """What spends a contested outpoint, the deepest of several."""
-    missing: frozenset[OutPoint] = frozenset()
-    """Contested outpoints that do not exist, neither in the mempool nor in the chain."""
+    missing_at: int | None = None
+    """The best block's height where a contested outpoint exists no more, in a block or waiting."""
     received: Receipts = NOTHING
     """What the address has received by transactions that spend no contested outpoint."""
     revoked: Spend | None = None
@@ -71,9 +72,7 @@ def look_at(
     )
     return Look(
         spend=max(fought, key=lambda spend: spend.depth, default=None),
-        missing=frozenset()
-        if fought
-        else frozenset(contested).difference(chain.outputs(contested)),
+        missing_at=None if fought else missing_at(chain, contested),
         received=Receipts.of(beside, asked=asked),
         revoked=next(revoking, None),
     )
@@ -115,28 +114,6 @@ async def received(session: receiver.ReceiverSession, services: Services) -> Rec
     """The same by a look; raises `ChainError`."""
     paid = await asyncio.to_thread(services.chain.payments_to, session.address.script_pubkey)
     return receipts(session, paid)
-
-
-def replaced_for_good(
-    chain: Chain, original: Psbt, missing: Collection[OutPoint], *, depth: int
-) -> bool:
-    """Whether a transaction at least `depth` deep spends what created a missing output.
-
-    Told by the previous transactions that the Original carries; without them it is not known.
-    """
-    parents = _parents(original, missing)
-    spends = chain.spends_of([txin.previous_output for tx in parents for txin in tx.inputs])
-    return any(
-        spend is not None and spend.depth >= depth and spend.transaction.txid != parent.txid
-        for parent in parents
-        for spend in (spends.get(txin.previous_output) for txin in parent.inputs)
-    )
-
-
-def _parents(original: Psbt, missing: Collection[OutPoint]) -> list[Transaction]:
-    pairs = zip(original.unsigned_transaction.inputs, original.inputs, strict=True)
-    found = (each.non_witness_utxo for txin, each in pairs if txin.previous_output in missing)
-    return [transaction for transaction in found if transaction is not None]
 
 
 def fee_rate_of(chain: Chain, spend: Transaction) -> FeeRate | None:

@@ -1,7 +1,6 @@
-"""Whether a payer's fallback is still to be made, and whether it still can be."""
+"""Whether a payer's fallback is still to be made."""
 
 import asyncio
-from typing import TypeAlias
 
 from dovetail.errors import ChainError, UsageError
 from dovetail.runtime.services import Services
@@ -9,7 +8,6 @@ from dovetail.runtime.watching import Watch
 from dovetail.sessions import sender
 from dovetail.sessions.receipts import Receipt, Receipts
 
-Settling: TypeAlias = sender.PendingFallback | sender.Monitor
 _NOTHING = Receipts()
 
 PAID_BESIDE = (
@@ -54,22 +52,3 @@ async def _received_beside(session: sender.SenderSession, services: Services) ->
         return _NOTHING
     beside = (Receipt(each.txid, each.amount, each.depth) for each in found if each.txid not in own)
     return Receipts.of(beside, asked=asked)
-
-
-BLOCKS_WITHOUT = 6
-"""For so many blocks, or the session's depth if that is more, a coin has to be missing."""
-
-
-async def are_gone(session: Settling, services: Services, watch: Watch) -> bool:
-    """Whether a coin of the payment has not existed for long, neither spent nor unspent.
-
-    A reorganisation or a replacement took away what had made it. What is merely out of sight for
-    a while, or comes back, ends nothing (M3).
-    """
-    found = await asyncio.to_thread(services.chain.outputs, session.contested)
-    if all(outpoint in found for outpoint in session.contested):
-        watch.missing_since = None
-        return False
-    height = await asyncio.to_thread(services.chain.height)
-    watch.missing_since = height if watch.missing_since is None else watch.missing_since
-    return height - watch.missing_since >= max(session.created.depth, BLOCKS_WITHOUT)

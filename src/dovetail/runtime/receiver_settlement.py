@@ -9,11 +9,11 @@ from dovetail.protocol.original import fee_rate as paid_rate
 from dovetail.protocol.verification import Verdict
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.fees import tell_fee
-from dovetail.runtime.looks import Look, fee_rate_of, look, replaced_for_good
+from dovetail.runtime.looks import Look, fee_rate_of, look
 from dovetail.runtime.services import Services
+from dovetail.runtime.vanishing import are_gone, noted
 from dovetail.runtime.watching import FALLBACK_REFUSED, Rival, Watch, taken
 from dovetail.sessions import receiver
-from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.stores.ports import SessionLog
 from dovetail.wallets.ports import Spend
@@ -23,10 +23,6 @@ Settling: TypeAlias = receiver.PendingFallback | receiver.Monitor
 
 AGAIN_AFTER = 600
 """Seconds between two tries against a transaction that waits in the mempool."""
-FORGOTTEN_AFTER = 14 * 24 * 3600
-"""Seconds after which a node drops from its mempool what nobody mined (Bitcoin Core)."""
-BLOCKS_WITHOUT = 6
-"""For so many blocks an output has to be missing before it counts as gone."""
 
 
 async def settle_by_fallback(
@@ -35,10 +31,13 @@ async def settle_by_fallback(
     """Look before every broadcast: the payment may have been made already (M4)."""
     seen = await look(session, services)
     await note(watch, session, seen, services)
+    looked = await noted(session, log, services, missing=seen.missing_at)
+    if looked is not session:
+        return looked
     spend = seen.spend
     if spend is not None and _is_answer(session, spend):
         return await session.record_spend(spend.transaction).save_async(log)
-    ended = await _end_without_it(session, log, services, watch, seen)
+    ended = await _end_without_it(session, log, services, seen)
     if ended is not session or not is_due(session, services):
         return ended
     if session.may_end_unpaid:
@@ -73,6 +72,9 @@ async def watch_payment(
         await tell_fee(session, services, watch)
     watch.see(session, spend)
     await note(watch, session, seen, services)
+    looked = await noted(session, log, services, missing=seen.missing_at)
+    if looked is not session:
+        return looked
     if spend is not None and (spend.depth or session.settles(spend.transaction)):
         settled = session.record_settlement(spend.transaction, spend.depth, received=seen.received)
         return await settled.save_async(log)
@@ -81,7 +83,7 @@ async def watch_payment(
             seen.revoked.transaction, seen.revoked.depth, received=seen.received
         )
         return await revoked.save_async(log)
-    ended = await _end_without_it(session, log, services, watch, seen)
+    ended = await _end_without_it(session, log, services, seen)
     if ended is not session:
         return ended
     return await _bring_back(session, log, services, watch, seen)
@@ -116,7 +118,7 @@ async def _refused(session: Settling, log: Log, services: Services, seen: Look) 
     waits = session.proposal_out and now < session.watched_until
     if waits or not await asyncio.to_thread(_is_invalid, session):
         raise ChainError(FALLBACK_REFUSED)
-    ended = session.record_unpayable(Reason.FALLBACK_INVALID, now=now, received=seen.received)
+    ended = session.record_invalid(now=now, received=seen.received)
     return await ended.save_async(log)
 
 
@@ -133,7 +135,7 @@ def _again(watch: Watch, services: Services) -> bool:
 
 
 async def _end_without_it(
-    session: Settling, log: Log, services: Services, watch: Watch, seen: Look
+    session: Settling, log: Log, services: Services, seen: Look
 ) -> ReceiverSession:
     """End or hold back the fallback where it was paid otherwise, or can never be."""
     now = services.clock()
@@ -141,31 +143,13 @@ async def _end_without_it(
         return await session.record_payment(seen.received, now=now).save_async(log)
     if seen.spend is not None:
         return session
-    if seen.missing and await _gone(session, services, watch, seen):
-        gone = session.record_unpayable(
-            Reason.ORIGINAL_INPUTS_GONE, now=now, received=seen.received
-        )
+    height = seen.missing_at
+    if height is not None and await are_gone(session, services, missing=height):
+        gone = session.record_gone(height=height, received=seen.received)
         return await gone.save_async(log)
     if session.may_expire and now >= session.watched_until:
         return await session.expire(now, received=seen.received).save_async(log)
     return session
-
-
-async def _gone(session: Settling, services: Services, watch: Watch, seen: Look) -> bool:
-    """Whether a coin of the sender's is gone for good, so that the fallback can never confirm."""
-    if await asyncio.to_thread(
-        replaced_for_good,
-        services.chain,
-        session.original,
-        seen.missing,
-        depth=session.depth,
-    ):
-        return True
-    height = await asyncio.to_thread(services.chain.height)
-    if watch.missing_since is None:
-        watch.missing_since = height
-    for_long = height - watch.missing_since >= BLOCKS_WITHOUT
-    return for_long and services.clock() >= session.watched_until + FORGOTTEN_AFTER
 
 
 async def note(watch: Watch, session: Settling, seen: Look, services: Services) -> None:
@@ -173,8 +157,6 @@ async def note(watch: Watch, session: Settling, seen: Look, services: Services) 
     watch.received = seen.received
     if seen.spend is None:
         watch.see_received(seen.received, wanted=session.depth)
-    if not seen.missing:
-        watch.missing_since = None
     spend = seen.spend
     rival = spend is not None and not spend.depth and not session.settles(spend.transaction)
     if spend is None or not rival:

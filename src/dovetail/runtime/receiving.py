@@ -148,6 +148,7 @@ async def _check_broadcast(
         return await session.refuse_as_paid(seen.received.txids[0]).save_async(log)
     if seen.spend is not None:
         return await session.refuse(Reason.ORIGINAL_INPUTS_SPENT).save_async(log)
+    height = await asyncio.to_thread(services.chain.height)
     existing = await asyncio.to_thread(services.chain.outputs, session.sender_outpoints)
     unconfirmed = any(output.depth == 0 for output in existing.values())
     if unconfirmed and not services.policy.unconfirmed_inputs:
@@ -159,6 +160,7 @@ async def _check_broadcast(
         tested=isinstance(answer, Accepted) and answer.tested,
         spent={outpoint: output.txout for outpoint, output in existing.items()},
         min_fee_rate=services.policy.min_fee_rate,
+        height=height,
     )
     return await transition.save_async(log)
 
@@ -189,8 +191,8 @@ async def _forestalled(
         return session.refuse(Reason.ORIGINAL_INPUTS_SPENT)
     if seen.received.full:
         return session.refuse_as_paid(seen.received.txids[0])
-    if seen.missing:
-        return session.refuse(Reason.ORIGINAL_INPUTS_GONE)
+    if seen.missing_at is not None:
+        return session.refuse(Reason.COINS_GONE)
     return None
 
 
@@ -306,8 +308,8 @@ async def _post_proposal(
         return await session.record_spend(seen.spend.transaction).save_async(log)
     if seen.received.full:
         return await session.record_payment(seen.received).save_async(log)
-    if seen.missing:
-        return await session.fail(Reason.ORIGINAL_INPUTS_GONE).save_async(log)
+    if seen.missing_at is not None:
+        return await session.fail(Reason.COINS_GONE).save_async(log)
     if session.payload.reply_to.channel is Channel.V1_HTTP:
         # It counts as in the sender's hands; who holds the HTTP request answers with it (ADR 0017).
         return await session.record_posted().save_async(log)

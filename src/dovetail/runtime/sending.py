@@ -18,8 +18,9 @@ from dovetail.runtime.attending import attended
 from dovetail.runtime.duties import is_due
 from dovetail.runtime.exchange import exchange, lower, unreachable
 from dovetail.runtime.fees import tell_fee
-from dovetail.runtime.payable import are_gone, is_paid_beside, require_unpaid
+from dovetail.runtime.payable import is_paid_beside, require_unpaid
 from dovetail.runtime.services import Services
+from dovetail.runtime.vanishing import are_gone, missing_at, noted
 from dovetail.runtime.watching import (
     FALLBACK_REFUSED,
     UNTOLD,
@@ -277,8 +278,14 @@ async def _settle_by_fallback(
     What the user asked for in so many words competes with what waits to be mined.
     """
     spend = await _spend(session, services)
+    missing = await _missing_at(session, services) if spend is None else None
+    looked = await noted(session, log, services, missing=missing)
+    if looked is not session:
+        return looked
     if spend is not None and (spend.depth or not session.requested):
         return await session.record_spend(spend.transaction).save_async(log)
+    if missing is not None and await are_gone(session, services, missing=missing):
+        return await session.record_gone(height=missing).save_async(log)
     if not is_due(session, services):
         return session
     if not session.requested:
@@ -290,8 +297,6 @@ async def _settle_by_fallback(
         return await session.record_broadcast(session.fallback.txid).save_async(log)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(log)
-    if await are_gone(session, services, watch):
-        return await session.record_gone().save_async(log)
     raise ChainError(FALLBACK_REFUSED)
 
 
@@ -299,6 +304,10 @@ async def _watch(
     session: sender.Monitor, log: Log, services: Services, watch: Watch
 ) -> SenderSession:
     spend = await _spend(session, services)
+    missing = await _missing_at(session, services) if spend is None else None
+    looked = await noted(session, log, services, missing=missing)
+    if looked is not session:
+        return looked
     if session.expected == session.fallback.txid and (spend is None or not spend.depth):
         await tell_fee(session, services, watch)
     if spend is not None:
@@ -309,12 +318,10 @@ async def _watch(
             spend.transaction, depth=spend.depth, owned=owned
         ).save_async(log)
     watch.see(session, None)
-    if not session.released and await _rebroadcast(session, services):
-        return session
-    if await are_gone(session, services, watch):
-        return await session.record_gone().save_async(log)
-    if session.released:
-        return session
+    if missing is not None and await are_gone(session, services, missing=missing):
+        return await session.record_gone(height=missing).save_async(log)
+    if session.released or await _rebroadcast(session, services) or missing is not None:
+        return session  # what spends coins that are not there can only wait for them
     if await _spend(session, services) is not None:
         return session  # it came in sight meanwhile
     if _awaited_payjoin(session) is not None:
@@ -365,6 +372,12 @@ async def _look(session: SenderSession, services: Services) -> Spend | None:
     except ChainError as error:
         logger.info("No look at the chain: %s", type(error).__name__)
         return None
+
+
+async def _missing_at(
+    session: sender.PendingFallback | sender.Monitor, services: Services
+) -> int | None:
+    return await asyncio.to_thread(missing_at, services.chain, session.contested)
 
 
 async def _spend(session: SenderSession, services: Services) -> Spend | None:

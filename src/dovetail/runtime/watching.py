@@ -68,8 +68,6 @@ class Watch:
     """The payjoin with the sender's signatures, as it was seen: it can be broadcast again."""
     low_fee: LowFee | None = None
     fee_told_at: UnixTime | None = None
-    missing_since: int | None = None
-    """The height at which a coin of the payment was found to exist no more."""
     broadcasting_since: UnixTime | None = None
     """From when a payjoin is broadcast, where its log does not say."""
     received: Receipts = _NOTHING

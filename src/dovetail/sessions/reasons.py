@@ -24,6 +24,11 @@ class Reason(StrEnum):
         member.advice = advice
         return member
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Reason | None":
+        """What older logs call by another name."""
+        return cls.COINS_GONE if value == "original-inputs-gone" else None
+
     # ours
     CANCELLED_BY_US = (
         "cancelled-by-us",
@@ -146,11 +151,6 @@ class Reason(StrEnum):
         "Another transaction that spends the sender's coins appeared before the payjoin was made.",
         "Wait for what confirms; ask the sender to pay again if it is not their payment.",
     )
-    ORIGINAL_INPUTS_GONE = (
-        "original-inputs-gone",
-        "The coins that the sender's payment spends do not exist any more.",
-        "Ask the sender to pay again: this payment can never confirm.",
-    )
     FALLBACK_INVALID = (
         "fallback-invalid",
         "The sender's payment is not validly signed, and no network takes it.",
@@ -231,7 +231,7 @@ class Reason(StrEnum):
     COINS_GONE = (
         "coins-gone",
         "The payment's coins are gone: what had made them is on the chain no more.",
-        "Look what became of them; should they come back, the receiver can still take the payment.",
+        "Look what became of them: should they come back, the payment can still be made.",
     )
     TAKEN_BACK = (
         "taken-back",

@@ -26,6 +26,7 @@ class SessionStatus(StrEnum):
     # both
     FALLBACK_PENDING = "fallback-pending"
     CONFIRMING = "confirming"
+    COINS_MISSING = "coins-missing"
     RELEASED = "released"
     EXPIRED = "expired"
     CLOSED = "closed"
@@ -39,6 +40,8 @@ _BOTH = {
     "BroadcastFallback": SessionStatus.CONFIRMING,
     "ObservedSpend": SessionStatus.CONFIRMING,
     "Released": SessionStatus.RELEASED,
+    "CoinsMissed": SessionStatus.COINS_MISSING,
+    "CoinsFound": SessionStatus.CONFIRMING,
     "Closed": SessionStatus.CLOSED,
 }
 

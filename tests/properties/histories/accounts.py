@@ -129,7 +129,7 @@ class Accounts(Actor):
         match outcome:
             case outcomes.PaidDirectly():
                 require("M3", self._brought(deep=True) >= AMOUNT, "closed before it was paid")
-            case outcomes.Cancelled(why=Reason.ORIGINAL_INPUTS_GONE):
+            case outcomes.Cancelled(why=Reason.COINS_GONE):
                 gone = not all(map(chain.exists, self.contested))
                 require("M3", gone, "closed though its coins are there")
             case outcomes.Revoked():

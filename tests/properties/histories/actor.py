@@ -208,6 +208,16 @@ class Actor(ABC):
     def read(self, handle: Any, body: bytes, context: Any) -> Transition[Any, Any]:
         """What an answer leads to."""
 
+    def notes_coins(self, state: Any, missing: int | None) -> bool:
+        """Whether a look at the coins was news; then that alone is recorded in this step."""
+        if missing is None and state.coins.missed_at is None:
+            return False
+        gone, height = missing is not None, missing or self.world.chain.height()
+        if not state.coins.is_news(missing=gone, height=height):
+            return False
+        self.attempt(lambda: state.record_coins(missing=gone, height=height))
+        return True
+
     @abstractmethod
     def step(self, fate: str = "honest") -> None:
         """What a careful caller does next with the handle in hand."""

@@ -138,6 +138,9 @@ class Chain:
 
     # as a chain source tells it
 
+    def height(self) -> int:
+        return BURIED + len(self.blocks)
+
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
         """The coins that exist, as far as this source shows its mempool."""
         found = {}

@@ -13,8 +13,7 @@ from tests.sessions.wallet import as_claimed
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import StaleSession
-from dovetail.runtime.looks import Look, replaced_for_good
-from dovetail.runtime.receiver_settlement import FORGOTTEN_AFTER
+from dovetail.runtime.looks import Look
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.transition import Transition
@@ -98,7 +97,9 @@ class Payee(Accounts):
             known = {outpoint: output.txout for outpoint, output in found.items()}
             accepted = chain.acceptable(state.transaction)
             self.attempt(
-                lambda: state.check_broadcast_suitability(accepted, tested=False, spent=known)
+                lambda: state.check_broadcast_suitability(
+                    accepted, tested=False, spent=known, height=chain.height()
+                )
             )
 
     def _post(self, state: receiver.PayjoinProposal, fate: str) -> None:
@@ -110,8 +111,8 @@ class Payee(Accounts):
             self.attempt(lambda: state.record_spend(spend.transaction))
         elif seen.received.full:
             self.attempt(lambda: state.record_payment(seen.received))
-        elif seen.missing:
-            self.attempt(lambda: state.fail(Reason.ORIGINAL_INPUTS_GONE))
+        elif seen.missing_at is not None:
+            self.attempt(lambda: state.fail(Reason.COINS_GONE))
         else:
             self.exchange(fate)
 
@@ -137,8 +138,8 @@ class Payee(Accounts):
             )
         elif seen.received.full:
             move = lambda: state.refuse_as_paid(seen.received.txids[0])  # noqa: E731
-        elif seen.missing:
-            move = lambda: state.refuse(Reason.ORIGINAL_INPUTS_GONE)  # noqa: E731
+        elif seen.missing_at is not None:
+            move = lambda: state.refuse(Reason.COINS_GONE)  # noqa: E731
         else:
             return False
         if self.attempt(move):
@@ -203,6 +204,8 @@ class Payee(Accounts):
 
     def _settle(self, state: receiver.PendingFallback) -> None:
         seen = self.look()
+        if self.notes_coins(state, seen.missing_at):
+            return
         spend = seen.spend
         if spend is not None and self._is_answer(state, spend):
             self.attempt(lambda: state.record_spend(spend.transaction))
@@ -249,22 +252,18 @@ class Payee(Accounts):
             return self.state is not before
         if seen.spend is not None:
             return False
-        if seen.missing and self._gone(state, seen):
-            return self.attempt(
-                lambda: state.record_unpayable(Reason.ORIGINAL_INPUTS_GONE, now=now)
-            )
+        height = seen.missing_at
+        gone = height is not None and state.coins.are_gone(height, depth=state.depth)
+        if height is not None and gone and not self.world.chain.acceptable(state.fallback):
+            return self.attempt(lambda: state.record_gone(height=height))
         if state.may_expire and now >= state.watched_until:
             return self.attempt(lambda: state.expire(now, received=seen.received))
         return False
 
-    def _gone(self, state: receiver.PendingFallback | receiver.Monitor, seen: Look) -> bool:
-        chain: Any = self.world.chain
-        if replaced_for_good(chain, state.original, seen.missing, depth=state.depth):
-            return True
-        return self.world.now >= state.watched_until + FORGOTTEN_AFTER
-
     def _watch(self, state: receiver.Monitor) -> None:
         seen = self.look()
+        if self.notes_coins(state, seen.missing_at):
+            return
         spend, revoked = seen.spend, seen.revoked
         if spend is not None and (spend.depth or state.settles(spend.transaction)):
             self.attempt(

@@ -14,8 +14,6 @@ from tests.properties.histories.ledger import require
 from tests.properties.histories.servers import SERVERS
 from tests.properties.histories.wire import FATES
 
-from dovetail.runtime.receiver_settlement import FORGOTTEN_AFTER
-
 RARELY = st.integers(0, 3)
 """What ends most histories is dared only at 0."""
 SMALL = st.integers(0, 7)
@@ -30,8 +28,8 @@ CHANGES_OF_MIND = (
     "PollingForProposal",
     "ProposalReceived",
 )
-IDLE_ROUNDS, CALM_ROUNDS = 5, 100
-"""More than the deepest confirmation takes, and than any sound ending."""
+IDLE_ROUNDS, CALM_ROUNDS = 9, 100
+"""More than the deepest confirmation takes and than coins are waited for; any sound ending."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -189,7 +187,7 @@ class Histories(RuleBasedStateMachine):
         world = self.world
         world.chain.shows_mempool, world.chain.troubled = True, False
         world.chain.server = "Bitcoin Core"
-        world.now = START + 20 * LIFETIME + GRACE + FORGOTTEN_AFTER
+        world.now = START + 20 * LIFETIME + GRACE
         idle = 0
         for _ in range(CALM_ROUNDS):
             if idle == IDLE_ROUNDS or all(actor.state.closed for actor in self.actors):

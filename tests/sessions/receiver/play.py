@@ -24,6 +24,7 @@ S = TypeVar("S", bound=ReceiverSession)
 
 NOW = UnixTime(1_700_000_000)
 EXPIRES_AT = UnixTime(NOW + 86_400)
+HEIGHT = 800_000
 GRACE = 600
 AMOUNT = Sats(50_000)
 RELAY = "https://relay.example"
@@ -169,7 +170,9 @@ class Play:
     ) -> receiver.MaybeInputsOwned:
         unchecked = unchecked or self.retrieved()
         saved = self.save(
-            unchecked.check_broadcast_suitability(True, tested=False, spent=as_claimed(unchecked))
+            unchecked.check_broadcast_suitability(
+                True, tested=False, spent=as_claimed(unchecked), height=HEIGHT
+            )
         )
         return expect(saved, receiver.MaybeInputsOwned)
 

@@ -10,6 +10,7 @@ from tests.sessions.receiver.play import (
     EXPIRES_AT,
     FALLBACK,
     GRACE,
+    HEIGHT,
     IN_PARTS,
     NOW,
     PARTIAL,
@@ -216,9 +217,22 @@ def paid_while_the_proposal_is_out(play: Play) -> None:
     play.save(monitor.record_payment(RECEIVED, now=UnixTime(EXPIRES_AT + GRACE)))
 
 
-def inputs_gone(play: Play) -> None:
-    pending = play.pending_owed()
-    play.save(pending.record_unpayable(Reason.ORIGINAL_INPUTS_GONE, now=NOW, received=PARTIAL))
+def coins_gone(play: Play) -> None:
+    missed = play.save(play.pending_owed().record_coins(missing=True, height=HEIGHT + 1))
+    found = play.save(missed.record_coins(missing=False, height=HEIGHT + 1))
+    missed = play.save(found.record_coins(missing=True, height=HEIGHT + 2))
+    play.save(missed.record_gone(height=HEIGHT + 8, received=PARTIAL))
+
+
+def coins_gone_while_watched(play: Play) -> None:
+    missed = play.save(play.monitor().record_coins(missing=True, height=HEIGHT + 1))
+    found = play.save(missed.record_coins(missing=False, height=HEIGHT + 3))
+    missed = play.save(found.record_coins(missing=True, height=HEIGHT + 4))
+    play.save(missed.record_gone(height=HEIGHT + 10))
+
+
+def fallback_invalid(play: Play) -> None:
+    play.save(play.pending_owed().record_invalid(now=NOW, received=PARTIAL))
 
 
 def never_owed(play: Play) -> None:
@@ -296,7 +310,9 @@ SCENARIOS: tuple[Callable[[Play], None], ...] = (
     spent_while_replying,
     paid_while_the_fallback_waits,
     paid_while_the_proposal_is_out,
-    inputs_gone,
+    coins_gone,
+    coins_gone_while_watched,
+    fallback_invalid,
     never_owed,
     coins_taken_back,
     *_forestalled(Play.proposed),

@@ -75,9 +75,9 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
         txid=FALLBACK, why=Reason.CANCELLED_BY_US
     ),
     "paid-while-the-proposal-is-out": outcomes.PaidDirectly(txid=STRANGER, received=50_000),
-    "inputs-gone": outcomes.Cancelled(
-        why=Reason.ORIGINAL_INPUTS_GONE, received=20_000, txids=(STRANGER,)
-    ),
+    "inputs-gone": outcomes.Cancelled(why=Reason.COINS_GONE, received=20_000, txids=(STRANGER,)),
+    "coins-gone": outcomes.Cancelled(why=Reason.COINS_GONE, received=20_000, txids=(STRANGER,)),
+    "coins-gone-while-watched": outcomes.Cancelled(why=Reason.COINS_GONE),
     "never-owed": outcomes.Cancelled(
         why=Reason.CANCELLED_BY_US, received=20_000, txids=(STRANGER,)
     ),

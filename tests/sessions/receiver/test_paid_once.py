@@ -105,19 +105,16 @@ def test_a_payment_that_was_noted_is_watched_after_a_release(play: Play) -> None
     assert play.save(monitor.expire(END, received=RECEIVED)).closed
 
 
-def test_a_dead_payment_ends_its_session(play: Play) -> None:
-    closed = play.save(
-        play.monitor().record_unpayable(Reason.ORIGINAL_INPUTS_GONE, now=NOW, received=RECEIVED)
-    )
+def test_a_payment_that_nobody_signed_ends_its_session(play: Play) -> None:
+    closed = play.save(play.monitor().record_invalid(now=END, received=RECEIVED))
     assert closed.outcome == outcomes.Cancelled(
-        why=Reason.ORIGINAL_INPUTS_GONE, received=AMOUNT, txids=(str(ELSEWHERE),)
+        why=Reason.FALLBACK_INVALID, received=AMOUNT, txids=(str(ELSEWHERE),)
     )
 
 
-@pytest.mark.parametrize("reason", [Reason.FALLBACK_INVALID, Reason.FEE_CAP])
-def test_what_may_still_be_paid_is_not_given_up(play: Play, reason: Reason) -> None:
+def test_what_may_still_be_paid_is_not_given_up(play: Play) -> None:
     with pytest.raises(UsageError, match="may still be made"):
-        play.monitor().record_unpayable(reason, now=NOW)
+        play.monitor().record_invalid(now=UnixTime(END - 1))
 
 
 def test_a_session_that_owes_nothing_ends_with_its_reason(play: Play) -> None:

@@ -29,6 +29,7 @@ from dovetail.sessions.transition import Transition
 
 NOW = UnixTime(1_800_000_000)
 EXPIRES_AT = UnixTime(NOW + 86_400)
+HEIGHT = 800_000
 SIGNING_DEADLINE = UnixTime(NOW + 2 * 86_400)
 RELAY = "https://relay.example"
 DIRECTORY = "https://directory.example"
@@ -211,6 +212,7 @@ def create(log: Log, uri: PayjoinUri = URI) -> sender.WithReplyKey:
         now=NOW,
         signing_deadline=SIGNING_DEADLINE,
         depth=2,
+        height=HEIGHT,
         entropy=SeededEntropy(b"sender"),
     ).save(log)
 
@@ -294,7 +296,17 @@ def raised(fee: int = 4_000) -> Psbt:
 
 def plain(log: Log) -> sender.PendingFallback:
     request = BitcoinUri(ADDRESS, AMOUNT, label="coffee")
-    return sender.create_plain(request=request, original=original(), now=NOW, depth=2).save(log)
+    return sender.create_plain(
+        request=request, original=original(), now=NOW, depth=2, height=HEIGHT
+    ).save(log)
+
+
+def coins_missed(log: Log) -> sender.Monitor:
+    return fallback_monitored(log).record_coins(missing=True, height=HEIGHT + 1).save(log)
+
+
+def coins_missed_while_pending(log: Log) -> sender.PendingFallback:
+    return plain(log).record_coins(missing=True, height=HEIGHT + 1).save(log)
 
 
 def asked_for_while_polling(log: Log) -> sender.PendingFallback:
@@ -355,6 +367,8 @@ PLACES: dict[str, Callable[[Log], sender.SenderSession]] = {
         bumped_monitored,
         payjoin_refused,
         fallback_monitored,
+        coins_missed,
+        coins_missed_while_pending,
         released,
         closed_by_payjoin,
     )

@@ -35,6 +35,8 @@ OUTCOMES: dict[str, outcomes.Outcome] = {
     ),
     "coins-gone": outcomes.Cancelled(why=Reason.COINS_GONE),
     "coins-gone-while-pending": outcomes.Cancelled(why=Reason.COINS_GONE),
+    "coins-missed": outcomes.Cancelled(why=Reason.COINS_GONE),
+    "coins-missed-while-pending": outcomes.Cancelled(why=Reason.COINS_GONE),
     "plain": outcomes.FallbackBroadcasted(txid=FALLBACK, why=Reason.PLAIN_PAYMENT),
     "fee-raised": outcomes.FallbackBroadcasted(txid=RAISED, why=Reason.CANCELLED_BY_US),
     "paid-by-another": outcomes.PaidDirectly(txid=RAISED),

@@ -39,6 +39,8 @@ def samples(kind: type[SenderEvent]) -> list[SenderEvent]:
         events.BroadcastFallback(),
         events.ObservedSpend(txid="0a" * 32),
         events.Released(),
+        events.CoinsMissed(height=play.HEIGHT + 1),
+        events.CoinsFound(height=play.HEIGHT + 1),
         events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US)),
     ]
     return found + [event for event in others if type(event) is kind]

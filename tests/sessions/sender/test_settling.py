@@ -566,7 +566,8 @@ def test_an_ordinary_payment_without_an_address_is_no_log():
     "place", [play.cancelled_while_polling, play.plain, play.fallback_monitored, play.released]
 )
 def test_a_payment_whose_coins_are_gone_ends(log, place):
-    closed = place(log).record_gone().save(log)
+    missed = place(log).record_coins(missing=True, height=play.HEIGHT + 1).save(log)
+    closed = missed.record_gone(height=play.HEIGHT + 7).save(log)
     assert closed.outcome == outcomes.Cancelled(why=Reason.COINS_GONE)
     assert log.is_closed
     assert log.replay() == closed

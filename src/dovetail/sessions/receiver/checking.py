@@ -1,7 +1,7 @@
 """The receiver's checks of the Original PSBT, each with the facts of its own (BIP 78)."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dovetail.bitcoin.script import Script
@@ -62,18 +62,20 @@ class UncheckedOriginalPayload(Refusing):
         tested: bool,
         spent: Mapping[OutPoint, TxOut],
         min_fee_rate: FeeRate | None = None,
+        height: int | None = None,
     ) -> "Transition[ReceiverEvent, MaybeInputsOwned | HasReplyableError]":
         """Say what the chain knows of `transaction`; it must pay at least `min_fee_rate`.
 
         `accepted`: whether the network would take it, as far as the source can tell. `tested`:
         whether the source had a node run its scripts and policy (`testmempoolaccept`); where it
         had not, what cannot be verified here is refused. `spent`: those of `sender_outpoints`
-        that exist, as the chain has them and not as the sender says, spent or not.
+        that exist, as the chain has them and not as the sender says, spent or not. `height`:
+        that of the source's best block, asked for before.
         """
         reason = self._unsuitable(accepted, tested, spent, min_fee_rate)
         if reason is not None:
             return self.refuse(reason)
-        return self._suitable(events.CheckedBroadcastSuitability())
+        return self._suitable(events.CheckedBroadcastSuitability(height=height))
 
     def _unsuitable(
         self,
@@ -138,9 +140,10 @@ class UncheckedOriginalPayload(Refusing):
         return self._transition(event, self._on_closed(event))
 
     def _on_checked_broadcast_suitability(
-        self, _event: events.CheckedBroadcastSuitability
+        self, event: events.CheckedBroadcastSuitability
     ) -> "MaybeInputsOwned":
-        return MaybeInputsOwned(seq=self.seq + 1, terms=self.terms, payload=self.payload)
+        payload = replace(self.payload, known_at=event.height)
+        return MaybeInputsOwned(seq=self.seq + 1, terms=self.terms, payload=payload)
 
     def _on_closed(self, event: events.Closed) -> Closed:
         if not isinstance(event.outcome, UNPAID_OUTCOMES):

@@ -10,6 +10,7 @@ from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement, classify, sender_signatures
 from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import InputSignature, Outcome
+from dovetail.sessions.presence import Presence
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
@@ -26,7 +27,7 @@ from dovetail.sessions.receiver.payload import Finalized
 from dovetail.sessions.transition import Transition
 
 AT_ONCE = UnixTime(0)
-UNPAYABLE = (Reason.ORIGINAL_INPUTS_GONE, Reason.FALLBACK_INVALID)
+UNPAYABLE = (Reason.COINS_GONE, Reason.FALLBACK_INVALID)
 """Why a fallback can never confirm."""
 
 
@@ -59,6 +60,13 @@ class Contested(WithPayload):
     """The transactions that paid the address in full without payjoin or fallback."""
     insisted: bool = False
     """Whether the caller asked for the fallback knowing of that payment."""
+    looked: Presence | None = None
+    """What later looks at the sender's coins have changed; None: as when they were checked."""
+
+    @property
+    def coins(self) -> Presence:
+        """Whether the sender's coins are still there, as far as was recorded."""
+        return Presence.known(self.payload.known_at) if self.looked is None else self.looked
 
     @property
     def contested(self) -> tuple[OutPoint, ...]:
@@ -155,18 +163,42 @@ class Contested(WithPayload):
         event = observed(received)
         return self._transition(event, self._on_observed_payment(event))
 
-    def record_unpayable(
-        self, reason: Reason, *, now: UnixTime, received: Receipts | None = None
-    ) -> Transition[ReceiverEvent, Closed]:
-        """End the session because its payment can never be made, by this `reason`.
+    def record_coins(self, *, missing: bool, height: int) -> Transition[ReceiverEvent, Self]:
+        """Say whether one of `contested` exists no more, neither in the mempool nor in a block.
 
-        `ORIGINAL_INPUTS_GONE` or `FALLBACK_INVALID`; the latter, with a proposal out, not before
-        `watched_until`. Raises `UsageError` otherwise.
+        `height` is that of the source's best block; what it does not answer is no absence. Only
+        what is new is noted, and nothing of a source that is behind what was known before.
         """
-        early = self.proposal_out and now < self.watched_until
-        if reason not in UNPAYABLE or (early and reason is Reason.FALLBACK_INVALID):
+        if not self.coins.is_news(missing=missing, height=height):
+            return Transition(None, self, seq=self.seq)
+        if missing:
+            missed = events.CoinsMissed(height=height)
+            return self._transition(missed, self._on_coins_missed(missed))
+        found = events.CoinsFound(height=height)
+        return self._transition(found, self._on_coins_found(found))
+
+    def record_gone(
+        self, *, height: int, received: Receipts | None = None
+    ) -> Transition[ReceiverEvent, Closed]:
+        """End the session because a coin of the sender's has been missed for long (M3).
+
+        Look once more whether the network would take `fallback`. Raises `UsageError` before that
+        was so for as many blocks as the session's depth, and for six.
+        """
+        if not self.coins.are_gone(height, depth=self.depth):
+            raise UsageError("The sender's coins may come back: go on looking.")
+        return self._close(cancelled(Reason.COINS_GONE, received))
+
+    def record_invalid(
+        self, *, now: UnixTime, received: Receipts | None = None
+    ) -> Transition[ReceiverEvent, Closed]:
+        """End the session because its fallback is not validly signed.
+
+        Raises `UsageError` with a proposal out before `watched_until`.
+        """
+        if self.proposal_out and now < self.watched_until:
             raise UsageError("A payment may still be made: watch the chain.")
-        return self._close(cancelled(reason, received))
+        return self._close(cancelled(Reason.FALLBACK_INVALID, received))
 
     def expire(
         self, now: UnixTime, *, received: Receipts | None = None
@@ -240,6 +272,16 @@ class Contested(WithPayload):
         if self.paid_by or not event.txids:
             raise InvalidEvent("A payment to the address is noted once, with its transactions.")
         return replace(self, seq=self.seq + 1, paid_by=event.txids)
+
+    def _on_coins_missed(self, event: events.CoinsMissed) -> Self:
+        if self.coins.missed_at is not None:
+            raise InvalidEvent("Coins are missed once, until they are found again.")
+        return replace(self, seq=self.seq + 1, looked=self.coins.missed(event.height))
+
+    def _on_coins_found(self, event: events.CoinsFound) -> Self:
+        if self.coins.missed_at is None:
+            raise InvalidEvent("Coins that were not missed are not found again.")
+        return replace(self, seq=self.seq + 1, looked=self.coins.found(event.height))
 
     def _on_closed(self, event: events.Closed) -> Closed:
         if not self._may_end_as(event.outcome):

@@ -108,6 +108,8 @@ class CheckedBroadcastSuitability(SessionEvent, frozen=True, kw_only=True):
     """The Original can be broadcast, or, if `interactive`, a person vouches for the sender."""
 
     interactive: bool = False
+    height: Count | None = None
+    """The best block's height when its inputs were known to be there; None: nobody noted it."""
 
 
 class CheckedInputsNotOwned(SessionEvent, frozen=True, kw_only=True):
@@ -225,6 +227,21 @@ class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
     """The fallback was decided on: durable before it leaves, and not to be released any more."""
 
 
+class CoinsMissed(SessionEvent, frozen=True, kw_only=True):
+    """A coin of the payment exists no more, neither in the mempool nor in a block.
+
+    `height` is that of the chain source's best block.
+    """
+
+    height: Count
+
+
+class CoinsFound(SessionEvent, frozen=True, kw_only=True):
+    """All coins of the payment are there again; `height` as in `CoinsMissed`."""
+
+    height: Count
+
+
 class Closed(SessionEvent, frozen=True, kw_only=True):
     """The session ended, with this outcome."""
 
@@ -256,6 +273,8 @@ ReceiverEvent: TypeAlias = (
     | Released
     | FallbackDue
     | FallbackRequested
+    | CoinsMissed
+    | CoinsFound
     | Closed
 )
 

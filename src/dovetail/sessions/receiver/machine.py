@@ -178,6 +178,10 @@ def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSess
                     return session._on_released(event)
                 case e.FallbackRequested():
                     return session._on_fallback_requested(event)
+                case e.CoinsMissed():
+                    return session._on_coins_missed(event)
+                case e.CoinsFound():
+                    return session._on_coins_found(event)
                 case e.Closed():
                     return session._on_closed(event)
                 case _:
@@ -192,6 +196,10 @@ def apply(session: ReceiverSession | None, event: ReceiverEvent) -> ReceiverSess
                     return session._on_fallback_requested(event)
                 case e.Cancelled():
                     return session._on_cancelled(event)
+                case e.CoinsMissed():
+                    return session._on_coins_missed(event)
+                case e.CoinsFound():
+                    return session._on_coins_found(event)
                 case e.Closed():
                     return session._on_closed(event)
                 case _:
@@ -303,6 +311,11 @@ TRANSITIONS: tuple[Row, ...] = (
     (s.PendingFallback, e.FallbackRequested, s.PendingFallback),
     (s.PendingFallback, e.Closed, s.Closed),
     (s.Monitor, e.ObservedPayment, s.Monitor),
+    *(
+        (state, event, state)
+        for state in (s.PendingFallback, s.Monitor)
+        for event in (e.CoinsMissed, e.CoinsFound)
+    ),
     (s.Monitor, e.FallbackDue, s.PendingFallback),
     (s.Monitor, e.FallbackRequested, s.PendingFallback),
     (s.Monitor, e.Cancelled, s.PendingFallback),

@@ -144,6 +144,8 @@ class Payload:
     event: RetrievedOriginalPayload
     refused: tuple["Refused", ...] = ()
     """The Originals that came before it and were refused."""
+    known_at: int | None = None
+    """The best block's height when what it spends was known to be there; None: not noted."""
 
     @cached_property
     def original(self) -> Psbt:

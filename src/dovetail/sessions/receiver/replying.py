@@ -35,7 +35,7 @@ _CODES = {
     Reason.ORIGINAL_PAYS_TOO_LITTLE: ErrorCode.ORIGINAL_PSBT_REJECTED,
     Reason.ORIGINAL_UNCONFIRMED_INPUTS: ErrorCode.ORIGINAL_PSBT_REJECTED,
     Reason.ORIGINAL_INPUTS_SPENT: ErrorCode.ORIGINAL_PSBT_REJECTED,
-    Reason.ORIGINAL_INPUTS_GONE: ErrorCode.ORIGINAL_PSBT_REJECTED,
+    Reason.COINS_GONE: ErrorCode.ORIGINAL_PSBT_REJECTED,
 }
 
 _WORTHLESS = (
@@ -44,7 +44,7 @@ _WORTHLESS = (
     Reason.ORIGINAL_DOES_NOT_PAY_US,
     Reason.ORIGINAL_PAYS_TOO_LITTLE,
     Reason.ORIGINAL_INPUTS_SPENT,
-    Reason.ORIGINAL_INPUTS_GONE,
+    Reason.COINS_GONE,
 )
 """Why an Original that is held is no payment to count on, whoever asks."""
 

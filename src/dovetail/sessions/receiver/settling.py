@@ -137,6 +137,7 @@ class PendingFallback(Contested):
             requested=self.requested and not released,
             paid_by=self.paid_by,
             insisted=self.insisted,
+            looked=self.looked,
         )
 
 
@@ -260,6 +261,7 @@ class Monitor(Contested):
             requested=requested,
             paid_by=self.paid_by,
             insisted=self.insisted,
+            looked=self.looked,
         )
 
 

@@ -31,6 +31,8 @@ class Created(SessionEvent, frozen=True, kw_only=True):
     depth: Annotated[int, Meta(ge=1)] = 1
     again: bool = False
     """Whether its address may have been paid before: what it got is no reason not to pay it."""
+    height: Count | None = None
+    """The best block's height when the coins were known to be there; None: nobody looked."""
 
 
 class CreatedPlain(SessionEvent, frozen=True, kw_only=True):
@@ -41,6 +43,8 @@ class CreatedPlain(SessionEvent, frozen=True, kw_only=True):
     original: bytes
     created_at: Count
     depth: Annotated[int, Meta(ge=1)] = 1
+    height: Count | None = None
+    """As in `Created`."""
 
 
 class StartedPosting(SessionEvent, frozen=True, kw_only=True):
@@ -124,6 +128,21 @@ class Released(SessionEvent, frozen=True, kw_only=True):
     """The user declined to broadcast the fallback; the receiver can still take the payment."""
 
 
+class CoinsMissed(SessionEvent, frozen=True, kw_only=True):
+    """A coin of the payment exists no more, neither in the mempool nor in a block.
+
+    `height` is that of the chain source's best block.
+    """
+
+    height: Count
+
+
+class CoinsFound(SessionEvent, frozen=True, kw_only=True):
+    """All coins of the payment are there again; `height` as in `CoinsMissed`."""
+
+    height: Count
+
+
 class Closed(SessionEvent, frozen=True, kw_only=True):
     """The session is over; `outcome` is what the chain shows."""
 
@@ -148,6 +167,8 @@ SenderEvent: TypeAlias = (
     | BroadcastFallback
     | ObservedSpend
     | Released
+    | CoinsMissed
+    | CoinsFound
     | Closed
 )
 

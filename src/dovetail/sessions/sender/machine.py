@@ -53,10 +53,14 @@ TRANSITIONS: tuple[Edge, ...] = (
     (PendingFallback, on.Released, Monitor),
     (PendingFallback, on.FallbackRequested, PendingFallback),
     (PendingFallback, on.FallbackBumped, PendingFallback),
+    (PendingFallback, on.CoinsMissed, PendingFallback),
+    (PendingFallback, on.CoinsFound, PendingFallback),
     (PendingFallback, on.Closed, Closed),
     (Monitor, on.PayjoinDropped, PendingBroadcast),
     (Monitor, on.FallbackRequested, PendingFallback),
     (Monitor, on.FallbackBumped, PendingFallback),
+    (Monitor, on.CoinsMissed, Monitor),
+    (Monitor, on.CoinsFound, Monitor),
     (Monitor, on.Closed, Closed),
 )
 """Every legal (state, event, state); None is the state before the first event."""
@@ -147,6 +151,10 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_fallback_requested(event)
                 case on.FallbackBumped():
                     return session._on_fallback_bumped(event)
+                case on.CoinsMissed():
+                    return session._on_coins_missed(event)
+                case on.CoinsFound():
+                    return session._on_coins_found(event)
                 case on.Closed():
                     return session._on_closed(event)
                 case _:
@@ -159,6 +167,10 @@ def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to
                     return session._on_fallback_requested(event)
                 case on.FallbackBumped():
                     return session._on_fallback_bumped(event)
+                case on.CoinsMissed():
+                    return session._on_coins_missed(event)
+                case on.CoinsFound():
+                    return session._on_coins_found(event)
                 case on.Closed():
                     return session._on_closed(event)
                 case _:

@@ -1,7 +1,7 @@
 """What the sender's states share once the fallback may be on its way, and how a session ends."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
@@ -9,15 +9,20 @@ from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.presence import Presence
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
+from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.payment import SenderState
+from dovetail.sessions.transition import Transition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Payable(SenderState):
     """What both states know in which the fallback may be on its way."""
 
+    reason: Reason | None
+    """Why there is no payjoin; None while there may well be one."""
     rule: str | None = None
     proposal: Psbt | None = None
     payjoin: Transaction | None = None
@@ -25,6 +30,18 @@ class Payable(SenderState):
     """Whether the fallback was decided on: nothing is asked again, and nothing released."""
     bumped: Psbt | None = None
     """The fallback with its fee raised, which is broadcast instead of the first."""
+    looked: Presence | None = None
+    """What later looks at the coins have changed; None: as when the session began."""
+
+    @property
+    def coins(self) -> Presence:
+        """Whether the payment's coins are still there, as far as was recorded."""
+        return Presence.known(self.created.height) if self.looked is None else self.looked
+
+    @property
+    def depth(self) -> int:
+        """How many confirmations settle the session."""
+        return self.created.depth
 
     @property
     def original(self) -> Psbt:
@@ -35,6 +52,53 @@ class Payable(SenderState):
     def fallback(self) -> Transaction:
         """The transaction that pays without a payjoin, with its fee raised where it was."""
         return self.payment.fallback if self.bumped is None else self.bumped.extract()
+
+    def record_coins(self, *, missing: bool, height: int) -> Transition[SenderEvent, Self]:
+        """Say whether a coin of the payment exists no more, neither in the mempool nor in a block.
+
+        `height` is that of the source's best block; what it does not answer is no absence. Only
+        what is new is noted, and nothing of a source that is behind what was known before.
+        """
+        if not self.coins.is_news(missing=missing, height=height):
+            return Transition(None, self, seq=self.seq)
+        if missing:
+            missed = events.CoinsMissed(height=height)
+            return self.transition(missed, self._on_coins_missed(missed))
+        found = events.CoinsFound(height=height)
+        return self.transition(found, self._on_coins_found(found))
+
+    def record_gone(self, *, height: int) -> "Transition[SenderEvent, Closed]":
+        """End the session because a coin of the payment has been missed for long (M3).
+
+        Look once more whether the network would take `fallback`. Raises `UsageError` before that
+        was so for as many blocks as the session's depth, and for six.
+        """
+        if not self.coins.are_gone(height, depth=self.depth):
+            raise UsageError("The payment's coins may come back: go on looking.")
+        event = events.Closed(outcome=outcomes.Cancelled(why=Reason.COINS_GONE))
+        return self.transition(event, self._ended(event))
+
+    def _on_coins_missed(self, event: events.CoinsMissed) -> Self:
+        if self.coins.missed_at is not None:
+            raise InvalidEvent("Coins are missed once, until they are found again.")
+        return replace(self, seq=self.seq + 1, looked=self.coins.missed(event.height))
+
+    def _on_coins_found(self, event: events.CoinsFound) -> Self:
+        if self.coins.missed_at is None:
+            raise InvalidEvent("Coins that were not missed are not found again.")
+        return replace(self, seq=self.seq + 1, looked=self.coins.found(event.height))
+
+    def _ended(self, event: events.Closed) -> "Closed":
+        return Closed(
+            payment=self.payment,
+            seq=self.seq + 1,
+            outcome=event.outcome,
+            reason=self.reason,
+            rule=self.rule,
+            proposal=self.proposal,
+            payjoin=self.payjoin,
+            bumped=self.bumped,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -72,13 +136,8 @@ def why_spent(state: SenderState, spend: Transaction, proposal: Psbt | None) -> 
     return Reason.INPUTS_ALREADY_SPENT
 
 
-def coins_gone() -> events.Closed:
-    """The end of a payment whose coins are gone."""
-    return events.Closed(outcome=outcomes.Cancelled(why=Reason.COINS_GONE))
-
-
 def are_gone(event: events.Closed) -> bool:
-    """Whether that is how it ended."""
+    """Whether the payment ended because its coins are gone."""
     outcome = event.outcome
     return isinstance(outcome, outcomes.Cancelled) and outcome.why is Reason.COINS_GONE
 

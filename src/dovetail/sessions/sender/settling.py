@@ -13,6 +13,7 @@ from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement
 from dovetail.sessions import outcomes
+from dovetail.sessions.presence import Presence
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
@@ -23,7 +24,6 @@ from dovetail.sessions.sender.paying import (
     asked,
     bumping,
     classified,
-    coins_gone,
     raised,
     why_spent,
 )
@@ -45,6 +45,8 @@ class PendingBroadcast(SenderState):
     payjoin: Transaction
     since: UnixTime | None = None
     """From when it is broadcast; None in logs that are older than this."""
+    looked: Presence | None = None
+    """What was recorded of its coins before it was dropped; None: nothing."""
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
         """The network took the payjoin; "already known" counts. `txid` must be the payjoin's."""
@@ -99,6 +101,7 @@ class PendingBroadcast(SenderState):
             proposal=self.proposal,
             payjoin=self.payjoin,
             expected=self.payjoin.txid,
+            looked=self.looked,
         )
 
     def _on_protocol_failed(self, event: events.ProtocolFailed) -> "PendingFallback":
@@ -115,6 +118,7 @@ class PendingBroadcast(SenderState):
             original_out=True,
             proposal=self.proposal,
             payjoin=self.payjoin,
+            looked=self.looked,
         )
 
 
@@ -198,10 +202,6 @@ class PendingFallback(Payable):
         closed = events.Closed(outcome=outcomes.Cancelled(why=self.reason))
         return self.transition(closed, self._on_closed(closed))
 
-    def record_gone(self) -> Transition[SenderEvent, Closed]:
-        """A coin of the payment exists no more, and has not for long: nothing can pay with it."""
-        return self.transition(event := coins_gone(), self._on_closed(event))
-
     def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
         return self._watch(self.fallback.txid)
 
@@ -224,18 +224,12 @@ class PendingFallback(Payable):
             raise InvalidEvent("A fallback that was asked for cannot be released.")
         return self._watch(None)
 
-    def _on_closed(self, event: events.Closed) -> "Closed":
+    def _on_closed(self, event: events.Closed) -> Closed:
         # M3: nothing that anyone else could broadcast may be left behind.
         owed = (self.original_out or self.requested) and not are_gone(event)
         if owed or not isinstance(event.outcome, outcomes.Cancelled):
             raise InvalidEvent("A fallback that is owed cannot be closed, only released.")
-        return Closed(
-            payment=self.payment,
-            seq=self.seq + 1,
-            outcome=event.outcome,
-            reason=self.reason,
-            rule=self.rule,
-        )
+        return self._ended(event)
 
     def _watch(self, expected: Txid | None) -> "Monitor":
         return Monitor(
@@ -248,6 +242,7 @@ class PendingFallback(Payable):
             expected=expected,
             requested=self.requested,
             bumped=self.bumped,
+            looked=self.looked,
         )
 
 
@@ -302,6 +297,7 @@ class Monitor(Watched):
             proposal=self.proposal,
             payjoin=self.payjoin,
             since=None if event.at is None else UnixTime(event.at),
+            looked=self.looked,
         )
 
     def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
@@ -321,4 +317,5 @@ class Monitor(Watched):
             payjoin=self.payjoin,
             requested=self.requested,
             bumped=self.bumped,
+            looked=self.looked,
         )

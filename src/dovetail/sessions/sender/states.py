@@ -53,6 +53,7 @@ def create(  # noqa: PLR0913 - facts, each by its name
     signing_deadline: UnixTime | None = None,
     depth: int = 1,
     again: bool = False,
+    height: int | None = None,
     entropy: Entropy = system,
 ) -> Transition[SenderEvent, WithReplyKey]:
     """Begin to pay `uri` with `original`, the signed payment that is owed whatever comes.
@@ -61,7 +62,8 @@ def create(  # noqa: PLR0913 - facts, each by its name
     rules out output substitution (`pjos=0`), so does what the receiver is told. `expires_at` ends
     posting and polling earlier than the URI does; `signing_deadline` ends waiting for the
     wallet; `depth` is the number of confirmations that settle the session. `again` says that the
-    address may have been paid before, which is no reason not to pay it. A URI or receiver
+    address may have been paid before, which is no reason not to pay it. `height` is that of the
+    best block when the coins were known to be there. A URI or receiver
     key is never used for a second session: the store refuses it.
 
     Raises `UsageError` when the URI has expired or `original` does not pay it in full, once, with
@@ -89,6 +91,7 @@ def create(  # noqa: PLR0913 - facts, each by its name
         signing_deadline=signing_deadline,
         depth=depth,
         again=again,
+        height=height,
     )
     successor = on_created(event)
     payment = successor.payment
@@ -99,7 +102,12 @@ def create(  # noqa: PLR0913 - facts, each by its name
 
 
 def create_plain(
-    *, request: BitcoinUri, original: Psbt, now: UnixTime, depth: int = 1
+    *,
+    request: BitcoinUri,
+    original: Psbt,
+    now: UnixTime,
+    depth: int = 1,
+    height: int | None = None,
 ) -> Transition[SenderEvent, PendingFallback]:
     """Begin to pay the address of `request` by `original`, signed, without a payjoin.
 
@@ -115,6 +123,7 @@ def create_plain(
         original=_finalized(original).serialize(),
         created_at=now,
         depth=depth,
+        height=height,
     )
     successor = on_created_plain(event)
     payment = successor.payment

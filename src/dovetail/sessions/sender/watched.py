@@ -13,7 +13,7 @@ from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.paying import Closed, Payable, are_gone, classified, coins_gone
+from dovetail.sessions.sender.paying import Closed, Payable, are_gone, classified
 from dovetail.sessions.transition import Transition
 
 
@@ -33,11 +33,6 @@ class Watched(Payable):
         """Whether the user declined the fallback: nothing of ours is on its way."""
         return self.expected is None
 
-    @property
-    def depth(self) -> int:
-        """How many confirmations settle the session."""
-        return self.created.depth
-
     def record_settlement(
         self, transaction: Transaction, *, depth: int, owned: Collection[Script] = ()
     ) -> Transition[SenderEvent, "Self | Closed"]:
@@ -52,10 +47,6 @@ class Watched(Payable):
             return Transition(None, self, seq=self.seq)
         event = events.Closed(outcome=self._outcome(transaction, owned))
         return self.transition(event, self._on_closed(event))
-
-    def record_gone(self) -> Transition[SenderEvent, Closed]:
-        """A coin of the payment exists no more, and has not for long: nothing can pay with it."""
-        return self.transition(event := coins_gone(), self._on_closed(event))
 
     def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
         """Raise `UsageError` unless broadcasting `transaction` would revoke a released payment.
@@ -101,13 +92,4 @@ class Watched(Payable):
                 valid = are_gone(event)
         if not valid:
             raise InvalidEvent("A payment that may be on its way ends as the chain shows (M3).")
-        return Closed(
-            payment=self.payment,
-            seq=self.seq + 1,
-            outcome=event.outcome,
-            reason=self.reason,
-            rule=self.rule,
-            proposal=self.proposal,
-            payjoin=self.payjoin,
-            bumped=self.bumped,
-        )
+        return self._ended(event)
