@@ -111,7 +111,7 @@ async def test_a_fault_after_the_sender_has_gone_is_logged_without_its_words(
             await asyncio.sleep(0.3)
             raise ValueError("secret")
 
-        shop.endpoint._desk.answer = fail  # type: ignore[method-assign,assignment]
+        shop.endpoint._desk.take = fail  # type: ignore[method-assign,assignment]
         refused(await post(address_of(invoice), body), 503, "unavailable")
         await asyncio.sleep(0.5)
     assert "A request ended with ValueError" in caplog.text

@@ -1,16 +1,33 @@
-"""What a hostile client does to a port: `python -m tests.flood.attacks NAME HOST PORT SECONDS`.
+"""What a hostile client does to a port: `python -m tests.flood.attacks NAME HOST PORT HOME`.
 
-Each runs in a process of its own, from loopback networks that are nobody's proxy.
+Each runs in a process of its own, from loopback networks that are nobody's proxy, until its input
+ends. HOME holds what is known of the server.
 """
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from tests.flood.crowds import CROWDS
-from tests.flood.sending import CHUNK, GATEWAY, HOST, OHTTP, Attack, Target, keep_on
+from tests.flood.makes import Mailroom, Make, Relay, Shop
+from tests.flood.measuring import BREACHED
+from tests.flood.rebinding import PRIVATE, RELAY
+from tests.flood.sending import (
+    CHUNK,
+    GATEWAY,
+    HOST,
+    OHTTP,
+    Attack,
+    Breach,
+    Target,
+    flood,
+    keep_on,
+)
+from tests.flood.shops import SHOP, TLS
 
 from dovetail.crypto.ohttp import KeyConfig, encapsulate
 
@@ -21,11 +38,6 @@ SOCKET = (
     b"GET /%b HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-
-
-def flood(begin: bytes, again: bytes = b"", *, count: int = 1, pause: float = 0.0) -> Attack:
-    """The same bytes on `count` connections."""
-    return lambda target: keep_on(lambda: target.send(begin, again, pause=pause), count)
 
 
 def storm(body: Callable[[], bytes], *, count: int = 8) -> Attack:
@@ -54,7 +66,7 @@ def _padded(size: int) -> bytes:
     return b"x" * size
 
 
-ATTACKS: dict[str, Attack] = {
+MAILROOM: dict[str, Attack] = {
     "pipelined GETs": flood(b"", GET * 2_000),
     "pipelined GETs, 300 connections": flood(b"", GET * 2_000, count=300, pause=0.05),
     "a head without end": flood(b"GET / HTTP/1.1\r\n", (b"X: " + _padded(1_000) + b"\r\n") * 64),
@@ -63,6 +75,9 @@ ATTACKS: dict[str, Attack] = {
     "a target of 8 MiB": flood(b"GET /" + _padded(8 << 20)),
     "slow heads": flood(b"GET / HTTP/1.1\r\n", b"x", count=300, pause=0.5),
     "empty lines": flood(b"", b"\r\n" * 30_000, count=8),
+    "slow heads, 12 networks": flood(
+        b"GET / HTTP/1.1\r\n", b"x", count=600, pause=0.5, networks=12
+    ),
     "slow bodies": flood(POST + b"Content-Length: 8192\r\n\r\n", b"x", count=300, pause=0.5),
     "a body of 1 GiB": flood(POST + b"Content-Length: 1073741824\r\n\r\n", _padded(CHUNK), count=8),
     "a body without end": flood(CHUNKED, b"10000\r\n" + _padded(CHUNK) + b"\r\n", count=8),
@@ -76,12 +91,10 @@ ATTACKS: dict[str, Attack] = {
     "200 clients that never read": flood(b"", GET, count=200, pause=0.1),
     "idle connections kept alive": flood(GET, count=800),
     "connections that say nothing": flood(b"", count=2_500),
+    "connections that say nothing, 12 networks": flood(b"", count=5_000, networks=12),
     "half heads of tunnels": flood(b"CONNECT gateway.test:443 HTTP/1.1\r\n", count=600),
-    "tunnels to names that rebind": flood(
-        b"CONNECT 127.0.0.1.rebind.test:443 HTTP/1.1\r\n" + HOST + b"\r\n", count=100
-    ),
-    "tunnels with no TLS in them": flood(
-        b"CONNECT 127.0.0.1:443 HTTP/1.1\r\n" + HOST + b"\r\n" + _padded(600), count=100
+    "half heads of tunnels, 12 networks": flood(
+        b"CONNECT gateway.test:443 HTTP/1.1\r\n", count=600, networks=12
     ),
     "WebSocket upgrades": flood(SOCKET % b"http://127.0.0.1/", count=200),
     "WebSocket frames without end": flood(
@@ -96,12 +109,46 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-async def attack(name: str, host: str, port: int, seconds: float) -> None:
-    """Attack for so long."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await ATTACKS[name](Target(host, port))
+OURS: dict[str, tuple[Make, Attack]] = {
+    **{name: (Relay(local=True), each) for name, each in RELAY.items()},
+    **{name: (Relay(local=False), each) for name, each in PRIVATE.items()},
+    **{name: (Shop(), each) for name, each in SHOP.items()},
+    **{name: (Shop(tls=True), each) for name, each in TLS.items()},
+}
+"""What takes one of our servers that is set up for it."""
+ATTACKS: dict[str, tuple[Make, Attack]] = {
+    **{name: (Mailroom(), each) for name, each in MAILROOM.items()},
+    **OURS,
+}
+_LONGEST = 120.0
+
+
+async def attack(name: str, target: Target) -> None:
+    """Attack until the input ends."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
+    attacking = asyncio.create_task(_attack(name, target))
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+    await asyncio.wait(
+        (attacking, asyncio.ensure_future(told.read())),
+        timeout=_LONGEST,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    attacking.cancel()
+    with suppress(asyncio.CancelledError):
+        await attacking
+
+
+async def _attack(name: str, target: Target) -> None:
+    await ATTACKS[name][1](target)
 
 
 if __name__ == "__main__":
-    asyncio.run(attack(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+    logging.disable()  # asyncio tells of each connection that was cut
+    try:
+        asyncio.run(attack(sys.argv[1], Target(sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))))
+    except Breach as breach:
+        sys.stderr.write(f"{breach}\n")
+        sys.exit(BREACHED)

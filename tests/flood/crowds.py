@@ -5,17 +5,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from tests.flood.rebinding import OPT_IN
 from tests.flood.sending import GATEWAY, HOST, OHTTP, Attack, Target, keep_on
 
 from dovetail.crypto import BhttpRequest, KeyConfig, SecretKey, encapsulate
 from dovetail.protocol import ShortId
 
 _MESSAGE = bytes(range(256)) * 28
-_PURPOSES = b"\x00\x01\x2aBIP77 454403bb-9f7b-4385-b31f-acd2dae20b7e"
-_OPT_IN = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ohttp-allowed-purposes\r\n"
-    b"Content-Length: %d\r\n\r\n" % len(_PURPOSES)
-)
 
 
 def _new() -> ShortId:
@@ -32,39 +28,58 @@ def _sealed(keys: KeyConfig, method: str, mailbox: ShortId, body: bytes = b"") -
     return _whole(GATEWAY, encapsulate(keys, inner.serialize(8_104))[0], OHTTP)
 
 
-def sealed(request: Callable[[KeyConfig], bytes], *, count: int) -> Attack:
+def sealed(request: Callable[[KeyConfig], bytes], *, count: int, networks: int = 1) -> Attack:
     """Requests that the gateway opens."""
 
     async def attack(target: Target) -> None:
         keys = KeyConfig.parse(await target.fetch(GATEWAY))
-        await keep_on(lambda: target.ask(request(keys)), count)
+        await keep_on(lambda: target.ask(request(keys), networks=networks), count)
 
     return attack
 
 
-async def _forwards(target: Target) -> None:
+def _forwards(networks: int) -> Attack:
     """Requests for a gateway of one's own, which opts in and then says nothing."""
 
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.CancelledError):  # the attack is over
             if (await reader.readline()).startswith(b"GET"):
-                writer.write(_OPT_IN + _PURPOSES)
+                writer.write(OPT_IN)
             await reader.read()
         writer.close()
 
-    gateway = await asyncio.start_server(say, "127.0.0.9", 0)
-    async with gateway:
-        port = gateway.sockets[0].getsockname()[1]
-        request = _whole(b"/http://127.0.0.9:%d/" % port, bytes(8_192), OHTTP)
-        await keep_on(lambda: target.ask(request), 300)
+    async def attack(target: Target) -> None:
+        gateway = await asyncio.start_server(say, "127.0.0.9", 0)
+        async with gateway:
+            port = gateway.sockets[0].getsockname()[1]
+            request = _whole(b"/http://127.0.0.9:%d/" % port, bytes(8_192), OHTTP)
+            await keep_on(lambda: target.ask(request, networks=networks), 300)
+
+    return attack
+
+
+def _plaintext(networks: int) -> Attack:
+    async def attack(target: Target) -> None:
+        await keep_on(
+            lambda: target.ask(_whole(b"/" + str(_new()).encode(), b"cHNidP8="), networks=networks),
+            300,
+        )
+
+    return attack
 
 
 CROWDS: dict[str, Attack] = {
     "new mailboxes": sealed(lambda keys: _sealed(keys, "POST", _new(), _MESSAGE), count=8),
-    "polls of empty mailboxes": sealed(lambda keys: _sealed(keys, "GET", _new()), count=300),
-    "polls of one mailbox": sealed(partial(_sealed, method="GET", mailbox=_new()), count=300),
-    "senders of BIP 78": lambda target: keep_on(
-        lambda: target.ask(_whole(b"/" + str(_new()).encode(), b"cHNidP8=")), 300
+    "new mailboxes, 12 networks": sealed(
+        lambda keys: _sealed(keys, "POST", _new(), _MESSAGE), count=12, networks=12
     ),
-    "requests for a silent gateway": _forwards,
+    "polls of empty mailboxes": sealed(lambda keys: _sealed(keys, "GET", _new()), count=300),
+    "polls of empty mailboxes, 12 networks": sealed(
+        lambda keys: _sealed(keys, "GET", _new()), count=300, networks=12
+    ),
+    "polls of one mailbox": sealed(partial(_sealed, method="GET", mailbox=_new()), count=300),
+    "senders of BIP 78": _plaintext(1),
+    "senders of BIP 78, 12 networks": _plaintext(12),
+    "requests for a silent gateway": _forwards(1),
+    "requests for a silent gateway, 12 networks": _forwards(12),
 }

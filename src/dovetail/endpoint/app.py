@@ -4,13 +4,13 @@ import asyncio
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from typing import Any
+from typing import TypeVar, cast
 
 from dovetail.endpoint.answering import refusal, unavailable
-from dovetail.endpoint.desk import Begun, Desk
+from dovetail.endpoint.desk import Begun, Desk, Waiting
 from dovetail.endpoint.settings import EndpointSettings
 from dovetail.errors import ConfigurationError, StoreError
 from dovetail.protocol.exchange import V1_TYPE
@@ -40,6 +40,8 @@ _PREFLIGHT = Answer(
     ),
 )
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +70,7 @@ class Endpoint:
         self._of_session = Shares(sys.maxsize, kept.max_held_per_session)
         self._draining = False
         self._cut = asyncio.Event()
-        self._under_way: set[asyncio.Future[Answer]] = set()
+        self._under_way: set[asyncio.Future[Answer | Waiting]] = set()
 
     def drain(self) -> None:
         """Take no new request; give those who wait most of `drain_timeout`, then an answer."""
@@ -119,26 +121,25 @@ class Endpoint:
         if refused is not None:
             return refused
         client = self.clients.of(scope)
-        body = await self._take(scope, receive, client)
-        if isinstance(body, Answer):
-            return body
-        given_up = asyncio.Event()
-        place = self._place(client, session_id, given_up.set)
-        if place is None:
-            return _crowded("senders who wait")
-        query = bytes(scope["query_string"]).decode("latin-1")
-        work = self._desk.answer(session_id, body, query)
-        return await self._hold(receive, work, place, given_up)
+        taken = await self._take(scope, receive, client, session_id)
+        if isinstance(taken, Answer):
+            return taken
+        waiting = asyncio.ensure_future(self._desk.wait(taken))
+        try:
+            with self._place(client, session_id, waiting.cancel) as admitted:
+                if not admitted:
+                    return _crowded("senders who wait")
+                return await self._until(receive, waiting)
+        finally:
+            waiting.cancel()
 
+    @contextmanager
     def _place(
-        self, client: Client | None, session_id: SessionId, give_way: Callable[[], None]
-    ) -> ExitStack | None:
-        """One of the places of those who wait; close it when their answer is known."""
-        with ExitStack() as place:
-            mine = place.enter_context(self._held.hold(client, give_way))
-            if mine and place.enter_context(self._of_session.hold(session_id)):
-                return place.pop_all()
-        return None
+        self, client: Client | None, session_id: SessionId, give_way: Callable[[], object]
+    ) -> Generator[bool]:
+        """One of the places of those who wait."""
+        with self._held.hold(client, give_way) as mine, self._of_session.hold(session_id) as there:
+            yield mine and there
 
     def _refused(self, scope: Scope) -> Answer | None:
         """What the head of a request is refused for: nothing of its body is read then."""
@@ -151,18 +152,39 @@ class Endpoint:
             return _rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _CLOSE)
         return None
 
-    async def _take(self, scope: Scope, receive: Receive, client: Client | None) -> bytes | Answer:
-        """Read a body in one of the places for that, which may have to be left to another."""
+    async def _take(
+        self, scope: Scope, receive: Receive, client: Client | None, session_id: SessionId
+    ) -> Answer | Waiting:
+        """Read a body and hand it to its session, in one of the places for that.
+
+        While it is read the place may have to be left to another. What was read is handed over,
+        though the sender goes.
+        """
         reading = asyncio.ensure_future(self._read(scope, receive))
-        with self._bodies.hold(client, reading.cancel) as admitted:
-            try:
-                if admitted:
-                    await asyncio.wait((reading,))
-                    if not reading.cancelled():
-                        return reading.result()
+        share = self._bodies.take(client, reading.cancel)
+        if share is None:
+            reading.cancel()
+            return _crowded("bodies", _CLOSE)
+        try:
+            await asyncio.wait((reading,))
+            if reading.cancelled():
                 return _crowded("bodies", _CLOSE)
-            finally:
-                reading.cancel()
+            body = reading.result()
+        except BaseException:
+            share.end()
+            raise
+        finally:
+            reading.cancel()
+        if isinstance(body, Answer):
+            share.end()
+            return body
+        share.give_way = None
+        query = bytes(scope["query_string"]).decode("latin-1")
+        work = asyncio.ensure_future(self._desk.take(session_id, body, query))
+        self._under_way.add(work)
+        work.add_done_callback(lambda _: share.end())
+        work.add_done_callback(self._done)
+        return await self._until(receive, work)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | Answer:
         body = await read_body(
@@ -173,37 +195,24 @@ class Endpoint:
         )
         return _rejected(HTTPStatus(body.status), _CLOSE) if isinstance(body, Answer) else body
 
-    async def _hold(
-        self,
-        receive: Receive,
-        work: Coroutine[Any, Any, Answer],
-        place: ExitStack,
-        given_up: asyncio.Event,
-    ) -> Answer:
-        """The answer, unless the sender goes or gives way, time is up or the endpoint stops.
-
-        The work goes on in any case, and keeps its place: what the sender sent is with its
-        session.
-        """
-        answer = asyncio.ensure_future(work)
-        self._under_way.add(answer)
-        answer.add_done_callback(self._done)
-        answer.add_done_callback(lambda _: place.close())
-        waits = (disconnected(receive), self._cut.wait(), given_up.wait())
-        ends = [asyncio.ensure_future(each) for each in waits]
+    async def _until(self, receive: Receive, work: asyncio.Future[T]) -> T | Answer:
+        """What comes of it, unless the sender goes, time is up or the endpoint stops before."""
+        ends: list[asyncio.Future[object]] = [
+            asyncio.ensure_future(each) for each in (disconnected(receive), self._cut.wait())
+        ]
         try:
             await asyncio.wait(
-                [answer, *ends],
+                {cast("asyncio.Future[object]", work), *ends},
                 timeout=self.settings.hold,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            return answer.result() if answer.done() else unavailable()
+            return unavailable() if work.cancelled() or not work.done() else work.result()
         finally:
             for each in ends:
                 each.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
 
-    def _done(self, answer: asyncio.Future[Answer]) -> None:
+    def _done(self, answer: asyncio.Future[Answer | Waiting]) -> None:
         self._under_way.discard(answer)
         if not answer.cancelled() and answer.exception() is not None:
             _log.info("A request ended with %s", type(answer.exception()).__name__)

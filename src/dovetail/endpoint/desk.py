@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 from dovetail.bitcoin.psbt import Psbt
@@ -29,6 +30,15 @@ Begun = Callable[[LiveReceiver], None]
 """Is told of a session that a request made the agent take forward."""
 
 _TURNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An Original that is with its session, which has not answered yet."""
+
+    live: LiveReceiver
+    psbt: Psbt
+    params: SenderParams
 
 
 class Desk:
@@ -67,11 +77,11 @@ class Desk:
         self._looking, self._next = self._next, None
         await asyncio.to_thread(self._look)
 
-    async def answer(self, session_id: SessionId, body: bytes, query: str) -> Answer:
-        """Hand the Original to its session and wait until that has an answer.
+    async def take(self, session_id: SessionId, body: bytes, query: str) -> Answer | Waiting:
+        """Hand the Original to its session: its answer, or what to `wait` for.
 
         A session that holds one already answers the same Original the same, and no other.
-        Whoever stops waiting takes nothing back. Raises `StoreUnavailable`.
+        Whoever goes then takes nothing back. Raises `StoreUnavailable`.
         """
         try:
             psbt, params = await asyncio.to_thread(read_v1_request, body, query)
@@ -91,7 +101,7 @@ class Desk:
         if not holds(taken, psbt, params):
             return unavailable()
         # Nothing is to be done for one that ended.
-        return answer_of(taken) or await self._wait(self._follow(session_id), psbt, params)
+        return answer_of(taken) or Waiting(self._follow(session_id), psbt, params)
 
     async def _hand_over(
         self, session_id: SessionId, psbt: Psbt, body: bytes, query: str
@@ -119,9 +129,10 @@ class Desk:
         return live
 
     @staticmethod
-    async def _wait(live: LiveReceiver, psbt: Psbt, params: SenderParams) -> Answer:
+    async def wait(waiting: Waiting) -> Answer:
         """The answer to this Original; another's is nobody else's business."""
-        async for update in live.updates():
+        psbt, params = waiting.psbt, waiting.params
+        async for update in waiting.live.updates():
             if update.state is None:
                 continue
             found = answer_of(update.state)

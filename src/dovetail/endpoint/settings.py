@@ -13,10 +13,10 @@ class EndpointSettings:
     body_limit: int = V1_BODY_LIMIT
     """Bytes of an Original PSBT in base64."""
     max_bodies: int = 16
-    """Bodies that are read at once."""
+    """Bodies that are read, and handed to their sessions, at once."""
     max_bodies_per_client: int = 4
     max_held: int = 256
-    """Senders whose sessions have not answered yet, those who have left among them."""
+    """Senders who wait for the answer of their session."""
     max_held_per_client: int = 32
     max_held_per_session: int = 4
     max_connections: int = 256

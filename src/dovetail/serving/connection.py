@@ -29,6 +29,8 @@ AHEAD_LIMIT = HEAD_LIMIT
 """Bytes that may lie here while a request before them is answered."""
 GOODBYE = 0.5
 """Seconds for a client to take what was said to it last."""
+_LAST_BODY = 1.0
+"""Seconds for the rest of a body once the server ends: none of it was answered."""
 _UNREAD_LIMIT = 65_536
 _LEAST = 16_384
 """Bytes a client must read in the time it has, unless all is read then."""
@@ -153,6 +155,8 @@ class Connection(asyncio.Protocol):
             self._end()
         else:
             self._exchange.keep_alive = False
+            if not self._exchange.body.done:
+                self._expect(_LAST_BODY)
         if not self._writable:
             self._watch_stall()
 

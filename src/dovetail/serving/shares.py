@@ -154,12 +154,12 @@ class Shares:
         if self._most <= mine + 1:
             return False
         largest = next(iter(self._by_count[self._most]))
-        share = next(iter(self._held[largest]))
-        if share.give_way is None:
-            return False
-        share.end()
-        share.give_way()
-        return True
+        for share in self._held[largest]:
+            if share.give_way is not None:
+                share.end()
+                share.give_way()
+                return True
+        return False
 
     def _move(self, client: Hashable, before: int, after: int) -> None:
         """Note how much a client holds."""

@@ -1,0 +1,192 @@
+"""The servers that are attacked, each a program, and what an honest client asks of them."""
+
+import json
+import os
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Any, Protocol
+
+import httpx
+from tests.flood.sending import CERTIFICATE, FACTS
+from tests.interop.mailrooms import WAIT, free_port
+from tests.mailroom.client import GATEWAY, MESSAGE, new_mailbox
+from tests.runtime.certificates import make_certificate
+
+from dovetail.crypto.ohttp import KeyConfig
+from dovetail.protocol import Request, poll_mailbox, post_to_mailbox
+from dovetail.protocol.exchange import OhttpContext
+
+_DOVETAIL = Path(sys.executable).with_name("dovetail")
+_HONEST = "127.77.7.7"
+
+Asks = Callable[[], Awaitable[bool]]
+"""Asks once, and says whether it was answered as it should be."""
+
+
+class Make(Protocol):
+    """A server of one make."""
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        ...
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is held to the bounds."""
+        ...
+
+    def command(self, home: Path, port: int) -> list[str]:
+        """What starts it."""
+        ...
+
+    def ready(self, home: Path) -> bool:
+        """Whether it can be asked, once it takes connections."""
+        ...
+
+    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:
+        """What an honest client asks of it, in order, again and again."""
+        ...
+
+
+class _Mailbox:
+    """Posts a message, and takes it from the mailbox."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+        self._http = http
+        self._url = url
+        self._mailbox = new_mailbox()
+        self._keys: KeyConfig | None = None
+
+    async def post(self) -> bool:
+        self._mailbox = new_mailbox()
+        return await self._send(
+            *post_to_mailbox(short_id=self._mailbox, body=MESSAGE, **await self._ways())
+        )
+
+    async def get(self) -> bool:
+        return await self._send(*poll_mailbox(short_id=self._mailbox, **await self._ways()))
+
+    async def _ways(self) -> Any:
+        if self._keys is None:
+            self._keys = KeyConfig.parse((await self._http.get(self._url + GATEWAY)).content)
+        return {"relay": None, "directory": self._url, "ohttp_keys": self._keys}
+
+    async def _send(self, request: Request, context: OhttpContext) -> bool:
+        headers = {"content-type": request.content_type}
+        answer = await self._http.post(request.url, content=request.body, headers=headers)
+        return answer.status_code == 200 and context.open(answer.content).status == 200
+
+
+@dataclass(frozen=True, slots=True)
+class Mailroom:
+    """Ours, or `payjoin-mailroom` where a program is named."""
+
+    program: str | None = None
+
+    @property
+    def name(self) -> str:
+        return "payjoin-mailroom" if self.program else "Dovetail"
+
+    @property
+    def ours(self) -> bool:
+        return self.program is None
+
+    def command(self, home: Path, port: int) -> list[str]:
+        address = f"127.0.0.1:{port}"
+        if self.program is None:
+            options = ["--listen", address, "--data", str(home), "--local", "--v1"]
+            return [str(_DOVETAIL), "mailroom", "serve", *options]
+        config = home / "config.toml"
+        data = home / "data"
+        config.write_text(
+            f'listener = "{address}"\nstorage_dir = "{data}"\ntimeout = {WAIT}\n[v1]\n'
+        )
+        return [self.program, "--config", str(config)]
+
+    def ready(self, home: Path) -> bool:  # noqa: ARG002
+        return True
+
+    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:  # noqa: ARG002
+        client = _Mailbox(http, f"http://127.0.0.1:{port}")
+        return [client.post, client.get]
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Our mailroom, whose relay asks a name server on this machine."""
+
+    local: bool
+    name: str = "Dovetail"
+    ours: bool = True
+
+    def command(self, home: Path, port: int) -> list[str]:
+        names = free_port()
+        make_certificate(home, "gateway.rebind.test")
+        (home / FACTS).write_text(json.dumps({"names": names}))
+        more = ["--local"] if self.local else []
+        return [
+            sys.executable,
+            "-m",
+            "tests.flood.relayed",
+            str(home),
+            str(port),
+            str(names),
+            *more,
+        ]
+
+    def ready(self, home: Path) -> bool:
+        return Mailroom().ready(home)
+
+    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:
+        return Mailroom().honest(http, home, port)
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Our BIP 78 server; the honest customer offers the same payment again."""
+
+    tls: bool = False
+    name: str = "Dovetail"
+    ours: bool = True
+
+    def command(self, home: Path, port: int) -> list[str]:
+        more = ["--tls"] if self.tls else []
+        return [sys.executable, "-m", "tests.flood.shop", str(home), str(port), *more]
+
+    def ready(self, home: Path) -> bool:
+        return (home / FACTS).exists()
+
+    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:
+        url = f"http{'s' if self.tls else ''}://127.0.0.1:{port}"
+
+        async def pay() -> bool:
+            facts = json.loads((home / FACTS).read_text())
+            headers = {"content-type": "text/plain"}
+            asked = f"{url}{facts['path']}?v=1"
+            answer = await http.post(asked, content=facts["body"], headers=headers)
+            return answer.status_code == 200
+
+        return [pay]
+
+
+@asynccontextmanager
+async def honest_client(home: Path, seconds: float) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client with a network of its own, which keeps no connection."""
+    certificate = home / CERTIFICATE
+    trust = ssl.create_default_context(cafile=certificate if certificate.exists() else None)
+    transport = httpx.AsyncHTTPTransport(
+        local_address=_HONEST, limits=httpx.Limits(max_keepalive_connections=0), verify=trust
+    )
+    async with httpx.AsyncClient(transport=transport, timeout=seconds) as http:
+        yield http
+
+
+def named_peer() -> str | None:
+    """The `payjoin-mailroom` that PAYJOIN_MAILROOM or PATH names."""
+    return os.environ.get("PAYJOIN_MAILROOM") or which("payjoin-mailroom")
