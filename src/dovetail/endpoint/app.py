@@ -197,14 +197,11 @@ class Endpoint:
 
     async def _until(self, receive: Receive, work: asyncio.Future[T]) -> T | Answer:
         """What comes of it, unless the sender goes, time is up or the endpoint stops before."""
-        ends: list[asyncio.Future[object]] = [
-            asyncio.ensure_future(each) for each in (disconnected(receive), self._cut.wait())
-        ]
+        ends = [asyncio.ensure_future(each) for each in (disconnected(receive), self._cut.wait())]
+        first = {cast("asyncio.Future[object]", each) for each in (work, *ends)}
         try:
             await asyncio.wait(
-                {cast("asyncio.Future[object]", work), *ends},
-                timeout=self.settings.hold,
-                return_when=asyncio.FIRST_COMPLETED,
+                first, timeout=self.settings.hold, return_when=asyncio.FIRST_COMPLETED
             )
             return unavailable() if work.cancelled() or not work.done() else work.result()
         finally:
