@@ -231,7 +231,8 @@ def test_a_transaction_without_an_address_is_known_by_itself(server, chain, paym
         (0.00012345, 0.00001, "12.345"),
         (0.00001, 0.00003, "3"),
         (-1, 0.00002, "2"),
-        (-1, -1, "0.1"),
+        (-1, -1, "1"),
+        (-1, 0.00003, "3"),
         (0.000001, 0.000001, "0.1"),
         (0.00000321, 0.000001, "0.321"),
         (1, 0.00001, "100000"),
@@ -248,7 +249,8 @@ def test_the_fee_rate_is_the_estimate_or_the_minimum(
 def test_a_server_without_a_relay_fee_has_the_usual_one(scripted_electrum, chain):
     scripted_electrum.errors["blockchain.relayfee"] = {"code": -32601, "message": "unknown"}
     scripted_electrum.results["blockchain.estimatefee"] = -1
-    assert chain.fee_rate(target=3) == FeeRate.RELAY_MIN
+    assert chain.min_fee_rate() == FeeRate.RELAY_MIN
+    assert chain.fee_rate(target=3) == FeeRate.BROADCAST_MIN
 
 
 def test_a_server_of_protocol_1_6_tells_its_relay_fee_with_the_mempool(scripted_electrum, chain):

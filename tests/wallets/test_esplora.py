@@ -193,7 +193,7 @@ def test_an_impossible_amount_is_not_understood(scripted, scripted_chain):
         ({"1": 0.321, "6": 0.2, "144": 0.1}, 3, "0.321"),
         ({"1": 0.01}, 3, "0.1"),
         ({"2": 3}, 1, "3"),
-        ({}, 1, "0.1"),
+        ({}, 1, "1"),
     ],
 )
 def test_the_fee_rate_is_the_estimate_for_the_target(

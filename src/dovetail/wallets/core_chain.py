@@ -284,10 +284,12 @@ class CoreChain:
     def fee_rate(self, *, target: int) -> FeeRate:
         """The fee rate to confirm within `target` blocks; at least what the node relays.
 
-        A node that has not seen enough blocks to estimate tells the least that its mempool takes.
+        1 sat/vB where the node has not seen enough blocks to estimate: below that receivers may
+        refuse a payment, and older nodes do.
         """
         estimate = self._node.ask("estimatesmartfee", _Estimate, conf_target=target)
-        return max(_fee_rate(estimate.feerate or Decimal(0)), self.min_fee_rate())
+        told = FeeRate.BROADCAST_MIN if estimate.feerate is None else _fee_rate(estimate.feerate)
+        return max(told, self.min_fee_rate())
 
     def min_fee_rate(self) -> FeeRate:
         """The least that its mempool takes now."""

@@ -188,11 +188,15 @@ class ElectrumChain:
         return told_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
-        """The fee rate to confirm within `target` blocks; at least the relay minimum."""
+        """The fee rate to confirm within `target` blocks; at least the relay minimum.
+
+        1 sat/vB without an estimate: below that receivers may refuse a payment, and older nodes do.
+        """
         estimate = self._rpc.ask("blockchain.estimatefee", target, kind=float)
         least = self.min_fee_rate()
         with FAULTS.reading():
-            return least if estimate == _UNTOLD else max(least, _fee_rate(estimate))
+            told = FeeRate.BROADCAST_MIN if estimate == _UNTOLD else _fee_rate(estimate)
+            return max(least, told)
 
     def _is_known(self, transaction: Transaction) -> bool:
         """Whether a block or the mempool holds it: the history of a script it pays tells."""

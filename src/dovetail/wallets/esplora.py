@@ -214,13 +214,14 @@ class EsploraChain:
     def fee_rate(self, *, target: int) -> FeeRate:
         """The fee rate to confirm within `target` blocks; at least the relay minimum.
 
-        A server without an estimate for so few blocks tells its nearest one.
+        A server without an estimate for so few blocks tells its nearest one. Where it has none at
+        all, 1 sat/vB: below that receivers may refuse a payment, and older nodes do.
         """
         estimates = self._http.get_json("/fee-estimates", dict[int, float])
         if estimates is None:
             raise FAULTS.not_understood()
         if not estimates:
-            return self._min_fee_rate
+            return max(FeeRate.BROADCAST_MIN, self._min_fee_rate)
         within = [blocks for blocks in estimates if blocks <= target]
         rate = estimates[max(within) if within else min(estimates)]
         if not math.isfinite(rate) or rate < 0:
