@@ -18,8 +18,10 @@ from dovetail.errors import UsageError
 from dovetail.protocol import exchange, proposal
 from dovetail.protocol.settlement import Due
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.presence import Presence
 from dovetail.sessions.receiver.contested import Contested
 from dovetail.sessions.sender import negotiating, payment
+from dovetail.sessions.sender.paying import Payable
 from dovetail.sessions.transition import Transition
 from dovetail.stores import index
 from dovetail.stores.memory_tables import MemoryTables
@@ -166,6 +168,17 @@ def counts_no_payment_but_its_own(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Contested, "pays", lambda *_args: False)
 
 
+def gives_its_coins_up_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Presence, "are_gone", lambda self, *_args, **_named: self.missed_at is not None)
+
+
+def hopes_for_its_coins(patch: pytest.MonkeyPatch) -> None:
+    def hopeful(self, **_named):
+        return Transition(None, self, seq=self.seq)
+
+    patch.setattr(Payable, "record_gone", hopeful)
+
+
 def keeps_its_coins(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryTables, "release", lambda *_args: None)
 
@@ -197,6 +210,8 @@ FAULTS: list[tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("coins", RECEIVER, keeps_its_coins),
     ("end", RECEIVER, keeps_watching),
     ("end", SENDER, never_has_enough),
+    ("end", SENDER, hopes_for_its_coins),
+    ("M3", SENDER, gives_its_coins_up_at_once),
     ("command", SENDER, leaves_in_a_corner),
     ("told", SENDER, tells_by_identity),
     ("told", RECEIVER, counts_no_payment_but_its_own),

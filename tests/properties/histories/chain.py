@@ -38,6 +38,8 @@ class Chain:
     troubled: bool = False
     """Whether the source, having passed on a broadcast, tells of troubles of its own instead."""
     final: int = 0
+    vanished: dict[OutPoint, int] = field(default_factory=dict[OutPoint, int])
+    """Coins that a reorganisation took with what had made them, and how many blocks were there."""
 
     def fee(self, tx: Transaction) -> int:
         spent = sum(int(UTXOS[outpoint].value) for outpoint in tx.contested())
@@ -122,6 +124,20 @@ class Chain:
                 self.mempool += block
             self._drop_orphans()
 
+    def take_away(self, outpoint: OutPoint) -> None:
+        """A reorganisation takes what made a coin, where no block here rests on it."""
+        if all(tx.spends(outpoint) is None for tx in self.confirmed()):
+            self.vanished.setdefault(outpoint, len(self.blocks))
+            self._drop_orphans()
+
+    def bring_back(self) -> None:
+        """What made the coins is mined again, unless that is long ago."""
+        self.vanished = {o: at for o, at in self.vanished.items() if self.is_gone(o)}
+
+    def is_gone(self, outpoint: OutPoint) -> bool:
+        """Whether a coin was taken away so long ago that it does not come back."""
+        return len(self.blocks) > self.vanished.get(outpoint, len(self.blocks)) + 2
+
     def evict(self, index: int) -> None:
         if self.mempool:
             self.mempool.pop(index % len(self.mempool))
@@ -131,7 +147,8 @@ class Chain:
         """Whether a coin is there, spent or not; a child is as long as its parent is."""
         parent = PARENTS.get(outpoint)
         known = (*self.confirmed(), *self.mempool)
-        return outpoint in UTXOS and (parent is None or parent in known)
+        there = outpoint in UTXOS and outpoint not in self.vanished
+        return there and (parent is None or parent in known)
 
     def _drop_orphans(self) -> None:
         self.mempool = [tx for tx in self.mempool if all(map(self.exists, tx.contested()))]

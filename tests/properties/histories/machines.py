@@ -47,7 +47,35 @@ RECEIVER_SECRET = SecretKey(b"\x21" * 32)
 REPLY_SECRET = SecretKey(b"\x22" * 32)
 
 
-class PayingHistories(Histories):
+class WithPayer(Histories):
+    """What an honest payer's user, wallet and coins may do, whoever the receiver is."""
+
+    alice: Payer
+
+    @rule()
+    def the_user_revokes(self) -> None:
+        self.alice.revoke()
+
+    @rule(way=st.sampled_from(WAYS))
+    def the_user_pays_it_again(self, way: str) -> None:
+        self.alice.pay_again(way)
+
+    @rule(more=MORE, mined=st.booleans())
+    def the_wallet_raises_the_fee(self, more: int, *, mined: bool) -> None:
+        self.alice.bumpfee(more, mined=mined)
+
+    @rule(dares=RARELY, coin=st.integers(0, 1))
+    def a_reorganisation_takes_a_coin(self, dares: int, coin: int) -> None:
+        if not dares:
+            self.world.chain.take_away(ALICES[coin].outpoint)
+
+    @precondition(lambda self: self.world.chain.vanished)
+    @rule()
+    def the_coin_comes_back(self) -> None:
+        self.world.chain.bring_back()
+
+
+class PayingHistories(WithPayer):
     """A sender's session, whose receiver lies at each step."""
 
     @initialize(
@@ -142,18 +170,6 @@ class PayingHistories(Histories):
             self.world.chain.mine_directly(paid.extract())
         else:
             self.world.chain.broadcast(paid.extract())
-
-    @rule()
-    def the_user_revokes(self) -> None:
-        self.alice.revoke()
-
-    @rule(way=st.sampled_from(WAYS))
-    def the_user_pays_it_again(self, way: str) -> None:
-        self.alice.pay_again(way)
-
-    @rule(more=MORE, mined=st.booleans())
-    def the_wallet_raises_the_fee(self, more: int, *, mined: bool) -> None:
-        self.alice.bumpfee(more, mined=mined)
 
 
 class ReceivingHistories(Histories):
@@ -293,7 +309,7 @@ class ReceivingHistories(Histories):
             self.world.chain.broadcast(transaction, whim=whim)
 
 
-class PayjoinHistories(Histories):
+class PayjoinHistories(WithPayer):
     """Two honest parties, with everything between them against them."""
 
     @initialize(depth=DEPTH, coins=st.integers(1, 2), deadline=DEADLINE, v1=st.booleans())
@@ -303,18 +319,6 @@ class PayjoinHistories(Histories):
         uri = self.bob.state.payjoin_uri
         self.alice = Payer(self.world, uri, coins=coins, deadline=deadline)
         self.actors += [self.bob, self.alice]
-
-    @rule()
-    def the_user_revokes(self) -> None:
-        self.alice.revoke()
-
-    @rule(way=st.sampled_from(WAYS))
-    def the_user_pays_it_again(self, way: str) -> None:
-        self.alice.pay_again(way)
-
-    @rule(more=MORE, mined=st.booleans())
-    def the_wallet_raises_the_fee(self, more: int, *, mined: bool) -> None:
-        self.alice.bumpfee(more, mined=mined)
 
     def settle_accounts(self) -> None:
         payments = self.world.chain.paid_to(self.bob.script)

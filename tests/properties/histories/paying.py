@@ -98,7 +98,7 @@ class Payer(Actor):
         over = isinstance(getattr(self.state, "outcome", None), UNPAID)
         require_refused(refusal=said, over=over, way=way)
 
-    def step(self, fate: str = "honest") -> None:  # noqa: C901 - one case a state
+    def step(self, fate: str = "honest") -> None:  # noqa: C901, PLR0912 - one case a state
         state, world = self.hand, self.world
         spend = None if state.closed else world.chain.deepest(state.contested)
         match state:
@@ -122,10 +122,26 @@ class Payer(Actor):
                     self.attempt(lambda: state.record_signed(ALICE.sign(state.psbt_to_sign)))
             case sender.PendingBroadcast():
                 self._broadcast_payjoin(state, spend)
+            case sender.PendingFallback() | sender.Monitor() if self._misses_coins(state, spend):
+                return
             case sender.PendingFallback():
                 self._settle(state, spend)
             case sender.Monitor():
                 self._watch(state, spend)
+
+    def _misses_coins(
+        self, state: sender.PendingFallback | sender.Monitor, spend: tuple[Transaction, int] | None
+    ) -> bool:
+        """Whether a coin of the payment is missed, or found again, and this step told of it."""
+        chain = self.world.chain
+        there = spend is not None or all(map(chain.exists, state.contested))
+        height = None if there else chain.height()
+        if self.notes_coins(state, height):
+            return True
+        gone = height is not None and state.coins.are_gone(height, depth=state.depth)
+        if height is None or not gone or chain.acceptable(state.fallback):
+            return height is not None and isinstance(state, sender.Monitor)
+        return self.attempt(lambda: state.record_gone(height=height))
 
     def _broadcast_payjoin(
         self, state: sender.PendingBroadcast, spend: tuple[Transaction, int] | None
@@ -364,8 +380,9 @@ class Payer(Actor):
         spend = self.world.chain.deepest(state.contested)
         final = spend is not None and spend[1] >= self.world.chain.depth
         declined = isinstance(before, sender.PendingFallback) and "StartedPosting" not in self.tags
-        require("M3", final or declined, "closed while a payment was open")
-        require("M4", final or not self.decided, "declined what was decided on")
+        gone = any(map(self.world.chain.is_gone, state.contested))
+        require("M3", final or declined or gone, "closed while a payment was open")
+        require("M4", final or gone or not self.decided, "declined what was decided on")
         if final and spend is not None:
             txid = getattr(state.outcome, "txid", None)
             require("M4", txid == str(spend[0].txid), "the outcome is not what the chain shows")
@@ -408,11 +425,12 @@ class Payer(Actor):
         kinds = [self.kind(spend) for spend in spends]
         payments = [kind for kind in kinds if kind is not Settlement.UNRECOGNIZED]
         require("M4", len(payments) <= 1, "payjoin and fallback were both paid")
+        final = any(self.world.chain.depth_of(tx.txid) >= self.world.chain.depth for tx in spends)
+        over = final or not all(map(self.world.chain.exists, contested))
+        require("end", self.state.closed or not over, "a session outlives its payment")
         beside = self.world.chain.paid_to(self.uri.address.script_pubkey)
         excused = self.released or Settlement.UNRECOGNIZED in kinds or len(beside) > len(spends)
         require("M4", excused or len(payments) == 1, "nothing was paid in the end")
-        final = any(self.world.chain.depth_of(tx.txid) >= self.world.chain.depth for tx in spends)
-        require("end", self.state.closed or not final, "a session outlives its payment")
         waits = isinstance(self.state, sender.Monitor) and self.state.released
         require("M3", self.state.closed or waits, "the session did not end")
         self._check_rate(spends)
