@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from dovetail.bitcoin.units import FeeRate, Sats
     from dovetail.errors import DovetailError
     from dovetail.protocol.uri import PayjoinUri
-    from dovetail.runtime.agent import Agent, Payment
+    from dovetail.runtime.agent import Agent
     from dovetail.runtime.live import LiveReceiver, LiveSender, Update
+    from dovetail.runtime.preparing import Payment
     from dovetail.runtime.services import AtExpiry, Policy
     from dovetail.sessions.outcomes import (
         Cancelled,
@@ -55,7 +56,8 @@ _HOMES = {
     "bitcoin.units": ("FeeRate", "Sats"),
     "errors": ("DovetailError",),
     "protocol.uri": ("PayjoinUri",),
-    "runtime.agent": ("Agent", "Payment"),
+    "runtime.agent": ("Agent",),
+    "runtime.preparing": ("Payment",),
     "runtime.live": ("LiveReceiver", "LiveSender", "Update"),
     "runtime.services": ("AtExpiry", "Policy"),
     "sessions.outcomes": (

@@ -217,7 +217,7 @@ async def test_without_money_nothing_begins(world: World):
 
 
 async def test_a_payment_without_change_adds_nothing(pair: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dovetail.runtime.agent.fee_contribution", lambda *_, **__: None)
+    monkeypatch.setattr("dovetail.runtime.preparing.fee_contribution", lambda *_, **__: None)
     uri = await uri_of(pair)
     async with pair.agent(pair.alice) as alice:
         payment = await alice.prepare(uri)

@@ -5,36 +5,27 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeAlias, TypeVar
 
-from dovetail.bitcoin import Address, FeeRate, Network, Sats, UnixTime
-from dovetail.bitcoin.bech32 import encode_base32
-from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin import FeeRate, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
-from dovetail.crypto.entropy import system
 from dovetail.errors import (
-    ChainError,
     ConfigurationError,
-    DuplicateSession,
     TransportError,
     UsageError,
-    WalletError,
 )
-from dovetail.protocol.original import fee_rate as paid_rate
-from dovetail.protocol.params import SenderParams
-from dovetail.protocol.proposal import cost_of_input, fee_contribution
-from dovetail.protocol.uri import PayjoinUri, V1Endpoint, is_on_this_machine
-from dovetail.runtime import plain
-from dovetail.runtime.fees import estimated_rate
+from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.runtime import plain, preparing
 from dovetail.runtime.holding import hold_coins
+from dovetail.runtime.inviting import fresh_address, place_at
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
 from dovetail.runtime.lookout import Lookout
 from dovetail.runtime.pace import polls
 from dovetail.runtime.plain import PlainPayment
+from dovetail.runtime.preparing import Payment
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
 from dovetail.runtime.transport import HttpTransport, Transport, too_few
@@ -53,8 +44,6 @@ logger = logging.getLogger(__name__)
 DATABASE = "sessions.db"
 KEY_CACHE = "ohttp-keys.json"
 ONE_DAY = 86_400
-_ADDRESS_TRIES = 20
-_TOKEN_BYTES = 10
 
 
 def now() -> UnixTime:
@@ -83,13 +72,6 @@ async def _opened(
 
 async def _any_way(_url: str) -> None:
     pass
-
-
-def _place_at(endpoint: str) -> str:
-    """A URL of its own for one session at an endpoint; its last part cannot be guessed."""
-    if "?" in endpoint or "#" in endpoint:
-        raise UsageError("An endpoint's URL has no query and no fragment: leave them out.")
-    return f"{endpoint.rstrip('/')}/{encode_base32(system(_TOKEN_BYTES))}"
 
 
 def _make(data_dir: Path) -> None:
@@ -210,9 +192,9 @@ class Agent:
             self._require_room()
             create = await self._at_directory(v1=v1)
         else:
-            create = partial(receiver.create_v1, url=_place_at(endpoint))
+            create = partial(receiver.create_v1, url=place_at(endpoint))
         created = create(
-            address=await asyncio.to_thread(self._fresh_address),
+            address=await asyncio.to_thread(fresh_address, self.services),
             expires_at=UnixTime(self.services.clock() + lifetime),
             amount=None if amount is None else Sats(amount),
             label=label,
@@ -255,7 +237,7 @@ class Agent:
         amount: Sats | None = None,
         fee_rate: FeeRate | None = None,
         again: bool = False,
-    ) -> "Payment":
+    ) -> Payment:
         """Build and sign the fallback payment of `uri`, so that a person can look at it.
 
         Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
@@ -271,7 +253,9 @@ class Agent:
         else:
             self.services.relays.choose(endpoint.directory)  # raises where nothing would hide us
             await self._way(endpoint.directory)
-        return await asyncio.to_thread(self._prepare, uri, amount, fee_rate, again=again)
+        return await asyncio.to_thread(
+            preparing.prepare, self.services, uri, amount, fee_rate, again=again
+        )
 
     async def prepare_plain(
         self,
@@ -303,7 +287,7 @@ class Agent:
             await self.prepare(parsed, amount=amount, fee_rate=fee_rate, again=again)
         )
 
-    async def start(self, payment: "Payment") -> LiveSender:
+    async def start(self, payment: Payment) -> LiveSender:
         """Begin the session that pays; from here on the payment will be made once.
 
         Raises `DuplicateSession` for a URI that was used before and `CoinsTaken` when another
@@ -389,97 +373,3 @@ class Agent:
         """Memory follows live sessions, never history; one that cannot be read stays in sight."""
         if isinstance(session.state, receiver.Closed | sender.Closed):
             self._live.pop(session.session_id, None)
-
-    def _fresh_address(self) -> Address:
-        """An address without a history, lest an old payment pass for the one that is awaited."""
-        wallet, chain = self.services.wallet, self.services.chain
-        for _ in range(_ADDRESS_TRIES):
-            address = wallet.new_address()
-            try:
-                paid = chain.payments_to(address.script_pubkey)
-            except ChainError:
-                return address  # the wallet's word has to do
-            if not paid:
-                return address
-        raise WalletError(
-            "The wallet keeps giving addresses that were paid before: sync it and try again."
-        )
-
-    def _prepare(
-        self, uri: PayjoinUri, amount: Sats | None, fee_rate: FeeRate | None, *, again: bool
-    ) -> "Payment":
-        wallet, store = self.services.wallet, self.services.store
-        if not uri.address.is_for(wallet.network):
-            raise UsageError(
-                f"This URI is for another network than the wallet's ({wallet.network}):"
-                " ask the receiver for one of that network."
-            )
-        if wallet.network is Network.MAINNET and is_on_this_machine(uri.endpoint):
-            raise UsageError(
-                "This URI sends the payment to a server on your own machine, where no receiver is:"
-                " pay its address as usual, or ask for another one."
-            )
-        known = store.paying(uri)
-        if known is not None:
-            raise DuplicateSession(
-                f"Session {known} pays this URI or did: see `dovetail show {known}`, and ask the"
-                " receiver for a new URI to pay again."
-            )
-        if uri.amount is not None and amount is not None and amount != uri.amount:
-            raise UsageError("The URI asks for another amount: leave yours away to pay it.")
-        due = uri.amount or amount
-        if not due:
-            raise UsageError("The URI names no amount: say how many satoshis to pay.")
-        if not again:
-            plain.require_unpaid(self.services, uri.address, uri.amount)
-        rate = fee_rate or estimated_rate(self.services)
-        wallet.sync()
-        script = uri.address.script_pubkey
-        original = wallet.pay(script, due, fee_rate=rate, unspendable=store.reserved())
-        others = [
-            output.script_pubkey
-            for output in original.unsigned_transaction.outputs
-            if output.script_pubkey != script
-        ]
-        params = SenderParams(
-            min_fee_rate=min(rate, paid_rate(original)),  # what a wallet rounds off is not demanded
-            fee_contribution=fee_contribution(original, script, change=wallet.owned(others)),
-        )
-        return Payment(
-            uri=uri, amount=due, fee_rate=rate, original=original, params=params, again=again
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Payment:
-    """A payment that was built and signed, and not begun; its coins are not reserved yet."""
-
-    uri: PayjoinUri
-    amount: Sats
-    fee_rate: FeeRate
-    original: Psbt
-    params: SenderParams
-    again: bool = False
-    """Whether its address may be one that is paid already, or was."""
-
-    @property
-    def fee(self) -> Sats:
-        """What the fallback pays to miners; a payjoin pays at most `most_added` more."""
-        return self.original.fee
-
-    @property
-    def most_added(self) -> Sats:
-        """The most that a payjoin may take from our change for the receiver's inputs."""
-        contribution = self.params.fee_contribution
-        return Sats(0) if contribution is None else contribution.max_amount
-
-    @property
-    def receiver_pays(self) -> bool:
-        """Whether our change cannot pay for the receiver's input at the rate that is demanded.
-
-        Then the receiver pays for it, or there is no payjoin.
-        """
-        return self.most_added < cost_of_input(self.original, self.uri.address.script_pubkey)
-
-    def __repr__(self) -> str:
-        return "<Payment>"

@@ -13,9 +13,9 @@ from dovetail.cli.work.following import clock
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import ChainError, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.runtime.agent import Payment
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.plain import PlainPayment
+from dovetail.runtime.preparing import Payment
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Services
 from dovetail.sessions.sender import answer_until

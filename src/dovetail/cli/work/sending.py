@@ -19,8 +19,8 @@ from dovetail.cli.work.previewing import Request, agree_on, require_somebody
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import InvalidUri, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.runtime.agent import Payment
 from dovetail.runtime.explanation import Explanation
+from dovetail.runtime.preparing import Payment
 from dovetail.sessions.status import SessionStatus
 
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
