@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from tests.protocol.rules import P2PKH, P2WPKH, coin
-from tests.runtime.side import Side, paid_into, refused, told
+from tests.runtime.side import Side, paid_into, receiving_at, refused, told
 from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint
@@ -225,3 +225,16 @@ def test_after_a_coin_that_was_too_large_only_the_smallest_is_tried():
     assert after == {legacy.outpoint, larger.outpoint}
     left = {small.outpoint: small}
     assert _too_large(left, [small.outpoint]) == {small.outpoint}
+
+
+@pytest.mark.parametrize("state", [receiver.WantsFeeRange, receiver.ProvisionalProposal])
+async def test_a_negotiation_that_ends_unpaid_holds_no_coin(
+    world: World, alice: Side, bob: Side, state: type[receiver.ReceiverSession]
+):
+    """P3: nobody was shown it, so that other sessions may offer it at once."""
+    receiving = await receiving_at(world, alice, bob, state)
+    assert bob.store.reserved()
+    world.clock.pass_by(3_600)
+    await receiving.step()
+    assert isinstance(receiving.state, receiver.PendingFallback)
+    assert bob.store.reserved() == frozenset()

@@ -81,7 +81,8 @@ def paid_directly_before_the_check(play: Play) -> None:
 def refused_as_paid(play: Play) -> None:
     error = play.save(play.retrieved().refuse_as_paid(ELSEWHERE))
     request, context = error.reply(RELAY, now=NOW, entropy=play.entropy)
-    play.save(error.process_reply(play.directory.serve(request), context))
+    assert error.check_reply(play.directory.serve(request), context)
+    play.save(play.save(receiver.reopen(error)).record_payment(RECEIVED))
 
 
 def paid_directly_instead_of_reply(play: Play) -> None:

@@ -1,5 +1,7 @@
 """Payments beside payjoin and fallback, and what can never be paid (M3, M4)."""
 
+from collections.abc import Callable
+
 import pytest
 from tests.sessions.receiver.play import (
     ALICE,
@@ -257,3 +259,35 @@ def test_a_rival_in_a_block_makes_no_payment_of_one_that_may_be_replaced(
     gone = expect(waiting, receiver.Monitor).record_settlement(rival, 2, received=received())
     outcome = expect(play.save(gone), receiver.Closed).outcome
     assert isinstance(outcome, outcomes.Unrecognized)
+
+
+ENDS: dict[str, Callable[[receiver.HasReplyableError], object]] = {
+    "replied": lambda error: error.process_reply(b"", None),  # type: ignore[arg-type]
+    "reply failed": lambda error: error.reply_failed(),
+    "cancelled": lambda error: error.cancel(),
+    "expired": lambda error: error.expire(EXPIRES_AT),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_payment_that_was_only_seen_closes_nothing_whoever_says_so(play: Play, end: str) -> None:
+    """M3: the payment may still vanish. The session goes on looking, and closes on its depth."""
+    error = play.save(play.retrieved().refuse_as_paid(ELSEWHERE))
+    with pytest.raises(UsageError, match="has to confirm"):
+        ENDS[end](error)
+    waiting = play.save(receiver.reopen(error))
+    with pytest.raises(UsageError, match="not deep enough"):
+        waiting.record_payment(SEEN)
+    closed = play.save(waiting.record_payment(RECEIVED))
+    assert isinstance(closed.outcome, outcomes.PaidDirectly)
+
+
+def test_no_early_state_closes_on_a_shallow_payment(play: Play) -> None:
+    error = play.error_without_fallback()
+    with pytest.raises(UsageError, match="not deep enough"):
+        error.record_payment(SEEN)
+
+
+def test_an_unchecked_original_closes_on_no_shallow_payment(play: Play) -> None:
+    with pytest.raises(UsageError, match="not deep enough"):
+        play.retrieved().record_payment(SEEN)

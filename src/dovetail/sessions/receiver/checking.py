@@ -118,7 +118,7 @@ class UncheckedOriginalPayload(Refusing):
 
     def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, Closed]:
         """Close because other transactions have paid the address in full."""
-        return self._close(events.Closed(outcome=paid_directly(received)))
+        return self._close(events.Closed(outcome=paid_directly(received, depth=self.created.depth)))
 
     def cancel(self, *, received: Receipts | None = None) -> Transition[ReceiverEvent, Closed]:
         """Close the session; nothing was promised yet. `received` is what the address had."""

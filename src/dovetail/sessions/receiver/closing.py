@@ -50,9 +50,14 @@ def observed(received: Receipts) -> events.ObservedPayment:
     return events.ObservedPayment(txids=txids, received=int(received.amount))
 
 
-def paid_directly(received: Receipts) -> outcomes.PaidDirectly:
-    """The outcome of such a payment; raises `UsageError` for less than was asked for."""
+def paid_directly(received: Receipts, *, depth: int) -> outcomes.PaidDirectly:
+    """The outcome of such a payment.
+
+    Raises `UsageError` for less than was asked for, or above this depth (M3).
+    """
     _require_full(received)
+    if received.depth < depth:
+        raise UsageError("The payment to the address is not deep enough yet; go on looking.")
     first, *others = (str(txid) for txid in received.txids)
     return outcomes.PaidDirectly(txid=first, others=tuple(others), received=int(received.amount))
 

@@ -157,7 +157,7 @@ class Contested(WithPayload):
         """
         patient = self.proposal_out and now < self.watched_until
         if received.depth >= self.depth and not patient:
-            return self._close(paid_directly(received))
+            return self._close(paid_directly(received, depth=self.depth))
         if self.paid_by:
             return Transition(None, self, seq=self.seq)
         event = observed(received)

@@ -109,8 +109,23 @@ class HasReplyableError(State):
     def process_reply(
         self, body: bytes, context: OhttpContext
     ) -> Transition[ReceiverEvent, NoPayjoin]:
-        """Read the directory's answer; raises `TransportError` where another try may help."""
+        """Read the directory's answer; raises `TransportError` where another try may help.
+
+        Raises `UsageError`, as all that ends this state does, where a payment to the address is
+        all there is: `check_reply`, and `dovetail.sessions.receiver.reopen`.
+        """
+        self._require_settled()
         return self._replied() if self.check_reply(body, context) else self.reply_failed()
+
+    def _require_settled(self) -> None:
+        """Raise `UsageError` where the address was paid, to whatever depth: nothing is held here.
+
+        What was only seen may still vanish, so no end may rest on it (M3).
+        """
+        if self.held is None and self.paid_by is not None:
+            raise UsageError(
+                "The address was paid, which has to confirm: reopen the session, and go on looking."
+            )
 
     def check_reply(self, body: bytes, context: OhttpContext) -> bool:
         """Whether the directory took the reply; raises `TransportError` as `process_reply` does."""
@@ -123,11 +138,13 @@ class HasReplyableError(State):
 
     def reply_failed(self) -> Transition[ReceiverEvent, NoPayjoin]:
         """Give up telling the sender."""
+        self._require_settled()
         event = events.ReplyFailed()
         return self._transition(event, self._on_reply_failed(event))
 
     def cancel(self) -> Transition[ReceiverEvent, NoPayjoin]:
         """Stop without telling the sender."""
+        self._require_settled()
         event = events.Cancelled()
         return self._transition(event, self._on_cancelled(event))
 
@@ -144,6 +161,7 @@ class HasReplyableError(State):
     def expire(self, now: UnixTime) -> Transition[ReceiverEvent, NoPayjoin]:
         """Stop because the sender has stopped polling; raises `UsageError` before that."""
         self._require_expired(now)
+        self._require_settled()
         event = events.Expired()
         return self._transition(event, self._on_expired(event))
 
@@ -154,7 +172,7 @@ class HasReplyableError(State):
         than was asked for.
         """
         if self.held is None:
-            closed = events.Closed(outcome=paid_directly(received))
+            closed = events.Closed(outcome=paid_directly(received, depth=self.created.depth))
             return self._transition(closed, self._on_closed(closed))
         event = observed(received)
         return self._transition(event, self._on_observed_payment(event))
@@ -173,6 +191,7 @@ class HasReplyableError(State):
         return self._transition(event, self._on_observed_spend(event))
 
     def _replied(self) -> Transition[ReceiverEvent, NoPayjoin]:
+        self._require_settled()
         event = events.RepliedWithError()
         return self._transition(event, self._on_replied_with_error(event))
 

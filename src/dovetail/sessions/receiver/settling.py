@@ -220,7 +220,7 @@ class Monitor(Contested):
         if depth < self.depth or (paid is not None and paid.depth < self.depth):
             return Transition(None, self, seq=self.seq)
         if paid is not None:
-            return self._close(paid_directly(paid))
+            return self._close(paid_directly(paid, depth=self.depth))
         return self._close(outcomes.Revoked(txid=str(spend.txid)))
 
     def record_unobservable(self) -> Transition[ReceiverEvent, Closed]:

@@ -123,7 +123,7 @@ class Initialized(State):
 
     def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, Closed]:
         """Close because other transactions have paid the address in full."""
-        return self._close(events.Closed(outcome=paid_directly(received)))
+        return self._close(events.Closed(outcome=paid_directly(received, depth=self.created.depth)))
 
     def cancel(self, *, received: Receipts | None = None) -> Transition[ReceiverEvent, Closed]:
         """Close the session; a sender who comes later finds nobody.
