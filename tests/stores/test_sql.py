@@ -9,11 +9,11 @@ from tests.stores.callers import SqlCaller
 from dovetail.errors import ReplayError, StaleSession, StoreUnavailable
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import Cancelled, ProtocolFailed
-from dovetail.stores.schema import session_events, sightings
+from dovetail.stores.schema import session_events, sessions, sightings
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.sqlite import reading
 from dovetail.testing.store_contract import StoreContract
-from dovetail.testing.store_samples import NOW, started
+from dovetail.testing.store_samples import NOW, closed, started
 from dovetail.testing.watching_contract import SEEN, WatchingContract
 
 
@@ -151,3 +151,13 @@ def test_a_failed_upgrade_leaves_no_database_half_made(
     monkeypatch.undo()
     with SqlStore.open(path) as store:
         assert store.live() == ()
+
+
+def test_an_ending_that_cannot_be_read_leaves_the_outcome(store: SqlStore) -> None:
+    """A newer Dovetail may write more into it, and a disk may damage it."""
+    log = started(store)
+    log.append(closed(), seq=1, closes=True)
+    store.write(lambda connection: connection.execute(update(sessions).values(ending=b"{")).close())
+    row = store.row(log.session_id)
+    assert row.outcome == "expired"
+    assert row.ending is None

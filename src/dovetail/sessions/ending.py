@@ -49,14 +49,10 @@ def ending_of(state: receiver.Closed | sender.Closed) -> Ending:
     if isinstance(outcome, outcomes.Success):
         outcome = outcomes.Success(txid=outcome.txid)
     received = paid = None
-    match amounts:
-        case Received():
-            received = (int(amounts.amount), int(amounts.paid))
-        case Paid():
-            rates = amounts.rate.sat_per_kwu, amounts.asked.sat_per_kwu
-            paid = (int(amounts.fee), *rates)
-        case None:
-            pass
+    if isinstance(amounts, Received):
+        received = (int(amounts.amount), int(amounts.paid))
+    elif isinstance(amounts, Paid):
+        paid = (int(amounts.fee), amounts.rate.sat_per_kwu, amounts.asked.sat_per_kwu)
     return Ending(
         outcome=outcome,
         amount=None if amount is None else int(amount),
