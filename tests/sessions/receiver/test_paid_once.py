@@ -262,7 +262,6 @@ def test_a_rival_in_a_block_makes_no_payment_of_one_that_may_be_replaced(
 
 
 ENDS: dict[str, Callable[[receiver.HasReplyableError], object]] = {
-    "replied": lambda error: error.process_reply(b"", None),  # type: ignore[arg-type]
     "reply failed": lambda error: error.reply_failed(),
     "cancelled": lambda error: error.cancel(),
     "expired": lambda error: error.expire(EXPIRES_AT),
