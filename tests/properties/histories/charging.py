@@ -329,7 +329,10 @@ class Payee(Accounts):
 
     def words(self, state: Any) -> list[Move]:
         named = ("cancel", "request_fallback", "release")
-        return [getattr(state, name) for name in named if hasattr(state, name)]
+        heard = [getattr(state, name) for name in named if hasattr(state, name)]
+        if isinstance(state, receiver.HasReplyableError) and state.reopens:
+            heard.append(lambda: receiver.reopen(state))  # what the next step does by itself
+        return heard
 
     def raise_fee(self) -> None:
         """A receiver has no fee to raise: it says that it wants the fallback."""
