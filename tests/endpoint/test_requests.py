@@ -250,7 +250,7 @@ async def test_the_client_with_the_most_senders_who_wait_gives_way_to_another(
             asked.append(
                 asyncio.create_task(post(address_of(invoice), body, **{"x-client": address}))
             )
-            await asyncio.sleep(0.2)
+            await eventually(lambda: shop.endpoint._held.count == min(len(asked), 4))
         refused(await asyncio.wait_for(asked[0], 5), 503, "unavailable")
         assert not any(each.done() for each in asked[1:])
         bob.party.chain.away = False
@@ -292,6 +292,7 @@ async def test_senders_who_wait_are_bounded_for_each_session(world: World, alice
 async def test_senders_who_wait_are_bounded_for_each_client(world: World, alice: Side, bob: Side):
     settings = EndpointSettings(max_held_per_client=1, hold=20, client_header="x-client")
     async with opened(world, settings=settings) as shop:
+        world.fund(world.bob, 90_000, 95_000)  # a coin for each, also for who waits no longer
         invoices = [await shop.invoice() for _ in range(3)]
         bodies = [body_of(shop, each) for each in invoices]
         bob.party.chain.away = True

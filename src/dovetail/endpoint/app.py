@@ -178,7 +178,7 @@ class Endpoint:
         if isinstance(body, Answer):
             share.end()
             return body
-        share.give_way = None
+        share.give_way = _keep_on
         query = bytes(scope["query_string"]).decode("latin-1")
         work = asyncio.ensure_future(self._desk.take(session_id, body, query))
         self._under_way.add(work)
@@ -213,6 +213,10 @@ class Endpoint:
         self._under_way.discard(answer)
         if not answer.cancelled() and answer.exception() is not None:
             _log.info("A request ended with %s", type(answer.exception()).__name__)
+
+
+def _keep_on() -> None:
+    """A place is left to another client, and what was begun in it goes on: that takes moments."""
 
 
 def _crowded(what: str, *headers: tuple[bytes, bytes]) -> Answer:

@@ -97,6 +97,8 @@ class Doorkeeper:
         """Whether one from the IP address `peer` may have a place, or has it already."""
         if guest in self._inside:
             return True
+        if self.closing:
+            return False
         share = self._connections.take(self._clients.at(peer), guest.give_way)
         if share is not None:
             self._inside[guest] = share
