@@ -24,6 +24,13 @@ def run(program: str) -> str:
     ).stdout.strip()
 
 
+def loaded_by(module: str, names: tuple[str, ...]) -> str:
+    """Which of `names` an import loads that a bare interpreter, measured or not, does not."""
+    found = "[n for n in names if n in sys.modules and n not in bare]"
+    before = f"import sys; names, bare = {names!r}, {{*sys.modules}}"
+    return run(f"{before}; import {module}; print({found})")
+
+
 @pytest.mark.parametrize("name", dovetail.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(dovetail, name) is not None
@@ -45,15 +52,13 @@ def test_names_come_from_where_they_live():
     ],
 )
 def test_the_core_loads_nothing_heavy(module):
-    program = f"import sys, {module}; print([n for n in {HEAVY!r} if n in sys.modules])"
-    assert run(program) == "[]"
+    assert loaded_by(module, HEAVY) == "[]"
 
 
 @pytest.mark.parametrize("module", ["dovetail.sessions.receiver", "dovetail.sessions.sender"])
 def test_the_machines_load_on_first_use(module):
     heavy = (*HEAVY, "btclib_secp256k1", "cryptography", "dataclasses", "msgspec", "ssl")
-    program = f"import sys, {module}; print([n for n in {heavy!r} if n in sys.modules])"
-    assert run(program) == "[]"
+    assert loaded_by(module, heavy) == "[]"
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -67,7 +67,7 @@ async def test_all_that_are_followed_are_one_look_each_interval():
     source, told = Source(), list[tuple[int, Paid | None]]()
     addresses = watching(source, every=0.05)
     opened = [
-        addresses.following(script, (), lambda paid, n=n: told.append((n, paid)))  # type: ignore[misc]
+        addresses.following(script, (), lambda paid, n=n: told.append((n, paid)), looked_at=0.0)  # type: ignore[misc]
         for n, script in enumerate(SCRIPTS)
     ]
     for each in opened:
@@ -90,7 +90,7 @@ async def test_what_was_missed_between_two_waits_is_told():
     source, told = Source(), asyncio.Event()
     source.paid[SCRIPTS[0]] = PAID
     addresses = watching(source, every=0.02)
-    with addresses.following(SCRIPTS[0], (), lambda _paid: told.set()):
+    with addresses.following(SCRIPTS[0], (), lambda _paid: told.set(), looked_at=0.0):
         async with asyncio.timeout(5):
             await told.wait()
 
@@ -98,7 +98,7 @@ async def test_what_was_missed_between_two_waits_is_told():
 async def test_a_fresh_look_does_not_wait_for_the_next_round():
     source = Source()
     addresses = watching(source)
-    with addresses.following(SCRIPTS[0], (), lambda _paid: None):
+    with addresses.following(SCRIPTS[0], (), lambda _paid: None, looked_at=0.0):
         async with asyncio.timeout(5):
             assert await addresses.look(SCRIPTS[1]) == ()
     assert source.looks == [1]
@@ -108,7 +108,7 @@ async def test_rounds_go_on_beside_fresh_looks():
     source, told = Source(), asyncio.Event()
     addresses = watching(source, every=0.02)
     source.paid[SCRIPTS[0]] = PAID
-    with addresses.following(SCRIPTS[0], (), lambda _paid: told.set()):
+    with addresses.following(SCRIPTS[0], (), lambda _paid: told.set(), looked_at=0.0):
         async with asyncio.timeout(5):
             while not told.is_set():
                 await addresses.look(SCRIPTS[1])
@@ -121,7 +121,7 @@ async def test_a_source_that_is_away_is_asked_a_few_times_for_all_and_followers_
     looks = await asyncio.gather(*map(addresses.look, SCRIPTS), return_exceptions=True)
     assert {type(each) for each in looks} == {ChainError}
     assert (source.looks, source.alone) == ([200], 0)
-    with addresses.following(SCRIPTS[0], PAID, told.append):
+    with addresses.following(SCRIPTS[0], PAID, told.append, looked_at=0.0):
         await rounds(source, 2)
         source.failing = lambda _script: False
         source.paid[SCRIPTS[0]] = PAID
@@ -148,7 +148,7 @@ async def test_a_fault_of_the_program_is_raised_by_who_waits():
     addresses = watching(source, every=0.02)
     with pytest.raises(ZeroDivisionError):
         await addresses.look(SCRIPTS[0])
-    with addresses.following(SCRIPTS[0], (), told.append):
+    with addresses.following(SCRIPTS[0], (), told.append, looked_at=0.0):
         await rounds(source, 2)
     assert set(told) == {None}
 
@@ -168,13 +168,13 @@ async def test_nothing_runs_where_nobody_wants_to_know():
     addresses = watching(source)
     await addresses.stop()
     await addresses.look(SCRIPTS[0])
-    with addresses.following(SCRIPTS[0], (), lambda _paid: None):
+    with addresses.following(SCRIPTS[0], (), lambda _paid: None, looked_at=0.0):
         await asyncio.sleep(0.02)
         assert len(asyncio.all_tasks()) == len(before) + 1
     async with asyncio.timeout(5):
         while asyncio.all_tasks() != before:  # noqa: ASYNC110  # it ends by itself
             await asyncio.sleep(0.01)
-    with addresses.following(SCRIPTS[0], (), lambda _paid: None):
+    with addresses.following(SCRIPTS[0], (), lambda _paid: None, looked_at=0.0):
         await addresses.stop()
         assert asyncio.all_tasks() == before
 

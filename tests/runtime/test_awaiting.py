@@ -73,6 +73,20 @@ async def test_the_session_that_is_paid_is_told_and_no_other(pair: World, looks:
     assert looks
 
 
+async def test_a_mailbox_that_answers_at_once_keeps_no_payment_out_of_sight(
+    pair: World, looks: list[Script]
+):
+    """As one does that holds a payment which was refused."""
+    async with pair.agent(pair.bob, watch_interval=0.3) as bob:
+        live = await bob.receive(50_000)
+        await soon(lambda: len(pair.wire.sent) >= 5)
+        pay(pair, live)
+        pair.node.mine()
+        async with asyncio.timeout(20):
+            assert isinstance(await live.closed(), outcomes.PaidDirectly)
+    assert looks
+
+
 async def test_a_look_that_could_not_be_is_made_up_for(pair: World, looks: list[Script]):
     async with pair.agent(pair.bob) as bob:
         live = await bob.receive(50_000)

@@ -21,10 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class _Follower:
+class Follower:
+    """Whoever wants to hear of a script; `looked_at`: when it was last told of, in loop time."""
+
     script: Script
     seen: Paid
     tell: Tell
+    looked_at: float
 
 
 class Addresses:
@@ -40,7 +43,7 @@ class Addresses:
         self._chain = chain
         self._every = every
         self._wanted: dict[Script, list[asyncio.Future[Paid | None]]] = {}
-        self._followers: set[_Follower] = set()
+        self._followers: set[Follower] = set()
         self._round_at = 0.0
         self._something = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
@@ -56,22 +59,29 @@ class Addresses:
         return await asyncio.to_thread(self._chain.payments_to, script) if paid is None else paid
 
     @contextmanager
-    def following(self, script: Script, seen: Paid, tell: Tell) -> Generator[None]:
+    def following(
+        self, script: Script, seen: Paid, tell: Tell, *, looked_at: float
+    ) -> Generator[Follower]:
         """In the block, `tell` is called with what is not as it was seen; None: it is not known.
 
-        A change is told within `every` seconds, as far as the chain source lets it be seen.
+        `looked_at` is when it was `seen`. A change is told within `every` seconds, as far as the
+        chain source lets it be seen; a block that ends sooner may have had no look.
         """
-        follower = _Follower(script, seen, tell)
+        follower = Follower(script, seen, tell, looked_at)
         if not self._followers:
             self._round_at = asyncio.get_running_loop().time() + self._every
         self._followers.add(follower)
         self._work()
         try:
-            yield
+            yield follower
         finally:
             self._followers.discard(follower)
             if not self._followers:
                 self._something.set()
+
+    def is_fresh(self, looked_at: float) -> bool:
+        """Whether what was seen then holds: no look is due for it yet."""
+        return asyncio.get_running_loop().time() < looked_at + self._every
 
     async def stop(self) -> None:
         """Look no more."""
@@ -123,6 +133,7 @@ class Addresses:
 
     async def _round(self) -> None:
         told: Mapping[Script, Paid] = {}
+        looked_at = asyncio.get_running_loop().time()
         try:
             told = await self._told({each.script for each in self._followers})
         except Exception as error:  # noqa: BLE001 - each follower looks alone, and raises it
@@ -130,6 +141,8 @@ class Addresses:
         self._round_at = asyncio.get_running_loop().time() + self._every
         for follower in tuple(self._followers):
             paid = told.get(follower.script)
+            if paid is not None:
+                follower.looked_at = looked_at
             if paid != follower.seen:
                 follower.seen = follower.seen if paid is None else paid
                 follower.tell(paid)

@@ -26,7 +26,8 @@ async def wait_for_original(
     A sender whose Original was lost makes the ordinary payment at the expiration.
     """
     now = services.clock()
-    if now >= session.expires_at or watch.paid is None or not _polls(session):
+    fresh = watch.paid is not None and services.addresses.is_fresh(watch.looked_at)
+    if now >= session.expires_at or not fresh or not _polls(session):
         received = await _look(session, services, watch)
         if received.full and received.depth >= session.created.depth:
             return await session.record_payment(received).save_async(log)
@@ -64,7 +65,8 @@ async def _poll(
     """Ask the mailbox, unless the address is found to be paid.
 
     What the last look showed holds for the next poll where this one found nothing and the address
-    was followed meanwhile; in any other case a look is due, which also has the last word (M4).
+    was followed meanwhile, but no longer than a look is good for: a mailbox that answers at once
+    must not keep us from looking. In any other case a look is due, which has the last word (M4).
     """
     seen, watch.paid = watch.paid or (), None
     now, script = services.clock(), session.address.script_pubkey
@@ -81,7 +83,8 @@ async def _poll(
         if received.full and received.depth >= session.created.depth and not paid_in_full.done():
             paid_in_full.set_result(None)
 
-    with services.addresses.following(script, seen, tell):
+    addresses = services.addresses
+    with addresses.following(script, seen, tell, looked_at=watch.looked_at) as followed:
         answer = await attended_until(
             lambda: exchange(lambda relay: session.poll(relay, now=now), session, services),
             watch,
@@ -91,12 +94,13 @@ async def _poll(
         return session
     after = await session.process(*answer, now=services.clock()).save_async(log)
     if after is session and known:
-        watch.paid = seen
+        watch.paid, watch.looked_at = seen, followed.looked_at
     return after
 
 
 async def _look(session: receiver.Initialized, services: Services, watch: Watch) -> Receipts:
     """What the address has received; a sighting is told at once."""
+    watch.looked_at = asyncio.get_running_loop().time()
     watch.paid = await services.addresses.look(session.address.script_pubkey)
     received = receipts(session, watch.paid)
     watch.see_received(received, wanted=session.created.depth)

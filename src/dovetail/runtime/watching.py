@@ -81,6 +81,8 @@ class Watch:
     """Who kept the other party out until the expiration, where it was that."""
     paid: tuple[Payment, ...] | None = None
     """What its address had received at the last look; None: a look is due."""
+    looked_at: float = 0.0
+    """When that look was, by the event loop's clock."""
     news: News = field(default_factory=News)
     """Set once the log may have grown without us: whoever waits then looks at it."""
     tell: Callable[[], None] = lambda: None

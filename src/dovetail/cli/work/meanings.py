@@ -15,6 +15,8 @@ _BOTH = {
     "BroadcastFallback": "The ordinary payment was broadcast.",
     "ObservedSpend": "A transaction that spends the sender's coins was seen.",
     "FallbackRequested": "The ordinary payment was decided on; it follows.",
+    "CoinsMissed": "A coin of the payment is on the chain no more.",
+    "CoinsFound": "All coins of the payment are on the chain again.",
 }
 
 RECEIVER = _BOTH | {
