@@ -18,7 +18,7 @@ class EndpointSettings:
     max_held: int = 256
     """Senders who wait for the answer of their session."""
     max_held_per_client: int = 32
-    max_held_per_session: int = 4
+    max_held_per_session: int = 32
     max_connections: int = 256
     max_connections_per_client: int = 64
     keep_alive: float = 15.0
