@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any, Protocol
 
-import httpx
+import httpx2 as httpx
 from tests.flood.sending import CERTIFICATE, FACTS
 from tests.interop.mailrooms import WAIT, free_port
 from tests.mailroom.client import GATEWAY, MESSAGE, new_mailbox

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 from tests.flood.makes import Asks, Make, honest_client
 from tests.interop.mailrooms import free_port
 

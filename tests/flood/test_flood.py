@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 from tests.flood.attacks import ATTACKS, MAILROOM, OURS
 from tests.flood.makes import Asks

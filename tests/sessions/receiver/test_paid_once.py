@@ -11,6 +11,7 @@ from tests.sessions.receiver.play import (
     EXPIRES_AT,
     FALLBACK,
     GRACE,
+    HEIGHT,
     NOW,
     RECEIVED,
     RECEIVER_COIN,
@@ -290,3 +291,10 @@ def test_no_early_state_closes_on_a_shallow_payment(play: Play) -> None:
 def test_an_unchecked_original_closes_on_no_shallow_payment(play: Play) -> None:
     with pytest.raises(UsageError, match="not deep enough"):
         play.retrieved().record_payment(SEEN)
+
+
+def test_coins_that_may_come_back_end_nothing() -> None:
+    play = Play()
+    missed = play.save(play.pending_owed().record_coins(missing=True, height=HEIGHT + 1))
+    with pytest.raises(UsageError, match="may come back"):
+        missed.record_gone(height=HEIGHT + 6)

@@ -571,3 +571,9 @@ def test_a_payment_whose_coins_are_gone_ends(log, place):
     assert closed.outcome == outcomes.Cancelled(why=Reason.COINS_GONE)
     assert log.is_closed
     assert log.replay() == closed
+
+
+def test_coins_that_may_come_back_end_nothing(log):
+    missed = play.plain(log).record_coins(missing=True, height=play.HEIGHT + 1).save(log)
+    with pytest.raises(UsageError, match="may come back"):
+        missed.record_gone(height=play.HEIGHT + 6)
