@@ -4,7 +4,6 @@ The names of this package load on first use, so that `import dovetail.bitcoin` c
 needs no extra. `Agent` and what belongs to it need the extra `cli`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,51 +51,36 @@ __all__ = [
     "Update",
 ]
 
-_HOMES = {
-    "bitcoin.units": ("FeeRate", "Sats"),
-    "errors": ("DovetailError",),
-    "protocol.uri": ("PayjoinUri",),
-    "runtime.agent": ("Agent",),
-    "runtime.preparing": ("Payment",),
-    "runtime.live": ("LiveReceiver", "LiveSender", "Update"),
-    "runtime.services": ("AtExpiry", "Policy"),
-    "sessions.outcomes": (
-        "Cancelled",
-        "Expired",
-        "FallbackBroadcasted",
-        "Outcome",
-        "PaidDirectly",
-        "PayjoinProposalSent",
-        "Revoked",
-        "Success",
-        "Unrecognized",
-    ),
-    "sessions.reasons": ("Reason",),
-}
 _EXTRAS = ("certifi", "httpcore2", "sqlalchemy", "alembic")
 
 
 if not TYPE_CHECKING:  # a type checker shall see the names above and no others
+    from dovetail.names import on_first_use
+
+    _load = on_first_use(
+        __name__,
+        {
+            "bitcoin.units": "FeeRate Sats",
+            "errors": "DovetailError",
+            "protocol.uri": "PayjoinUri",
+            "runtime.agent": "Agent",
+            "runtime.live": "LiveReceiver LiveSender Update",
+            "runtime.preparing": "Payment",
+            "runtime.services": "AtExpiry Policy",
+            "sessions.outcomes": "Cancelled Expired FallbackBroadcasted Outcome PaidDirectly"
+            " PayjoinProposalSent Revoked Success Unrecognized",
+            "sessions.reasons": "Reason",
+        },
+    )
 
     def __getattr__(name: str) -> object:
-        """Load a public name from the module it lives in (PEP 562)."""
-        for module, names in _HOMES.items():
-            if name in names:
-                try:
-                    value: object = getattr(import_module(f"dovetail.{module}"), name)
-                except ModuleNotFoundError as error:
-                    if error.name not in _EXTRAS:
-                        raise
-                    message = (
-                        f"dovetail.{name} needs the package {error.name}:"
-                        " install `dovetail-payjoin[cli]`."
-                    )
-                    raise ImportError(message, name=error.name) from error
-                globals()[name] = value
-                return value
-        message = f"module 'dovetail' has no attribute '{name}'"
-        raise AttributeError(message, name=name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+        """Load a public name; raises `ImportError` that names the extra which is missing."""
+        try:
+            return _load(name)
+        except ModuleNotFoundError as error:
+            if error.name not in _EXTRAS:
+                raise
+            message = (
+                f"dovetail.{name} needs the package {error.name}: install `dovetail-payjoin[cli]`."
+            )
+            raise ImportError(message, name=error.name) from error

@@ -120,4 +120,4 @@ async def test_a_fault_after_the_sender_has_gone_is_logged_without_its_words(
 
 def test_the_package_names_what_it_has():
     with pytest.raises(AttributeError, match="no attribute 'Endpiont'"):
-        _ = dovetail.endpoint.Endpiont
+        _ = dovetail.endpoint.Endpiont  # type: ignore[attr-defined]

@@ -98,7 +98,7 @@ async def test_a_server_that_does_not_start_has_locked_out_everybody(tmp_path: P
 
 
 async def test_a_breach_is_counted(tmp_path: Path) -> None:
-    """The victim is reached by a relay that dials what a name means now."""
+    """A relay that may go to private addresses reaches the victim, and that is counted."""
     home = tmp_path / "server"
     fared = await measure(Reckless(), "names that lead to private addresses", home, 0.5, bound=10)
     assert fared.breached

@@ -15,11 +15,11 @@ def test_importing_the_package_loads_neither_kernel_nor_server():
     assert ran.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", dovetail.regtest.__all__)
+@pytest.mark.parametrize("name", dovetail.regtest.__all__)  # type: ignore[attr-defined]
 def test_every_public_name_can_be_had(name):
     assert getattr(dovetail.regtest, name).__name__ == name
 
 
 def test_another_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="surprise"):
-        _ = dovetail.regtest.surprise
+        _ = dovetail.regtest.surprise  # type: ignore[attr-defined]

@@ -38,9 +38,6 @@ class Source:
             raise ChainError("The chain is away.")
         return self.paid.get(script, ())
 
-    def __getattr__(self, name: str) -> object:
-        raise NotImplementedError(name)
-
 
 def watching(source: Source, every: float = FOR_EVER) -> Addresses:
     return Addresses(source, every=every)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dovetail.errors import InvalidEvent
 from dovetail.sessions.presence import Presence
 
 KNOWN = Presence.known(100)
@@ -46,3 +47,10 @@ def test_servers_of_different_heights_fill_no_log():
     """One of two behind one name is a block behind, and has what the other has not."""
     found = KNOWN.missed(105).found(104)
     assert not found.is_news(missing=True, height=105)
+
+
+def test_a_log_in_which_coins_are_missed_twice_or_found_unmissed_is_none():
+    with pytest.raises(InvalidEvent, match="missed once"):
+        KNOWN.missed(101).missed(102)
+    with pytest.raises(InvalidEvent, match="not missed"):
+        KNOWN.found(101)

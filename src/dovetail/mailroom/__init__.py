@@ -3,7 +3,7 @@
 `create_app` makes the application, `serve` runs it as a program, `MailroomServer` in a thread.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dovetail.mailroom.settings import MailroomSettings as MailroomSettings
 
@@ -12,21 +12,11 @@ if TYPE_CHECKING:
     from dovetail.mailroom.app import create_app as create_app
     from dovetail.mailroom.server import MailroomServer as MailroomServer
     from dovetail.mailroom.server import serve as serve
+else:
+    from dovetail.names import on_first_use
 
-_HOMES = {
-    "Mailroom": "dovetail.mailroom.app",
-    "create_app": "dovetail.mailroom.app",
-    "MailroomServer": "dovetail.mailroom.server",
-    "serve": "dovetail.mailroom.server",
-}
+    __getattr__ = on_first_use(
+        __name__, {"app": "Mailroom create_app", "server": "MailroomServer serve"}
+    )
 
 __all__ = ["Mailroom", "MailroomServer", "MailroomSettings", "create_app", "serve"]
-
-
-def __getattr__(name: str) -> Any:
-    """Load what needs uvicorn and SQLAlchemy when it is asked for (PEP 562)."""
-    from importlib import import_module  # noqa: PLC0415  # an import of the package costs nothing
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)

@@ -1,6 +1,5 @@
 """An embedded regtest chain on Bitcoin Core's consensus code, for demos and tests."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,34 +12,18 @@ if TYPE_CHECKING:
     from dovetail.regtest.remote import remote_mine as remote_mine
     from dovetail.regtest.server import RegtestServer as RegtestServer
     from dovetail.regtest.server import serve as serve
-
-__all__ = [
-    "Accepted",
-    "BlockHash",
-    "Refused",
-    "RegtestNode",
-    "RegtestServer",
-    "esplora_app",
-    "remote_fund",
-    "remote_mine",
-    "serve",
-]
-
-_HOMES = {
-    "Accepted": "policy",
-    "BlockHash": "blocks",
-    "Refused": "policy",
-    "RegtestNode": "node",
-    "RegtestServer": "server",
-    "esplora_app": "esplora",
-    "remote_fund": "remote",
-    "remote_mine": "remote",
-    "serve": "server",
-}
-
-
-def __getattr__(name: str) -> object:
+else:
     # The kernel and the HTTP server are loaded only by those who use them.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    from dovetail.names import on_first_use
+
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "blocks": "BlockHash",
+            "esplora": "esplora_app",
+            "node": "RegtestNode",
+            "policy": "Accepted Refused",
+            "remote": "remote_fund remote_mine",
+            "server": "RegtestServer serve",
+        },
+    )

@@ -16,6 +16,11 @@ Send = Callable[[Message], Awaitable[None]]
 WORTH_READING = 1 << 20
 
 
+def address_of(name: Any) -> tuple[str, int] | None:
+    """Host and port, of IPv4 and IPv6 alike."""
+    return (name[0], name[1]) if name and not isinstance(name, str) else None
+
+
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first header of this lower-case name."""
     for key, value in scope["headers"]:

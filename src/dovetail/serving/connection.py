@@ -16,7 +16,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from dovetail.serving.answers import RETRY_AFTER, Answer, problem
-from dovetail.serving.asgi import WORTH_READING, Scope
+from dovetail.serving.asgi import WORTH_READING, Scope, address_of
 from dovetail.serving.bodies import Body
 from dovetail.serving.exchanges import Exchange
 from dovetail.serving.heads import HEAD_LIMIT, REFUSED, BadRequest, Head, HeadReader
@@ -399,8 +399,3 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif left:
             self._watch_stall()
-
-
-def address_of(name: Any) -> tuple[str, int] | None:
-    """Host and port, of IPv4 and IPv6 alike."""
-    return (name[0], name[1]) if name and not isinstance(name, str) else None

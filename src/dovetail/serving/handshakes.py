@@ -7,7 +7,8 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, cast
 
-from dovetail.serving.connection import GOODBYE, Connection, address_of
+from dovetail.serving.asgi import address_of
+from dovetail.serving.connection import GOODBYE, Connection
 
 if TYPE_CHECKING:
     from dovetail.serving.door import Doorkeeper

@@ -5,6 +5,8 @@ A reorganisation or a replacement can take away what had made a coin, and bring 
 
 from dataclasses import dataclass, replace
 
+from dovetail.errors import InvalidEvent
+
 BLOCKS_WITHOUT = 6
 """For so many blocks, or the session's depth if that is more, a coin has to be missed."""
 
@@ -33,12 +35,22 @@ class Presence:
         return self.missed_at is None and height >= (self.counts_from or 0)
 
     def missed(self, height: int) -> "Presence":
-        """A coin exists no more, neither in the mempool nor in a block."""
+        """A coin exists no more, neither in the mempool nor in a block.
+
+        Raises `InvalidEvent` where one was missed already.
+        """
+        if self.missed_at is not None:
+            raise InvalidEvent("Coins are missed once, until they are found again.")
         return replace(self, missed_at=height)
 
     def found(self, height: int) -> "Presence":
-        """All are there again: the count begins anew, at the next block at the soonest."""
-        return Presence.known(max(height, self.missed_at or 0))
+        """All are there again: the count begins anew, at the next block at the soonest.
+
+        Raises `InvalidEvent` where none was missed.
+        """
+        if self.missed_at is None:
+            raise InvalidEvent("Coins that were not missed are not found again.")
+        return Presence.known(max(height, self.missed_at))
 
     def are_gone(self, height: int, *, depth: int) -> bool:
         """Whether a coin has been missed for so long that the payment is given up."""

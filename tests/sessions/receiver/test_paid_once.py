@@ -15,6 +15,7 @@ from tests.sessions.receiver.play import (
     NOW,
     RECEIVED,
     RECEIVER_COIN,
+    RELAY,
     SEEN,
     UNRELATED,
     Play,
@@ -280,6 +281,20 @@ def test_a_payment_that_was_only_seen_closes_nothing_whoever_says_so(play: Play,
         waiting.record_payment(SEEN)
     closed = play.save(waiting.record_payment(RECEIVED))
     assert isinstance(closed.outcome, outcomes.PaidDirectly)
+
+
+def test_a_told_sender_closes_nothing_where_a_payment_was_only_seen(play: Play) -> None:
+    error = play.save(play.retrieved().refuse_as_paid(ELSEWHERE))
+    request, context = error.reply(RELAY, now=NOW)
+    told = play.directory.serve(request)
+    with pytest.raises(UsageError, match="has to confirm"):
+        error.process_reply(told, context)
+
+
+def test_an_http_answer_closes_nothing_where_a_payment_was_only_seen(play: Play) -> None:
+    error = play.save(play.retrieved_http().refuse_as_paid(ELSEWHERE))
+    with pytest.raises(UsageError, match="has to confirm"):
+        error.record_replied()
 
 
 def test_no_early_state_closes_on_a_shallow_payment(play: Play) -> None:

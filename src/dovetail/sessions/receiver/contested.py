@@ -274,13 +274,9 @@ class Contested(WithPayload):
         return replace(self, seq=self.seq + 1, paid_by=event.txids)
 
     def _on_coins_missed(self, event: events.CoinsMissed) -> Self:
-        if self.coins.missed_at is not None:
-            raise InvalidEvent("Coins are missed once, until they are found again.")
         return replace(self, seq=self.seq + 1, looked=self.coins.missed(event.height))
 
     def _on_coins_found(self, event: events.CoinsFound) -> Self:
-        if self.coins.missed_at is None:
-            raise InvalidEvent("Coins that were not missed are not found again.")
         return replace(self, seq=self.seq + 1, looked=self.coins.found(event.height))
 
     def _on_closed(self, event: events.Closed) -> Closed:

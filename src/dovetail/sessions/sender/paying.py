@@ -79,13 +79,9 @@ class Payable(SenderState):
         return self.transition(event, self._ended(event))
 
     def _on_coins_missed(self, event: events.CoinsMissed) -> Self:
-        if self.coins.missed_at is not None:
-            raise InvalidEvent("Coins are missed once, until they are found again.")
         return replace(self, seq=self.seq + 1, looked=self.coins.missed(event.height))
 
     def _on_coins_found(self, event: events.CoinsFound) -> Self:
-        if self.coins.missed_at is None:
-            raise InvalidEvent("Coins that were not missed are not found again.")
         return replace(self, seq=self.seq + 1, looked=self.coins.found(event.height))
 
     def _ended(self, event: events.Closed) -> "Closed":
