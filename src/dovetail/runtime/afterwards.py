@@ -15,6 +15,7 @@ from dovetail.stores.ports import Role, SessionId, SessionRow
 
 LOOKED_BACK = 30 * 86_400
 """Seconds after the expiration for which the address of an ended session is looked at."""
+_UNPAID = (outcomes.Cancelled, outcomes.Expired)
 MOST = 20
 """How many sessions are looked at, the newest first: a public server is spared (ADR 0028)."""
 
@@ -51,14 +52,13 @@ async def look_back(services: Services) -> tuple[Late, ...]:
 def _found(services: Services) -> Iterator[Late]:
     store = services.store
     since = services.clock() - LOOKED_BACK
-    rows = (row for row in store.history(limit=MOST) if _may_have_come(row, since))
-    for row in rows:
-        ended = _unpaid(services, row.session_id)
-        if ended is None:
-            continue
-        state, known = ended
+    rows = [row for row in store.history(limit=MOST) if _may_have_come(row, since)]
+    ended = [(row, *each) for row in rows if (each := _unpaid(services, row.session_id))]
+    told = services.chain.payments_to_each({state.address.script_pubkey for _, state, _ in ended})
+    for row, state, known in ended:
         script, asked = state.address.script_pubkey, state.created.amount
-        paid = services.chain.payments_to(script)
+        # One that could not be told among others says why when it is asked for alone.
+        paid = told[script] if script in told else services.chain.payments_to(script)
         all_of_it = (Receipt(each.txid, each.amount, each.depth) for each in paid)
         received = Receipts.of(all_of_it, asked=asked)
         if received.amount <= known:
@@ -73,7 +73,8 @@ def _found(services: Services) -> Iterator[Late]:
 def _may_have_come(row: SessionRow, since: int) -> bool:
     final = row.sighting is not None and row.sighting.depth >= row.sighting.wanted
     ended = row.closed_at is not None and row.expires_at >= since
-    return row.role is Role.RECEIVER and ended and not final
+    unpaid = row.ending is None or isinstance(row.ending.outcome, _UNPAID)
+    return row.role is Role.RECEIVER and ended and unpaid and not final
 
 
 def _unpaid(services: Services, session_id: SessionId) -> tuple[receiver.Closed, int] | None:
