@@ -8,7 +8,8 @@ from tests.protocol.rules import P2PKH, P2WPKH, coin
 from tests.runtime.side import Side, paid_into, receiving_at, refused, told
 from tests.runtime.world import World
 
-from dovetail.bitcoin import FeeRate, OutPoint
+from dovetail.bitcoin import FeeRate, OutPoint, Sats
+from dovetail.bitcoin.transaction import TxOut
 from dovetail.errors import (
     DovetailError,
     InvalidPsbt,
@@ -19,6 +20,7 @@ from dovetail.protocol.contribution import Coin
 from dovetail.runtime.receiving import _too_large
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.stores.ports import SessionId
 
 
 async def test_without_coins_the_sender_is_told(world: World, alice: Side):
@@ -86,6 +88,57 @@ async def test_two_sessions_never_offer_the_same_coin(world: World, alice: Side,
         offered.append({placed.coin.outpoint for placed in state.draft.inputs})
     assert offered[0].isdisjoint(offered[1])
     await refused(sessions[2], Reason.NO_COINS_TO_CONTRIBUTE)
+
+
+async def test_coins_that_others_hold_are_left_out_before_the_choice(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    """P3: one reservation, however many coins other sessions hold."""
+    script = bob.party.wallet.new_address().script_pubkey
+    world.node.fund_many([TxOut(Sats(70_000), script)] * 200)
+    earlier, receiving = bob.receive(), bob.receive()
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.WantsInputs)
+    *others, free = sorted(coin.outpoint for coin in bob.party.wallet.coins())
+    assert len(others) >= 200
+    bob.store.reserve(earlier.session_id, others)
+    asked: list[Collection[OutPoint]] = []
+    reserve = bob.store.reserve
+
+    def reserve_and_note(
+        session_id: SessionId, outpoints: Collection[OutPoint]
+    ) -> frozenset[OutPoint]:
+        asked.append(outpoints)
+        return reserve(session_id, outpoints)
+
+    monkeypatch.setattr(bob.store, "reserve", reserve_and_note)
+    state = await receiving.to(receiver.WantsFeeRange)
+    assert [list(each) for each in asked] == [[free]]
+    assert [placed.coin.outpoint for placed in state.draft.inputs] == [free]
+
+
+async def test_a_coin_that_another_takes_after_the_look_is_not_offered(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch
+):
+    """P3: the reservation has the last word."""
+    receiving, other = bob.receive(), bob.receive()
+    await paid_into(world, receiving, alice)
+    await receiving.to(receiver.WantsInputs)
+    wallet = bob.party.wallet
+    first, second = sorted(coin.outpoint for coin in wallet.coins())
+    look = wallet.coins
+
+    def as_another_takes_one() -> tuple[Coin, ...]:
+        seen = look()
+        bob.store.reserve(other.session_id, [first])
+        return seen
+
+    bob.store.reserve(other.session_id, [first])
+    bob.store.expose(other.session_id)  # which has it chosen before others
+    bob.store.release(other.session_id)
+    monkeypatch.setattr(wallet, "coins", as_another_takes_one)
+    state = await receiving.to(receiver.WantsFeeRange)
+    assert [placed.coin.outpoint for placed in state.draft.inputs] == [second]
 
 
 async def test_coins_of_a_failed_attempt_are_free_again(world: World, alice: Side, bob: Side):

@@ -22,7 +22,7 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.receiver.events import Channel
 from dovetail.sessions.transition import Transition
-from dovetail.stores.ports import SessionLog
+from dovetail.stores.ports import SessionId, SessionLog
 from dovetail.wallets.ports import Accepted
 
 Log = SessionLog[ReceiverEvent]
@@ -219,22 +219,16 @@ async def _contribute(
     Nothing is given back here: another process may be at this same step, and what it holds and
     commits must not become free for a third session meanwhile. Who holds what is read before the
     coins are: one that its session spends and gives back in between would pass for a free one.
+    Whatever another process takes after that, the reservation tells.
     """
     store = services.store
-    held = await asyncio.to_thread(store.reserved)
-    candidates = await _coins(services)
-    exposed = await asyncio.to_thread(store.exposed)
-    coins = {coin.outpoint: _marked(coin, exposed) for coin in candidates}
+    coins = await _free_coins(log.session_id, services)
     # Coins that are there and cost more than they are worth ask for lower fees, not for funds.
     dear = coins and _asked_rate(session) > services.policy.max_fee_rate
     reason = Reason.FEE_CAP if dear else Reason.NO_COINS_TO_CONTRIBUTE
     while chosen := session.select_coins(coins.values()):
         outpoints = [coin.outpoint for coin in chosen]
         unusable = await asyncio.to_thread(store.reserve, log.session_id, outpoints)
-        if not unusable and not held.isdisjoint(outpoints):
-            # Held by this session since a crash; or by one that has ended since, and has spent it.
-            unspent = {coin.outpoint for coin in await _coins(services)}
-            unusable = frozenset(outpoints) - unspent
         if not unusable:
             try:
                 committed = session.commit_inputs(chosen)
@@ -260,10 +254,19 @@ def _too_large(coins: Mapping[OutPoint, Coin], tried: Collection[OutPoint]) -> f
     return frozenset(coins) - {smallest}
 
 
-async def _coins(services: Services) -> tuple[Coin, ...]:
-    """The wallet's coins as the chain has them now."""
-    await asyncio.to_thread(services.wallet.sync)
-    return await asyncio.to_thread(services.wallet.coins)
+async def _free_coins(session_id: SessionId, services: Services) -> dict[OutPoint, Coin]:
+    """The wallet's coins as the chain has them now, but for those that other sessions hold."""
+
+    def read() -> dict[OutPoint, Coin]:
+        held = services.store.reserved(besides=session_id)
+        services.wallet.sync()
+        coins = services.wallet.coins()
+        exposed = services.store.exposed()
+        return {
+            coin.outpoint: _marked(coin, exposed) for coin in coins if coin.outpoint not in held
+        }
+
+    return await asyncio.to_thread(read)
 
 
 def _asked_rate(session: receiver.WantsInputs) -> FeeRate:

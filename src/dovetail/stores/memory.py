@@ -138,10 +138,11 @@ class MemoryStore:
         with self.turn() as tables:
             tables.expose(session_id)
 
-    def reserved(self) -> frozenset[OutPoint]:
+    def reserved(self, *, besides: SessionId | None = None) -> frozenset[OutPoint]:
         """See `Store.reserved`."""
         with self._lock:
-            return frozenset(self._tables.held)
+            held = self._tables.held.items()
+            return frozenset(coin for coin, holder in held if holder != besides)
 
     def exposed(self) -> frozenset[OutPoint]:
         """See `Store.exposed`."""

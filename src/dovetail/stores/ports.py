@@ -252,8 +252,8 @@ class Store(Protocol):
         """Record that a counterparty may learn this session's coins from now on (P3)."""
         ...
 
-    def reserved(self) -> frozenset[OutPoint]:
-        """The coins that live sessions hold."""
+    def reserved(self, *, besides: SessionId | None = None) -> frozenset[OutPoint]:
+        """The coins that live sessions hold; those of the session `besides` are left out."""
         ...
 
     def exposed(self) -> frozenset[OutPoint]:

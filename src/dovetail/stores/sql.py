@@ -200,9 +200,12 @@ class SqlStore:
         now = self.now()
         self._writer.run(lambda connection: coins.expose(connection, known, now))
 
-    def reserved(self) -> frozenset[OutPoint]:
+    def reserved(self, *, besides: SessionId | None = None) -> frozenset[OutPoint]:
         """See `Store.reserved`."""
-        return self._coins(coin_reservations.c.session_id.is_not(None))
+        holder = coin_reservations.c.session_id
+        if besides is None:
+            return self._coins(holder.is_not(None))
+        return self._coins(holder != number(besides))
 
     def exposed(self) -> frozenset[OutPoint]:
         """See `Store.exposed`."""

@@ -159,8 +159,8 @@ class CountingStore:
         self._store.expose(session_id)
         self._killer.point("expose")
 
-    def reserved(self) -> frozenset[OutPoint]:
-        return self._store.reserved()
+    def reserved(self, *, besides: SessionId | None = None) -> frozenset[OutPoint]:
+        return self._store.reserved(besides=besides)
 
     def exposed(self) -> frozenset[OutPoint]:
         return self._store.exposed()

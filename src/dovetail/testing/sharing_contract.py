@@ -92,6 +92,14 @@ class SharingContract:
         store.release(first.session_id)
         assert store.reserve(second.session_id, [held]) == frozenset()
 
+    def test_the_coins_of_others_are_told_from_those_of_ones_own(self, store: Store) -> None:
+        first, second, held, free = started(store), started(store), coin(), coin()
+        store.reserve(first.session_id, [held])
+        store.reserve(second.session_id, [free])
+        store.release(second.session_id)
+        assert store.reserved(besides=first.session_id) == frozenset()
+        assert store.reserved(besides=second.session_id) == {held}
+
     def test_closing_gives_the_coins_back(self, store: Store) -> None:
         log, held = started(store), coin()
         store.reserve(log.session_id, [held])
