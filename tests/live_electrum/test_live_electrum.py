@@ -67,12 +67,13 @@ def test_a_payment_is_followed_through_a_reorganisation(node, server, tmp_path):
         assert chain.fee_rate(target=6) >= FeeRate.BROADCAST_MIN
         assert chain.spend_of(outpoint) is None
         assert chain.spend_of(UNKNOWN) is None
-        assert chain.acceptance(paid) == Accepted()
+        assert chain.acceptance(paid) == Accepted(tested=True)
         txin = paid.inputs[0]
         for wrong in (
             replace(txin, witness=(bytes(72), txin.witness[1])),
             replace(txin, previous_output=UNKNOWN),
         ):
+            assert isinstance(chain.acceptance(replace(paid, inputs=(wrong,))), Refused)
             verdict = chain.broadcast(replace(paid, inputs=(wrong,)))
             assert isinstance(verdict, Refused)
             assert paid.serialize().hex()[:60] not in verdict.reason

@@ -39,6 +39,11 @@ def news(session: ElectrumSession):
     return [json.loads(line) for line in session.news().splitlines()]
 
 
+@pytest.mark.parametrize("offer", ["1.7", ["1.6", "1.7"], [], None, {"a": 1}])
+def test_another_version_of_the_protocol_is_refused(session, offer):
+    assert "1.4" in ask(session, "server.version", "client", offer)["message"]
+
+
 def test_a_server_says_what_it_is(node, session):
     assert ask(session, "server.version", "client", ["1.4", "1.6"]) == ["dovetail-regtest", "1.4"]
     assert ask(session, "server.ping") is None

@@ -259,6 +259,7 @@ FULCRUM = Make(
 )
 ROMANZ = Make("electrs/0.10", romanz, ("1.4",), {"code": 2, "message": _MISSING})
 LATEST = Make("ElectrumX 1.18, set to protocol 1.6", electrumx, (), ELECTRUMX.missing)
+TESTING = Make("ElectrumX 2.0", electrumx, ("1.4", "1.6", "1.7"), ELECTRUMX.missing)
 
 
 @dataclass
@@ -312,10 +313,17 @@ class ElectrumScene(Told):
                 return self._broadcast()
             case "blockchain.estimatefee", _:
                 return 0.00003
-            case "blockchain.relayfee", _ if self.make is not LATEST:
-                return 0.000001
-            case "mempool.get_info", _ if self.make is LATEST:
-                return {"mempoolminfee": 0.000001, "minrelaytxfee": 0.000001}
+            case "blockchain.transaction.testmempoolaccept", ([raw],) if self.make is TESTING:
+                return [_tested(Transaction.parse(bytes.fromhex(raw)), self.stage)]
+        return self._relays(method)
+
+    def _relays(self, method: str) -> Any:
+        """The least fee, by the question that the version of the protocol has for it."""
+        if method == ("mempool.get_info" if self.make is LATEST else "blockchain.relayfee"):
+            least = 0.000001
+            return (
+                {"mempoolminfee": least, "minrelaytxfee": least} if self.make is LATEST else least
+            )
         return {"code": -32601, "message": f"unknown method {method}"}
 
     def _broadcast(self) -> Any:
@@ -326,6 +334,18 @@ class ElectrumScene(Told):
                 return {"code": 1, "message": "Broadcast is switched off here."}
             case words:
                 return self.make.refuses(words)
+
+
+def _tested(transaction: Transaction, stage: Stage) -> dict[str, Any]:
+    """A node's `testmempoolaccept` as ElectrumX passes it on; only the payment is good."""
+    told: dict[str, Any] = {"txid": str(transaction.txid), "wtxid": "00" * 32, "allowed": False}
+    if transaction.inputs != PAYMENT.inputs:
+        return told | {"reason": "mandatory-script-verify-flag-failed (Invalid signature)"}
+    if stage is Stage.WAITING:
+        return told | {"reason": "txn-already-in-mempool"}
+    if stage is Stage.CONFIRMED:
+        return told | {"reason": "txn-already-known"}
+    return told | {"allowed": True}
 
 
 def _touched(transaction: Transaction) -> set[str]:

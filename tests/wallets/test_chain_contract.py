@@ -9,6 +9,7 @@ from tests.wallets.scenes import (
     FULCRUM,
     LATEST,
     ROMANZ,
+    TESTING,
     CoreScene,
     ElectrumScene,
     EsploraScene,
@@ -21,6 +22,8 @@ from tests.wallets.scenes import (
 from dovetail.testing.chain_contract import ChainContract
 from dovetail.wallets.ports import Refused
 
+ELECTRUM = (ELECTRUMX, FULCRUM, ROMANZ, LATEST, TESTING)
+
 
 class TestEsplora(ChainContract):
     @pytest.fixture(params=[blockstream, mempool_electrs, mempool_backend, behind_a_gate])
@@ -31,7 +34,7 @@ class TestEsplora(ChainContract):
 
 
 class TestElectrum(ChainContract):
-    @pytest.fixture(params=[ELECTRUMX, FULCRUM, ROMANZ, LATEST], ids=lambda make: make.name)
+    @pytest.fixture(params=ELECTRUM, ids=lambda make: make.name)
     def scene(self, request):
         played = ElectrumScene(make=request.param)
         with played.server, played.chain:

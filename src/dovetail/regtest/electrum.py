@@ -126,7 +126,10 @@ def _news(method: str, *parameters: Json) -> bytes:
     return _line({"method": method, "params": list(parameters)})
 
 
-def _version(_: View, _client_name: str = "", _protocol_version: Json = PROTOCOL) -> Json:
+def _version(_: View, _client_name: str = "", offer: Json = PROTOCOL) -> Json:
+    least = offer[0] if isinstance(offer, list) and offer else offer
+    if least != PROTOCOL:
+        raise Refusal(_BAD_REQUEST, f"unsupported protocol version: this server speaks {PROTOCOL}")
     return [_SOFTWARE, PROTOCOL]
 
 

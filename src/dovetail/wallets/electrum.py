@@ -1,4 +1,4 @@
-"""The chain as one Electrum server tells it (Electrum protocol, version 1.4)."""
+"""The chain as one Electrum server tells it (Electrum protocol, versions 1.4 to 1.7)."""
 
 import re
 import threading
@@ -21,6 +21,7 @@ from dovetail.wallets.electrum_following import (
     history_of,
 )
 from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed
+from dovetail.wallets.electrum_testing import NodesTest
 from dovetail.wallets.electrum_wire import FAULTS
 from dovetail.wallets.judging import depth_of, judged
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
@@ -65,6 +66,7 @@ class ElectrumChain:
         pace: float | None = None,
     ) -> None:
         self._rpc = ElectrumRpc(ChainServer.of(server), network, timeout=timeout)
+        self._test = NodesTest(ChainServer.of(server), network, timeout=timeout)
         self._network = network
         self._kept = _Kept()
         self._min_fee_rate = min_fee_rate
@@ -78,8 +80,9 @@ class ElectrumChain:
         return f"<ElectrumChain on {self._network}>"
 
     def close(self) -> None:
-        """Close its connection; a second call does nothing."""
+        """Close its connections; a second call does nothing."""
         self._rpc.close()
+        self._test.close()
 
     def __enter__(self) -> Self:
         return self
@@ -96,14 +99,18 @@ class ElectrumChain:
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         """Whether the network would take the transaction now, as well as can be told.
 
-        The protocol has no such question, so we judge by what nodes ask of form, inputs, sums,
-        locks and the minimum fee rate. That cannot tell wrong signatures, which are the core's to
-        verify, a replacement that would be taken, nor a full mempool.
+        A server that speaks version 1.7 has its node test it. The protocol had no such question
+        before, so we judge by what nodes ask of form, inputs, sums, locks and the minimum fee rate.
+        That cannot tell wrong signatures, which are the core's to verify, a replacement that would
+        be taken, nor a full mempool.
         """
         height = self.height()
+        verdict = self._test.verdict(transaction)
+        if isinstance(verdict, Accepted):
+            return verdict
         if self._is_known(transaction):
             return Accepted()
-        return judged(
+        return verdict or judged(
             transaction,
             height=height,
             unspent=self._unspent,

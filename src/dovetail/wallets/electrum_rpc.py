@@ -17,8 +17,10 @@ from dovetail.wallets.servers import ChainServer
 
 T = TypeVar("T")
 
-# Most servers speak 1.4, and some take no range; others have given it up (server.version).
-_OFFERS: tuple[str | tuple[str, str], ...] = ("1.4", ("1.4", "1.6"))
+Offer: TypeAlias = str | tuple[str, str]
+"""A version of the protocol, or the oldest and the newest of some (`server.version`)."""
+# Most servers speak 1.4, and some take no range; others have given it up.
+OFFERS: tuple[Offer, ...] = ("1.4", ("1.4", "1.6"))
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex
 _IN_FLIGHT = 50
 _HELD_BACK = 1.0  # seconds
@@ -31,6 +33,10 @@ _GENESIS = {
     Network.SIGNET: {"00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6"},
     Network.REGTEST: {"0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"},
 }
+
+
+class UnspokenVersion(ChainError):
+    """The server speaks no version of the protocol that was offered."""
 
 
 class Denied(msgspec.Struct, frozen=True):
@@ -73,13 +79,22 @@ class ElectrumRpc:
     """One connection to one server, made when it is needed and made anew when it broke.
 
     Threads may share it; they ask one after the other. `timeout` in seconds for one answer.
-    Every failure is a `ChainError`.
+    `offers` are tried one after the other until the server takes one, `UnspokenVersion` if it takes
+    none. Every failure is a `ChainError`.
     """
 
-    def __init__(self, server: ChainServer, network: Network, *, timeout: float) -> None:
+    def __init__(
+        self,
+        server: ChainServer,
+        network: Network,
+        *,
+        timeout: float,
+        offers: Sequence[Offer] = OFFERS,
+    ) -> None:
         self._server = server
         self._network = network
         self._timeout = timeout
+        self._offers = offers
         self._lock = threading.Lock()
         self._line: _Line | None = None
         self._last_id = 0
@@ -159,7 +174,7 @@ class ElectrumRpc:
         raise ChainError(FAULTS.unreachable)
 
     def _open(self) -> _Line:
-        for offer in _OFFERS:
+        for offer in self._offers:
             connection = connect(self._server, timeout=self._timeout)
             try:
                 line = _Line(connection, LineReader(connection, most=_MAX_ANSWER))
@@ -174,12 +189,12 @@ class ElectrumRpc:
             except BaseException:
                 hang_up(connection)
                 raise
-        raise ChainError(
+        raise UnspokenVersion(
             "The chain server speaks another version of Electrum's protocol than 1.4 to 1.6: have"
             " it updated, or name another one by `chain`."
         )
 
-    def _agrees(self, line: _Line, offer: str | tuple[str, str]) -> bool:
+    def _agrees(self, line: _Line, offer: Offer) -> bool:
         """Whether it speaks that version; it may be asked once on a connection."""
         [hello] = self._round(line, [("server.version", ("dovetail", offer))])
         return not isinstance(_understood(hello, msgspec.Raw), Denied)
