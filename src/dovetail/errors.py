@@ -29,7 +29,9 @@ The tree says whose fault it was, because that decides what to do next::
     │   ├── TransportError              a relay, directory or peer did not answer properly
     │   ├── ChainError                  the chain source did not answer properly
     │   └── WalletError                 the wallet could not do what was asked
-    │       └── InsufficientFunds           not enough coins
+    │       ├── InsufficientFunds           not enough coins
+    │       ├── WalletLocked                its keys are encrypted, and nobody gave the passphrase
+    │       └── WrongPassphrase             the passphrase does not open what it should
     └── StoreError                  the durable log
         ├── StaleSession                another handle has moved this session on
         ├── SessionNotFound             no session has this id
@@ -169,6 +171,14 @@ class WalletError(InfrastructureError):
 
 class InsufficientFunds(WalletError):
     """The wallet has not enough spendable coins."""
+
+
+class WalletLocked(WalletError):
+    """The wallet's keys are encrypted, and nobody gave the passphrase."""
+
+
+class WrongPassphrase(WalletError):
+    """The passphrase does not open what it should."""
 
 
 class StoreError(DovetailError):

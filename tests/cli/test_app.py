@@ -63,7 +63,19 @@ def test_the_issue_s_commands_are_all_there():
             "mailroom",
             "mailroom serve",
         ),
-        *(f"wallet {name}" for name in ("new", "import", "address", "balance", "coins")),
+        *(
+            f"wallet {name}"
+            for name in (
+                "new",
+                "import",
+                "passphrase",
+                "words",
+                "info",
+                "address",
+                "balance",
+                "coins",
+            )
+        ),
         *(f"regtest {name}" for name in ("serve", "fund", "mine")),
     }
     assert {" ".join(words) for words in COMMANDS} == expected

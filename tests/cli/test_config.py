@@ -27,6 +27,7 @@ EXAMPLES = {
     "lifetime": "2h",
     "at_expiry": "ask",
     "watch_interval": "1.5s",
+    "passphrase_file": "/somewhere/passphrase",
     "core_url": "http://127.0.0.1:18443",
     "core_wallet": "savings",
     "core_cookie": "/somewhere/.cookie",
@@ -54,6 +55,7 @@ grace = "30m"
 lifetime = 7200
 at_expiry = "ask"
 watch_interval = 1.5
+passphrase_file = "/somewhere/passphrase"
 core_url = "http://127.0.0.1:18443"
 core_wallet = "savings"
 core_cookie = "/somewhere/.cookie"

@@ -11,7 +11,7 @@ WORDS = "abandon " * 11 + "about"
 FIRST = "bcrt1q6rz28mcfaxtmd6v789l9rrlrusdprr9pz3cppk"  # BIP 84, coin type 1
 
 
-def test_a_new_wallet_shows_its_words_once(cli: Cli):
+def test_a_new_wallet_shows_its_words(cli: Cli):
     said = cli("wallet", "new", "--json")
     assert said.code == 0
     assert set(said.json) == set(keys.WALLET_NEW)
@@ -38,7 +38,7 @@ def test_a_wallet_that_is_there_is_left_alone(cli: Cli):
 def test_words_are_read_from_stdin(cli: Cli):
     said = cli("wallet", "import", "--json", stdin=f"{WORDS}\n")
     assert said.code == 0
-    assert said.json == {"network": "regtest", "kind": "segwit"}
+    assert said.json == {"network": "regtest", "kind": "segwit", "encrypted": False}
     assert set(said.json) == set(keys.WALLET_IMPORT)
     assert cli("wallet", "address").out.strip() == FIRST
     assert WORDS not in said.err
@@ -52,7 +52,7 @@ def test_words_are_asked_for_on_a_terminal_and_not_shown(cli: Cli, monkeypatch):
         return WORDS
 
     monkeypatch.setattr(click, "prompt", prompt)
-    assert cli("wallet", "import", stdin=Terminal()).code == 0
+    assert cli("wallet", "import", "--no-passphrase", stdin=Terminal()).code == 0
     assert asked == [("Recovery words", True)]
     assert cli("wallet", "address").out.strip() == FIRST
 
@@ -67,7 +67,7 @@ def test_descriptors_are_read_from_stdin(cli: Cli):
         stdin=f"wpkh({key}/84h/1h/0h/0/*)\nwpkh({key}/84h/1h/0h/1/*)\n",
     )
     assert said.code == 0
-    assert said.json == {"network": "regtest", "kind": None}
+    assert said.json == {"network": "regtest", "kind": None, "encrypted": False}
 
 
 @pytest.mark.parametrize("words", ["", "\n", "hello world", f"{WORDS} about"])

@@ -3,18 +3,23 @@ import sqlite3
 import stat
 import threading
 
+import msgspec
 import pytest
 
 from dovetail.bitcoin import Network
-from dovetail.errors import ConfigurationError, WalletError
-from dovetail.wallets import walletfile
+from dovetail.errors import ConfigurationError, WalletError, WrongPassphrase
+from dovetail.wallets import sealing, walletfile
+from dovetail.wallets.sealing import Cost
 from dovetail.wallets.walletfile import (
+    Locked,
     Secret,
     change_counter,
     data_path,
     exclusive,
     has_wallet,
+    locked,
     read_secret,
+    replace_secret,
     write_secret,
 )
 
@@ -74,7 +79,17 @@ def test_a_missing_wallet_says_what_to_do(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{}", b"\xff", b"[" * 60_000, b'{"version":2}', b'{"surprise":"secret"}']
+    "data",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        b"[" * 60_000,
+        b'{"version":2}',
+        b'{"version":3}',
+        b'{"version":1}',
+        b'{"surprise":"secret"}',
+    ],
 )
 def test_a_damaged_secret_is_not_quoted(tmp_path, data):
     (tmp_path / "wallet.json").write_bytes(data)
@@ -153,3 +168,73 @@ def test_a_directory_that_is_gone_cannot_be_locked(tmp_path):
         exclusive(tmp_path / "gone"),
     ):
         pass
+
+
+PASSPHRASE = "correct horse battery staple"
+
+
+@pytest.fixture
+def _cheap(monkeypatch):
+    monkeypatch.setattr(sealing, "COST", Cost(n=2**10))
+
+
+@pytest.mark.usefixtures("_cheap")
+def test_a_locked_wallet_keeps_no_secret_in_the_open(tmp_path):
+    write_secret(tmp_path, locked(SECRET, ("out", "in"), PASSPHRASE))
+    found = read_secret(tmp_path)
+    assert isinstance(found, Locked)
+    assert (found.network, found.kind, found.external, found.internal) == (
+        Network.REGTEST,
+        "P2WPKH",
+        "out",
+        "in",
+    )
+    data = (tmp_path / "wallet.json").read_bytes()
+    assert not any(each in data for each in (b"word ", b'"one"', b'"two"', PASSPHRASE.encode()))
+    assert found.unlocked(PASSPHRASE) == SECRET
+    assert repr(found) == "<Locked wallet on regtest>"
+
+
+@pytest.mark.usefixtures("_cheap")
+@pytest.mark.parametrize(
+    "change", [{"external": "theirs"}, {"internal": "theirs"}, {"kind": "P2TR"}]
+)
+def test_what_lies_open_is_authenticated(change):
+    found = locked(SECRET, ("out", "in"), PASSPHRASE)
+    with pytest.raises(WrongPassphrase):
+        msgspec.structs.replace(found, **change).unlocked(PASSPHRASE)
+
+
+@pytest.mark.usefixtures("_cheap")
+def test_what_is_sealed_is_a_secret():
+    found = locked(SECRET, ("out", "in"), PASSPHRASE)
+    box = sealing.sealed(b"{}", PASSPHRASE, found._bound())
+    with pytest.raises(WalletError, match="damaged") as caught:
+        msgspec.structs.replace(found, sealed=box).unlocked(PASSPHRASE)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.usefixtures("_cheap")
+def test_a_secret_is_replaced_at_once(tmp_path):
+    write_secret(tmp_path, SECRET)
+    stored = locked(SECRET, ("out", "in"), PASSPHRASE)
+    replace_secret(tmp_path, SECRET, stored)
+    assert read_secret(tmp_path) == stored
+    assert stat.S_IMODE((tmp_path / "wallet.json").stat().st_mode) == 0o600
+    with pytest.raises(WalletError, match="Another process changed"):
+        replace_secret(tmp_path, SECRET, SECRET)
+    assert read_secret(tmp_path) == stored
+
+
+@pytest.mark.usefixtures("_cheap")
+def test_a_disk_that_refuses_leaves_the_secret_as_it_was(tmp_path, monkeypatch):
+    write_secret(tmp_path, SECRET)
+
+    def fsync(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(WalletError, match="is as it was"):
+        replace_secret(tmp_path, SECRET, locked(SECRET, ("out", "in"), PASSPHRASE))
+    assert read_secret(tmp_path) == SECRET
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["wallet.json", "wallet.lock"]

@@ -4,7 +4,15 @@ import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import SESSION
-from dovetail.cli.options import Rate, chain, common, json_option, routes, session_argument
+from dovetail.cli.options import (
+    Rate,
+    chain,
+    common,
+    json_option,
+    passphrase,
+    routes,
+    session_argument,
+)
 from dovetail.cli.output import Screen
 
 
@@ -14,6 +22,7 @@ from dovetail.cli.output import Screen
     "--fee-rate", type=Rate(), help="Raise the fee: pay the same from the same coins, for more."
 )
 @routes
+@passphrase
 @chain
 @json_option(SESSION)
 @common

@@ -77,11 +77,29 @@ REVOKE = SESSION | {
 WALLET_NEW = {
     "network": "the network it is for",
     "kind": "the kind of its addresses",
-    "mnemonic": "the 12 words, which are printed this once",
+    "mnemonic": "the 12 words",
+    "encrypted": "whether a passphrase encrypts words and keys on the disk",
 }
 WALLET_IMPORT = {
     "network": "the network it is for",
     "kind": "the kind of its addresses; null for descriptors",
+    "encrypted": "whether a passphrase encrypts words and keys on the disk",
+}
+WALLET_PASSPHRASE = {
+    "encrypted": "whether a passphrase encrypts words and keys on the disk now",
+}
+WALLET_WORDS = {
+    "network": "the network it is for",
+    "kind": "the kind of its addresses",
+    "path": "the account's path (BIP 44, 49, 84 or 86); null for descriptors",
+    "mnemonic": "the words; null for descriptors",
+    "descriptors": "the descriptors for payments and for change, with private keys; null for words",
+}
+WALLET_INFO = {
+    "network": "the network it is for",
+    "kind": "the kind of its addresses",
+    "encrypted": "whether a passphrase encrypts words and keys on the disk",
+    "folder": "where it is kept",
 }
 WALLET_ADDRESS = {
     "address": "an address that was given to nobody before",

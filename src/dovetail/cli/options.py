@@ -246,6 +246,23 @@ routes = together(
     setting("tor", "--tor", metavar="URL", help="The SOCKS5 proxy of Tor, for onion addresses."),
 )
 
+passphrase = together(
+    setting(
+        "passphrase_file",
+        "--passphrase-file",
+        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        help="Read the wallet's passphrase from this file's first line.",
+    ),
+    setting(
+        "passphrase_fd",
+        "--passphrase-fd",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Read it from this open file descriptor.",
+    ),
+)
+
 directory = setting(
     "directory",
     "--directory",

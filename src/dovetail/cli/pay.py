@@ -4,7 +4,7 @@ import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import PAY
-from dovetail.cli.options import Amount, Rate, chain, common, json_option, timeout
+from dovetail.cli.options import Amount, Rate, chain, common, json_option, passphrase, timeout
 from dovetail.cli.output import Screen
 
 
@@ -16,6 +16,7 @@ from dovetail.cli.output import Screen
 @click.option("--again", is_flag=True, help="Pay an address that you pay already, or paid.")
 @click.option("--no-wait", is_flag=True, help="Leave once the payment is broadcast.")
 @timeout
+@passphrase
 @chain
 @json_option(PAY)
 @common

@@ -13,6 +13,7 @@ from dovetail.cli.options import (
     common,
     directory,
     json_option,
+    passphrase,
     routes,
     served,
     timeout,
@@ -37,6 +38,7 @@ from dovetail.cli.output import Screen
 @click.option("--no-qr", is_flag=True, help="Draw no QR code.")
 @directory
 @routes
+@passphrase
 @chain
 @json_option(RECEIVE)
 @common

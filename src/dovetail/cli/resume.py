@@ -4,7 +4,7 @@ import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import RESUME
-from dovetail.cli.options import chain, common, json_option, routes, served, timeout
+from dovetail.cli.options import chain, common, json_option, passphrase, routes, served, timeout
 from dovetail.cli.output import Screen
 
 
@@ -13,6 +13,7 @@ from dovetail.cli.output import Screen
 @timeout
 @served(public=False)
 @routes
+@passphrase
 @chain
 @json_option(RESUME)
 @common

@@ -4,7 +4,15 @@ import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import REVOKE
-from dovetail.cli.options import Rate, chain, common, json_option, routes, session_argument
+from dovetail.cli.options import (
+    Rate,
+    chain,
+    common,
+    json_option,
+    passphrase,
+    routes,
+    session_argument,
+)
 from dovetail.cli.output import Screen
 
 
@@ -13,6 +21,7 @@ from dovetail.cli.output import Screen
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("-y", "--yes", is_flag=True, help="Revoke without asking.")
 @routes
+@passphrase
 @chain
 @json_option(REVOKE)
 @common

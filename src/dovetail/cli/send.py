@@ -4,7 +4,16 @@ import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import SEND
-from dovetail.cli.options import Amount, Rate, chain, common, json_option, routes, timeout
+from dovetail.cli.options import (
+    Amount,
+    Rate,
+    chain,
+    common,
+    json_option,
+    passphrase,
+    routes,
+    timeout,
+)
 from dovetail.cli.output import Screen
 
 
@@ -18,6 +27,7 @@ from dovetail.cli.output import Screen
 @click.option("--no-wait", is_flag=True, help="Leave once the receiver has been asked.")
 @timeout
 @routes
+@passphrase
 @chain
 @json_option(SEND)
 @common

@@ -1,9 +1,11 @@
 """`dovetail wallet`."""
 
+from pathlib import Path
+
 import click
 
 from dovetail.cli import keys, work
-from dovetail.cli.options import chain, common, json_option
+from dovetail.cli.options import chain, common, json_option, passphrase, together
 from dovetail.cli.output import Screen
 
 _kind = click.option(
@@ -12,6 +14,29 @@ _kind = click.option(
     default="segwit",
     show_default=True,
     help="The kind of its addresses.",
+)
+
+
+_open = click.option(
+    "--no-passphrase",
+    is_flag=True,
+    help="Keep words and keys unencrypted: whoever can read the wallet's file can spend.",
+)
+_new_passphrase = together(
+    click.option(
+        "--new-passphrase-file",
+        "new_file",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Read the new passphrase from this file's first line.",
+    ),
+    click.option(
+        "--new-passphrase-fd",
+        "new_fd",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Read it from this open file descriptor.",
+    ),
 )
 
 
@@ -25,26 +50,74 @@ def wallet() -> None:
 
 @wallet.command()
 @_kind
+@passphrase
+@_open
 @json_option(keys.WALLET_NEW)
 @common
-def new(*, kind: str, as_json: bool) -> int:
-    """Make a wallet and print its 12 words, once."""
-    return work.wallets.new(kind, Screen(as_json=as_json))
+def new(*, kind: str, no_passphrase: bool, as_json: bool) -> int:
+    """Make a wallet and print its 12 words.
+
+    On a terminal it asks for a passphrase, which encrypts words and keys on the disk. Commands
+    that sign ask for it; those that only look do not. Without a terminal it is read from
+    --passphrase-file or --passphrase-fd, and without either there is none.
+    """
+    return work.wallets.new(kind, Screen(as_json=as_json), unprotected=no_passphrase)
 
 
 @wallet.command(name="import")
 @_kind
 @click.option("--descriptors", is_flag=True, help="Read two descriptors instead of words.")
+@passphrase
+@_open
 @json_option(keys.WALLET_IMPORT)
 @common
-def bring(*, kind: str, descriptors: bool, as_json: bool) -> int:
+def bring(*, kind: str, descriptors: bool, no_passphrase: bool, as_json: bool) -> int:
     """Make a wallet from words you have.
 
     The words, or the descriptors for payments and for change with their private keys, are asked
     for on a terminal and else read from stdin, one on each line: never from the command line,
-    which other users of the machine can see.
+    which other users of the machine can see. The passphrase is chosen as by `wallet new`.
     """
-    return work.wallets.bring(kind, Screen(as_json=as_json), descriptors=descriptors)
+    return work.wallets.bring(
+        kind, Screen(as_json=as_json), descriptors=descriptors, unprotected=no_passphrase
+    )
+
+
+@wallet.command(name="passphrase")
+@passphrase
+@_new_passphrase
+@click.option("--remove", is_flag=True, help="Keep words and keys unencrypted from now on.")
+@json_option(keys.WALLET_PASSPHRASE)
+@common
+def change(*, new_file: Path | None, new_fd: int | None, remove: bool, as_json: bool) -> int:
+    """Set, change or remove the wallet's passphrase.
+
+    It encrypts words and keys in the wallet's file. Copies that were made before, such as a
+    backup of the whole disk, stay as they are.
+    """
+    return work.keeping.change(new_file, new_fd, Screen(as_json=as_json), remove=remove)
+
+
+@wallet.command()
+@passphrase
+@click.option("-y", "--yes", is_flag=True, help="Show them without asking, also in a pipe.")
+@json_option(keys.WALLET_WORDS)
+@common
+def words(*, yes: bool, as_json: bool) -> int:
+    """Show the wallet's words, after a confirmation.
+
+    Whoever sees them has the money. A wallet that was imported by descriptors has no words: its
+    descriptors with their private keys are shown.
+    """
+    return work.keeping.words(Screen(as_json=as_json), yes=yes)
+
+
+@wallet.command()
+@json_option(keys.WALLET_INFO)
+@common
+def info(*, as_json: bool) -> int:
+    """Say what kind of wallet this is, and whether a passphrase protects it."""
+    return work.keeping.info(Screen(as_json=as_json))
 
 
 @wallet.command()

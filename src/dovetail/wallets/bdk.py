@@ -8,12 +8,9 @@ from typing import Self
 
 from bdkpython import (
     Amount,
-    ChainPosition,
     KeychainKind,
-    LocalOutput,
     Persister,
     TxBuilder,
-    TxOrdering,
     Update,
 )
 from bdkpython import FeeRate as BdkFeeRate
@@ -33,8 +30,9 @@ from dovetail.bitcoin import (
     Transaction,
 )
 from dovetail.crypto.entropy import Entropy, system
-from dovetail.errors import ChainError, ConfigurationError, WalletError
+from dovetail.errors import ChainError, ConfigurationError, WalletError, WalletLocked
 from dovetail.protocol.contribution import Coin
+from dovetail.wallets.bdk_coins import usable, with_signing_data
 from dovetail.wallets.bdk_errors import (
     CONNECT_ERRORS,
     NOTHING_STORED,
@@ -45,6 +43,7 @@ from dovetail.wallets.bdk_keys import (
     BDK_NETWORKS,
     descriptors,
     new_mnemonic,
+    public,
     secret_from_descriptors,
     secret_from_mnemonic,
 )
@@ -55,23 +54,24 @@ from dovetail.wallets.bdk_signing import (
     our_output,
     outpoint_of,
     sign_ours,
-    told,
 )
 from dovetail.wallets.bdk_syncing import Question, fetched
 from dovetail.wallets.ports import Balance
 from dovetail.wallets.servers import ChainServer
 from dovetail.wallets.walletfile import (
+    Locked,
     Secret,
     change_counter,
     data_path,
     exclusive,
     has_wallet,
+    locked,
     read_secret,
+    replace_secret,
     write_secret,
 )
 
 _RBF_SEQUENCE = 0xFFFFFFFD
-_COINBASE_MATURITY = 100
 # BDK's sums silently overflow at rates far above this one: it would pay no fee at all.
 _MAX_FEE_RATE = FeeRate(2**32)
 
@@ -82,10 +82,13 @@ class BdkWallet:
     Threads may share it, and several processes its directory. Its repr shows no keys (P4).
     """
 
-    def __init__(self, directory: Path, secret: Secret, *, server: ChainServer | str) -> None:
+    def __init__(
+        self, directory: Path, secret: Secret | Locked, *, server: ChainServer | str
+    ) -> None:
         self._server = ChainServer.of(server)
         self._directory = directory
         self._secret = secret
+        self._stored = secret
         self._descriptors = descriptors(secret)
         self._lock = threading.RLock()
         self._sync_lock = threading.Lock()
@@ -105,14 +108,17 @@ class BdkWallet:
         kind: ScriptType = ScriptType.P2WPKH,
         mnemonic: str | None = None,
         descriptors: tuple[str, str] | None = None,
+        passphrase: str | None = None,
         entropy: Entropy = system,
     ) -> Self:
         """Make a wallet in a directory: from words, from descriptors, or with 12 new words.
 
         The caller shows its owner `mnemonic` once, to write down. `descriptors` are one for
         payments and one for change, with private keys; `kind` (P2WPKH, P2TR, P2PKH, or P2SH for
-        P2SH-P2WPKH) then does not matter. Testnet is testnet 4. Raises `ConfigurationError` when
-        a wallet is there already or an argument is wrong.
+        P2SH-P2WPKH) then does not matter. With a `passphrase` its words and keys are encrypted on
+        the disk; what comes back is unlocked. Testnet is testnet 4. Raises `ConfigurationError`
+        when a wallet is there already or an argument is wrong, `UsageError` for a passphrase that
+        is too short.
         """
         ChainServer.of(server)
         if descriptors is None:
@@ -122,8 +128,26 @@ class BdkWallet:
             secret = secret_from_descriptors(*descriptors, network)
         else:
             raise ConfigurationError("A wallet comes from words or from descriptors; give one.")
-        write_secret(directory, secret)
-        return cls.open(directory, server=server)
+        return cls.keep(directory, secret, passphrase, server=server, entropy=entropy)
+
+    @classmethod
+    def keep(
+        cls,
+        directory: Path,
+        secret: Secret,
+        passphrase: str | None,
+        *,
+        server: ChainServer | str,
+        entropy: Entropy = system,
+    ) -> Self:
+        """As `create`, from a secret that is there already, such as a backup's."""
+        stored: Secret | Locked = secret
+        if passphrase is not None:
+            stored = locked(secret, public(secret), passphrase, entropy=entropy)
+        write_secret(directory, stored)
+        made = cls(directory, secret, server=server)
+        made._stored = stored
+        return made
 
     @classmethod
     def open(
@@ -131,6 +155,7 @@ class BdkWallet:
     ) -> Self:
         """Open the wallet of a directory, which must be on `network` if that is given.
 
+        One with a passphrase comes back locked: it looks, and signs nothing before `unlock`.
         Raises `ConfigurationError` without a wallet there, `WalletError` when it is damaged.
         """
         secret = read_secret(directory)
@@ -156,9 +181,52 @@ class BdkWallet:
         """Its script type; P2SH stands for P2SH-P2WPKH."""
         return ScriptType[self._secret.kind]
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether a passphrase encrypts its words and keys on the disk."""
+        return isinstance(self._stored, Locked)
+
+    @property
+    def locked(self) -> bool:
+        """Whether it cannot sign before `unlock`."""
+        return isinstance(self._secret, Locked)
+
+    def unlock(self, passphrase: str) -> None:
+        """Let this object sign from here on; takes half a second. Raises `WrongPassphrase`.
+
+        Its keys then stay in this process's memory. A wallet that is not locked asks nothing.
+        """
+        if not isinstance(self._secret, Locked):
+            return
+        secret = self._secret.unlocked(passphrase)
+        with self._lock:
+            self._secret, self._descriptors = secret, descriptors(secret)
+            with self._changing():
+                pass
+
+    def change_passphrase(self, passphrase: str | None) -> None:
+        """Encrypt words and keys with another passphrase, or keep them open with None.
+
+        The wallet must be unlocked. `wallet.json` is replaced at once or not at all. Raises
+        `WalletLocked`, `WalletError`, and `UsageError` for a passphrase that is too short.
+        """
+        secret = self.secret()
+        stored = secret if passphrase is None else locked(secret, public(secret), passphrase)
+        replace_secret(self._directory, self._stored, stored)
+        self._stored = stored
+
+    def secret(self) -> Secret:
+        """Its words and keys, for the owner's eyes only. Raises `WalletLocked`."""
+        if isinstance(self._secret, Locked):
+            raise WalletLocked("The wallet is locked: unlock it with its passphrase.")
+        return self._secret
+
     def mnemonic(self) -> str | None:
-        """The words to write down, for the owner's eyes only; None for imported descriptors."""
-        return self._secret.mnemonic
+        """The words to write down, for the owner's eyes only; None for imported descriptors.
+
+        Raises `WalletLocked`.
+        """
+        return self.secret().mnemonic
 
     def sync(self) -> None:
         """Learn what the chain did to its coins; at first from all addresses it may have used.
@@ -206,9 +274,7 @@ class BdkWallet:
     def coins(self) -> tuple[Coin, ...]:
         """Its confirmed, mature and unspent coins, with what a PSBT input needs to sign them."""
         with self._reading() as core:
-            height = core.latest_checkpoint().height
-            usable = [output for output in core.list_unspent() if _is_usable(core, output, height)]
-            return _with_signing_data(core, usable) if usable else ()
+            return with_signing_data(core, usable(core))
 
     def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
         """Nothing: only sessions spend from this wallet, and `pay` is told what they hold."""
@@ -230,6 +296,7 @@ class BdkWallet:
         """
         if fee_rate > _MAX_FEE_RATE:
             raise WalletError("The fee rate is out of all proportion; choose a lower one.")
+        self.secret()
         with self._changing() as core:
             change = self._reveal(core, KeychainKind.INTERNAL)
             builder = (
@@ -244,7 +311,7 @@ class BdkWallet:
             )
             free = Sats.sum(
                 output.txout.value.to_sat()
-                for output in _usable(core)
+                for output in usable(core)
                 if outpoint_of(output) not in unspendable
             )
             with building(
@@ -263,6 +330,7 @@ class BdkWallet:
         All other inputs come back as they were. Raises `WalletError` when none is its own, when it
         does not know a coin of its own yet, and when one asks for another sighash type.
         """
+        self.secret()
         with self._reading() as core:
             return sign_ours(core, psbt, inputs)
 
@@ -273,6 +341,7 @@ class BdkWallet:
         3 and 4, as of the last `sync`). Raises `InsufficientFunds` when the coin cannot pay that,
         `WalletError` when it is not the wallet's.
         """
+        self.secret()
         with self._changing() as core:
             target = self._reveal(core, KeychainKind.INTERNAL)
             unsigned = revocation(core, outpoint, target.script_pubkey, fee_rate)
@@ -316,40 +385,3 @@ class BdkWallet:
         except NOTHING_STORED:
             # Its data were never written, or were deleted: the chain still tells most of them.
             return BdkCore(external, internal, BDK_NETWORKS[self.network], persister)
-
-
-def _usable(core: BdkCore) -> list[LocalOutput]:
-    height = core.latest_checkpoint().height
-    return [output for output in core.list_unspent() if _is_usable(core, output, height)]
-
-
-def _is_usable(core: BdkCore, output: LocalOutput, height: int) -> bool:
-    position = output.chain_position
-    if not isinstance(position, ChainPosition.CONFIRMED):
-        return False
-    found = core.get_tx(output.outpoint.txid)
-    if found is None or not found.transaction.is_coinbase():
-        return True
-    depth = height - position.confirmation_block_time.block_id.height + 1
-    return bool(depth >= _COINBASE_MATURITY)
-
-
-def _with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin, ...]:
-    if not outputs:
-        return ()
-    # BDK tells an input's key paths and scripts only in a PSBT: one that is never used.
-    builder = (
-        TxBuilder()
-        .add_utxos([output.outpoint for output in outputs])
-        .manually_selected_only()
-        .drain_to(outputs[0].txout.script_pubkey)
-        .fee_absolute(Amount.from_sat(0))
-        .allow_dust(True)
-        .ordering(TxOrdering.UNTOUCHED)
-        .only_witness_utxo()
-    )
-    with building("The wallet has no coins; fund it."):
-        psbt = Psbt.from_base64(str(builder.finish(core).serialize()))
-    outpoints = psbt.unsigned_transaction.contested()
-    pairs = zip(outpoints, psbt.inputs, psbt.utxos(), strict=True)
-    return tuple(Coin(at, told(core, at, known, utxo), utxo) for at, known, utxo in pairs)

@@ -14,7 +14,7 @@ from dovetail.bitcoin import Network, ScriptType
 from dovetail.crypto.entropy import Entropy
 from dovetail.errors import ConfigurationError, WalletError
 from dovetail.wallets.bdk_errors import KEY_ERRORS
-from dovetail.wallets.walletfile import Kind, Secret
+from dovetail.wallets.walletfile import Kind, Locked, Secret
 
 # Testnet 3 is being retired; where coins can be had today, "testnet" is testnet 4.
 BDK_NETWORKS = {
@@ -103,8 +103,11 @@ def secret_from_descriptors(external: str, internal: str, network: Network) -> S
     return Secret(network=network, kind=kind, mnemonic=None, external=external, internal=internal)
 
 
-def descriptors(secret: Secret) -> tuple[Descriptor, Descriptor]:
-    """The external and the internal descriptor. Raises `WalletError` if the file was changed."""
+def descriptors(secret: Secret | Locked) -> tuple[Descriptor, Descriptor]:
+    """The external and the internal descriptor; of a locked wallet they hold no private keys.
+
+    Raises `WalletError` if the file was changed.
+    """
     kind = _network_kind(secret.network)
     try:
         return Descriptor(secret.external, kind), Descriptor(secret.internal, kind)
@@ -112,6 +115,12 @@ def descriptors(secret: Secret) -> tuple[Descriptor, Descriptor]:
         raise WalletError(
             "The wallet's descriptors are damaged; restore wallet.json from a backup."
         ) from None
+
+
+def public(secret: Secret) -> tuple[str, str]:
+    """Both descriptors with public keys alone: all that it takes to look at the wallet's coins."""
+    external, internal = descriptors(secret)
+    return str(external), str(internal)
 
 
 def _is_public(descriptor: Descriptor) -> bool:

@@ -1,6 +1,8 @@
 """A wallet's directory: the secret in `wallet.json`, what the chain did in `wallet.sqlite`.
 
-`wallet.lock` keeps processes that share the directory apart. All files have mode 0600.
+`wallet.json` is of version 1 where the keys lie open in it, of version 2 where a passphrase
+encrypts them. `wallet.lock` keeps processes that share the directory apart. All files have mode
+0600.
 """
 
 import os
@@ -13,7 +15,9 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from dovetail.bitcoin import Network
+from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ConfigurationError, WalletError
+from dovetail.wallets.sealing import Sealed, opened, sealed
 
 _SECRET, _DATA, _LOCK = "wallet.json", "wallet.sqlite", "wallet.lock"
 _LOCK_SECONDS = 30
@@ -22,6 +26,10 @@ _MAX_SECRET_SIZE = 65_536
 _CHANGE_COUNTER = slice(24, 28)
 
 Kind: TypeAlias = Literal["P2PKH", "P2SH", "P2WPKH", "P2TR"]
+
+
+class _Version(msgspec.Struct, frozen=True):
+    version: int
 
 
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,12 +50,62 @@ class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return f"<Secret of a wallet on {self.network}>"
 
 
+class Locked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A wallet whose keys are encrypted: `sealed` holds its `Secret`, the rest lies open.
+
+    `external` and `internal` are the descriptors with public keys alone: with them the wallet looks
+    at its coins and gives addresses. They are authenticated with what is sealed. Its repr shows
+    nothing of it (P4).
+    """
+
+    version: Literal[2] = 2
+    network: Network
+    kind: Kind
+    external: str
+    internal: str
+    sealed: Sealed
+
+    def __repr__(self) -> str:
+        return f"<Locked wallet on {self.network}>"
+
+    def unlocked(self, passphrase: str) -> Secret:
+        """The secret. Raises `WrongPassphrase`, also where the file was changed."""
+        try:
+            return msgspec.json.decode(opened(self.sealed, passphrase, self._bound()), type=Secret)
+        except msgspec.DecodeError:
+            raise WalletError(_DAMAGED) from None
+
+    def _bound(self) -> bytes:
+        return _bound(self.network, self.kind, self.external, self.internal)
+
+
+def locked(
+    secret: Secret, public: tuple[str, str], passphrase: str, *, entropy: Entropy = system
+) -> Locked:
+    """The secret, encrypted; `public` are its two descriptors with public keys alone."""
+    bound = _bound(secret.network, secret.kind, *public)
+    return Locked(
+        network=secret.network,
+        kind=secret.kind,
+        external=public[0],
+        internal=public[1],
+        sealed=sealed(msgspec.json.encode(secret), passphrase, bound, entropy=entropy),
+    )
+
+
+def _bound(*parts: str) -> bytes:
+    return b"dovetail wallet 2\n" + msgspec.json.encode(parts)
+
+
+_DAMAGED = "The wallet's wallet.json is damaged or of a newer version; restore it from a backup."
+
+
 def has_wallet(directory: Path) -> bool:
     """Whether a wallet was made in this directory."""
     return (directory / _SECRET).exists()
 
 
-def write_secret(directory: Path, secret: Secret) -> None:
+def write_secret(directory: Path, secret: Secret | Locked) -> None:
     """Make the directory (mode 0700) and its secret, durably and all at once.
 
     Raises `ConfigurationError` when there is one already or the directory cannot be written.
@@ -66,7 +124,24 @@ def write_secret(directory: Path, secret: Secret) -> None:
         )
 
 
-def read_secret(directory: Path) -> Secret:
+def replace_secret(directory: Path, former: Secret | Locked, secret: Secret | Locked) -> None:
+    """Put another form of the wallet's secret in its place, all of it or nothing.
+
+    Raises `WalletError` where another process has replaced `former`, or the disk refuses.
+    """
+    with exclusive(directory):
+        if read_secret(directory) != former:
+            raise WalletError("Another process changed the wallet's passphrase; try again.")
+        try:
+            replace_durably(directory / _SECRET, msgspec.json.encode(secret))
+        except OSError as error:
+            raise WalletError(
+                "The wallet cannot be written, and is as it was; check the disk and the modes of"
+                " its files."
+            ) from error
+
+
+def read_secret(directory: Path) -> Secret | Locked:
     """The directory's secret. Raises `ConfigurationError` without one, `WalletError` if damaged."""
     try:
         with (directory / _SECRET).open("rb") as file:
@@ -78,12 +153,13 @@ def read_secret(directory: Path) -> Secret:
     except OSError as error:
         raise WalletError("The wallet cannot be read; check the modes of its files.") from error
     try:
+        version = msgspec.json.decode(data, type=_Version).version
+        if version == 2:
+            return msgspec.json.decode(data, type=Locked)
         return msgspec.json.decode(data, type=Secret)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # The cause may quote the file, so it is not chained (P4).
-        raise WalletError(
-            "The wallet's wallet.json is damaged or of a newer version; restore it from a backup."
-        ) from None
+        raise WalletError(_DAMAGED) from None
 
 
 def data_path(directory: Path) -> Path:

@@ -41,6 +41,7 @@ class Settings:
     lifetime: int
     at_expiry: str
     watch_interval: float
+    passphrase_file: Path | None
     core_url: str | None
     core_wallet: str | None
     core_cookie: Path | None
@@ -212,6 +213,14 @@ KEYS = (
         15.0,
         "15s",
         "How long to wait between two looks at the chain.",
+    ),
+    Key(
+        "passphrase_file",
+        readers.file,
+        None,
+        "none: it is asked for on the terminal",
+        "The file whose first line is the wallet's passphrase, for commands that sign where nobody"
+        " can type it. Whoever can read this file and the wallet's can spend.",
     ),
     Key(
         "core_url",

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from dovetail.cli.work import beginnings as beginnings
     from dovetail.cli.work import deciding as deciding
     from dovetail.cli.work import endpoints as endpoints
+    from dovetail.cli.work import keeping as keeping
     from dovetail.cli.work import listing as listing
     from dovetail.cli.work import mailrooms as mailrooms
     from dovetail.cli.work import paying as paying

@@ -38,7 +38,8 @@ def fallback(number: int, screen: Screen, *, fee_rate: str | None = None) -> int
     """Pay by the ordinary transaction, with its fee raised where a rate is given."""
     rate = None if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
     decision = partial(actions.fallback, fee_rate=rate)
-    return stopping.run(lambda stop: _decide(number, decision, None, screen, stop))
+    signs = rate is not None
+    return stopping.run(lambda stop: _decide(number, decision, None, screen, stop, signs=signs))
 
 
 def release(number: int, screen: Screen, *, yes: bool) -> int:
@@ -53,10 +54,16 @@ def revoke(number: int, screen: Screen, *, fee_rate: str | None, yes: bool) -> i
 
 
 async def _decide(
-    number: int, decision: Decision, question: str | None, screen: Screen, stop: Stop
+    number: int,
+    decision: Decision,
+    question: str | None,
+    screen: Screen,
+    stop: Stop,
+    *,
+    signs: bool = False,
 ) -> int:
     session_id = SessionId(number)
-    async with _asked(session_id, question, stop) as (services, role):
+    async with _asked(session_id, question, stop, signs=signs) as (services, role):
         state = await decision(services, session_id)
         poor = await _low_fee(state, services)
         seen = Seen.in_row(services.store.row(session_id))
@@ -67,7 +74,7 @@ async def _decide(
 async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -> int:
     """Cancel, then pay, keep or decline the fallback: each a decision that is saved by itself."""
     session_id = SessionId(number)
-    async with opening.open_agent(homes.home()) as agent:
+    async with opening.open_agent(homes.home(), signs=False) as agent:
         services = agent.services
         role = services.store.row(session_id).role
         asks = services.policy.at_expiry is AtExpiry.ASK
@@ -242,12 +249,12 @@ _NOBODY = "Nobody is there to confirm this: add --yes to do it without asking."
 
 @asynccontextmanager
 async def _asked(
-    session_id: SessionId, question: str | None, stop: Stop
+    session_id: SessionId, question: str | None, stop: Stop, *, signs: bool
 ) -> AsyncGenerator[tuple[Services, Role]]:
     """What a decision works with, once the session is known and the person has agreed."""
     if question is not None and not sys.stdin.isatty():
         raise UsageError(_NOBODY)
-    async with opening.open_agent(homes.home()) as agent:
+    async with opening.open_agent(homes.home(), signs=signs) as agent:
         role = agent.services.store.row(session_id).role
         if question is not None:
             with stop.paused():

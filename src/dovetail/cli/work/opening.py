@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 from dovetail.cli.config import LOCAL_CHAIN
+from dovetail.cli.work import passphrases
 from dovetail.cli.work.homes import CORE, Home
 from dovetail.cli.work.nodes import open_node
 from dovetail.cli.work.places import make_folder
@@ -18,17 +19,30 @@ from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.esplora import EsploraChain
 
 
-def open_wallet(place: Home, *, offline: bool = False) -> BdkWallet | CoreWallet:
-    """The wallet; `offline` where no chain source is asked, so that none need be set."""
+def open_wallet(
+    place: Home, *, offline: bool = False, signs: bool = False
+) -> BdkWallet | CoreWallet:
+    """The wallet; `offline` where no chain source is asked, so that none need be set.
+
+    One that `signs` is unlocked: its passphrase is read, or asked for.
+    """
     if place.settings.wallet == CORE:
         return CoreWallet(open_node(place.settings, place.network), place.node_folder)
+    return open_own(place, offline=offline, signs=signs)
+
+
+def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> BdkWallet:
+    """The same, where Dovetail keeps the wallet and not a node."""
     server = LOCAL_CHAIN if offline else place.chain
     if not BdkWallet.exists(place.wallet_folder):
         raise ConfigurationError(
             f"There is no wallet on {place.network} yet: make one by"
             f" `dovetail wallet new --network {place.network}`, or name another `--data-dir`."
         )
-    return BdkWallet.open(place.wallet_folder, server=server, network=place.network)
+    wallet = BdkWallet.open(place.wallet_folder, server=server, network=place.network)
+    if signs:
+        passphrases.unlock(wallet, place.settings)
+    return wallet
 
 
 @contextmanager
@@ -65,15 +79,16 @@ def open_store(place: Home) -> Generator[SqlStore | None]:
 
 @asynccontextmanager
 async def open_agent(
-    place: Home, *, receives: bool = False, v1_only: bool = False
+    place: Home, *, receives: bool = False, v1_only: bool = False, signs: bool = True
 ) -> AsyncGenerator[Agent]:
     """The agent, with no session under way yet; `receives` wants a directory as well.
 
-    `v1_only` needs neither directory nor relay, and uses those that are set.
+    `v1_only` needs neither directory nor relay, and uses those that are set. An agent that `signs`
+    unlocks the wallet before anything else is opened.
     """
     directories = place.directories if receives else ()
     relays = place.known_relays if v1_only else place.relays
-    wallet = open_wallet(place)
+    wallet = open_wallet(place, signs=signs)
     with open_chain(place) as source:
         make_folder(place.folder)
         async with Agent.open(

@@ -58,7 +58,12 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         raise UsageError("A server has to wait for its sender: leave away --no-wait or --listen.")
     place = homes.home()
     async with (
-        opening.open_agent(place, receives=not listening.wanted, v1_only=listening.wanted) as agent,
+        opening.open_agent(
+            place,
+            receives=not listening.wanted,
+            v1_only=listening.wanted,
+            signs=request.wait,  # who only prints a URI adds no coin yet
+        ) as agent,
         endpoints.served(agent, listening, screen) as endpoint,
     ):
         await _look(agent, screen)

@@ -9,7 +9,7 @@ from dovetail.cli import keys
 from dovetail.cli.config import LOCAL_CHAIN
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, sats, table
-from dovetail.cli.work import homes, opening, places, stopping
+from dovetail.cli.work import homes, keeping, opening, places, stopping
 from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.wallets.bdk import BdkWallet
@@ -22,32 +22,50 @@ KINDS = {
 }
 
 
-def new(kind: str, screen: Screen) -> int:
+def new(kind: str, screen: Screen, *, unprotected: bool) -> int:
     """Make a wallet with new words."""
     place = _place_for_new()
-    words = _created(place, kind).mnemonic() or ""
+    passphrase = keeping.for_new(place.settings, unprotected=unprotected)
+    words = _created(place, kind, passphrase).mnemonic() or ""
     screen.say(f"A new wallet on {place.network}. Write these 12 words down and keep them safe:")
-    screen.say("whoever has them has the money, and they are not shown again.")
+    screen.say("whoever has them has the money. `dovetail wallet words` shows them again.")
     screen.result(words)
+    keeping.tell_unprotected(passphrase, screen)
     screen.say("Next: dovetail wallet address")
-    screen.emit(keys.WALLET_NEW, {"network": place.network.value, "kind": kind, "mnemonic": words})
+    screen.emit(
+        keys.WALLET_NEW,
+        {
+            "network": place.network.value,
+            "kind": kind,
+            "mnemonic": words,
+            "encrypted": passphrase is not None,
+        },
+    )
     return Exit.DONE
 
 
-def bring(kind: str, screen: Screen, *, descriptors: bool) -> int:
+def bring(kind: str, screen: Screen, *, descriptors: bool, unprotected: bool) -> int:
     """Make a wallet from words or descriptors, which are read from stdin."""
     place = _place_for_new()
+    passphrase = keeping.for_new(place.settings, unprotected=unprotected)
     if descriptors:
         pair = (
             _secret("Descriptor for payments"),
             _secret("Descriptor for change"),
         )
-        _created(place, kind, descriptors=pair)
+        _created(place, kind, passphrase, descriptors=pair)
     else:
-        _created(place, kind, mnemonic=_secret("Recovery words"))
+        _created(place, kind, passphrase, mnemonic=_secret("Recovery words"))
+    keeping.tell_unprotected(passphrase, screen)
     screen.say(f"The wallet on {place.network} is there. Next: dovetail wallet balance")
-    imported = None if descriptors else kind
-    screen.emit(keys.WALLET_IMPORT, {"network": place.network.value, "kind": imported})
+    screen.emit(
+        keys.WALLET_IMPORT,
+        {
+            "network": place.network.value,
+            "kind": None if descriptors else kind,
+            "encrypted": passphrase is not None,
+        },
+    )
     return Exit.DONE
 
 
@@ -75,6 +93,8 @@ def balance(screen: Screen) -> int:
     if reserved:
         screen.result(f"  reserved   {sats(reserved)} for open sessions")
     screen.result(f"Unconfirmed  {sats(held.unconfirmed)}")
+    if isinstance(wallet, BdkWallet) and not wallet.encrypted:
+        screen.say(keeping.UNPROTECTED)
     screen.emit(
         keys.WALLET_BALANCE,
         {
@@ -149,6 +169,7 @@ def _place_for_new() -> Home:
 def _created(
     place: Home,
     kind: str,
+    passphrase: str | None,
     *,
     mnemonic: str | None = None,
     descriptors: tuple[str, str] | None = None,
@@ -162,6 +183,7 @@ def _created(
         kind=KINDS[kind],
         mnemonic=mnemonic,
         descriptors=descriptors,
+        passphrase=passphrase,
     )
 
 

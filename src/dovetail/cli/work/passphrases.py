@@ -1,0 +1,153 @@
+"""The wallet's passphrase: from a descriptor, from a file, or from a person at a terminal.
+
+It is read once, before anything else is opened, and goes into no log and no message.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from dovetail.cli.config import Settings
+from dovetail.cli.options import flags
+from dovetail.errors import ConfigurationError, UsageError, WalletLocked, WrongPassphrase
+from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.sealing import MOST_LENGTH, require_passphrase
+
+_TRIES = 3
+_MOST_BYTES = 4 * MOST_LENGTH + 2
+HIDDEN = "It is not shown while you type."
+
+
+def unlock(wallet: BdkWallet, settings: Settings) -> None:
+    """Let the wallet sign, by the passphrase; a wallet that is not locked asks nothing.
+
+    A service calls this once at its start. Raises `WalletLocked` where nobody can be asked,
+    `WrongPassphrase`, and `ConfigurationError` for a file that cannot be read.
+    """
+    if not wallet.locked:
+        return
+    given = named(settings.passphrase_file)
+    if given is not None:
+        wallet.unlock(given)
+        return
+    if not sys.stdin.isatty():
+        raise WalletLocked(
+            "The wallet is locked, and nobody is there to type its passphrase: name a file that"
+            " holds it by --passphrase-file or DOVETAIL_PASSPHRASE_FILE, or an open descriptor by"
+            " --passphrase-fd."
+        )
+    for left in reversed(range(_TRIES)):
+        try:
+            wallet.unlock(_asked("Passphrase of the wallet"))
+        except WrongPassphrase:
+            if not left:
+                raise
+            click.echo("That is not the passphrase; try again.", err=True)
+        else:
+            return
+
+
+def named(file: Path | None) -> str | None:
+    """The passphrase of --passphrase-fd, or of a file; None where neither is named."""
+    descriptor: int | None = flags().get("passphrase_fd")
+    if descriptor is not None:
+        return of_descriptor(descriptor)
+    return None if file is None else of_file(file)
+
+
+def of_file(path: Path) -> str:
+    """The first line of a file. Raises `ConfigurationError`."""
+    try:
+        with path.open("rb") as file:
+            return _first_line(file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The passphrase's file {path} cannot be read: {error.strerror}. Name another one."
+        ) from error
+
+
+def of_descriptor(number: int) -> str:
+    """The first line of an open file descriptor, which is closed then, unless it is stdin."""
+    try:
+        with os.fdopen(number, "rb", closefd=number > 2) as file:
+            return _first_line(file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The passphrase's descriptor {number} cannot be read: {error.strerror}. Open it for"
+            " reading before Dovetail starts."
+        ) from error
+
+
+def chosen(name: str, *, file: Path | None = None, descriptor: int | None = None) -> str:
+    """A new passphrase: as `file` or `descriptor` says it, or as a person types it twice.
+
+    Raises `UsageError` for one that will not do, and where nobody can be asked.
+    """
+    if descriptor is not None:
+        passphrase = of_descriptor(descriptor)
+    elif file is not None:
+        passphrase = of_file(file)
+    elif sys.stdin.isatty():
+        return _typed_twice(name)
+    else:
+        raise UsageError(
+            "Nobody is there to type a new passphrase: name a file that holds it, or a descriptor."
+        )
+    require_passphrase(passphrase)
+    return passphrase
+
+
+def _typed_twice(name: str) -> str:
+    click.echo(f"{name}: take several words, and write them down. {HIDDEN}", err=True)
+    while True:
+        passphrase = _asked(name)
+        try:
+            require_passphrase(passphrase)
+        except UsageError as error:
+            click.echo(str(error), err=True)
+            continue
+        if _asked("The same again") == passphrase:
+            return passphrase
+        click.echo("The two are not the same; type it anew.", err=True)
+
+
+def _asked(name: str) -> str:
+    with _interruptible():
+        passphrase: str = click.prompt(name, hide_input=True, err=True)
+    return passphrase
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Let Ctrl-C end the question also where an event loop has taken the signals."""
+    former = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            with suppress(TypeError):  # a handler that was not set from Python
+                signal.signal(number, handler)
+
+
+def _first_line(file: BinaryIO) -> str:
+    line = file.readline(_MOST_BYTES)
+    if line.endswith(b"\n"):
+        line = line[:-1].removesuffix(b"\r")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            "The passphrase's file is not text in UTF-8: correct it."
+        ) from None
+    if not text:
+        raise ConfigurationError("The passphrase's file is empty: write it into the first line.")
+    return text
