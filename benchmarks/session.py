@@ -31,7 +31,6 @@ def comparisons() -> Iterator[Comparison]:
         "the same, and the gateway and mailboxes",
         _timer(with_directory=True),
         _NATIVE_PEER,
-        target=AtMost(1.5),
     )
 
 

@@ -42,9 +42,9 @@ def comparisons() -> Iterator[Comparison]:
         yield Comparison("dovetail history, no session yet", history, bare, AtMost(12))
         chain = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
         BdkWallet.create(home / "regtest" / "wallet", Network.REGTEST, server=_url(chain))
-        yield Comparison(
-            "dovetail send, up to its first request", _until_asked(chain, home), bare, AtMost(27)
-        )
+        for words, target in ((("send", _uri(), "--yes"), AtMost(27)), (("receive", "1000"), None)):
+            asking = _until_asked(chain, home, *words)
+            yield Comparison(f"dovetail {words[0]}, up to its first request", asking, bare, target)
 
 
 def _process(*words: str, home: Path | None = None) -> Timer:
@@ -59,9 +59,9 @@ def _process(*words: str, home: Path | None = None) -> Timer:
     return timer
 
 
-def _until_asked(chain: socket.socket, home: Path) -> Timer:
+def _until_asked(chain: socket.socket, home: Path, *command: str) -> Timer:
     """Each process ends once it has asked its chain source for the first time."""
-    words = [*_COMMAND, "send", _uri(), "--yes", "--chain", _url(chain)]
+    words = [*_COMMAND, *command, "--chain", _url(chain)]
 
     def timer(repetitions: int) -> float:
         taken = 0.0

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from tests.cli.commands import Cli
 
+from dovetail.bitcoin import Network
+from dovetail.cli import exits
 from dovetail.cli.work import homes
 from dovetail.runtime import agent
 from dovetail.stores.sql import SqlStore
+from dovetail.wallets.bdk import BdkWallet
 
 HEAVY = (
     "alembic",
@@ -30,6 +33,11 @@ HEAVY = (
     "ssl",
 )
 NEVER = ("alembic", "h2", "httpx", "httpx2", "pygments", "rich", "sqlalchemy.orm", "trio")
+NOBODY = "http://127.0.0.1:1"
+A_URI = (
+    "bitcoin:bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+    "?amount=0.0005&pj=https://example.org/payjoin"
+)
 PROBE = """
 import sys
 from dovetail.cli import exits
@@ -40,10 +48,33 @@ sys.exit(code)
 """
 
 
-def probe(folder: Path, names: tuple[str, ...], *words: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", PROBE, ",".join(names), *words, "--network", "regtest"]
+LATER = ("dovetail.runtime", "dovetail.sessions.receiver.machine", "sqlalchemy")
+ASKING = """
+import sys
+from dovetail.cli import exits
+from dovetail.cli.app import app
+from dovetail.wallets.bdk import BdkWallet
+
+def begin_sync(_wallet):
+    print(sorted(set(sys.argv[1].split(",")) & set(sys.modules)))
+    raise SystemExit(7)
+
+BdkWallet.begin_sync = begin_sync
+sys.exit(exits.run(app, sys.argv[2:]))
+"""
+
+
+def probe(
+    folder: Path,
+    names: tuple[str, ...],
+    *words: str,
+    program: str = PROBE,
+    network: str = "regtest",
+) -> subprocess.CompletedProcess[str]:
+    options = ("--network", network)
+    line = [sys.executable, "-c", program, ",".join(names), *words, *options]
     settings = os.environ | {"DOVETAIL_DATA_DIR": str(folder)}
-    return subprocess.run(program, capture_output=True, text=True, check=False, env=settings)
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=settings)
 
 
 @pytest.mark.parametrize("database", ["none", "empty"])
@@ -55,6 +86,40 @@ def test_history_of_no_session_loads_nothing_that_reads_one(tmp_path: Path, data
     assert said.returncode == 0
     assert said.stdout == "[]\n"
     assert "There is no session yet" in said.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send", A_URI, "--yes"),
+        ("send", A_URI, "--yes", "--plain"),
+        ("pay", A_URI, "--yes"),
+        ("receive", "1000"),
+        ("wallet", "balance"),
+        ("wallet", "coins"),
+    ],
+    ids=lambda words: " ".join(word for word in words if word != A_URI),
+)
+def test_the_chain_server_is_asked_before_the_rest_is_loaded(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    BdkWallet.create(tmp_path / "regtest" / "wallet", Network.REGTEST, server=NOBODY)
+    said = probe(tmp_path, LATER, *words, program=ASKING)
+    assert (said.returncode, said.stdout) == (7, "[]\n"), said.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("DIRECTORY", "https://d.example"), ("DIRECT", "1")]
+)
+def test_the_chain_server_is_not_asked_where_a_setting_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    BdkWallet.create(tmp_path / "signet" / "wallet", Network.SIGNET, server=NOBODY)
+    monkeypatch.setenv("DOVETAIL_CHAIN", NOBODY)
+    monkeypatch.setenv(f"DOVETAIL_{setting}", value)
+    said = probe(tmp_path, LATER, "receive", "1000", program=ASKING, network="signet")
+    assert (said.returncode, said.stdout) == (exits.Exit.USAGE, "")
+    assert "is set" in said.stderr
 
 
 def test_no_command_loads_what_none_needs() -> None:

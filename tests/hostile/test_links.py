@@ -7,7 +7,7 @@ from tests.hostile.record import Link
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.bitcoin.script import Address
-from dovetail.cli.work.following import clock
+from dovetail.cli.work.timing import clock
 from dovetail.crypto import KeyConfig
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint

@@ -14,6 +14,7 @@ from dovetail.errors import ChainError, ConfigurationError, InsufficientFunds, W
 from dovetail.protocol.witness_scripts import may_succeed
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.ports import Accepted, Balance
+from dovetail.wallets.servers import ChainServer
 
 KINDS = [ScriptType.P2WPKH, ScriptType.P2TR, ScriptType.P2SH, ScriptType.P2PKH]
 RATE = FeeRate.from_sat_per_vb(2)
@@ -353,6 +354,32 @@ def test_an_unknown_server_error_keeps_what_was_known(scripted, make_wallet, tmp
         with pytest.raises(ChainError, match="did not answer properly"):
             wallet.sync()
     assert wallet.balance().confirmed == 30_000
+
+
+def test_a_sync_takes_the_answer_to_what_was_asked_before_it(server, make_wallet):
+    wallet = make_wallet(30_000)
+    script = wallet.new_address().script_pubkey
+    server.node.fund(script, Sats(2_000))
+    wallet.begin_sync()
+    wallet._begun.result()
+    server.node.fund(script, Sats(500))
+    assert wallet.balance().confirmed == 30_000
+    wallet.sync()
+    assert wallet.balance().confirmed == 32_000
+    wallet.sync()
+    assert wallet.balance().confirmed == 32_500
+
+
+def test_a_sync_that_was_begun_in_vain_is_told_once(server, scripted, make_wallet, tmp_path):
+    make_wallet(30_000)
+    wallet = BdkWallet.open(tmp_path / "wallet", server=scripted.url)
+    wallet.begin_sync()
+    with pytest.raises(ChainError, match="did not answer properly"):
+        wallet.sync()
+    wallet._server = ChainServer(server.url)
+    server.node.fund(wallet.new_address().script_pubkey, Sats(2_000))
+    wallet.sync()
+    assert wallet.balance().confirmed == 32_000
 
 
 def test_a_server_that_stalls_is_given_up(scripted, make_wallet, tmp_path, monkeypatch):

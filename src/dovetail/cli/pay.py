@@ -38,7 +38,7 @@ def pay(
     as a session of its own, and is broadcast again until it has confirmed. AMOUNT is in
     satoshis, where the URI names none.
     """
-    request = work.previewing.Request(
+    request = work.requests.Request(
         uri=payee,
         amount=amount,
         fee_rate=fee_rate,

@@ -50,7 +50,7 @@ def send(  # noqa: PLR0913 - options, each by its name
     `dovetail resume`. The payment is made once, by a payjoin if it can be, else without. Where
     the link has expired or its payjoin cannot be used, `--plain` pays its address as usual.
     """
-    request = work.previewing.Request(
+    request = work.requests.Request(
         uri=uri,
         amount=amount,
         fee_rate=fee_rate,

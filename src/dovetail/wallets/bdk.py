@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from bdkpython import (
     Amount,
@@ -55,7 +55,7 @@ from dovetail.wallets.bdk_signing import (
     outpoint_of,
     sign_ours,
 )
-from dovetail.wallets.bdk_syncing import Question, fetched
+from dovetail.wallets.bdk_syncing import Question, begun, fetched
 from dovetail.wallets.ports import Balance
 from dovetail.wallets.servers import ChainServer
 from dovetail.wallets.walletfile import (
@@ -70,6 +70,9 @@ from dovetail.wallets.walletfile import (
     replace_secret,
     write_secret,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _RBF_SEQUENCE = 0xFFFFFFFD
 # BDK's sums silently overflow at rates far above this one: it would pay no fee at all.
@@ -92,6 +95,7 @@ class BdkWallet:
         self._descriptors = descriptors(secret)
         self._lock = threading.RLock()
         self._sync_lock = threading.Lock()
+        self._begun: Future[Update] | None = None
         with self._changing():
             pass
 
@@ -228,6 +232,11 @@ class BdkWallet:
         """
         return self.secret().mnemonic
 
+    def begin_sync(self) -> None:
+        """Ask the chain server now, in a thread; the next `sync` takes its answer."""
+        with self._sync_lock:
+            self._begun = begun(self._server, self._question())
+
     def sync(self) -> None:
         """Learn what the chain did to its coins; at first from all addresses it may have used.
 
@@ -352,9 +361,12 @@ class BdkWallet:
         return Address.from_script(bytes(script), self.network)
 
     def _fetch(self) -> Update:
+        answer, self._begun = self._begun, None
+        return fetched(self._server, self._question()) if answer is None else answer.result()
+
+    def _question(self) -> Question:
         with self._reading() as core:
-            question = Question.of(core, self.network)
-        return fetched(self._server, question)
+            return Question.of(core, self.network)
 
     @contextmanager
     def _reading(self) -> Generator[BdkCore]:

@@ -1,6 +1,8 @@
 """How a BDK wallet learns what the chain did to its coins: from an Esplora or Electrum server."""
 
 import os
+import threading
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
@@ -49,6 +51,20 @@ class Question:
             core.start_full_scan().build() if len(checkpoints) == 1 else None,
             core.start_sync_with_revealed_spks().build(),
         )
+
+
+def begun(server: ChainServer, question: Question) -> Future[Update]:
+    """As `fetched`, in a thread that keeps no process from ending."""
+    future = Future[Update]()
+
+    def fetch() -> None:
+        try:
+            future.set_result(fetched(server, question))
+        except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
+            future.set_exception(error)
+
+    threading.Thread(target=fetch, name="dovetail-sync", daemon=True).start()
+    return future
 
 
 def fetched(server: ChainServer, question: Question) -> Update:

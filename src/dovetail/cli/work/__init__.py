@@ -4,9 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dovetail.cli.work import agents as agents
     from dovetail.cli.work import beginnings as beginnings
     from dovetail.cli.work import deciding as deciding
     from dovetail.cli.work import endpoints as endpoints
+    from dovetail.cli.work import following as following
     from dovetail.cli.work import keeping as keeping
     from dovetail.cli.work import listing as listing
     from dovetail.cli.work import mailrooms as mailrooms
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from dovetail.cli.work import previewing as previewing
     from dovetail.cli.work import receiving as receiving
     from dovetail.cli.work import regtests as regtests
+    from dovetail.cli.work import requests as requests
     from dovetail.cli.work import resuming as resuming
     from dovetail.cli.work import sending as sending
     from dovetail.cli.work import showing as showing

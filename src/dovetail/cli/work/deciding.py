@@ -12,9 +12,10 @@ from dovetail.bitcoin import FeeRate
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import REVOKE, SESSION
 from dovetail.cli.output import Screen, sats
-from dovetail.cli.work import homes, opening, stopping
-from dovetail.cli.work.following import Seen, clock, session_values, tell_deadline
+from dovetail.cli.work import agents, homes, opening, stopping
+from dovetail.cli.work.following import Seen, session_values, tell_deadline
 from dovetail.cli.work.stopping import Stop
+from dovetail.cli.work.timing import clock
 from dovetail.errors import UsageError
 from dovetail.runtime import actions
 from dovetail.runtime.actions import Revocation
@@ -74,7 +75,7 @@ async def _decide(
 async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -> int:
     """Cancel, then pay, keep or decline the fallback: each a decision that is saved by itself."""
     session_id = SessionId(number)
-    async with opening.open_agent(homes.home(), signs=False) as agent:
+    async with agents.open_agent(opening.start(homes.home(), signs=False)) as agent:
         services = agent.services
         role = services.store.row(session_id).role
         asks = services.policy.at_expiry is AtExpiry.ASK
@@ -199,7 +200,7 @@ async def _revoke(
     session_id = SessionId(number)
     if not yes and not sys.stdin.isatty():
         raise UsageError(_NOBODY)
-    async with opening.open_agent(homes.home()) as agent:
+    async with agents.open_agent(opening.start(homes.home())) as agent:
         services = agent.services
         role = services.store.row(session_id).role
         rate = estimated_rate(services) if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
@@ -254,7 +255,7 @@ async def _asked(
     """What a decision works with, once the session is known and the person has agreed."""
     if question is not None and not sys.stdin.isatty():
         raise UsageError(_NOBODY)
-    async with opening.open_agent(homes.home(), signs=signs) as agent:
+    async with agents.open_agent(opening.start(homes.home(), signs=signs)) as agent:
         role = agent.services.store.row(session_id).role
         if question is not None:
             with stop.paused():

@@ -4,12 +4,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dovetail.cli.output import Screen
 from dovetail.errors import InvalidUri, UsageError
 from dovetail.protocol.uri import V1Endpoint
-from dovetail.runtime.agent import Agent
-from dovetail.runtime.live import LiveReceiver
+
+if TYPE_CHECKING:
+    from dovetail.runtime.agent import Agent
+    from dovetail.runtime.live import LiveReceiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ def _require_public(url: str) -> None:
 
 
 @asynccontextmanager
-async def served(agent: Agent, listening: Listening, screen: Screen) -> AsyncGenerator[str | None]:
+async def served(
+    agent: "Agent", listening: Listening, screen: Screen
+) -> AsyncGenerator[str | None]:
     """Serve v1 senders while the command runs; the URL under which they reach it, or None."""
     if listening.place is None:
         yield None
@@ -69,7 +74,7 @@ async def served(agent: Agent, listening: Listening, screen: Screen) -> AsyncGen
     from dovetail.endpoint import Endpoint, load_tls, serving  # noqa: PLC0415
     from dovetail.serving.logs import STDERR, logging_to  # noqa: PLC0415
 
-    def begun(live: LiveReceiver) -> None:
+    def begun(live: "LiveReceiver") -> None:
         screen.say(f"The sender of session {live.session_id} has come; it is served here too.")
 
     tls = None

@@ -1,18 +1,18 @@
 """Follows sessions and says what happens to them, until they end, ask or are left."""
 
 import asyncio
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
-from dovetail.bitcoin import FeeRate, UnixTime
+from dovetail.bitcoin import FeeRate
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
 from dovetail.cli.output import Screen, countdown, local_time, span
 from dovetail.cli.work.amounts import amount_values, amount_words
 from dovetail.cli.work.stopping import Stop, first_of
+from dovetail.cli.work.timing import clock
 from dovetail.errors import DovetailError, TransportError
 from dovetail.protocol.proposal import rule_words
 from dovetail.runtime.actions import load
@@ -29,11 +29,6 @@ from dovetail.stores.ports import Role, SessionId, SessionRow, Store
 
 Live: TypeAlias = LiveReceiver | LiveSender
 Enough: TypeAlias = Callable[[Explanation], bool]
-
-
-def clock() -> UnixTime:
-    """The system's clock."""
-    return UnixTime(int(time.time()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +131,12 @@ def session_values(
         "seen": sighting,
         **amount_values(explanation.amounts),
     }
+
+
+def values_now(live: Live, state: State) -> dict[str, Any]:
+    """A session that nobody follows, under `keys.SESSION`."""
+    found = explain(state, clock())
+    return session_values(live.session_id, live.role, found, int(state.expires_at))
 
 
 TAKABLE = "The receiver can still take this payment."

@@ -10,7 +10,6 @@ from dovetail.cli.work.places import NODE, WALLET, settings
 from dovetail.errors import ConfigurationError, InvalidUri
 from dovetail.tor import SocksProxy
 from dovetail.wallets.servers import ChainServer
-from dovetail.wallets.walletfile import has_wallet
 
 if TYPE_CHECKING:
     from dovetail.runtime.services import Policy
@@ -144,6 +143,8 @@ def home() -> Home:
         raise ConfigurationError(
             "No `network` is set: say which one the node is on, such as by `--network signet`."
         )
+    from dovetail.wallets.walletfile import has_wallet  # noqa: PLC0415 - for those who look
+
     known = [each for each in Network if has_wallet(found.data_dir / each / WALLET)]
     if len(known) == 1:
         return Home(found, known[0])

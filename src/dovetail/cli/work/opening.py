@@ -1,38 +1,81 @@
-"""From settings to the things a command works with: wallet, chain, store, agent."""
+"""From settings to the things a command works with: wallet, chain source, store.
 
-import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+Each is loaded when it is opened, as most commands want one kind of it, or none.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dovetail.cli.config import LOCAL_CHAIN
-from dovetail.cli.work import passphrases
 from dovetail.cli.work.homes import CORE, Home
-from dovetail.cli.work.nodes import open_node
-from dovetail.cli.work.places import make_folder
 from dovetail.errors import ConfigurationError
-from dovetail.runtime.agent import Agent
-from dovetail.stores.sql import SqlStore
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.core_chain import SEARCHES, CoreChain
-from dovetail.wallets.core_wallet import CoreWallet
-from dovetail.wallets.electrum import ElectrumChain
-from dovetail.wallets.esplora import EsploraChain
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from dovetail.stores.sql import SqlStore
+    from dovetail.wallets.bdk import BdkWallet
+    from dovetail.wallets.core_chain import CoreChain
+    from dovetail.wallets.core_wallet import CoreWallet
+    from dovetail.wallets.electrum import ElectrumChain
+    from dovetail.wallets.esplora import EsploraChain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What an agent starts from: the settings it needs, which are there, and its wallet."""
+
+    place: Home
+    wallet: "BdkWallet | CoreWallet"
+    directories: tuple[str, ...]
+    relays: tuple[str, ...]
+    v1_only: bool
+
+
+def start(
+    place: Home,
+    *,
+    receives: bool = False,
+    v1_only: bool = False,
+    signs: bool = True,
+    ahead: bool = False,
+) -> Start:
+    """What an agent needs before it is loaded; `receives` wants a directory as well.
+
+    `v1_only` needs neither directory nor relay, and uses those that are set. `signs` and `ahead`
+    are as for `open_wallet`. Raises `ConfigurationError`.
+    """
+    return Start(
+        place=place,
+        directories=place.directories if receives else (),
+        relays=place.known_relays if v1_only else place.relays,
+        wallet=open_wallet(place, signs=signs, ahead=ahead),
+        v1_only=v1_only,
+    )
 
 
 def open_wallet(
-    place: Home, *, offline: bool = False, signs: bool = False
-) -> BdkWallet | CoreWallet:
+    place: Home, *, offline: bool = False, signs: bool = False, ahead: bool = False
+) -> "BdkWallet | CoreWallet":
     """The wallet; `offline` where no chain source is asked, so that none need be set.
 
-    One that `signs` is unlocked: its passphrase is read, or asked for.
+    One that `signs` is unlocked: its passphrase is read, or asked for. With `ahead` the next `sync`
+    begins now, while the caller loads what else it needs. A node's wallet is in sync by itself.
     """
     if place.settings.wallet == CORE:
-        return CoreWallet(open_node(place.settings, place.network), place.node_folder)
-    return open_own(place, offline=offline, signs=signs)
+        return _core_wallet(place)
+    wallet = open_own(place, offline=offline, signs=signs)
+    if ahead:
+        wallet.begin_sync()
+    return wallet
 
 
-def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> BdkWallet:
+def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> "BdkWallet":
     """The same, where Dovetail keeps the wallet and not a node."""
+    from dovetail.cli.work.passphrases import unlock  # noqa: PLC0415 - only the kind that is used
+    from dovetail.wallets.bdk import BdkWallet  # noqa: PLC0415
+
     server = LOCAL_CHAIN if offline else place.chain
     if not BdkWallet.exists(place.wallet_folder):
         raise ConfigurationError(
@@ -41,71 +84,55 @@ def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> BdkW
         )
     wallet = BdkWallet.open(place.wallet_folder, server=server, network=place.network)
     if signs:
-        passphrases.unlock(wallet, place.settings)
+        unlock(wallet, place.settings)
     return wallet
 
 
+def _core_wallet(place: Home) -> "CoreWallet":
+    from dovetail.cli.work.nodes import open_node  # noqa: PLC0415 - only the kind that is used
+    from dovetail.wallets.core_wallet import CoreWallet  # noqa: PLC0415
+
+    return CoreWallet(open_node(place.settings, place.network), place.node_folder)
+
+
 @contextmanager
-def open_chain(place: Home) -> Generator[EsploraChain | ElectrumChain | CoreChain]:
+def open_chain(place: Home) -> "Generator[EsploraChain | ElectrumChain | CoreChain]":
     """The chain source: the node whose wallet is used, or what the server's URL says."""
-    source = _chain(place)
+    source = _core_chain(place) if place.settings.wallet == CORE else _server(place)
     try:
         yield source
     finally:
         source.close()
 
 
-def _chain(place: Home) -> EsploraChain | ElectrumChain | CoreChain:
-    if place.settings.wallet == CORE:
-        node = open_node(place.settings, place.network)
-        memory = place.node_folder / SEARCHES
-        return CoreChain(node, memory=memory, min_fee_rate=place.relay_fee_rate)
+def _core_chain(place: Home) -> "CoreChain":
+    from dovetail.cli.work.nodes import open_node  # noqa: PLC0415 - only the kind that is used
+    from dovetail.wallets.core_chain import SEARCHES, CoreChain  # noqa: PLC0415
+
+    node = open_node(place.settings, place.network)
+    memory = place.node_folder / SEARCHES
+    return CoreChain(node, memory=memory, min_fee_rate=place.relay_fee_rate)
+
+
+def _server(place: Home) -> "EsploraChain | ElectrumChain":
     server = place.chain
     least, pace = place.relay_fee_rate, place.settings.chain_pace
     if server.is_electrum:
+        from dovetail.wallets.electrum import ElectrumChain  # noqa: PLC0415 - as above
+
         return ElectrumChain(server, place.network, min_fee_rate=least, pace=pace)
+    from dovetail.wallets.esplora import EsploraChain  # noqa: PLC0415 - as above
+
     return EsploraChain(server.url, place.network, min_fee_rate=least, pace=pace)
 
 
 @contextmanager
-def open_store(place: Home) -> Generator[SqlStore | None]:
+def open_store(place: Home) -> "Generator[SqlStore | None]":
     """The sessions; None where there never was one, as looking makes no files."""
     if not place.database.exists():
         yield None
         return
+    from dovetail.stores.sql import SqlStore  # noqa: PLC0415 - only where there is one
+
     with SqlStore.open(place.database) as store:
         yield store
-
-
-@asynccontextmanager
-async def open_agent(
-    place: Home, *, receives: bool = False, v1_only: bool = False, signs: bool = True
-) -> AsyncGenerator[Agent]:
-    """The agent, with no session under way yet; `receives` wants a directory as well.
-
-    `v1_only` needs neither directory nor relay, and uses those that are set. An agent that `signs`
-    unlocks the wallet before anything else is opened.
-    """
-    directories = place.directories if receives else ()
-    relays = place.known_relays if v1_only else place.relays
-    wallet = open_wallet(place, signs=signs)
-    with open_chain(place) as source:
-        make_folder(place.folder)
-        async with Agent.open(
-            place.folder,
-            wallet=wallet,
-            chain=source,
-            directory=directories,
-            relays=relays,
-            direct=place.settings.direct,
-            tor=place.tor,
-            v1_only=v1_only,
-            policy=place.policy,
-            resume=False,
-        ) as agent:
-            try:
-                yield agent
-            finally:
-                await agent.stop()
-                # A look at the chain that a thread has begun ends before its connection closes.
-                await asyncio.get_running_loop().shutdown_default_executor()

@@ -9,22 +9,24 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from dovetail.cli.config import Settings
 from dovetail.cli.options import flags
 from dovetail.errors import ConfigurationError, UsageError, WalletLocked, WrongPassphrase
-from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.sealing import MOST_LENGTH, require_passphrase
+
+if TYPE_CHECKING:
+    from dovetail.wallets.bdk import BdkWallet
 
 _TRIES = 3
 _MOST_BYTES = 4 * MOST_LENGTH + 2
 HIDDEN = "It is not shown while you type."
 
 
-def unlock(wallet: BdkWallet, settings: Settings) -> None:
+def unlock(wallet: "BdkWallet", settings: Settings) -> None:
     """Let the wallet sign, by the passphrase; a wallet that is not locked asks nothing.
 
     A service calls this once at its start. Raises `WalletLocked` where nobody can be asked,

@@ -1,17 +1,21 @@
 """`dovetail pay`, and `send --plain`: an ordinary payment, looked at and seen through."""
 
+from typing import TYPE_CHECKING
+
 from dovetail.bitcoin import Address, FeeRate, Sats
 from dovetail.bitcoin.uri import BitcoinUri
+from dovetail.cli import work
 from dovetail.cli.keys import PAY
 from dovetail.cli.output import Screen
 from dovetail.cli.work import homes, opening, stopping
-from dovetail.cli.work.following import Follower, follow_all, never, tell_end
 from dovetail.cli.work.homes import Home
-from dovetail.cli.work.previewing import Request, agree_on, require_somebody
+from dovetail.cli.work.requests import Request, require_somebody
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import UsageError
-from dovetail.runtime.explanation import Explanation
 from dovetail.sessions.status import SessionStatus
+
+if TYPE_CHECKING:
+    from dovetail.runtime.explanation import Explanation
 
 
 def pay(request: Request, screen: Screen) -> int:
@@ -24,7 +28,10 @@ async def _pay(request: Request, screen: Screen, stop: Stop) -> int:
     wanted = _requested(request, place)
     require_somebody(request)
     rate = None if request.fee_rate is None else FeeRate.from_sat_per_vb(request.fee_rate)
-    async with opening.open_agent(place, v1_only=True) as agent:
+    start = opening.start(place, v1_only=True, ahead=True)
+    # What follows is loaded while the chain server is asked.
+    following = work.following
+    async with work.agents.open_agent(start) as agent:
         screen.tick("Building the payment ...")
         payment = await agent.prepare_plain(
             wanted,
@@ -32,12 +39,14 @@ async def _pay(request: Request, screen: Screen, stop: Stop) -> int:
             fee_rate=rate,
             again=request.again,
         )
-        await agree_on(payment, agent.services, request, screen, stop)
+        await work.previewing.agree_on(payment, agent.services, request, screen, stop)
         live = await agent.start_plain(payment)
         screen.say(f"Session {live.session_id} has begun.", bold=True)
-        follower = Follower(live, screen, place.asks, never if request.wait else _is_out)
-        code = await follow_all([follower], stop, patience=request.patience)
-        tell_end(follower, screen)
+        follower = following.Follower(
+            live, screen, place.asks, following.never if request.wait else _is_out
+        )
+        code = await following.follow_all([follower], stop, patience=request.patience)
+        following.tell_end(follower, screen)
         told = {"fee_sats": int(payment.fee), "most_added_sats": 0, "version": None}
         screen.emit(PAY, follower.values | told)
         return code
@@ -55,5 +64,5 @@ def _requested(request: Request, place: Home) -> BitcoinUri:
     return wanted
 
 
-def _is_out(explanation: Explanation) -> bool:
+def _is_out(explanation: "Explanation") -> bool:
     return explanation.status is SessionStatus.CONFIRMING

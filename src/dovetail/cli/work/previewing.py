@@ -1,7 +1,6 @@
 """What is shown of a payment before it is made, and the word that it waits for."""
 
 import asyncio
-import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -9,9 +8,10 @@ import click
 
 from dovetail.bitcoin import Address, FeeRate, Sats
 from dovetail.cli.output import Screen, local_time, sats, span
-from dovetail.cli.work.following import clock
+from dovetail.cli.work.requests import Request
 from dovetail.cli.work.stopping import Stop
-from dovetail.errors import ChainError, UsageError
+from dovetail.cli.work.timing import clock
+from dovetail.errors import ChainError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.plain import PlainPayment
@@ -22,25 +22,6 @@ from dovetail.sessions.sender import answer_until
 from dovetail.tor import is_onion
 
 _INDENT = " " * 14
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line asked for."""
-
-    uri: str
-    amount: int | None
-    fee_rate: str | None
-    yes: bool
-    again: bool
-    wait: bool
-    patience: float | None
-
-
-def require_somebody(request: Request) -> None:
-    """Raise `UsageError` where nobody can confirm the payment and nobody has."""
-    if not request.yes and not sys.stdin.isatty():
-        raise UsageError("Nobody is there to confirm the payment: add --yes to pay without asking.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,28 +3,23 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dovetail.bitcoin import Sats
-from dovetail.cli import qr
+from dovetail.cli import qr, work
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RECEIVE
 from dovetail.cli.output import Screen, local_time, sats, span
 from dovetail.cli.work import endpoints, homes, opening, stopping
 from dovetail.cli.work.endpoints import Listening
-from dovetail.cli.work.following import (
-    Follower,
-    clock,
-    follow_all,
-    never,
-    session_values,
-    tell_end,
-)
 from dovetail.cli.work.stopping import Stop
+from dovetail.cli.work.timing import clock
 from dovetail.errors import ChainError, TransportError, UsageError
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint
-from dovetail.runtime.agent import Agent
-from dovetail.runtime.explain import explain
-from dovetail.runtime.live import LiveReceiver
+
+if TYPE_CHECKING:
+    from dovetail.runtime.agent import Agent
+    from dovetail.runtime.live import LiveReceiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +52,18 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
     if listening.wanted and not request.wait:
         raise UsageError("A server has to wait for its sender: leave away --no-wait or --listen.")
     place = homes.home()
+    served = listening.wanted
+    start = opening.start(
+        place,
+        receives=not served,
+        v1_only=served,
+        signs=request.wait,  # who only prints a URI adds no coin yet
+        ahead=True,
+    )
+    # What follows is loaded while the chain server is asked.
+    following = work.following
     async with (
-        opening.open_agent(
-            place,
-            receives=not listening.wanted,
-            v1_only=listening.wanted,
-            signs=request.wait,  # who only prints a URI adds no coin yet
-        ) as agent,
+        work.agents.open_agent(start) as agent,
         endpoints.served(agent, listening, screen) as endpoint,
     ):
         await _look(agent, screen)
@@ -77,16 +77,16 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
             screen.say(f"Take the payment by: dovetail resume {live.session_id}")
             _emit(live, uri, screen)
             return Exit.DONE
-        follower = Follower(live, screen, place.asks, never)
-        code = await follow_all([follower], stop, patience=request.patience)
-        tell_end(follower, screen)
+        follower = following.Follower(live, screen, place.asks, following.never)
+        code = await following.follow_all([follower], stop, patience=request.patience)
+        following.tell_end(follower, screen)
         screen.emit(RECEIVE, {"uri": uri} | follower.values)
         return code
 
 
 async def _begin(
-    agent: Agent, request: Request, lifetime: int, endpoint: str | None
-) -> LiveReceiver:
+    agent: "Agent", request: Request, lifetime: int, endpoint: str | None
+) -> "LiveReceiver":
     try:
         return await agent.receive(
             Sats(request.amount),
@@ -103,7 +103,7 @@ async def _begin(
         ) from error
 
 
-async def _look(agent: Agent, screen: Screen) -> None:
+async def _look(agent: "Agent", screen: Screen) -> None:
     """Learn which coins there are to add to the payjoin; a receiver without any can go on."""
     screen.tick("Looking at the chain ...")
     try:
@@ -120,7 +120,7 @@ async def _look(agent: Agent, screen: Screen) -> None:
         )
 
 
-def _show(live: LiveReceiver, uri: str, request: Request, screen: Screen) -> None:
+def _show(live: "LiveReceiver", uri: str, request: Request, screen: Screen) -> None:
     state = live.state
     if state is not None:
         screen.say(f"Session {live.session_id}: receiving {sats(request.amount)}.", bold=True)
@@ -156,7 +156,7 @@ def _show_code(uri: str, request: Request, screen: Screen) -> None:
         )
 
 
-def _warn_of_directory(uri: str, agent: Agent, screen: Screen) -> None:
+def _warn_of_directory(uri: str, agent: "Agent", screen: Screen) -> None:
     """Say where the user's leave to go without a relay is made use of."""
     endpoint = PayjoinUri.parse(uri).endpoint
     if isinstance(endpoint, V2Endpoint) and not agent.services.relays.hides_from(
@@ -169,10 +169,7 @@ def _warn_of_directory(uri: str, agent: Agent, screen: Screen) -> None:
         )
 
 
-def _emit(live: LiveReceiver, uri: str, screen: Screen) -> None:
+def _emit(live: "LiveReceiver", uri: str, screen: Screen) -> None:
     state = live.state
     if state is not None:
-        values = session_values(
-            live.session_id, live.role, explain(state, clock()), int(state.expires_at)
-        )
-        screen.emit(RECEIVE, {"uri": uri} | values)
+        screen.emit(RECEIVE, {"uri": uri} | work.following.values_now(live, state))

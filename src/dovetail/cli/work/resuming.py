@@ -6,7 +6,7 @@ from contextlib import suppress
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RESUME
 from dovetail.cli.output import Screen
-from dovetail.cli.work import endpoints, homes, opening, stopping
+from dovetail.cli.work import agents, endpoints, homes, opening, stopping
 from dovetail.cli.work.endpoints import Listening
 from dovetail.cli.work.following import Follower, follow_all, never, tell_end, waits_at_own_server
 from dovetail.cli.work.stopping import Stop
@@ -30,7 +30,7 @@ async def _resume(
     if not place.database.exists() and not ids:
         return _nothing(screen)
     async with (
-        opening.open_agent(place, v1_only=listening.wanted) as agent,
+        agents.open_agent(opening.start(place, v1_only=listening.wanted)) as agent,
         endpoints.served(agent, listening, screen),
     ):
         await _look_back(agent, screen)

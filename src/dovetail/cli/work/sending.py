@@ -1,27 +1,24 @@
 """`dovetail send`: look at the payment, ask, then see it through."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dovetail.bitcoin import FeeRate, Sats
 from dovetail.bitcoin.uri import BitcoinUri
+from dovetail.cli import work
 from dovetail.cli.keys import SEND
 from dovetail.cli.output import Screen, local_time
 from dovetail.cli.work import homes, opening, stopping
-from dovetail.cli.work.following import (
-    Follower,
-    clock,
-    follow_all,
-    never,
-    tell_end,
-)
 from dovetail.cli.work.homes import Home
-from dovetail.cli.work.previewing import Request, agree_on, require_somebody
+from dovetail.cli.work.requests import Request, require_somebody
 from dovetail.cli.work.stopping import Stop
+from dovetail.cli.work.timing import clock
 from dovetail.errors import InvalidUri, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.runtime.explanation import Explanation
-from dovetail.runtime.preparing import Payment
 from dovetail.sessions.status import SessionStatus
+
+if TYPE_CHECKING:
+    from dovetail.runtime.explanation import Explanation
+    from dovetail.runtime.preparing import Payment
 
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
 
@@ -37,16 +34,21 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
     require_somebody(request)
     rate = None if request.fee_rate is None else FeeRate.from_sat_per_vb(request.fee_rate)
     v1_only = isinstance(uri.endpoint, V1Endpoint)
-    async with opening.open_agent(place, v1_only=v1_only) as agent:
+    start = opening.start(place, v1_only=v1_only, ahead=True)
+    # What follows is loaded while the chain server is asked.
+    following = work.following
+    async with work.agents.open_agent(start) as agent:
         screen.tick("Building the payment ...")
         amount = None if request.amount is None else Sats(request.amount)
         payment = await agent.prepare(uri, amount=amount, fee_rate=rate, again=request.again)
-        await agree_on(payment, agent.services, request, screen, stop)
+        await work.previewing.agree_on(payment, agent.services, request, screen, stop)
         live = await agent.start(payment)
         screen.say(f"Session {live.session_id} has begun.", bold=True)
-        follower = Follower(live, screen, place.asks, never if request.wait else _has_left)
-        code = await follow_all([follower], stop, patience=request.patience)
-        tell_end(follower, screen)
+        follower = following.Follower(
+            live, screen, place.asks, following.never if request.wait else _has_left
+        )
+        code = await following.follow_all([follower], stop, patience=request.patience)
+        following.tell_end(follower, screen)
         screen.emit(SEND, follower.values | _fees(payment))
         return code
 
@@ -92,12 +94,12 @@ def _parsed(text: str) -> PayjoinUri:
         raise InvalidUri(f"{error}{PLAINLY}") from error
 
 
-def _has_left(explanation: Explanation) -> bool:
+def _has_left(explanation: "Explanation") -> bool:
     """Whether the receiver can go on without us."""
     return explanation.status not in _NOT_LEFT
 
 
-def _fees(payment: Payment) -> dict[str, Any]:
+def _fees(payment: "Payment") -> dict[str, Any]:
     return {
         "fee_sats": int(payment.fee),
         "most_added_sats": int(payment.most_added),

@@ -81,7 +81,7 @@ def address(screen: Screen) -> int:
 def balance(screen: Screen) -> int:
     """Say what the wallet holds."""
     place = homes.home()
-    wallet = opening.open_wallet(place)
+    wallet = opening.open_wallet(place, ahead=True)
     with opening.open_store(place) as store:
         screen.tick("Looking at the chain ...")
         with stopping.at_once():
@@ -109,7 +109,7 @@ def balance(screen: Screen) -> int:
 def coins(screen: Screen) -> int:
     """List the confirmed coins."""
     place = homes.home()
-    wallet = opening.open_wallet(place)
+    wallet = opening.open_wallet(place, ahead=True)
     with opening.open_store(place) as store:
         screen.tick("Looking at the chain ...")
         with stopping.at_once():

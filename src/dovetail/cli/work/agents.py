@@ -1,0 +1,36 @@
+"""The agent of a command."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from dovetail.cli.work import opening
+from dovetail.cli.work.opening import Start
+from dovetail.cli.work.places import make_folder
+from dovetail.runtime.agent import Agent
+
+
+@asynccontextmanager
+async def open_agent(start: Start) -> AsyncGenerator[Agent]:
+    """The agent, with no session under way yet."""
+    place = start.place
+    with opening.open_chain(place) as source:
+        make_folder(place.folder)
+        async with Agent.open(
+            place.folder,
+            wallet=start.wallet,
+            chain=source,
+            directory=start.directories,
+            relays=start.relays,
+            direct=place.settings.direct,
+            tor=place.tor,
+            v1_only=start.v1_only,
+            policy=place.policy,
+            resume=False,
+        ) as agent:
+            try:
+                yield agent
+            finally:
+                await agent.stop()
+                # A look at the chain that a thread has begun ends before its connection closes.
+                await asyncio.get_running_loop().shutdown_default_executor()
