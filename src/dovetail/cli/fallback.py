@@ -8,6 +8,7 @@ from dovetail.cli.options import (
     Rate,
     chain,
     common,
+    high_fee,
     json_option,
     passphrase,
     routes,
@@ -22,11 +23,12 @@ from dovetail.cli.output import Screen
     "--fee-rate", type=Rate(), help="Raise the fee: pay the same from the same coins, for more."
 )
 @routes
+@high_fee
 @passphrase
 @chain
 @json_option(SESSION)
 @common
-def fallback(*, session_id: int, fee_rate: str | None, as_json: bool) -> int:
+def fallback(*, session_id: int, fee_rate: str | None, allow_high_fee: bool, as_json: bool) -> int:
     """Pay by the ordinary transaction now.
 
     Where a payjoin may be under way the two compete, and exactly one of them confirms. Said
@@ -34,4 +36,6 @@ def fallback(*, session_id: int, fee_rate: str | None, as_json: bool) -> int:
     at a higher fee by `--fee-rate`, out of your change. Where the address was paid by another
     transaction it has to be said twice. Watch it by `dovetail resume`.
     """
-    return work.deciding.fallback(session_id, Screen(as_json=as_json), fee_rate=fee_rate)
+    return work.deciding.fallback(
+        session_id, Screen(as_json=as_json), fee_rate=fee_rate, allow_high_fee=allow_high_fee
+    )

@@ -11,6 +11,8 @@ NETWORKS = ("mainnet", "testnet", "signet", "regtest")
 MEMORY = "dovetail.flags"
 HIGHEST_PORT = 65_535
 MOST_SATS = 2_100_000_000_000_000
+EVERYTHING = -1
+"""What `all` is read as, where an amount is asked for."""
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([smhdw]?)", re.ASCII)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -51,6 +53,31 @@ class Amount(click.ParamType[int]):
         return amount
 
 
+class AmountOrAll(Amount):
+    """The same, or `all` for everything that can be spent."""
+
+    name = "SATS|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it; `all` is `EVERYTHING`."""
+        if str(value).lower() == "all":
+            return EVERYTHING
+        return super().convert(value, param, ctx)
+
+
+class Coin(click.ParamType[str]):
+    """A coin as `wallet coins` lists it."""
+
+    name = "TXID:VOUT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check its form."""
+        text = str(value).lower()
+        if not re.fullmatch(r"[0-9a-f]{64}:[0-9]{1,9}", text, re.ASCII):
+            self.fail("give a coin as `wallet coins` lists it, TXID:VOUT.", param, ctx)
+        return text
+
+
 class Duration(click.ParamType[float]):
     """Seconds, or a number with s, m, h, d or w after it."""
 
@@ -76,6 +103,8 @@ class Rate(click.ParamType[str]):
         text = str(value)
         if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", text, re.ASCII):
             self.fail("give a fee rate in sat/vB, such as 2.5.", param, ctx)
+        if not float(text):
+            self.fail("a payment without a fee is never mined; give at least 0.1.", param, ctx)
         return text
 
 
@@ -269,6 +298,18 @@ directory = setting(
     metavar="URL",
     multiple=True,
     help="The directory for the mailbox; give it again for others, to be used where it fails.",
+)
+
+high_fee = click.option(
+    "--allow-high-fee", is_flag=True, help="Pay also what looks like far too high a fee."
+)
+
+coin_control = click.option(
+    "--coin",
+    "coins",
+    type=Coin(),
+    multiple=True,
+    help="Spend only this coin; give it again for more.",
 )
 
 timeout = click.option(

@@ -4,27 +4,42 @@ import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import PAY
-from dovetail.cli.options import Amount, Rate, chain, common, json_option, passphrase, timeout
+from dovetail.cli.options import (
+    EVERYTHING,
+    AmountOrAll,
+    Rate,
+    chain,
+    coin_control,
+    common,
+    high_fee,
+    json_option,
+    passphrase,
+    timeout,
+)
 from dovetail.cli.output import Screen
 
 
 @click.command()
 @click.argument("payee", metavar="URI|ADDRESS")
-@click.argument("amount", type=Amount(), required=False)
+@click.argument("amount", metavar="[AMOUNT|all]", type=AmountOrAll(), required=False)
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
 @click.option("--again", is_flag=True, help="Pay an address that you pay already, or paid.")
 @click.option("--no-wait", is_flag=True, help="Leave once the payment is broadcast.")
 @timeout
+@coin_control
+@high_fee
 @passphrase
 @chain
 @json_option(PAY)
 @common
-def pay(
+def pay(  # noqa: PLR0913 - options, each by its name
     *,
     payee: str,
     amount: int | None,
     fee_rate: str | None,
+    coins: tuple[str, ...],
+    allow_high_fee: bool,
     yes: bool,
     again: bool,
     no_wait: bool,
@@ -36,11 +51,14 @@ def pay(
     For an address, a URI that offers no payjoin, or one whose payjoin cannot be used. Shows what
     will be paid, to whom, and the fee, and asks. It spends no coin that a session holds, is kept
     as a session of its own, and is broadcast again until it has confirmed. AMOUNT is in
-    satoshis, where the URI names none.
+    satoshis, where the URI names none; `all` pays everything that can be spent, less the fee.
     """
     request = work.requests.Request(
         uri=payee,
-        amount=amount,
+        amount=None if amount == EVERYTHING else amount,
+        everything=amount == EVERYTHING,
+        coins=coins,
+        allow_high_fee=allow_high_fee,
         fee_rate=fee_rate,
         yes=yes,
         again=again,

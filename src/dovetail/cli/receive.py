@@ -22,7 +22,7 @@ from dovetail.cli.output import Screen
 
 
 @click.command()
-@click.argument("sats", type=Amount())
+@click.argument("sats", metavar="[SATS]", type=Amount(), required=False)
 @click.option("--label", metavar="TEXT", help="Your name, as the sender's wallet shows it.")
 @click.option("--message", metavar="TEXT", help="What the payment is for, shown likewise.")
 @click.option("--lifetime", type=Duration(), help="How long the URI is good for, such as 24h.")
@@ -44,7 +44,7 @@ from dovetail.cli.output import Screen
 @common
 def receive(  # noqa: PLR0913 - one argument for each option
     *,
-    sats: int,
+    sats: int | None,
     label: str | None,
     message: str | None,
     lifetime: float | None,
@@ -62,7 +62,8 @@ def receive(  # noqa: PLR0913 - one argument for each option
     """Ask for a payment and see it through.
 
     Prints a Payjoin URI for one sender and one payment, then follows the session until the
-    payment is confirmed. Ctrl-C leaves it for `dovetail resume`.
+    payment is confirmed. Ctrl-C leaves it for `dovetail resume`. Without SATS the sender chooses
+    the amount.
 
     The sender writes to a mailbox on the directory, and you need not be online together. With
     --listen there is no mailbox: senders that speak BIP 78 pay at a server that runs as long as

@@ -8,6 +8,7 @@ from dovetail.cli.options import (
     Rate,
     chain,
     common,
+    high_fee,
     json_option,
     passphrase,
     routes,
@@ -21,11 +22,14 @@ from dovetail.cli.output import Screen
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("-y", "--yes", is_flag=True, help="Revoke without asking.")
 @routes
+@high_fee
 @passphrase
 @chain
 @json_option(REVOKE)
 @common
-def revoke(*, session_id: int, fee_rate: str | None, yes: bool, as_json: bool) -> int:
+def revoke(
+    *, session_id: int, fee_rate: str | None, allow_high_fee: bool, yes: bool, as_json: bool
+) -> int:
     """Take a released payment back.
 
     Spends one of its coins back to your wallet, so that the receiver can no longer take the
@@ -33,4 +37,6 @@ def revoke(*, session_id: int, fee_rate: str | None, yes: bool, as_json: bool) -
     mined first, the payment is made. Watch it by `dovetail resume`.
     """
     screen = Screen(as_json=as_json)
-    return work.deciding.revoke(session_id, screen, fee_rate=fee_rate, yes=yes)
+    return work.deciding.revoke(
+        session_id, screen, fee_rate=fee_rate, allow_high_fee=allow_high_fee, yes=yes
+    )

@@ -8,7 +8,9 @@ from dovetail.cli.options import (
     Amount,
     Rate,
     chain,
+    coin_control,
     common,
+    high_fee,
     json_option,
     passphrase,
     routes,
@@ -27,6 +29,8 @@ from dovetail.cli.output import Screen
 @click.option("--no-wait", is_flag=True, help="Leave once the receiver has been asked.")
 @timeout
 @routes
+@coin_control
+@high_fee
 @passphrase
 @chain
 @json_option(SEND)
@@ -36,6 +40,8 @@ def send(  # noqa: PLR0913 - options, each by its name
     uri: str,
     fee_rate: str | None,
     amount: int | None,
+    coins: tuple[str, ...],
+    allow_high_fee: bool,
     yes: bool,
     again: bool,
     plain: bool,
@@ -53,6 +59,8 @@ def send(  # noqa: PLR0913 - options, each by its name
     request = work.requests.Request(
         uri=uri,
         amount=amount,
+        coins=coins,
+        allow_high_fee=allow_high_fee,
         fee_rate=fee_rate,
         yes=yes,
         again=again,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeAlias, TypeVar
 
-from dovetail.bitcoin import FeeRate, Sats, UnixTime
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import (
     ConfigurationError,
@@ -19,7 +19,7 @@ from dovetail.errors import (
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.runtime import plain, preparing
 from dovetail.runtime.holding import hold_coins
-from dovetail.runtime.inviting import fresh_address, place_at
+from dovetail.runtime.inviting import fresh_address, place_at, require_relayable
 from dovetail.runtime.keys import OhttpKeys
 from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
 from dovetail.runtime.lookout import Lookout
@@ -181,8 +181,9 @@ class Agent:
         v1 senders welcome too; or it is at `endpoint`, the URL at which a `dovetail.endpoint` of
         this agent is reached, for v1 senders alone. Raises `TransportError` when the directory's
         keys cannot be fetched, `WalletError`, `InvalidUri` for an endpoint on plain http,
-        `UsageError` for an amount of 0 or without a directory or endpoint, and
-        `ConfigurationError` where the system allows no further connection that could wait.
+        `UsageError` for an amount of 0, for one that nodes do not relay (dust) and without a
+        directory or endpoint, and `ConfigurationError` where the system allows no further
+        connection that could wait.
         """
         if amount is not None and amount < 1:
             raise UsageError("Nobody can pay 0 satoshis: ask for at least 1.")
@@ -193,8 +194,10 @@ class Agent:
             create = await self._at_directory(v1=v1)
         else:
             create = partial(receiver.create_v1, url=place_at(endpoint))
+        address = await asyncio.to_thread(fresh_address, self.services)
+        require_relayable(address, amount)
         created = create(
-            address=await asyncio.to_thread(fresh_address, self.services),
+            address=address,
             expires_at=UnixTime(self.services.clock() + lifetime),
             amount=None if amount is None else Sats(amount),
             label=label,
@@ -236,12 +239,14 @@ class Agent:
         *,
         amount: Sats | None = None,
         fee_rate: FeeRate | None = None,
+        coins: Collection[OutPoint] = (),
         again: bool = False,
     ) -> Payment:
         """Build and sign the fallback payment of `uri`, so that a person can look at it.
 
         Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
-        is estimated unless given. Raises `ConfigurationError` where no relay but the directory's
+        is estimated unless given. Only `coins` are spent, where there are some: confirmed coins
+        that no session holds. Raises `ConfigurationError` where no relay but the directory's
         own is set and going without is not allowed; `DuplicateSession` for a URI that was used
         before and, unless `again` says so, for an address that is paid or was, in whatever link;
         `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
@@ -254,7 +259,7 @@ class Agent:
             self.services.relays.choose(endpoint.directory)  # raises where nothing would hide us
             await self._way(endpoint.directory)
         return await asyncio.to_thread(
-            preparing.prepare, self.services, uri, amount, fee_rate, again=again
+            preparing.prepare, self.services, uri, amount, fee_rate, coins=coins, again=again
         )
 
     async def prepare_plain(
@@ -263,14 +268,24 @@ class Agent:
         *,
         amount: Sats | None = None,
         fee_rate: FeeRate | None = None,
+        coins: Collection[OutPoint] = (),
+        everything: bool = False,
         again: bool = False,
     ) -> PlainPayment:
         """Build and sign an ordinary payment of an address, without a payjoin.
 
-        Nothing leaves and nothing is stored until `start_plain`. Raises as `prepare` does.
+        Nothing leaves and nothing is stored until `start_plain`. `everything` pays all that can be
+        spent, less the fee, where no amount is named. Raises as `prepare` does.
         """
         return await asyncio.to_thread(
-            plain.prepare, self.services, request, amount, fee_rate, again=again
+            plain.prepare,
+            self.services,
+            request,
+            amount,
+            fee_rate,
+            coins=coins,
+            everything=everything,
+            again=again,
         )
 
     async def send(

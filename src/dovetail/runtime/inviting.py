@@ -17,6 +17,16 @@ def place_at(endpoint: str) -> str:
     return f"{endpoint.rstrip('/')}/{encode_base32(system(_TOKEN_BYTES))}"
 
 
+def require_relayable(address: Address, amount: int | None) -> None:
+    """Raise `UsageError` for an amount that nodes do not relay to the address: dust."""
+    least = address.script_pubkey.dust_limit
+    if amount is not None and amount < least:
+        raise UsageError(
+            f"Nodes relay no payment of less than {least} sats to this wallet's kind of address:"
+            " ask for more."
+        )
+
+
 def fresh_address(services: Services) -> Address:
     """An address without a history, lest an old payment pass for the one that is awaited."""
     wallet, chain = services.wallet, services.chain

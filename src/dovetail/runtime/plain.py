@@ -1,13 +1,16 @@
 """Ordinary payments, without a payjoin: for links that offer none that can be used."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dovetail.bitcoin import Address, FeeRate, Psbt, Sats
+from dovetail.bitcoin import Address, FeeRate, OutPoint, Psbt, Sats
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import ChainError, DuplicateSession, UsageError
+from dovetail.runtime.choosing import unspendable
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.services import Services
+from dovetail.wallets.ports import SweepingWallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -37,6 +40,8 @@ def prepare(
     amount: Sats | None,
     fee_rate: FeeRate | None,
     *,
+    coins: Collection[OutPoint] = (),
+    everything: bool = False,
     again: bool,
 ) -> PlainPayment:
     """Build and sign it; see `Agent.prepare_plain`."""
@@ -53,15 +58,22 @@ def prepare(
     if None not in (request.amount, amount) and request.amount != amount:
         raise UsageError("The URI asks for another amount: leave yours away to pay it.")
     due = request.amount or amount
-    if not due:
+    if everything and due:
+        raise UsageError("An amount is asked for: pay that, or all of an address without one.")
+    if not due and not everything:
         raise UsageError("No amount is named: say how many satoshis to pay.")
     if not again:
         require_unpaid(services, address, request.amount)
     rate = fee_rate or estimated_rate(services)
     wallet.sync()
-    original = wallet.pay(
-        address.script_pubkey, due, fee_rate=rate, unspendable=services.store.reserved()
-    )
+    script, spared = address.script_pubkey, unspendable(services, coins)
+    if due:
+        original = wallet.pay(script, due, fee_rate=rate, unspendable=spared)
+    elif isinstance(wallet, SweepingWallet):
+        original = wallet.pay_all(script, fee_rate=rate, unspendable=spared)
+        due = original.unsigned_transaction.outputs[0].value
+    else:
+        raise UsageError("This wallet cannot pay all it has: name an amount.")
     return PlainPayment(
         request=BitcoinUri(address, due, request.label, request.message),
         address=address,

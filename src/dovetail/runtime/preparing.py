@@ -1,8 +1,9 @@
 """A payment of a Payjoin URI before it begins: built and signed, for a person to look at."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from dovetail.bitcoin import FeeRate, Network, Sats
+from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.errors import DuplicateSession, UsageError
 from dovetail.protocol.original import fee_rate as paid_rate
@@ -10,6 +11,7 @@ from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import cost_of_input, fee_contribution
 from dovetail.protocol.uri import PayjoinUri, is_on_this_machine
 from dovetail.runtime import plain
+from dovetail.runtime.choosing import unspendable
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.services import Services
 
@@ -55,6 +57,7 @@ def prepare(
     amount: Sats | None,
     fee_rate: FeeRate | None,
     *,
+    coins: Collection[OutPoint] = (),
     again: bool,
 ) -> Payment:
     """Build and sign it, as `Agent.prepare` says; raises what that raises."""
@@ -85,7 +88,7 @@ def prepare(
     rate = fee_rate or estimated_rate(services)
     wallet.sync()
     script = uri.address.script_pubkey
-    original = wallet.pay(script, due, fee_rate=rate, unspendable=store.reserved())
+    original = wallet.pay(script, due, fee_rate=rate, unspendable=unspendable(services, coins))
     others = [
         output.script_pubkey
         for output in original.unsigned_transaction.outputs

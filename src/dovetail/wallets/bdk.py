@@ -10,10 +10,8 @@ from bdkpython import (
     Amount,
     KeychainKind,
     Persister,
-    TxBuilder,
     Update,
 )
-from bdkpython import FeeRate as BdkFeeRate
 from bdkpython import Script as BdkScript
 from bdkpython import Wallet as BdkCore
 
@@ -23,7 +21,6 @@ from dovetail.bitcoin import (
     Network,
     OutPoint,
     Psbt,
-    PsbtOutput,
     Sats,
     Script,
     ScriptType,
@@ -32,7 +29,8 @@ from dovetail.bitcoin import (
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ChainError, ConfigurationError, WalletError, WalletLocked
 from dovetail.protocol.contribution import Coin
-from dovetail.wallets.bdk_coins import usable, with_signing_data
+from dovetail.wallets.bdk_building import building_from, signed
+from dovetail.wallets.bdk_coins import dear, usable, with_signing_data, worth
 from dovetail.wallets.bdk_errors import (
     CONNECT_ERRORS,
     NOTHING_STORED,
@@ -49,10 +47,8 @@ from dovetail.wallets.bdk_keys import (
 )
 from dovetail.wallets.bdk_revoking import revocation
 from dovetail.wallets.bdk_signing import (
-    bdk_outpoint,
     is_ours,
     our_output,
-    outpoint_of,
     sign_ours,
 )
 from dovetail.wallets.bdk_syncing import Question, begun, fetched
@@ -74,7 +70,6 @@ from dovetail.wallets.walletfile import (
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-_RBF_SEQUENCE = 0xFFFFFFFD
 # BDK's sums silently overflow at rates far above this one: it would pay no fee at all.
 _MAX_FEE_RATE = FeeRate(2**32)
 
@@ -303,35 +298,39 @@ class BdkWallet:
         paths, and is not broadcast. Raises `InsufficientFunds`, and `WalletError` for dust and for
         absurd fee rates.
         """
-        if fee_rate > _MAX_FEE_RATE:
-            raise WalletError("The fee rate is out of all proportion; choose a lower one.")
-        self.secret()
+        self._require_ready(fee_rate)
         with self._changing() as core:
             change = self._reveal(core, KeychainKind.INTERNAL)
             builder = (
-                TxBuilder()
+                building_from(fee_rate, unspendable)
                 .add_recipient(BdkScript(bytes(script)), Amount.from_sat(int(amount)))
                 .drain_to(BdkScript(bytes(change.script_pubkey)))
-                .unspendable([bdk_outpoint(outpoint) for outpoint in unspendable])
-                .exclude_unconfirmed()
-                .fee_rate(BdkFeeRate.from_sat_per_kwu(fee_rate.sat_per_kwu))
-                .set_exact_sequence(_RBF_SEQUENCE)
-                .only_witness_utxo()
             )
-            free = Sats.sum(
-                output.txout.value.to_sat()
-                for output in usable(core)
-                if outpoint_of(output) not in unspendable
-            )
+            free = worth(core, unspendable)
             with building(
                 f"The wallet has {free} sats confirmed and free, too few to pay {amount} and the "
                 "fee; fund it, or wait for its other coins."
             ):
-                built = Psbt.from_base64(str(builder.finish(core).serialize()))
-            signed = sign_ours(core, built, built.unsigned_transaction.contested())
-            for index in range(len(signed.outputs)):
-                signed = signed.with_output(index, PsbtOutput())
-            return signed
+                return signed(core, builder)
+
+    def pay_all(
+        self, script: Script, *, fee_rate: FeeRate, unspendable: Collection[OutPoint] = ()
+    ) -> Psbt:
+        """As `pay`, from all confirmed coins but `unspendable`, into one output without change.
+
+        A coin that costs more than it brings at `fee_rate` stays. Raises as `pay` does.
+        """
+        self._require_ready(fee_rate)
+        with self._changing() as core:
+            spared = frozenset(unspendable) | dear(core, fee_rate)
+            builder = (
+                building_from(fee_rate, spared).drain_wallet().drain_to(BdkScript(bytes(script)))
+            )
+            with building(
+                "The wallet has no coin that is confirmed, free and worth its fee; fund it, or wait"
+                " for its other coins."
+            ):
+                return signed(core, builder)
 
     def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
         """Sign and finalize those of `inputs` that are its own, with sighash ALL or DEFAULT.
@@ -355,6 +354,11 @@ class BdkWallet:
             target = self._reveal(core, KeychainKind.INTERNAL)
             unsigned = revocation(core, outpoint, target.script_pubkey, fee_rate)
             return sign_ours(core, unsigned, [outpoint]).extract()
+
+    def _require_ready(self, fee_rate: FeeRate) -> None:
+        if fee_rate > _MAX_FEE_RATE:
+            raise WalletError("The fee rate is out of all proportion; choose a lower one.")
+        self.secret()
 
     def _reveal(self, core: BdkCore, keychain: KeychainKind) -> Address:
         script = core.reveal_next_address(keychain).address.script_pubkey().to_bytes()

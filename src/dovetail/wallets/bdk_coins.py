@@ -1,12 +1,15 @@
 """Which coins a BDK wallet can spend, with what it takes to sign them."""
 
+from collections.abc import Collection
+
 from bdkpython import Amount, ChainPosition, LocalOutput, TxBuilder, TxOrdering
 from bdkpython import Wallet as BdkCore
 
-from dovetail.bitcoin import Psbt
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats
+from dovetail.bitcoin.weights import input_weight
 from dovetail.protocol.contribution import Coin
 from dovetail.wallets.bdk_errors import building
-from dovetail.wallets.bdk_signing import told
+from dovetail.wallets.bdk_signing import outpoint_of, told
 
 _COINBASE_MATURITY = 100
 
@@ -48,3 +51,21 @@ def with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin, 
     outpoints = psbt.unsigned_transaction.contested()
     pairs = zip(outpoints, psbt.inputs, psbt.utxos(), strict=True)
     return tuple(Coin(at, told(core, at, known, utxo), utxo) for at, known, utxo in pairs)
+
+
+def worth(core: BdkCore, unspendable: Collection[OutPoint]) -> Sats:
+    """What they come to, without those of `unspendable`."""
+    return Sats.sum(
+        output.txout.value.to_sat()
+        for output in usable(core)
+        if outpoint_of(output) not in unspendable
+    )
+
+
+def dear(core: BdkCore, fee_rate: FeeRate) -> frozenset[OutPoint]:
+    """Those that cost more in fees than they bring."""
+    return frozenset(
+        coin.outpoint
+        for coin in with_signing_data(core, usable(core))
+        if coin.utxo.value <= fee_rate.fee(input_weight(coin.psbt_input, coin.utxo))
+    )

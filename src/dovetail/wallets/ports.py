@@ -6,7 +6,7 @@ Both block; the runtime calls them from worker threads. An implementation raises
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from dovetail.bitcoin import (
     Address,
@@ -102,6 +102,17 @@ class Wallet(Protocol):
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
         """A signed transaction that spends one of its coins back to itself, not broadcast."""
+        ...
+
+
+@runtime_checkable
+class SweepingWallet(Protocol):
+    """A wallet that can pay all it has, less the fee: what a `Wallet` may offer besides."""
+
+    def pay_all(
+        self, script: Script, *, fee_rate: FeeRate, unspendable: Collection[OutPoint] = ()
+    ) -> Psbt:
+        """As `Wallet.pay`, from all coins but `unspendable`, into one output."""
         ...
 
 

@@ -13,6 +13,9 @@ PREFIX = "DOVETAIL_"
 TABLE = "mailroom"
 """The only table of the file; the command that serves a mailroom reads it."""
 
+SHORTEST, LONGEST = 60, 30 * 86_400
+"""How long a Payjoin URI may be good for, in seconds."""
+
 LOCAL_CHAIN = "http://127.0.0.1:3002"
 LOCAL_MAILROOM = "http://127.0.0.1:8080"
 
@@ -195,7 +198,7 @@ KEYS = (
     ),
     Key(
         "lifetime",
-        readers.seconds(60, 30 * 86_400),
+        readers.seconds(SHORTEST, LONGEST),
         86_400,
         "24h",
         "How long a Payjoin URI is good for.",

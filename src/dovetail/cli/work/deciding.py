@@ -13,6 +13,7 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.keys import REVOKE, SESSION
 from dovetail.cli.output import Screen, sats
 from dovetail.cli.work import agents, homes, opening, stopping
+from dovetail.cli.work.fees import require_fair_rate
 from dovetail.cli.work.following import Seen, session_values, tell_deadline
 from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.timing import clock
@@ -35,9 +36,11 @@ def cancel(number: int, choice: str | None, screen: Screen) -> int:
     return stopping.run(lambda stop: _cancel(number, choice, screen, stop))
 
 
-def fallback(number: int, screen: Screen, *, fee_rate: str | None = None) -> int:
+def fallback(number: int, screen: Screen, *, fee_rate: str | None, allow_high_fee: bool) -> int:
     """Pay by the ordinary transaction, with its fee raised where a rate is given."""
     rate = None if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
+    if rate is not None and not allow_high_fee:
+        require_fair_rate(rate)
     decision = partial(actions.fallback, fee_rate=rate)
     signs = rate is not None
     return stopping.run(lambda stop: _decide(number, decision, None, screen, stop, signs=signs))
@@ -49,9 +52,14 @@ def release(number: int, screen: Screen, *, yes: bool) -> int:
     return stopping.run(lambda stop: _decide(number, actions.release, question, screen, stop))
 
 
-def revoke(number: int, screen: Screen, *, fee_rate: str | None, yes: bool) -> int:
+def revoke(
+    number: int, screen: Screen, *, fee_rate: str | None, allow_high_fee: bool, yes: bool
+) -> int:
     """Take a released payment back."""
-    return stopping.run(lambda stop: _revoke(number, fee_rate, screen, stop, yes=yes))
+    rate = None if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
+    if rate is not None and not allow_high_fee:
+        require_fair_rate(rate)
+    return stopping.run(lambda stop: _revoke(number, rate, screen, stop, yes=yes))
 
 
 async def _decide(
@@ -195,7 +203,7 @@ def _tell(
 
 
 async def _revoke(
-    number: int, fee_rate: str | None, screen: Screen, stop: Stop, *, yes: bool
+    number: int, fee_rate: FeeRate | None, screen: Screen, stop: Stop, *, yes: bool
 ) -> int:
     session_id = SessionId(number)
     if not yes and not sys.stdin.isatty():
@@ -203,7 +211,7 @@ async def _revoke(
     async with agents.open_agent(opening.start(homes.home())) as agent:
         services = agent.services
         role = services.store.row(session_id).role
-        rate = estimated_rate(services) if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
+        rate = fee_rate or estimated_rate(services)
         prepared = await actions.prepare_revocation(services, session_id, fee_rate=rate)
         _explain_revocation(prepared, screen)
         if not yes:

@@ -9,7 +9,7 @@ from dovetail.cli.keys import PAY
 from dovetail.cli.output import Screen
 from dovetail.cli.work import homes, opening, stopping
 from dovetail.cli.work.homes import Home
-from dovetail.cli.work.requests import Request, require_somebody
+from dovetail.cli.work.requests import Request, chosen_coins, require_somebody
 from dovetail.cli.work.stopping import Stop
 from dovetail.errors import UsageError
 from dovetail.sessions.status import SessionStatus
@@ -27,6 +27,11 @@ async def _pay(request: Request, screen: Screen, stop: Stop) -> int:
     place = homes.home()
     wanted = _requested(request, place)
     require_somebody(request)
+    if request.everything and place.settings.wallet == homes.CORE:
+        raise UsageError(
+            "Dovetail pays all of its own wallet only: name an amount, or use `bitcoin-cli sendall`"
+            " after `bitcoin-cli listlockunspent`, as sessions hold coins."
+        )
     rate = None if request.fee_rate is None else FeeRate.from_sat_per_vb(request.fee_rate)
     start = opening.start(place, v1_only=True, ahead=True)
     # What follows is loaded while the chain server is asked.
@@ -37,6 +42,8 @@ async def _pay(request: Request, screen: Screen, stop: Stop) -> int:
             wanted,
             amount=None if request.amount is None else Sats(request.amount),
             fee_rate=rate,
+            coins=chosen_coins(request),
+            everything=request.everything,
             again=request.again,
         )
         await work.previewing.agree_on(payment, agent.services, request, screen, stop)

@@ -8,6 +8,7 @@ import click
 
 from dovetail.bitcoin import Address, FeeRate, Sats
 from dovetail.cli.output import Screen, local_time, sats, span
+from dovetail.cli.work.fees import require_fair_fee, require_fair_rate
 from dovetail.cli.work.requests import Request
 from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.timing import clock
@@ -77,6 +78,10 @@ async def agree_on(
         chosen = request.fee_rate is not None
         asked = await asyncio.to_thread(Asked.of, services, chosen=chosen)
         show(payment, services.relays, asked, screen)
+    if not request.allow_high_fee:
+        added = payment.most_added if isinstance(payment, Payment) else 0
+        require_fair_rate(payment.fee_rate)
+        require_fair_fee(payment.amount, payment.fee + added)
     if not request.yes:
         with stop.paused():
             click.confirm("Pay this?", abort=True, err=True)
@@ -96,6 +101,8 @@ def show(payment: Payment | PlainPayment, relays: Relays, asked: Asked, screen: 
     warning = asked.warning(payment.fee_rate)
     if warning is not None:
         screen.say(warning)
+    for line in _of_coins(payment):
+        screen.say(line)
     for line in (
         _of_plain(payment)
         if isinstance(payment, PlainPayment)
@@ -110,11 +117,19 @@ def _payee(payment: Payment | PlainPayment) -> tuple[Address, str | None, str | 
     return payment.uri.address, payment.uri.label, payment.uri.message
 
 
-def _of_plain(payment: PlainPayment) -> tuple[str, str]:
-    return (
-        f"In all        {sats(Sats(payment.amount + payment.fee))}",
-        "Payjoin       none: an ordinary payment, by which anybody can tell your coins",
-    )
+def _of_coins(payment: Payment | PlainPayment) -> tuple[str, str]:
+    """What is spent for it and what comes back."""
+    spent = Sats.sum(utxo.value for utxo in payment.original.utxos())
+    change = spent - payment.amount - payment.fee
+    number = len(payment.original.inputs)
+    coins = f"{number} {'coin' if number == 1 else 'coins'} of {sats(spent)}"
+    back = f"{sats(change)} come back to you" if change else "none"
+    whole = sats(Sats(payment.amount + payment.fee))
+    return f"In all        {whole}, from {coins}", f"Change        {back}"
+
+
+def _of_plain(_: PlainPayment) -> tuple[str]:
+    return ("Payjoin       none: an ordinary payment, by which anybody can tell your coins",)
 
 
 def _of_endpoint(uri: PayjoinUri, relays: Relays) -> tuple[str, ...]:

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dovetail.bitcoin import Sats
+from dovetail.bitcoin import Network
 from dovetail.cli import qr, work
+from dovetail.cli.config import readers
+from dovetail.cli.config.table import LONGEST, SHORTEST
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RECEIVE
 from dovetail.cli.output import Screen, local_time, sats, span
 from dovetail.cli.work import endpoints, homes, opening, stopping
 from dovetail.cli.work.endpoints import Listening
+from dovetail.cli.work.homes import Home
 from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.timing import clock
 from dovetail.errors import ChainError, TransportError, UsageError
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 class Request:
     """What the command line asked for."""
 
-    amount: int
+    amount: int | None
     label: str | None
     message: str | None
     lifetime: float | None
@@ -67,7 +70,7 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         endpoints.served(agent, listening, screen) as endpoint,
     ):
         await _look(agent, screen)
-        lifetime = place.settings.lifetime if request.lifetime is None else int(request.lifetime)
+        lifetime = _lifetime(request, place)
         stop.guarded = True
         live = await _begin(agent, request, lifetime, endpoint)
         uri = live.uri
@@ -84,12 +87,21 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         return code
 
 
+def _lifetime(request: Request, place: Home) -> int:
+    """How long the URI is good for; bounded as the configuration's is, but for regtest's tests."""
+    if request.lifetime is None:
+        return place.settings.lifetime
+    if place.network is Network.REGTEST and request.lifetime < LONGEST:
+        return int(request.lifetime)
+    return readers.seconds(SHORTEST, LONGEST)("--lifetime", request.lifetime)
+
+
 async def _begin(
     agent: "Agent", request: Request, lifetime: int, endpoint: str | None
 ) -> "LiveReceiver":
     try:
         return await agent.receive(
-            Sats(request.amount),
+            request.amount,
             label=request.label,
             message=request.message,
             lifetime=lifetime,

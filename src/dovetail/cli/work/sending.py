@@ -9,7 +9,7 @@ from dovetail.cli.keys import SEND
 from dovetail.cli.output import Screen, local_time
 from dovetail.cli.work import homes, opening, stopping
 from dovetail.cli.work.homes import Home
-from dovetail.cli.work.requests import Request, require_somebody
+from dovetail.cli.work.requests import Request, chosen_coins, require_somebody
 from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.timing import clock
 from dovetail.errors import InvalidUri, UsageError
@@ -40,7 +40,9 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
     async with work.agents.open_agent(start) as agent:
         screen.tick("Building the payment ...")
         amount = None if request.amount is None else Sats(request.amount)
-        payment = await agent.prepare(uri, amount=amount, fee_rate=rate, again=request.again)
+        payment = await agent.prepare(
+            uri, amount=amount, fee_rate=rate, coins=chosen_coins(request), again=request.again
+        )
         await work.previewing.agree_on(payment, agent.services, request, screen, stop)
         live = await agent.start(payment)
         screen.say(f"Session {live.session_id} has begun.", bold=True)

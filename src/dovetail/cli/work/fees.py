@@ -1,0 +1,25 @@
+"""Fees that look like a slip, or like a chain server that lies: refused unless they are meant."""
+
+from dovetail.bitcoin import FeeRate
+from dovetail.cli.output import sats
+from dovetail.errors import UsageError
+
+_HIGH_PERCENT = 10
+_LEAST_HIGH_FEE = 20_000
+_HIGH_RATE = FeeRate.from_sat_per_vb(1_000)
+_SLIP = "Choose another by `--fee-rate`, or say `--allow-high-fee` if you mean it."
+
+
+def require_fair_fee(amount: int, most: int) -> None:
+    """Raise `UsageError` where paying `amount` may cost as much as `most` satoshis."""
+    if most > _LEAST_HIGH_FEE and most * 100 > amount * _HIGH_PERCENT:
+        raise UsageError(
+            f"The fee may come to {sats(most)}, more than {_HIGH_PERCENT} % of the"
+            f" {sats(amount)} that you pay. {_SLIP}"
+        )
+
+
+def require_fair_rate(rate: FeeRate) -> None:
+    """Raise `UsageError` for a rate beyond what payments pay."""
+    if rate > _HIGH_RATE:
+        raise UsageError(f"The fee rate of {rate} is higher than {_HIGH_RATE}. {_SLIP}")

@@ -1,0 +1,40 @@
+import pytest
+from tests.runtime.world import World
+
+from dovetail.bitcoin import FeeRate, OutPoint, Sats
+from dovetail.bitcoin.uri import BitcoinUri
+from dovetail.errors import CoinsTaken, UsageError
+from dovetail.runtime.choosing import unspendable
+from dovetail.wallets.ports import SweepingWallet
+
+RATE = FeeRate.from_sat_per_vb(2)
+
+
+async def test_all_is_not_paid_by_one_that_cannot(world: World):
+    world.fund(world.alice, 60_000)
+    assert not isinstance(world.alice.wallet, SweepingWallet)
+    request = BitcoinUri(world.bob.wallet.new_address())
+    async with world.agent(world.alice) as agent:
+        with pytest.raises(UsageError, match="name an amount"):
+            await agent.prepare_plain(request, everything=True)
+        with pytest.raises(UsageError, match="An amount is asked for"):
+            await agent.prepare_plain(request, amount=Sats(5_000), everything=True)
+
+
+async def test_coins_that_are_named_are_the_only_ones(world: World):
+    world.fund(world.alice, 60_000, 40_000, 20_000)
+    async with world.agent(world.alice) as agent:
+        services = agent.services
+        first, second, third = (coin.outpoint for coin in services.wallet.coins())
+        assert unspendable(services, ()) == frozenset()
+        assert unspendable(services, [first]) == {second, third}
+        with pytest.raises(UsageError, match="no confirmed coin"):
+            unspendable(services, [OutPoint.parse(f"{'ab' * 32}:0"), first])
+        request = BitcoinUri(world.bob.wallet.new_address())
+        payment = await agent.prepare_plain(
+            request, amount=Sats(10_000), fee_rate=RATE, coins=[first]
+        )
+        await agent.start_plain(payment)
+        assert unspendable(services, [second]) == {first, third}
+        with pytest.raises(CoinsTaken, match="held by an open session"):
+            unspendable(services, [first, second])
