@@ -69,6 +69,8 @@ def test_the_issue_s_commands_are_all_there():
                 "new",
                 "import",
                 "passphrase",
+                "backup",
+                "restore",
                 "words",
                 "info",
                 "address",

@@ -101,6 +101,16 @@ WALLET_INFO = {
     "encrypted": "whether a passphrase encrypts words and keys on the disk",
     "folder": "where it is kept",
 }
+WALLET_BACKUP = {
+    "file": "the file that was written",
+    "sessions": "how many sessions are in it",
+    "open": "how many of them were open",
+}
+WALLET_RESTORE = {
+    "network": "the network it is for",
+    "kind": "the kind of its addresses",
+    "made_at": "when the backup was made, in Unix seconds",
+} | IMPORT
 WALLET_ADDRESS = {
     "address": "an address that was given to nobody before",
     "network": "the network it is for",

@@ -113,6 +113,35 @@ def words(*, yes: bool, as_json: bool) -> int:
 
 
 @wallet.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@passphrase
+@json_option(keys.WALLET_BACKUP)
+@common
+def backup(*, file: Path, as_json: bool) -> int:
+    """Write a backup of the wallet and its sessions to a new file.
+
+    It is encrypted: with the wallet's passphrase, or with one of its own where the wallet has
+    none. The words alone bring the coins back; the backup also brings the sessions, without
+    which a payment under way is not seen through.
+    """
+    return work.backing.backup(file, Screen(as_json=as_json))
+
+
+@wallet.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@passphrase
+@json_option(keys.WALLET_RESTORE)
+@common
+def restore(*, file: Path, as_json: bool) -> int:
+    """Make the wallet and the sessions of a backup anew.
+
+    The wallet keeps the backup's passphrase. Only where the former place is lost: an open
+    session must go on in one place only.
+    """
+    return work.backing.restore(file, Screen(as_json=as_json))
+
+
+@wallet.command()
 @json_option(keys.WALLET_INFO)
 @common
 def info(*, as_json: bool) -> int:

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
 
 # BDK's sums silently overflow at rates far above this one: it would pay no fee at all.
 _MAX_FEE_RATE = FeeRate(2**32)
+_KEYCHAINS = (KeychainKind.EXTERNAL, KeychainKind.INTERNAL)
 
 
 class BdkWallet:
@@ -264,6 +265,19 @@ class BdkWallet:
         """A receiving address that it gave to nobody before, durably taken."""
         with self._changing() as core:
             return self._reveal(core, KeychainKind.EXTERNAL)
+
+    def revealed(self) -> tuple[int, int]:
+        """The last index given of its addresses for payments and for change; -1 for none."""
+        with self._reading() as core:
+            external, internal = (core.derivation_index(each) for each in _KEYCHAINS)
+            return -1 if external is None else external, -1 if internal is None else internal
+
+    def reveal_to(self, revealed: tuple[int, int]) -> None:
+        """Give none of the addresses up to these indices any more, and look for payments there."""
+        with self._changing() as core:
+            for keychain, index in zip(_KEYCHAINS, revealed, strict=True):
+                if index >= 0:
+                    core.reveal_addresses_to(keychain, index)
 
     def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
         """Those of `scripts` that it can spend."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dovetail.cli.work import agents as agents
+    from dovetail.cli.work import backing as backing
     from dovetail.cli.work import beginnings as beginnings
     from dovetail.cli.work import deciding as deciding
     from dovetail.cli.work import endpoints as endpoints

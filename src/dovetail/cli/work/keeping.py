@@ -20,7 +20,7 @@ UNPROTECTED = (
     "The wallet has no passphrase: whoever can read its file can spend. Set one by"
     " `dovetail wallet passphrase`."
 )
-_NAMES = {
+NAMES = {
     ScriptType.P2WPKH: "segwit",
     ScriptType.P2TR: "taproot",
     ScriptType.P2SH: "nested",
@@ -95,7 +95,7 @@ def words(screen: Screen, *, yes: bool) -> int:
         keys.WALLET_WORDS,
         {
             "network": place.network.value,
-            "kind": _NAMES[wallet.kind],
+            "kind": NAMES[wallet.kind],
             "path": path,
             "mnemonic": secret.mnemonic,
             "descriptors": None if secret.mnemonic else [secret.external, secret.internal],
@@ -109,7 +109,7 @@ def info(screen: Screen) -> int:
     place = homes.home()
     wallet = own_wallet(place, "`bitcoin-cli getwalletinfo`")
     screen.result(f"Network     {place.network}")
-    screen.result(f"Kind        {_NAMES[wallet.kind]}")
+    screen.result(f"Kind        {NAMES[wallet.kind]}")
     screen.result(f"Passphrase  {'set' if wallet.encrypted else 'none'}")
     screen.result(f"Folder      {place.wallet_folder}")
     if not wallet.encrypted:
@@ -118,7 +118,7 @@ def info(screen: Screen) -> int:
         keys.WALLET_INFO,
         {
             "network": place.network.value,
-            "kind": _NAMES[wallet.kind],
+            "kind": NAMES[wallet.kind],
             "encrypted": wallet.encrypted,
             "folder": str(place.wallet_folder),
         },

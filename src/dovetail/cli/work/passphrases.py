@@ -6,10 +6,10 @@ It is read once, before anything else is opened, and goes into no log and no mes
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 
@@ -21,38 +21,40 @@ from dovetail.wallets.sealing import MOST_LENGTH, require_passphrase
 if TYPE_CHECKING:
     from dovetail.wallets.bdk import BdkWallet
 
+T = TypeVar("T")
+
 _TRIES = 3
 _MOST_BYTES = 4 * MOST_LENGTH + 2
 HIDDEN = "It is not shown while you type."
 
 
-def unlock(wallet: "BdkWallet", settings: Settings) -> None:
+def unlock(wallet: "BdkWallet", settings: Settings) -> str | None:
     """Let the wallet sign, by the passphrase; a wallet that is not locked asks nothing.
 
-    A service calls this once at its start. Raises `WalletLocked` where nobody can be asked,
-    `WrongPassphrase`, and `ConfigurationError` for a file that cannot be read.
+    A service calls this once at its start. Gives the passphrase. Raises `WalletLocked` where
+    nobody can be asked, `WrongPassphrase`, and `ConfigurationError` for a file that cannot be read.
     """
-    if not wallet.locked:
-        return
+    return tried(wallet.unlock, "wallet", settings)[0] if wallet.locked else None
+
+
+def tried(use: Callable[[str], T], what: str, settings: Settings) -> tuple[str, T]:
+    """The passphrase with which `use` succeeds, and what that gives; a person has three tries."""
     given = named(settings.passphrase_file)
     if given is not None:
-        wallet.unlock(given)
-        return
+        return given, use(given)
     if not sys.stdin.isatty():
         raise WalletLocked(
-            "The wallet is locked, and nobody is there to type its passphrase: name a file that"
+            f"The {what} is locked, and nobody is there to type its passphrase: name a file that"
             " holds it by --passphrase-file or DOVETAIL_PASSPHRASE_FILE, or an open descriptor by"
             " --passphrase-fd."
         )
-    for left in reversed(range(_TRIES)):
-        try:
-            wallet.unlock(_asked("Passphrase of the wallet"))
-        except WrongPassphrase:
-            if not left:
-                raise
-            click.echo("That is not the passphrase; try again.", err=True)
-        else:
-            return
+    for _ in range(_TRIES - 1):
+        typed = _asked(f"Passphrase of the {what}")
+        with suppress(WrongPassphrase):
+            return typed, use(typed)
+        click.echo("That is not the passphrase; try again.", err=True)
+    typed = _asked(f"Passphrase of the {what}")
+    return typed, use(typed)
 
 
 def named(file: Path | None) -> str | None:

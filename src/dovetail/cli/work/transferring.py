@@ -40,7 +40,7 @@ def export(
             for line in exported(store, chosen, secrets=secrets):
                 click.echo(line, nl=False)
         else:
-            with _new_file(output) as file:
+            with new_file(output) as file:
                 file.writelines(exported(store, chosen, secrets=secrets))
         if secrets and any(store.row(each).closed_at is None for each in chosen):
             screen.say("Open sessions are among them: go on with each in one place only.")
@@ -55,20 +55,26 @@ def bring(file: BinaryIO, screen: Screen) -> int:
     with SqlStore.open(place.database) as store:
         for each in imported(store, file):
             found.append(each)
-            screen.result(_sentence(each))
-    screen.emit(IMPORT, {"sessions": [_values(each) for each in found]})
-    refused = any(isinstance(each.result, DovetailError) for each in found)
-    return Exit.FAILED if refused else Exit.DONE
+            screen.result(sentence(each))
+    screen.emit(IMPORT, {"sessions": [values(each) for each in found]})
+    return Exit.FAILED if any(map(is_refused, found)) else Exit.DONE
 
 
-def _sentence(each: Imported) -> str:
+def is_refused(each: Imported) -> bool:
+    """Whether a session was not taken in."""
+    return isinstance(each.result, DovetailError)
+
+
+def sentence(each: Imported) -> str:
+    """What became of a session, for people."""
     name = "A session" if each.number is None else f"Session {each.number}"
     if isinstance(each.result, DovetailError):
         return f"{name} of the file was refused. {each.result}"
     return f"{name} of the file {_WORDS[each.result.adoption]} {each.result.session_id}."
 
 
-def _values(each: Imported) -> dict[str, Any]:
+def values(each: Imported) -> dict[str, Any]:
+    """The same under its keys in `keys.IMPORT`."""
     result = each.result
     if isinstance(result, DovetailError):
         return {
@@ -86,7 +92,7 @@ def _values(each: Imported) -> dict[str, Any]:
 
 
 @contextmanager
-def _new_file(path: Path) -> Generator[BinaryIO]:
+def new_file(path: Path) -> Generator[BinaryIO]:
     """A file of ours alone that was not there before; gone again if it cannot be finished."""
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

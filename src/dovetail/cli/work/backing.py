@@ -1,0 +1,134 @@
+"""`dovetail wallet backup` and `restore`: the wallet and its sessions in one encrypted file."""
+
+from io import BytesIO
+from pathlib import Path
+
+from dovetail.cli import keys
+from dovetail.cli.config import LOCAL_CHAIN
+from dovetail.cli.exits import Exit
+from dovetail.cli.output import Screen, local_time
+from dovetail.cli.work import homes, keeping, opening, passphrases, places, transferring
+from dovetail.cli.work.homes import Home
+from dovetail.cli.work.timing import clock
+from dovetail.errors import ConfigurationError, UsageError
+from dovetail.stores.sql import SqlStore
+from dovetail.stores.transfer import Imported, every_session, exported, imported
+from dovetail.wallets.backups import LARGEST, Backup, ClosedBackup, serialized
+from dovetail.wallets.bdk import BdkWallet
+
+_NODES = "`bitcoin-cli backupwallet`, and `dovetail export --all --with-secrets` for the sessions"
+
+
+def backup(file: Path, screen: Screen) -> int:
+    """Write the wallet and its sessions to a new file."""
+    place = homes.home()
+    wallet = keeping.own_wallet(place, _NODES)
+    passphrase = passphrases.unlock(wallet, place.settings) or _of_its_own(place)
+    with transferring.new_file(file) as out:
+        sessions, count, live = _sessions(place)
+        whole = Backup(
+            secret=wallet.secret(),
+            revealed=wallet.revealed(),
+            made_at=clock(),
+            sessions=sessions,
+        )
+        out.write(serialized(whole, passphrase))
+    screen.say(f"The wallet and {count} {_sessions_word(count)} are in {file}, encrypted.")
+    if live:
+        screen.say(
+            f"{live} of them {'is' if live == 1 else 'are'} open: make a new backup when they have"
+            " moved on, and never go on with them in two places."
+        )
+    screen.emit(keys.WALLET_BACKUP, {"file": str(file), "sessions": count, "open": live})
+    return Exit.DONE
+
+
+def restore(file: Path, screen: Screen) -> int:
+    """Make the wallet and the sessions of a backup anew."""
+    closed = ClosedBackup(_read(file))
+    settings = places.settings()
+    if settings.wallet == homes.CORE:
+        raise ConfigurationError(
+            'With `wallet = "core"` the node keeps the wallet: leave that away to restore a backup'
+            " of Dovetail's own."
+        )
+    if settings.network not in (None, closed.network.value):
+        raise UsageError(
+            f"The backup is of a wallet on {closed.network}, not on {settings.network}: choose that"
+            " network, or leave it away."
+        )
+    place = Home(settings, closed.network)
+    if BdkWallet.exists(place.wallet_folder):
+        raise ConfigurationError(
+            f"There is a wallet on {place.network} already, and it is left alone: choose another"
+            " `--data-dir`."
+        )
+    passphrase, found = passphrases.tried(closed.opened, "backup", settings)
+    places.make_folder(place.folder)
+    # The sessions come first: what is taken in twice changes nothing, and a wallet is made once.
+    told = _taken_in(place, found.sessions, screen)
+    wallet = BdkWallet.keep(
+        place.wallet_folder,
+        found.secret,
+        passphrase,
+        server=LOCAL_CHAIN if settings.chain is None else place.chain,
+    )
+    wallet.reveal_to(found.revealed)
+    screen.say(
+        f"The wallet on {place.network} is there, as of {local_time(found.made_at)}. Next:"
+        " dovetail wallet balance, then dovetail resume where sessions are open."
+    )
+    screen.emit(
+        keys.WALLET_RESTORE,
+        {
+            "network": place.network.value,
+            "kind": keeping.NAMES[wallet.kind],
+            "made_at": found.made_at,
+            "sessions": [transferring.values(each) for each in told],
+        },
+    )
+    return Exit.FAILED if any(map(transferring.is_refused, told)) else Exit.DONE
+
+
+def _of_its_own(place: Home) -> str:
+    """The passphrase of a backup whose wallet has none."""
+    given = passphrases.named(place.settings.passphrase_file)
+    if given is not None:
+        return given
+    return passphrases.chosen("Passphrase of the backup")
+
+
+def _sessions(place: Home) -> tuple[bytes, int, int]:
+    """The sessions' export, how many they are, and how many of them are open."""
+    with opening.open_store(place) as store:
+        if store is None:
+            return b"", 0, 0
+        every = every_session(store)
+        lines = b"".join(exported(store, every, secrets=True))
+        return lines, len(every), len(store.live())
+
+
+def _taken_in(place: Home, sessions: bytes, screen: Screen) -> list[Imported]:
+    if not sessions:
+        return []
+    told = []
+    with SqlStore.open(place.database) as store:
+        for each in imported(store, BytesIO(sessions)):
+            told.append(each)
+            screen.result(transferring.sentence(each))
+    return told
+
+
+def _sessions_word(count: int) -> str:
+    return "session" if count == 1 else "sessions"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}. Name another file.") from error
+    if len(data) > LARGEST:
+        raise UsageError(f"{path} is too large to be a backup: name another file.")
+    return data

@@ -1,0 +1,70 @@
+import msgspec
+import pytest
+
+from dovetail.bitcoin import Network, UnixTime
+from dovetail.errors import ParseError, WrongPassphrase
+from dovetail.wallets import sealing
+from dovetail.wallets.backups import Backup, ClosedBackup, serialized
+from dovetail.wallets.sealing import Cost, sealed
+from dovetail.wallets.walletfile import Secret
+
+PASSPHRASE = "correct horse battery staple"
+SECRET = Secret(
+    network=Network.REGTEST, kind="P2WPKH", mnemonic="word " * 12, external="one", internal="two"
+)
+BACKUP = Backup(secret=SECRET, revealed=(7, -1), made_at=UnixTime(1_700_000_000), sessions=b"log\n")
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch):
+    monkeypatch.setattr(sealing, "COST", Cost(n=2**10))
+
+
+def test_a_backup_is_read_as_it_was_written():
+    data = serialized(BACKUP, PASSPHRASE)
+    assert not any(each in data for each in (b"word", b"log", b"one", b"P2WPKH"))
+    closed = ClosedBackup(data)
+    assert closed.network is Network.REGTEST
+    assert closed.opened(PASSPHRASE) == BACKUP
+    assert repr(BACKUP) == "<Backup>"
+
+
+def test_another_passphrase_does_not_open_it():
+    with pytest.raises(WrongPassphrase):
+        ClosedBackup(serialized(BACKUP, PASSPHRASE)).opened("another passphrase")
+
+
+def test_a_backup_of_another_network_is_not_taken_for_one_of_this():
+    data = serialized(BACKUP, PASSPHRASE).replace(b'"regtest"', b'"mainnet"')
+    with pytest.raises(WrongPassphrase):
+        ClosedBackup(data).opened(PASSPHRASE)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff", b"{}", b"[" * 60_000, serialized(BACKUP, PASSPHRASE)[:-10]],
+    ids=["empty", "no-text", "nothing", "deep", "cut"],
+)
+def test_what_is_no_backup_is_not_quoted(data):
+    with pytest.raises(ParseError, match="no backup") as caught:
+        ClosedBackup(data)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"{}",
+        msgspec.json.encode(msgspec.structs.replace(BACKUP, revealed=(2**31, 0))),
+        msgspec.json.encode(
+            msgspec.structs.replace(
+                BACKUP, secret=msgspec.structs.replace(SECRET, network=Network.MAINNET)
+            )
+        ),
+    ],
+)
+def test_what_no_backup_holds_is_refused(plain):
+    box = sealed(plain, PASSPHRASE, b"dovetail backup 1\nregtest")
+    data = msgspec.json.encode({"dovetail_backup": 1, "network": "regtest", "sealed": box})
+    with pytest.raises(ParseError, match="no backup"):
+        ClosedBackup(data).opened(PASSPHRASE)
