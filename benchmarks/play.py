@@ -1,7 +1,7 @@
 """One payjoin in process: Alice pays, Bob adds a coin; no HTTP, and the signing off the clock."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Generic, TypeVar
 
@@ -108,7 +108,7 @@ class Payjoin:
         wants_outputs = unknown.identify_receiver_outputs({ADDRESS.script_pubkey}).save(log)
         assert isinstance(wants_outputs, receiver.WantsOutputs)
         wants_inputs = wants_outputs.commit_outputs().save(log)
-        coins = [coin(BOB, index, 70_000 + index) for index in (1, 2)]
+        coins = [replace(coin(BOB, index, 70_000 + index)) for index in (1, 2)]
         chosen = wants_inputs.select_coins(coins)
         wants_fees = wants_inputs.commit_inputs(chosen).save(log)
         provisional = wants_fees.apply_fee_range(*_RATES).save(log)

@@ -155,6 +155,14 @@ def test_the_fee_is_what_the_outputs_leave():
     assert paying_from(P2WPKH).fee == Sats(10_000)
 
 
+def test_the_fee_is_that_of_the_maps_that_were_exchanged():
+    psbt = paying_from(P2WPKH)
+    assert psbt.fee == Sats(10_000)
+    richer = psbt.with_input(0, PsbtInput().with_witness_utxo(TxOut(Sats(100_001), P2WPKH)))
+    assert richer.fee == richer.fee == Sats(10_001)
+    assert psbt.fee == Sats(10_000)
+
+
 def test_a_negative_fee_is_an_error():
     psbt = Psbt.from_unsigned(transaction(value=100_001))
     overdrawn = psbt.with_input(0, PsbtInput().with_witness_utxo(TXOUT))

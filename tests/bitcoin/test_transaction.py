@@ -301,6 +301,7 @@ def test_signing_with_witnesses_keeps_the_id_and_a_script_sig_changes_it():
     assert legacy.txid == Transaction.parse(legacy.serialize()).txid != txid
     assert legacy.without_signatures() == segwit.without_signatures() == unsigned
     assert legacy.without_signatures().txid == txid
+    assert unsigned.without_signatures() is unsigned
 
 
 def test_one_byte_more_than_4_mb_is_not_well_formed_though_it_was_read() -> None:

@@ -39,6 +39,12 @@ def test_a_coin_knows_whether_it_is_spent_with_a_witness(script, segwit):
     assert coin(script=script).is_segwit is segwit
 
 
+def test_a_coin_with_another_script_has_another_weight():
+    known = coin()
+    assert known.weight == known.weight == 272
+    assert replace(known, utxo=TxOut(known.utxo.value, P2TR)).weight == 230
+
+
 def test_a_coin_of_an_unknown_kind_has_no_weight():
     with pytest.raises(InvalidPsbt):
         _ = coin(script=UNKNOWN).weight

@@ -48,6 +48,13 @@ def test_the_uri_of_bip_77_is_read() -> None:
     assert ENDPOINT.mailbox_url == "https://payjo.in/TXJCGKTKXLUUZ"
 
 
+def test_the_same_text_is_read_once_and_refused_each_time() -> None:
+    assert PayjoinUri.parse(BIP77_URI) is PayjoinUri.parse(BIP77_URI)
+    for _ in range(2):
+        with pytest.raises(InvalidUri, match="does not offer payjoin"):
+            PayjoinUri.parse(MAINNET)
+
+
 def test_the_uri_of_bip_77_is_written_byte_for_byte() -> None:
     assert PayjoinUri.parse(BIP77_URI).serialize() == BIP77_URI
 

@@ -1,6 +1,7 @@
 """Bech32 and Bech32m, segwit addresses (BIP 173, BIP 350), and bare base 32 (BIP 77)."""
 
 import base64
+from functools import lru_cache
 
 from dovetail.errors import InvalidAddress, ParseError
 
@@ -20,6 +21,7 @@ _CHECKSUM_LENGTH = 6
 _MAX_LENGTH = 90
 
 
+@lru_cache(maxsize=256)
 def encode_base32(data: bytes) -> str:
     """Write bytes in bech32's lower-case alphabet, zero bits at the end, without a checksum."""
     return _to_groups(data).translate(_TO_LETTERS).decode()

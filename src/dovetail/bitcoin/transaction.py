@@ -270,6 +270,8 @@ class Transaction:
 
     def without_signatures(self) -> Self:
         """The same transaction with empty script_sigs and witnesses."""
+        if not any(txin.script_sig or txin.witness for txin in self.inputs):
+            return self
         return self.with_signatures([(b"", ())] * len(self.inputs))
 
     def with_signatures(self, signatures: Iterable[tuple[bytes, tuple[bytes, ...]]]) -> Self:

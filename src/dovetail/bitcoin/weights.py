@@ -4,6 +4,8 @@ Signatures are taken at their largest: 72 bytes for ECDSA (DER with a low S, and
 64 for Schnorr, one more where a sighash type other than DEFAULT is asked for. Keys are compressed.
 """
 
+from functools import cache
+
 from dovetail.bitcoin.encoding import compact_size
 from dovetail.bitcoin.psbt.maps import PsbtInput
 from dovetail.bitcoin.psbt.spending import SpendPath
@@ -31,6 +33,7 @@ def input_weight(psbt_input: PsbtInput, utxo: TxOut) -> Weight:
     return _weigh(*path.assemble(*_placeholders(psbt_input, path.script)))
 
 
+@cache
 def predicted_input_weight(script_type: ScriptType) -> Weight:
     """The weight of a signed input that spends one key's output of this type.
 

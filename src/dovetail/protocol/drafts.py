@@ -1,7 +1,7 @@
 """A proposal under construction, as plain values a log can store (BIP 78, Protocol)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
@@ -26,11 +26,17 @@ class Coin:
     psbt_input: PsbtInput
     utxo: TxOut
     exposed: bool = False
+    # Found out when first asked for, and kept, as choosing and paying ask again and again.
+    _weight: Weight | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def weight(self) -> Weight:
         """The weight of the signed input; raises `InvalidPsbt` for a script we cannot predict."""
-        return input_weight(self.psbt_input, self.utxo)
+        if self._weight is None:
+            weight = input_weight(self.psbt_input, self.utxo)
+            object.__setattr__(self, "_weight", weight)
+            return weight
+        return self._weight
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ BIP 77, Payjoin URI; BIP 78, BIP21 payjoin parameters.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from dovetail.bitcoin.bech32 import decode_base32, encode_base32
 from dovetail.bitcoin.script import Address
@@ -126,32 +126,12 @@ class PayjoinUri:
     message: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "PayjoinUri":
         """Read a Bitcoin URI that offers payjoin, by `pj` or `req-pj`; other parameters are lost.
 
         Raises `InvalidUri`.
         """
-        uri = BitcoinUri.parse(text)
-        if uri.all("ohttp"):
-            raise InvalidUri(OLDER_DRAFT)
-        endpoint = _only(uri.all("pj") + uri.all("req-pj"))
-        if endpoint is None:
-            raise InvalidUri("The URI does not offer payjoin; pay its address as usual.")
-        if uri.address is None:
-            raise InvalidUri("The URI has no address, which payjoin needs; ask for another one.")
-        if not {"req-pj"}.issuperset(uri.unknown_required):
-            raise InvalidUri("The URI requires what Dovetail does not know; ask for another one.")
-        substitution = _only(uri.all("pjos"))
-        if substitution not in (None, "0", "1"):
-            raise InvalidUri("The URI's pjos is neither 0 nor 1; ask for another one.")
-        return cls(
-            uri.address,
-            uri.amount,
-            parse_endpoint(endpoint),
-            substitution != "0",
-            uri.label,
-            uri.message,
-        )
+        return _parse_uri(text)
 
     def serialize(self) -> str:
         """Write the URI, `pj` last; share it with the payer only."""
@@ -163,6 +143,31 @@ class PayjoinUri:
 
     def __repr__(self) -> str:
         return "<PayjoinUri>"
+
+
+@lru_cache(maxsize=128)
+def _parse_uri(text: str) -> PayjoinUri:
+    uri = BitcoinUri.parse(text)
+    if uri.all("ohttp"):
+        raise InvalidUri(OLDER_DRAFT)
+    endpoint = _only(uri.all("pj") + uri.all("req-pj"))
+    if endpoint is None:
+        raise InvalidUri("The URI does not offer payjoin; pay its address as usual.")
+    if uri.address is None:
+        raise InvalidUri("The URI has no address, which payjoin needs; ask for another one.")
+    if not {"req-pj"}.issuperset(uri.unknown_required):
+        raise InvalidUri("The URI requires what Dovetail does not know; ask for another one.")
+    substitution = _only(uri.all("pjos"))
+    if substitution not in (None, "0", "1"):
+        raise InvalidUri("The URI's pjos is neither 0 nor 1; ask for another one.")
+    return PayjoinUri(
+        uri.address,
+        uri.amount,
+        parse_endpoint(endpoint),
+        substitution != "0",
+        uri.label,
+        uri.message,
+    )
 
 
 def checked_mailbox(directory: str, expires_at: UnixTime) -> str:

@@ -9,7 +9,7 @@ from dovetail.errors import InvalidPsbt
 
 _TRUNCATED = "The PSBT ends too early; ask for the whole of it."
 
-_PREFIXES = tuple(bytes((field_type,)) for field_type in range(0xFD))
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0xFD))
 
 Entry = tuple[bytes, bytes]
 
@@ -78,7 +78,7 @@ class KeyMap:
 
 
 def _prefix(field_type: int) -> bytes:
-    return _PREFIXES[field_type] if field_type < 0xFD else compact_size(field_type)
+    return _ONE_BYTE[field_type] if field_type < 0xFD else compact_size(field_type)
 
 
 def read_size(data: bytes, position: int) -> tuple[int, int]:
@@ -120,8 +120,8 @@ def write_map(parts: list[bytes], entries: Iterable[Entry]) -> None:
     for key, value in entries:
         key_size = len(key)
         value_size = len(value)
-        parts.append(bytes((key_size,)) if key_size < 0xFD else compact_size(key_size))
+        parts.append(_ONE_BYTE[key_size] if key_size < 0xFD else compact_size(key_size))
         parts.append(key)
-        parts.append(bytes((value_size,)) if value_size < 0xFD else compact_size(value_size))
+        parts.append(_ONE_BYTE[value_size] if value_size < 0xFD else compact_size(value_size))
         parts.append(value)
     parts.append(b"\x00")

@@ -32,6 +32,7 @@ class Psbt:
     outputs: tuple[PsbtOutput, ...]
     _utxos: tuple[TxOut, ...] | None = field(default=None, init=False, compare=False)
     _extracted: Transaction | None = field(default=None, init=False, compare=False)
+    _fee: Sats | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check what the class promises."""
@@ -146,6 +147,13 @@ class Psbt:
 
         Raises `InvalidPsbt` where a UTXO is not known or the outputs take more.
         """
+        if self._fee is None:
+            fee = self._brought()
+            object.__setattr__(self, "_fee", fee)
+            return fee
+        return self._fee
+
+    def _brought(self) -> Sats:
         try:
             spent = Sats.sum(utxo.value for utxo in self.utxos())
             return spent - Sats.sum(txout.value for txout in self.unsigned_transaction.outputs)
@@ -183,6 +191,7 @@ class Psbt:
         object.__setattr__(made, "outputs", outputs)
         object.__setattr__(made, "_utxos", None)
         object.__setattr__(made, "_extracted", None)
+        object.__setattr__(made, "_fee", None)
         return made
 
     def with_transaction(

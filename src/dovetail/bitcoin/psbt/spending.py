@@ -29,23 +29,24 @@ class SpendPath:
         not match the hash before it, or is of another kind.
         """
         script, redeem_script, witness_script = script_pubkey, None, None
-        if script.type is ScriptType.P2SH:
+        kind = script.type
+        if kind is ScriptType.P2SH:
             redeem_script = psbt_input.redeem_script
             if redeem_script is None or hash160(redeem_script) != script[2:22]:
                 raise InvalidPsbt(
                     "An input's redeem script is missing or not the one its coin asks for; "
                     "let the wallet that owns the coin fill it in."
                 )
-            script = redeem_script
-        if script.type is ScriptType.P2WSH:
+            script, kind = redeem_script, redeem_script.type
+        if kind is ScriptType.P2WSH:
             witness_script = psbt_input.witness_script
             if witness_script is None or sha256(witness_script) != script[2:]:
                 raise InvalidPsbt(
                     "An input's witness script is missing or not the one its coin asks for; "
                     "let the wallet that owns the coin fill it in."
                 )
-            script = witness_script
-        if not cls._is_spendable(script.type, redeem_script, witness_script):
+            script, kind = witness_script, witness_script.type
+        if not cls._is_spendable(kind, redeem_script, witness_script):
             raise InvalidPsbt(
                 "An input spends a kind of script that is not supported; choose another coin."
             )

@@ -24,7 +24,7 @@ from dovetail.protocol.exchange import (
     v1_reply,
     v1_request,
 )
-from dovetail.protocol.mailbox import ShortId, encode_original, open_message_b, seal_message_a
+from dovetail.protocol.mailbox import ShortId, open_message_b, seal_message_a
 from dovetail.protocol.proposal import check_proposal
 from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.protocol.uri import V1Endpoint, V2Endpoint
@@ -183,7 +183,7 @@ class PostingOriginal(_Offered):
         self._require_unexpired(now)
         endpoint = _v2(self.payment)
         message = seal_message_a(
-            encode_original(self.payment.disclosed, self.payment.params),
+            self.payment.body,
             receiver_key=endpoint.receiver_key,
             reply_key=self.payment.reply_key.public_key,
             entropy=entropy,

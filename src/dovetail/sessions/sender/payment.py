@@ -12,6 +12,7 @@ from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import InvalidEvent, UsageError
+from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.original import prepare_original
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.settlement import Due, paid_to
@@ -94,6 +95,11 @@ class Payment:
     def disclosed(self) -> Psbt:
         """The Original PSBT as the receiver gets it: nothing that it need not know (BIP 78, P4)."""
         return prepare_original(self.original, payee=self.uri.address.script_pubkey)
+
+    @cached_property
+    def body(self) -> bytes:
+        """What the receiver gets; raises `PayloadTooLarge` where no message holds it (BIP 77)."""
+        return encode_original(self.disclosed, self.params)
 
     @cached_property
     def fallback(self) -> Transaction:

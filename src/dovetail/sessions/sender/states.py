@@ -8,7 +8,6 @@ from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import InvalidPsbt, UsageError
-from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.original import receiver_outputs
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint
@@ -97,7 +96,7 @@ def create(  # noqa: PLR0913 - facts, each by its name
     payment = successor.payment
     _require_amount(uri, payment.disclosed)
     if is_v2:
-        encode_original(payment.disclosed, payment.params)  # raises where it would not fit
+        _ = payment.body  # raises where it would not fit
     return Transition(event, successor, seq=0)
 
 
