@@ -88,6 +88,11 @@ class Cli:
                         closes = seq == len(entries) - 1
                         asking.append(got, seq=seq, closes=closes)
 
+    def change(self, statement: str, *values: object) -> None:
+        """Change the database as no command does."""
+        with closing(sqlite3.connect(self.database)) as database, database:
+            database.execute(statement, values)
+
     def damage(self, session: int) -> None:
         """Make the first entry of a log unreadable."""
         with closing(sqlite3.connect(self.database)) as database, database:

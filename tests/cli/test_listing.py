@@ -227,6 +227,44 @@ def test_how_a_closed_session_ended_is_listed_although_its_log_is_damaged(cli: C
     assert cli("show", "1", "--json").json["status"] == "damaged"
 
 
+def test_an_open_session_whose_row_was_written_by_another_release_is_listed_by_its_log(cli: Cli):
+    cli.store("sender/expired", "receiver/paid-by-payjoin")
+    cli.change("DELETE FROM session_events WHERE seq > 2")
+    cli.change("UPDATE sessions SET closed_at = NULL, outcome = NULL, ending = NULL, next_seq = 3")
+    cli.change(
+        "UPDATE sessions SET last_tag = (SELECT tag FROM session_events AS e"
+        " WHERE e.session_id = sessions.session_id AND seq = 2)"
+    )
+    by_log = cli("history", "--json").json
+    assert "damaged" not in {each["status"] for each in by_log["sessions"]}
+    cli.change("""UPDATE sessions SET standing = '{"edition":2,"state":"Beamed"}'""")
+    assert cli("history", "--json").json == by_log
+    standing = b'{"edition":1,"state":"PollingForProposal","amount":7}'
+    cli.change("UPDATE sessions SET standing = ?", standing)
+    assert [each["amount_sats"] for each in cli("history", "--json").json["sessions"]] == [7, 7]
+    cli.damage(1)
+    one, other = reversed(cli("history", "--json").json["sessions"])
+    assert one["status"] == "damaged"
+    assert other["amount_sats"] == 7
+    cli.change("UPDATE sessions SET last_tag = 'Teleported'")
+    assert {each["status"] for each in cli("history", "--json").json["sessions"]} == {"damaged"}
+
+
+def test_what_a_rival_pays_is_listed_and_shown(cli: Cli):
+    cli.store("receiver/paid-by-payjoin")
+    cli.change("DELETE FROM session_events WHERE seq > 10")
+    cli.change("UPDATE sessions SET closed_at = NULL, outcome = NULL, ending = NULL, next_seq = 11")
+    cli.change("UPDATE sessions SET last_tag = 'PostedPayjoinProposal'")
+    cli.change("INSERT INTO sightings VALUES (1, 'stranger', ?, 0, 1, 0, 0, 1, 875)", "0a" * 32)
+    assert "It pays 3.5 sat/vB." in cli("history").out
+    assert "It pays 3.5 sat/vB." in cli("show", "1").out
+    for seen in (
+        cli("history", "--json").json["sessions"][0]["seen"],
+        cli("show", "1", "--json").json["seen"],
+    ):
+        assert seen["fee_rate"] == "3.5"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_list_tells_of_every_log_what_show_tells(cli: Cli, name):
     cli.store(name)

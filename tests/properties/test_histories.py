@@ -46,9 +46,9 @@ def test_every_rule_holds_in_every_history(machine: str) -> None:
 def forgets_the_slot(patch: pytest.MonkeyPatch) -> None:
     add = MemoryTables.add
 
-    def careless(self, session_id, entry, *, closes):
+    def careless(self, session_id, entry, *, closes, summary):
         following = replace(entry, seq=self.row(session_id).next_seq)
-        add(self, session_id, following, closes=closes)
+        add(self, session_id, following, closes=closes, summary=summary)
 
     patch.setattr(MemoryTables, "add", careless)
 

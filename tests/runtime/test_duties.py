@@ -5,8 +5,9 @@ from tests.runtime.side import Side, paid_into
 from tests.runtime.world import World
 
 from dovetail.runtime import actions
-from dovetail.runtime.duties import AT_ONCE, due_at, is_due
+from dovetail.runtime.duties import is_due
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.duties import AT_ONCE, due_at
 
 
 async def test_a_payer_who_cancelled_has_until_the_expiration(world: World, alice: Side, bob: Side):

@@ -13,6 +13,7 @@ from dovetail.runtime import actions
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sightings import Kind
 
 GUARDED = (receiver.WantsInputs, receiver.ProvisionalProposal)
 HELD = (
@@ -160,6 +161,12 @@ async def test_an_unconfirmed_stranger_does_not_keep_the_fallback_out(
     assert watch.rival.rate is not None
     assert watch.rival.rate > watch.rival.ours
     assert watch.rival.words.endswith("too little to replace it.")
+    assert watch.sighting is not None
+    assert watch.sighting.kind is Kind.STRANGER
+    assert watch.sighting.rate == watch.rival.rate
+    told = watch.sighting
+    assert await receiving.step(watch=watch) is monitor
+    assert watch.sighting == told, "a second look tells nothing new"
     cheap = replace(watch.rival, rate=FeeRate.BROADCAST_MIN)
     assert cheap.words.startswith("It pays 1 sat/vB, the ordinary payment ")
     assert cheap.words.endswith("and may replace it.")

@@ -38,6 +38,31 @@ async def test_it_can_be_saved_asynchronously(log: MemoryLog[Moved]) -> None:
     assert log.closed
 
 
+class FollowingLog(MemoryLog[Moved]):
+    """One that keeps what it draws from the states."""
+
+    state: object = None
+
+    def advance(self, event: Moved, state: object, /, *, seq: int, closes: bool) -> None:
+        self.append(event, seq=seq, closes=closes)
+        self.state = state
+
+    async def advance_async(
+        self, event: Moved, state: object, /, *, seq: int, closes: bool
+    ) -> None:
+        self.advance(event, state, seq=seq, closes=closes)
+
+
+async def test_a_log_that_follows_the_states_is_given_the_one_that_comes() -> None:
+    log = FollowingLog()
+    first = Transition(Moved(), "next", seq=0).save(log)
+    assert (first, log.state) == ("next", "next")
+    last = await Transition(Moved(), "end", seq=1, closes=True).save_async(log)
+    assert (last, log.state) == ("end", "end")
+    assert log.events == [Moved(), Moved()]
+    assert log.closed
+
+
 def test_appending_and_closing_are_one_write(log: MemoryLog[Moved]) -> None:  # M1
     Transition(Moved(), "end", seq=0, closes=True).save(log)
     with pytest.raises(StaleSession):

@@ -23,8 +23,8 @@ SESSION = {
     "seen": "what the chain source showed of the payment last, to any process: `kind` (`payjoin`,"
     " `fallback`, `direct` to the address, `revocation` or `stranger`), `txid`, `confirmations`,"
     " `gone` (it was there and is no more), `at` (when that was first so, in Unix seconds),"
-    " `fee_rate` (of an unconfirmed stranger that keeps the ordinary payment out: sat/vB as text,"
-    " while the session is followed; else null); null before",
+    " `fee_rate` (of an unconfirmed stranger that keeps the ordinary payment out: sat/vB as text;"
+    " null where it is not known, and else); null before",
     "received_sats": "what the receiver gets by the payjoin or the ordinary payment, or got at the"
     " address in all where the session ended otherwise; null on the sender's side, and before that"
     " is known",

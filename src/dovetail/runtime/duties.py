@@ -1,44 +1,7 @@
-"""When a fallback that is owed is broadcast without another word, by the user's policy."""
+"""Whether a fallback that is owed is broadcast now, without another word."""
 
-from typing import TypeAlias
-
-from dovetail.bitcoin import UnixTime
 from dovetail.runtime.services import AtExpiry, Services
-from dovetail.sessions import receiver, sender
-from dovetail.sessions.reasons import Reason
-
-Owing: TypeAlias = (
-    receiver.PendingFallback | receiver.Monitor | sender.PendingFallback | sender.Monitor
-)
-
-AT_ONCE = UnixTime(0)
-
-
-def due_at(state: Owing, *, ask: bool = False) -> UnixTime | None:
-    """From when the policy broadcasts the fallback of `state`; None: only on the user's word.
-
-    `ask` is whether the policy asks first. Who cancelled has decided about the payjoin and not
-    yet about the payment: the session leaves them the time until it would have expired.
-    """
-    match state:
-        case sender.Monitor():
-            return None
-        case receiver.PendingFallback(paid_twice=True) | receiver.Monitor(paid_twice=True):
-            return None  # the address was paid in full by other transactions (M4)
-        case (
-            receiver.PendingFallback(requested=True)
-            | receiver.Monitor(requested=True)
-            | sender.PendingFallback(requested=True)
-        ):
-            return AT_ONCE
-        case _ if ask:
-            return None
-        case sender.PendingFallback():
-            return state.expires_at if state.reason is Reason.CANCELLED_BY_US else AT_ONCE
-        case receiver.PendingFallback() if state.reason is Reason.CANCELLED_BY_US and state.owed:
-            return UnixTime(state.expires_at + state.created.grace)
-        case receiver.PendingFallback() | receiver.Monitor():
-            return state.due_at
+from dovetail.sessions.duties import Owing, due_at
 
 
 def is_due(state: Owing, services: Services) -> bool:

@@ -1,9 +1,7 @@
 """What a session's state means to a person: where it stands, how it ended, what to do next."""
 
-from dataclasses import replace
-
 from dovetail.bitcoin import Sats, UnixTime
-from dovetail.protocol.uri import V1Endpoint
+from dovetail.errors import ReplayError
 from dovetail.runtime.endings import ending
 from dovetail.runtime.explain_settling import (
     coins_missing,
@@ -19,14 +17,14 @@ from dovetail.runtime.explanation import (
     Deadline,
     DeadlineKind,
     Explanation,
+    Moment,
     State,
 )
-from dovetail.sessions import receiver, sender
-from dovetail.sessions.amounts import amount_of, amounts_of
-from dovetail.sessions.ending import Ending, ending_of
+from dovetail.sessions import sender
+from dovetail.sessions.ending import Ending
 from dovetail.sessions.outcomes import code_of
-from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Sighting
+from dovetail.sessions.standing import Standing, Summary, summary_of
 from dovetail.sessions.status import SessionStatus
 
 
@@ -35,60 +33,60 @@ def explain(
 ) -> Explanation:
     """What `state` means at `now`; `ask` is whether the policy asks before a fallback.
 
-    `seen` is what the chain showed last: a log does not say what all that was seen is.
+    `seen` is what the chain showed last: a log does not say what all that was seen is. Raises
+    `ReplayError` for a state whose log holds what cannot be read.
     """
-    found = _explained(state, now, ask=ask, seen=None if seen is None or seen.gone else seen)
-    explained = found if found.outcome else replace(found, amounts=amounts_of(state))
-    match state:
-        case (
-            receiver.PendingFallback()
-            | receiver.Monitor()
-            | sender.PendingFallback()
-            | sender.Monitor()
-        ) if state.coins.missed_at is not None:
-            return coins_missing(explained, depth=state.depth)
+    found = summary_of(state)
+    if found is None:
+        raise ReplayError("The log holds a value that cannot be read; restore it from a backup.")
+    at = Moment(now=now, ask=ask, seen=seen, expires_at=state.expires_at)
+    return explain_summary(found, at, paying=isinstance(state, sender.SenderSession))
+
+
+def explain_summary(found: Summary, at: Moment, *, paying: bool) -> Explanation:
+    """The same of what a row says; `paying` is whether the session is the sender's."""
+    if isinstance(found, Ending):
+        return explain_ending(found, paying=paying, expires_at=at.expires_at)
+    explained = _explained(found, at, paying=paying)
+    if found.missing:
+        return coins_missing(explained, depth=found.depth)
+    return explained
+
+
+def _explained(found: Standing, at: Moment, *, paying: bool) -> Explanation:
+    match found.state, paying:
+        case "PendingFallback", False:
+            return receiver_pending(found, at)
+        case "PendingFallback", True:
+            return sender_pending(found, at)
+        case "Monitor", False:
+            return receiver_monitor(found, at)
+        case "Monitor", True:
+            return sender_monitor(found, at)
+        case "Initialized", _ if at.expires_at <= at.now < (found.until or 0):
+            return _last_look(found, at)
         case _:
-            return explained
+            return _open(found, at)
 
 
-def _explained(state: State, now: UnixTime, *, ask: bool, seen: Sighting | None) -> Explanation:
-    match state:
-        case receiver.Closed() | sender.Closed():
-            paying = isinstance(state, sender.Closed)
-            return explain_ending(ending_of(state), paying=paying, expires_at=state.expires_at)
-        case receiver.PendingFallback():
-            return receiver_pending(state, now, ask=ask)
-        case sender.PendingFallback():
-            return sender_pending(state, now, ask=ask, seen=seen)
-        case receiver.Monitor():
-            return receiver_monitor(state, now, ask=ask, seen=seen)
-        case sender.Monitor():
-            return sender_monitor(state)
-        case receiver.HasReplyableError():
-            return _open(state, now, SessionStatus.SENDING_ERROR, reason=state.reason)
-        case receiver.Initialized() if state.expires_at <= now < state.watched_until:
-            return _last_look(state)
-        case _:
-            return _open(state, now, _STATUS[type(state)])
-
-
-_STATUS: dict[type[State], SessionStatus] = {
-    receiver.Initialized: SessionStatus.WAITING_FOR_PAYMENT,
-    receiver.UncheckedOriginalPayload: SessionStatus.NEGOTIATING,
-    receiver.MaybeInputsOwned: SessionStatus.NEGOTIATING,
-    receiver.MaybeInputsSeen: SessionStatus.NEGOTIATING,
-    receiver.OutputsUnknown: SessionStatus.NEGOTIATING,
-    receiver.WantsOutputs: SessionStatus.NEGOTIATING,
-    receiver.WantsInputs: SessionStatus.NEGOTIATING,
-    receiver.WantsFeeRange: SessionStatus.NEGOTIATING,
-    receiver.ProvisionalProposal: SessionStatus.NEGOTIATING,
-    receiver.PayjoinProposal: SessionStatus.SENDING_PROPOSAL,
-    sender.WithReplyKey: SessionStatus.READY_TO_SEND,
-    sender.PostingOriginal: SessionStatus.SENDING_ORIGINAL,
-    sender.PollingForProposal: SessionStatus.WAITING_FOR_PROPOSAL,
-    sender.ProposalReceived: SessionStatus.READY_TO_SIGN,
-    sender.PendingBroadcast: SessionStatus.READY_TO_BROADCAST,
+_STATUS = {
+    "Initialized": SessionStatus.WAITING_FOR_PAYMENT,
+    "HasReplyableError": SessionStatus.SENDING_ERROR,
+    "PayjoinProposal": SessionStatus.SENDING_PROPOSAL,
+    "WithReplyKey": SessionStatus.READY_TO_SEND,
+    "PostingOriginal": SessionStatus.SENDING_ORIGINAL,
+    "PollingForProposal": SessionStatus.WAITING_FOR_PROPOSAL,
+    "ProposalReceived": SessionStatus.READY_TO_SIGN,
+    "PendingBroadcast": SessionStatus.READY_TO_BROADCAST,
 }
+_CHECKING = ("UncheckedOriginalPayload", "MaybeInputsOwned", "MaybeInputsSeen", "OutputsUnknown")
+_PROPOSING = (
+    "WantsOutputs",
+    "WantsInputs",
+    "WantsFeeRange",
+    "ProvisionalProposal",
+    "PayjoinProposal",
+)
 
 _WORDS = {
     SessionStatus.WAITING_FOR_PAYMENT: "Waiting for the sender.",
@@ -117,77 +115,57 @@ _ENDS_BY_EXPIRY = frozenset(
 )
 
 
-def _open(
-    state: State, now: UnixTime, status: SessionStatus, *, reason: Reason | None = None
-) -> Explanation:
-    if now >= state.expires_at and status in _ENDS_BY_EXPIRY:
+def _open(found: Standing, at: Moment) -> Explanation:
+    status = _STATUS.get(found.state, SessionStatus.NEGOTIATING)
+    if at.now >= at.expires_at and status in _ENDS_BY_EXPIRY:
         status = SessionStatus.EXPIRED
-    v1 = isinstance(state, sender.PostingOriginal) and isinstance(
-        state.payment.endpoint, V1Endpoint
-    )
-    return Explanation(
+    v1 = found.v1 and status is SessionStatus.SENDING_ORIGINAL
+    return at.explanation(
+        found,
         status=status,
-        words=_ASKING_V1 if v1 and status is SessionStatus.SENDING_ORIGINAL else _WORDS[status],
+        words=_ASKING_V1 if v1 else _WORDS[status],
         next=NOTHING,
-        owed=_owed(state),
-        amount=amount_of(state),
-        expires_at=state.expires_at,
-        reason=reason,
-        deadline=_next(state, status, now),
+        owed=_owed(found),
+        deadline=_next(found, status, at),
     )
 
 
-def _last_look(state: receiver.Initialized) -> Explanation:
-    return Explanation(
+def _last_look(found: Standing, at: Moment) -> Explanation:
+    return at.explanation(
+        found,
         status=SessionStatus.EXPIRED,
         words="It has expired; an ordinary payment is still looked for.",
         next=NOTHING,
-        owed=_owed(state),
-        amount=amount_of(state),
-        expires_at=state.expires_at,
-        deadline=Deadline(DeadlineKind.WATCHING, state.watched_until),
+        owed=_owed(found),
+        deadline=Deadline(DeadlineKind.WATCHING, UnixTime(found.until or 0)),
     )
 
 
-def _owed(state: State) -> str:
-    match state:
-        case receiver.Initialized():
+def _owed(found: Standing) -> str:
+    match found.state:
+        case "Initialized":
             return "Nothing: no payment has come through the link yet."
-        case receiver.HasReplyableError() if state.held is None:
+        case "HasReplyableError" if not found.held:
             return "Nothing: what came is no payment to count on."
-        case receiver.HasReplyableError():
-            return TO_US if state.owed else "Nothing that is safe to count on."
-        case (
-            receiver.UncheckedOriginalPayload()
-            | receiver.MaybeInputsOwned()
-            | receiver.MaybeInputsSeen()
-            | receiver.OutputsUnknown()
-        ):
+        case "HasReplyableError":
+            return TO_US if found.owed else "Nothing that is safe to count on."
+        case state if state in _CHECKING:
             return "Nothing yet: the sender's payment is still being checked."
-        case (
-            receiver.WantsOutputs()
-            | receiver.WantsInputs()
-            | receiver.WantsFeeRange()
-            | receiver.ProvisionalProposal()
-            | receiver.PayjoinProposal()
-        ):
+        case state if state in _PROPOSING:
             return TO_US
         case _:
             return BY_US
 
 
-def _next(state: State, status: SessionStatus, now: UnixTime) -> Deadline | None:
-    match state:
-        case sender.ProposalReceived(signing_deadline=deadline):
-            if deadline is None or deadline <= now:
-                return None
-            return Deadline(DeadlineKind.SIGNING, deadline)
-        case receiver.PayjoinProposal() if now < state.expires_at:
-            return Deadline(DeadlineKind.EXPIRES, state.expires_at)
-        case _ if status in _ENDS_BY_EXPIRY:
-            return Deadline(DeadlineKind.EXPIRES, state.expires_at)
-        case _:
+def _next(found: Standing, status: SessionStatus, at: Moment) -> Deadline | None:
+    if status is SessionStatus.READY_TO_SIGN:
+        if found.until is None or found.until <= at.now:
             return None
+        return Deadline(DeadlineKind.SIGNING, UnixTime(found.until))
+    waits = status is SessionStatus.SENDING_PROPOSAL and at.now < at.expires_at
+    if waits or status in _ENDS_BY_EXPIRY:
+        return Deadline(DeadlineKind.EXPIRES, at.expires_at)
+    return None
 
 
 def explain_ending(found: Ending, *, paying: bool, expires_at: UnixTime) -> Explanation:

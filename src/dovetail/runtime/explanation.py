@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.sessions.amounts import Paid, Received
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
+from dovetail.sessions.sightings import Sighting
+from dovetail.sessions.standing import Standing
 from dovetail.sessions.status import SessionStatus
 
 State: TypeAlias = ReceiverSession | SenderSession
@@ -72,3 +74,41 @@ class Explanation:
     """Whether the receiver can still take a payment that was cancelled or declined here."""
     amounts: Received | Paid | None = None
     """What the payment costs, once it is known how it is made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What an explanation depends on besides the log."""
+
+    now: UnixTime
+    expires_at: UnixTime
+    ask: bool
+    """Whether the user's policy asks before an ordinary payment is broadcast."""
+    seen: Sighting | None = None
+    """What the chain showed last."""
+
+    @property
+    def shown(self) -> Sighting | None:
+        """The same, unless it is gone."""
+        return None if self.seen is None or self.seen.gone else self.seen
+
+    def due(self, found: Standing, *, ask: bool = False) -> UnixTime | None:
+        """From when the ordinary payment is broadcast; None: only on the user's word."""
+        at = found.due_if_asked if ask or self.ask else found.due
+        return None if at is None else UnixTime(at)
+
+    def fallback_at(self, due: UnixTime | None) -> Deadline | None:
+        """The deadline of an ordinary payment that is not due yet."""
+        return None if due is None or due <= self.now else Deadline(DeadlineKind.FALLBACK, due)
+
+    def explanation(self, found: Standing, **told: Any) -> Explanation:
+        """What is told, with the facts that need no words."""
+        return Explanation(
+            amount=None if found.amount is None else Sats(found.amount),
+            expires_at=self.expires_at,
+            reason=found.reason,
+            rule=found.rule,
+            txid=found.txid,
+            amounts=found.amounts,
+            **told,
+        )

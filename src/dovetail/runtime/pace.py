@@ -1,9 +1,9 @@
 """How long a session that has nothing to do may wait before it looks again."""
 
 from dovetail.bitcoin import UnixTime
-from dovetail.runtime.duties import due_at
 from dovetail.runtime.services import Services
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.duties import due_at
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.receiver.events import Mailbox
 from dovetail.sessions.sender import SenderSession

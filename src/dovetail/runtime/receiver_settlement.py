@@ -160,10 +160,10 @@ async def note(watch: Watch, session: Settling, seen: Look, services: Services) 
     spend = seen.spend
     rival = spend is not None and not spend.depth and not session.settles(spend.transaction)
     if spend is None or not rival:
-        watch.rival = None
+        watch.see_rival(None)
     elif watch.rival is None or watch.rival.txid != spend.transaction.txid:
         rate = await asyncio.to_thread(fee_rate_of, services.chain, spend.transaction)
-        watch.rival = Rival(spend.transaction.txid, rate, paid_rate(session.original))
+        watch.see_rival(Rival(spend.transaction.txid, rate, paid_rate(session.original)))
 
 
 async def _taken(transaction: Transaction, services: Services) -> bool:

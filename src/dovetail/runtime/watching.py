@@ -96,8 +96,24 @@ class Watch:
         kind = kind_of(state, spend.transaction, owned=owned)
         if kind is Kind.PAYJOIN:
             self.payjoin = spend.transaction
-        txid = spend.transaction.txid
-        self._note(Sighting(kind=kind, txid=txid, depth=spend.depth, wanted=state.created.depth))
+        found = Sighting(
+            kind=kind,
+            txid=spend.transaction.txid,
+            depth=spend.depth,
+            wanted=state.created.depth,
+        )
+        self._note(self._rated(found))
+
+    def see_rival(self, rival: Rival | None) -> None:
+        """Note what keeps the ordinary payment out, and what that pays; None: nothing does."""
+        self.rival = rival
+        if self.sighting is not None and not self.sighting.gone:
+            self._note(self._rated(self.sighting))
+
+    def _rated(self, found: Sighting) -> Sighting:
+        rival = self.rival
+        named = rival is not None and rival.txid == found.txid and not found.depth
+        return replace(found, rate=rival.rate if rival is not None and named else None)
 
     def see_received(self, received: Receipts, *, wanted: int) -> None:
         """Note what other transactions brought to the receiver's address."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
+
 from dovetail.bitcoin import FeeRate, Sats, Transaction, Txid
 from dovetail.errors import ParseError
 from dovetail.protocol.settlement import paid_to
@@ -34,6 +36,37 @@ class Paid:
     rate: FeeRate
     asked: FeeRate
     """The rate that was chosen when the payment began."""
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`Received` or `Paid` as a row keeps it; satoshis and sat/kwu."""
+
+    received: tuple[int, int] | None = None
+    paid: tuple[int, int, int] | None = None
+
+    @property
+    def amounts(self) -> Received | Paid | None:
+        """What the payment costs, where that is known."""
+        if self.received is not None:
+            amount, paid = self.received
+            return Received(Sats(amount), Sats(paid))
+        if self.paid is not None:
+            fee, rate, asked = self.paid
+            return Paid(Sats(fee), FeeRate(rate), FeeRate(asked))
+        return None
+
+
+def figures(
+    amounts: Received | Paid | None,
+) -> tuple[tuple[int, int] | None, tuple[int, int, int] | None]:
+    """The fields of a `Spending`."""
+    match amounts:
+        case Received(amount=amount, paid=paid):
+            return (int(amount), int(paid)), None
+        case Paid(fee=fee, rate=rate, asked=asked):
+            return None, (int(fee), rate.sat_per_kwu, asked.sat_per_kwu)
+        case _:
+            return None, None
 
 
 def amounts_of(state: ReceiverSession | SenderSession) -> Received | Paid | None:

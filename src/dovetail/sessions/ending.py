@@ -4,17 +4,13 @@ A closed log never grows (M1): what was drawn from it once holds for ever, and n
 it again.
 """
 
-import msgspec
-
-from dovetail.bitcoin import FeeRate, Sats
-from dovetail.errors import ReplayError
 from dovetail.sessions import outcomes, receiver, sender
-from dovetail.sessions.amounts import Paid, Received, amount_of, amounts_of
+from dovetail.sessions.amounts import Spending, amount_of, amounts_of, figures
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 
 
-class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Ending(Spending, frozen=True, kw_only=True, omit_defaults=True):
     """How a session ended, why there was no payjoin, and what it cost; satoshis and sat/kwu."""
 
     outcome: Outcome
@@ -25,19 +21,6 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a receiver had asked for."""
     reason: Reason | None = None
     rule: str | None = None
-    received: tuple[int, int] | None = None
-    paid: tuple[int, int, int] | None = None
-
-    @property
-    def amounts(self) -> Received | Paid | None:
-        """What the payment cost, where that is known."""
-        if self.received is not None:
-            amount, paid = self.received
-            return Received(Sats(amount), Sats(paid))
-        if self.paid is not None:
-            fee, rate, asked = self.paid
-            return Paid(Sats(fee), FeeRate(rate), FeeRate(asked))
-        return None
 
     def __repr__(self) -> str:
         return "<Ending>"
@@ -45,14 +28,10 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def ending_of(state: receiver.Closed | sender.Closed) -> Ending:
     """What a closed session came to."""
-    outcome, amount, amounts = state.outcome, amount_of(state), amounts_of(state)
+    outcome, amount = state.outcome, amount_of(state)
+    received, paid = figures(amounts_of(state))
     if isinstance(outcome, outcomes.Success):
         outcome = outcomes.Success(txid=outcome.txid)
-    received = paid = None
-    if isinstance(amounts, Received):
-        received = (int(amounts.amount), int(amounts.paid))
-    elif isinstance(amounts, Paid):
-        paid = (int(amounts.fee), amounts.rate.sat_per_kwu, amounts.asked.sat_per_kwu)
     return Ending(
         outcome=outcome,
         amount=None if amount is None else int(amount),
@@ -62,19 +41,6 @@ def ending_of(state: receiver.Closed | sender.Closed) -> Ending:
         received=received,
         paid=paid,
     )
-
-
-def encode_ending(ending: Ending) -> bytes:
-    """JSON."""
-    return msgspec.json.encode(ending)
-
-
-def decode_ending(data: bytes) -> Ending:
-    """Read it back; raises `ReplayError` for one that is damaged or by a newer Dovetail."""
-    try:
-        return msgspec.json.decode(data, type=Ending)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ReplayError("What the session came to cannot be read; its log tells it.") from error
 
 
 _USUAL: dict[type[Outcome], Reason] = {

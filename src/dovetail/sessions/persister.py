@@ -1,9 +1,4 @@
-"""Where a session's log goes: the two protocols a store implements.
-
-The core names no sessions. Whoever implements a persister binds it to one session and
-chooses what that session is called: a sequential integer where one writer owns the
-database and people type the id, a UUIDv7 where independent writers must not share a counter.
-"""
+"""Where a session's log goes: the two protocols a store implements."""
 
 from typing import Protocol, TypeVar
 
@@ -14,9 +9,13 @@ class SessionPersister(Protocol[E_contra]):
     """Durable storage of one session's log.
 
     It is bound to one session, whose name its implementer chose: a sequential integer where one
-    writer owns the database, a UUIDv7 where independent writers must not share a counter or the id
-    is needed before the insert. No name is ever given to a second session: what the first has seen
-    is kept under it (P2).
+    writer owns the database and people type the id, a UUIDv7 where independent writers must not
+    share a counter or the id is needed before the insert. No name is ever given to a second
+    session: what the first has seen is kept under it (P2). The core names no sessions.
+
+    One that keeps what it draws from the states, such as rows for lists, may also have
+    `advance(event, state, /, *, seq, closes)`, which is called instead of `append` and promises
+    the same: `state` is what the event leads to. Its awaited form is `advance_async`.
     """
 
     def append(self, event: E_contra, /, *, seq: int, closes: bool) -> None:

@@ -6,7 +6,7 @@ No decision rests on it, so it is no event: whoever takes a session forward look
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dovetail.bitcoin import Txid
+from dovetail.bitcoin import FeeRate, Txid
 
 
 class Kind(StrEnum):
@@ -39,3 +39,5 @@ class Sighting:
     gone: bool = False
     """Whether it was seen, and is on the chain and in the mempool no more."""
     receded: bool = False
+    rate: FeeRate | None = None
+    """What it pays, of one in the mempool that keeps the ordinary payment out, where known."""

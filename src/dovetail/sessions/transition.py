@@ -37,14 +37,22 @@ class Transition(Generic[E_co, S_co]):
         """Append the event and return the next state; raises what the persister raises."""
         self._attempt()
         if self._event is not None:
-            persister.append(self._event, seq=self._seq, closes=self._closes)
+            advance = getattr(persister, "advance", None)
+            if advance is None:
+                persister.append(self._event, seq=self._seq, closes=self._closes)
+            else:
+                advance(self._event, self._next, seq=self._seq, closes=self._closes)
         return self._next
 
     async def save_async(self, persister: AsyncSessionPersister[E_co]) -> S_co:
         """As `save`, for an asynchronous persister."""
         self._attempt()
         if self._event is not None:
-            await persister.append_async(self._event, seq=self._seq, closes=self._closes)
+            advance = getattr(persister, "advance_async", None)
+            if advance is None:
+                await persister.append_async(self._event, seq=self._seq, closes=self._closes)
+            else:
+                await advance(self._event, self._next, seq=self._seq, closes=self._closes)
         return self._next
 
     def _attempt(self) -> None:

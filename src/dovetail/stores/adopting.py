@@ -15,7 +15,8 @@ def adopt(connection: Connection, moved: Moved, at: UnixTime) -> Adopted:
     session_id = _known(connection, moved)
     adoption = Adoption.ADDED if session_id is None else Adoption.EXTENDED
     if session_id is None:
-        session_id = create(connection, moved.index, moved.events[0])
+        summary = moved.summary if len(moved.events) == 1 else None
+        session_id = create(connection, moved.index, moved.events[0], summary)
         known = 1
     else:
         here = _entries(connection, session_id)
@@ -23,8 +24,9 @@ def adopt(connection: Connection, moved: Moved, at: UnixTime) -> Adopted:
         if not growth(here, [entry.data for entry in moved.events]):
             return Adopted(session_id, Adoption.UNCHANGED)
     for entry in moved.events[known:]:
-        closes = moved.closed and entry is moved.events[-1]
-        append(connection, session_id, entry, closes=closes)
+        last = entry is moved.events[-1]
+        summary = moved.summary if last else None
+        append(connection, session_id, entry, closes=moved.closed and last, summary=summary)
     _share(connection, session_id, moved, at)
     return Adopted(session_id, adoption)
 

@@ -28,6 +28,11 @@ def raw_event(seq: int, tag: str, data: bytes, created_at: UnixTime) -> RawEvent
     )
 
 
+def is_as_written(seq: int, tag: bytes, data: bytes, checksum: int | None) -> bool:
+    """Whether an entry is what was written, filed under its kind; False if it has no checksum."""
+    return checksum == checksum_of(seq, data) and b'"event":"%s"' % tag in data[: len(tag) + 20]
+
+
 def checksum_of(seq: int, data: bytes) -> int:
     """A CRC-32 of an entry and its place: it tells a flipped byte, and proves nothing."""
     return crc32(data, seq)

@@ -31,6 +31,7 @@ class ReceiverIndex:
 
     address: str
     expires_at: int
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -43,6 +44,7 @@ class SenderIndex:
     expires_at: int
     pj_uri: str
     receiver_pubkey: bytes | None = None
+    label: str | None = None
 
 
 SessionIndex: TypeAlias = ReceiverIndex | SenderIndex
@@ -52,7 +54,9 @@ def index_of(event: ReceiverEvent | SenderEvent) -> SessionIndex:
     """The row for a new session's first event; raises `StaleSession` for any other event."""
     match event:
         case ReceiverCreated():
-            return ReceiverIndex(address=event.address, expires_at=event.expires_at)
+            return ReceiverIndex(
+                address=event.address, expires_at=event.expires_at, label=event.label
+            )
         case SenderCreated():
             return payment_index(PayjoinUri.parse(event.uri), event.expires_at)
         case CreatedPlain():
@@ -72,6 +76,7 @@ def payment_index(uri: PayjoinUri, expires_at: int = 0) -> SenderIndex:
         expires_at=expires_at,
         pj_uri=pj_uri,
         receiver_pubkey=key,
+        label=uri.label,
     )
 
 
@@ -87,6 +92,7 @@ def _plain_index(payment: SenderPayment) -> SenderIndex:
         address=str(payment.address),
         expires_at=payment.expires_at,
         pj_uri=f"plain:{payment.fallback.without_signatures().txid}",
+        label=payment.request.label,
     )
 
 

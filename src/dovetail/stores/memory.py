@@ -105,6 +105,11 @@ class MemoryStore:
         found = (row for row in reversed(rows) if not open_only or row.closed_at is None)
         return tuple(found)[:limit]
 
+    def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
+        """See `Store.doubtful`."""
+        with self._lock:
+            return frozenset(each for each in session_ids if self._tables.is_doubtful(each))
+
     def stored(self, session_id: SessionId) -> StoredLog:
         """See `Store.stored`."""
         with self._lock:

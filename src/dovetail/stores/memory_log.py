@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Generic
 from dovetail.bitcoin import OutPoint
 from dovetail.errors import DovetailError, StaleSession, StoreUnavailable, UsageError
 from dovetail.sessions.codec import EventCodec
+from dovetail.sessions.standing import State, Summary, summary_of
 from dovetail.stores.entries import RawEvent, raw_event
 from dovetail.stores.index import index_of
 from dovetail.stores.logs import read
 from dovetail.stores.memory_tables import MemoryTables, undoable
 from dovetail.stores.ports import ROWS_FAILED, Appended, E, SessionId
+from dovetail.stores.summaries import summary_after
 
 if TYPE_CHECKING:
     from dovetail.stores.memory import MemoryStore
@@ -53,16 +55,26 @@ class MemoryLog(Generic[E]):
 
     def append(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append`."""
-        if self._tables is not None:
-            self._store.require_turn(self._tables)
-            self._session_id = self._write(self._tables, event, seq, closes=closes)
-            return
-        with self._store.turn() as tables:
-            self._session_id = self._write(tables, event, seq, closes=closes)
+        self.advance(event, None, seq=seq, closes=closes)
 
     async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append_async`."""
         self.append(event, seq=seq, closes=closes)
+
+    def advance(self, event: E, state: State | None, /, *, seq: int, closes: bool) -> None:
+        """See `SessionLog.advance`."""
+        if self._tables is not None:
+            self._store.require_turn(self._tables)
+            self._session_id = self._write(self._tables, event, state, seq, closes=closes)
+            return
+        with self._store.turn() as tables:
+            self._session_id = self._write(tables, event, state, seq, closes=closes)
+
+    async def advance_async(
+        self, event: E, state: State | None, /, *, seq: int, closes: bool
+    ) -> None:
+        """See `SessionLog.advance_async`."""
+        self.advance(event, state, seq=seq, closes=closes)
 
     def within(self, connection: MemoryTables) -> "MemoryLog[E]":
         """See `SessionLog.within`; raises `UsageError` outside of `MemoryStore.write`."""
@@ -76,14 +88,17 @@ class MemoryLog(Generic[E]):
             tables=connection,
         )
 
-    def _write(self, tables: MemoryTables, event: E, seq: int, *, closes: bool) -> SessionId:
+    def _write(
+        self, tables: MemoryTables, event: E, state: State | None, seq: int, *, closes: bool
+    ) -> SessionId:
         """Append; with the rows that go with the event, both or neither."""
         data, rows = self._codec.encode(event), self._store.rows
         entry = raw_event(seq, type(event).__name__, data, self._store.now())
+        summary = None if state is None else summary_of(state)
         if rows is None:
-            return self._put(tables, event, entry, closes=closes)
+            return self._put(tables, event, entry, summary, closes=closes)
         with undoable(tables):
-            session_id = self._put(tables, event, entry, closes=closes)
+            session_id = self._put(tables, event, entry, summary, closes=closes)
             appended = Appended(
                 session_id=session_id,
                 seq=seq,
@@ -99,11 +114,22 @@ class MemoryLog(Generic[E]):
                 raise StoreUnavailable(ROWS_FAILED) from error
         return session_id
 
-    def _put(self, tables: MemoryTables, event: E, entry: RawEvent, *, closes: bool) -> SessionId:
-        if self._session_id is not None:
-            tables.add(self._session_id, entry, closes=closes)
-            return self._session_id
+    def _put(
+        self,
+        tables: MemoryTables,
+        event: E,
+        entry: RawEvent,
+        summary: Summary | None,
+        *,
+        closes: bool,
+    ) -> SessionId:
+        known = self._session_id
+        if known is not None:
+            summary = summary or tables.drawn(known, entry, closes=closes)
+            tables.add(known, entry, closes=closes, summary=summary)
+            return known
         index = index_of(event)
         if entry.seq != 0:
             raise StaleSession("A new log begins at 0: reload the session.")
-        return tables.create(index, entry, self._reserving, alone=self._alone)
+        summary = summary or summary_after(index.role, [entry.data], closes=False)
+        return tables.create(index, entry, self._reserving, summary, alone=self._alone)

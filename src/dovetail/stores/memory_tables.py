@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from dovetail.bitcoin import Address, OutPoint, UnixTime
+from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
 from dovetail.errors import CoinsTaken, DuplicateSession, SessionNotFound, StaleSession
+from dovetail.sessions.ending import Ending
 from dovetail.sessions.outcomes import code_of
-from dovetail.stores.endings import ending_after
-from dovetail.stores.entries import RawEvent
+from dovetail.sessions.standing import Summary
+from dovetail.stores.entries import RawEvent, is_as_written
 from dovetail.stores.index import SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
     PAID_ALREADY,
@@ -21,6 +22,7 @@ from dovetail.stores.ports import (
     SessionRow,
     growth,
 )
+from dovetail.stores.summaries import summary_after
 
 
 @dataclass(slots=True, repr=False)
@@ -76,6 +78,7 @@ class MemoryTables:
         index: SessionIndex,
         entry: RawEvent,
         reserving: Collection[OutPoint],
+        summary: Summary | None,
         *,
         alone: bool = False,
     ) -> SessionId:
@@ -98,6 +101,9 @@ class MemoryTables:
             closed_at=None,
             last_tag=entry.tag,
             next_seq=1,
+            label=index.label,
+            amount=_amount(summary),
+            summary=summary,
         )
         self.entries[session_id] = (entry,)
         if isinstance(index, SenderIndex):
@@ -106,7 +112,9 @@ class MemoryTables:
         self.reserve(session_id, reserving)
         return session_id
 
-    def add(self, session_id: SessionId, entry: RawEvent, *, closes: bool) -> None:
+    def add(
+        self, session_id: SessionId, entry: RawEvent, *, closes: bool, summary: Summary | None
+    ) -> None:
         """Add one entry and close, or nothing (M1, M5)."""
         row = self.sessions[session_id]
         if row.closed_at is not None or row.next_seq != entry.seq:
@@ -114,19 +122,31 @@ class MemoryTables:
                 "This session has moved on since it was loaded: load it again before you act on it."
             )
         self.entries[session_id] += (entry,)
-        ending = None
-        if closes:
-            ending = ending_after(row.role, [each.data for each in self.entries[session_id]])
         self.sessions[session_id] = replace(
             row,
             last_tag=entry.tag,
             next_seq=entry.seq + 1,
             closed_at=entry.created_at if closes else None,
-            outcome=None if ending is None else code_of(ending.outcome),
-            ending=ending,
+            outcome=code_of(summary.outcome) if isinstance(summary, Ending) else None,
+            amount=_amount(summary),
+            summary=summary,
         )
         if closes:
             self.release(session_id)
+
+    def drawn(self, session_id: SessionId, entry: RawEvent, *, closes: bool) -> Summary | None:
+        """What a log comes to with its next entry, by a replay."""
+        entries = [each.data for each in (*self.entries[session_id], entry)]
+        return summary_after(self.sessions[session_id].role, entries, closes=closes)
+
+    def is_doubtful(self, session_id: SessionId) -> bool:
+        """See `Store.doubtful`."""
+        row, entries = self.row(session_id), self.entries[session_id]
+        ends_so = len(entries) == row.next_seq and entries[-1].tag == row.last_tag
+        return not ends_so or not all(
+            entry.seq == seq and is_as_written(seq, entry.tag.encode(), entry.data, entry.checksum)
+            for seq, entry in enumerate(entries)
+        )
 
     def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
         """See `Store.claim`."""
@@ -162,7 +182,8 @@ class MemoryTables:
         if session_id is not None:
             self._take_in(session_id, moved, len(here))
             return Adopted(session_id, Adoption.EXTENDED)
-        session_id = self.create(moved.index, moved.events[0], ())
+        summary = moved.summary if len(moved.events) == 1 else None
+        session_id = self.create(moved.index, moved.events[0], (), summary)
         self._take_in(session_id, moved, 1)
         return Adopted(session_id, Adoption.ADDED)
 
@@ -174,8 +195,9 @@ class MemoryTables:
 
     def _take_in(self, session_id: SessionId, moved: Moved, known: int) -> None:
         for entry in moved.events[known:]:
-            closes = moved.closed and entry is moved.events[-1]
-            self.add(session_id, entry, closes=closes)
+            last = entry is moved.events[-1]
+            summary = moved.summary if last else None
+            self.add(session_id, entry, closes=moved.closed and last, summary=summary)
         self.claim(session_id, moved.seen)
         if not moved.closed:
             self.reserve(session_id, moved.coins)
@@ -192,6 +214,10 @@ def undoable(tables: MemoryTables) -> Generator[None]:
     except BaseException:
         tables.restore(before)
         raise
+
+
+def _amount(summary: Summary | None) -> Sats | None:
+    return None if summary is None or summary.amount is None else Sats(summary.amount)
 
 
 def payment_of(index: SenderIndex) -> tuple[str | bytes, ...]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NewType, Protocol, TypeAlias, TypeVar
 
-from dovetail.bitcoin import Address, OutPoint, UnixTime
+from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
 from dovetail.errors import DuplicateSession
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.ending import Ending
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
+from dovetail.sessions.standing import Standing, Summary
 from dovetail.sessions.status import SessionStatus, status_of
 from dovetail.stores.entries import RawEvent
 from dovetail.stores.index import Role, SessionIndex
@@ -66,6 +67,17 @@ class SessionLog(Protocol[E]):
         """As `append`; a cancelled await leaves the write running to its end."""
         ...
 
+    def advance(self, event: E, state: Any, /, *, seq: int, closes: bool) -> None:
+        """As `append`, for an event that leads to `state`: lists show what is drawn from it.
+
+        `append` has to replay the log for that, and so has this where the state is None.
+        """
+        ...
+
+    async def advance_async(self, event: E, state: Any, /, *, seq: int, closes: bool) -> None:
+        """As `advance`; a cancelled await leaves the write running to its end."""
+        ...
+
     def load(self) -> tuple[E, ...]:
         """All events in order; raises `ReplayError` for a log that cannot be read."""
         ...
@@ -117,10 +129,24 @@ class SessionRow:
     """What the chain showed of its money, as any process saw it last; None: nothing yet."""
     seen_at: UnixTime | None = None
     """When that was first so."""
+    label: str | None = None
+    """The label of the request, such as what an invoice is for."""
+    amount: Sats | None = None
+    """What is paid, as far as it is known."""
     outcome: str | None = None
     """The code of how it ended; None while it is open, and for a log that cannot be read."""
-    ending: Ending | None = None
-    """What it came to; None as `outcome` is, and where a newer Dovetail wrote it."""
+    summary: Summary | None = None
+    """Where it stands, or what it came to; None where only its log can tell, if it can be read."""
+
+    @property
+    def ending(self) -> Ending | None:
+        """What it came to; None while it is open, and where only its log can tell."""
+        return self.summary if isinstance(self.summary, Ending) else None
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where it stands; None once it is closed, and where only its log can tell."""
+        return self.summary if isinstance(self.summary, Standing) else None
 
     def status(self, now: UnixTime) -> SessionStatus:
         """Where the session stands; raises `ReplayError` for a log by a newer Dovetail."""
@@ -215,6 +241,14 @@ class Store(Protocol):
         """
         ...
 
+    def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
+        """Those of these sessions whose log may not be what it was as their row was written.
+
+        An entry is missing, too many, filed wrongly or not as it was written, or is older than
+        checksums. Nothing is replayed: `replayed` then says what is wrong, if anything is.
+        """
+        ...
+
     def stored(self, session_id: SessionId) -> StoredLog:
         """The row and the log of one moment, readable or not; raises `SessionNotFound`."""
         ...
@@ -291,6 +325,8 @@ class Moved:
     """Our coins that it uses, which it holds as long as it is open (P3)."""
     exposed: bool
     """Whether a counterparty may know those coins."""
+    summary: Summary | None
+    """What its row shows."""
 
 
 class Adoption(StrEnum):

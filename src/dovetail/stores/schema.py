@@ -20,8 +20,11 @@ metadata = MetaData()
 # One table for both roles: SQLite has one writer, so sequential ids cannot collide, and since an
 # id is unique across roles a person types it without naming one. AUTOINCREMENT, as an id is never
 # given twice: the inputs that a session has seen are kept under its id, and another session with
-# that id would take them for its own (P2). `outcome` and `ending` are drawn from the log as it is
-# closed.
+# that id would take them for its own (P2).
+#
+# What lists show is drawn from the state that each event leads to: `standing` while the session is
+# open, `outcome` and `ending` once it is closed, and the `amount`, by which lists may be searched
+# as by the `label`. Everything else of the request stays in the log.
 sessions = Table(
     "sessions",
     metadata,
@@ -37,6 +40,9 @@ sessions = Table(
     Column("next_seq", Integer, nullable=False),
     Column("outcome", String),
     Column("ending", LargeBinary),
+    Column("standing", LargeBinary),
+    Column("amount", Integer),
+    Column("label", String),
     CheckConstraint("role IN ('sender', 'receiver')", name="known_role"),
     CheckConstraint("(role = 'sender') = (pj_uri IS NOT NULL)", name="only_senders_have_a_uri"),
     CheckConstraint(
@@ -46,6 +52,7 @@ sessions = Table(
         "closed_at IS NOT NULL OR outcome IS NULL", name="only_closed_sessions_have_an_outcome"
     ),
     CheckConstraint("outcome IS NOT NULL OR ending IS NULL", name="an_ending_has_its_outcome"),
+    CheckConstraint("closed_at IS NULL OR standing IS NULL", name="only_open_sessions_stand"),
     Index(
         "one_sender_per_receiver_key",
         "receiver_pubkey",
@@ -112,4 +119,5 @@ sightings = Table(
     Column("gone", Boolean, nullable=False),
     Column("receded", Boolean, nullable=False),
     Column("seen_at", Integer, nullable=False),
+    Column("rate", Integer),
 )

@@ -1,17 +1,17 @@
 """What the chain showed of sessions' money, beside their logs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from dovetail.bitcoin import Txid, UnixTime
+from dovetail.bitcoin import FeeRate, Txid, UnixTime
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.stores.ports import SessionId
 from dovetail.stores.schema import sightings
 
-COLUMNS = tuple(column for column in sightings.c if column is not sightings.c.session_id)
-"""What a row of lists has of it; empty where nothing was seen."""
+_KINDS = frozenset(Kind)
 
 
 def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now: UnixTime) -> None:
@@ -23,6 +23,7 @@ def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now:
         "wanted": sighting.wanted,
         "gone": sighting.gone,
         "receded": sighting.receded,
+        "rate": None if sighting.rate is None else sighting.rate.sat_per_kwu,
         "seen_at": now,
     }
     statement = upsert(sightings).values(session_id=session_id, **values)
@@ -31,15 +32,17 @@ def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now:
     ).close()
 
 
-def sighting(row: Any) -> Sighting | None:
-    """What a row has of it; None where nothing was seen, or by a newer Dovetail's kinds alone."""
-    if row.kind not in set(Kind):
+def sighting(columns: Sequence[Any]) -> Sighting | None:
+    """What a row has of it, in the table's order; None of a kind that a newer Dovetail has seen."""
+    kind, txid, depth, wanted, gone, receded, rate = columns
+    if kind not in _KINDS:
         return None
     return Sighting(
-        kind=Kind(row.kind),
-        txid=Txid.from_hex(row.txid),
-        depth=row.depth,
-        wanted=row.wanted,
-        gone=row.gone,
-        receded=row.receded,
+        kind=Kind(kind),
+        txid=Txid.from_hex(txid),
+        depth=depth,
+        wanted=wanted,
+        gone=bool(gone),
+        receded=bool(receded),
+        rate=None if rate is None else FeeRate(rate),
     )

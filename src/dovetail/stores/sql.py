@@ -23,7 +23,7 @@ from dovetail.stores.ports import Adopted, Moved, Rows, SessionId, SessionRow, S
 from dovetail.stores.schema import coin_reservations, metadata, sessions
 from dovetail.stores.sqlite import Pulse, examine, make_whole, open_engine, reading, rebuilding
 from dovetail.stores.sqllog import SqlLog
-from dovetail.stores.statements import ROW, number, payer_of, session_row
+from dovetail.stores.statements import HIGHEST, number, payer_of
 from dovetail.stores.writer import Writer
 
 T = TypeVar("T")
@@ -135,9 +135,9 @@ class SqlStore:
 
     def live(self) -> tuple[SessionRow, ...]:
         """See `Store.live`."""
-        query = ROW.where(sessions.c.closed_at.is_(None)).order_by(sessions.c.session_id)
+        which = " WHERE s.closed_at IS NULL ORDER BY s.session_id"
         with reading(self._engine) as connection:
-            return tuple(map(session_row, connection.execute(query).all()))
+            return tuple(statements.rows(connection, which))
 
     def heads(self) -> dict[SessionId, int]:
         """See `Store.heads`."""
@@ -158,13 +158,18 @@ class SqlStore:
         self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
     ) -> tuple[SessionRow, ...]:
         """See `Store.history`."""
-        query = ROW.order_by(sessions.c.session_id.desc()).limit(limit)
+        which = " WHERE s.session_id < ?"
         if open_only:
-            query = query.where(sessions.c.closed_at.is_(None))
-        if before is not None:
-            query = query.where(sessions.c.session_id < number(before))
+            which += " AND s.closed_at IS NULL"
+        last = HIGHEST if before is None else number(before)
+        which += " ORDER BY s.session_id DESC LIMIT ?"
         with reading(self._engine) as connection:
-            return tuple(map(session_row, connection.execute(query).all()))
+            return tuple(statements.rows(connection, which, last, limit))
+
+    def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
+        """See `Store.doubtful`."""
+        with reading(self._engine) as connection:
+            return statements.doubtful(connection, session_ids)
 
     def stored(self, session_id: SessionId) -> StoredLog:
         """See `Store.stored`."""

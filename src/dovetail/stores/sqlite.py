@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
 from dovetail.errors import StoreUnavailable, UsageError
+from dovetail.stores.entries import is_as_written
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a process waits for its turn to write."""
@@ -228,6 +229,7 @@ class Pulse:
 
 def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we write BEGIN ourselves, see _begin
+    connection.create_function("is_as_written", 4, is_as_written, deterministic=True)
     for pragma in (
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
         "journal_mode = WAL",

@@ -1,6 +1,6 @@
 """One session's log in SQLite."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Generic
 
 from sqlalchemy import Connection
@@ -16,13 +16,15 @@ from dovetail.errors import (
     UsageError,
 )
 from dovetail.sessions.codec import EventCodec
+from dovetail.sessions.standing import State, Summary, summary_of
 from dovetail.stores import coins
 from dovetail.stores.entries import RawEvent, raw_event
 from dovetail.stores.index import index_of
 from dovetail.stores.logs import read
 from dovetail.stores.ports import PAID_ALREADY, ROWS_FAILED, Appended, E, SessionId
 from dovetail.stores.sqlite import require_transaction, savepoint
-from dovetail.stores.statements import append, create, payer_of, stored
+from dovetail.stores.statements import append, create, drawn, payer_of, stored
+from dovetail.stores.summaries import summary_after
 
 if TYPE_CHECKING:
     from dovetail.stores.sql import SqlStore
@@ -58,24 +60,37 @@ class SqlLog(Generic[E]):
 
     def append(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append`."""
-        entry, known = self.entry(event, seq), self._session_id
-        self._session_id = self.store.writer.run(
-            lambda connection: self.write(connection, known, event, entry, closes=closes),
-            isolated=self._may_fail_late,
-        )
+        self.advance(event, None, seq=seq, closes=closes)
 
     async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append_async`."""
-        entry, known = self.entry(event, seq), self._session_id
-        self._session_id = await self.store.writer.run_async(
-            lambda connection: self.write(connection, known, event, entry, closes=closes),
-            isolated=self._may_fail_late,
-        )
+        await self.advance_async(event, None, seq=seq, closes=closes)
+
+    def advance(self, event: E, state: State | None, /, *, seq: int, closes: bool) -> None:
+        """See `SessionLog.advance`; without a state the log is replayed."""
+        work = self._work(event, state, seq, closes=closes)
+        self._session_id = self.store.writer.run(work, isolated=self._may_fail_late)
+
+    async def advance_async(
+        self, event: E, state: State | None, /, *, seq: int, closes: bool
+    ) -> None:
+        """See `SessionLog.advance_async`."""
+        work = self._work(event, state, seq, closes=closes)
+        self._session_id = await self.store.writer.run_async(work, isolated=self._may_fail_late)
 
     def within(self, connection: Connection) -> "BoundLog[E]":
         """See `SessionLog.within`; raises `UsageError` for a connection in no transaction."""
         require_transaction(connection)
         return BoundLog(self, connection, self._session_id)
+
+    def _work(
+        self, event: E, state: State | None, seq: int, *, closes: bool
+    ) -> Callable[[Connection], SessionId]:
+        entry, known = self.entry(event, seq), self._session_id
+        summary = None if state is None else summary_of(state)
+        return lambda connection: self.write(
+            connection, known, event, entry, closes=closes, summary=summary
+        )
 
     def entry(self, event: E, seq: int) -> RawEvent:
         """The event as it will be stored."""
@@ -89,12 +104,14 @@ class SqlLog(Generic[E]):
         entry: RawEvent,
         *,
         closes: bool,
+        summary: Summary | None,
     ) -> SessionId:
         """Append on this connection, the rows that go with the event included."""
         if known is None:
-            session_id = self._create(connection, event, entry)
+            session_id = self._create(connection, event, entry, summary)
         else:
-            session_id = append(connection, known, entry, closes=closes)
+            summary = summary or drawn(connection, known, entry, closes=closes)
+            session_id = append(connection, known, entry, closes=closes, summary=summary)
         self._take_along(connection, session_id, event, entry, closes=closes)
         return session_id
 
@@ -103,13 +120,16 @@ class SqlLog(Generic[E]):
         """Whether an append may fail after it wrote, and so needs a savepoint."""
         return bool(self._reserving) or self.store.rows is not None
 
-    def _create(self, connection: Connection, event: E, entry: RawEvent) -> SessionId:
+    def _create(
+        self, connection: Connection, event: E, entry: RawEvent, summary: Summary | None
+    ) -> SessionId:
         index = index_of(event)
         if entry.seq != 0:
             raise StaleSession("A new log begins at 0: reload the session.")
         if self._alone and payer_of(connection, index.address) is not None:
             raise DuplicateSession(PAID_ALREADY)
-        session_id = create(connection, index, entry)
+        summary = summary or summary_after(index.role, [entry.data], closes=False)
+        session_id = create(connection, index, entry, summary)
         if coins.reserve(connection, session_id, self._reserving):
             raise CoinsTaken("Another live session holds one of the coins: choose others.")
         return session_id
@@ -163,17 +183,28 @@ class BoundLog(Generic[E]):
 
     def append(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append`; durable once the transaction is."""
-        if self._connection.get_transaction() is not self._transaction:
-            raise UsageError("The transaction has ended: save within another one.")
-        entry = self._log.entry(event, seq)
-        with savepoint(self._connection):
-            self._session_id = self._log.write(
-                self._connection, self._session_id, event, entry, closes=closes
-            )
+        self.advance(event, None, seq=seq, closes=closes)
 
     async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
         """As `append`."""
         self.append(event, seq=seq, closes=closes)
+
+    def advance(self, event: E, state: State | None, /, *, seq: int, closes: bool) -> None:
+        """See `SessionLog.advance`; durable once the transaction is."""
+        if self._connection.get_transaction() is not self._transaction:
+            raise UsageError("The transaction has ended: save within another one.")
+        entry = self._log.entry(event, seq)
+        summary = None if state is None else summary_of(state)
+        with savepoint(self._connection):
+            self._session_id = self._log.write(
+                self._connection, self._session_id, event, entry, closes=closes, summary=summary
+            )
+
+    async def advance_async(
+        self, event: E, state: State | None, /, *, seq: int, closes: bool
+    ) -> None:
+        """As `advance`."""
+        self.advance(event, state, seq=seq, closes=closes)
 
     def within(self, connection: Connection) -> "BoundLog[E]":
         """The same in another transaction."""

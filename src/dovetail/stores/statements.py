@@ -1,17 +1,19 @@
 """The statements that read and write sessions and their logs, each on a connection it is given."""
 
+import json
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 from typing import cast as cast_type
 
-from sqlalchemy import Connection, Integer, LargeBinary, Select, bindparam, cast, insert, select
+from sqlalchemy import Connection, Integer, LargeBinary, bindparam, cast, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from dovetail.bitcoin import UnixTime
-from dovetail.errors import DuplicateSession, ReplayError, SessionNotFound, StaleSession
-from dovetail.sessions.ending import Ending, decode_ending, encode_ending
+from dovetail.bitcoin import Sats, UnixTime
+from dovetail.errors import DuplicateSession, SessionNotFound, StaleSession
+from dovetail.sessions.ending import Ending
 from dovetail.sessions.outcomes import code_of
+from dovetail.sessions.standing import Standing, Summary, decode_summary, encode_summary
 from dovetail.stores import coins, seen
-from dovetail.stores.endings import ending_after
 from dovetail.stores.entries import RawEvent
 from dovetail.stores.index import Role, SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
@@ -19,7 +21,8 @@ from dovetail.stores.ports import (
     SessionRow,
     StoredLog,
 )
-from dovetail.stores.schema import session_events, sessions, sightings
+from dovetail.stores.schema import session_events, sessions
+from dovetail.stores.summaries import summary_after
 
 # Damage in a column must not keep the others from being read: text that is no text is cast.
 _LOAD = (
@@ -33,23 +36,29 @@ _LOAD = (
     .where(session_events.c.session_id == bindparam("session"))
     .order_by(session_events.c.seq)
 )
-ROW: Select[Any] = select(
-    sessions.c.session_id,
-    sessions.c.role,
-    sessions.c.created_at,
-    sessions.c.expires_at,
-    sessions.c.closed_at,
-    cast(sessions.c.last_tag, LargeBinary).label("last_tag"),
-    sessions.c.next_seq,
-    sessions.c.outcome,
-    sessions.c.ending,
-    *seen.COLUMNS,
-).outerjoin_from(sessions, sightings)
+ROW = (
+    "SELECT s.session_id, s.role, s.created_at, s.expires_at, s.closed_at,"
+    " CAST(s.last_tag AS BLOB), s.next_seq, s.outcome, coalesce(s.standing, s.ending), s.amount,"
+    " CAST(s.label AS BLOB), seen_at, kind, txid, depth, wanted, gone, receded, rate"
+    " FROM sessions AS s LEFT JOIN sightings AS g ON g.session_id = s.session_id"
+)
+HIGHEST = (1 << 63) - 1
+"""No session's number is higher."""
+
+# No two entries of a session have one number: so many from 0 to the last are all of them.
+_SOUND = (
+    "SELECT s.session_id FROM sessions AS s JOIN session_events AS e ON e.session_id = s.session_id"
+    " WHERE s.session_id IN (SELECT value FROM json_each(?)) GROUP BY s.session_id"
+    " HAVING count(*) = s.next_seq AND min(e.seq) = 0 AND max(e.seq) = s.next_seq - 1"
+    " AND max(e.seq = s.next_seq - 1 AND e.tag = s.last_tag)"
+    " AND min(is_as_written(CAST(e.seq AS INTEGER), coalesce(CAST(e.tag AS BLOB), x''),"
+    " coalesce(CAST(e.data AS BLOB), x''), e.checksum))"
+)
 # These two run for every event, and handing SQLAlchemy a statement to render costs as much as
 # SQLite takes to run it: so they go to the driver as they are.
 _ADVANCE = (
     "UPDATE sessions SET next_seq = next_seq + 1, last_tag = ?, closed_at = ?,"
-    " outcome = ?, ending = ?"
+    " outcome = ?, ending = ?, standing = ?, amount = ?"
     " WHERE session_id = ? AND next_seq = ? AND closed_at IS NULL"
 )
 _RECORD = (
@@ -78,18 +87,29 @@ def stored(connection: Connection, session_id: SessionId) -> StoredLog:
     return StoredLog(row=row, events=entries)
 
 
+def doubtful(connection: Connection, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
+    """See `Store.doubtful`."""
+    numbers = json.dumps([number(each) for each in session_ids])
+    sound = connection.exec_driver_sql(_SOUND, (numbers,)).scalars()
+    return frozenset(session_ids).difference(map(SessionId, sound))
+
+
 def row_of(connection: Connection, session_id: SessionId) -> SessionRow:
     """One session; raises `SessionNotFound`."""
-    row = connection.execute(ROW.where(sessions.c.session_id == number(session_id))).first()
-    if row is None:
-        raise _not_found(session_id)
-    return session_row(row)
+    for row in rows(connection, " WHERE s.session_id = ?", number(session_id)):
+        return row
+    raise _not_found(session_id)
+
+
+def rows(connection: Connection, which: str, *values: int) -> Iterator[SessionRow]:
+    """The sessions that `which` names, in SQL."""
+    return map(session_row, connection.exec_driver_sql(ROW + which, values).all())
 
 
 def number(session_id: SessionId) -> int:
     """What SQLite counts sessions by; raises `SessionNotFound` for what cannot be one."""
     name = cast_type("object", session_id)
-    if not isinstance(name, int) or not 0 < name < 1 << 63:
+    if not isinstance(name, int) or not 0 < name <= HIGHEST:
         raise _not_found(session_id)
     return name
 
@@ -98,30 +118,38 @@ def _not_found(session_id: SessionId) -> SessionNotFound:
     return SessionNotFound(f"There is no session {session_id}: `dovetail history` lists them.")
 
 
-def session_row(row: Any) -> SessionRow:
+def session_row(row: Sequence[Any]) -> SessionRow:
     """One line of `ROW`."""
+    (
+        session_id,
+        role,
+        created_at,
+        expires_at,
+        closed_at,
+        last_tag,
+        next_seq,
+        outcome,
+        summary,
+        amount,
+        label,
+        seen_at,
+        *sighting,
+    ) = row
     return SessionRow(
-        session_id=SessionId(row.session_id),
-        role=Role(row.role),
-        created_at=UnixTime(row.created_at),
-        expires_at=UnixTime(row.expires_at),
-        closed_at=None if row.closed_at is None else UnixTime(row.closed_at),
-        last_tag=row.last_tag.decode(errors="replace"),
-        next_seq=row.next_seq,
-        sighting=seen.sighting(row),
-        seen_at=None if row.seen_at is None else UnixTime(row.seen_at),
-        outcome=row.outcome,
-        ending=_ending(row.ending),
+        session_id=SessionId(session_id),
+        role=Role(role),
+        created_at=UnixTime(created_at),
+        expires_at=UnixTime(expires_at),
+        closed_at=None if closed_at is None else UnixTime(closed_at),
+        last_tag=last_tag.decode(errors="replace"),
+        next_seq=next_seq,
+        sighting=None if seen_at is None else seen.sighting(sighting),
+        seen_at=None if seen_at is None else UnixTime(seen_at),
+        label=None if label is None else label.decode(errors="replace"),
+        amount=None if amount is None else Sats(amount),
+        outcome=outcome,
+        summary=None if summary is None else decode_summary(summary, closed=closed_at is not None),
     )
-
-
-def _ending(data: bytes | None) -> Ending | None:
-    if data is None:
-        return None
-    try:
-        return decode_ending(data)
-    except ReplayError:
-        return None
 
 
 def _raw_event(row: Any) -> RawEvent:
@@ -143,7 +171,9 @@ def payer_of(connection: Connection, address: str) -> SessionId | None:
     return None
 
 
-def create(connection: Connection, index: SessionIndex, entry: RawEvent) -> SessionId:
+def create(
+    connection: Connection, index: SessionIndex, entry: RawEvent, summary: Summary | None
+) -> SessionId:
     """Add a session with its first entry; raises `DuplicateSession`."""
     row: dict[str, Any] = {
         "role": index.role.value,
@@ -152,6 +182,8 @@ def create(connection: Connection, index: SessionIndex, entry: RawEvent) -> Sess
         "expires_at": index.expires_at,
         "last_tag": entry.tag,
         "next_seq": 1,
+        "label": index.label,
+        **_shown(summary),
     }
     if isinstance(index, SenderIndex):
         row |= {"pj_uri": index.pj_uri, "receiver_pubkey": index.receiver_pubkey}
@@ -168,15 +200,21 @@ def create(connection: Connection, index: SessionIndex, entry: RawEvent) -> Sess
 
 
 def append(
-    connection: Connection, session_id: SessionId, entry: RawEvent, *, closes: bool
+    connection: Connection,
+    session_id: SessionId,
+    entry: RawEvent,
+    *,
+    closes: bool,
+    summary: Summary | None,
 ) -> SessionId:
-    """M1 and M5: the row moves from `seq` to the next, or nothing is written."""
+    """M1 and M5: the row moves from `seq` to the next, or nothing is written.
+
+    `summary` is what the row shows from then on; None leaves it to the log.
+    """
     closed_at = entry.created_at if closes else None
-    ended = _ended(connection, session_id, entry) if closes else (None, None)
-    moved = connection.exec_driver_sql(
-        _ADVANCE, (entry.tag, closed_at, *ended, session_id, entry.seq)
-    )
-    if moved.rowcount != 1:
+    shown = _shown(summary)
+    values = (entry.tag, closed_at, *(shown.get(each) for each in _SHOWN), session_id, entry.seq)
+    if connection.exec_driver_sql(_ADVANCE, values).rowcount != 1:
         raise StaleSession(
             "This session has moved on since it was loaded: load it again before you act on it."
         )
@@ -186,15 +224,30 @@ def append(
     return session_id
 
 
-def _ended(
-    connection: Connection, session_id: SessionId, entry: RawEvent
-) -> tuple[str | None, bytes | None]:
-    """What the log comes to with its last entry, for the row."""
+def drawn(
+    connection: Connection, session_id: SessionId, entry: RawEvent, *, closes: bool
+) -> Summary | None:
+    """What a log comes to with its next entry, by a replay."""
     found = list(connection.execute(_LOG_OF, {"session": session_id}))
     if len(found) != entry.seq:
-        return None, None  # the fence refuses it
-    ending = ending_after(Role(found[0].role), [*(each.data for each in found), entry.data])
-    return (None, None) if ending is None else (code_of(ending.outcome), encode_ending(ending))
+        return None  # the fence refuses it
+    entries = [*(each.data for each in found), entry.data]
+    return summary_after(Role(found[0].role), entries, closes=closes)
+
+
+_SHOWN = ("outcome", "ending", "standing", "amount")
+
+
+def _shown(summary: Summary | None) -> dict[str, Any]:
+    """The columns that a summary fills."""
+    match summary:
+        case Ending(outcome=outcome, amount=amount):
+            ending = encode_summary(summary)
+            return {"outcome": code_of(outcome), "ending": ending, "amount": amount}
+        case Standing(amount=amount):
+            return {"standing": encode_summary(summary), "amount": amount}
+        case _:
+            return {}
 
 
 def _record(connection: Connection, session_id: SessionId, entry: RawEvent) -> None:

@@ -24,6 +24,7 @@ from dovetail.bitcoin import OutPoint, Psbt, UnixTime
 from dovetail.errors import DovetailError, ParseError, ReplayError, StoreUnavailable, UsageError
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events as received
+from dovetail.sessions.standing import summary_of
 from dovetail.stores.entries import RawEvent
 from dovetail.stores.index import index_of
 from dovetail.stores.logs import naming, read
@@ -263,6 +264,7 @@ def _receiver(log: tuple[received.ReceiverEvent, ...], entries: tuple[RawEvent, 
         seen=seen,
         coins=coins,
         exposed=exposed,
+        summary=summary_of(session),
     )
 
 
@@ -275,6 +277,7 @@ def _sender(log: tuple[sender.SenderEvent, ...], entries: tuple[RawEvent, ...]) 
         seen=frozenset(),
         coins=frozenset(session.contested),
         exposed=False,
+        summary=summary_of(session),
     )
 
 

@@ -64,6 +64,14 @@ class CountingLog(Generic[E]):
         await self._log.append_async(event, seq=seq, closes=closes)
         self._killer.point(f"append {type(event).__name__}")
 
+    def advance(self, event: E, state: Any, /, *, seq: int, closes: bool) -> None:
+        self._log.advance(event, state, seq=seq, closes=closes)
+        self._killer.point(f"append {type(event).__name__}")
+
+    async def advance_async(self, event: E, state: Any, /, *, seq: int, closes: bool) -> None:
+        await self._log.advance_async(event, state, seq=seq, closes=closes)
+        self._killer.point(f"append {type(event).__name__}")
+
     def load(self) -> tuple[E, ...]:
         return self._log.load()
 
@@ -130,6 +138,9 @@ class CountingStore:
         self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
     ) -> tuple[SessionRow, ...]:
         return self._store.history(limit=limit, before=before, open_only=open_only)
+
+    def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
+        return self._store.doubtful(session_ids)
 
     def stored(self, session_id: SessionId) -> StoredLog:
         return self._store.stored(session_id)

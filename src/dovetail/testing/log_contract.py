@@ -4,8 +4,10 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from dovetail.crypto import SecretKey
 from dovetail.errors import (
@@ -14,21 +16,40 @@ from dovetail.errors import (
     UsageError,
 )
 from dovetail.protocol.replies import ErrorCode
+from dovetail.protocol.uri import PayjoinUri
+from dovetail.sessions import receiver
 from dovetail.sessions.ending import ending_of
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
+from dovetail.sessions.standing import State, summary_of
 from dovetail.sessions.status import SessionStatus
-from dovetail.stores.ports import Role, SessionId, Store
+from dovetail.stores.ports import Role, SessionId, SessionLog, Store
 from dovetail.testing.store_samples import (
     EXPIRES_AT,
     NOW,
+    address,
     closed,
     ended,
     receiver_created,
     sender_created,
     started,
+    v2_endpoint,
 )
+
+
+def _advance(
+    log: SessionLog[receiver.ReceiverEvent],
+    event: receiver.ReceiverEvent,
+    state: State,
+    *,
+    awaited: bool,
+) -> None:
+    seq, closes = state.seq - 1, isinstance(state, receiver.Closed)
+    if awaited:
+        asyncio.run(log.advance_async(event, state, seq=seq, closes=closes))
+    else:
+        log.advance(event, state, seq=seq, closes=closes)
 
 
 class LogContract:
@@ -172,6 +193,79 @@ class LogContract:
             assert row.ending == ending_of(ended(log))
         assert row.ending is not None
         assert row.ending.outcome == closed().outcome
+
+    def test_a_row_knows_where_its_session_stands(self, store: Store) -> None:
+        created = structs.replace(receiver_created(), amount=5_000, label="two coffees")
+        log = store.new_receiver()
+        log.append(created, seq=0, closes=False)
+        for row in (*store.live(), *store.history(), store.stored(log.session_id).row):
+            assert row.standing is not None
+            assert row.standing == summary_of(receiver.replay([created]))
+            assert row.standing.state == "Initialized"
+            assert row.amount == 5_000
+            assert row.label == "two coffees"
+        log.append(closed(), seq=1, closes=True)
+        row = store.row(log.session_id)
+        assert row.standing is None
+        assert row.amount == 5_000
+        assert row.label == "two coffees"
+
+    def test_a_row_of_a_payment_has_the_label_of_its_uri(self, store: Store) -> None:
+        log = store.new_sender()
+        uri = PayjoinUri(
+            address=address(), amount=None, endpoint=v2_endpoint(), label="two coffees"
+        )
+        created = structs.replace(sender_created(), uri=uri.serialize())
+        log.append(created, seq=0, closes=False)
+        row = store.row(log.session_id)
+        assert row.label == "two coffees"
+        assert row.summary is None, "the log cannot be replayed: it has no PSBT"
+        assert row.amount is None
+
+    @pytest.mark.parametrize("awaited", [False, True])
+    def test_a_save_hands_over_what_a_replay_would_draw(
+        self, store: Store, *, awaited: bool
+    ) -> None:
+        created = receiver_created()
+        waiting = receiver.replay([created])
+        log = store.new_receiver()
+        _advance(log, created, waiting, awaited=awaited)
+        assert store.row(log.session_id).summary == summary_of(waiting)
+        event = closed()
+        ended = receiver.apply(waiting, event)
+        _advance(log, event, ended, awaited=awaited)
+        row = store.row(log.session_id)
+        assert row.summary == summary_of(ended)
+        assert row.outcome == "expired"
+        assert len(log.load()) == 2
+
+    def test_a_save_within_a_transaction_hands_it_over_too(self, store: Store) -> None:
+        log = started(store)
+        event = closed()
+        ended = receiver.apply(receiver.replay(log.load()), event)
+
+        def work(connection: Any) -> None:
+            bound = log.within(connection)
+            saving = bound.advance_async(event, ended, seq=1, closes=True)
+            for _ in saving.__await__():
+                pytest.fail("There is nothing to wait for within a transaction.")
+
+        store.write(work)
+        assert store.row(log.session_id).summary == summary_of(ended)
+
+    def test_an_event_that_is_refused_changes_no_row(self, store: Store) -> None:
+        log = started(store)
+        before = store.row(log.session_id)
+        for seq in (0, 2):
+            with pytest.raises(StaleSession):
+                log.append(closed(), seq=seq, closes=True)
+        assert store.row(log.session_id) == before
+
+    def test_a_log_that_was_only_appended_to_is_not_doubtful(self, store: Store) -> None:
+        first, second = started(store), started(store)
+        first.append(receiver_events.Cancelled(), seq=1, closes=False)
+        assert store.doubtful([first.session_id, second.session_id]) == frozenset()
+        assert store.doubtful([]) == frozenset()
 
     def test_an_end_without_its_own_event_is_in_the_row_too(self, store: Store) -> None:
         """A receiver who holds no fallback ends as it has told the sender."""

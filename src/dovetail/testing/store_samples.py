@@ -11,8 +11,9 @@ from dovetail.sessions.outcomes import Expired as NobodyPaid
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
 from dovetail.stores.entries import raw_event
-from dovetail.stores.index import index_of
+from dovetail.stores.index import Role, index_of
 from dovetail.stores.ports import Moved, SessionLog, Store
+from dovetail.stores.summaries import summary_after
 
 NOW = UnixTime(1_800_000_000)
 EXPIRES_AT = UnixTime(NOW + 86_400)
@@ -101,13 +102,17 @@ def moved(
     exposed: bool = False,
 ) -> Moved:
     """A receiver session as it comes from another store."""
+    closed, data = (
+        isinstance(events[-1], receiver_events.Closed),
+        [*map(receiver_events.CODEC.encode, events)],
+    )
     return Moved(
         index=index_of(events[0]),
         events=tuple(
-            raw_event(seq, type(event).__name__, receiver_events.CODEC.encode(event), NOW)
-            for seq, event in enumerate(events)
+            raw_event(seq, type(event).__name__, data[seq], NOW) for seq, event in enumerate(events)
         ),
-        closed=isinstance(events[-1], receiver_events.Closed),
+        closed=closed,
+        summary=summary_after(Role.RECEIVER, data, closes=closed),
         seen=frozenset(seen),
         coins=frozenset(coins),
         exposed=exposed,

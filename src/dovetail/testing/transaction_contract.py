@@ -49,6 +49,12 @@ WRITES: dict[str, Callable[[Store, SessionId], object]] = {
     "awaited append": lambda store, known: _at_once(
         store.receiver(known).append_async(closed(), seq=1, closes=True)
     ),
+    "advance": lambda store, known: store.receiver(known).advance(
+        closed(), None, seq=1, closes=True
+    ),
+    "awaited advance": lambda store, known: _at_once(
+        store.receiver(known).advance_async(closed(), None, seq=1, closes=True)
+    ),
     "claim": lambda store, known: store.claim(known, [coin()]),
     "reserve": lambda store, known: store.reserve(known, [coin()]),
     "release": lambda store, known: store.release(known),

@@ -6,18 +6,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
-from dovetail.bitcoin import FeeRate
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
 from dovetail.cli.output import Screen, countdown, local_time, span
 from dovetail.cli.work.amounts import amount_values, amount_words
 from dovetail.cli.work.stopping import Stop, first_of
 from dovetail.cli.work.timing import clock
-from dovetail.errors import DovetailError, TransportError
+from dovetail.errors import DovetailError, ReplayError, TransportError
 from dovetail.protocol.proposal import rule_words
 from dovetail.runtime.actions import load
-from dovetail.runtime.explain import explain
-from dovetail.runtime.explanation import DeadlineKind, Explanation, State
+from dovetail.runtime.explain import explain, explain_summary
+from dovetail.runtime.explanation import DeadlineKind, Explanation, Moment, State
 from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.runtime.watching import LowFee, Rival, sighted
@@ -37,8 +36,6 @@ class Seen:
 
     sighting: Sighting
     at: int
-    rate: FeeRate | None = None
-    """What a rival of the ordinary payment pays, where this command looked itself."""
 
     @classmethod
     def in_row(cls, row: SessionRow) -> Self | None:
@@ -53,25 +50,49 @@ class Seen:
         return f"{sighted(self.sighting)} {self.sighting.txid}"
 
     @property
+    def rate_words(self) -> str:
+        """What a rival of the ordinary payment pays, in a sentence; else empty."""
+        rate = self.sighting.rate
+        return "" if rate is None else f"It pays {rate}."
+
+    @property
     def values(self) -> dict[str, Any]:
         """The same for a program."""
+        rate = self.sighting.rate
         return {
             "kind": self.sighting.kind.value,
             "txid": str(self.sighting.txid),
             "confirmations": self.sighting.depth,
             "gone": self.sighting.gone,
             "at": self.at,
-            "fee_rate": None if self.rate is None else format(self.rate.sat_per_vb, "f"),
+            "fee_rate": None if rate is None else format(rate.sat_per_vb, "f"),
         }
 
 
 def explained(store: Store, row: SessionRow, *, asks: bool) -> Explanation:
-    """What a stored session means now, in the chain's words where they say more than its log.
-
-    Raises `ReplayError`.
-    """
+    """What a stored session means now, by its log; raises `ReplayError`."""
     seen = row.sighting
-    found = explain(load(store, row.session_id), clock(), ask=asks, seen=seen)
+    return _as_seen(explain(load(store, row.session_id), clock(), ask=asks, seen=seen), seen)
+
+
+def summarised(row: SessionRow, *, asks: bool) -> Explanation | None:
+    """The same by its row alone; None where only its log can tell.
+
+    So it is for one that a newer release has taken further.
+    """
+    try:
+        row.status(clock())
+    except ReplayError:
+        return None
+    if row.summary is None:
+        return None
+    at = Moment(now=clock(), expires_at=row.expires_at, ask=asks, seen=row.sighting)
+    found = explain_summary(row.summary, at, paying=row.role is Role.SENDER)
+    return _as_seen(found, row.sighting)
+
+
+def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
+    """In the chain's words, where they say more than the log."""
     if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
         return found
     return replace(found, words=sighted(seen))
@@ -227,10 +248,12 @@ class Follower:
 
     def _look(self, sighting: Sighting | None, low_fee: LowFee | None) -> None:
         """Say what the chain shows, once for each change."""
-        if sighting is not None and (self.seen is None or sighting != self.seen.sighting):
+        before = None if self.seen is None else self.seen.sighting
+        if sighting is not None and sighting != before:
             self.seen = Seen(sighting, clock())
-            # The last confirmation ends the session, which says more.
-            if sighting.depth < sighting.wanted or sighting.receded:
+            rated = before is not None and sighting == replace(before, rate=sighting.rate)
+            # The last confirmation ends the session, which says more; a rate is told by itself.
+            if (sighting.depth < sighting.wanted or sighting.receded) and not rated:
                 self._say(self.seen.words, fg="yellow" if sighting.receded else None)
         if low_fee is not None and low_fee != self.low_fee:
             self._say(fee_words(low_fee), fg="yellow")
@@ -241,8 +264,6 @@ class Follower:
         if rival is not None and rival != self.rival:
             self._say(rival.words, fg="yellow")
         self.rival = rival
-        if rival is not None and self.seen is not None and self.seen.sighting.txid == rival.txid:
-            self.seen = replace(self.seen, rate=rival.rate)
 
     def _complain(self, trouble: DovetailError) -> None:
         # The same trouble again and again is told once.

@@ -1,6 +1,7 @@
 """`dovetail history`: sessions, open and closed, newest first."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +16,15 @@ from dovetail.cli.work.following import (
     explained,
     reason_words,
     session_values,
+    summarised,
     time_left,
 )
 from dovetail.errors import ReplayError
-from dovetail.runtime.explain import explain_ending
 from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
 from dovetail.sessions.amounts import Received
 from dovetail.sessions.status import SessionStatus
-from dovetail.stores.ports import Role, SessionId, SessionRow, Store
+from dovetail.stores.ports import SessionId, SessionRow, Store
 
 _HEADINGS = ("ID", "Role", "Amount", "State", "Left", "Outcome", "Begun", "Transaction", "Next")
 _NUMBERS = frozenset({0, 2})
@@ -71,7 +72,7 @@ def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) 
             last = None if before is None else SessionId(before)
             rows = store.history(limit=limit + 1, before=last, open_only=open_only)
             more = len(rows) > limit
-            listed = [_listed(store, row, asks=place.asks) for row in rows[:limit]]
+            listed = _listed(store, rows[:limit], asks=place.asks)
     if not listed:
         screen.say("There is no session yet: begin by `dovetail receive` or `dovetail send`.")
     elif not screen.as_json:
@@ -83,16 +84,29 @@ def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) 
     return Exit.DONE
 
 
-def _listed(store: Store, row: SessionRow, *, asks: bool) -> Listed:
-    """The row of a closed session tells it all; what an open one waits for is in its log."""
-    if row.ending is not None:
-        paying = row.role is Role.SENDER
-        return Listed(row, explain_ending(row.ending, paying=paying, expires_at=row.expires_at))
+def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool) -> list[Listed]:
+    """By the rows alone, but for open sessions whose logs may not be what they were.
+
+    What a closed one came to stays true whatever becomes of its log.
+    """
+    standing = [row.session_id for row in rows if row.standing is not None]
+    doubtful = store.doubtful(standing)
+    return [
+        Listed(
+            row,
+            (None if row.session_id in doubtful else summarised(row, asks=asks))
+            or _by_log(store, row, asks=asks),
+        )
+        for row in rows
+    ]
+
+
+def _by_log(store: Store, row: SessionRow, *, asks: bool) -> Explanation | None:
+    """What the log says; one that cannot be read hides no other."""
     try:
-        return Listed(row, explained(store, row, asks=asks))
+        return explained(store, row, asks=asks)
     except ReplayError:
-        # One log that cannot be read hides no other.
-        return Listed(row, None)
+        return None
 
 
 def _print(listed: list[Listed], screen: Screen) -> None:
@@ -112,7 +126,8 @@ def _notes(each: Listed) -> list[str]:
         return []
     notes = [TAKABLE] if found.takable else []
     if seen is not None and found.outcome in (None, "cancelled", "expired"):
-        notes.append(f"Seen at {local_time(seen.at)}: {sighted(seen.sighting)}")
+        words = f"{sighted(seen.sighting)} {seen.rate_words}".rstrip()
+        notes.append(f"Seen at {local_time(seen.at)}: {words}")
     if found.reason is not None:
         notes.append(f"No payjoin: {reason_words(found)}")
     if isinstance(found.amounts, Received) and found.amounts.paid:

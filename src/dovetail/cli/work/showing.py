@@ -135,7 +135,7 @@ def _now(found: Explanation, seen: Seen | None) -> list[str]:
     if seen is not None:
         lines.append(f"Seen    {sighted(seen.sighting)} It was first so at {local_time(seen.at)}.")
         if str(seen.sighting.txid) != found.txid:
-            lines.append(f"        {seen.sighting.txid}")
+            lines.append(f"        {seen.sighting.txid} {seen.rate_words}".rstrip())
     if found.reason is not None:
         lines += [f"Why     {reason_words(found)}", f"        {found.reason.advice}"]
     if found.txid is not None:

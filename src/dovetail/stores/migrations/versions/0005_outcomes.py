@@ -12,10 +12,11 @@ its name, in one transaction in which references are not checked (see `sqlite.re
 from alembic import op
 from sqlalchemy import Connection, text
 
-from dovetail.sessions.ending import encode_ending
+from dovetail.sessions.ending import Ending
 from dovetail.sessions.outcomes import code_of
-from dovetail.stores.endings import ending_after
+from dovetail.sessions.standing import encode_summary
 from dovetail.stores.index import Role
+from dovetail.stores.summaries import summary_after
 
 revision = "0005"
 down_revision = "0004"
@@ -107,7 +108,7 @@ def upgrade() -> None:
 
 def _tell(connection: Connection, session_id: int, role: Role) -> None:
     entries = connection.execute(text(_LOG), {"session": session_id}).scalars().all()
-    ending = ending_after(role, [data or b"" for data in entries] or [b""])
-    if ending is not None:
-        values = {"outcome": code_of(ending.outcome), "ending": encode_ending(ending)}
+    ending = summary_after(role, [data or b"" for data in entries] or [b""], closes=True)
+    if isinstance(ending, Ending):
+        values = {"outcome": code_of(ending.outcome), "ending": encode_summary(ending)}
         connection.execute(text(_TELL), values | {"session": session_id})
