@@ -302,4 +302,5 @@ def test_what_keeps_the_ordinary_payment_out_is_told_with_its_rate(person):
     assert session["seen"]["kind"] == "stranger"
     assert 2 <= float(session["seen"]["fee_rate"]) < 2.1
     [listed] = alice("history", "--json").json["sessions"]
-    assert listed["seen"]["fee_rate"] is None
+    assert listed["seen"]["fee_rate"] == session["seen"]["fee_rate"]
+    assert alice("show", "1", "--json").json["seen"] == listed["seen"]

@@ -273,12 +273,16 @@ class Ordered:
     def __getattr__(self, name: str) -> object:
         return getattr(self.log, name)
 
-    async def append_async(self, event: events.ReceiverEvent, /, *, seq: int, closes: bool) -> None:
+    async def advance_async(
+        self, event: events.ReceiverEvent, state: object, /, *, seq: int, closes: bool
+    ) -> None:
         tag = type(event).__name__
         self.reserved[tag] = len(self.side.store.reserved())
         self.exposed[tag] = len(self.side.store.exposed())
         self.claimed[tag] = bool(self.side.store._tables.seen)
-        await self.log.append_async(event, seq=seq, closes=closes)  # type: ignore[attr-defined]
+        await self.log.advance_async(  # type: ignore[attr-defined]
+            event, state, seq=seq, closes=closes
+        )
 
 
 async def test_claims_holds_and_exposure_are_durable_before_the_events_that_rely_on_them(
