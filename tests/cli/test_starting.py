@@ -1,6 +1,7 @@
 """What commands load: each thing that is loaded in vain is time that somebody waits."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,20 @@ def test_the_chain_server_is_not_asked_where_a_setting_is_missing(
     said = probe(tmp_path, LATER, "receive", "1000", program=ASKING, network="signet")
     assert (said.returncode, said.stdout) == (exits.Exit.USAGE, "")
     assert "is set" in said.stderr
+
+
+def test_a_command_that_fails_does_not_wait_for_the_chain_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stalling:  # which takes calls and says nothing
+        url = f"http://127.0.0.1:{stalling.getsockname()[1]}"
+        monkeypatch.setenv("DOVETAIL_CHAIN", url)
+        monkeypatch.setenv("MINREQ_TIMEOUT", "600")
+        BdkWallet.create(tmp_path / "regtest" / "wallet", Network.REGTEST, server=url)
+        (tmp_path / "regtest" / homes.DATABASE).write_bytes(b"no database")
+        said = probe(tmp_path, (), "send", A_URI, "--yes", "--json")
+    assert said.returncode == exits.Exit.FAILED
+    assert "is not a Dovetail database" in said.stderr
 
 
 def test_no_command_loads_what_none_needs() -> None:
