@@ -4,7 +4,7 @@ import pytest
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Txid, TxOut
 from dovetail.errors import ChainError, ConfigurationError
-from dovetail.wallets import electrum as module
+from dovetail.wallets import kept
 from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.ports import Accepted, Payment, Refused, Spend, Unknown
 
@@ -69,7 +69,7 @@ def test_what_was_fetched_is_not_fetched_again(server, scripted_electrum, chain,
 
 
 def test_what_was_kept_longest_makes_room(server, scripted_electrum, chain, payment, monkeypatch):
-    monkeypatch.setattr(module, "_MAX_KEPT", 1)
+    monkeypatch.setattr(kept, "MOST", 1)
     chain.broadcast(payment)
     for _ in range(2):
         assert chain.spend_of(payment.inputs[0].previous_output) is not None

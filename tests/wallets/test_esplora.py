@@ -149,6 +149,22 @@ def test_a_lying_server_is_not_believed(scripted, scripted_chain, payment):
         scripted_chain.spend_of(UNKNOWN)
 
 
+def test_a_transaction_is_fetched_once_and_whether_it_is_there_each_time(
+    scripted, scripted_chain, payment
+):
+    coin, path = OutPoint(payment.txid, 0), f"/tx/{payment.txid}"
+    scripted.answers[path] = _json(
+        {"txid": str(payment.txid), "vout": [], "status": {"confirmed": False}}
+    )
+    scripted.answers[f"{path}/hex"] = _bytes(payment)
+    for _ in range(3):
+        assert scripted_chain.outputs([coin])[coin].txout == payment.outputs[0]
+    assert scripted.asked.count(f"{path}/hex") == 1
+    assert scripted.asked.count(path) == 3
+    scripted.answers[path] = Answer(404)
+    assert scripted_chain.outputs([coin]) == {}
+
+
 def test_a_server_that_knows_nothing_does_not_count_as_unspent(scripted):
     with EsploraChain(scripted.url, Network.MAINNET, pace=0) as chain, pytest.raises(ChainError):
         chain.spend_of(UNKNOWN)

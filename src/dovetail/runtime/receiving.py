@@ -148,21 +148,26 @@ async def _check_broadcast(
         return await session.refuse_as_paid(seen.received.txids[0]).save_async(log)
     if seen.spend is not None:
         return await session.refuse(Reason.ORIGINAL_INPUTS_SPENT).save_async(log)
-    height = await asyncio.to_thread(services.chain.height)
-    existing = await asyncio.to_thread(services.chain.outputs, session.sender_outpoints)
-    unconfirmed = any(output.depth == 0 for output in existing.values())
-    if unconfirmed and not services.policy.unconfirmed_inputs:
-        return await session.refuse(Reason.ORIGINAL_UNCONFIRMED_INPUTS).save_async(log)
-    answer = await asyncio.to_thread(services.chain.acceptance, session.transaction)
-    await asyncio.to_thread(lambda: session.signatures)
-    transition = session.check_broadcast_suitability(
+    judged = await asyncio.to_thread(_judged, session, services)
+    return await judged.save_async(log)
+
+
+def _judged(
+    session: receiver.UncheckedOriginalPayload, services: Services
+) -> Transition[ReceiverEvent, ReceiverSession]:
+    """What chain and signatures say of an Original; a transaction that is refused is not shown."""
+    chain, policy = services.chain, services.policy
+    height, existing = chain.height(), chain.outputs(session.sender_outpoints)
+    if not policy.unconfirmed_inputs and any(each.depth == 0 for each in existing.values()):
+        return session.refuse(Reason.ORIGINAL_UNCONFIRMED_INPUTS)
+    answer = chain.acceptance(session.transaction)
+    return session.check_broadcast_suitability(
         isinstance(answer, Accepted),
         tested=isinstance(answer, Accepted) and answer.tested,
         spent={outpoint: output.txout for outpoint, output in existing.items()},
-        min_fee_rate=services.policy.min_fee_rate,
+        min_fee_rate=policy.min_fee_rate,
         height=height,
     )
-    return await transition.save_async(log)
 
 
 def _tell_received(
@@ -203,11 +208,15 @@ async def _check_ownership(
 
     The scripts are the true ones: they were compared with the chain's before.
     """
+    wallet = services.wallet
     outpoints, scripts = session.sender_outpoints, session.sender_scripts
-    owned = await asyncio.to_thread(services.wallet.owned_coins, outpoints)
-    ours = await asyncio.to_thread(services.wallet.owned, scripts)
-    pairs = zip(outpoints, scripts, strict=True)
-    owned |= {outpoint for outpoint, script in pairs if script in ours}
+
+    def ask() -> frozenset[OutPoint]:
+        owned, ours = wallet.owned_coins(outpoints), wallet.owned(scripts)
+        pairs = zip(outpoints, scripts, strict=True)
+        return owned.union(outpoint for outpoint, script in pairs if script in ours)
+
+    owned = await asyncio.to_thread(ask)
     return await session.check_inputs_not_owned(owned).save_async(log)
 
 

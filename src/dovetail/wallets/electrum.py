@@ -1,9 +1,7 @@
 """The chain as one Electrum server tells it (Electrum protocol, versions 1.4 to 1.7)."""
 
 import re
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Self
@@ -24,6 +22,7 @@ from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed
 from dovetail.wallets.electrum_testing import NodesTest
 from dovetail.wallets.electrum_wire import FAULTS
 from dovetail.wallets.judging import depth_of, judged
+from dovetail.wallets.kept import KeptTransactions
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
 from dovetail.wallets.servers import ChainServer
@@ -31,7 +30,6 @@ from dovetail.wallets.sparing import PACE
 
 _TIMEOUT = 30.0
 _NEWEST_PAYMENTS = 500
-_MAX_KEPT = 32_000_000  # weight units of transactions
 _TO_SAT_PER_VB = 5  # decimal places from bitcoins per 1000 vB
 _UNTOLD = -1.0
 _OP_RETURN = 0x6A
@@ -68,7 +66,7 @@ class ElectrumChain:
         self._rpc = ElectrumRpc(ChainServer.of(server), network, timeout=timeout)
         self._test = NodesTest(ChainServer.of(server), network, timeout=timeout)
         self._network = network
-        self._kept = _Kept()
+        self._kept = KeptTransactions()
         self._min_fee_rate = min_fee_rate
         if pace is None:
             pace = 0 if network is Network.REGTEST else PACE
@@ -271,28 +269,6 @@ class ElectrumChain:
             return self._followed.look(name)
         tip, told = self._rpc.ask_each([(TIP, ()), (HISTORY, (name,))], msgspec.Raw)
         return height_of(agreed(tip)), history_of(agreed(told))
-
-
-class _Kept:
-    """The newest of the transactions that were told: what has a txid pays and spends the same."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._transactions: OrderedDict[Txid, Transaction] = OrderedDict()
-        self._size = 0
-
-    def get(self, txid: Txid) -> Transaction | None:
-        return self._transactions.get(txid)
-
-    def put(self, transaction: Transaction) -> None:
-        with self._lock:
-            if transaction.txid in self._transactions:
-                return
-            self._transactions[transaction.txid] = transaction
-            self._size += transaction.weight
-            while self._size > _MAX_KEPT:
-                _, oldest = self._transactions.popitem(last=False)
-                self._size -= oldest.weight
 
 
 def _parsed(text: str, txid: Txid) -> Transaction:

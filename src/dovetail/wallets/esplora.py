@@ -18,6 +18,7 @@ from dovetail.wallets.esplora_http import (
     Status,
 )
 from dovetail.wallets.judging import KNOWN, SAME, depth_of, judged, shortened
+from dovetail.wallets.kept import KeptTransactions
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
 from dovetail.wallets.sparing import PACE, Key, Looks
@@ -25,7 +26,6 @@ from dovetail.wallets.sparing import PACE, Key, Looks
 _TIMEOUT = 30.0
 _MAX_HEIGHT = 100_000_000
 _MAX_PAGES = 20
-_MOST_KEPT = 200
 
 
 class _Block(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class EsploraChain:
         if pace is None:
             pace = 0 if network is Network.REGTEST else PACE
         self._looks = Looks[_Told](EsploraBlocks(self._http), pace=pace) if pace else None
-        self._kept: dict[Txid, Transaction] = {}
+        self._kept = KeptTransactions()
 
     def __repr__(self) -> str:
         return f"<EsploraChain on {self._network}>"
@@ -140,7 +140,7 @@ class EsploraChain:
         found: dict[OutPoint, Output] = {}
         for outpoint in outpoints:
             status = self._status(outpoint.txid)
-            transaction = None if status is None else self._transaction(outpoint.txid)
+            transaction = None if status is None else self._kept_transaction(outpoint.txid)
             if transaction is not None and outpoint.vout < len(transaction.outputs):
                 txout = transaction.outputs[outpoint.vout]
                 found[outpoint] = Output(txout, _depth_at(_block_height(status), height))
@@ -183,18 +183,19 @@ class EsploraChain:
         if outspend is None or not outspend.spent or outspend.txid is None:
             return _Told()
         with FAULTS.reading():
-            spender = self._spender(Txid.from_hex(outspend.txid))
+            spender = self._kept_transaction(Txid.from_hex(outspend.txid))
         if spender is None:
             return _Told()  # it left the mempool between the two answers
         if spender.spends(outpoint) is None:
             raise FAULTS.not_understood()
         return _Told(spender=spender, height=_block_height(outspend.status))
 
-    def _spender(self, txid: Txid) -> Transaction | None:
+    def _kept_transaction(self, txid: Txid) -> Transaction | None:
+        """One whose id the server has just named; what it is never changes, and is asked once."""
         kept = self._kept.get(txid)
         found = self._transaction(txid) if kept is None else kept
-        if found is not None and self._looks is not None:
-            self._kept = dict([*self._kept.items(), (txid, found)][-_MOST_KEPT:])
+        if found is not None:
+            self._kept.put(found)
         return found
 
     def _paid(self, script: Script) -> _Told:
