@@ -3,19 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar, cast
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
-from dovetail.errors import (
-    ConfigurationError,
-    TransportError,
-    UsageError,
-)
+from dovetail.errors import ConfigurationError, TransportError, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.runtime import plain, preparing
 from dovetail.runtime.holding import hold_coins
@@ -107,6 +103,7 @@ class Agent:
         self._most = most
         self._live: dict[SessionId, AnyLive] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._adopting: Callable[[AnyLive], None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -358,6 +355,16 @@ class Agent:
             return self._begin(live_receiver(store.receiver(session_id), self.services))
         return self._begin(live_sender(store.sender(session_id), self.services))
 
+    def adopt(self, begun: Callable[[AnyLive], None]) -> None:
+        """From now on go on with every open session, whichever process begins or reopens it.
+
+        A new one is noticed within `log_interval`. `begun` is told of each, in the event loop. One
+        whose log cannot be read is told once, and left as it is.
+        """
+        self._adopting = begun
+        self._adopt(self.services.store.heads())
+        self._look_out()
+
     @property
     def sessions(self) -> tuple[AnyLive, ...]:
         """The sessions this agent takes forward; those it took to their end are forgotten."""
@@ -366,6 +373,7 @@ class Agent:
     async def stop(self) -> None:
         """Stop every session where it is; a write that has begun is finished."""
         looking, self._looking = self._looking, None
+        self._adopting = None
         if looking is not None:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -373,13 +381,28 @@ class Agent:
         await self.services.addresses.stop()
 
     def _begin(self, session: L) -> L:
+        known = self._live.get(session.session_id)
+        if known is not None and known.running:
+            return cast("L", known)  # the lookout was faster
         self._live[session.session_id] = session
-        if self._looking is None or self._looking.done():
-            every = self.services.policy.log_interval
-            lookout = Lookout(self.services.store, self._running, every=every)
-            self._looking = asyncio.create_task(lookout.run(), name="lookout")
+        self._look_out()
         session.start(then=lambda: self._forget(session), nudged=True)
         return session
+
+    def _look_out(self) -> None:
+        if self._looking is None or self._looking.done():
+            every = self.services.policy.log_interval
+            store = self.services.store
+            lookout = Lookout(store, self._running, every=every, opened=self._adopt)
+            self._looking = asyncio.create_task(lookout.run(), name="lookout")
+
+    def _adopt(self, opened: Iterable[SessionId]) -> None:
+        if self._adopting is None:
+            return
+        for each in opened:
+            # Its end may have come, and been forgotten, since the look.
+            if each not in self._live and self.services.store.row(each).closed_at is None:
+                self._adopting(self.follow(each))
 
     def _running(self) -> tuple[AnyLive, ...]:
         return tuple(session for session in self._live.values() if session.running)

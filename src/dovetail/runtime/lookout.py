@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from dovetail.errors import StoreUnavailable
@@ -34,12 +34,22 @@ class Lookout:
     """
 
     def __init__(
-        self, store: Store, sessions: Callable[[], Iterable[Watched]], *, every: float
+        self,
+        store: Store,
+        sessions: Callable[[], Iterable[Watched]],
+        *,
+        every: float,
+        opened: Callable[[Collection[SessionId]], None] = lambda _opened: None,
     ) -> None:
-        """Look `every` so many seconds at what `sessions` gives."""
+        """Look `every` so many seconds at what `sessions` gives.
+
+        `opened` is told which sessions are open, whoever began them, whenever something was
+        written.
+        """
         self._store = store
         self._sessions = sessions
         self._every = every
+        self._opened = opened
         self._pulse: int | None = None
 
     async def run(self) -> None:
@@ -56,6 +66,7 @@ class Lookout:
         pulse, heads = await asyncio.to_thread(self._changed)
         if heads is None:
             return
+        self._opened(heads.keys())  # what it cannot do now is tried at the next look
         self._pulse = pulse
         for session in self._sessions():
             if session.seq is None:
