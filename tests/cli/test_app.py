@@ -52,8 +52,9 @@ def test_the_list_of_commands_says_what_each_command_says():
 
 def test_the_issue_s_commands_are_all_there():
     expected = {
-        *("demo", "receive", "send", "pay", "resume", "history", "show", "cancel", "fallback"),
+        *("demo", "receive", "send", "pay", "resume", "run", "history", "show", "cancel"),
         *(
+            "fallback",
             "release",
             "revoke",
             "export",

@@ -176,7 +176,7 @@ def test_a_payment_that_waits_falls_due_by_itself(parties):
     _, bob = parties
     said = bob("cancel", "1", "--fallback", "later")
     assert said.code == 4
-    assert "The ordinary payment is broadcast by itself at" in said.err
+    assert "The ordinary payment falls due at" in said.err
     assert re.search(r"ordinary payment in (23h 59m|24h 00m)", bob("history").out)
     values = bob("show", "1", "--json").json
     assert values["deadline"] == "fallback"

@@ -47,7 +47,7 @@ def test_a_session_waits_for_its_sender_in_a_later_run(person, tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 3
     left = (tmp_path / "r" / "stderr").read_text()
-    assert left.endswith("Go on with it by: dovetail resume 1 --listen HOST:PORT\n")
+    assert "keep `dovetail resume 1 --listen HOST:PORT` open until this is done." in left
     without = alice("resume", "--timeout", "0.5s")
     assert "dovetail resume 1 --listen" in without.err
     endpoint = PayjoinUri.parse(uri).endpoint

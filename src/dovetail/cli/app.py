@@ -26,6 +26,7 @@ ENTRIES = {
     "send": Entry("send:send", "Pay a Payjoin URI and see the payment through."),
     "pay": Entry("pay:pay", "Pay an address as usual, without a payjoin."),
     "resume": Entry("resume:resume", "Go on with open sessions."),
+    "run": Entry("run:run", "Take every session forward, as a service."),
     "history": Entry("history:history", "List sessions, open and closed."),
     "show": Entry("show:show", "Show one session: what happened and what is owed now."),
     "export": Entry("export:export", "Write sessions to a file, to move or to show them."),

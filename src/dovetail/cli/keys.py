@@ -35,6 +35,24 @@ SESSION = {
     "paid_fee_rate": "its rate in sat/vB, as text",
 }
 
+EVENT = {
+    "at": "when it happened, in Unix seconds",
+    "session": "the session's number",
+    "role": "`sender` or `receiver`",
+    "event": "what happened: `begun`, `state` (it moved on), `seen` (the chain shows something else"
+    " of its money: in the mempool, each confirmation, gone), `fee` (the fee is low, or another"
+    " transaction keeps the payment out), `trouble` (it is tried again), `asks` (it waits for your"
+    " word), `paid`, `ended` (without this payment), `left` (the command ends first), `damaged`,"
+    " `fault`",
+    "words": "the same in words",
+    "uri": "the Payjoin URI, once, when `receive` has begun; else null",
+    "status": "where it stands, as a code; null where that is not known",
+    "amount_sats": "the amount in satoshis; null where it is not known",
+    "txid": "the transaction that was seen, or that paid; else null",
+    "confirmations": "how many it has; null where none was seen",
+    "outcome": "how it ended, as a code; null while it is open",
+}
+
 RECEIVE = {"uri": "the Payjoin URI, for one sender and one payment"} | SESSION
 
 SEND = SESSION | {

@@ -160,7 +160,7 @@ def served(*, public: bool) -> Callable[[F], F]:
             click.option(
                 "--public-url",
                 metavar="URL",
-                help="How senders reach --listen: https, or http on an onion address.",
+                help="How senders reach --listen (or `run`): https, or http on an onion address.",
             )
             for _ in range(public)
         ),

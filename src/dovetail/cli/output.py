@@ -9,16 +9,24 @@ from typing import Any
 
 import click
 
+from dovetail.errors import UsageError
+
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 _CLEAR = "\r\x1b[K"
 
 
 class Screen:
-    """The two streams of one command. With `as_json` only the object goes to stdout."""
+    """The two streams of one command.
 
-    def __init__(self, *, as_json: bool = False) -> None:
-        """Talk goes to stderr in either case."""
+    With `as_json` only the object goes to stdout, with `as_events` only what happens, a line each.
+    """
+
+    def __init__(self, *, as_json: bool = False, as_events: bool = False) -> None:
+        """Talk goes to stderr in any case. Raises `UsageError` where both are asked for."""
+        if as_json and as_events:
+            raise UsageError("Choose one: --json prints the end, --events what happens.")
         self.as_json = as_json
+        self.as_events = as_events
         self._ticking = False
 
     @property
@@ -37,9 +45,9 @@ class Screen:
         click.echo(picture, err=True, color=True)
 
     def result(self, text: str) -> None:
-        """A result in plain text; nothing under `--json`, where `emit` prints it."""
+        """A result in plain text; nothing where a program reads."""
         self.untick()
-        if not self.as_json:
+        if not (self.as_json or self.as_events):
             click.echo(text)
             sys.stdout.flush()
 
@@ -48,6 +56,13 @@ class Screen:
         self.untick()
         if self.as_json:
             click.echo(json.dumps({key: values[key] for key in keys}))
+
+    def event(self, keys: Mapping[str, str], values: Mapping[str, Any]) -> None:
+        """What happened, as one JSON object in a line, where that was asked for; at once."""
+        if self.as_events:
+            self.untick()
+            click.echo(json.dumps({key: values[key] for key in keys}))
+            sys.stdout.flush()
 
     def tick(self, text: str) -> None:
         """A line on the terminal that the next one writes over; nothing in a pipe."""

@@ -15,7 +15,7 @@ from dovetail.sessions.status import SessionStatus
 
 State: TypeAlias = ReceiverSession | SenderSession
 
-NOTHING = "Nothing is to be decided; `resume` takes it on where it is not running."
+NOTHING = "Nothing to decide."
 
 BY_US = "The payment: by the payjoin, or else by the ordinary transaction, and never by both."
 PLAINLY = "The payment, by the ordinary transaction."

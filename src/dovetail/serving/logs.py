@@ -1,5 +1,6 @@
 """The log of a server: lines with time and level, that never make it wait for their reader."""
 
+import json
 import logging
 import os
 import select
@@ -19,6 +20,7 @@ ALIKE_SECONDS = 60.0
 LONGEST_LINE = 4_000
 """Bytes of a line, which are fewer than a pipe takes in one piece."""
 
+_LONGEST_WORDS = 600
 _KINDS = 1_000
 _POLL_SECONDS = 0.2
 _FAREWELL_SECONDS = 2.0
@@ -26,13 +28,52 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
 
 
+class TextLines(logging.Formatter):
+    """Lines for people."""
+
+    def __init__(self) -> None:
+        """With time, level and the log's name."""
+        super().__init__(_FORMAT, _TIME)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, with the number of those like it that were left out."""
+        more = getattr(record, "left_out", 0)
+        told = f" ({more} more like it were not written)" if more else ""
+        return f"{super().format(record)}{told}"
+
+
+class JsonLines(logging.Formatter):
+    """Lines for programs: one JSON object each, of `time`, `level`, `log`, `words` and more.
+
+    What a record brings as `values` is added to it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One object in one line, never longer than is written whole."""
+        told: dict[str, object] = {
+            "time": self.formatTime(record, _TIME),
+            "level": record.levelname.lower(),
+            "log": record.name,
+            "words": record.getMessage()[:_LONGEST_WORDS],
+        }
+        more = getattr(record, "left_out", 0)
+        told |= {"left_out": more} if more else {}
+        return json.dumps(told | getattr(record, "values", {}))
+
+
 class BoundedHandler(logging.Handler):
     """Writes log lines to a file descriptor from a thread of its own."""
 
-    def __init__(self, descriptor: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """The descriptor stays the caller's."""
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        lines: logging.Formatter | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The descriptor stays the caller's; the lines are `TextLines` unless others are given."""
         super().__init__()
-        self.setFormatter(logging.Formatter(_FORMAT, _TIME))
+        self.setFormatter(TextLines() if lines is None else lines)
         self._descriptor = descriptor
         self._clock = clock
         self._lines: SimpleQueue[bytes] = SimpleQueue()
@@ -47,13 +88,12 @@ class BoundedHandler(logging.Handler):
         more = self._alike(record)
         if more is None:
             return
+        record.left_out = more
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001  # as logging has it: a bad line is no reason to fail
             self.handleError(record)
             return
-        if more:
-            line += f" ({more} more like it were not written)"
         if self._lines.qsize() >= LINES_WAITING:
             self._dropped += 1
         else:
@@ -78,6 +118,11 @@ class BoundedHandler(logging.Handler):
         self._kinds[kind] = (since, count + 1)
         return 0 if count < ALIKE else None
 
+    def _line_of_dropped(self, number: int) -> bytes:
+        words = f"{number} lines of the log were dropped: it was not read."
+        told = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": words}
+        return f"{self.format(logging.makeLogRecord(told))}\n".encode()
+
     def _write_all(self) -> None:
         while not (self._ending.is_set() and self._lines.empty()):
             try:
@@ -86,7 +131,7 @@ class BoundedHandler(logging.Handler):
                 continue
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                line = b"%d lines of the log were dropped: it was not read.\n" % dropped + line
+                line = self._line_of_dropped(dropped) + line
             # It is written once it can be taken whole: other writers shall not be made to wait.
             while not _takes_more(self._descriptor):
                 if self._ending.is_set():
@@ -96,9 +141,11 @@ class BoundedHandler(logging.Handler):
 
 
 @contextmanager
-def logging_to(descriptor: int, *names: str) -> Generator[None]:
+def logging_to(
+    descriptor: int, *names: str, lines: logging.Formatter | None = None
+) -> Generator[None]:
     """Send these logs there, and nowhere else, for as long as the block runs."""
-    handler = BoundedHandler(descriptor)
+    handler = BoundedHandler(descriptor, lines=lines)
     loggers = [logging.getLogger(name) for name in names]
     former = [(logger, logger.handlers, logger.propagate) for logger in loggers]
     for logger in loggers:

@@ -19,3 +19,20 @@ def may_hold_sessions(path: Path) -> bool:
     except sqlite3.Error:
         return True
     return bool(found[0])
+
+
+def expired_sessions(path: Path, *, before: int) -> tuple[int, ...]:
+    """The open sessions that expired before then; none where it cannot be read this simply."""
+    if not path.exists():
+        return ()
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute(_EXPIRED, (int(before),)).fetchall()
+    except sqlite3.Error:
+        return ()
+    return tuple(each for (each,) in rows)
+
+
+_EXPIRED = """
+SELECT session_id FROM sessions WHERE closed_at IS NULL AND expires_at < ? ORDER BY session_id
+"""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dovetail.cli.work import regtests as regtests
     from dovetail.cli.work import requests as requests
     from dovetail.cli.work import resuming as resuming
+    from dovetail.cli.work import running as running
     from dovetail.cli.work import sending as sending
     from dovetail.cli.work import showing as showing
     from dovetail.cli.work import transferring as transferring

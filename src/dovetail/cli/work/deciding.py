@@ -1,8 +1,10 @@
 """`dovetail cancel`, `fallback`, `release` and `revoke`: what a person decides."""
 
+import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, get_args
 
@@ -14,10 +16,13 @@ from dovetail.cli.keys import REVOKE, SESSION
 from dovetail.cli.output import Screen, sats
 from dovetail.cli.work import agents, homes, opening, stopping
 from dovetail.cli.work.fees import require_fair_rate
-from dovetail.cli.work.following import Seen, session_values, tell_deadline
+from dovetail.cli.work.following import Seen, session_values
+from dovetail.cli.work.homes import Home
+from dovetail.cli.work.service import go_on, with_next
 from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.timing import clock
-from dovetail.errors import UsageError
+from dovetail.cli.work.together import tell_deadline
+from dovetail.errors import ChainError, UsageError
 from dovetail.runtime import actions
 from dovetail.runtime.actions import Revocation
 from dovetail.runtime.explain import explain
@@ -71,21 +76,19 @@ async def _decide(
     *,
     signs: bool = False,
 ) -> int:
-    session_id = SessionId(number)
-    async with _asked(session_id, question, stop, signs=signs) as (services, role):
-        state = await decision(services, session_id)
-        poor = await _low_fee(state, services)
-        seen = Seen.in_row(services.store.row(session_id))
-        asks = services.policy.at_expiry is AtExpiry.ASK
-    return _tell(session_id, role, state, screen, asks=asks, poor=poor, seen=seen)
+    session_id, place = SessionId(number), homes.home()
+    async with _asked(place, session_id, question, stop, signs=signs) as services:
+        state, trouble = await _carried_out(decision, services, session_id)
+        decided = await _decided(state, trouble, services, session_id)
+    return _tell(decided, place, screen)
 
 
 async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -> int:
     """Cancel, then pay, keep or decline the fallback: each a decision that is saved by itself."""
-    session_id = SessionId(number)
-    async with agents.open_agent(opening.start(homes.home(), signs=False)) as agent:
+    session_id, place, trouble = SessionId(number), homes.home(), None
+    async with agents.open_agent(opening.start(place, signs=False)) as agent:
         services = agent.services
-        role = services.store.row(session_id).role
+        services.store.row(session_id)
         asks = services.policy.at_expiry is AtExpiry.ASK
         before = actions.load(services.store, session_id)
         if choice is None and _will_hold(before):
@@ -93,13 +96,58 @@ async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -
         stop.guarded = True
         state = await actions.cancel(services, session_id)
         pending = isinstance(state, receiver.PendingFallback | sender.PendingFallback)
-        if pending and choice == "now":
-            state = await actions.fallback(services, session_id)
-        elif pending and choice == "never":
-            state = await actions.release(services, session_id)
-        poor = await _low_fee(state, services)
-        seen = Seen.in_row(services.store.row(session_id))
-    return _tell(session_id, role, state, screen, asks=asks, poor=poor, seen=seen)
+        if pending and choice in _CHOICES:
+            decision = _CHOICES[choice]
+            state, trouble = await _carried_out(decision, services, session_id, saved=True)
+        decided = await _decided(state, trouble, services, session_id)
+    return _tell(decided, place, screen)
+
+
+_CHOICES: dict[str | None, Decision] = {"now": actions.fallback, "never": actions.release}
+
+
+async def _carried_out(
+    decision: Decision, services: Services, session_id: SessionId, *, saved: bool = False
+) -> tuple[State, ChainError | None]:
+    """Carry out a decision: the state, and what kept the rest of it from being done.
+
+    What was `saved` stays decided though the chain source is away.
+    """
+    try:
+        return await decision(services, session_id), None
+    except ChainError as error:
+        state = await asyncio.to_thread(actions.load, services.store, session_id)
+        if not saved and not getattr(state, "requested", False):
+            raise
+        return state, error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """What became of a decision."""
+
+    session_id: SessionId
+    role: Role
+    state: State
+    asks: bool
+    trouble: ChainError | None
+    poor: LowFee | None
+    seen: Seen | None
+
+
+async def _decided(
+    state: State, trouble: ChainError | None, services: Services, session_id: SessionId
+) -> _Decided:
+    row = services.store.row(session_id)
+    return _Decided(
+        session_id=session_id,
+        role=row.role,
+        state=state,
+        asks=services.policy.at_expiry is AtExpiry.ASK,
+        trouble=trouble,
+        poor=None if trouble else await _low_fee(state, services),
+        seen=Seen.in_row(row),
+    )
 
 
 def _will_hold(state: State) -> bool:
@@ -171,35 +219,32 @@ async def _low_fee(state: State, services: Services) -> LowFee | None:
     return None
 
 
-def _tell(
-    session_id: SessionId,
-    role: Role,
-    state: State,
-    screen: Screen,
-    *,
-    asks: bool,
-    poor: LowFee | None,
-    seen: Seen | None,
-) -> int:
+def _tell(decided: _Decided, place: Home, screen: Screen) -> int:
+    session_id, state, seen = decided.session_id, decided.state, decided.seen
     sighting = None if seen is None else seen.sighting
-    explanation = explain(state, clock(), ask=asks, seen=sighting)
+    running = place.running
+    found = explain(state, clock(), ask=decided.asks, seen=sighting)
+    explanation = with_next(session_id, found, running=running)
     screen.say(explanation.words, bold=True)
+    if decided.trouble is not None:
+        screen.say(f"That is saved. The rest could not be done yet: {decided.trouble}", fg="yellow")
     if isinstance(state, sender.Monitor) and state.bumped is not None:
         screen.say(f"Its fee is now {sats(state.original.fee)}.")
     if explanation.txid is not None:
         screen.result(explanation.txid)
-    if poor is not None:
-        screen.say(fee_words(poor), fg="yellow")
+    if decided.poor is not None:
+        screen.say(fee_words(decided.poor), fg="yellow")
     if explanation.outcome is None and not explanation.asks:
-        screen.say(f"Watch it by: dovetail resume {session_id}")
+        screen.say(go_on(session_id, explanation, running=running))
         if explanation.takable:
             screen.say(f"Take it back by: dovetail revoke {session_id}")
     else:
         screen.say(explanation.next)
         tell_deadline(explanation, screen)
-    values = session_values(session_id, role, explanation, int(state.expires_at), seen)
+    values = session_values(session_id, decided.role, explanation, int(state.expires_at), seen)
     screen.emit(SESSION, values)
-    return _code(explanation)
+    left = decided.trouble is not None and explanation.outcome is None and not explanation.asks
+    return Exit.IN_PROGRESS if left else _code(explanation)
 
 
 async def _revoke(
@@ -208,7 +253,8 @@ async def _revoke(
     session_id = SessionId(number)
     if not yes and not sys.stdin.isatty():
         raise UsageError(_NOBODY)
-    async with agents.open_agent(opening.start(homes.home())) as agent:
+    place = homes.home()
+    async with agents.open_agent(opening.start(place)) as agent:
         services = agent.services
         role = services.store.row(session_id).role
         rate = fee_rate or estimated_rate(services)
@@ -224,8 +270,10 @@ async def _revoke(
     other = "sender" if isinstance(state, _RECEIVING) else "receiver"
     screen.say(f"The coins are on their way back; until that confirms, the {other} may be faster.")
     screen.result(txid)
-    screen.say(f"Watch it by: dovetail resume {number}")
-    values = session_values(session_id, role, explain(state, clock()), int(state.expires_at), seen)
+    running = place.running
+    found = with_next(session_id, explain(state, clock()), running=running)
+    screen.say(go_on(session_id, found, running=running))
+    values = session_values(session_id, role, found, int(state.expires_at), seen)
     fee = None if prepared.fee is None else int(prepared.fee)
     screen.emit(REVOKE, values | {"revocation_txid": txid, "revocation_fee_sats": fee})
     return Exit.DONE
@@ -258,19 +306,19 @@ _NOBODY = "Nobody is there to confirm this: add --yes to do it without asking."
 
 @asynccontextmanager
 async def _asked(
-    session_id: SessionId, question: str | None, stop: Stop, *, signs: bool
-) -> AsyncGenerator[tuple[Services, Role]]:
+    place: Home, session_id: SessionId, question: str | None, stop: Stop, *, signs: bool
+) -> AsyncGenerator[Services]:
     """What a decision works with, once the session is known and the person has agreed."""
     if question is not None and not sys.stdin.isatty():
         raise UsageError(_NOBODY)
-    async with agents.open_agent(opening.start(homes.home(), signs=signs)) as agent:
-        role = agent.services.store.row(session_id).role
+    async with agents.open_agent(opening.start(place, signs=signs)) as agent:
+        agent.services.store.row(session_id)
         if question is not None:
             with stop.paused():
                 click.confirm(question, abort=True, err=True)
         # From here on a signal waits: what was decided is also carried out.
         stop.guarded = True
-        yield agent.services, role
+        yield agent.services
 
 
 def _code(explanation: Explanation) -> int:

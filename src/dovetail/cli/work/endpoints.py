@@ -1,6 +1,6 @@
 """`receive --listen` and `resume --listen`: v1 senders at a server of one's own (BIP 78)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,18 @@ class Listening:
         """Whether there is to be a server."""
         return self.place is not None
 
-    def check(self) -> None:
-        """Raise `UsageError` for options that do not go together."""
-        if self.place is None and (self.certificate or self.key or self.public_url):
+    @property
+    def at_own(self) -> bool:
+        """Whether senders come to a server of one's own, be it one that another process keeps."""
+        return self.wanted or self.public_url is not None
+
+    def check(self, *, elsewhere: bool = False) -> None:
+        """Raise `UsageError` for options that do not go together.
+
+        `elsewhere` is whether another process may serve at the public URL.
+        """
+        public = self.public_url is not None and not elsewhere
+        if self.place is None and (self.certificate or self.key or public):
             raise UsageError(
                 "--public-url, --tls-cert and --tls-key are for a server: say where by --listen."
             )
@@ -67,23 +76,38 @@ async def served(
     agent: "Agent", listening: Listening, screen: Screen
 ) -> AsyncGenerator[str | None]:
     """Serve v1 senders while the command runs; the URL under which they reach it, or None."""
+    if not listening.wanted:
+        yield None
+        return
+    from dovetail.serving.logs import STDERR, logging_to  # noqa: PLC0415 - a server is heavy
+
+    def begun(live: "LiveReceiver") -> None:
+        screen.say(f"The sender of session {live.session_id} has come; it is served here too.")
+
+    with logging_to(STDERR, "dovetail", "uvicorn.error"):
+        async with door(agent, listening, screen.say, begun) as url:
+            yield url
+
+
+@asynccontextmanager
+async def door(
+    agent: "Agent",
+    listening: Listening,
+    say: Callable[[str], None],
+    begun: "Callable[[LiveReceiver], None]",
+) -> AsyncGenerator[str | None]:
+    """The same with a log of the caller's; `begun` is told whose sender has come."""
     if listening.place is None:
         yield None
         return
     # A server is heavy.
     from dovetail.endpoint import Endpoint, load_tls, serving  # noqa: PLC0415
-    from dovetail.serving.logs import STDERR, logging_to  # noqa: PLC0415
-
-    def begun(live: "LiveReceiver") -> None:
-        screen.say(f"The sender of session {live.session_id} has come; it is served here too.")
 
     tls = None
     if listening.certificate is not None and listening.key is not None:
         tls = load_tls(Path(listening.certificate), Path(listening.key))
     host, port = listening.place
-    endpoint = Endpoint(agent, begun=begun)
-    with logging_to(STDERR, "dovetail", "uvicorn.error"):
-        async with serving(endpoint, host, port, tls=tls) as url:
-            known = f", which they reach as {listening.public_url}," if listening.public_url else ""
-            screen.say(f"Serving BIP 78 senders at {url}{known} as long as this command runs.")
-            yield listening.public_url or url
+    async with serving(Endpoint(agent, begun=begun), host, port, tls=tls) as url:
+        known = f", which they reach as {listening.public_url}," if listening.public_url else ""
+        say(f"Serving BIP 78 senders at {url}{known} as long as this command runs.")
+        yield listening.public_url or url

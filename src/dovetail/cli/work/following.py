@@ -1,16 +1,16 @@
 """Follows sessions and says what happens to them, until they end, ask or are left."""
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
-from dovetail.cli.output import Screen, countdown, local_time, span
-from dovetail.cli.work.amounts import amount_values, amount_words
-from dovetail.cli.work.stopping import Stop, first_of
+from dovetail.cli.output import Screen, sats, span
+from dovetail.cli.work.amounts import amount_values
+from dovetail.cli.work.service import with_next
+from dovetail.cli.work.telling import Happening, Kind, Teller, nobody
 from dovetail.cli.work.timing import clock
 from dovetail.errors import DovetailError, ReplayError, TransportError
 from dovetail.protocol.proposal import rule_words
@@ -20,8 +20,7 @@ from dovetail.runtime.explanation import DeadlineKind, Explanation, Moment, Stat
 from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.runtime.watching import LowFee, Rival, sighted
-from dovetail.sessions import receiver
-from dovetail.sessions.receiver.events import Web
+from dovetail.sessions.sightings import Kind as Sighted
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store
@@ -98,6 +97,8 @@ def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
     return replace(found, words=sighted(seen))
 
 
+PAYMENTS = (Sighted.PAYJOIN, Sighted.FALLBACK, Sighted.PAYMENT, Sighted.DIRECT)
+
 _BEING_PAID = frozenset(
     {
         SessionStatus.CONFIRMING,
@@ -154,9 +155,9 @@ def session_values(
     }
 
 
-def values_now(live: Live, state: State) -> dict[str, Any]:
-    """A session that nobody follows, under `keys.SESSION`."""
-    found = explain(state, clock())
+def values_now(live: Live, state: State, *, running: bool) -> dict[str, Any]:
+    """A session that this command does not follow, under `keys.SESSION`."""
+    found = with_next(live.session_id, explain(state, clock()), running=running)
     return session_values(live.session_id, live.role, found, int(state.expires_at))
 
 
@@ -196,6 +197,12 @@ class Follower:
     asks: bool
     enough: Enough
     prefix: str = ""
+    beside: Teller = nobody
+    """Is told the same as the screen, and the end as well."""
+    stays: bool = False
+    """Whether it goes on where a person is asked, who may answer elsewhere."""
+    running: Callable[[], bool] = lambda: False
+    """Whether `dovetail run` works on it too."""
     explanation: Explanation | None = None
     trouble: DovetailError | None = None
     left: bool = True
@@ -205,15 +212,18 @@ class Follower:
     low_fee: LowFee | None = None
     rival: Rival | None = None
     _said: set[str] = field(default_factory=set[str])
+    _asked: set[str] = field(default_factory=set[str])
 
     async def follow(self, *, alone: bool = True) -> None:
         """Say each change, until nothing more is to be waited for; keep a fault unless alone."""
         try:
             await self._follow()
         except Exception as fault:
+            self.fault = fault
+            name = type(fault).__name__
+            self._pass_on(Kind.FAULT, f"A fault of the program stopped it ({name}).")
             if alone:
                 raise
-            self.fault = fault
 
     async def _follow(self) -> None:
         async for update in self.live.updates():
@@ -232,10 +242,22 @@ class Follower:
                 self.left = False
                 return
         self.left = self.explanation is not None
+        if self.explanation is None:
+            self._pass_on(Kind.DAMAGED, UNREADABLE)
 
     def _finished(self, explanation: Explanation, *, looked: bool) -> bool:
-        asked = explanation.asks and looked
-        return explanation.outcome is not None or asked or self.enough(explanation)
+        if explanation.outcome is not None:
+            self._pass_on(Kind.PAID if explanation.paid else Kind.ENDED, explanation.words)
+            return True
+        if explanation.asks and looked:
+            self._ask(explanation)
+            return not self.stays
+        return self.enough(explanation)
+
+    def _ask(self, explanation: Explanation) -> None:
+        if explanation.words not in self._asked:
+            self._asked.add(explanation.words)
+            self._pass_on(Kind.ASKS, f"It waits for your word. {explanation.words}")
 
     def _show(self, state: State, seen: Sighting | None) -> None:
         before = self.explanation
@@ -244,7 +266,7 @@ class Follower:
         ended = self.explanation.outcome is not None
         if not ended and (before is None or before.words != self.explanation.words):
             self._said.clear()
-            self._say(self.explanation.words)
+            self._say(Kind.STATE, self.explanation.words)
 
     def _look(self, sighting: Sighting | None, low_fee: LowFee | None) -> None:
         """Say what the chain shows, once for each change."""
@@ -254,15 +276,16 @@ class Follower:
             rated = before is not None and sighting == replace(before, rate=sighting.rate)
             # The last confirmation ends the session, which says more; a rate is told by itself.
             if (sighting.depth < sighting.wanted or sighting.receded) and not rated:
-                self._say(self.seen.words, fg="yellow" if sighting.receded else None)
+                colour = "yellow" if sighting.receded else None
+                self._say(Kind.SEEN, f"{self.seen.words}{self._amount()}", fg=colour)
         if low_fee is not None and low_fee != self.low_fee:
-            self._say(fee_words(low_fee), fg="yellow")
+            self._say(Kind.FEE, fee_words(low_fee), fg="yellow")
         self.low_fee = low_fee
 
     def _tell_rival(self, rival: Rival | None) -> None:
         """Say what keeps the ordinary payment out, and what that pays."""
         if rival is not None and rival != self.rival:
-            self._say(rival.words, fg="yellow")
+            self._say(Kind.FEE, rival.words, fg="yellow")
         self.rival = rival
 
     def _complain(self, trouble: DovetailError) -> None:
@@ -270,11 +293,49 @@ class Follower:
         if str(trouble) not in self._said:
             self._said.add(str(trouble))
             unknown = isinstance(trouble, TransportError) and trouble.at is None
-            self._say(f"{'The directory: ' if unknown else ''}{trouble}", fg="yellow")
+            words = f"{'The directory: ' if unknown else ''}{trouble}"
+            self._say(Kind.TROUBLE, words, fg="yellow")
 
-    def _say(self, words: str, **style: Any) -> None:
+    def begin(self, uri: str) -> None:
+        """Tell those beside that it has begun, and by which URI."""
+        self._pass_on(Kind.BEGUN, "The session has begun.", uri=uri)
+
+    def _amount(self) -> str:
+        """What the seen transaction pays, where it is this payment."""
+        found, seen = self.explanation, self.seen
+        paying = seen is not None and seen.sighting.kind in PAYMENTS
+        if found is None or found.amount is None or not paying:
+            return ""
+        return f" ({sats(found.amount)})"
+
+    def _say(self, kind: Kind, words: str, **style: Any) -> None:
         at = datetime.now().astimezone().strftime("%H:%M:%S")
         self.screen.say(f"{at}  {self.prefix}{words}", **style)
+        self._pass_on(kind, words)
+
+    def _pass_on(self, kind: Kind, words: str, *, uri: str | None = None) -> None:
+        found = self.explanation
+        seen = None if self.seen is None else self.seen.sighting
+        ended = None if found is None else found.outcome
+        self.beside(
+            Happening(
+                session_id=self.live.session_id,
+                role=self.live.role,
+                kind=kind,
+                words=words,
+                status=None if found is None else found.status.value,
+                amount=None if found is None else found.amount,
+                txid=found.txid if found is not None and ended else _txid(seen),
+                confirmations=None if seen is None else seen.depth,
+                outcome=ended,
+                uri=uri,
+            )
+        )
+
+    def leave(self) -> None:
+        """Tell those beside that it is left before its end."""
+        if self.explanation is not None and self.explanation.outcome is None and self.left:
+            self._pass_on(Kind.LEFT, self.explanation.words)
 
     @property
     def code(self) -> Exit:
@@ -291,9 +352,11 @@ class Follower:
     @property
     def values(self) -> dict[str, Any]:
         """The session under `keys.SESSION`."""
-        expires_at = 0 if self.explanation is None else int(self.explanation.expires_at)
-        live = self.live
-        return session_values(live.session_id, live.role, self.explanation, expires_at, self.seen)
+        found, live = self.explanation, self.live
+        expires_at = 0 if found is None else int(found.expires_at)
+        if found is not None:
+            found = with_next(live.session_id, found, running=self.running())
+        return session_values(live.session_id, live.role, found, expires_at, self.seen)
 
 
 def never(_explanation: Explanation) -> bool:
@@ -301,103 +364,10 @@ def never(_explanation: Explanation) -> bool:
     return False
 
 
-async def follow_all(
-    followers: Collection[Follower], stop: Stop, *, patience: float | None = None
-) -> Exit:
-    """Follow sessions side by side; the gravest of their exit codes."""
-    stop.guarded = True
-
-    async def together() -> None:
-        # A fault in one of several ends no other, and is told in the summary.
-        alone = len(followers) == 1
-        await asyncio.gather(*(follower.follow(alone=alone) for follower in followers))
-
-    if not stop.asked.is_set():
-        await first_of(together(), stop.asked.wait(), _count_down(followers), patience=patience)
-    codes = {follower.code for follower in followers}
-    gravest = (Exit.FAILED, Exit.FALLBACK_PENDING, Exit.IN_PROGRESS)
-    return next((code for code in gravest if code in codes), Exit.DONE)
+def at_once(_explanation: Explanation) -> bool:
+    """Leave it to who else takes it forward."""
+    return True
 
 
-async def _count_down(followers: Collection[Follower]) -> None:
-    """Keep a line on the terminal that shows how long there is left."""
-    while True:
-        await asyncio.sleep(1)
-        for follower in followers:
-            found = follower.explanation
-            if len(followers) == 1 and found is not None and found.deadline is not None:
-                left = countdown(found.deadline.at - clock())
-                what = DEADLINES[found.deadline.kind]
-                follower.screen.tick(f"          {what} in {left}; Ctrl-C leaves it for later")
-
-
-def tell_end(follower: Follower, screen: Screen) -> None:
-    """Say how a session was left, and what to do next; one of several has one line on stdout."""
-    number, found = follower.live.session_id, follower.explanation
-    if found is None:
-        trouble = follower.trouble or f"Session {number}: {UNREADABLE}"
-        screen.say(str(trouble), fg="red")
-        _summarise(follower, UNREADABLE)
-    elif follower.fault is not None:
-        name = type(follower.fault).__name__
-        screen.say(
-            f"Session {number} met a fault of the program ({name}) and is left as it is:"
-            " please report it.",
-            fg="red",
-        )
-        _summarise(follower, f"{found.words} A fault of the program stopped it.")
-    elif found.outcome is not None:
-        words = f"{follower.prefix}{found.words}"
-        screen.result(words if found.txid is None else f"{words} {found.txid}")
-        if found.reason is not None:
-            screen.say(f"Why: {reason_words(found)}")
-            screen.say(f"     {found.reason.advice}")
-        if found.amounts is not None and found.paid:
-            screen.say(amount_words(found.amounts))
-        if not found.paid:
-            screen.say(found.next)
-    elif found.asks:
-        _summarise(follower, found.words)
-        screen.say(f"Session {number} waits for your word. {found.words} {found.next}", bold=True)
-        _tell_seen(follower)
-        tell_deadline(found, screen)
-        screen.say(f"  dovetail fallback {number}")
-        screen.say(f"  dovetail release {number}")
-    else:
-        _summarise(follower, found.words)
-        screen.say(f"Session {number} is left open; nothing is lost. {found.words}")
-        _tell_seen(follower)
-        tell_deadline(found, screen)
-        listening = " --listen HOST:PORT" if waits_at_own_server(follower.live.state) else ""
-        screen.say(f"Go on with it by: dovetail resume {number}{listening}")
-
-
-def _tell_seen(follower: Follower) -> None:
-    if follower.seen is not None:
-        follower.screen.say(f"Seen last: {follower.seen.words}")
-
-
-def waits_at_own_server(state: State | None) -> bool:
-    """Whether a sender may still come to a server of one's own, which has to run for that."""
-    return isinstance(state, receiver.Initialized) and isinstance(state.created.endpoint, Web)
-
-
-def _summarise(follower: Follower, words: str) -> None:
-    """The line of a session that has not ended, where it is one of several."""
-    if follower.prefix:
-        follower.screen.result(f"{follower.prefix}{words}")
-
-
-def tell_deadline(found: Explanation, screen: Screen) -> None:
-    """Say what time alone does next, and when."""
-    if found.deadline is not None:
-        left = span(found.deadline.at - clock())
-        screen.say(f"{_DUE[found.deadline.kind]} {local_time(found.deadline.at)}, in {left}.")
-
-
-_DUE = {
-    DeadlineKind.EXPIRES: "It expires at",
-    DeadlineKind.FALLBACK: "The ordinary payment is broadcast by itself at",
-    DeadlineKind.WATCHING: "A payment is looked for until",
-    DeadlineKind.SIGNING: "It has to be signed before",
-}
+def _txid(seen: Sighting | None) -> str | None:
+    return None if seen is None else str(seen.txid)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from dovetail.bitcoin import FeeRate, Network
 from dovetail.cli.config import LOCAL_CHAIN, LOCAL_MAILROOM, Settings
+from dovetail.cli.work import overdue
 from dovetail.cli.work.places import NODE, WALLET, settings
 from dovetail.errors import ConfigurationError, InvalidUri
+from dovetail.locking import is_held
 from dovetail.tor import SocksProxy
 from dovetail.wallets.servers import ChainServer
 
@@ -126,16 +128,28 @@ class Home:
         )
 
     @property
+    def running(self) -> bool:
+        """Whether a `dovetail run` works in this folder now."""
+        return is_held(self.folder)
+
+    @property
     def asks(self) -> bool:
         """Whether the policy asks before it broadcasts a fallback."""
         return self.settings.at_expiry == ASK
 
 
-def home() -> Home:
+def home(*, tell: bool = True) -> Home:
     """The settings and the network, be it the only one with a wallet.
 
-    Raises `ConfigurationError`.
+    Unless told not to, it says on stderr which sessions are overdue. Raises `ConfigurationError`.
     """
+    place = _home()
+    if tell:
+        overdue.tell(place.folder, place.database, asks=place.asks)
+    return place
+
+
+def _home() -> Home:
     found = settings()
     if found.network is not None:
         return Home(found, Network(found.network))

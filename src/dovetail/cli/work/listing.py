@@ -19,6 +19,7 @@ from dovetail.cli.work.following import (
     summarised,
     time_left,
 )
+from dovetail.cli.work.service import NOT_RUNNING, with_next
 from dovetail.errors import ReplayError
 from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
@@ -66,17 +67,18 @@ def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) 
     """List sessions; see `dovetail history --help`."""
     place = homes.home()
     listed: list[Listed] = []
-    more = False
+    more, running = False, place.running
     with opening.open_store(place) as store:
         if store is not None:
             last = None if before is None else SessionId(before)
             rows = store.history(limit=limit + 1, before=last, open_only=open_only)
             more = len(rows) > limit
-            listed = _listed(store, rows[:limit], asks=place.asks)
+            listed = _listed(store, rows[:limit], asks=place.asks, running=running)
     if not listed:
         screen.say("There is no session yet: begin by `dovetail receive` or `dovetail send`.")
     elif not screen.as_json:
-        _print(listed, screen)
+        _print(listed, screen, running=running)
+        _tell_who_works(listed, screen, running=running)
         if more:
             last = listed[-1].row.session_id
             screen.say(f"There are older ones: dovetail history --before {last}")
@@ -84,20 +86,24 @@ def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) 
     return Exit.DONE
 
 
-def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool) -> list[Listed]:
+def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool, running: bool) -> list[Listed]:
     """By the rows alone, but for open sessions whose logs may not be what they were.
 
     What a closed one came to stays true whatever becomes of its log.
     """
     standing = [row.session_id for row in rows if row.standing is not None]
     doubtful = store.doubtful(standing)
-    return [
-        Listed(
+    found = (
+        (
             row,
             (None if row.session_id in doubtful else summarised(row, asks=asks))
             or _by_log(store, row, asks=asks),
         )
         for row in rows
+    )
+    return [
+        Listed(row, each and with_next(row.session_id, each, running=running))
+        for row, each in found
     ]
 
 
@@ -109,14 +115,22 @@ def _by_log(store: Store, row: SessionRow, *, asks: bool) -> Explanation | None:
         return None
 
 
-def _print(listed: list[Listed], screen: Screen) -> None:
+def _print(listed: list[Listed], screen: Screen, *, running: bool) -> None:
     """Whole txids where a program may read, short ones where a person does."""
     short = sys.stdout.isatty()
-    rows = [_cells(each, short=short) for each in listed]
+    rows = [_cells(each, short=short, running=running) for each in listed]
     heading, *lines = table(_HEADINGS, rows, right=_NUMBERS).split("\n")
     screen.result(heading)
     for each, line in zip(listed, lines, strict=True):
         screen.result("\n".join((line, *_notes(each))))
+
+
+def _tell_who_works(listed: list[Listed], screen: Screen, *, running: bool) -> None:
+    """Say whether somebody takes those forward that nobody is asked about."""
+    found = (each.explanation for each in listed)
+    if any(each is not None and each.outcome is None and not each.asks for each in found):
+        told = "`dovetail run` is working on the open sessions."
+        screen.say(told if running else f"{NOT_RUNNING}: open sessions need it, or `resume`.")
 
 
 def _notes(each: Listed) -> list[str]:
@@ -135,7 +149,7 @@ def _notes(each: Listed) -> list[str]:
     return [f"    └ {note}" for note in notes]
 
 
-def _cells(each: Listed, *, short: bool) -> tuple[str, ...]:
+def _cells(each: Listed, *, short: bool, running: bool) -> tuple[str, ...]:
     row, found = each.row, each.explanation
     begun = local_time(row.created_at)[5:16] if short else local_time(row.created_at)
     number, role = str(row.session_id), row.role.value
@@ -151,15 +165,15 @@ def _cells(each: Listed, *, short: bool) -> tuple[str, ...]:
         _OUTCOMES.get(found.outcome or "", ""),
         begun,
         f"{txid[:8]}…{txid[-4:]}" if short and txid else txid,
-        _next(number, found),
+        _next(number, found, running=running),
     )
 
 
-def _next(number: str, found: Explanation) -> str:
+def _next(number: str, found: Explanation, *, running: bool) -> str:
     if found.outcome is not None:
         return "" if found.paid else f"show {number}"
     if found.asks:
         return f"fallback {number} or release {number}"
     if found.status is SessionStatus.RELEASED:
         return f"show {number}"
-    return f"resume {number}"
+    return "" if running else f"resume {number}"

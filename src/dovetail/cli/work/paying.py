@@ -49,11 +49,11 @@ async def _pay(request: Request, screen: Screen, stop: Stop) -> int:
         await work.previewing.agree_on(payment, agent.services, request, screen, stop)
         live = await agent.start_plain(payment)
         screen.say(f"Session {live.session_id} has begun.", bold=True)
-        follower = following.Follower(
-            live, screen, place.asks, following.never if request.wait else _is_out
-        )
-        code = await following.follow_all([follower], stop, patience=request.patience)
-        following.tell_end(follower, screen)
+        together, following = work.together, work.following
+        early = following.at_once if place.running else _is_out
+        enough = following.never if request.wait else early
+        follower = together.follower_of(live, place, screen, enough)
+        code = await together.follow_all([follower], stop, patience=request.patience)
         told = {"fee_sats": int(payment.fee), "most_added_sats": 0, "version": None}
         screen.emit(PAY, follower.values | told)
         return code

@@ -50,12 +50,12 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
     listening = request.listening
     if request.qr_file is not None:
         qr.require_format(request.qr_file)
-    listening.check()
+    place = homes.home()
+    listening.check(elsewhere=place.running)
     listening.check_public()
     if listening.wanted and not request.wait:
         raise UsageError("A server has to wait for its sender: leave away --no-wait or --listen.")
-    place = homes.home()
-    served = listening.wanted
+    served = listening.at_own
     start = opening.start(
         place,
         receives=not served,
@@ -64,7 +64,7 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         ahead=True,
     )
     # What follows is loaded while the chain server is asked.
-    following = work.following
+    together = work.together
     async with (
         work.agents.open_agent(start) as agent,
         endpoints.served(agent, listening, screen) as endpoint,
@@ -72,17 +72,16 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         await _look(agent, screen)
         lifetime = _lifetime(request, place)
         stop.guarded = True
-        live = await _begin(agent, request, lifetime, endpoint)
+        live = await _begin(agent, request, lifetime, endpoint or listening.public_url)
         uri = live.uri
         _show(live, uri, request, screen)
         _warn_of_directory(uri, agent, screen)
         if not request.wait:
-            screen.say(f"Take the payment by: dovetail resume {live.session_id}")
-            _emit(live, uri, screen)
+            _leave(live, uri, place, screen)
             return Exit.DONE
-        follower = following.Follower(live, screen, place.asks, following.never)
-        code = await following.follow_all([follower], stop, patience=request.patience)
-        following.tell_end(follower, screen)
+        follower = together.follower_of(live, place, screen)
+        follower.begin(uri)
+        code = await together.follow_all([follower], stop, patience=request.patience)
         screen.emit(RECEIVE, {"uri": uri} | follower.values)
         return code
 
@@ -181,7 +180,13 @@ def _warn_of_directory(uri: str, agent: "Agent", screen: Screen) -> None:
         )
 
 
-def _emit(live: "LiveReceiver", uri: str, screen: Screen) -> None:
+def _leave(live: "LiveReceiver", uri: str, place: Home, screen: Screen) -> None:
+    """Say who has to take it forward from here, and print the result."""
     state = live.state
-    if state is not None:
-        screen.emit(RECEIVE, {"uri": uri} | work.following.values_now(live, state))
+    if state is None:
+        return
+    follower = work.together.follower_of(live, place, screen)
+    follower.begin(uri)
+    values = work.following.values_now(live, state, running=place.running)
+    screen.say(values["next"])
+    screen.emit(RECEIVE, {"uri": uri} | values)

@@ -8,8 +8,8 @@ from dovetail.cli.keys import RESUME
 from dovetail.cli.output import Screen
 from dovetail.cli.work import agents, endpoints, homes, opening, stopping
 from dovetail.cli.work.endpoints import Listening
-from dovetail.cli.work.following import Follower, follow_all, never, tell_end, waits_at_own_server
 from dovetail.cli.work.stopping import Stop
+from dovetail.cli.work.together import follow_all, follower_of, waits_at_own_server
 from dovetail.errors import ChainError, ReplayError, UsageError
 from dovetail.runtime.actions import load
 from dovetail.runtime.afterwards import look_back
@@ -38,16 +38,16 @@ async def _resume(
         if not wanted:
             return _nothing(screen)
         stop.guarded = True
-        if not listening.wanted:
+        if not listening.wanted and not place.running:
             _tell_unserved(agent, wanted, screen)
         several = len(wanted) > 1
         followers = [
-            Follower(live, screen, place.asks, never, prefix=f"#{live.session_id} " * several)
+            follower_of(live, place, screen, prefix=f"#{live.session_id} " * several)
             for live in agent.resume(wanted)
         ]
+        if place.running:
+            screen.say("`dovetail run` is working on it too; Ctrl-C ends this command alone.")
         code = await follow_all(followers, stop, patience=patience)
-        for follower in followers:
-            tell_end(follower, screen)
         screen.emit(RESUME, {"sessions": [follower.values for follower in followers]})
         return code
 

@@ -17,6 +17,7 @@ from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.sessions.status import SessionStatus
 
 if TYPE_CHECKING:
+    from dovetail.cli.work.following import Enough
     from dovetail.runtime.explanation import Explanation
     from dovetail.runtime.preparing import Payment
 
@@ -36,7 +37,7 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
     v1_only = isinstance(uri.endpoint, V1Endpoint)
     start = opening.start(place, v1_only=v1_only, ahead=True)
     # What follows is loaded while the chain server is asked.
-    following = work.following
+    together = work.together
     async with work.agents.open_agent(start) as agent:
         screen.tick("Building the payment ...")
         amount = None if request.amount is None else Sats(request.amount)
@@ -46,11 +47,9 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
         await work.previewing.agree_on(payment, agent.services, request, screen, stop)
         live = await agent.start(payment)
         screen.say(f"Session {live.session_id} has begun.", bold=True)
-        follower = following.Follower(
-            live, screen, place.asks, following.never if request.wait else _has_left
-        )
-        code = await following.follow_all([follower], stop, patience=request.patience)
-        following.tell_end(follower, screen)
+        enough = _enough(request, place)
+        follower = together.follower_of(live, place, screen, enough)
+        code = await together.follow_all([follower], stop, patience=request.patience)
         screen.emit(SEND, follower.values | _fees(payment))
         return code
 
@@ -94,6 +93,13 @@ def _parsed(text: str) -> PayjoinUri:
         if request.address is None or not {"req-pj"}.issuperset(request.unknown_required):
             raise
         raise InvalidUri(f"{error}{PLAINLY}") from error
+
+
+def _enough(request: Request, place: Home) -> "Enough":
+    """How far the session is followed: where `dovetail run` does the work, not at all."""
+    if request.wait:
+        return work.following.never
+    return work.following.at_once if place.running else _has_left
 
 
 def _has_left(explanation: "Explanation") -> bool:

@@ -20,6 +20,7 @@ from dovetail.cli.work.following import (
     time_left,
 )
 from dovetail.cli.work.meanings import meaning
+from dovetail.cli.work.service import with_next
 from dovetail.errors import ReplayError, SessionNotFound
 from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
@@ -48,7 +49,7 @@ def show(number: int, screen: Screen, *, raw: bool) -> int:
             raise SessionNotFound(f"There is no session {number}: `dovetail history` lists them.")
         log = store.stored(SessionId(number))
         row = log.row
-        explanation, problem = _explained(store, row, asks=place.asks)
+        explanation, problem = _explained(store, row, asks=place.asks, running=place.running)
         entries = _entries(log)
     if raw and not screen.as_json:
         _print_raw(row, entries, screen)
@@ -64,10 +65,11 @@ def show(number: int, screen: Screen, *, raw: bool) -> int:
 
 
 def _explained(
-    store: Store, row: SessionRow, *, asks: bool
+    store: Store, row: SessionRow, *, asks: bool, running: bool
 ) -> tuple[Explanation | None, str | None]:
     try:
-        return explained(store, row, asks=asks), None
+        found = explained(store, row, asks=asks)
+        return with_next(row.session_id, found, running=running), None
     except ReplayError as error:
         return None, str(error)
 

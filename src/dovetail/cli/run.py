@@ -1,0 +1,40 @@
+"""`dovetail run`."""
+
+import click
+
+from dovetail.cli import work
+from dovetail.cli.options import chain, common, passphrase, routes, served
+
+
+@click.command()
+@served(public=False)
+@click.option(
+    "--log",
+    "log_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the log is written on stderr: lines for people, or one JSON object each.",
+)
+@routes
+@passphrase
+@chain
+@common
+def run(
+    *,
+    place: tuple[str, int] | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    log_format: str,
+) -> int:
+    """Take every session forward, as a service.
+
+    Works until Ctrl-C or SIGTERM, on all open sessions and on those that other commands begin
+    meanwhile: `send --no-wait` and `receive --no-wait` leave the work to it. It broadcasts the
+    ordinary payment when that falls due. One works in a data folder at a time. It tells a service
+    manager when it is ready (sd_notify), and settings are read at its start.
+    """
+    listening = work.endpoints.Listening(place, tls_cert, tls_key)
+    return work.running.run(
+        work.running.Request(listening=listening, json_log=log_format == "json")
+    )

@@ -1,0 +1,31 @@
+"""Whether `dovetail run` takes the sessions forward, and what other commands say then."""
+
+from dataclasses import replace
+
+from dovetail.cli.output import local_time
+from dovetail.runtime.explanation import NOTHING, DeadlineKind, Explanation
+from dovetail.sessions.status import SessionStatus
+from dovetail.stores.ports import SessionId
+
+WORKING = "`dovetail run` is working on it."
+NOT_RUNNING = "`dovetail run` is not running"
+
+
+def go_on(number: SessionId, found: Explanation, *, running: bool, listening: str = "") -> str:
+    """Who takes an open session forward, or what a person has to run for that."""
+    if running:
+        return WORKING
+    command = f"`dovetail resume {number}{listening}`"
+    if found.status is SessionStatus.EXPIRED:
+        return f"{NOT_RUNNING}: run {command} now."
+    due = found.deadline
+    if due is not None and due.kind is DeadlineKind.FALLBACK:
+        return f"{NOT_RUNNING}: keep {command} open, or run it after {local_time(due.at)}."
+    return f"{NOT_RUNNING}: keep {command} open until this is done."
+
+
+def with_next(number: SessionId, found: Explanation, *, running: bool) -> Explanation:
+    """The same explanation; where nothing is to be decided, with who does the work."""
+    if found.next != NOTHING or found.outcome is not None:
+        return found
+    return replace(found, next=go_on(number, found, running=running))
