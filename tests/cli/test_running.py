@@ -6,12 +6,17 @@ import signal
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tests.cli.commands import LOGS
 from tests.cli.processes import PATIENCE, run, running, wait_for
 from tests.cli.test_payments import post
 
-from dovetail.locking import is_held
+from dovetail.cli.work.overdue import MARGIN
+from dovetail.locking import hold, is_held
+from dovetail.sessions import sender
+from dovetail.stores.sql import SqlStore
 
 
 def log(folder: Path) -> list[dict[str, object]]:
@@ -33,10 +38,10 @@ def test_a_signal_ends_it_with_0_and_its_sessions_stay_open(person, tmp_path, nu
     with running(alice.environment, "run", folder=tmp_path) as process:
         wait_for(lambda: is_ready(tmp_path))
         assert is_held(alice.database.parent)
+        wait_for(lambda: "Session 1: Waiting" in (tmp_path / "stderr").read_text())
         process.send_signal(number)
         assert process.wait(PATIENCE) == 0
     assert not is_held(alice.database.parent)
-    assert "Session 1: Waiting for the sender." in (tmp_path / "stderr").read_text()
     assert alice("show", "1", "--json").json["status"] == "waiting-for-payment"
 
 
@@ -117,3 +122,24 @@ def test_it_serves_senders_of_bip_78(person, chain, tmp_path):
         wait_for(lambda: "Paid" in (tmp_path / "stderr").read_text())
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
+
+
+def test_an_overdue_payment_is_told_by_every_command_unless_it_is_worked_on(cli, monkeypatch):
+    cli.database.parent.mkdir(parents=True)
+    entries = (LOGS / "sender" / "success.jsonl").read_bytes().splitlines()
+    with SqlStore.open(cli.database) as store:
+        paying = store.new_sender()
+        for seq, sent in enumerate(map(sender.decode_event, entries[:2])):
+            paying.append(sent, seq=seq, closes=False)
+        expired = int(store.row(paying.session_id).expires_at)
+    assert "Overdue" not in cli("history").err
+    later = SimpleNamespace(time=lambda: expired + MARGIN + 1)
+    monkeypatch.setattr("dovetail.cli.work.overdue.time", later)
+    for words in (("history",), ("show", "1")):
+        said = cli(*words)
+        assert said.code == 0
+        assert said.err.startswith("Overdue: session 1 has expired, its payment is not made")
+        assert "Run `dovetail resume 1` now." in said.err
+        assert said.err.count("Overdue") == 1
+    with hold(cli.database.parent, taken=""):
+        assert "Overdue" not in cli("history").err

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,3 +101,20 @@ async def test_a_store_that_is_away_is_looked_at_again(
         while not session.nudges:  # noqa: ASYNC110 - the lookout has no event of its own
             await asyncio.sleep(0.001)
     looking.cancel()
+
+
+async def test_what_others_open_is_told_again_until_it_could_be_taken(store: SqlStore):
+    told: list[list[SessionId]] = []
+
+    def opened(found: Collection[SessionId]) -> None:
+        told.append(list(found))
+        if len(told) == 1:
+            raise StoreUnavailable("A disk is away.")
+
+    number = started(store).session_id
+    lookout = Lookout(store, lambda: (), every=60, opened=opened)
+    with pytest.raises(StoreUnavailable):
+        await lookout.look()
+    await lookout.look()
+    await lookout.look()
+    assert told == [[number], [number]]

@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 from tests.stores.golden import keep
 
-from dovetail.stores.peeking import may_hold_sessions
+from dovetail.stores.peeking import expired_sessions, may_hold_sessions
+from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
+from dovetail.testing.store_samples import started
 
 
 @pytest.fixture
@@ -34,3 +36,19 @@ def test_what_cannot_be_read_may_hold_some(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert may_hold_sessions(path)
     assert path.read_bytes() == content
+
+
+def test_sessions_that_expired_are_those_that_are_open(path: Path) -> None:
+    assert expired_sessions(path, before=2**62) == ()
+    with SqlStore.open(path) as store:
+        keep(store, "receiver/paid-by-payjoin")
+        number = started(store).session_id
+        expires_at = int(store.row(number).expires_at)
+    assert expired_sessions(path, before=expires_at) == ()
+    (found,) = expired_sessions(path, before=expires_at + 1)
+    assert SessionId(found) == number
+
+
+def test_no_session_expired_where_the_database_cannot_be_read(path: Path) -> None:
+    path.write_bytes(b"no database")
+    assert expired_sessions(path, before=2**62) == ()

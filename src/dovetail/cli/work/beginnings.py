@@ -9,7 +9,7 @@ from dovetail.stores.peeking import may_hold_sessions
 
 def may_have_sessions() -> bool:
     """Whether there may be a session on the network of this command line."""
-    return may_hold_sessions(home().database)
+    return may_hold_sessions(home(tell=False).database)
 
 
 def tell_of_none(screen: Screen) -> int:
