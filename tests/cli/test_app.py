@@ -70,6 +70,7 @@ def test_the_issue_s_commands_are_all_there():
                 "new",
                 "import",
                 "passphrase",
+                "transactions",
                 "backup",
                 "restore",
                 "words",

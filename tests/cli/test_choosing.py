@@ -102,7 +102,7 @@ def test_a_coin_that_cannot_be_spent_is_named(person):
     bob("send", uri, "--yes", "--no-wait", "--coin", held)
     said = bob("pay", PLACE, "10000", "--yes", "--coin", held)
     assert said.code == 1
-    assert "is held by an open session" in said.err
+    assert f"Session 1 holds the coin {held}" in said.err
 
 
 @pytest.mark.parametrize(

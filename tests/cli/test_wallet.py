@@ -93,7 +93,13 @@ def test_every_kind_has_its_addresses(cli: Cli, kind, prefix):
 def test_balance_and_coins_say_what_is_there(person):
     alice = person("alice", 100_000, 50_000)
     said = alice("wallet", "balance", "--json")
-    assert said.json == {"confirmed_sats": 150_000, "unconfirmed_sats": 0, "reserved_sats": 0}
+    assert said.json == {
+        "confirmed_sats": 150_000,
+        "unconfirmed_sats": 0,
+        "reserved_sats": 0,
+        "spendable_sats": 150_000,
+        "reserved_by": [],
+    }
     assert set(said.json) == set(keys.WALLET_BALANCE)
     assert "Confirmed    150,000 sats" in alice("wallet", "balance").out
     said = alice("wallet", "coins", "--json")

@@ -3,7 +3,7 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats
 from dovetail.bitcoin.uri import BitcoinUri
-from dovetail.errors import CoinsTaken, UsageError
+from dovetail.errors import CoinsTaken, InsufficientFunds, UsageError
 from dovetail.runtime.choosing import unspendable
 from dovetail.wallets.ports import SweepingWallet
 
@@ -36,5 +36,19 @@ async def test_coins_that_are_named_are_the_only_ones(world: World):
         )
         await agent.start_plain(payment)
         assert unspendable(services, [second]) == {first, third}
-        with pytest.raises(CoinsTaken, match="held by an open session"):
+        with pytest.raises(CoinsTaken, match="Session 1 holds the coin"):
             unspendable(services, [first, second])
+
+
+async def test_too_few_coins_name_the_sessions_that_hold_the_others(world: World):
+    world.fund(world.alice, 60_000, 40_000)
+    async with world.agent(world.alice) as agent:
+        request = BitcoinUri(world.bob.wallet.new_address())
+        with pytest.raises(InsufficientFunds) as caught:
+            await agent.prepare_plain(request, amount=Sats(200_000), fee_rate=RATE)
+        assert "reserved" not in str(caught.value)
+        live = await agent.receive(50_000)
+        held = [coin.outpoint for coin in agent.services.wallet.coins()]
+        agent.services.store.reserve(live.session_id, held)
+        with pytest.raises(InsufficientFunds, match="100,000 sats more are reserved by session 1"):
+            await agent.prepare_plain(request, amount=Sats(50_000), fee_rate=RATE)

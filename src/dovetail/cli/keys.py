@@ -137,10 +137,20 @@ WALLET_BALANCE = {
     "confirmed_sats": "what can be spent now",
     "unconfirmed_sats": "what waits for a confirmation or for maturity",
     "reserved_sats": "how much of the confirmed is held by open sessions",
+    "spendable_sats": "the rest of the confirmed",
+    "reserved_by": "the numbers of those sessions",
+}
+WALLET_TRANSACTIONS = {
+    "transactions": "the newest first, each with `txid`, `at` (when it was mined or seen, in Unix"
+    " seconds; null where not known), `received_sats` (paid to the wallet), `sent_sats` (of the"
+    " wallet's coins), `fee_sats` (the whole fee, whoever paid it; null where not known),"
+    " `confirmations` (0: in the mempool) and `sessions` (the numbers of the sessions it belongs"
+    " to)",
+    "more": "whether there are older ones: raise `--limit`",
 }
 WALLET_COINS = {
     "coins": "the confirmed coins, each with `outpoint`, `amount_sats`, `reserved` (held by an"
-    " open session) and `exposed` (known to a counterparty)"
+    " open session), `session` (its number; else null) and `exposed` (known to a counterparty)"
 }
 
 REGTEST_FUND = {"outpoint": "the coin that was made, as `txid:vout`"}

@@ -167,6 +167,25 @@ def balance(*, as_json: bool) -> int:
 
 
 @wallet.command()
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=20,
+    show_default=True,
+    help="How many transactions to list.",
+)
+@chain
+@json_option(keys.WALLET_TRANSACTIONS)
+@common
+def transactions(*, limit: int, as_json: bool) -> int:
+    """List the wallet's transactions, with the sessions they belong to.
+
+    The newest first. Amounts are what the wallet gained or lost by it, its fee included.
+    """
+    return work.transactions.transactions(limit, Screen(as_json=as_json))
+
+
+@wallet.command()
 @chain
 @json_option(keys.WALLET_COINS)
 @common

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dovetail.bitcoin import Address, FeeRate, OutPoint, Psbt, Sats
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import ChainError, DuplicateSession, UsageError
-from dovetail.runtime.choosing import unspendable
+from dovetail.runtime.choosing import naming_holders, unspendable
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.services import Services
 from dovetail.wallets.ports import SweepingWallet
@@ -67,13 +67,14 @@ def prepare(
     rate = fee_rate or estimated_rate(services)
     wallet.sync()
     script, spared = address.script_pubkey, unspendable(services, coins)
-    if due:
-        original = wallet.pay(script, due, fee_rate=rate, unspendable=spared)
-    elif isinstance(wallet, SweepingWallet):
-        original = wallet.pay_all(script, fee_rate=rate, unspendable=spared)
-        due = original.unsigned_transaction.outputs[0].value
-    else:
-        raise UsageError("This wallet cannot pay all it has: name an amount.")
+    with naming_holders(services):
+        if due:
+            original = wallet.pay(script, due, fee_rate=rate, unspendable=spared)
+        elif isinstance(wallet, SweepingWallet):
+            original = wallet.pay_all(script, fee_rate=rate, unspendable=spared)
+            due = original.unsigned_transaction.outputs[0].value
+        else:
+            raise UsageError("This wallet cannot pay all it has: name an amount.")
     return PlainPayment(
         request=BitcoinUri(address, due, request.label, request.message),
         address=address,

@@ -11,7 +11,7 @@ from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import cost_of_input, fee_contribution
 from dovetail.protocol.uri import PayjoinUri, is_on_this_machine
 from dovetail.runtime import plain
-from dovetail.runtime.choosing import unspendable
+from dovetail.runtime.choosing import naming_holders, unspendable
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.services import Services
 
@@ -88,7 +88,9 @@ def prepare(
     rate = fee_rate or estimated_rate(services)
     wallet.sync()
     script = uri.address.script_pubkey
-    original = wallet.pay(script, due, fee_rate=rate, unspendable=unspendable(services, coins))
+    spared = unspendable(services, coins)
+    with naming_holders(services):
+        original = wallet.pay(script, due, fee_rate=rate, unspendable=spared)
     others = [
         output.script_pubkey
         for output in original.unsigned_transaction.outputs

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -148,6 +148,11 @@ class MemoryStore:
         with self._lock:
             held = self._tables.held.items()
             return frozenset(coin for coin, holder in held if holder != besides)
+
+    def holders(self) -> Mapping[OutPoint, SessionId]:
+        """See `Store.holders`."""
+        with self._lock:
+            return dict(self._tables.held)
 
     def exposed(self) -> frozenset[OutPoint]:
         """See `Store.exposed`."""

@@ -290,6 +290,10 @@ class Store(Protocol):
         """The coins that live sessions hold; those of the session `besides` are left out."""
         ...
 
+    def holders(self) -> Mapping[OutPoint, SessionId]:
+        """The coins that live sessions hold, each with the session that does."""
+        ...
+
     def exposed(self) -> frozenset[OutPoint]:
         """The coins that any sender ever saw."""
         ...

@@ -1,7 +1,7 @@
 """Durable logs in SQLite, through SQLAlchemy Core (schema and rules: DESIGN, The store)."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -211,6 +211,14 @@ class SqlStore:
         if besides is None:
             return self._coins(holder.is_not(None))
         return self._coins(holder != number(besides))
+
+    def holders(self) -> Mapping[OutPoint, SessionId]:
+        """See `Store.holders`."""
+        holder = coin_reservations.c.session_id
+        query = select(coin_reservations.c.outpoint, holder).where(holder.is_not(None))
+        with reading(self._engine) as connection:
+            found = connection.execute(query)
+            return {OutPoint.parse(coin): SessionId(session) for coin, session in found}
 
     def exposed(self) -> frozenset[OutPoint]:
         """See `Store.exposed`."""

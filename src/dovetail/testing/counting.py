@@ -170,6 +170,9 @@ class CountingStore:
         self._store.expose(session_id)
         self._killer.point("expose")
 
+    def holders(self) -> Mapping[OutPoint, SessionId]:
+        return self._store.holders()
+
     def reserved(self, *, besides: SessionId | None = None) -> frozenset[OutPoint]:
         return self._store.reserved(besides=besides)
 

@@ -99,6 +99,7 @@ class SharingContract:
         store.release(second.session_id)
         assert store.reserved(besides=first.session_id) == frozenset()
         assert store.reserved(besides=second.session_id) == {held}
+        assert store.holders() == {held: first.session_id}
 
     def test_closing_gives_the_coins_back(self, store: Store) -> None:
         log, held = started(store), coin()

@@ -37,6 +37,7 @@ from dovetail.wallets.bdk_errors import (
     building,
     storing,
 )
+from dovetail.wallets.bdk_history import transactions
 from dovetail.wallets.bdk_keys import (
     BDK_NETWORKS,
     descriptors,
@@ -52,7 +53,7 @@ from dovetail.wallets.bdk_signing import (
     sign_ours,
 )
 from dovetail.wallets.bdk_syncing import Question, begun, fetched
-from dovetail.wallets.ports import Balance
+from dovetail.wallets.ports import Balance, WalletTransaction
 from dovetail.wallets.servers import ChainServer
 from dovetail.wallets.walletfile import (
     Locked,
@@ -293,6 +294,11 @@ class BdkWallet:
         """Its confirmed, mature and unspent coins, with what a PSBT input needs to sign them."""
         with self._reading() as core:
             return with_signing_data(core, usable(core))
+
+    def transactions(self) -> tuple[WalletTransaction, ...]:
+        """What pays it or spends from it, the newest first; unconfirmed ones come first."""
+        with self._reading() as core:
+            return transactions(core)
 
     def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
         """Nothing: only sessions spend from this wallet, and `pay` is told what they hold."""

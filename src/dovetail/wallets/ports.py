@@ -18,6 +18,7 @@ from dovetail.bitcoin import (
     Transaction,
     Txid,
     TxOut,
+    UnixTime,
 )
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.errors import ChainError
@@ -103,6 +104,23 @@ class Wallet(Protocol):
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
         """A signed transaction that spends one of its coins back to itself, not broadcast."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletTransaction:
+    """A transaction that pays a wallet or spends from it, as of its last `sync`."""
+
+    txid: Txid
+    received: Sats
+    """What its outputs pay to the wallet."""
+    sent: Sats
+    """What of the wallet's coins it spends."""
+    fee: Sats | None
+    """Its whole fee, whoever paid it; None where not all of its inputs are known."""
+    depth: int
+    """How deep it lies: 0 in the mempool."""
+    at: UnixTime | None
+    """When its block was mined, or when it was last seen in the mempool; None where not known."""
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dovetail.cli.work import running as running
     from dovetail.cli.work import sending as sending
     from dovetail.cli.work import showing as showing
+    from dovetail.cli.work import transactions as transactions
     from dovetail.cli.work import transferring as transferring
     from dovetail.cli.work import wallets as wallets
 

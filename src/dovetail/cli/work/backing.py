@@ -111,7 +111,7 @@ def _sessions(place: Home) -> tuple[bytes, int, int]:
 def _taken_in(place: Home, sessions: bytes, screen: Screen) -> list[Imported]:
     if not sessions:
         return []
-    told = []
+    told: list[Imported] = []
     with SqlStore.open(place.database) as store:
         for each in imported(store, BytesIO(sessions)):
             told.append(each)

@@ -1,10 +1,12 @@
 """`dovetail wallet`: make one, look into it."""
 
 import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
-from dovetail.bitcoin import Network, OutPoint, ScriptType
+from dovetail.bitcoin import Network, OutPoint, Sats, ScriptType
 from dovetail.cli import keys
 from dovetail.cli.config import LOCAL_CHAIN
 from dovetail.cli.exits import Exit
@@ -12,7 +14,12 @@ from dovetail.cli.output import Screen, sats, table
 from dovetail.cli.work import homes, keeping, opening, places, stopping
 from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError
+from dovetail.stores.holders import numbered, sessions_words
+from dovetail.stores.ports import SessionId
 from dovetail.wallets.bdk import BdkWallet
+
+if TYPE_CHECKING:
+    from dovetail.stores.sql import SqlStore
 
 KINDS = {
     "segwit": ScriptType.P2WPKH,
@@ -87,11 +94,14 @@ def balance(screen: Screen) -> int:
         with stopping.at_once():
             wallet.sync()
         held = wallet.balance()
-        taken = frozenset[OutPoint]() if store is None else store.reserved()
-        reserved = sum(coin.utxo.value for coin in wallet.coins() if coin.outpoint in taken)
+        holders = _holders(store)
+        taken = [coin for coin in wallet.coins() if coin.outpoint in holders]
+    reserved = Sats.sum(coin.utxo.value for coin in taken)
+    free = Sats(max(0, int(held.confirmed) - int(reserved)))
+    by = {holders[coin.outpoint] for coin in taken}
     screen.result(f"Confirmed    {sats(held.confirmed)}")
-    if reserved:
-        screen.result(f"  reserved   {sats(reserved)} for open sessions")
+    if taken:
+        screen.result(f"Spendable    {sats(free)}: {reserved:,} reserved by {sessions_words(by)}")
     screen.result(f"Unconfirmed  {sats(held.unconfirmed)}")
     if isinstance(wallet, BdkWallet) and not wallet.encrypted:
         screen.say(keeping.UNPROTECTED)
@@ -100,7 +110,9 @@ def balance(screen: Screen) -> int:
         {
             "confirmed_sats": int(held.confirmed),
             "unconfirmed_sats": int(held.unconfirmed),
-            "reserved_sats": reserved,
+            "reserved_sats": int(reserved),
+            "spendable_sats": int(free),
+            "reserved_by": numbered(by),
         },
     )
     return Exit.DONE
@@ -115,14 +127,14 @@ def coins(screen: Screen) -> int:
         with stopping.at_once():
             wallet.sync()
         found = wallet.coins()
-        taken = frozenset[OutPoint]() if store is None else store.reserved()
+        holders = _holders(store)
         seen = frozenset[OutPoint]() if store is None else store.exposed()
     if found:
         cells = [
             (
                 str(coin.outpoint),
                 sats(coin.utxo.value),
-                "reserved" if coin.outpoint in taken else "",
+                _held_by(holders.get(coin.outpoint)),
                 "exposed" if coin.outpoint in seen else "",
             )
             for coin in found
@@ -135,13 +147,22 @@ def coins(screen: Screen) -> int:
         {
             "outpoint": str(coin.outpoint),
             "amount_sats": int(coin.utxo.value),
-            "reserved": coin.outpoint in taken,
+            "reserved": coin.outpoint in holders,
+            "session": holders.get(coin.outpoint),
             "exposed": coin.outpoint in seen,
         }
         for coin in found
     ]
     screen.emit(keys.WALLET_COINS, {"coins": rows})
     return Exit.DONE
+
+
+def _holders(store: "SqlStore | None") -> Mapping[OutPoint, SessionId]:
+    return {} if store is None else store.holders()
+
+
+def _held_by(session: SessionId | None) -> str:
+    return "" if session is None else f"by session {session}"
 
 
 def _place_for_new() -> Home:
