@@ -162,7 +162,7 @@ def _holders(store: "SqlStore | None") -> Mapping[OutPoint, SessionId]:
 
 
 def _held_by(session: SessionId | None) -> str:
-    return "" if session is None else f"by session {session}"
+    return "" if session is None else f"reserved by session {session}"
 
 
 def _place_for_new() -> Home:
