@@ -249,6 +249,14 @@ def test_a_txid_reads_and_shows_itself_in_reverse():
     assert repr(txid) == f"<Txid {FIRST_PAYMENT_TXID}>"
 
 
+def test_no_text_of_a_txid_is_in_the_order_of_its_bytes():
+    txid = Txid.from_hex(FIRST_PAYMENT_TXID)
+    assert txid.hex() == FIRST_PAYMENT_TXID
+    assert txid.hex(" ").split() == [f"{byte:02x}" for byte in reversed(txid)]
+    assert Txid.from_hex(txid.hex()) == txid
+    assert bytes(txid).hex() == bytes(reversed(bytes.fromhex(FIRST_PAYMENT_TXID))).hex()
+
+
 @pytest.mark.parametrize(
     "text", ["", FIRST_PAYMENT_TXID[1:], FIRST_PAYMENT_TXID + "00", " " * 64, "g" * 64]
 )

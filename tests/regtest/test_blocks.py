@@ -85,3 +85,9 @@ def test_a_header_of_another_length_is_refused():
 def test_text_that_is_no_block_hash_is_refused(text):
     with pytest.raises(InvalidTransaction):
         BlockHash.from_hex(text)
+
+
+def test_no_text_of_a_block_hash_is_in_the_order_of_its_bytes():
+    name = BlockHash.from_hex(GENESIS)
+    assert name.hex() == str(name) == GENESIS
+    assert bytes(name).hex() == bytes(reversed(bytes.fromhex(GENESIS))).hex()

@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import httpx2 as httpx
 import pytest
 from tests.regtest.support import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
 
+from dovetail.bitcoin import OutPoint, Txid
 from dovetail.bitcoin.script import Address, Network
 from dovetail.regtest.policy import Accepted
 
 ADDRESS = str(Address.from_script(SOME_SCRIPT, Network.REGTEST))
+UNKNOWN = OutPoint(Txid(bytes(31) + b"\1"), 0)
 MAINNET_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 
 
@@ -94,24 +98,36 @@ def test_an_address_is_funded_on_demand(http, node):
     assert len(node.mempool_txids()) == 1
 
 
-def test_acceptance_is_tested_without_consequence(http, node):
+def ask(http, *transactions):
+    return http.post("/txs/test", json=[each.serialize().hex() for each in transactions])
+
+
+def test_acceptance_is_tested_without_consequence_as_mempools_esplora_does(http, node):
     (coin,) = open_coins(node, 50_000)
     made = spend([coin], [(40_000, SOME_SCRIPT)])
-    answer = http.post("/regtest/accept", json={"tx": made.serialize().hex()}).json()
-    assert answer == {
-        "allowed": True,
-        "txid": str(made.txid),
-        "fee": 10_000,
-        "weight": made.weight,
-        "replaced": [],
-    }
+    named = {"txid": str(made.txid), "wtxid": str(made.wtxid)}
+    vsize = -(-made.weight // 4)
+    fine = named | {"allowed": True, "vsize": vsize, "fees": {"base": 0.0001}}
+    assert ask(http, made).json() == [fine]
     assert node.mempool_txids() == ()
     assert isinstance(node.send(made), Accepted)
-    assert http.post("/regtest/accept", json={"tx": made.serialize().hex()}).json() == {
-        "allowed": False,
-        "reason": "txn-already-in-mempool",
-        "details": "",
-    }
+    known = "txn-already-in-mempool"
+    refused = named | {"allowed": False, "reject-reason": known, "reject-details": known}
+    assert ask(http, made).json() == [refused]
+
+
+def test_a_test_of_missing_inputs_says_so_in_a_nodes_words(http, node):
+    (coin,) = open_coins(node, 50_000)
+    parent = spend([coin], [(40_000, SOME_SCRIPT)])
+    gone = replace(parent, inputs=(replace(parent.inputs[0], previous_output=UNKNOWN),))
+    (first, second) = ask(http, parent, gone).json()
+    assert first["allowed"]
+    assert second["reject-reason"] == "missing-inputs"
+
+
+@pytest.mark.parametrize("body", [[], ["00"] * 26, {"tx": "00"}, ["00"], ["zz"], [1]])
+def test_what_cannot_be_tested_is_refused(http, body):
+    assert http.post("/txs/test", json=body).status_code == 400
 
 
 def test_a_reorganisation_is_made_on_demand(http, node):
@@ -137,8 +153,6 @@ def test_a_reorganisation_is_made_on_demand(http, node):
         ("fund", b'{"address": "%s", "sats": 2100000000000001}' % ADDRESS.encode()),
         ("fund", b'{"address": "%s", "sats": 100000000000}' % ADDRESS.encode()),
         ("fund", b'{"address": "%s", "sats": 1000}' % MAINNET_ADDRESS.encode()),
-        ("accept", b'{"tx": "00"}'),
-        ("accept", b'{"tx": "zz"}'),
         ("reorg", b'{"depth": 0}'),
         ("reorg", b'{"depth": 500}'),
     ],

@@ -92,7 +92,7 @@ def test_a_regtest_server_of_another_make_is_asked_for_the_inputs(scripted, paym
     scripted.answers["/blocks/tip/height"] = Answer(body=b"100")
     with EsploraChain(scripted.url, Network.REGTEST) as chain:
         assert chain.acceptance(payment) == Refused("bad-txns-inputs-missingorspent")
-    assert scripted.asked[0] == "/regtest/accept"
+    assert scripted.asked[0] == "/txs/test"
 
 
 def test_a_long_reason_is_cut(scripted, scripted_chain, payment):

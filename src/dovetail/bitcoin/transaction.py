@@ -7,7 +7,7 @@ apply consensus rules that need no other data: what they let through could be mi
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from dovetail.bitcoin.encoding import Reader, compact_size, prefixed, read_compact_size
 from dovetail.bitcoin.hashes import hash256
@@ -25,7 +25,10 @@ _OUTPOINT = re.compile(r"([0-9a-fA-F]{64}):(0|[1-9][0-9]{0,9})")
 
 
 class Txid(bytes):
-    """A transaction's identifier: 32 bytes in internal order; its text is reversed, in hex.
+    """A transaction's identifier: 32 bytes in internal order.
+
+    `str` and `hex` give its text, in the reversed order that explorers and nodes show, as
+    `from_hex` reads it; `bytes(txid).hex()` is the order of the bytes in a transaction.
 
     Raises `InvalidTransaction` when it is not 32 bytes long.
     """
@@ -45,8 +48,12 @@ class Txid(bytes):
             raise InvalidTransaction("A transaction id must be 64 hex digits; copy it again.")
         return cls(bytes.fromhex(text)[::-1])
 
+    def hex(self, *separated: Any, **named: Any) -> str:
+        """The digits that explorers and nodes show, as `str`; arguments are those of `bytes`."""
+        return self[::-1].hex(*separated, **named)
+
     def __str__(self) -> str:
-        return self[::-1].hex()
+        return self.hex()
 
     def __repr__(self) -> str:
         return f"<Txid {self}>"

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from dovetail.bitcoin.encoding import compact_size, read_compact_size
 from dovetail.bitcoin.hashes import hash256
@@ -23,7 +23,7 @@ _NO_TXID = Txid(bytes(32))
 
 
 class BlockHash(bytes):
-    """A block's hash: 32 bytes in internal order; `str` gives the display hex."""
+    """A block's hash: 32 bytes in internal order; `str` and `hex` give it as explorers show it."""
 
     __slots__ = ()
 
@@ -38,8 +38,12 @@ class BlockHash(bytes):
             raise InvalidTransaction("This is not a block hash; give 64 hex digits.")
         return cls(data[::-1])
 
+    def hex(self, *separated: Any, **named: Any) -> str:
+        """The digits that explorers and nodes show, as `str`; arguments are those of `bytes`."""
+        return self[::-1].hex(*separated, **named)
+
     def __str__(self) -> str:
-        return self[::-1].hex()
+        return self.hex()
 
     def __repr__(self) -> str:
         return f"<BlockHash {self}>"

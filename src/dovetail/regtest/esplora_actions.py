@@ -1,7 +1,8 @@
-"""What changes the chain over HTTP: Esplora's broadcast, and our own `/regtest/` actions."""
+"""What Esplora takes by POST (a broadcast, and mempool's test), and our own `/regtest/` actions."""
 
 import json
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
@@ -24,6 +25,10 @@ _Wanted = TypeVar("_Wanted")
 _MAX_BODY = 8_000_000
 _MAX_MINED = 1000
 _BlockCount: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=_MAX_MINED)]
+_Tested: TypeAlias = Annotated[list[str], msgspec.Meta(min_length=1, max_length=25)]
+_TESTED_WORDS = {"bad-txns-inputs-missingorspent": "missing-inputs"}
+"""What a node calls by another name where it only tests."""
+_COIN = 100_000_000
 # Bitcoin Core's RPC error codes.
 _MISSING_INPUTS, _REJECTED, _ALREADY_CONFIRMED, _NOT_A_TRANSACTION = -25, -26, -27, -22
 
@@ -39,21 +44,17 @@ class _Fund(msgspec.Struct, forbid_unknown_fields=True):
     confirmations: _BlockCount = 1
 
 
-class _Accept(msgspec.Struct, forbid_unknown_fields=True):
-    tx: str
-
-
 class _Reorg(msgspec.Struct, forbid_unknown_fields=True):
     depth: _BlockCount = 1
 
 
 def action_routes(node: RegtestNode) -> list[Route]:
-    """`POST /tx` and `POST /regtest/…`."""
+    """`POST /tx`, `POST /txs/test` and `POST /regtest/…`."""
     endpoints = {
         "/tx": _broadcast(node),
+        "/txs/test": _endpoint(node, _Tested, _test),
         "/regtest/mine": _endpoint(node, _Mine, _mine),
         "/regtest/fund": _endpoint(node, _Fund, _fund),
-        "/regtest/accept": _endpoint(node, _Accept, _accept),
         "/regtest/reorg": _endpoint(node, _Reorg, _reorg),
     }
     return [Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
@@ -92,7 +93,7 @@ def _broadcast(node: RegtestNode) -> _Endpoint:
 def _endpoint(
     node: RegtestNode,
     request_type: type[_Wanted],
-    action: Callable[[RegtestNode, _Wanted], _Answer],
+    action: Callable[[RegtestNode, _Wanted], _Answer | list[_Answer]],
 ) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
         data = await _read(request)
@@ -116,18 +117,24 @@ def _fund(node: RegtestNode, wanted: _Fund) -> _Answer:
     return {"txid": str(outpoint.txid), "vout": outpoint.vout}
 
 
-def _accept(node: RegtestNode, wanted: _Accept) -> _Answer:
-    match node.test(_parse_transaction(wanted.tx)):
+def _test(node: RegtestNode, wanted: _Tested) -> list[_Answer]:
+    """As mempool's Esplora passes on a node's `testmempoolaccept`; each transaction by itself."""
+    return [_verdict(node, _parse_transaction(text)) for text in wanted]
+
+
+def _verdict(node: RegtestNode, transaction: Transaction) -> _Answer:
+    named: _Answer = {"txid": str(transaction.txid), "wtxid": str(transaction.wtxid)}
+    match node.test(transaction):
         case Accepted() as accepted:
-            return {
-                "allowed": True,
-                "txid": str(accepted.txid),
-                "fee": int(accepted.fee),
-                "weight": int(accepted.weight),
-                "replaced": [str(txid) for txid in accepted.replaced],
-            }
+            fees = {"base": float(Decimal(accepted.fee) / _COIN)}
+            return named | {"allowed": True, "vsize": -(-accepted.weight // 4), "fees": fees}
         case Refused() as refused:
-            return {"allowed": False, "reason": refused.reason, "details": refused.details}
+            reason = _TESTED_WORDS.get(refused.reason, refused.reason)
+            return named | {
+                "allowed": False,
+                "reject-reason": reason,
+                "reject-details": refused.details or reason,
+            }
 
 
 def _reorg(node: RegtestNode, wanted: _Reorg) -> _Answer:

@@ -35,11 +35,10 @@ class _Block(msgspec.Struct, frozen=True):
 
 
 class _Verdict(msgspec.Struct, frozen=True):
-    """What `POST /regtest/accept` and, with other names, `POST /txs/test` answer."""
+    """What `POST /txs/test` answers of one transaction."""
 
     allowed: bool = False
-    reason: str = ""
-    reject_reason: str = msgspec.field(default="", name="reject-reason")
+    reason: str = msgspec.field(default="", name="reject-reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class EsploraChain:
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
         """Whether the network would take the transaction now, as well as the server can tell.
 
-        A regtest server of ours and mempool's Esplora ask their node. With any other server we
+        Mempool's Esplora and a regtest server of ours ask their node. With any other server we
         judge by what nodes ask of form, inputs, sums, locks and the minimum fee rate. That cannot
         tell wrong signatures, which are the core's to verify, a replacement that would be taken,
         nor a full mempool.
@@ -112,10 +111,9 @@ class EsploraChain:
         verdict = self._nodes_verdict(transaction)
         if verdict is None:
             return self._our_verdict(transaction)
-        reason = verdict.reason or verdict.reject_reason
-        if verdict.allowed or reason in KNOWN:
-            return Accepted(tested=verdict.allowed or reason == SAME)
-        return Refused(shortened(reason))
+        if verdict.allowed or verdict.reason in KNOWN:
+            return Accepted(tested=verdict.allowed or verdict.reason == SAME)
+        return Refused(shortened(verdict.reason))
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         """Hand the transaction to the network. One that is known already counts as accepted."""
@@ -232,11 +230,6 @@ class EsploraChain:
 
     def _nodes_verdict(self, transaction: Transaction) -> _Verdict | None:
         raw = transaction.serialize().hex()
-        if self._network is Network.REGTEST:
-            answer = self._http.post("/regtest/accept", msgspec.json.encode({"tx": raw}))
-            if answer is not None and answer[0]:
-                return FAULTS.decoded(answer[1], _Verdict)
-            return None
         answer = self._http.post("/txs/test", msgspec.json.encode([raw]))
         if answer is not None and answer[0]:
             verdicts = FAULTS.decoded(answer[1], list[_Verdict])
