@@ -79,7 +79,7 @@ try:
 except ImportError as error:
     print(error)
 """
-    assert "install `dovetail-payjoin[cli]`" in run(program)
+    assert "run `pip install 'dovetail-payjoin[agent]'`" in run(program)
 
 
 def test_a_missing_part_of_our_own_is_not_blamed_on_an_extra():

@@ -1,7 +1,7 @@
 """Payjoin for Python (BIP 77, BIP 78): every session ends in exactly one payment.
 
 The names of this package load on first use, so that `import dovetail.bitcoin` costs nothing and
-needs no extra. `Agent` and what belongs to it need the extra `cli`.
+needs no extra. `Agent`, what belongs to it and `fetch_ohttp_keys` need the extra `agent`.
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dovetail.errors import DovetailError
     from dovetail.protocol.uri import PayjoinUri
     from dovetail.runtime.agent import Agent
+    from dovetail.runtime.fetching import fetch_ohttp_keys
     from dovetail.runtime.live import LiveReceiver, LiveSender, Update
     from dovetail.runtime.preparing import Payment
     from dovetail.runtime.services import AtExpiry, Policy
@@ -49,9 +50,10 @@ __all__ = [
     "Success",
     "Unrecognized",
     "Update",
+    "fetch_ohttp_keys",
 ]
 
-_EXTRAS = ("certifi", "httpcore2", "sqlalchemy", "alembic")
+_EXTRAS = ("certifi", "httpcore2", "publicsuffixlist", "sqlalchemy", "alembic")
 
 
 if not TYPE_CHECKING:  # a type checker shall see the names above and no others
@@ -64,6 +66,7 @@ if not TYPE_CHECKING:  # a type checker shall see the names above and no others
             "errors": "DovetailError",
             "protocol.uri": "PayjoinUri",
             "runtime.agent": "Agent",
+            "runtime.fetching": "fetch_ohttp_keys",
             "runtime.live": "LiveReceiver LiveSender Update",
             "runtime.preparing": "Payment",
             "runtime.services": "AtExpiry Policy",
@@ -81,6 +84,7 @@ if not TYPE_CHECKING:  # a type checker shall see the names above and no others
             if error.name not in _EXTRAS:
                 raise
             message = (
-                f"dovetail.{name} needs the package {error.name}: install `dovetail-payjoin[cli]`."
+                f"dovetail.{name} needs the package {error.name}:"
+                " run `pip install 'dovetail-payjoin[agent]'`."
             )
             raise ImportError(message, name=error.name) from error

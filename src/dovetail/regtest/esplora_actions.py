@@ -25,7 +25,7 @@ _Wanted = TypeVar("_Wanted")
 _MAX_BODY = 8_000_000
 _MAX_MINED = 1000
 _BlockCount: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=_MAX_MINED)]
-_Tested: TypeAlias = Annotated[list[str], msgspec.Meta(min_length=1, max_length=25)]
+_MOST_TESTED = 25
 _TESTED_WORDS = {"bad-txns-inputs-missingorspent": "missing-inputs"}
 """What a node calls by another name where it only tests."""
 _COIN = 100_000_000
@@ -52,7 +52,7 @@ def action_routes(node: RegtestNode) -> list[Route]:
     """`POST /tx`, `POST /txs/test` and `POST /regtest/…`."""
     endpoints = {
         "/tx": _broadcast(node),
-        "/txs/test": _endpoint(node, _Tested, _test),
+        "/txs/test": _endpoint(node, list[str], _test),
         "/regtest/mine": _endpoint(node, _Mine, _mine),
         "/regtest/fund": _endpoint(node, _Fund, _fund),
         "/regtest/reorg": _endpoint(node, _Reorg, _reorg),
@@ -117,8 +117,10 @@ def _fund(node: RegtestNode, wanted: _Fund) -> _Answer:
     return {"txid": str(outpoint.txid), "vout": outpoint.vout}
 
 
-def _test(node: RegtestNode, wanted: _Tested) -> list[_Answer]:
+def _test(node: RegtestNode, wanted: list[str]) -> list[_Answer]:
     """As mempool's Esplora passes on a node's `testmempoolaccept`; each transaction by itself."""
+    if not 1 <= len(wanted) <= _MOST_TESTED:
+        raise UsageError(f"Between 1 and {_MOST_TESTED} transactions are tested at once.")
     return [_verdict(node, _parse_transaction(text)) for text in wanted]
 
 
