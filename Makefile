@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: electrum help demo demo-kill test exact core stress kill flood interop mutants fuzz check bench docs lock clean
+.PHONY: guides electrum help demo demo-kill test exact core stress kill flood interop mutants fuzz check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make stress  random histories by the thousand, against the rules about money and privacy"
 	@echo "make kill    either party, and the mailroom, killed at every step of every path"
 	@echo "make flood   hostile clients at a mailroom's port, an honest one beside them"
+	@echo "make guides  every command and program of README and guides, in a fresh environment"
 	@echo "make interop rust-payjoin, its mailroom and payjoin-client against ours, live; needs cargo and npm"
 	@echo "make mutants deliberate bugs, each of which a named test must catch"
 	@echo "make fuzz    every parser and both machines against inputs that coverage chooses"
@@ -76,6 +77,9 @@ kill: $(VENV)/.dev
 
 flood: $(VENV)/.dev
 	@$(BIN)/python -m tests.flood $(FLOOD)
+
+guides: $(VENV)/.dev
+	@$(BIN)/python -m tests.guides $(GUIDES)
 
 interop: $(VENV)/.dev
 	$(BIN)/python -m tests.interop $(INTEROP)
