@@ -143,3 +143,29 @@ def test_an_overdue_payment_is_told_by_every_command_unless_it_is_worked_on(cli,
         assert said.err.count("Overdue") == 1
     with hold(cli.database.parent, taken=""):
         assert "Overdue" not in cli("history").err
+
+
+def test_events_are_json_lines_from_the_uri_to_the_end(person, tmp_path):
+    alice = person("alice", 10_000)
+    said = alice("receive", "1000", "--events", "--timeout", "2s")
+    assert said.code == 3
+    begun, *rest = [json.loads(line) for line in said.lines]
+    assert (begun["event"], begun["session"], begun["uri"][:8]) == ("begun", 1, "bitcoin:")
+    assert [each["event"] for each in rest] == ["state", "left"]
+    assert {each["uri"] for each in rest} == {None}
+    assert alice("receive", "1000", "--events", "--json").code == 2
+
+
+def test_a_decision_that_is_saved_while_the_chain_is_away_is_no_error(cli):
+    cli.database.parent.mkdir(parents=True)
+    assert cli("wallet", "new").code == 0
+    cli.settings["relays"] = "http://127.0.0.1:1"
+    entries = (LOGS / "sender" / "success.jsonl").read_bytes().splitlines()
+    with SqlStore.open(cli.database) as store:
+        paying = store.new_sender()
+        for seq, sent in enumerate(map(sender.decode_event, entries[:2])):
+            paying.append(sent, seq=seq, closes=False)
+    said = cli("cancel", "1", "--fallback", "now")
+    assert said.code == 3
+    assert "That is saved. The rest could not be done yet: " in said.err
+    assert "Error" not in said.err

@@ -80,6 +80,14 @@ def complete(play: Play) -> None:
     play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
 
 
+def complete_by_run(play: Play) -> None:
+    """A service of each does the work, beside the commands that begin it."""
+    play.employ()
+    play.receive()
+    play.send()
+    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+
+
 def complete_v1(play: Play) -> None:
     play.serve()
     play.send()

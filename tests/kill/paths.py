@@ -14,6 +14,7 @@ from tests.kill.acts import (
     cancel_late,
     cancel_unposted,
     complete,
+    complete_by_run,
     complete_v1,
     fallback_undone,
     garbles_its_signature,
@@ -150,6 +151,14 @@ WAYS = (
     Way(
         name="payjoin completes, v1",
         acts=complete_v1,
+        ends=_PAYJOIN,
+        always=True,
+        alone=True,
+        timeless=True,
+    ),
+    Way(
+        name="payjoin completes, by `run`",
+        acts=complete_by_run,
         ends=_PAYJOIN,
         always=True,
         alone=True,

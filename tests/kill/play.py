@@ -128,6 +128,12 @@ class Play:
                 return
         raise Stuck(f"The receiver does not serve: {self._last_words(Party.RECEIVER)}")
 
+    def employ(self) -> None:
+        """From now on a `dovetail run` of each party does all the work."""
+        for party in PEOPLE:
+            self._resuming[party] = ("run",)
+            self.begin(party)
+
     def send(self, *more: str) -> None:
         """The sender pays, again if it was killed before there was a session."""
         self._do_once(Party.SENDER, (*self.sending(), *more))
@@ -334,7 +340,7 @@ class Play:
         """
         state = self.state(party)
         if state is None or isinstance(state, _CLOSED) or party in self._ended:
-            return not self._running[party]
+            return not self._running[party] or self._resuming[party] == ("run",)
         if isinstance(state, sender.Monitor) and state.released:
             other = self.state(Party.RECEIVER)
             gone = other is None or isinstance(other, _CLOSED)

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from dovetail.cli.keys import EVENT
+
 F = TypeVar("F", bound=Callable[..., Any])
 NETWORKS = ("mainnet", "testnet", "signet", "regtest")
 MEMORY = "dovetail.flags"
@@ -199,6 +201,21 @@ def json_option(keys: Mapping[str, str]) -> Callable[[F], F]:
         is_flag=True,
         help="Print the result as one JSON object on stdout.",
     )
+
+
+class EventsOption(JsonOption):
+    """`--events`, likewise."""
+
+    keys: Mapping[str, str] = EVENT
+
+
+events = click.option(
+    "--events",
+    "as_events",
+    cls=EventsOption,
+    is_flag=True,
+    help="Print what happens on stdout, at once, as one JSON object a line.",
+)
 
 
 def setting(key: str, *names: str, **attributes: Any) -> Callable[[F], F]:

@@ -11,6 +11,7 @@ from dovetail.cli.options import (
     chain,
     coin_control,
     common,
+    events,
     high_fee,
     json_option,
     passphrase,
@@ -32,6 +33,7 @@ from dovetail.cli.output import Screen
 @passphrase
 @chain
 @json_option(PAY)
+@events
 @common
 def pay(  # noqa: PLR0913 - options, each by its name
     *,
@@ -45,6 +47,7 @@ def pay(  # noqa: PLR0913 - options, each by its name
     no_wait: bool,
     timeout: float | None,
     as_json: bool,
+    as_events: bool,
 ) -> int:
     """Pay an address as usual, without a payjoin.
 
@@ -65,4 +68,4 @@ def pay(  # noqa: PLR0913 - options, each by its name
         wait=not no_wait,
         patience=timeout,
     )
-    return work.paying.pay(request, Screen(as_json=as_json))
+    return work.paying.pay(request, Screen(as_json=as_json, as_events=as_events))

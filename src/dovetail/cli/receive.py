@@ -12,6 +12,7 @@ from dovetail.cli.options import (
     chain,
     common,
     directory,
+    events,
     json_option,
     passphrase,
     routes,
@@ -41,6 +42,7 @@ from dovetail.cli.output import Screen
 @passphrase
 @chain
 @json_option(RECEIVE)
+@events
 @common
 def receive(  # noqa: PLR0913 - one argument for each option
     *,
@@ -58,6 +60,7 @@ def receive(  # noqa: PLR0913 - one argument for each option
     qr_file: str | None,
     no_qr: bool,
     as_json: bool,
+    as_events: bool,
 ) -> int:
     """Ask for a payment and see it through.
 
@@ -82,4 +85,4 @@ def receive(  # noqa: PLR0913 - one argument for each option
         qr_file=None if qr_file is None else Path(qr_file),
         patience=timeout,
     )
-    return work.receiving.receive(request, Screen(as_json=as_json))
+    return work.receiving.receive(request, Screen(as_json=as_json, as_events=as_events))

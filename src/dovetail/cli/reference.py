@@ -101,7 +101,7 @@ def _section(path: tuple[str, ...], command: click.Command, common: Sequence[str
     json_options = [each for each in command.params if isinstance(each, JsonOption)]
     for option in json_options:
         rows = "\n".join(f"| `{key}` | {words} |" for key, words in option.keys.items())
-        parts.append(f"| key of `--json` | meaning |\n|---|---|\n{rows}\n")
+        parts.append(f"| key of `{option.opts[0]}` | meaning |\n|---|---|\n{rows}\n")
     return "\n".join(parts)
 
 

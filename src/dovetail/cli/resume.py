@@ -4,7 +4,16 @@ import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import RESUME
-from dovetail.cli.options import chain, common, json_option, passphrase, routes, served, timeout
+from dovetail.cli.options import (
+    chain,
+    common,
+    events,
+    json_option,
+    passphrase,
+    routes,
+    served,
+    timeout,
+)
 from dovetail.cli.output import Screen
 
 
@@ -16,6 +25,7 @@ from dovetail.cli.output import Screen
 @passphrase
 @chain
 @json_option(RESUME)
+@events
 @common
 def resume(
     *,
@@ -25,6 +35,7 @@ def resume(
     tls_cert: str | None,
     tls_key: str | None,
     as_json: bool,
+    as_events: bool,
 ) -> int:
     """Go on with open sessions.
 
@@ -33,4 +44,6 @@ def resume(
     --listen again, while their sender has not come.
     """
     listening = work.endpoints.Listening(place, tls_cert, tls_key)
-    return work.resuming.resume(ids, timeout, listening, Screen(as_json=as_json))
+    return work.resuming.resume(
+        ids, timeout, listening, Screen(as_json=as_json, as_events=as_events)
+    )

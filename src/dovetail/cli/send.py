@@ -10,6 +10,7 @@ from dovetail.cli.options import (
     chain,
     coin_control,
     common,
+    events,
     high_fee,
     json_option,
     passphrase,
@@ -34,6 +35,7 @@ from dovetail.cli.output import Screen
 @passphrase
 @chain
 @json_option(SEND)
+@events
 @common
 def send(  # noqa: PLR0913 - options, each by its name
     *,
@@ -48,6 +50,7 @@ def send(  # noqa: PLR0913 - options, each by its name
     no_wait: bool,
     timeout: float | None,
     as_json: bool,
+    as_events: bool,
 ) -> int:
     """Pay a Payjoin URI and see the payment through.
 
@@ -67,5 +70,5 @@ def send(  # noqa: PLR0913 - options, each by its name
         wait=not no_wait,
         patience=timeout,
     )
-    screen = Screen(as_json=as_json)
+    screen = Screen(as_json=as_json, as_events=as_events)
     return work.paying.pay(request, screen) if plain else work.sending.send(request, screen)
