@@ -114,6 +114,9 @@ def test_who_is_asked_may_say_no(parties, monkeypatch, command):
 @pytest.mark.parametrize("words", [("release", "1"), ("revoke", "1")])
 def test_without_a_terminal_a_decision_needs_yes(parties, words):
     _, bob = parties
+    bob("cancel", "1")
+    if words[0] == "revoke":
+        bob("release", "1", "--yes")
     said = bob(*words)
     assert said.code == 2
     assert "--yes" in said.err
@@ -122,6 +125,8 @@ def test_without_a_terminal_a_decision_needs_yes(parties, words):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("release", "1"), "cancel the session first"),
+        (("revoke", "1"), "cancel and release it first"),
         (("release", "1", "--yes"), "cancel the session first"),
         (("revoke", "1", "--yes"), "cancel and release it first"),
     ],

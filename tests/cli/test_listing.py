@@ -255,7 +255,8 @@ def test_what_a_rival_pays_is_listed_and_shown(cli: Cli):
     cli.change("DELETE FROM session_events WHERE seq > 10")
     cli.change("UPDATE sessions SET closed_at = NULL, outcome = NULL, ending = NULL, next_seq = 11")
     cli.change("UPDATE sessions SET last_tag = 'PostedPayjoinProposal'")
-    cli.change("INSERT INTO sightings VALUES (1, 'stranger', ?, 0, 1, 0, 0, 1, 875)", "0a" * 32)
+    row = "INSERT INTO sightings VALUES (1, 'stranger', ?, 0, 1, 0, 0, 1, 875, NULL, NULL, NULL)"
+    cli.change(row, "0a" * 32)
     assert "It pays 3.5 sat/vB." in cli("history").out
     assert "It pays 3.5 sat/vB." in cli("show", "1").out
     for seen in (

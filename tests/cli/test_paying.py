@@ -72,6 +72,7 @@ def test_a_link_whose_payjoin_cannot_be_used_is_paid_all_the_same(person, chain,
 def test_a_link_of_an_older_draft_is_refused_and_its_address_can_be_paid(person):
     said = person("bob", 300_000)("send", DRAFT, "--yes")
     assert said.code == 2
+    assert said.err.count("as usual") == 1
     assert "ask for a new link" in said.err
     assert "--plain" in said.err
 

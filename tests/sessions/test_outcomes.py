@@ -32,4 +32,7 @@ def test_every_outcome_has_an_example() -> None:
 
 
 def test_an_outcome_shows_its_transaction_but_no_signature() -> None:  # P4
-    assert repr(EXAMPLES[0]) == "Success(txid='ab', signatures=(<InputSignature>,))"
+    assert (
+        repr(EXAMPLES[0])
+        == "Success(txid='ab', beside=0, others=(), signatures=(<InputSignature>,))"
+    )

@@ -23,6 +23,8 @@ SESSION = {
     "seen": "what the chain source showed of the payment last, to any process: `kind` (`payjoin`,"
     " `fallback`, `direct` to the address, `revocation` or `stranger`), `txid`, `confirmations`,"
     " `gone` (it was there and is no more), `at` (when that was first so, in Unix seconds),"
+    " `came_sats` (what has come to a receiver's address in all, also in part; null where nothing"
+    " but the payment itself did) of `asked_sats` (null where no amount was named),"
     " `fee_rate` (of an unconfirmed stranger that keeps the ordinary payment out: sat/vB as text;"
     " null where it is not known, and else); null before",
     "received_sats": "what the receiver gets by the payjoin or the ordinary payment, or got at the"
@@ -30,6 +32,10 @@ SESSION = {
     " is known",
     "receiver_fee_sats": "what is missing in it of what was asked for: the receiver's part of the"
     " fee",
+    "in_all_sats": "what has come to a receiver's address in all, where more came than the payment;"
+    " else null",
+    "too_much_sats": "how much of that is more than was asked for; null where no amount was named",
+    "beside_txids": "the transactions by which it came beside the payment; else null",
     "paid_fee_sats": "the whole fee of the transaction by which the sender pays; null on the"
     " receiver's side, and before that is known",
     "paid_fee_rate": "its rate in sat/vB, as text",

@@ -26,6 +26,7 @@ from dovetail.runtime.services import Services
 from dovetail.runtime.watching import Watch, deepest_spend, taken
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
+from dovetail.sessions.receiver.settling import ASKED_FOR
 from dovetail.sessions.sender import SenderSession
 from dovetail.stores.logs import replayed
 from dovetail.stores.ports import SessionId, Store
@@ -67,6 +68,21 @@ async def release(services: Services, session_id: SessionId) -> State:
     Where the chain shows that it was paid meanwhile, that is recorded instead.
     """
     return await _decide(_release, services, session_id)
+
+
+def require_releasable(state: State) -> None:
+    """Raise `UsageError` where there is nothing to decline, or it cannot be declined any more."""
+    match state:
+        case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
+            raise UsageError(ASKED_FOR)
+        case receiver.PendingFallback() | sender.PendingFallback():
+            return
+        case receiver.Closed() | sender.Closed():
+            raise UsageError("The session is closed: there is nothing left to release.")
+        case receiver.Monitor() | sender.Monitor():
+            raise UsageError("A payment may be on its way already: only the chain can end it.")
+        case _:
+            raise UsageError("Only a pending fallback can be released: cancel the session first.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,12 +263,9 @@ async def _release(services: Services, session_id: SessionId, state: State) -> S
             spends = () if spend is None else (spend.transaction,)
             sender_log = services.store.sender(session_id)
             return await state.release(spends=spends).save_async(sender_log)
-        case receiver.Closed() | sender.Closed():
-            raise UsageError("The session is closed: there is nothing left to release.")
-        case receiver.Monitor() | sender.Monitor():
-            raise UsageError("A payment may be on its way already: only the chain can end it.")
         case _:
-            raise UsageError("Only a pending fallback can be released: cancel the session first.")
+            require_releasable(state)
+            return state
 
 
 def _too_late(state: State) -> str:

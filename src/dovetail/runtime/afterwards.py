@@ -1,50 +1,88 @@
-"""What came to the addresses of sessions that had ended without their payment."""
+"""What came to the addresses of sessions that had ended: without their payment, or after it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from dovetail.bitcoin import Sats
+from dovetail.bitcoin import Sats, Script
 from dovetail.errors import ReplayError
+from dovetail.protocol.settlement import paid_to
+from dovetail.protocol.shares import shares
 from dovetail.runtime.actions import load
 from dovetail.runtime.services import Services
+from dovetail.runtime.watching import seen_directly
 from dovetail.sessions import outcomes, receiver
+from dovetail.sessions.amounts import Received, amounts_of
 from dovetail.sessions.receipts import Receipt, Receipts
 from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.surplus import Surplus, surplus_seen
 from dovetail.stores.ports import Role, SessionId, SessionRow
+from dovetail.wallets.ports import Payment
 
 LOOKED_BACK = 30 * 86_400
 """Seconds after the expiration for which the address of an ended session is looked at."""
-_UNPAID = (outcomes.Cancelled, outcomes.Expired)
 MOST = 20
 """How many sessions are looked at, the newest first: a public server is spared (ADR 0028)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What an address has received in all, though its session had ended without its payment."""
+    """What an address has received in all, though its session had ended, paid or unpaid."""
 
     session_id: SessionId
     received: Sats
     asked: int | None
     sighting: Sighting
+    paid: bool = False
+    """Whether the session had ended with its payment, so that the address is paid once more."""
+
+    @property
+    def surplus(self) -> Surplus | None:
+        """What is more than was asked for."""
+        return surplus_seen(self.sighting)
 
     @property
     def words(self) -> str:
-        """The same in a sentence."""
-        whole = "" if self.asked is None else f" of {self.asked:,}"
+        """The same in a sentence, or two."""
         waits = "" if self.sighting.depth else ", not confirmed yet"
+        if self.paid:
+            return f"Session {self.session_id} was paid, and then its address again{waits}."
+        whole = "" if self.asked is None else f" of {self.asked:,}"
         return (
             f"Session {self.session_id} had ended, and {self.received:,}{whole} sats have come to"
             f" its address all the same{waits}."
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a session that has ended says of its address."""
+
+    script: Script
+    asked: int | None
+    depth: int
+    paid: bool
+    amount: int
+    """What its outcome says has come, in satoshis, and nothing of `own`."""
+    own: frozenset[str] = frozenset()
+    """The transaction that made the payment, which is none beside it."""
+    brought: int = 0
+    """What that brought."""
+    payjoin: tuple[int, int] = (0, 0)
+    """What the proposal's payjoin pays the address, and how much of it is no coin of ours."""
+
+    def receipt(self, payment: Payment) -> Receipt:
+        """A payment as it counts: of a payjoin that came after all, without our own coins."""
+        whole, net = self.payjoin
+        amount = Sats(net) if whole and payment.amount == whole else payment.amount
+        return Receipt(payment.txid, amount, payment.depth)
+
+
 async def look_back(services: Services) -> tuple[Late, ...]:
     """What came to receivers' addresses after the end, in one look; it is kept for the lists.
 
-    A session whose payment was found to be final is not looked at again. Raises `ChainError` and
-    `StoreUnavailable`.
+    What was told once it was final is not told again. Raises `ChainError` and `StoreUnavailable`.
     """
     return await asyncio.to_thread(lambda: tuple(_found(services)))
 
@@ -53,40 +91,95 @@ def _found(services: Services) -> Iterator[Late]:
     store = services.store
     since = services.clock() - LOOKED_BACK
     rows = [row for row in store.history(limit=MOST) if _may_have_come(row, since)]
-    ended = [(row, *each) for row in rows if (each := _unpaid(services, row.session_id))]
-    told = services.chain.payments_to_each({state.address.script_pubkey for _, state, _ in ended})
-    for row, state, known in ended:
-        script, asked = state.address.script_pubkey, state.created.amount
+    ended = [(row, known) for row in rows if (known := _ended(services, row.session_id))]
+    told = services.chain.payments_to_each({known.script for _, known in ended})
+    for row, known in ended:
+        script = known.script
         # One that could not be told among others says why when it is asked for alone.
         paid = told[script] if script in told else services.chain.payments_to(script)
-        all_of_it = (Receipt(each.txid, each.amount, each.depth) for each in paid)
-        received = Receipts.of(all_of_it, asked=asked)
-        if received.amount <= known:
+        late = _late(row, known, paid)
+        if late is None or (late.sighting == row.sighting and _is_final(late.sighting)):
             continue
-        depth, wanted = received.depth if received.full else received.rest, state.created.depth
-        seen = Sighting(kind=Kind.DIRECT, txid=received.txids[0], depth=depth, wanted=wanted)
-        if seen != row.sighting:
-            store.saw(row.session_id, seen)
-        yield Late(row.session_id, received.amount, asked, seen)
+        if late.sighting != row.sighting:
+            store.saw(row.session_id, late.sighting)
+        yield late
+
+
+def _late(row: SessionRow, known: _Known, paid: Iterable[Payment]) -> Late | None:
+    """What has come beyond what the outcome says; None: nothing has."""
+    beside = [known.receipt(each) for each in paid if str(each.txid) not in known.own]
+    received = Receipts.of(beside, asked=known.asked)
+    if received.amount <= known.amount:
+        return None
+    seen = seen_directly(received, wanted=known.depth, asked=known.asked)
+    in_all = Sats(received.amount + known.brought)
+    named = received.named if known.brought else seen.beside
+    return Late(
+        row.session_id,
+        in_all,
+        known.asked,
+        Sighting(
+            kind=Kind.DIRECT,
+            txid=named[0] if known.paid and named else seen.txid,
+            depth=min(each.depth for each in beside) if known.paid else seen.depth,
+            wanted=seen.wanted,
+            came=in_all,
+            asked=seen.asked,
+            beside=named,
+        ),
+        known.paid,
+    )
+
+
+def _is_final(seen: Sighting) -> bool:
+    return seen.depth >= seen.wanted
 
 
 def _may_have_come(row: SessionRow, since: int) -> bool:
-    final = row.sighting is not None and row.sighting.depth >= row.sighting.wanted
-    ended = row.closed_at is not None and row.expires_at >= since
-    unpaid = row.ending is None or isinstance(row.ending.outcome, _UNPAID)
-    return row.role is Role.RECEIVER and ended and unpaid and not final
+    return row.role is Role.RECEIVER and row.closed_at is not None and row.expires_at >= since
 
 
-def _unpaid(services: Services, session_id: SessionId) -> tuple[receiver.Closed, int] | None:
-    """A session that ended without its payment, and what had come by then."""
+def _ended(services: Services, session_id: SessionId) -> _Known | None:
+    """What a session that has ended says has come to its address; None where it says nothing."""
     try:
         state = load(services.store, session_id)
     except ReplayError:
         return None
-    match state:
-        case receiver.Closed(
-            outcome=outcomes.Cancelled(received=known) | outcomes.Expired(received=known)
+    if not isinstance(state, receiver.Closed):
+        return None
+    facts: dict[str, Any] = {
+        "script": state.address.script_pubkey,
+        "asked": state.created.amount,
+        "depth": state.created.depth,
+        "payjoin": _payjoin(state),
+    }
+    match state.outcome:
+        case (
+            outcomes.Success(txid=txid, beside=beside)
+            | outcomes.FallbackBroadcasted(txid=txid, beside=beside)
         ):
-            return state, known or 0
+            amounts = amounts_of(state)
+            brought = int(amounts.amount) if isinstance(amounts, Received) else 0
+            own = frozenset({txid})
+            return _Known(**facts, paid=True, amount=beside, own=own, brought=brought)
+        case outcomes.PaidDirectly(received=int(amount)):
+            return _Known(**facts, paid=True, amount=amount)
+        case outcomes.Unrecognized(txid=txid, received=known):
+            return _Known(**facts, paid=False, amount=known or 0, own=frozenset({txid}))
+        case outcomes.Cancelled(received=known) | outcomes.Expired(received=known):
+            return _Known(**facts, paid=False, amount=known or 0)
+        case outcomes.Revoked():
+            return _Known(**facts, paid=False, amount=0)
         case _:
             return None
+
+
+def _payjoin(state: receiver.Closed) -> tuple[int, int]:
+    if state.payload is None or state.finalized is None:
+        return 0, 0
+    script, fallback = state.address.script_pubkey, state.payload.fallback
+    proposal = state.finalized.psbt
+    offer = state.payload.params.fee_contribution
+    missing = shares(state.payload.original, proposal, offer).from_receiver
+    whole = paid_to(proposal.unsigned_transaction, script)
+    return int(whole), int(paid_to(fallback, script) - missing)

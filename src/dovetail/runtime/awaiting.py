@@ -79,7 +79,7 @@ async def _poll(
         if paid is None:
             return
         seen, received = paid, receipts(session, paid)
-        watch.see_received(received, wanted=session.created.depth)
+        watch.see_received(received, wanted=session.created.depth, asked=session.created.amount)
         if received.full and received.depth >= session.created.depth and not paid_in_full.done():
             paid_in_full.set_result(None)
 
@@ -103,5 +103,5 @@ async def _look(session: receiver.Initialized, services: Services, watch: Watch)
     watch.looked_at = asyncio.get_running_loop().time()
     watch.paid = await services.addresses.look(session.address.script_pubkey)
     received = receipts(session, watch.paid)
-    watch.see_received(received, wanted=session.created.depth)
+    watch.see_received(received, wanted=session.created.depth, asked=session.created.amount)
     return received

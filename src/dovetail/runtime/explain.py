@@ -1,5 +1,7 @@
 """What a session's state means to a person: where it stands, how it ended, what to do next."""
 
+from dataclasses import replace
+
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ReplayError
 from dovetail.runtime.endings import ending
@@ -26,6 +28,7 @@ from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.standing import Standing, Summary, summary_of
 from dovetail.sessions.status import SessionStatus
+from dovetail.sessions.surplus import surplus_of, surplus_seen
 
 
 def explain(
@@ -46,11 +49,25 @@ def explain(
 def explain_summary(found: Summary, at: Moment, *, paying: bool) -> Explanation:
     """The same of what a row says; `paying` is whether the session is the sender's."""
     if isinstance(found, Ending):
-        return explain_ending(found, paying=paying, expires_at=at.expires_at)
+        ended = explain_ending(found, paying=paying, expires_at=at.expires_at)
+        return ended if paying else _with_surplus(ended, found, at)
     explained = _explained(found, at, paying=paying)
+    if not paying:
+        explained = replace(explained, surplus=surplus_seen(at.seen))
     if found.missing:
         return coins_missing(explained, depth=found.depth)
     return explained
+
+
+def _with_surplus(explained: Explanation, found: Ending, at: Moment) -> Explanation:
+    """What came beside the payment, by the end or later."""
+    payment = found.received[0] if found.received else found.amount
+    by_then = surplus_of(found.outcome, asked=found.asked, payment=payment)
+    later = surplus_seen(at.seen)
+    surplus = later if by_then is None or (later and later.received > by_then.received) else by_then
+    if surplus is None or not explained.paid:
+        return explained if surplus is None else replace(explained, surplus=surplus)
+    return replace(explained, surplus=surplus, next=surplus.advice or explained.next)
 
 
 def _explained(found: Standing, at: Moment, *, paying: bool) -> Explanation:

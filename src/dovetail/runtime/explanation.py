@@ -12,6 +12,7 @@ from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.standing import Standing
 from dovetail.sessions.status import SessionStatus
+from dovetail.sessions.surplus import Surplus
 
 State: TypeAlias = ReceiverSession | SenderSession
 
@@ -74,6 +75,8 @@ class Explanation:
     """Whether the receiver can still take a payment that was cancelled or declined here."""
     amounts: Received | Paid | None = None
     """What the payment costs, once it is known how it is made."""
+    surplus: Surplus | None = None
+    """What came to a receiver's address beside its payment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

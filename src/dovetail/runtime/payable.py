@@ -33,7 +33,8 @@ async def is_paid_beside(session: sender.SenderSession, services: Services, watc
     """
     received = await _received_beside(session, services)
     if received.full:
-        watch.see_received(received, wanted=session.created.depth)
+        asked = session.payment.request.amount
+        watch.see_received(received, wanted=session.created.depth, asked=asked)
     return received.full
 
 

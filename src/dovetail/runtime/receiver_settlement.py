@@ -70,7 +70,7 @@ async def watch_payment(
     spend = seen.spend
     if session.fallback_broadcast and (spend is None or not spend.depth):
         await tell_fee(session, services, watch)
-    watch.see(session, spend)
+    watch.see(session, spend, received=seen.received)
     await note(watch, session, seen, services)
     looked = await noted(session, log, services, missing=seen.missing_at)
     if looked is not session:
@@ -156,7 +156,7 @@ async def note(watch: Watch, session: Settling, seen: Look, services: Services) 
     """Keep what one look showed, for whoever follows the session."""
     watch.received = seen.received
     if seen.spend is None:
-        watch.see_received(seen.received, wanted=session.depth)
+        watch.see_received(seen.received, wanted=session.depth, asked=session.created.amount)
     spend = seen.spend
     rival = spend is not None and not spend.depth and not session.settles(spend.transaction)
     if spend is None or not rival:

@@ -177,7 +177,9 @@ def _tell_received(
 ) -> None:
     """Note what came beside the payment; its own transaction may have passed for that before."""
     if seen.spend is None or seen.received.full:
-        watch.see_received(seen.received, wanted=session.created.depth)
+        watch.see_received(
+            seen.received, wanted=session.created.depth, asked=session.created.amount
+        )
 
 
 async def _forestalled(

@@ -13,6 +13,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.surplus import brought_by, surplus_seen
 from dovetail.wallets.ports import Accepted, Chain, Payment, Spend, Unknown
 
 logger = logging.getLogger(__name__)
@@ -88,8 +89,18 @@ class Watch:
     tell: Callable[[], None] = lambda: None
     """Called for each new sighting."""
 
-    def see(self, state: Watched, spend: Spend | None, *, owned: Collection[Script] = ()) -> None:
-        """Note what spends the contested outpoints; `owned` are the wallet's among its outputs."""
+    def see(
+        self,
+        state: Watched,
+        spend: Spend | None,
+        *,
+        owned: Collection[Script] = (),
+        received: Receipts = _NOTHING,
+    ) -> None:
+        """Note what spends the contested outpoints; `owned` are the wallet's among its outputs.
+
+        `received` is what other transactions brought to a receiver's address.
+        """
         if spend is None:
             self._lose(direct=False)
             return
@@ -102,6 +113,10 @@ class Watch:
             depth=spend.depth,
             wanted=state.created.depth,
         )
+        if isinstance(state, receiver.Monitor | receiver.PendingFallback) and received.txids:
+            asked = None if state.created.amount is None else Sats(state.created.amount)
+            came = brought_by(state, spend.transaction) + received.amount
+            found = replace(found, came=came, asked=asked, beside=received.named)
         self._note(self._rated(found))
 
     def see_rival(self, rival: Rival | None) -> None:
@@ -115,14 +130,13 @@ class Watch:
         named = rival is not None and rival.txid == found.txid and not found.depth
         return replace(found, rate=rival.rate if rival is not None and named else None)
 
-    def see_received(self, received: Receipts, *, wanted: int) -> None:
-        """Note what other transactions brought to the receiver's address."""
+    def see_received(self, received: Receipts, *, wanted: int, asked: int | None) -> None:
+        """Note what other transactions brought to the receiver's address, be it in part."""
         self.received = received
-        if not received.full:
+        if not received.txids:
             self._lose(direct=True)
             return
-        txid, depth = received.txids[0], received.depth
-        self._note(Sighting(kind=Kind.DIRECT, txid=txid, depth=depth, wanted=wanted))
+        self._note(seen_directly(received, wanted=wanted, asked=asked))
 
     def _lose(self, *, direct: bool) -> None:
         """Nothing is there; which says nothing of a sighting of the other sort."""
@@ -133,8 +147,10 @@ class Watch:
 
     def _note(self, found: Sighting) -> None:
         before = self.sighting
-        fell = before is not None and (
-            found.depth < before.depth or (before.receded and found.depth == 0)
+        fell = (
+            before is not None
+            and _same_money(before, found)
+            and (found.depth < before.depth or (before.receded and found.depth == 0))
         )
         found = replace(found, receded=fell)
         if found != before:
@@ -147,8 +163,46 @@ class Watch:
         self.tell()
 
 
+def seen_directly(received: Receipts, *, wanted: int, asked: int | None) -> Sighting:
+    """What came to an address by itself, as it is told; raises `IndexError` for nothing."""
+    return Sighting(
+        kind=Kind.DIRECT,
+        txid=received.txids[0],
+        depth=received.depth if received.full else received.rest,
+        wanted=wanted,
+        came=received.amount,
+        asked=None if asked is None else Sats(asked),
+        beside=received.beyond if received.full else received.txids[1:],
+    )
+
+
+def _same_money(before: Sighting, found: Sighting) -> bool:
+    """Whether less depth is a reorganisation: it is none where another payment came besides."""
+    if Kind.DIRECT not in (before.kind, found.kind):
+        return True
+    more = before.came is not None and found.came is not None and found.came > before.came
+    return before.kind is found.kind and not more
+
+
+def _partly(seen: Sighting) -> str:
+    how = (
+        "not confirmed yet"
+        if seen.depth == 0
+        else f"with {seen.depth} of {seen.wanted} confirmation{'s' * (seen.wanted > 1)}"
+    )
+    again = "After a reorganisation " if seen.receded else ""
+    return f"{again}{seen.came:,} of {seen.asked:,} sats have come to the address, {how}."
+
+
 def sighted(seen: Sighting) -> str:
     """What the chain shows of a session's money, in one sentence."""
+    if seen.falls_short and not seen.gone:
+        return _partly(seen)
+    surplus = surplus_seen(seen)
+    return _moved(seen) if surplus is None else f"{_moved(seen)} {surplus.words}"
+
+
+def _moved(seen: Sighting) -> str:
     name = _SIGHTED[seen.kind]
     if seen.gone:
         how = "A reorganisation removed" if seen.receded else "The network dropped"

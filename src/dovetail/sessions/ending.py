@@ -4,6 +4,8 @@ A closed log never grows (M1): what was drawn from it once holds for ever, and n
 it again.
 """
 
+import msgspec
+
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.amounts import Spending, amount_of, amounts_of, figures
 from dovetail.sessions.outcomes import Outcome
@@ -31,7 +33,7 @@ def ending_of(state: receiver.Closed | sender.Closed) -> Ending:
     outcome, amount = state.outcome, amount_of(state)
     received, paid = figures(amounts_of(state))
     if isinstance(outcome, outcomes.Success):
-        outcome = outcomes.Success(txid=outcome.txid)
+        outcome = msgspec.structs.replace(outcome, signatures=())
     return Ending(
         outcome=outcome,
         amount=None if amount is None else int(amount),

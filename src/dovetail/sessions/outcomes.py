@@ -33,21 +33,30 @@ class _Outcome(
     pass
 
 
-class Success(_Outcome, frozen=True, kw_only=True):
-    """The payjoin confirmed. `txid` in display hex.
+class _Single(_Outcome, frozen=True, kw_only=True):
+    """One transaction made the payment; `txid` in display hex.
+
+    `beside` is what other transactions, `others`, had brought to a receiver's address, in satoshis.
+    """
+
+    txid: str
+    beside: Satoshis = 0
+    others: tuple[str, ...] = ()
+
+
+class Success(_Single, frozen=True, kw_only=True):
+    """The payjoin confirmed.
 
     `signatures` holds the sender inputs' scripts in the Original's order, so that the receiver
     can rebuild the payjoin and broadcast it again; empty where the log holds it whole.
     """
 
-    txid: str
     signatures: tuple[InputSignature, ...] = ()
 
 
-class FallbackBroadcasted(_Outcome, frozen=True, kw_only=True):
+class FallbackBroadcasted(_Single, frozen=True, kw_only=True):
     """The fallback confirmed; `why` says what stopped the payjoin, None where nobody knows."""
 
-    txid: str
     why: Reason | None = None
 
 
@@ -66,12 +75,14 @@ class PaidDirectly(_Outcome, frozen=True, kw_only=True):
     """The receiver's address was paid by transactions that are neither payjoin nor fallback.
 
     `others` are the further parts, where it was paid in parts; `received` is all that the address
-    had received, in satoshis, None where it was not noted.
+    had received, in satoshis, None where it was not noted. `beyond` are those that came although
+    the others make up the payment.
     """
 
     txid: str
     others: tuple[str, ...] = ()
     received: Satoshis | None = None
+    beyond: tuple[str, ...] = ()
 
 
 class PayjoinProposalSent(_Outcome, frozen=True, kw_only=True):

@@ -32,8 +32,15 @@ class Receipts:
     """Whether it is at least what was asked for."""
     depth: int = 0
     """How deep the payment lies: as deep as its shallowest part; 0 where it falls short."""
+    beyond: tuple[Txid, ...] = ()
+    """The largest of those that came although others make up the payment."""
     rest: int = 0
     """How deep all that came lies where it falls short, which another transaction may complete."""
+
+    @property
+    def named(self) -> tuple[Txid, ...]:
+        """Those that are named, the payment and its parts first."""
+        return (*self.txids, *self.beyond)
 
     def counts_from(self, depth: int) -> bool:
         """Whether it lies at least that deep, be it the payment or a part of it."""
@@ -49,13 +56,18 @@ class Receipts:
         total = Sats.sum(receipt.amount for receipt in receipts)
         deep = _enough(receipts, asked or 1)
         if deep is None:
-            largest = sorted(receipts, key=lambda receipt: -receipt.amount)[:MOST_NAMED]
             rest = min((receipt.depth for receipt in receipts), default=0)
-            return cls(txids=tuple(receipt.txid for receipt in largest), amount=total, rest=rest)
+            return cls(txids=_largest(receipts), amount=total, rest=rest)
         depth = deep[-1].depth
         parts = _enough(sorted(deep, key=lambda receipt: -receipt.amount), asked or 1) or deep
         txids = tuple(receipt.txid for receipt in parts)
-        return cls(txids=txids, amount=total, full=True, depth=depth)
+        beyond = _largest(receipt for receipt in receipts if receipt not in parts)
+        return cls(txids=txids, amount=total, full=True, depth=depth, beyond=beyond)
+
+
+def _largest(receipts: Iterable[Receipt]) -> tuple[Txid, ...]:
+    largest = sorted(receipts, key=lambda receipt: -receipt.amount)[:MOST_NAMED]
+    return tuple(receipt.txid for receipt in largest)
 
 
 def _enough(receipts: list[Receipt], asked: int) -> list[Receipt] | None:

@@ -6,7 +6,7 @@ No decision rests on it, so it is no event: whoever takes a session forward look
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dovetail.bitcoin import FeeRate, Txid
+from dovetail.bitcoin import FeeRate, Sats, Txid
 
 
 class Kind(StrEnum):
@@ -41,3 +41,15 @@ class Sighting:
     receded: bool = False
     rate: FeeRate | None = None
     """What it pays, of one in the mempool that keeps the ordinary payment out, where known."""
+    came: Sats | None = None
+    """What a receiver's address got in all, this transaction's payment included; None: unknown."""
+    asked: Sats | None = None
+    """What the receiver asked for; None: any amount, or unknown."""
+    beside: tuple[Txid, ...] = ()
+    """What else paid the address: the parts of a payment that falls short, else what is beyond."""
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether it is part of a payment that is not whole yet."""
+        short = self.came is not None and self.asked is not None and self.came < self.asked
+        return self.kind is Kind.DIRECT and short

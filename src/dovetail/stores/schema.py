@@ -120,4 +120,7 @@ sightings = Table(
     Column("receded", Boolean, nullable=False),
     Column("seen_at", Integer, nullable=False),
     Column("rate", Integer),
+    Column("came", Integer),
+    Column("asked", Integer),
+    Column("beside", String),
 )

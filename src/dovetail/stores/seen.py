@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from dovetail.bitcoin import FeeRate, Txid, UnixTime
+from dovetail.bitcoin import FeeRate, Sats, Txid, UnixTime
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.stores.ports import SessionId
 from dovetail.stores.schema import sightings
@@ -24,6 +24,9 @@ def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now:
         "gone": sighting.gone,
         "receded": sighting.receded,
         "rate": None if sighting.rate is None else sighting.rate.sat_per_kwu,
+        "came": None if sighting.came is None else int(sighting.came),
+        "asked": None if sighting.asked is None else int(sighting.asked),
+        "beside": ",".join(str(txid) for txid in sighting.beside) or None,
         "seen_at": now,
     }
     statement = upsert(sightings).values(session_id=session_id, **values)
@@ -34,7 +37,7 @@ def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now:
 
 def sighting(columns: Sequence[Any]) -> Sighting | None:
     """What a row has of it, in the table's order; None of a kind that a newer Dovetail has seen."""
-    kind, txid, depth, wanted, gone, receded, rate = columns
+    kind, txid, depth, wanted, gone, receded, rate, came, asked, beside = columns
     if kind not in _KINDS:
         return None
     return Sighting(
@@ -45,4 +48,7 @@ def sighting(columns: Sequence[Any]) -> Sighting | None:
         gone=bool(gone),
         receded=bool(receded),
         rate=None if rate is None else FeeRate(rate),
+        came=None if came is None else Sats(came),
+        asked=None if asked is None else Sats(asked),
+        beside=tuple(Txid.from_hex(each) for each in (beside or "").split(",") if each),
     )

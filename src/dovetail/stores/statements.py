@@ -39,7 +39,8 @@ _LOAD = (
 ROW = (
     "SELECT s.session_id, s.role, s.created_at, s.expires_at, s.closed_at,"
     " CAST(s.last_tag AS BLOB), s.next_seq, s.outcome, coalesce(s.standing, s.ending), s.amount,"
-    " CAST(s.label AS BLOB), seen_at, kind, txid, depth, wanted, gone, receded, rate"
+    " CAST(s.label AS BLOB), seen_at, kind, txid, depth, wanted, gone, receded, rate, came, asked,"
+    " beside"
     " FROM sessions AS s LEFT JOIN sightings AS g ON g.session_id = s.session_id"
 )
 HIGHEST = (1 << 63) - 1

@@ -2,12 +2,20 @@
 
 import pytest
 
-from dovetail.bitcoin import Txid
+from dovetail.bitcoin import Sats, Txid
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.stores.ports import SessionId, Store
 from dovetail.testing.store_samples import NOW, closed, started
 
-SEEN = Sighting(kind=Kind.PAYJOIN, txid=Txid(bytes(range(32))), depth=0, wanted=1)
+SEEN = Sighting(
+    kind=Kind.PAYJOIN,
+    txid=Txid(bytes(range(32))),
+    depth=0,
+    wanted=1,
+    came=Sats(42_000),
+    asked=Sats(21_000),
+    beside=(Txid(bytes(32)), Txid(bytes([1] * 32))),
+)
 
 
 class WatchingContract:

@@ -48,7 +48,11 @@ def test_the_deepest_way_to_make_up_the_amount_counts() -> None:
     assert received((49_000, 2), (1_000, 1)).depth == 1
     assert received((50_000, 1), (50_000, 3)).txids == (txid(1),)
     assert received((10, 9), (50_000, 3), (20_000, 0)) == Receipts(
-        txids=(txid(1),), amount=Sats(70_010), full=True, depth=3
+        txids=(txid(1),),
+        amount=Sats(70_010),
+        full=True,
+        depth=3,
+        beyond=(txid(2), txid(0)),
     )
 
 

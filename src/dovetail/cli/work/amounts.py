@@ -3,6 +3,7 @@
 from dovetail.bitcoin import FeeRate
 from dovetail.cli.output import sats
 from dovetail.sessions.amounts import Paid, Received
+from dovetail.sessions.surplus import Surplus
 
 
 def amount_values(found: Received | Paid | None) -> dict[str, int | str | None]:
@@ -14,6 +15,16 @@ def amount_values(found: Received | Paid | None) -> dict[str, int | str | None]:
         "receiver_fee_sats": None if received is None else int(received.paid),
         "paid_fee_sats": None if paid is None else int(paid.fee),
         "paid_fee_rate": None if paid is None else per_vbyte(paid.rate),
+    }
+
+
+def surplus_values(found: Surplus | None) -> dict[str, int | list[str] | None]:
+    """What came beside a receiver's payment, under its keys in `keys.SESSION`."""
+    too_much = None if found is None else found.too_much
+    return {
+        "in_all_sats": None if found is None else int(found.received),
+        "too_much_sats": None if too_much is None else int(too_much),
+        "beside_txids": None if found is None else list(found.txids),
     }
 
 

@@ -251,8 +251,6 @@ async def _revoke(
     number: int, fee_rate: FeeRate | None, screen: Screen, stop: Stop, *, yes: bool
 ) -> int:
     session_id = SessionId(number)
-    if not yes and not sys.stdin.isatty():
-        raise UsageError(_NOBODY)
     place = homes.home()
     async with agents.open_agent(opening.start(place)) as agent:
         services = agent.services
@@ -261,6 +259,7 @@ async def _revoke(
         prepared = await actions.prepare_revocation(services, session_id, fee_rate=rate)
         _explain_revocation(prepared, screen)
         if not yes:
+            _require_somebody()
             with stop.paused():
                 click.confirm("Spend the coin back to your wallet?", abort=True, err=True)
         stop.guarded = True
@@ -301,6 +300,11 @@ def _race(state: State) -> str:
     )
 
 
+def _require_somebody() -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(_NOBODY)
+
+
 _NOBODY = "Nobody is there to confirm this: add --yes to do it without asking."
 
 
@@ -309,11 +313,11 @@ async def _asked(
     place: Home, session_id: SessionId, question: str | None, stop: Stop, *, signs: bool
 ) -> AsyncGenerator[Services]:
     """What a decision works with, once the session is known and the person has agreed."""
-    if question is not None and not sys.stdin.isatty():
-        raise UsageError(_NOBODY)
     async with agents.open_agent(opening.start(place, signs=signs)) as agent:
         agent.services.store.row(session_id)
         if question is not None:
+            actions.require_releasable(actions.load(agent.services.store, session_id))
+            _require_somebody()
             with stop.paused():
                 click.confirm(question, abort=True, err=True)
         # From here on a signal waits: what was decided is also carried out.

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
 from dovetail.cli.output import Screen, sats, span
-from dovetail.cli.work.amounts import amount_values
+from dovetail.cli.work.amounts import amount_values, surplus_values
 from dovetail.cli.work.service import with_next
 from dovetail.cli.work.telling import Happening, Kind, Teller, nobody
 from dovetail.cli.work.timing import clock
@@ -55,6 +55,11 @@ class Seen:
         return "" if rate is None else f"It pays {rate}."
 
     @property
+    def tells_amount(self) -> bool:
+        """Whether the words say how much has come."""
+        return self.sighting.came not in (None, self.sighting.asked)
+
+    @property
     def values(self) -> dict[str, Any]:
         """The same for a program."""
         rate = self.sighting.rate
@@ -64,6 +69,8 @@ class Seen:
             "confirmations": self.sighting.depth,
             "gone": self.sighting.gone,
             "at": self.at,
+            "came_sats": None if self.sighting.came is None else int(self.sighting.came),
+            "asked_sats": None if self.sighting.asked is None else int(self.sighting.asked),
             "fee_rate": None if rate is None else format(rate.sat_per_vb, "f"),
         }
 
@@ -152,6 +159,7 @@ def session_values(
         "txid": explanation.txid,
         "seen": sighting,
         **amount_values(explanation.amounts),
+        **surplus_values(explanation.surplus),
     }
 
 
@@ -275,7 +283,8 @@ class Follower:
             self.seen = Seen(sighting, clock())
             rated = before is not None and sighting == replace(before, rate=sighting.rate)
             # The last confirmation ends the session, which says more; a rate is told by itself.
-            if (sighting.depth < sighting.wanted or sighting.receded) and not rated:
+            waits = sighting.depth < sighting.wanted or sighting.falls_short
+            if (waits or sighting.receded) and not rated:
                 colour = "yellow" if sighting.receded else None
                 self._say(Kind.SEEN, f"{self.seen.words}{self._amount()}", fg=colour)
         if low_fee is not None and low_fee != self.low_fee:
@@ -303,7 +312,7 @@ class Follower:
     def _amount(self) -> str:
         """What the seen transaction pays, where it is this payment."""
         found, seen = self.explanation, self.seen
-        paying = seen is not None and seen.sighting.kind in PAYMENTS
+        paying = seen is not None and seen.sighting.kind in PAYMENTS and not seen.tells_amount
         if found is None or found.amount is None or not paying:
             return ""
         return f" ({sats(found.amount)})"

@@ -146,6 +146,8 @@ def _notes(each: Listed) -> list[str]:
         notes.append(f"No payjoin: {reason_words(found)}")
     if isinstance(found.amounts, Received) and found.amounts.paid:
         notes.append(amount_words(found.amounts))
+    if found.surplus is not None and found.outcome is not None:
+        notes.append(f"Paid more than once: {found.surplus.words}")
     return [f"    └ {note}" for note in notes]
 
 

@@ -5,9 +5,10 @@ from contextlib import suppress
 
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RESUME
-from dovetail.cli.output import Screen
+from dovetail.cli.output import Screen, local_time
 from dovetail.cli.work import agents, endpoints, homes, opening, stopping
 from dovetail.cli.work.endpoints import Listening
+from dovetail.cli.work.following import Follower, Seen
 from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.together import follow_all, follower_of, waits_at_own_server
 from dovetail.errors import ChainError, ReplayError, UsageError
@@ -45,11 +46,21 @@ async def _resume(
             follower_of(live, place, screen, prefix=f"#{live.session_id} " * several)
             for live in agent.resume(wanted)
         ]
+        for follower in followers:
+            _tell_seen(follower, agent)
         if place.running:
             screen.say("`dovetail run` is working on it too; Ctrl-C ends this command alone.")
         code = await follow_all(followers, stop, patience=patience)
         screen.emit(RESUME, {"sessions": [follower.values for follower in followers]})
         return code
+
+
+def _tell_seen(follower: Follower, agent: Agent) -> None:
+    """Say what was seen before as what it is, lest it pass for what the chain shows now."""
+    follower.seen = Seen.in_row(agent.services.store.row(follower.live.session_id))
+    if follower.seen is not None:
+        at = local_time(follower.seen.at)
+        follower.screen.say(f"{follower.prefix}Seen before, at {at}: {follower.seen.words}")
 
 
 async def _look_back(agent: Agent, screen: Screen) -> None:
@@ -60,7 +71,9 @@ async def _look_back(agent: Agent, screen: Screen) -> None:
         screen.say(f"The addresses of ended sessions could not be looked at. {error}", fg="yellow")
         return
     for late in found:
-        screen.say(f"{late.words} {late.sighting.txid}", bold=True)
+        more = late.surplus
+        which = late.sighting.txid if more is None else f"{more.words} {more.advice or ''}"
+        screen.say(f"{late.words} {which}".rstrip(), bold=True)
 
 
 def _wanted(agent: Agent, ids: Sequence[int]) -> list[SessionId]:

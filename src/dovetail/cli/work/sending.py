@@ -78,6 +78,7 @@ def _checked(request: Request, place: Home) -> PayjoinUri:
     return uri
 
 
+_SO = " `--plain` does so, without a payjoin."
 PLAINLY = " Its address is still good: `--plain` pays it as usual, without a payjoin."
 
 
@@ -92,7 +93,8 @@ def _parsed(text: str) -> PayjoinUri:
             raise error from None
         if request.address is None or not {"req-pj"}.issuperset(request.unknown_required):
             raise
-        raise InvalidUri(f"{error}{PLAINLY}") from error
+        how = _SO if "as usual" in str(error) else PLAINLY
+        raise InvalidUri(f"{error}{how}") from error
 
 
 def _enough(request: Request, place: Home) -> "Enough":

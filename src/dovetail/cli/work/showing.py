@@ -144,6 +144,8 @@ def _now(found: Explanation, seen: Seen | None) -> list[str]:
         lines.append(f"Txid    {found.txid}")
     if found.amounts is not None and (found.paid or found.outcome is None):
         lines.append(f"Amount  {amount_words(found.amounts)}")
+    if found.surplus is not None and found.outcome is not None:
+        lines.append(f"Twice   {found.surplus.words}")
     if found.outcome is None:
         lines.append(f"Expiry  {local_time(found.expires_at)}")
     if found.deadline is not None:

@@ -91,7 +91,9 @@ def tell_end(follower: Follower) -> None:
             screen.say(f"     {found.reason.advice}")
         if found.amounts is not None and found.paid:
             screen.say(amount_words(found.amounts))
-        if not found.paid:
+        if found.surplus is not None:
+            screen.say(found.surplus.words, bold=True)
+        if not found.paid or found.surplus is not None:
             screen.say(found.next)
     elif found.asks:
         _summarise(follower, found.words)

@@ -1,9 +1,10 @@
 """The end of a session, and what every early end notes of the money (M3)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.errors import UsageError
 from dovetail.protocol.settlement import rebuild
 from dovetail.sessions import outcomes
@@ -58,8 +59,18 @@ def paid_directly(received: Receipts, *, depth: int) -> outcomes.PaidDirectly:
     _require_full(received)
     if received.depth < depth:
         raise UsageError("The payment to the address is not deep enough yet; go on looking.")
-    first, *others = (str(txid) for txid in received.txids)
-    return outcomes.PaidDirectly(txid=first, others=tuple(others), received=int(received.amount))
+    first, *others = hexes(received.txids)
+    return outcomes.PaidDirectly(
+        txid=first,
+        others=tuple(others),
+        received=int(received.amount),
+        beyond=hexes(received.beyond),
+    )
+
+
+def hexes(txids: Iterable[Txid]) -> tuple[str, ...]:
+    """Transaction ids as outcomes name them."""
+    return tuple(str(txid) for txid in txids)
 
 
 def _require_full(received: Receipts) -> None:

@@ -19,6 +19,7 @@ from dovetail.sessions.receiver.closing import (
     Closed,
     cancelled,
     expired,
+    hexes,
     observed,
     paid_directly,
 )
@@ -223,15 +224,21 @@ class Contested(WithPayload):
     def _outcome(self, spend: Transaction, received: Receipts | None) -> Outcome:
         txid = str(spend.txid)
         proposal = self.proposal
+        beside = 0 if received is None else int(received.amount)
+        others = () if received is None else hexes(received.named)
         match classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback):
             case Settlement.PAYJOIN if proposal is not None:
                 signatures = tuple(
                     InputSignature(script_sig=script_sig, witness=witness)
                     for script_sig, witness in sender_signatures(spend, proposal)
                 )
-                return outcomes.Success(txid=txid, signatures=signatures)
+                return outcomes.Success(
+                    txid=txid, signatures=signatures, beside=beside, others=others
+                )
             case Settlement.FALLBACK if self._counts(spend):
-                return outcomes.FallbackBroadcasted(txid=txid, why=self._why_fallback)
+                return outcomes.FallbackBroadcasted(
+                    txid=txid, why=self._why_fallback, beside=beside, others=others
+                )
             case _ if self.pays(spend, received):
                 return self._paid_otherwise(spend, received)
             case _:
@@ -239,12 +246,20 @@ class Contested(WithPayload):
                 return outcomes.Unrecognized(txid=txid, received=amount)
 
     def _paid_otherwise(self, spend: Transaction, received: Receipts | None) -> Outcome:
-        parts = () if received is None else tuple(str(txid) for txid in received.txids)
+        """The spend pays by itself, or together with what came beside it."""
+        parts = () if received is None else hexes(received.txids)
+        beyond = () if received is None else hexes(received.beyond)
         brought = self._paid_by(spend)
         total = brought + (0 if received is None else int(received.amount))
+        if self.pays(spend):
+            return outcomes.PaidDirectly(
+                txid=str(spend.txid), received=total, beyond=(*parts, *beyond)
+            )
         txids = [str(spend.txid), *parts] if brought else [*parts]
         first, *others = txids
-        return outcomes.PaidDirectly(txid=first, others=tuple(others), received=total)
+        return outcomes.PaidDirectly(
+            txid=first, others=tuple(others), received=total, beyond=beyond
+        )
 
     @property
     def _why_fallback(self) -> Reason:

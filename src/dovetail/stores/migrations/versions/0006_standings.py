@@ -23,6 +23,9 @@ _COLUMNS = (
     "ALTER TABLE sessions ADD COLUMN amount INTEGER",
     "ALTER TABLE sessions ADD COLUMN label VARCHAR",
     "ALTER TABLE sightings ADD COLUMN rate INTEGER",
+    "ALTER TABLE sightings ADD COLUMN came INTEGER",
+    "ALTER TABLE sightings ADD COLUMN asked INTEGER",
+    "ALTER TABLE sightings ADD COLUMN beside VARCHAR",
 )
 _SESSIONS = "SELECT session_id, role, closed_at, ending FROM sessions"
 _LOG = "SELECT CAST(data AS BLOB) FROM session_events WHERE session_id = :session ORDER BY seq"
