@@ -1,6 +1,7 @@
 """Writes the generated pages of `docs/reference`, or checks that they are current.
 
-`cli.md` comes from the commands themselves, `states.md` from the sessions' tables.
+`cli.md` comes from the commands themselves, `states.md` from the sessions' tables, `api.md` from
+the signatures and docstrings of the public names.
 
 `python -m dovetail.cli.reference [--check]`, in the root of the repository.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from dovetail.cli import states_page
+from dovetail.cli import api_page, states_page
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS, PREFIX
 from dovetail.cli.exits import MEANINGS
@@ -111,7 +112,11 @@ def _option(option: click.Option, context: click.Context) -> str:
     return f"| `{names.replace('|', ' or ')}` | {words} |"
 
 
-PAGES: dict[str, Callable[[], str]] = {"cli.md": page, "states.md": states_page.page}
+PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": page,
+    "states.md": states_page.page,
+    "api.md": api_page.page,
+}
 """Each generated page and what writes it."""
 
 
