@@ -84,8 +84,8 @@ def complete_by_run(play: Play) -> None:
     """A service of each does the work, beside the commands that begin it."""
     play.employ()
     play.receive()
+    play.employ()  # whoever was killed before there was a session was paused
     play.send()
-    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
 
 
 def complete_v1(play: Play) -> None:
