@@ -11,6 +11,8 @@ from importlib import import_module
 from types import UnionType
 from typing import Union, get_args, get_origin
 
+from msgspec import Struct
+
 PUBLIC: dict[str, str] = {
     "dovetail": "",
     "dovetail.endpoint": "",
@@ -71,7 +73,7 @@ def _methods(kind: type) -> Iterator[tuple[str, object]]:
     """What a class defines by itself, without what its fields are."""
     fields = _made_of(kind)
     for name, value in vars(kind).items():
-        bare = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
+        bare: object = getattr(value, "__func__", value)
         shown = inspect.isfunction(bare) or isinstance(bare, property)
         if shown and not name.startswith("_") and name not in fields and inspect.getdoc(bare):
             yield name, bare
@@ -81,8 +83,9 @@ def _made_of(kind: type) -> tuple[str, ...]:
     """The names of the fields that a dataclass or a struct is made with."""
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind) if field.init)
-    names = getattr(kind, "__struct_fields__", ())
-    return names if isinstance(names, tuple) else ()  # msgspec's own base has none
+    if issubclass(kind, Struct) and kind is not Struct:
+        return kind.__struct_fields__
+    return ()
 
 
 def _signature(value: object) -> str:
