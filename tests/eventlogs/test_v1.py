@@ -53,7 +53,7 @@ def test_the_bytes_of_a_log_never_change(name: str) -> None:
 
 def test_no_log_is_taken_away() -> None:
     assert {f"{name}.jsonl" for name in NAMES} == PINNED.keys()
-    assert len(NAMES) == 129
+    assert len(NAMES) == 132
 
 
 @pytest.mark.parametrize(("role", "module"), [("receiver", receiver), ("sender", sender)])

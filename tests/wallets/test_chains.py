@@ -21,6 +21,7 @@ from dovetail.bitcoin import (
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.wallets.electrum import ElectrumChain
 from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.esplora_http import EsploraHttp
 from dovetail.wallets.ports import Accepted, Chain, Output, Payment, Refused, Spend
 from dovetail.wallets.servers import ChainServer
 
@@ -47,8 +48,19 @@ def chain(request, server, electrum, tmp_path) -> Iterator[Chain]:
                 yield opened
 
 
+@pytest.fixture
+def untested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Esplora servers know no `/txs/test`, as Blockstream makes them."""
+    post = EsploraHttp.post
+
+    def knowing(http: EsploraHttp, path: str, body: bytes) -> tuple[bool, bytes] | None:
+        return None if path == "/txs/test" else post(http, path, body)
+
+    monkeypatch.setattr(EsploraHttp, "post", knowing)
+
+
 @pytest.fixture(params=["esplora", "electrum"])
-def public(request, server, electrum) -> Iterator[Chain]:
+def public(request, server, electrum, untested) -> Iterator[Chain]:
     """A source that cannot ask a node to test a transaction."""
     if request.param == "esplora":
         with EsploraChain(server.url, Network.SIGNET) as opened:
@@ -80,9 +92,12 @@ def test_a_good_transaction_is_acceptable_before_and_after_its_broadcast(chain, 
     assert isinstance(chain.acceptance(payment), Accepted)
 
 
-def test_only_a_node_that_tested_it_says_so(chain, public, payment):
+def test_only_a_node_that_tested_it_says_so(chain, payment):
     asks_its_node = isinstance(chain, EsploraChain)
     assert chain.acceptance(payment) == Accepted(tested=asks_its_node)
+
+
+def test_a_source_without_a_node_to_ask_says_that_it_did_not(public, payment):
     assert public.acceptance(payment) == Accepted()
 
 
@@ -245,7 +260,7 @@ def test_a_transaction_out_of_nothing_is_refused(public):
     assert public.acceptance(nothing) == Refused("bad-txns-inputs-missingorspent")
 
 
-def test_below_one_sat_a_byte_is_fine_where_nodes_relay_it(server, payment):
+def test_below_one_sat_a_byte_is_fine_where_nodes_relay_it(server, untested, payment):
     # 437 weight units and 50 sats, from what was measured against a node with the usual floor
     rate = FeeRate.of(Sats(50), Weight(437))
     assert FeeRate.RELAY_MIN < rate < FeeRate.BROADCAST_MIN
