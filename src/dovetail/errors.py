@@ -41,7 +41,7 @@ The tree says whose fault it was, because that decides what to do next::
         └── ReplayError                 a log cannot be read; it is left as it is
 """
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 
 class DovetailError(Exception):
@@ -151,12 +151,15 @@ class InfrastructureError(DovetailError):
     """Something between the parties failed; nothing is lost and a retry may succeed."""
 
 
+At: TypeAlias = Literal["relay", "directory", "receiver", "tor"]
+
+
 class TransportError(InfrastructureError):
     """A relay, directory or peer did not answer properly; `at` says which, where it is known."""
 
-    def __init__(
-        self, message: str, *, at: Literal["relay", "directory", "receiver", "tor"] | None = None
-    ) -> None:
+    at: At | None
+
+    def __init__(self, message: str, *, at: At | None = None) -> None:
         super().__init__(message)
         self.at = at
 

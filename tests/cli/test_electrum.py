@@ -74,7 +74,10 @@ def test_what_was_cancelled_is_paid_or_taken_back(person, chain, mailroom, secur
             "Tor does not answer where `tor` says: start Tor, or correct `tor`.",
         ),
         ({"chain": "https://chain.onion"}, "must be an Electrum server's where it is an onion"),
-        ({"chain": "ssl://127.0.0.1:1"}, "came about; check `chain`"),
+        (
+            {"chain": "ssl://127.0.0.1:1"},
+            "no connection to the chain server, as nothing listens at its port: check `chain`",
+        ),
         ({"chain_certificate": "/nowhere.pem"}, "`chain_certificate` is for a `chain` of the form"),
         (
             {"chain": "ssl://127.0.0.1:1", "chain_certificate": "/nowhere.pem"},

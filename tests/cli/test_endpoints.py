@@ -67,7 +67,7 @@ def test_tls_is_served_and_an_unknown_certificate_is_not_trusted(person, tmp_pat
         assert "PJ=https://" in uri or "pj=https://" in uri
         said = bob("send", uri, "--yes", "--timeout", "2s")
         assert said.code == 3
-        assert "The receiver's server failed: no connection to the server came about" in said.err
+        assert "The receiver's server failed. There is no connection to" in said.err
 
 
 @pytest.mark.parametrize(

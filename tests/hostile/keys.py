@@ -78,7 +78,11 @@ async def one_key_for_each_client(stage: Stage) -> Played:
     return Played(address=uri.address, fallback=ended.fallback)
 
 
-UNREADABLE = "The directory's OHTTP keys cannot be read: check the directory's address."
+UNREADABLE = (
+    "What the directory gives as its OHTTP keys cannot be read, and it may be no payjoin"
+    " directory: check `directory`."
+)
+UNFETCHED = "The directory's OHTTP keys could not be fetched."
 BAD = "RFC 9458, 3: a key configuration of the one suite that BIP 77 has"
 
 
@@ -97,8 +101,8 @@ def serves(name: str, trick: str, told: str, behaviour: Behaviour, *, rule: str 
 
 def _status(status: int) -> str:
     return (
-        f"The directory did not give its OHTTP keys (status {status}):"
-        " check the directory's address."
+        f"The directory has no OHTTP keys (it answered with status {status}), and"
+        " may be no payjoin directory: check `directory`."
     )
 
 
@@ -119,14 +123,14 @@ TRICKS: tuple[Trick, ...] = (
     serves(
         "floods with keys",
         "Answers the request for its keys with a megabyte.",
-        "The server answered with more than the protocol allows.",
+        f"{UNFETCHED} The server answered with more than the protocol allows.",
         gives(bytes(1_000_000)),
         rule="No answer is read beyond 4096 bytes",
     ),
     serves(
         "drips its keys",
         "Sends its keys byte by byte.",
-        "The server did not answer in time: it is tried again later.",
+        f"{UNFETCHED} The server did not answer in time: wait, or name another.",
         drips,
         rule="One deadline for the whole answer",
     ),

@@ -214,12 +214,12 @@ async def reads(stage: Stage) -> Played:
 
 FRESH = "P1: a retry is a fresh ciphertext; the relay is spared for a while"
 UNREADABLE = "The directory's answer cannot be read; try again, or by another relay."
-LATE = "The OHTTP relay failed: the server did not answer in time: it is tried again later."
+LATE = "The OHTTP relay failed. The server did not answer in time: wait, or name another."
 GONE = (
-    "The OHTTP relay failed: the connection to the server broke before a whole answer: check its"
+    "The OHTTP relay failed. The connection to the server broke before a whole answer: check its"
     " address and your connection."
 )
-OWN = "The OHTTP relay gave an answer of its own: it is tried again."
+OWN = "The OHTTP relay gave an answer of its own."
 AGAIN = "Asks again with a fresh ciphertext."
 
 
@@ -278,7 +278,7 @@ TRICKS: tuple[Trick, ...] = (
     carries(
         "floods",
         "Answers with a megabyte.",
-        "The OHTTP relay failed: the server answered with more than the protocol allows.",
+        "The OHTTP relay failed. The server answered with more than the protocol allows.",
         once(floods),
         we=LIMITED,
         rule="No body is read beyond 65 536 bytes",
@@ -302,7 +302,7 @@ TRICKS: tuple[Trick, ...] = (
     carries(
         "redirects",
         "Sends the client to another address (307), with its ciphertext.",
-        "The OHTTP relay, or the directory behind it, answered with status 307: it is tried again.",
+        "The OHTTP relay, or the directory behind it, answered with status 307.",
         once(redirects),
         we=f"Does not follow. {AGAIN}",
         rule="P1: no ciphertext leaves twice, so no redirect is followed",
@@ -317,13 +317,13 @@ TRICKS: tuple[Trick, ...] = (
     carries(
         "refuses",
         "Refuses to serve this client (403).",
-        "The OHTTP relay, or the directory behind it, answered with status 403: it is tried again.",
+        "The OHTTP relay, or the directory behind it, answered with status 403.",
         once(refuses),
     ),
     carries(
         "blames the directory",
         "Says that the directory cannot be reached (502).",
-        "The OHTTP relay could not reach the directory (status 502): it is tried again.",
+        "The OHTTP relay could not reach the directory (status 502): name another relay, or wait.",
         once(blames_the_directory),
     ),
     carries(

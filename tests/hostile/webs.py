@@ -179,21 +179,21 @@ TRICKS: tuple[Trick, ...] = (
     tries(
         "floods",
         "Answers with six megabytes.",
-        "The receiver's server failed: the server answered with more than the protocol allows.",
+        "The receiver's server failed. The server answered with more than the protocol allows.",
         answers(FLOOD),
         "No body is read beyond a PSBT of 4 MB in base64",
     ),
     tries(
         "sends chunks for ever",
         "Sends its answer in chunks of a byte, without end.",
-        "The receiver's server failed: the server did not answer in time: it is tried again later.",
+        "The receiver's server failed. The server did not answer in time: wait, or name another.",
         drips,
         "One deadline for the whole answer",
     ),
     tries(
         "chunks nonsense",
         "Sends a chunk of a negative size.",
-        "The receiver's server failed: the connection to the server broke before a whole answer:"
+        "The receiver's server failed. The connection to the server broke before a whole answer:"
         " check its address and your connection.",
         chunks_nonsense,
         "RFC 9112: what is no HTTP is no answer",
@@ -201,7 +201,7 @@ TRICKS: tuple[Trick, ...] = (
     tries(
         "hangs up",
         "Takes the Original and closes the connection.",
-        "The receiver's server failed: the connection to the server broke before a whole answer:"
+        "The receiver's server failed. The connection to the server broke before a whole answer:"
         " check its address and your connection.",
         hangs_up,
         "M4: a second answer could only spend the same coins",

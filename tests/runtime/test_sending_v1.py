@@ -103,7 +103,7 @@ async def test_a_receiver_that_takes_the_repeated_original_for_a_replay_is_paid_
     world.wire.v1 = forgetful
     sending = await alice.send(shop.invoice())
     await sending.to(sender.PostingOriginal)
-    with pytest.raises(TransportError, match="receiver's server failed: lost"):
+    with pytest.raises(TransportError, match=r"receiver's server failed\. "):
         await sending.step()
     pending = await sending.to(sender.PendingFallback, steps=1)
     assert pending.reason is Reason.RECEIVER_ORIGINAL_PSBT_REJECTED

@@ -1,5 +1,7 @@
 """How a command ends: the exit codes, and errors as one sentence each."""
 
+import os
+import sys
 import traceback
 from enum import IntEnum
 from pathlib import Path
@@ -35,11 +37,34 @@ MEANINGS = {
 }
 
 
+NO_OUTPUT = (
+    "Standard output is closed, so no result could be shown, and nothing was done: leave it open,"
+    " or send it to a file."
+)
 STOPPED = "Stopped before anything was done; open sessions are as they were."
 
 
 def run(command: click.Command, args: list[str] | None = None) -> int:
     """Run `command`; whatever goes wrong is one sentence on stderr and an exit code."""
+    code = _run(command, args)
+    _let_go()
+    return code
+
+
+def _let_go() -> None:
+    """Leave nothing to print at the end, where what could not be printed would fail once more."""
+    output = sys.stdout
+    if output is None:  # as where the shell closed it
+        return
+    try:
+        output.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+
+
+def _run(command: click.Command, args: list[str] | None) -> int:
+    if sys.stdout is None:  # as where the shell closed it
+        return _failed(NO_OUTPUT, Exit.USAGE)
     try:
         return _code(command.main(args, prog_name="dovetail", standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:

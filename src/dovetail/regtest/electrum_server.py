@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from typing import Self, cast
 
+from dovetail.causes import no_port
 from dovetail.errors import ConfigurationError
 from dovetail.regtest.electrum import ElectrumSession
 from dovetail.regtest.node import RegtestNode
@@ -32,9 +33,11 @@ class ElectrumServer:
     ) -> None:
         try:
             self._server = _Server((host, port), _Handler)
-        except (OSError, OverflowError) as error:
+        except OverflowError as error:
+            raise ConfigurationError(f"{port} is no port; choose one up to 65535.") from error
+        except OSError as error:
             raise ConfigurationError(
-                f"Port {port} cannot be listened on; choose another port or host."
+                f"Port {port} cannot be listened on, as {no_port(error)}."
             ) from error
         self._server.node = node
         self._server.tls = tls

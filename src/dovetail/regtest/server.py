@@ -11,7 +11,6 @@ A wallet reads the chain at the URL itself, as it would any Esplora server.
 """
 
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -21,17 +20,16 @@ from typing import Self
 
 import uvicorn
 
-from dovetail.errors import ConfigurationError
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.esplora import esplora_app
 from dovetail.regtest.node import RegtestNode
 from dovetail.serving.door import Doorkeeper
+from dovetail.serving.listening import bind
 from dovetail.serving.logs import STDERR, logging_to
 from dovetail.serving.running import configuration
 
 DEFAULT_PORT = 3002
 DEFAULT_BLOCKS = 110
-_HIGHEST_PORT = 65_535
 _POLL_SECONDS = 0.005
 _GRACE_SECONDS = 2
 _REQUEST_SECONDS = 30.0
@@ -60,7 +58,7 @@ class RegtestServer:
         electrum: int | None = None,
     ) -> None:
         with ExitStack() as opened:
-            listener = opened.enter_context(_listen(host, port))
+            listener = opened.enter_context(bind(host, port))
             self.host = host
             self.port: int = listener.getsockname()[1]
             self.node = opened.enter_context(
@@ -128,22 +126,6 @@ def serve(
 def _configuration(node: RegtestNode) -> uvicorn.Config:
     door = Doorkeeper(limit=_CONNECTIONS, seconds=_REQUEST_SECONDS, body_limit=_BODY_LIMIT)
     return configuration(esplora_app(node), door, drain=_GRACE_SECONDS, ws="none", loop="asyncio")
-
-
-@contextmanager
-def _listen(host: str, port: int) -> Generator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    problem = f"Port {port} cannot be listened on; choose another port or host."
-    if not 0 <= port <= _HIGHEST_PORT:
-        raise ConfigurationError(problem)
-    try:
-        listener = socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise ConfigurationError(problem) from error
-    with listener:
-        # asyncio does so only where a socket names its protocol: else each answer waits for 40 ms.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield listener
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from dovetail.causes import place
 from dovetail.errors import TransportError, UsageError
 from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, OhttpContext, Request
 from dovetail.protocol.uri import V1Endpoint
@@ -15,7 +16,7 @@ from dovetail.sessions.sender import SenderSession
 Ask = Callable[[str | None], tuple[Request, OhttpContext]]
 """Makes a fresh request for the relay it is given; what it made leaves once (P1)."""
 
-_OK = 200
+_OK, _REFUSED = 200, 400
 _GATEWAY_FAILED = (502, 504)
 """What a relay answers whose own way to the directory failed (RFC 9110)."""
 
@@ -43,11 +44,11 @@ async def exchange(
             raise
         services.relays.failed(relay)
         if relay is None:
-            raise TransportError(f"The directory failed: {lower(error)}", at="directory") from error
-        raise TransportError(f"The OHTTP relay failed: {lower(error)}", at="relay") from error
+            raise TransportError(f"The directory failed. {error}", at="directory") from error
+        raise TransportError(f"The OHTTP relay failed. {error}", at="relay") from error
     if reply.status != _OK or len(reply.body) != OHTTP_MESSAGE_SIZE:
         services.relays.failed(relay)
-        raise _blamed(reply, through_relay=relay is not None)
+        raise _blamed(reply, relay, endpoint.directory)
     services.relays.worked(relay)
     return reply.body, context
 
@@ -71,11 +72,18 @@ def unreachable(watch: Watch, failures: int, services: Services) -> Reason | Non
             return Reason.DIRECTORY_UNREACHABLE
 
 
-def _blamed(reply: Reply, *, through_relay: bool) -> TransportError:
+def _blamed(reply: Reply, relay: str | None, directory: str) -> TransportError:
+    through_relay = relay is not None
+    if relay is not None and reply.status == _REFUSED and place(relay) == place(directory):
+        return TransportError(
+            f"{place(relay)} is the directory and the relay at once, and refuses to forward to"
+            " itself: name a relay of somebody else in `relays`.",
+            at="relay",
+        )
     if through_relay and reply.status in _GATEWAY_FAILED:
         return TransportError(
-            f"The OHTTP relay could not reach the directory (status {reply.status}): it is tried"
-            " again.",
+            f"The OHTTP relay could not reach the directory (status {reply.status}): name another"
+            " relay, or wait.",
             at="directory",
         )
     if reply.status != _OK:
@@ -85,12 +93,4 @@ def _blamed(reply: Reply, *, through_relay: bool) -> TransportError:
     else:
         who = "The OHTTP relay" if through_relay else "The directory"
         answered = "gave an answer of its own"
-    return TransportError(
-        f"{who} {answered}: it is tried again.", at="relay" if through_relay else "directory"
-    )
-
-
-def lower(error: TransportError) -> str:
-    """What it says, to go on a sentence."""
-    text = str(error)
-    return text[:1].lower() + text[1:]
+    return TransportError(f"{who} {answered}.", at="relay" if through_relay else "directory")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dovetail.causes import place
 from dovetail.crypto import KeyConfig
 from dovetail.errors import ParseError, TransportError
 from dovetail.protocol.exchange import GATEWAY_PATH
@@ -73,19 +74,23 @@ class OhttpKeys:
     async def _fetch(self, directory: str, relay: str | None) -> KeyConfig:
         try:
             reply = await self._transport.get(directory + GATEWAY_PATH, proxy=relay, limit=_LARGEST)
-        except TransportError:
+        except TransportError as error:
             self._relays.failed(relay)
-            raise
+            way = "" if relay is None else f", through the relay {place(relay)}"
+            raise TransportError(
+                f"The directory's OHTTP keys could not be fetched{way}. {error}", at=error.at
+            ) from error
         if reply.status != _OK:
             raise TransportError(
-                f"The directory did not give its OHTTP keys (status {reply.status}):"
-                " check the directory's address."
+                f"The directory has no OHTTP keys (it answered with status {reply.status}), and"
+                " may be no payjoin directory: check `directory`."
             )
         try:
             return KeyConfig.parse(reply.body)
         except ParseError as error:
             raise TransportError(
-                "The directory's OHTTP keys cannot be read: check the directory's address."
+                "What the directory gives as its OHTTP keys cannot be read, and it may be no"
+                " payjoin directory: check `directory`."
             ) from error
 
 

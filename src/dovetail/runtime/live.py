@@ -63,6 +63,8 @@ class Update(Generic[S]):
     """Set while the fallback waits to be mined with a fee that may be too low."""
     rival: Rival | None = None
     """Set while an unconfirmed transaction that is no payment keeps the fallback out."""
+    again_in: float | None = None
+    """Seconds from then until the next try, where something went wrong that another may mend."""
     rested: bool = False
     """Whether a look at the world has found nothing to do: what the log says is still so."""
 
@@ -208,9 +210,10 @@ class LiveSession(Generic[S, E]):
                 # A full disk is no reason to give up on the wallet.
                 self._failures += isinstance(error, InfrastructureError)
                 self._watch.trouble = error
-                self._publish(before, error)
+                again_in = self._backoff()
+                self._publish(before, error, again_in=again_in)
                 logger.info("Session %s: %s", self.session_id, type(error).__name__)
-                await self._sleep(before, self._backoff())
+                await self._sleep(before, again_in)
                 continue
             self._failures = self._tried = 0
             self._watch.trouble = None
@@ -299,7 +302,7 @@ class LiveSession(Generic[S, E]):
     def _tell(self) -> None:
         """Tell a sighting at once, while the step that made it goes on, and keep it for others."""
         told = self._update
-        self._publish(told.state, told.trouble, rested=told.rested)
+        self._publish(told.state, told.trouble, rested=told.rested, again_in=told.again_in)
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep())
 
@@ -314,7 +317,12 @@ class LiveSession(Generic[S, E]):
             kept, seen = seen, self._watch.sighting
 
     def _publish(
-        self, state: S | None, trouble: DovetailError | None, *, rested: bool = False
+        self,
+        state: S | None,
+        trouble: DovetailError | None,
+        *,
+        rested: bool = False,
+        again_in: float | None = None,
     ) -> None:
         self._update = Update(
             state=state,
@@ -322,6 +330,7 @@ class LiveSession(Generic[S, E]):
             sighting=self._watch.sighting,
             low_fee=self._watch.low_fee,
             rival=self._watch.rival,
+            again_in=again_in,
             rested=rested,
         )
         self._wake()

@@ -16,7 +16,7 @@ from dovetail.protocol.settlement import Settlement
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.attending import attended
 from dovetail.runtime.duties import is_due
-from dovetail.runtime.exchange import exchange, lower, unreachable
+from dovetail.runtime.exchange import exchange, unreachable
 from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.payable import is_paid_beside, require_unpaid
 from dovetail.runtime.services import Services
@@ -139,9 +139,7 @@ async def _post_v1(
     except TransportError as error:
         if error.at == "tor":
             raise
-        raise TransportError(
-            f"The receiver's server failed: {lower(error)}", at="receiver"
-        ) from error
+        raise TransportError(f"The receiver's server failed. {error}", at="receiver") from error
     if reply is None:
         return await _record_spend(session, log, services, watch)
     return await session.process_v1(reply.status, reply.body).save_async(log)

@@ -3,16 +3,17 @@
 import asyncio
 import errno
 import ssl
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import certifi
 import httpcore2
 
 from dovetail import open_files
+from dovetail.causes import chain_of, no_connection, place
 from dovetail.errors import ConfigurationError, TransportError
 from dovetail.protocol.exchange import Request
 from dovetail.runtime.connections import Call, Connections, Once, Turns
@@ -33,7 +34,6 @@ _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _USUAL = (("accept", "*/*"), ("accept-encoding", "identity"))
 _NO_CONNECTION = (
     httpcore2.ConnectError,
-    httpcore2.ProxyError,
     httpcore2.UnsupportedProtocol,
     ValueError,
 )
@@ -105,14 +105,14 @@ class HttpTransport:
         url = request.url
         call = _call("POST", url, self._timeouts(url), request)
         del request  # thousands wait for their answers, and none needs its question any more
-        return await self._ask(self._way_to(url).stream(call), call, limit)
+        return await self._ask(self._way_to(url).stream(call), call, limit, to=url)
 
     async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
         """See `Transport.get`."""
         call = _call("GET", url, self._timeouts(url))
         if proxy is None:
-            return await self._ask(self._way_to(url).stream(call), call, limit)
-        return await self._ask(self._through(proxy, call), call, limit)
+            return await self._ask(self._way_to(url).stream(call), call, limit, to=url)
+        return await self._ask(self._through(proxy, call), call, limit, to=proxy)
 
     async def require_way(self, url: str) -> None:
         """Look, before anything leaves, whether there is a way to `url`; only Tor is asked.
@@ -176,6 +176,8 @@ class HttpTransport:
         opening: AbstractAsyncContextManager[httpcore2.Response],
         call: Call,
         limit: int,
+        *,
+        to: str,
     ) -> Reply:
         whole = self._patience + call.timeouts["connect"]
         try:
@@ -183,12 +185,19 @@ class HttpTransport:
                 return Reply(response.status, await _read(response, limit))
         except (TimeoutError, httpcore2.TimeoutException) as error:
             raise TransportError(
-                "The server did not answer in time: it is tried again later."
+                "The server did not answer in time: wait, or name another."
             ) from error
         except _NO_CONNECTION as error:
             if _for_want_of_files(error):
                 raise ConfigurationError(too_few(self._turns.busy)) from error
-            raise _unreachable() from error
+            raise _unreachable(to, error) from error
+        except httpcore2.ProxyError as error:
+            status = f"{error}"[:3]
+            told = f" (status {status})" if status.isdecimal() else ""
+            raise TransportError(
+                f"The relay {place(to)} makes no tunnel to {place(call.url)}{told}: check the"
+                " directory's address, or name another relay."
+            ) from error
         except _BROKEN as error:
             raise TransportError(
                 "The connection to the server broke before a whole answer: check its address and"
@@ -223,7 +232,7 @@ def _call(
     try:
         headers = [("host", urlsplit(url).netloc), *_USUAL]
     except ValueError as error:
-        raise _unreachable() from error
+        raise _unreachable(url, error) from error
     if posted is None:
         return Call(method, url, headers, None, timeouts)
     headers.append(("content-type", posted.content_type))
@@ -232,17 +241,8 @@ def _call(
 
 
 def _for_want_of_files(error: BaseException) -> bool:
-    return any(isinstance(each, OSError) and each.errno in _OUT_OF_FILES for each in _causes(error))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and all that it came of."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-                yield from _causes(each)
-        error = error.__cause__ or error.__context__
+    failed = (each for each in chain_of(error) if isinstance(each, OSError))
+    return any(each.errno in _OUT_OF_FILES for each in failed)
 
 
 async def _read(response: httpcore2.Response, limit: int) -> bytes:
@@ -254,7 +254,10 @@ async def _read(response: httpcore2.Response, limit: int) -> bytes:
     return bytes(body)
 
 
-def _unreachable() -> TransportError:
+def _unreachable(url: str, error: BaseException) -> TransportError:
+    cause = no_connection(error)
+    why = f", as {cause}" if cause else ""
     return TransportError(
-        "No connection to the server came about: check its address and your connection."
+        f"There is no connection to {place(url) or 'the server'}{why}: check its address and your"
+        " connection."
     )

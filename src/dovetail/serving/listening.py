@@ -4,6 +4,7 @@ import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from dovetail.causes import no_port
 from dovetail.errors import ConfigurationError
 
 
@@ -26,7 +27,7 @@ def bind(host: str, port: int) -> Generator[socket.socket]:
             listener.bind(address)
         except OSError as error:
             raise ConfigurationError(
-                f"Port {port} cannot be listened on; choose another port or host."
+                f"Port {port} cannot be listened on, as {no_port(error)}."
             ) from error
         yield listener
 

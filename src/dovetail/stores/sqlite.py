@@ -25,9 +25,9 @@ _BARE = "dovetail_bare"
 _ADVICE = {
     "disk is full": "The disk is full: free some space and try again; nothing was written.",
     "readonly": "The database is read-only: make its file and folder writable, then try again.",
-    "unable to open": "The database cannot be opened: check that its folder exists and is yours.",
+    "unable to open": "The database cannot be opened: its folder must exist and be writable.",
     "locked": "Another process kept the database locked: wait for it to finish, then try again.",
-    "disk I/O": "The disk reported an error: check its health before you go on.",
+    "disk I/O": "The disk is full or reports an error: free some space, and check its health.",
 }
 
 _NAMED = {

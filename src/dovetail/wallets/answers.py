@@ -43,7 +43,7 @@ def asked(
             finally:
                 response.close()
     except httpcore2.ConnectError as error:
-        raise ChainError(faults.unreachable) from error
+        raise faults.away(error) from error
     except httpcore2.TimeoutException as error:
         raise ChainError(faults.too_slow) from error
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:

@@ -1,11 +1,13 @@
 """How a BDK wallet learns what the chain did to its coins: from an Esplora or Electrum server."""
 
 import os
+import socket
 import threading
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import urlsplit
 
 from bdkpython import (
     BlockHash,
@@ -22,12 +24,14 @@ from dovetail.errors import ChainError
 from dovetail.wallets.bdk_errors import SYNC_ERRORS
 from dovetail.wallets.electrum_bridge import bridge
 from dovetail.wallets.electrum_rpc import ElectrumRpc, other_network
+from dovetail.wallets.esplora_http import FAULTS
 from dovetail.wallets.servers import ChainServer
 
 _STOP_GAP = 30
 _PARALLEL_REQUESTS = 4
 _BATCH = 30
 _TIMEOUT_SECONDS = 30
+_LOOK_SECONDS = 5
 # BDK gives its HTTP client no time limit, but the client reads one, in seconds, from here.
 _TIMEOUT_VARIABLE = "MINREQ_TIMEOUT"
 
@@ -72,9 +76,22 @@ def fetched(server: ChainServer, question: Question) -> Update:
     try:
         return (_from_electrum if server.is_electrum else _from_esplora)(server, question)
     except SYNC_ERRORS as error:
+        _look_for_it(server)
         raise ChainError(
             "The chain server did not answer properly; try again later, or check `chain`."
         ) from error
+
+
+def _look_for_it(server: ChainServer) -> None:
+    """Say why there is no connection, which BDK does not; raises `ChainError` where that is so."""
+    if server.is_electrum:
+        return  # the way there is ours, and has said so
+    parts = urlsplit(server.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((server.host, port), _LOOK_SECONDS).close()
+    except OSError as error:
+        raise FAULTS.away(error) from error
 
 
 def _from_esplora(server: ChainServer, question: Question) -> Update:

@@ -50,10 +50,8 @@ _UNAUTHORIZED, _FORBIDDEN, _BUSY = 401, 403, 503
 _WARMING_UP, _NO_SUCH_WALLET = -28, -18
 
 FAULTS = Faults(
-    unreachable=(
-        "No connection to the Bitcoin Core node came about: start it with `server=1`, or correct"
-        " `core_url`."
-    ),
+    server="the Bitcoin Core node",
+    remedy="start it with `server=1`, or correct `core_url`",
     broken=(
         "The connection to the Bitcoin Core node broke: look whether it runs, and check `core_url`."
     ),

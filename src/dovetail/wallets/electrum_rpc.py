@@ -167,11 +167,11 @@ class ElectrumRpc:
                 except (EOFError, OSError) as error:
                     self._hang_up()
                     if last:
-                        raise ChainError(FAULTS.unreachable) from error
+                        raise FAULTS.away(error) from error
                 except BaseException:
                     self._hang_up()
                     raise
-        raise ChainError(FAULTS.unreachable)
+        raise FAULTS.away()
 
     def _open(self) -> _Line:
         for offer in self._offers:

@@ -63,7 +63,7 @@ def _dialled(server: ChainServer, timeout: float) -> socket.socket:
     except TimeoutError as error:
         raise ChainError(FAULTS.too_slow) from error
     except (OSError, UnicodeError) as error:
-        raise ChainError(FAULTS.unreachable) from error
+        raise FAULTS.away(error) from error
 
 
 def _through(proxy: SocksProxy, server: ChainServer, *, timeout: float) -> socket.socket:

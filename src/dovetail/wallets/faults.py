@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from dovetail.causes import no_connection
 from dovetail.errors import ChainError, ParseError
 
 T = TypeVar("T")
@@ -16,13 +17,22 @@ T = TypeVar("T")
 class Faults:
     """What may go wrong with one kind of server, each in a sentence that names its setting."""
 
-    unreachable: str
+    server: str
+    """What it is called, such as "the chain server"."""
+    remedy: str
+    """What to check where there is no connection to it."""
     broken: str
     """It was reached, and did not answer whole."""
     too_slow: str
     too_large: str
     strange: str
     """What came is no answer of such a server."""
+
+    def away(self, error: BaseException | None = None) -> ChainError:
+        """What to raise where there is no connection, with what the system says of it."""
+        cause = "" if error is None else no_connection(error)
+        why = f", as {cause}" if cause else ""
+        return ChainError(f"There is no connection to {self.server}{why}: {self.remedy}.")
 
     def not_understood(self) -> ChainError:
         """What to raise for an answer that is none; the answer itself is not chained."""

@@ -81,7 +81,8 @@ class ChainServer:
 def chain_faults(kind: str) -> Faults:
     """What may go wrong with a chain server; `kind` is what it should be."""
     return Faults(
-        unreachable="No connection to the chain server came about; check `chain` and the network.",
+        server="the chain server",
+        remedy="check `chain` and the network",
         broken="The connection to the chain server broke; check `chain` and the network.",
         too_slow="The chain server takes too long to answer; try again later.",
         too_large="The chain server's answer is too large; name another server.",

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from dovetail.bitcoin import Network
+from dovetail.causes import no_file
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ConfigurationError, WalletError
 from dovetail.wallets.sealing import Sealed, opened, sealed
@@ -116,7 +117,7 @@ def write_secret(directory: Path, secret: Secret | Locked) -> None:
         made = not (directory / _DATA).exists() and _create_durably(directory / _SECRET, data)
     except OSError as error:
         raise ConfigurationError(
-            "The wallet's directory cannot be written; choose another one or change its mode."
+            f"The wallet's directory cannot be written, as {no_file(error)}."
         ) from error
     if not made:
         raise ConfigurationError(
@@ -151,7 +152,7 @@ def read_secret(directory: Path) -> Secret | Locked:
             "There is no wallet in this directory; create one or name another directory."
         ) from error
     except OSError as error:
-        raise WalletError("The wallet cannot be read; check the modes of its files.") from error
+        raise WalletError(f"The wallet cannot be read, as {no_file(error)}.") from error
     try:
         version = msgspec.json.decode(data, type=_Version).version
         if version == 2:
@@ -188,17 +189,34 @@ def exclusive(directory: Path) -> Generator[None]:
         lock = sqlite3.connect(
             directory / _LOCK, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
         )
-    except (OSError, sqlite3.Error) as error:
-        raise WalletError("The wallet cannot be locked; check its directory's mode.") from error
+    except OSError as error:
+        raise WalletError(f"The wallet cannot be locked, as {no_file(error)}.") from error
+    except sqlite3.Error as error:
+        raise _not_locked(error) from error
     with closing(lock):
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
-            raise WalletError(
-                "Another process keeps the wallet locked; wait for it to finish or stop it."
-            ) from error
+            raise _not_locked(error) from error
         yield
         lock.execute("ROLLBACK")
+
+
+def _not_locked(error: sqlite3.Error) -> WalletError:
+    for mark, why in _LOCK_TROUBLE.items():
+        if mark in str(error):
+            return WalletError(f"The wallet cannot be locked, as {why}.")
+    return WalletError("Another process keeps the wallet locked; wait for it to finish or stop it.")
+
+
+# What SQLite says of its file.
+_LOCK_TROUBLE = {
+    "full": "the disk is full: free some space",
+    "I/O": "the disk is full or reports an error: free some space, and check its health",
+    "readonly": "the disk is read-only: have it writable",
+    "unable to open": "its file cannot be opened: check the mode of its directory",
+    "not a database": "the file wallet.lock is none of ours: move it away",
+}
 
 
 def replace_durably(path: Path, data: bytes) -> None:

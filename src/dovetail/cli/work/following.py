@@ -241,7 +241,7 @@ class Follower:
             self._look(update.sighting, update.low_fee)
             self._tell_rival(update.rival)
             if update.trouble is not None:
-                self._complain(update.trouble)
+                self._complain(update.trouble, update.again_in)
             if self.explanation is None:
                 continue
             # Who asks looks first: the chain may have answered meanwhile.
@@ -297,13 +297,14 @@ class Follower:
             self._say(Kind.FEE, rival.words, fg="yellow")
         self.rival = rival
 
-    def _complain(self, trouble: DovetailError) -> None:
+    def _complain(self, trouble: DovetailError, again_in: float | None) -> None:
         # The same trouble again and again is told once.
         if str(trouble) not in self._said:
             self._said.add(str(trouble))
             unknown = isinstance(trouble, TransportError) and trouble.at is None
+            again = "" if again_in is None else f" Next try in {span(max(1, again_in))}."
             words = f"{'The directory: ' if unknown else ''}{trouble}"
-            self._say(Kind.TROUBLE, words, fg="yellow")
+            self._say(Kind.TROUBLE, words + again, fg="yellow")
 
     def begin(self, uri: str) -> None:
         """Tell those beside that it has begun, and by which URI."""

@@ -74,11 +74,17 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         stop.guarded = True
         live = await _begin(agent, request, lifetime, endpoint or listening.public_url)
         uri = live.uri
-        _show(live, uri, request, screen)
-        _warn_of_directory(uri, agent, screen)
-        if not request.wait:
-            _leave(live, uri, place, screen)
-            return Exit.DONE
+        try:
+            _show(live, uri, request, screen)
+            _warn_of_directory(uri, agent, screen)
+            if not request.wait:
+                _leave(live, uri, place, screen)
+                return Exit.DONE
+        except OSError as error:
+            from dovetail.runtime import actions  # noqa: PLC0415 - loaded by then
+
+            await actions.cancel(agent.services, live.session_id)
+            raise _unsaid(live, error) from error
         follower = together.follower_of(live, place, screen)
         follower.begin(uri)
         code = await together.follow_all([follower], stop, patience=request.patience)
@@ -108,10 +114,14 @@ async def _begin(
             endpoint=endpoint,
         )
     except TransportError as error:
-        raise TransportError(
-            "No URI was made, as the directory's keys could not be fetched: check `directory`,"
-            " `relays` and your connection, then try again."
-        ) from error
+        raise TransportError(f"No URI was made. {error}") from error
+
+
+def _unsaid(live: "LiveReceiver", error: OSError) -> UsageError:
+    return UsageError(
+        f"The URI could not be shown ({error.strerror}), so nobody can pay by it: session"
+        f" {live.session_id} was cancelled. Ask again where there is room for what is printed."
+    )
 
 
 async def _look(agent: "Agent", screen: Screen) -> None:
