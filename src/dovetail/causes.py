@@ -2,7 +2,6 @@
 
 import errno
 import socket
-import ssl
 from collections.abc import Iterator
 from typing import cast
 from urllib.parse import urlsplit
@@ -70,6 +69,8 @@ def place(url: str) -> str:
 
 
 def _no_way(error: BaseException) -> str | None:
+    import ssl  # noqa: PLC0415 - a program that only reads its files need not load it
+
     match error:
         case ssl.SSLCertVerificationError():
             return f"its certificate cannot be trusted ({error.verify_message.rstrip('.')})"
@@ -79,6 +80,8 @@ def _no_way(error: BaseException) -> str | None:
             return "its name is not known: mistyped, or this machine is offline"
         case TimeoutError():
             return "it does not answer"
+        case EOFError():
+            return "it hung up"
         case OSError():
             return _WAYS.get(error.errno or 0)
         case _:

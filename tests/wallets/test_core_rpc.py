@@ -169,7 +169,9 @@ def test_a_broken_connection_is_told(scripted, rpc) -> None:
 
 def test_a_node_that_does_not_run_is_told() -> None:
     rpc = CoreRpc("http://127.0.0.1:1", LOGIN, wallet="w")
-    with pytest.raises(ChainError, match=r"came about: start it.*`core_url`"):
+    with pytest.raises(
+        ChainError, match=r"no connection to the Bitcoin Core node.*: start it.*`core_url`"
+    ):
         rpc.ask("getblockcount", int)
 
 
