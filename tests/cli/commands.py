@@ -17,6 +17,7 @@ from dovetail.cli.app import app
 from dovetail.sessions import receiver, sender
 from dovetail.stores.sql import SqlStore
 
+PASSPHRASE = "correct horse battery staple"
 LOGS = Path(__file__).parents[1] / "eventlogs" / "v1"
 
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.commands import PASSPHRASE, Cli
 
 from dovetail.bitcoin import Address, Sats
 from dovetail.mailroom import MailroomServer
 from dovetail.regtest import RegtestServer
+from dovetail.wallets import sealing
+from dovetail.wallets.sealing import Cost
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +34,20 @@ def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def _cheap_sealing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a passphrase seals costs a test next to nothing."""
+    monkeypatch.setattr(sealing, "COST", Cost(n=2**10))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """A file with the passphrase in its first line."""
+    path = tmp_path / "passphrase"
+    path.write_text(f"{PASSPHRASE}\nnot this line\n")
+    return str(path)
 
 
 @pytest.fixture

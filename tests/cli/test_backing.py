@@ -9,22 +9,6 @@ from tests.cli.commands import Cli
 from dovetail.bitcoin import Address, Sats
 from dovetail.cli import keys
 from dovetail.protocol.uri import PayjoinUri
-from dovetail.wallets import sealing
-from dovetail.wallets.sealing import Cost
-
-PASSPHRASE = "correct horse battery staple"
-
-
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch):
-    monkeypatch.setattr(sealing, "COST", Cost(n=2**10))
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "passphrase"
-    path.write_text(PASSPHRASE)
-    return str(path)
 
 
 def moved(cli: Cli, name: str) -> Cli:

@@ -4,27 +4,12 @@ import sys
 
 import click
 import pytest
-from tests.cli.commands import Cli, Terminal
+from tests.cli.commands import PASSPHRASE, Cli, Terminal
 
 from dovetail.cli import keys
-from dovetail.wallets import sealing
-from dovetail.wallets.sealing import Cost
 
-PASSPHRASE = "correct horse battery staple"
 OTHER = "an other passphrase"
 PLACE = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
-
-
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch):
-    monkeypatch.setattr(sealing, "COST", Cost(n=2**10))
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "passphrase"
-    path.write_text(f"{PASSPHRASE}\nnot this line\n")
-    return str(path)
 
 
 @pytest.fixture

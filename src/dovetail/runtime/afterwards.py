@@ -8,12 +8,11 @@ from typing import Any
 from dovetail.bitcoin import Sats, Script
 from dovetail.errors import ReplayError
 from dovetail.protocol.settlement import paid_to
-from dovetail.protocol.shares import shares
 from dovetail.runtime.actions import load
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import seen_directly
 from dovetail.sessions import outcomes, receiver
-from dovetail.sessions.amounts import Received, amounts_of
+from dovetail.sessions.amounts import Received, amounts_of, by_payjoin_of
 from dovetail.sessions.receipts import Receipt, Receipts
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.sessions.surplus import Surplus, surplus_seen
@@ -177,9 +176,6 @@ def _ended(services: Services, session_id: SessionId) -> _Known | None:
 def _payjoin(state: receiver.Closed) -> tuple[int, int]:
     if state.payload is None or state.finalized is None:
         return 0, 0
-    script, fallback = state.address.script_pubkey, state.payload.fallback
-    proposal = state.finalized.psbt
-    offer = state.payload.params.fee_contribution
-    missing = shares(state.payload.original, proposal, offer).from_receiver
+    script, proposal = state.address.script_pubkey, state.finalized.psbt
     whole = paid_to(proposal.unsigned_transaction, script)
-    return int(whole), int(paid_to(fallback, script) - missing)
+    return int(whole), int(by_payjoin_of(state.payload, proposal, script).amount)

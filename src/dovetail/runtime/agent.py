@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from dovetail.runtime.plain import PlainPayment
 from dovetail.runtime.preparing import Payment
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
-from dovetail.runtime.transport import HttpTransport, Transport, too_few
+from dovetail.runtime.transport import Transport, Way, any_way, opened, too_few
 from dovetail.runtime.vanishing import known_at
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.transition import Transition
@@ -48,26 +48,6 @@ def now() -> UnixTime:
 
 
 Creation: TypeAlias = Transition[receiver.ReceiverEvent, receiver.Initialized]
-Way: TypeAlias = Callable[[str], Awaitable[None]]
-"""Looks whether there is a way to a URL, and raises where there is none."""
-
-
-@asynccontextmanager
-async def _opened(
-    transport: Transport | None, tor: SocksProxy | None
-) -> AsyncGenerator[tuple[Transport, Way, int | None]]:
-    if transport is not None:
-        yield transport, _any_way, None  # whoever brings their own knows where it leads
-        return
-    own = HttpTransport(tor=tor)
-    try:
-        yield own, own.require_way, own.most_at_once
-    finally:
-        await own.aclose()
-
-
-async def _any_way(_url: str) -> None:
-    pass
 
 
 def _make(data_dir: Path) -> None:
@@ -88,7 +68,7 @@ class Agent:
         *,
         directory: str | Sequence[str] | None,
         keys: OhttpKeys,
-        way: Way = _any_way,
+        way: Way = any_way,
         most: int | None = None,
     ) -> None:
         """`directory` is where new receivers have their mailboxes; of several, where keys are had.
@@ -140,7 +120,7 @@ class Agent:
         `StoreUnavailable` and `ConfigurationError`.
         """
         _make(data_dir)
-        async with _opened(transport, tor) as (web, way, most):
+        async with opened(transport, tor) as (web, way, most):
             routes = Relays(relays, clock=clock, direct=direct, required=not v1_only)
             with SqlStore.open(data_dir / DATABASE, rows=rows) as store:
                 services = Services(

@@ -3,10 +3,10 @@
 import asyncio
 import errno
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import certifi
@@ -203,6 +203,29 @@ class HttpTransport:
                 "The connection to the server broke before a whole answer: check its address and"
                 " your connection."
             ) from error
+
+
+Way: TypeAlias = Callable[[str], Awaitable[None]]
+"""Looks whether there is a way to a URL, and raises where there is none."""
+
+
+@asynccontextmanager
+async def opened(
+    transport: Transport | None, tor: SocksProxy | None
+) -> AsyncGenerator[tuple[Transport, Way, int | None]]:
+    """What is brought, or one of our own; its way to a URL, and what it does at once at most."""
+    if transport is not None:
+        yield transport, any_way, None
+        return
+    own = HttpTransport(tor=tor)
+    try:
+        yield own, own.require_way, own.most_at_once
+    finally:
+        await own.aclose()
+
+
+async def any_way(_url: str) -> None:
+    """Whoever brings a transport knows where it leads."""
 
 
 def connections_of(files: int | None) -> int | None:

@@ -6,12 +6,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from dovetail.bitcoin import FeeRate, Sats, Transaction, Txid
+from dovetail.bitcoin import FeeRate, Psbt, Sats, Script, Transaction, Txid
 from dovetail.errors import ParseError
 from dovetail.protocol.settlement import paid_to
 from dovetail.protocol.shares import shares
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
+from dovetail.sessions.receiver.payload import Payload
 from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sender.events import Created
 
@@ -93,8 +94,7 @@ def _received(state: _Proposed) -> Received | None:
     if payload is None:
         return None
     script = state.address.script_pubkey
-    outputs = [txout for txout in payload.fallback.outputs if txout.script_pubkey == script]
-    ordinary = Received(Sats.sum(txout.value for txout in outputs), Sats(0))
+    ordinary = Received(paid_to(payload.fallback, script), Sats(0))
     match state:
         case receiver.Closed(outcome=outcomes.FallbackBroadcasted()):
             return ordinary
@@ -110,8 +110,13 @@ def _received(state: _Proposed) -> Received | None:
             by_payjoin = True
     if finalized is None or not by_payjoin:
         return None
-    found = shares(payload.original, finalized.psbt, payload.params.fee_contribution)
-    return Received(ordinary.amount - found.from_receiver, found.from_receiver)
+    return by_payjoin_of(payload, finalized.psbt, script)
+
+
+def by_payjoin_of(payload: Payload, proposal: Psbt, script: Script) -> Received:
+    """What a proposal's payjoin brings the receiver's address, without the coins it added."""
+    found = shares(payload.original, proposal, payload.params.fee_contribution)
+    return Received(paid_to(payload.fallback, script) - found.from_receiver, found.from_receiver)
 
 
 def _is_known_stranger(state: receiver.Monitor) -> bool:

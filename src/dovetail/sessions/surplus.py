@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from dovetail.bitcoin import Sats, Transaction
 from dovetail.protocol.settlement import Settlement, classify, paid_to
-from dovetail.protocol.shares import shares
 from dovetail.sessions import outcomes, receiver
+from dovetail.sessions.amounts import by_payjoin_of
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.sightings import Kind, Sighting
 
@@ -76,9 +76,7 @@ def brought_by(session: receiver.PendingFallback | receiver.Monitor, spend: Tran
         is not Settlement.PAYJOIN
     ):
         return paid_to(spend, script)
-    offer = session.payload.params.fee_contribution
-    found = shares(session.payload.original, proposal, offer)
-    return paid_to(session.fallback, script) - found.from_receiver
+    return by_payjoin_of(session.payload, proposal, script).amount
 
 
 def _beyond(received: int, asked: int | None, txids: tuple[str, ...]) -> Surplus | None:

@@ -13,7 +13,7 @@ from dovetail.errors import ChainError, InvalidAmount, ParseError
 from dovetail.wallets.core_blocks import BlockSearch, gettxout
 from dovetail.wallets.core_node import NOT_FOUND, CoreNode, named, parsed, per_kvb, txid_of
 from dovetail.wallets.core_rpc import FAULTS, RpcError, call
-from dovetail.wallets.judging import KNOWN, SAME, shortened
+from dovetail.wallets.judging import shortened, verdict_of
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
 
@@ -312,9 +312,8 @@ class CoreChain:
         if len(verdicts) != len(raw):
             raise FAULTS.not_understood()
         verdict = verdicts[-1]
-        if verdict.allowed or verdict.reason in KNOWN:
-            return Accepted(tested=bool(verdict.allowed) or verdict.reason == SAME)
-        return Refused(shortened(verdict.reason or verdict.package_error))
+        reason = verdict.reason or verdict.package_error
+        return verdict_of(reason, allowed=bool(verdict.allowed))
 
     def _submitted(self, transactions: list[Transaction]) -> bool:
         """Whether the node took the package; one without packages does not."""

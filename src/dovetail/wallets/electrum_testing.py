@@ -9,7 +9,7 @@ import msgspec
 from dovetail.bitcoin import Network, Transaction
 from dovetail.errors import ChainError
 from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, UnspokenVersion
-from dovetail.wallets.judging import KNOWN, SAME, shortened
+from dovetail.wallets.judging import verdict_of
 from dovetail.wallets.ports import Accepted, Refused
 from dovetail.wallets.servers import ChainServer
 
@@ -48,9 +48,9 @@ class NodesTest:
             return None
         except ChainError:
             return None
-        if isinstance(verdicts, Denied) or len(verdicts) != 1 or verdicts[0].allowed is None:
+        if isinstance(verdicts, Denied) or len(verdicts) != 1:
             return None
         [verdict] = verdicts
-        if verdict.allowed or verdict.reason in KNOWN:
-            return Accepted(tested=bool(verdict.allowed) or verdict.reason == SAME)
-        return Refused(shortened(verdict.reason))
+        if verdict.allowed is None:
+            return None
+        return verdict_of(verdict.reason, allowed=verdict.allowed)

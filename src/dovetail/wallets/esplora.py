@@ -17,7 +17,7 @@ from dovetail.wallets.esplora_http import (
     Payer,
     Status,
 )
-from dovetail.wallets.judging import KNOWN, SAME, depth_of, judged, shortened
+from dovetail.wallets.judging import depth_of, judged, verdict_of
 from dovetail.wallets.kept import KeptTransactions
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
@@ -111,9 +111,7 @@ class EsploraChain:
         verdict = self._nodes_verdict(transaction)
         if verdict is None:
             return self._our_verdict(transaction)
-        if verdict.allowed or verdict.reason in KNOWN:
-            return Accepted(tested=verdict.allowed or verdict.reason == SAME)
-        return Refused(shortened(verdict.reason))
+        return verdict_of(verdict.reason, allowed=verdict.allowed)
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
         """Hand the transaction to the network. One that is known already counts as accepted."""

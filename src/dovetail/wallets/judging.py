@@ -73,6 +73,13 @@ def depth_of(block_height: int, tip: int) -> int:
     return max(1, tip - block_height + 1)
 
 
+def verdict_of(reason: str, *, allowed: bool) -> Accepted | Refused:
+    """What a node's `testmempoolaccept` says; one that it has already counts as accepted."""
+    if allowed or reason in KNOWN:
+        return Accepted(tested=allowed or reason == SAME)
+    return Refused(shortened(reason))
+
+
 def shortened(reason: str) -> str:
     """A reason fit for a log."""
     return "".join(c if c.isprintable() else " " for c in reason[:_MAX_REASON]) or "refused"

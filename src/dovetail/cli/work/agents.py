@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dovetail.cli.work import opening
 from dovetail.cli.work.opening import Start
 from dovetail.cli.work.places import make_folder
+from dovetail.runtime import actions
 from dovetail.runtime.agent import Agent
+from dovetail.stores.ports import SessionId
 
 
 @asynccontextmanager
@@ -34,3 +36,8 @@ async def open_agent(start: Start) -> AsyncGenerator[Agent]:
                 await agent.stop()
                 # A look at the chain that a thread has begun ends before its connection closes.
                 await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def call_off(agent: Agent, session_id: SessionId) -> None:
+    """Cancel a session that has just begun, as nobody can know of it."""
+    await actions.cancel(agent.services, session_id)

@@ -53,14 +53,26 @@ def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool
     """Whether its payment was to be made without another word, and no process has seen it."""
     from dovetail.bitcoin import UnixTime  # noqa: PLC0415
     from dovetail.runtime.actions import load  # noqa: PLC0415
-    from dovetail.runtime.explain import explain  # noqa: PLC0415
-    from dovetail.runtime.explanation import BY_US, PLAINLY, TO_US, DeadlineKind  # noqa: PLC0415
+    from dovetail.runtime.explain import explain_summary  # noqa: PLC0415
+    from dovetail.runtime.explanation import (  # noqa: PLC0415
+        BY_US,
+        PLAINLY,
+        TO_US,
+        DeadlineKind,
+        Moment,
+    )
+    from dovetail.sessions.standing import summary_of  # noqa: PLC0415
     from dovetail.sessions.status import SessionStatus  # noqa: PLC0415
+    from dovetail.stores.ports import Role  # noqa: PLC0415
 
     seen = row.sighting
     if seen is not None and not seen.gone:
         return False
-    found = explain(load(store, row.session_id), UnixTime(now), ask=asks)
+    summary = row.summary or summary_of(load(store, row.session_id))
+    if summary is None:
+        return False
+    at = Moment(now=UnixTime(now), expires_at=row.expires_at, ask=asks, seen=None)
+    found = explain_summary(summary, at, paying=row.role is Role.SENDER)
     made = found.status in (SessionStatus.CONFIRMING, SessionStatus.COINS_MISSING)
     later = found.deadline is not None and found.deadline.kind is DeadlineKind.FALLBACK
     return not (made or later or found.asks) and found.owed in (BY_US, PLAINLY, TO_US)

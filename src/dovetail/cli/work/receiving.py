@@ -81,9 +81,7 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
                 _leave(live, uri, place, screen)
                 return Exit.DONE
         except OSError as error:
-            from dovetail.runtime import actions  # noqa: PLC0415 - loaded by then
-
-            await actions.cancel(agent.services, live.session_id)
+            await work.agents.call_off(agent, live.session_id)
             raise _unsaid(live, error) from error
         follower = together.follower_of(live, place, screen)
         follower.begin(uri)
