@@ -33,7 +33,7 @@ from dovetail.cli.work import homes, opening
 from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, mailboxes
 from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE
 from dovetail.regtest.server import RegtestServer
-from dovetail.runtime import agent
+from dovetail.runtime import agent, transport
 from dovetail.runtime.transport import HttpTransport
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.writer import Writer
@@ -347,7 +347,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
             lambda place, **kw: CountingWallet(open_wallet(place, **kw), killer),
         ),
         patch.object(opening, "open_chain", counted_chain),
-        patch.object(agent, "HttpTransport", CountedTransport),
+        patch.object(transport, "HttpTransport", CountedTransport),
         patch.object(agent, "SqlStore", CountedStore),
         patch.object(homes.Home, "policy", property(hasty)),
         patch.object(time, "time", clock),
