@@ -131,7 +131,7 @@ async def test_a_fallback_that_the_network_refuses_stays_pending(
     await actions.cancel(session.services, session.session_id)
     for side in (alice, bob):
         side.party.chain.refuses = lambda _tx: True
-    with pytest.raises(WalletError, match="refused the fallback"):
+    with pytest.raises(WalletError, match="refused the ordinary payment"):
         await actions.fallback(session.services, session.session_id)
     state = session.reload()
     assert isinstance(state, sender.PendingFallback | receiver.PendingFallback)

@@ -64,7 +64,7 @@ async def test_a_refused_fallback_is_trouble_and_stays_pending(
     receiving, _ = await pending_fallback(world, alice, bob)
     bob.party.chain.refuses = lambda _tx: True
     asked = await receiving.step()
-    with pytest.raises(ChainError, match="refuses the fallback"):
+    with pytest.raises(ChainError, match="refuses the ordinary payment"):
         await receiving.step()
     assert receiving.state is asked
 
@@ -141,7 +141,7 @@ async def test_a_source_that_does_not_show_its_mempool_fills_no_log(
         await receiving.step()
     assert receiving.tags().count("BroadcastFallback") == 1
     bob.party.chain.refuses = lambda _tx: True
-    with pytest.raises(ChainError, match="refuses the fallback"):
+    with pytest.raises(ChainError, match="refuses the ordinary payment"):
         await receiving.step()
     world.node.mine()
     await receiving.to(receiver.Closed, steps=1)

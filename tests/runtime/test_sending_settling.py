@@ -64,7 +64,7 @@ async def test_a_refused_fallback_is_trouble_and_stays_pending(
     await sending.to(sender.PendingFallback)
     alice.party.chain.refuses = lambda _tx: True
     asked = await sending.step()
-    with pytest.raises(ChainError, match="refuses the fallback"):
+    with pytest.raises(ChainError, match="refuses the ordinary payment"):
         await sending.step()
     assert sending.state is asked
 
@@ -201,7 +201,7 @@ async def test_a_fallback_that_cannot_come_back_is_trouble(world: World, alice: 
     sending, monitor = await fallen_back(world, alice, bob)
     world.evict(monitor.fallback.txid)
     alice.party.chain.refuses = lambda _tx: True
-    with pytest.raises(ChainError, match="refuses the fallback"):
+    with pytest.raises(ChainError, match="refuses the ordinary payment"):
         await sending.step()
     assert sending.state is monitor
 

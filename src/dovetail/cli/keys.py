@@ -61,16 +61,20 @@ EVENT = {
 
 RECEIVE = {"uri": "the Payjoin URI, for one sender and one payment"} | SESSION
 
+_TROUBLE = "what kept the payment from going on when the command left, in words; null where nothing"
+
 SEND = SESSION | {
     "fee_sats": "the fee of the ordinary payment",
     "most_added_sats": "the most that a payjoin may add to that fee",
     "version": "2 through a directory (BIP 77), 1 straight to the receiver's server (BIP 78)",
+    "trouble": _TROUBLE,
 }
 
 PAY = SESSION | {
     "fee_sats": "the fee of the payment",
     "most_added_sats": "always 0: no payjoin adds to it",
     "version": "always null: there is no payjoin",
+    "trouble": _TROUBLE,
 }
 
 RESUME = {"sessions": "the sessions that were resumed, each with the keys that `cancel` prints"}

@@ -26,7 +26,7 @@ from dovetail.cli.output import Screen
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
 @click.option("--again", is_flag=True, help="Pay an address that you pay already, or paid.")
-@click.option("--no-wait", is_flag=True, help="Leave once the payment is broadcast.")
+@click.option("--no-wait", is_flag=True, help="Leave after the first try to broadcast it.")
 @timeout
 @coin_control
 @high_fee
@@ -55,6 +55,7 @@ def pay(  # noqa: PLR0913 - options, each by its name
     will be paid, to whom, and the fee, and asks. It spends no coin that a session holds, is kept
     as a session of its own, and is broadcast again until it has confirmed. AMOUNT is in
     satoshis, where the URI names none; `all` pays everything that can be spent, less the fee.
+    Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
     request = work.requests.Request(
         uri=payee,

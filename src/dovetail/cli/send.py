@@ -27,7 +27,7 @@ from dovetail.cli.output import Screen
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
 @click.option("--again", is_flag=True, help="Pay an address that you pay already, or paid.")
 @click.option("--plain", is_flag=True, help="Pay the address as usual, without a payjoin.")
-@click.option("--no-wait", is_flag=True, help="Leave once the receiver has been asked.")
+@click.option("--no-wait", is_flag=True, help="Leave after the first try to ask the receiver.")
 @timeout
 @routes
 @coin_control
@@ -58,6 +58,7 @@ def send(  # noqa: PLR0913 - options, each by its name
     asks. Then it follows the session until the payment is confirmed. Ctrl-C leaves it for
     `dovetail resume`. The payment is made once, by a payjoin if it can be, else without. Where
     the link has expired or its payjoin cannot be used, `--plain` pays its address as usual.
+    Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
     request = work.requests.Request(
         uri=uri,

@@ -16,8 +16,8 @@ from dovetail.stores.ports import SessionId
 from dovetail.wallets.ports import Spend
 
 REFUSED = (
-    "The network refused the fallback for now: it stays owed, and `resume` tries it again until"
-    " it is taken."
+    "The network refused the ordinary payment for now: it stays owed, and `resume` tries it again"
+    " until it is taken."
 )
 PAID_ALREADY = (
     "The address was paid that amount already, by another transaction: the ordinary payment would"

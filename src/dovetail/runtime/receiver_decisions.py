@@ -28,8 +28,8 @@ PAID_ALREADY = (
     " sender twice. Say `fallback` again only if they know and want it."
 )
 REFUSED = (
-    "The network refused the fallback for now: it stays owed, and `resume` tries it again until"
-    " it is taken."
+    "The network refused the ordinary payment for now: it stays owed, and `resume` tries it again"
+    " until it is taken."
 )
 
 

@@ -277,8 +277,8 @@ def taken(chain: Chain, transaction: Transaction) -> bool:
 
 
 FALLBACK_REFUSED = (
-    "The network refuses the fallback for now, and shows nothing else that spends its coins:"
-    " it is tried again."
+    "The network refuses the ordinary payment for now, and shows nothing else that spends its"
+    " coins: it is tried again."
 )
 UNTOLD = (
     "The chain source does not say whether the network took the transaction: it is looked for, and"

@@ -209,11 +209,15 @@ class Follower:
     """Is told the same as the screen, and the end as well."""
     stays: bool = False
     """Whether it goes on where a person is asked, who may answer elsewhere."""
+    once: bool = False
+    """Whether one try is enough, whatever came of it: the rest is left to other commands."""
     running: Callable[[], bool] = lambda: False
     """Whether `dovetail run` works on it too."""
     explanation: Explanation | None = None
     trouble: DovetailError | None = None
     left: bool = True
+    tried: bool = False
+    """Whether it was left because one try was enough."""
     fault: Exception | None = None
     """A fault of the program that ended it."""
     seen: Seen | None = None
@@ -241,13 +245,17 @@ class Follower:
             self._look(update.sighting, update.low_fee)
             self._tell_rival(update.rival)
             if update.trouble is not None:
-                self._complain(update.trouble, update.again_in)
+                self._complain(update.trouble, None if self.once else update.again_in)
             if self.explanation is None:
                 continue
             # Who asks looks first: the chain may have answered meanwhile.
             looked = update.rested or update.trouble is not None
             if self._finished(self.explanation, looked=looked):
                 self.left = False
+                return
+            if self.once and looked:
+                self.tried = True
+                self.leave()
                 return
         self.left = self.explanation is not None
         if self.explanation is None:
@@ -358,6 +366,11 @@ class Follower:
         if explanation.asks:
             return Exit.FALLBACK_PENDING
         return Exit.IN_PROGRESS if self.left else Exit.DONE
+
+    @property
+    def trouble_words(self) -> str | None:
+        """What keeps it from going on, in a sentence."""
+        return None if self.trouble is None else str(self.trouble)
 
     @property
     def values(self) -> dict[str, Any]:

@@ -52,10 +52,10 @@ async def _pay(request: Request, screen: Screen, stop: Stop) -> int:
         together, following = work.together, work.following
         early = following.at_once if place.running else _is_out
         enough = following.never if request.wait else early
-        follower = together.follower_of(live, place, screen, enough)
+        follower = together.follower_of(live, place, screen, enough, once=not request.wait)
         code = await together.follow_all([follower], stop, patience=request.patience)
         told = {"fee_sats": int(payment.fee), "most_added_sats": 0, "version": None}
-        screen.emit(PAY, follower.values | told)
+        screen.emit(PAY, follower.values | told | {"trouble": follower.trouble_words})
         return code
 
 

@@ -48,9 +48,10 @@ async def _send(request: Request, screen: Screen, stop: Stop) -> int:
         live = await agent.start(payment)
         screen.say(f"Session {live.session_id} has begun.", bold=True)
         enough = _enough(request, place)
-        follower = together.follower_of(live, place, screen, enough)
+        follower = together.follower_of(live, place, screen, enough, once=not request.wait)
         code = await together.follow_all([follower], stop, patience=request.patience)
-        screen.emit(SEND, follower.values | _fees(payment))
+        told = _fees(payment) | {"trouble": follower.trouble_words}
+        screen.emit(SEND, follower.values | told)
         return code
 
 

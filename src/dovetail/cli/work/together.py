@@ -104,7 +104,8 @@ def tell_end(follower: Follower) -> None:
         screen.say(f"  dovetail release {number}")
     else:
         _summarise(follower, found.words)
-        screen.say(f"Session {number} is left open; nothing is lost. {found.words}")
+        words = _TRIED if follower.tried else found.words
+        screen.say(f"Session {number} is left open; nothing is lost. {words}")
         _tell_seen(follower)
         tell_deadline(found, screen)
         listening = " --listen HOST:PORT" if waits_at_own_server(follower.live.state) else ""
@@ -119,6 +120,9 @@ def _tell_seen(follower: Follower) -> None:
 def waits_at_own_server(state: State | None) -> bool:
     """Whether a sender may still come to a server of one's own, which has to run for that."""
     return isinstance(state, receiver.Initialized) and isinstance(state.created.endpoint, Web)
+
+
+_TRIED = "The payment may not have left yet: one try was made, and another is still to come."
 
 
 def _summarise(follower: Follower, words: str) -> None:
@@ -143,7 +147,13 @@ _DUE = {
 
 
 def follower_of(
-    live: Live, place: Home, screen: Screen, enough: Enough = never, *, prefix: str = ""
+    live: Live,
+    place: Home,
+    screen: Screen,
+    enough: Enough = never,
+    *,
+    prefix: str = "",
+    once: bool = False,
 ) -> Follower:
     """Follows one session on the screen, and in events where they were asked for."""
     return Follower(
@@ -154,4 +164,5 @@ def follower_of(
         prefix=prefix,
         beside=as_events(screen),
         running=lambda: place.running,
+        once=once,
     )
