@@ -55,7 +55,9 @@ class Payjoin:
     receiver_log: Entries[receiver.ReceiverEvent] = field(
         default_factory=lambda: Entries(receiver.events.CODEC)
     )
-    sender_log: Entries[sender.SenderEvent] = field(default_factory=lambda: Entries(sender.CODEC))
+    sender_log: Entries[sender.SenderEvent] = field(
+        default_factory=lambda: Entries(sender.events.CODEC)
+    )
     signing: float = 0.0
     serving: float = 0.0
 

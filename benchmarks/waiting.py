@@ -112,7 +112,7 @@ async def _customers(uris: list[str], coins: tuple[OutPoint, ...]) -> list[float
 
 async def _pay(uri_text: str, index: int, coin: OutPoint, web: HttpTransport) -> float:
     """The seconds from the POST of an Original until its Proposal is here."""
-    uri, log = PayjoinUri.parse(uri_text), Entries(sender.CODEC)
+    uri, log = PayjoinUri.parse(uri_text), Entries(sender.events.CODEC)
     original = _original(uri, index, coin)
     session = sender.create(
         uri=uri, original=original, params=SenderParams(min_fee_rate=_RATE), now=now()

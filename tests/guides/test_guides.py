@@ -5,9 +5,10 @@ import pytest
 from tests.guides.pages import ROOT, pages, pattern, read
 
 
-def test_the_program_of_forty_lines_runs_in_a_home_of_its_own():
+@pytest.mark.parametrize("page", ["forty-lines", "own-payer"])
+def test_a_page_that_is_one_program_runs_in_a_home_of_its_own(page):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.guides", "--here", "forty-lines"],
+        [sys.executable, "-m", "tests.guides", "--here", page],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -186,7 +186,7 @@ def state_of(party: Party, database: Path) -> State | None:
     if not events:
         return None
     if party is Party.SENDER:
-        return sender.replay(sender.CODEC.decode_log(events))
+        return sender.replay(sender.events.CODEC.decode_log(events))
     return receiver.replay(receiver.events.CODEC.decode_log(events))
 
 

@@ -1,138 +1,131 @@
 """`docs/reference/api.md`, from the signatures and docstrings of what is public."""
 
-import ast
-import dataclasses
 import enum
 import inspect
-import re
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from types import UnionType
-from typing import Union, get_args, get_origin
+from typing import NewType, Union, get_args, get_origin
 
-from msgspec import Struct
+from dovetail.cli import api_source as source
+from dovetail.sessions.reasons import Reason
 
 PUBLIC: dict[str, str] = {
     "dovetail": "",
     "dovetail.endpoint": "",
     "dovetail.wallets.bdk": "BdkWallet",
     "dovetail.wallets.esplora": "EsploraChain",
-    "dovetail.wallets.ports": (
-        "Wallet SweepingWallet Chain Balance Spend Payment Output Accepted Refused Unknown"
-    ),
+    "dovetail.wallets.ports": "",
     "dovetail.stores.sql": "SqlStore",
-    "dovetail.sessions.receiver": "create create_v1 replay apply encode_event decode_event",
-    "dovetail.sessions.sender": "create create_plain replay apply encode_event decode_event",
-    "dovetail.sessions.transition": "Transition",
-    "dovetail.crypto": "KeyConfig SecretKey",
-    "dovetail.regtest": "RegtestServer",
-    "dovetail.mailroom": "MailroomServer",
+    "dovetail.stores.ports": (
+        "Adopted Adoption Appended Moved Role Rows SessionId SessionLog SessionRow Store StoredLog"
+    ),
+    "dovetail.sessions.receiver": "",
+    "dovetail.sessions.sender": "",
+    "dovetail.sessions.transition": "",
+    "dovetail.sessions.persister": "",
+    "dovetail.sessions.outcomes": "",
+    "dovetail.sessions.reasons": "",
+    "dovetail.sessions.status": "",
+    "dovetail.protocol": (
+        "Coin FeeContribution OhttpContext PayjoinUri Request SenderParams V1Endpoint V2Endpoint"
+        " fee_contribution"
+    ),
+    "dovetail.bitcoin": "",
+    "dovetail.crypto": "KeyConfig PublicKey SecretKey",
+    "dovetail.errors": "",
+    "dovetail.tor": "SocksProxy",
+    "dovetail.regtest": "RegtestNode RegtestServer",
+    "dovetail.mailroom": "MailroomServer MailroomSettings",
+    "dovetail.testing.store_contract": "",
+    "dovetail.testing.watching_contract": "",
+    "dovetail.testing.chain_contract": "",
+    "dovetail.testing.store_samples": "",
+    "dovetail.testing.faults": "",
+    "dovetail.testing.kill": "",
+    "dovetail.testing.counting": "",
 }
-"""Each module and the names that its section has; all that it exports where none are given."""
+"""Each public module and the names that are; all that it exports where none are given.
+
+A test holds them against `docs/reference/stability.md`.
+"""
+
+_STATES = ("dovetail.sessions.receiver", "dovetail.sessions.sender")
+"""Where classes are states, which nobody makes but a transition and `replay`."""
 
 _HEAD = """\
 # The library
 
 <!-- Written by `python -m dovetail.cli.reference`; edit the docstrings instead. -->
 
-Names as they are imported. The states of a session and their events are in
+Names as they are imported. Which event leads from which state to which is in
 [states and events](states.md); [what is stable](stability.md) says what to rely on.
+
 """
 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, *(_module(name, names) for name, names in PUBLIC.items())])
+    index = "\n".join(f"- [`{name}`](#{name.replace('.', '')})" for name in PUBLIC)
+    return "\n".join([_HEAD + index + "\n", *map(_module, PUBLIC)])
 
 
-def _module(module: str, names: str) -> str:
+def names_of(module: str) -> tuple[str, ...]:
+    """The public names of a public module."""
+    return tuple(PUBLIC[module].split()) or source.exported(import_module(module))
+
+
+def _module(module: str) -> str:
     home = import_module(module)
-    chosen = names.split() or sorted(home.__all__)
-    parts = "\n".join(_entry(name, getattr(home, name)) for name in chosen)
-    return f"## `{module}`\n\n{parts}"
+    parts = (_entry(module, name, getattr(home, name)) for name in names_of(module))
+    return f"## `{module}`\n\n" + "\n".join(parts)
 
 
-def _entry(name: str, named: object) -> str:
-    """A name of a module: a class with its methods, or a function; of a union what is in it."""
+def _entry(module: str, name: str, named: object) -> str:
+    """A class with its methods, a function or a constant; of a union its parts."""
     value = get_origin(named) or named
     if value in (Union, UnionType):
         one_of = ", ".join(f"`{each.__name__}`" for each in get_args(named))
         return f"### `{name}`\n\nOne of {one_of}.\n"
-    parts = [f"### `{name}{_signature(value)}`", " ".join(_words(value))]
-    if inspect.isclass(value) and not issubclass(value, enum.Enum):
-        methods = [
-            f"- `{each}{_signature(method)}`: {' '.join(_words(method))}"
-            for each, method in _methods(value)
-        ]
-        parts += ["\n".join(methods)]
+    if not getattr(value, "__module__", "").startswith("dovetail") or isinstance(value, NewType):
+        return f"### `{name}`\n\n{source.words_of_constant(module, name)}\n"
+    made, members = source.signature(value), ""
+    if inspect.isclass(value):
+        state = module in _STATES
+        made = "" if state else made
+        members = "\n".join(_offered(value) if state else _members(value))
+    parts = [f"### `{name}{made}`", " ".join(source.words(value)), members]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _methods(kind: type) -> Iterator[tuple[str, object]]:
-    """What a class defines by itself, without what its fields are."""
-    fields = _made_of(kind)
-    for name, value in vars(kind).items():
-        bare: object = getattr(value, "__func__", value)
-        shown = inspect.isfunction(bare) or isinstance(bare, property)
-        if shown and not name.startswith("_") and name not in fields and inspect.getdoc(bare):
-            yield name, bare
+def _members(kind: type[object]) -> Iterator[str]:
+    if issubclass(kind, Reason):
+        yield from (f"- `{each.value}`: {each.words} {each.advice}" for each in kind)
+    elif issubclass(kind, enum.Enum):
+        told = source.members_described(kind)
+        yield from (
+            f"- `{each.name}` (`{each.value}`)" + f": {told.get(each.name)}" * (each.name in told)
+            for each in kind
+        )
+    else:
+        yield from _described(kind)
 
 
-def _made_of(kind: type) -> tuple[str, ...]:
-    """The names of the fields that a dataclass or a struct is made with."""
-    if dataclasses.is_dataclass(kind):
-        return tuple(field.name for field in dataclasses.fields(kind) if field.init)
-    if issubclass(kind, Struct) and kind is not Struct:
-        return kind.__struct_fields__
-    return ()
+def _described(kind: type[object]) -> Iterator[str]:
+    """The fields that have words, for the signature shows all of them, and the methods."""
+    for field, words in source.fields_described(kind).items():
+        yield f"- `{field}`: {words}"
+    yield from _methods(kind)
 
 
-def _signature(value: object) -> str:
-    """Parameters as the source writes them, without `self`; nothing of what is not called."""
-    if inspect.isfunction(value):
-        return _of_function(value)
-    if not inspect.isclass(value) or issubclass(value, enum.Enum) or _is_protocol(value):
-        return ""
-    if _made_of(value):
-        return f"({', '.join(_fields(value))})"
-    made = vars(value).get("__init__") or vars(value).get("__new__")
-    return _of_function(made).split(" -> ")[0] if inspect.isfunction(made) else ""
+def _offered(kind: type[object]) -> Iterator[str]:
+    """All fields with their types, as no signature shows them, and the methods."""
+    told = source.fields_described(kind)
+    for field, written in source.fields(kind).items():
+        yield f"- `{written}`" + f": {told.get(field)}" * (field in told)
+    yield from _methods(kind)
 
 
-def _of_function(function: Callable[..., object]) -> str:
-    (node,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return ""
-    arguments = node.args
-    first = (arguments.posonlyargs or arguments.args)[:1]
-    if first and first[0].arg in ("self", "cls"):
-        (arguments.posonlyargs or arguments.args).pop(0)
-    result = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
-    return f"({ast.unparse(arguments)}){result}".replace("'", "")
-
-
-def _fields(kind: type) -> Iterator[str]:
-    """Each field as its own source writes it, or that of a base."""
-    written: dict[str, str] = {}
-    for each in reversed(kind.__mro__):
-        if _made_of(each):
-            (node,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
-            for line in getattr(node, "body", ()):
-                if isinstance(line, ast.AnnAssign):
-                    written[ast.unparse(line.target)] = ast.unparse(line)
-    return (written.get(name, name) for name in _made_of(kind))
-
-
-def _is_protocol(kind: type) -> bool:
-    return bool(getattr(kind, "_is_protocol", False))
-
-
-def _words(value: object) -> list[str]:
-    """The first paragraph, and the one that says what is raised."""
-    doc = inspect.getdoc(value) or ""
-    if inspect.isclass(value) and doc.startswith(f"{value.__name__}("):
-        return []  # what `dataclass` writes by itself
-    first, *rest = [" ".join(part.split()) for part in doc.split("\n\n")]
-    sentences = [each for part in rest for each in re.split(r"(?<=\.) (?=[A-Z])", part)]
-    return [first, *(each for each in sentences if each.startswith("Raises "))]
+def _methods(kind: type[object]) -> Iterator[str]:
+    for name, method in source.methods(kind):
+        yield f"- `{name}{source.signature(method)}`: {' '.join(source.words(method))}"

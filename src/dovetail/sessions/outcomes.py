@@ -128,6 +128,7 @@ Outcome = (
     | Cancelled
     | Expired
 )
+"""How a session ended."""
 
 _CODES: dict[type[Outcome], str] = {
     Success: "success",

@@ -54,7 +54,7 @@ def replayed(store: Store, session_id: SessionId) -> Session:
     with naming(session_id):
         if log.row.role is Role.RECEIVER:
             return receiver.replay(read(receiver.events.CODEC, log))
-        return sender.replay(read(sender.CODEC, log))
+        return sender.replay(read(sender.events.CODEC, log))
 
 
 def _check_order(entries: Sequence[RawEvent], expected: int) -> None:

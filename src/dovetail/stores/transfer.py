@@ -231,7 +231,7 @@ def _verified(line: Line) -> Moved:
         if line.role is Role.RECEIVER:
             moved = _receiver(read(received.CODEC, log), entries)
         else:
-            moved = _sender(read(sender.CODEC, log), entries)
+            moved = _sender(read(sender.events.CODEC, log), entries)
         if moved.index.expires_at >= LATEST:
             raise ReplayError("It expires at no possible time; restore the log from a backup.")
     return moved

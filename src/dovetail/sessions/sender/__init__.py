@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dovetail.sessions.sender import events as events
-    from dovetail.sessions.sender.events import CODEC as CODEC
     from dovetail.sessions.sender.events import SenderEvent as SenderEvent
     from dovetail.sessions.sender.events import decode_event as decode_event
     from dovetail.sessions.sender.events import encode_event as encode_event
@@ -30,7 +29,7 @@ else:
     __getattr__ = on_first_use(
         __name__,
         {
-            "events": "CODEC SenderEvent decode_event encode_event",
+            "events": "SenderEvent decode_event encode_event",
             "negotiating": "PollingForProposal PostingOriginal WithReplyKey",
             "paying": "Closed classified",
             "machine": "TRANSITIONS apply replay",
