@@ -171,6 +171,33 @@ async def test_a_second_payment_after_the_end_is_told_as_what_it_is(
     assert bool(again) is (confirmations == 0), "final, and was said"
 
 
+@pytest.mark.parametrize("mined", [False, True])
+async def test_a_second_payment_that_is_gone_again_is_no_surplus(
+    world: World, alice: Side, bob: Side, *, mined: bool
+):
+    receiving = bob.receive()
+    sending = await paid_into(world, receiving, alice)
+    await receiving.to(receiver.Monitor)
+    await sending.to(sender.Monitor)
+    world.node.mine()
+    closed = await receiving.to(receiver.Closed)
+    direct = world.node.fund(
+        receiving.uri.address.script_pubkey, AMOUNT, confirmations=1 if mined else 0
+    )
+    (late,) = await look_back(receiving.services)
+    assert late.surplus is not None
+    if mined:
+        world.node.reorg(1)
+    world.evict(direct.txid)
+    assert await look_back(receiving.services) == ()
+    seen = bob.store.row(receiving.session_id).sighting
+    assert seen is not None
+    assert (seen.gone, seen.receded) == (True, mined)
+    assert explain(closed, world.clock(), seen=seen).surplus is None
+    how = "A reorganisation removed" if mined else "The network dropped"
+    assert sighted(seen, ended=True) == f"{how} an ordinary payment to the address."
+
+
 async def test_a_third_payment_of_one_paid_directly_is_told(world: World, bob: Side):
     receiving = bob.receive()
     pay_directly(world, receiving)

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from dovetail.bitcoin import Sats, Script
+from dovetail.bitcoin import Sats, Script, UnixTime
 from dovetail.errors import ReplayError
 from dovetail.protocol.settlement import paid_to
 from dovetail.runtime.actions import load
@@ -16,8 +16,8 @@ from dovetail.sessions.amounts import Received, amounts_of, by_payjoin_of
 from dovetail.sessions.receipts import Receipt, Receipts
 from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.sessions.surplus import Surplus, surplus_seen
-from dovetail.stores.ports import Role, SessionId, SessionRow
-from dovetail.wallets.ports import Payment
+from dovetail.stores.ports import Role, SessionId, SessionRow, Store
+from dovetail.wallets.ports import Chain, Payment
 
 LOOKED_BACK = 30 * 86_400
 """Seconds after the expiration for which the address of an ended session is looked at."""
@@ -83,21 +83,28 @@ async def look_back(services: Services) -> tuple[Late, ...]:
 
     What was told once it was final is not told again. Raises `ChainError` and `StoreUnavailable`.
     """
-    return await asyncio.to_thread(lambda: tuple(_found(services)))
+
+    def look() -> tuple[Late, ...]:
+        return tuple(late_payments(services.store, services.chain, services.clock()))
+
+    return await asyncio.to_thread(look)
 
 
-def _found(services: Services) -> Iterator[Late]:
-    store = services.store
-    since = services.clock() - LOOKED_BACK
-    rows = [row for row in store.history(limit=MOST) if _may_have_come(row, since)]
-    ended = [(row, known) for row in rows if (known := _ended(services, row.session_id))]
-    told = services.chain.payments_to_each({known.script for _, known in ended})
+def late_payments(store: Store, chain: Chain, now: UnixTime) -> Iterator[Late]:
+    """The same without an event loop; each is kept before it is given."""
+    rows = [row for row in store.history(limit=MOST) if _may_have_come(row, now - LOOKED_BACK)]
+    ended = [(row, known) for row in rows if (known := _ended(store, row.session_id))]
+    told = chain.payments_to_each({known.script for _, known in ended})
     for row, known in ended:
         script = known.script
         # One that could not be told among others says why when it is asked for alone.
-        paid = told[script] if script in told else services.chain.payments_to(script)
+        paid = told[script] if script in told else chain.payments_to(script)
         late = _late(row, known, paid)
-        if late is None or (late.sighting == row.sighting and _is_final(late.sighting)):
+        if late is None:
+            if (gone := _gone(row, known)) is not None:
+                store.saw(row.session_id, gone)
+            continue
+        if late.sighting == row.sighting and _is_final(late.sighting):
             continue
         if late.sighting != row.sighting:
             store.saw(row.session_id, late.sighting)
@@ -130,6 +137,16 @@ def _late(row: SessionRow, known: _Known, paid: Iterable[Payment]) -> Late | Non
     )
 
 
+def _gone(row: SessionRow, known: _Known) -> Sighting | None:
+    """What was seen after the end and has left the chain and the mempool; None: nothing has."""
+    seen = row.sighting
+    if seen is None or seen.gone or seen.kind is not Kind.DIRECT or seen.came is None:
+        return None
+    if seen.came <= known.amount + known.brought:
+        return None
+    return replace(seen, depth=0, gone=True, receded=seen.depth > 0)
+
+
 def _is_final(seen: Sighting) -> bool:
     return seen.depth >= seen.wanted
 
@@ -138,10 +155,10 @@ def _may_have_come(row: SessionRow, since: int) -> bool:
     return row.role is Role.RECEIVER and row.closed_at is not None and row.expires_at >= since
 
 
-def _ended(services: Services, session_id: SessionId) -> _Known | None:
+def _ended(store: Store, session_id: SessionId) -> _Known | None:
     """What a session that has ended says has come to its address; None where it says nothing."""
     try:
-        state = load(services.store, session_id)
+        state = load(store, session_id)
     except ReplayError:
         return None
     if not isinstance(state, receiver.Closed):

@@ -194,19 +194,21 @@ def _partly(seen: Sighting) -> str:
     return f"{again}{seen.came:,} of {seen.asked:,} sats have come to the address, {how}."
 
 
-def sighted(seen: Sighting) -> str:
-    """What the chain shows of a session's money, in one sentence."""
+def sighted(seen: Sighting, *, ended: bool = False) -> str:
+    """What the chain shows of a session's money, in one sentence; `ended` is the session's end."""
     if seen.falls_short and not seen.gone:
         return _partly(seen)
     surplus = surplus_seen(seen)
-    return _moved(seen) if surplus is None else f"{_moved(seen)} {surplus.words}"
+    moved = _moved(seen, ended=ended)
+    return moved if surplus is None else f"{moved} {surplus.words}"
 
 
-def _moved(seen: Sighting) -> str:
+def _moved(seen: Sighting, *, ended: bool) -> str:
     name = _SIGHTED[seen.kind]
     if seen.gone:
         how = "A reorganisation removed" if seen.receded else "The network dropped"
-        return f"{how} {name}; the session was not closed, and goes on watching."
+        goes_on = "" if ended else "; the session was not closed, and goes on watching"
+        return f"{how} {name}{goes_on}."
     if seen.depth == 0 and seen.receded:
         return (
             f"A reorganisation took {name} out of the chain, and it waits to be mined again; the"

@@ -140,7 +140,8 @@ def _notes(each: Listed) -> list[str]:
         return []
     notes = [TAKABLE] if found.takable else []
     if seen is not None and found.outcome in (None, "cancelled", "expired"):
-        words = f"{sighted(seen.sighting)} {seen.rate_words}".rstrip()
+        ended = found.outcome is not None
+        words = f"{sighted(seen.sighting, ended=ended)} {seen.rate_words}".rstrip()
         notes.append(f"Seen at {local_time(seen.at)}: {words}")
     if found.reason is not None:
         notes.append(f"No payjoin: {reason_words(found)}")
