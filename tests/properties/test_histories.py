@@ -12,12 +12,14 @@ from tests.properties.histories.machines import MACHINES
 from tests.properties.histories.running import run
 
 from dovetail.bitcoin.psbt import PsbtInput
-from dovetail.bitcoin.units import UnixTime
+from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import UsageError
 from dovetail.protocol import exchange, proposal
 from dovetail.protocol.settlement import Due
-from dovetail.sessions import receiver, sender
+from dovetail.runtime import afterwards
+from dovetail.sessions import amounts, receiver, sender
+from dovetail.sessions.amounts import by_payjoin_of
 from dovetail.sessions.presence import Presence
 from dovetail.sessions.receiver.contested import Contested
 from dovetail.sessions.sender import negotiating, payment
@@ -30,7 +32,7 @@ from dovetail.wallets import refusals
 pytestmark = pytest.mark.property
 
 SENDER, RECEIVER, BOTH = MACHINES
-NOBODYS = {SENDER: {"P2", "P3", "coins"}, RECEIVER: {"rate", "again"}, BOTH: set[str]()}
+NOBODYS = {SENDER: {"P2", "P3", "coins", "surplus"}, RECEIVER: {"rate", "again"}, BOTH: set[str]()}
 """What a machine has nobody to hold to."""
 
 
@@ -168,6 +170,31 @@ def counts_no_payment_but_its_own(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Contested, "pays", lambda *_args: False)
 
 
+def counts_one_payment_alone(patch: pytest.MonkeyPatch) -> None:
+    settle = receiver.Monitor.record_settlement
+
+    def blind(self, spend, depth, *, received=None):
+        short = None if received is None or self.pays(spend) else received
+        return settle(self, spend, depth, received=short)
+
+    patch.setattr(receiver.Monitor, "record_settlement", blind)
+
+
+def counts_its_own_coins(patch: pytest.MonkeyPatch) -> None:
+    def gross(payload, proposal, script):
+        return replace(by_payjoin_of(payload, proposal, script), amount=Sats(70_000))
+
+    patch.setattr(amounts, "by_payjoin_of", gross)
+
+
+def tells_what_is_gone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(afterwards, "_gone", lambda *_args: None)
+
+
+def never_looks_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(afterwards, "_late", lambda *_args: None)
+
+
 def gives_its_coins_up_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Presence, "are_gone", lambda self, *_args, **_named: self.missed_at is not None)
 
@@ -215,6 +242,10 @@ FAULTS: list[tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("command", SENDER, leaves_in_a_corner),
     ("told", SENDER, tells_by_identity),
     ("told", RECEIVER, counts_no_payment_but_its_own),
+    ("surplus", RECEIVER, counts_one_payment_alone),
+    ("surplus", RECEIVER, counts_its_own_coins),
+    ("surplus", RECEIVER, tells_what_is_gone),
+    ("surplus", BOTH, never_looks_back),
     ("words", SENDER, hears_codes_only),
     ("words", RECEIVER, takes_trouble_for_a_refusal),
     ("again", SENDER, knows_no_address_again),

@@ -7,12 +7,15 @@ from typing import Any
 from tests.properties.histories.actor import Actor
 from tests.properties.histories.ledger import require
 from tests.properties.histories.people import BOBS
+from tests.properties.histories.surplus import beyond, require_told, told_as_too_much
 
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import Sats
 from dovetail.protocol.drafts import Coin
 from dovetail.protocol.settlement import Settlement, classify
+from dovetail.runtime.afterwards import late_payments
+from dovetail.runtime.explain import explain
 from dovetail.runtime.looks import Look, look_at
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
@@ -144,6 +147,34 @@ class Accounts(Actor):
         if final and spend is not None and hasattr(outcome, "txid"):
             self._check_told(state, spend[0])
         require("coins", not self._holds(), "a session that is over holds a coin")
+        self._check_surplus(state)
+
+    def _check_surplus(self, state: receiver.Closed) -> None:
+        """What came beside the payment by the end is told with it; what still competes is not."""
+        chain = self.world.chain
+        came = [tx for tx in chain.shown() if chain.depth_of(tx.txid) or not self._contests(tx)]
+        told = explain(state, self.world.time).surplus
+        require_told(told, came, self.script, asked=AMOUNT)
+
+    def _contests(self, transaction: Transaction) -> bool:
+        return any(transaction.spends(outpoint) is not None for outpoint in self.contested)
+
+    def look_back(self) -> None:
+        """The user asks for the list of sessions: what came to addresses later is found."""
+        chain: Any = self.world.chain  # of a chain source it has what is asked
+        for late in late_payments(self.store, chain, self.world.time):
+            require("surplus", late.received, "nothing was told as something")
+
+    def _check_late(self, state: receiver.Closed) -> None:
+        """What came after the end is told too; what is gone again is not."""
+        self.look_back()
+        now, seen = self.world.time, self.store.row(self.log.session_id).sighting
+        by_then, told = explain(state, now).surplus, explain(state, now, seen=seen).surplus
+        came = self.world.chain.shown()
+        if beyond(came, self.script, asked=AMOUNT) > told_as_too_much(by_then):
+            require_told(told, came, self.script, asked=AMOUNT)
+        else:
+            require("surplus", told == by_then, "more is told than came")
 
     def _holds(self) -> bool:
         """Whether the store keeps a coin for this session."""
@@ -167,6 +198,8 @@ class Accounts(Actor):
     def check_paid(self) -> None:
         """M3 and M4, once the world has calmed down."""
         self._check_open()
+        if self.state.closed:
+            self._check_late(self.state)
         if "IdentifiedReceiverOutputs" not in self.tags:
             return
         confirmed, chain = self.world.chain.confirmed(), self.world.chain

@@ -102,8 +102,9 @@ class Collector(Accounts):
 
     def cancel(self) -> None:
         state = self.state
-        if not hasattr(state, "cancel") or self.world.chain.paid_to(self.script):
-            return
+        seen, watches = self.look(), isinstance(state, receiver.Monitor)
+        if not hasattr(state, "cancel") or seen.received.full or (watches and seen.spend):
+            return  # it is paid, or about to be
         out = isinstance(state, receiver.PayjoinProposal | receiver.Monitor)
         if self.attempt(state.cancel) and not out:
             self.store.release(self.log.session_id)

@@ -9,6 +9,7 @@ INVARIANTS = {
     "end": "no session stays open once the chain is final for its outpoints",
     "command": "in every state at least one command does something",
     "told": "what paid the invoice is told as paid, and nothing else is",
+    "surplus": "what came beyond what was asked for is told, and nothing else is",
     "words": "a refusal is a refusal in any server's words, and nothing else is",
     "again": "an invoice that is paid, or may be, is not paid again in any spelling",
 }

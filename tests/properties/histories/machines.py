@@ -65,6 +65,14 @@ class WithPayer(Histories):
     def the_wallet_raises_the_fee(self, more: int, *, mined: bool) -> None:
         self.alice.bumpfee(more, mined=mined)
 
+    def pay_from_elsewhere(self, part: int, coin: int, *, mined: bool) -> None:
+        """Another wallet pays the address."""
+        paid = MALLORY.pay(BOB.script(0), part, coins=MALLORYS[coin : coin + 1], fee=2_000)
+        if mined:
+            self.world.chain.mine_directly(paid.extract())
+        else:
+            self.world.chain.broadcast(paid.extract())
+
     @rule(dares=RARELY, coin=st.integers(0, 1))
     def a_reorganisation_takes_a_coin(self, dares: int, coin: int) -> None:
         if not dares:
@@ -166,11 +174,7 @@ class PayingHistories(WithPayer):
 
     @rule(part=PARTS, coin=st.integers(2, 3), mined=st.booleans())
     def somebody_pays_the_address(self, part: int, coin: int, *, mined: bool) -> None:
-        paid = MALLORY.pay(BOB.script(0), part, coins=MALLORYS[coin : coin + 1], fee=2_000)
-        if mined:
-            self.world.chain.mine_directly(paid.extract())
-        else:
-            self.world.chain.broadcast(paid.extract())
+        self.pay_from_elsewhere(part, coin, mined=mined)
 
 
 class ReceivingHistories(Histories):
@@ -278,6 +282,43 @@ class ReceivingHistories(Histories):
         for _ in range(after):
             payee.go_on()
 
+    @rule(
+        which=SMALL,
+        by_payjoin=st.booleans(),
+        part=PARTS,
+        blocks=st.integers(0, 3),
+        after=st.integers(0, 4),
+    )
+    def the_sender_pays_beside(
+        self, which: int, part: int, blocks: int, after: int, *, by_payjoin: bool
+    ) -> None:
+        """By payjoin or by fallback, and from another coin too, before the end or after it."""
+        _, payee = self.session(which)
+        self.the_sender_pays(which=which, coin=0, times=12)
+        if by_payjoin:
+            self.the_sender_signs_the_payjoin(which=which, mined=False)
+        else:
+            self.the_sender_broadcasts_the_fallback(which=which, coin=0, mined=False)
+        for _ in range(blocks):
+            payee.go_on()
+            self.world.chain.mine()
+        self.the_sender_pays_the_address(which=which, coin=2, part=part, mined=False)
+        for _ in range(after):
+            payee.go_on()
+
+    @rule(which=SMALL, coin=st.integers(2, 3), mined=st.booleans(), goes=st.booleans())
+    def the_receiver_lists_its_sessions(
+        self, which: int, coin: int, *, mined: bool, goes: bool
+    ) -> None:
+        """When a payment has just come, perhaps after the end; it may be gone again later."""
+        _, payee = self.session(which)
+        self.the_sender_pays_the_address(which=which, coin=coin, part=int(AMOUNT), mined=mined)
+        payee.look_back()
+        if goes and mined:
+            self.world.chain.reorganise(forget=True)
+        elif goes:
+            self.world.chain.evict(len(self.world.chain.mempool) - 1)
+
     @rule(which=SMALL, times=st.integers(1, 12), mined=st.booleans())
     def the_sender_builds_on_sand(self, which: int, times: int, *, mined: bool) -> None:
         """An Original whose coin is taken away under it, in every state."""
@@ -321,12 +362,24 @@ class PayjoinHistories(WithPayer):
         self.alice = Payer(self.world, uri, coins=coins, deadline=deadline)
         self.actors += [self.bob, self.alice]
 
+    @rule(dares=RARELY, part=PARTS, coin=st.integers(2, 3), mined=st.booleans())
+    def another_wallet_pays_too(self, dares: int, part: int, coin: int, *, mined: bool) -> None:
+        """The payer's, which knows nothing of the session, or somebody else's."""
+        if not dares:
+            self.pay_from_elsewhere(part, coin, mined=mined)
+
     def settle_accounts(self) -> None:
-        payments = self.world.chain.paid_to(self.bob.script)
-        require("M4", len(payments) <= 1, "the receiver was paid twice")
+        paid = self.world.chain.paid_to(self.bob.script)
         contested = self.alice.original.unsigned_transaction.contested()
+        payments = [tx for tx in paid if any(tx.spends(o) is not None for o in contested)]
+        require("M4", len(payments) <= 1, "the receiver was paid twice")
         revoked = self.world.chain.deepest(contested) is not None and not payments
-        require("M4", payments or revoked or self.alice.released, "the receiver was not paid")
+        require("M4", paid or revoked or self.alice.released, "the receiver was not paid")
+        if len(paid) == len(payments):
+            self._compare_stories()
+
+    def _compare_stories(self) -> None:
+        """Where no other wallet has paid, both say the same."""
         ends = [
             actor.state.outcome
             for actor in self.actors
