@@ -12,6 +12,7 @@ from time import perf_counter, process_time
 
 from tests.sessions.wallet import Wallet as Keys
 
+from dovetail import rare_collections
 from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Psbt, Sats, Script, Transaction
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.transaction import TxOut
@@ -126,7 +127,8 @@ class KnownKeys(Keys):
 
 def work(shop: Shop, told: Connection) -> None:
     """Begin the sessions and say their URIs; then answer each number of seconds with a `Cost`."""
-    asyncio.run(_work(shop, told))
+    with rare_collections():
+        asyncio.run(_work(shop, told))
 
 
 async def _work(shop: Shop, told: Connection) -> None:

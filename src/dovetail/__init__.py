@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dovetail.bitcoin.units import FeeRate, Sats
+    from dovetail.collecting import rare_collections
     from dovetail.errors import DovetailError
     from dovetail.protocol.uri import PayjoinUri
     from dovetail.runtime.agent import Agent
@@ -51,6 +52,7 @@ __all__ = [
     "Unrecognized",
     "Update",
     "fetch_ohttp_keys",
+    "rare_collections",
 ]
 
 _EXTRAS = ("certifi", "httpcore2", "publicsuffixlist", "sqlalchemy", "alembic")
@@ -63,6 +65,7 @@ if not TYPE_CHECKING:  # a type checker shall see the names above and no others
         __name__,
         {
             "bitcoin.units": "FeeRate Sats",
+            "collecting": "rare_collections",
             "errors": "DovetailError",
             "protocol.uri": "PayjoinUri",
             "runtime.agent": "Agent",

@@ -18,6 +18,7 @@ from typing import Self
 
 import uvicorn
 
+from dovetail.collecting import rare_collections
 from dovetail.mailroom.app import Mailroom
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.door import Doorkeeper
@@ -183,7 +184,11 @@ def serve(
     Call it in the main thread; `ready` gets the URL once it listens. Raises what
     `MailroomServer` raises.
     """
-    with logging_to(STDERR, "dovetail", "uvicorn.error"), _stop_signals() as stop:
+    with (
+        logging_to(STDERR, "dovetail", "uvicorn.error"),
+        rare_collections(),
+        _stop_signals() as stop,
+    ):
         allow_many_files(settings.max_connections, beside=settings.files_beside)
         with MailroomServer(settings, host=host, port=port) as server:
             if ready is not None:

@@ -13,10 +13,12 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 import httpcore2
+
+from dovetail.runtime.streams import AsyncioBackend
 
 Header: TypeAlias = tuple[str, str]
 _Server: TypeAlias = tuple[bytes, bytes, int]
@@ -191,7 +193,7 @@ class _Unhurried(httpcore2.AsyncNetworkBackend):
     """Dials no server more often at a time than it can take, however many sessions begin."""
 
     def __init__(self) -> None:
-        self._network = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
+        self._network = AsyncioBackend()
         self._dialling: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = (
             WeakValueDictionary()
         )

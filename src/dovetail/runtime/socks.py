@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import cast
 
 import httpcore2
 
 from dovetail.errors import TransportError
+from dovetail.runtime.streams import AsyncioBackend
 from dovetail.tor import (
     CIRCUIT_PATIENCE,
     Conversation,
@@ -23,7 +23,7 @@ class SocksBackend(httpcore2.AsyncNetworkBackend):
     def __init__(self, proxy: SocksProxy) -> None:
         """Connect to nothing yet."""
         self._proxy = proxy
-        self._network = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
+        self._network = AsyncioBackend()
 
     async def connect_tcp(
         self,

@@ -150,9 +150,8 @@ class HttpTransport:
             yield
 
     def _timeouts(self, url: str) -> dict[str, float]:
-        connect = CONNECT_PATIENCE + (CIRCUIT_PATIENCE if is_onion(url) else 0.0)
-        usual = dict.fromkeys(("read", "write", "pool"), self._patience)
-        return usual | {"connect": connect}
+        # All that comes after the connection has one limit in whole: see `_ask`.
+        return {"connect": CONNECT_PATIENCE + (CIRCUIT_PATIENCE if is_onion(url) else 0.0)}
 
     @asynccontextmanager
     async def _through(self, relay: str, call: Call) -> AsyncGenerator[httpcore2.Response]:

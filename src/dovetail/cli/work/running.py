@@ -16,6 +16,7 @@ from dovetail.cli.work.homes import Home
 from dovetail.cli.work.notifying import READY, STOPPING, Notifier
 from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.telling import Happening, Kind, to_log
+from dovetail.collecting import rare_collections
 from dovetail.errors import InfrastructureError
 from dovetail.runtime.afterwards import look_back
 from dovetail.runtime.agent import Agent
@@ -58,6 +59,7 @@ def run(request: Request) -> int:
     with (
         locking.hold(place.folder, taken=_SECOND, patience=_LOCK_PATIENCE),
         logging_to(STDERR, "dovetail", "uvicorn.error", lines=lines),
+        rare_collections(),
     ):
         _log.setLevel(logging.INFO)
         try:
