@@ -69,7 +69,7 @@ async def fallback(
     seen = await look(state, services)
     spend = seen.spend
     if spend is not None and (spend.depth or spend.transaction.txid == _fallback(state).txid):
-        return await _note_spend(state, seen, log)
+        return await _note_spend(state, seen, log, services)
     if seen.received.full and not _knows(state):
         return await _note_payment(state, seen.received, log, services)
     if not (isinstance(state, receiver.Monitor) and state.requested):
@@ -79,7 +79,7 @@ async def fallback(
         return await _note_broadcast(state, log)
     if spend is None:
         raise WalletError(REFUSED)
-    return await _note_spend(state, seen, log)
+    return await _note_spend(state, seen, log, services)
 
 
 async def release(state: receiver.PendingFallback, log: Log, services: Services) -> ReceiverSession:
@@ -133,11 +133,15 @@ def _fee(state: Settling, transaction: Transaction) -> Sats | None:
     return brought - Sats.sum(output.value for output in transaction.outputs)
 
 
-async def _note_spend(state: Watchable, seen: Look, log: Log) -> ReceiverSession:
+async def _note_spend(
+    state: Watchable, seen: Look, log: Log, services: Services
+) -> ReceiverSession:
     """Record what spends the coins already: nothing is left to broadcast."""
     if isinstance(state, receiver.Monitor) or seen.spend is None:
         return state
-    return await state.record_spend(seen.spend.transaction).save_async(log)
+    watched = await state.record_spend(seen.spend.transaction).save_async(log)
+    await _give_back(watched, log, services)
+    return watched
 
 
 async def _note_payment(
@@ -151,15 +155,20 @@ async def _note_payment(
         noted = await state.record_payment(received).save_async(log)
     if isinstance(noted, receiver.Closed):
         return noted
+    await _give_back(noted, log, services)
     raise UsageError(PAID_ALREADY)
 
 
 async def _request(state: Watchable, log: Log, services: Services) -> receiver.PendingFallback:
     pending = await state.request_fallback().save_async(log)
-    if not isinstance(state, receiver.PayjoinProposal) and not pending.proposal_out:
-        # No sender saw our coins, so other sessions may offer them (P3).
-        await asyncio.to_thread(services.store.release, log.session_id)
+    await _give_back(pending, log, services)
     return pending
+
+
+async def _give_back(after: ReceiverSession, log: Log, services: Services) -> None:
+    """Let other sessions offer our coins, where no sender was shown them (P3)."""
+    if isinstance(after, Settling) and not after.proposal_out:
+        await asyncio.to_thread(services.store.release, log.session_id)
 
 
 async def _note_broadcast(state: Watchable, log: Log) -> ReceiverSession:
