@@ -1,19 +1,23 @@
 import asyncio
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from sqlalchemy import Connection, delete, text, update
 from tests.stores.callers import SqlCaller
 
 from dovetail.errors import ReplayError, StaleSession, StoreUnavailable
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import Cancelled, ProtocolFailed
+from dovetail.stores.ports import Wanted
 from dovetail.stores.schema import session_events, sessions, sightings
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.sqlite import reading
 from dovetail.testing.store_contract import StoreContract
-from dovetail.testing.store_samples import NOW, closed, started
+from dovetail.testing.store_samples import NOW, address, closed, receiver_created, started
 from dovetail.testing.watching_contract import SEEN, WatchingContract
 
 
@@ -161,3 +165,17 @@ def test_an_ending_that_cannot_be_read_leaves_the_outcome(store: SqlStore) -> No
     row = store.row(log.session_id)
     assert row.outcome == "expired"
     assert row.ending is None
+
+
+def test_damage_in_a_row_or_an_entry_keeps_no_other_from_being_found(tmp_path: Path):
+    path = tmp_path / "sessions.db"
+    with SqlStore.open(path) as store:
+        first = started(store).session_id
+        named = started(store, structs.replace(receiver_created(), label="Tea")).session_id
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE sessions SET label = CAST(x'ff' AS TEXT) WHERE session_id = 1")
+            database.execute("UPDATE sessions SET standing = x'ff' WHERE session_id = 1")
+            database.execute("UPDATE session_events SET data = x'7bff' WHERE session_id = 1")
+        assert [row.session_id for row in store.history(wanted=Wanted(text="tea"))] == [named]
+        found = store.history(wanted=Wanted(text=str(address())))
+        assert [row.session_id for row in found] == [named, first]

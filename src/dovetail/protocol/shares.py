@@ -17,6 +17,8 @@ class Shares:
     """What was taken from the sender's fee output."""
     from_receiver: Sats
     """What the receiver gets less than the Original pays it."""
+    added: tuple[Sats, ...]
+    """What the receiver's coins are worth."""
 
 
 def shares(original: Psbt, proposal: Psbt, offer: FeeContribution | None) -> Shares:
@@ -41,4 +43,5 @@ def shares(original: Psbt, proposal: Psbt, offer: FeeContribution | None) -> Sha
             for outputs in (ours.outputs, theirs.outputs)
         )
         taken = max(0, before - after)
-    return Shares(fee, Sats(taken), Sats(max(0, int(fee) - int(original.fee) - taken)))
+    more = Sats(max(0, int(fee) - int(original.fee) - taken))
+    return Shares(fee, Sats(taken), more, tuple(utxo.value for utxo in added))

@@ -8,7 +8,7 @@ import msgspec
 
 from dovetail.bitcoin import FeeRate, Psbt, Sats, Script, Transaction, Txid
 from dovetail.errors import ParseError
-from dovetail.protocol.settlement import paid_to
+from dovetail.protocol.settlement import Settlement, paid_to
 from dovetail.protocol.shares import shares
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
@@ -37,6 +37,16 @@ class Paid:
     rate: FeeRate
     asked: FeeRate
     """The rate that was chosen when the payment began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a payjoin meant to one side, beside an ordinary payment."""
+
+    cost: Sats
+    """A sender pays that much more, or a receiver gets that much less."""
+    added: tuple[Sats, ...]
+    """What the receiver's coins are worth that went in."""
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,23 +104,61 @@ def _received(state: _Proposed) -> Received | None:
     if payload is None:
         return None
     script = state.address.script_pubkey
-    ordinary = Received(paid_to(payload.fallback, script), Sats(0))
+    match _way(state, payload):
+        case Settlement.FALLBACK:
+            return Received(paid_to(payload.fallback, script), Sats(0))
+        case Settlement.PAYJOIN if finalized is not None:
+            return by_payjoin_of(payload, finalized.psbt, script)
+        case _:
+            return None
+
+
+def _way(state: _Proposed, payload: Payload) -> Settlement | None:
+    """How the payment is made, as far as is known; None: not by this session."""
     match state:
         case receiver.Closed(outcome=outcomes.FallbackBroadcasted()):
-            return ordinary
+            return Settlement.FALLBACK
         case receiver.Closed(outcome=outcomes.Success() | outcomes.PayjoinProposalSent()):
-            by_payjoin = True
+            return Settlement.PAYJOIN
         case receiver.Closed():
-            by_payjoin = False
+            return None
         case receiver.Monitor() if state.expected == payload.fallback.txid:
-            return ordinary
-        case receiver.Monitor():
-            by_payjoin = not (state.released or _is_known_stranger(state))
+            return Settlement.FALLBACK
+        case receiver.Monitor() if state.released or _is_known_stranger(state):
+            return None
         case _:
-            by_payjoin = True
-    if finalized is None or not by_payjoin:
+            return Settlement.PAYJOIN
+
+
+def joined_of(state: ReceiverSession | SenderSession) -> Joined | None:
+    """What the payjoin means to whose session it is; None where it is not what pays."""
+    try:
+        match state:
+            case receiver.PayjoinProposal() | receiver.Monitor() | receiver.Closed():
+                return _receiver_joined(state)
+            case sender.PendingBroadcast() | sender.Monitor() | sender.Closed():
+                return _sender_joined(state)
+            case _:
+                return None
+    except ParseError:  # as in `amounts_of`
         return None
-    return by_payjoin_of(payload, finalized.psbt, script)
+
+
+def _receiver_joined(state: _Proposed) -> Joined | None:
+    payload, finalized = state.payload, state.finalized
+    if payload is None or finalized is None or _way(state, payload) is not Settlement.PAYJOIN:
+        return None
+    found = shares(payload.original, finalized.psbt, payload.params.fee_contribution)
+    return Joined(found.from_receiver, found.added)
+
+
+def _sender_joined(state: _Paying) -> Joined | None:
+    proposal, payjoin = state.proposal, state.payjoin
+    if proposal is None or payjoin is None or payjoin.txid != _settling(state):
+        return None
+    payment = state.payment
+    found = shares(payment.original, proposal, payment.params.fee_contribution)
+    return Joined(found.more_from_sender, found.added)
 
 
 def by_payjoin_of(payload: Payload, proposal: Psbt, script: Script) -> Received:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import TypeVar
 
 from dovetail.bitcoin import Address, OutPoint, UnixTime
@@ -15,6 +16,7 @@ from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
+from dovetail.stores.finding import EVERY, Wanted
 from dovetail.stores.index import Role, payment_index
 from dovetail.stores.memory_log import MemoryLog
 from dovetail.stores.memory_tables import MemoryTables, payment_of, undoable
@@ -95,15 +97,15 @@ class MemoryStore:
             return sum(map(len, self._tables.entries.values()))
 
     def history(
-        self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
+        self, *, limit: int = 50, before: SessionId | None = None, wanted: Wanted = EVERY
     ) -> tuple[SessionRow, ...]:
         """See `Store.history`."""
         with self._lock:
             rows = list(self._tables.sessions.values())
             if before is not None:
                 rows = rows[: rows.index(self._tables.row(before))]
-        found = (row for row in reversed(rows) if not open_only or row.closed_at is None)
-        return tuple(found)[:limit]
+            found = (row for row in reversed(rows) if self._tables.meets(row, wanted))
+            return tuple(islice(found, limit))
 
     def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
         """See `Store.doubtful`."""

@@ -9,8 +9,9 @@ from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
 from dovetail.errors import CoinsTaken, DuplicateSession, SessionNotFound, StaleSession
 from dovetail.sessions.ending import Ending
 from dovetail.sessions.outcomes import code_of
-from dovetail.sessions.standing import Summary
+from dovetail.sessions.standing import Summary, encode_summary
 from dovetail.stores.entries import RawEvent, is_as_written
+from dovetail.stores.finding import Wanted, request_says, row_says
 from dovetail.stores.index import SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
     PAID_ALREADY,
@@ -42,6 +43,8 @@ class MemoryTables:
         default_factory=dict[tuple[str | bytes, ...], SessionId]
     )
     payees: dict[SessionId, str] = field(default_factory=dict[SessionId, str])
+    """The addresses that senders pay."""
+    addresses: dict[SessionId, str] = field(default_factory=dict[SessionId, str])
     seen: dict[OutPoint, SessionId] = field(default_factory=dict[OutPoint, SessionId])
     held: dict[OutPoint, SessionId] = field(default_factory=dict[OutPoint, SessionId])
     exposed: set[OutPoint] = field(default_factory=set[OutPoint])
@@ -63,6 +66,23 @@ class MemoryTables:
             raise SessionNotFound(
                 f"There is no session {session_id}: `dovetail history` lists them."
             ) from None
+
+    def meets(self, row: SessionRow, wanted: Wanted) -> bool:
+        """Whether a session is among those that are wanted."""
+        return (
+            wanted.open in (None, row.closed_at is None)
+            and wanted.role in (None, row.role)
+            and (wanted.since is None or row.created_at >= wanted.since)
+            and (wanted.text is None or self._says(row, wanted.text))
+        )
+
+    def _says(self, row: SessionRow, text: str) -> bool:
+        seen, summary = row.sighting, row.summary
+        shown = () if seen is None else (str(each).encode() for each in (seen.txid, *seen.beside))
+        txids = b" ".join((b"" if summary is None else encode_summary(summary), *shown))
+        label, address = (row.label or "").encode(), self.addresses[row.session_id].encode()
+        first = self.entries[row.session_id][0].data
+        return row_says(text, label, address, txids) or request_says(text, first)
 
     def paying_to(self, address: Address) -> SessionId | None:
         """See `Store.paying_to`."""
@@ -106,6 +126,7 @@ class MemoryTables:
             summary=summary,
         )
         self.entries[session_id] = (entry,)
+        self.addresses[session_id] = index.address
         if isinstance(index, SenderIndex):
             self.payments[payment_of(index)] = session_id
             self.payees[session_id] = index.address

@@ -15,9 +15,11 @@ from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.standing import Standing, Summary
 from dovetail.sessions.status import SessionStatus, status_of
 from dovetail.stores.entries import RawEvent
+from dovetail.stores.finding import EVERY, Wanted
 from dovetail.stores.index import Role, SessionIndex
 
 __all__ = [
+    "EVERY",
     "NESTED",
     "PAID_ALREADY",
     "ROWS_FAILED",
@@ -34,6 +36,7 @@ __all__ = [
     "SessionRow",
     "Store",
     "StoredLog",
+    "Wanted",
     "growth",
 ]
 
@@ -232,12 +235,12 @@ class Store(Protocol):
         ...
 
     def history(
-        self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
+        self, *, limit: int = 50, before: SessionId | None = None, wanted: Wanted = EVERY
     ) -> tuple[SessionRow, ...]:
         """Sessions, newest first; `before` pages on from the last one shown.
 
-        `open_only` leaves out those whose log is closed. Raises `SessionNotFound` for a `before`
-        that no session can have.
+        Only those that are `wanted`; no log is replayed for that. Raises `SessionNotFound` for a
+        `before` that no session can have.
         """
         ...
 

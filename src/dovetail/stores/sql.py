@@ -17,6 +17,7 @@ from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
 from dovetail.stores import adopting, coins, seen, statements
+from dovetail.stores.finding import EVERY, Wanted
 from dovetail.stores.index import Role, payment_index
 from dovetail.stores.migrations import upgrade
 from dovetail.stores.ports import Adopted, Moved, Rows, SessionId, SessionRow, StoredLog
@@ -155,16 +156,12 @@ class SqlStore:
         return self._pulse.read()
 
     def history(
-        self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
+        self, *, limit: int = 50, before: SessionId | None = None, wanted: Wanted = EVERY
     ) -> tuple[SessionRow, ...]:
         """See `Store.history`."""
-        which = " WHERE s.session_id < ?"
-        if open_only:
-            which += " AND s.closed_at IS NULL"
         last = HIGHEST if before is None else number(before)
-        which += " ORDER BY s.session_id DESC LIMIT ?"
         with reading(self._engine) as connection:
-            return tuple(statements.rows(connection, which, last, limit))
+            return tuple(statements.history(connection, wanted, limit=limit, before=last))
 
     def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
         """See `Store.doubtful`."""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dovetail.errors import StoreUnavailable, UsageError
 from dovetail.stores.entries import is_as_written
+from dovetail.stores.finding import request_says, row_says
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a process waits for its turn to write."""
@@ -230,6 +231,8 @@ class Pulse:
 def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we write BEGIN ourselves, see _begin
     connection.create_function("is_as_written", 4, is_as_written, deterministic=True)
+    connection.create_function("row_says", 4, row_says, deterministic=True)
+    connection.create_function("request_says", 2, request_says, deterministic=True)
     for pragma in (
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
         "journal_mode = WAL",

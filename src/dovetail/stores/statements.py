@@ -15,6 +15,7 @@ from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import Standing, Summary, decode_summary, encode_summary
 from dovetail.stores import coins, seen
 from dovetail.stores.entries import RawEvent
+from dovetail.stores.finding import Wanted
 from dovetail.stores.index import Role, SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
     SessionId,
@@ -54,6 +55,13 @@ _SOUND = (
     " AND max(e.seq = s.next_seq - 1 AND e.tag = s.last_tag)"
     " AND min(is_as_written(CAST(e.seq AS INTEGER), coalesce(CAST(e.tag AS BLOB), x''),"
     " coalesce(CAST(e.data AS BLOB), x''), e.checksum))"
+)
+_SAYS = (
+    "(row_says(?, coalesce(CAST(s.label AS BLOB), x''), CAST(s.address AS BLOB),"
+    " CAST(coalesce(CAST(coalesce(s.standing, s.ending) AS TEXT), '') || ' '"
+    " || coalesce(g.txid, '') || ' ' || coalesce(g.beside, '') AS BLOB))"
+    " OR EXISTS (SELECT 1 FROM session_events AS e WHERE e.session_id = s.session_id"
+    " AND e.seq = 0 AND request_says(?, coalesce(CAST(e.data AS BLOB), x''))))"
 )
 # These two run for every event, and handing SQLAlchemy a statement to render costs as much as
 # SQLite takes to run it: so they go to the driver as they are.
@@ -102,7 +110,28 @@ def row_of(connection: Connection, session_id: SessionId) -> SessionRow:
     raise _not_found(session_id)
 
 
-def rows(connection: Connection, which: str, *values: int) -> Iterator[SessionRow]:
+def history(
+    connection: Connection, wanted: Wanted, *, limit: int, before: int
+) -> Iterator[SessionRow]:
+    """See `Store.history`."""
+    conditions: list[str] = ["s.session_id < ?"]
+    values: list[int | str] = [before]
+    if wanted.open is not None:
+        conditions.append(f"s.closed_at IS {'NULL' if wanted.open else 'NOT NULL'}")
+    if wanted.role is not None:
+        conditions.append("s.role = ?")
+        values.append(wanted.role.value)
+    if wanted.since is not None:
+        conditions.append("s.created_at >= ?")
+        values.append(int(wanted.since))
+    if wanted.text is not None:
+        conditions.append(_SAYS)
+        values += [wanted.text.encode(errors="replace").decode()] * 2
+    which = f" WHERE {' AND '.join(conditions)} ORDER BY s.session_id DESC LIMIT ?"
+    return rows(connection, which, *values, limit)
+
+
+def rows(connection: Connection, which: str, *values: int | str) -> Iterator[SessionRow]:
     """The sessions that `which` names, in SQL."""
     return map(session_row, connection.exec_driver_sql(ROW + which, values).all())
 

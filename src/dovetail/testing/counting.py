@@ -19,6 +19,7 @@ from dovetail.sessions.receiver import ReceiverEvent
 from dovetail.sessions.sender import SenderEvent
 from dovetail.sessions.sightings import Sighting
 from dovetail.stores.ports import (
+    EVERY,
     Adopted,
     E,
     Moved,
@@ -27,6 +28,7 @@ from dovetail.stores.ports import (
     SessionRow,
     Store,
     StoredLog,
+    Wanted,
 )
 from dovetail.testing.kill import Killer
 from dovetail.wallets.ports import (
@@ -135,9 +137,9 @@ class CountingStore:
         return self._store.pulse()
 
     def history(
-        self, *, limit: int = 50, before: SessionId | None = None, open_only: bool = False
+        self, *, limit: int = 50, before: SessionId | None = None, wanted: Wanted = EVERY
     ) -> tuple[SessionRow, ...]:
-        return self._store.history(limit=limit, before=before, open_only=open_only)
+        return self._store.history(limit=limit, before=before, wanted=wanted)
 
     def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
         return self._store.doubtful(session_ids)

@@ -162,15 +162,6 @@ class LogContract:
         rest = store.history(limit=2, before=page[-1].session_id)
         assert [row.session_id for row in rest] == ids[:1]
 
-    def test_history_can_be_of_open_sessions_alone(self, store: Store) -> None:
-        logs = [started(store) for _ in range(4)]
-        logs[1].append(closed(), seq=1, closes=True)
-        ids = [log.session_id for log in logs]
-        found = store.history(open_only=True)
-        assert [row.session_id for row in found] == [ids[3], ids[2], ids[0]]
-        found = store.history(open_only=True, limit=1, before=ids[2])
-        assert [row.session_id for row in found] == [ids[0]]
-
     @pytest.mark.parametrize("name", [10**20, -1, 1 << 63, "one"])
     def test_a_name_that_no_session_can_have_is_not_found(self, store: Store, name: object) -> None:
         """Whatever a person typed: a plain refusal, and no error of the database's."""

@@ -17,10 +17,11 @@ A subclass provides two pytest fixtures. `store` is an empty `Store` whose clock
                 yield caller
 """
 
+from dovetail.testing.finding_contract import FindingContract
 from dovetail.testing.log_contract import LogContract
 from dovetail.testing.sharing_contract import SharingContract
 from dovetail.testing.transaction_contract import TransactionContract
 
 
-class StoreContract(LogContract, SharingContract, TransactionContract):
+class StoreContract(LogContract, FindingContract, SharingContract, TransactionContract):
     """The promises of `dovetail.stores.ports.Store`, one test each."""

@@ -81,10 +81,12 @@ def sender_closed() -> sender_events.Closed:
     return sender_events.Closed(outcome=NobodyPaid())
 
 
-def started(store: Store) -> SessionLog[receiver_events.ReceiverEvent]:
-    """A receiver session of one event."""
+def started(
+    store: Store, created: receiver_events.Created | None = None
+) -> SessionLog[receiver_events.ReceiverEvent]:
+    """A receiver session of one event, of a usual one unless it is given."""
     log = store.new_receiver()
-    log.append(receiver_created(), seq=0, closes=False)
+    log.append(created or receiver_created(), seq=0, closes=False)
     return log
 
 
