@@ -3,13 +3,19 @@ from pathlib import Path
 import click
 import pytest
 
-from dovetail.cli import reference
+from dovetail import errors
+from dovetail.cli import codes_page, reference
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS
+from dovetail.cli.failures import CODES, OTHERS
 from dovetail.cli.options import JsonOption
 from dovetail.cli.reference import main, walk
-from dovetail.sessions import receiver, sender
+from dovetail.cli.work.telling import Kind as Happened
+from dovetail.runtime.explanation import DeadlineKind
+from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sightings import Kind as Sighted
+from dovetail.sessions.status import SessionStatus
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / reference.FOLDER / "cli.md"
@@ -77,10 +83,38 @@ def test_check_tells_a_stale_page_from_a_current_one(tmp_path, monkeypatch, caps
     assert main(["--check"]) == 1
 
 
-def test_every_state_event_and_reason_is_explained():
+def test_every_state_and_event_is_explained():
     written = (ROOT / reference.FOLDER / "states.md").read_text()
     for _, event, state in (*receiver.TRANSITIONS, *sender.TRANSITIONS):
         assert f"| `{state.__name__}` | " in written
         assert f"| `{event.__name__}` | " in written
-    for reason in Reason:
-        assert f"| `{reason.value}` | {reason.words} | {reason.advice} |" in written
+
+
+@pytest.mark.parametrize(
+    ("told", "codes"),
+    [
+        (codes_page.STATUSES, {*SessionStatus, "damaged"}),
+        (codes_page.OUTCOMES, {*outcomes.CODES.values()}),
+        (codes_page.DEADLINES, {*DeadlineKind}),
+        (codes_page.SEEN, {*Sighted}),
+        (codes_page.HAPPENED, {*Happened}),
+        ({reason.value: reason.words for reason in Reason}, {*Reason}),
+        (dict.fromkeys(CODES.values(), ""), {*CODES.values()}),
+        (OTHERS, {*OTHERS}),
+    ],
+    ids=["statuses", "outcomes", "deadlines", "seen", "events", "reasons", "errors", "others"],
+)
+def test_every_code_is_explained(told, codes):
+    written = (ROOT / reference.FOLDER / "codes.md").read_text()
+    assert set(told) == codes
+    for code, words in told.items():
+        assert f"| `{code}` | {words}" in written
+
+
+def test_every_error_has_a_code_of_its_own():
+    def kinds(kind):
+        return {kind}.union(*map(kinds, kind.__subclasses__()))
+
+    ours = {kind for kind in kinds(errors.DovetailError) if kind.__module__ == errors.__name__}
+    assert set(CODES) == ours
+    assert len({*CODES.values(), *OTHERS}) == len(CODES) + len(OTHERS)

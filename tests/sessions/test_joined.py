@@ -30,6 +30,7 @@ def test_whoever_is_told_of_a_payjoin_is_told_its_amounts_too(name: str) -> None
             assert joined.cost == amounts.paid
         else:
             assert isinstance(amounts, Paid)
+            assert isinstance(state, sender.SenderSession)
             assert joined.cost <= amounts.fee - state.original.fee
 
 

@@ -3,11 +3,15 @@
 import os
 import sys
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 import click
 
+from dovetail.cli import failures
 from dovetail.cli.output import colour
 from dovetail.errors import (
     DovetailError,
@@ -41,6 +45,11 @@ NO_OUTPUT = (
     "Standard output is closed, so no result could be shown, and nothing was done: leave it open,"
     " or send it to a file."
 )
+UNREAD = (
+    "Nobody reads standard output any more. What was begun is kept: `dovetail history` shows it,"
+    " and `dovetail resume` goes on."
+)
+_HELP = frozenset({"-h", "--help", "--version"})
 STOPPED = "Stopped before anything was done; open sessions are as they were."
 
 
@@ -63,40 +72,70 @@ def _let_go() -> None:
 
 
 def _run(command: click.Command, args: list[str] | None) -> int:
-    if sys.stdout is None:  # as where the shell closed it
-        return _failed(NO_OUTPUT, Exit.USAGE)
+    output = sys.stdout
+    if output is None:  # as where the shell closed it
+        return _failed(Failure(failures.SYSTEM, NO_OUTPUT, Exit.USAGE), ())
     try:
         return _code(command.main(args, prog_name="dovetail", standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return Exit.USAGE
-    except click.ClickException as error:
-        return _failed(_sentence(error), Exit.USAGE)
+    except SystemExit:  # click's own way out where the reader has left: it muffles the output
+        if sys.stdout is output:
+            raise
+        return _unread(args)
     except click.Abort:
-        click.echo(STOPPED, err=True)
-        return Exit.FAILED
-    except (UsageError, ParseError, SessionNotFound, DuplicateSession) as error:
-        return _failed(str(error), Exit.USAGE)
-    except DovetailError as error:
-        return _failed(str(error), Exit.FAILED)
-    except ModuleNotFoundError as error:
-        return _failed(
-            f"This command needs `{error.name}`, which is not installed:"
-            " pip install 'dovetail-payjoin[cli,mailroom,regtest]'.",
-            Exit.FAILED,
-        )
-    except OSError as error:
-        return _failed(
-            f"The system refused to go on: {error.strerror or type(error).__name__}."
-            " Check the disk and the permissions of the data directory, then try again.",
-            Exit.FAILED,
-        )
+        return _failed(Failure(failures.STOPPED, STOPPED, Exit.FAILED), args, plainly=True)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback, no values (P4)
-        return _failed(
-            f"Dovetail has a fault of its own ({_place(error)}); no session is lost:"
-            " `dovetail resume` goes on. Please report it with these words.",
-            Exit.FAILED,
-        )
+        return _failed(_failure(error), args)
+
+
+def _unread(args: Sequence[str] | None) -> int:
+    """Who looked at a help page has seen enough; else what was begun is to be looked for."""
+    if _HELP.isdisjoint(_arguments(args)):
+        return _failed(Failure(failures.SYSTEM, UNREAD, Exit.FAILED), args)
+    return Exit.DONE
+
+
+def _arguments(args: Sequence[str] | None) -> Sequence[str]:
+    return sys.argv[1:] if args is None else args
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What ended a command: a code for programs, one sentence for people, and the exit code."""
+
+    code: str
+    sentence: str
+    exit: Exit
+
+
+def _failure(error: Exception) -> Failure:
+    match error:
+        case click.ClickException():
+            return Failure(failures.COMMAND_LINE, _sentence(error), Exit.USAGE)
+        case UsageError() | ParseError() | SessionNotFound() | DuplicateSession():
+            return Failure(failures.code_of(error), str(error), Exit.USAGE)
+        case DovetailError():
+            return Failure(failures.code_of(error), str(error), Exit.FAILED)
+        case ModuleNotFoundError():
+            words = (
+                f"This command needs `{error.name}`, which is not installed:"
+                " pip install 'dovetail-payjoin[cli,mailroom,regtest]'."
+            )
+            return Failure(failures.MISSING, words, Exit.FAILED)
+        case OSError():
+            words = (
+                f"The system refused to go on: {error.strerror or type(error).__name__}."
+                " Check the disk and the permissions of the data directory, then try again."
+            )
+            return Failure(failures.SYSTEM, words, Exit.FAILED)
+        case _:
+            words = (
+                f"Dovetail has a fault of its own ({_place(error)}); no session is lost:"
+                " `dovetail resume` goes on. Please report it with these words."
+            )
+            return Failure(failures.FAULT, words, Exit.FAILED)
 
 
 def _code(answer: object) -> int:
@@ -112,10 +151,15 @@ def _sentence(error: click.ClickException) -> str:
     return words if context is None else f"{words} See `{context.command_path} --help`."
 
 
-def _failed(sentence: str, code: Exit) -> int:
-    click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=colour())
-    click.echo(sentence, err=True)
-    return code
+def _failed(failure: Failure, args: Sequence[str] | None, *, plainly: bool = False) -> int:
+    """Say it on stderr, and to a program on stdout."""
+    if not plainly:
+        click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=colour())
+    click.echo(failure.sentence, err=True)
+    if failures.asked_for(_arguments(args)):
+        with suppress(OSError):  # who is gone hears nothing
+            failures.tell(failure.code, failure.sentence, failure.exit)
+    return failure.exit
 
 
 def _place(error: Exception) -> str:

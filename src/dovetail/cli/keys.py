@@ -79,18 +79,66 @@ PAY = SESSION | {
 
 RESUME = {"sessions": "the sessions that were resumed, each with the keys that `cancel` prints"}
 
+LISTED = SESSION | {
+    "label": "the label of the request; null where it has none",
+    "created_at": "when it began, in Unix seconds",
+    "closed_at": "when it ended, in Unix seconds; null while it is open",
+}
+
+DETAILS = {
+    "message": "the message of the request; null where it has none",
+    "address": "the address that is paid",
+    "uri": "the Payjoin URI of a receiver, as long as somebody can pay by it; else null",
+    "asked_sats": "what the request asks for; null for any amount",
+    "asked_fee_rate": "the fee rate that a sender chose, in sat/vB as text; null where that was not"
+    " noted, and on the receiver's side",
+    "spent_sats": "what the payment takes from a sender's wallet in all, fee included; null before"
+    " that is known, and on the receiver's side",
+    "payjoin_cost_sats": "what the payjoin costs beside the ordinary payment: a sender pays that"
+    " much more, a receiver gets that much less; null where none pays",
+    "payjoin_added_sats": "what each of the receiver's coins is worth that went in; null where no"
+    " payjoin pays",
+    "confirmations": "how many the transaction had when it was seen last (0: in the mempool); null"
+    " where it was not seen",
+    "confirmations_wanted": "how many it needs; null likewise",
+}
+
 HISTORY = {
-    "sessions": "the sessions, newest first, each with the keys that `cancel` prints",
+    "sessions": "the sessions, newest first, each with the keys that `cancel` prints, and with"
+    " `label`, `created_at` and `closed_at` as in `show`",
     "more": "whether there are older ones: go on by `--before`",
 }
 
-SHOW = SESSION | {
-    "problem": "why the log cannot be read; null where it can",
-    "events": "the log: each with `seq`, `at` (Unix seconds), `event` (its tag), `words`,"
-    " `exchanged` (what was sent or received, in bytes: `direction`, `wire`, `message`, `psbt`;"
-    " null where nothing was) and, with `--raw`, `entry` (as it is stored, without keys; null where"
-    " it may hold one)",
+CSV = {
+    "session": "the session's number",
+    "role": "`sender` or `receiver`",
+    "label": "the label of the request, behind a `'` where a spreadsheet would calculate it",
+    "status": "where it stands, as a code",
+    "outcome": "how it ended, as a code; empty while it is open",
+    "reason": "why there is no payjoin, as a code; empty where there is none",
+    "amount_sats": "the amount in satoshis",
+    "received_sats": "what a receiver gets or got",
+    "receiver_fee_sats": "the receiver's part of the fee",
+    "paid_fee_sats": "the whole fee of the transaction by which a sender pays",
+    "paid_fee_rate": "its rate in sat/vB",
+    "txid": "the transaction that was broadcast or seen last",
+    "confirmations": "how many it had when it was seen last",
+    "created_at": "when the session began, in UTC as `2026-11-24T03:38:06Z`, as all times here",
+    "closed_at": "when it ended; empty while it is open",
+    "expires_at": "when the URI expires",
 }
+
+SHOW = (
+    LISTED
+    | DETAILS
+    | {
+        "problem": "why the log cannot be read; null where it can",
+        "events": "the log: each with `seq`, `at` (Unix seconds), `event` (its tag), `words`,"
+        " `exchanged` (what was sent or received, in bytes: `direction`, `wire`, `message`, `psbt`;"
+        " null where nothing was) and, with `--raw`, `entry` (as it is stored, without keys; null"
+        " where it may hold one)",
+    }
+)
 
 IMPORT = {
     "sessions": "the sessions of the file, each with `number` (there), `session` (here), `result`"

@@ -1,7 +1,9 @@
 """The options that commands share, and the types of what is typed after them."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -93,6 +95,23 @@ class Duration(click.ParamType[float]):
         if found is None:
             self.fail("give a duration such as 90s, 10m, 24h or 7d.", param, ctx)
         return found
+
+
+class Since(click.ParamType[int]):
+    """A moment in the past: a date, a date with a time, or how long ago."""
+
+    name = "DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it into Unix seconds; what names no time zone is local."""
+        text = str(value).strip()
+        ago = None if text.isdecimal() else seconds(text)
+        try:
+            if ago is not None:
+                return int(time.time() - ago)
+            return int(datetime.fromisoformat(text).timestamp())
+        except (ValueError, OverflowError, OSError):
+            self.fail("give a date such as 2026-11-24, or how long ago, such as 7d.", param, ctx)
 
 
 class Rate(click.ParamType[str]):
@@ -187,17 +206,21 @@ class JsonOption(click.Option):
     keys: Mapping[str, str] = {}
 
 
-def json_option(keys: Mapping[str, str]) -> Callable[[F], F]:
-    """Add `--json`; `keys` documents each key of the object, and the command keeps to them."""
+def documented(known: Mapping[str, str]) -> type[JsonOption]:
+    """The kind of option whose output has these keys."""
 
     class Documented(JsonOption):
-        pass
+        keys = known
 
-    Documented.keys = keys
+    return Documented
+
+
+def json_option(keys: Mapping[str, str]) -> Callable[[F], F]:
+    """Add `--json`; `keys` documents each key of the object, and the command keeps to them."""
     return click.option(
         "--json",
         "as_json",
-        cls=Documented,
+        cls=documented(keys),
         is_flag=True,
         help="Print the result as one JSON object on stdout.",
     )

@@ -1,7 +1,8 @@
 """Writes the generated pages of `docs/reference`, or checks that they are current.
 
-`cli.md` comes from the commands themselves, `states.md` from the sessions' tables, `api.md` from
-the signatures and docstrings of the public names.
+`cli.md` comes from the commands themselves, `codes.md` from what they print for programs,
+`states.md` from the sessions' tables, `api.md` from the signatures and docstrings of the public
+names.
 
 `python -m dovetail.cli.reference [--check]`, in the root of the repository.
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from dovetail.cli import api_page, states_page
+from dovetail.cli import api_page, codes_page, states_page
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS, PREFIX
 from dovetail.cli.exits import MEANINGS
@@ -27,8 +28,9 @@ _HEAD = """\
 <!-- Written by `python -m dovetail.cli.reference`; edit the commands instead. -->
 
 Results go to stdout and talk to stderr, so that a pipe gets the URI, the address or the JSON and
-nothing else. Flags win over `DOVETAIL_…` variables, those over the configuration file, and the
-file over the defaults. `NO_COLOR` is honoured.
+nothing else. [Codes](codes.md) tell programs where a session stands, how it ended and what went
+wrong. Flags win over `DOVETAIL_…` variables, those over the configuration file, and the file over
+the defaults. `NO_COLOR` is honoured.
 """
 
 
@@ -114,6 +116,7 @@ def _option(option: click.Option, context: click.Context) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": page,
+    "codes.md": codes_page.page,
     "states.md": states_page.page,
     "api.md": api_page.page,
 }

@@ -1,22 +1,56 @@
 """`dovetail show`."""
 
+from pathlib import Path
+
 import click
 
 from dovetail.cli import work
 from dovetail.cli.keys import SHOW
 from dovetail.cli.options import common, json_option, session_argument
 from dovetail.cli.output import Screen
+from dovetail.cli.reading import Reading
+
+_DRAWN = "-"
+"""What `--qr` is without a file's name."""
 
 
-@click.command()
+class Show(Reading):
+    """The command, whose `--qr` may stand before the session's number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take a number behind `--qr` for the session's, and not for a file's name."""
+        after = [*args[1:], ""]
+        told = [
+            f"--qr={_DRAWN}" if word == "--qr" and following.isdecimal() else word
+            for word, following in zip(args, after, strict=True)
+        ]
+        return super().parse_args(ctx, told)
+
+
+@click.command(cls=Show)
 @session_argument
+@click.option(
+    "--qr",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=_DRAWN,
+    help="Draw the QR code of a URI that can be paid, or write it to a .png or .svg file.",
+)
 @click.option("--raw", is_flag=True, help="Print the log as it is stored, without its keys.")
 @json_option(SHOW)
 @common
-def show(*, session_id: int, raw: bool, as_json: bool) -> int:
+def show(*, session_id: int, qr: str | None, raw: bool, as_json: bool) -> int:
     """Show one session: what happened and what is owed now.
 
-    Its events with their local time, where it stands, and what to do next. Nothing is asked of
-    the network. A damaged log can be looked at with `--raw`, and saved by `dovetail export`.
+    The request with its URI, as long as somebody can pay by it; amounts, fees and what a payjoin
+    cost; its events with their local time; where it stands, and what to do next. Nothing is asked
+    of the network: confirmations are as they were seen last. A damaged log can be looked at with
+    `--raw`, and saved by `dovetail export`.
     """
-    return work.showing.show(session_id, Screen(as_json=as_json), raw=raw)
+    request = work.showing.Request(
+        number=session_id,
+        raw=raw,
+        draw=qr == _DRAWN,
+        qr_file=None if qr in (None, _DRAWN) else Path(qr),
+    )
+    return work.showing.show(request, Screen(as_json=as_json))

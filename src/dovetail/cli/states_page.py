@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.diagram import Edge, mermaid
-from dovetail.sessions.reasons import Reason
 
 _HEAD = """\
 # States and events
@@ -13,7 +12,8 @@ _HEAD = """\
 <!-- Written by `python -m dovetail.cli.reference`; edit the sessions instead. -->
 
 A session is the log of its events; a state is what they add up to. Each arrow below is a row of
-the table `TRANSITIONS`, which the tests hold against every state and every event.
+the table `TRANSITIONS`, which the tests hold against every state and every event. Why there was no
+payjoin, how a session ended and where it stands are told by [codes](codes.md).
 """
 
 
@@ -24,7 +24,6 @@ def page() -> str:
             _HEAD,
             _role("The receiver", receiver.TRANSITIONS),
             _role("The sender", sender.TRANSITIONS),
-            _reasons(),
         ]
     )
 
@@ -51,18 +50,3 @@ def _table(heading: str, kinds: Iterable[type]) -> str:
 
 def _summary(kind: type) -> str:
     return inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-
-
-def _reasons() -> str:
-    rows = "\n".join(
-        f"| `{reason.value}` | {reason.words} | {reason.advice} |" for reason in Reason
-    )
-    return f"""\
-## Why there was no payjoin
-
-The codes are stable; `show`, `history` and `--json` give them.
-
-| code | what happened | what to do |
-|---|---|---|
-{rows}
-"""

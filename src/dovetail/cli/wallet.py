@@ -7,6 +7,7 @@ import click
 from dovetail.cli import keys, work
 from dovetail.cli.options import chain, common, json_option, passphrase, together
 from dovetail.cli.output import Screen
+from dovetail.cli.reading import Reading
 
 _kind = click.option(
     "--kind",
@@ -98,7 +99,7 @@ def change(*, new_file: Path | None, new_fd: int | None, remove: bool, as_json: 
     return work.keeping.change(new_file, new_fd, Screen(as_json=as_json), remove=remove)
 
 
-@wallet.command()
+@wallet.command(cls=Reading)
 @passphrase
 @click.option("-y", "--yes", is_flag=True, help="Show them without asking, also in a pipe.")
 @json_option(keys.WALLET_WORDS)
@@ -141,7 +142,7 @@ def restore(*, file: Path, as_json: bool) -> int:
     return work.backing.restore(file, Screen(as_json=as_json))
 
 
-@wallet.command()
+@wallet.command(cls=Reading)
 @json_option(keys.WALLET_INFO)
 @common
 def info(*, as_json: bool) -> int:
@@ -157,7 +158,7 @@ def address(*, as_json: bool) -> int:
     return work.wallets.address(Screen(as_json=as_json))
 
 
-@wallet.command()
+@wallet.command(cls=Reading)
 @chain
 @json_option(keys.WALLET_BALANCE)
 @common
@@ -166,7 +167,7 @@ def balance(*, as_json: bool) -> int:
     return work.wallets.balance(Screen(as_json=as_json))
 
 
-@wallet.command()
+@wallet.command(cls=Reading)
 @click.option(
     "--limit",
     type=click.IntRange(1, 100_000),
@@ -185,7 +186,7 @@ def transactions(*, limit: int, as_json: bool) -> int:
     return work.transactions.transactions(limit, Screen(as_json=as_json))
 
 
-@wallet.command()
+@wallet.command(cls=Reading)
 @chain
 @json_option(keys.WALLET_COINS)
 @common

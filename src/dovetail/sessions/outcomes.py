@@ -130,7 +130,7 @@ Outcome = (
 )
 """How a session ended."""
 
-_CODES: dict[type[Outcome], str] = {
+CODES: dict[type[Outcome], str] = {
     Success: "success",
     FallbackBroadcasted: "fallback",
     Unrecognized: "unrecognized",
@@ -140,8 +140,9 @@ _CODES: dict[type[Outcome], str] = {
     Cancelled: "cancelled",
     Expired: "expired",
 }
+"""The stable code of each outcome."""
 
 
 def code_of(outcome: Outcome) -> str:
     """The stable code of an outcome."""
-    return _CODES[type(outcome)]
+    return CODES[type(outcome)]

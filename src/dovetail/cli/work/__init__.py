@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dovetail.cli.work import resuming as resuming
     from dovetail.cli.work import running as running
     from dovetail.cli.work import sending as sending
+    from dovetail.cli.work import sheets as sheets
     from dovetail.cli.work import showing as showing
     from dovetail.cli.work import transactions as transactions
     from dovetail.cli.work import transferring as transferring

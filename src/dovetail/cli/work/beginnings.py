@@ -1,10 +1,14 @@
 """What is told of sessions before there is any, without loading what reads them."""
 
+import click
+
 from dovetail.cli.exits import Exit
-from dovetail.cli.keys import HISTORY
+from dovetail.cli.keys import CSV, HISTORY
 from dovetail.cli.output import Screen
 from dovetail.cli.work.homes import home
 from dovetail.stores.peeking import may_hold_sessions
+
+NONE_YET = "There is no session yet: begin by `dovetail receive` or `dovetail send`."
 
 
 def may_have_sessions() -> bool:
@@ -12,8 +16,10 @@ def may_have_sessions() -> bool:
     return may_hold_sessions(home(tell=False).database)
 
 
-def tell_of_none(screen: Screen) -> int:
+def tell_of_none(screen: Screen, *, as_csv: bool) -> int:
     """Say how to begin."""
-    screen.say("There is no session yet: begin by `dovetail receive` or `dovetail send`.")
+    screen.say(NONE_YET)
+    if as_csv:
+        click.echo(f"{','.join(CSV)}\r\n", nl=False)
     screen.emit(HISTORY, {"sessions": [], "more": False})
     return Exit.DONE

@@ -77,8 +77,13 @@ class Seen:
 
 def explained(store: Store, row: SessionRow, *, asks: bool) -> Explanation:
     """What a stored session means now, by its log; raises `ReplayError`."""
+    return explained_state(load(store, row.session_id), row, asks=asks)
+
+
+def explained_state(state: State, row: SessionRow, *, asks: bool) -> Explanation:
+    """The same of what the log came to."""
     seen = row.sighting
-    return _as_seen(explain(load(store, row.session_id), clock(), ask=asks, seen=seen), seen)
+    return _as_seen(explain(state, clock(), ask=asks, seen=seen), seen)
 
 
 def summarised(row: SessionRow, *, asks: bool) -> Explanation | None:

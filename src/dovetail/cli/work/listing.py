@@ -1,14 +1,15 @@
 """`dovetail history`: sessions, open and closed, newest first."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dovetail.bitcoin import UnixTime
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import HISTORY
 from dovetail.cli.output import Screen, local_time, sats, table
-from dovetail.cli.work import homes, opening
+from dovetail.cli.work import beginnings, homes, opening
 from dovetail.cli.work.amounts import amount_words
 from dovetail.cli.work.following import (
     TAKABLE,
@@ -20,13 +21,17 @@ from dovetail.cli.work.following import (
     time_left,
 )
 from dovetail.cli.work.service import NOT_RUNNING, with_next
+from dovetail.cli.work.texts import printable
 from dovetail.errors import ReplayError
 from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
 from dovetail.sessions.amounts import Received
 from dovetail.sessions.status import SessionStatus
-from dovetail.stores.ports import SessionId, SessionRow, Store
+from dovetail.stores.ports import EVERY, Role, SessionId, SessionRow, Store, Wanted
 
+_SCREENFUL = 20
+_PAGE = 1000
+_NO_MORE = "There is no such session."
 _HEADINGS = ("ID", "Role", "Amount", "State", "Left", "Outcome", "Begun", "Transaction", "Next")
 _NUMBERS = frozenset({0, 2})
 
@@ -53,9 +58,18 @@ class Listed:
     def values(self) -> dict[str, Any]:
         """What `--json` says of it."""
         row = self.row
-        return session_values(
+        values = session_values(
             row.session_id, row.role, self.explanation, int(row.expires_at), self.seen
         )
+        return values | row_values(row)
+
+    @property
+    def txid(self) -> str | None:
+        """The transaction that was broadcast or seen last."""
+        found, seen = self.explanation, self.seen
+        if found is None:
+            return None
+        return found.txid or (None if seen is None else str(seen.sighting.txid))
 
     @property
     def seen(self) -> Seen | None:
@@ -63,27 +77,77 @@ class Listed:
         return Seen.in_row(self.row)
 
 
-def history(limit: int, before: int | None, *, open_only: bool, screen: Screen) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    limit: int | None
+    """How many; None: as many as fit a screen, or all where a program reads lines."""
+    before: int | None
+    is_open: bool | None
+    role: str | None
+    since: int | None
+    text: str | None
+
+    @property
+    def last(self) -> SessionId | None:
+        """The session before which the list begins."""
+        return None if self.before is None else SessionId(self.before)
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which sessions are listed."""
+        return Wanted(
+            open=self.is_open,
+            role=None if self.role is None else Role(self.role),
+            since=None if self.since is None else UnixTime(self.since),
+            text=self.text,
+        )
+
+
+def history(request: Request, screen: Screen) -> int:
     """List sessions; see `dovetail history --help`."""
     place = homes.home()
     listed: list[Listed] = []
-    more, running = False, place.running
+    more, running, wanted = False, place.running, request.wanted
+    limit = _SCREENFUL if request.limit is None else request.limit
     with opening.open_store(place) as store:
         if store is not None:
-            last = None if before is None else SessionId(before)
-            rows = store.history(limit=limit + 1, before=last, open_only=open_only)
+            rows = store.history(limit=limit + 1, before=request.last, wanted=wanted)
             more = len(rows) > limit
             listed = _listed(store, rows[:limit], asks=place.asks, running=running)
     if not listed:
-        screen.say("There is no session yet: begin by `dovetail receive` or `dovetail send`.")
+        screen.say(_NO_MORE if wanted != EVERY or request.before else beginnings.NONE_YET)
     elif not screen.as_json:
         _print(listed, screen, running=running)
         _tell_who_works(listed, screen, running=running)
         if more:
-            last = listed[-1].row.session_id
-            screen.say(f"There are older ones: dovetail history --before {last}")
+            screen.say(f"There are older ones: add `--before {listed[-1].row.session_id}`.")
     screen.emit(HISTORY, {"sessions": [each.values for each in listed], "more": more})
     return Exit.DONE
+
+
+def pages(request: Request) -> Iterator[list[Listed]]:
+    """All that is wanted, page by page, newest first."""
+    place = homes.home()
+    last, left = request.last, request.limit
+    with opening.open_store(place) as store:
+        while store is not None and left != 0:
+            limit = _PAGE if left is None else min(_PAGE, left)
+            rows = store.history(limit=limit, before=last, wanted=request.wanted)
+            if not rows:
+                return
+            yield _listed(store, rows, asks=place.asks, running=place.running)
+            last, left = rows[-1].session_id, None if left is None else left - len(rows)
+
+
+def row_values(row: SessionRow) -> dict[str, Any]:
+    """What `--json` says of a session besides, by its row alone."""
+    return {
+        "label": row.label,
+        "created_at": int(row.created_at),
+        "closed_at": None if row.closed_at is None else int(row.closed_at),
+    }
 
 
 def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool, running: bool) -> list[Listed]:
@@ -135,10 +199,12 @@ def _tell_who_works(listed: list[Listed], screen: Screen, *, running: bool) -> N
 
 def _notes(each: Listed) -> list[str]:
     """What a session's line has no room for."""
-    found, seen = each.explanation, each.seen
+    label, found, seen = each.row.label, each.explanation, each.seen
+    notes = [f"Label: {printable(label)}"] if label else []
     if found is None:
-        return []
-    notes = [TAKABLE] if found.takable else []
+        return [f"    └ {note}" for note in notes]
+    if found.takable:
+        notes.append(TAKABLE)
     if seen is not None and found.outcome in (None, "cancelled", "expired"):
         ended = found.outcome is not None
         words = f"{sighted(seen.sighting, ended=ended)} {seen.rate_words}".rstrip()
@@ -158,7 +224,7 @@ def _cells(each: Listed, *, short: bool, running: bool) -> tuple[str, ...]:
     number, role = str(row.session_id), row.role.value
     if found is None:
         return number, role, "?", "damaged", "", "", begun, "", f"show {number} --raw"
-    txid = found.txid or ("" if each.seen is None else str(each.seen.sighting.txid))
+    txid = each.txid or ""
     return (
         number,
         role,

@@ -11,6 +11,7 @@ from dovetail.cli.output import Screen, local_time, sats, span
 from dovetail.cli.work.fees import require_fair_fee, require_fair_rate
 from dovetail.cli.work.requests import Request
 from dovetail.cli.work.stopping import Stop
+from dovetail.cli.work.texts import printable
 from dovetail.cli.work.timing import clock
 from dovetail.errors import ChainError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
@@ -23,6 +24,8 @@ from dovetail.sessions.sender import answer_until
 from dovetail.tor import is_onion
 
 _INDENT = " " * 14
+_LONGEST = 80
+"""Characters of the receiver's words that are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +97,9 @@ def show(payment: Payment | PlainPayment, relays: Relays, asked: Asked, screen: 
     screen.say(f"You pay       {sats(payment.amount)}", bold=True)
     screen.say(f"To            {address}")
     if label:
-        screen.say(f"Named         {_printable(label)}")
+        screen.say(f"Named         {printable(label, most=_LONGEST)}")
     if message:
-        screen.say(f"For           {_printable(message)}")
+        screen.say(f"For           {printable(message, most=_LONGEST)}")
     screen.say(f"Fee           {sats(payment.fee)}, at {payment.fee_rate}")
     warning = asked.warning(payment.fee_rate)
     if warning is not None:
@@ -182,9 +185,3 @@ def disclosures(endpoint: V1Endpoint | V2Endpoint, *, direct: bool) -> tuple[str
 def _host(url: str) -> str:
     host = urlsplit(url).hostname or ""
     return host if len(host) <= 64 else f"{host[:20]}…{host[-20:]}"
-
-
-def _printable(text: str) -> str:
-    """The receiver's words, without what could move the cursor or hide the rest."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    return plain if len(plain) <= 80 else f"{plain[:79]}…"

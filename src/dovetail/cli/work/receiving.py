@@ -12,7 +12,7 @@ from dovetail.cli.config.table import LONGEST, SHORTEST
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import RECEIVE
 from dovetail.cli.output import Screen, local_time, sats, span
-from dovetail.cli.work import endpoints, homes, opening, stopping
+from dovetail.cli.work import codes, endpoints, homes, opening, stopping
 from dovetail.cli.work.endpoints import Listening
 from dovetail.cli.work.homes import Home
 from dovetail.cli.work.stopping import Stop
@@ -156,23 +156,10 @@ def _show_code(uri: str, request: Request, screen: Screen) -> None:
     """Draw the code where it fits, and write it where that was asked for."""
     if not (request.qr or request.qr_file):
         return
-    found = qr.code(uri)
     if request.qr_file is not None:
-        try:
-            qr.write(found, request.qr_file)
-        except OSError as error:
-            screen.say(f"The QR code could not be written ({error.strerror}).", fg="yellow")
-        else:
-            screen.say(f"The QR code is in {request.qr_file}.")
-    elif screen.live and qr.fits(found):
-        screen.say("Have the sender scan this, or send them the line below it.")
-        screen.draw(qr.drawn(found))
-    elif screen.live:
-        needed = qr.size(found)
-        screen.say(
-            f"The QR code needs {needed.columns} columns and {needed.lines + 1} lines here:"
-            " enlarge the terminal, or have it in a file by --qr FILE."
-        )
+        codes.write(uri, request.qr_file, screen)
+        return
+    codes.draw(uri, screen, words="Have the sender scan this, or send them the line below it.")
 
 
 def _warn_of_directory(uri: str, agent: "Agent", screen: Screen) -> None:

@@ -1,31 +1,39 @@
 """`dovetail show`: one session's story, from its log."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from dovetail.cli import qr
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SHOW
 from dovetail.cli.output import Screen, local_time, sats
-from dovetail.cli.work import homes, opening
-from dovetail.cli.work.amounts import amount_words
+from dovetail.cli.work import codes, homes, opening
+from dovetail.cli.work.details import Details, Line, detail_values, details_of, lines
 from dovetail.cli.work.exchanges import Exchanged, exchanged
 from dovetail.cli.work.following import (
     RESTORE,
     TAKABLE,
     UNREADABLE,
     Seen,
-    explained,
+    explained_state,
     reason_words,
     session_values,
     time_left,
 )
+from dovetail.cli.work.homes import Home
+from dovetail.cli.work.listing import row_values
 from dovetail.cli.work.meanings import meaning
 from dovetail.cli.work.service import with_next
-from dovetail.errors import ReplayError, SessionNotFound
+from dovetail.errors import ReplayError, SessionNotFound, UsageError
+from dovetail.runtime.actions import load
 from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
 from dovetail.stores.redaction import legible
+
+_WIDTH = 15
+"""Of a heading, with the blanks behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,37 +49,97 @@ class Entry:
     """As it is stored, without its keys; None where it may hold one."""
 
 
-def show(number: int, screen: Screen, *, raw: bool) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    number: int
+    raw: bool = False
+    draw: bool = False
+    """Whether the QR code is to be drawn on the terminal."""
+    qr_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A session with what is told of it; a `problem` where its log cannot be read."""
+
+    log: StoredLog
+    explanation: Explanation | None = None
+    details: Details | None = None
+    problem: str | None = None
+
+    @property
+    def row(self) -> SessionRow:
+        """Its row."""
+        return self.log.row
+
+
+def show(request: Request, screen: Screen) -> int:
     """Show one session; see `dovetail show --help`."""
+    number = request.number
+    if request.qr_file is not None:
+        qr.require_format(request.qr_file)
     place = homes.home()
     with opening.open_store(place) as store:
         if store is None:
             raise SessionNotFound(f"There is no session {number}: `dovetail history` lists them.")
-        log = store.stored(SessionId(number))
-        row = log.row
-        explanation, problem = _explained(store, row, asks=place.asks, running=place.running)
-        entries = _entries(log)
-    if raw and not screen.as_json:
-        _print_raw(row, entries, screen)
+        shown = _shown(store, SessionId(number), place)
+    uri = _uri(shown) if request.draw or request.qr_file else None
+    entries = _entries(shown.log)
+    if request.raw and not screen.as_json:
+        _print_raw(shown.row, entries, screen)
     elif not screen.as_json:
-        _print(row, explanation, entries, screen)
-    if problem and not screen.as_json:
-        screen.say(problem, fg="yellow")
-    seen = Seen.in_row(row)
-    values = session_values(row.session_id, row.role, explanation, int(row.expires_at), seen)
-    told = {"problem": problem, "events": [_values(entry, raw=raw) for entry in entries]}
-    screen.emit(SHOW, values | told)
+        _print(shown, entries, screen)
+    if shown.problem and not screen.as_json:
+        screen.say(shown.problem, fg="yellow")
+    told = {
+        "problem": shown.problem,
+        "events": [_values(each, raw=request.raw) for each in entries],
+    }
+    screen.emit(SHOW, _told_values(shown) | told)
+    _show_code(uri, request, screen)
     return Exit.DONE
 
 
-def _explained(
-    store: Store, row: SessionRow, *, asks: bool, running: bool
-) -> tuple[Explanation | None, str | None]:
+def _shown(store: Store, session_id: SessionId, place: Home) -> Shown:
+    log = store.stored(session_id)
     try:
-        found = explained(store, row, asks=asks)
-        return with_next(row.session_id, found, running=running), None
+        state = load(store, session_id)
+        found = explained_state(state, log.row, asks=place.asks)
     except ReplayError as error:
-        return None, str(error)
+        return Shown(log=log, problem=str(error))
+    found = with_next(session_id, found, running=place.running)
+    return Shown(log=log, explanation=found, details=details_of(state, found))
+
+
+def _told_values(shown: Shown) -> dict[str, Any]:
+    row, found = shown.row, shown.explanation
+    seen = Seen.in_row(row)
+    values = session_values(row.session_id, row.role, found, int(row.expires_at), seen)
+    return values | row_values(row) | detail_values(row, found, shown.details)
+
+
+def _uri(shown: Shown) -> str:
+    """The Payjoin URI; raises `UsageError` where nobody can pay by it."""
+    number, details = shown.row.session_id, shown.details
+    if details is not None and details.uri is not None:
+        return details.uri
+    if shown.row.role is Role.SENDER:
+        raise UsageError(f"Session {number} pays: only a session that receives has a QR code.")
+    raise UsageError(
+        f"Nobody can pay by the Payjoin URI of session {number} any more: make a new one by"
+        " `dovetail receive`."
+    )
+
+
+def _show_code(uri: str | None, request: Request, screen: Screen) -> None:
+    if uri is None:
+        return
+    if request.qr_file is not None:
+        codes.write(uri, request.qr_file, screen)
+    else:
+        codes.draw(uri, screen, words="Have the sender scan this.")
 
 
 def _entries(log: StoredLog) -> list[Entry]:
@@ -107,24 +175,22 @@ def _print_raw(row: SessionRow, entries: list[Entry], screen: Screen) -> None:
         screen.result(f"{entry.seq:>3}  {local_time(entry.at)}  {entry.tag}  {text}")
 
 
-def _print(
-    row: SessionRow, explanation: Explanation | None, entries: list[Entry], screen: Screen
-) -> None:
-    verb = "Paying" if row.role is Role.SENDER else "Receiving"
-    amount = "" if explanation is None else f" {sats(explanation.amount)}"
-    lines = [f"Session {row.session_id}: {verb.lower()}{amount}", ""]
-    lines += [f"  {local_time(entry.at)}  {_told(entry)}" for entry in entries]
-    lines.append("")
-    if explanation is None:
-        lines += [
-            f"Now     {UNREADABLE}",
-            "Owed    Not known until it can be read: look for the payment in your wallet.",
-            f"Next    {RESTORE}",
-            f"        `dovetail export {row.session_id} --with-secrets` saves it as it is.",
-        ]
-    else:
-        lines += _now(explanation, Seen.in_row(row))
-    screen.result("\n".join(lines))
+def _print(shown: Shown, entries: list[Entry], screen: Screen) -> None:
+    row, found = shown.row, shown.explanation
+    verb = "paying" if row.role is Role.SENDER else "receiving"
+    amount = "" if found is None else f" {sats(found.amount)}"
+    blocks = (
+        [f"Session {row.session_id}: {verb}{amount}"],
+        _aligned(lines(row, found, shown.details)),
+        [f"  {local_time(entry.at)}  {_told(entry)}" for entry in entries],
+        _aligned(_damaged(row) if found is None else _now(found, Seen.in_row(row))),
+    )
+    screen.result("\n\n".join("\n".join(block) for block in blocks))
+
+
+def _aligned(told: list[Line]) -> list[str]:
+    """Each heading, and what stands behind it."""
+    return [f"{heading:<{_WIDTH}}{text}" for heading, text in told]
 
 
 def _told(entry: Entry) -> str:
@@ -132,26 +198,30 @@ def _told(entry: Entry) -> str:
     return f"{entry.words}{sizes}"
 
 
-def _now(found: Explanation, seen: Seen | None) -> list[str]:
-    lines = [f"Now     {found.words}"]
+def _damaged(row: SessionRow) -> list[Line]:
+    return [
+        ("Now", UNREADABLE),
+        ("Owed", "Not known until it can be read: look for the payment in your wallet."),
+        ("Next", RESTORE),
+        ("", f"`dovetail export {row.session_id} --with-secrets` saves it as it is."),
+    ]
+
+
+def _now(found: Explanation, seen: Seen | None) -> list[Line]:
+    told: list[Line] = [("Now", found.words)]
     if seen is not None:
-        lines.append(f"Seen    {sighted(seen.sighting)} It was first so at {local_time(seen.at)}.")
+        first = f"It was first so at {local_time(seen.at)}."
+        told.append(("Seen", f"{sighted(seen.sighting)} {first}"))
         if str(seen.sighting.txid) != found.txid:
-            lines.append(f"        {seen.sighting.txid} {seen.rate_words}".rstrip())
+            told.append(("", f"{seen.sighting.txid} {seen.rate_words}".rstrip()))
     if found.reason is not None:
-        lines += [f"Why     {reason_words(found)}", f"        {found.reason.advice}"]
-    if found.txid is not None:
-        lines.append(f"Txid    {found.txid}")
-    if found.amounts is not None and (found.paid or found.outcome is None):
-        lines.append(f"Amount  {amount_words(found.amounts)}")
+        told += [("Why", reason_words(found) or ""), ("", found.reason.advice)]
     if found.surplus is not None and found.outcome is not None:
-        lines.append(f"Twice   {found.surplus.words}")
-    if found.outcome is None:
-        lines.append(f"Expiry  {local_time(found.expires_at)}")
+        told.append(("Twice", found.surplus.words))
     if found.deadline is not None:
-        lines.append(f"Left    {time_left(found)}, at {local_time(found.deadline.at)}")
-    lines.append(f"Owed    {found.owed}")
+        told.append(("Left", f"{time_left(found)}, at {local_time(found.deadline.at)}"))
+    told.append(("Owed", found.owed))
     if found.takable:
-        lines.append(f"Note    {TAKABLE}")
-    lines.append(f"Next    {found.next}")
-    return lines
+        told.append(("Note", TAKABLE))
+    told.append(("Next", found.next))
+    return told

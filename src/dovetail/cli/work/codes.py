@@ -1,0 +1,35 @@
+"""A Payjoin URI as a QR code, drawn on the terminal or written to a file."""
+
+from pathlib import Path
+
+from dovetail.cli import qr
+from dovetail.cli.output import Screen
+
+
+def draw(uri: str, screen: Screen, *, words: str) -> None:
+    """Draw the code where it fits, after these words; else say what it needs.
+
+    Nothing in a pipe, where nobody scans.
+    """
+    if not screen.live:
+        return
+    found = qr.code(uri)
+    if qr.fits(found):
+        screen.say(words)
+        screen.draw(qr.drawn(found))
+        return
+    needed = qr.size(found)
+    screen.say(
+        f"The QR code needs {needed.columns} columns and {needed.lines + 1} lines here:"
+        " enlarge the terminal, or have it in a file by --qr FILE."
+    )
+
+
+def write(uri: str, path: Path, screen: Screen) -> None:
+    """Write the code to a file, and say so; or why it could not be written."""
+    try:
+        qr.write(qr.code(uri), path)
+    except OSError as error:
+        screen.say(f"The QR code could not be written ({error.strerror}).", fg="yellow")
+    else:
+        screen.say(f"The QR code is in {path}.")
