@@ -239,6 +239,29 @@ def paid_in_parts(play: Play) -> None:
     play.pass_time()
 
 
+def _pay_too(play: Play) -> None:
+    """Once the payment waits for its block, another wallet of the payer's makes it again."""
+    state = play.state(SENDER)
+    if not isinstance(state, SenderState):
+        raise Stuck("The payer has no session.")
+    play.pause(SENDER)
+    play.pay_directly(AMOUNT, sparing=state.contested)
+
+
+def paid_by_payjoin_and_directly(play: Play) -> None:
+    """The receiver comes back when both wait to be mined, and hears of both."""
+    play.begin(SENDER)
+    play.until(lambda: play.logged(SENDER, "BroadcastPayjoin"), "for the payjoin")
+    _pay_too(play)
+
+
+def paid_by_fallback_and_directly(play: Play) -> None:
+    """The same with the fallback that the receiver took."""
+    cancel_and_take(play)
+    play.until(lambda: bool(play.chain.waiting()), "for the fallback")
+    _pay_too(play)
+
+
 def inputs_taken_away(play: Play) -> None:
     """The payer's coin is spent elsewhere, to depth, while the receiver is away."""
     play.take_away(_forgotten(play)[0])

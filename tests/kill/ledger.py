@@ -10,7 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from dovetail.bitcoin import OutPoint, Script
+from dovetail.bitcoin import OutPoint, Script, UnixTime
+from dovetail.runtime.explain import explain
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
@@ -115,7 +116,7 @@ class Movement:
     kind: Kind
     who: Party | None = None
     amount: int = 0
-    """What it brought the receiver, where it paid directly."""
+    """What it brought the receiver, where it paid."""
 
 
 Owner = Callable[[Script], Party | None]
@@ -140,10 +141,10 @@ def movement(tx: dict[str, Any], owner: Owner, direct: Collection[str] = frozens
         return Movement(txid, Kind.DIRECT, amount=gain[Party.RECEIVER])
     fair = 0 < cost <= LARGEST_FEE
     if spenders == {Party.SENDER} and fair and gain[Party.RECEIVER] == AMOUNT:
-        return Movement(txid, Kind.FALLBACK)
+        return Movement(txid, Kind.FALLBACK, amount=AMOUNT)
     both = spenders == {Party.SENDER, Party.RECEIVER}
     if both and fair and AMOUNT - LARGEST_FEE < gain[Party.RECEIVER] <= AMOUNT:
-        return Movement(txid, Kind.PAYJOIN)
+        return Movement(txid, Kind.PAYJOIN, amount=gain[Party.RECEIVER])
     return Movement(txid, Kind.STRANGE)
 
 
@@ -196,20 +197,28 @@ def judge(
     *,
     may_release: bool,
     may_stray: bool,
+    beside: bool = False,
 ) -> Verdict:
     """The ending, by the chain; anything that is not as promised is named and counts as lost.
 
     `may_release` where a person declined the payment, `may_stray` where a receiver spends a coin
-    elsewhere on purpose.
+    elsewhere on purpose, `beside` where a wallet that knows of no session pays a second time.
     """
-    trouble = _misplaced(movements, may_release=may_release, may_stray=may_stray)
+    direct = [each for each in movements if each.kind is Kind.DIRECT]
+    if beside and not direct:
+        return Verdict(Ending.LOST, "the second payment did not come")
+    ours = [each for each in movements if not beside or each not in direct]
+    trouble = _misplaced(ours, may_release=may_release, may_stray=may_stray)
     if trouble is not None:
         return trouble
     for party, state in states.items():
         wrong = _untrue(state, movements)
         if wrong is not None:
             return Verdict(Ending.LOST, f"the {party}'s log: {wrong}")
-    paid = _payments(movements)
+    wrong = _untold(states[Party.RECEIVER], movements)
+    if wrong is not None:
+        return Verdict(Ending.LOST, wrong)
+    paid = _payments(ours)
     if paid:
         return Verdict(_ENDINGS[paid[0].kind])
     sending = states[Party.SENDER]
@@ -279,6 +288,16 @@ def _untrue(state: State | None, movements: list[Movement]) -> str | None:
     if settled or not owed:
         return f"is still open ({what}), though there is nothing to wait for"
     return None
+
+
+def _untold(state: State | None, movements: list[Movement]) -> str | None:
+    """What the receiver's log does not tell of what came beyond the amount."""
+    if not isinstance(state, receiver.Closed):
+        return None
+    told = explain(state, UnixTime(0)).surplus
+    said = 0 if told is None or told.too_much is None else int(told.too_much)
+    beyond = max(0, sum(each.amount for each in movements) - AMOUNT)
+    return None if said == beyond else f"told of {said} sats too much, and {beyond} are"
 
 
 def _false_outcome(

@@ -1,10 +1,6 @@
 """The paths that a payment can take, and on each of which somebody is killed at every step."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from tests.kill.acts import (
-    Acts,
     abandoned,
     asked,
     cancel_and_pay,
@@ -22,6 +18,8 @@ from tests.kill.acts import (
     inputs_taken_away,
     late,
     nothing,
+    paid_by_fallback_and_directly,
+    paid_by_payjoin_and_directly,
     paid_directly,
     paid_in_parts,
     pay,
@@ -42,46 +40,12 @@ from tests.kill.acts import (
 )
 from tests.kill.dialects import Dialect
 from tests.kill.ledger import Ending, Party
-from tests.kill.processes import Coins, Tweak
+from tests.kill.processes import Coins
+from tests.kill.way import Way
 
 from dovetail.sessions.reasons import Reason
 
 SENDER, RECEIVER, MAILROOM = Party.SENDER, Party.RECEIVER, Party.MAILROOM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One path: its set-up, which no kill disturbs, and its acts, up to the final settling."""
-
-    name: str
-    acts: Acts
-    setup: Acts = nothing
-    parties: tuple[Party, ...] = (SENDER, RECEIVER)
-    settings: Mapping[Party, Mapping[str, str]] = field(default_factory=dict)
-    tweaks: Mapping[Party, tuple[Tweak, ...]] = field(default_factory=dict)
-    coins: Coins = Coins.USUAL
-    ends: tuple[Ending, ...] = (Ending.FALLBACK,)
-    """How it ends where nobody is killed; several where the two race."""
-    always: bool = False
-    """It ends so whoever is killed: nothing is forgotten that a payjoin needs."""
-    why: Reason | None = None
-    """The sender's reason, where nobody is killed."""
-    depth: int = 1
-    """How many confirmations both wait for."""
-    mailroom: Mapping[str, float] = field(default_factory=dict)
-    """How the mailroom is set up after the path's own set-up."""
-    most: int = 1_000
-    """The last effect at which somebody is killed, where they go on for as long as it lasts."""
-    stride: int = 1
-    """Every so many effects are enough, as another path has the same ones."""
-    alone: bool = False
-    """One `resume` at a time: two cannot listen at one port."""
-    dialect: Dialect = Dialect.ESPLORA
-    """In whose words the chain server refuses a transaction."""
-    may_release: bool = False
-    may_stray: bool = False
-    timeless: bool = False
-    """No clock is set forward, so that the installed command can go on."""
 
 
 _RECEIVER_STATES = (
@@ -373,6 +337,23 @@ WAYS = (
             stride=4,
         )
         for tag in ("RetrievedOriginalPayload", "CommittedInputs", "PostedPayjoinProposal")
+    ),
+    Way(
+        name="paid by payjoin and directly too",
+        setup=proposed,
+        acts=paid_by_payjoin_and_directly,
+        coins=Coins.SPARE,
+        ends=_PAYJOIN,
+        always=True,
+        beside=True,
+    ),
+    Way(
+        name="paid by fallback and directly too",
+        setup=receiver_at("append IdentifiedReceiverOutputs"),
+        acts=paid_by_fallback_and_directly,
+        coins=Coins.SPARE,
+        always=True,
+        beside=True,
     ),
     *(
         Way(

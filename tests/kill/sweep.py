@@ -24,9 +24,9 @@ from tests.kill.ledger import (
     movement,
 )
 from tests.kill.nodes import end_node, make_wallet, owner_of, run_node
-from tests.kill.paths import Way
 from tests.kill.play import PEOPLE, Play, copy
 from tests.kill.processes import Clock, Coins, Ports, Process, run_chain
+from tests.kill.way import Way
 
 from dovetail.bitcoin import Network, Script, ScriptType
 from dovetail.regtest.remote import remote_fund
@@ -145,6 +145,7 @@ class Worker:
                 {party: play.state(party) for party in PEOPLE},
                 may_release=way.may_release,
                 may_stray=way.may_stray,
+                beside=way.beside,
             )
             trouble = trouble or _still_held(play)
             if trouble is None and (way.always or not play.struck):

@@ -20,6 +20,7 @@ LAST_LINE = re.compile(
         ("completes, segwit", 12),
         ("sender revokes at ProposalReceived;network refuses;completes, v1", 12),
         ("paid directly: receiver at Co;inputs taken away: receiver at Co;parts: receiver at P", 9),
+        ("and directly too", 9),
     ],
 )
 def test_whoever_is_killed_the_receiver_is_paid_once_or_the_payment_was_taken_back(

@@ -1,0 +1,48 @@
+"""One path that a payment can take, and what is true of it whoever is killed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.kill.acts import Acts, nothing
+from tests.kill.dialects import Dialect
+from tests.kill.ledger import Ending, Party
+from tests.kill.processes import Coins, Tweak
+
+from dovetail.sessions.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One path: its set-up, which no kill disturbs, and its acts, up to the final settling."""
+
+    name: str
+    acts: Acts
+    setup: Acts = nothing
+    parties: tuple[Party, ...] = (Party.SENDER, Party.RECEIVER)
+    settings: Mapping[Party, Mapping[str, str]] = field(default_factory=dict)
+    tweaks: Mapping[Party, tuple[Tweak, ...]] = field(default_factory=dict)
+    coins: Coins = Coins.USUAL
+    ends: tuple[Ending, ...] = (Ending.FALLBACK,)
+    """How it ends where nobody is killed; several where the two race."""
+    always: bool = False
+    """It ends so whoever is killed: nothing is forgotten that a payjoin needs."""
+    why: Reason | None = None
+    """The sender's reason, where nobody is killed."""
+    depth: int = 1
+    """How many confirmations both wait for."""
+    mailroom: Mapping[str, float] = field(default_factory=dict)
+    """How the mailroom is set up after the path's own set-up."""
+    most: int = 1_000
+    """The last effect at which somebody is killed, where they go on for as long as it lasts."""
+    stride: int = 1
+    """Every so many effects are enough, as another path has the same ones."""
+    alone: bool = False
+    """One `resume` at a time: two cannot listen at one port."""
+    dialect: Dialect = Dialect.ESPLORA
+    """In whose words the chain server refuses a transaction."""
+    beside: bool = False
+    """A wallet that knows of no session pays a second time."""
+    may_release: bool = False
+    may_stray: bool = False
+    timeless: bool = False
+    """No clock is set forward, so that the installed command can go on."""
