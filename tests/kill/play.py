@@ -135,8 +135,15 @@ class Play:
             self.begin(party)
 
     def send(self, *more: str) -> None:
-        """The sender pays, again if it was killed before there was a session."""
+        """The sender pays, again if it was killed before there was a session.
+
+        `--no-wait` makes one try: where a mailroom was dead just then, `resume` makes the next.
+        """
         self._do_once(Party.SENDER, (*self.sending(), *more))
+        if self._is_unsent() and Party.SENDER not in self._begun:
+            self.begin(Party.SENDER)
+            self.until(lambda: not self._is_unsent(), "for the Original to leave")
+            self.pause(Party.SENDER)
 
     def sending(self) -> tuple[str, ...]:
         """The command that pays."""
@@ -347,6 +354,10 @@ class Play:
             spent = any(self.chain.spent(each) for each in state.contested)
             return not spent and (gone or Party.RECEIVER in self._ended)
         return False
+
+    def _is_unsent(self) -> bool:
+        state = self.state(Party.SENDER)
+        return isinstance(state, sender.WithReplyKey | sender.PostingOriginal)
 
     def _do_once(self, party: Party, words: tuple[str, ...]) -> None:
         for _ in range(3):
