@@ -12,6 +12,7 @@ from tests.hostile import (
     replies,
     senders,
     traps,
+    vanishing,
     webs,
 )
 from tests.hostile.links import LINKS
@@ -21,8 +22,10 @@ TRICKS: tuple[Trick, ...] = (
     *proposals.TRICKS,
     *proofs.TRICKS,
     *replies.TRICKS,
+    *vanishing.BY_RECEIVERS,
     *senders.TRICKS,
     *probers.TRICKS,
+    *vanishing.BY_SENDERS,
     *directories.TRICKS,
     *keys.TRICKS,
     *relays.TRICKS,
