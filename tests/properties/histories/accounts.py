@@ -160,7 +160,7 @@ class Accounts(Actor):
         return any(transaction.spends(outpoint) is not None for outpoint in self.contested)
 
     def look_back(self) -> None:
-        """The user asks for the list of sessions: what came to addresses later is found."""
+        """What came to addresses after the end is looked for, as `resume` does."""
         chain: Any = self.world.chain  # of a chain source it has what is asked
         for late in late_payments(self.store, chain, self.world.time):
             require("surplus", late.received, "nothing was told as something")

@@ -307,9 +307,7 @@ class ReceivingHistories(Histories):
             payee.go_on()
 
     @rule(which=SMALL, coin=st.integers(2, 3), mined=st.booleans(), goes=st.booleans())
-    def the_receiver_lists_its_sessions(
-        self, which: int, coin: int, *, mined: bool, goes: bool
-    ) -> None:
+    def the_receiver_looks_back(self, which: int, coin: int, *, mined: bool, goes: bool) -> None:
         """When a payment has just come, perhaps after the end; it may be gone again later."""
         _, payee = self.session(which)
         self.the_sender_pays_the_address(which=which, coin=coin, part=int(AMOUNT), mined=mined)
