@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,14 @@ import segno
 import zxingcpp
 from tests.cli.commands import Cli, Terminal
 
+from dovetail.bitcoin import Sats
 from dovetail.cli import keys
+from dovetail.cli.work.details import details_of, lines
+from dovetail.runtime.actions import load
+from dovetail.runtime.explain import explain
+from dovetail.sessions.amounts import Paid
+from dovetail.stores.ports import SessionId
+from dovetail.stores.sql import SqlStore
 
 
 def facts(out: str) -> dict[str, str]:
@@ -123,16 +131,31 @@ def test_a_payer_sees_what_was_paid_in_all_and_what_the_payjoin_cost(cli: Cli):
     assert shown["payjoin_added_sats"] == [30_000]
     assert told["Payjoin"] == "cost you nothing; the receiver added 1 coin (30,000 sats)"
     own = shown["spent_sats"] - shown["amount_sats"]
-    assert 0 < own <= shown["paid_fee_sats"]
+    assert own == shown["paid_fee_sats"], "the receiver paid nothing of it"
     amount = f"{shown['amount_sats']:,} sats"
     whole = f"{shown['spent_sats']:,} sats in all"
-    assert told["Paid"] == f"{whole}: {amount}, and {own:,} sats of the fee"
+    assert told["Paid"] == f"{whole}: {amount}, and a fee of {own:,} sats"
     assert told["Fee"].endswith(f"at {shown['paid_fee_rate']} sat/vB (you chose 1 sat/vB)")
     assert shown["asked_fee_rate"] == "1.00"
     plain = cli("show", "2", "--json").json
     assert plain["asked_fee_rate"] is None
     assert plain["payjoin_cost_sats"] is None
-    assert "Expires" not in facts(cli("show", "2").out)
+    told = facts(cli("show", "2").out)
+    assert "Expires" not in told
+    assert told["Paid"].endswith(f"and a fee of {plain['paid_fee_sats']:,} sats")
+
+
+def test_a_payer_sees_which_part_of_the_fee_was_theirs(cli: Cli):
+    cli.store("sender/success")
+    with SqlStore.open(cli.database) as store:
+        row, state = store.row(SessionId(1)), load(store, SessionId(1))
+    found = explain(state, row.created_at)
+    assert isinstance(found.amounts, Paid)
+    shared = replace(found.amounts, fee=Sats(found.amounts.fee + 100))
+    found = replace(found, amounts=shared)
+    told = dict(lines(row, found, details_of(state, found)))
+    assert told["Paid"].endswith(f"and {shared.fee - 100:,} sats of the fee")
+    assert told["Fee"].startswith(f"{shared.fee:,} sats, at ")
 
 
 def test_who_raised_the_fee_sees_the_one_that_was_paid(cli: Cli):

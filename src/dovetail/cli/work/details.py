@@ -162,7 +162,9 @@ def _paid(details: Details, found: Explanation) -> str:
     if details.spent is None or found.amount is None:
         return sats(found.amount)
     own = Sats(details.spent - found.amount)
-    return f"{sats(details.spent)} in all: {sats(found.amount)}, and {sats(own)} of the fee"
+    whole = isinstance(found.amounts, Paid) and own == found.amounts.fee
+    fee = f"a fee of {sats(own)}" if whole else f"{sats(own)} of the fee"
+    return f"{sats(details.spent)} in all: {sats(found.amount)}, and {fee}"
 
 
 def _chosen(details: Details) -> str:
