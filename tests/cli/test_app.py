@@ -6,7 +6,7 @@ import pytest
 from tests.cli.commands import Cli
 
 from dovetail.cli.app import ENTRIES, app
-from dovetail.cli.reference import walk
+from dovetail.cli.walking import walk
 
 HEAVY = (
     "alembic",
@@ -60,6 +60,7 @@ def test_the_issue_s_commands_are_all_there():
             "export",
             "import",
             "wallet",
+            "completion",
             "regtest",
             "mailroom",
             "mailroom serve",
@@ -103,13 +104,13 @@ def test_the_version_goes_to_stdout(cli: Cli):
 def test_without_a_command_the_help_is_shown(cli: Cli):
     said = cli()
     assert said.code == 2
-    assert "Commands:" in said.out + said.err
+    assert "Pay and be paid:" in said.out + said.err
 
 
 def test_an_unknown_command_is_one_sentence_and_a_usage_error(cli: Cli):
     said = cli("recieve", "1000")
     assert said.code == 2
-    assert said.err.startswith("Error: No such command 'recieve'.")
+    assert said.err.startswith("Error: No such command 'recieve'. Did you mean `receive`")
     assert len(said.err.splitlines()) == 1
 
 

@@ -82,10 +82,11 @@ def test_a_fault_of_our_own_says_where_and_not_what(capsys):
     assert len(said.splitlines()) == 1
 
 
-def test_a_reader_that_left_is_no_reason_to_complain():
+@pytest.mark.parametrize("words", [("--help",), ("show", "--help"), ("completion", "bash")])
+def test_a_reader_that_left_is_no_reason_to_complain(words):
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "dovetail.cli", "--help"]
+    command = [sys.executable, "-m", "dovetail.cli", *words]
     said = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert said.returncode == 0

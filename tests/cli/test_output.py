@@ -3,7 +3,7 @@ import sys
 import pytest
 from tests.cli.commands import Terminal
 
-from dovetail.cli.output import Screen, countdown, sats, span, table
+from dovetail.cli.output import Screen, countdown, sats, span
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,6 @@ def test_amounts_are_told_in_satoshis():
     assert sats(1) == "1 sat"
     assert sats(50_000) == "50,000 sats"
     assert sats(None) == "any amount"
-
-
-def test_a_table_is_aligned():
-    rows = [("1", "long word"), ("20", "x")]
-    assert table(("ID", "What"), rows, right=frozenset({0})) == "ID  What\n 1  long word\n20  x"
 
 
 def test_results_and_talk_go_apart(capsys):
@@ -60,6 +55,7 @@ def test_a_terminal_gets_a_line_that_is_written_over_and_colours(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     screen = Screen()
     screen.tick("waiting")
     screen.say("done", bold=True)

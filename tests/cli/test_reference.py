@@ -1,3 +1,4 @@
+import tomllib
 from pathlib import Path
 
 import click
@@ -9,7 +10,8 @@ from dovetail.cli.app import app
 from dovetail.cli.config import KEYS
 from dovetail.cli.failures import CODES, OTHERS
 from dovetail.cli.options import JsonOption
-from dovetail.cli.reference import main, walk
+from dovetail.cli.reference import main
+from dovetail.cli.walking import walk
 from dovetail.cli.work.telling import Kind as Happened
 from dovetail.runtime.explanation import DeadlineKind
 from dovetail.sessions import outcomes, receiver, sender
@@ -52,14 +54,14 @@ def test_every_json_key_is_documented():
 
 
 def test_every_command_that_prints_a_result_has_json():
-    """Servers run on, the demo tells a story, and an export is JSON; all others answer."""
+    """Servers run on, the demo tells a story, exports and scripts are files; all others answer."""
     without = {
         " ".join(path[1:])
         for path, command in walk(app, ("dovetail",))
         if not isinstance(command, click.Group)
         and not any(isinstance(each, JsonOption) for each in command.params)
     }
-    assert without == {"demo", "export", "run", "regtest serve", "mailroom serve"}
+    assert without == {"completion", "demo", "export", "run", "regtest serve", "mailroom serve"}
 
 
 def test_every_configuration_key_is_documented_with_its_variable():
@@ -118,3 +120,26 @@ def test_every_error_has_a_code_of_its_own():
     ours = {kind for kind in kinds(errors.DovetailError) if kind.__module__ == errors.__name__}
     assert set(CODES) == ours
     assert len({*CODES.values(), *OTHERS}) == len(CODES) + len(OTHERS)
+
+
+def test_the_man_page_tells_of_every_command_and_option():
+    written = (ROOT / reference.FOLDER / "dovetail.1").read_text().replace("\\-", "-")
+    for path, command in walk(app, ("dovetail",)):
+        assert f'.SS "{" ".join(path)} ' in written
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.opts[0] in written, (path, parameter.name)
+    for key in KEYS:
+        assert f".B {key.variable}\n" in written
+
+
+def test_no_text_of_the_man_page_is_taken_for_a_request():
+    written = (ROOT / reference.FOLDER / "dovetail.1").read_text()
+    requests = {line.split()[0] for line in written.splitlines() if line.startswith((".", "'"))}
+    assert requests <= {'.\\"', ".TH", ".SH", ".SS", ".B", ".RI", ".PP", ".TP"}
+
+
+def test_the_wheel_installs_the_man_page():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        tool = tomllib.load(file)["tool"]["setuptools"]
+    assert tool["data-files"] == {"share/man/man1": ["docs/reference/dovetail.1"]}

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from tests.stores.golden import keep
 
-from dovetail.stores.peeking import expired_sessions, may_hold_sessions
+from dovetail.stores.peeking import expired_sessions, latest_sessions, may_hold_sessions
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
 from dovetail.testing.store_samples import started
@@ -52,3 +52,17 @@ def test_sessions_that_expired_are_those_that_are_open(path: Path) -> None:
 def test_no_session_expired_where_the_database_cannot_be_read(path: Path) -> None:
     path.write_bytes(b"no database")
     assert expired_sessions(path, before=2**62) == ()
+
+
+def test_the_latest_sessions_are_told_with_whether_they_are_open(path: Path) -> None:
+    assert latest_sessions(path, at_most=9) == ()
+    with SqlStore.open(path) as store:
+        keep(store, "receiver/paid-by-payjoin")
+        started(store)
+    assert latest_sessions(path, at_most=9) == ((2, True), (1, False))
+    assert latest_sessions(path, at_most=1) == ((2, True),)
+
+
+def test_no_session_is_listed_where_the_database_cannot_be_read(path: Path) -> None:
+    path.write_bytes(b"no database")
+    assert latest_sessions(path, at_most=9) == ()

@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from dovetail.cli import exits
+from dovetail.cli.helping import Group
 from dovetail.cli.options import common
 
 
@@ -19,31 +20,74 @@ class Entry:
     summary: str
 
 
-ENTRIES = {
-    "demo": Entry("demo:demo", "Watch a whole payjoin on this machine, told step by step."),
-    "wallet": Entry("wallet:wallet", "Make a wallet and look into it."),
-    "receive": Entry("receive:receive", "Ask for a payment and see it through."),
-    "send": Entry("send:send", "Pay a Payjoin URI and see the payment through."),
-    "pay": Entry("pay:pay", "Pay an address as usual, without a payjoin."),
-    "resume": Entry("resume:resume", "Go on with open sessions."),
-    "run": Entry("run:run", "Take every session forward, as a service."),
-    "history": Entry("history:history", "List sessions, open and closed."),
-    "show": Entry("show:show", "Show one session: what happened and what is owed now."),
-    "export": Entry("export:export", "Write sessions to a file, to move or to show them."),
-    "import": Entry("imports:bring", "Take in sessions that `export` wrote."),
-    "cancel": Entry("cancel:cancel", "Stop a payjoin, not the payment."),
-    "fallback": Entry("fallback:fallback", "Pay by the ordinary transaction now."),
-    "release": Entry("release:release", "Decline to broadcast the fallback."),
-    "revoke": Entry("revoke:revoke", "Take a released payment back."),
-    "regtest": Entry("regtest:regtest", "Run a chain of your own, for tests and demos."),
-    "mailroom": Entry("mailroom:mailroom", "Run a directory, gateway and relay."),
+SECTIONS = {
+    "Pay and be paid": {
+        "receive": Entry("receive:receive", "Ask for a payment and see it through."),
+        "send": Entry("send:send", "Pay a Payjoin URI and see the payment through."),
+        "pay": Entry("pay:pay", "Pay an address as usual, without a payjoin."),
+        "resume": Entry("resume:resume", "Go on with open sessions."),
+    },
+    "See": {
+        "history": Entry("history:history", "List sessions, open and closed."),
+        "show": Entry("show:show", "Show one session: what happened and what is owed now."),
+    },
+    "Decide": {
+        "cancel": Entry("cancel:cancel", "Stop the payjoin, not the payment."),
+        "fallback": Entry("fallback:fallback", "Pay now, by the ordinary payment."),
+        "release": Entry("release:release", "Don't pay: never broadcast the ordinary payment."),
+        "revoke": Entry("revoke:revoke", "Take back a payment that was released."),
+    },
+    "Move and keep": {
+        "wallet": Entry("wallet:wallet", "Make a wallet and look into it."),
+        "export": Entry("export:export", "Write sessions to a file, to move or to show them."),
+        "import": Entry("imports:bring", "Take in sessions that `export` wrote."),
+    },
+    "Run": {
+        "run": Entry("run:run", "Take every session forward, as a service."),
+        "mailroom": Entry("mailroom:mailroom", "Run a directory, gateway and relay."),
+        "regtest": Entry("regtest:regtest", "Run a chain of your own, for tests and demos."),
+        "demo": Entry("demo:demo", "Watch a whole payjoin on this machine, told step by step."),
+        "completion": Entry("completion:completion", "Print what completes commands in a shell."),
+    },
 }
+"""The commands by what somebody wants to do."""
+
+ENTRIES = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+SYNONYMS = {
+    "abort": "cancel",
+    "stop": "cancel",
+    "pay-now": "fallback",
+    "broadcast": "fallback",
+    "decline": "release",
+    "refund": "revoke",
+    "undo": "revoke",
+    "list": "history",
+    "ls": "history",
+    "sessions": "history",
+    "info": "show",
+    "status": "show",
+    "continue": "resume",
+    "daemon": "run",
+    "service": "run",
+    "invoice": "receive",
+    "request": "receive",
+    "address": "wallet address",
+    "balance": "wallet balance",
+    "coins": "wallet coins",
+    "new": "wallet new",
+    "backup": "wallet backup",
+    "transactions": "wallet transactions",
+    "help": "--help",
+}
+"""What people type, and the command that does it."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are listed without being loaded."""
 
     entries: Mapping[str, Entry] = ENTRIES
+    synonyms: Mapping[str, str] = SYNONYMS
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, in the order in which a reader needs them."""
@@ -60,14 +104,25 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the commands from the table."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in self.entries.items()])
+        longest = max(map(len, self.entries))
+        for title, entries in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(f"{name:<{longest}}", entry.summary) for name, entry in entries.items()]
+                )
 
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 still in progress, 4 fallback pending.",
+    examples={
+        "dovetail demo": "Watch a payjoin, without money and without settings.",
+        "dovetail wallet new": "Make a wallet.",
+        "dovetail receive 50000": "Ask for 50,000 sats.",
+        "dovetail send 'bitcoin:…?amount=0.0005&pj=…'": "Pay a Payjoin URI.",
+        "dovetail history": "See what is open and what was paid.",
+    },
 )
 @common
 @click.version_option(

@@ -3,12 +3,18 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import SESSION
 from dovetail.cli.options import chain, common, json_option, routes, session_argument
 from dovetail.cli.output import Screen
 
 
-@click.command()
+@command(
+    examples={
+        "dovetail cancel 5": "Stop the payjoin of session 5; it asks what becomes of the payment.",
+        "dovetail cancel 5 --fallback now": "Stop it, and make the ordinary payment now.",
+    },
+)
 @session_argument
 @click.option(
     "--fallback",
@@ -21,7 +27,7 @@ from dovetail.cli.output import Screen
 @json_option(SESSION)
 @common
 def cancel(*, session_id: int, choice: str | None, as_json: bool) -> int:
-    """Stop a payjoin, not the payment.
+    """Stop the payjoin, not the payment.
 
     Where an ordinary payment is held, it is made `now`, kept for `later`, or declined for `never`.
     Later, which is also what happens where nobody can be asked, the session waits for `dovetail

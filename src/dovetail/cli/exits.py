@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from dovetail.cli import failures
-from dovetail.cli.output import colour
+from dovetail.cli.output import clear, write
 from dovetail.errors import (
     DovetailError,
     DuplicateSession,
@@ -50,6 +50,7 @@ UNREAD = (
     " and `dovetail resume` goes on."
 )
 _HELP = frozenset({"-h", "--help", "--version"})
+_ERROR = "Error: "
 STOPPED = "Stopped before anything was done; open sessions are as they were."
 
 
@@ -153,9 +154,11 @@ def _sentence(error: click.ClickException) -> str:
 
 def _failed(failure: Failure, args: Sequence[str] | None, *, plainly: bool = False) -> int:
     """Say it on stderr, and to a program on stdout."""
-    if not plainly:
-        click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=colour())
-    click.echo(failure.sentence, err=True)
+    clear()
+    if plainly:
+        write(failure.sentence, err=True)
+    else:
+        write(f"{_ERROR}{failure.sentence}", err=True, label=len(_ERROR), fg="red", bold=True)
     if failures.asked_for(_arguments(args)):
         with suppress(OSError):  # who is gone hears nothing
             failures.tell(failure.code, failure.sentence, failure.exit)

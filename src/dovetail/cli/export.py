@@ -5,12 +5,18 @@ from pathlib import Path
 import click
 
 from dovetail.cli import work
-from dovetail.cli.options import common
+from dovetail.cli.helping import command
+from dovetail.cli.options import SessionNumber, common
 from dovetail.cli.output import Screen
 
 
-@click.command()
-@click.argument("sessions", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
+@command(
+    examples={
+        "dovetail export 5": "Print session 5 without its keys, for who helps you.",
+        "dovetail export --all --with-secrets -o all.jsonl": "Move every session elsewhere.",
+    },
+)
+@click.argument("sessions", metavar="[ID]...", nargs=-1, type=SessionNumber())
 @click.option("--all", "every", is_flag=True, help="Export every session, open and closed.")
 @click.option(
     "--with-secrets",

@@ -3,6 +3,7 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import SESSION
 from dovetail.cli.options import (
     Rate,
@@ -17,7 +18,12 @@ from dovetail.cli.options import (
 from dovetail.cli.output import Screen
 
 
-@click.command()
+@command(
+    examples={
+        "dovetail fallback 5": "Pay session 5 now.",
+        "dovetail fallback 5 --fee-rate 8": "Pay it at a higher fee, where it does not confirm.",
+    },
+)
 @session_argument
 @click.option(
     "--fee-rate", type=Rate(), help="Raise the fee: pay the same from the same coins, for more."
@@ -29,7 +35,7 @@ from dovetail.cli.output import Screen
 @json_option(SESSION)
 @common
 def fallback(*, session_id: int, fee_rate: str | None, allow_high_fee: bool, as_json: bool) -> int:
-    """Pay by the ordinary transaction now.
+    """Pay now, by the ordinary payment.
 
     Where a payjoin may be under way the two compete, and exactly one of them confirms. Said
     again it changes nothing. What you pay and has not confirmed, be it the payjoin, is replaced

@@ -3,6 +3,7 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import CSV, HISTORY
 from dovetail.cli.options import Since, common, documented, json_option
 from dovetail.cli.output import Screen
@@ -10,7 +11,14 @@ from dovetail.cli.reading import Reading
 from dovetail.errors import UsageError
 
 
-@click.command(cls=Reading)
+@command(
+    cls=Reading,
+    examples={
+        "dovetail history": "List the latest sessions.",
+        "dovetail history --search coffee": "Find sessions by label, message, address or txid.",
+        "dovetail history --open --json": "List what is open, for a script.",
+    },
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, 1000),

@@ -5,12 +5,18 @@ from typing import BinaryIO
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import IMPORT
 from dovetail.cli.options import common, json_option
 from dovetail.cli.output import Screen
 
 
-@click.command(name="import")
+@command(
+    "import",
+    examples={
+        "dovetail import all.jsonl": "Take the sessions of a file in.",
+    },
+)
 @click.argument("file", type=click.File("rb"))
 @json_option(IMPORT)
 @common

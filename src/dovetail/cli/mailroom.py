@@ -3,11 +3,18 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import Group
 from dovetail.cli.options import Duration, common, listening
 from dovetail.cli.output import Screen
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples={
+        "dovetail mailroom serve": "Serve one on this machine.",
+        "dovetail mailroom serve --listen 0.0.0.0:8080 --v1": "Serve others too, behind a proxy.",
+    },
+)
 def mailroom() -> None:
     """Run a directory, gateway and relay.
 

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from dovetail.cli.helping import EVERYWHERE, NETWORK, PROGRAMS, SERVER, WALLET, SectionedOption
 from dovetail.cli.keys import EVENT
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -168,30 +170,34 @@ def listening(port: int) -> Callable[[F], F]:
     )
 
 
+def _serving(*names: str, **attributes: Any) -> Callable[[F], F]:
+    return click.option(*names, cls=SectionedOption, section=SERVER, **attributes)
+
+
 def served(*, public: bool) -> Callable[[F], F]:
     """The options of a command that serves BIP 78 senders; `public` where a URI is made."""
     return together(
-        click.option(
+        _serving(
             "--listen",
             "place",
             type=Place(),
             help="Serve senders that speak only BIP 78 here, yourself; port 0 is any.",
         ),
         *(
-            click.option(
+            _serving(
                 "--public-url",
                 metavar="URL",
                 help="How senders reach --listen (or `run`): https, or http on an onion address.",
             )
             for _ in range(public)
         ),
-        click.option(
+        _serving(
             "--tls-cert",
             metavar="FILE",
             type=click.Path(dir_okay=False),
             help="Serve TLS with this certificate (PEM); else a proxy in front has to.",
         ),
-        click.option(
+        _serving(
             "--tls-key",
             metavar="FILE",
             type=click.Path(dir_okay=False),
@@ -200,9 +206,10 @@ def served(*, public: bool) -> Callable[[F], F]:
     )
 
 
-class JsonOption(click.Option):
+class JsonOption(SectionedOption):
     """`--json`, which knows the keys of what it prints."""
 
+    section = PROGRAMS
     keys: Mapping[str, str] = {}
 
 
@@ -241,14 +248,21 @@ events = click.option(
 )
 
 
-def setting(key: str, *names: str, **attributes: Any) -> Callable[[F], F]:
-    """An option that overrides the configuration's `key`."""
+def setting(key: str, section: str, *names: str, **attributes: Any) -> Callable[[F], F]:
+    """An option that overrides the configuration's `key`, and its part of the help."""
 
     def callback(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
         if value not in (None, ()):
             remember(ctx, key, value)
 
-    return click.option(*names, expose_value=False, callback=callback, **attributes)
+    return click.option(
+        *names,
+        cls=SectionedOption,
+        section=section,
+        expose_value=False,
+        callback=callback,
+        **attributes,
+    )
 
 
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -265,6 +279,7 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 common = together(
     setting(
         "config",
+        EVERYWHERE,
         "--config",
         metavar="FILE",
         type=click.Path(dir_okay=False),
@@ -272,6 +287,7 @@ common = together(
     ),
     setting(
         "data_dir",
+        EVERYWHERE,
         "--data-dir",
         metavar="DIR",
         type=click.Path(file_okay=False),
@@ -279,12 +295,14 @@ common = together(
     ),
     setting(
         "network",
+        EVERYWHERE,
         "--network",
         type=click.Choice(NETWORKS),
         help="Which Bitcoin network to use.",
     ),
     setting(
         "verbose",
+        EVERYWHERE,
         "-v",
         "--verbose",
         count=True,
@@ -294,12 +312,17 @@ common = together(
 )
 
 chain = setting(
-    "chain", "--chain", metavar="URL", help="The Esplora or Electrum server to ask about the chain."
+    "chain",
+    NETWORK,
+    "--chain",
+    metavar="URL",
+    help="The Esplora or Electrum server to ask about the chain.",
 )
 
 routes = together(
     setting(
         "relays",
+        NETWORK,
         "--relay",
         metavar="URL",
         multiple=True,
@@ -307,17 +330,21 @@ routes = together(
     ),
     setting(
         "direct",
+        NETWORK,
         "--direct/--no-direct",
         is_flag=True,
         default=None,
         help="Go without a relay: the directory then sees your network address.",
     ),
-    setting("tor", "--tor", metavar="URL", help="The SOCKS5 proxy of Tor, for onion addresses."),
+    setting(
+        "tor", NETWORK, "--tor", metavar="URL", help="The SOCKS5 proxy of Tor, for onion addresses."
+    ),
 )
 
 passphrase = together(
     setting(
         "passphrase_file",
+        WALLET,
         "--passphrase-file",
         metavar="FILE",
         type=click.Path(dir_okay=False),
@@ -325,6 +352,7 @@ passphrase = together(
     ),
     setting(
         "passphrase_fd",
+        WALLET,
         "--passphrase-fd",
         metavar="N",
         type=click.IntRange(min=0),
@@ -334,6 +362,7 @@ passphrase = together(
 
 directory = setting(
     "directory",
+    NETWORK,
     "--directory",
     metavar="URL",
     multiple=True,
@@ -359,6 +388,32 @@ timeout = click.option(
 )
 
 
+class SessionNumber(click.IntRange):
+    """The number of a session, as `history` lists it; Tab knows those that are there."""
+
+    def __init__(self) -> None:
+        """Numbers begin at 1."""
+        super().__init__(min=1)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The latest sessions whose numbers begin like this; none where they cannot be read."""
+        del param
+        from dovetail.cli.work.beginnings import latest  # noqa: PLC0415 - for Tab alone
+
+        with ctx.scope(cleanup=False):
+            found = latest(_COMPLETED)
+        return [
+            CompletionItem(str(number), help="open" if is_open else "closed")
+            for number, is_open in found
+            if str(number).startswith(incomplete)
+        ]
+
+
+_COMPLETED = 200
+
+
 def session_argument(command: F) -> F:
-    """The number of a session, as `history` lists it."""
-    return click.argument("session_id", metavar="ID", type=click.IntRange(min=1))(command)
+    """The number of one session."""
+    return click.argument("session_id", metavar="ID", type=SessionNumber())(command)

@@ -3,12 +3,13 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import click
 
+from dovetail.cli import terminal
 from dovetail.errors import UsageError
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -28,16 +29,18 @@ class Screen:
         self.as_json = as_json
         self.as_events = as_events
         self._ticking = False
+        self._status: str | None = None
 
     @property
     def live(self) -> bool:
-        """Whether talk goes to a terminal, where a line may be written over."""
-        return sys.stderr.isatty()
+        """Whether talk goes to a terminal, where somebody reads it now."""
+        return terminal.is_terminal(sys.stderr)
 
     def say(self, text: str = "", **style: Any) -> None:
         """Talk."""
         self.untick()
-        click.echo(click.style(text, **style) if style else text, err=True, color=colour())
+        self._status = None
+        write(text, err=True, **style)
 
     def draw(self, picture: str) -> None:
         """A picture whose colours are what it says: they stay where the user wants none."""
@@ -48,7 +51,7 @@ class Screen:
         """A result in plain text; nothing where a program reads."""
         self.untick()
         if not (self.as_json or self.as_events):
-            click.echo(text)
+            write(text)
             sys.stdout.flush()
 
     def emit(self, keys: Mapping[str, str], values: Mapping[str, Any]) -> None:
@@ -64,17 +67,56 @@ class Screen:
             click.echo(json.dumps({key: values[key] for key in keys}))
             sys.stdout.flush()
 
-    def tick(self, text: str) -> None:
-        """A line on the terminal that the next one writes over; nothing in a pipe."""
-        if self.live:
-            click.echo(_CLEAR + text, nl=False, err=True)
+    def tick(self, text: str, *, about: str | None = None) -> None:
+        """A line on the terminal that the next one writes over; nothing in a pipe.
+
+        Where none can be written over, it is printed once for each `about`, or text.
+        """
+        if terminal.rewrites(sys.stderr):
+            # A line that fills the terminal's last column would need two to be cleared.
+            line = terminal.clipped(
+                terminal.spelled(text, sys.stderr), terminal.room(sys.stderr).columns - 1
+            )
+            click.echo(_CLEAR + line, nl=False, err=True)
             self._ticking = True
+        elif self.live and self._status != (about or text):
+            self._status = about or text
+            write(text, err=True)
 
     def untick(self) -> None:
         """Clear that line."""
         if self._ticking:
-            click.echo(_CLEAR, nl=False, err=True)
+            clear()
             self._ticking = False
+
+
+def clear() -> None:
+    """Wipe the line that the cursor is in, where that can be done."""
+    if terminal.rewrites(sys.stderr):
+        click.echo(_CLEAR, nl=False, err=True)
+
+
+def write(text: str = "", *, err: bool = False, label: int = 0, **style: Any) -> None:
+    """Print text as the terminal can show it; a style is of the first `label` letters, or of all.
+
+    All that people read goes through here: click writes UTF-8 where only ASCII is.
+    """
+    told = terminal.fitted(text, sys.stderr if err else sys.stdout)
+    end = label or len(told)
+    styled = click.style(told[:end], **_legible(style)) if style else told[:end]
+    click.echo(styled + told[end:], err=err, color=colour())
+
+
+def confirm(question: str) -> None:
+    """Ask a person; raises `click.Abort` unless the answer is yes."""
+    click.confirm(terminal.fitted(question, sys.stderr), abort=True, err=True)
+
+
+def _legible(style: dict[str, Any]) -> dict[str, Any]:
+    """Yellow letters cannot be read on white."""
+    if style.get("fg") == "yellow" and terminal.has_light_background():
+        return style | {"fg": None, "bold": True}
+    return style
 
 
 def colour() -> bool | None:
@@ -112,18 +154,3 @@ def sats(amount: int | None) -> str:
     if amount is None:
         return "any amount"
     return f"{amount:,} sat" if amount == 1 else f"{amount:,} sats"
-
-
-def table(
-    headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, right: frozenset[int]
-) -> str:
-    """Aligned columns, two spaces apart; columns in `right` are numbers."""
-    lines = [headings, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )

@@ -3,6 +3,7 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import PAY
 from dovetail.cli.options import (
     EVERYTHING,
@@ -20,7 +21,12 @@ from dovetail.cli.options import (
 from dovetail.cli.output import Screen
 
 
-@click.command()
+@command(
+    examples={
+        "dovetail pay bc1q… 50000": "Pay 50,000 sats to an address.",
+        "dovetail pay bc1q… all --fee-rate 2": "Pay everything that can be spent.",
+    },
+)
 @click.argument("payee", metavar="URI|ADDRESS")
 @click.argument("amount", metavar="[AMOUNT|all]", type=AmountOrAll(), required=False)
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")

@@ -1,13 +1,13 @@
 """A Payjoin URI as a QR code: on a terminal of any theme, or in a file."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import segno
 
+from dovetail.cli import terminal
 from dovetail.errors import UsageError
 
 MARGIN = 4
@@ -17,6 +17,7 @@ _PIXELS = 8
 """Of a module in a file."""
 # Of the colour cube, which no theme changes: black on white.
 _LIGHT, _DARK, _RESET = 231, 16, "\x1b[0m"
+_BLOCK = "▀"
 _SEGWIT = ("bc1", "tb1", "bcrt1")
 
 
@@ -49,18 +50,21 @@ def size(found: segno.QRCode) -> os.terminal_size:
 
 
 def fits(found: segno.QRCode) -> bool:
-    """Whether the terminal is large enough, and draws colours."""
-    room, needed = shutil.get_terminal_size(), size(found)
-    enough = needed.columns <= room.columns and needed.lines < room.lines
-    return enough and os.environ.get("TERM") != "dumb" and _writes_blocks()
+    """Whether the terminal is large enough, and can draw it."""
+    return lacking(found) is None
 
 
-def _writes_blocks() -> bool:
-    try:
-        "▀".encode(sys.stderr.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+def lacking(found: segno.QRCode) -> str | None:
+    """Why no code is drawn, in a sentence; None where it fits."""
+    if not (terminal.rewrites(sys.stderr) and terminal.writes(_BLOCK, sys.stderr)):
+        return "This terminal cannot draw a QR code: have it in a file by --qr FILE."
+    room, needed = terminal.room(sys.stderr), size(found)
+    if needed.columns <= room.columns and needed.lines < room.lines:
+        return None
+    return (
+        f"The QR code needs {needed.columns} columns and {needed.lines + 1} lines here: enlarge the"
+        " terminal, or have it in a file by --qr FILE."
+    )
 
 
 def drawn(found: segno.QRCode) -> str:
@@ -74,7 +78,7 @@ def drawn(found: segno.QRCode) -> str:
 
 def _line(upper: tuple[int, ...], lower: tuple[int, ...]) -> str:
     cells = (
-        f"\x1b[38;5;{_DARK if top else _LIGHT};48;5;{_DARK if bottom else _LIGHT}m▀"
+        f"\x1b[38;5;{_DARK if top else _LIGHT};48;5;{_DARK if bottom else _LIGHT}m{_BLOCK}"
         for top, bottom in zip(upper, lower, strict=True)
     )
     return "".join(cells) + _RESET

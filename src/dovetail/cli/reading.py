@@ -5,9 +5,10 @@ from typing import Any
 import click
 
 from dovetail.cli.exits import Exit
+from dovetail.cli.helping import Command
 
 
-class Reading(click.Command):
+class Reading(Command):
     """Ends quietly, as done, where the reader of stdout has left, as in `history | head`."""
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import RECEIVE
 from dovetail.cli.options import (
     Amount,
@@ -22,7 +23,13 @@ from dovetail.cli.options import (
 from dovetail.cli.output import Screen
 
 
-@click.command()
+@command(
+    examples={
+        "dovetail receive 50000 --label Coffee": "Ask for 50,000 sats, and wait for them.",
+        "dovetail receive --no-wait --qr link.png": "Ask for any amount, by a QR code in a file.",
+        "dovetail receive 50000 --lifetime 1h --json": "Ask from a script.",
+    },
+)
 @click.argument("sats", metavar="[SATS]", type=Amount(), required=False)
 @click.option("--label", metavar="TEXT", help="Your name, as the sender's wallet shows it.")
 @click.option("--message", metavar="TEXT", help="What the payment is for, shown likewise.")

@@ -1,24 +1,26 @@
 """Writes the generated pages of `docs/reference`, or checks that they are current.
 
-`cli.md` comes from the commands themselves, `codes.md` from what they print for programs,
-`states.md` from the sessions' tables, `api.md` from the signatures and docstrings of the public
-names.
+`cli.md` comes from the commands themselves, `dovetail.1` likewise for `man`, `codes.md` from what
+they print for programs, `states.md` from the sessions' tables, `api.md` from the signatures and
+docstrings of the public names.
 
 `python -m dovetail.cli.reference [--check]`, in the root of the repository.
 """
 
 import inspect
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
-from dovetail.cli import api_page, codes_page, states_page
+from dovetail.cli import api_page, codes_page, man_page, states_page
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS, PREFIX
 from dovetail.cli.exits import MEANINGS
+from dovetail.cli.helping import Command
 from dovetail.cli.options import JsonOption
+from dovetail.cli.walking import walk
 
 FOLDER = Path("docs/reference")
 
@@ -30,7 +32,16 @@ _HEAD = """\
 Results go to stdout and talk to stderr, so that a pipe gets the URI, the address or the JSON and
 nothing else. [Codes](codes.md) tell programs where a session stands, how it ended and what went
 wrong. Flags win over `DOVETAIL_…` variables, those over the configuration file, and the file over
-the defaults. `NO_COLOR` is honoured.
+the defaults. `NO_COLOR` is honoured, and so are `COLUMNS` and `LINES`.
+
+On a terminal, lines are wrapped at words and tables fit the width; in a pipe they stay whole. A
+terminal that has only ASCII gets only that.
+
+Tab completes commands, options and the numbers of sessions once the shell knows how:
+`eval "$(dovetail completion bash)"` in `~/.bashrc`, likewise `zsh` in `~/.zshrc`, and for fish
+`dovetail completion fish > ~/.config/fish/completions/dovetail.fish`. The same page as this comes
+with the package for `man dovetail`; in a virtual environment it is `man
+"$VIRTUAL_ENV/share/man/man1/dovetail.1"`.
 """
 
 
@@ -72,20 +83,6 @@ def _commands_of(group: click.Group) -> str:
     return "\n".join(parts)
 
 
-def walk(
-    group: click.Group, path: tuple[str, ...]
-) -> Generator[tuple[tuple[str, ...], click.Command]]:
-    """Every command below `group`, with the words that call it."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if command is None:
-            continue
-        yield (*path, name), command
-        if isinstance(command, click.Group):
-            yield from walk(command, (*path, name))
-
-
 def _section(path: tuple[str, ...], command: click.Command, common: Sequence[str | None]) -> str:
     name = " ".join(path)
     context = click.Context(command, info_name=name)
@@ -101,6 +98,9 @@ def _section(path: tuple[str, ...], command: click.Command, common: Sequence[str
     ]
     if options:
         parts.append("| option | meaning |\n|---|---|\n" + "\n".join(options) + "\n")
+    if isinstance(command, Command) and command.examples:
+        rows = "\n".join(f"{line}  # {words}" for line, words in command.examples.items())
+        parts.append(f"Examples:\n\n```sh\n{rows}\n```\n")
     json_options = [each for each in command.params if isinstance(each, JsonOption)]
     for option in json_options:
         rows = "\n".join(f"| `{key}` | {words} |" for key, words in option.keys.items())
@@ -119,6 +119,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "codes.md": codes_page.page,
     "states.md": states_page.page,
     "api.md": api_page.page,
+    "dovetail.1": man_page.page,
 }
 """Each generated page and what writes it."""
 

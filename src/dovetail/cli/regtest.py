@@ -3,11 +3,19 @@
 import click
 
 from dovetail.cli import keys, work
+from dovetail.cli.helping import Group
 from dovetail.cli.options import HIGHEST_PORT, Amount, chain, common, json_option, listening
 from dovetail.cli.output import Screen
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples={
+        "dovetail regtest serve": "Run a chain on this machine.",
+        "dovetail regtest fund bcrt1q… 100000": "Get coins from its miner.",
+        "dovetail regtest mine 6": "Confirm what waits.",
+    },
+)
 def regtest() -> None:
     """Run a chain of your own, for tests and demos.
 

@@ -3,20 +3,25 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import SESSION
 from dovetail.cli.options import chain, common, json_option, routes, session_argument
 from dovetail.cli.output import Screen
 
 
-@click.command()
+@command(
+    examples={
+        "dovetail release 5": "Don't pay session 5.",
+    },
+)
 @session_argument
-@click.option("-y", "--yes", is_flag=True, help="Decline without asking.")
+@click.option("-y", "--yes", is_flag=True, help="Release it without asking.")
 @routes
 @chain
 @json_option(SESSION)
 @common
 def release(*, session_id: int, yes: bool, as_json: bool) -> int:
-    """Decline to broadcast the fallback.
+    """Don't pay: never broadcast the ordinary payment.
 
     What has left can still be broadcast by the other party: a sender's coins stay reserved
     until the payment is made or taken back by `dovetail revoke`.

@@ -3,8 +3,10 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import RESUME
 from dovetail.cli.options import (
+    SessionNumber,
     chain,
     common,
     events,
@@ -17,8 +19,13 @@ from dovetail.cli.options import (
 from dovetail.cli.output import Screen
 
 
-@click.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
+@command(
+    examples={
+        "dovetail resume": "Go on with every open session.",
+        "dovetail resume 5 --timeout 10m": "Go on with session 5, for ten minutes at most.",
+    },
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=SessionNumber())
 @timeout
 @served(public=False)
 @routes

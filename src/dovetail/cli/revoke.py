@@ -3,6 +3,7 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import REVOKE
 from dovetail.cli.options import (
     Rate,
@@ -17,7 +18,11 @@ from dovetail.cli.options import (
 from dovetail.cli.output import Screen
 
 
-@click.command()
+@command(
+    examples={
+        "dovetail revoke 5": "Take the payment of session 5 back, after `dovetail release 5`.",
+    },
+)
 @session_argument
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("-y", "--yes", is_flag=True, help="Revoke without asking.")
@@ -30,7 +35,7 @@ from dovetail.cli.output import Screen
 def revoke(
     *, session_id: int, fee_rate: str | None, allow_high_fee: bool, yes: bool, as_json: bool
 ) -> int:
-    """Take a released payment back.
+    """Take back a payment that was released.
 
     Spends one of its coins back to your wallet, so that the receiver can no longer take the
     payment once that confirms. It costs a fee, and it is a race: if the receiver's broadcast is

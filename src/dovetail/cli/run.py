@@ -3,10 +3,16 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.options import chain, common, passphrase, routes, served
 
 
-@click.command()
+@command(
+    examples={
+        "dovetail run": "Work on all sessions until Ctrl-C.",
+        "dovetail run --log json": "The same as a service whose log a program reads.",
+    },
+)
 @served(public=False)
 @click.option(
     "--log",

@@ -3,6 +3,7 @@
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import SEND
 from dovetail.cli.options import (
     Amount,
@@ -19,8 +20,16 @@ from dovetail.cli.options import (
 )
 from dovetail.cli.output import Screen
 
+URI = "'bitcoin:…?amount=0.0005&pj=…'"
 
-@click.command()
+
+@command(
+    examples={
+        f"dovetail send {URI}": "Look at the payment, agree to it, and see it through.",
+        f"dovetail send {URI} --fee-rate 2.5": "Choose the fee rate.",
+        f"dovetail send {URI} --yes --no-wait": "Pay unasked, and leave it to `dovetail run`.",
+    },
+)
 @click.argument("uri")
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("--amount", type=Amount(), help="Satoshis to pay, where the URI names none.")

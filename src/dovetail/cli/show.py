@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from dovetail.cli import work
+from dovetail.cli.helping import command
 from dovetail.cli.keys import SHOW
 from dovetail.cli.options import common, json_option, session_argument
 from dovetail.cli.output import Screen
@@ -19,7 +20,7 @@ class Show(Reading):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take a number behind `--qr` for the session's, and not for a file's name."""
-        after = [*args[1:], ""]
+        after = [*args, ""][1:]
         told = [
             f"--qr={_DRAWN}" if word == "--qr" and following.isdecimal() else word
             for word, following in zip(args, after, strict=True)
@@ -27,7 +28,13 @@ class Show(Reading):
         return super().parse_args(ctx, told)
 
 
-@click.command(cls=Show)
+@command(
+    cls=Show,
+    examples={
+        "dovetail show 5": "Tell what happened in session 5, and what to do next.",
+        "dovetail show 5 --qr": "Draw its Payjoin URI again, as long as it can be paid.",
+    },
+)
 @session_argument
 @click.option(
     "--qr",

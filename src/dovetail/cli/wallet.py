@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from dovetail.cli import keys, work
+from dovetail.cli.helping import Group
 from dovetail.cli.options import chain, common, json_option, passphrase, together
 from dovetail.cli.output import Screen
 from dovetail.cli.reading import Reading
@@ -41,7 +42,14 @@ _new_passphrase = together(
 )
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples={
+        "dovetail wallet new": "Make a wallet, once.",
+        "dovetail wallet address": "Print an address for coins to come to.",
+        "dovetail wallet balance": "Say what can be spent.",
+    },
+)
 def wallet() -> None:
     """Make a wallet and look into it.
 

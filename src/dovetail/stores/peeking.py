@@ -33,6 +33,21 @@ def expired_sessions(path: Path, *, before: int) -> tuple[int, ...]:
     return tuple(each for (each,) in rows)
 
 
+def latest_sessions(path: Path, *, at_most: int) -> tuple[tuple[int, bool], ...]:
+    """The latest sessions and whether each is open; none where it cannot be read this simply."""
+    if not path.exists():
+        return ()
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute(_LATEST, (at_most,)).fetchall()
+    except sqlite3.Error:
+        return ()
+    return tuple((number, bool(is_open)) for number, is_open in rows)
+
+
+_LATEST = """
+SELECT session_id, closed_at IS NULL FROM sessions ORDER BY session_id DESC LIMIT ?
+"""
 _EXPIRED = """
 SELECT session_id FROM sessions WHERE closed_at IS NULL AND expires_at < ? ORDER BY session_id
 """

@@ -2,8 +2,16 @@
 
 import click
 
+from dovetail.cli.helping import command
 
-@click.command(short_help="Watch a whole payjoin on this machine, told step by step.")
+
+@command(
+    short_help="Watch a whole payjoin on this machine, told step by step.",
+    examples={
+        "dovetail demo": "Watch a payjoin.",
+        "dovetail demo --kill": "Watch three, with both parties killed on their way.",
+    },
+)
 @click.option(
     "--keep",
     type=click.Path(file_okay=False),

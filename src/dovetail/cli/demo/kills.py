@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Generator
 from itertools import count
 
-import click
-
 from dovetail.cli.demo.ledger import Ledger
 from dovetail.cli.demo.stage import PATIENCE, Json, Person, Process, Stage, ask, open_stage
 from dovetail.cli.demo.story import AMOUNT, chapter, line, set_up
+from dovetail.cli.output import write
 from dovetail.crypto.entropy import below, system
 from dovetail.errors import InfrastructureError
 from dovetail.regtest import remote_mine
@@ -32,7 +31,7 @@ def tell_kills(keep: str | None, verbose: int = 0) -> int:
             seen.update(_pay(stage, *people))
     chapter("In all")
     kills = min(seen[person.name] for person in people)
-    click.echo(
+    write(
         f"{kills} kills each, {seen['payjoins']} payjoins, {seen['lost']} payments lost,"
         f" {seen['twice']} paid twice"
     )

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable
 
-import click
-
 from dovetail.cli.demo.ledger import Ledger, sats
 from dovetail.cli.demo.stage import PATIENCE, Json, Person, Process, Stage, ask, open_stage
+from dovetail.cli.output import write
 from dovetail.errors import InfrastructureError
 from dovetail.regtest import remote_mine
 
@@ -89,15 +88,15 @@ class _Play:
         txid = ended["receiver"]["txid"]
         ledger = Ledger.of(ask(f"{self._stage.chain}/tx/{txid}"), self._stage.owners)
         chapter("The transaction")
-        click.echo(ledger.drawn(AMOUNT, plain_fee=plain_fee))
+        write(ledger.drawn(AMOUNT, plain_fee=plain_fee))
         closed = all(
             (end["outcome"], end["txid"]) == ("success", ledger.txid) for end in ended.values()
         )
         if not (closed and ledger.is_payjoin):
-            click.secho("The chain does not show the payjoin that was meant.", fg="red", err=True)
+            write("The chain does not show the payjoin that was meant.", fg="red", err=True)
             return 1
-        click.echo()
-        click.echo(f"payjoin {txid} confirmed: inputs from both parties; fallback not used")
+        write()
+        write(f"payjoin {txid} confirmed: inputs from both parties; fallback not used")
         return 0
 
 
@@ -119,15 +118,15 @@ def set_up(stage: Stage) -> tuple[Person, Person]:
 
 def chapter(title: str) -> None:
     """Open a part of the story."""
-    click.echo()
-    click.secho(title, bold=True)
+    write()
+    write(title, bold=True)
 
 
 def line(who: str, *what: str) -> None:
     """Say who did what; further lines go under the first."""
     for index, text in enumerate(what):
-        click.secho(f"  {who if index == 0 else '':<9} ", fg="cyan", nl=False)
-        click.echo(text)
+        name = f"  {who if index == 0 else '':<9} "
+        write(f"{name}{text}", label=len(name), fg="cyan")
 
 
 def quote(text: str) -> None:
@@ -135,7 +134,7 @@ def quote(text: str) -> None:
     if len(text) > LONGEST_QUOTE:
         half = LONGEST_QUOTE // 2 - 1
         text = f"{text[:half]}…{text[-half:]}"
-    click.secho(f"            {text}", dim=True)
+    write(f"            {text}", dim=True)
 
 
 def wait_for(reached: Callable[[], bool], *, pause: float = 0.05) -> None:

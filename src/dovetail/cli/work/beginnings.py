@@ -6,7 +6,8 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.keys import CSV, HISTORY
 from dovetail.cli.output import Screen
 from dovetail.cli.work.homes import home
-from dovetail.stores.peeking import may_hold_sessions
+from dovetail.errors import DovetailError
+from dovetail.stores.peeking import latest_sessions, may_hold_sessions
 
 NONE_YET = "There is no session yet: begin by `dovetail receive` or `dovetail send`."
 
@@ -14,6 +15,14 @@ NONE_YET = "There is no session yet: begin by `dovetail receive` or `dovetail se
 def may_have_sessions() -> bool:
     """Whether there may be a session on the network of this command line."""
     return may_hold_sessions(home(tell=False).database)
+
+
+def latest(at_most: int) -> tuple[tuple[int, bool], ...]:
+    """The latest sessions and whether each is open; none without a network to look at."""
+    try:
+        return latest_sessions(home(tell=False).database, at_most=at_most)
+    except DovetailError:
+        return ()
 
 
 def tell_of_none(screen: Screen, *, as_csv: bool) -> int:

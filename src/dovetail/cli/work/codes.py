@@ -14,15 +14,12 @@ def draw(uri: str, screen: Screen, *, words: str) -> None:
     if not screen.live:
         return
     found = qr.code(uri)
-    if qr.fits(found):
-        screen.say(words)
-        screen.draw(qr.drawn(found))
+    why = qr.lacking(found)
+    if why is not None:
+        screen.say(why)
         return
-    needed = qr.size(found)
-    screen.say(
-        f"The QR code needs {needed.columns} columns and {needed.lines + 1} lines here:"
-        " enlarge the terminal, or have it in a file by --qr FILE."
-    )
+    screen.say(words)
+    screen.draw(qr.drawn(found))
 
 
 def write(uri: str, path: Path, screen: Screen) -> None:

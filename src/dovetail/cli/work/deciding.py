@@ -13,7 +13,7 @@ import click
 from dovetail.bitcoin import FeeRate
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import REVOKE, SESSION
-from dovetail.cli.output import Screen, sats
+from dovetail.cli.output import Screen, confirm, sats
 from dovetail.cli.work import agents, homes, opening, stopping
 from dovetail.cli.work.fees import require_fair_rate
 from dovetail.cli.work.following import Seen, session_values
@@ -261,7 +261,7 @@ async def _revoke(
         if not yes:
             _require_somebody()
             with stop.paused():
-                click.confirm("Spend the coin back to your wallet?", abort=True, err=True)
+                confirm("Spend the coin back to your wallet?")
         stop.guarded = True
         await actions.broadcast_revocation(services, prepared)
         seen = Seen.in_row(services.store.row(session_id))
@@ -319,7 +319,7 @@ async def _asked(
             actions.require_releasable(actions.load(agent.services.store, session_id))
             _require_somebody()
             with stop.paused():
-                click.confirm(question, abort=True, err=True)
+                confirm(question)
         # From here on a signal waits: what was decided is also carried out.
         stop.guarded = True
         yield agent.services

@@ -3,13 +3,11 @@
 import sys
 from pathlib import Path
 
-import click
-
 from dovetail.bitcoin import Network, ScriptType
 from dovetail.cli import keys
 from dovetail.cli.config import Settings
 from dovetail.cli.exits import Exit
-from dovetail.cli.output import Screen
+from dovetail.cli.output import Screen, confirm
 from dovetail.cli.work import homes, opening, passphrases
 from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError
@@ -143,9 +141,7 @@ def _agree_to_show(*, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The words are shown on a terminal only: add --yes to print them here.")
-    click.confirm(
-        "Whoever sees the words can take the money. Show them here?", abort=True, err=True
-    )
+    confirm("Whoever sees the words can take the money. Show them here?")
 
 
 def _path(network: Network, kind: ScriptType) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from dovetail.bitcoin import UnixTime
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import HISTORY
-from dovetail.cli.output import Screen, local_time, sats, table
+from dovetail.cli.output import Screen, local_time, sats
+from dovetail.cli.tables import tabulated
 from dovetail.cli.work import beginnings, homes, opening
 from dovetail.cli.work.amounts import amount_words
 from dovetail.cli.work.following import (
@@ -183,7 +184,7 @@ def _print(listed: list[Listed], screen: Screen, *, running: bool) -> None:
     """Whole txids where a program may read, short ones where a person does."""
     short = sys.stdout.isatty()
     rows = [_cells(each, short=short, running=running) for each in listed]
-    heading, *lines = table(_HEADINGS, rows, right=_NUMBERS).split("\n")
+    heading, *lines = tabulated(_HEADINGS, rows, right=_NUMBERS)
     screen.result(heading)
     for each, line in zip(listed, lines, strict=True):
         screen.result("\n".join((line, *_notes(each))))

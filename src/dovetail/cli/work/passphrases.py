@@ -15,6 +15,7 @@ import click
 
 from dovetail.cli.config import Settings
 from dovetail.cli.options import flags
+from dovetail.cli.output import write
 from dovetail.errors import ConfigurationError, UsageError, WalletLocked, WrongPassphrase
 from dovetail.wallets.sealing import MOST_LENGTH, require_passphrase
 
@@ -52,7 +53,7 @@ def tried(use: Callable[[str], T], what: str, settings: Settings) -> tuple[str, 
         typed = _asked(f"Passphrase of the {what}")
         with suppress(WrongPassphrase):
             return typed, use(typed)
-        click.echo("That is not the passphrase; try again.", err=True)
+        write("That is not the passphrase; try again.", err=True)
     typed = _asked(f"Passphrase of the {what}")
     return typed, use(typed)
 
@@ -108,17 +109,17 @@ def chosen(name: str, *, file: Path | None = None, descriptor: int | None = None
 
 
 def _typed_twice(name: str) -> str:
-    click.echo(f"{name}: take several words, and write them down. {HIDDEN}", err=True)
+    write(f"{name}: take several words, and write them down. {HIDDEN}", err=True)
     while True:
         passphrase = _asked(name)
         try:
             require_passphrase(passphrase)
         except UsageError as error:
-            click.echo(str(error), err=True)
+            write(str(error), err=True)
             continue
         if _asked("The same again") == passphrase:
             return passphrase
-        click.echo("The two are not the same; type it anew.", err=True)
+        write("The two are not the same; type it anew.", err=True)
 
 
 def _asked(name: str) -> str:

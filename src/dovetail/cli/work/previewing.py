@@ -4,10 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import click
-
 from dovetail.bitcoin import Address, FeeRate, Sats
-from dovetail.cli.output import Screen, local_time, sats, span
+from dovetail.cli.output import Screen, confirm, local_time, sats, span
 from dovetail.cli.work.fees import require_fair_fee, require_fair_rate
 from dovetail.cli.work.requests import Request
 from dovetail.cli.work.stopping import Stop
@@ -87,7 +85,7 @@ async def agree_on(
         require_fair_fee(payment.amount, payment.fee + added)
     if not request.yes:
         with stop.paused():
-            click.confirm("Pay this?", abort=True, err=True)
+            confirm("Pay this?")
     stop.guarded = True
 
 

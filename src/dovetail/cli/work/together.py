@@ -64,7 +64,9 @@ async def _count_down(followers: Collection[Follower]) -> None:
             if len(followers) == 1 and found is not None and found.deadline is not None:
                 left = countdown(found.deadline.at - clock())
                 what = DEADLINES[found.deadline.kind]
-                follower.screen.tick(f"          {what} in {left}; Ctrl-C leaves it for later")
+                follower.screen.tick(
+                    f"          {what} in {left}; Ctrl-C leaves it for later", about=what
+                )
 
 
 def tell_end(follower: Follower) -> None:

@@ -1,12 +1,12 @@
 """`dovetail wallet transactions`: what moved the wallet's money, and by which session."""
 
-import shutil
 import sys
 from collections.abc import Mapping
 
 from dovetail.cli import keys
 from dovetail.cli.exits import Exit
-from dovetail.cli.output import Screen, local_time, sats, table
+from dovetail.cli.output import Screen, local_time, sats
+from dovetail.cli.tables import table
 from dovetail.cli.work import homes, keeping, opening, stopping
 from dovetail.cli.work.timing import clock
 from dovetail.errors import ReplayError
@@ -17,8 +17,6 @@ from dovetail.wallets.ports import WalletTransaction
 
 _HEADINGS = ("Date", "Amount", "Fee", "Depth", "Session", "Transaction")
 _NUMBERS = frozenset({1, 2, 3})
-_DISPENSABLE = (5, 2, 3, 4)
-"""The columns that a narrow terminal leaves out, one after the other."""
 _PAGE = 1000
 
 
@@ -81,24 +79,7 @@ def _broadcast(store: Store, row: SessionRow) -> set[str]:
 def _listed(found: tuple[WalletTransaction, ...], sessions: Mapping[str, list[SessionId]]) -> str:
     short = sys.stdout.isatty()
     rows = [_cells(each, sessions, short=short) for each in found]
-    columns = list(range(len(_HEADINGS)))
-    text = _table(rows, columns)
-    for column in _DISPENSABLE:
-        if not short or _width(text) <= shutil.get_terminal_size().columns:
-            break
-        columns.remove(column)
-        text = _table(rows, columns)
-    return text
-
-
-def _table(rows: list[tuple[str, ...]], columns: list[int]) -> str:
-    kept = [tuple(row[column] for column in columns) for row in (_HEADINGS, *rows)]
-    right = frozenset(at for at, column in enumerate(columns) if column in _NUMBERS)
-    return table(kept[0], kept[1:], right=right)
-
-
-def _width(text: str) -> int:
-    return max(map(len, text.split("\n")))
+    return table(_HEADINGS, rows, right=_NUMBERS)
 
 
 def _cells(

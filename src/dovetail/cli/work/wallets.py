@@ -10,7 +10,8 @@ from dovetail.bitcoin import Network, OutPoint, Sats, ScriptType
 from dovetail.cli import keys
 from dovetail.cli.config import LOCAL_CHAIN
 from dovetail.cli.exits import Exit
-from dovetail.cli.output import Screen, sats, table
+from dovetail.cli.output import Screen, sats
+from dovetail.cli.tables import table
 from dovetail.cli.work import homes, keeping, opening, places, stopping
 from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError

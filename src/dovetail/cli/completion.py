@@ -1,0 +1,37 @@
+"""`dovetail completion`."""
+
+import click
+
+from dovetail.cli.helping import command
+from dovetail.cli.options import common
+from dovetail.cli.reading import Reading
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@command(
+    cls=Reading,
+    examples={
+        'eval "$(dovetail completion bash)"': "In ~/.bashrc.",
+        'eval "$(dovetail completion zsh)"': "In ~/.zshrc, after compinit.",
+        "dovetail completion fish > ~/.config/fish/completions/dovetail.fish": "Once.",
+    },
+)
+@click.argument("shell", type=click.Choice(SHELLS))
+@common
+def completion(*, shell: str) -> None:
+    """Print what completes commands in a shell.
+
+    With it, Tab completes commands, options and the numbers of sessions.
+    """
+    from click.shell_completion import ShellComplete, get_completion_class  # noqa: PLC0415
+
+    found = get_completion_class(shell)
+    if found is not None:
+        told = found(click.get_current_context().find_root().command, {}, *NAMES)
+        # Bash's own asks which bash is there; the script is the same for all.
+        click.echo(ShellComplete.source(told).strip())
+
+
+NAMES = ("dovetail", "_DOVETAIL_COMPLETE")
+"""The program, and the variable by which the script asks it."""
