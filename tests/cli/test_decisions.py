@@ -46,7 +46,7 @@ def test_the_fallback_pays(parties, chain):
     assert txid in map(str, chain.node.mempool_txids())
     assert "dovetail resume 1" in said.err
     chain.node.mine(1)
-    assert bob("resume").out == f"Paid by the ordinary transaction, without a payjoin. {txid}\n"
+    assert bob("resume").out == f"Paid by the ordinary payment, without a payjoin. {txid}\n"
 
 
 def test_a_released_payment_can_be_revoked(parties, chain):
@@ -258,7 +258,7 @@ def test_a_reorganisation_is_told_and_closes_nothing(person, chain):
     assert "has 2 of 4 confirmations" in said.err
     assert "A reorganisation " in said.err
     chain.node.mine(4)
-    assert "Paid by the ordinary transaction" in bob("resume").out
+    assert "Paid by the ordinary payment" in bob("resume").out
 
 
 def test_a_receiver_that_cancelled_and_is_paid_all_the_same_hears_of_it(person, chain):

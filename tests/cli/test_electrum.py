@@ -56,7 +56,7 @@ def test_what_was_cancelled_is_paid_or_taken_back(person, chain, mailroom, secur
     assert len(chain.node.mempool_txids()) == 2
     chain.node.mine(1)
     said = bob("resume")
-    assert "#1 Paid by the ordinary transaction" in said.out
+    assert "#1 Paid by the ordinary payment" in said.out
     outcomes = [each["outcome"] for each in bob("history", "--json").json["sessions"]]
     assert sorted(outcomes) == ["fallback", "revoked"]
     assert len(bob("wallet", "coins", "--json").json["coins"]) == 2

@@ -110,9 +110,9 @@ def test_an_onion_address_without_tor_is_one_sentence_that_names_the_setting(per
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("https://shop.example/pj", "sees the payment and your network address"),
-        (f"http://{'v' * 56}.onion/pj", "but not your network address: Tor hides it"),
-        (f"https://{'a' * 63}.{'b' * 63}/pj", "sees the payment and your network address"),
+        ("https://shop.example/pj", "sees the payment and your IP address"),
+        (f"http://{'v' * 56}.onion/pj", "but not your IP address, which Tor hides"),
+        (f"https://{'a' * 63}.{'b' * 63}/pj", "sees the payment and your IP address"),
     ],
 )
 def test_a_v1_payment_says_what_the_receivers_server_sees(url, told):
@@ -127,11 +127,11 @@ def test_a_v2_payment_says_what_relay_and_directory_see():
     endpoint = v2_endpoint("https://directory.example")
     by, who = disclosures(endpoint, direct=False)
     assert by.endswith("BIP 77 (version 2), through the directory directory.example")
-    assert "the relay sees your network address, the directory that somebody asks" in who
+    assert "the relay sees your IP address; the directory sees neither it nor the payment" in who
     _, who = disclosures(endpoint, direct=True)
-    assert "the directory sees your network address" in who
+    assert "the directory sees your IP address" in who
     _, who = disclosures(v2_endpoint("http://directory.onion"), direct=True)
-    assert "over Tor" in who
+    assert "Tor hides your IP address" in who
 
 
 def v2_endpoint(directory: str) -> V2Endpoint:

@@ -87,7 +87,7 @@ def test_show_tells_the_story_of_every_log(cli: Cli, name):
     entries = (LOGS / f"{name}.jsonl").read_bytes().splitlines()
     story = said.out.split("\n\n")[2].splitlines()
     assert len(story) == len(entries)
-    assert story[0][23:].startswith(("You signed ", "The URI was made."))
+    assert story[0][23:].startswith(("You signed ", "The Payjoin URI was made."))
     for heading in ("Address ", "Created ", "Now ", "Next "):
         assert f"\n{heading}" in said.out
     shown = cli("show", "1", "--json").json
@@ -220,7 +220,7 @@ def test_what_time_does_next_is_counted_down(person):
     assert re.search(left, alice("history").out)
     assert re.search(f"Left           {left}, at ", alice("show", "1").out)
     assert (
-        "Owed           Nothing: no payment has come through the link yet."
+        "Owed           Nothing: no payment has come through the Payjoin URI yet."
         in alice("show", "1").out
     )
 

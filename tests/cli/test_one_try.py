@@ -64,7 +64,7 @@ def paid_later(payer: Cli) -> None:
         mining(patch)
         done = payer("resume")
     assert done.code == 0
-    assert done.out.startswith("Paid by the ordinary transaction")
+    assert done.out.startswith("Paid by the ordinary payment")
 
 
 @pytest.mark.parametrize("command", ["pay", "send --plain"])

@@ -163,7 +163,7 @@ def test_a_new_passphrase_may_come_from_a_descriptor(cli: Cli, descriptor):
     [
         (("--remove",), "nothing to remove"),
         (("--remove", "--new-passphrase-fd", "5"), "leave one of the two away"),
-        ((), "Nobody is there to type"),
+        ((), "there is no terminal"),
         (("--new-passphrase-file", "/nowhere"), "cannot be read"),
         (("--new-passphrase-fd", "999"), "Open it for reading"),
     ],

@@ -50,7 +50,7 @@ def test_an_address_is_paid_as_usual_and_watched(person, chain):
     chain.node.mine(1)
     done = bob("resume")
     assert done.code == 0
-    assert done.out.startswith("Paid by the ordinary transaction")
+    assert done.out.startswith("Paid by the ordinary payment")
     assert bob("show", "1", "--json").json["outcome"] == "fallback"
 
 
@@ -73,7 +73,7 @@ def test_a_link_of_an_older_draft_is_refused_and_its_address_can_be_paid(person)
     said = person("bob", 300_000)("send", DRAFT, "--yes")
     assert said.code == 2
     assert said.err.count("as usual") == 1
-    assert "ask for a new link" in said.err
+    assert "ask for a new one" in said.err
     assert "--plain" in said.err
 
 
@@ -141,7 +141,7 @@ def test_who_agrees_pays_and_waits(person, chain, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((ADDRESS, "5000"), "Nobody is there to confirm"),
+        ((ADDRESS, "5000"), "there is no terminal"),
         ((str(Address.from_script(b"\x00\x14" + b"\x01" * 20, Network.MAINNET)), "5"), "not for"),
         (("bc1qnonsense", "5"), "copy it again"),
         (("shop:nonsense", "5"), "does not begin with bitcoin:"),

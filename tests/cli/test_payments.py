@@ -248,7 +248,7 @@ def test_a_fallback_is_paid_when_the_receiver_has_no_coins(person, chain):
     for party in (alice, bob):
         said = party("resume")
         assert said.code == 0
-        assert "Paid by the ordinary transaction" in said.out
+        assert "Paid by the ordinary payment" in said.out
         assert "Why: " in said.err
 
 

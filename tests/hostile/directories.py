@@ -398,10 +398,10 @@ TRICKS: tuple[Trick, ...] = (
     ),
     lies(
         "changes its key",
-        "Forgets the key that the link names while the session is under way.",
+        "Forgets the key that the URI names while the session is under way.",
         "The OHTTP relay, or the directory behind it, answered with status 400.",
         changes_its_key(2),
-        we="Trusts no key but the link's; makes the ordinary payment at the expiration.",
-        rule="BIP 77: the OHTTP key is in the link; M3",
+        we="Trusts no key but the URI's; makes the ordinary payment at the expiration.",
+        rule="BIP 77: the OHTTP key is in the URI; M3",
     ),
 )

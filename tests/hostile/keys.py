@@ -37,7 +37,7 @@ async def drips(asked: Asked) -> None:
 
 
 def to_a_new_receiver(behaviour: Behaviour) -> Play:
-    """Somebody wants a link; there is none, and nothing is left behind."""
+    """Somebody wants a Payjoin URI; there is none, and nothing is left behind."""
 
     async def play(stage: Stage) -> Played:
         async with online(stage) as web, behaving(behaviour) as url:
@@ -55,7 +55,7 @@ def to_a_new_receiver(behaviour: Behaviour) -> Play:
 
 
 async def one_key_for_each_client(stage: Stage) -> Played:
-    """The receiver fetches a key that nobody else gets; the link hands it to the sender."""
+    """The receiver fetches a key that nobody else gets; the URI hands it to the sender."""
     wire = stage.world.wire
     own = GatewayKey(77, SecretKey(b"\x07" * 32))
     wire.directory = replace(wire.directory, key=own)
@@ -91,7 +91,7 @@ def serves(name: str, trick: str, told: str, behaviour: Behaviour, *, rule: str 
         peer=Peer.DIRECTORY,
         name=name,
         trick=trick,
-        we="Makes no link, and leaves no session behind.",
+        we="Makes no URI, and leaves no session behind.",
         rule=rule,
         told=told,
         ends=Ends.UNPAID,
@@ -146,8 +146,8 @@ TRICKS: tuple[Trick, ...] = (
         peer=Peer.DIRECTORY,
         name="gives each client its own key",
         trick="Tags whoever fetches its keys with a key of their own, to know them again.",
-        we="Fetches keys through a relay's tunnel, so that the tag has no network address, and"
-        " takes a payer's key from the link alone. Links of one receiver can be tied together for"
+        we="Fetches keys through a relay's tunnel, so that the tag has no IP address, and"
+        " takes a payer's key from the URI alone. URIs of one receiver can be tied together for"
         " the six hours that a key is kept; nobody can see that without comparing keys.",
         rule="BIP 77, OHTTP bootstrapping; RFC 9458, 7: key consistency",
         told="Paid by payjoin.",

@@ -1,4 +1,4 @@
-"""Payment links that confuse: each is an honest one with something in it."""
+"""Payjoin URIs that confuse: each is an honest one with something in it."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ EXPIRED = "EX1" + "Q" * 7
 
 
 def pj(url: str) -> Spoil:
-    """The same link, to another payjoin address."""
+    """The same URI, to another payjoin address."""
     return lambda link: f"{link.partition('&pj=')[0]}&pj={url}"
 
 
@@ -47,7 +47,7 @@ def another_address(link: str) -> str:
 
 
 def another_key(link: str) -> str:
-    """A receiver key of the thief's, in the link to the receiver's mailbox."""
+    """A receiver key of the thief's, in the URI to the receiver's mailbox."""
     generator = "RK1QFUMUEN7L8WTHTZ45P3FTN58PVRS9XLUMVKUU2XET8EGZKCKLQTESU5AE46"
     return re.sub("RK1[A-Z0-9]*", generator[:56], link)
 
@@ -57,7 +57,7 @@ def a_key_off_the_curve(link: str) -> str:
 
 
 def link_of(
-    name: str, trick: str, rule: str, told: str, spoil: Spoil, we: str = "Refuses the link."
+    name: str, trick: str, rule: str, told: str, spoil: Spoil, we: str = "Refuses the URI."
 ) -> Link:
     return Link(
         peer=Peer.LINK,
@@ -123,7 +123,7 @@ LINKS: tuple[Link, ...] = (
     ),
     link_of(
         "has an invisible letter",
-        "Hides a zero-width space in the link.",
+        "Hides a zero-width space in the URI.",
         BIP321,
         NOT_PLAIN,
         lambda link: link.replace("&pj=", "&\u200bpj="),
@@ -207,7 +207,7 @@ LINKS: tuple[Link, ...] = (
     ),
     link_of(
         "has another key",
-        "Puts a thief's receiver key into the link to the receiver's mailbox.",
+        "Puts a thief's receiver key into the URI to the receiver's mailbox.",
         f"{BIP77}: the mailbox's name is the hash of the key",
         "The URI's mailbox does not match its key; ask for another one.",
         another_key,
@@ -250,7 +250,7 @@ LINKS: tuple[Link, ...] = (
     link_of(
         "pays on another network",
         "Has an address of another network.",
-        "The wallet's network is the link's",
+        "The wallet's network is the URI's",
         "The URI is not for regtest, which this wallet is on: ask the receiver for one that is, or"
         " choose another wallet by `--network`.",
         another_address,

@@ -30,7 +30,7 @@ _REJECTIONS = "BIP 78, Receiver's original PSBT checklist"
 
 @dataclass(frozen=True, slots=True)
 class Mallory:
-    """She has Alice's coins, and a link of Bob's."""
+    """She has Alice's coins, and a Payjoin URI of Bob's."""
 
     stage: Stage
     receiving: Receiving
@@ -76,7 +76,7 @@ class Mallory:
         return self.stage.alice.party.wallet.sign(psbt, inputs=outpoints)
 
     def post(self, message: bytes) -> None:
-        """Write to the receiver's mailbox, as anybody can who has seen the link."""
+        """Write to the receiver's mailbox, as anybody can who has seen the URI."""
         self.stage.world.wire.directory.mailboxes[self.endpoint.short_id] = message
 
     def seal(self, body: bytes, *, reply_key: PublicKey = REPLY_KEY.public_key) -> bytes:

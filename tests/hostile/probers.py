@@ -85,7 +85,7 @@ def spends_by_a_script_of_her_own(mallory: Mallory) -> Psbt:
 
 
 async def burns_an_honest_payers_coins(stage: Stage) -> Played:
-    """Garbage that names the coins of the honest payer, who pays another link after it."""
+    """Garbage that names the coins of the honest payer, who pays another URI after it."""
     stage.bob.party.chain.runs_scripts = False
     first, second = stage.bob.receive(), stage.bob.receive()
     flips_a_bit(Mallory(stage, first))

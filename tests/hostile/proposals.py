@@ -258,14 +258,14 @@ TRICKS: tuple[Trick, ...] = (
     breaks(
         "output-substitution",
         "pays elsewhere",
-        "Sends the payment to another address, though the link says `pjos=0`.",
+        "Sends the payment to another address, though the URI says `pjos=0`.",
         pays_elsewhere,
         pjos=False,
     ),
     breaks(
         "output-substitution",
         "pays less",
-        "Moves a part of the payment to another output, though the link says `pjos=0`.",
+        "Moves a part of the payment to another output, though the URI says `pjos=0`.",
         pays_less,
         pjos=False,
     ),

@@ -22,13 +22,13 @@ class Peer(Enum):
     )
     WEB = (
         "BIP 78 servers",
-        "The server of a v1 payment link sees the Original PSBT and answers over HTTP.",
+        "The server of a v1 Payjoin URI sees the Original PSBT and answers over HTTP.",
     )
     CLIENT = (
         "BIP 78 clients",
         "Whoever knows its address can write to an endpoint of one's own.",
     )
-    LINK = ("Payment links", "A link comes from a stranger: by a page, a message, a QR code.")
+    LINK = ("Payjoin URIs", "A Payjoin URI comes from a stranger: by a page, a message, a QR code.")
     CHAIN = (
         "Chain sources",
         "What a source says about blocks is believed; what it says twice is not.",
@@ -68,6 +68,6 @@ class Trick(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link(Record):
-    """A payment link that confuses, made of an honest one."""
+    """A Payjoin URI that confuses, made of an honest one."""
 
     spoil: Callable[[str], str]

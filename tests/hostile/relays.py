@@ -388,7 +388,7 @@ TRICKS: tuple[Trick, ...] = (
     ),
     carries(
         "lets nothing through",
-        "Refuses every request until the link has expired.",
+        "Refuses every request until the URI has expired.",
         Reason.RELAY_UNREACHABLE.words,
         always(refuses),
         we="Makes the ordinary payment at the expiration, and says who failed.",

@@ -256,7 +256,7 @@ TRICKS: tuple[Trick, ...] = (
         "replies under a wrong key",
         "Somebody who knows the sender's mailbox answers in the receiver's stead.",
         ENDS_IT,
-        "BIP 77, Message B: HPKE in auth mode with the receiver key of the link",
+        "BIP 77, Message B: HPKE in auth mode with the receiver key of the URI",
         Reason.PROPOSAL_UNREADABLE.words,
         with_the_wrong_key,
     ),

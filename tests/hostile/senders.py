@@ -292,7 +292,7 @@ def ignored(name: str, trick: str, rule: str, scheme: Scheme) -> Trick:
         peer=Peer.SENDER,
         name=name,
         trick=trick,
-        we="Ignores it, as anybody who saw the link can write there, and expires.",
+        we="Ignores it, as anybody who saw the URI can write there, and expires.",
         rule=rule,
         told="Expired: nothing had come to the address.",
         ends=Ends.UNPAID,
@@ -327,14 +327,14 @@ TRICKS: tuple[Trick, ...] = (
         "pays little",
         "Pays 1 000 of 50 000 sats and has a payjoin made of it, to be told as paid.",
         Reason.ORIGINAL_PAYS_TOO_LITTLE,
-        "it must pay what the link asks for",
+        "it must pay what the URI asks for",
         pays_little,
     ),
     refused(
-        "pays another link",
+        "pays another URI",
         "Pays the address of one invoice by the mailbox of another, to settle both at once.",
         Reason.ORIGINAL_DOES_NOT_PAY_US,
-        "it must pay the address of this link",
+        "it must pay the address of this URI",
         pays_another_link,
     ),
     refused(
@@ -441,7 +441,7 @@ TRICKS: tuple[Trick, ...] = (
     ignored(
         "writes in plaintext",
         "Writes an Original in plaintext, for the directory to read and to change.",
-        "BIP 77, Backwards compatibility: only where the link says `pjos=0`",
+        "BIP 77, Backwards compatibility: only where the URI says `pjos=0`",
         in_plaintext,
     ),
     ignored(
@@ -488,7 +488,7 @@ TRICKS: tuple[Trick, ...] = (
     ),
     does(
         "probes with the same coins at once",
-        "Offers the same coins to two links, to see two of the receiver's coins for one payment.",
+        "Offers the same coins to two URIs, to see two of the receiver's coins for one payment.",
         "Refuses the second; the first is paid.",
         "P2: an input seen in any session is refused in every other",
         Reason.ORIGINAL_INPUTS_SEEN_BEFORE.words,
@@ -525,7 +525,7 @@ TRICKS: tuple[Trick, ...] = (
         "pays nobody after all",
         "Broadcasts the Original that was refused for paying nobody, to be taken for its payment.",
         "Says that it was not paid; no invoice counts as settled.",
-        "M4: only a transaction that pays this link settles it",
+        "M4: only a transaction that pays this URI settles it",
         Reason.ORIGINAL_DOES_NOT_PAY_US.words,
         pays_nobody_after_all,
     ),

@@ -24,7 +24,7 @@ class Ends(StrEnum):
     """How the payment ends, each time exactly like this on the chain."""
 
     PAYJOIN = "paid once, by payjoin"
-    ORDINARY = "paid once, by the ordinary transaction"
+    ORDINARY = "paid once, by the ordinary payment"
     UNPAID = "nothing is paid"
 
 

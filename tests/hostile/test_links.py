@@ -1,4 +1,4 @@
-"""Each link that confuses is refused by the command line, before anything is opened."""
+"""Each URI that confuses is refused by the command line, before anything is opened."""
 
 import pytest
 from tests.cli.commands import Cli
@@ -15,7 +15,7 @@ from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 
 @pytest.fixture
 def honest() -> str:
-    """A link that would be paid, if there were a wallet."""
+    """A Payjoin URI that would be paid, if there were a wallet."""
     key, gateway = SecretKey(b"\x0c" * 32), SecretKey(b"\x05" * 32)
     endpoint = V2Endpoint(
         "https://directory.example",

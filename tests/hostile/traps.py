@@ -1,4 +1,4 @@
-"""Payment links that are well made, and lead where no payer wants to go."""
+"""Payjoin URIs that are well made, and lead where no payer wants to go."""
 
 from contextlib import redirect_stderr
 from dataclasses import replace
@@ -57,7 +57,7 @@ async def comes_again(stage: Stage) -> Played:
         except DuplicateSession as error:
             stage.heard.append(str(error))
         else:
-            raise AssertionError("a link was taken twice")
+            raise AssertionError("a Payjoin URI was taken twice")
     await stage.until(sending, sender.PollingForProposal)
     await stage.until(receiving, receiver.Monitor)
     return Played(
@@ -97,7 +97,7 @@ TRICKS: tuple[Trick, ...] = (
         peer=Peer.LINK,
         name="leads to this machine",
         trick="Has the payer post a payment to a port of their own machine, such as a node's.",
-        we="Refuses such links on mainnet, and posts nothing.",
+        we="Refuses such URIs on mainnet, and posts nothing.",
         rule="BIP 78 allows plain http to nobody but onions; loopback is for trials",
         told="This URI sends the payment to a server on your own machine, where no receiver is:"
         " pay its address as usual, or ask for another one.",
@@ -119,7 +119,7 @@ TRICKS: tuple[Trick, ...] = (
         name="comes again",
         trick="Is shown a second time in another spelling, to be paid twice.",
         we="Knows it by its key, and refuses it.",
-        rule="M4: a link or receiver key is never used for two sessions",
+        rule="M4: a Payjoin URI or receiver key is never used for two sessions",
         told="Session 1 pays this URI or did: see `dovetail show 1`, and ask the receiver for a new"
         " URI to pay again.",
         ends=Ends.PAYJOIN,

@@ -234,7 +234,7 @@ async def broken_rate(shop: Shop) -> None:
 
 
 async def another_version(shop: Shop) -> None:
-    """It reads our JSON about a version, and pays by its ordinary transaction."""
+    """It reads our JSON about a version, and pays by its ordinary payment."""
     invoice = await shop.ask()
     answer = await shop.pay(invoice, payjoinVersion=2)
     assert answer["code"] == "version-unsupported", answer

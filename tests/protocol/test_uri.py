@@ -190,7 +190,7 @@ def test_other_urls_are_v1_endpoints_and_kept_as_they_are(url: str) -> None:
 )
 def test_what_shows_that_encryption_was_meant_is_never_a_v1_endpoint(query: str) -> None:
     """P4: nothing of it is posted in plaintext; the address can still be paid."""
-    with pytest.raises(InvalidUri, match="ask for a new link"):
+    with pytest.raises(InvalidUri, match="ask for a new one"):
         PayjoinUri.parse(f"bitcoin:{ADDRESS}?{query}")
 
 

@@ -122,7 +122,7 @@ def test_every_outcome_has_a_code_and_says_whether_it_was_paid(outcome, code, pa
 @pytest.mark.parametrize(
     ("received", "asked", "words"),
     [
-        (None, 50_000, "no payment came through the link."),
+        (None, 50_000, "no payment came through the Payjoin URI."),
         (0, 50_000, "nothing had come to the address."),
         (49_000, 50_000, "49,000 of 50,000 sats had come to the address."),
         (49_000, None, "49,000 sats had come to the address."),

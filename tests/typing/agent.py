@@ -19,6 +19,6 @@ async def sell_coffee(
             case Success(txid=txid):
                 return f"paid by payjoin {txid}"
             case FallbackBroadcasted(txid=txid, why=why):
-                return f"paid by the ordinary transaction {txid}: {why.words if why else ''}"
+                return f"paid by the ordinary payment {txid}: {why.words if why else ''}"
             case other:
                 return f"ended: {other}"

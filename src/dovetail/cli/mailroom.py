@@ -19,7 +19,7 @@ def mailroom() -> None:
     """Run a directory, gateway and relay.
 
     Where receivers have their mailboxes, and through which senders and receivers reach those of
-    others without showing their network address.
+    others without showing their IP address.
     """
 
 

@@ -334,7 +334,7 @@ routes = together(
         "--direct/--no-direct",
         is_flag=True,
         default=None,
-        help="Go without a relay: the directory then sees your network address.",
+        help="Go without a relay: the directory then sees your IP address.",
     ),
     setting(
         "tor", NETWORK, "--tor", metavar="URL", help="The SOCKS5 proxy of Tor, for onion addresses."

@@ -55,7 +55,7 @@ def answer_of(state: ReceiverSession) -> Answer | None:
 
 
 def refused_before(state: ReceiverSession, psbt: Psbt) -> Answer | None:
-    """What the sender of an Original is answered that an open link refused; None: it did not."""
+    """What the sender of an Original that an open session refused is answered; None: it did not."""
     reason = state.refusal(psbt.serialize()) if isinstance(state, receiver.Initialized) else None
     return None if reason is None else refusal(error_code(reason))
 

@@ -194,7 +194,7 @@ def parse_endpoint(text: str) -> Endpoint:
 
     It belongs to a mailbox if its path is a ShortId or its fragment has one of the parameters;
     then all must be right, lest an Original PSBT be sent in plaintext where encryption was meant.
-    What else shows that, such as the links of BIP 77's drafts, is refused. Raises `InvalidUri`.
+    What else shows that, such as the URIs of BIP 77's drafts, is refused. Raises `InvalidUri`.
     """
     url = _parse_url(text)
     keys = {part[:3] for part in re.split("[+-]", url.fragment.upper())}
@@ -207,7 +207,7 @@ def parse_endpoint(text: str) -> Endpoint:
 
 
 OLDER_DRAFT = (
-    "The URI is of an older draft of payjoin, or was not copied whole: ask for a new link. Its"
+    "The URI is of an older draft of payjoin, or was not copied whole: ask for a new one. Its"
     " address can be paid as usual."
 )
 

@@ -225,7 +225,7 @@ class Agent:
         is estimated unless given. Only `coins` are spent, where there are some: confirmed coins
         that no session holds. Raises `ConfigurationError` where no relay but the directory's
         own is set and going without is not allowed; `DuplicateSession` for a URI that was used
-        before and, unless `again` says so, for an address that is paid or was, in whatever link;
+        before and, unless `again` says so, for an address that is paid or was, in whatever URI;
         `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
         `ConfigurationError` without `tor`, and `TransportError` where Tor is not running.
         """

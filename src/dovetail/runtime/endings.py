@@ -21,7 +21,7 @@ def ending(outcome: Outcome, *, paying: bool, asked: int | None = None) -> tuple
         case outcomes.Success():
             return "Paid by payjoin.", _NO_MORE, True
         case outcomes.FallbackBroadcasted():
-            return "Paid by the ordinary transaction, without a payjoin.", _NO_MORE, True
+            return "Paid by the ordinary payment, without a payjoin.", _NO_MORE, True
         case outcomes.PaidDirectly():
             how = "by another transaction of yours" if paying else "to the address directly"
             return f"Paid {how}, without a payjoin.", _NO_MORE, True
@@ -52,7 +52,7 @@ def ending(outcome: Outcome, *, paying: bool, asked: int | None = None) -> tuple
 def _came(received: int | None, asked: int | None) -> str:
     """What had come to the address at the end, as far as anybody had looked."""
     if received is None:
-        return "no payment came through the link."
+        return "no payment came through the Payjoin URI."
     if not received:
         return "nothing had come to the address."
     whole = "" if asked is None else f" of {asked:,}"

@@ -115,7 +115,7 @@ _WORDS = {
     SessionStatus.WAITING_FOR_PROPOSAL: "The receiver has been asked; waiting for the answer.",
     SessionStatus.READY_TO_SIGN: "The receiver has answered; the payjoin has to be signed.",
     SessionStatus.READY_TO_BROADCAST: "The payjoin is signed and is being broadcast.",
-    SessionStatus.EXPIRED: "It has expired; its next step ends it.",
+    SessionStatus.EXPIRED: "It has expired.",
 }
 
 _ASKING_V1 = "The payment goes to the receiver's server, which answers with the payjoin at once."
@@ -161,7 +161,7 @@ def _last_look(found: Standing, at: Moment) -> Explanation:
 def _owed(found: Standing) -> str:
     match found.state:
         case "Initialized":
-            return "Nothing: no payment has come through the link yet."
+            return "Nothing: no payment has come through the Payjoin URI yet."
         case "HasReplyableError" if not found.held:
             return "Nothing: what came is no payment to count on."
         case "HasReplyableError":

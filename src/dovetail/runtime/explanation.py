@@ -18,9 +18,9 @@ State: TypeAlias = ReceiverSession | SenderSession
 
 NOTHING = "Nothing to decide."
 
-BY_US = "The payment: by the payjoin, or else by the ordinary transaction, and never by both."
-PLAINLY = "The payment, by the ordinary transaction."
-TO_US = "The payment to you: by the payjoin, or else by the ordinary transaction."
+BY_US = "The payment, by payjoin or by the ordinary payment: only one of the two can confirm."
+PLAINLY = "The payment, an ordinary one."
+TO_US = "The payment to you, by payjoin or by the ordinary payment: only one can confirm."
 
 
 class DeadlineKind(StrEnum):

@@ -1,4 +1,4 @@
-"""Ordinary payments, without a payjoin: for links that offer none that can be used."""
+"""Ordinary payments, without a payjoin: for URIs that offer none that can be used."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -86,7 +86,7 @@ def prepare(
 
 
 def require_unpaid(services: Services, address: Address, invoiced: Sats | None) -> None:
-    """Raise `DuplicateSession` for an address that a session here pays or paid, in any link.
+    """Raise `DuplicateSession` for an address that a session here pays or paid, in any URI.
 
     Also where the chain shows that an invoice is paid: by another wallet of the payer's, or by
     whomever. A chain source that is away does not tell, and keeps nobody from paying (M4).

@@ -334,7 +334,7 @@ async def _post_proposal(
 async def _reply(
     session: receiver.HasReplyableError, log: Log, services: Services
 ) -> ReceiverSession:
-    """Tell the sender; one whose payment does not count leaves the link to another."""
+    """Tell the sender; one whose payment does not count leaves the URI to another."""
     await asyncio.to_thread(services.store.release, log.session_id)
     now = services.clock()
     if now >= session.expires_at:

@@ -92,14 +92,14 @@ class Relays:
 def _no_relay() -> ConfigurationError:
     return ConfigurationError(
         "No OHTTP relay is configured: set `relays`, or `direct = true` to let the directory see"
-        " your network address."
+        " your IP address."
     )
 
 
 def _only_its_own(directory: str) -> ConfigurationError:
     return ConfigurationError(
         f"Every relay that is set belongs to who runs the directory, {operator(directory)}, and"
-        " would tell it your network address: set `relays` to one of somebody else, or `direct ="
+        " would tell it your IP address: set `relays` to one of somebody else, or `direct ="
         " true` to let the directory see your address."
     )
 

@@ -43,7 +43,7 @@ class Reason(StrEnum):
     PLAIN_PAYMENT = (
         "plain-payment",
         "An ordinary payment was asked for, without a payjoin.",
-        "Ask the receiver for a payjoin link next time, if one is wanted.",
+        "Ask the receiver for a Payjoin URI next time, if a payjoin is wanted.",
     )
     FALLBACK_DUE = (
         "fallback-due",
@@ -134,7 +134,7 @@ class Reason(StrEnum):
     ORIGINAL_DOES_NOT_PAY_US = (
         "original-does-not-pay-us",
         "The sender's payment does not pay the receiver.",
-        "Ask the sender to pay again from a fresh payment link.",
+        "Ask the sender to pay again by a new Payjoin URI.",
     )
     ORIGINAL_PAYS_TOO_LITTLE = (
         "original-pays-too-little",
@@ -175,7 +175,7 @@ class Reason(StrEnum):
     RECEIVER_ORIGINAL_PSBT_REJECTED = (
         "receiver-original-psbt-rejected",
         "The receiver refused the Original PSBT.",
-        "Check the payment's fee and coins, and ask for a fresh payment link next time.",
+        "Check the payment's fee and coins, and ask for a new Payjoin URI next time.",
     )
     RECEIVER_UNKNOWN_ERROR = (
         "receiver-unknown-error",
@@ -236,7 +236,7 @@ class Reason(StrEnum):
     TAKEN_BACK = (
         "taken-back",
         "The payment's coins were spent back to the wallet.",
-        "Ask for a new payment link if the payment is still wanted.",
+        "Ask for a new Payjoin URI if the payment is still wanted.",
     )
     PAYJOIN_UNOBSERVED = (
         "payjoin-unobserved",
@@ -246,33 +246,33 @@ class Reason(StrEnum):
     # in between
     EXPIRED_WAITING_FOR_ORIGINAL = (
         "expired-waiting-for-original",
-        "No payment came through the payment link before it expired.",
-        "Make a new payment link if the payment is still wanted.",
+        "No payment came through the Payjoin URI before it expired.",
+        "Make a new Payjoin URI if the payment is still wanted.",
     )
     EXPIRED_WAITING_FOR_PROPOSAL = (
         "expired-waiting-for-proposal",
-        "The receiver did not answer before the payment link expired.",
-        "Ask the receiver to be online, or for a payment link that lasts longer.",
+        "The receiver did not answer before the Payjoin URI expired.",
+        "Ask the receiver to be online, or for a Payjoin URI that lasts longer.",
     )
     EXPIRED_BEFORE_REPLY = (
         "expired-before-reply",
         "The session expired before the sender was answered.",
-        "Be online until the payment is complete, or give links a longer `lifetime`.",
+        "Be online until the payment is complete, or give Payjoin URIs a longer `lifetime`.",
     )
     EXPIRED_BEFORE_POSTING = (
         "expired-before-posting",
-        "The payment link expired before the payment was offered to the receiver.",
-        "Ask for a new payment link next time, and check your connection.",
+        "The Payjoin URI expired before the payment was offered to the receiver.",
+        "Ask for a new Payjoin URI next time, and check your connection.",
     )
     RELAY_UNREACHABLE = (
         "relay-unreachable",
-        "No OHTTP relay brought a proper answer before the payment link expired.",
+        "No OHTTP relay brought a proper answer before the Payjoin URI expired.",
         "Check your connection and `relays`; another relay may do.",
     )
     DIRECTORY_UNREACHABLE = (
         "directory-unreachable",
-        "The directory gave no proper answer before the payment link expired.",
-        "Check your connection, or take another directory for the next payment link.",
+        "The directory gave no proper answer before the Payjoin URI expired.",
+        "Check your connection, or take another directory for the next Payjoin URI.",
     )
     RECEIVER_UNREACHABLE = (
         "receiver-unreachable",
@@ -287,7 +287,7 @@ class Reason(StrEnum):
     DIRECTORY_REFUSED = (
         "directory-refused",
         "The directory refused the message.",
-        "Ask the receiver for a payment link of another directory.",
+        "Ask the receiver for a Payjoin URI of another directory.",
     )
     SENDER_GONE = (
         "sender-gone",

@@ -131,7 +131,7 @@ KEYS = (
         readers.urls,
         (),
         f"{LOCAL_MAILROOM} on regtest, else none",
-        "OHTTP relays, which keep your network address from the directory. One of the directory's"
+        "OHTTP relays, which keep your IP address from the directory. One of the directory's"
         " own operator (of the same registrable domain) is never used. In a variable they are"
         " parted by commas.",
     ),
@@ -141,7 +141,7 @@ KEYS = (
         False,
         "false",
         "Allow going without a relay, where none is set or all are the directory's own; it then"
-        " sees your network address.",
+        " sees your IP address.",
     ),
     Key(
         "tor",

@@ -42,7 +42,7 @@ def cancel(number: int, choice: str | None, screen: Screen) -> int:
 
 
 def fallback(number: int, screen: Screen, *, fee_rate: str | None, allow_high_fee: bool) -> int:
-    """Pay by the ordinary transaction, with its fee raised where a rate is given."""
+    """Pay by the ordinary payment, with its fee raised where a rate is given."""
     rate = None if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
     if rate is not None and not allow_high_fee:
         require_fair_rate(rate)
@@ -176,7 +176,7 @@ def _ask(state: State, screen: Screen, stop: Stop, *, asks: bool) -> str:
         return "later"
     paying = not isinstance(state, _RECEIVING)
     screen.say(_risk(state))
-    verb = "pays by the ordinary transaction" if paying else "takes the ordinary payment"
+    verb = "pays by the ordinary payment" if paying else "takes the ordinary payment"
     kept = "keeps it for your word" if asks else "keeps it until the session would have expired"
     screen.say(f"  now    {verb}; later  {kept}; never  declines it.")
     with stop.paused():
@@ -305,7 +305,9 @@ def _require_somebody() -> None:
         raise UsageError(_NOBODY)
 
 
-_NOBODY = "Nobody is there to confirm this: add --yes to do it without asking."
+_NOBODY = (
+    "Cannot ask whether to do this, as there is no terminal: add --yes to do it without asking."
+)
 
 
 @asynccontextmanager

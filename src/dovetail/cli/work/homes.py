@@ -94,7 +94,7 @@ class Home:
         if not self.known_relays and not self.settings.direct:
             raise ConfigurationError(
                 "No OHTTP relay is set: set `relays`, or `direct = true` to let the directory"
-                " see your network address."
+                " see your IP address."
             )
         return self.known_relays
 

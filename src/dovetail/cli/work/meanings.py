@@ -20,7 +20,7 @@ _BOTH = {
 }
 
 RECEIVER = _BOTH | {
-    "Created": "The URI was made.",
+    "Created": "The Payjoin URI was made.",
     "RetrievedOriginalPayload": "The sender's payment came in.",
     "CheckedBroadcastSuitability": "The network would take it as it is.",
     "CheckedInputsNotOwned": "It spends no coin of yours.",
@@ -35,7 +35,7 @@ RECEIVER = _BOTH | {
     "RepliedWithError": "The sender was told that there will be no payjoin.",
     "ReplyFailed": "The sender could not be told that there will be no payjoin.",
     "ProtocolFailed": "The negotiation ended.",
-    "Reopened": "The link takes another payment.",
+    "Reopened": "The Payjoin URI takes another payment.",
     "ObservedPayment": "Another transaction paid the address in full.",
     "FallbackDue": "No payjoin appeared in time: the ordinary payment fell due.",
     "Released": "You declined the ordinary payment.",

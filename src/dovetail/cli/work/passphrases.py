@@ -102,7 +102,8 @@ def chosen(name: str, *, file: Path | None = None, descriptor: int | None = None
         return _typed_twice(name)
     else:
         raise UsageError(
-            "Nobody is there to type a new passphrase: name a file that holds it, or a descriptor."
+            "Cannot ask for a new passphrase, as there is no terminal: name a file that holds it,"
+            " or a descriptor."
         )
     require_passphrase(passphrase)
     return passphrase

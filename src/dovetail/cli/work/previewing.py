@@ -162,22 +162,22 @@ def disclosures(endpoint: V1Endpoint | V2Endpoint, *, direct: bool) -> tuple[str
     if isinstance(endpoint, V2Endpoint):
         by = f"Payjoin by    BIP 77 (version 2), through the directory {_host(endpoint.directory)}"
         if is_onion(endpoint.directory):
-            who = "the directory sees that somebody asks, over Tor; only the receiver what you pay"
+            who = "the receiver sees the payment, not the directory, and Tor hides your IP address"
         elif direct:
-            who = "the directory sees your network address; only the receiver what you pay"
+            who = "the directory sees your IP address; only the receiver sees the payment"
         else:
             who = (
-                "the relay sees your network address, the directory that somebody asks; only the"
-                " receiver what you pay"
+                "the relay sees your IP address; the directory sees neither it nor the payment; the"
+                " receiver sees the payment"
             )
-        return by, f"Who sees it   {who}"
+        return by, f"Privacy       {who}"
     host = _host(endpoint.url)
     by = f"Payjoin by    BIP 78 (version 1), straight to the receiver's server {host}"
     if is_onion(endpoint.url):
-        who = "who runs that server sees the payment, but not your network address: Tor hides it"
+        who = "that server sees the payment, but not your IP address, which Tor hides"
     else:
-        who = "who runs that server sees the payment and your network address"
-    return by, f"Who sees it   {who}"
+        who = "that server sees the payment and your IP address"
+    return by, f"Privacy       {who}"
 
 
 def _host(url: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dovetail.cli.output import local_time
-from dovetail.runtime.explanation import NOTHING, DeadlineKind, Explanation
+from dovetail.runtime.explanation import BY_US, NOTHING, DeadlineKind, Explanation
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionId
 
@@ -17,7 +17,8 @@ def go_on(number: SessionId, found: Explanation, *, running: bool, listening: st
         return WORKING
     command = f"`dovetail resume {number}{listening}`"
     if found.status is SessionStatus.EXPIRED:
-        return f"{NOT_RUNNING}: run {command} now."
+        pays = ", which makes the ordinary payment" * (found.owed == BY_US)
+        return f"{NOT_RUNNING}: run {command} now{pays}."
     due = found.deadline
     if due is not None and due.kind is DeadlineKind.FALLBACK:
         return f"{NOT_RUNNING}: keep {command} open, or run it after {local_time(due.at)}."

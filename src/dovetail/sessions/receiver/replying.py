@@ -60,7 +60,7 @@ class HasReplyableError(State):
 
     Send what `reply` gives and save `process_reply`; over HTTP, answer with `v1_body` and save
     `record_replied`. If it cannot be sent, save `reply_failed`. Where `reopens` says so, save
-    `dovetail.sessions.receiver.reopen` in the place of each: the link takes another payment.
+    `dovetail.sessions.receiver.reopen` in the place of each: the URI takes another payment.
     """
 
     reason: Reason
@@ -79,7 +79,7 @@ class HasReplyableError(State):
     def reopens(self) -> bool:
         """Whether its Original was no payment to count on, so that another may still come.
 
-        Anybody who has the link can send one: it must not keep out whoever really pays (M4).
+        Anybody who has the URI can send one: it must not keep out whoever really pays (M4).
         """
         return self.held is None or (not self.owed and self.reason in _WORTHLESS)
 

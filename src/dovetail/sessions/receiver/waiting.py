@@ -67,7 +67,7 @@ class Initialized(State):
     def watched_until(self) -> UnixTime:
         """Until when to look at the address before `expire`: the expiration and the grace.
 
-        At the expiration a sender whose Original was lost pays by the ordinary transaction.
+        At the expiration a sender whose Original was lost makes the ordinary payment.
         """
         return UnixTime(self.expires_at + self.created.grace)
 
@@ -149,7 +149,7 @@ class Initialized(State):
     def _require_room(self) -> None:
         if not self.takes_originals:
             raise UsageError(
-                "Too many payments that do not count came by this link: watch its address alone."
+                "Too many payments that do not count came by this URI: watch its address alone."
             )
 
     def _read_encrypted(
@@ -274,7 +274,7 @@ ReceivedOriginal: TypeAlias = UncheckedOriginalPayload | HasReplyableError
 
 
 MOST_REFUSED = 16
-"""After so many Originals that are no payments to count on a link takes no more."""
+"""After so many Originals that are no payments to count on a Payjoin URI takes no more."""
 
 
 def reopen(error: HasReplyableError) -> Transition[ReceiverEvent, Initialized]:
