@@ -4,7 +4,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -74,6 +76,45 @@ def test_a_mailroom_that_shall_forward_to_itself(person, apart):
     bob.settings |= {"directory": apart.url, "relays": apart.url}
     told = bob("receive", "1000", "--timeout", "2s")
     assert "is the directory and the relay at once" in told.err
+
+
+def test_a_link_for_v1_senders_at_a_mailroom_that_takes_none(person):
+    bob = person("bob", 100_000)
+    told = bob("receive", "1000", "--v1")
+    assert told.code == 2
+    assert "takes no senders that speak only BIP 78, as its /health says" in told.err
+    assert "receive --v1 --listen" in told.err
+    assert told.out == bob("history").out == ""
+
+
+class SpeaksVersion2(BaseHTTPRequestHandler):
+    """Answers a v1 sender as a server does that takes none (BIP 78, well-known errors)."""
+
+    def do_POST(self) -> None:
+        body = b'{"errorCode":"version-unsupported","message":"","supported":[2]}'
+        self.send_response(400)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        pass
+
+
+def test_a_v1_link_whose_server_takes_no_v1(person):
+    alice, bob = person("alice", 100_000), person("bob")
+    address = bob("wallet", "address").out.strip()
+    with HTTPServer(("127.0.0.1", 0), SpeaksVersion2) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        link = f"bitcoin:{address}?amount=0.0002&pj=http://127.0.0.1:{server.server_port}/pay"
+        told = alice("send", link, "--yes", "--timeout", "2s")
+        server.shutdown()
+    assert told.code == 3
+    shown = alice("show", "1")
+    assert "its server takes version 2 alone" in shown.out
+    assert "Ask the receiver for a link of version 2" in shown.out
+    assert "its server takes version 2 alone" in alice("history").out
+    assert alice("show", "1", "--json").json["reason"] == "v1-refused"
 
 
 @pytest.mark.parametrize("server", [("mailroom", "serve"), ("regtest", "serve")])

@@ -243,9 +243,9 @@ def test_an_open_session_whose_row_was_written_by_another_release_is_listed_by_i
     )
     by_log = cli("history", "--json").json
     assert "damaged" not in {each["status"] for each in by_log["sessions"]}
-    cli.change("""UPDATE sessions SET standing = '{"edition":2,"state":"Beamed"}'""")
+    cli.change("""UPDATE sessions SET standing = '{"edition":3,"state":"Beamed"}'""")
     assert cli("history", "--json").json == by_log
-    standing = b'{"edition":1,"state":"PollingForProposal","amount":7}'
+    standing = b'{"edition":2,"state":"PollingForProposal","amount":7}'
     cli.change("UPDATE sessions SET standing = ?", standing)
     assert [each["amount_sats"] for each in cli("history", "--json").json["sessions"]] == [7, 7]
     cli.damage(1)

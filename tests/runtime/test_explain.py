@@ -157,6 +157,20 @@ def sighting(kind: Kind, *, gone: bool = False) -> Sighting:
     return Sighting(kind=kind, txid=Txid(bytes(32)), depth=0, wanted=1, gone=gone)
 
 
+def test_a_receiver_hears_that_what_came_does_not_count_unless_the_address_was_paid():
+    (created, refused, *_) = map(
+        receiver.decode_event,
+        (LOGS / "receiver/malformed-original.jsonl").read_bytes().splitlines(),
+    )
+    state = receiver.replay([created, refused, receiver.events.Reopened()])
+    for kind in (None, Kind.DOUBLE_SPEND):
+        found = explain(state, EARLY, seen=None if kind is None else sighting(kind))
+        assert found.words == "A payment that came does not count; waiting for another one."
+        assert found.owed == "Nothing: what came is no payment to count on."
+        assert found.reason is Reason.ORIGINAL_MALFORMED
+    assert explain(state, EARLY, seen=sighting(Kind.DIRECT)).words == "Waiting for the sender."
+
+
 def test_a_sender_whose_invoice_was_paid_otherwise_is_asked():
     pending = until("expired", sender.PendingFallback)
     found = explain(pending, EARLY, seen=sighting(Kind.DIRECT))

@@ -61,15 +61,15 @@ def test_its_repr_names_the_state_alone() -> None:
         b"\xff",
         b"{}",
         b"[" * 100_000,
-        b'{"edition":1,"state":"Teleported"}',
-        b'{"edition":1,"state":"Closed"}',
-        b'{"edition":1,"state":"Monitor","beamed":true}',
-        b'{"edition":2,"state":"Monitor"}',
+        b'{"edition":2,"state":"Teleported"}',
+        b'{"edition":2,"state":"Closed"}',
+        b'{"edition":2,"state":"Monitor","beamed":true}',
+        b'{"edition":3,"state":"Monitor"}',
     ],
     ids=["no text", "empty", "deep", "newer state", "end", "newer fact", "newer edition"],
 )
 def test_what_is_damaged_or_of_another_edition_is_left_to_the_log(data: bytes) -> None:
-    assert EDITION == 1
+    assert EDITION == 2
     assert decode_summary(data, closed=False) is None
 
 

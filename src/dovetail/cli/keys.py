@@ -21,8 +21,9 @@ SESSION = {
     "deadline_at": "when, in Unix seconds",
     "txid": "the transaction that was broadcast or seen; null before",
     "seen": "what the chain source showed of the payment last, to any process: `kind` (`payjoin`,"
-    " `fallback`, `direct` to the address, `revocation` or `stranger`), `txid`, `confirmations`,"
-    " `gone` (it was there and is no more), `at` (when that was first so, in Unix seconds),"
+    " `fallback`, `direct` to the address, `revocation`, `stranger`, or the `double-spend` of a"
+    " payment that came to a receiver), `txid`, `confirmations`, `gone` (it was there and is no"
+    " more), `at` (when that was first so, in Unix seconds),"
     " `came_sats` (what has come to a receiver's address in all, also in part; null where nothing"
     " but the payment itself did) of `asked_sats` (null where no amount was named),"
     " `fee_rate` (of an unconfirmed stranger that keeps the ordinary payment out: sat/vB as text;"

@@ -26,6 +26,7 @@ from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Policy, Services
 from dovetail.runtime.transport import Transport, Way, any_way, opened, too_few
 from dovetail.runtime.vanishing import known_at
+from dovetail.runtime.versions import require_v1
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import Role, Rows, SessionId
@@ -159,8 +160,8 @@ class Agent:
         this agent is reached, for v1 senders alone. Raises `TransportError` when the directory's
         keys cannot be fetched, `WalletError`, `InvalidUri` for an endpoint on plain http,
         `UsageError` for an amount of 0, for one that nodes do not relay (dust) and without a
-        directory or endpoint, and `ConfigurationError` where the system allows no further
-        connection that could wait.
+        directory or endpoint, and `ConfigurationError` where the directory takes no v1 senders or
+        the system allows no further connection that could wait.
         """
         if amount is not None and amount < 1:
             raise UsageError("Nobody can pay 0 satoshis: ask for at least 1.")
@@ -208,6 +209,8 @@ class Agent:
     async def _mailbox_at(self, directory: str, *, v1: bool) -> "partial[Creation]":
         self.services.relays.choose(directory)  # raises where nothing would hide us
         keys = await self._keys.of(directory)
+        if v1:
+            await require_v1(directory, self.services.transport, self.services.relays)
         return partial(receiver.create, directory=directory, ohttp_keys=keys, v1=v1)
 
     async def prepare(

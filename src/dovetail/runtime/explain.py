@@ -25,7 +25,7 @@ from dovetail.runtime.explanation import (
 from dovetail.sessions import sender
 from dovetail.sessions.ending import Ending
 from dovetail.sessions.outcomes import code_of
-from dovetail.sessions.sightings import Sighting
+from dovetail.sessions.sightings import Kind, Sighting
 from dovetail.sessions.standing import Standing, Summary, summary_of
 from dovetail.sessions.status import SessionStatus
 from dovetail.sessions.surplus import surplus_of, surplus_seen
@@ -118,6 +118,7 @@ _WORDS = {
     SessionStatus.EXPIRED: "It has expired.",
 }
 
+_WAITING_FOR_ANOTHER = "A payment that came does not count; waiting for another one."
 _ASKING_V1 = "The payment goes to the receiver's server, which answers with the payjoin at once."
 
 _ENDS_BY_EXPIRY = frozenset(
@@ -136,15 +137,28 @@ def _open(found: Standing, at: Moment) -> Explanation:
     status = _STATUS.get(found.state, SessionStatus.NEGOTIATING)
     if at.now >= at.expires_at and status in _ENDS_BY_EXPIRY:
         status = SessionStatus.EXPIRED
-    v1 = found.v1 and status is SessionStatus.SENDING_ORIGINAL
     return at.explanation(
         found,
         status=status,
-        words=_ASKING_V1 if v1 else _WORDS[status],
+        words=_words(found, status, at),
         next=NOTHING,
-        owed=_owed(found),
+        owed=_owed(found, at),
         deadline=_next(found, status, at),
     )
+
+
+def _words(found: Standing, status: SessionStatus, at: Moment) -> str:
+    if found.v1 and status is SessionStatus.SENDING_ORIGINAL:
+        return _ASKING_V1
+    if status is SessionStatus.WAITING_FOR_PAYMENT and _was_refused(found, at):
+        return _WAITING_FOR_ANOTHER
+    return _WORDS[status]
+
+
+def _was_refused(found: Standing, at: Moment) -> bool:
+    """Whether what came last does not count, and nothing came to the address beside it."""
+    direct = at.shown is not None and at.shown.kind is Kind.DIRECT
+    return found.reason is not None and not direct
 
 
 def _last_look(found: Standing, at: Moment) -> Explanation:
@@ -153,13 +167,15 @@ def _last_look(found: Standing, at: Moment) -> Explanation:
         status=SessionStatus.EXPIRED,
         words="It has expired; an ordinary payment is still looked for.",
         next=NOTHING,
-        owed=_owed(found),
+        owed=_owed(found, at),
         deadline=Deadline(DeadlineKind.WATCHING, UnixTime(found.until or 0)),
     )
 
 
-def _owed(found: Standing) -> str:
+def _owed(found: Standing, at: Moment) -> str:
     match found.state:
+        case "Initialized" if _was_refused(found, at):
+            return "Nothing: what came is no payment to count on."
         case "Initialized":
             return "Nothing: no payment has come through the Payjoin URI yet."
         case "HasReplyableError" if not found.held:

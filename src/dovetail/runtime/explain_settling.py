@@ -35,6 +35,8 @@ def receiver_pending(found: Standing, at: Moment) -> Explanation:
         words = "No payjoin has been seen; the ordinary payment falls due after the grace."
     else:
         words = "No payjoin came about; the sender's ordinary payment is due, and is made once."
+    if _has_rival(at) and not found.paid_twice:
+        words = _RIVAL_OF_SENDERS
     return at.explanation(
         found,
         status=SessionStatus.FALLBACK_PENDING,
@@ -126,6 +128,8 @@ def receiver_monitor(found: Standing, at: Moment) -> Explanation:
         status = SessionStatus.PROPOSAL_SENT
         words = "The sender has the payjoin; waiting for it to confirm."
         deadline = at.fallback_at(at.due(found))
+    if _has_rival(at) and not (found.released or found.seen_spent):
+        words = _RIVAL_OF_SENDERS
     return at.explanation(
         found,
         status=status,
@@ -134,6 +138,17 @@ def receiver_monitor(found: Standing, at: Moment) -> Explanation:
         owed="Nothing that you still count on." if found.released else TO_US,
         deadline=deadline,
     )
+
+
+_RIVAL_OF_SENDERS = (
+    "Another transaction spends the sender's coins; the payment to you can confirm only if that one"
+    " does not."
+)
+
+
+def _has_rival(at: Moment) -> bool:
+    """Whether what spends the sender's coins was seen last, and is no payment."""
+    return at.shown is not None and at.shown.kind is Kind.STRANGER
 
 
 _PAYING = (Kind.PAYJOIN, Kind.FALLBACK, Kind.PAYMENT)
@@ -156,9 +171,9 @@ def sender_monitor(found: Standing, at: Moment) -> Explanation:
         words = "You declined the ordinary payment, but the receiver can still take it."
         advice = "Take the coins back by `revoke`, pay by `fallback`, or wait."
         owed = "Nothing from you, but the receiver can still take it until its coins are spent."
-    elif found.expected is Kind.PAYJOIN:
+    elif found.expected is Kind.PAYJOIN and not _has_rival(at):
         words = f"The payjoin is broadcast and waits for {confirmations}."
-    elif found.expected is Kind.FALLBACK:
+    elif found.expected is Kind.FALLBACK and not _has_rival(at):
         words = f"The ordinary payment is broadcast and waits for {confirmations}."
     else:
         words = f"Another transaction spends the payment's coins; it waits for {confirmations}."

@@ -60,16 +60,12 @@ class OhttpKeys:
     async def _fetch_patiently(self, directory: str) -> KeyConfig:
         """By another relay where one fails: a person waits for this answer."""
         for _ in range(_TRIES - 1):
-            relay = self._choose(directory)
+            relay = tunnel_to(directory, self._relays)
             with suppress(TransportError):
                 return await self._fetch(directory, relay)
             if relay is None:
                 break
-        return await self._fetch(directory, self._choose(directory))
-
-    def _choose(self, directory: str) -> str | None:
-        hides = urlsplit(directory).scheme == "https" and not is_onion(directory)
-        return self._relays.choose(directory) if hides else None
+        return await self._fetch(directory, tunnel_to(directory, self._relays))
 
     async def _fetch(self, directory: str, relay: str | None) -> KeyConfig:
         try:
@@ -92,6 +88,12 @@ class OhttpKeys:
                 "What the directory gives as its OHTTP keys cannot be read, and it may be no"
                 " payjoin directory: check `directory`."
             ) from error
+
+
+def tunnel_to(directory: str, relays: Relays) -> str | None:
+    """The relay whose tunnel keeps our address from `directory`; None: straight, or by Tor."""
+    hides = urlsplit(directory).scheme == "https" and not is_onion(directory)
+    return relays.choose(directory) if hides else None
 
 
 def _read(cache: Path | None) -> dict[str, tuple[int, bytes]]:

@@ -35,6 +35,8 @@ async def settle_by_fallback(
     if looked is not session:
         return looked
     spend = seen.spend
+    if spend is not None:
+        watch.see(session, spend, received=seen.received)
     if spend is not None and _is_answer(session, spend):
         return await session.record_spend(spend.transaction).save_async(log)
     ended = await _end_without_it(session, log, services, seen)

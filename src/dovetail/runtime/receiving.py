@@ -7,7 +7,7 @@ when there is nothing to do yet. What it raises leaves the session where it was.
 import asyncio
 from collections.abc import Collection, Mapping
 
-from dovetail.bitcoin import FeeRate, OutPoint
+from dovetail.bitcoin import FeeRate, OutPoint, Transaction
 from dovetail.errors import ParseError, PayloadTooLarge, UsageError
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.original import fee_rate
@@ -147,9 +147,17 @@ async def _check_broadcast(
     if seen.received.full:
         return await session.refuse_as_paid(seen.received.txids[0]).save_async(log)
     if seen.spend is not None:
+        if not _pays(session, seen.spend.transaction):
+            watch.see_double_spend(seen.spend, wanted=session.created.depth)
         return await session.refuse(Reason.ORIGINAL_INPUTS_SPENT).save_async(log)
     judged = await asyncio.to_thread(_judged, session, services)
     return await judged.save_async(log)
+
+
+def _pays(session: receiver.UncheckedOriginalPayload, spend: Transaction) -> bool:
+    """Whether it pays our address, as the Original does: then the address tells of it."""
+    payee = session.address.script_pubkey
+    return any(output.script_pubkey == payee for output in spend.outputs)
 
 
 def _judged(
@@ -195,6 +203,7 @@ async def _forestalled(
         transaction = seen.spend.transaction
         if seen.spend.depth or session.settles(transaction):
             return session.record_spend(transaction)
+        watch.see_double_spend(seen.spend, wanted=session.created.depth)
         return session.refuse(Reason.ORIGINAL_INPUTS_SPENT)
     if seen.received.full:
         return session.refuse_as_paid(seen.received.txids[0])

@@ -161,9 +161,12 @@ async def _poll(
     """Look at the chain, then into the mailbox.
 
     A spend that is seen is most likely the receiver's fallback, whose reason lies in the mailbox
-    already: it is asked for once, and not for long, before the spend is recorded.
+    already: it is asked for once, and not for long, before the spend is recorded. A stranger's is
+    recorded at once: whatever the receiver answered, it is why there is no payjoin.
     """
     spend = await _glimpse(session, services, watch)
+    if spend is not None and kind_of(session, spend.transaction) is Kind.STRANGER:
+        return await session.record_spend(spend.transaction).save_async(log)
     now = services.clock()
     try:
         answer = await _attended(

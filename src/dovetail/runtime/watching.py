@@ -130,6 +130,17 @@ class Watch:
         named = rival is not None and rival.txid == found.txid and not found.depth
         return replace(found, rate=rival.rate if rival is not None and named else None)
 
+    def see_double_spend(self, spend: Spend, *, wanted: int) -> None:
+        """Note what had spent the coins of a payment as it came to a receiver."""
+        self._note(
+            Sighting(
+                kind=Kind.DOUBLE_SPEND,
+                txid=spend.transaction.txid,
+                depth=spend.depth,
+                wanted=wanted,
+            )
+        )
+
     def see_received(self, received: Receipts, *, wanted: int, asked: int | None) -> None:
         """Note what other transactions brought to the receiver's address, be it in part."""
         self.received = received
@@ -196,6 +207,8 @@ def _partly(seen: Sighting) -> str:
 
 def sighted(seen: Sighting, *, ended: bool = False) -> str:
     """What the chain shows of a session's money, in one sentence; `ended` is the session's end."""
+    if seen.kind is Kind.DOUBLE_SPEND:
+        return _DOUBLE_SPENT
     if seen.falls_short and not seen.gone:
         return _partly(seen)
     surplus = surplus_seen(seen)
@@ -221,6 +234,9 @@ def _moved(seen: Sighting, *, ended: bool) -> str:
     return f"{again}{name} has {seen.depth} of {seen.wanted} confirmation{'s' * (seen.wanted > 1)}."
 
 
+_DOUBLE_SPENT = (
+    "A payment that came through the link does not count: another transaction spends its coins."
+)
 _SIGHTED = {
     Kind.PAYJOIN: "the payjoin",
     Kind.FALLBACK: "the ordinary payment",

@@ -172,6 +172,11 @@ class Reason(StrEnum):
         "The receiver does not speak this version of payjoin.",
         "Ask the receiver to update their wallet.",
     )
+    V1_REFUSED = (
+        "v1-refused",
+        "The link asks for payjoin's version 1 (BIP 78), and its server takes version 2 alone.",
+        "Ask the receiver for a link of version 2, or of a server that takes version 1.",
+    )
     RECEIVER_ORIGINAL_PSBT_REJECTED = (
         "receiver-original-psbt-rejected",
         "The receiver refused the Original PSBT.",

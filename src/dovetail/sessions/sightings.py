@@ -20,6 +20,8 @@ class Kind(StrEnum):
     """It is neither, and makes the same payment."""
     STRANGER = "stranger"
     """It spends the contested outpoints and is neither; it may replace one of them."""
+    DOUBLE_SPEND = "double-spend"
+    """It spends the coins of a payment that came to a receiver, which does not count therefore."""
     DIRECT = "direct"
     """It pays the receiver's address from other coins than the session's."""
 
@@ -47,6 +49,12 @@ class Sighting:
     """What the receiver asked for; None: any amount, or unknown."""
     beside: tuple[Txid, ...] = ()
     """What else paid the address: the parts of a payment that falls short, else what is beyond."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the session goes on with it: a last confirmation ends it, which says more."""
+        last = self.depth >= self.wanted and self.kind is not Kind.DOUBLE_SPEND
+        return self.falls_short or not last
 
     @property
     def falls_short(self) -> bool:

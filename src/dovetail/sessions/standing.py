@@ -20,7 +20,7 @@ from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import Kind
 
-EDITION = 1
+EDITION = 2
 """Raise it with what is drawn or how: what another edition drew is read from the log instead."""
 
 State: TypeAlias = ReceiverSession | SenderSession
@@ -156,7 +156,7 @@ def _standing(state: State) -> Standing:
 def _facts(state: State) -> dict[str, object]:
     match state:
         case receiver.Initialized():
-            return {"until": int(state.watched_until)}
+            return {"until": int(state.watched_until), "reason": state.last_refusal}
         case receiver.HasReplyableError():
             held = state.held is not None
             return {"reason": state.reason, "held": held, "owed": held and state.owed}

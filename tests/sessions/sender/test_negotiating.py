@@ -318,6 +318,19 @@ def test_a_v1_answer_that_cannot_be_read_ends_the_negotiation(log):
     owed(play.posting_v1(log).process_v1(200, b"<html>").save(log), Reason.PROPOSAL_UNREADABLE)
 
 
+@pytest.mark.parametrize(
+    ("supported", "reason"),
+    [
+        ((2,), Reason.V1_REFUSED),
+        ((1, 2), Reason.RECEIVER_VERSION_UNSUPPORTED),
+        ((), Reason.RECEIVER_VERSION_UNSUPPORTED),
+    ],
+)
+def test_a_v1_server_that_takes_version_2_alone_is_told_as_that(log, supported, reason):
+    body = ErrorReply(ErrorCode.VERSION_UNSUPPORTED, supported).serialize()
+    owed(play.posting_v1(log).process_v1(400, body).save(log), reason)
+
+
 def test_a_v1_server_in_trouble_may_be_tried_again(log):
     session = play.posting_v1(log)
     with pytest.raises(TransportError):

@@ -295,9 +295,7 @@ class Follower:
         if sighting is not None and sighting != before:
             self.seen = Seen(sighting, clock())
             rated = before is not None and sighting == replace(before, rate=sighting.rate)
-            # The last confirmation ends the session, which says more; a rate is told by itself.
-            waits = sighting.depth < sighting.wanted or sighting.falls_short
-            if (waits or sighting.receded) and not rated:
+            if (sighting.goes_on or sighting.receded) and not rated:
                 colour = "yellow" if sighting.receded else None
                 self._say(Kind.SEEN, f"{self.seen.words}{self._amount()}", fg=colour)
         if low_fee is not None and low_fee != self.low_fee:

@@ -209,6 +209,8 @@ def _notes(each: Listed) -> list[str]:
     if seen is not None and found.outcome in (None, "cancelled", "expired"):
         ended = found.outcome is not None
         words = f"{sighted(seen.sighting, ended=ended)} {seen.rate_words}".rstrip()
+        if found.txid not in (None, str(seen.sighting.txid)):  # the line shows the other one
+            words += f" {seen.sighting.txid}"
         notes.append(f"Seen at {local_time(seen.at)}: {words}")
     if found.reason is not None:
         notes.append(f"No payjoin: {reason_words(found)}")

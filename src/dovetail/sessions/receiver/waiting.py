@@ -64,6 +64,12 @@ class Initialized(State):
         return next((each.reason for each in self.refused if each.mark == mark), None)
 
     @property
+    def last_refusal(self) -> Reason | None:
+        """Why the last Original that came is no payment to count on; None where none came."""
+        bad = (each.reason for each in self.refused if each.reason is not Reason.PAID_DIRECTLY)
+        return next(reversed([*bad]), None)
+
+    @property
     def watched_until(self) -> UnixTime:
         """Until when to look at the address before `expire`: the expiration and the grace.
 
@@ -141,10 +147,7 @@ class Initialized(State):
         the last Original was refused it is that. `received` is what the address had received.
         """
         self._require_expired(now)
-        bad = [each.reason for each in self.refused if each.reason is not Reason.PAID_DIRECTLY]
-        if why is None and bad:
-            why = bad[-1]
-        return self._close(events.Closed(outcome=expired(why, received)))
+        return self._close(events.Closed(outcome=expired(why or self.last_refusal, received)))
 
     def _require_room(self) -> None:
         if not self.takes_originals:

@@ -234,6 +234,8 @@ class PostingOriginal(_Offered):
             answer = v1_reply(status, body)
         except ParseError:
             return self.fail(Reason.PROPOSAL_UNREADABLE)
+        if isinstance(answer, ErrorReply) and answer.supported and 1 not in answer.supported:
+            return self.fail(Reason.V1_REFUSED)
         return self._judge(answer)
 
     def _on_posted_original_psbt(self, _event: events.PostedOriginalPsbt) -> "PollingForProposal":
