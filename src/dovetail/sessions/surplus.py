@@ -32,9 +32,9 @@ class Surplus:
         """What to do about it; None where nobody can tell that it is too much."""
         if self.too_much is None:
             return None
-        those = "those transactions" if len(self.txids) > 1 else "that transaction"
+        # Which payment was the one too many only the payers know: parts may overshoot together.
         return (
-            f"Give {self.too_much:,} sats back to whoever paid them by {those}; ask them for an"
+            f"Give {self.too_much:,} sats back to whoever paid too much, and ask them for an"
             " address first."
         )
 
