@@ -31,7 +31,7 @@ EAGER = Policy(watch_interval=0.05, poll_pause=0.05, first_retry=0.05)
 
 @asynccontextmanager
 async def link(folder: Path, *, served: bool) -> AsyncIterator[tuple[World, Agent, LiveReceiver]]:
-    """A receiver whose link welcomes v1 senders, at a mailroom that serves them or does not."""
+    """A receiver whose URI welcomes v1 senders if its mailroom serves them, as it must."""
     settings = MailroomSettings(folder / "mailroom", local=True, v1=served)
     with (
         RegtestServer() as regtest,
@@ -47,14 +47,13 @@ async def link(folder: Path, *, served: bool) -> AsyncIterator[tuple[World, Agen
             direct=True,
             policy=EAGER,
         ) as payee:
-            yield world, payee, await payee.receive(50_000, v1=True)
+            yield world, payee, await payee.receive(50_000, v1=served)
 
 
 async def ask(wallet: BdkWallet, invoice: LiveReceiver) -> tuple[Psbt, Psbt | ErrorReply]:
     """What a v1 wallet posts to the `pj` of a link, without its fragment, and the answer."""
     uri = PayjoinUri.parse(invoice.uri)
     assert isinstance(uri.endpoint, V2Endpoint)
-    assert not uri.output_substitution
     original = wallet.pay(
         uri.address.script_pubkey, uri.amount or Sats(0), fee_rate=FeeRate.from_sat_per_vb(2)
     ).finalize()
@@ -86,6 +85,7 @@ async def test_a_v2_link_is_paid_by_payjoin(tmp_path: Path):
 
 
 async def test_a_mailroom_without_the_service_says_which_version_it_speaks(tmp_path: Path):
+    """A v1 wallet that scans a URI for v2 senders alone."""
     async with link(tmp_path, served=False) as (world, _, invoice):
         _, answer = await ask(world.wallet("sender", 1_000_000), invoice)
         assert answer == ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (2,))

@@ -39,7 +39,7 @@ class Purse:
             params=SenderParams(fee_contribution=offer),
             now=self.now(),
         )
-        return created.save(log), log  # durable before anything leaves; no link is paid twice
+        return created.save(log), log  # durable before anything leaves; no URI is paid twice
 
     def reopen(self) -> list[tuple[sender.SenderSession, Log]]:
         """What is still open after a restart."""
