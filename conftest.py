@@ -12,11 +12,19 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 
+_LOG = logging.getLogger("dovetail")
+_AS_IT_WAS = (_LOG.level, tuple(_LOG.handlers), _LOG.propagate)
+
+
+def _reset() -> None:
+    level, handlers, _LOG.propagate = _AS_IT_WAS
+    _LOG.setLevel(level)
+    _LOG.handlers = list(handlers)
+
+
 @pytest.fixture(autouse=True)
 def _log_as_it_was() -> Iterator[None]:
-    """What a command that runs within a test makes of the log ends with that test."""
-    logger = logging.getLogger("dovetail")
-    level, handlers, propagate = logger.level, list(logger.handlers), logger.propagate
+    """What a command makes of the log ends with its test, or with the fixture that it ran for."""
+    _reset()
     yield
-    logger.setLevel(level)
-    logger.handlers, logger.propagate = handlers, propagate
+    _reset()

@@ -51,7 +51,7 @@ def receiver_at(effect: str) -> Acts:
 def sending_at(effect: str) -> Acts:
     def setup(play: Play) -> None:
         asked(play)
-        play.halt(SENDER, effect, *play.sending())
+        play.halt(SENDER, effect, *play.sending(wait=True))
 
     return setup
 

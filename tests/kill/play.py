@@ -145,12 +145,13 @@ class Play:
             self.until(lambda: not self._is_unsent(), "for the Original to leave")
             self.pause(Party.SENDER)
 
-    def sending(self) -> tuple[str, ...]:
-        """The command that pays."""
+    def sending(self, *, wait: bool = False) -> tuple[str, ...]:
+        """The command that pays; it goes on trying where it is to `wait`."""
         state = self.state(Party.RECEIVER)
         if state is None:
             raise Stuck("There is nothing to pay.")
-        return ("send", state.payjoin_uri.serialize(), "--yes", "--no-wait")
+        words = ("send", state.payjoin_uri.serialize(), "--yes")
+        return words if wait else (*words, "--no-wait")
 
     def decide(self, party: Party, *words: str) -> int:
         """A decision of a person about session 1; whether the state allows it is not asked."""
