@@ -8,17 +8,13 @@ from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
 from dovetail.runtime.payable import is_paid_beside
 from dovetail.runtime.raising import Paying, raised
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import Watch, deepest_spend, taken
+from dovetail.runtime.watching import REFUSED, Watch, deepest_spend, taken
 from dovetail.sessions import sender
 from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import Kind
 from dovetail.stores.ports import SessionId
 from dovetail.wallets.ports import Spend
 
-REFUSED = (
-    "The network refused the ordinary payment for now: it stays owed, and `resume` tries it again"
-    " until it is taken."
-)
 PAID_ALREADY = (
     "The address was paid that amount already, by another transaction: the ordinary payment would"
     " pay it a second time. Say `fallback` again only if you want that."

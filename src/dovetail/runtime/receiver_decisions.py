@@ -9,7 +9,7 @@ from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
 from dovetail.runtime.looks import Look, Watchable, look, payload_of
 from dovetail.runtime.looks import received as look_at_address
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import taken
+from dovetail.runtime.watching import REFUSED, taken
 from dovetail.sessions import receiver
 from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
@@ -26,10 +26,6 @@ WAITS = (
 PAID_ALREADY = (
     "The address was paid in full by another transaction: the ordinary payment would charge the"
     " sender twice. Say `fallback` again only if they know and want it."
-)
-REFUSED = (
-    "The network refused the ordinary payment for now: it stays owed, and `resume` tries it again"
-    " until it is taken."
 )
 
 

@@ -234,9 +234,7 @@ def _moved(seen: Sighting, *, ended: bool) -> str:
     return f"{again}{name} has {seen.depth} of {seen.wanted} confirmation{'s' * (seen.wanted > 1)}."
 
 
-_DOUBLE_SPENT = (
-    "A payment that came through the link does not count: another transaction spends its coins."
-)
+_DOUBLE_SPENT = "A payment that came does not count: another transaction spends its coins."
 _SIGHTED = {
     Kind.PAYJOIN: "the payjoin",
     Kind.FALLBACK: "the ordinary payment",
@@ -294,6 +292,10 @@ def taken(chain: Chain, transaction: Transaction) -> bool:
     return isinstance(answer, Accepted)
 
 
+REFUSED = (
+    "The network refused the ordinary payment for now: it stays owed, and `resume` tries it again"
+    " until it is taken."
+)
 FALLBACK_REFUSED = (
     "The network refuses the ordinary payment for now, and shows nothing else that spends its"
     " coins: it is tried again."

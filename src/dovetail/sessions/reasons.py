@@ -174,8 +174,8 @@ class Reason(StrEnum):
     )
     V1_REFUSED = (
         "v1-refused",
-        "The link asks for payjoin's version 1 (BIP 78), and its server takes version 2 alone.",
-        "Ask the receiver for a link of version 2, or of a server that takes version 1.",
+        "The URI asks for payjoin's version 1 (BIP 78), and its server takes version 2 alone.",
+        "Ask the receiver for a Payjoin URI of version 2, or of a server that takes version 1.",
     )
     RECEIVER_ORIGINAL_PSBT_REJECTED = (
         "receiver-original-psbt-rejected",
