@@ -70,18 +70,6 @@ def test_dir_lists_what_is_not_loaded_yet():
     assert run("import dovetail; print(set(dovetail.__all__) <= set(dir(dovetail)))") == "True"
 
 
-def test_without_the_extra_the_error_names_it():
-    program = """
-import sys
-sys.modules["httpcore2"] = None
-try:
-    from dovetail import Agent
-except ImportError as error:
-    print(error)
-"""
-    assert "run `pip install 'dovetail-payjoin[agent]'`" in run(program)
-
-
 def test_a_missing_part_of_our_own_is_not_blamed_on_an_extra():
     program = """
 import sys

@@ -55,13 +55,11 @@ __all__ = [
     "rare_collections",
 ]
 
-_EXTRAS = ("certifi", "httpcore2", "publicsuffixlist", "sqlalchemy", "alembic")
-
 
 if not TYPE_CHECKING:  # a type checker shall see the names above and no others
     from dovetail.names import on_first_use
 
-    _load = on_first_use(
+    __getattr__ = on_first_use(
         __name__,
         {
             "bitcoin.units": "FeeRate Sats",
@@ -77,17 +75,5 @@ if not TYPE_CHECKING:  # a type checker shall see the names above and no others
             " PayjoinProposalSent Revoked Success Unrecognized",
             "sessions.reasons": "Reason",
         },
+        extra="agent",
     )
-
-    def __getattr__(name: str) -> object:
-        """Load a public name; raises `ImportError` that names the extra which is missing."""
-        try:
-            return _load(name)
-        except ModuleNotFoundError as error:
-            if error.name not in _EXTRAS:
-                raise
-            message = (
-                f"dovetail.{name} needs the package {error.name}:"
-                " run `pip install 'dovetail-payjoin[agent]'`."
-            )
-            raise ImportError(message, name=error.name) from error

@@ -5,14 +5,25 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 
-def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+def on_first_use(
+    package: str, homes: Mapping[str, str], *, extra: str | None = None
+) -> Callable[[str], object]:
     """The `__getattr__` of `package`, which finds each name of `homes` in the module it names.
 
     `homes` lists the names of a module, parted by blanks; the module itself is found too. No name
-    may be a module's as well. A type checker has to be shown the same names as imports.
+    may be a module's as well. A type checker has to be shown the same names as imports. `extra`
+    brings the packages that some of the names need: a `ModuleNotFoundError` says so.
     """
     modules = {name: module for module, names in homes.items() for name in names.split()}
     namespace = sys.modules[package].__dict__
+
+    def find(name: str) -> object:
+        if extra is None:
+            return load(name)
+        from dovetail.extras import brought_by  # noqa: PLC0415 - the core never needs it
+
+        with brought_by(extra, f"{package}.{name}"):
+            return load(name)
 
     def load(name: str) -> object:
         module = modules.get(name)
@@ -28,4 +39,4 @@ def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], obje
 
     namespace.setdefault("__all__", sorted(modules))
     namespace["__dir__"] = lambda: sorted({*namespace, *modules})
-    return load
+    return find

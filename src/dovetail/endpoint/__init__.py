@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 else:
     from dovetail.names import on_first_use
 
-    __getattr__ = on_first_use(__name__, {"app": "Endpoint", "server": "load_tls serving"})
+    __getattr__ = on_first_use(
+        __name__, {"app": "Endpoint", "server": "load_tls serving"}, extra="cli"
+    )
 
 __all__ = ["Endpoint", "EndpointSettings", "load_tls", "serving"]

@@ -16,7 +16,9 @@ else:
     from dovetail.names import on_first_use
 
     __getattr__ = on_first_use(
-        __name__, {"app": "Mailroom create_app", "server": "MailroomServer serve"}
+        __name__,
+        {"app": "Mailroom create_app", "server": "MailroomServer serve"},
+        extra="mailroom",
     )
 
 __all__ = ["Mailroom", "MailroomServer", "MailroomSettings", "create_app", "serve"]

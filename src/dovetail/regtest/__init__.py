@@ -26,4 +26,5 @@ else:
             "remote": "remote_fund remote_mine",
             "server": "RegtestServer serve",
         },
+        extra="regtest",
     )

@@ -6,7 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, select
+from dovetail.extras import brought_by
+
+with brought_by("agent", "dovetail.stores.sql.SqlStore"):
+    from sqlalchemy import Connection, Engine, select
 
 from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import SessionNotFound

@@ -11,10 +11,10 @@ from typing import Any, Generic, Self, TypeVar
 
 from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, Transaction
 from dovetail.bitcoin.psbt import Psbt
+from dovetail.extras import brought_by
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.exchange import Request
 from dovetail.protocol.uri import PayjoinUri
-from dovetail.runtime.transport import LIMIT, Reply, Transport
 from dovetail.sessions.receiver import ReceiverEvent
 from dovetail.sessions.sender import SenderEvent
 from dovetail.sessions.sightings import Sighting
@@ -42,6 +42,9 @@ from dovetail.wallets.ports import (
     Unknown,
     Wallet,
 )
+
+with brought_by("agent", "dovetail.testing.counting"):
+    from dovetail.runtime.transport import LIMIT, Reply, Transport
 
 T = TypeVar("T")
 

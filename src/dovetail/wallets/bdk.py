@@ -6,14 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from bdkpython import (
-    Amount,
-    KeychainKind,
-    Persister,
-    Update,
-)
-from bdkpython import Script as BdkScript
-from bdkpython import Wallet as BdkCore
+from dovetail.extras import brought_by
+
+with brought_by("agent", "dovetail.wallets.bdk.BdkWallet"):
+    from bdkpython import Amount, KeychainKind, Persister, Update
+    from bdkpython import Script as BdkScript
+    from bdkpython import Wallet as BdkCore
 
 from dovetail.bitcoin import (
     Address,

@@ -18,9 +18,12 @@ import msgspec
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError
-from dovetail.wallets.answers import Manners, Reply, asked
+from dovetail.extras import brought_by
 from dovetail.wallets.faults import Faults
-from dovetail.wallets.http import Carrier, connections, request
+
+with brought_by("agent", "Asking a Bitcoin Core node"):
+    from dovetail.wallets.answers import Manners, Reply, asked
+    from dovetail.wallets.http import Carrier, connections, request
 
 T = TypeVar("T")
 

@@ -9,19 +9,22 @@ import msgspec
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.wallets.esplora_http import (
-    FAULTS,
-    EsploraBlocks,
-    EsploraHttp,
-    Outspend,
-    Payer,
-    Status,
-)
+from dovetail.extras import brought_by
 from dovetail.wallets.judging import depth_of, judged, verdict_of
 from dovetail.wallets.kept import KeptTransactions
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
 from dovetail.wallets.sparing import PACE, Key, Looks
+
+with brought_by("agent", "dovetail.wallets.esplora.EsploraChain"):
+    from dovetail.wallets.esplora_http import (
+        FAULTS,
+        EsploraBlocks,
+        EsploraHttp,
+        Outspend,
+        Payer,
+        Status,
+    )
 
 _TIMEOUT = 30.0
 _MAX_HEIGHT = 100_000_000
