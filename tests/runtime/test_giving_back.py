@@ -1,6 +1,7 @@
 """P3: a session gives its coins back as soon as nobody else can spend them, however it ends."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 import pytest
@@ -134,6 +135,26 @@ async def test_a_receiver_that_refuses_gives_back_with_its_answer(
     assert isinstance(refusing, receiver.HasReplyableError)
     await receiving.step()
     assert bob.store.reserved() == frozenset()
+
+
+@pytest.mark.parametrize("state", [*UNSHOWN, *SHOWN])
+async def test_what_a_crash_kept_is_given_back_by_the_next_process(
+    world: World, alice: Side, bob: Side, monkeypatch: pytest.MonkeyPatch, state: type
+):
+    """The end of the negotiation is saved, and the process dies before it gives back."""
+    receiving, sending = await holding(world, alice, bob, state)
+
+    def die(_session_id: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(bob.store, "release", die)
+        await actions.fallback(receiving.services, receiving.session_id)
+    spent(world, alice, receiving, sending)
+    assert isinstance(receiving.reload(), receiver.PendingFallback | receiver.Monitor)
+    assert len(bob.store.reserved()) == 1
+    await receiving.step()
+    assert len(bob.store.reserved()) == (state in SHOWN)
 
 
 @pytest.mark.parametrize("word", [actions.cancel, actions.fallback])

@@ -25,7 +25,21 @@ AGAIN_AFTER = 600
 """Seconds between two tries against a transaction that waits in the mempool."""
 
 
-async def settle_by_fallback(
+async def settle(session: Settling, log: Log, services: Services, watch: Watch) -> ReceiverSession:
+    """Take one step towards the end of what was sent or is owed.
+
+    A crash between the end of a negotiation and the giving back would hold the coins until the
+    close. So each process gives them back once, where no sender was shown them (P3).
+    """
+    if not session.proposal_out and not watch.gave_back:
+        await asyncio.to_thread(services.store.release, log.session_id)
+        watch.gave_back = True
+    if isinstance(session, receiver.PendingFallback):
+        return await _settle_by_fallback(session, log, services, watch)
+    return await _watch_payment(session, log, services, watch)
+
+
+async def _settle_by_fallback(
     session: receiver.PendingFallback, log: Log, services: Services, watch: Watch
 ) -> ReceiverSession:
     """Look before every broadcast: the payment may have been made already (M4)."""
@@ -64,7 +78,7 @@ def _is_answer(session: receiver.PendingFallback, spend: Spend) -> bool:
     return session.settles(spend.transaction) and not session.requested
 
 
-async def watch_payment(
+async def _watch_payment(
     session: receiver.Monitor, log: Log, services: Services, watch: Watch
 ) -> ReceiverSession:
     """Follow what spends the contested outpoints, and bring back what fell out (M3)."""

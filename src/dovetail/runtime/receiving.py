@@ -14,7 +14,7 @@ from dovetail.protocol.original import fee_rate
 from dovetail.runtime.awaiting import wait_for_original
 from dovetail.runtime.exchange import exchange, unreachable
 from dovetail.runtime.looks import Look, look
-from dovetail.runtime.receiver_settlement import settle_by_fallback, watch_payment
+from dovetail.runtime.receiver_settlement import settle
 from dovetail.runtime.services import Services
 from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver
@@ -68,10 +68,8 @@ async def step_receiver(
             return await _post_proposal(session, log, services, watch, why)
         case receiver.HasReplyableError():
             return await _reply(session, log, services)
-        case receiver.PendingFallback():
-            return await settle_by_fallback(session, log, services, watch)
-        case receiver.Monitor():
-            return await watch_payment(session, log, services, watch)
+        case receiver.PendingFallback() | receiver.Monitor():
+            return await settle(session, log, services, watch)
         case receiver.Closed():
             return session
         case _:

@@ -84,6 +84,8 @@ class Watch:
     """What its address had received at the last look; None: a look is due."""
     looked_at: float = 0.0
     """When that look was, by the event loop's clock."""
+    gave_back: bool = False
+    """Whether this process has seen to it that no coin is held which nobody was shown."""
     news: News = field(default_factory=News)
     """Set once the log may have grown without us: whoever waits then looks at it."""
     tell: Callable[[], None] = lambda: None
