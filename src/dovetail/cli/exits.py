@@ -13,6 +13,7 @@ import click
 
 from dovetail.cli import failures
 from dovetail.cli.output import clear, write
+from dovetail.cli.repeating import repeating
 from dovetail.errors import (
     DovetailError,
     DuplicateSession,
@@ -56,7 +57,8 @@ STOPPED = "Stopped before anything was done; open sessions are as they were."
 
 def run(command: click.Command, args: list[str] | None = None) -> int:
     """Run `command`; whatever goes wrong is one sentence on stderr and an exit code."""
-    code = _run(command, args)
+    with repeating(_arguments(args)):
+        code = _run(command, args)
     _let_go()
     return code
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dovetail.cli import terminal
+from dovetail.cli.repeating import repeated
 from dovetail.errors import UsageError
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -101,7 +102,7 @@ def write(text: str = "", *, err: bool = False, label: int = 0, **style: Any) ->
 
     All that people read goes through here: click writes UTF-8 where only ASCII is.
     """
-    told = terminal.fitted(text, sys.stderr if err else sys.stdout)
+    told = terminal.fitted(repeated(text), sys.stderr if err else sys.stdout)
     end = label or len(told)
     styled = click.style(told[:end], **_legible(style)) if style else told[:end]
     click.echo(styled + told[end:], err=err, color=colour())

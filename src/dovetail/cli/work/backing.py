@@ -76,7 +76,7 @@ def restore(file: Path, screen: Screen) -> int:
     wallet.reveal_to(found.revealed)
     screen.say(
         f"The wallet on {place.network} is there, as of {local_time(found.made_at)}. Next:"
-        " dovetail wallet balance, then dovetail resume where sessions are open."
+        " `dovetail wallet balance`, then `dovetail resume` where sessions are open."
     )
     screen.emit(
         keys.WALLET_RESTORE,

@@ -237,7 +237,7 @@ def _tell(decided: _Decided, place: Home, screen: Screen) -> int:
     if explanation.outcome is None and not explanation.asks:
         screen.say(go_on(session_id, explanation, running=running))
         if explanation.takable:
-            screen.say(f"Take it back by: dovetail revoke {session_id}")
+            screen.say(f"Take it back by `dovetail revoke {session_id}`.")
     else:
         screen.say(explanation.next)
         tell_deadline(explanation, screen)

@@ -39,7 +39,7 @@ def new(kind: str, screen: Screen, *, unprotected: bool) -> int:
     screen.say("whoever has them has the money. `dovetail wallet words` shows them again.")
     screen.result(words)
     keeping.tell_unprotected(passphrase, screen)
-    screen.say("Next: dovetail wallet address")
+    screen.say("Next: `dovetail wallet address`")
     screen.emit(
         keys.WALLET_NEW,
         {
@@ -65,7 +65,7 @@ def bring(kind: str, screen: Screen, *, descriptors: bool, unprotected: bool) ->
     else:
         _created(place, kind, passphrase, mnemonic=_secret("Recovery words"))
     keeping.tell_unprotected(passphrase, screen)
-    screen.say(f"The wallet on {place.network} is there. Next: dovetail wallet balance")
+    screen.say(f"The wallet on {place.network} is there. Next: `dovetail wallet balance`")
     screen.emit(
         keys.WALLET_IMPORT,
         {
