@@ -82,6 +82,8 @@ def test_the_issue_s_commands_are_all_there():
             )
         ),
         *(f"regtest {name}" for name in ("serve", "fund", "mine")),
+        "config",
+        *(f"config {name}" for name in ("path", "show", "init")),
     }
     assert {" ".join(words) for words in COMMANDS} == expected
 

@@ -1,9 +1,12 @@
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from tests.cli.commands import Cli
 
-from dovetail.cli.config import KEYS, default_file, load
+from dovetail.cli.config import KEYS, default_file, load, template
+from dovetail.cli.config.template import EXAMPLES as ASLEEP
 from dovetail.errors import ConfigurationError
 
 EXAMPLES = {
@@ -168,7 +171,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path):
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(tmp_path, line, key):
-    with pytest.raises(ConfigurationError, match=f"^`{key}` must be") as caught:
+    with pytest.raises(
+        ConfigurationError, match=rf"^{re.escape(str(tmp_path))}/some.toml, line 1: `{key}` must be"
+    ) as caught:
         configured(tmp_path, line)
     assert "secret" not in str(caught.value)
 
@@ -184,6 +189,29 @@ def test_a_wrong_variable_is_refused_by_its_own_name():
 def test_a_file_that_is_not_toml_is_one_sentence(tmp_path, text):
     with pytest.raises(ConfigurationError, match="not valid TOML"):
         configured(tmp_path, text)
+
+
+def test_what_is_wrong_in_the_file_is_told_with_its_line(tmp_path):
+    path = tmp_path / "some.toml"
+    for text, told in {
+        "depth = 1\n\n# grace\n 'grace' = 'soon'\n": "line 4: `grace` must be",
+        "depth = 1\nrealys = []\n": "line 2: the configuration has no key",
+        "depth = 1\ngrace = \n": "line 2: the configuration file is not valid",
+        "depth = 1\n[rooms]\n": "line 2: the configuration has no key",
+        "depth = 1\nmailroom = 2\n": "line 2: `mailroom` must be a table",
+    }.items():
+        with pytest.raises(ConfigurationError, match=f"^{re.escape(str(path))}, {told}"):
+            configured(tmp_path, text)
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(str(path))}: the configuration"):
+        configured(tmp_path, '"re\\u0061lys" = []')
+
+
+def test_a_wrong_limit_of_a_mailroom_is_told_with_the_file(cli: Cli, tmp_path):
+    path = tmp_path / "some.toml"
+    path.write_text("[mailroom]\nmax_bytes = 'much'\n")
+    said = cli("mailroom", "serve", "--listen", "127.0.0.1:0", "--config", str(path))
+    assert said.code == 2
+    assert f"{path}: `mailroom.max_bytes` must be" in said.err
 
 
 def test_a_file_that_is_not_text_is_one_sentence(tmp_path):
@@ -205,7 +233,7 @@ def test_a_missing_file_that_was_named_is_an_error(cli: Cli, tmp_path):
     said = cli("--config", str(tmp_path / "none.toml"), "history")
     assert said.code == 2
     assert said.err == (
-        "Error: The configuration file named by --config is not there: check its path.\n"
+        f"Error: The configuration file {tmp_path / 'none.toml'} is not there: check its path.\n"
     )
 
 
@@ -277,7 +305,7 @@ def test_the_nodes_wallet_without_a_name_can_be_named(tmp_path):
     assert configured(tmp_path, 'core_wallet = ""').core_wallet == ""
     assert load({}, {"DOVETAIL_CORE_WALLET": ""}).core_wallet == ""
     assert load({}, {}).core_wallet is None
-    with pytest.raises(ConfigurationError, match=r"^`core_wallet` must be text"):
+    with pytest.raises(ConfigurationError, match=r"some.toml, line 1: `core_wallet` must be text"):
         configured(tmp_path, "core_wallet = 0")
 
 
@@ -289,3 +317,90 @@ def test_blanks_around_a_value_and_a_slash_at_its_end_mean_nothing(tmp_path):
     assert settings.core_url == "http://[::1]"
     assert settings.network == "signet"
     assert settings.direct
+
+
+def test_all_missing_settings_are_told_together(cli: Cli):
+    cli.settings = {"network": "signet"}
+    cli("wallet", "new")
+    said = cli("receive", "1000")
+    assert said.code == 2
+    assert "Not set for signet: `chain` (" in said.err
+    assert "`directory` (" in said.err
+    assert "and `relays` (" in said.err
+    assert (
+        f"Settings belong into {default_file()}, which `dovetail config init` begins." in said.err
+    )
+    cli.settings["direct"] = "true"
+    cli.settings["chain"] = "http://127.0.0.1:1"
+    cli("config", "init")
+    said = cli("receive", "1000")
+    assert "No directory is set" in said.err
+    assert said.err.endswith(f"Settings belong into {default_file()}.\n")
+
+
+def test_a_node_needs_no_chain_server(cli: Cli):
+    cli.settings = {"network": "signet", "wallet": "core"}
+    said = cli("receive", "1000")
+    assert "`chain`" not in said.err
+    assert "`directory` (" in said.err
+
+
+def test_the_file_is_begun_once_and_for_its_owner_alone(cli: Cli):
+    said = cli("config", "path", "--json")
+    assert said.json == {"path": str(default_file()), "exists": False}
+    assert "`dovetail config init` begins it" in said.err
+    said = cli("config", "init", "--network", "signet", "--relay", "https://relay.example")
+    assert (said.code, said.out) == (0, f"{default_file()}\n")
+    assert default_file().stat().st_mode & 0o777 == 0o600
+    settings = load({}, {})
+    assert (settings.network, settings.relays) == ("signet", ("https://relay.example",))
+    assert settings == load({"network": "signet", "relays": "https://relay.example"}, {})
+    said = cli("config", "init")
+    assert said.code == 2
+    assert "stays as it is" in said.err
+    assert cli("config", "path", "--json").json["exists"]
+
+
+def test_the_file_is_begun_where_it_is_named(cli: Cli, tmp_path):
+    path = tmp_path / "new" / "some.toml"
+    assert cli("--config", str(path), "config", "init").code == 0
+    assert load({"config": str(path)}, {}) == load({}, {})
+
+
+def test_what_is_wrong_is_not_written(cli: Cli):
+    assert cli("config", "init", "--relay", "garbage").code == 2
+    assert not default_file().exists()
+
+
+def test_every_key_of_a_begun_file_can_be_woken(tmp_path):
+    lines = template({"data_dir": tmp_path}).splitlines()
+    text = "\n".join(re.sub(r"^#(\w+ = )", r"\1", line) for line in lines)
+    assert tomllib.loads(text).keys() == {key.name for key in KEYS}
+    assert configured(tmp_path, text).data_dir == tmp_path
+    assert set(ASLEEP) == {key.name for key in KEYS if key.default in (None, ())}
+
+
+def test_settings_are_shown_with_who_says_so(cli: Cli):
+    default_file().parent.mkdir(parents=True)
+    default_file().write_text('depth = 3\nrelays = ["https://a.example", "https://b.example"]\n')
+    cli.settings["core_password"] = "very secret"
+    cli.settings["direct"] = "true"
+    said = cli("config", "show", "--network", "signet")
+    rows = {line.split()[0]: line.split()[1:] for line in said.lines}
+    assert rows["network"] == ["signet", "flag"]
+    assert rows["chain"] == ["http://127.0.0.1:1", "variable"]
+    assert rows["depth"] == ["3", "file"]
+    assert rows["relays"] == ["https://a.example,", "https://b.example", "file"]
+    assert rows["direct"] == ["true", "variable"]
+    assert rows["lifetime"] == ["86400", "default"]
+    assert rows["watch_interval"] == ["15", "default"]
+    assert rows["tor"] == ["none", "default"]
+    assert rows["core_password"] == ["(not", "shown)", "variable"]
+    assert f"The file is {default_file()}." in said.err
+    told = cli("config", "show", "--json")
+    assert told.json["settings"]["depth"] == {"value": 3, "origin": "file"}
+    assert told.json["settings"]["core_password"] == {"value": None, "origin": "variable"}
+    assert told.json["settings"]["data_dir"]["value"] == str(cli.folder)
+    assert "secret" not in said.out + told.out
+    default_file().unlink()
+    assert f"The file is {default_file()}, not there yet." in cli("config", "show").err

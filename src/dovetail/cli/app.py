@@ -41,6 +41,7 @@ SECTIONS = {
         "wallet": Entry("wallet:wallet", "Make a wallet and look into it."),
         "export": Entry("export:export", "Write sessions to a file, to move or to show them."),
         "import": Entry("imports:bring", "Take in sessions that `export` wrote."),
+        "config": Entry("settings:config", "Look into the configuration, or begin its file."),
     },
     "Run": {
         "run": Entry("run:run", "Take every session forward, as a service."),
@@ -78,6 +79,9 @@ SYNONYMS = {
     "new": "wallet new",
     "backup": "wallet backup",
     "transactions": "wallet transactions",
+    "settings": "config show",
+    "configure": "config init",
+    "init": "config init",
     "help": "--help",
 }
 """What people type, and the command that does it."""

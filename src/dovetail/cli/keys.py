@@ -172,6 +172,15 @@ WALLET_WORDS = {
     "mnemonic": "the words; null for descriptors",
     "descriptors": "the descriptors for payments and for change, with private keys; null for words",
 }
+CONFIG_PATH = {
+    "path": "the configuration file",
+    "exists": "whether it is there",
+}
+CONFIG_SHOW = {
+    **CONFIG_PATH,
+    "settings": "each key with its `value` (durations in seconds; null where none is set, and for a"
+    " password) and its `origin`: `flag`, `variable`, `file` or `default`",
+}
 WALLET_INFO = {
     "network": "the network it is for",
     "kind": "the kind of its addresses",

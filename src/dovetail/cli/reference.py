@@ -64,7 +64,8 @@ def _configuration() -> str:
 ## Configuration
 
 `config.toml` in the platform's configuration directory (on Linux `~/.config/dovetail/`), or the
-file that `--config` or `{PREFIX}CONFIG` names. A key that is not in this table is refused.
+file that `--config` or `{PREFIX}CONFIG` names. `dovetail config init` begins one, `dovetail config
+show` shows what holds and who says so. A key that is not in this table is refused.
 Durations are seconds, or a number with `s`, `m`, `h`, `d` or `w` after it.
 
 | key | variable | default | meaning |

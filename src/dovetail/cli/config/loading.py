@@ -1,15 +1,17 @@
 """Put together what flags, variables, the file and the defaults say."""
 
 import os
-import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from functools import partial
 from typing import Any, cast
 
-from platformdirs import user_config_path, user_data_path
+from platformdirs import user_data_path
 
-from dovetail.cli.config.table import KEYS, PREFIX, TABLE, Settings
+from dovetail.cli.config import file
+from dovetail.cli.config.file import File
+from dovetail.cli.config.table import KEYS, TABLE, Key, Settings
 from dovetail.errors import ConfigurationError
 
 _BY_NAME = {key.name: key for key in KEYS}
@@ -17,24 +19,51 @@ _BY_NAME = {key.name: key for key in KEYS}
 _KINDS = {"esplora": "chain", "electrum": "chain"}
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The value of a key, and who says so: `flag`, `variable`, `file` or `default`."""
+
+    value: Any
+    origin: str
+
+
 def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
     """All settings together, from flags, variables, the file and defaults.
 
-    Raises `ConfigurationError`, which names the key.
+    Raises `ConfigurationError`, which names the key, and the file and line where it stands there.
     """
-    values = {key.name: key.default for key in KEYS}
-    written = _file(given, environment)
-    table = _table(written.pop(TABLE, {}))
-    for name, value in written.items():
-        values[name] = _BY_NAME[name].read(name, _bare(value))
-    for key in KEYS:
-        if key.variable in environment:
-            values[key.name] = key.read(key.variable, _bare(environment[key.variable]))
-        if key.name in given:
-            values[key.name] = key.read(key.name, _bare(given[key.name]))
-    if values["data_dir"] is None:
-        values["data_dir"] = user_data_path("dovetail", appauthor=False)
-    return Settings(**values, mailroom=table)
+    written = file.read(given, environment)
+    values = {name: found.value for name, found in look_up(written, given, environment).items()}
+    table = written.reading(TABLE, lambda: _table(written.values.get(TABLE, {})))
+    return Settings(**values, mailroom=table, file=written.path)
+
+
+def look_up(
+    written: File, given: Mapping[str, Any], environment: Mapping[str, str]
+) -> dict[str, Found]:
+    """Each key's value, and who says so. Raises `ConfigurationError`, as `load` does."""
+    for name in written.values:
+        if name not in _BY_NAME and name != TABLE:
+            written.reading(name, partial(_refuse, name))
+    return {key.name: _look_up(key, written, given, environment) for key in KEYS}
+
+
+def _look_up(
+    key: Key, written: File, given: Mapping[str, Any], environment: Mapping[str, str]
+) -> Found:
+    found = Found(_default(key), "default")
+    if key.name in written.values:  # what is wrong there is told, even where it does not count
+        value = _bare(written.values[key.name])
+        found = Found(written.reading(key.name, lambda: key.read(key.name, value)), "file")
+    if key.variable in environment:
+        found = Found(key.read(key.variable, _bare(environment[key.variable])), "variable")
+    if key.name in given:
+        found = Found(key.read(key.name, _bare(given[key.name])), "flag")
+    return found
+
+
+def _default(key: Key) -> Any:
+    return user_data_path("dovetail", appauthor=False) if key.name == "data_dir" else key.default
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -48,48 +77,10 @@ def _bare(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-def _file(given: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    named = given.get("config") or environment.get(f"{PREFIX}CONFIG")
-    try:
-        path = Path(named).expanduser() if named else default_file()
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
-        if named is None:
-            return {}
-        raise ConfigurationError(
-            "The configuration file named by --config is not there: check its path."
-        ) from None
-    except (OSError, RuntimeError, ValueError) as error:  # no such user; no text; no path at all
-        raise ConfigurationError(
-            "The configuration file cannot be read: check that it is text and yours."
-        ) from error
-    return _parse(text)
-
-
-def default_file() -> Path:
-    """Where the configuration is kept unless `--config` says otherwise."""
-    return user_config_path("dovetail", appauthor=False) / "config.toml"
-
-
-def _parse(text: str) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # too long a number is no TOMLDecodeError
-        line = getattr(error, "lineno", None)
-        where = f" near line {line}" if line else ""
-        raise ConfigurationError(
-            f"The configuration file is not valid TOML{where}: correct it."
-        ) from error
-    for name in values:
-        if name not in _BY_NAME and name != TABLE:
-            raise ConfigurationError(_unknown(name))
-    return values
-
-
-def _unknown(name: str) -> str:
+def _refuse(name: str) -> None:
     near = get_close_matches(name, (*_BY_NAME, *_KINDS), n=1, cutoff=0.5)
     shown = name if name.isidentifier() and len(name) <= 40 else "?"
     if near:
         meant = _KINDS.get(near[0], near[0])
-        return f"The configuration has no key `{shown}`: did you mean `{meant}`?"
-    return f"The configuration has no key `{shown}`: remove it."
+        raise ConfigurationError(f"the configuration has no key `{shown}`: did you mean `{meant}`?")
+    raise ConfigurationError(f"the configuration has no key `{shown}`: remove it.")

@@ -50,8 +50,10 @@ class Settings:
     core_cookie: Path | None
     core_user: str | None
     core_password: str | None = field(repr=False)
-    mailroom: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    mailroom: Mapping[str, Any]
     """The table of that name, unread: what a mailroom of one's own is limited to."""
+    file: Path = field(compare=False)
+    """The configuration file, be it missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ KEYS = (
         readers.choice(*NETWORKS),
         None,
         "the network of the only wallet there is",
-        "mainnet, testnet, signet or regtest. A new wallet is never for a network by chance.",
+        "mainnet, testnet (testnet4), signet or regtest. A new wallet is never for a network by"
+        " chance.",
     ),
     Key(
         "wallet",

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from dovetail.cli.work import agents as agents
     from dovetail.cli.work import backing as backing
     from dovetail.cli.work import beginnings as beginnings
+    from dovetail.cli.work import configuring as configuring
     from dovetail.cli.work import deciding as deciding
     from dovetail.cli.work import endpoints as endpoints
     from dovetail.cli.work import following as following

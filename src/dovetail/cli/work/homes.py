@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 CORE = "core"
 ASK = "ask"
 DATABASE = "sessions.db"
+UNSET = {
+    "chain": "an Esplora or Electrum server of your own, or one you trust with your addresses",
+    "directory": "the mailroom where your payments come in",
+    "relays": "OHTTP relays, which keep your IP address from the directory; or `direct = true`",
+}
+"""What is to be set where a command needs it and nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Home:
         if url is None and self.network is Network.REGTEST:
             url = LOCAL_CHAIN
         if url is None:
-            raise ConfigurationError(
+            raise self._unset(
                 f"No chain server is set for {self.network}: set `chain` to an Esplora or Electrum"
                 " server of your own, or one you trust with your addresses."
             )
@@ -74,7 +80,7 @@ class Home:
         if not named and self.network is Network.REGTEST:
             named = (LOCAL_MAILROOM,)
         if not named:
-            raise ConfigurationError(
+            raise self._unset(
                 "No directory is set: set `directory` to the mailroom where your payments"
                 " shall come in."
             )
@@ -92,7 +98,7 @@ class Home:
     def relays(self) -> tuple[str, ...]:
         """The relays; none is right only where `direct` is set."""
         if not self.known_relays and not self.settings.direct:
-            raise ConfigurationError(
+            raise self._unset(
                 "No OHTTP relay is set: set `relays`, or `direct = true` to let the directory"
                 " see your IP address."
             )
@@ -109,6 +115,23 @@ class Home:
     def tor(self) -> SocksProxy | None:
         """The way to onion addresses; raises `ConfigurationError`."""
         return None if self.settings.tor is None else SocksProxy.parse(self.settings.tor)
+
+    def require(self, *names: str) -> None:
+        """Raises `ConfigurationError` where several of these are not set: it tells them all."""
+        missing = [name for name in names if not self._is_set(name)]
+        if len(missing) > 1:
+            *most, last = (f"`{name}` ({UNSET[name]})" for name in missing)
+            raise self._unset(f"Not set for {self.network}: {', '.join(most)} and {last}.")
+
+    def _is_set(self, name: str) -> bool:
+        if self.network is Network.REGTEST or (name == "chain" and self.settings.wallet == CORE):
+            return True
+        return bool(getattr(self.settings, name)) or (name == "relays" and self.settings.direct)
+
+    def _unset(self, sentence: str) -> ConfigurationError:
+        file = self.settings.file
+        begin = "" if file.exists() else ", which `dovetail config init` begins"
+        return ConfigurationError(f"{sentence} Settings belong into {file}{begin}.")
 
     @property
     def policy(self) -> "Policy":

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from dovetail.cli.config import Settings
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen
 from dovetail.cli.work import limits
 from dovetail.cli.work.places import MAILROOM, make_folder, server_folder, settings
+from dovetail.errors import ConfigurationError
 from dovetail.mailroom import MailroomSettings, serve
 
 
@@ -27,7 +30,7 @@ class Request:
 def run(request: Request, screen: Screen) -> int:
     """Run the mailroom until a signal comes."""
     folder = server_folder(request.folder, MAILROOM)
-    limited = limits.read(settings().mailroom)
+    limited = _limits(settings())
     if request.ttl is not None:
         limited["ttl"] = request.ttl
     wanted = MailroomSettings(
@@ -55,3 +58,11 @@ def _roles(request: Request) -> str:
     if request.directory and request.relay:
         return "mailroom (directory, gateway and relay)"
     return "directory with its gateway" if request.directory else "relay"
+
+
+def _limits(configured: Settings) -> dict[str, Any]:
+    """The table of the file; what is wrong in it is told with the file's name."""
+    try:
+        return limits.read(configured.mailroom)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{configured.file}: {error}") from error

@@ -46,6 +46,8 @@ def start(
     `v1_only` needs neither directory nor relay, and uses those that are set. `signs` and `ahead`
     are as for `open_wallet`. Raises `ConfigurationError`.
     """
+    needs = {"chain": True, "directory": receives, "relays": not v1_only}
+    place.require(*(name for name, needed in needs.items() if needed))
     return Start(
         place=place,
         directories=place.directories if receives else (),
