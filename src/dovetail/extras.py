@@ -8,6 +8,7 @@ PURPOSES = MappingProxyType(
     {
         "agent": "the agent with its wallet, chain and store",
         "cli": "the command line and the BIP 78 endpoint",
+        "keyring": "the system's keyring for the wallet's passphrase",
         "mailroom": "a directory, gateway and relay",
         "regtest": "a chain of your own for tests",
     }

@@ -31,6 +31,7 @@ EXAMPLES = {
     "at_expiry": "ask",
     "watch_interval": "1.5s",
     "passphrase_file": "/somewhere/passphrase",
+    "passphrase_keyring": "true",
     "core_url": "http://127.0.0.1:18443",
     "core_wallet": "savings",
     "core_cookie": "/somewhere/.cookie",
@@ -59,6 +60,7 @@ lifetime = 7200
 at_expiry = "ask"
 watch_interval = 1.5
 passphrase_file = "/somewhere/passphrase"
+passphrase_keyring = true
 core_url = "http://127.0.0.1:18443"
 core_wallet = "savings"
 core_cookie = "/somewhere/.cookie"

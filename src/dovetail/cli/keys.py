@@ -165,6 +165,9 @@ WALLET_IMPORT = {
 WALLET_PASSPHRASE = {
     "encrypted": "whether a passphrase encrypts words and keys on the disk now",
 }
+WALLET_KEYRING = {
+    "kept": "whether the keyring keeps the wallet's passphrase now",
+}
 WALLET_WORDS = {
     "network": "the network it is for",
     "kind": "the kind of its addresses",

@@ -358,6 +358,14 @@ passphrase = together(
         type=click.IntRange(min=0),
         help="Read it from this open file descriptor.",
     ),
+    setting(
+        "passphrase_keyring",
+        WALLET,
+        "--passphrase-keyring",
+        is_flag=True,
+        default=None,
+        help="Take it from the system's keyring: see `wallet keyring`.",
+    ),
 )
 
 directory = setting(

@@ -107,6 +107,20 @@ def change(*, new_file: Path | None, new_fd: int | None, remove: bool, as_json: 
     return work.keeping.change(new_file, new_fd, Screen(as_json=as_json), remove=remove)
 
 
+@wallet.command()
+@passphrase
+@click.option("--remove", is_flag=True, help="Take it out of the keyring.")
+@json_option(keys.WALLET_KEYRING)
+@common
+def keyring(*, remove: bool, as_json: bool) -> int:
+    """Keep the wallet's passphrase in the system's keyring.
+
+    Commands that sign take it from there with --passphrase-keyring, or with
+    `passphrase_keyring = true` in the configuration. The keyring opens as you log in.
+    """
+    return work.keeping.keyring(Screen(as_json=as_json), remove=remove)
+
+
 @wallet.command(cls=Reading)
 @passphrase
 @click.option("-y", "--yes", is_flag=True, help="Show them without asking, also in a pipe.")

@@ -45,6 +45,7 @@ class Settings:
     at_expiry: str
     watch_interval: float
     passphrase_file: Path | None
+    passphrase_keyring: bool
     core_url: str | None
     core_wallet: str | None
     core_cookie: Path | None
@@ -227,6 +228,14 @@ KEYS = (
         "none: it is asked for on the terminal",
         "The file whose first line is the wallet's passphrase, for commands that sign where nobody"
         " can type it. Whoever can read this file and the wallet's can spend.",
+    ),
+    Key(
+        "passphrase_keyring",
+        readers.truth,
+        False,
+        "false",
+        "Take the wallet's passphrase from the system's keyring, where `dovetail wallet keyring`"
+        " has put it.",
     ),
     Key(
         "core_url",

@@ -23,7 +23,7 @@ def backup(file: Path, screen: Screen) -> int:
     """Write the wallet and its sessions to a new file."""
     place = homes.home()
     wallet = keeping.own_wallet(place, _NODES)
-    passphrase = passphrases.unlock(wallet, place.settings) or _of_its_own(place)
+    passphrase = passphrases.unlock(wallet, place) or _of_its_own(place)
     with transferring.new_file(file) as out:
         sessions, count, live = _sessions(place)
         whole = Backup(
@@ -63,7 +63,9 @@ def restore(file: Path, screen: Screen) -> int:
             f"There is a wallet on {place.network} already, and it is left alone: choose another"
             " `--data-dir`."
         )
-    passphrase, found = passphrases.tried(closed.opened, "backup", settings)
+    passphrase, found = passphrases.tried(
+        closed.opened, "backup", passphrases.named(settings.passphrase_file)
+    )
     places.make_folder(place.folder)
     # The sessions come first: what is taken in twice changes nothing, and a wallet is made once.
     told = _taken_in(place, found.sessions, screen)

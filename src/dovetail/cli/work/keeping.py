@@ -8,7 +8,7 @@ from dovetail.cli import keys
 from dovetail.cli.config import Settings
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, confirm
-from dovetail.cli.work import homes, opening, passphrases
+from dovetail.cli.work import homes, keyrings, opening, passphrases
 from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.wallets.bdk import BdkWallet
@@ -18,6 +18,7 @@ UNPROTECTED = (
     "The wallet has no passphrase: whoever can read its file can spend. Set one by"
     " `dovetail wallet passphrase`."
 )
+NONE = "The keyring kept no passphrase of this wallet."
 NAMES = {
     ScriptType.P2WPKH: "segwit",
     ScriptType.P2TR: "taproot",
@@ -58,13 +59,17 @@ def change(file: Path | None, descriptor: int | None, screen: Screen, *, remove:
     wallet = own_wallet(place, "`bitcoin-cli encryptwallet` and `walletpassphrasechange`")
     if remove and not wallet.encrypted:
         raise UsageError("The wallet has no passphrase: there is nothing to remove.")
-    passphrases.unlock(wallet, place.settings)
+    passphrases.unlock(wallet, place)
     if remove:
         wallet.change_passphrase(None)
+        if place.settings.passphrase_keyring:
+            keyrings.drop(place)
         screen.say(UNPROTECTED, fg="yellow")
     else:
         chosen = passphrases.chosen("New passphrase", file=file, descriptor=descriptor)
         wallet.change_passphrase(chosen)
+        if place.settings.passphrase_keyring:
+            keyrings.keep(place, chosen)
         screen.say(
             "The passphrase is set. Copies of the wallet's file from before are as they were."
         )
@@ -73,12 +78,41 @@ def change(file: Path | None, descriptor: int | None, screen: Screen, *, remove:
     return Exit.DONE
 
 
+def keyring(screen: Screen, *, remove: bool) -> int:
+    """Keep the passphrase in the system's keyring, or take it out of there."""
+    place = homes.home()
+    wallet = own_wallet(place, "a keyring is no use there, but `bitcoin-cli walletpassphrase`")
+    if remove:
+        there = keyrings.drop(place)
+        screen.say("The keyring keeps no passphrase of this wallet any more." if there else NONE)
+    else:
+        _keep(place, wallet, screen)
+    screen.emit(keys.WALLET_KEYRING, {"kept": not remove})
+    return Exit.DONE
+
+
+def _keep(place: Home, wallet: BdkWallet, screen: Screen) -> None:
+    if not wallet.locked:
+        raise UsageError(
+            "The wallet has no passphrase to keep: set one by `dovetail wallet passphrase` first."
+        )
+    given = passphrases.named(place.settings.passphrase_file)
+    passphrase, _ = passphrases.tried(wallet.unlock, "wallet", given)
+    name = keyrings.keep(place, passphrase)
+    screen.say(f"The keyring ({name}) keeps the passphrase now.")
+    if not place.settings.passphrase_keyring:
+        screen.say(
+            f"Commands take it from there with --passphrase-keyring, or always once"
+            f" `{keyrings.SETTING} = true` is in the configuration (`dovetail config path`)."
+        )
+
+
 def words(screen: Screen, *, yes: bool) -> int:
     """Show the words, or the descriptors that stand for them."""
     place = homes.home()
     wallet = own_wallet(place, "`bitcoin-cli listdescriptors true`")
     _agree_to_show(yes=yes)
-    passphrases.unlock(wallet, place.settings)
+    passphrases.unlock(wallet, place)
     secret = wallet.secret()
     path = None
     if secret.mnemonic is None:

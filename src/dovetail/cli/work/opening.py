@@ -86,7 +86,7 @@ def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> "Bdk
         )
     wallet = BdkWallet.open(place.wallet_folder, server=server, network=place.network)
     if signs:
-        unlock(wallet, place.settings)
+        unlock(wallet, place)
     return wallet
 
 

@@ -1,4 +1,4 @@
-"""The wallet's passphrase: from a descriptor, from a file, or from a person at a terminal.
+"""The wallet's passphrase: from a descriptor, a file, the keyring, or a person at a terminal.
 
 It is read once, before anything else is opened, and goes into no log and no message.
 """
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 
-from dovetail.cli.config import Settings
 from dovetail.cli.options import flags
 from dovetail.cli.output import write
+from dovetail.cli.work import keyrings
+from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError, WalletLocked, WrongPassphrase
 from dovetail.wallets.sealing import MOST_LENGTH, require_passphrase
 
@@ -29,18 +30,38 @@ _MOST_BYTES = 4 * MOST_LENGTH + 2
 HIDDEN = "It is not shown while you type."
 
 
-def unlock(wallet: "BdkWallet", settings: Settings) -> str | None:
+def unlock(wallet: "BdkWallet", place: Home) -> str | None:
     """Let the wallet sign, by the passphrase; a wallet that is not locked asks nothing.
 
     A service calls this once at its start. Gives the passphrase. Raises `WalletLocked` where
-    nobody can be asked, `WrongPassphrase`, and `ConfigurationError` for a file that cannot be read.
+    nobody can be asked, `WrongPassphrase`, and `ConfigurationError` for a file or a keyring that
+    cannot be read.
     """
-    return tried(wallet.unlock, "wallet", settings)[0] if wallet.locked else None
+    if not wallet.locked:
+        return None
+    given = named(place.settings.passphrase_file)
+    if given is None and place.settings.passphrase_keyring:
+        return _of_keyring(wallet, place)
+    return tried(wallet.unlock, "wallet", given)[0]
 
 
-def tried(use: Callable[[str], T], what: str, settings: Settings) -> tuple[str, T]:
-    """The passphrase with which `use` succeeds, and what that gives; a person has three tries."""
-    given = named(settings.passphrase_file)
+def _of_keyring(wallet: "BdkWallet", place: Home) -> str:
+    passphrase = keyrings.kept(place)
+    try:
+        wallet.unlock(passphrase)
+    except WrongPassphrase:
+        raise WrongPassphrase(
+            "The keyring keeps another passphrase than this wallet's: run `dovetail wallet keyring`"
+            " to keep the right one."
+        ) from None
+    return passphrase
+
+
+def tried(use: Callable[[str], T], what: str, given: str | None) -> tuple[str, T]:
+    """The passphrase with which `use` succeeds, and what that gives.
+
+    It is what is `given`, else what a person types, who has three tries.
+    """
     if given is not None:
         return given, use(given)
     if not sys.stdin.isatty():
