@@ -14,7 +14,8 @@ SHELLS = ("bash", "zsh", "fish")
     examples={
         'eval "$(dovetail completion bash)"': "In ~/.bashrc.",
         'eval "$(dovetail completion zsh)"': "In ~/.zshrc, after compinit.",
-        "dovetail completion fish > ~/.config/fish/completions/dovetail.fish": "Once.",
+        "dovetail completion fish > ~/.config/fish/completions/dovetail.fish": "Once; make the"
+        " folder first where it is missing.",
     },
 )
 @click.argument("shell", type=click.Choice(SHELLS))
@@ -30,8 +31,12 @@ def completion(*, shell: str) -> None:
     if found is not None:
         told = found(click.get_current_context().find_root().command, {}, *NAMES)
         # Bash's own asks which bash is there; the script is the same for all.
-        click.echo(ShellComplete.source(told).strip())
+        script = ShellComplete.source(told).strip()
+        click.echo(script.replace(*WHOLE) if shell == "fish" else script)
 
 
 NAMES = ("dovetail", "_DOVETAIL_COMPLETE")
 """The program, and the variable by which the script asks it."""
+
+WHOLE = ('string split ","', 'string split --max 1 ","')
+"""Click's script for fish cuts what is said of an option at its first comma."""

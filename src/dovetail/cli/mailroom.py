@@ -41,7 +41,7 @@ def mailroom() -> None:
     type=click.Path(exists=True, dir_okay=False),
     help="PEM certificates the relay trusts instead of the system's.",
 )
-@click.option("--ttl", type=Duration(), show_default="7d", help="How long a message is kept.")
+@click.option("--ttl", type=Duration(), help="How long a message is kept; 7d unless given.")
 @common
 def serve(
     *,

@@ -38,10 +38,13 @@ On a terminal, lines are wrapped at words and tables fit the width; in a pipe th
 terminal that has only ASCII gets only that.
 
 Tab completes commands, options and the numbers of sessions once the shell knows how:
-`eval "$(dovetail completion bash)"` in `~/.bashrc`, likewise `zsh` in `~/.zshrc`, and for fish
-`dovetail completion fish > ~/.config/fish/completions/dovetail.fish`. The same page as this comes
-with the package for `man dovetail`; in a virtual environment it is `man
-"$VIRTUAL_ENV/share/man/man1/dovetail.1"`.
+
+- bash: `eval "$(dovetail completion bash)"` in `~/.bashrc`
+- zsh: `eval "$(dovetail completion zsh)"` in `~/.zshrc`, after `autoload -Uz compinit && compinit`
+- fish: `dovetail completion fish > ~/.config/fish/completions/dovetail.fish` (make its folder)
+
+The same page as this comes with the package for `man dovetail`; in a virtual environment it is
+`man "$VIRTUAL_ENV/share/man/man1/dovetail.1"`.
 """
 
 

@@ -82,7 +82,7 @@ async def _run(request: Request, place: Home, stop: Stop) -> int:
         agent.adopt(service.take)
         service.also(service.look_back())
         service.also(notifier.stay_alive())
-        _log.info("Ready: %d sessions are open.", len(service.sessions))
+        _log.info("Ready. Open sessions: %d.", len(service.sessions))
         notifier.send(READY)
         await stop.asked.wait()
         notifier.send(STOPPING)
