@@ -90,10 +90,10 @@ def test_a_wallet_that_is_there_is_left_alone(cli: Cli, file, tmp_path):
     cli("wallet", "backup", backup, "--passphrase-file", file)
     said = cli("wallet", "restore", backup, "--passphrase-file", file)
     assert said.code == 2
-    assert "left alone" in said.err
+    assert "stays as it is" in said.err
     said = cli("wallet", "backup", backup, "--passphrase-file", file)
     assert said.code == 2
-    assert "name a new file" in said.err
+    assert "Name a new file" in said.err
 
 
 def test_a_wrong_passphrase_restores_nothing(cli: Cli, file, tmp_path):

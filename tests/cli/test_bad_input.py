@@ -63,18 +63,18 @@ def test_a_uri_of_another_network(bob, uri):
 
 
 def test_an_amount_of_nothing(bob, uri):
-    refused(bob, 2, "nobody can pay 0 satoshis", "receive", "0")
+    refused(bob, 2, "nobody can pay 0 sats", "receive", "0")
     nothing = uri.replace("amount=0.0005", "amount=0")
-    refused(bob, 2, "asks for 0 satoshis", "send", nothing, "--yes")
+    refused(bob, 2, "asks for 0 sats", "send", nothing, "--yes")
 
 
 def test_a_uri_without_an_amount(bob, uri):
     open_uri = uri.replace("amount=0.0005&", "")
-    refused(bob, 2, "by `--amount`", "send", open_uri, "--yes")
+    refused(bob, 2, "Add `--amount SATS`", "send", open_uri, "--yes")
 
 
 def test_an_amount_that_is_not_the_uri_s(bob, uri):
-    refused(bob, 2, "leave the option away", "send", uri, "--amount", "1", "--yes")
+    refused(bob, 2, "Remove `--amount`", "send", uri, "--amount", "1", "--yes")
 
 
 def test_too_few_coins(bob, uri):

@@ -111,9 +111,9 @@ def test_a_v1_link_whose_server_takes_no_v1(person):
         server.shutdown()
     assert told.code == 3
     shown = alice("show", "1")
-    assert "its server takes version 2 alone" in shown.out
+    assert "its server takes only version 2" in shown.out
     assert "Ask the receiver for a Payjoin URI of version 2" in shown.out
-    assert "its server takes version 2 alone" in alice("history").out
+    assert "its server takes only version 2" in alice("history").out
     assert alice("show", "1", "--json").json["reason"] == "v1-refused"
 
 

@@ -64,7 +64,7 @@ def test_all_of_a_nodes_wallet_is_the_nodes_to_pay(cli: Cli):
 def test_an_amount_that_is_asked_for_is_not_all(person):
     said = person("bob", 100_000)("pay", f"bitcoin:{PLACE}?amount=0.0001", "all", "--yes")
     assert said.code == 2
-    assert "An amount is asked for" in said.err
+    assert "The URI asks for an amount" in said.err
 
 
 @pytest.mark.parametrize("value", [60_000, 100_000])
@@ -88,7 +88,7 @@ def test_named_coins_that_are_too_few_are_too_few(person):
     bob = person("bob", 100_000, 50_000)
     said = bob("pay", PLACE, "60000", "--yes", "--coin", coins(bob)[50_000])
     assert said.code == 1
-    assert "50000 sats confirmed and free, too few" in said.err
+    assert "50,000 sats confirmed and free, too few" in said.err
 
 
 def test_a_coin_that_cannot_be_spent_is_named(person):
@@ -108,9 +108,9 @@ def test_a_coin_that_cannot_be_spent_is_named(person):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("50000", "--fee-rate", "1000.1"), "higher than 1000 sat/vB"),
+        (("50000", "--fee-rate", "1000.1"), "higher than 1,000 sat/vB"),
         # 141 vB and more at 900 sat/vB are some 127,000 sats
-        (("500000", "--fee-rate", "900"), "more than 10 % of the 500,000 sats"),
+        (("500000", "--fee-rate", "900"), "more than 10% of the 500,000 sats"),
     ],
 )
 def test_a_fee_that_looks_like_a_slip_is_refused(person, words, sentence):
@@ -161,8 +161,8 @@ def test_what_is_spent_and_comes_back_is_shown(person, monkeypatch):
     bob = person("bob", 300_000)
     monkeypatch.setattr(click, "confirm", lambda *_, **__: True)
     said = bob("pay", PLACE, "50000", "--fee-rate", "2", "--no-wait", stdin=Terminal())
-    assert "In all        50,28" in said.err
-    assert "from 1 coin of 300,000 sats" in said.err
+    assert "Total         50,28" in said.err
+    assert "from 1 coin (300,000 sats)" in said.err
     assert "249,71" in said.err
     said = bob("pay", PLACE, "all", "--again", "--no-wait", stdin=Terminal())
     assert said.code == 1  # the change is not confirmed yet

@@ -100,7 +100,7 @@ def test_what_a_server_shows_is_checked_against_the_settings(person, secured, tm
     alice.settings |= secured
     assert alice("wallet", "balance").code == 0
     del alice.settings["chain_certificate"]
-    assert "name it by `chain_certificate`" in alice("wallet", "balance").err
+    assert "set `chain_certificate` to it" in alice("wallet", "balance").err
     other = tmp_path / "other"
     other.mkdir()
     _, certificate = make_certificate(other)
@@ -109,7 +109,7 @@ def test_what_a_server_shows_is_checked_against_the_settings(person, secured, tm
     alice.settings["network"] = "signet"
     alice.settings["chain_certificate"] = secured["chain_certificate"]
     assert alice("wallet", "new").code == 0
-    assert "not on signet; name one that is by `chain`" in alice("wallet", "balance").err
+    assert "not on signet; set `chain` to one that is" in alice("wallet", "balance").err
 
 
 def test_a_chain_is_served_to_electrum_clients_as_well(cli, tmp_path):
@@ -126,7 +126,7 @@ def test_a_chain_is_served_to_electrum_clients_as_well(cli, tmp_path):
         address = cli("wallet", "address").out.strip()
         said = cli("regtest", "fund", address, "70000")
         assert said.code == 2
-        assert "name its http:// URL by `--chain`" in said.err
+        assert "name its http:// URL with `--chain`" in said.err
         assert cli("regtest", "fund", address, "70000", "--chain", url).code == 0
         assert cli("wallet", "balance", "--json").json["confirmed_sats"] == 70_000
         process.terminate()

@@ -73,14 +73,14 @@ def test_tls_is_served_and_an_unknown_certificate_is_not_trusted(person, tmp_pat
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--public-url", "https://shop.example"), "say where by --listen"),
-        (("--tls-cert", "x"), "say where by --listen"),
+        (("--public-url", "https://shop.example"), "say where with --listen"),
+        (("--tls-cert", "x"), "say where with --listen"),
         (("--listen", "127.0.0.1:0", "--tls-cert", "x"), "both a certificate and its key"),
         (("--listen", "127.0.0.1:0", "--public-url", "http://shop.example"), "must be an https"),
         (("--listen", "127.0.0.1:0", "--public-url", "shop"), "must be an https"),
         (("--listen", "127.0.0.1:0", "--public-url", "https://a.example/?x=1"), "no query"),
         (("--listen", "127.0.0.1:0", "--no-wait"), "has to wait"),
-        (("--listen", "0.0.0.0:0"), "say how senders reach it by --public-url"),
+        (("--listen", "0.0.0.0:0"), "say how senders reach it with --public-url"),
         (("--listen", "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), "cannot be read"),
     ],
 )

@@ -38,7 +38,7 @@ def test_without_sessions_history_says_how_to_begin_and_makes_no_files(cli: Cli)
 
 def test_history_lists_each_outcome_newest_first(cli: Cli):
     cli.store(*OUTCOMES)
-    lines = [line for line in cli("history").lines if "└" not in line]
+    lines = [line for line in cli("history").lines if line[:4].strip()]
     assert lines[0].split()[:3] == ["ID", "Role", "Amount"]
     expected = list(zip(range(1, len(OUTCOMES) + 1), OUTCOMES.values(), strict=True))
     for line, (number, outcome) in zip(lines[1:], reversed(expected), strict=True):
@@ -117,7 +117,7 @@ def test_a_damaged_log_is_shown_as_such_and_hides_no_other(cli: Cli):
     said = cli("show", "1")
     assert said.code == 0
     assert "(The entry cannot be read.)" in said.out
-    assert "Owed           Not known" in said.out
+    assert "Still to pay   Not known" in said.out
     assert "dovetail export 1 --with-secrets" in said.out
     assert "Entry" in cli("show", "1", "--json").json["problem"]
     assert "cannot be read" in said.out
@@ -171,12 +171,19 @@ def test_history_says_why_there_was_no_payjoin(cli: Cli):
 def test_history_and_show_say_what_was_received_and_what_the_receiver_paid(cli: Cli):
     # A payjoin of an earlier release, which took a satoshi of the receiver's for rounding.
     cli.store("receiver/paid-by-payjoin", "receiver/paid-by-fallback-when-due", "sender/success")
-    words = "You receive 49,999 sats: 1 sat less than the sender pays, as your part of the fee"
+    words = "You receive 49,999 sats: 1 sat less than the sender pays, for your part of the fee"
     assert words in cli("history").out
     shown = cli("show", "1").out
     less = "1 sat less than was paid: your part of the fee"
     assert f"\nReceived       49,999 sats, {less}\n" in shown
-    assert "\nReceived       50,000 sats\n" in cli("show", "2").out
+    assert "\nFee            1,327 sats, at 4.81 sat/vB\n" in shown
+    assert "\nReceived       50,000 sats\nFee            1,000 sats, at 4.80 sat/vB\n" in (
+        cli("show", "2").out
+    )
+    told = [cli("show", str(number), "--json").json for number in (1, 2, 3)]
+    assert [each["transaction_fee_sats"] for each in told[:2]] == [1327, 1000]
+    assert [each["transaction_fee_rate"] for each in told[:2]] == ["4.81", "4.80"]
+    assert told[2]["transaction_fee_rate"] == told[2]["paid_fee_rate"]
     assert re.search(r"\nFee            [0-9,]+ sats, at ", cli("show", "3").out)
     paid, ordinary, received = cli("history", "--json").json["sessions"]
     assert (received["received_sats"], received["receiver_fee_sats"]) == (49_999, 1)
@@ -192,12 +199,33 @@ def test_every_rule_has_words(rule):
     assert "not known" in rule_words("of-a-newer-release")
 
 
+def test_history_is_compact_in_a_pipe(cli: Cli):
+    cli.store(*OUTCOMES)
+    said = cli("history")
+    told = [line for line in said.lines if "└" not in line]
+    assert max(map(len, told)) <= 100
+    [txid] = {each["txid"] for each in said_sessions(cli) if each["session"] == 1}
+    assert f"    Transaction: {txid}" in said.out
+
+
+def said_sessions(cli: Cli) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = cli("history", "--json").json["sessions"]
+    return found
+
+
+def test_an_ordinary_payment_that_was_wanted_is_not_explained(cli: Cli):
+    cli.store("sender/plain")
+    assert cli("history", "--json").json["sessions"][0]["reason"] == "plain-payment"
+    assert "No payjoin" not in cli("history").out
+    assert "\nWhy " not in cli("show", "1").out
+
+
 def test_show_draws_what_was_exchanged_and_what_is_owed(cli: Cli):
     cli.store("receiver/paid-by-payjoin", "receiver/replied-with-error", "sender/success")
     out = cli("show", "1").out
     assert "(received a PSBT of " in out
     assert "in a message of 7,168, in 8,192 bytes on the wire)" in out
-    assert "Owed           Nothing." in out
+    assert "Still to come" not in out
     assert "(sent a message of 7,168, in 8,192 bytes on the wire)" in cli("show", "2").out
     sizes = [event["exchanged"] for event in cli("show", "3", "--json").json["events"]]
     posted = {"direction": "sent", "wire": 8192, "message": 7168, "psbt": None}
@@ -218,9 +246,9 @@ def test_what_time_does_next_is_counted_down(person):
     alice("receive", "1000", "--no-wait", "--lifetime", "2h")
     left = r"expires in (1h 59m|2h 00m)"
     assert re.search(left, alice("history").out)
-    assert re.search(f"Left           {left}, at ", alice("show", "1").out)
+    assert re.search(f"Time left      {left}, at ", alice("show", "1").out)
     assert (
-        "Owed           Nothing: no payment has come through the Payjoin URI yet."
+        "Still to come  Nothing yet: no payment has come through the Payjoin URI."
         in alice("show", "1").out
     )
 

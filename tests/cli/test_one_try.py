@@ -14,7 +14,7 @@ from dovetail.regtest.policy import Refused
 from dovetail.wallets.esplora import EsploraChain
 from dovetail.wallets.ports import Unknown
 
-NOT_YET = "The payment may not have left yet: one try was made, and another is still to come."
+NOT_YET = "The payment may not have been sent yet: Dovetail tried once and has to try again."
 GO_ON = "`dovetail run` is not running: keep `dovetail resume 1` open until this is done."
 NOBODY = "http://127.0.0.1:1"
 # A test that waits for a second try fails by this, long before anybody's patience.

@@ -27,7 +27,7 @@ def test_an_amount_is_read_in_satoshis(text, expected):
 
 @pytest.mark.parametrize("text", ["", "0.5", "-1", "1e6", "1__0", "٣", "9" * 25, "half"])
 def test_other_text_is_no_amount(text):
-    with pytest.raises(click.BadParameter, match="whole satoshis"):
+    with pytest.raises(click.BadParameter, match="whole sats"):
         Amount().convert(text, None, None)
 
 

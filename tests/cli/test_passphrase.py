@@ -162,8 +162,8 @@ def test_a_new_passphrase_may_come_from_a_descriptor(cli: Cli, descriptor):
     ("words", "sentence"),
     [
         (("--remove",), "nothing to remove"),
-        (("--remove", "--new-passphrase-fd", "5"), "leave one of the two away"),
-        ((), "there is no terminal"),
+        (("--remove", "--new-passphrase-fd", "5"), "not both"),
+        ((), "(no terminal)"),
         (("--new-passphrase-file", "/nowhere"), "cannot be read"),
         (("--new-passphrase-fd", "999"), "Open it for reading"),
     ],

@@ -124,7 +124,7 @@ def test_what_will_be_paid_is_shown_before_it_is_asked(person, monkeypatch):
     uri = f"bitcoin:{address}?amount=0.0005&label=Alice&message=soup"
     said = bob("pay", uri, "--fee-rate", "2", stdin=Terminal())
     assert said.code == 1
-    for words in ("50,000 sats", address, "Alice", "soup", "2 sat/vB", "In all", "none"):
+    for words in ("50,000 sats", address, "Alice", "soup", "2 sat/vB", "Total", "anybody can tell"):
         assert words in said.err
     assert exits.STOPPED in said.err
     assert bob("history", "--json").json["sessions"] == []
@@ -141,13 +141,13 @@ def test_who_agrees_pays_and_waits(person, chain, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((ADDRESS, "5000"), "there is no terminal"),
+        ((ADDRESS, "5000"), "(no terminal)"),
         ((str(Address.from_script(b"\x00\x14" + b"\x01" * 20, Network.MAINNET)), "5"), "not for"),
         (("bc1qnonsense", "5"), "copy it again"),
         (("shop:nonsense", "5"), "does not begin with bitcoin:"),
         ((ADDRESS, "--yes"), "No amount is named"),
         ((f"bitcoin:{ADDRESS}?amount=0.1", "5", "--yes"), "another amount"),
-        ((f"bitcoin:{ADDRESS}?amount=0.1&req-x=1", "--yes"), "requires what Dovetail"),
+        ((f"bitcoin:{ADDRESS}?amount=0.1&req-x=1", "--yes"), "requires a feature that Dovetail"),
         (("bitcoin:?bc=bc1qqqqqq", "5", "--yes"), "no address"),
     ],
 )

@@ -123,7 +123,7 @@ def test_receive_draws_a_qr_code_where_it_fits_or_writes_it_to_a_file(
     assert "▀" in told(60)
     small = told(24)
     assert "▀" not in small
-    assert "enlarge the terminal, or have it in a file by --qr FILE" in " ".join(small.split())
+    assert "enlarge the terminal, or have it in a file with --qr FILE" in " ".join(small.split())
     assert "QR" not in told(60, "--no-qr")
     picture = tmp_path / "code.svg"
     assert "▀" not in told(60, "--qr", str(picture))
@@ -148,7 +148,7 @@ def test_a_terminal_is_shown_how_much_time_is_left(person, monkeypatch):
 def test_a_receiver_without_coins_is_told_what_that_means(person):
     said = person("alice")("receive", "1000", "--no-wait")
     assert said.code == 0
-    assert "cannot become a payjoin" in said.err
+    assert "will be an ordinary payment, not a payjoin" in said.err
 
 
 def test_a_receiver_goes_on_while_the_chain_is_away(person):

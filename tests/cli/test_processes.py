@@ -16,7 +16,7 @@ def test_a_signal_leaves_a_session_resumable_and_says_how(person, tmp_path, numb
         process.send_signal(number)
         assert process.wait(PATIENCE) == 3
     said = (tmp_path / "stderr").read_text()
-    assert "Session 1 is left open; nothing is lost." in said
+    assert "Session 1 stays open; nothing is lost." in said
     assert said.endswith("not running: keep `dovetail resume 1` open until this is done.\n")
     assert alice("show", "1", "--json").json["status"] == "waiting-for-payment"
 

@@ -87,7 +87,7 @@ def test_a_receiver_whose_sender_had_double_spent(scene: Scene, chain: RegtestSe
     told = resumed(scene.bob)
     is_told(scene.bob, told, rival, "another transaction")
     shown = scene.bob("show", "1")
-    assert "A payment that came does not count; waiting for another one." in shown.out
+    assert "A payment came that does not count; waiting for another one." in shown.out
     assert "no payment has come" not in shown.out
     assert scene.bob("show", "1", "--json").json["seen"]["kind"] == "double-spend"
     chain.node.mine()

@@ -167,5 +167,5 @@ def test_a_decision_that_is_saved_while_the_chain_is_away_is_no_error(cli):
             paying.append(sent, seq=seq, closes=False)
     said = cli("cancel", "1", "--fallback", "now")
     assert said.code == 3
-    assert "That is saved. The rest could not be done yet: " in said.err
+    assert "Your decision is saved. The rest could not be done yet: " in said.err
     assert "Error" not in said.err

@@ -135,7 +135,7 @@ def test_a_payer_sees_what_was_paid_in_all_and_what_the_payjoin_cost(cli: Cli):
     amount = f"{shown['amount_sats']:,} sats"
     whole = f"{shown['spent_sats']:,} sats in all"
     assert told["Paid"] == f"{whole}: {amount}, and a fee of {own:,} sats"
-    assert told["Fee"].endswith(f"at {shown['paid_fee_rate']} sat/vB (you chose 1 sat/vB)")
+    assert told["Fee"].endswith(f"at {shown['paid_fee_rate']} sat/vB (1 sat/vB was planned)")
     assert shown["asked_fee_rate"] == "1.00"
     plain = cli("show", "2", "--json").json
     assert plain["asked_fee_rate"] is None
@@ -180,7 +180,7 @@ def test_before_it_is_known_what_is_paid_the_chosen_rate_is_told(cli: Cli):
         " last_tag = 'Created'"
     )
     told = facts(cli("show", "1").out)
-    assert told["Fee rate"] == "1 sat/vB, as you chose"
+    assert told["Fee rate"] == "1 sat/vB"
     assert "To pay" not in told
 
 

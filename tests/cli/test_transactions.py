@@ -110,5 +110,5 @@ def test_reserved_coins_name_their_sessions(person):
     for command in (("pay", PLACE, "60000", "--again"), ("send", other)):
         said = bob(*command, "--yes")
         assert said.code == 1
-        assert "20000 sats confirmed and free" in said.err
+        assert "20,000 sats confirmed and free" in said.err
         assert "300,000 sats more are reserved by session 1." in said.err

@@ -53,7 +53,7 @@ def test_an_export_is_private_and_never_overwrites(cli: Cli, file: Path):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     said = cli("export", "1", "-o", str(file))
     assert said.code == 2
-    assert "is there already" in said.err
+    assert "already exists" in said.err
     said = cli("export", "1", "-o", str(file.parent / "missing" / "file"))
     assert said.code == 2
     assert "cannot be written" in said.err
@@ -98,7 +98,7 @@ def test_an_open_session_comes_with_a_warning(cli: Cli, tmp_path: Path):
 def test_an_export_says_what_it_wants(cli: Cli, words):
     said = cli(*words)
     assert said.code == 2
-    assert "by their numbers or by `--all`" in said.err
+    assert "by their numbers or with `--all`" in said.err
 
 
 def test_there_may_be_nothing_to_export(cli: Cli, file: Path):

@@ -31,7 +31,7 @@ def test_a_wallet_that_is_there_is_left_alone(cli: Cli):
     for command in ("new", "import"):
         said = cli("wallet", command, stdin=WORDS)
         assert said.code == 2
-        assert "left alone" in said.err
+        assert "stays as it is" in said.err
     assert cli("wallet", "address").out != before
 
 

@@ -16,7 +16,7 @@ from dovetail.stores.ports import Role
 from dovetail.stores.sql import SqlStore
 
 LAST_LINE = re.compile(
-    r"payjoin [0-9a-f]{64} confirmed: inputs from both parties; fallback not used"
+    r"payjoin [0-9a-f]{64} confirmed: inputs from both parties; ordinary payment not used"
 )
 
 

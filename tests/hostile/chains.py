@@ -93,11 +93,11 @@ TRICKS: tuple[Trick, ...] = (
     Trick(
         peer=Peer.CHAIN,
         name="estimates absurdly",
-        trick="Estimates 100 000 sat/vB, to have a wallet burn its coins without being asked.",
-        we="Refuses estimates beyond 2 000 sat/vB, and signs nothing.",
+        trick="Estimates 100,000 sat/vB, to have a wallet burn its coins without being asked.",
+        we="Refuses estimates beyond 2,000 sat/vB, and signs nothing.",
         rule="An estimate has a highest value; only a person goes beyond it",
-        told="The chain source estimates a fee rate of 100000 sat/vB, which is beyond all measure:"
-        " say what to pay by `--fee-rate`, or ask another source.",
+        told="The chain source estimates a fee rate of 100,000 sat/vB, which is beyond all measure."
+        " Choose one with `--fee-rate`, or use another source.",
         ends=Ends.UNPAID,
         play=estimates_absurdly,
     ),

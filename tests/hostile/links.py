@@ -252,7 +252,7 @@ LINKS: tuple[Link, ...] = (
         "Has an address of another network.",
         "The wallet's network is the URI's",
         "The URI is not for regtest, which this wallet is on: ask the receiver for one that is, or"
-        " choose another wallet by `--network`.",
+        " choose another wallet with `--network`.",
         another_address,
     ),
     link_of(
@@ -288,7 +288,7 @@ LINKS: tuple[Link, ...] = (
         "asks for nothing",
         "Asks for 0 bitcoins.",
         BIP321,
-        "The URI asks for 0 satoshis: ask the receiver for another one.",
+        "The URI asks for 0 sats: ask the receiver for another one.",
         amount("0"),
     ),
     link_of(
@@ -330,7 +330,7 @@ LINKS: tuple[Link, ...] = (
         "requires the unknown",
         "Requires what no wallet knows, to be paid by those who do not look.",
         f"{BIP321}: `req-`",
-        "The URI requires what Dovetail does not know; ask for another one.",
+        "The URI requires a feature that Dovetail does not know; ask for another one.",
         adds("req-refund=1"),
     ),
     link_of(

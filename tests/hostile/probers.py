@@ -123,7 +123,7 @@ TRICKS: tuple[Trick, ...] = (
     ),
     probes(
         "overvalues her coin",
-        "Claims 10 000 sats more for its coin, for the receiver to match a fee that is not there.",
+        "Claims 10,000 sats more for its coin, for the receiver to match a fee that is not there.",
         Reason.ORIGINAL_INPUTS_MISSTATED,
         overvalues_her_coin,
     ),

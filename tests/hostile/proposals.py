@@ -210,13 +210,13 @@ TRICKS: tuple[Trick, ...] = (
     breaks(
         "contribution-above-maximum",
         "takes from the change",
-        "Takes 5 000 sats from the sender's change and pays itself as much more.",
+        "Takes 5,000 sats from the sender's change and pays itself as much more.",
         takes_the_change,
     ),
     breaks(
         "contribution-above-maximum",
         "burns the change",
-        "Overpays the fee by 5 000 sats out of the sender's change.",
+        "Overpays the fee by 5,000 sats out of the sender's change.",
         burns_the_change,
     ),
     breaks(

@@ -335,7 +335,7 @@ TRICKS: tuple[Trick, ...] = (
     ),
     acts(
         "undervalues the sender's coin",
-        "Changes what the PSBT says the sender's input is worth, for a fee of 40 000 sats.",
+        "Changes what the PSBT says the sender's input is worth, for a fee of 40,000 sats.",
         "Restores its own data before it checks and signs.",
         "BIP 78, Sender: the UTXO data of the sender's inputs is the sender's own",
         "Paid by payjoin.",

@@ -325,7 +325,7 @@ TRICKS: tuple[Trick, ...] = (
     ),
     refused(
         "pays little",
-        "Pays 1 000 of 50 000 sats and has a payjoin made of it, to be told as paid.",
+        "Pays 1,000 of 50,000 sats and has a payjoin made of it, to be told as paid.",
         Reason.ORIGINAL_PAYS_TOO_LITTLE,
         "it must pay what the URI asks for",
         pays_little,
@@ -452,7 +452,7 @@ TRICKS: tuple[Trick, ...] = (
     ),
     does(
         "demands an absurd fee",
-        "Sets `minfeerate` to 100 000 sat/vB, to have the receiver's coin burnt.",
+        "Sets `minfeerate` to 100,000 sat/vB, to have the receiver's coin burnt.",
         "Refuses above its own fee cap; the ordinary payment is made.",
         "BIP 78, Receiver: `maxFeeRate` of its own",
         Reason.FEE_CAP.words,
@@ -534,7 +534,7 @@ TRICKS: tuple[Trick, ...] = (
         "Spends the payment's coins elsewhere once the Proposal is there.",
         "Says that it was not paid; no invoice counts as settled.",
         "M4: somebody else spent a contested outpoint",
-        "The sender's coins were spent by a transaction that is no part of this session.",
+        "The sender's coins were spent by a transaction from outside this session.",
         pays_herself,
     ),
     does(

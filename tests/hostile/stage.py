@@ -7,7 +7,7 @@ from tests.runtime.side import AMOUNT, Receiving, Sending, Side
 from tests.runtime.world import World
 
 from dovetail.bitcoin import Address, OutPoint, Transaction
-from dovetail.cli.work.following import reason_words
+from dovetail.cli.work.phrases import reason_words
 from dovetail.errors import InfrastructureError
 from dovetail.runtime.explain import explain
 from dovetail.runtime.explanation import State

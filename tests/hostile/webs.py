@@ -171,7 +171,7 @@ TRICKS: tuple[Trick, ...] = (
     ),
     serves(
         "takes the change",
-        "Answers with the Original's transaction and 20 000 sats less change.",
+        "Answers with the Original's transaction and 20,000 sats less change.",
         f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words('contribution-above-maximum')}",
         takes_the_change,
         f"{CHECKLIST}: `contribution-above-maximum`",

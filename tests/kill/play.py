@@ -1,4 +1,4 @@
-"""One run: the acts of a path, with a party killed on the way and started again by `resume`."""
+"""One run: the acts of a path, with a party killed on the way and started again with `resume`."""
 
 import json
 import shutil

@@ -55,7 +55,7 @@ def test_wrong_logins_wallets_and_networks_are_told_by_their_settings(start: Sta
         return str(caught.value)
 
     assert "`core_password`" in told(UserPassword("a", "b"), "miner")
-    assert "load it by `bitcoin-cli loadwallet`" in told(cookie, "nobody's")
+    assert "load it with `bitcoin-cli loadwallet`" in told(cookie, "nobody's")
     assert "has no private keys" in told(cookie, "watching")
     assert "not on signet" in told(cookie, "miner", Network.SIGNET)
 

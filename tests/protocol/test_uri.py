@@ -107,7 +107,7 @@ def test_a_required_endpoint_is_read_and_written_as_an_ordinary_one() -> None:
     [
         ("", "does not offer payjoin"),
         ("?pjos=0", "does not offer payjoin"),
-        ("?pj=https://a.com&req-else=1", "requires what Dovetail does not know"),
+        ("?pj=https://a.com&req-else=1", "requires a feature that Dovetail does not know"),
         ("?pj=https://a.com&pj=https://a.com", "twice"),
         ("?pj=https://a.com&req-pj=https://a.com", "twice"),
         ("?pj=https://a.com&pjos=1&pjos=1", "twice"),

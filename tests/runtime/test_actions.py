@@ -121,7 +121,7 @@ async def test_nothing_is_cancelled_twice(world: World, alice: Side, bob: Side):
     receiving = await receiving_at(world, alice, bob, receiver.Initialized)
     await actions.cancel(sending.services, sending.session_id)
     await actions.cancel(receiving.services, receiving.session_id)
-    with pytest.raises(UsageError, match="pay by `fallback`, or decline with `release`"):
+    with pytest.raises(UsageError, match="pay with `fallback`, or decline with `release`"):
         await actions.cancel(sending.services, sending.session_id)
     with pytest.raises(UsageError, match="nothing left to cancel"):
         await actions.cancel(receiving.services, receiving.session_id)

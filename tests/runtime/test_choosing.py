@@ -17,7 +17,7 @@ async def test_all_is_not_paid_by_one_that_cannot(world: World):
     async with world.agent(world.alice) as agent:
         with pytest.raises(UsageError, match="name an amount"):
             await agent.prepare_plain(request, everything=True)
-        with pytest.raises(UsageError, match="An amount is asked for"):
+        with pytest.raises(UsageError, match="The URI asks for an amount"):
             await agent.prepare_plain(request, amount=Sats(5_000), everything=True)
 
 

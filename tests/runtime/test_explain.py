@@ -133,7 +133,7 @@ def test_a_receiver_that_ends_unpaid_says_what_came_as_far_as_it_was_looked(rece
     cancelled = outcomes.Cancelled(why=Reason.CANCELLED_BY_US, received=received)
     said, advice, paid = ending(expired, paying=False, asked=asked)
     assert said == f"Expired: {words}"
-    assert ("Look whether something came" in advice) is (received is None)
+    assert ("Check whether something came" in advice) is (received is None)
     assert not paid
     assert ending(cancelled, paying=False, asked=asked)[0] == f"Cancelled: {words}"
 
@@ -165,7 +165,7 @@ def test_a_receiver_hears_that_what_came_does_not_count_unless_the_address_was_p
     state = receiver.replay([created, refused, receiver.events.Reopened()])
     for kind in (None, Kind.DOUBLE_SPEND):
         found = explain(state, EARLY, seen=None if kind is None else sighting(kind))
-        assert found.words == "A payment that came does not count; waiting for another one."
+        assert found.words == "A payment came that does not count; waiting for another one."
         assert found.owed == "Nothing: what came is no payment to count on."
         assert found.reason is Reason.ORIGINAL_MALFORMED
     assert explain(state, EARLY, seen=sighting(Kind.DIRECT)).words == "Waiting for the sender."

@@ -39,7 +39,7 @@ async def test_a_fee_below_what_is_asked_for_is_low(
     found = await low_fee(monitor, sending.services)
     assert found is not None
     assert found.paid < found.asked == FeeRate.from_sat_per_vb(40)
-    assert "40 sat/vB is asked for" in fee_words(found)
+    assert "40 sat/vB is the going rate" in fee_words(found)
     ask(monkeypatch, alice, None)
     assert await low_fee(monitor, sending.services) is None, "nobody can tell"
 

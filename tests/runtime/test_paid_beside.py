@@ -245,4 +245,4 @@ async def test_what_came_to_a_session_that_ended_unpaid_otherwise(
     pay_directly(world, receiving)
     (late,) = await look_back(receiving.services)
     assert not late.paid
-    assert "50,000 of 50,000 sats have come to its address all the same" in late.words
+    assert "50,000 of 50,000 sats came to its address afterwards" in late.words

@@ -5,7 +5,14 @@ from tests.eventlogs.logs import NAMES, entries
 
 from dovetail.bitcoin import Sats
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.amounts import Joined, Paid, Received, amounts_of, joined_of
+from dovetail.sessions.amounts import (
+    Joined,
+    Paid,
+    Received,
+    amounts_of,
+    joined_of,
+    whole_fee_of,
+)
 from dovetail.sessions.receiver.events import RetrievedOriginalPayload, checksum_of
 from dovetail.sessions.standing import State
 
@@ -70,3 +77,34 @@ def test_a_payment_that_cannot_be_read_has_no_cost() -> None:
         for event in map(receiver.decode_event, entries("receiver/paid-by-payjoin"))
     ]
     assert joined_of(receiver.replay(events)) is None
+    assert whole_fee_of(receiver.replay(events)) is None
+
+
+def fees_told(name: str) -> list[tuple[str, int | None, str | None]]:
+    """Each kind of state of a receiver's kept log that tells the fee, with fee and rate."""
+    told: list[tuple[str, int | None, str | None]] = []
+    for state in lived(name):
+        assert isinstance(state, receiver.ReceiverSession)
+        found = whole_fee_of(state)
+        if found is not None:
+            rate = None if found.rate is None else str(found.rate)
+            told.append((type(state).__name__, int(found.fee), rate))
+    return list(dict.fromkeys(told))
+
+
+def test_a_receiver_learns_the_fee_rate_of_a_payjoin_from_the_senders_signatures() -> None:
+    assert fees_told("receiver/paid-by-payjoin") == [
+        ("PayjoinProposal", 1327, None),
+        ("Monitor", 1327, None),
+        ("Closed", 1327, "4.812 sat/vB"),
+    ]
+
+
+def test_a_receiver_knows_the_fee_rate_of_the_ordinary_payment() -> None:
+    told = fees_told("receiver/paid-by-fallback-when-due")
+    assert told[-2:] == [("Monitor", 1000, "4.804 sat/vB"), ("Closed", 1000, "4.804 sat/vB")]
+
+
+def test_a_receiver_who_was_not_paid_is_told_no_fee() -> None:
+    assert fees_told("receiver/expired-unpaid") == []
+    assert "Closed" not in [kind for kind, _, _ in fees_told("receiver/released-after-the-post")]

@@ -300,7 +300,7 @@ def test_a_payment_spends_no_unconfirmed_coins(server, make_wallet):
     wallet = make_wallet(20_000)
     server.node.fund(wallet.new_address().script_pubkey, Sats(90_000), confirmations=0)
     wallet.sync()
-    with pytest.raises(InsufficientFunds, match="20000 sats confirmed and free"):
+    with pytest.raises(InsufficientFunds, match="20,000 sats confirmed and free"):
         wallet.pay(TARGET, Sats(30_000), fee_rate=RATE)
 
 

@@ -19,7 +19,7 @@ UNDERSTOOD = "did not answer properly"
 
 @pytest.fixture
 def wallet(server, electrum, tmp_path):
-    """A wallet with 40 000 sats, synced over Electrum."""
+    """A wallet with 40,000 sats, synced over Electrum."""
     made = BdkWallet.create(tmp_path / "electrum", Network.REGTEST, server=electrum.url)
     server.node.fund(made.new_address().script_pubkey, Sats(40_000))
     made.sync()
@@ -86,7 +86,7 @@ def test_a_wallet_syncs_over_tls_with_a_pinned_certificate(server, wallet, tmp_p
 
 def test_a_server_of_another_network_is_refused(electrum, tmp_path):
     wallet = BdkWallet.create(tmp_path / "wallet", Network.SIGNET, server=electrum.url)
-    with pytest.raises(ChainError, match="not on signet; name one that is by `chain`"):
+    with pytest.raises(ChainError, match="not on signet; set `chain` to one that is"):
         wallet.sync()
 
 

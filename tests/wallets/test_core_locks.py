@@ -23,7 +23,7 @@ def test_locks_keep_held_coins_from_the_nodes_own_spending(stage: Stage) -> None
     assert [each["txid"] for each in listed] == [str(free.txid)]
     original = stage.wallet.pay(stage.stranger(), Sats(30_000), fee_rate=RATE, unspendable=[held])
     assert original.unsigned_transaction.contested() == (free,)
-    with pytest.raises(InsufficientFunds, match="60000 sats confirmed and free"):
+    with pytest.raises(InsufficientFunds, match="60,000 sats confirmed and free"):
         stage.wallet.pay(stage.stranger(), Sats(90_000), fee_rate=RATE, unspendable=[held])
     assert stage.locked() == {held}
 

@@ -229,7 +229,7 @@ def test_what_the_node_cannot_build_is_told_apart_from_a_shortage(tmp_path: Path
     with pytest.raises(WalletError, match="could not build the transaction") as caught:
         wallet(tmp_path, **says).pay(SCRIPT, Sats(90_000), fee_rate=RATE)
     assert "secret words" not in str(caught.value)
-    with pytest.raises(InsufficientFunds, match="100000 sats confirmed and free"):
+    with pytest.raises(InsufficientFunds, match="100,000 sats confirmed and free"):
         wallet(tmp_path, **says).pay(SCRIPT, Sats(99_900), fee_rate=RATE)
 
 

@@ -38,7 +38,7 @@ def test_a_server_of_another_network_is_refused(electrum):
     for network in (Network.MAINNET, Network.TESTNET, Network.SIGNET):
         with (
             ElectrumChain(electrum.url, network) as chain,
-            pytest.raises(ChainError, match=f"not on {network}; name one that is by `chain`"),
+            pytest.raises(ChainError, match=f"not on {network}; set `chain` to one that is"),
         ):
             chain.height()
 

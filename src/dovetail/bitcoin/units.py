@@ -138,7 +138,7 @@ class FeeRate:
         return Sats(-(-self.sat_per_kwu * int(weight) // 1000))
 
     def __str__(self) -> str:
-        return f"{_shortest(self.sat_per_kwu * 4, 3)} sat/vB"
+        return f"{self.sat_per_vb:,f} sat/vB"
 
 
 FeeRate.BROADCAST_MIN = FeeRate(_KWU_PER_VB)

@@ -32,7 +32,7 @@ def cancel(*, session_id: int, choice: str | None, as_json: bool) -> int:
     Where an ordinary payment is held, it is made `now`, kept for `later`, or declined for `never`.
     Later, which is also what happens where nobody can be asked, the session waits for `dovetail
     fallback` or `dovetail release`, the exit code is 4, and `dovetail run` or `resume` makes the
-    payment when the session would have expired, unless `at_expiry` is `ask`. What has left can
+    payment when the session would have expired, unless `at_expiry` is `ask`. What was sent can
     still be broadcast by the other party, whatever you choose.
     """
     return work.deciding.cancel(session_id, choice, Screen(as_json=as_json))

@@ -47,7 +47,7 @@ NO_OUTPUT = (
     " or send it to a file."
 )
 UNREAD = (
-    "Nobody reads standard output any more. What was begun is kept: `dovetail history` shows it,"
+    "Standard output was closed. What was begun is kept: `dovetail history` shows it,"
     " and `dovetail resume` goes on."
 )
 _HELP = frozenset({"-h", "--help", "--version"})

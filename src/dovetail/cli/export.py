@@ -12,7 +12,7 @@ from dovetail.cli.output import Screen
 
 @command(
     examples={
-        "dovetail export 5": "Print session 5 without its keys, for who helps you.",
+        "dovetail export 5": "Print session 5 without its keys, for someone who helps you.",
         "dovetail export --all --with-secrets -o all.jsonl": "Move every session elsewhere.",
     },
 )

@@ -37,10 +37,10 @@ from dovetail.cli.output import Screen
 def fallback(*, session_id: int, fee_rate: str | None, allow_high_fee: bool, as_json: bool) -> int:
     """Pay now, by the ordinary payment.
 
-    Where a payjoin may be under way the two compete, and exactly one of them confirms. Said
-    again it changes nothing. What you pay and has not confirmed, be it the payjoin, is replaced
-    at a higher fee by `--fee-rate`, out of your change. Where the address was paid by another
-    transaction it has to be said twice. Watch it by `dovetail resume`.
+    Where a payjoin may be under way the two compete, and exactly one of them confirms. Running it
+    again changes nothing. With `--fee-rate` a payment of yours that has not confirmed, even a
+    payjoin, is replaced at a higher fee, which comes out of your change. Where another transaction
+    paid the address already, run it twice to pay again. Watch it with `dovetail resume`.
     """
     return work.deciding.fallback(
         session_id, Screen(as_json=as_json), fee_rate=fee_rate, allow_high_fee=allow_high_fee

@@ -69,7 +69,7 @@ def history(  # noqa: PLR0913 - one argument for each option
     if as_json and as_csv:
         raise UsageError("Choose one: --json prints an object, --csv lines for a spreadsheet.")
     if (is_open and is_closed) or (sent and received):
-        raise UsageError("No session is both: leave away one of the two, or both to list all.")
+        raise UsageError("No session is both. Remove one of the two options.")
     screen = Screen(as_json=as_json)
     if not work.beginnings.may_have_sessions():
         return work.beginnings.tell_of_none(screen, as_csv=as_csv)

@@ -48,9 +48,9 @@ EVENT = {
     "role": "`sender` or `receiver`",
     "event": "what happened: `begun`, `state` (it moved on), `seen` (the chain shows something else"
     " of its money: in the mempool, each confirmation, gone), `fee` (the fee is low, or another"
-    " transaction keeps the payment out), `trouble` (it is tried again), `asks` (it waits for your"
-    " word), `paid`, `ended` (without this payment), `left` (the command ends first), `damaged`,"
-    " `fault`",
+    " transaction keeps the payment out), `trouble` (it is tried again), `asks` (it waits for"
+    " your decision), `paid`, `ended` (without this payment), `left` (the command ends first),"
+    " `damaged`, `fault`",
     "words": "the same in words",
     "uri": "the Payjoin URI, once, when `receive` has begun; else null",
     "status": "where it stands, as a code; null where that is not known",
@@ -93,6 +93,10 @@ DETAILS = {
     "asked_sats": "what the request asks for; null for any amount",
     "asked_fee_rate": "the fee rate that a sender chose, in sat/vB as text; null where that was not"
     " noted, and on the receiver's side",
+    "transaction_fee_sats": "the whole fee of the transaction that pays, whoever pays it; null"
+    " where that is not known",
+    "transaction_fee_rate": "its rate in sat/vB, as text; a receiver knows it of a payjoin once"
+    " that has confirmed",
     "spent_sats": "what the payment takes from a sender's wallet in all, fee included; null before"
     " that is known, and on the receiver's side",
     "payjoin_cost_sats": "what the payjoin costs beside the ordinary payment: a sender pays that"
@@ -107,7 +111,7 @@ DETAILS = {
 HISTORY = {
     "sessions": "the sessions, newest first, each with the keys that `cancel` prints, and with"
     " `label`, `created_at` and `closed_at` as in `show`",
-    "more": "whether there are older ones: go on by `--before`",
+    "more": "whether there are older ones: go on with `--before`",
 }
 
 CSV = {

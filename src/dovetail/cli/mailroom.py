@@ -57,7 +57,7 @@ def serve(
     """Serve until Ctrl-C.
 
     Prints its URL, to be used as `directory` and among `relays`. Put a proxy that speaks https
-    in front of it where others shall reach it. What it is limited to can be set in the table
+    in front of it if others are to reach it. What it is limited to can be set in the table
     [mailroom] of the configuration; the guide to running a mailroom lists every key.
     """
     request = work.mailrooms.Request(

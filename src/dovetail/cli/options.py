@@ -50,10 +50,10 @@ class Amount(click.ParamType[int]):
         """Check that something can be paid."""
         text = str(value)
         if not re.fullmatch(r"[0-9]+(?:_[0-9]+)*", text, re.ASCII) or len(text) > 24:
-            self.fail("give the amount in whole satoshis, such as 50000.", param, ctx)
+            self.fail("give the amount in whole sats, such as 50000.", param, ctx)
         amount = int(text)
         if amount == 0:
-            self.fail("nobody can pay 0 satoshis; ask for at least 1.", param, ctx)
+            self.fail("nobody can pay 0 sats; ask for at least 1 sat.", param, ctx)
         if amount > MOST_SATS:
             self.fail("there are only 21 million bitcoins; give less.", param, ctx)
         return amount
@@ -195,7 +195,7 @@ def served(*, public: bool) -> Callable[[F], F]:
             "--tls-cert",
             metavar="FILE",
             type=click.Path(dir_okay=False),
-            help="Serve TLS with this certificate (PEM); else a proxy in front has to.",
+            help="Serve TLS with this certificate (PEM); without it, a proxy in front has to.",
         ),
         _serving(
             "--tls-key",
@@ -378,7 +378,7 @@ directory = setting(
 )
 
 high_fee = click.option(
-    "--allow-high-fee", is_flag=True, help="Pay also what looks like far too high a fee."
+    "--allow-high-fee", is_flag=True, help="Pay even a fee that looks far too high."
 )
 
 coin_control = click.option(

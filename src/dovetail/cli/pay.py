@@ -31,7 +31,7 @@ from dovetail.cli.output import Screen
 @click.argument("amount", metavar="[AMOUNT|all]", type=AmountOrAll(), required=False)
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
-@click.option("--again", is_flag=True, help="Pay an address that you pay already, or paid.")
+@click.option("--again", is_flag=True, help="Pay an address again that you already pay or paid.")
 @click.option("--no-wait", is_flag=True, help="Leave after the first try to broadcast it.")
 @timeout
 @coin_control

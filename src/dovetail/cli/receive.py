@@ -26,18 +26,18 @@ from dovetail.cli.output import Screen
 @command(
     examples={
         "dovetail receive 50000 --label Coffee": "Ask for 50,000 sats, and wait for them.",
-        "dovetail receive --no-wait --qr link.png": "Ask for any amount, by a QR code in a file.",
+        "dovetail receive --no-wait --qr payment.png": "Ask for any amount, with a QR code.",
         "dovetail receive 50000 --lifetime 1h --json": "Ask from a script.",
     },
 )
 @click.argument("sats", metavar="[SATS]", type=Amount(), required=False)
 @click.option("--label", metavar="TEXT", help="Your name, as the sender's wallet shows it.")
-@click.option("--message", metavar="TEXT", help="What the payment is for, shown likewise.")
+@click.option("--message", metavar="TEXT", help="What the payment is for, shown there too.")
 @click.option("--lifetime", type=Duration(), help="How long the URI is good for, such as 24h.")
 @click.option(
     "--v1",
     is_flag=True,
-    help="Also welcome senders that speak only BIP 78, at the directory or by --listen.",
+    help="Also welcome senders that speak only BIP 78, at the directory or with --listen.",
 )
 @served(public=True)
 @click.option("--no-wait", is_flag=True, help="Leave once the URI is printed.")

@@ -23,7 +23,7 @@ from dovetail.cli.output import Screen
 def release(*, session_id: int, yes: bool, as_json: bool) -> int:
     """Don't pay: never broadcast the ordinary payment.
 
-    What has left can still be broadcast by the other party: a sender's coins stay reserved
-    until the payment is made or taken back by `dovetail revoke`.
+    What was sent can still be broadcast by the other party: a sender's coins stay reserved
+    until the payment is made or taken back with `dovetail revoke`.
     """
     return work.deciding.release(session_id, Screen(as_json=as_json), yes=yes)

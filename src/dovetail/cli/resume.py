@@ -47,8 +47,8 @@ def resume(
     """Go on with open sessions.
 
     With all, or with those named. They are followed until each is paid, has ended or waits for
-    your word. One that cannot be read stops no other. Sessions made with `receive --listen` need
-    --listen again, while their sender has not come.
+    your decision. One that cannot be read stops no other. Sessions made with `receive --listen`
+    need --listen again, while their sender has not come.
     """
     listening = work.endpoints.Listening(place, tls_cert, tls_key)
     return work.resuming.resume(

@@ -39,7 +39,7 @@ def revoke(
 
     Spends one of its coins back to your wallet, so that the receiver can no longer take the
     payment once that confirms. It costs a fee, and it is a race: if the receiver's broadcast is
-    mined first, the payment is made. Watch it by `dovetail resume`.
+    mined first, the payment is made. Watch it with `dovetail resume`.
     """
     screen = Screen(as_json=as_json)
     return work.deciding.revoke(

@@ -37,8 +37,8 @@ def run(
 
     Works until Ctrl-C or SIGTERM, on all open sessions and on those that other commands begin
     meanwhile: `send --no-wait` and `receive --no-wait` leave the work to it. It broadcasts the
-    ordinary payment when that falls due. One works in a data folder at a time. It tells a service
-    manager when it is ready (sd_notify), and settings are read at its start.
+    ordinary payment when that falls due. Only one runs in a data folder at a time. It tells a
+    service manager when it is ready (sd_notify), and settings are read at its start.
     """
     listening = work.endpoints.Listening(place, tls_cert, tls_key)
     return work.running.run(

@@ -32,9 +32,9 @@ URI = "'bitcoin:…?amount=0.0005&pj=…'"
 )
 @click.argument("uri")
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
-@click.option("--amount", type=Amount(), help="Satoshis to pay, where the URI names none.")
+@click.option("--amount", type=Amount(), help="Sats to pay, if the URI names no amount.")
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
-@click.option("--again", is_flag=True, help="Pay an address that you pay already, or paid.")
+@click.option("--again", is_flag=True, help="Pay an address again that you already pay or paid.")
 @click.option("--plain", is_flag=True, help="Pay the address as usual, without a payjoin.")
 @click.option("--no-wait", is_flag=True, help="Leave after the first try to ask the receiver.")
 @timeout

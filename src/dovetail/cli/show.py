@@ -52,7 +52,7 @@ def show(*, session_id: int, qr: str | None, raw: bool, as_json: bool) -> int:
     The request with its URI, as long as somebody can pay by it; amounts, fees and what a payjoin
     cost; its events with their local time; where it stands, and what to do next. Nothing is asked
     of the network: confirmations are as they were seen last. A damaged log can be looked at with
-    `--raw`, and saved by `dovetail export`.
+    `--raw`, and saved with `dovetail export`.
     """
     request = work.showing.Request(
         number=session_id,

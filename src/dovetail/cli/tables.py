@@ -15,16 +15,21 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: froz
 
 
 def tabulated(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int]
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: frozenset[int],
+    piped: int | None = None,
 ) -> list[str]:
     """The heading, and a text for each row: a line, and what of it stands below.
 
     Columns are two spaces apart. Where a terminal is too narrow for all of them, empty ones are
-    left out, and those that do not fit are told below the row, each after its name.
+    left out, and those that do not fit are told below the row, each after its name. A pipe has
+    room for all, or for `piped` columns.
     """
     every = [[terminal.spelled(cell, sys.stdout) for cell in row] for row in (headings, *rows)]
     widths = [max(map(terminal.cells, column)) for column in zip(*every, strict=True)]
-    room = terminal.width(sys.stdout)
+    room = terminal.width(sys.stdout) or piped
     kept = _kept(every, widths, room)
     shown = [
         "  ".join(_padded(row[at], widths[at], right=at in right) for at in kept).rstrip()

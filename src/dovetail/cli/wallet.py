@@ -85,7 +85,7 @@ def bring(*, kind: str, descriptors: bool, no_passphrase: bool, as_json: bool) -
 
     The words, or the descriptors for payments and for change with their private keys, are asked
     for on a terminal and else read from stdin, one on each line: never from the command line,
-    which other users of the machine can see. The passphrase is chosen as by `wallet new`.
+    which other users of the machine can see. The passphrase is chosen as with `wallet new`.
     """
     return work.wallets.bring(
         kind, Screen(as_json=as_json), descriptors=descriptors, unprotected=no_passphrase

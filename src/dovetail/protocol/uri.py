@@ -156,7 +156,9 @@ def _parse_uri(text: str) -> PayjoinUri:
     if uri.address is None:
         raise InvalidUri("The URI has no address, which payjoin needs; ask for another one.")
     if not {"req-pj"}.issuperset(uri.unknown_required):
-        raise InvalidUri("The URI requires what Dovetail does not know; ask for another one.")
+        raise InvalidUri(
+            "The URI requires a feature that Dovetail does not know; ask for another one."
+        )
     substitution = _only(uri.all("pjos"))
     if substitution not in (None, "0", "1"):
         raise InvalidUri("The URI's pjos is neither 0 nor 1; ask for another one.")

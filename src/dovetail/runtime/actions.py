@@ -82,7 +82,9 @@ def require_releasable(state: State) -> None:
         case receiver.Monitor() | sender.Monitor():
             raise UsageError("A payment may be on its way already: only the chain can end it.")
         case _:
-            raise UsageError("Only a pending fallback can be released: cancel the session first.")
+            raise UsageError(
+                "Only an ordinary payment that waits can be released: cancel the session first."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +275,9 @@ def _too_late(state: State) -> str:
         case receiver.Closed() | sender.Closed():
             return "The session is closed: there is nothing left to cancel."
         case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
-            return "The ordinary payment was asked for already: `resume` makes it."
+            return "You chose the ordinary payment already: `resume` broadcasts it."
         case receiver.PendingFallback() | sender.PendingFallback():
-            return "The payjoin has ended already: pay by `fallback`, or decline with `release`."
+            return "The payjoin has ended already: pay with `fallback`, or decline with `release`."
         case _:
             return (
                 "A payment is on its way already: `fallback` competes with it, and nothing can"

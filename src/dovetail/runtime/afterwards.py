@@ -49,8 +49,8 @@ class Late:
             return f"Session {self.session_id} was paid, and then its address again{waits}."
         whole = "" if self.asked is None else f" of {self.asked:,}"
         return (
-            f"Session {self.session_id} had ended, and {self.received:,}{whole} sats have come to"
-            f" its address all the same{waits}."
+            f"Session {self.session_id} had ended, and {self.received:,}{whole} sats came to its"
+            f" address afterwards{waits}."
         )
 
 

@@ -164,7 +164,7 @@ class Agent:
         the system allows no further connection that could wait.
         """
         if amount is not None and amount < 1:
-            raise UsageError("Nobody can pay 0 satoshis: ask for at least 1.")
+            raise UsageError("Nobody can pay 0 sats: ask for at least 1 sat.")
         if lifetime < 1:
             raise UsageError("A session lasts at least a second: choose a longer lifetime.")
         if endpoint is None:

@@ -4,10 +4,10 @@ from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 
 _NO_MORE = "Nothing is left to do."
-_LATER = "This session watches no more: what is paid to its address later shows in your wallet."
+_LATER = "Dovetail no longer watches this address; later payments show in your wallet."
 
 _AGAIN = (
-    "Look whether something came to its address, and make a new URI if the payment is still wanted."
+    "Check whether something came to its address, and make a new URI if you still want the payment."
 )
 
 
@@ -34,7 +34,7 @@ def ending(outcome: Outcome, *, paying: bool, asked: int | None = None) -> tuple
         case outcomes.Revoked():
             return "Revoked: the coins went back to the wallet.", _NO_MORE, False
         case outcomes.Expired(received=received):
-            again = _AGAIN if received is None else "Make a new URI if the payment is still wanted."
+            again = _AGAIN if received is None else "Make a new URI if you still want the payment."
             return f"Expired: {_came(received, asked)}", f"{again} {_LATER}", False
         case outcomes.Cancelled() if paying:
             return "Cancelled: no payment was made here.", _NO_MORE, False
@@ -43,8 +43,8 @@ def ending(outcome: Outcome, *, paying: bool, asked: int | None = None) -> tuple
         case outcomes.Unrecognized():
             whose = "coins" if paying else "sender's coins"
             return (
-                f"The {whose} were spent by a transaction that is no part of this session.",
-                "Look at that transaction, and settle the payment with the other party.",
+                f"The {whose} were spent by a transaction from outside this session.",
+                "Check that transaction, and settle the payment with the other party.",
                 False,
             )
 

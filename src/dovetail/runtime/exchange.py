@@ -77,7 +77,7 @@ def _blamed(reply: Reply, relay: str | None, directory: str) -> TransportError:
     if relay is not None and reply.status == _REFUSED and place(relay) == place(directory):
         return TransportError(
             f"{place(relay)} is the directory and the relay at once, and refuses to forward to"
-            " itself: name a relay of somebody else in `relays`.",
+            " itself: set `relays` to another operator's.",
             at="relay",
         )
     if through_relay and reply.status in _GATEWAY_FAILED:

@@ -1,6 +1,7 @@
 """What a session's state means to a person: where it stands, how it ended, what to do next."""
 
 from dataclasses import replace
+from typing import Any
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ReplayError
@@ -13,9 +14,8 @@ from dovetail.runtime.explain_settling import (
     sender_pending,
 )
 from dovetail.runtime.explanation import (
-    BY_US,
+    EITHER,
     NOTHING,
-    TO_US,
     Deadline,
     DeadlineKind,
     Explanation,
@@ -97,28 +97,23 @@ _STATUS = {
     "PendingBroadcast": SessionStatus.READY_TO_BROADCAST,
 }
 _CHECKING = ("UncheckedOriginalPayload", "MaybeInputsOwned", "MaybeInputsSeen", "OutputsUnknown")
-_PROPOSING = (
-    "WantsOutputs",
-    "WantsInputs",
-    "WantsFeeRange",
-    "ProvisionalProposal",
-    "PayjoinProposal",
-)
 
 _WORDS = {
     SessionStatus.WAITING_FOR_PAYMENT: "Waiting for the sender.",
-    SessionStatus.NEGOTIATING: "The sender's payment has come in; a payjoin is being made of it.",
-    SessionStatus.SENDING_PROPOSAL: "The payjoin is signed here and goes to the sender.",
-    SessionStatus.SENDING_ERROR: "No payjoin can be made; the sender is being told.",
-    SessionStatus.READY_TO_SEND: "The payment is signed; nothing has left yet.",
+    SessionStatus.NEGOTIATING: "The sender's payment is here; Dovetail is making a payjoin of it.",
+    SessionStatus.SENDING_PROPOSAL: "You signed the payjoin; it is on its way to the sender.",
+    SessionStatus.SENDING_ERROR: "The payjoin cannot be made; Dovetail is telling the sender.",
+    SessionStatus.READY_TO_SEND: "The payment is signed; nothing has been sent yet.",
     SessionStatus.SENDING_ORIGINAL: "The payment is on its way to the receiver's mailbox.",
-    SessionStatus.WAITING_FOR_PROPOSAL: "The receiver has been asked; waiting for the answer.",
-    SessionStatus.READY_TO_SIGN: "The receiver has answered; the payjoin has to be signed.",
+    SessionStatus.WAITING_FOR_PROPOSAL: (
+        "The payment is in the receiver's mailbox; waiting for the answer."
+    ),
+    SessionStatus.READY_TO_SIGN: "The receiver answered; your wallet signs the payjoin next.",
     SessionStatus.READY_TO_BROADCAST: "The payjoin is signed and is being broadcast.",
-    SessionStatus.EXPIRED: "It has expired.",
+    SessionStatus.EXPIRED: "Expired.",
 }
 
-_WAITING_FOR_ANOTHER = "A payment that came does not count; waiting for another one."
+_WAITING_FOR_ANOTHER = "A payment came that does not count; waiting for another one."
 _ASKING_V1 = "The payment goes to the receiver's server, which answers with the payjoin at once."
 
 _ENDS_BY_EXPIRY = frozenset(
@@ -137,12 +132,14 @@ def _open(found: Standing, at: Moment) -> Explanation:
     status = _STATUS.get(found.state, SessionStatus.NEGOTIATING)
     if at.now >= at.expires_at and status in _ENDS_BY_EXPIRY:
         status = SessionStatus.EXPIRED
+    owed = _owed(found, at)
     return at.explanation(
         found,
         status=status,
         words=_words(found, status, at),
         next=NOTHING,
-        owed=_owed(found, at),
+        **owed,
+        pays_next=status is SessionStatus.EXPIRED and "unpaid" in owed and not at.ask,
         deadline=_next(found, status, at),
     )
 
@@ -165,29 +162,33 @@ def _last_look(found: Standing, at: Moment) -> Explanation:
     return at.explanation(
         found,
         status=SessionStatus.EXPIRED,
-        words="It has expired; an ordinary payment is still looked for.",
+        words="Expired. Dovetail still looks for an ordinary payment.",
         next=NOTHING,
-        owed=_owed(found, at),
+        **_owed(found, at),
         deadline=Deadline(DeadlineKind.WATCHING, UnixTime(found.until or 0)),
     )
 
 
-def _owed(found: Standing, at: Moment) -> str:
+def _owed(found: Standing, at: Moment) -> dict[str, Any]:
+    """How the payment is still to be made, or why there is none to wait for."""
+    why = _why_nothing(found, at)
+    return {"owed": EITHER, "unpaid": True} if why is None else {"owed": why}
+
+
+def _why_nothing(found: Standing, at: Moment) -> str | None:
     match found.state:
         case "Initialized" if _was_refused(found, at):
             return "Nothing: what came is no payment to count on."
         case "Initialized":
-            return "Nothing: no payment has come through the Payjoin URI yet."
+            return "Nothing yet: no payment has come through the Payjoin URI."
         case "HasReplyableError" if not found.held:
             return "Nothing: what came is no payment to count on."
-        case "HasReplyableError":
-            return TO_US if found.owed else "Nothing that is safe to count on."
+        case "HasReplyableError" if not found.owed:
+            return "Nothing that is safe to count on."
         case state if state in _CHECKING:
             return "Nothing yet: the sender's payment is still being checked."
-        case state if state in _PROPOSING:
-            return TO_US
         case _:
-            return BY_US
+            return None
 
 
 def _next(found: Standing, status: SessionStatus, at: Moment) -> Deadline | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dovetail.runtime.explanation import BY_US, NOTHING, PLAINLY, TO_US, Explanation, Moment
+from dovetail.runtime.explanation import EITHER, NOTHING, PLAINLY, Explanation, Moment
 from dovetail.sessions.presence import BLOCKS_WITHOUT
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Kind, Sighting
@@ -15,26 +15,29 @@ def receiver_pending(found: Standing, at: Moment) -> Explanation:
     due = at.due(found)
     cancelled = found.reason is Reason.CANCELLED_BY_US
     asks = due is None or (cancelled and due > at.now)
-    advice = "Take it by `fallback`, or decline it by `release`." if asks else NOTHING
+    advice = "Take it with `fallback`, or decline it with `release`." if asks else NOTHING
     if found.paid_twice:
         words = "Another transaction paid the address in full; the sender's payment is held back."
         advice = "Nothing; `fallback` would charge the sender a second time."
     elif not found.safe:
-        words = "No payjoin came about, and the sender's own payment is not safe to count on."
-        advice = "Broadcast it by `fallback` only if you know the sender, else `release` it."
+        words = "The payjoin did not happen, and the sender's own payment is not safe to count on."
+        advice = "Use `fallback` only if you know the sender; else `release` it."
     elif asks and cancelled and found.out:
         words = (
             "You cancelled, but the sender has the payjoin and can still make it; their ordinary"
-            " payment waits for your word."
+            " payment waits for your decision."
         )
     elif asks and cancelled:
-        words = "You cancelled the payjoin; the sender's ordinary payment waits for your word."
+        words = "You cancelled the payjoin; the sender's ordinary payment waits for your decision."
     elif asks:
-        words = "No payjoin came about; the sender's ordinary payment waits for your word."
+        words = "The payjoin did not happen; the sender's ordinary payment waits for your decision."
     elif due is not None and due > at.now:
-        words = "No payjoin has been seen; the ordinary payment falls due after the grace."
+        words = "No payjoin has been seen; the ordinary payment falls due after the grace period."
     else:
-        words = "No payjoin came about; the sender's ordinary payment is due, and is made once."
+        words = (
+            "The payjoin did not happen; the sender's ordinary payment is due and is broadcast"
+            " next."
+        )
     if _has_rival(at) and not found.paid_twice:
         words = _RIVAL_OF_SENDERS
     return at.explanation(
@@ -42,7 +45,8 @@ def receiver_pending(found: Standing, at: Moment) -> Explanation:
         status=SessionStatus.FALLBACK_PENDING,
         words=words,
         next=advice,
-        owed=TO_US if found.owed else "Nothing that is safe to count on.",
+        owed=EITHER if found.owed else "Nothing that is safe to count on.",
+        unpaid=found.owed,
         asks=asks,
         deadline=at.fallback_at(due),
     )
@@ -56,35 +60,36 @@ def sender_pending(found: Standing, at: Moment) -> Explanation:
     cancelled = found.reason is Reason.CANCELLED_BY_US
     asks = due is None or (cancelled and due > at.now)
     advice = (
-        "Pay by `fallback`, or decline by `release`; only `revoke` takes back what was declined."
+        "Pay with `fallback`, or decline with `release`; only `revoke` then takes the payment back."
     )
     if not asks:
         words, advice = _being_paid(found), NOTHING
     elif beside:
         words = (
-            "Another transaction paid the address that amount; the ordinary payment waits for your"
-            " word."
+            "Another transaction paid the address that amount; the ordinary payment waits for"
+            " your decision."
         )
-        advice = "Decline it by `release`, or pay a second time by `fallback`."
+        advice = "Decline it with `release`, or pay a second time with `fallback`."
     elif not found.out:
-        words = "The payjoin has ended before anything left; the ordinary payment is yours to make."
-        advice = "Pay by `fallback`, or end it by `release`."
+        words = "The payjoin ended before anything was sent; you decide about the ordinary payment."
+        advice = "Pay with `fallback`, or end it with `release`."
     elif cancelled:
         words = (
             "You cancelled the payjoin, but the receiver can still take the payment, which waits"
-            " for your word."
+            " for your decision."
         )
     else:
         words = (
-            "No payjoin came about; the ordinary payment waits for your word, and the receiver can"
-            " still take it."
+            "The payjoin did not happen; the ordinary payment waits for your decision, and the"
+            " receiver can still take it."
         )
     return at.explanation(
         found,
         status=SessionStatus.FALLBACK_PENDING,
         words=words,
         next=advice,
-        owed=PLAINLY if found.plain else BY_US,
+        owed=PLAINLY if found.plain else EITHER,
+        unpaid=True,
         asks=asks,
         deadline=at.fallback_at(due),
         takable=asks and found.out,
@@ -97,8 +102,8 @@ def _being_paid(found: Standing) -> str:
     if found.plain:
         return "The ordinary payment is being broadcast."
     if found.reason in _SPENT and not found.requested:
-        return "The payment's coins have been seen spent; what spends them is being looked at."
-    return "No payjoin came about; the ordinary payment is being broadcast."
+        return "The payment's coins are spent; Dovetail is checking which transaction spends them."
+    return "The payjoin did not happen; the ordinary payment is being broadcast."
 
 
 _SPENT = (Reason.INPUTS_ALREADY_SPENT, Reason.RECEIVER_TOOK_FALLBACK)
@@ -135,7 +140,8 @@ def receiver_monitor(found: Standing, at: Moment) -> Explanation:
         status=status,
         words=words,
         next=advice,
-        owed="Nothing that you still count on." if found.released else TO_US,
+        owed="Nothing: you declined it." if found.released else EITHER,
+        unpaid=not found.released,
         deadline=deadline,
     )
 
@@ -164,12 +170,12 @@ def _is_payment(found: Standing, seen: Sighting | None) -> bool:
 def sender_monitor(found: Standing, at: Moment) -> Explanation:
     """Our payment is on its way, or was declined and can still be taken."""
     status, advice = SessionStatus.CONFIRMING, NOTHING
-    owed = PLAINLY if found.plain else BY_US
+    owed = PLAINLY if found.plain else EITHER
     confirmations = _confirmations(found.depth)
     if found.released:
         status = SessionStatus.RELEASED
         words = "You declined the ordinary payment, but the receiver can still take it."
-        advice = "Take the coins back by `revoke`, pay by `fallback`, or wait."
+        advice = "Take the coins back with `revoke`, pay with `fallback`, or wait."
         owed = "Nothing from you, but the receiver can still take it until its coins are spent."
     elif found.expected is Kind.PAYJOIN and not _has_rival(at):
         words = f"The payjoin is broadcast and waits for {confirmations}."
@@ -178,13 +184,14 @@ def sender_monitor(found: Standing, at: Moment) -> Explanation:
     else:
         words = f"Another transaction spends the payment's coins; it waits for {confirmations}."
     if found.requested and found.expected is not Kind.FALLBACK:
-        advice = "Replace it by `fallback --fee-rate`, or wait: exactly one of the two confirms."
+        advice = "Replace it with `fallback --fee-rate`, or wait: exactly one of the two confirms."
     return at.explanation(
         found,
         status=status,
         words=words,
         next=advice,
         owed=owed,
+        unpaid=not found.released,
         takable=found.released,
     )
 
@@ -196,10 +203,10 @@ def coins_missing(explained: Explanation, *, depth: int) -> Explanation:
         explained,
         status=SessionStatus.COINS_MISSING,
         words=(
-            "A coin that the payment spends is gone: what had made it was replaced, or left the"
-            " chain, and may come back."
+            "A coin that the payment spends is gone: its transaction was replaced or left the"
+            " chain. It may come back."
         ),
-        next=f"Wait: the session ends once {blocks} blocks have come without it.",
+        next=f"Wait: the session ends once {blocks} blocks have passed without it.",
     )
 
 

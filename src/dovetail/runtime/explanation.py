@@ -18,9 +18,8 @@ State: TypeAlias = ReceiverSession | SenderSession
 
 NOTHING = "Nothing to decide."
 
-BY_US = "The payment, by payjoin or by the ordinary payment: only one of the two can confirm."
-PLAINLY = "The payment, an ordinary one."
-TO_US = "The payment to you, by payjoin or by the ordinary payment: only one can confirm."
+EITHER = "payjoin or ordinary; only one can confirm"
+PLAINLY = "ordinary payment"
 
 
 class DeadlineKind(StrEnum):
@@ -54,7 +53,7 @@ class Explanation:
     next: str
     """What to do, in one sentence."""
     owed: str
-    """What is owed now, in one sentence."""
+    """What is still to be paid or to come, and how; or why that is nothing."""
     amount: Sats | None
     expires_at: UnixTime
     reason: Reason | None = None
@@ -67,6 +66,10 @@ class Explanation:
     """Whether the payment of this session was made; meaningful once there is an outcome."""
     txid: str | None = None
     """The transaction that was seen or broadcast last."""
+    unpaid: bool = False
+    """Whether a payment is still to be made, by us or to us."""
+    pays_next: bool = False
+    """Whether a step that is due broadcasts the ordinary payment, and asks nobody."""
     asks: bool = False
     """Whether the session waits for the user's word."""
     deadline: Deadline | None = None
@@ -104,9 +107,16 @@ class Moment:
         """The deadline of an ordinary payment that is not due yet."""
         return None if due is None or due <= self.now else Deadline(DeadlineKind.FALLBACK, due)
 
-    def explanation(self, found: Standing, **told: Any) -> Explanation:
-        """What is told, with the facts that need no words."""
+    def explanation(
+        self, found: Standing, *, owed: str, unpaid: bool = False, **told: Any
+    ) -> Explanation:
+        """What is told, with the facts that need no words.
+
+        `owed` is how the payment is made where it is still `unpaid`, and else a sentence.
+        """
         return Explanation(
+            owed=f"{_money(found.amount)} ({owed})" if unpaid else owed,
+            unpaid=unpaid,
             amount=None if found.amount is None else Sats(found.amount),
             expires_at=self.expires_at,
             reason=found.reason,
@@ -115,3 +125,7 @@ class Moment:
             amounts=found.amounts,
             **told,
         )
+
+
+def _money(amount: int | None) -> str:
+    return "The payment" if amount is None else f"{amount:,} sats"

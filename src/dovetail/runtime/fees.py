@@ -29,8 +29,8 @@ def estimated_rate(services: Services) -> FeeRate:
     estimate = services.chain.fee_rate(target=services.policy.fee_target)
     if estimate > HIGHEST_ESTIMATE:
         raise ChainError(
-            f"The chain source estimates a fee rate of {estimate}, which is beyond all measure:"
-            " say what to pay by `--fee-rate`, or ask another source."
+            f"The chain source estimates a fee rate of {estimate}, which is beyond all measure."
+            " Choose one with `--fee-rate`, or use another source."
         )
     return estimate
 
@@ -59,6 +59,6 @@ async def tell_fee(state: Fallback, services: Services, watch: Watch) -> None:
 def fee_words(found: LowFee) -> str:
     """What it means that a fallback pays little, in one sentence."""
     return (
-        f"The ordinary payment pays {found.paid} while {found.asked} is asked for: it may wait for"
-        " long, and is broadcast again until it confirms."
+        f"The ordinary payment pays {found.paid} while {found.asked} is the going rate: it may"
+        " wait long, and is broadcast again until it confirms."
     )

@@ -22,7 +22,7 @@ def require_relayable(address: Address, amount: int | None) -> None:
     least = address.script_pubkey.dust_limit
     if amount is not None and amount < least:
         raise UsageError(
-            f"Nodes relay no payment of less than {least} sats to this wallet's kind of address:"
+            f"Nodes relay no payment of less than {least:,} sats to this wallet's kind of address:"
             " ask for more."
         )
 

@@ -11,8 +11,8 @@ from dovetail.sessions.receipts import Receipt, Receipts
 _NOTHING = Receipts()
 
 PAID_BESIDE = (
-    "The address was paid that amount already, by another transaction: the ordinary payment is not"
-    " made by itself. Pay all the same by `fallback`, or decline by `release`."
+    "The address was paid that amount already, by another transaction: Dovetail does not make the"
+    " ordinary payment by itself. Pay anyway with `fallback`, or decline with `release`."
 )
 
 

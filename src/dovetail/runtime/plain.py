@@ -54,14 +54,16 @@ def prepare(
             " ask the receiver for one of that network."
         )
     if not {"req-pj"}.issuperset(request.unknown_required):
-        raise UsageError("The URI requires what Dovetail does not know; ask for another one.")
+        raise UsageError(
+            "The URI requires a feature that Dovetail does not know; ask for another one."
+        )
     if None not in (request.amount, amount) and request.amount != amount:
-        raise UsageError("The URI asks for another amount: leave yours away to pay it.")
+        raise UsageError("The URI asks for another amount. Pay that, or ask for another URI.")
     due = request.amount or amount
     if everything and due:
-        raise UsageError("An amount is asked for: pay that, or all of an address without one.")
+        raise UsageError("The URI asks for an amount: pay that, or pay all to an address.")
     if not due and not everything:
-        raise UsageError("No amount is named: say how many satoshis to pay.")
+        raise UsageError("No amount is named: say how many sats to pay.")
     if not again:
         require_unpaid(services, address, request.amount)
     rate = fee_rate or estimated_rate(services)
@@ -95,7 +97,7 @@ def require_unpaid(services: Services, address: Address, invoiced: Sats | None) 
     if known is not None:
         raise DuplicateSession(
             f"Session {known} pays this address or did: see `dovetail show {known}`. To pay it once"
-            " more, say so by `--again`."
+            " more, say so with `--again`."
         )
     if invoiced is None:
         return
@@ -104,5 +106,5 @@ def require_unpaid(services: Services, address: Address, invoiced: Sats | None) 
         if sum(payment.amount for payment in found) >= invoiced:
             raise DuplicateSession(
                 "The address was paid that amount already, by a transaction that no session here"
-                " made: look whether it was yours. To pay it all the same, say so by `--again`."
+                " made: check whether it was yours. To pay anyway, add `--again`."
             )

@@ -79,10 +79,10 @@ def prepare(
             " receiver for a new URI to pay again."
         )
     if uri.amount is not None and amount is not None and amount != uri.amount:
-        raise UsageError("The URI asks for another amount: leave yours away to pay it.")
+        raise UsageError("The URI asks for another amount. Pay that, or ask for another URI.")
     due = uri.amount or amount
     if not due:
-        raise UsageError("The URI names no amount: say how many satoshis to pay.")
+        raise UsageError("The URI names no amount: say how many sats to pay.")
     if not again:
         plain.require_unpaid(services, uri.address, uri.amount)
     rate = fee_rate or estimated_rate(services)

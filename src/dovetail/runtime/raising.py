@@ -101,7 +101,7 @@ def _with_fee(original: Psbt, change: int, fee: Sats) -> Psbt:
         rest = Sats(0)
     if rest < output.script_pubkey.dust_limit:
         raise InsufficientFunds(
-            f"The payment's change is too small for a fee of {fee} sats: choose a lower"
+            f"The payment's change is too small for a fee of {fee:,} sats: choose a lower"
             " `--fee-rate`."
         )
     outputs = list(transaction.outputs)

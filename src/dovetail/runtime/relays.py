@@ -98,9 +98,9 @@ def _no_relay() -> ConfigurationError:
 
 def _only_its_own(directory: str) -> ConfigurationError:
     return ConfigurationError(
-        f"Every relay that is set belongs to who runs the directory, {operator(directory)}, and"
-        " would tell it your IP address: set `relays` to one of somebody else, or `direct ="
-        " true` to let the directory see your address."
+        f"Every relay that is set belongs to the directory's operator, {operator(directory)}, who"
+        " would learn your IP address: set `relays` to another operator's, or `direct = true` to"
+        " let the directory see your IP address."
     )
 
 

@@ -222,12 +222,12 @@ def _moved(seen: Sighting, *, ended: bool) -> str:
     name = _SIGHTED[seen.kind]
     if seen.gone:
         how = "A reorganisation removed" if seen.receded else "The network dropped"
-        goes_on = "" if ended else "; the session was not closed, and goes on watching"
+        goes_on = "" if ended else "; the session is open and keeps watching"
         return f"{how} {name}{goes_on}."
     if seen.depth == 0 and seen.receded:
         return (
-            f"A reorganisation took {name} out of the chain, and it waits to be mined again; the"
-            " session was not closed before."
+            f"A reorganisation took {name} out of the chain; it waits to be mined again. The"
+            " session is still open."
         )
     if seen.depth == 0:
         return f"The network has {name}; it waits to be mined."
@@ -236,13 +236,13 @@ def _moved(seen: Sighting, *, ended: bool) -> str:
     return f"{again}{name} has {seen.depth} of {seen.wanted} confirmation{'s' * (seen.wanted > 1)}."
 
 
-_DOUBLE_SPENT = "A payment that came does not count: another transaction spends its coins."
+_DOUBLE_SPENT = "A payment came that does not count: another transaction spends its coins."
 _SIGHTED = {
     Kind.PAYJOIN: "the payjoin",
     Kind.FALLBACK: "the ordinary payment",
     Kind.PAYMENT: "another transaction that makes this payment",
     Kind.REVOCATION: "the transaction that takes the coins back",
-    Kind.STRANGER: "a transaction that spends this session's coins and is no part of it",
+    Kind.STRANGER: "a transaction from outside that spends this session's coins",
     Kind.DIRECT: "an ordinary payment to the address",
 }
 
@@ -295,14 +295,14 @@ def taken(chain: Chain, transaction: Transaction) -> bool:
 
 
 REFUSED = (
-    "The network refused the ordinary payment for now: it stays owed, and `resume` tries it again"
-    " until it is taken."
+    "The network refused the ordinary payment for now: it stays owed, and `resume` tries again"
+    " until it is accepted."
 )
 FALLBACK_REFUSED = (
-    "The network refuses the ordinary payment for now, and shows nothing else that spends its"
-    " coins: it is tried again."
+    "The network refuses the ordinary payment for now, and nothing else spends its coins:"
+    " Dovetail tries again."
 )
 UNTOLD = (
-    "The chain source does not say whether the network took the transaction: it is looked for, and"
-    " broadcast again."
+    "The chain source does not say whether the network took the transaction: Dovetail looks for"
+    " it and broadcasts it again."
 )

@@ -49,6 +49,15 @@ class Joined:
     """What the receiver's coins are worth that went in."""
 
 
+@dataclass(frozen=True, slots=True)
+class WholeFee:
+    """The fee of the transaction that pays, whoever pays it."""
+
+    fee: Sats
+    rate: FeeRate | None
+    """None before the sender's signatures of a payjoin have been seen."""
+
+
 class Spending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`Received` or `Paid` as a row keeps it; satoshis and sat/kwu."""
 
@@ -150,6 +159,43 @@ def _receiver_joined(state: _Proposed) -> Joined | None:
         return None
     found = shares(payload.original, finalized.psbt, payload.params.fee_contribution)
     return Joined(found.from_receiver, found.added)
+
+
+def whole_fee_of(state: ReceiverSession) -> WholeFee | None:
+    """What the transaction that pays a receiver costs; None where nobody can tell."""
+    try:
+        match state:
+            case receiver.PayjoinProposal() | receiver.Monitor() | receiver.Closed():
+                return _whole_fee(state)
+            case _:
+                return None
+    except ParseError:  # as in `amounts_of`
+        return None
+
+
+def _whole_fee(state: _Proposed) -> WholeFee | None:
+    payload, finalized = state.payload, state.finalized
+    if payload is None:
+        return None
+    match _way(state, payload):
+        case Settlement.FALLBACK:
+            fee = payload.original.fee
+            return WholeFee(fee, FeeRate.of(fee, payload.fallback.weight))
+        case Settlement.PAYJOIN if finalized is not None:
+            fee = shares(payload.original, finalized.psbt, payload.params.fee_contribution).fee
+            payjoin = _confirmed_payjoin(state)
+            return WholeFee(fee, None if payjoin is None else FeeRate.of(fee, payjoin.weight))
+        case _:
+            return None
+
+
+def _confirmed_payjoin(state: _Proposed) -> Transaction | None:
+    """The payjoin with the signatures that the chain showed."""
+    match state:
+        case receiver.Closed(outcome=outcomes.Success(signatures=signatures)) if signatures:
+            return state.payjoin
+        case _:
+            return None
 
 
 def _sender_joined(state: _Paying) -> Joined | None:

@@ -1,6 +1,6 @@
 """Why a session brought no payjoin: a closed list of codes, with words and advice.
 
-A code is stored in logs and answered by `--json`: it never changes its meaning. The
+A code is stored in logs and answered with `--json`: it never changes its meaning. The
 counterparty's own text is never among them (P4).
 """
 
@@ -32,23 +32,23 @@ class Reason(StrEnum):
     # ours
     CANCELLED_BY_US = (
         "cancelled-by-us",
-        "The payjoin was cancelled here.",
-        "Let the session run to its end next time, if a payjoin is wanted.",
+        "You cancelled the payjoin.",
+        "For a payjoin, let the session run to its end next time.",
     )
     FALLBACK_REQUESTED = (
         "fallback-requested",
-        "The ordinary payment was asked for instead of the payjoin.",
-        "Wait for the payjoin next time, if one is wanted.",
+        "You chose the ordinary payment instead of the payjoin.",
+        "For a payjoin, wait longer next time.",
     )
     PLAIN_PAYMENT = (
         "plain-payment",
-        "An ordinary payment was asked for, without a payjoin.",
-        "Ask the receiver for a Payjoin URI next time, if a payjoin is wanted.",
+        "You chose an ordinary payment.",
+        "For a payjoin, ask the receiver for a Payjoin URI next time.",
     )
     FALLBACK_DUE = (
         "fallback-due",
         "The payjoin did not appear before the session expired.",
-        "Ask the sender to be online sooner; a longer `lifetime` gives them more time.",
+        "Ask the sender to be online sooner, or choose a longer `lifetime`.",
     )
     SIGNING_DEADLINE_PASSED = (
         "signing-deadline-passed",
@@ -108,7 +108,7 @@ class Reason(StrEnum):
     )
     ORIGINAL_INPUTS_MISSTATED = (
         "original-inputs-misstated",
-        "The sender's payment says of its coins what the chain contradicts.",
+        "The sender's payment misstates its coins: the chain says otherwise.",
         "Ask the sender to update their wallet or to pay the address directly.",
     )
     ORIGINAL_SIGNATURE_INVALID = (
@@ -119,7 +119,7 @@ class Reason(StrEnum):
     ORIGINAL_NOT_VERIFIABLE = (
         "original-not-verifiable",
         "The sender's payment spends coins of a kind that only a node can verify.",
-        "Take a node of your own for the chain source, if senders with such coins shall pay.",
+        "Use your own node as the chain source to accept such coins.",
     )
     ORIGINAL_SPENDS_OUR_COINS = (
         "original-spends-our-coins",
@@ -129,7 +129,7 @@ class Reason(StrEnum):
     ORIGINAL_INPUTS_SEEN_BEFORE = (
         "original-inputs-seen-before",
         "The sender's coins were offered in another session before.",
-        "Expect the payment there; broadcast this one only if you know why it repeats.",
+        "Expect the payment there, and broadcast this one only if you know why it repeats.",
     )
     ORIGINAL_DOES_NOT_PAY_US = (
         "original-does-not-pay-us",
@@ -139,7 +139,7 @@ class Reason(StrEnum):
     ORIGINAL_PAYS_TOO_LITTLE = (
         "original-pays-too-little",
         "The sender's payment pays less than was asked for.",
-        "Ask for the whole; what comes to the address in parts is added up.",
+        "Ask the sender for the rest: parts that come to the address are added up.",
     )
     ORIGINAL_UNCONFIRMED_INPUTS = (
         "original-unconfirmed-inputs",
@@ -149,18 +149,18 @@ class Reason(StrEnum):
     ORIGINAL_INPUTS_SPENT = (
         "original-inputs-spent",
         "Another transaction that spends the sender's coins appeared before the payjoin was made.",
-        "Wait for what confirms; ask the sender to pay again if it is not their payment.",
+        "Wait until one confirms, and ask the sender to pay again if it is not their payment.",
     )
     FALLBACK_INVALID = (
         "fallback-invalid",
-        "The sender's payment is not validly signed, and no network takes it.",
+        "The sender's payment has no valid signatures, so that no node accepts it.",
         "Ask the sender to pay again: this payment can never confirm.",
     )
     # the receiver's answer, as the sender read it
     RECEIVER_UNAVAILABLE = (
         "receiver-unavailable",
         "The receiver cannot make payjoins at present.",
-        "Try a payjoin with them another time: they may lack coins or a wallet just now.",
+        "Try again later: the receiver may have no coins or no wallet now.",
     )
     RECEIVER_NOT_ENOUGH_MONEY = (
         "receiver-not-enough-money",
@@ -174,7 +174,7 @@ class Reason(StrEnum):
     )
     V1_REFUSED = (
         "v1-refused",
-        "The URI asks for payjoin's version 1 (BIP 78), and its server takes version 2 alone.",
+        "The URI asks for payjoin's version 1 (BIP 78), and its server takes only version 2.",
         "Ask the receiver for a Payjoin URI of version 2, or of a server that takes version 1.",
     )
     RECEIVER_ORIGINAL_PSBT_REJECTED = (
@@ -184,8 +184,8 @@ class Reason(StrEnum):
     )
     RECEIVER_UNKNOWN_ERROR = (
         "receiver-unknown-error",
-        "The receiver refused for a reason that is not known here.",
-        "Update Dovetail, which may know the reason by then.",
+        "The receiver refused, for a reason that this release does not know.",
+        "Update Dovetail: a newer release may know the reason.",
     )
     PROPOSAL_BROKE_RULE = (
         "proposal-broke-rule",
@@ -194,8 +194,8 @@ class Reason(StrEnum):
     )
     PROPOSAL_UNREADABLE = (
         "proposal-unreadable",
-        "What came as the receiver's answer could not be read.",
-        "Tell the receiver: their wallet has a fault, or another wrote into the mailbox.",
+        "The receiver's answer could not be read.",
+        "Tell the receiver: their wallet has a fault, or someone else wrote to the mailbox.",
     )
     PAYJOIN_REFUSED_BY_NETWORK = (
         "payjoin-refused-by-network",
@@ -205,43 +205,43 @@ class Reason(StrEnum):
     PAYJOIN_UNANSWERED = (
         "payjoin-unanswered",
         "The chain source did not say in time whether the network takes the payjoin.",
-        "Look whether your server or node answers: the payjoin may be on its way all the same.",
+        "Check that your server or node answers: the payjoin may be on its way anyway.",
     )
     # the chain, as the sender saw it
     INPUTS_ALREADY_SPENT = (
         "inputs-already-spent",
         "A transaction that spends the payment's coins appeared before the payjoin was complete.",
-        "Look which transaction it is, and whether it pays the receiver.",
+        "Check which transaction it is, and whether it pays the receiver.",
     )
     RECEIVER_TOOK_FALLBACK = (
         "receiver-took-fallback",
         "The ordinary payment appeared before there was a payjoin; the receiver may broadcast it.",
-        "Ask the receiver why, if payjoins with them keep failing: the payment was made.",
+        "The payment was made; ask the receiver why, if payjoins with them keep failing.",
     )
     FALLBACK_CONFIRMED_FIRST = (
         "fallback-confirmed-first",
         "The ordinary payment confirmed before the payjoin; the receiver may broadcast it.",
-        "Be online sooner next time, so that the receiver need not fall back.",
+        "Be online sooner next time: the receiver then waits for the payjoin.",
     )
     SENDER_CHOSE_FALLBACK = (
         "sender-chose-fallback",
         "The sender had the payjoin, and the ordinary payment confirmed instead.",
-        "Ask the sender why, if payjoins with them keep failing: the payment has arrived.",
+        "The payment has arrived; ask the sender why, if payjoins with them keep failing.",
     )
     SPENT_ELSEWHERE = (
         "spent-elsewhere",
         "Another transaction spent the sender's coins.",
-        "Look at that transaction, and settle the payment with the other party.",
+        "Check that transaction, and settle the payment with the other party.",
     )
     COINS_GONE = (
         "coins-gone",
-        "The payment's coins are gone: what had made them is on the chain no more.",
-        "Look what became of them: should they come back, the payment can still be made.",
+        "The payment's coins are gone: their transaction is no longer on the chain.",
+        "If the coins come back, the payment can still be made.",
     )
     TAKEN_BACK = (
         "taken-back",
         "The payment's coins were spent back to the wallet.",
-        "Ask for a new Payjoin URI if the payment is still wanted.",
+        "Ask for a new Payjoin URI if you still want to pay.",
     )
     PAYJOIN_UNOBSERVED = (
         "payjoin-unobserved",
@@ -252,7 +252,7 @@ class Reason(StrEnum):
     EXPIRED_WAITING_FOR_ORIGINAL = (
         "expired-waiting-for-original",
         "No payment came through the Payjoin URI before it expired.",
-        "Make a new Payjoin URI if the payment is still wanted.",
+        "Make a new Payjoin URI if you still want the payment.",
     )
     EXPIRED_WAITING_FOR_PROPOSAL = (
         "expired-waiting-for-proposal",
@@ -272,17 +272,17 @@ class Reason(StrEnum):
     RELAY_UNREACHABLE = (
         "relay-unreachable",
         "No OHTTP relay brought a proper answer before the Payjoin URI expired.",
-        "Check your connection and `relays`; another relay may do.",
+        "Check your connection and `relays`; another relay may work.",
     )
     DIRECTORY_UNREACHABLE = (
         "directory-unreachable",
         "The directory gave no proper answer before the Payjoin URI expired.",
-        "Check your connection, or take another directory for the next Payjoin URI.",
+        "Check your connection, or use another directory for the next Payjoin URI.",
     )
     RECEIVER_UNREACHABLE = (
         "receiver-unreachable",
         "The receiver's server did not answer properly.",
-        "Check your connection, or tell the receiver that their server is away.",
+        "Check your connection, or tell the receiver that their server is down.",
     )
     TOR_UNREACHABLE = (
         "tor-unreachable",
@@ -297,5 +297,5 @@ class Reason(StrEnum):
     SENDER_GONE = (
         "sender-gone",
         "The sender no longer waited for the answer.",
-        "Be online while a v1 sender pays: they wait for half a minute only.",
+        "Be online while a v1 sender pays: they wait only half a minute.",
     )

@@ -383,5 +383,5 @@ ROWS_FAILED = (
 
 PAID_ALREADY = (
     "Another payment to this address was started before: `dovetail history` lists them. To pay the"
-    " address once more, say so by `--again`."
+    " address once more, say so with `--again`."
 )

@@ -326,8 +326,8 @@ class BdkWallet:
             )
             free = worth(core, unspendable)
             with building(
-                f"The wallet has {free} sats confirmed and free, too few to pay {amount} and the "
-                "fee; fund it, or wait for its other coins."
+                f"The wallet has {free:,} sats confirmed and free, too few to pay {amount:,} and"
+                " the fee; fund it, or wait for its other coins."
             ):
                 return signed(core, builder)
 
@@ -375,7 +375,7 @@ class BdkWallet:
 
     def _require_ready(self, fee_rate: FeeRate) -> None:
         if fee_rate > _MAX_FEE_RATE:
-            raise WalletError("The fee rate is out of all proportion; choose a lower one.")
+            raise WalletError("The fee rate is far too high; choose a lower one.")
         self.secret()
 
     def _reveal(self, core: BdkCore, keychain: KeychainKind) -> Address:

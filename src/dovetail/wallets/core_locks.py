@@ -104,7 +104,7 @@ class CoinLocks:
             raise WalletError(
                 f"The file {self._record.name} in the data directory cannot be read, which says"
                 " which coins are locked in the node for sessions: move it away, and unlock coins"
-                " by `bitcoin-cli lockunspent` if need be."
+                " with `bitcoin-cli lockunspent` if need be."
             ) from error
 
     def _write(self, ours: frozenset[OutPoint]) -> None:

@@ -207,7 +207,7 @@ def _check_wallet(wallet: _WalletInfo) -> None:
     if not wallet.descriptors:
         raise ConfigurationError(
             "The wallet that `core_wallet` names is of the old kind without descriptors: convert it"
-            " by `bitcoin-cli migratewallet`, or name another one."
+            " with `bitcoin-cli migratewallet`, or name another one."
         )
     if not wallet.private_keys_enabled:
         raise ConfigurationError(

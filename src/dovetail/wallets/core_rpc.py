@@ -56,7 +56,7 @@ FAULTS = Faults(
     server="the Bitcoin Core node",
     remedy="start it with `server=1`, or correct `core_url`",
     broken=(
-        "The connection to the Bitcoin Core node broke: look whether it runs, and check `core_url`."
+        "The connection to the Bitcoin Core node broke: check that it runs, and check `core_url`."
     ),
     too_slow="The Bitcoin Core node takes too long to answer: try again, and check `core_url`.",
     too_large="The Bitcoin Core node's answer is too large: check `core_url`.",
@@ -318,6 +318,6 @@ def _result(answer: _Answer) -> msgspec.Raw | RpcError:
     if failure.code == _NO_SUCH_WALLET:
         raise ConfigurationError(
             "The node has not loaded the wallet that `core_wallet` names: correct the name, or load"
-            " it by `bitcoin-cli loadwallet`."
+            " it with `bitcoin-cli loadwallet`."
         )
     return RpcError(failure.code, failure.message)

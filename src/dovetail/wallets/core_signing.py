@@ -124,7 +124,7 @@ def _processed(node: CoreNode, draft: Psbt) -> Psbt:
     except RpcError as error:
         if error.code == _UNLOCK_NEEDED:
             raise WalletError(
-                "The wallet that `core_wallet` names is locked by its passphrase: unlock it by"
+                "The wallet that `core_wallet` names is locked by its passphrase: unlock it with"
                 " `bitcoin-cli walletpassphrase`, for as long as sessions are open."
             ) from error
         raise WalletError(

@@ -185,7 +185,7 @@ class CoreWallet:
         `WalletError` for dust, absurd fee rates and a wallet locked by its passphrase.
         """
         if fee_rate > _MAX_FEE_RATE:
-            raise WalletError("The fee rate is out of all proportion; choose a lower one.")
+            raise WalletError("The fee rate is far too high; choose a lower one.")
         if amount < script.dust_limit:
             raise WalletError("The amount is so small that nodes refuse it; pay more.")
         payment = TxOut(amount, script)
@@ -232,7 +232,7 @@ class CoreWallet:
             if error.code != _KEYPOOL_RAN_OUT:
                 raise
             raise WalletError(
-                "The wallet that `core_wallet` names has no more addresses: unlock it by"
+                "The wallet that `core_wallet` names has no more addresses: unlock it with"
                 " `bitcoin-cli walletpassphrase`."
             ) from error
         except ParseError:
@@ -297,9 +297,9 @@ class CoreWallet:
         bare = Weight(_BARE_WEIGHT + output_weight(payment))
         if brought < payment.value + fee_rate.fee(bare):
             raise InsufficientFunds(
-                f"The wallet has {Sats.sum(coin.utxo.value for coin in free)} sats confirmed and"
-                f" free, too few to pay {payment.value} and the fee; fund it, or wait for its other"
-                " coins."
+                f"The wallet has {Sats.sum(coin.utxo.value for coin in free):,} sats confirmed and"
+                f" free, too few to pay {payment.value:,} and the fee; fund it, or wait for its"
+                " other coins."
             )
 
     def _with_utxos(self, psbt: Psbt) -> Psbt:
@@ -310,7 +310,7 @@ class CoreWallet:
             if coin is None or own[outpoint].confirmations < 1:
                 raise WalletError(
                     "The node chose a coin that is not confirmed, or of a kind that payjoins cannot"
-                    " use: lock it by `bitcoin-cli lockunspent`, or wait."
+                    " use: lock it with `bitcoin-cli lockunspent`, or wait."
                 )
             known = coin.psbt_input
             if coin.utxo.script_pubkey.type is ScriptType.P2WPKH:

@@ -190,8 +190,8 @@ class ElectrumRpc:
                 hang_up(connection)
                 raise
         raise UnspokenVersion(
-            "The chain server speaks another version of Electrum's protocol than 1.4 to 1.6: have"
-            " it updated, or name another one by `chain`."
+            "The chain server speaks another version of Electrum's protocol than 1.4 to 1.6:"
+            " update it, or set `chain` to another one."
         )
 
     def _agrees(self, line: _Line, offer: Offer) -> bool:
@@ -244,15 +244,15 @@ def agreed(answer: T | Denied) -> T:
     """An answer that must not be a no. Raises `ChainError`."""
     if isinstance(answer, Denied):
         raise ChainError(
-            "The chain server refuses to answer what it is asked; try again later or name"
-            " another one by `chain`."
+            "The chain server refuses to answer what it is asked; try again later or set `chain`"
+            " to another one."
         )
     return answer
 
 
 def other_network(network: Network) -> ChainError:
     """The server follows another chain than the one that is meant."""
-    return ChainError(f"The chain server is not on {network}; name one that is by `chain`.")
+    return ChainError(f"The chain server is not on {network}; set `chain` to one that is.")
 
 
 def _understood(reply: _Reply, kind: type[T]) -> T | Denied:

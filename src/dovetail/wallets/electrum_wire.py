@@ -121,7 +121,7 @@ def _secured(dialled: socket.socket, host: str, pin: bytes | None) -> ssl.SSLSoc
     except ssl.SSLCertVerificationError as error:
         raise ChainError(
             "The chain server's certificate is not one that this system trusts; if the server"
-            " signs its own, save that certificate to a file and name it by `chain_certificate`."
+            " signs its own, save that certificate to a file and set `chain_certificate` to it."
         ) from error
     except TimeoutError as error:
         raise ChainError(FAULTS.too_slow) from error

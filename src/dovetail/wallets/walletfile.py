@@ -213,9 +213,9 @@ def _not_locked(error: sqlite3.Error) -> WalletError:
 _LOCK_TROUBLE = {
     "full": "the disk is full: free some space",
     "I/O": "the disk is full or reports an error: free some space, and check its health",
-    "readonly": "the disk is read-only: have it writable",
+    "readonly": "the disk is read-only: make it writable",
     "unable to open": "its file cannot be opened: check the mode of its directory",
-    "not a database": "the file wallet.lock is none of ours: move it away",
+    "not a database": "the file wallet.lock is not Dovetail's: move it away",
 }
 
 

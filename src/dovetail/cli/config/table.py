@@ -160,7 +160,7 @@ KEYS = (
         readers.whole(1, 1008),
         6,
         "6",
-        "Within how many blocks a payment shall confirm, where no fee rate is given.",
+        "Within how many blocks a payment is to confirm, if no fee rate is given.",
     ),
     Key(
         "min_fee_rate",
@@ -198,7 +198,7 @@ KEYS = (
         600,
         "10m",
         "How long after the expiration a receiver leaves a proposal it sent to the sender, before"
-        " the fallback falls due; and how long it still looks for a payment, where nobody came.",
+        " the ordinary payment falls due; and how long it still looks for a payment if none came.",
     ),
     Key(
         "lifetime",
@@ -212,7 +212,8 @@ KEYS = (
         readers.choice("broadcast", "ask"),
         "broadcast",
         "broadcast",
-        "What happens to an owed fallback when no payjoin came about: broadcast it, or ask.",
+        "What happens to the ordinary payment when the payjoin did not happen: broadcast it, or"
+        " ask.",
     ),
     Key(
         "watch_interval",

@@ -83,4 +83,4 @@ def _row(owner: str, spent: str, arrow: str, payee: str, paid: str) -> str:
 
 def sats(amount: int) -> str:
     """An amount as people read it."""
-    return f"{amount:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{amount:,}"

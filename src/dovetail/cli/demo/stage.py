@@ -216,5 +216,5 @@ def _folder(stack: ExitStack, keep: str | None) -> Path:
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        raise UsageError("The folder for --keep is there already: name a new one.") from None
+        raise UsageError("The folder for --keep already exists. Name a new one.") from None
     return folder

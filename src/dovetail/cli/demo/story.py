@@ -47,7 +47,7 @@ class _Play:
         fee = int(sender.run("send", uri, "--yes", "--no-wait", may=(0, 3))["fee_sats"])
         line(
             "sender",
-            "Signs an ordinary payment, which is the fallback; seals it for the receiver;",
+            "Signs an ordinary payment, to have in reserve; seals it for the receiver;",
             "posts it; and goes offline: its process has ended.",
         )
         return fee
@@ -58,7 +58,7 @@ class _Play:
         line(
             "receiver",
             "Opens it, checks it, adds a coin of its own and posts the signed proposal.",
-            "Should nobody return, it still holds the fallback: it will be paid.",
+            "If nobody returns, it holds the ordinary payment, and will be paid.",
         )
         return process
 
@@ -77,7 +77,8 @@ class _Play:
     ) -> None:
         remote_mine(self._stage.chain)
         line(
-            "chain", "A block confirms it. Payjoin and fallback spend the same coin: only one can."
+            "chain",
+            "A block confirms it. The ordinary payment spends the same coin: it is void.",
         )
         for person, process in ((sender, sending), (receiver, receiving)):
             person.finish(process, "resume")
@@ -96,7 +97,7 @@ class _Play:
             write("The chain does not show the payjoin that was meant.", fg="red", err=True)
             return 1
         write()
-        write(f"payjoin {txid} confirmed: inputs from both parties; fallback not used")
+        write(f"payjoin {txid} confirmed: inputs from both parties; ordinary payment not used")
         return 0
 
 

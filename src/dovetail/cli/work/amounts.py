@@ -33,12 +33,12 @@ def amount_words(found: Received | Paid) -> str:
     if isinstance(found, Paid):
         words = f"The fee is {sats(found.fee)}, at {per_vbyte(found.rate)} sat/vB"
         below = found.rate < found.asked
-        return f"{words} of the {found.asked} that were chosen." if below else f"{words}."
+        return f"{words} ({found.asked} was planned)." if below else f"{words}."
     if not found.paid:
         return f"You receive {sats(found.amount)}."
     return (
-        f"You receive {sats(found.amount)}: {sats(found.paid)} less than the sender pays, as your"
-        " part of the fee, which the sender did not offer to pay."
+        f"You receive {sats(found.amount)}: {sats(found.paid)} less than the sender pays, for your"
+        " part of the fee."
     )
 
 

@@ -49,18 +49,18 @@ def restore(file: Path, screen: Screen) -> int:
     settings = places.settings()
     if settings.wallet == homes.CORE:
         raise ConfigurationError(
-            'With `wallet = "core"` the node keeps the wallet: leave that away to restore a backup'
-            " of Dovetail's own."
+            'With `wallet = "core"` the node keeps the wallet: remove that setting to restore a'
+            " backup of Dovetail's own."
         )
     if settings.network not in (None, closed.network.value):
         raise UsageError(
-            f"The backup is of a wallet on {closed.network}, not on {settings.network}: choose that"
-            " network, or leave it away."
+            f"The backup is of a wallet on {closed.network}, not on {settings.network}: choose"
+            " that network, or none."
         )
     place = Home(settings, closed.network)
     if BdkWallet.exists(place.wallet_folder):
         raise ConfigurationError(
-            f"There is a wallet on {place.network} already, and it is left alone: choose another"
+            f"There is a wallet on {place.network} already, and it stays as it is. Choose another"
             " `--data-dir`."
         )
     passphrase, found = passphrases.tried(

@@ -9,7 +9,7 @@ from dovetail.cli.work.homes import home
 from dovetail.errors import DovetailError
 from dovetail.stores.peeking import latest_sessions, may_hold_sessions
 
-NONE_YET = "There is no session yet: begin by `dovetail receive` or `dovetail send`."
+NONE_YET = "There is no session yet: begin with `dovetail receive` or `dovetail send`."
 
 
 def may_have_sessions() -> bool:

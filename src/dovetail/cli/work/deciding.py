@@ -176,9 +176,11 @@ def _ask(state: State, screen: Screen, stop: Stop, *, asks: bool) -> str:
         return "later"
     paying = not isinstance(state, _RECEIVING)
     screen.say(_risk(state))
-    verb = "pays by the ordinary payment" if paying else "takes the ordinary payment"
-    kept = "keeps it for your word" if asks else "keeps it until the session would have expired"
-    screen.say(f"  now    {verb}; later  {kept}; never  declines it.")
+    verb = "pay with the ordinary payment" if paying else "take the ordinary payment"
+    kept = "until you decide" if asks else "until the session would have expired, then make it"
+    screen.say(f"  now    {verb}")
+    screen.say(f"  later  keep it {kept}")
+    screen.say("  never  decline it")
     with stop.paused():
         chosen: str = click.prompt(
             "The ordinary payment",
@@ -196,7 +198,7 @@ def _risk(state: State) -> str:
     """What cancelling cannot prevent, in one sentence."""
     match state:
         case sender.WithReplyKey():
-            return "Nothing has left yet, so that the payment is yours to make or not."
+            return "Nothing has been sent yet: you can still pay or not."
         case receiver.PayjoinProposal() | receiver.Monitor():
             return (
                 "The sender may hold the proposal and can still broadcast the payjoin: an ordinary"
@@ -227,7 +229,8 @@ def _tell(decided: _Decided, place: Home, screen: Screen) -> int:
     explanation = with_next(session_id, found, running=running)
     screen.say(explanation.words, bold=True)
     if decided.trouble is not None:
-        screen.say(f"That is saved. The rest could not be done yet: {decided.trouble}", fg="yellow")
+        words = f"Your decision is saved. The rest could not be done yet: {decided.trouble}"
+        screen.say(words, fg="yellow")
     if isinstance(state, sender.Monitor) and state.bumped is not None:
         screen.say(f"Its fee is now {sats(state.original.fee)}.")
     if explanation.txid is not None:
@@ -237,7 +240,7 @@ def _tell(decided: _Decided, place: Home, screen: Screen) -> int:
     if explanation.outcome is None and not explanation.asks:
         screen.say(go_on(session_id, explanation, running=running))
         if explanation.takable:
-            screen.say(f"Take it back by `dovetail revoke {session_id}`.")
+            screen.say(f"Take it back with `dovetail revoke {session_id}`.")
     else:
         screen.say(explanation.next)
         tell_deadline(explanation, screen)
@@ -280,9 +283,9 @@ async def _revoke(
 
 def _explain_revocation(prepared: Revocation, screen: Screen) -> None:
     if prepared.fee is not None:
-        screen.say(f"It costs      {sats(prepared.fee)}, which your wallet pays to miners")
+        screen.say(f"Fee           {sats(prepared.fee)}, paid by your wallet")
     if prepared.replaces:
-        screen.say("It replaces   the payment that waits to be mined")
+        screen.say("Replaces      your payment that waits to be mined")
     screen.say(_race(prepared.state))
 
 
@@ -305,9 +308,7 @@ def _require_somebody() -> None:
         raise UsageError(_NOBODY)
 
 
-_NOBODY = (
-    "Cannot ask whether to do this, as there is no terminal: add --yes to do it without asking."
-)
+_NOBODY = "Can't ask for confirmation (no terminal). Add --yes."
 
 
 @asynccontextmanager

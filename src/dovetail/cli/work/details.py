@@ -12,7 +12,7 @@ from dovetail.cli.work.texts import printable
 from dovetail.cli.work.timing import clock
 from dovetail.runtime.explanation import Explanation, State
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.amounts import Joined, Paid, Received, joined_of
+from dovetail.sessions.amounts import Joined, Paid, Received, WholeFee, joined_of, whole_fee_of
 from dovetail.sessions.sender.events import Created
 from dovetail.stores.ports import SessionRow
 
@@ -36,6 +36,8 @@ class Details:
     plain: bool
     """Whether it is an ordinary payment, which nobody is asked about and which never expires."""
     joined: Joined | None
+    fee: WholeFee | None
+    """Of the transaction that pays, once it is known which."""
     spent: Sats | None
     """What a payment takes from a sender's wallet in all, once it is known how it is made."""
 
@@ -55,9 +57,10 @@ def details_of(state: State, found: Explanation) -> Details:
             fee_rate=None,
             plain=False,
             joined=joined,
+            fee=whole_fee_of(state),
             spent=None,
         )
-    payment, begun = state.payment, state.created
+    payment, begun, paid = state.payment, state.created, found.amounts
     chosen = begun.min_fee_rate if isinstance(begun, Created) else 0
     return Details(
         paying=True,
@@ -68,6 +71,7 @@ def details_of(state: State, found: Explanation) -> Details:
         fee_rate=FeeRate(chosen) if chosen else None,
         plain=payment.is_plain,
         joined=joined,
+        fee=WholeFee(paid.fee, paid.rate) if isinstance(paid, Paid) else None,
         spent=_spent(state, found, joined),
     )
 
@@ -86,13 +90,15 @@ def detail_values(
     told = dict.fromkeys(DETAILS) | _confirmations(row, found)
     if details is None:
         return told
-    joined = details.joined
+    joined, fee = details.joined, details.fee
     return told | {
         "address": details.address,
         "message": details.message,
         "uri": details.uri,
         "asked_sats": None if details.asked is None else int(details.asked),
         "asked_fee_rate": None if details.fee_rate is None else per_vbyte(details.fee_rate),
+        "transaction_fee_sats": None if fee is None else int(fee.fee),
+        "transaction_fee_rate": None if fee is None or fee.rate is None else per_vbyte(fee.rate),
         "spent_sats": None if details.spent is None else int(details.spent),
         "payjoin_cost_sats": None if joined is None else int(joined.cost),
         "payjoin_added_sats": None if joined is None else [int(each) for each in joined.added],
@@ -146,13 +152,14 @@ def _of_money(details: Details, found: Explanation) -> list[Line]:
         case Received(amount=amount, paid=missing):
             less = f", {sats(missing)} less than was paid: your part of the fee" if missing else ""
             told.append(("Received" if found.paid else "To receive", f"{sats(amount)}{less}"))
-        case Paid(fee=fee, rate=rate):
+        case Paid():
             told.append(("Paid" if found.paid else "To pay", _paid(details, found)))
-            told.append(("Fee", f"{sats(fee)}, at {per_vbyte(rate)} sat/vB{_chosen(details)}"))
         case _ if details.fee_rate is not None:
-            told.append(("Fee rate", f"{details.fee_rate}, as you chose"))
+            told.append(("Fee rate", str(details.fee_rate)))
         case _:
             pass
+    if details.fee is not None:
+        told.append(("Fee", _fee(details.fee, details)))
     if details.joined is not None:
         told.append(("Payjoin", _joined(details.joined, paying=details.paying)))
     return told
@@ -167,8 +174,12 @@ def _paid(details: Details, found: Explanation) -> str:
     return f"{sats(details.spent)} in all: {sats(found.amount)}, and {fee}"
 
 
-def _chosen(details: Details) -> str:
-    return "" if details.fee_rate is None else f" (you chose {details.fee_rate})"
+def _fee(found: WholeFee, details: Details) -> str:
+    if found.rate is None:
+        return sats(found.fee)
+    told, planned = per_vbyte(found.rate), details.fee_rate
+    differs = planned is not None and per_vbyte(planned) != told
+    return f"{sats(found.fee)}, at {told} sat/vB" + f" ({planned} was planned)" * differs
 
 
 def _joined(found: Joined, *, paying: bool) -> str:

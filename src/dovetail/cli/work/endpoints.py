@@ -42,7 +42,7 @@ class Listening:
         public = self.public_url is not None and not elsewhere
         if self.place is None and (self.certificate or self.key or public):
             raise UsageError(
-                "--public-url, --tls-cert and --tls-key are for a server: say where by --listen."
+                "--public-url, --tls-cert and --tls-key are for a server: say where with --listen."
             )
         if bool(self.certificate) != bool(self.key):
             raise UsageError("TLS takes both a certificate and its key: --tls-cert and --tls-key.")
@@ -54,7 +54,7 @@ class Listening:
         host = None if self.place is None else self.place[0]
         if self.public_url is None and host not in (None, "localhost", "127.0.0.1", "::1"):
             raise UsageError(
-                "Where it listens is not what senders can be told: say how senders reach it by"
+                "Where it listens is not what senders can be told: say how senders reach it with"
                 " --public-url."
             )
 
@@ -82,7 +82,7 @@ async def served(
     from dovetail.serving.logs import STDERR, logging_to  # noqa: PLC0415 - a server is heavy
 
     def begun(live: "LiveReceiver") -> None:
-        screen.say(f"The sender of session {live.session_id} has come; it is served here too.")
+        screen.say(f"The sender of session {live.session_id} has arrived and is served here too.")
 
     with logging_to(STDERR, "dovetail", "uvicorn.error"):
         async with door(agent, listening, screen.say, begun) as url:

@@ -9,14 +9,14 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
 from dovetail.cli.output import Screen, sats, span
 from dovetail.cli.work.amounts import amount_values, surplus_values
+from dovetail.cli.work.phrases import RESTORE, UNREADABLE, reason_words
 from dovetail.cli.work.service import with_next
 from dovetail.cli.work.telling import Happening, Kind, Teller, nobody
 from dovetail.cli.work.timing import clock
 from dovetail.errors import DovetailError, ReplayError, TransportError
-from dovetail.protocol.proposal import rule_words
 from dovetail.runtime.actions import load
 from dovetail.runtime.explain import explain, explain_summary
-from dovetail.runtime.explanation import DeadlineKind, Explanation, Moment, State
+from dovetail.runtime.explanation import Explanation, Moment, State
 from dovetail.runtime.fees import fee_words
 from dovetail.runtime.live import LiveReceiver, LiveSender
 from dovetail.runtime.watching import LowFee, Rival, sighted
@@ -120,10 +120,6 @@ _BEING_PAID = frozenset(
 )
 
 
-UNREADABLE = "Its log cannot be read; it is left as it is."
-RESTORE = "Upgrade Dovetail, or restore the database from a backup."
-
-
 def session_values(
     session_id: SessionId,
     role: Role,
@@ -172,33 +168,6 @@ def values_now(live: Live, state: State, *, running: bool) -> dict[str, Any]:
     """A session that this command does not follow, under `keys.SESSION`."""
     found = with_next(live.session_id, explain(state, clock()), running=running)
     return session_values(live.session_id, live.role, found, int(state.expires_at))
-
-
-TAKABLE = "The receiver can still take this payment."
-
-
-def reason_words(explanation: Explanation) -> str | None:
-    """Why there is no payjoin, with the rule that was broken; None where no reason is known."""
-    if explanation.reason is None:
-        return None
-    rule = "" if explanation.rule is None else f" {rule_words(explanation.rule)}"
-    return f"{explanation.reason.words}{rule}"
-
-
-DEADLINES = {
-    DeadlineKind.EXPIRES: "expires",
-    DeadlineKind.FALLBACK: "ordinary payment",
-    DeadlineKind.WATCHING: "ends",
-    DeadlineKind.SIGNING: "to be signed",
-}
-
-
-def time_left(explanation: Explanation) -> str:
-    """What time alone does next, and in how long, such as `expires in 23h 59m`; else empty."""
-    deadline = explanation.deadline
-    if deadline is None:
-        return ""
-    return f"{DEADLINES[deadline.kind]} in {span(deadline.at - clock())}"
 
 
 @dataclass
@@ -278,7 +247,7 @@ class Follower:
     def _ask(self, explanation: Explanation) -> None:
         if explanation.words not in self._asked:
             self._asked.add(explanation.words)
-            self._pass_on(Kind.ASKS, f"It waits for your word. {explanation.words}")
+            self._pass_on(Kind.ASKS, f"It waits for your decision. {explanation.words}")
 
     def _show(self, state: State, seen: Sighting | None) -> None:
         before = self.explanation

@@ -81,8 +81,7 @@ class Home:
             named = (LOCAL_MAILROOM,)
         if not named:
             raise self._unset(
-                "No directory is set: set `directory` to the mailroom where your payments"
-                " shall come in."
+                "No directory is set: set `directory` to the mailroom where your payments come in."
             )
         from dovetail.protocol.uri import parse_directory  # noqa: PLC0415 - for those who ask
 
@@ -178,7 +177,7 @@ def _home() -> Home:
         return Home(found, Network(found.network))
     if found.wallet == CORE:
         raise ConfigurationError(
-            "No `network` is set: say which one the node is on, such as by `--network signet`."
+            "No `network` is set: say which one the node is on, such as with `--network signet`."
         )
     from dovetail.wallets.walletfile import has_wallet  # noqa: PLC0415 - for those who look
 
@@ -187,9 +186,10 @@ def _home() -> Home:
         return Home(found, known[0])
     if known:
         raise ConfigurationError(
-            "There are wallets on several networks: say which by `--network` or the key `network`."
+            "There are wallets on several networks: say which with `--network` or the key"
+            " `network`."
         )
     raise ConfigurationError(
-        "No `network` is set, and there is no wallet yet: make one, such as by"
+        "No `network` is set, and there is no wallet yet: make one, such as with"
         " `dovetail wallet new --network signet`."
     )

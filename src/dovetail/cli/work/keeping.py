@@ -15,7 +15,7 @@ from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.sealing import require_passphrase
 
 UNPROTECTED = (
-    "The wallet has no passphrase: whoever can read its file can spend. Set one by"
+    "The wallet has no passphrase: whoever can read its file can spend. Set one with"
     " `dovetail wallet passphrase`."
 )
 NONE = "The keyring kept no passphrase of this wallet."
@@ -54,7 +54,7 @@ def tell_unprotected(passphrase: str | None, screen: Screen) -> None:
 def change(file: Path | None, descriptor: int | None, screen: Screen, *, remove: bool) -> int:
     """Set, change or remove the passphrase."""
     if remove and (file is not None or descriptor is not None):
-        raise UsageError("Remove the passphrase or give a new one: leave one of the two away.")
+        raise UsageError("Remove the passphrase or give a new one, not both.")
     place = homes.home()
     wallet = own_wallet(place, "`bitcoin-cli encryptwallet` and `walletpassphrasechange`")
     if remove and not wallet.encrypted:

@@ -12,15 +12,8 @@ from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.tables import tabulated
 from dovetail.cli.work import beginnings, homes, opening
 from dovetail.cli.work.amounts import amount_words
-from dovetail.cli.work.following import (
-    TAKABLE,
-    Seen,
-    explained,
-    reason_words,
-    session_values,
-    summarised,
-    time_left,
-)
+from dovetail.cli.work.following import Seen, explained, session_values, summarised
+from dovetail.cli.work.phrases import BRIEFLY, TAKABLE, reason_words, tells_why, time_left
 from dovetail.cli.work.service import NOT_RUNNING, with_next
 from dovetail.cli.work.texts import printable
 from dovetail.errors import ReplayError
@@ -33,11 +26,13 @@ from dovetail.stores.ports import EVERY, Role, SessionId, SessionRow, Store, Wan
 _SCREENFUL = 20
 _PAGE = 1000
 _NO_MORE = "There is no such session."
-_HEADINGS = ("ID", "Role", "Amount", "State", "Left", "Outcome", "Begun", "Transaction", "Next")
+_HEADINGS = ("ID", "Role", "Amount", "State", "Time left", "Created", "Transaction", "Next")
 _NUMBERS = frozenset({0, 2})
+_PIPED = 100
+"""Letters of a line of the table in a pipe."""
 
 _OUTCOMES = {
-    "success": "payjoin",
+    "success": "paid by payjoin",
     "fallback": "ordinary payment",
     "unrecognized": "spent elsewhere",
     "paid-directly": "paid directly",
@@ -184,7 +179,7 @@ def _print(listed: list[Listed], screen: Screen, *, running: bool) -> None:
     """Whole txids where a program may read, short ones where a person does."""
     short = sys.stdout.isatty()
     rows = [_cells(each, short=short, running=running) for each in listed]
-    heading, *lines = tabulated(_HEADINGS, rows, right=_NUMBERS)
+    heading, *lines = tabulated(_HEADINGS, rows, right=_NUMBERS, piped=_PIPED)
     screen.result(heading)
     for each, line in zip(listed, lines, strict=True):
         screen.result("\n".join((line, *_notes(each))))
@@ -195,7 +190,8 @@ def _tell_who_works(listed: list[Listed], screen: Screen, *, running: bool) -> N
     found = (each.explanation for each in listed)
     if any(each is not None and each.outcome is None and not each.asks for each in found):
         told = "`dovetail run` is working on the open sessions."
-        screen.say(told if running else f"{NOT_RUNNING}: open sessions need it, or `resume`.")
+        waiting = f"{NOT_RUNNING}: open sessions wait for it or for `resume`."
+        screen.say(told if running else waiting)
 
 
 def _notes(each: Listed) -> list[str]:
@@ -212,7 +208,7 @@ def _notes(each: Listed) -> list[str]:
         if found.txid not in (None, str(seen.sighting.txid)):  # the line shows the other one
             words += f" {seen.sighting.txid}"
         notes.append(f"Seen at {local_time(seen.at)}: {words}")
-    if found.reason is not None:
+    if tells_why(found):
         notes.append(f"No payjoin: {reason_words(found)}")
     if isinstance(found.amounts, Received) and found.amounts.paid:
         notes.append(amount_words(found.amounts))
@@ -223,18 +219,17 @@ def _notes(each: Listed) -> list[str]:
 
 def _cells(each: Listed, *, short: bool, running: bool) -> tuple[str, ...]:
     row, found = each.row, each.explanation
-    begun = local_time(row.created_at)[5:16] if short else local_time(row.created_at)
+    begun = local_time(row.created_at)[5 * short : 16]
     number, role = str(row.session_id), row.role.value
     if found is None:
-        return number, role, "?", "damaged", "", "", begun, "", f"show {number} --raw"
+        return number, role, "?", "damaged", "", begun, "", f"show {number} --raw"
     txid = each.txid or ""
     return (
         number,
         role,
         sats(found.amount),
-        found.status.value.replace("-", " "),
-        time_left(found),
-        _OUTCOMES.get(found.outcome or "", ""),
+        _OUTCOMES.get(found.outcome or "", found.status.value.replace("-", " ")),
+        time_left(found, BRIEFLY),
         begun,
         f"{txid[:8]}…{txid[-4:]}" if short and txid else txid,
         _next(number, found, running=running),

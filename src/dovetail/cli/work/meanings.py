@@ -14,24 +14,24 @@ _BOTH = {
     "Expired": "It expired.",
     "BroadcastFallback": "The ordinary payment was broadcast.",
     "ObservedSpend": "A transaction that spends the sender's coins was seen.",
-    "FallbackRequested": "The ordinary payment was decided on; it follows.",
-    "CoinsMissed": "A coin of the payment is on the chain no more.",
+    "FallbackRequested": "You chose the ordinary payment; it is broadcast next.",
+    "CoinsMissed": "A coin of the payment is no longer on the chain.",
     "CoinsFound": "All coins of the payment are on the chain again.",
 }
 
 RECEIVER = _BOTH | {
     "Created": "The Payjoin URI was made.",
     "RetrievedOriginalPayload": "The sender's payment came in.",
-    "CheckedBroadcastSuitability": "The network would take it as it is.",
-    "CheckedInputsNotOwned": "It spends no coin of yours.",
+    "CheckedBroadcastSuitability": "The network would accept it.",
+    "CheckedInputsNotOwned": "It spends none of your coins.",
     "CheckedNoInputsSeenBefore": "Its coins were never offered to you before.",
-    "IdentifiedReceiverOutputs": "It pays you: the payment can be taken from here on.",
+    "IdentifiedReceiverOutputs": "It pays you. From here on you can take the payment.",
     "CommittedOutputs": "The payjoin's outputs were settled.",
     "CommittedInputs": "Coins of yours were added.",
     "AppliedFeeRange": "The fee was settled.",
     "FinalizedProposal": "Your wallet signed the payjoin.",
     "PostedPayjoinProposal": "The payjoin went to the sender.",
-    "GotReplyableError": "No payjoin could be made of it.",
+    "GotReplyableError": "The payjoin could not be made.",
     "RepliedWithError": "The sender was told that there will be no payjoin.",
     "ReplyFailed": "The sender could not be told that there will be no payjoin.",
     "ProtocolFailed": "The negotiation ended.",
@@ -44,9 +44,9 @@ RECEIVER = _BOTH | {
 
 SENDER = _BOTH | {
     "Created": "You signed the payment.",
-    "CreatedPlain": "You signed an ordinary payment, without a payjoin; it follows.",
-    "FallbackBumped": "You raised the fee of the ordinary payment; it follows.",
-    "StartedPosting": "The payment began to leave for the receiver.",
+    "CreatedPlain": "You signed an ordinary payment; it is broadcast next.",
+    "FallbackBumped": "You raised the fee of the ordinary payment; it is broadcast next.",
+    "StartedPosting": "Dovetail began to send the payment to the receiver.",
     "PostedOriginalPsbt": "The directory holds it for the receiver.",
     "ReceivedProposal": "The receiver's payjoin came in and passed the checks.",
     "SignedPayjoin": "Your wallet signed the payjoin.",
@@ -63,7 +63,7 @@ def meaning(role: Role, tag: str, data: bytes) -> str:
     """The sentence for an event; it stays a sentence for one that cannot be read."""
     words = (SENDER if role is Role.SENDER else RECEIVER).get(tag)
     if words is None:
-        return "Something that this release does not know; upgrade Dovetail."
+        return "This release does not know this event: upgrade Dovetail."
     try:
         event = sender.decode_event(data) if role is Role.SENDER else receiver.decode_event(data)
     except ReplayError:

@@ -81,7 +81,7 @@ def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> "Bdk
     server = LOCAL_CHAIN if offline else place.chain
     if not BdkWallet.exists(place.wallet_folder):
         raise ConfigurationError(
-            f"There is no wallet on {place.network} yet: make one by"
+            f"There is no wallet on {place.network} yet: make one with"
             f" `dovetail wallet new --network {place.network}`, or name another `--data-dir`."
         )
     wallet = BdkWallet.open(place.wallet_folder, server=server, network=place.network)

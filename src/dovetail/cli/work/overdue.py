@@ -54,13 +54,7 @@ def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool
     from dovetail.bitcoin import UnixTime  # noqa: PLC0415
     from dovetail.runtime.actions import load  # noqa: PLC0415
     from dovetail.runtime.explain import explain_summary  # noqa: PLC0415
-    from dovetail.runtime.explanation import (  # noqa: PLC0415
-        BY_US,
-        PLAINLY,
-        TO_US,
-        DeadlineKind,
-        Moment,
-    )
+    from dovetail.runtime.explanation import DeadlineKind, Moment  # noqa: PLC0415
     from dovetail.sessions.standing import summary_of  # noqa: PLC0415
     from dovetail.sessions.status import SessionStatus  # noqa: PLC0415
     from dovetail.stores.ports import Role  # noqa: PLC0415
@@ -75,7 +69,7 @@ def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool
     found = explain_summary(summary, at, paying=row.role is Role.SENDER)
     made = found.status in (SessionStatus.CONFIRMING, SessionStatus.COINS_MISSING)
     later = found.deadline is not None and found.deadline.kind is DeadlineKind.FALLBACK
-    return not (made or later or found.asks) and found.owed in (BY_US, PLAINLY, TO_US)
+    return found.unpaid and not (made or later or found.asks)
 
 
 def _words(late: list[int]) -> str:

@@ -66,9 +66,9 @@ def tried(use: Callable[[str], T], what: str, given: str | None) -> tuple[str, T
         return given, use(given)
     if not sys.stdin.isatty():
         raise WalletLocked(
-            f"The {what} is locked, and nobody is there to type its passphrase: name a file that"
-            " holds it by --passphrase-file or DOVETAIL_PASSPHRASE_FILE, or an open descriptor by"
-            " --passphrase-fd."
+            f"The {what} is locked, and there is no terminal to type its passphrase. Name a file"
+            " that holds it with --passphrase-file or DOVETAIL_PASSPHRASE_FILE, or an open"
+            " descriptor with --passphrase-fd."
         )
     for _ in range(_TRIES - 1):
         typed = _asked(f"Passphrase of the {what}")
@@ -123,8 +123,8 @@ def chosen(name: str, *, file: Path | None = None, descriptor: int | None = None
         return _typed_twice(name)
     else:
         raise UsageError(
-            "Cannot ask for a new passphrase, as there is no terminal: name a file that holds it,"
-            " or a descriptor."
+            "Can't ask for a new passphrase (no terminal). Name a file that holds it, or a"
+            " descriptor."
         )
     require_passphrase(passphrase)
     return passphrase

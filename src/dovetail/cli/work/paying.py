@@ -66,7 +66,7 @@ def _requested(request: Request, place: Home) -> BitcoinUri:
     if wanted.address is not None and not wanted.address.is_for(place.network):
         raise UsageError(
             f"The address is not for {place.network}, which this wallet is on: ask the receiver"
-            " for one that is, or choose another wallet by `--network`."
+            " for one that is, or choose another wallet with `--network`."
         )
     return wanted
 

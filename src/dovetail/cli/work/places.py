@@ -30,7 +30,7 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise StoreUnavailable(
             f"The data directory cannot be made: {error.strerror}."
-            " Choose another one by `--data-dir` or the key `data_dir`."
+            " Choose another one with `--data-dir` or the key `data_dir`."
         ) from error
 
 

@@ -95,9 +95,9 @@ def show(payment: Payment | PlainPayment, relays: Relays, asked: Asked, screen: 
     screen.say(f"You pay       {sats(payment.amount)}", bold=True)
     screen.say(f"To            {address}")
     if label:
-        screen.say(f"Named         {printable(label, most=_LONGEST)}")
+        screen.say(f"Label         {printable(label, most=_LONGEST)}")
     if message:
-        screen.say(f"For           {printable(message, most=_LONGEST)}")
+        screen.say(f"Message       {printable(message, most=_LONGEST)}")
     screen.say(f"Fee           {sats(payment.fee)}, at {payment.fee_rate}")
     warning = asked.warning(payment.fee_rate)
     if warning is not None:
@@ -123,14 +123,14 @@ def _of_coins(payment: Payment | PlainPayment) -> tuple[str, str]:
     spent = Sats.sum(utxo.value for utxo in payment.original.utxos())
     change = spent - payment.amount - payment.fee
     number = len(payment.original.inputs)
-    coins = f"{number} {'coin' if number == 1 else 'coins'} of {sats(spent)}"
+    coins = f"{number} {'coin' if number == 1 else 'coins'} ({sats(spent)})"
     back = f"{sats(change)} come back to you" if change else "none"
     whole = sats(Sats(payment.amount + payment.fee))
-    return f"In all        {whole}, from {coins}", f"Change        {back}"
+    return f"Total         {whole}, from {coins}", f"Change        {back}"
 
 
 def _of_plain(_: PlainPayment) -> tuple[str]:
-    return ("Payjoin       none: an ordinary payment, by which anybody can tell your coins",)
+    return ("Privacy       anybody can tell which coins of the payment are yours",)
 
 
 def _of_endpoint(uri: PayjoinUri, relays: Relays) -> tuple[str, ...]:
@@ -138,14 +138,14 @@ def _of_endpoint(uri: PayjoinUri, relays: Relays) -> tuple[str, ...]:
     if not isinstance(endpoint, V2Endpoint):
         return disclosures(endpoint, direct=False)
     latest = answer_until(uri, now=clock())
-    by_when = f"Answer until  {local_time(latest)}, in {span(latest - clock())}"
+    by_when = f"Answer by     {local_time(latest)}, in {span(latest - clock())}"
     return by_when, *disclosures(endpoint, direct=not relays.hides_from(endpoint.directory))
 
 
 def _of_payjoin(payment: Payment) -> tuple[str, ...]:
     """What a payjoin may cost, and what to expect where our change cannot pay for all of it."""
     rate = payment.params.min_fee_rate
-    most = f"A payjoin     may add at most {sats(payment.most_added)} to that fee"
+    most = f"Payjoin       may add at most {sats(payment.most_added)} to that fee"
     lines = (most, f"{_INDENT}and pays at least {rate} in all")
     if not payment.receiver_pays:
         return lines

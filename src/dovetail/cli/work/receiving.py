@@ -54,7 +54,7 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
     listening.check(elsewhere=place.running)
     listening.check_public()
     if listening.wanted and not request.wait:
-        raise UsageError("A server has to wait for its sender: leave away --no-wait or --listen.")
+        raise UsageError("A server has to wait for its sender: remove --no-wait or --listen.")
     served = listening.at_own
     start = opening.start(
         place,
@@ -118,7 +118,8 @@ async def _begin(
 def _unsaid(live: "LiveReceiver", error: OSError) -> UsageError:
     return UsageError(
         f"The URI could not be shown ({error.strerror}), so nobody can pay by it: session"
-        f" {live.session_id} was cancelled. Ask again where there is room for what is printed."
+        f" {live.session_id} was cancelled. Free some space or choose another output, and ask"
+        " again."
     )
 
 
@@ -133,8 +134,8 @@ async def _look(agent: "Agent", screen: Screen) -> None:
         return
     if not coins:
         screen.say(
-            "This wallet has no confirmed coin to add, so the payment cannot become a payjoin;"
-            " it is taken as an ordinary payment.",
+            "This wallet has no confirmed coin to add, so that this will be an ordinary payment,"
+            " not a payjoin.",
             fg="yellow",
         )
 
@@ -169,8 +170,8 @@ def _warn_of_directory(uri: str, agent: "Agent", screen: Screen) -> None:
         endpoint.directory
     ):
         screen.say(
-            "No relay of another operator than the directory's is set: the directory sees your"
-            " network address.",
+            "No relay of another operator than the directory's is set: the directory sees your IP"
+            " address.",
             fg="yellow",
         )
 

@@ -55,6 +55,6 @@ def _url() -> str:
     url = settings().chain or LOCAL_CHAIN
     if ChainServer(url).is_electrum:
         raise ConfigurationError(
-            "A regtest chain takes orders at its Esplora side: name its http:// URL by `--chain`."
+            "A regtest chain takes orders at its Esplora side: name its http:// URL with `--chain`."
         )
     return url

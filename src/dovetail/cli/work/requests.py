@@ -33,6 +33,4 @@ def chosen_coins(request: Request) -> frozenset[OutPoint]:
 def require_somebody(request: Request) -> None:
     """Raise `UsageError` where nobody can confirm the payment and nobody has."""
     if not request.yes and not sys.stdin.isatty():
-        raise UsageError(
-            "Cannot ask whether to pay, as there is no terminal: add --yes to pay without asking."
-        )
+        raise UsageError("Can't ask for confirmation (no terminal). Add --yes.")

@@ -96,7 +96,7 @@ def _tell_unserved(agent: Agent, wanted: Sequence[SessionId], screen: Screen) ->
             if waits_at_own_server(load(agent.services.store, session_id)):
                 screen.say(
                     f"Session {session_id} waits for its sender at a server of your own: serve it"
-                    f" by `dovetail resume {session_id} --listen HOST:PORT`.",
+                    f" with `dovetail resume {session_id} --listen HOST:PORT`.",
                     fg="yellow",
                 )
 

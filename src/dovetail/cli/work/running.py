@@ -29,7 +29,7 @@ _log = logging.getLogger("dovetail.run")
 
 _SECOND = (
     "Another `dovetail run` works in this data folder: stop that one first, or choose another"
-    " folder by `--data-dir`."
+    " folder with `--data-dir`."
 )
 _LOCK_PATIENCE = 0.5
 _LOOK_BACK_EVERY = 3600.0

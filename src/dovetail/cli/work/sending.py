@@ -6,7 +6,7 @@ from dovetail.bitcoin import FeeRate, Sats
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.cli import work
 from dovetail.cli.keys import SEND
-from dovetail.cli.output import Screen, local_time
+from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.work import homes, opening, stopping
 from dovetail.cli.work.homes import Home
 from dovetail.cli.work.requests import Request, chosen_coins, require_somebody
@@ -61,7 +61,7 @@ def _checked(request: Request, place: Home) -> PayjoinUri:
     if not uri.address.is_for(place.network):
         raise UsageError(
             f"The URI is not for {place.network}, which this wallet is on: ask the receiver for"
-            " one that is, or choose another wallet by `--network`."
+            " one that is, or choose another wallet with `--network`."
         )
     if isinstance(uri.endpoint, V2Endpoint) and uri.endpoint.expires_at <= clock():
         raise UsageError(
@@ -69,13 +69,11 @@ def _checked(request: Request, place: Home) -> PayjoinUri:
             f" one.{PLAINLY}"
         )
     if uri.amount == 0:
-        raise UsageError("The URI asks for 0 satoshis: ask the receiver for another one.")
+        raise UsageError("The URI asks for 0 sats: ask the receiver for another one.")
     if uri.amount is None and request.amount is None:
-        raise UsageError("The URI names no amount: say how many satoshis to pay by `--amount`.")
-    if None not in (uri.amount, request.amount) and uri.amount != request.amount:
-        raise UsageError(
-            "The URI asks for another amount than `--amount` says: leave the option away."
-        )
+        raise UsageError("The URI names no amount. Add `--amount SATS`.")
+    if uri.amount is not None and request.amount not in (None, uri.amount):
+        raise UsageError(f"The URI already asks for {sats(uri.amount)}. Remove `--amount`.")
     return uri
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dovetail.cli.output import local_time
-from dovetail.runtime.explanation import BY_US, NOTHING, DeadlineKind, Explanation
+from dovetail.runtime.explanation import NOTHING, DeadlineKind, Explanation
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionId
 
@@ -16,13 +16,18 @@ def go_on(number: SessionId, found: Explanation, *, running: bool, listening: st
     if running:
         return WORKING
     command = f"`dovetail resume {number}{listening}`"
-    if found.status is SessionStatus.EXPIRED:
-        pays = ", which makes the ordinary payment" * (found.owed == BY_US)
-        return f"{NOT_RUNNING}: run {command} now{pays}."
     due = found.deadline
+    if found.status is SessionStatus.EXPIRED and due is None:
+        return f"Run {command} now: it {_at_expiry(found)}."
     if due is not None and due.kind is DeadlineKind.FALLBACK:
         return f"{NOT_RUNNING}: keep {command} open, or run it after {local_time(due.at)}."
     return f"{NOT_RUNNING}: keep {command} open until this is done."
+
+
+def _at_expiry(found: Explanation) -> str:
+    if found.pays_next:
+        return "broadcasts the ordinary payment"
+    return "ends the payjoin, and asks about the payment" if found.unpaid else "ends the session"
 
 
 def with_next(number: SessionId, found: Explanation, *, running: bool) -> Explanation:

@@ -11,19 +11,18 @@ from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.work import codes, homes, opening
 from dovetail.cli.work.details import Details, Line, detail_values, details_of, lines
 from dovetail.cli.work.exchanges import Exchanged, exchanged
-from dovetail.cli.work.following import (
-    RESTORE,
-    TAKABLE,
-    UNREADABLE,
-    Seen,
-    explained_state,
-    reason_words,
-    session_values,
-    time_left,
-)
+from dovetail.cli.work.following import Seen, explained_state, session_values
 from dovetail.cli.work.homes import Home
 from dovetail.cli.work.listing import row_values
 from dovetail.cli.work.meanings import meaning
+from dovetail.cli.work.phrases import (
+    RESTORE,
+    TAKABLE,
+    UNREADABLE,
+    reason_words,
+    tells_why,
+    time_left,
+)
 from dovetail.cli.work.service import with_next
 from dovetail.errors import ReplayError, SessionNotFound, UsageError
 from dovetail.runtime.actions import load
@@ -34,6 +33,7 @@ from dovetail.stores.redaction import legible
 
 _WIDTH = 15
 """Of a heading, with the blanks behind it."""
+_STILL = {Role.SENDER: "Still to pay", Role.RECEIVER: "Still to come"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def _uri(shown: Shown) -> str:
     if shown.row.role is Role.SENDER:
         raise UsageError(f"Session {number} pays: only a session that receives has a QR code.")
     raise UsageError(
-        f"Nobody can pay by the Payjoin URI of session {number} any more: make a new one by"
+        f"Nobody can pay by the Payjoin URI of session {number} any more: make a new one with"
         " `dovetail receive`."
     )
 
@@ -183,7 +183,7 @@ def _print(shown: Shown, entries: list[Entry], screen: Screen) -> None:
         [f"Session {row.session_id}: {verb}{amount}"],
         _aligned(lines(row, found, shown.details)),
         [f"  {local_time(entry.at)}  {_told(entry)}" for entry in entries],
-        _aligned(_damaged(row) if found is None else _now(found, Seen.in_row(row))),
+        _aligned(_damaged(row) if found is None else _now(found, row)),
     )
     screen.result("\n\n".join("\n".join(block) for block in blocks))
 
@@ -201,26 +201,28 @@ def _told(entry: Entry) -> str:
 def _damaged(row: SessionRow) -> list[Line]:
     return [
         ("Now", UNREADABLE),
-        ("Owed", "Not known until it can be read: look for the payment in your wallet."),
+        (_STILL[row.role], "Not known until it can be read: look for the payment in your wallet."),
         ("Next", RESTORE),
         ("", f"`dovetail export {row.session_id} --with-secrets` saves it as it is."),
     ]
 
 
-def _now(found: Explanation, seen: Seen | None) -> list[Line]:
+def _now(found: Explanation, row: SessionRow) -> list[Line]:
+    seen = Seen.in_row(row)
     told: list[Line] = [("Now", found.words)]
     if seen is not None:
-        first = f"It was first so at {local_time(seen.at)}."
+        first = f"First seen so at {local_time(seen.at)}."
         told.append(("Seen", f"{sighted(seen.sighting)} {first}"))
         if str(seen.sighting.txid) != found.txid:
             told.append(("", f"{seen.sighting.txid} {seen.rate_words}".rstrip()))
-    if found.reason is not None:
+    if found.reason is not None and tells_why(found):
         told += [("Why", reason_words(found) or ""), ("", found.reason.advice)]
     if found.surplus is not None and found.outcome is not None:
-        told.append(("Twice", found.surplus.words))
+        told.append(("Paid twice", found.surplus.words))
     if found.deadline is not None:
-        told.append(("Left", f"{time_left(found)}, at {local_time(found.deadline.at)}"))
-    told.append(("Owed", found.owed))
+        told.append(("Time left", f"{time_left(found)}, at {local_time(found.deadline.at)}"))
+    if found.outcome is None:
+        told.append((_STILL[row.role], found.owed))
     if found.takable:
         told.append(("Note", TAKABLE))
     told.append(("Next", found.next))

@@ -6,16 +6,9 @@ from collections.abc import Collection
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, countdown, local_time, span
 from dovetail.cli.work.amounts import amount_words
-from dovetail.cli.work.following import (
-    DEADLINES,
-    UNREADABLE,
-    Enough,
-    Follower,
-    Live,
-    never,
-    reason_words,
-)
+from dovetail.cli.work.following import Enough, Follower, Live, never
 from dovetail.cli.work.homes import Home
+from dovetail.cli.work.phrases import DEADLINES, UNREADABLE, reason_words, tells_why
 from dovetail.cli.work.service import go_on
 from dovetail.cli.work.stopping import Stop, first_of
 from dovetail.cli.work.telling import as_events
@@ -88,7 +81,7 @@ def tell_end(follower: Follower) -> None:
     elif found.outcome is not None:
         words = f"{follower.prefix}{found.words}"
         screen.result(words if found.txid is None else f"{words} {found.txid}")
-        if found.reason is not None:
+        if found.reason is not None and tells_why(found):
             screen.say(f"Why: {reason_words(found)}")
             screen.say(f"     {found.reason.advice}")
         if found.amounts is not None and found.paid:
@@ -99,7 +92,8 @@ def tell_end(follower: Follower) -> None:
             screen.say(found.next)
     elif found.asks:
         _summarise(follower, found.words)
-        screen.say(f"Session {number} waits for your word. {found.words} {found.next}", bold=True)
+        words = f"Session {number} waits for your decision. {found.words} {found.next}"
+        screen.say(words, bold=True)
         _tell_seen(follower)
         tell_deadline(found, screen)
         screen.say(f"  dovetail fallback {number}")
@@ -107,7 +101,7 @@ def tell_end(follower: Follower) -> None:
     else:
         _summarise(follower, found.words)
         words = _TRIED if follower.tried else found.words
-        screen.say(f"Session {number} is left open; nothing is lost. {words}")
+        screen.say(f"Session {number} stays open; nothing is lost. {words}")
         _tell_seen(follower)
         tell_deadline(found, screen)
         listening = " --listen HOST:PORT" if waits_at_own_server(follower.live.state) else ""
@@ -124,7 +118,7 @@ def waits_at_own_server(state: State | None) -> bool:
     return isinstance(state, receiver.Initialized) and isinstance(state.created.endpoint, Web)
 
 
-_TRIED = "The payment may not have left yet: one try was made, and another is still to come."
+_TRIED = "The payment may not have been sent yet: Dovetail tried once and has to try again."
 
 
 def _summarise(follower: Follower, words: str) -> None:

@@ -30,7 +30,7 @@ def export(
 ) -> int:
     """Write sessions to a file or to stdout; see `dovetail export --help`."""
     if every == bool(numbers):
-        raise UsageError("Say which sessions to export, by their numbers or by `--all`.")
+        raise UsageError("Say which sessions to export, by their numbers or with `--all`.")
     place = homes.home()
     with opening.open_store(place) as store:
         if store is None:
@@ -97,7 +97,7 @@ def new_file(path: Path) -> Generator[BinaryIO]:
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
-        raise UsageError(f"{path} is there already: name a new file.") from None
+        raise UsageError(f"{path} already exists. Name a new file.") from None
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}. Name another file."

@@ -182,7 +182,7 @@ def _place_for_new() -> Home:
     place = Home(settings, Network(settings.network))
     if BdkWallet.exists(place.wallet_folder):
         raise ConfigurationError(
-            f"There is a wallet on {place.network} already, and it is left alone: choose another"
+            f"There is a wallet on {place.network} already, and it stays as it is. Choose another"
             " `--data-dir` for a second one."
         )
     return place

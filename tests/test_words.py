@@ -1,0 +1,52 @@
+"""What people read has one word for one thing; phrases that nobody understood are gone."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dovetail
+
+SOURCE = Path(dovetail.__file__).parent
+GONE = (
+    "Nothing is to be decided",
+    "its next step ends it",
+    "takes it on where",
+    "ordinary transaction",
+    "never by both",
+    "that somebody asks",
+    "network address",
+    "Nobody is there",
+    "your word",
+    "came about",
+    r"leave [^.]*\baway\b",
+    "shall",
+    r"\blink\b",
+    r"\d \d{3} (sats?|sat/vB)\b",
+)
+"""Regular expressions of what no sentence says."""
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """Each text of a module that has several words and is no docstring."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.value
+
+
+ALL = [text for path in sorted(SOURCE.rglob("*.py")) for text in sentences(path)]
+
+
+@pytest.mark.parametrize("phrase", GONE)
+def test_no_sentence_says_it(phrase: str) -> None:
+    assert [text for text in ALL if re.search(phrase, text)] == []
+
+
+def test_sentences_are_found() -> None:
+    assert "Paid by payjoin." in ALL
