@@ -65,6 +65,24 @@ def test_who_mistypes_is_told_what_may_have_been_meant(cli: Cli, words, guess):
     assert len(said.err.splitlines()) == 1
 
 
+def test_the_dashes_of_an_option_are_no_likeness(cli: Cli):
+    assert "Did you mean" not in cli("cancel", "1", "--later").err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("receive", "5,000"), "Invalid value for 'SATS': give the amount"),
+        (("completion",), "Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish."),
+    ],
+)
+def test_what_click_says_is_one_line_for_people(cli: Cli, words, told):
+    said = cli(*words)
+    assert said.code == 2
+    assert told in said.err
+    assert len(said.err.splitlines()) == 1
+
+
 def test_a_word_like_no_command_gets_no_guess(cli: Cli):
     assert "Did you mean" not in cli("xyzzy").err
 

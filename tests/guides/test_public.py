@@ -1,10 +1,11 @@
 """README and guides import what is stable, and the reference says what each stable name is."""
 
 import ast
+import re
 from importlib import import_module
 
 import pytest
-from tests.guides.pages import pages, read
+from tests.guides.pages import ROOT, pages, read
 from tests.guides.stable import stable
 
 from dovetail.cli import api_page
@@ -54,3 +55,23 @@ def test_the_reference_says_what_each_stable_name_is_and_of_no_other(module):
 
 def test_the_reference_has_no_module_that_is_not_stable():
     assert api_page.PUBLIC.keys() == STABLE.keys()
+
+
+@pytest.mark.parametrize(
+    ("column", "program"), [(1, "own_wallet.py"), (2, "own_payer.py")], ids=["receiver", "payer"]
+)
+def test_the_guide_names_what_a_role_asks_of_wallet_chain_and_store(column, program):
+    guide = _own_wallet()
+    rows = re.findall(r"^\| (wallet|chain|store) \|.*$", guide, re.MULTILINE)
+    cells = {name: guide.split(f"| {name} |")[1].split("\n")[0].split("|") for name in rows}
+    told = {name: set(re.findall(r"`(\w+)`", each[column - 1])) for name, each in cells.items()}
+    source = (ROOT / "tests/typing" / program).read_text()
+    calls = re.findall(r"self\.(wallet|chain|store)\.(\w+)", source)
+    asked = {name: {method for port, method in calls if port == name} for name in told}
+    assert set(told) == {"wallet", "chain", "store"}
+    told["store"] -= {"new_receiver"}  # that log is made by whoever makes the receiver's till
+    assert asked == told
+
+
+def _own_wallet() -> str:
+    return (ROOT / "docs/guides/own-wallet.md").read_text()

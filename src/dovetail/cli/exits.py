@@ -1,6 +1,7 @@
 """How a command ends: the exit codes, and errors as one sentence each."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ UNREAD = (
 )
 _HELP = frozenset({"-h", "--help", "--version"})
 _ERROR = "Error: "
+_OPTIONAL = re.compile(r"'\[([^]]+)\]'")
+"""How click names an argument that may be left away."""
 STOPPED = "Stopped before anything was done; open sessions are as they were."
 
 
@@ -147,7 +150,7 @@ def _code(answer: object) -> int:
 
 def _sentence(error: click.ClickException) -> str:
     """What click says, in one sentence, and where to read on."""
-    words = error.format_message()
+    words = _OPTIONAL.sub(r"'\1'", " ".join(error.format_message().split()))
     words = f"{words[:1].upper()}{words[1:]}"
     words = words if words.endswith((".", "?", "!")) else f"{words}."
     context = error.ctx if isinstance(error, click.UsageError) else None

@@ -188,7 +188,8 @@ def likely(name: str, among: Collection[str]) -> list[str]:
     """What may have been meant, the likeliest first."""
     import difflib  # noqa: PLC0415 - for mistakes alone
 
-    return difflib.get_close_matches(name.lower(), among, n=2)
+    bare = {each.lstrip("-"): each for each in among}  # what all begin with says nothing
+    return [bare[each] for each in difflib.get_close_matches(name.lower().lstrip("-"), bare, n=2)]
 
 
 def did_you_mean(guesses: Sequence[str]) -> str:
