@@ -71,6 +71,7 @@ def test_the_issue_s_commands_are_all_there():
                 "new",
                 "import",
                 "passphrase",
+                "keyring",
                 "transactions",
                 "backup",
                 "restore",

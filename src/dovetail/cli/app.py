@@ -29,7 +29,7 @@ SECTIONS = {
     },
     "See": {
         "history": Entry("history:history", "List sessions, open and closed."),
-        "show": Entry("show:show", "Show one session: what happened and what is owed now."),
+        "show": Entry("show:show", "Show one session: what happened and what is still to pay."),
     },
     "Decide": {
         "cancel": Entry("cancel:cancel", "Stop the payjoin, not the payment."),

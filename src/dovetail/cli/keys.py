@@ -13,7 +13,7 @@ SESSION = {
     "reason_words": "the same in words",
     "reason_advice": "what to do about it, in words",
     "rule": "the rule of BIP 78 that the receiver's proposal broke, as a code; else null",
-    "owed": "what is owed now, in words",
+    "owed": "what is still to be paid or to come, and how, in words",
     "receiver_can_take": "whether the receiver can still take a payment that was cancelled or"
     " declined here",
     "deadline": "what time alone does next: `expires`, `fallback` (the ordinary payment is"

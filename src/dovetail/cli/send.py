@@ -63,10 +63,10 @@ def send(  # noqa: PLR0913 - options, each by its name
 ) -> int:
     """Pay a Payjoin URI and see the payment through.
 
-    Shows what will be paid, to whom, the fee and the most that a payjoin may add to it, and
-    asks. Then it follows the session until the payment is confirmed. Ctrl-C leaves it for
-    `dovetail resume`. The payment is made once, by a payjoin if it can be, else without. Where
-    the URI has expired or its payjoin cannot be used, `--plain` pays its address as usual.
+    Shows what will be paid, to whom, the fee and the most that a payjoin may add to it, and asks.
+    Then it follows the session until the payment is confirmed. Ctrl-C leaves it for `dovetail
+    resume`. The payment is made once, by a payjoin if it can be, else by the ordinary payment.
+    Where the URI has expired or its payjoin cannot be used, `--plain` pays its address as usual.
     Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
     request = work.requests.Request(

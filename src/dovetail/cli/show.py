@@ -47,7 +47,7 @@ class Show(Reading):
 @json_option(SHOW)
 @common
 def show(*, session_id: int, qr: str | None, raw: bool, as_json: bool) -> int:
-    """Show one session: what happened and what is owed now.
+    """Show one session: what happened and what is still to pay.
 
     The request with its URI, as long as somebody can pay by it; amounts, fees and what a payjoin
     cost; its events with their local time; where it stands, and what to do next. Nothing is asked

@@ -83,7 +83,7 @@ class _Play:
         for person, process in ((sender, sending), (receiver, receiving)):
             person.finish(process, "resume")
             self._stage.note_coins(person)
-        line("both", "Both sessions are closed: nothing is owed any more.")
+        line("both", "Both sessions are closed: nothing is left to pay.")
 
     def _judge(self, ended: dict[str, Json], plain_fee: int) -> int:
         txid = ended["receiver"]["txid"]

@@ -28,12 +28,14 @@ from dovetail.errors import ReplayError, SessionNotFound, UsageError
 from dovetail.runtime.actions import load
 from dovetail.runtime.explanation import Explanation
 from dovetail.runtime.watching import sighted
+from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
 from dovetail.stores.redaction import legible
 
 _WIDTH = 15
 """Of a heading, with the blanks behind it."""
 _STILL = {Role.SENDER: "Still to pay", Role.RECEIVER: "Still to come"}
+_CONFIRMING = "Confirming"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +224,8 @@ def _now(found: Explanation, row: SessionRow) -> list[Line]:
     if found.deadline is not None:
         told.append(("Time left", f"{time_left(found)}, at {local_time(found.deadline.at)}"))
     if found.outcome is None:
-        told.append((_STILL[row.role], found.owed))
+        confirms = found.status is SessionStatus.CONFIRMING
+        told.append((_CONFIRMING if confirms else _STILL[row.role], found.owed))
     if found.takable:
         told.append(("Note", TAKABLE))
     told.append(("Next", found.next))
