@@ -89,7 +89,7 @@ TRICKS: tuple[Trick, ...] = (
         trick="Hides cursor movements, a turn of the line and ten thousand letters in its label.",
         we="Shows blanks where a letter cannot be printed, and the first eighty.",
         rule="The other party's words are shown as text, once, before a payment is confirmed",
-        told="Named soup [2J [31m paid .",
+        told="Label soup [2J [31m paid .",
         ends=Ends.UNPAID,
         play=paints_with_its_label,
     ),

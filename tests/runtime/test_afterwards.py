@@ -29,7 +29,7 @@ async def test_a_payment_after_the_cancellation_is_told_and_kept(world: World):
         paid = world.node.fund(script, Sats(AMOUNT))
         (late,) = await look_back(bob.services)
         assert (late.session_id, late.received, late.asked) == (number, AMOUNT, AMOUNT)
-        assert f"Session {number} had ended, and 50,000 of 50,000 sats have come" in late.words
+        assert f"Session {number} had ended, and 50,000 of 50,000 sats came" in late.words
         kept = bob.services.store.row(number).sighting
         assert kept == late.sighting
         assert kept is not None
@@ -51,7 +51,7 @@ async def test_without_an_amount_any_payment_is_told(world: World):
         _, script = await cancelled(bob, None)
         world.node.fund(script, Sats(7_000))
         (late,) = await look_back(bob.services)
-        assert "and 7,000 sats have come" in late.words
+        assert "and 7,000 sats came" in late.words
 
 
 async def test_what_had_come_before_the_end_is_not_told_again(world: World):

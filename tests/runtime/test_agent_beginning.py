@@ -107,7 +107,7 @@ async def test_a_payment_by_the_operator_of_every_relay_is_refused_before_it_is_
     world.relays = ("https://relay.directory.example",)
     monkeypatch.setattr(world.alice.wallet, "pay", None)  # no wallet is asked
     async with world.agent(world.alice) as alice:
-        with pytest.raises(ConfigurationError, match=r"directory\.example, and"):
+        with pytest.raises(ConfigurationError, match=r"directory\.example, who"):
             await alice.send(uri)
         assert alice.sessions == ()
     assert world.wire.sent == []
