@@ -209,7 +209,9 @@ def test_a_draft_is_rebuilt_from_the_decisions_in_a_log(case: Case) -> None:
     )
     rebuilt = committed.with_inputs(placed.inputs)
     assert rebuilt == placed
-    assert rebuilt.with_values([txout.value for txout in ready.outputs]) == ready
+    for index, txout in enumerate(ready.outputs):
+        rebuilt = rebuilt.with_value(index, txout.value)
+    assert rebuilt == ready
 
 
 @fast

@@ -164,12 +164,9 @@ def test_the_wallet_gets_no_void_signatures_and_all_it_needs_for_its_own():
     assert psbt.outputs[0].map.entries == ()
 
 
-def test_values_are_set_one_by_one_or_all_at_once():
+def test_a_value_is_set_alone():
     started = draft(original(), params(), (0,))
     assert values(started.with_value(1, Sats(7)).transaction()) == [50_000, 7]
-    assert values(started.with_values((Sats(1), Sats(2))).transaction()) == [1, 2]
-    with pytest.raises(UsageError):
-        started.with_values((Sats(1),))
 
 
 def test_the_senders_outputs_are_found_wherever_they_stand():

@@ -3,13 +3,14 @@
 from dovetail.errors import ParseError
 
 _ENDS_EARLY = "ends before it is complete"
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0xFD))
 _U16_MARK, _U32_MARK, _U64_MARK = b"\xfd", b"\xfe", b"\xff"
 
 
 def compact_size(value: int) -> bytes:
     """Write a number from 0 to 2**64 - 1 in 1, 3, 5 or 9 bytes."""
-    if value < 0xFD:
-        return value.to_bytes(1, "little")
+    if 0 <= value < 0xFD:
+        return _ONE_BYTE[value]
     if value <= 0xFFFF:
         return _U16_MARK + value.to_bytes(2, "little")
     if value <= 0xFFFF_FFFF:

@@ -87,9 +87,8 @@ class Script(bytes):
     @property
     def type(self) -> ScriptType:
         """Which standard form the script has, if any."""
-        for script_type, form in _FIXED_FORMS.get(len(self), ()):
-            if form.fullmatch(self):
-                return script_type
+        if len(self) in _FIXED_FORMS and (fixed := _fixed_form(self)) is not None:
+            return fixed
         if self.is_witness_program and self[0] != 0:
             return ScriptType.WITNESS_UNKNOWN
         if self.startswith(_OP_RETURN) and is_push_only(self[1:]):
@@ -123,6 +122,13 @@ class Script(bytes):
         spending = _WITNESS_SPEND_SIZE if self.is_witness_program else _SPEND_SIZE
         length_size = 1 if len(self) < 0xFD else 3
         return Sats(_DUST_RATE * (8 + length_size + len(self) + spending))
+
+
+@lru_cache(maxsize=512)
+def _fixed_form(script: Script) -> ScriptType | None:
+    """Which form of this size a script has. The same few are asked for again and again."""
+    forms = _FIXED_FORMS[len(script)]
+    return next((script_type for script_type, form in forms if form.fullmatch(script)), None)
 
 
 _TEST_NETWORKS = frozenset({Network.TESTNET, Network.SIGNET})

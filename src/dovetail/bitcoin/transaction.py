@@ -39,7 +39,7 @@ class Txid(bytes):
         """Check the size."""
         if len(value) != 32:
             raise InvalidTransaction("A transaction id must be 32 bytes; check where it is from.")
-        return super().__new__(cls, value)
+        return bytes.__new__(cls, value)
 
     @classmethod
     def from_hex(cls, text: str) -> Self:
@@ -150,6 +150,7 @@ class Transaction:
     _txid: Txid | None = field(default=None, init=False, compare=False)
     _weight: Weight | None = field(default=None, init=False, compare=False)
     _well_formed: bool | None = field(default=None, init=False, compare=False)
+    _unsigned: "Transaction | None" = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -275,11 +276,15 @@ class Transaction:
             return well_formed
         return self._well_formed
 
-    def without_signatures(self) -> Self:
+    def without_signatures(self) -> "Transaction":
         """The same transaction with empty script_sigs and witnesses."""
-        if not any(txin.script_sig or txin.witness for txin in self.inputs):
-            return self
-        return self.with_signatures([(b"", ())] * len(self.inputs))
+        if self._unsigned is None:
+            if not any(txin.script_sig or txin.witness for txin in self.inputs):
+                return self
+            unsigned = self.with_signatures([(b"", ())] * len(self.inputs))
+            object.__setattr__(self, "_unsigned", unsigned)
+            return unsigned
+        return self._unsigned
 
     def with_signatures(self, signatures: Iterable[tuple[bytes, tuple[bytes, ...]]]) -> Self:
         """The same transaction with these script_sigs and witnesses, a pair for each input."""

@@ -80,7 +80,7 @@ class Weight(int):
         """Check the sign; a float or text is a `TypeError`."""
         if index(value) < 0:
             raise InvalidAmount("A weight cannot be negative; check what was subtracted.")
-        return super().__new__(cls, value)
+        return int.__new__(cls, value)
 
     def __add__(self, other: int) -> Self:
         return type(self)(int(self) + other)

@@ -132,14 +132,6 @@ class Draft:
             ) from error
         return placed.with_value(self.drain, grown)
 
-    def with_values(self, values: Sequence[Sats]) -> "Draft":
-        """The draft with these values in its outputs; raises `UsageError` for another number."""
-        if len(values) != len(self.outputs):
-            raise UsageError("The values do not fit the proposal's outputs; start it again.")
-        pairs = zip(self.outputs, values, strict=True)
-        outputs = tuple([TxOut(value, txout.script_pubkey) for txout, value in pairs])
-        return replace(self, outputs=outputs)
-
     def with_value(self, index: int, value: Sats) -> "Draft":
         """The draft with another value in one output."""
         changed = TxOut(value, self.outputs[index].script_pubkey)

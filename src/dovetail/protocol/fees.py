@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from dovetail.bitcoin.encoding import compact_size
-from dovetail.bitcoin.psbt import PsbtInput
+from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats, Weight
 from dovetail.bitcoin.weights import input_weight, output_weight, predicted_input_weight
@@ -37,14 +37,15 @@ def apply_fees(
     brought = total(placed.coin.utxo for placed in draft.inputs)
     if total(draft.outputs) != total(original.outputs) + brought:
         raise UsageError("Fees can be applied once, after the coins; start the proposal again.")
+    weight = expected_weight(draft)
     bill = _Bill(
         draft=draft,
         original=original,
         original_fee=int(original_fee),
         min_fee_rate=min_fee_rate,
         relay_fee_rate=relay_fee_rate,
-        weight=expected_weight(draft),
-        longest=expected_weight(draft, longest=True),
+        weight=weight,
+        longest=weight + _shorter_signatures(draft.original),
     )
     position, available = _sender_contribution(draft, original, original_fee)
     from_sender = min(available, bill.wanted)
@@ -139,15 +140,17 @@ class _Bill:
         return fee_at(rate, weight) - self.original_fee
 
 
-def expected_weight(draft: Draft, *, longest: bool = False) -> Weight:
-    """What the payjoin will weigh: the sender's inputs as they are now, ours as predicted.
+def _shorter_signatures(original: Psbt) -> int:
+    """How much lighter the Original's signatures are than they may turn out in the payjoin."""
+    pairs = zip(original.inputs, original.utxos(), strict=True)
+    return sum([signed_weight(*pair) - input_weight(*pair) for pair in pairs])
 
-    With `longest` the sender's signatures are as long as they may turn out.
-    """
-    weigh = signed_weight if longest else input_weight
+
+def expected_weight(draft: Draft) -> Weight:
+    """What the payjoin will weigh: the sender's inputs as they are now, ours as predicted."""
     utxos = draft.original.utxos()
     pairs = zip(draft.original.inputs, utxos, strict=True)
-    weights = [weigh(psbt_input, utxo) for psbt_input, utxo in pairs]
+    weights = [input_weight(psbt_input, utxo) for psbt_input, utxo in pairs]
     segwit = [bool(psbt_input.final_script_witness) for psbt_input in draft.original.inputs]
     weights += [placed.coin.weight for placed in draft.inputs]
     segwit += [placed.coin.is_segwit for placed in draft.inputs]

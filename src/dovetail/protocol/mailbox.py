@@ -1,6 +1,7 @@
 """Mailboxes and the two encrypted messages in them (BIP 77: Short ID, Messages A and B)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal, Self
 
@@ -38,8 +39,7 @@ class ShortId(str):
     @classmethod
     def of(cls, key: PublicKey) -> Self:
         """The mailbox of the receiver key or the reply key."""
-        digest = sha256(key.compressed).digest()
-        return cls(encode_base32(digest[:_SHORT_ID_BYTES]).upper())
+        return cls(_name_of(key))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -52,6 +52,12 @@ class ShortId(str):
 
     def __repr__(self) -> str:
         return "<ShortId>"
+
+
+@lru_cache(maxsize=256)
+def _name_of(key: PublicKey) -> str:
+    digest = sha256(key.compressed).digest()
+    return encode_base32(digest[:_SHORT_ID_BYTES]).upper()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -6,6 +6,7 @@ What no BIP among these defines is left alone; fields reserved for version 2 are
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 
+from dovetail.bitcoin.encoding import read_compact_size
 from dovetail.bitcoin.hashes import hash160, hash256, ripemd160, sha256
 from dovetail.bitcoin.psbt.keymap import Entry, read_size
 from dovetail.bitcoin.psbt.origins import TapKeyOrigin
@@ -13,6 +14,7 @@ from dovetail.errors import InvalidPsbt
 
 _MAX_MONEY = 2_100_000_000_000_000
 _TAP_DEPTH_LIMIT = 128
+_BROKEN_WITNESS = "A PSBT witness cannot be read; ask its creator for another PSBT."
 
 Check = Callable[[bytes, bytes], bool]
 
@@ -212,12 +214,19 @@ def parse_witness(data: bytes) -> tuple[bytes, ...]:
     """The items of a serialized witness stack. Raises `InvalidPsbt`."""
     count, position = read_size(data, 0)
     items: list[bytes] = []
-    while len(items) < count:
-        size, position = read_size(data, position)
-        items.append(data[position : position + size])
-        position += size
+    try:
+        while len(items) < count:
+            size = data[position]
+            position += 1
+            if size >= 0xFD:
+                size, position = read_compact_size(data, position - 1, InvalidPsbt)
+            end = position + size
+            items.append(data[position:end])
+            position = end
+    except IndexError:
+        raise InvalidPsbt(_BROKEN_WITNESS) from None
     if position != len(data):
-        raise InvalidPsbt("A PSBT witness cannot be read; ask its creator for another PSBT.")
+        raise InvalidPsbt(_BROKEN_WITNESS)
     return tuple(items)
 
 

@@ -37,7 +37,8 @@ class KeyMap:
 
     def get(self, field_type: int, keydata: bytes = b"") -> bytes | None:
         """The value under this key type and key data, or None."""
-        key = _prefix(field_type)
+        # As `_prefix` says, in place: this is asked for more often than anything else.
+        key = _ONE_BYTE[field_type] if field_type < 0xFD else compact_size(field_type)
         return self._values.get(key + keydata if keydata else key)
 
     def all(self, field_type: int) -> tuple[Entry, ...]:

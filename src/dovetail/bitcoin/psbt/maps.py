@@ -203,7 +203,7 @@ class PsbtInput:
         if witness:
             stack = compact_size(len(witness)) + b"".join(map(prefixed, witness))
             entries = entries.with_value(InputField.FINAL_SCRIPTWITNESS, stack)
-        return type(self)(entries)
+        return self._made(entries, self.previous)
 
     def cleared_of(self, *fields: InputField) -> Self:
         """The input without these kinds of fields."""
@@ -218,19 +218,26 @@ class PsbtInput:
         return self._fewer(self.map.only(*fields))
 
     def _with(self, kind: InputField, value: bytes, keydata: bytes = b"") -> Self:
-        return type(self)(self.map.with_value(kind, value, keydata))
+        """The input with one more entry, which alone needs to be checked."""
+        check_entries("input", INPUT_CHECKS, ((bytes((kind,)) + keydata, value),))
+        previous = _previous(value) if kind is InputField.NON_WITNESS_UTXO else self.previous
+        return self._made(self.map.with_value(kind, value, keydata), previous)
 
     def _fewer(self, entries: KeyMap) -> Self:
         """The input with some of its own entries, which need not be checked again."""
         if len(entries.entries) == len(self.map.entries):
             return self
-        fewer = object.__new__(type(self))
         kept = entries.get(InputField.NON_WITNESS_UTXO) is not None
-        object.__setattr__(fewer, "map", entries)
-        object.__setattr__(fewer, "previous", self.previous if kept else None)
-        object.__setattr__(fewer, "_witness_utxo", None)
-        object.__setattr__(fewer, "_witness", None)
-        return fewer
+        return self._made(entries, self.previous if kept else None)
+
+    def _made(self, entries: KeyMap, previous: Previous | None) -> Self:
+        """As the constructor makes it, of entries that have been checked."""
+        made = object.__new__(type(self))
+        object.__setattr__(made, "map", entries)
+        object.__setattr__(made, "previous", previous)
+        object.__setattr__(made, "_witness_utxo", None)
+        object.__setattr__(made, "_witness", None)
+        return made
 
 
 @dataclass(frozen=True, slots=True, repr=False)

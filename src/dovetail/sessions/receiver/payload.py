@@ -5,7 +5,8 @@ So `apply` compares checksums, which cost next to nothing, and `replay` reads ev
 where the session is live.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 
 from dovetail.bitcoin.psbt import KeyMap, Psbt, PsbtInput
@@ -211,26 +212,32 @@ class Plan:
     @cached_property
     def draft(self) -> Draft:
         """The proposal under construction; raises `ParseError` or `UsageError`."""
-        so_far = draft(self.payload.original, self.payload.params, self.identified.receiver_outputs)
+        original, params = self.payload.original, self.payload.params
         if self.outputs is None:
-            return so_far
-        coins = () if self.inputs is None else self.inputs.coins
-        so_far = replace(
-            so_far,
-            outputs=tuple([TxOut(Sats(value), Script(s)) for value, s in self.outputs.outputs]),
+            return draft(original, params, self.identified.receiver_outputs)
+        return Draft(
+            original=original,
+            params=params,
+            receiver_outputs=self.identified.receiver_outputs,
+            outputs=_valued(self.outputs.outputs, self._values(self.outputs)),
             drain=self.outputs.drain,
-            inputs=tuple([_placed(coin) for coin in coins]),
+            inputs=() if self.inputs is None else tuple(map(_placed, self.inputs.coins)),
         )
+
+    def _values(self, outputs: CommittedOutputs) -> Collection[int]:
+        """What the outputs pay, by the last decision about it."""
         if self.fees is not None:
-            return _with_values(so_far, self.fees.values)
-        if self.inputs is not None:
-            return so_far.with_value(so_far.drain, Sats(self.inputs.drain_value))
-        return so_far
+            return self.fees.values
+        values = [value for value, _ in outputs.outputs]
+        if self.inputs is not None and outputs.drain < len(values):
+            values[outputs.drain] = self.inputs.drain_value
+        return values
 
     def __repr__(self) -> str:
         return "<Plan>"
 
 
+@lru_cache(maxsize=128)
 def _placed(coin: CommittedCoin) -> PlacedCoin:
     return PlacedCoin(
         Coin(
@@ -243,10 +250,11 @@ def _placed(coin: CommittedCoin) -> PlacedCoin:
     )
 
 
-def _with_values(so_far: Draft, values: tuple[int, ...]) -> Draft:
-    if len(values) != len(so_far.outputs):
+def _valued(outputs: Collection[tuple[int, bytes]], values: Collection[int]) -> tuple[TxOut, ...]:
+    if len(values) != len(outputs):
         raise InvalidEvent("The values do not match the outputs; restore the log.")
-    return so_far.with_values([Sats(value) for value in values])
+    pairs = zip(outputs, values, strict=True)
+    return tuple([TxOut(Sats(value), Script(script)) for (_, script), value in pairs])
 
 
 @dataclass(frozen=True, repr=False)

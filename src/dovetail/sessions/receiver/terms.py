@@ -50,7 +50,7 @@ class Terms:
         keys = KeyConfig.parse(endpoint.ohttp_keys)
         return MailboxTerms(endpoint.directory, keys, SecretKey(endpoint.secret_key))
 
-    @property
+    @cached_property
     def uri(self) -> PayjoinUri:
         """The Payjoin URI; raises `ParseError` where the terms do not make one."""
         created = self.created
