@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import segno
 import zxingcpp
+from msgspec import structs
 from tests.cli.commands import Cli, Terminal
 
 from dovetail.bitcoin import Sats
@@ -152,7 +153,7 @@ def test_a_payer_sees_which_part_of_the_fee_was_theirs(cli: Cli):
     found = explain(state, row.created_at)
     assert isinstance(found.amounts, Paid)
     shared = replace(found.amounts, fee=Sats(found.amounts.fee + 100))
-    found = replace(found, amounts=shared)
+    found = structs.replace(found, amounts=shared)
     told = dict(lines(row, found, details_of(state, found)))
     assert told["Paid"].endswith(f"and {shared.fee - 100:,} sats of the fee")
     assert told["Fee"].startswith(f"{shared.fee:,} sats, at ")

@@ -34,7 +34,9 @@ class Sats(int):
 
     def __new__(cls, value: int) -> Self:
         """Check the range; a float or text is a `TypeError`."""
-        if not 0 <= index(value) <= MAX_SATS:
+        if type(value) is not int:
+            value = index(value)
+        if not 0 <= value <= MAX_SATS:
             raise InvalidAmount("An amount must lie between 0 and 21 million bitcoins; check it.")
         return int.__new__(cls, value)
 

@@ -1,7 +1,8 @@
 """What a session's state means to a person: where it stands, how it ended, what to do next."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ReplayError

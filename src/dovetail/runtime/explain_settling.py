@@ -1,6 +1,6 @@
 """What the last states mean: a fallback that waits, and a payment that is watched."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dovetail.runtime.explanation import EITHER, NOTHING, PLAINLY, Explanation, Moment
 from dovetail.sessions.presence import BLOCKS_WITHOUT

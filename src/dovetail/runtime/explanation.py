@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+import msgspec
+
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.sessions.amounts import Paid, Received
 from dovetail.sessions.reasons import Reason
@@ -43,8 +45,7 @@ class Deadline:
     at: UnixTime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """A session's state in stable codes and in words; the words name no address and no key."""
 
     status: SessionStatus

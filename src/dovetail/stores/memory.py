@@ -4,9 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import SessionNotFound, UsageError

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from msgspec.structs import replace
 
 from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
 from dovetail.errors import CoinsTaken, DuplicateSession, SessionNotFound, StaleSession

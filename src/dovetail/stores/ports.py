@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NewType, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
 from dovetail.errors import DuplicateSession
 from dovetail.protocol.uri import PayjoinUri
@@ -117,8 +119,7 @@ written, and the save raises `StoreUnavailable`.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRow:
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A session as lists show it, known without replay."""
 
     session_id: SessionId

@@ -44,6 +44,7 @@ ROW = (
     " beside"
     " FROM sessions AS s LEFT JOIN sightings AS g ON g.session_id = s.session_id"
 )
+_ROLES = {role.value: role for role in Role}
 HIGHEST = (1 << 63) - 1
 """No session's number is higher."""
 
@@ -167,7 +168,7 @@ def session_row(row: Sequence[Any]) -> SessionRow:
     ) = row
     return SessionRow(
         session_id=SessionId(session_id),
-        role=Role(role),
+        role=_ROLES[role],
         created_at=UnixTime(created_at),
         expires_at=UnixTime(expires_at),
         closed_at=None if closed_at is None else UnixTime(closed_at),

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
+from msgspec import structs
+
 from dovetail.cli.exits import Exit
 from dovetail.cli.keys import SESSION
 from dovetail.cli.output import Screen, sats, span
@@ -106,7 +108,7 @@ def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
     """In the chain's words, where they say more than the log."""
     if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
         return found
-    return replace(found, words=sighted(seen))
+    return structs.replace(found, words=sighted(seen))
 
 
 PAYMENTS = (Sighted.PAYJOIN, Sighted.FALLBACK, Sighted.PAYMENT, Sighted.DIRECT)

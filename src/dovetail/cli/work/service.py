@@ -1,6 +1,6 @@
 """Whether `dovetail run` takes the sessions forward, and what other commands say then."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dovetail.cli.output import local_time
 from dovetail.runtime.explanation import NOTHING, DeadlineKind, Explanation
