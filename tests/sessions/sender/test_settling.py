@@ -13,7 +13,7 @@ from dovetail.bitcoin.script import Address, Network, Script
 from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
-from dovetail.errors import InvalidEvent, InvalidUri, ReplayError, StaleSession, UsageError
+from dovetail.errors import InvalidEvent, ReplayError, StaleSession, UsageError
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
@@ -526,12 +526,15 @@ def test_an_ordinary_payment_is_decided_as_it_begins(log):
 
 
 def test_an_ordinary_payment_asks_no_receiver(log):
-    payment = play.plain(log).payment
+    session = play.plain(log)
+    payment = session.payment
+    with pytest.raises(InvalidEvent, match="asks no receiver"):
+        _ = session.payjoin_uri
     with pytest.raises(InvalidEvent, match="asks no receiver"):
         _ = payment.params
     with pytest.raises(InvalidEvent, match="asks no receiver"):
         _ = payment.reply_key
-    with pytest.raises(InvalidUri):
+    with pytest.raises(InvalidEvent, match="asks no receiver"):
         _ = payment.uri
 
 

@@ -65,8 +65,8 @@ class Payment:
 
     @cached_property
     def uri(self) -> PayjoinUri:
-        """The Payjoin URI that is paid; raises `InvalidUri` for an ordinary payment."""
-        return PayjoinUri.parse(self.created.uri)
+        """The Payjoin URI that is paid; raises `InvalidEvent` for an ordinary payment."""
+        return PayjoinUri.parse(self._asked.uri)
 
     @property
     def endpoint(self) -> V1Endpoint | V2Endpoint:
@@ -184,7 +184,7 @@ class SenderState:
 
     @property
     def payjoin_uri(self) -> PayjoinUri:
-        """The Payjoin URI that is paid."""
+        """The Payjoin URI that is paid; raises `InvalidEvent` for an ordinary payment."""
         return self.payment.uri
 
     @property
