@@ -18,7 +18,8 @@ def parties(person) -> tuple[Cli, Cli]:
     """A receiver and a sender that has posted its Original: session 1 on both sides."""
     alice, bob = person("alice", 100_000), person("bob", 300_000)
     uri = alice("receive", "50000", "--no-wait").out.strip()
-    assert bob("send", uri, "--yes", "--no-wait", "--fee-rate", "2").code == 0
+    said = bob("send", uri, "--yes", "--no-wait", "--fee-rate", "2")
+    assert said.code == 0, said.err
     return alice, bob
 
 
