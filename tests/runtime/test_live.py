@@ -124,6 +124,19 @@ async def test_it_is_told_that_a_look_has_found_nothing_to_do(bob: Side):
     assert told == [(False, None), (True, None), (False, TROUBLE), (True, None), (False, None)]
 
 
+async def test_a_step_that_gave_up_for_news_is_no_rest(bob: Side):
+    """Who waits for one try would leave before anything was tried."""
+    session, script = live(bob.receive())
+
+    async def give_up(state: ReceiverSession, _log: SessionLog[ReceiverEvent]) -> ReceiverSession:
+        session.nudge()
+        return state
+
+    script.acts += [give_up, end]
+    session.start()
+    assert not [update async for update in session.updates() if update.rested]
+
+
 async def test_failures_are_counted_for_the_step_and_a_full_disk_is_not_among_them(bob: Side):
     full = StoreUnavailable("The disk is full.")
     session, script = live(bob.receive(), TROUBLE, full, TROUBLE, nothing, TROUBLE, end)

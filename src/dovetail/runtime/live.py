@@ -224,7 +224,8 @@ class LiveSession(Generic[S, E]):
                 self._publish(after, None)
                 logger.info("Session %s: %r", self.session_id, after)
             else:
-                self._rest()
+                if not self._watch.news.is_set():  # else the step may have given up for it
+                    self._rest()
                 await self._sleep(after, pause(after, self._services))
 
     async def _advance(self, before: S | None) -> S:
