@@ -59,6 +59,22 @@ async def test_a_payment_between_two_agents_is_a_payjoin(pair: World):
     assert value > AMOUNT, "the receiver's coin is in it"
 
 
+async def test_what_is_closed_is_forgotten_at_once(pair: World):
+    """By whoever asks first: before the event loop has told anybody else of the end."""
+    async with pair.agent(pair.bob) as bob, pair.agent(pair.alice) as alice:
+        receiving = await bob.receive(AMOUNT)
+        sending = await alice.send(receiving.uri)
+
+        async def left_at_the_end() -> tuple[object, ...]:
+            while sending.running:  # noqa: ASYNC110 - the very first moment is meant
+                await asyncio.sleep(0)
+            return alice.sessions
+
+        left = asyncio.create_task(left_at_the_end())
+        await paid(pair, sending, receiving)
+        assert await left == ()
+
+
 async def test_a_receiver_that_never_answers_costs_one_fallback(pair: World):
     async with pair.agent(pair.bob) as bob:
         receiving = await bob.receive(AMOUNT, lifetime=60)

@@ -351,7 +351,7 @@ class Agent:
     @property
     def sessions(self) -> tuple[AnyLive, ...]:
         """The sessions this agent takes forward; those it took to their end are forgotten."""
-        return tuple(self._live.values())
+        return tuple(session for session in self._live.values() if not session.ended)
 
     async def stop(self) -> None:
         """Stop every session where it is; a write that has begun is finished."""

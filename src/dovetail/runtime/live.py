@@ -105,6 +105,11 @@ class LiveSession(Generic[S, E]):
         return self._task is not None and not self._task.done()
 
     @property
+    def ended(self) -> bool:
+        """Whether it is closed: nothing is left to do."""
+        return isinstance(self._update.state, receiver.Closed | sender.Closed)
+
+    @property
     def state(self) -> S | None:
         """Where it stands; None while its log has not been read, or cannot be."""
         return self._update.state
@@ -199,7 +204,7 @@ class LiveSession(Generic[S, E]):
 
     async def _go_on(self) -> None:
         holding = await hold_coins(self._services)
-        while not isinstance(self.state, receiver.Closed | sender.Closed):
+        while not self.ended:
             before = self.state
             try:
                 after = await self._advance(before)
