@@ -11,7 +11,7 @@ import uvicorn
 from dovetail.regtest.esplora import esplora_app
 from dovetail.regtest.node import RegtestNode
 from dovetail.serving.asgi import Receive, Scope, Send
-from dovetail.serving.door import Doorkeeper
+from dovetail.serving.door import ConnectionLimiter
 from dovetail.serving.listening import bind, url_of
 from dovetail.serving.running import configuration, started
 
@@ -36,7 +36,7 @@ class Counted:
 def counting(node: RegtestNode) -> Iterator[Counted]:
     """Serve the chain of `node`, in a thread."""
     server = Counted(node)
-    door = Doorkeeper(limit=1_024, seconds=30, body_limit=8_000_000)
+    door = ConnectionLimiter(limit=1_024, seconds=30, body_limit=8_000_000)
     runner = uvicorn.Server(configuration(server, door, drain=2, ws="none"))
     listening = threading.Event()
 

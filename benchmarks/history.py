@@ -14,7 +14,7 @@ from dovetail.bitcoin.units import UnixTime
 from dovetail.runtime.explain import explain, explain_summary
 from dovetail.runtime.explanation import Explanation, Moment
 from dovetail.sessions.receiver import ReceiverEvent
-from dovetail.stores.logs import replayed
+from dovetail.stores.logs import load_session
 from dovetail.stores.ports import SessionRow
 from dovetail.stores.sql import SqlStore
 
@@ -62,7 +62,7 @@ def _words(name: str, store: SqlStore, *, target: int) -> Comparison:
 
 def _replay(store: SqlStore) -> None:
     for row in store.history(limit=MANY):
-        explain(replayed(store, row.session_id), UnixTime(NOW))
+        explain(load_session(store, row.session_id), UnixTime(NOW))
 
 
 def _told(row: SessionRow) -> Explanation | None:

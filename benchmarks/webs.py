@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from dovetail.serving.door import Doorkeeper
+from dovetail.serving.door import ConnectionLimiter
 from dovetail.serving.listening import bind
 from dovetail.serving.running import configuration, started
 
@@ -16,7 +16,7 @@ from dovetail.serving.running import configuration, started
 @contextmanager
 def served(app: Any, *, door: bool) -> Iterator[tuple[str, int]]:
     """Serve in a thread for as long as the block runs; gives host and port."""
-    keeper = Doorkeeper(limit=1_024, per_client=256, seconds=10)
+    keeper = ConnectionLimiter(limit=1_024, per_client=256, seconds=10)
     config = configuration(app, keeper, drain=2, ws="none")
     config.lifespan = "auto"
     if not door:

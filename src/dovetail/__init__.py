@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from dovetail.errors import DovetailError
     from dovetail.protocol.uri import PayjoinUri
     from dovetail.runtime.agent import Agent
-    from dovetail.runtime.fetching import fetch_ohttp_keys
-    from dovetail.runtime.live import LiveReceiver, LiveSender, Update
-    from dovetail.runtime.preparing import Payment
+    from dovetail.runtime.key_fetch import fetch_ohttp_keys
+    from dovetail.runtime.live_session import LiveReceiver, LiveSender, Update
+    from dovetail.runtime.prepared_payment import Payment
     from dovetail.runtime.services import AtExpiry, Policy
     from dovetail.sessions.outcomes import (
         Cancelled,
@@ -67,9 +67,9 @@ if not TYPE_CHECKING:  # a type checker shall see the names above and no others
             "errors": "DovetailError",
             "protocol.uri": "PayjoinUri",
             "runtime.agent": "Agent",
-            "runtime.fetching": "fetch_ohttp_keys",
-            "runtime.live": "LiveReceiver LiveSender Update",
-            "runtime.preparing": "Payment",
+            "runtime.key_fetch": "fetch_ohttp_keys",
+            "runtime.live_session": "LiveReceiver LiveSender Update",
+            "runtime.prepared_payment": "Payment",
             "runtime.services": "AtExpiry Policy",
             "sessions.outcomes": "Cancelled Expired FallbackBroadcasted Outcome PaidDirectly"
             " PayjoinProposalSent Revoked Success Unrecognized",

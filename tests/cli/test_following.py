@@ -6,7 +6,7 @@ from tests.runtime.world import World
 
 from dovetail.cli.output import Screen
 from dovetail.cli.work.following import Follower, never
-from dovetail.runtime.live import live_sender
+from dovetail.runtime.live_session import live_sender
 from dovetail.sessions import sender
 
 __all__ = ["alice", "bob", "node", "world"]

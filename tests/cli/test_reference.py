@@ -12,11 +12,11 @@ from dovetail.cli.failures import CODES, OTHERS
 from dovetail.cli.options import JsonOption
 from dovetail.cli.reference import main
 from dovetail.cli.walking import walk
-from dovetail.cli.work.telling import Kind as Happened
+from dovetail.cli.work.telling import SpendKind as Happened
 from dovetail.runtime.explanation import DeadlineKind
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.sightings import Kind as Sighted
+from dovetail.sessions.sightings import SpendKind as Sighted
 from dovetail.sessions.status import SessionStatus
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from tests.cli.commands import Cli, Terminal
 from dovetail.bitcoin import Sats
 from dovetail.cli import keys
 from dovetail.cli.work.details import details_of, lines
-from dovetail.runtime.actions import load
+from dovetail.runtime.decisions import load
 from dovetail.runtime.explain import explain
 from dovetail.sessions.amounts import Paid
 from dovetail.stores.ports import SessionId

@@ -8,7 +8,7 @@ import pytest
 
 from dovetail.cli.work import stopping
 from dovetail.cli.work.stopping import Stop
-from dovetail.runtime.live import LiveSession
+from dovetail.runtime.live_session import LiveSession
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 

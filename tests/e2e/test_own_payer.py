@@ -16,7 +16,7 @@ from dovetail.bitcoin import FeeRate, Sats, UnixTime
 from dovetail.endpoint import Endpoint, serving
 from dovetail.errors import DuplicateSession, TransportError
 from dovetail.protocol import PayjoinUri, Request
-from dovetail.runtime.live import LiveReceiver
+from dovetail.runtime.live_session import LiveReceiver
 from dovetail.sessions import sender
 from dovetail.stores.memory import MemoryStore
 

@@ -18,7 +18,7 @@ from dovetail.protocol.proposal import check_proposal
 from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 from dovetail.regtest import RegtestServer
-from dovetail.runtime.live import LiveReceiver
+from dovetail.runtime.live_session import LiveReceiver
 from dovetail.runtime.services import Policy
 from dovetail.runtime.transport import HttpTransport
 from dovetail.sessions import receiver, sender

@@ -14,7 +14,7 @@ from dovetail.bitcoin import OutPoint, Psbt, Sats
 from dovetail.endpoint import Endpoint, EndpointSettings, serving
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.runtime.agent import Agent
-from dovetail.runtime.live import LiveReceiver
+from dovetail.runtime.live_session import LiveReceiver
 from dovetail.runtime.transport import HttpTransport
 
 AMOUNT = Sats(50_000)

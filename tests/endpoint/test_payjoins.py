@@ -14,8 +14,8 @@ from tests.runtime.world import World, until
 from dovetail import Success
 from dovetail.bitcoin import FeeRate, Psbt
 from dovetail.runtime.agent import DATABASE, Agent
-from dovetail.runtime.live import LiveReceiver
-from dovetail.runtime.receiving import step_receiver
+from dovetail.runtime.live_session import LiveReceiver
+from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.transport import HttpTransport
 from dovetail.sessions import receiver, sender
 from dovetail.stores.sql import SqlStore

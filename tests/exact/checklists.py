@@ -18,14 +18,14 @@ def rust_payjoin_allows(original: Psbt, proposal: Psbt, params: SenderParams, ta
     fee = sum(int(utxo.value) for utxo in (*original.utxos(), *added.values())) - sum(
         int(txout.value) for txout in proposal.unsigned_transaction.outputs
     )
-    growth = fee - int(original.fee)
+    new_entries = fee - int(original.fee)
     offer = 0 if params.fee_contribution is None else int(params.fee_contribution.max_amount)
     bare = proposal.unsigned_transaction.weight + sum(
         input_weight(proposal.inputs[at], utxo) - 4 * 41 for at, utxo in added.items()
     )
     paid = fee * 1000 // bare
     return (
-        0 <= taken <= min(growth, offer, -(-rate.sat_per_kwu * weight // 1000))
+        0 <= taken <= min(new_entries, offer, -(-rate.sat_per_kwu * weight // 1000))
         and paid >= params.min_fee_rate.sat_per_kwu
     )
 

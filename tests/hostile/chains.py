@@ -8,7 +8,7 @@ from tests.runtime.world import NodeChain
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.errors import ChainError
-from dovetail.runtime.watching import FALLBACK_REFUSED
+from dovetail.runtime.chain_watch import FALLBACK_REFUSED
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.wallets.ports import Accepted, Refused

@@ -18,7 +18,7 @@ from tests.hostile.stage import Ends, Played, Stage
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtInput, Sats, Txid, TxIn, TxOut
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, seal_message_b
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
 
@@ -139,7 +139,7 @@ async def pins_the_payment(stage: Stage) -> Played:
     (sending,) = played.sessions
     await sending.to(sender.Monitor)
     rate = FeeRate.from_sat_per_vb(30)
-    await actions.fallback(sending.services, sending.session_id, fee_rate=rate)
+    await decisions.fallback(sending.services, sending.session_id, fee_rate=rate)
     raised = sending.reload()
     assert isinstance(raised, sender.Monitor)
     assert stage.world.node.in_mempool(raised.fallback.txid)

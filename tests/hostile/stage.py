@@ -9,9 +9,9 @@ from tests.runtime.world import World
 from dovetail.bitcoin import Address, OutPoint, Transaction
 from dovetail.cli.work.phrases import reason_words
 from dovetail.errors import InfrastructureError
+from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.explain import explain
 from dovetail.runtime.explanation import State
-from dovetail.runtime.watching import Watch
 from dovetail.sessions import receiver
 
 ROUNDS = 60
@@ -43,7 +43,7 @@ class Tries:
     """What the agent remembers of a session between two steps."""
 
     failures: int = 0
-    watch: Watch = field(default_factory=Watch)
+    watch: ChainWatch = field(default_factory=ChainWatch)
 
 
 @dataclass

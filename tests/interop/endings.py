@@ -13,7 +13,7 @@ from tests.interop.stage import Ending, How, Stage
 from tests.interop.theirs import TheirReceiver, TheirSender
 
 from dovetail.bitcoin import FeeRate, Transaction
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 
@@ -52,8 +52,8 @@ async def _our_sender_cancels(stage: Stage, pairing: Pairing) -> None:
         assert isinstance(payee, TheirReceiver)
         session = await payer.start(await payee.ask(AMOUNT))
         await until(session, lambda state: isinstance(state, sender.PollingForProposal))
-        await actions.cancel(payer.agent.services, session.session_id)
-        await actions.fallback(payer.agent.services, session.session_id)
+        await decisions.cancel(payer.agent.services, session.session_id)
+        await decisions.fallback(payer.agent.services, session.session_id)
         paid, got = await at_once(payer.end(), payee.serve())
         await books.close(paid, got, how=How.FALLBACK)
         assert paid.why == Reason.CANCELLED_BY_US
@@ -135,8 +135,8 @@ async def _our_receiver_cancels(stage: Stage, pairing: Pairing) -> None:
         await payee.lead(receiver.WantsOutputs)
         assert payee.session is not None
         services, session_id = payee.agent.services, payee.session.session_id
-        await actions.cancel(services, session_id)
-        await actions.fallback(services, session_id)
+        await decisions.cancel(services, session_id)
+        await decisions.fallback(services, session_id)
         payee.resume()
         await payer.peer.order("cancel")
         paid, got = await at_once(payer.fall_back(), payee.serve())

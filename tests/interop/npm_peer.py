@@ -34,7 +34,7 @@ from dovetail.endpoint import Endpoint, serving
 from dovetail.mailroom import MailroomServer, MailroomSettings
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.regtest import RegtestServer
-from dovetail.runtime.live import LiveReceiver
+from dovetail.runtime.live_session import LiveReceiver
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.esplora import EsploraChain
 

@@ -23,8 +23,8 @@ from dovetail import (
 from dovetail.bitcoin import FeeRate, Network, OutPoint, ScriptType, Txid, UnixTime
 from dovetail.endpoint import Endpoint, serving
 from dovetail.runtime.agent import now
-from dovetail.runtime.live import LiveSession
-from dovetail.runtime.receiving import step_receiver
+from dovetail.runtime.live_session import LiveSession
+from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.transport import HttpTransport
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession

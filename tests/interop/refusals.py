@@ -18,7 +18,7 @@ from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.exchange import post_to_mailbox
 from dovetail.protocol.mailbox import ShortId, seal_message_a, seal_message_b
 from dovetail.protocol.uri import V2Endpoint
-from dovetail.runtime.preparing import Payment
+from dovetail.runtime.prepared_payment import Payment
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 

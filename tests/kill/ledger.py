@@ -96,7 +96,7 @@ def _coinbase(tx: dict[str, Any]) -> bool:
     return bool(tx["vin"][0].get("is_coinbase"))
 
 
-class Kind(StrEnum):
+class SpendKind(StrEnum):
     """What one transaction is between the two."""
 
     PAYJOIN = "payjoin"
@@ -113,7 +113,7 @@ class Movement:
     """A transaction of the chain, and what it is."""
 
     txid: str
-    kind: Kind
+    kind: SpendKind
     who: Party | None = None
     amount: int = 0
     """What it brought the receiver, where it paid."""
@@ -134,18 +134,18 @@ def movement(tx: dict[str, Any], owner: Owner, direct: Collection[str] = frozens
     txid = str(tx["txid"])
     cost = -gain[Party.SENDER] - AMOUNT
     if None in spenders | payees:
-        return Movement(txid, Kind.STRANGE)
+        return Movement(txid, SpendKind.STRANGE)
     if spenders == payees and len(spenders) == 1:
-        return Movement(txid, Kind.TAKEN_BACK, spenders.pop())
+        return Movement(txid, SpendKind.TAKEN_BACK, spenders.pop())
     if txid in direct:
-        return Movement(txid, Kind.DIRECT, amount=gain[Party.RECEIVER])
+        return Movement(txid, SpendKind.DIRECT, amount=gain[Party.RECEIVER])
     fair = 0 < cost <= LARGEST_FEE
     if spenders == {Party.SENDER} and fair and gain[Party.RECEIVER] == AMOUNT:
-        return Movement(txid, Kind.FALLBACK, amount=AMOUNT)
+        return Movement(txid, SpendKind.FALLBACK, amount=AMOUNT)
     both = spenders == {Party.SENDER, Party.RECEIVER}
     if both and fair and AMOUNT - LARGEST_FEE < gain[Party.RECEIVER] <= AMOUNT:
-        return Movement(txid, Kind.PAYJOIN, amount=gain[Party.RECEIVER])
-    return Movement(txid, Kind.STRANGE)
+        return Movement(txid, SpendKind.PAYJOIN, amount=gain[Party.RECEIVER])
+    return Movement(txid, SpendKind.STRANGE)
 
 
 def _script(output: dict[str, Any]) -> Script:
@@ -204,7 +204,7 @@ def judge(
     `may_release` where a person declined the payment, `may_stray` where a receiver spends a coin
     elsewhere on purpose, `beside` where a wallet that knows of no session pays a second time.
     """
-    direct = [each for each in movements if each.kind is Kind.DIRECT]
+    direct = [each for each in movements if each.kind is SpendKind.DIRECT]
     if beside and not direct:
         return Verdict(Ending.LOST, "the second payment did not come")
     ours = [each for each in movements if not beside or each not in direct]
@@ -228,28 +228,30 @@ def judge(
 
 
 _ENDINGS = {
-    Kind.PAYJOIN: Ending.PAYJOIN,
-    Kind.FALLBACK: Ending.FALLBACK,
-    Kind.DIRECT: Ending.DIRECT,
+    SpendKind.PAYJOIN: Ending.PAYJOIN,
+    SpendKind.FALLBACK: Ending.FALLBACK,
+    SpendKind.DIRECT: Ending.DIRECT,
 }
 
 
 def _payments(movements: list[Movement]) -> list[Movement]:
     """What paid the receiver: each a payment in full, but for parts that a wallet paid directly."""
-    parts = [each for each in movements if each.kind is Kind.DIRECT]
+    parts = [each for each in movements if each.kind is SpendKind.DIRECT]
     whole = sum(each.amount for each in parts) == AMOUNT
     direct = parts[:1] if whole else parts
-    return direct + [each for each in movements if each.kind in (Kind.PAYJOIN, Kind.FALLBACK)]
+    return direct + [
+        each for each in movements if each.kind in (SpendKind.PAYJOIN, SpendKind.FALLBACK)
+    ]
 
 
 def _misplaced(movements: list[Movement], *, may_release: bool, may_stray: bool) -> Verdict | None:
     """What is wrong with the coins' way, whatever the logs say."""
     if len(_payments(movements)) > 1:
         return Verdict(Ending.DOUBLED, "the receiver was paid twice")
-    strange = [each for each in movements if each.kind is Kind.STRANGE]
+    strange = [each for each in movements if each.kind is SpendKind.STRANGE]
     if strange:
         return Verdict(Ending.LOST, f"coins moved otherwise, in {strange[0].txid}")
-    back = [each for each in movements if each.kind is Kind.TAKEN_BACK]
+    back = [each for each in movements if each.kind is SpendKind.TAKEN_BACK]
     if any(each.who is Party.RECEIVER for each in back) and not may_stray:
         return Verdict(Ending.LOST, "the receiver's coins moved")
     if any(each.who is Party.SENDER for each in back) and not may_release:
@@ -304,18 +306,18 @@ def _false_outcome(
     state: receiver.Closed | sender.Closed, kinds: dict[str, Movement]
 ) -> str | None:
     outcome = state.outcome
-    wanted: set[Kind] = set()
+    wanted: set[SpendKind] = set()
     match outcome:
         case outcomes.Success():
-            wanted = {Kind.PAYJOIN}
+            wanted = {SpendKind.PAYJOIN}
         case outcomes.FallbackBroadcasted():
-            wanted = {Kind.FALLBACK}
+            wanted = {SpendKind.FALLBACK}
         case outcomes.PaidDirectly():
-            wanted = {Kind.FALLBACK, Kind.DIRECT}
+            wanted = {SpendKind.FALLBACK, SpendKind.DIRECT}
         case outcomes.Revoked():
-            wanted = {Kind.TAKEN_BACK}
+            wanted = {SpendKind.TAKEN_BACK}
         case outcomes.Unrecognized():
-            wanted = {Kind.TAKEN_BACK}
+            wanted = {SpendKind.TAKEN_BACK}
         case outcomes.Cancelled() | outcomes.Expired():
             # A receiver who had nothing to fall back on may be paid later by the sender's.
             paid = isinstance(state, sender.Closed) and kinds

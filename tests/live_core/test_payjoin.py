@@ -16,7 +16,7 @@ from dovetail.errors import InsufficientFunds
 from dovetail.mailroom import MailroomServer
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.regtest import RegtestServer
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
 from dovetail.runtime.services import Policy
 from dovetail.sessions import receiver, sender
 from dovetail.wallets.bdk import BdkWallet
@@ -140,8 +140,8 @@ async def test_a_session_locks_its_coin_and_a_cancelled_one_gives_it_back(world:
             assert len(world.locked("core")) == 1
             [held] = world.locked("core")
             assert held in sending.services.store.reserved()
-            await actions.cancel(sending.services, paid.session_id)
-            await actions.fallback(sending.services, paid.session_id)
+            await decisions.cancel(sending.services, paid.session_id)
+            await decisions.fallback(sending.services, paid.session_id)
             await asyncio.to_thread(world.mirror.settle)
             world.regtest.node.mine()
             await paid.closed()

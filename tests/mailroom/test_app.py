@@ -57,7 +57,7 @@ async def test_a_relay_alone_keeps_no_files_and_has_no_gateway(tmp_path: Path) -
     async with app:
         for path in ("/ohttp-keys", "/.well-known/ohttp-gateway", f"/{new_mailbox()}"):
             assert (await get(app, path))[0]["status"] == 404
-        await app.keep_house()
+        await app.housekeeping()
     assert not folder.exists()
 
 
@@ -170,16 +170,16 @@ async def test_a_clock_that_jumps_removes_nothing_and_waits_for_the_operator(
         client = Client(http, KeyConfig.parse((await http.get("/ohttp-keys")).content))
         await client.post(mailbox)
         wall.now += 400 * 86_400
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         assert "The clock of this machine was set by more than an hour" in caplog.text
         assert (await http.get("/health")).json()["status"] == "clock"
         assert (await client.poll(mailbox)).message() == MESSAGE
         assert KeyConfig.parse((await http.get("/ohttp-keys")).content) == client.keys
         passed.now += 7 * 86_400
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         assert (await client.poll(mailbox)).message() is None
         wall.now -= 393 * 86_400
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         assert (await http.get("/health")).json()["status"] == "ok"
 
 

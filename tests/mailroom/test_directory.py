@@ -100,7 +100,7 @@ async def test_a_full_directory_asks_to_come_again_and_still_confirms_what_it_ha
         assert (await client.post(first, bytes(7168))).status == 200
         assert (await client.poll(second)).status == 202
         clock.now += 60
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         assert (await client.post(second)).status == 200
 
 
@@ -193,7 +193,7 @@ async def test_one_client_does_not_take_all_mailboxes(
         statuses = [(await greedy.post(new_mailbox())).status for _ in range(6)]
         assert statuses == [200] * 3 + [503] * 3
         assert (await honest.post(new_mailbox())).status == 200
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         assert "3 for new mailboxes" in caplog.text
         assert "198.51" not in caplog.text
 

@@ -41,7 +41,7 @@ async def test_it_starts_on_a_full_disk_serves_what_it_has_and_says_so(
             assert (await client.poll(mailbox)).message() == MESSAGE
             refused = await client.ask("POST", f"/{new_mailbox()}", MESSAGE)
             assert (refused.status, dict(refused.headers)["retry-after"]) == (503, "5")
-            await mailroom.keep_house()
+            await mailroom.housekeeping()
             await health_is(client, "read-only")
             assert (await client.poll(mailbox)).message() == MESSAGE
     assert "Messages are served and none are taken" in caplog.text
@@ -56,7 +56,7 @@ async def test_when_there_is_room_again_it_takes_messages(tmp_path: Path) -> Non
     async with httpx.AsyncClient(transport=transport, base_url="http://mailroom.test") as http:
         client = Client(http, KeyConfig.parse((await http.get("/ohttp-keys")).content))
         await health_is(client, "read-only")
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         await health_is(client, "ok")
         assert (await client.post(later)).status == 200
         for each in (mailbox, later):
@@ -89,7 +89,7 @@ async def test_a_disk_that_fills_up_is_told_until_a_write_succeeds(tmp_path: Pat
                 assert refused.status == 503
                 assert b"cannot be reached now" in refused.body
             await health_is(client, "read-only")
-            await mailroom.keep_house()  # which has nothing to remove
+            await mailroom.housekeeping()  # which has nothing to remove
             await health_is(client, "read-only")
         assert (await client.post(new_mailbox())).status == 200
         await health_is(client, "ok")
@@ -99,7 +99,7 @@ async def test_housekeeping_finds_out_that_there_is_room_again(tmp_path: Path) -
     async with in_process(quick(tmp_path)) as (mailroom, client):
         with no_file_grows():
             assert (await client.ask("POST", f"/{new_mailbox()}", MESSAGE)).status == 503
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         await health_is(client, "ok")
 
 

@@ -153,15 +153,15 @@ async def test_after_a_rotation_sessions_with_the_old_key_go_on(tmp_path: Path) 
     async with in_process(settings, clock) as (mailroom, client):
         mailbox = new_mailbox()
         clock.now += 1000
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         newest = KeyConfig.parse((await client.http.get(GATEWAY)).content)
         assert newest != client.keys
         assert (await client.post(mailbox)).status == 200
         clock.now += 199
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         assert (await client.poll(mailbox)).status == 202
         clock.now += 1
-        await mailroom.keep_house()
+        await mailroom.housekeeping()
         request, _ = encapsulate(client.keys, bytes(8104))
         answer = await client.http.post(GATEWAY, content=request, headers=OHTTP)
         assert answer.json()["type"] == OHTTP_KEY

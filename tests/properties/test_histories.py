@@ -17,10 +17,10 @@ from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import UsageError
 from dovetail.protocol import exchange, proposal
 from dovetail.protocol.settlement import Due
-from dovetail.runtime import afterwards
+from dovetail.runtime import late_payments
 from dovetail.sessions import amounts, receiver, sender
 from dovetail.sessions.amounts import by_payjoin_of
-from dovetail.sessions.presence import Presence
+from dovetail.sessions.coin_presence import Presence
 from dovetail.sessions.receiver.contested import Contested
 from dovetail.sessions.sender import negotiating, payment
 from dovetail.sessions.sender.paying import Payable
@@ -162,7 +162,7 @@ def takes_trouble_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
 
 
 def knows_no_address_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryTables, "paying_to", lambda *_args: None)
+    patch.setattr(MemoryTables, "session_paying_to", lambda *_args: None)
     patch.setattr(index, "normalised_url", str)
 
 
@@ -188,11 +188,11 @@ def counts_its_own_coins(patch: pytest.MonkeyPatch) -> None:
 
 
 def tells_what_is_gone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(afterwards, "_gone", lambda *_args: None)
+    patch.setattr(late_payments, "_gone", lambda *_args: None)
 
 
 def never_looks_back(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(afterwards, "_late", lambda *_args: None)
+    patch.setattr(late_payments, "_late", lambda *_args: None)
 
 
 def gives_its_coins_up_at_once(patch: pytest.MonkeyPatch) -> None:

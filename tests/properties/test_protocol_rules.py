@@ -245,15 +245,15 @@ def test_whatever_is_accepted_keeps_the_senders_money(case: Case, data: st.DataO
 def assert_sender_keeps_its_money(case: Case, accepted: Psbt) -> None:
     offer = case.params.fee_contribution
     allowed = 0 if offer is None else int(offer.max_amount)
-    growth = int(accepted.fee) - int(case.original.fee)
-    assert growth >= 0
+    new_entries = int(accepted.fee) - int(case.original.fee)
+    assert new_entries >= 0
     before = case.original.unsigned_transaction.outputs
     after = accepted.unsigned_transaction.outputs
     for script in {txout.script_pubkey for txout in before} - {PAYEE}:
         had = sum(int(txout.value) for txout in before if txout.script_pubkey == script)
         has = sum(int(txout.value) for txout in after if txout.script_pubkey == script)
         taken = had - has
-        assert taken <= min(allowed, growth)
+        assert taken <= min(allowed, new_entries)
         allowed -= max(taken, 0)
     if not case.params.output_substitution:
         asked = before[case.receiver_output].value

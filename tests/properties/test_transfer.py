@@ -10,9 +10,9 @@ from tests.eventlogs.logs import NAMES
 from tests.stores.golden import keep
 
 from dovetail.errors import DovetailError
-from dovetail.stores.logs import replayed
+from dovetail.stores.logs import load_session
 from dovetail.stores.memory import MemoryStore
-from dovetail.stores.transfer import every_session, exported, imported
+from dovetail.stores.transfer import every_session, export_sessions, import_sessions
 
 pytestmark = pytest.mark.property
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.property
 def export(name: str) -> bytes:
     there = MemoryStore()
     keep(there, name)
-    return b"".join(exported(there, every_session(there), secrets=True))
+    return b"".join(export_sessions(there, every_session(there), secrets=True))
 
 
 FILES = [export(name) for name in NAMES]
@@ -29,12 +29,12 @@ FILES = [export(name) for name in NAMES]
 def take_in(parts: Iterable[bytes]) -> None:
     here = MemoryStore()
     try:
-        for _ in imported(here, io.BytesIO(b"".join(parts))):
+        for _ in import_sessions(here, io.BytesIO(b"".join(parts))):
             pass
     except DovetailError:
         pass
     for session_id in every_session(here):
-        assert replayed(here, session_id).seq == here.row(session_id).next_seq
+        assert load_session(here, session_id).seq == here.row(session_id).next_seq
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

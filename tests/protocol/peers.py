@@ -56,9 +56,9 @@ def rust_payjoin_accepts(case: Case, proposal: Psbt) -> bool:
     taken = take_outputs(case, proposal)
     if taken is None:
         return False
-    growth = int(spent(case, proposal)) - int(case.original.fee)
+    new_entries = int(spent(case, proposal)) - int(case.original.fee)
     rate = FeeRate.of(case.original.fee, case.original.extract().weight)
-    return 0 <= taken <= growth and taken <= fee_at(rate, added)
+    return 0 <= taken <= new_entries and taken <= fee_at(rate, added)
 
 
 def predicted(psbt_input: PsbtInput, utxo: TxOut) -> int:

@@ -8,13 +8,13 @@ from tests.runtime.world import Party, World
 from dovetail.bitcoin import FeeRate, Sats, Transaction, UnixTime
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime.agent import Agent
-from dovetail.runtime.keys import OhttpKeys
-from dovetail.runtime.receiving import step_receiver
+from dovetail.runtime.chain_watch import ChainWatch
+from dovetail.runtime.ohttp_keys import OhttpKeys
+from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.relays import Relays
-from dovetail.runtime.sending import step_sender
+from dovetail.runtime.sender_steps import step_sender
 from dovetail.runtime.services import Services
-from dovetail.runtime.vanishing import known_at
-from dovetail.runtime.watching import Watch
+from dovetail.runtime.vanished_coins import known_at
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
@@ -45,13 +45,13 @@ class Receiving:
     def tags(self) -> list[str]:
         return [type(event).__name__ for event in self.log.load()]
 
-    async def step(self, *, failures: int = 0, watch: Watch | None = None) -> ReceiverSession:
+    async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> ReceiverSession:
         self.state = await step_receiver(
             self.state, self.log, self.services, failures=failures, watch=watch
         )
         return self.state
 
-    async def to(self, wanted: type[S], steps: int = 40, watch: Watch | None = None) -> S:
+    async def to(self, wanted: type[S], steps: int = 40, watch: ChainWatch | None = None) -> S:
         for _ in range(steps):
             if isinstance(self.state, wanted):
                 break
@@ -79,13 +79,13 @@ class Sending:
     def tags(self) -> list[str]:
         return [type(event).__name__ for event in self.log.load()]
 
-    async def step(self, *, failures: int = 0, watch: Watch | None = None) -> SenderSession:
+    async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> SenderSession:
         self.state = await step_sender(
             self.state, self.log, self.services, failures=failures, watch=watch
         )
         return self.state
 
-    async def to(self, wanted: type[S], steps: int = 40, watch: Watch | None = None) -> S:
+    async def to(self, wanted: type[S], steps: int = 40, watch: ChainWatch | None = None) -> S:
         for _ in range(steps):
             if isinstance(self.state, wanted):
                 break

@@ -4,7 +4,7 @@ from tests.runtime.world import FEE, World
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.errors import UsageError, WalletError
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 
@@ -16,8 +16,8 @@ RATE = FeeRate.from_sat_per_vb(5)
 
 async def test_a_cancelled_payment_is_paid_on_the_users_word(world: World, alice: Side, bob: Side):
     sending = await sending_at(alice, bob, sender.PollingForProposal)
-    await actions.cancel(sending.services, sending.session_id)
-    monitor = await actions.fallback(sending.services, sending.session_id)
+    await decisions.cancel(sending.services, sending.session_id)
+    monitor = await decisions.fallback(sending.services, sending.session_id)
     assert isinstance(monitor, sender.Monitor)
     assert world.node.in_mempool(monitor.fallback.txid)
     assert monitor.expected == monitor.fallback.txid
@@ -25,7 +25,7 @@ async def test_a_cancelled_payment_is_paid_on_the_users_word(world: World, alice
 
 async def test_a_receiver_pays_itself_on_the_users_word(world: World, alice: Side, bob: Side):
     receiving = await receiving_at(world, alice, bob, receiver.Monitor)
-    monitor = await actions.fallback(receiving.services, receiving.session_id)
+    monitor = await decisions.fallback(receiving.services, receiving.session_id)
     assert isinstance(monitor, receiver.Monitor)
     assert world.node.in_mempool(monitor.fallback.txid)
     assert "FallbackRequested" in receiving.tags()
@@ -35,8 +35,8 @@ async def test_a_pending_fallback_of_a_receiver_is_taken_on_the_users_word(
     world: World, alice: Side, bob: Side
 ):
     receiving = await receiving_at(world, alice, bob, receiver.WantsInputs)
-    await actions.cancel(receiving.services, receiving.session_id)
-    monitor = await actions.fallback(receiving.services, receiving.session_id)
+    await decisions.cancel(receiving.services, receiving.session_id)
+    monitor = await decisions.fallback(receiving.services, receiving.session_id)
     assert world.node.in_mempool(monitor.fallback.txid)  # type: ignore[union-attr]  # no Closed
     assert receiving.tags()[-2:] == ["FallbackRequested", "BroadcastFallback"]
 
@@ -66,12 +66,12 @@ async def decided(
     def die(_transaction: Transaction) -> object:
         raise Died
 
-    await actions.cancel(session.services, session.session_id)
+    await decisions.cancel(session.services, session.session_id)
     chain = session.services.chain
     with monkeypatch.context() as changed:
         changed.setattr(chain, "broadcast", die)
         with pytest.raises(Died):
-            await actions.fallback(session.services, session.session_id)
+            await decisions.fallback(session.services, session.session_id)
     session.reload()
     return session
 
@@ -92,10 +92,10 @@ async def test_what_was_decided_cannot_be_declined_by_another_process(
     decided: Sending | Receiving,
 ):
     with pytest.raises(UsageError, match="cannot be declined any more"):
-        await actions.release(decided.services, decided.session_id)
+        await decisions.release(decided.services, decided.session_id)
     with pytest.raises(UsageError, match="You chose the ordinary payment already"):
-        await actions.cancel(decided.services, decided.session_id)
-    await actions.fallback(decided.services, decided.session_id)
+        await decisions.cancel(decided.services, decided.session_id)
+    await decisions.fallback(decided.services, decided.session_id)
     assert decided.tags().count("FallbackRequested") == 1
 
 
@@ -108,9 +108,11 @@ async def test_a_fallback_that_comes_after_the_payjoin_gives_way(
     await sending.to(sender.Monitor)
     world.node.mine()
     assert isinstance(
-        await actions.fallback(receiving.services, receiving.session_id), receiver.Monitor
+        await decisions.fallback(receiving.services, receiving.session_id), receiver.Monitor
     )
-    assert isinstance(await actions.fallback(sending.services, sending.session_id), sender.Monitor)
+    assert isinstance(
+        await decisions.fallback(sending.services, sending.session_id), sender.Monitor
+    )
     receiving.reload()
     sending.reload()
     paid = (await sending.to(sender.Closed)).outcome
@@ -128,11 +130,11 @@ async def test_a_fallback_that_the_network_refuses_stays_pending(
         session = await sending_at(alice, bob, sender.PollingForProposal)
     else:
         session = await receiving_at(world, alice, bob, receiver.WantsInputs)
-    await actions.cancel(session.services, session.session_id)
+    await decisions.cancel(session.services, session.session_id)
     for side in (alice, bob):
         side.party.chain.refuses = lambda _tx: True
     with pytest.raises(WalletError, match="refused the ordinary payment"):
-        await actions.fallback(session.services, session.session_id)
+        await decisions.fallback(session.services, session.session_id)
     state = session.reload()
     assert isinstance(state, sender.PendingFallback | receiver.PendingFallback)
 
@@ -140,16 +142,16 @@ async def test_a_fallback_that_the_network_refuses_stays_pending(
 async def test_nothing_is_held_before_the_first_check(world: World, alice: Side, bob: Side):
     receiving = await receiving_at(world, alice, bob, receiver.UncheckedOriginalPayload)
     with pytest.raises(UsageError, match="No payment is held"):
-        await actions.fallback(receiving.services, receiving.session_id)
+        await decisions.fallback(receiving.services, receiving.session_id)
 
 
 async def test_a_closed_session_pays_nothing(world: World, alice: Side, bob: Side):
     receiving = await receiving_at(world, alice, bob, receiver.Initialized)
-    await actions.cancel(receiving.services, receiving.session_id)
+    await decisions.cancel(receiving.services, receiving.session_id)
     with pytest.raises(UsageError, match="nothing left to pay"):
-        await actions.fallback(receiving.services, receiving.session_id)
+        await decisions.fallback(receiving.services, receiving.session_id)
     with pytest.raises(UsageError, match="nothing left to release"):
-        await actions.release(receiving.services, receiving.session_id)
+        await decisions.release(receiving.services, receiving.session_id)
 
 
 # release and revoke
@@ -157,9 +159,9 @@ async def test_a_closed_session_pays_nothing(world: World, alice: Side, bob: Sid
 
 async def test_what_never_left_is_over_when_it_is_released(alice: Side, bob: Side):
     sending = await sending_at(alice, bob, sender.WithReplyKey)
-    await actions.cancel(sending.services, sending.session_id)
+    await decisions.cancel(sending.services, sending.session_id)
     assert alice.store.reserved() != frozenset()
-    closed = await actions.release(sending.services, sending.session_id)
+    closed = await decisions.release(sending.services, sending.session_id)
     assert isinstance(closed, sender.Closed)
     assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)
     assert alice.store.reserved() == frozenset()
@@ -167,8 +169,8 @@ async def test_what_never_left_is_over_when_it_is_released(alice: Side, bob: Sid
 
 async def released(alice: Side, bob: Side) -> Sending:
     sending = await sending_at(alice, bob, sender.PollingForProposal)
-    await actions.cancel(sending.services, sending.session_id)
-    monitor = await actions.release(sending.services, sending.session_id)
+    await decisions.cancel(sending.services, sending.session_id)
+    monitor = await decisions.release(sending.services, sending.session_id)
     assert isinstance(monitor, sender.Monitor)
     assert monitor.released
     sending.reload()
@@ -179,15 +181,15 @@ async def test_what_has_left_keeps_its_coins_when_it_is_released(alice: Side, bo
     sending = await released(alice, bob)
     assert alice.store.reserved() == set(sending.state.contested)
     with pytest.raises(UsageError, match="only the chain can end it"):
-        await actions.release(sending.services, sending.session_id)
+        await decisions.release(sending.services, sending.session_id)
 
 
 async def test_a_receiver_releases_what_it_will_not_take(world: World, alice: Side, bob: Side):
     receiving = await receiving_at(world, alice, bob, receiver.WantsInputs)
     with pytest.raises(UsageError, match="cancel the session first"):
-        await actions.release(receiving.services, receiving.session_id)
-    await actions.cancel(receiving.services, receiving.session_id)
-    closed = await actions.release(receiving.services, receiving.session_id)
+        await decisions.release(receiving.services, receiving.session_id)
+    await decisions.cancel(receiving.services, receiving.session_id)
+    closed = await decisions.release(receiving.services, receiving.session_id)
     assert isinstance(closed, receiver.Closed)
 
 
@@ -200,17 +202,17 @@ async def test_what_was_paid_meanwhile_cannot_be_released(
         session = await sending_at(alice, bob, sender.WithReplyKey)
     else:
         session = await receiving_at(world, alice, bob, receiver.WantsInputs)
-    pending = await actions.cancel(session.services, session.session_id)
+    pending = await decisions.cancel(session.services, session.session_id)
     assert isinstance(pending, sender.PendingFallback | receiver.PendingFallback)
     world.node.send(pending.fallback)
-    monitor = await actions.release(session.services, session.session_id)
+    monitor = await decisions.release(session.services, session.session_id)
     assert isinstance(monitor, sender.Monitor | receiver.Monitor)
     assert session.tags()[-1] == "ObservedSpend"
 
 
 async def test_a_released_payment_is_revoked(world: World, alice: Side, bob: Side):
     sending = await released(alice, bob)
-    _, transaction = await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+    _, transaction = await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
     assert world.node.in_mempool(transaction.txid)
     world.node.mine()
     closed = await sending.to(sender.Closed)
@@ -221,14 +223,18 @@ async def test_a_revocation_is_shown_with_its_cost_before_it_leaves(
     world: World, alice: Side, bob: Side
 ):
     sending = await released(alice, bob)
-    prepared = await actions.prepare_revocation(sending.services, sending.session_id, fee_rate=RATE)
+    prepared = await decisions.prepare_revocation(
+        sending.services, sending.session_id, fee_rate=RATE
+    )
     assert prepared.fee == 20 * FEE
     assert not prepared.replaces
     assert not world.node.in_mempool(prepared.transaction.txid)
     world.node.send(sending.state.fallback)
-    prepared = await actions.prepare_revocation(sending.services, sending.session_id, fee_rate=RATE)
+    prepared = await decisions.prepare_revocation(
+        sending.services, sending.session_id, fee_rate=RATE
+    )
     assert prepared.replaces
-    await actions.broadcast_revocation(sending.services, prepared)
+    await decisions.broadcast_revocation(sending.services, prepared)
     assert world.node.in_mempool(prepared.transaction.txid)
 
 
@@ -237,7 +243,7 @@ async def test_a_fallback_that_waits_for_its_block_can_still_be_revoked(
 ):
     sending = await released(alice, bob)
     world.node.send(sending.state.fallback)
-    _, transaction = await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+    _, transaction = await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
     assert world.node.in_mempool(transaction.txid)
     assert not world.node.in_mempool(sending.state.fallback.txid)
 
@@ -247,20 +253,20 @@ async def test_what_has_confirmed_cannot_be_revoked(world: World, alice: Side, b
     world.node.send(sending.state.fallback)
     world.node.mine()
     with pytest.raises(UsageError, match="spent already"):
-        await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+        await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
 
 
 async def test_only_a_released_payment_can_be_revoked(world: World, alice: Side, bob: Side):
     sending = await sending_at(alice, bob, sender.Monitor)
     receiving = bob.receive()
     with pytest.raises(UsageError, match="cancel and release it first"):
-        await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+        await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
     with pytest.raises(UsageError, match="cancel and release it first"):
-        await actions.revoke(receiving.services, receiving.session_id, fee_rate=RATE)
+        await decisions.revoke(receiving.services, receiving.session_id, fee_rate=RATE)
 
 
 async def test_a_revocation_that_the_network_refuses_is_an_error(alice: Side, bob: Side):
     sending = await released(alice, bob)
     alice.party.chain.refuses = lambda _tx: True
     with pytest.raises(WalletError, match="higher fee rate"):
-        await actions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+        await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)

@@ -22,7 +22,7 @@ from dovetail.errors import (
     TransportError,
 )
 from dovetail.protocol.exchange import Request
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
 from dovetail.runtime.agent import DATABASE
 from dovetail.runtime.transport import Reply
 from dovetail.sessions import receiver, sender
@@ -235,7 +235,7 @@ async def test_many_payments_at_once_share_no_coin(world: World):
 async def test_a_person_may_act_while_the_agent_is_at_work(pair: World):
     async with pair.agent(pair.bob) as bob:
         receiving = await bob.receive(AMOUNT)
-        await actions.cancel(bob.services, receiving.session_id)
+        await decisions.cancel(bob.services, receiving.session_id)
         assert await receiving.closed() == Cancelled(why=Reason.CANCELLED_BY_US, received=0)
 
 
@@ -245,11 +245,11 @@ async def test_a_cancelled_payment_waits_for_the_users_word(pair: World):
     async with pair.agent(pair.alice) as alice:
         sending = await alice.send(receiving.uri)
         await until(sending, sender.PollingForProposal)
-        await actions.cancel(alice.services, sending.session_id)
+        await decisions.cancel(alice.services, sending.session_id)
         await until(sending, sender.PendingFallback)
         await asyncio.sleep(0.1)
         assert pair.alice.chain.broadcasts == []
-        await actions.fallback(alice.services, sending.session_id)
+        await decisions.fallback(alice.services, sending.session_id)
         await paid(pair, sending)
         outcome = await sending.closed()
     assert isinstance(outcome, FallbackBroadcasted)

@@ -19,7 +19,7 @@ from dovetail.errors import (
     WalletError,
 )
 from dovetail.protocol.uri import V2Endpoint
-from dovetail.runtime.keys import OhttpKeys
+from dovetail.runtime.ohttp_keys import OhttpKeys
 
 AMOUNT = 50_000
 
@@ -217,7 +217,7 @@ async def test_without_money_nothing_begins(world: World):
 
 
 async def test_a_payment_without_change_adds_nothing(pair: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dovetail.runtime.preparing.fee_contribution", lambda *_, **__: None)
+    monkeypatch.setattr("dovetail.runtime.prepared_payment.fee_contribution", lambda *_, **__: None)
     uri = await uri_of(pair)
     async with pair.agent(pair.alice) as alice:
         payment = await alice.prepare(uri)

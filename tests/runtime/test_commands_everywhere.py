@@ -9,7 +9,7 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError, InfrastructureError, UsageError, WalletError
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
 from dovetail.runtime.services import Services
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import SessionId
@@ -17,13 +17,13 @@ from dovetail.stores.ports import SessionId
 RATE = FeeRate.from_sat_per_vb(30)
 Command = Callable[[Services, SessionId], Awaitable[Any]]
 COMMANDS: dict[str, Command] = {
-    "cancel": actions.cancel,
-    "fallback": actions.fallback,
-    "fallback --fee-rate": lambda services, number: actions.fallback(
+    "cancel": decisions.cancel,
+    "fallback": decisions.fallback,
+    "fallback --fee-rate": lambda services, number: decisions.fallback(
         services, number, fee_rate=RATE
     ),
-    "release": actions.release,
-    "revoke": lambda services, number: actions.revoke(services, number, fee_rate=RATE),
+    "release": decisions.release,
+    "revoke": lambda services, number: decisions.revoke(services, number, fee_rate=RATE),
 }
 
 
@@ -33,7 +33,7 @@ async def negotiating(state: type[sender.SenderSession], alice: Side, bob: Side)
 
 async def stopped(first: type[sender.SenderSession], alice: Side, bob: Side) -> Sending:
     sending = await sending_at(alice, bob, first)
-    await actions.cancel(sending.services, sending.session_id)
+    await decisions.cancel(sending.services, sending.session_id)
     sending.reload()
     return sending
 
@@ -44,7 +44,7 @@ async def asked(first: type[sender.SenderSession], alice: Side, bob: Side) -> Se
     chain = alice.party.chain
     chain.refuses = lambda _tx: True
     with pytest.raises((WalletError, ChainError)):
-        await actions.fallback(sending.services, sending.session_id)
+        await decisions.fallback(sending.services, sending.session_id)
     chain.refuses = lambda _tx: False
     sending.reload()
     return sending
@@ -52,14 +52,14 @@ async def asked(first: type[sender.SenderSession], alice: Side, bob: Side) -> Se
 
 async def watched(first: type[sender.SenderSession], alice: Side, bob: Side) -> Sending:
     sending = await sending_at(alice, bob, first)
-    await actions.fallback(sending.services, sending.session_id)
+    await decisions.fallback(sending.services, sending.session_id)
     sending.reload()
     return sending
 
 
 async def released(first: type[sender.SenderSession], alice: Side, bob: Side) -> Sending:
     sending = await stopped(first, alice, bob)
-    await actions.release(sending.services, sending.session_id)
+    await decisions.release(sending.services, sending.session_id)
     sending.reload()
     return sending
 
@@ -156,7 +156,7 @@ async def test_a_receiver_is_never_without_a_command(
     for name, command in COMMANDS.items():
         receiving = await receiving_at(world, alice, bob, state)
         if stop:
-            await actions.cancel(receiving.services, receiving.session_id)
+            await decisions.cancel(receiving.services, receiving.session_id)
         if isinstance(receiving.reload(), receiver.Closed):
             return
         if await does_something(command, receiving):

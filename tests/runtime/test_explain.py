@@ -9,14 +9,14 @@ import pytest
 from tests.sessions.receiver.scenarios import play_all
 
 from dovetail.bitcoin import Sats, Txid, UnixTime
-from dovetail.runtime.endings import ended, ending
 from dovetail.runtime.explain import explain
 from dovetail.runtime.explanation import NOTHING, Explanation
+from dovetail.runtime.outcome_texts import ended, ending
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.amounts import Received
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.status import SessionStatus
 
 LOGS = Path(__file__).parents[1] / "eventlogs" / "v1"
@@ -153,7 +153,7 @@ def test_a_closed_session_names_its_transaction_and_its_reason():
     assert found.reason is Reason.PROPOSAL_BROKE_RULE
 
 
-def sighting(kind: Kind, *, gone: bool = False) -> Sighting:
+def sighting(kind: SpendKind, *, gone: bool = False) -> Sighting:
     return Sighting(kind=kind, txid=Txid(bytes(32)), depth=0, wanted=1, gone=gone)
 
 
@@ -163,21 +163,21 @@ def test_a_receiver_hears_that_what_came_does_not_count_unless_the_address_was_p
         (LOGS / "receiver/malformed-original.jsonl").read_bytes().splitlines(),
     )
     state = receiver.replay([created, refused, receiver.events.Reopened()])
-    for kind in (None, Kind.DOUBLE_SPEND):
+    for kind in (None, SpendKind.DOUBLE_SPEND):
         found = explain(state, EARLY, seen=None if kind is None else sighting(kind))
         assert found.words == "A payment came that does not count; waiting for another one."
         assert found.owed == "Nothing: what came is no payment to count on."
         assert found.reason is Reason.ORIGINAL_MALFORMED
-    assert explain(state, EARLY, seen=sighting(Kind.DIRECT)).words == "Waiting for the sender."
+    assert explain(state, EARLY, seen=sighting(SpendKind.DIRECT)).words == "Waiting for the sender."
 
 
 def test_a_sender_whose_invoice_was_paid_otherwise_is_asked():
     pending = until("expired", sender.PendingFallback)
-    found = explain(pending, EARLY, seen=sighting(Kind.DIRECT))
+    found = explain(pending, EARLY, seen=sighting(SpendKind.DIRECT))
     assert found.asks
     assert "second time" in found.next
-    assert not explain(pending, EARLY, seen=sighting(Kind.DIRECT, gone=True)).asks
-    assert not explain(pending, EARLY, seen=sighting(Kind.FALLBACK)).asks
+    assert not explain(pending, EARLY, seen=sighting(SpendKind.DIRECT, gone=True)).asks
+    assert not explain(pending, EARLY, seen=sighting(SpendKind.FALLBACK)).asks
 
 
 def watching(spend: Txid | None = None) -> receiver.Monitor:
@@ -197,9 +197,9 @@ def test_a_stranger_that_spends_the_senders_coins_is_not_told_as_the_payment():
     found = explain(stranger, EARLY)
     assert "may not pay you" in found.words
     assert found.amounts is None
-    assert explain(stranger, EARLY, seen=sighting(Kind.STRANGER)).words == found.words
-    assert explain(stranger, EARLY, seen=sighting(Kind.DIRECT)).words == found.words
-    paid = explain(stranger, EARLY, seen=sighting(Kind.PAYMENT))
+    assert explain(stranger, EARLY, seen=sighting(SpendKind.UNRECOGNIZED)).words == found.words
+    assert explain(stranger, EARLY, seen=sighting(SpendKind.DIRECT)).words == found.words
+    paid = explain(stranger, EARLY, seen=sighting(SpendKind.PAYMENT))
     assert "payment has been seen" in paid.words
     known = watching()
     assert "payment has been seen" in explain(known, EARLY).words
@@ -225,7 +225,7 @@ def test_what_came_to_the_address_in_all_is_told(outcome):
 def test_a_payment_that_is_seen_before_its_event_is_told():
     monitor = replace(watching(), seen_spent=False, expected=None)
     assert explain(monitor, EARLY).deadline is not None
-    found = explain(monitor, EARLY, seen=sighting(Kind.PAYJOIN))
+    found = explain(monitor, EARLY, seen=sighting(SpendKind.PAYJOIN))
     assert "payment has been seen" in found.words
     assert found.deadline is None
-    assert explain(monitor, EARLY, seen=sighting(Kind.STRANGER)).deadline is not None
+    assert explain(monitor, EARLY, seen=sighting(SpendKind.UNRECOGNIZED)).deadline is not None

@@ -6,8 +6,8 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError
+from dovetail.runtime.chain_watch import ChainWatch, LowFee
 from dovetail.runtime.fees import AGAIN_AFTER, estimated_rate, fee_words, low_fee, tell_fee
-from dovetail.runtime.watching import LowFee, Watch
 from dovetail.sessions import receiver, sender
 
 
@@ -49,7 +49,7 @@ async def test_fees_are_looked_at_now_and_then(
 ):
     sending, monitor = await waiting(world, alice, bob)
     asked = ask(monkeypatch, alice, 40)
-    watch = Watch()
+    watch = ChainWatch()
     for _ in range(3):
         await tell_fee(monitor, sending.services, watch)
     assert len(asked) == 1
@@ -70,17 +70,17 @@ async def test_steps_of_both_roles_tell_it(
     await sending.to(sender.PollingForProposal)
     monitor = await receiving.to(receiver.Monitor)
     receiving.state = monitor.request_fallback().save(receiving.log)
-    watch = Watch()
+    watch = ChainWatch()
     await receiving.to(receiver.Monitor, watch=watch)
     assert watch.low_fee is not None
-    watch = Watch()
+    watch = ChainWatch()
     await receiving.step(watch=watch)
     assert watch.low_fee is not None
     world.node.mine()
-    watch = Watch()
+    watch = ChainWatch()
     await receiving.step(watch=watch)
     assert watch.low_fee is None, "it was enough"
-    watch = Watch()
+    watch = ChainWatch()
     await sending.to(sender.ProposalReceived)
     sending.state = sending.reload()
     await sending.to(sender.Closed, watch=watch)

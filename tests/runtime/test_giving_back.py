@@ -10,8 +10,8 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError, UsageError
-from dovetail.runtime import actions
-from dovetail.runtime.holding import hold_coins
+from dovetail.runtime import decisions
+from dovetail.runtime.coin_locks import hold_coins
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.stores.memory import MemoryStore
@@ -49,7 +49,7 @@ def paid(world: World, alice: Side, receiving: Receiving, sending: Sending) -> N
 
 
 Event: TypeAlias = Callable[[World, Side, Receiving, Sending], None]
-Word: TypeAlias = Callable[..., Awaitable[actions.State]]
+Word: TypeAlias = Callable[..., Awaitable[decisions.State]]
 
 
 # a receiver
@@ -60,7 +60,7 @@ async def test_a_receiver_that_cancels_gives_back_what_nobody_was_shown(
     world: World, alice: Side, bob: Side, state: type
 ):
     receiving, _ = await holding(world, alice, bob, state)
-    await actions.cancel(receiving.services, receiving.session_id)
+    await decisions.cancel(receiving.services, receiving.session_id)
     assert len(bob.store.reserved()) == (state in SHOWN)
 
 
@@ -84,9 +84,9 @@ async def test_a_receiver_that_takes_the_fallback_gives_back_what_nobody_was_sho
     if away:
         monkeypatch.setattr(bob.party.chain, "broadcast", fail)
         with pytest.raises(ChainError):
-            await actions.fallback(receiving.services, receiving.session_id)
+            await decisions.fallback(receiving.services, receiving.session_id)
     else:
-        await actions.fallback(receiving.services, receiving.session_id)
+        await decisions.fallback(receiving.services, receiving.session_id)
     assert isinstance(receiving.reload(), receiver.PendingFallback if away else receiver.Monitor)
     assert len(bob.store.reserved()) == (state in SHOWN)
 
@@ -98,7 +98,7 @@ async def test_a_word_that_comes_after_the_coins_are_spent_gives_back_the_same(
 ):
     receiving, sending = await holding(world, alice, bob, state)
     event(world, alice, receiving, sending)
-    await actions.fallback(receiving.services, receiving.session_id)
+    await decisions.fallback(receiving.services, receiving.session_id)
     assert isinstance(receiving.reload(), receiver.Monitor)
     assert len(bob.store.reserved()) == (state in SHOWN)
 
@@ -110,7 +110,7 @@ async def test_a_word_for_what_is_paid_already_gives_back_the_same(
     receiving, sending = await holding(world, alice, bob, state)
     paid(world, alice, receiving, sending)
     with pytest.raises(UsageError, match="charge the sender twice"):
-        await actions.fallback(receiving.services, receiving.session_id)
+        await decisions.fallback(receiving.services, receiving.session_id)
     assert len(bob.store.reserved()) == (state in SHOWN)
 
 
@@ -149,7 +149,7 @@ async def test_what_a_crash_kept_is_given_back_by_the_next_process(
 
     with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
         patched.setattr(bob.store, "release", die)
-        await actions.fallback(receiving.services, receiving.session_id)
+        await decisions.fallback(receiving.services, receiving.session_id)
     spent(world, alice, receiving, sending)
     assert isinstance(receiving.reload(), receiver.PendingFallback | receiver.Monitor)
     assert len(bob.store.reserved()) == 1
@@ -157,7 +157,7 @@ async def test_what_a_crash_kept_is_given_back_by_the_next_process(
     assert len(bob.store.reserved()) == (state in SHOWN)
 
 
-@pytest.mark.parametrize("word", [actions.cancel, actions.fallback])
+@pytest.mark.parametrize("word", [decisions.cancel, decisions.fallback])
 async def test_the_wallet_hears_of_what_a_word_gives_back(
     world: World, alice: Side, bob: Side, word: Word
 ):
@@ -173,18 +173,18 @@ async def test_the_wallet_hears_of_what_a_word_gives_back(
 
 
 async def declined(world: World, sending: Sending) -> None:
-    await actions.cancel(sending.services, sending.session_id)
-    await actions.release(sending.services, sending.session_id)
+    await decisions.cancel(sending.services, sending.session_id)
+    await decisions.release(sending.services, sending.session_id)
 
 
 async def revoked(world: World, sending: Sending) -> None:
     await declined(world, sending)
     rate = FeeRate.from_sat_per_vb(5)
-    await actions.revoke(sending.services, sending.session_id, fee_rate=rate)
+    await decisions.revoke(sending.services, sending.session_id, fee_rate=rate)
 
 
 async def paid_plainly(world: World, sending: Sending) -> None:
-    await actions.fallback(sending.services, sending.session_id)
+    await decisions.fallback(sending.services, sending.session_id)
 
 
 async def refused(world: World, sending: Sending) -> None:

@@ -11,11 +11,11 @@ from dovetail import Agent
 from dovetail.bitcoin import FeeRate, Sats, Script, Transaction
 from dovetail.errors import StoreUnavailable
 from dovetail.protocol.exchange import Request
-from dovetail.runtime import actions
-from dovetail.runtime.live import LiveReceiver, LiveSender
+from dovetail.runtime import decisions
+from dovetail.runtime.live_session import LiveReceiver, LiveSender
 from dovetail.runtime.transport import Reply
 from dovetail.sessions import outcomes, receiver, sender
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.stores.ports import Store
 from dovetail.wallets.ports import Payment
 
@@ -50,7 +50,7 @@ async def test_a_receiver_at_its_mailbox_hears_of_a_cancel(pair: World):
         live = await bob.receive(50_000)
         await waiting(pair, 1)
         async with pair.agent(pair.bob, resume=False) as other:
-            await actions.cancel(other.services, live.session_id)
+            await decisions.cancel(other.services, live.session_id)
         assert isinstance(await live.closed(), outcomes.Cancelled)
 
 
@@ -61,7 +61,7 @@ async def test_a_receiver_at_its_own_server_hears_of_a_cancel(pair: World):
             if update.rested:
                 break
         async with pair.agent(pair.bob, resume=False) as other:
-            await actions.cancel(other.services, live.session_id)
+            await decisions.cancel(other.services, live.session_id)
         assert isinstance(await live.closed(), outcomes.Cancelled)
 
 
@@ -87,7 +87,7 @@ async def test_a_sender_hears_of_a_cancel_while_it_posts_and_while_it_polls(
     async with pair.agent(pair.alice, watch_interval=FOR_EVER) as alice:
         live = await begun(pair, alice, posted=posted)
         async with pair.agent(pair.alice, resume=False) as other:
-            await actions.cancel(other.services, live.session_id)
+            await decisions.cancel(other.services, live.session_id)
         assert isinstance(await until(live, sender.PendingFallback), sender.PendingFallback)
 
 
@@ -103,18 +103,18 @@ async def test_a_sender_at_a_server_hears_of_a_cancel(pair: World):
         live = await alice.send(uri)
         await waiting(pair, 1)
         async with pair.agent(pair.alice, resume=False) as other:
-            await actions.cancel(other.services, live.session_id)
+            await decisions.cancel(other.services, live.session_id)
         await until(live, sender.PendingFallback)
 
 
-@pytest.mark.parametrize("decide", [actions.fallback, actions.release])
+@pytest.mark.parametrize("decide", [decisions.fallback, decisions.release])
 async def test_who_waits_for_a_word_hears_it_from_elsewhere(
     pair: World, decide: Callable[..., Awaitable[object]]
 ):
     async with pair.agent(pair.alice, watch_interval=FOR_EVER) as alice:
         live = await begun(pair, alice, posted=True)
         async with pair.agent(pair.alice, resume=False) as other:
-            await actions.cancel(other.services, live.session_id)
+            await decisions.cancel(other.services, live.session_id)
             await until(live, sender.PendingFallback)
             await decide(other.services, live.session_id)
         await until(live, sender.Monitor)
@@ -136,7 +136,7 @@ async def test_who_watches_the_chain_hears_of_a_word_from_elsewhere(pair: World)
             if update.rested:
                 break
         async with pair.agent(pair.bob, resume=False) as other:
-            await actions.fallback(other.services, live.session_id)
+            await decisions.fallback(other.services, live.session_id)
         async for update in resumed.updates():
             if isinstance(update.state, receiver.Monitor) and update.state.fallback_broadcast:
                 break
@@ -167,7 +167,7 @@ async def test_a_payment_to_the_address_is_told_while_the_mailbox_is_asked(pair:
         await waiting(pair, 1)
         paid = pay(pair, live)
         seen = await sighting(live, 0)
-        assert (seen.kind, seen.txid, seen.depth) == (Kind.DIRECT, paid.txid, 0)
+        assert (seen.kind, seen.txid, seen.depth) == (SpendKind.DIRECT, paid.txid, 0)
         assert isinstance(live.state, receiver.Initialized)
         assert len(pair.wire.sent) == 1, "the poll goes on: an Original may still come"
         pair.node.mine()
@@ -214,7 +214,7 @@ async def test_a_waiting_sender_hears_of_its_own_payment(pair: World, *, posted:
         fallback = live.state.fallback
         pair.node.send(fallback)
         seen = await sighting(live, 0)
-        assert (seen.kind, seen.txid) == (Kind.FALLBACK, fallback.txid)
+        assert (seen.kind, seen.txid) == (SpendKind.FALLBACK, fallback.txid)
         await until(live, sender.Monitor)
         pair.node.mine()
         assert isinstance(await live.closed(), outcomes.FallbackBroadcasted)

@@ -6,13 +6,13 @@ from tests.runtime.test_paid_once import at, pay_directly
 from tests.runtime.world import World
 
 from dovetail.bitcoin import Sats, Txid
-from dovetail.runtime import actions
-from dovetail.runtime.afterwards import look_back
+from dovetail.runtime import decisions
+from dovetail.runtime.chain_watch import ChainWatch, describe_sighting
 from dovetail.runtime.explain import explain
-from dovetail.runtime.watching import Watch, sighted
+from dovetail.runtime.late_payments import look_back
 from dovetail.sessions import outcomes, receiver, sender
-from dovetail.sessions.sightings import Kind
-from dovetail.sessions.surplus import surplus_seen
+from dovetail.sessions.overpayment import surplus_seen
+from dovetail.sessions.sightings import SpendKind
 
 TWICE = 2 * AMOUNT
 
@@ -27,12 +27,17 @@ async def test_a_payjoin_and_a_direct_payment_are_told_at_once_and_at_the_end(
     payjoin = (await sending.to(sender.Monitor)).expected
     script = receiving.uri.address.script_pubkey
     direct = world.node.fund(script, AMOUNT, confirmations=0)
-    watch = Watch()
+    watch = ChainWatch()
     await receiving.step(watch=watch)
     seen = watch.sighting
     assert seen is not None
-    assert (seen.kind, seen.txid, seen.came, seen.asked) == (Kind.PAYJOIN, payjoin, TWICE, AMOUNT)
-    assert sighted(seen).endswith(
+    assert (seen.kind, seen.txid, seen.came, seen.asked) == (
+        SpendKind.PAYJOIN,
+        payjoin,
+        TWICE,
+        AMOUNT,
+    )
+    assert describe_sighting(seen).endswith(
         "100,000 sats have come to the address in all, 50,000 more than was asked for: also by"
         f" {direct.txid}."
     )
@@ -55,8 +60,8 @@ async def test_a_fallback_and_a_direct_payment_are_both_in_the_outcome(
     world: World, alice: Side, bob: Side
 ):
     receiving = await at(world, alice, bob, receiver.WantsInputs)
-    await actions.cancel(receiving.services, receiving.session_id)
-    await actions.fallback(receiving.services, receiving.session_id)
+    await decisions.cancel(receiving.services, receiving.session_id)
+    await decisions.fallback(receiving.services, receiving.session_id)
     receiving.reload()
     await receiving.to(receiver.Monitor)
     (direct,) = pay_directly(world, receiving, 20_000)
@@ -83,7 +88,7 @@ async def test_two_direct_payments_are_one_too_many(world: World, alice: Side, b
 async def test_one_direct_payment_of_more_names_itself(world: World, bob: Side):
     receiving = bob.receive()
     txids = pay_directly(world, receiving, 60_000)
-    watch = Watch()
+    watch = ChainWatch()
     closed = await receiving.to(receiver.Closed, watch=watch)
     told = explain(closed, world.clock()).surplus
     assert told is not None
@@ -107,14 +112,14 @@ async def test_without_an_amount_nothing_is_too_much(world: World, bob: Side):
 
 
 async def test_parts_are_told_as_they_come(world: World, bob: Side):
-    receiving, watch = bob.receive(depth=1), Watch()
+    receiving, watch = bob.receive(depth=1), ChainWatch()
     script = receiving.uri.address.script_pubkey
 
     async def told() -> str:
         await receiving.step(watch=watch)
         assert watch.sighting is not None
         assert not watch.sighting.receded
-        return sighted(watch.sighting)
+        return describe_sighting(watch.sighting)
 
     world.node.fund(script, Sats(20_000), confirmations=0)
     assert await told() == ("20,000 of 50,000 sats have come to the address, not confirmed yet.")
@@ -129,17 +134,17 @@ async def test_parts_are_told_as_they_come(world: World, bob: Side):
 
 
 async def test_a_payjoin_after_a_part_is_no_reorganisation(world: World, alice: Side, bob: Side):
-    receiving, watch = bob.receive(depth=2), Watch()
+    receiving, watch = bob.receive(depth=2), ChainWatch()
     sending = await paid_into(world, receiving, alice)
     pay_directly(world, receiving, 20_000)
     await receiving.to(receiver.Monitor, watch=watch)
     await receiving.step(watch=watch)
     assert watch.sighting is not None
-    assert (watch.sighting.kind, watch.sighting.depth) == (Kind.DIRECT, 1)
+    assert (watch.sighting.kind, watch.sighting.depth) == (SpendKind.DIRECT, 1)
     await sending.to(sender.Monitor)
     await receiving.step(watch=watch)
     assert watch.sighting is not None
-    assert (watch.sighting.kind, watch.sighting.receded) == (Kind.PAYJOIN, False)
+    assert (watch.sighting.kind, watch.sighting.receded) == (SpendKind.PAYJOIN, False)
 
 
 @pytest.mark.parametrize("confirmations", [0, 1])
@@ -195,7 +200,7 @@ async def test_a_second_payment_that_is_gone_again_is_no_surplus(
     assert (seen.gone, seen.receded) == (True, mined)
     assert explain(closed, world.clock(), seen=seen).surplus is None
     how = "A reorganisation removed" if mined else "The network dropped"
-    assert sighted(seen, ended=True) == f"{how} an ordinary payment to the address."
+    assert describe_sighting(seen, ended=True) == f"{how} an ordinary payment to the address."
 
 
 async def test_a_third_payment_of_one_paid_directly_is_told(world: World, bob: Side):

@@ -9,11 +9,11 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate, Sats
 from dovetail.errors import ChainError, UsageError
-from dovetail.runtime import actions
-from dovetail.runtime.watching import Watch
+from dovetail.runtime import decisions
+from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.sightings import Kind
+from dovetail.sessions.sightings import SpendKind
 
 GUARDED = (receiver.WantsInputs, receiver.ProvisionalProposal)
 HELD = (
@@ -86,7 +86,7 @@ async def test_one_look_that_misses_the_payment_charges_nobody(
 
 async def test_the_senders_own_payment_is_not_told_as_dropped(world: World, alice: Side, bob: Side):
     """It waits to be mined before the Original is read from the mailbox."""
-    receiving, watch = bob.receive(lifetime=60), Watch()
+    receiving, watch = bob.receive(lifetime=60), ChainWatch()
     sending = await paid_into(world, receiving, alice)
     world.node.send(sending.state.fallback)
     await receiving.to(receiver.UncheckedOriginalPayload, watch=watch)
@@ -106,7 +106,7 @@ async def test_parts_add_up_to_a_payment(world: World, bob: Side):
 
 
 async def test_a_part_is_told_and_is_no_payment(world: World, bob: Side):
-    receiving, watch = bob.receive(lifetime=60, grace=600), Watch()
+    receiving, watch = bob.receive(lifetime=60, grace=600), ChainWatch()
     (part,) = pay_directly(world, receiving, 49_000)
     await receiving.step(watch=watch)
     assert watch.received.amount == 49_000
@@ -152,7 +152,7 @@ async def test_an_original_whose_coins_are_spent_in_the_mempool_is_refused(
 async def test_an_unconfirmed_stranger_does_not_keep_the_fallback_out(
     world: World, alice: Side, bob: Side
 ):
-    receiving, watch = bob.receive(lifetime=60, grace=600), Watch()
+    receiving, watch = bob.receive(lifetime=60, grace=600), ChainWatch()
     sending = await paid_into(world, receiving, alice)
     monitor = await receiving.to(receiver.Monitor)
     world.node.send(double_spend(alice, sending))
@@ -162,7 +162,7 @@ async def test_an_unconfirmed_stranger_does_not_keep_the_fallback_out(
     assert watch.rival.rate > watch.rival.ours
     assert watch.rival.words.endswith("too little to replace it.")
     assert watch.sighting is not None
-    assert watch.sighting.kind is Kind.STRANGER
+    assert watch.sighting.kind is SpendKind.UNRECOGNIZED
     assert watch.sighting.rate == watch.rival.rate
     told = watch.sighting
     assert await receiving.step(watch=watch) is monitor
@@ -201,11 +201,11 @@ async def test_the_fallback_is_one_command_and_said_twice_it_changes_nothing(
     world: World, alice: Side, bob: Side, state: type
 ):
     receiving = await at(world, alice, bob, state)
-    first = await actions.fallback(receiving.services, receiving.session_id)
+    first = await decisions.fallback(receiving.services, receiving.session_id)
     assert isinstance(first, receiver.Monitor)
     tags = receiving.tags()
     assert tags[-2:] == ["FallbackRequested", "BroadcastFallback"]
-    assert await actions.fallback(receiving.services, receiving.session_id) == first
+    assert await decisions.fallback(receiving.services, receiving.session_id) == first
     assert receiving.tags() == tags
     assert len(bob.party.chain.broadcasts) == 1
 
@@ -217,20 +217,20 @@ async def test_a_word_for_the_fallback_is_asked_for_again_once_it_would_pay_twic
     receiving = await at(world, alice, bob, state, depth=2)
     pay_directly(world, receiving)
     with pytest.raises(UsageError, match="charge the sender twice"):
-        await actions.fallback(receiving.services, receiving.session_id)
+        await decisions.fallback(receiving.services, receiving.session_id)
     assert bob.party.chain.broadcasts == []
-    insisted = await actions.fallback(receiving.services, receiving.session_id)
+    insisted = await decisions.fallback(receiving.services, receiving.session_id)
     assert isinstance(insisted, receiver.Monitor)
     assert len(bob.party.chain.broadcasts) == 1
 
 
 async def test_a_coin_that_was_shown_is_freed_by_spending_it(world: World, alice: Side, bob: Side):
     receiving = await at(world, alice, bob, receiver.Monitor)
-    released = await actions.cancel(receiving.services, receiving.session_id)
+    released = await decisions.cancel(receiving.services, receiving.session_id)
     assert isinstance(released, receiver.PendingFallback)
-    await actions.release(receiving.services, receiving.session_id)
+    await decisions.release(receiving.services, receiving.session_id)
     rate = FeeRate.from_sat_per_vb(5)
-    _, freeing = await actions.revoke(receiving.services, receiving.session_id, fee_rate=rate)
+    _, freeing = await decisions.revoke(receiving.services, receiving.session_id, fee_rate=rate)
     world.node.mine()
     receiving.reload()
     closed = await receiving.to(receiver.Closed, steps=1)
@@ -242,10 +242,10 @@ async def test_a_freed_coin_does_not_hide_that_the_invoice_was_paid(
     world: World, alice: Side, bob: Side
 ):
     receiving = await at(world, alice, bob, receiver.Monitor)
-    await actions.cancel(receiving.services, receiving.session_id)
-    await actions.release(receiving.services, receiving.session_id)
+    await decisions.cancel(receiving.services, receiving.session_id)
+    await decisions.release(receiving.services, receiving.session_id)
     rate = FeeRate.from_sat_per_vb(5)
-    await actions.revoke(receiving.services, receiving.session_id, fee_rate=rate)
+    await decisions.revoke(receiving.services, receiving.session_id, fee_rate=rate)
     (txid,) = pay_directly(world, receiving)
     receiving.reload()
     closed = await receiving.to(receiver.Closed, steps=1)
@@ -258,7 +258,7 @@ async def test_a_payjoin_that_waits_to_be_mined_frees_nothing(world: World, alic
     await receiving.to(receiver.Monitor)
     await sending.to(sender.Monitor)
     with pytest.raises(UsageError, match="spent already, or about to be"):
-        await actions.revoke(receiving.services, receiving.session_id, fee_rate=FeeRate(500))
+        await decisions.revoke(receiving.services, receiving.session_id, fee_rate=FeeRate(500))
 
 
 async def test_a_refused_fallback_that_is_valid_is_tried_again(

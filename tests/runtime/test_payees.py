@@ -11,7 +11,7 @@ from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import DuplicateSession
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.runtime.agent import Agent
-from dovetail.runtime.live import LiveSender
+from dovetail.runtime.live_session import LiveSender
 
 AMOUNT = Sats(20_000)
 RATE = FeeRate.from_sat_per_vb("2")

@@ -17,7 +17,7 @@ from dovetail.errors import (
     UsageError,
 )
 from dovetail.protocol.contribution import Coin
-from dovetail.runtime.receiving import _too_large
+from dovetail.runtime.receiver_steps import _too_large
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.stores.ports import SessionId

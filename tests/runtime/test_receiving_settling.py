@@ -9,9 +9,9 @@ from dovetail.bitcoin import FeeRate, UnixTime
 from dovetail.errors import ChainError, TransportError
 from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.uri import V2Endpoint
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
+from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.services import AtExpiry
-from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.wallets.ports import Accepted
@@ -39,7 +39,7 @@ async def test_a_fallback_that_is_only_held_is_never_broadcast_by_policy(
     receiving = bob.receive(lifetime=60, grace=600)
     await paid_into(world, receiving, alice)
     await receiving.to(receiver.OutputsUnknown)
-    pending = await actions.cancel(receiving.services, receiving.session_id)
+    pending = await decisions.cancel(receiving.services, receiving.session_id)
     receiving.reload()
     world.clock.pass_by(659)
     waiting = await receiving.step()
@@ -165,7 +165,7 @@ async def test_an_evicted_payjoin_that_was_seen_is_broadcast_again(
     monitor = await receiving.to(receiver.Monitor)
     paid = await sending.to(sender.Monitor)
     assert paid.payjoin is not None
-    watch = Watch()
+    watch = ChainWatch()
     assert await receiving.step(watch=watch) is monitor
     assert watch.payjoin == paid.payjoin, "with the sender's signatures"
     world.evict(paid.payjoin.txid)
@@ -178,7 +178,7 @@ async def test_a_reorganisation_reopens_nothing_and_is_told(world: World, alice:
     """M3: the session was not closed before its depth."""
     receiving = bob.receive(depth=3)
     sending = await paid_into(world, receiving, alice)
-    monitor, watch = await receiving.to(receiver.Monitor), Watch()
+    monitor, watch = await receiving.to(receiver.Monitor), ChainWatch()
     await sending.to(sender.Monitor)
     world.node.mine(2)
     await receiving.step(watch=watch)
@@ -225,7 +225,7 @@ async def test_a_directory_that_was_never_reached_is_the_reason(
         await paid_into(world, receiving, alice)
     await receiving.to(state)
     world.clock.pass_by(60)
-    watch = Watch(trouble=TransportError("nobody", at="directory"))
+    watch = ChainWatch(trouble=TransportError("nobody", at="directory"))
     after = await receiving.step(failures=receiving.services.policy.tries, watch=watch)
     if isinstance(after, receiver.Initialized):
         # Nobody is asked in the grace, so that who failed before has to be remembered.

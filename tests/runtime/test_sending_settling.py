@@ -4,8 +4,8 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, StaleSession
+from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.services import AtExpiry
-from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, sender
 
 # the fallback
@@ -138,7 +138,7 @@ async def test_a_payjoin_that_was_evicted_is_broadcast_again(world: World, alice
 async def test_a_reorganisation_reopens_nothing_and_is_told(world: World, alice: Side, bob: Side):
     """M3: the session was not closed before its depth."""
     sending = await broadcast(alice, bob, depth=3)
-    monitor, watch = sending.state, Watch()
+    monitor, watch = sending.state, ChainWatch()
     world.node.mine(2)
     assert await sending.step(watch=watch) is monitor
     assert watch.sighting is not None

@@ -6,8 +6,8 @@ from dovetail.bitcoin import UnixTime
 from dovetail.errors import TransportError
 from dovetail.protocol.exchange import Request
 from dovetail.protocol.uri import PayjoinUri
+from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.transport import Reply
-from dovetail.runtime.watching import Watch
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 
@@ -75,7 +75,7 @@ async def test_a_redirect_is_not_followed_and_its_payment_is_made_by_the_fallbac
     world.wire.v1 = moved
     sending = await alice.send(shop.invoice())
     await sending.to(sender.PostingOriginal)
-    watch = Watch()
+    watch = ChainWatch()
     with pytest.raises(TransportError, match="another address \\(status 302\\)") as caught:
         await sending.step(watch=watch)
     assert caught.value.at == "receiver"
@@ -120,7 +120,7 @@ async def test_when_tor_is_down_the_receiver_is_not_blamed(world: World, alice: 
     world.wire.v1 = down
     sending = await alice.send(shop.invoice())
     await sending.to(sender.PostingOriginal)
-    watch = Watch()
+    watch = ChainWatch()
     with pytest.raises(TransportError, match="Tor does not answer") as caught:
         await sending.step()
     watch.trouble = caught.value

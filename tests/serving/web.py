@@ -1,4 +1,4 @@
-"""A small application behind a `Doorkeeper` on real sockets, and clients of bare bytes."""
+"""A small application behind a `ConnectionLimiter` on real sockets, and clients of bare bytes."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from dovetail.serving.door import Doorkeeper
+from dovetail.serving.door import ConnectionLimiter
 from dovetail.serving.listening import bind
 from dovetail.serving.running import configuration, started
 
@@ -92,7 +92,7 @@ async def body_of(receive: Any) -> bytes:
 class Web:
     """The application, its door and its port."""
 
-    def __init__(self, door: Doorkeeper, app: App, port: int) -> None:
+    def __init__(self, door: ConnectionLimiter, app: App, port: int) -> None:
         self.door = door
         self.app = app
         self.port = port
@@ -115,7 +115,7 @@ class Web:
 def served(*, limit: int = 64, **settings: Any) -> Iterator[Web]:
     """Serve for as long as the block runs, or until `ending` is set."""
     app = App()
-    door = Doorkeeper(limit=limit, **({"seconds": SECONDS} | settings))
+    door = ConnectionLimiter(limit=limit, **({"seconds": SECONDS} | settings))
     server = uvicorn.Server(configuration(app, door, drain=5, ws="none"))
     listening = threading.Event()
     with bind("127.0.0.1", 0) as listener:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.eventlogs.logs import NAMES, entries
 
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.ending import ending_of
+from dovetail.sessions.ended import ending_of
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import encode_summary
 

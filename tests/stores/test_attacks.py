@@ -17,7 +17,7 @@ from tests.stores.golden import keep
 from dovetail.errors import StoreUnavailable
 from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores import sqlite
-from dovetail.stores.logs import replayed
+from dovetail.stores.logs import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import VITAL, SqlStore
 from dovetail.testing.store_samples import started
@@ -79,8 +79,8 @@ def holding_the_lock(path: Path) -> Iterator[sqlite3.Connection]:
 
 def readable(path: Path) -> None:
     with SqlStore.open(path) as store:
-        assert replayed(store, FIRST).seq == len(entries("sender/success"))
-        assert replayed(store, SessionId(2)).seq == 3
+        assert load_session(store, FIRST).seq == len(entries("sender/success"))
+        assert load_session(store, SessionId(2)).seq == 3
 
 
 def test_processes_on_one_database_take_turns(path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.stores.golden import keep
 from dovetail.errors import ReplayError
 from dovetail.sessions import receiver, sender
 from dovetail.stores.entries import checksum_of
-from dovetail.stores.logs import naming, replayed
+from dovetail.stores.logs import load_session, naming
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
@@ -72,13 +72,13 @@ def refused(store: SqlStore) -> ReplayError:
     """The session cannot be read, says where and why, stays as it is and stops no other."""
     before = store.stored(BAD)
     with pytest.raises(ReplayError) as caught:
-        replayed(store, BAD)
+        load_session(store, BAD)
     assert str(caught.value.session) == "1"
     assert str(caught.value).startswith("Session 1: ")
     assert store.stored(BAD) == before
     assert [row.session_id for row in store.history()] == [OTHER, GOOD, BAD]
     for each in (GOOD, OTHER):
-        assert replayed(store, each).seq == store.row(each).next_seq
+        assert load_session(store, each).seq == store.row(each).next_seq
     return caught.value
 
 
@@ -87,7 +87,7 @@ def refused(store: SqlStore) -> ReplayError:
 def test_a_stored_log_replays_as_it_was(tmp_path: Path, name: str, kind: type) -> None:
     store = MemoryStore() if kind is MemoryStore else SqlStore.open(tmp_path / "sessions.db")
     session_id = keep(store, name)
-    assert replayed(store, session_id).seq == len(entries(name))
+    assert load_session(store, session_id).seq == len(entries(name))
     role = sender if name.startswith("sender/") else receiver
     stored = [role.decode_event(entry.data) for entry in store.stored(session_id).events]
     assert stored == [role.decode_event(line) for line in entries(name)]
@@ -136,7 +136,7 @@ def test_damage_that_still_reads_is_told_by_the_checksum(path: Path, store: SqlS
 
 def test_an_entry_without_a_checksum_is_read_as_it_is(path: Path, store: SqlStore) -> None:
     damage(path, "UPDATE session_events SET checksum = NULL")
-    assert isinstance(replayed(store, BAD), sender.Closed)
+    assert isinstance(load_session(store, BAD), sender.Closed)
 
 
 @pytest.mark.parametrize("seq", range(len(LOG)))
@@ -215,4 +215,4 @@ def test_a_name_is_given_once() -> None:
 
 
 def test_an_entry_shows_nothing_of_itself(store: SqlStore) -> None:
-    assert repr(store.stored(BAD).events[0]) == "<RawEvent 0>"
+    assert repr(store.stored(BAD).events[0]) == "<StoredEvent 0>"

@@ -72,7 +72,7 @@ SPELLINGS = [
 def test_one_v1_invoice_in_two_spellings_is_one(store: Store, spelling: str) -> None:
     """Found by its URI, and refused also where a second payment of the address is allowed."""
     first = begin(store, v1("https://shop.example/pay?id=1"))
-    assert store.paying(v1(spelling)) == first
+    assert store.session_paying(v1(spelling)) == first
     with pytest.raises(DuplicateSession):
         begin(store, v1(spelling), alone=False)
 
@@ -83,16 +83,16 @@ def test_one_v1_invoice_in_two_spellings_is_one(store: Store, spelling: str) -> 
 def test_another_link_to_an_address_needs_an_explicit_word(store: Store, other: PayjoinUri) -> None:
     """M4: another query, another server, another key in v2."""
     first = begin(store, v2(b"\x21"))
-    assert store.paying(other) is None
-    assert store.paying_to(play.ADDRESS) == first
+    assert store.session_paying(other) is None
+    assert store.session_paying_to(play.ADDRESS) == first
     with pytest.raises(DuplicateSession, match="--again"):
         begin(store, other)
-    assert begin(store, other, alone=False) == store.paying_to(play.ADDRESS)
+    assert begin(store, other, alone=False) == store.session_paying_to(play.ADDRESS)
 
 
 def test_other_addresses_are_nobodys(store: Store) -> None:
     begin(store, v2(b"\x21"))
-    assert store.paying_to(Address.from_script(play.ELSEWHERE, Network.REGTEST)) is None
+    assert store.session_paying_to(Address.from_script(play.ELSEWHERE, Network.REGTEST)) is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_only_what_ended_unpaid_does_not_count(
 ) -> None:
     first = begin(store, v2(b"\x21"))
     end(store, first, outcome)
-    assert store.paying_to(play.ADDRESS) == (first if counts else None)
+    assert store.session_paying_to(play.ADDRESS) == (first if counts else None)
     if not counts:
         assert begin(store, v2(b"\x23")) == SessionId(2)
 
@@ -120,12 +120,12 @@ def test_only_what_ended_unpaid_does_not_count(
 def test_a_payment_that_ended_unpaid_hides_no_other(store: Store) -> None:
     first = begin(store, v2(b"\x21"))
     end(store, begin(store, v2(b"\x23"), alone=False), outcomes.Revoked(txid="0a" * 32))
-    assert store.paying_to(play.ADDRESS) == first
+    assert store.session_paying_to(play.ADDRESS) == first
 
 
 def test_an_ordinary_payment_counts_as_any_other(store: Store) -> None:
     first = plainly(store)
-    assert store.paying_to(play.ADDRESS) == first
+    assert store.session_paying_to(play.ADDRESS) == first
     with pytest.raises(DuplicateSession, match="--again"):
         begin(store, v2(b"\x21"))
 

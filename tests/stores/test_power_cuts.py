@@ -16,7 +16,7 @@ from tests.eventlogs.logs import entries
 
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.sessions import receiver, sender
-from dovetail.stores.logs import replayed
+from dovetail.stores.logs import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
 
@@ -106,7 +106,7 @@ def check(disk: Disk, path: Path, *, at_most: dict[SessionId, int]) -> int:
             assert rows[session_id].next_seq >= count
         for session_id, row in rows.items():
             assert row.next_seq <= at_most[session_id]
-            session = replayed(store, session_id)
+            session = load_session(store, session_id)
             assert session.seq == row.next_seq
             closed = isinstance(session, sender.Closed | receiver.Closed)
             assert closed == (row.closed_at is not None)

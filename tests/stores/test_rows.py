@@ -12,10 +12,10 @@ from tests.stores.golden import keep
 
 from dovetail.bitcoin import FeeRate, Txid
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.standing import summary_of
-from dovetail.stores.entries import RawEvent, raw_event
-from dovetail.stores.logs import replayed
+from dovetail.stores.entries import StoredEvent, raw_event
+from dovetail.stores.logs import load_session
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.memory_tables import MemoryTables
 from dovetail.stores.ports import SessionId, Store
@@ -54,7 +54,7 @@ def test_a_row_says_after_each_event_what_a_replay_would(store: Store, name: str
 
 
 def assert_shown(store: Store, session_id: SessionId) -> None:
-    row, state = store.row(session_id), replayed(store, session_id)
+    row, state = store.row(session_id), load_session(store, session_id)
     assert row.summary is not None
     assert row.summary == summary_of(state)
     assert row.amount == row.summary.amount
@@ -105,7 +105,7 @@ def test_in_memory_a_log_that_is_not_what_its_row_says_is_doubtful() -> None:
         assert store.doubtful([KEPT, OTHER]) == {KEPT}
 
 
-def replace_log(tables: MemoryTables, *, log: tuple[RawEvent, ...]) -> None:
+def replace_log(tables: MemoryTables, *, log: tuple[StoredEvent, ...]) -> None:
     tables.entries[KEPT] = log
 
 
@@ -124,7 +124,7 @@ def test_a_row_that_is_damaged_or_newer_is_left_to_the_log(tmp_path: Path) -> No
 
 def test_what_a_rival_pays_is_kept_for_other_processes(store: Store) -> None:
     known = keep(store, "receiver/paid-by-payjoin", upto=3)
-    seen = Sighting(kind=Kind.STRANGER, txid=Txid(bytes(32)), depth=0, wanted=1)
+    seen = Sighting(kind=SpendKind.UNRECOGNIZED, txid=Txid(bytes(32)), depth=0, wanted=1)
     for rate in (None, FeeRate.from_sat_per_vb("3.5")):
         rated = Sighting(
             kind=seen.kind, txid=seen.txid, depth=seen.depth, wanted=seen.wanted, rate=rate

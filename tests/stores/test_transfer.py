@@ -25,11 +25,11 @@ from dovetail.errors import (
 from dovetail.sessions import receiver, sender
 from dovetail.stores import transfer
 from dovetail.stores.entries import checksum_of
-from dovetail.stores.logs import replayed
+from dovetail.stores.logs import load_session
 from dovetail.stores.memory import MemoryStore
-from dovetail.stores.ports import Adopted, Adoption, Moved, SessionId, Store
+from dovetail.stores.ports import ImportedSession, ImportOutcome, ImportResult, SessionId, Store
 from dovetail.stores.sql import SqlStore
-from dovetail.stores.transfer import Imported, every_session, exported, imported
+from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 
 PAID = "receiver/paid-by-payjoin"
 SENT = "sender/success"
@@ -52,16 +52,16 @@ def lines(*names: str, upto: int | None = None) -> list[bytes]:
     there = MemoryStore()
     for name in names:
         keep(there, name, upto=upto)
-    return list(exported(there, every_session(there), secrets=True))
+    return list(export_sessions(there, every_session(there), secrets=True))
 
 
 def take_in(store: Store, file: list[bytes]) -> list[Imported]:
-    return list(imported(store, io.BytesIO(b"".join(file))))
+    return list(import_sessions(store, io.BytesIO(b"".join(file))))
 
 
-def adopted(store: Store, file: list[bytes]) -> list[Adoption]:
+def adopted(store: Store, file: list[bytes]) -> list[ImportOutcome]:
     results = [each.result for each in take_in(store, file)]
-    return [each.adoption for each in results if isinstance(each, Adopted)]
+    return [each.adoption for each in results if isinstance(each, ImportResult)]
 
 
 def refusal(store: Store, file: list[bytes]) -> DovetailError:
@@ -110,10 +110,10 @@ def original_coins() -> frozenset[OutPoint]:
 def test_every_session_moves_as_it_is(name: str) -> None:
     there, here = MemoryStore(clock=lambda: 7), MemoryStore(clock=lambda: 8)
     keep(there, name)
-    file = list(exported(there, every_session(there), secrets=True))
-    assert adopted(here, file) == [Adoption.ADDED]
+    file = list(export_sessions(there, every_session(there), secrets=True))
+    assert adopted(here, file) == [ImportOutcome.ADDED]
     assert here.stored(FIRST) == there.stored(FIRST)
-    assert adopted(here, file) == [Adoption.UNCHANGED]
+    assert adopted(here, file) == [ImportOutcome.UNCHANGED]
     assert here.stored(FIRST) == there.stored(FIRST)
 
 
@@ -121,22 +121,22 @@ def test_sessions_come_in_oldest_first_and_get_ids_of_their_own(store: Store) ->
     keep(store, "receiver/expired-unpaid")
     found = take_in(store, lines(SENT, "receiver/paid-by-payjoin-of-v1-http", "sender/success-v1"))
     assert [(each.number, each.result) for each in found] == [
-        (number, Adopted(SessionId(number + 1), Adoption.ADDED)) for number in (1, 2, 3)
+        (number, ImportResult(SessionId(number + 1), ImportOutcome.ADDED)) for number in (1, 2, 3)
     ]
-    assert replayed(store, SessionId(2)).seq == len(entries(SENT))
+    assert load_session(store, SessionId(2)).seq == len(entries(SENT))
 
 
 def test_a_session_that_is_here_only_grows(store: Store) -> None:
-    assert adopted(store, lines(SENT, upto=3)) == [Adoption.ADDED]
+    assert adopted(store, lines(SENT, upto=3)) == [ImportOutcome.ADDED]
     assert store.reserved() == sender_coins()
-    assert adopted(store, lines(SENT, upto=2)) == [Adoption.UNCHANGED]
+    assert adopted(store, lines(SENT, upto=2)) == [ImportOutcome.UNCHANGED]
     assert store.row(FIRST).next_seq == 3
-    assert adopted(store, lines(SENT, upto=4)) == [Adoption.EXTENDED]
+    assert adopted(store, lines(SENT, upto=4)) == [ImportOutcome.EXTENDED]
     assert store.reserved() == sender_coins()
-    assert adopted(store, lines(SENT)) == [Adoption.EXTENDED]
+    assert adopted(store, lines(SENT)) == [ImportOutcome.EXTENDED]
     assert store.reserved() == frozenset()
     assert store.row(FIRST).closed_at is not None
-    assert adopted(store, lines(SENT, upto=4)) == [Adoption.UNCHANGED]
+    assert adopted(store, lines(SENT, upto=4)) == [ImportOutcome.UNCHANGED]
     assert len(store.history()) == 1
 
 
@@ -183,7 +183,7 @@ def test_an_open_session_that_shares_coins_with_one_here_is_refused(
     coins = receiver_coins() if share is Store.reserve else original_coins()
     getattr(store, share.__name__)(here, coins)
     assert isinstance(refusal(store, lines(PAID, upto=10)), CoinsTaken)
-    assert adopted(store, lines(PAID)) == [Adoption.ADDED]
+    assert adopted(store, lines(PAID)) == [ImportOutcome.ADDED]
 
 
 def test_one_that_is_refused_stops_no_other(store: Store) -> None:
@@ -194,7 +194,7 @@ def test_one_that_is_refused_stops_no_other(store: Store) -> None:
     assert isinstance(found[0].result, ParseError)
     found = take_in(store, [header, damaged, good])
     assert isinstance(found[0].result, ReplayError)
-    assert found[1].result == Adopted(FIRST, Adoption.UNCHANGED)
+    assert found[1].result == ImportResult(FIRST, ImportOutcome.UNCHANGED)
 
 
 def drop(fields: dict[str, Any]) -> None:
@@ -285,7 +285,7 @@ def test_an_entry_of_an_older_release_has_no_checksum_here_either(store: Store) 
         for entry in fields["entries"]:
             del entry["checksum"]
 
-    assert adopted(store, changed(lines(SENT), forget)) == [Adoption.ADDED]
+    assert adopted(store, changed(lines(SENT), forget)) == [ImportOutcome.ADDED]
     assert {entry.checksum for entry in store.stored(FIRST).events} == {None}
 
 
@@ -331,7 +331,7 @@ def test_a_file_that_was_cut_short_says_so_after_what_it_has(store: Store) -> No
 
 
 def test_a_store_that_fails_ends_the_import(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_moved: Moved) -> Adopted:
+    def fail(_moved: ImportedSession) -> ImportResult:
         raise StoreUnavailable("The disk is full.")
 
     monkeypatch.setattr(store, "adopt", fail)
@@ -345,7 +345,7 @@ def test_an_export_without_secrets_has_no_key_and_cannot_come_in(name: str) -> N
     keep(there, name)
     created = json.loads(entries(name)[0])
     key = created.get("reply_key") or created.get("endpoint", {}).get("secret_key")
-    (header, line) = exported(there, [FIRST], secrets=False)
+    (header, line) = export_sessions(there, [FIRST], secrets=False)
     assert key is None or key.encode() not in line
     assert len(json.loads(line)["entries"]) == len(entries(name))
     with pytest.raises(UsageError, match="without its keys"):
@@ -363,7 +363,7 @@ def test_a_damaged_log_is_exported_as_it_is_and_refused(tmp_path: Path) -> None:
         keep(store, SENT)
         store.write(damage)
         before = store.stored(FIRST)
-        file = list(exported(store, [FIRST], secrets=True))
+        file = list(export_sessions(store, [FIRST], secrets=True))
         assert json.loads(file[1])["entries"][1]["data"] == "/wA="
         error = refusal(MemoryStore(), file)
         assert isinstance(error, ReplayError)
@@ -374,12 +374,12 @@ def test_a_damaged_log_is_exported_as_it_is_and_refused(tmp_path: Path) -> None:
 def test_an_unknown_session_stops_an_export_before_its_first_line(store: Store) -> None:
     keep(store, SENT)
     with pytest.raises(SessionNotFound):
-        next(exported(store, [FIRST, SessionId(9)], secrets=True))
+        next(export_sessions(store, [FIRST, SessionId(9)], secrets=True))
 
 
 def test_a_session_that_is_named_twice_is_exported_once(store: Store) -> None:
     keep(store, SENT)
-    assert len(list(exported(store, [FIRST, FIRST], secrets=True))) == 2
+    assert len(list(export_sessions(store, [FIRST, FIRST], secrets=True))) == 2
 
 
 def test_the_parts_of_a_file_show_nothing_of_themselves() -> None:

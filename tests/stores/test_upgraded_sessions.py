@@ -11,12 +11,12 @@ from tests.stores.released import RELEASED, fill, old, state_of
 
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.ending import ending_of
+from dovetail.sessions.ended import ending_of
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.sender.payment import Payment
 from dovetail.sessions.standing import summary_of
 from dovetail.stores import migrations
-from dovetail.stores.logs import replayed
+from dovetail.stores.logs import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.sqlite import open_engine
@@ -29,7 +29,7 @@ def test_sessions_go_on_after_an_upgrade(tmp_path: Path, revision: str) -> None:
     old(path, revision)
     with SqlStore.open(path) as store:
         assert [row.session_id for row in store.live()] == [SessionId(1), SessionId(4)]
-        states = [replayed(store, row.session_id) for row in store.history()]
+        states = [load_session(store, row.session_id) for row in store.history()]
         assert [type(state).__name__ for state in states] == [
             "Initialized",
             "Closed",
@@ -76,10 +76,10 @@ def test_v1_invoices_are_found_in_any_spelling_after_an_upgrade(tmp_path: Path) 
     with SqlStore.open(path) as store:
         invoice = f"bitcoin:{address}?amount=0.001&pj="
         for url in ("https://shop.example/pay", "https://SHOP.example:443/pay?"):
-            assert store.paying(PayjoinUri.parse(invoice + url)) == SessionId(12)
+            assert store.session_paying(PayjoinUri.parse(invoice + url)) == SessionId(12)
         again = PayjoinUri.parse(invoice + "https://shop.example/other?r=~")
-        assert store.paying(again) == SessionId(13)
-        assert store.paying_to(again.address) == SessionId(14)
+        assert store.session_paying(again) == SessionId(13)
+        assert store.session_paying_to(again.address) == SessionId(14)
     with closing(sqlite3.connect(path)) as database:
         urls = database.execute("SELECT pj_uri FROM sessions WHERE session_id > 10").fetchall()
     assert [url for (url,) in urls] == [
@@ -103,7 +103,7 @@ def test_sessions_in_every_state_go_on_after_an_upgrade(tmp_path: Path, revision
     with SqlStore.open(path) as store:
         for number, name in names.items():
             session_id, state = SessionId(number), state_of(name)
-            assert replayed(store, session_id) == state
+            assert load_session(store, session_id) == state
             row = store.row(session_id)
             shown = summary_of(state)
             assert shown is not None

@@ -24,7 +24,7 @@ def http(scripted):
 def test_an_answer_comes_back_whole(scripted, http):
     scripted.answers["/path"] = Answer(body=b"bytes")
     assert http.get("/path") == b"bytes"
-    assert scripted.asked == ["/path"]
+    assert scripted.fetch_bounded == ["/path"]
 
 
 def test_nothing_found_is_none(http):
@@ -99,7 +99,7 @@ def test_a_server_is_left_alone_for_as_long_as_it_says(scripted, http, status):
     scripted.answers["/path"] = Answer(body=b"bytes")
     with pytest.raises(ChainError, match="fewer requests"):
         http.get("/path")
-    assert scripted.asked == ["/path"]
+    assert scripted.fetch_bounded == ["/path"]
 
 
 def _clocked() -> tuple[Manners, list[float]]:
@@ -142,7 +142,7 @@ def test_how_long_is_told_in_seconds_or_by_a_date(scripted, told, least, most):
     scripted.answers["/path"] = Answer(200, headers=(("retry-after", told),))
     with closing(connections(scripted.url)) as carrier:
         wanted = request("GET", scripted.url + "/path", headers={}, connect=2, timeout=2)
-        reply = answers.asked(carrier, wanted, esplora_http.FAULTS, seconds=2, most=10)
+        reply = answers.fetch_bounded(carrier, wanted, esplora_http.FAULTS, seconds=2, most=10)
     assert reply.wait is not None
     assert least <= reply.wait <= most
 

@@ -7,7 +7,7 @@ from tests.runtime.certificates import Certificate, make_certificate
 from tests.wallets.scripted import Answer, ScriptedServer
 
 from dovetail.errors import ChainError
-from dovetail.wallets.answers import Reply, asked
+from dovetail.wallets.answers import Reply, fetch_bounded
 from dovetail.wallets.esplora_http import FAULTS
 from dovetail.wallets.http import connections, request
 
@@ -26,7 +26,7 @@ def secure(certificate: Certificate) -> Iterator[ScriptedServer]:
 def ask(url: str) -> Reply:
     with closing(connections(url)) as carrier:
         wanted = request("GET", f"{url}/path", headers={}, connect=2, timeout=2)
-        return asked(carrier, wanted, FAULTS, seconds=5, most=100)
+        return fetch_bounded(carrier, wanted, FAULTS, seconds=5, most=100)
 
 
 def test_a_certificate_that_nobody_signed_is_not_believed(secure: ScriptedServer) -> None:

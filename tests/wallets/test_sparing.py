@@ -28,7 +28,7 @@ class Chain:
     blocks: list[Block] = field(default_factory=lambda: [Block("a0", 100, None)])
     holds: dict[str, bytes] = field(default_factory=dict)
     gives_raw: bool = True
-    asked: Counter[str] = field(default_factory=Counter)
+    fetch_bounded: Counter[str] = field(default_factory=Counter)
 
     def mine(self, holding: bytes = b"", branch: str = "a") -> None:
         last = self.blocks[-1]
@@ -36,15 +36,15 @@ class Chain:
         self.holds[self.blocks[-1].name] = holding
 
     def tip(self) -> str:
-        self.asked["tip"] += 1
+        self.fetch_bounded["tip"] += 1
         return self.blocks[-1].name
 
     def block(self, name: str) -> Block:
-        self.asked["block"] += 1
+        self.fetch_bounded["block"] += 1
         return next(each for each in self.blocks if each.name == name)
 
     def raw(self, name: str) -> bytes | None:
-        self.asked["raw"] += 1
+        self.fetch_bounded["raw"] += 1
         return bytes(80) + self.holds[name] if self.gives_raw else None
 
 
@@ -54,13 +54,13 @@ class Watching:
     def __init__(self) -> None:
         self.chain, self.now = Chain(), 0.0
         self.looks = Looks[int](self.chain, pace=PACE, clock=lambda: self.now)
-        self.asked: list[OutPoint] = []
+        self.fetch_bounded: list[OutPoint] = []
         self.settled: set[OutPoint] = set()
 
     def get(self, coin: OutPoint) -> int:
         def ask() -> tuple[int, bool]:
-            self.asked.append(coin)
-            return len(self.asked), coin in self.settled
+            self.fetch_bounded.append(coin)
+            return len(self.fetch_bounded), coin in self.settled
 
         return self.looks.get(coin, ask)
 
@@ -79,7 +79,7 @@ def watching() -> Watching:
 
 def test_what_is_new_is_asked_for_at_once_and_once(watching) -> None:
     assert [watching.get(coin(1)), watching.get(coin(1)), watching.get(coin(2))] == [1, 1, 2]
-    assert watching.chain.asked == {"tip": 1, "block": 1}
+    assert watching.chain.fetch_bounded == {"tip": 1, "block": 1}
 
 
 def test_turns_go_to_what_was_asked_of_longest_ago(watching) -> None:
@@ -87,8 +87,8 @@ def test_turns_go_to_what_was_asked_of_longest_ago(watching) -> None:
         for number in (1, 2, 3):
             watching.get(coin(number))
         watching.pass_by(PACE / 2)
-    assert watching.asked[:3] == [coin(1), coin(2), coin(3)]
-    assert watching.asked[3:] == [coin(1), coin(2), coin(3), coin(1), coin(2)]
+    assert watching.fetch_bounded[:3] == [coin(1), coin(2), coin(3)]
+    assert watching.fetch_bounded[3:] == [coin(1), coin(2), coin(3), coin(1), coin(2)]
 
 
 def test_who_left_takes_no_turns(watching) -> None:
@@ -97,7 +97,7 @@ def test_who_left_takes_no_turns(watching) -> None:
     for _ in range(60):
         watching.get(coin(2))
         watching.pass_by(PACE)
-    assert watching.asked.count(coin(2)) > 50
+    assert watching.fetch_bounded.count(coin(2)) > 50
 
 
 def test_who_looks_seldom_keeps_its_turns(watching) -> None:
@@ -105,7 +105,7 @@ def test_who_looks_seldom_keeps_its_turns(watching) -> None:
         for number in (1, 2, 3):
             watching.get(coin(number))
         watching.pass_by(2 * PACE)
-    assert watching.asked[3:9] == [coin(1), coin(2), coin(3)] * 2
+    assert watching.fetch_bounded[3:9] == [coin(1), coin(2), coin(3)] * 2
 
 
 def test_a_block_is_asked_for_once_and_what_it_may_touch(watching) -> None:
@@ -116,8 +116,8 @@ def test_a_block_is_asked_for_once_and_what_it_may_touch(watching) -> None:
     for _ in range(3):
         for number in (1, 2):
             watching.get(coin(number))
-    assert watching.asked == [coin(1), coin(2), coin(1), coin(2)]
-    assert watching.chain.asked == {"tip": 2, "block": 2}
+    assert watching.fetch_bounded == [coin(1), coin(2), coin(1), coin(2)]
+    assert watching.chain.fetch_bounded == {"tip": 2, "block": 2}
 
 
 def test_of_many_coins_a_block_is_searched_and_those_in_it_asked_for(watching) -> None:
@@ -128,14 +128,14 @@ def test_of_many_coins_a_block_is_searched_and_those_in_it_asked_for(watching) -
     watching.pass_by(2 * PACE)
     for number in range(1, 8):
         watching.get(coin(number))
-    assert watching.asked[7:] == [coin(5)]
+    assert watching.fetch_bounded[7:] == [coin(5)]
     watching.chain.gives_raw = False
     watching.chain.mine()
     watching.looks._turn_at = 4 * PACE
     watching.pass_by(2 * PACE)
     for number in range(1, 8):
         watching.get(coin(number))
-    assert len(watching.asked) == 15
+    assert len(watching.fetch_bounded) == 15
 
 
 def test_what_a_block_holds_is_asked_for_again_after_a_reorganisation_alone(watching) -> None:
@@ -145,24 +145,24 @@ def test_what_a_block_holds_is_asked_for_again_after_a_reorganisation_alone(watc
         watching.chain.mine()
         watching.pass_by(2 * PACE)
         watching.get(coin(1))
-    assert len(watching.asked) == 1
+    assert len(watching.fetch_bounded) == 1
     watching.chain.blocks.pop()
     watching.chain.mine(branch="b")
     watching.pass_by(2 * PACE)
     watching.get(coin(1))
-    assert len(watching.asked) == 2
+    assert len(watching.fetch_bounded) == 2
     for _ in range(20):  # more than is followed back: whatever happened there is not known
         watching.chain.mine()
     watching.pass_by(2 * PACE)
     watching.get(coin(1))
-    assert len(watching.asked) == 3
+    assert len(watching.fetch_bounded) == 3
 
 
 def test_what_we_changed_ourselves_is_asked_for_at_once(watching) -> None:
     watching.get(coin(1))
     watching.looks.drop([coin(1), coin(2)])
     watching.get(coin(1))
-    assert len(watching.asked) == 2
+    assert len(watching.fetch_bounded) == 2
 
 
 def test_who_waited_while_the_server_failed_does_not_try_it_as_well() -> None:
@@ -200,23 +200,23 @@ def test_who_waited_while_the_server_failed_does_not_try_it_as_well() -> None:
 def spared(server, monkeypatch):
     """A chain that spares its server, its clock, and what was asked."""
     with EsploraChain(server.url, Network.REGTEST, pace=PACE) as chain:
-        now, asked = [0.0], Counter[str]()
+        now, fetch_bounded = [0.0], Counter[str]()
         looks = chain._looks
         assert looks is not None
         monkeypatch.setattr(looks, "_clock", lambda: now[0])
         usual = chain._http._ask
 
         def ask(method, path, body=None):
-            asked[path] += 1
+            fetch_bounded[path] += 1
             return usual(method, path, body)
 
         monkeypatch.setattr(chain._http, "_ask", ask)
-        yield chain, now, asked
+        yield chain, now, fetch_bounded
 
 
 def _hour(server, spared, sessions: list[tuple[tuple[OutPoint, ...], Script]]) -> int:
-    chain, now, asked = spared
-    asked.clear()
+    chain, now, fetch_bounded = spared
+    fetch_bounded.clear()
     for second in range(0, HOUR, WATCH_INTERVAL):
         now[0] += WATCH_INTERVAL
         if second % BLOCK_INTERVAL == 0:
@@ -224,7 +224,7 @@ def _hour(server, spared, sessions: list[tuple[tuple[OutPoint, ...], Script]]) -
         for outpoints, script in sessions:
             chain.spends_of(outpoints)
             chain.payments_to(script)
-    return int(asked.total())
+    return int(fetch_bounded.total())
 
 
 def _session(number: int) -> tuple[tuple[OutPoint, ...], Script]:
@@ -246,7 +246,7 @@ def test_many_sessions_cost_less_than_one_request_each_and_block(server, spared)
 
 
 def test_a_spend_is_seen_in_the_mempool_and_in_each_block(server, spared, make_wallet) -> None:
-    chain, now, asked = spared
+    chain, now, fetch_bounded = spared
     payment: Transaction = make_wallet(100_000).pay(TARGET, Sats(30_000), fee_rate=RATE).extract()
     spent = payment.contested()[0]
     assert chain.spends_of([spent]) == {}
@@ -259,7 +259,7 @@ def test_a_spend_is_seen_in_the_mempool_and_in_each_block(server, spared, make_w
         now[0] += 2 * PACE
         assert chain.spends_of([spent]) == {spent: Spend(transaction=payment, depth=depth)}
         assert chain.payments_to(TARGET)[0].depth == depth
-    assert asked[f"/tx/{payment.txid}/hex"] == 1
+    assert fetch_bounded[f"/tx/{payment.txid}/hex"] == 1
 
 
 def test_strange_blocks_are_not_understood(scripted) -> None:
@@ -281,7 +281,7 @@ def test_a_look_comes_to_its_end_where_each_second_request_is_refused(
     payment: Transaction = make_wallet(100_000).pay(TARGET, Sats(30_000), fee_rate=RATE).extract()
     server.node.send(payment)
     count, now = [0], [0.0]
-    usual = answers.asked
+    usual = answers.fetch_bounded
 
     def every_other(*arguments, **named):
         count[0] += 1

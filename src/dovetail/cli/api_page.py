@@ -18,7 +18,8 @@ PUBLIC: dict[str, str] = {
     "dovetail.wallets.ports": "",
     "dovetail.stores.sql": "SqlStore",
     "dovetail.stores.ports": (
-        "Adopted Adoption Appended Moved Role Rows SessionId SessionLog SessionRow Store StoredLog"
+        "Appended ImportOutcome ImportResult ImportedSession Role Rows SessionId SessionLog"
+        " SessionRow Store StoredLog"
     ),
     "dovetail.sessions.receiver": "",
     "dovetail.sessions.sender": "",

@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Iterable, Mapping
 
 from dovetail.cli.failures import CODES, KEYS, OTHERS
-from dovetail.cli.work.telling import Kind as Happened
+from dovetail.cli.work.telling import SpendKind as Happened
 from dovetail.errors import DovetailError, ProposalRejected, TransportError
 from dovetail.protocol.proposal import RULES, rule_words
 from dovetail.runtime.explanation import DeadlineKind
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.sightings import Kind as Sighted
+from dovetail.sessions.sightings import SpendKind as Sighted
 from dovetail.sessions.status import SessionStatus
 
 _HEAD = """\
@@ -65,7 +65,7 @@ SEEN: Mapping[str, str] = {
     Sighted.FALLBACK: "The ordinary payment.",
     Sighted.REVOCATION: "It pays back to the sender's own wallet.",
     Sighted.PAYMENT: "It is neither, and makes the same payment.",
-    Sighted.STRANGER: "It spends the sender's coins and is no payment.",
+    Sighted.UNRECOGNIZED: "It spends the sender's coins and is no payment.",
     Sighted.DOUBLE_SPEND: "It spends the coins of a payment that was refused for that.",
     Sighted.DIRECT: "It pays the receiver's address from other coins.",
 }

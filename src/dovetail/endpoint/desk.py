@@ -20,7 +20,7 @@ from dovetail.protocol.exchange import read_v1_request
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.replies import ErrorCode
 from dovetail.runtime.agent import Agent
-from dovetail.runtime.live import LiveReceiver
+from dovetail.runtime.live_session import LiveReceiver
 from dovetail.serving.answers import Answer
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import Created, Web

@@ -10,7 +10,7 @@ import uvicorn
 
 from dovetail.endpoint.app import Endpoint
 from dovetail.errors import ConfigurationError
-from dovetail.serving.door import Doorkeeper
+from dovetail.serving.door import ConnectionLimiter
 from dovetail.serving.listening import bind, url_of
 from dovetail.serving.running import configuration, started
 
@@ -34,7 +34,7 @@ async def serving(
     `ConfigurationError` where it cannot be listened.
     """
     settings = endpoint.settings
-    door = Doorkeeper(
+    door = ConnectionLimiter(
         limit=settings.max_connections,
         per_client=settings.max_connections_per_client,
         clients=endpoint.clients,

@@ -24,7 +24,7 @@ from dovetail.mailroom.relay import Relay
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.mailroom.targets import Resolve
 from dovetail.mailroom.tunnels import Tunnels
-from dovetail.mailroom.v1 import BODY_LIMIT, V1Desk
+from dovetail.mailroom.v1 import BODY_LIMIT, V1Senders
 from dovetail.mailroom.waits import Waits
 from dovetail.protocol.exchange import GATEWAY_PATH
 from dovetail.serving.answers import (
@@ -102,7 +102,7 @@ class Mailroom:
             per_mailbox=settings.max_waits_per_mailbox,
             per_client=settings.max_waits_per_client,
         )
-        self._v1: V1Desk | None = None
+        self._v1: V1Senders | None = None
         self._directory: Directory | None = None
         self._gateway: Gateway | None = None
         self._relay: Relay | None = None
@@ -142,7 +142,7 @@ class Mailroom:
             with suppress(RuntimeError):  # the loop is closed: nobody is left to let go
                 self._loop.call_soon_threadsafe(self._drain)
 
-    async def keep_house(self) -> None:
+    async def housekeeping(self) -> None:
         """Remove expired messages and keys, rotate the keys if it is time, tell what was refused.
 
         What fails is told in the log, keeps nothing else from being done, and is tried again.
@@ -293,7 +293,7 @@ class Mailroom:
                 per_mailbox=2,
                 per_client=settings.max_v1_waits_per_client,
             )
-            self._v1 = V1Desk(waits)
+            self._v1 = V1Senders(waits)
         self._directory = Directory(self._mailboxes, self._waits, self._v1, self.refusals)
         self._gateway = Gateway(
             self._keys,
@@ -332,7 +332,7 @@ class Mailroom:
 
     async def _keep_house(self) -> None:
         while True:
-            await self.keep_house()
+            await self.housekeeping()
             await asyncio.sleep(self.settings.housekeeping)
 
 

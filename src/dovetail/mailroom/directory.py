@@ -6,7 +6,7 @@ from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.errors import InvalidMessage
 from dovetail.mailroom.mailboxes import Mailboxes, Posted
 from dovetail.mailroom.refusals import Refusals
-from dovetail.mailroom.v1 import Gone, V1Desk
+from dovetail.mailroom.v1 import Gone, V1Senders
 from dovetail.mailroom.waits import Refused, Waits
 from dovetail.protocol.mailbox import MESSAGE_SIZE, ShortId
 from dovetail.serving.answers import Answer, not_found, problem, wrong_method
@@ -24,7 +24,7 @@ class Directory:
     """
 
     def __init__(
-        self, mailboxes: Mailboxes, waits: Waits, v1: V1Desk | None, refusals: Refusals
+        self, mailboxes: Mailboxes, waits: Waits, v1: V1Senders | None, refusals: Refusals
     ) -> None:
         """Without a `v1` desk only encrypted messages are taken."""
         self._mailboxes = mailboxes
@@ -57,17 +57,17 @@ class Directory:
     ) -> Answer:
         """Take a BIP 78 request and wait for the proposal; raises `StoreUnavailable`."""
         if self._v1 is None:
-            return V1Desk.unsupported()
+            return V1Senders.unsupported()
         if self._mailboxes.read(short_id) is not None:
-            return V1Desk.unavailable()
+            return V1Senders.unavailable()
         return await self._v1.ask(short_id, body, query, gone, self._waits.wake, client)
 
     def refuse_plaintext(self, refusal: Answer) -> Answer:
         """Why a BIP 78 request could not be read, in words that its sender understands."""
         if self._v1 is None:
-            return V1Desk.unsupported()
+            return V1Senders.unsupported()
         if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return V1Desk.too_large(refusal)
+            return V1Senders.too_large(refusal)
         return refusal
 
     async def _fetch(self, short_id: ShortId, gone: Gone, client: Client | None) -> Answer:

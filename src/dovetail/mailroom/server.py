@@ -21,7 +21,7 @@ import uvicorn
 from dovetail.collecting import rare_collections
 from dovetail.mailroom.app import Mailroom
 from dovetail.mailroom.settings import MailroomSettings
-from dovetail.serving.door import Doorkeeper
+from dovetail.serving.door import ConnectionLimiter
 from dovetail.serving.listening import bind, url_of
 from dovetail.serving.logs import STDERR, logging_to
 from dovetail.serving.running import affordable, allow_many_files, configuration, started
@@ -104,7 +104,7 @@ class MailroomServer:
 
     def _run(self, listener: socket.socket) -> None:
         settings = self.mailroom.settings
-        door = Doorkeeper(
+        door = ConnectionLimiter(
             limit=affordable(settings.max_connections, beside=settings.files_beside),
             per_client=settings.max_connections_per_client,
             clients=self.mailroom.clients,
@@ -132,7 +132,7 @@ class MailroomServer:
             self._running.set()
 
     async def _serve(
-        self, listener: socket.socket, server: uvicorn.Server, door: Doorkeeper
+        self, listener: socket.socket, server: uvicorn.Server, door: ConnectionLimiter
     ) -> None:
         stop = self._stop = _Stop()
         # Listening begins when everything is open: peers remember a wrong answer for a week.

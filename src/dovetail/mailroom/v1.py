@@ -23,7 +23,7 @@ _JSON = "application/json"
 _REMEMBERED = 1_024
 
 
-class V1Desk:
+class V1Senders:
     """Senders who wait here for the receiver's proposal.
 
     What they sent is not encrypted, so it stays in memory and only while they wait. A second

@@ -23,7 +23,7 @@ import uvicorn
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.esplora import esplora_app
 from dovetail.regtest.node import RegtestNode
-from dovetail.serving.door import Doorkeeper
+from dovetail.serving.door import ConnectionLimiter
 from dovetail.serving.listening import bind
 from dovetail.serving.logs import STDERR, logging_to
 from dovetail.serving.running import configuration
@@ -124,7 +124,7 @@ def serve(
 
 
 def _configuration(node: RegtestNode) -> uvicorn.Config:
-    door = Doorkeeper(limit=_CONNECTIONS, seconds=_REQUEST_SECONDS, body_limit=_BODY_LIMIT)
+    door = ConnectionLimiter(limit=_CONNECTIONS, seconds=_REQUEST_SECONDS, body_limit=_BODY_LIMIT)
     return configuration(esplora_app(node), door, drain=_GRACE_SECONDS, ws="none", loop="asyncio")
 
 

@@ -13,20 +13,20 @@ from dovetail.bitcoin import FeeRate, OutPoint, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import ConfigurationError, TransportError, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
-from dovetail.runtime import plain, preparing
-from dovetail.runtime.holding import hold_coins
-from dovetail.runtime.inviting import fresh_address, place_at, require_relayable
-from dovetail.runtime.keys import OhttpKeys
-from dovetail.runtime.live import LiveReceiver, LiveSender, live_receiver, live_sender
-from dovetail.runtime.lookout import Lookout
-from dovetail.runtime.pace import polls
-from dovetail.runtime.plain import PlainPayment
-from dovetail.runtime.preparing import Payment
+from dovetail.runtime import plain_payment, prepared_payment
+from dovetail.runtime.coin_locks import hold_coins
+from dovetail.runtime.live_session import LiveReceiver, LiveSender, live_receiver, live_sender
+from dovetail.runtime.log_watch import Lookout
+from dovetail.runtime.ohttp_keys import OhttpKeys
+from dovetail.runtime.plain_payment import PlainPayment
+from dovetail.runtime.prepared_payment import Payment
+from dovetail.runtime.receiver_setup import fresh_address, place_at, require_relayable
 from dovetail.runtime.relays import Relays
+from dovetail.runtime.schedule import polls
 from dovetail.runtime.services import Policy, Services
 from dovetail.runtime.transport import Transport, Way, any_way, opened, too_few
-from dovetail.runtime.vanishing import known_at
-from dovetail.runtime.versions import require_v1
+from dovetail.runtime.v1_support import require_v1
+from dovetail.runtime.vanished_coins import known_at
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.transition import Transition
 from dovetail.stores.ports import Role, Rows, SessionId
@@ -239,7 +239,7 @@ class Agent:
             self.services.relays.choose(endpoint.directory)  # raises where nothing would hide us
             await self._way(endpoint.directory)
         return await asyncio.to_thread(
-            preparing.prepare, self.services, uri, amount, fee_rate, coins=coins, again=again
+            prepared_payment.prepare, self.services, uri, amount, fee_rate, coins=coins, again=again
         )
 
     async def prepare_plain(
@@ -258,7 +258,7 @@ class Agent:
         spent, less the fee, where no amount is named. Raises as `prepare` does.
         """
         return await asyncio.to_thread(
-            plain.prepare,
+            plain_payment.prepare,
             self.services,
             request,
             amount,

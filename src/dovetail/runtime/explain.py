@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ReplayError
-from dovetail.runtime.endings import ending
 from dovetail.runtime.explain_settling import (
     coins_missing,
     receiver_monitor,
@@ -23,13 +22,14 @@ from dovetail.runtime.explanation import (
     Moment,
     State,
 )
+from dovetail.runtime.outcome_texts import ending
 from dovetail.sessions import sender
-from dovetail.sessions.ending import Ending
+from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.overpayment import surplus_of, surplus_seen
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.standing import Standing, Summary, summary_of
 from dovetail.sessions.status import SessionStatus
-from dovetail.sessions.surplus import surplus_of, surplus_seen
 
 
 def explain(
@@ -155,7 +155,7 @@ def _words(found: Standing, status: SessionStatus, at: Moment) -> str:
 
 def _was_refused(found: Standing, at: Moment) -> bool:
     """Whether what came last does not count, and nothing came to the address beside it."""
-    direct = at.shown is not None and at.shown.kind is Kind.DIRECT
+    direct = at.shown is not None and at.shown.kind is SpendKind.DIRECT
     return found.reason is not None and not direct
 
 

@@ -3,9 +3,9 @@
 from msgspec.structs import replace
 
 from dovetail.runtime.explanation import EITHER, NOTHING, PLAINLY, Explanation, Moment
-from dovetail.sessions.presence import BLOCKS_WITHOUT
+from dovetail.sessions.coin_presence import BLOCKS_WITHOUT
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.standing import Standing
 from dovetail.sessions.status import SessionStatus
 
@@ -55,7 +55,7 @@ def receiver_pending(found: Standing, at: Moment) -> Explanation:
 def sender_pending(found: Standing, at: Moment) -> Explanation:
     """No payjoin came about: the ordinary payment is being made, or waits for a word."""
     seen = at.shown
-    beside = seen is not None and seen.kind is Kind.DIRECT and not found.requested
+    beside = seen is not None and seen.kind is SpendKind.DIRECT and not found.requested
     due = at.due(found, ask=beside)
     cancelled = found.reason is Reason.CANCELLED_BY_US
     asks = due is None or (cancelled and due > at.now)
@@ -154,15 +154,15 @@ _RIVAL_OF_SENDERS = (
 
 def _has_rival(at: Moment) -> bool:
     """Whether what spends the sender's coins was seen last, and is no payment."""
-    return at.shown is not None and at.shown.kind is Kind.STRANGER
+    return at.shown is not None and at.shown.kind is SpendKind.UNRECOGNIZED
 
 
-_PAYING = (Kind.PAYJOIN, Kind.FALLBACK, Kind.PAYMENT)
+_PAYING = (SpendKind.PAYJOIN, SpendKind.FALLBACK, SpendKind.PAYMENT)
 
 
 def _is_payment(found: Standing, seen: Sighting | None) -> bool:
     """Whether what spends the sender's coins is known to pay us."""
-    if seen is not None and seen.kind is not Kind.DIRECT:
+    if seen is not None and seen.kind is not SpendKind.DIRECT:
         return seen.kind in _PAYING
     return found.expected is not None
 
@@ -177,13 +177,13 @@ def sender_monitor(found: Standing, at: Moment) -> Explanation:
         words = "You declined the ordinary payment, but the receiver can still take it."
         advice = "Take the coins back with `revoke`, pay with `fallback`, or wait."
         owed = "Nothing from you, but the receiver can still take it until its coins are spent."
-    elif found.expected is Kind.PAYJOIN and not _has_rival(at):
+    elif found.expected is SpendKind.PAYJOIN and not _has_rival(at):
         words = f"The payjoin is broadcast and waits for {confirmations}."
-    elif found.expected is Kind.FALLBACK and not _has_rival(at):
+    elif found.expected is SpendKind.FALLBACK and not _has_rival(at):
         words = f"The ordinary payment is broadcast and waits for {confirmations}."
     else:
         words = f"Another transaction spends the payment's coins; it waits for {confirmations}."
-    if found.requested and found.expected is not Kind.FALLBACK:
+    if found.requested and found.expected is not SpendKind.FALLBACK:
         advice = "Replace it with `fallback --fee-rate`, or wait: exactly one of the two confirms."
     return at.explanation(
         found,

@@ -8,13 +8,13 @@ import msgspec
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.sessions.amounts import Paid, Received
+from dovetail.sessions.overpayment import Surplus
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.standing import Standing
 from dovetail.sessions.status import SessionStatus
-from dovetail.sessions.surplus import Surplus
 
 State: TypeAlias = ReceiverSession | SenderSession
 

@@ -5,8 +5,8 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, UnixTime
 from dovetail.errors import ChainError, ParseError
+from dovetail.runtime.chain_watch import ChainWatch, LowFee
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import LowFee, Watch
 from dovetail.sessions import receiver, sender
 
 Fallback: TypeAlias = (
@@ -48,7 +48,7 @@ async def low_fee(state: Fallback, services: Services) -> LowFee | None:
     return LowFee(paid, asked) if paid < asked else None
 
 
-async def tell_fee(state: Fallback, services: Services, watch: Watch) -> None:
+async def tell_fee(state: Fallback, services: Services, watch: ChainWatch) -> None:
     """Note in `watch` whether the fallback, which waits to be mined, pays too little."""
     now = services.clock()
     if watch.fee_told_at is None or now >= watch.fee_told_at + AGAIN_AFTER:

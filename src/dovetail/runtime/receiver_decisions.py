@@ -6,12 +6,12 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
-from dovetail.runtime.looks import Look, Watchable, look, payload_of
-from dovetail.runtime.looks import received as look_at_address
+from dovetail.runtime.chain_snapshot import Look, Watchable, look, payload_of
+from dovetail.runtime.chain_snapshot import received as look_at_address
+from dovetail.runtime.chain_watch import REFUSED, taken
 from dovetail.runtime.services import Services
-from dovetail.runtime.watching import REFUSED, taken
 from dovetail.sessions import receiver
-from dovetail.sessions.receipts import Receipts
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.stores.ports import SessionId, SessionLog
 

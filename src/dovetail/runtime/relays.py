@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from dovetail.crypto.entropy import Entropy, below, system
 from dovetail.errors import ConfigurationError
-from dovetail.runtime.operators import one_hand, operator
+from dovetail.runtime.relay_operators import one_hand, operator
 from dovetail.tor import is_onion
 
 FIRST_QUARANTINE = 30.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dovetail.bitcoin import FeeRate, UnixTime
-from dovetail.runtime.addresses import Addresses
+from dovetail.runtime.address_watch import Addresses
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.transport import Transport
 from dovetail.stores.ports import Store

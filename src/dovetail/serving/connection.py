@@ -22,7 +22,7 @@ from dovetail.serving.exchanges import Exchange
 from dovetail.serving.heads import HEAD_LIMIT, REFUSED, BadRequest, Head, HeadReader
 
 if TYPE_CHECKING:
-    from dovetail.serving.door import Doorkeeper
+    from dovetail.serving.door import ConnectionLimiter
     from dovetail.serving.shares import Share
 
 AHEAD_LIMIT = HEAD_LIMIT
@@ -47,7 +47,11 @@ class Connection(asyncio.Protocol):
     """Speaks HTTP on a connection until that becomes a tunnel or a WebSocket."""
 
     def __init__(
-        self, door: "Doorkeeper", config: Config, state: ServerState, app_state: dict[str, Any]
+        self,
+        door: "ConnectionLimiter",
+        config: Config,
+        state: ServerState,
+        app_state: dict[str, Any],
     ) -> None:
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._door = door

@@ -48,7 +48,7 @@ def none() -> Tunnels | None:
     return None
 
 
-class Doorkeeper:
+class ConnectionLimiter:
     """Makes a `Connection` for each that is accepted; give it to uvicorn as its HTTP protocol."""
 
     websocket_limit = STREAM_LIMIT

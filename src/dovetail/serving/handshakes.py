@@ -11,13 +11,15 @@ from dovetail.serving.asgi import address_of
 from dovetail.serving.connection import GOODBYE, Connection
 
 if TYPE_CHECKING:
-    from dovetail.serving.door import Doorkeeper
+    from dovetail.serving.door import ConnectionLimiter
 
 
 class Handshake(asyncio.Protocol):
     """Makes room for a `Connection` when TLS is agreed on; else the client is hung up on."""
 
-    def __init__(self, door: "Doorkeeper", context: ssl.SSLContext, connection: Connection) -> None:
+    def __init__(
+        self, door: "ConnectionLimiter", context: ssl.SSLContext, connection: Connection
+    ) -> None:
         """The client has as long as for any other of its sayings."""
         self._door = door
         self._context = context

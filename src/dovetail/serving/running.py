@@ -8,7 +8,7 @@ from typing import Any, cast
 import uvicorn
 
 from dovetail import open_files
-from dovetail.serving.door import Doorkeeper
+from dovetail.serving.door import ConnectionLimiter
 
 _POLL_SECONDS = 0.005
 _FILES_BESIDE = 256
@@ -16,7 +16,9 @@ _FILES_BESIDE = 256
 _log = logging.getLogger(__name__)
 
 
-def configuration(app: object, door: Doorkeeper, *, drain: float, **more: Any) -> uvicorn.Config:
+def configuration(
+    app: object, door: ConnectionLimiter, *, drain: float, **more: Any
+) -> uvicorn.Config:
     """For an ASGI application behind `door`, which has `drain` seconds to finish when it ends."""
     return uvicorn.Config(
         cast("Any", app),

@@ -9,7 +9,7 @@ from enum import StrEnum
 from dovetail.bitcoin import FeeRate, Sats, Txid
 
 
-class Kind(StrEnum):
+class SpendKind(StrEnum):
     """What a transaction that moves a session's money is to it."""
 
     PAYJOIN = "payjoin"
@@ -18,7 +18,7 @@ class Kind(StrEnum):
     """It pays back to the sender's own wallet."""
     PAYMENT = "payment"
     """It is neither, and makes the same payment."""
-    STRANGER = "stranger"
+    UNRECOGNIZED = "stranger"
     """It spends the contested outpoints and is neither; it may replace one of them."""
     DOUBLE_SPEND = "double-spend"
     """It spends the coins of a payment that came to a receiver, which does not count therefore."""
@@ -34,7 +34,7 @@ class Sighting:
     it lay deeper before: a reorganisation took blocks away.
     """
 
-    kind: Kind
+    kind: SpendKind
     txid: Txid
     depth: int
     wanted: int
@@ -53,11 +53,11 @@ class Sighting:
     @property
     def goes_on(self) -> bool:
         """Whether the session goes on with it: a last confirmation ends it, which says more."""
-        last = self.depth >= self.wanted and self.kind is not Kind.DOUBLE_SPEND
+        last = self.depth >= self.wanted and self.kind is not SpendKind.DOUBLE_SPEND
         return self.falls_short or not last
 
     @property
     def falls_short(self) -> bool:
         """Whether it is part of a payment that is not whole yet."""
         short = self.came is not None and self.asked is not None and self.came < self.asked
-        return self.kind is Kind.DIRECT and short
+        return self.kind is SpendKind.DIRECT and short

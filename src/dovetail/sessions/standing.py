@@ -13,12 +13,12 @@ from dovetail.errors import DovetailError
 from dovetail.protocol.uri import V1Endpoint
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.amounts import Spending, amount_of, amounts_of, figures
-from dovetail.sessions.duties import due_at
-from dovetail.sessions.ending import Ending, ending_of
+from dovetail.sessions.ended import Ending, ending_of
+from dovetail.sessions.fallback_policy import due_at
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
-from dovetail.sessions.sightings import Kind
+from dovetail.sessions.sightings import SpendKind
 
 EDITION = 2
 """Raise it with what is drawn or how: what another edition drew is read from the log instead."""
@@ -64,7 +64,7 @@ class Standing(Spending, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     rule: str | None = None
     txid: str | None = None
     """What was broadcast or seen last."""
-    expected: Kind | None = None
+    expected: SpendKind | None = None
     """What that is, where its id tells: `PAYJOIN` or `FALLBACK`."""
     due: int | None = None
     """From when the ordinary payment is broadcast by itself; None: only on the user's word."""
@@ -175,9 +175,9 @@ def _facts(state: State) -> dict[str, object]:
 def _receiver_settling(state: receiver.PendingFallback | receiver.Monitor) -> dict[str, object]:
     seen = state.expected if isinstance(state, receiver.Monitor) else None
     skeleton = state.payjoin_skeleton
-    known = {state.fallback.txid: Kind.FALLBACK}
+    known = {state.fallback.txid: SpendKind.FALLBACK}
     if skeleton is not None:
-        known[skeleton.txid] = Kind.PAYJOIN
+        known[skeleton.txid] = SpendKind.PAYJOIN
     return _settling(state, seen, known) | {
         "held": True,
         "owed": state.owed,
@@ -192,9 +192,9 @@ def _receiver_settling(state: receiver.PendingFallback | receiver.Monitor) -> di
 
 def _sender_settling(state: sender.PendingFallback | sender.Monitor) -> dict[str, object]:
     seen = state.expected if isinstance(state, sender.Monitor) else None
-    known = {state.fallback.txid: Kind.FALLBACK}
+    known = {state.fallback.txid: SpendKind.FALLBACK}
     if state.payjoin is not None:
-        known[state.payjoin.txid] = Kind.PAYJOIN
+        known[state.payjoin.txid] = SpendKind.PAYJOIN
     return _settling(state, seen, known) | {
         "rule": state.rule,
         "plain": state.payment.is_plain,
@@ -207,7 +207,7 @@ def _sender_settling(state: sender.PendingFallback | sender.Monitor) -> dict[str
 def _settling(
     state: receiver.PendingFallback | receiver.Monitor | sender.PendingFallback | sender.Monitor,
     seen: Txid | None,
-    known: dict[Txid, Kind],
+    known: dict[Txid, SpendKind],
 ) -> dict[str, object]:
     return {
         "reason": state.reason,

@@ -5,15 +5,22 @@ from sqlalchemy import Connection, select
 from dovetail.bitcoin import UnixTime
 from dovetail.errors import CoinsTaken
 from dovetail.stores import coins
-from dovetail.stores.ports import SHARED, Adopted, Adoption, Moved, SessionId, growth
+from dovetail.stores.ports import (
+    SHARED,
+    ImportedSession,
+    ImportOutcome,
+    ImportResult,
+    SessionId,
+    new_entries,
+)
 from dovetail.stores.schema import session_events, sessions
 from dovetail.stores.statements import append, create
 
 
-def adopt(connection: Connection, moved: Moved, at: UnixTime) -> Adopted:
+def adopt(connection: Connection, moved: ImportedSession, at: UnixTime) -> ImportResult:
     """See `Store.adopt`."""
     session_id = _known(connection, moved)
-    adoption = Adoption.ADDED if session_id is None else Adoption.EXTENDED
+    adoption = ImportOutcome.ADDED if session_id is None else ImportOutcome.EXTENDED
     if session_id is None:
         summary = moved.summary if len(moved.events) == 1 else None
         session_id = create(connection, moved.index, moved.events[0], summary)
@@ -21,17 +28,19 @@ def adopt(connection: Connection, moved: Moved, at: UnixTime) -> Adopted:
     else:
         here = _entries(connection, session_id)
         known = len(here)
-        if not growth(here, [entry.data for entry in moved.events]):
-            return Adopted(session_id, Adoption.UNCHANGED)
+        if not new_entries(here, [entry.data for entry in moved.events]):
+            return ImportResult(session_id, ImportOutcome.UNCHANGED)
     for entry in moved.events[known:]:
         last = entry is moved.events[-1]
         summary = moved.summary if last else None
         append(connection, session_id, entry, closes=moved.closed and last, summary=summary)
     _share(connection, session_id, moved, at)
-    return Adopted(session_id, adoption)
+    return ImportResult(session_id, adoption)
 
 
-def _share(connection: Connection, session_id: SessionId, moved: Moved, at: UnixTime) -> None:
+def _share(
+    connection: Connection, session_id: SessionId, moved: ImportedSession, at: UnixTime
+) -> None:
     """Claim what it has seen, hold its coins: of an open session all or nothing (P2, P3)."""
     taken = coins.claim(connection, session_id, moved.seen, at)
     if not moved.closed:
@@ -42,7 +51,7 @@ def _share(connection: Connection, session_id: SessionId, moved: Moved, at: Unix
         coins.remember(connection, moved.coins, at)
 
 
-def _known(connection: Connection, moved: Moved) -> SessionId | None:
+def _known(connection: Connection, moved: ImportedSession) -> SessionId | None:
     """The session here that begins with the same entry."""
     index = moved.index
     found = connection.execute(

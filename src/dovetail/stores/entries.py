@@ -7,7 +7,7 @@ from dovetail.bitcoin import UnixTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RawEvent:
+class StoredEvent:
     """One entry as it is stored, be it readable or not. Its repr shows no content (P4)."""
 
     seq: int
@@ -18,12 +18,12 @@ class RawEvent:
     """What `checksum_of` gave when it was written; None in entries that are older than that."""
 
     def __repr__(self) -> str:
-        return f"<RawEvent {self.seq}>"
+        return f"<StoredEvent {self.seq}>"
 
 
-def raw_event(seq: int, tag: str, data: bytes, created_at: UnixTime) -> RawEvent:
+def raw_event(seq: int, tag: str, data: bytes, created_at: UnixTime) -> StoredEvent:
     """An entry that is about to be stored."""
-    return RawEvent(
+    return StoredEvent(
         seq=seq, tag=tag, data=data, created_at=created_at, checksum=checksum_of(seq, data)
     )
 

@@ -13,7 +13,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.codec import EventCodec, EventT
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
-from dovetail.stores.entries import RawEvent, checksum_of
+from dovetail.stores.entries import StoredEvent, checksum_of
 from dovetail.stores.ports import Role, SessionId, Store, StoredLog
 
 Session: TypeAlias = ReceiverSession | SenderSession
@@ -48,7 +48,7 @@ def read(codec: EventCodec[EventT], log: StoredLog) -> tuple[EventT, ...]:
     return events
 
 
-def replayed(store: Store, session_id: SessionId) -> Session:
+def load_session(store: Store, session_id: SessionId) -> Session:
     """A session as its log has it; raises `SessionNotFound` and `ReplayError`."""
     log = store.stored(session_id)
     with naming(session_id):
@@ -57,7 +57,7 @@ def replayed(store: Store, session_id: SessionId) -> Session:
         return sender.replay(read(sender.events.CODEC, log))
 
 
-def _check_order(entries: Sequence[RawEvent], expected: int) -> None:
+def _check_order(entries: Sequence[StoredEvent], expected: int) -> None:
     for seq, entry in enumerate(entries):
         if entry.seq == seq:
             continue
@@ -80,7 +80,7 @@ def _missing(seq: int) -> ReplayError:
     return ReplayError(f"Entry {seq} of the log is missing; restore it from a backup.", seq=seq)
 
 
-def _check(entry: RawEvent, kind: str) -> None:
+def _check(entry: StoredEvent, kind: str) -> None:
     if entry.tag != kind:
         raise ReplayError(
             f"Entry {entry.seq} of the log is not of the kind it is filed under; restore it from"

@@ -21,7 +21,15 @@ from dovetail.stores.finding import EVERY, Wanted
 from dovetail.stores.index import Role, payment_index
 from dovetail.stores.memory_log import MemoryLog
 from dovetail.stores.memory_tables import MemoryTables, payment_of, undoable
-from dovetail.stores.ports import NESTED, Adopted, Moved, Rows, SessionId, SessionRow, StoredLog
+from dovetail.stores.ports import (
+    NESTED,
+    ImportedSession,
+    ImportResult,
+    Rows,
+    SessionId,
+    SessionRow,
+    StoredLog,
+)
 
 T = TypeVar("T")
 
@@ -67,15 +75,15 @@ class MemoryStore:
         with self._lock:
             return self._tables.row(session_id)
 
-    def paying(self, uri: PayjoinUri) -> SessionId | None:
-        """See `Store.paying`."""
+    def session_paying(self, uri: PayjoinUri) -> SessionId | None:
+        """See `Store.session_paying`."""
         with self._lock:
             return self._tables.payments.get(payment_of(payment_index(uri)))
 
-    def paying_to(self, address: Address) -> SessionId | None:
-        """See `Store.paying_to`."""
+    def session_paying_to(self, address: Address) -> SessionId | None:
+        """See `Store.session_paying_to`."""
         with self._lock:
-            return self._tables.paying_to(address)
+            return self._tables.session_paying_to(address)
 
     def live(self) -> tuple[SessionRow, ...]:
         """See `Store.live`."""
@@ -119,7 +127,7 @@ class MemoryStore:
             row = self._tables.row(session_id)
             return StoredLog(row=row, events=self._tables.entries[session_id])
 
-    def adopt(self, moved: Moved) -> Adopted:
+    def adopt(self, moved: ImportedSession) -> ImportResult:
         """See `Store.adopt`."""
         with self.turn() as tables:
             return tables.adopt(moved)

@@ -7,7 +7,7 @@ from dovetail.bitcoin import OutPoint
 from dovetail.errors import DovetailError, StaleSession, StoreUnavailable, UsageError
 from dovetail.sessions.codec import EventCodec
 from dovetail.sessions.standing import State, Summary, summary_of
-from dovetail.stores.entries import RawEvent, raw_event
+from dovetail.stores.entries import StoredEvent, raw_event
 from dovetail.stores.index import index_of
 from dovetail.stores.logs import read
 from dovetail.stores.memory_tables import MemoryTables, undoable
@@ -118,7 +118,7 @@ class MemoryLog(Generic[E]):
         self,
         tables: MemoryTables,
         event: E,
-        entry: RawEvent,
+        entry: StoredEvent,
         summary: Summary | None,
         *,
         closes: bool,

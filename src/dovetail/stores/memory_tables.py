@@ -9,21 +9,21 @@ from msgspec.structs import replace
 
 from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
 from dovetail.errors import CoinsTaken, DuplicateSession, SessionNotFound, StaleSession
-from dovetail.sessions.ending import Ending
+from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import Summary, encode_summary
-from dovetail.stores.entries import RawEvent, is_as_written
+from dovetail.stores.entries import StoredEvent, is_as_written
 from dovetail.stores.finding import Wanted, request_says, row_says
 from dovetail.stores.index import SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
     PAID_ALREADY,
     SHARED,
-    Adopted,
-    Adoption,
-    Moved,
+    ImportedSession,
+    ImportOutcome,
+    ImportResult,
     SessionId,
     SessionRow,
-    growth,
+    new_entries,
 )
 from dovetail.stores.summaries import summary_after
 
@@ -38,8 +38,8 @@ class MemoryTables:
 
     rows: dict[Any, Any] = field(default_factory=dict[Any, Any])
     sessions: dict[SessionId, SessionRow] = field(default_factory=dict[SessionId, SessionRow])
-    entries: dict[SessionId, tuple[RawEvent, ...]] = field(
-        default_factory=dict[SessionId, tuple[RawEvent, ...]]
+    entries: dict[SessionId, tuple[StoredEvent, ...]] = field(
+        default_factory=dict[SessionId, tuple[StoredEvent, ...]]
     )
     payments: dict[tuple[str | bytes, ...], SessionId] = field(
         default_factory=dict[tuple[str | bytes, ...], SessionId]
@@ -86,8 +86,8 @@ class MemoryTables:
         first = self.entries[row.session_id][0].data
         return row_says(text, label, address, txids) or request_says(text, first)
 
-    def paying_to(self, address: Address) -> SessionId | None:
-        """See `Store.paying_to`."""
+    def session_paying_to(self, address: Address) -> SessionId | None:
+        """See `Store.session_paying_to`."""
         for session_id, row in reversed(self.sessions.items()):
             paid = self.payees.get(session_id) == str(address)
             last = self.entries[session_id][-1].data
@@ -98,14 +98,14 @@ class MemoryTables:
     def create(
         self,
         index: SessionIndex,
-        entry: RawEvent,
+        entry: StoredEvent,
         reserving: Collection[OutPoint],
         summary: Summary | None,
         *,
         alone: bool = False,
     ) -> SessionId:
         """Add a session with its first entry and its coins, or nothing."""
-        if alone and self.paying_to(Address.parse(index.address)) is not None:
+        if alone and self.session_paying_to(Address.parse(index.address)) is not None:
             raise DuplicateSession(PAID_ALREADY)
         if isinstance(index, SenderIndex) and payment_of(index) in self.payments:
             raise DuplicateSession(
@@ -136,7 +136,7 @@ class MemoryTables:
         return session_id
 
     def add(
-        self, session_id: SessionId, entry: RawEvent, *, closes: bool, summary: Summary | None
+        self, session_id: SessionId, entry: StoredEvent, *, closes: bool, summary: Summary | None
     ) -> None:
         """Add one entry and close, or nothing (M1, M5)."""
         row = self.sessions[session_id]
@@ -157,7 +157,7 @@ class MemoryTables:
         if closes:
             self.release(session_id)
 
-    def drawn(self, session_id: SessionId, entry: RawEvent, *, closes: bool) -> Summary | None:
+    def drawn(self, session_id: SessionId, entry: StoredEvent, *, closes: bool) -> Summary | None:
         """What a log comes to with its next entry, by a replay."""
         entries = [each.data for each in (*self.entries[session_id], entry)]
         return summary_after(self.sessions[session_id].role, entries, closes=closes)
@@ -193,30 +193,30 @@ class MemoryTables:
         """See `Store.expose`."""
         self.exposed |= {coin for coin, holder in self.held.items() if holder == session_id}
 
-    def adopt(self, moved: Moved) -> Adopted:
+    def adopt(self, moved: ImportedSession) -> ImportResult:
         """See `Store.adopt`."""
         entries = [entry.data for entry in moved.events]
         known = (each for each, here in self.entries.items() if here[0].data == entries[0])
         session_id = next(known, None)
         here = [] if session_id is None else [entry.data for entry in self.entries[session_id]]
-        if session_id is not None and not growth(here, entries):
-            return Adopted(session_id, Adoption.UNCHANGED)
+        if session_id is not None and not new_entries(here, entries):
+            return ImportResult(session_id, ImportOutcome.UNCHANGED)
         self._refuse_shared(session_id, moved)
         if session_id is not None:
             self._take_in(session_id, moved, len(here))
-            return Adopted(session_id, Adoption.EXTENDED)
+            return ImportResult(session_id, ImportOutcome.EXTENDED)
         summary = moved.summary if len(moved.events) == 1 else None
         session_id = self.create(moved.index, moved.events[0], (), summary)
         self._take_in(session_id, moved, 1)
-        return Adopted(session_id, Adoption.ADDED)
+        return ImportResult(session_id, ImportOutcome.ADDED)
 
-    def _refuse_shared(self, session_id: SessionId | None, moved: Moved) -> None:
+    def _refuse_shared(self, session_id: SessionId | None, moved: ImportedSession) -> None:
         """Raise `CoinsTaken` before anything is written."""
         holders = (*map(self.seen.get, moved.seen), *map(self.held.get, moved.coins))
         if not moved.closed and any(holder not in (None, session_id) for holder in holders):
             raise CoinsTaken(SHARED)
 
-    def _take_in(self, session_id: SessionId, moved: Moved, known: int) -> None:
+    def _take_in(self, session_id: SessionId, moved: ImportedSession, known: int) -> None:
         for entry in moved.events[known:]:
             last = entry is moved.events[-1]
             summary = moved.summary if last else None

@@ -10,13 +10,13 @@ import msgspec
 from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
 from dovetail.errors import DuplicateSession
 from dovetail.protocol.uri import PayjoinUri
-from dovetail.sessions.ending import Ending
+from dovetail.sessions.ended import Ending
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.standing import Standing, Summary
 from dovetail.sessions.status import SessionStatus, status_of
-from dovetail.stores.entries import RawEvent
+from dovetail.stores.entries import StoredEvent
 from dovetail.stores.finding import EVERY, Wanted
 from dovetail.stores.index import Role, SessionIndex
 
@@ -26,11 +26,11 @@ __all__ = [
     "PAID_ALREADY",
     "ROWS_FAILED",
     "SHARED",
-    "Adopted",
-    "Adoption",
     "Appended",
     "E",
-    "Moved",
+    "ImportOutcome",
+    "ImportResult",
+    "ImportedSession",
     "Role",
     "Rows",
     "SessionId",
@@ -39,7 +39,7 @@ __all__ = [
     "Store",
     "StoredLog",
     "Wanted",
-    "growth",
+    "new_entries",
 ]
 
 SessionId = NewType("SessionId", object)
@@ -168,7 +168,7 @@ class StoredLog:
     """A session as it lies in the store."""
 
     row: SessionRow
-    events: tuple[RawEvent, ...]
+    events: tuple[StoredEvent, ...]
 
 
 class Store(Protocol):
@@ -189,7 +189,7 @@ class Store(Protocol):
         """The log of a sender that is about to be created, holding these coins.
 
         `alone`: its first save raises `DuplicateSession` too where another session pays the same
-        address or did (see `paying_to`), which the same statement looks for.
+        address or did (see `session_paying_to`), which the same statement looks for.
         """
         ...
 
@@ -205,11 +205,11 @@ class Store(Protocol):
         """One session; raises `SessionNotFound`."""
         ...
 
-    def paying(self, uri: PayjoinUri) -> SessionId | None:
+    def session_paying(self, uri: PayjoinUri) -> SessionId | None:
         """The session that pays this URI or did, so that it cannot be paid again; None: none."""
         ...
 
-    def paying_to(self, address: Address) -> SessionId | None:
+    def session_paying_to(self, address: Address) -> SessionId | None:
         """The newest session that pays this address or did, by whatever URI; None: none.
 
         One that ended without a payment, and can never make it, does not count.
@@ -249,7 +249,7 @@ class Store(Protocol):
         """Those of these sessions whose log may not be what it was as their row was written.
 
         An entry is missing, too many, filed wrongly or not as it was written, or is older than
-        checksums. Nothing is replayed: `replayed` then says what is wrong, if anything is.
+        checksums. Nothing is replayed: `load_session` then says what is wrong, if anything is.
         """
         ...
 
@@ -257,7 +257,7 @@ class Store(Protocol):
         """The row and the log of one moment, readable or not; raises `SessionNotFound`."""
         ...
 
-    def adopt(self, moved: "Moved") -> "Adopted":
+    def adopt(self, moved: "ImportedSession") -> "ImportResult":
         """Take in a session of another store, all of it or nothing (see `transfer`).
 
         A session is the one that is here already if it has the same first entry. Its log here
@@ -321,11 +321,11 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Moved:
+class ImportedSession:
     """A session from elsewhere whose log was read and replayed: what `Store.adopt` takes in."""
 
     index: SessionIndex
-    events: tuple[RawEvent, ...]
+    events: tuple[StoredEvent, ...]
     closed: bool
     seen: frozenset[OutPoint]
     """The inputs it has seen (P2)."""
@@ -337,7 +337,7 @@ class Moved:
     """What its row shows."""
 
 
-class Adoption(StrEnum):
+class ImportOutcome(StrEnum):
     """What became of a session that came from elsewhere."""
 
     ADDED = "added"
@@ -346,11 +346,11 @@ class Adoption(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Adopted:
+class ImportResult:
     """Its name here, and whether anything changed."""
 
     session_id: SessionId
-    adoption: Adoption
+    adoption: ImportOutcome
 
 
 SHARED = (
@@ -359,7 +359,7 @@ SHARED = (
 )
 
 
-def growth(here: Sequence[bytes], there: Sequence[bytes]) -> int:
+def new_entries(here: Sequence[bytes], there: Sequence[bytes]) -> int:
     """How many entries the log `there` adds to the one `here`; raises `DuplicateSession`.
 
     A log never loses an entry and never gets another in the place of one: it grows or stays.

@@ -4,12 +4,12 @@ from typing import Any, cast
 
 import msgspec
 
-from dovetail.stores.entries import RawEvent
+from dovetail.stores.entries import StoredEvent
 
 WITHHELD = "withheld"
 
 
-def legible(entry: RawEvent) -> str | None:
+def legible(entry: StoredEvent) -> str | None:
     """The text of an entry without its keys; None where that cannot be made sure."""
     try:
         value = msgspec.json.decode(entry.data)

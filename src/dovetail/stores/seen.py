@@ -7,11 +7,11 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from dovetail.bitcoin import FeeRate, Sats, Txid, UnixTime
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.stores.ports import SessionId
 from dovetail.stores.schema import sightings
 
-_KINDS = frozenset(Kind)
+_KINDS = frozenset(SpendKind)
 
 
 def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now: UnixTime) -> None:
@@ -41,7 +41,7 @@ def sighting(columns: Sequence[Any]) -> Sighting | None:
     if kind not in _KINDS:
         return None
     return Sighting(
-        kind=Kind(kind),
+        kind=SpendKind(kind),
         txid=Txid.from_hex(txid),
         depth=depth,
         wanted=wanted,

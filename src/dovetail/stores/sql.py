@@ -23,7 +23,14 @@ from dovetail.stores import adopting, coins, seen, statements
 from dovetail.stores.finding import EVERY, Wanted
 from dovetail.stores.index import Role, payment_index
 from dovetail.stores.migrations import upgrade
-from dovetail.stores.ports import Adopted, Moved, Rows, SessionId, SessionRow, StoredLog
+from dovetail.stores.ports import (
+    ImportedSession,
+    ImportResult,
+    Rows,
+    SessionId,
+    SessionRow,
+    StoredLog,
+)
 from dovetail.stores.schema import coin_reservations, metadata, sessions
 from dovetail.stores.sqlite import Pulse, examine, make_whole, open_engine, reading, rebuilding
 from dovetail.stores.sqllog import SqlLog
@@ -116,8 +123,8 @@ class SqlStore:
         with reading(self._engine) as connection:
             return statements.row_of(connection, session_id)
 
-    def paying(self, uri: PayjoinUri) -> SessionId | None:
-        """See `Store.paying`."""
+    def session_paying(self, uri: PayjoinUri) -> SessionId | None:
+        """See `Store.session_paying`."""
         index, row = payment_index(uri), sessions.c
         query = select(row.session_id).where(row.role == Role.SENDER.value)
         if index.receiver_pubkey is not None:
@@ -132,8 +139,8 @@ class SqlStore:
             found = connection.execute(query).scalar()
         return None if found is None else SessionId(found)
 
-    def paying_to(self, address: Address) -> SessionId | None:
-        """See `Store.paying_to`."""
+    def session_paying_to(self, address: Address) -> SessionId | None:
+        """See `Store.session_paying_to`."""
         with reading(self._engine) as connection:
             return payer_of(connection, str(address))
 
@@ -176,7 +183,7 @@ class SqlStore:
         with reading(self._engine) as connection:
             return statements.stored(connection, session_id)
 
-    def adopt(self, moved: Moved) -> Adopted:
+    def adopt(self, moved: ImportedSession) -> ImportResult:
         """See `Store.adopt`."""
         now = self.now()
         return self._writer.run(lambda connection: adopting.adopt(connection, moved, now))

@@ -18,7 +18,7 @@ from dovetail.errors import (
 from dovetail.sessions.codec import EventCodec
 from dovetail.sessions.standing import State, Summary, summary_of
 from dovetail.stores import coins
-from dovetail.stores.entries import RawEvent, raw_event
+from dovetail.stores.entries import StoredEvent, raw_event
 from dovetail.stores.index import index_of
 from dovetail.stores.logs import read
 from dovetail.stores.ports import PAID_ALREADY, ROWS_FAILED, Appended, E, SessionId
@@ -92,7 +92,7 @@ class SqlLog(Generic[E]):
             connection, known, event, entry, closes=closes, summary=summary
         )
 
-    def entry(self, event: E, seq: int) -> RawEvent:
+    def entry(self, event: E, seq: int) -> StoredEvent:
         """The event as it will be stored."""
         return raw_event(seq, type(event).__name__, self.codec.encode(event), self.store.now())
 
@@ -101,7 +101,7 @@ class SqlLog(Generic[E]):
         connection: Connection,
         known: SessionId | None,
         event: E,
-        entry: RawEvent,
+        entry: StoredEvent,
         *,
         closes: bool,
         summary: Summary | None,
@@ -121,7 +121,7 @@ class SqlLog(Generic[E]):
         return bool(self._reserving) or self.store.rows is not None
 
     def _create(
-        self, connection: Connection, event: E, entry: RawEvent, summary: Summary | None
+        self, connection: Connection, event: E, entry: StoredEvent, summary: Summary | None
     ) -> SessionId:
         index = index_of(event)
         if entry.seq != 0:
@@ -139,7 +139,7 @@ class SqlLog(Generic[E]):
         connection: Connection,
         session_id: SessionId,
         event: E,
-        entry: RawEvent,
+        entry: StoredEvent,
         *,
         closes: bool,
     ) -> None:

@@ -10,11 +10,11 @@ from sqlalchemy.exc import IntegrityError
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import DuplicateSession, SessionNotFound, StaleSession
-from dovetail.sessions.ending import Ending
+from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import Standing, Summary, decode_summary, encode_summary
 from dovetail.stores import coins, seen
-from dovetail.stores.entries import RawEvent
+from dovetail.stores.entries import StoredEvent
 from dovetail.stores.finding import Wanted
 from dovetail.stores.index import Role, SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
@@ -183,9 +183,9 @@ def session_row(row: Sequence[Any]) -> SessionRow:
     )
 
 
-def _raw_event(row: Any) -> RawEvent:
+def _raw_event(row: Any) -> StoredEvent:
     seq, tag, data, created_at, checksum = row
-    return RawEvent(
+    return StoredEvent(
         seq=seq,
         tag=(tag or b"").decode(errors="replace"),
         data=data or b"",
@@ -203,7 +203,7 @@ def payer_of(connection: Connection, address: str) -> SessionId | None:
 
 
 def create(
-    connection: Connection, index: SessionIndex, entry: RawEvent, summary: Summary | None
+    connection: Connection, index: SessionIndex, entry: StoredEvent, summary: Summary | None
 ) -> SessionId:
     """Add a session with its first entry; raises `DuplicateSession`."""
     row: dict[str, Any] = {
@@ -233,7 +233,7 @@ def create(
 def append(
     connection: Connection,
     session_id: SessionId,
-    entry: RawEvent,
+    entry: StoredEvent,
     *,
     closes: bool,
     summary: Summary | None,
@@ -256,7 +256,7 @@ def append(
 
 
 def drawn(
-    connection: Connection, session_id: SessionId, entry: RawEvent, *, closes: bool
+    connection: Connection, session_id: SessionId, entry: StoredEvent, *, closes: bool
 ) -> Summary | None:
     """What a log comes to with its next entry, by a replay."""
     found = list(connection.execute(_LOG_OF, {"session": session_id}))
@@ -281,6 +281,6 @@ def _shown(summary: Summary | None) -> dict[str, Any]:
             return {}
 
 
-def _record(connection: Connection, session_id: SessionId, entry: RawEvent) -> None:
+def _record(connection: Connection, session_id: SessionId, entry: StoredEvent) -> None:
     values = (entry.seq, entry.tag, entry.data, entry.created_at, entry.checksum)
     connection.exec_driver_sql(_RECORD, (session_id, *values))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dovetail.errors import DovetailError
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.ending import Ending
+from dovetail.sessions.ended import Ending
 from dovetail.sessions.standing import Summary, summary_of
 from dovetail.stores.index import Role
 

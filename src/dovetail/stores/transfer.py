@@ -25,12 +25,12 @@ from dovetail.errors import DovetailError, ParseError, ReplayError, StoreUnavail
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events as received
 from dovetail.sessions.standing import summary_of
-from dovetail.stores.entries import RawEvent
+from dovetail.stores.entries import StoredEvent
 from dovetail.stores.index import index_of
 from dovetail.stores.logs import naming, read
 from dovetail.stores.ports import (
-    Adopted,
-    Moved,
+    ImportedSession,
+    ImportResult,
     Role,
     SessionId,
     SessionRow,
@@ -93,7 +93,7 @@ class Imported:
 
     number: int | str | None
     """Its id where it comes from; None for a line that cannot be read."""
-    result: Adopted | DovetailError
+    result: ImportResult | DovetailError
 
 
 def every_session(store: Store) -> list[SessionId]:
@@ -104,7 +104,7 @@ def every_session(store: Store) -> list[SessionId]:
     return found[::-1]
 
 
-def exported(
+def export_sessions(
     store: Store, sessions: Iterable[SessionId], *, secrets: bool
 ) -> Generator[bytes, None, None]:
     """The lines of an export, each with its line end; raises `SessionNotFound` before the first.
@@ -120,7 +120,7 @@ def exported(
         yield msgspec.json.encode(_line(store.stored(each), secrets=secrets)) + b"\n"
 
 
-def imported(store: Store, stream: BinaryIO) -> Generator[Imported, None, None]:
+def import_sessions(store: Store, stream: BinaryIO) -> Generator[Imported, None, None]:
     """Take in the sessions of an export, one at a time, and say what became of each.
 
     Raises `ParseError` for a file that is no export, is cut short or was written by a newer
@@ -155,7 +155,7 @@ def _id_of(row: SessionRow) -> int | str:
     return name if isinstance(name, int) else str(name)
 
 
-def _entry(entry: RawEvent, *, secrets: bool) -> Entry:
+def _entry(entry: StoredEvent, *, secrets: bool) -> Entry:
     text: str | None
     data: bytes | None = None
     if secrets:
@@ -214,7 +214,7 @@ def _imported(store: Store, line: bytes) -> Imported:
         return Imported(found.session, error)
 
 
-def _verified(line: Line) -> Moved:
+def _verified(line: Line) -> ImportedSession:
     """Read and replay a log; raises `ReplayError`."""
     entries = tuple(map(_raw, line.entries))
     row = SessionRow(
@@ -237,7 +237,9 @@ def _verified(line: Line) -> Moved:
     return moved
 
 
-def _receiver(log: tuple[received.ReceiverEvent, ...], entries: tuple[RawEvent, ...]) -> Moved:
+def _receiver(
+    log: tuple[received.ReceiverEvent, ...], entries: tuple[StoredEvent, ...]
+) -> ImportedSession:
     session = receiver.replay(log)
     seen: frozenset[OutPoint] = frozenset()
     coins: frozenset[OutPoint] = frozenset()
@@ -257,7 +259,7 @@ def _receiver(log: tuple[received.ReceiverEvent, ...], entries: tuple[RawEvent, 
                 pass
     if checked:
         seen = frozenset(Psbt.parse(original).unsigned_transaction.contested())
-    return Moved(
+    return ImportedSession(
         index=index_of(log[0]),
         events=entries,
         closed=session.closed,
@@ -268,9 +270,11 @@ def _receiver(log: tuple[received.ReceiverEvent, ...], entries: tuple[RawEvent, 
     )
 
 
-def _sender(log: tuple[sender.SenderEvent, ...], entries: tuple[RawEvent, ...]) -> Moved:
+def _sender(
+    log: tuple[sender.SenderEvent, ...], entries: tuple[StoredEvent, ...]
+) -> ImportedSession:
     session = sender.replay(log)
-    return Moved(
+    return ImportedSession(
         index=index_of(log[0]),
         events=entries,
         closed=isinstance(session, sender.Closed),
@@ -281,10 +285,10 @@ def _sender(log: tuple[sender.SenderEvent, ...], entries: tuple[RawEvent, ...]) 
     )
 
 
-def _raw(entry: Entry) -> RawEvent:
+def _raw(entry: Entry) -> StoredEvent:
     """What lacks a checksum gets none: an older release wrote it."""
     data = entry.data or b"" if entry.text is None else entry.text.encode()
-    return RawEvent(
+    return StoredEvent(
         seq=entry.seq,
         tag=entry.tag,
         data=data,

@@ -20,9 +20,9 @@ from dovetail.sessions.sender import SenderEvent
 from dovetail.sessions.sightings import Sighting
 from dovetail.stores.ports import (
     EVERY,
-    Adopted,
     E,
-    Moved,
+    ImportedSession,
+    ImportResult,
     SessionId,
     SessionLog,
     SessionRow,
@@ -117,12 +117,12 @@ class CountingStore:
     def sender(self, session_id: SessionId) -> SessionLog[SenderEvent]:
         return CountingLog(self._store.sender(session_id), self._killer)
 
-    def paying_to(self, address: Address) -> SessionId | None:
-        """See `Store.paying_to`."""
-        return self._store.paying_to(address)
+    def session_paying_to(self, address: Address) -> SessionId | None:
+        """See `Store.session_paying_to`."""
+        return self._store.session_paying_to(address)
 
-    def paying(self, uri: PayjoinUri) -> SessionId | None:
-        return self._store.paying(uri)
+    def session_paying(self, uri: PayjoinUri) -> SessionId | None:
+        return self._store.session_paying(uri)
 
     def row(self, session_id: SessionId) -> SessionRow:
         return self._store.row(session_id)
@@ -150,7 +150,7 @@ class CountingStore:
     def stored(self, session_id: SessionId) -> StoredLog:
         return self._store.stored(session_id)
 
-    def adopt(self, moved: Moved) -> Adopted:
+    def adopt(self, moved: ImportedSession) -> ImportResult:
         adopted = self._store.adopt(moved)
         self._killer.point("adopt")
         return adopted

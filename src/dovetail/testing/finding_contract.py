@@ -8,7 +8,7 @@ from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import outcomes
 from dovetail.sessions.receiver import events as receiver_events
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.stores.ports import Role, SessionId, Store, Wanted
 from dovetail.testing.store_samples import (
     address,
@@ -84,7 +84,7 @@ class FindingContract:
         over.append(receiver_events.Closed(outcome=outcome), seq=1, closes=True)
         other = Txid.from_hex(_TXID[::-1])
         sighting = Sighting(
-            kind=Kind.DIRECT, txid=other, depth=0, wanted=1, beside=(Txid.from_hex("cd" * 32),)
+            kind=SpendKind.DIRECT, txid=other, depth=0, wanted=1, beside=(Txid.from_hex("cd" * 32),)
         )
         store.saw(seen.session_id, sighting)
         assert _found(store, _TXID[:8]) == _found(store, _TXID.upper()) == [over.session_id]

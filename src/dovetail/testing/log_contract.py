@@ -18,7 +18,7 @@ from dovetail.errors import (
 from dovetail.protocol.replies import ErrorCode
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import receiver
-from dovetail.sessions.ending import ending_of
+from dovetail.sessions.ended import ending_of
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events

@@ -13,7 +13,7 @@ from dovetail.errors import (
 )
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.sessions.receiver import events as receiver_events
-from dovetail.stores.ports import Adopted, Adoption, SessionId, Store
+from dovetail.stores.ports import ImportOutcome, ImportResult, SessionId, Store
 from dovetail.testing.store_samples import (
     NOW,
     closed,
@@ -51,14 +51,16 @@ class SharingContract:
         for endpoint in (v2_endpoint(), shop):
             created = sender_created(endpoint)
             uri = PayjoinUri.parse(created.uri)
-            assert store.paying(uri) is None
+            assert store.session_paying(uri) is None
             log = store.new_sender()
             log.append(created, seq=0, closes=False)
-            assert store.paying(uri) == log.session_id
+            assert store.session_paying(uri) == log.session_id
             log.append(sender_closed(), seq=1, closes=True)
-            assert store.paying(uri) == log.session_id
+            assert store.session_paying(uri) == log.session_id
         elsewhere = Address.from_script(Script(b"\x00\x14" + bytes([1] * 20)), Network.REGTEST)
-        assert store.paying(PayjoinUri(address=elsewhere, amount=None, endpoint=shop)) is None
+        assert (
+            store.session_paying(PayjoinUri(address=elsewhere, amount=None, endpoint=shop)) is None
+        )
 
     def test_inputs_seen_by_one_session_are_refused_in_every_other(self, store: Store) -> None:
         first, second, ours, new = started(store), started(store), coin(), coin()
@@ -132,16 +134,16 @@ class SharingContract:
         held, created = coin(), receiver_created()
         first = moved(created, coins=[held])
         added = store.adopt(first)
-        assert added.adoption is Adoption.ADDED
+        assert added.adoption is ImportOutcome.ADDED
         assert store.stored(added.session_id).events == first.events
         assert store.reserved() == {held}
-        assert store.adopt(first).adoption is Adoption.UNCHANGED
+        assert store.adopt(first).adoption is ImportOutcome.UNCHANGED
         last = moved(created, receiver_events.Cancelled(), closed(), coins=[held], exposed=True)
-        assert store.adopt(last) == Adopted(added.session_id, Adoption.EXTENDED)
+        assert store.adopt(last) == ImportResult(added.session_id, ImportOutcome.EXTENDED)
         assert store.row(added.session_id).closed_at == NOW
         assert store.reserved() == frozenset()
         assert store.exposed() == {held}
-        assert store.adopt(first).adoption is Adoption.UNCHANGED
+        assert store.adopt(first).adoption is ImportOutcome.UNCHANGED
         with pytest.raises(DuplicateSession):
             store.adopt(moved(created, closed()))
         assert len(store.history()) == 1

@@ -12,7 +12,7 @@ from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
 from dovetail.stores.entries import raw_event
 from dovetail.stores.index import Role, index_of
-from dovetail.stores.ports import Moved, SessionLog, Store
+from dovetail.stores.ports import ImportedSession, SessionLog, Store
 from dovetail.stores.summaries import summary_after
 
 NOW = UnixTime(1_800_000_000)
@@ -102,13 +102,13 @@ def moved(
     coins: Collection[OutPoint] = (),
     seen: Collection[OutPoint] = (),
     exposed: bool = False,
-) -> Moved:
+) -> ImportedSession:
     """A receiver session as it comes from another store."""
     closed, data = (
         isinstance(events[-1], receiver_events.Closed),
         [*map(receiver_events.CODEC.encode, events)],
     )
-    return Moved(
+    return ImportedSession(
         index=index_of(events[0]),
         events=tuple(
             raw_event(seq, type(event).__name__, data[seq], NOW) for seq, event in enumerate(events)

@@ -11,7 +11,7 @@ from dovetail.bitcoin import Txid
 from dovetail.errors import CoinsTaken, StaleSession, StoreUnavailable, UsageError
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver import events
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.stores.ports import Appended, Rows, SessionId, Store
 from dovetail.testing.store_samples import (
     NOW,
@@ -23,7 +23,7 @@ from dovetail.testing.store_samples import (
     started,
 )
 
-_SEEN = Sighting(kind=Kind.DIRECT, txid=Txid(bytes(32)), depth=0, wanted=1)
+_SEEN = Sighting(kind=SpendKind.DIRECT, txid=Txid(bytes(32)), depth=0, wanted=1)
 
 
 class Caller(Protocol):

@@ -3,12 +3,12 @@
 import pytest
 
 from dovetail.bitcoin import Sats, Txid
-from dovetail.sessions.sightings import Kind, Sighting
+from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.stores.ports import SessionId, Store
 from dovetail.testing.store_samples import NOW, closed, started
 
 SEEN = Sighting(
-    kind=Kind.PAYJOIN,
+    kind=SpendKind.PAYJOIN,
     txid=Txid(bytes(range(32))),
     depth=0,
     wanted=1,
@@ -46,9 +46,9 @@ class WatchingContract:
             assert row.seen_at == NOW
         assert store.stored(session_id).row.sighting == SEEN
 
-    @pytest.mark.parametrize("kind", Kind)
+    @pytest.mark.parametrize("kind", SpendKind)
     def test_a_later_sighting_takes_the_place_of_the_one_before(
-        self, store: Store, kind: Kind
+        self, store: Store, kind: SpendKind
     ) -> None:
         session_id, other = started(store).session_id, started(store).session_id
         store.saw(session_id, SEEN)

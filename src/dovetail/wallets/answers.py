@@ -22,7 +22,7 @@ class Reply:
     wait: float | None = None
 
 
-def asked(
+def fetch_bounded(
     carrier: Carrier,
     request: httpcore2.Request,
     faults: Faults,

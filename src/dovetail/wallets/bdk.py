@@ -50,7 +50,7 @@ from dovetail.wallets.bdk_signing import (
     our_output,
     sign_ours,
 )
-from dovetail.wallets.bdk_syncing import Question, begun, fetched
+from dovetail.wallets.bdk_syncing import Question, begun, fetch_update
 from dovetail.wallets.ports import Balance, WalletTransaction
 from dovetail.wallets.servers import ChainServer
 from dovetail.wallets.walletfile import (
@@ -384,7 +384,7 @@ class BdkWallet:
 
     def _fetch(self) -> Update:
         answer, self._begun = self._begun, None
-        return fetched(self._server, self._question()) if answer is None else answer.result()
+        return fetch_update(self._server, self._question()) if answer is None else answer.result()
 
     def _question(self) -> Question:
         with self._reading() as core:

@@ -58,12 +58,12 @@ class Question:
 
 
 def begun(server: ChainServer, question: Question) -> Future[Update]:
-    """As `fetched`, in a thread that keeps no process from ending."""
+    """As `fetch_update`, in a thread that keeps no process from ending."""
     future = Future[Update]()
 
     def fetch() -> None:
         try:
-            future.set_result(fetched(server, question))
+            future.set_result(fetch_update(server, question))
         except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
             future.set_exception(error)
 
@@ -71,7 +71,7 @@ def begun(server: ChainServer, question: Question) -> Future[Update]:
     return future
 
 
-def fetched(server: ChainServer, question: Question) -> Update:
+def fetch_update(server: ChainServer, question: Question) -> Update:
     """What the server says. Raises `ChainError`, also when it is on another network."""
     try:
         return (_from_electrum if server.is_electrum else _from_esplora)(server, question)

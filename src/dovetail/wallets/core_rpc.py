@@ -22,7 +22,7 @@ from dovetail.extras import brought_by
 from dovetail.wallets.faults import Faults
 
 with brought_by("agent", "Asking a Bitcoin Core node"):
-    from dovetail.wallets.answers import Manners, Reply, asked
+    from dovetail.wallets.answers import Manners, Reply, fetch_bounded
     from dovetail.wallets.http import Carrier, connections, request
 
 T = TypeVar("T")
@@ -278,7 +278,7 @@ class CoreRpc:
             connect=min(self._timeout, _CONNECT_SECONDS),
             timeout=self._timeout,
         )
-        return asked(self._carrier, wanted, FAULTS, seconds=self._timeout, most=MAX_ANSWER)
+        return fetch_bounded(self._carrier, wanted, FAULTS, seconds=self._timeout, most=MAX_ANSWER)
 
 
 def checked_node_url(url: str) -> str:

@@ -21,7 +21,7 @@ from dovetail.wallets.electrum_following import (
 from dovetail.wallets.electrum_rpc import Denied, ElectrumRpc, agreed
 from dovetail.wallets.electrum_testing import NodesTest
 from dovetail.wallets.electrum_wire import FAULTS
-from dovetail.wallets.judging import depth_of, judged
+from dovetail.wallets.judging import check_acceptance, depth_of
 from dovetail.wallets.kept import KeptTransactions
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
@@ -108,7 +108,7 @@ class ElectrumChain:
             return verdict
         if self._is_known(transaction):
             return Accepted()
-        return verdict or judged(
+        return verdict or check_acceptance(
             transaction,
             height=height,
             unspent=self._unspent,

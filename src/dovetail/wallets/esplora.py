@@ -10,7 +10,7 @@ import msgspec
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
 from dovetail.extras import brought_by
-from dovetail.wallets.judging import depth_of, judged, verdict_of
+from dovetail.wallets.judging import check_acceptance, depth_of, verdict_of
 from dovetail.wallets.kept import KeptTransactions
 from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
 from dovetail.wallets.refusals import told
@@ -242,7 +242,7 @@ class EsploraChain:
         height = self.height()
         if self._status(transaction.txid) is not None:
             return Accepted()
-        return judged(
+        return check_acceptance(
             transaction,
             height=height,
             unspent=self._unspent,

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from dovetail.errors import ChainError
-from dovetail.wallets.answers import Manners, Reply, asked
+from dovetail.wallets.answers import Manners, Reply, fetch_bounded
 from dovetail.wallets.http import connections, request
 from dovetail.wallets.servers import chain_faults, checked_url
 from dovetail.wallets.sparing import Block
@@ -111,7 +111,9 @@ class EsploraHttp:
             connect=self._timeout,
             timeout=self._timeout,
         )
-        reply = asked(self._carrier, wanted, FAULTS, seconds=self._timeout, most=_MAX_ANSWER)
+        reply = fetch_bounded(
+            self._carrier, wanted, FAULTS, seconds=self._timeout, most=_MAX_ANSWER
+        )
         try:
             self._manners.heed(reply)
         except ChainError:

@@ -24,7 +24,7 @@ SAME = "txn-already-in-mempool"
 """The one of them that says so of the same signatures, too."""
 
 
-def judged(
+def check_acceptance(
     transaction: Transaction,
     *,
     height: int,

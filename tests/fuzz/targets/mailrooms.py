@@ -25,7 +25,7 @@ from dovetail.mailroom.optin import Probe, judge, parse_purposes
 from dovetail.mailroom.targets import Target as Origin
 from dovetail.protocol.exchange import GATEWAY_PATH
 from dovetail.protocol.mailbox import ShortId
-from dovetail.serving.door import Doorkeeper
+from dovetail.serving.door import ConnectionLimiter
 
 NAME = ShortId.parse(BIP77_URI.partition("PAYJO.IN/")[2][:13])
 
@@ -234,7 +234,7 @@ def door(data: bytes) -> None:
 
 
 async def _knock(data: bytes) -> None:
-    keeper = Doorkeeper(limit=10, seconds=0.5, tunnels=lambda: room().mailroom.tunnels)
+    keeper = ConnectionLimiter(limit=10, seconds=0.5, tunnels=lambda: room().mailroom.tunnels)
     server = spoken()
     line, choices = _Line(), Choices(data)
     protocol = keeper(server, ServerState(), {})

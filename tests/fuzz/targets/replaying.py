@@ -16,9 +16,9 @@ from dovetail.errors import DovetailError, ParseError, ReplayError, UsageError
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.events import checksum_of as payload_checksum
 from dovetail.stores.entries import checksum_of
-from dovetail.stores.logs import replayed
+from dovetail.stores.logs import load_session
 from dovetail.stores.memory import MemoryStore
-from dovetail.stores.transfer import every_session, exported, imported
+from dovetail.stores.transfer import every_session, export_sessions, import_sessions
 
 Event = receiver.ReceiverEvent | sender.SenderEvent
 WORDS = (
@@ -180,14 +180,14 @@ def transfer(data: bytes) -> None:
     text = choices.rest() if choices.below(2) else _changed_export(choices)
     here = MemoryStore()
     try:
-        for each in imported(here, io.BytesIO(text)):
+        for each in import_sessions(here, io.BytesIO(text)):
             refused = isinstance(each.result, DovetailError)
             require(not refused or str(each.result) != "", "a refusal says why")
     except (ParseError, UsageError):
         pass
     for session_id in every_session(here):
         row = here.row(session_id)
-        require(replayed(here, session_id).seq == row.next_seq, "what came in can go on")
+        require(load_session(here, session_id).seq == row.next_seq, "what came in can go on")
 
 
 def _changed_export(choices: Choices) -> bytes:
@@ -212,7 +212,7 @@ def _changed_export(choices: Choices) -> bytes:
 def export(name: str) -> bytes:
     there = MemoryStore()
     keep(there, name)
-    return b"".join(exported(there, every_session(there), secrets=True))
+    return b"".join(export_sessions(there, every_session(there), secrets=True))
 
 
 def _exports() -> Iterable[bytes]:

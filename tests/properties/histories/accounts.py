@@ -14,9 +14,9 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import Sats
 from dovetail.protocol.drafts import Coin
 from dovetail.protocol.settlement import Settlement, classify
-from dovetail.runtime.afterwards import late_payments
+from dovetail.runtime.chain_snapshot import Look, look_at
 from dovetail.runtime.explain import explain
-from dovetail.runtime.looks import Look, look_at
+from dovetail.runtime.late_payments import late_payments
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.stores.memory import MemoryStore

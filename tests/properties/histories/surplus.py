@@ -7,7 +7,7 @@ from tests.properties.histories.people import BOB, UTXOS
 
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction
-from dovetail.sessions.surplus import Surplus
+from dovetail.sessions.overpayment import Surplus
 
 OURS = frozenset(BOB.scripts())
 

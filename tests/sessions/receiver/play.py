@@ -16,7 +16,7 @@ from dovetail.protocol.drafts import Coin
 from dovetail.protocol.mailbox import encode_original, seal_message_a
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.sessions import receiver
-from dovetail.sessions.receipts import Receipt, Receipts
+from dovetail.sessions.other_payments import Receipt, Receipts
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.transition import Transition
 

@@ -27,8 +27,8 @@ from dovetail.bitcoin.transaction import Transaction, Txid, TxIn
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.sessions import outcomes, receiver
+from dovetail.sessions.other_payments import MOST_NAMED, Receipt, Receipts
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import MOST_NAMED, Receipt, Receipts
 from dovetail.sessions.receiver import events as e
 from dovetail.sessions.receiver.waiting import MOST_REFUSED
 

@@ -13,7 +13,7 @@ import click
 from dovetail.cli.app import app
 from dovetail.cli.work import homes, opening
 from dovetail.runtime.agent import Agent, now
-from dovetail.runtime.keys import OhttpKeys
+from dovetail.runtime.ohttp_keys import OhttpKeys
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Services
 from dovetail.runtime.transport import HttpTransport

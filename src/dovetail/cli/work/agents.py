@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dovetail.cli.work import opening
 from dovetail.cli.work.opening import Start
 from dovetail.cli.work.places import make_folder
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
 from dovetail.runtime.agent import Agent
 from dovetail.stores.ports import SessionId
 
@@ -40,4 +40,4 @@ async def open_agent(start: Start) -> AsyncGenerator[Agent]:
 
 async def call_off(agent: Agent, session_id: SessionId) -> None:
     """Cancel a session that has just begun, as nobody can know of it."""
-    await actions.cancel(agent.services, session_id)
+    await decisions.cancel(agent.services, session_id)

@@ -3,7 +3,7 @@
 from dovetail.bitcoin import FeeRate
 from dovetail.cli.output import sats
 from dovetail.sessions.amounts import Paid, Received
-from dovetail.sessions.surplus import Surplus
+from dovetail.sessions.overpayment import Surplus
 
 
 def amount_values(found: Received | Paid | None) -> dict[str, int | str | None]:

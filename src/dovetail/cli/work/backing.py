@@ -12,7 +12,7 @@ from dovetail.cli.work.homes import Home
 from dovetail.cli.work.timing import clock
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.stores.sql import SqlStore
-from dovetail.stores.transfer import Imported, every_session, exported, imported
+from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 from dovetail.wallets.backups import LARGEST, Backup, ClosedBackup, serialized
 from dovetail.wallets.bdk import BdkWallet
 
@@ -106,7 +106,7 @@ def _sessions(place: Home) -> tuple[bytes, int, int]:
         if store is None:
             return b"", 0, 0
         every = every_session(store)
-        lines = b"".join(exported(store, every, secrets=True))
+        lines = b"".join(export_sessions(store, every, secrets=True))
         return lines, len(every), len(store.live())
 
 
@@ -115,7 +115,7 @@ def _taken_in(place: Home, sessions: bytes, screen: Screen) -> list[Imported]:
         return []
     told: list[Imported] = []
     with SqlStore.open(place.database) as store:
-        for each in imported(store, BytesIO(sessions)):
+        for each in import_sessions(store, BytesIO(sessions)):
             told.append(each)
             screen.result(transferring.sentence(each))
     return told

@@ -23,13 +23,13 @@ from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.timing import clock
 from dovetail.cli.work.together import tell_deadline
 from dovetail.errors import ChainError, UsageError
-from dovetail.runtime import actions
-from dovetail.runtime.actions import Revocation
+from dovetail.runtime import decisions
+from dovetail.runtime.chain_watch import LowFee
+from dovetail.runtime.decisions import Revocation
 from dovetail.runtime.explain import explain
 from dovetail.runtime.explanation import Explanation, State
 from dovetail.runtime.fees import estimated_rate, fee_words, low_fee
 from dovetail.runtime.services import AtExpiry, Services
-from dovetail.runtime.watching import LowFee
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import Role, SessionId
 
@@ -46,7 +46,7 @@ def fallback(number: int, screen: Screen, *, fee_rate: str | None, allow_high_fe
     rate = None if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
     if rate is not None and not allow_high_fee:
         require_fair_rate(rate)
-    decision = partial(actions.fallback, fee_rate=rate)
+    decision = partial(decisions.fallback, fee_rate=rate)
     signs = rate is not None
     return stopping.run(lambda stop: _decide(number, decision, None, screen, stop, signs=signs))
 
@@ -54,7 +54,7 @@ def fallback(number: int, screen: Screen, *, fee_rate: str | None, allow_high_fe
 def release(number: int, screen: Screen, *, yes: bool) -> int:
     """Decline the fallback."""
     question = None if yes else "Decline the ordinary payment of this session?"
-    return stopping.run(lambda stop: _decide(number, actions.release, question, screen, stop))
+    return stopping.run(lambda stop: _decide(number, decisions.release, question, screen, stop))
 
 
 def revoke(
@@ -90,11 +90,11 @@ async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -
         services = agent.services
         services.store.row(session_id)
         asks = services.policy.at_expiry is AtExpiry.ASK
-        before = actions.load(services.store, session_id)
+        before = decisions.load(services.store, session_id)
         if choice is None and _will_hold(before):
             choice = _ask(before, screen, stop, asks=asks)
         stop.guarded = True
-        state = await actions.cancel(services, session_id)
+        state = await decisions.cancel(services, session_id)
         pending = isinstance(state, receiver.PendingFallback | sender.PendingFallback)
         if pending and choice in _CHOICES:
             decision = _CHOICES[choice]
@@ -103,7 +103,7 @@ async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -
     return _tell(decided, place, screen)
 
 
-_CHOICES: dict[str | None, Decision] = {"now": actions.fallback, "never": actions.release}
+_CHOICES: dict[str | None, Decision] = {"now": decisions.fallback, "never": decisions.release}
 
 
 async def _carried_out(
@@ -116,7 +116,7 @@ async def _carried_out(
     try:
         return await decision(services, session_id), None
     except ChainError as error:
-        state = await asyncio.to_thread(actions.load, services.store, session_id)
+        state = await asyncio.to_thread(decisions.load, services.store, session_id)
         if not saved and not getattr(state, "requested", False):
             raise
         return state, error
@@ -259,14 +259,14 @@ async def _revoke(
         services = agent.services
         role = services.store.row(session_id).role
         rate = fee_rate or estimated_rate(services)
-        prepared = await actions.prepare_revocation(services, session_id, fee_rate=rate)
+        prepared = await decisions.prepare_revocation(services, session_id, fee_rate=rate)
         _explain_revocation(prepared, screen)
         if not yes:
             _require_somebody()
             with stop.paused():
                 confirm("Spend the coin back to your wallet?")
         stop.guarded = True
-        await actions.broadcast_revocation(services, prepared)
+        await decisions.broadcast_revocation(services, prepared)
         seen = Seen.in_row(services.store.row(session_id))
     state, txid = prepared.state, str(prepared.transaction.txid)
     other = "sender" if isinstance(state, _RECEIVING) else "receiver"
@@ -319,7 +319,7 @@ async def _asked(
     async with agents.open_agent(opening.start(place, signs=signs)) as agent:
         agent.services.store.row(session_id)
         if question is not None:
-            actions.require_releasable(actions.load(agent.services.store, session_id))
+            decisions.require_releasable(decisions.load(agent.services.store, session_id))
             _require_somebody()
             with stop.paused():
                 confirm(question)

@@ -12,7 +12,7 @@ from dovetail.protocol.uri import V1Endpoint
 
 if TYPE_CHECKING:
     from dovetail.runtime.agent import Agent
-    from dovetail.runtime.live import LiveReceiver
+    from dovetail.runtime.live_session import LiveReceiver
 
 
 @dataclass(frozen=True, slots=True)

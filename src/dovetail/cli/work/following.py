@@ -13,17 +13,17 @@ from dovetail.cli.output import Screen, sats, span
 from dovetail.cli.work.amounts import amount_values, surplus_values
 from dovetail.cli.work.phrases import RESTORE, UNREADABLE, reason_words
 from dovetail.cli.work.service import with_next
-from dovetail.cli.work.telling import Happening, Kind, Teller, nobody
+from dovetail.cli.work.telling import Happening, SpendKind, Teller, nobody
 from dovetail.cli.work.timing import clock
 from dovetail.errors import DovetailError, ReplayError, TransportError
-from dovetail.runtime.actions import load
+from dovetail.runtime.chain_watch import LowFee, Rival, describe_sighting
+from dovetail.runtime.decisions import load
 from dovetail.runtime.explain import explain, explain_summary
 from dovetail.runtime.explanation import Explanation, Moment, State
 from dovetail.runtime.fees import fee_words
-from dovetail.runtime.live import LiveReceiver, LiveSender
-from dovetail.runtime.watching import LowFee, Rival, sighted
-from dovetail.sessions.sightings import Kind as Sighted
+from dovetail.runtime.live_session import LiveReceiver, LiveSender
 from dovetail.sessions.sightings import Sighting
+from dovetail.sessions.sightings import SpendKind as Sighted
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store
 
@@ -48,7 +48,7 @@ class Seen:
     @property
     def words(self) -> str:
         """The same in a sentence, and the transaction."""
-        return f"{sighted(self.sighting)} {self.sighting.txid}"
+        return f"{describe_sighting(self.sighting)} {self.sighting.txid}"
 
     @property
     def rate_words(self) -> str:
@@ -108,7 +108,7 @@ def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
     """In the chain's words, where they say more than the log."""
     if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
         return found
-    return structs.replace(found, words=sighted(seen))
+    return structs.replace(found, words=describe_sighting(seen))
 
 
 PAYMENTS = (Sighted.PAYJOIN, Sighted.FALLBACK, Sighted.PAYMENT, Sighted.DIRECT)
@@ -209,7 +209,7 @@ class Follower:
         except Exception as fault:
             self.fault = fault
             name = type(fault).__name__
-            self._pass_on(Kind.FAULT, f"A fault of the program stopped it ({name}).")
+            self._pass_on(SpendKind.FAULT, f"A fault of the program stopped it ({name}).")
             if alone:
                 raise
 
@@ -235,11 +235,13 @@ class Follower:
                 return
         self.left = self.explanation is not None
         if self.explanation is None:
-            self._pass_on(Kind.DAMAGED, UNREADABLE)
+            self._pass_on(SpendKind.DAMAGED, UNREADABLE)
 
     def _finished(self, explanation: Explanation, *, looked: bool) -> bool:
         if explanation.outcome is not None:
-            self._pass_on(Kind.PAID if explanation.paid else Kind.ENDED, explanation.words)
+            self._pass_on(
+                SpendKind.PAID if explanation.paid else SpendKind.ENDED, explanation.words
+            )
             return True
         if explanation.asks and looked:
             self._ask(explanation)
@@ -249,7 +251,7 @@ class Follower:
     def _ask(self, explanation: Explanation) -> None:
         if explanation.words not in self._asked:
             self._asked.add(explanation.words)
-            self._pass_on(Kind.ASKS, f"It waits for your decision. {explanation.words}")
+            self._pass_on(SpendKind.ASKS, f"It waits for your decision. {explanation.words}")
 
     def _show(self, state: State, seen: Sighting | None) -> None:
         before = self.explanation
@@ -258,7 +260,7 @@ class Follower:
         ended = self.explanation.outcome is not None
         if not ended and (before is None or before.words != self.explanation.words):
             self._said.clear()
-            self._say(Kind.STATE, self.explanation.words)
+            self._say(SpendKind.STATE, self.explanation.words)
 
     def _look(self, sighting: Sighting | None, low_fee: LowFee | None) -> None:
         """Say what the chain shows, once for each change."""
@@ -268,15 +270,15 @@ class Follower:
             rated = before is not None and sighting == replace(before, rate=sighting.rate)
             if (sighting.goes_on or sighting.receded) and not rated:
                 colour = "yellow" if sighting.receded else None
-                self._say(Kind.SEEN, f"{self.seen.words}{self._amount()}", fg=colour)
+                self._say(SpendKind.SEEN, f"{self.seen.words}{self._amount()}", fg=colour)
         if low_fee is not None and low_fee != self.low_fee:
-            self._say(Kind.FEE, fee_words(low_fee), fg="yellow")
+            self._say(SpendKind.FEE, fee_words(low_fee), fg="yellow")
         self.low_fee = low_fee
 
     def _tell_rival(self, rival: Rival | None) -> None:
         """Say what keeps the ordinary payment out, and what that pays."""
         if rival is not None and rival != self.rival:
-            self._say(Kind.FEE, rival.words, fg="yellow")
+            self._say(SpendKind.FEE, rival.words, fg="yellow")
         self.rival = rival
 
     def _complain(self, trouble: DovetailError, again_in: float | None) -> None:
@@ -286,11 +288,11 @@ class Follower:
             unknown = isinstance(trouble, TransportError) and trouble.at is None
             again = "" if again_in is None else f" Next try in {span(max(1, again_in))}."
             words = f"{'The directory: ' if unknown else ''}{trouble}"
-            self._say(Kind.TROUBLE, words + again, fg="yellow")
+            self._say(SpendKind.TROUBLE, words + again, fg="yellow")
 
     def begin(self, uri: str) -> None:
         """Tell those beside that it has begun, and by which URI."""
-        self._pass_on(Kind.BEGUN, "The session has begun.", uri=uri)
+        self._pass_on(SpendKind.BEGUN, "The session has begun.", uri=uri)
 
     def _amount(self) -> str:
         """What the seen transaction pays, where it is this payment."""
@@ -300,12 +302,12 @@ class Follower:
             return ""
         return f" ({sats(found.amount)})"
 
-    def _say(self, kind: Kind, words: str, **style: Any) -> None:
+    def _say(self, kind: SpendKind, words: str, **style: Any) -> None:
         at = datetime.now().astimezone().strftime("%H:%M:%S")
         self.screen.say(f"{at}  {self.prefix}{words}", **style)
         self._pass_on(kind, words)
 
-    def _pass_on(self, kind: Kind, words: str, *, uri: str | None = None) -> None:
+    def _pass_on(self, kind: SpendKind, words: str, *, uri: str | None = None) -> None:
         found = self.explanation
         seen = None if self.seen is None else self.seen.sighting
         ended = None if found is None else found.outcome
@@ -327,7 +329,7 @@ class Follower:
     def leave(self) -> None:
         """Tell those beside that it is left before its end."""
         if self.explanation is not None and self.explanation.outcome is None and self.left:
-            self._pass_on(Kind.LEFT, self.explanation.words)
+            self._pass_on(SpendKind.LEFT, self.explanation.words)
 
     @property
     def code(self) -> Exit:

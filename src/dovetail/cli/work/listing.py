@@ -17,8 +17,8 @@ from dovetail.cli.work.phrases import BRIEFLY, TAKABLE, reason_words, tells_why,
 from dovetail.cli.work.service import NOT_RUNNING, with_next
 from dovetail.cli.work.texts import printable
 from dovetail.errors import ReplayError
+from dovetail.runtime.chain_watch import describe_sighting
 from dovetail.runtime.explanation import Explanation
-from dovetail.runtime.watching import sighted
 from dovetail.sessions.amounts import Received
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import EVERY, Role, SessionId, SessionRow, Store, Wanted
@@ -204,7 +204,7 @@ def _notes(each: Listed) -> list[str]:
         notes.append(TAKABLE)
     if seen is not None and found.outcome in (None, "cancelled", "expired"):
         ended = found.outcome is not None
-        words = f"{sighted(seen.sighting, ended=ended)} {seen.rate_words}".rstrip()
+        words = f"{describe_sighting(seen.sighting, ended=ended)} {seen.rate_words}".rstrip()
         if found.txid not in (None, str(seen.sighting.txid)):  # the line shows the other one
             words += f" {seen.sighting.txid}"
         notes.append(f"Seen at {local_time(seen.at)}: {words}")

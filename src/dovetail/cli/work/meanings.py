@@ -3,7 +3,7 @@
 from dovetail.bitcoin import Sats
 from dovetail.cli.output import sats
 from dovetail.errors import ReplayError
-from dovetail.runtime.endings import ended
+from dovetail.runtime.outcome_texts import ended
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events as received
 from dovetail.sessions.sender import events as sent

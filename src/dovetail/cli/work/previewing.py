@@ -14,8 +14,8 @@ from dovetail.cli.work.timing import clock
 from dovetail.errors import ChainError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.fees import estimated_rate
-from dovetail.runtime.plain import PlainPayment
-from dovetail.runtime.preparing import Payment
+from dovetail.runtime.plain_payment import PlainPayment
+from dovetail.runtime.prepared_payment import Payment
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Services
 from dovetail.sessions.sender import answer_until

@@ -22,7 +22,7 @@ from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 
 if TYPE_CHECKING:
     from dovetail.runtime.agent import Agent
-    from dovetail.runtime.live import LiveReceiver
+    from dovetail.runtime.live_session import LiveReceiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

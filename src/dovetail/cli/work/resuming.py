@@ -12,9 +12,9 @@ from dovetail.cli.work.following import Follower, Seen
 from dovetail.cli.work.stopping import Stop
 from dovetail.cli.work.together import follow_all, follower_of, waits_at_own_server
 from dovetail.errors import ChainError, ReplayError, UsageError
-from dovetail.runtime.actions import load
-from dovetail.runtime.afterwards import look_back
 from dovetail.runtime.agent import Agent
+from dovetail.runtime.decisions import load
+from dovetail.runtime.late_payments import look_back
 from dovetail.stores.ports import SessionId
 
 

@@ -15,11 +15,11 @@ from dovetail.cli.work.following import Follower, Live, never
 from dovetail.cli.work.homes import Home
 from dovetail.cli.work.notifying import READY, STOPPING, Notifier
 from dovetail.cli.work.stopping import Stop
-from dovetail.cli.work.telling import Happening, Kind, to_log
+from dovetail.cli.work.telling import Happening, SpendKind, to_log
 from dovetail.collecting import rare_collections
 from dovetail.errors import InfrastructureError
-from dovetail.runtime.afterwards import look_back
 from dovetail.runtime.agent import Agent
+from dovetail.runtime.late_payments import look_back
 from dovetail.serving.logs import STDERR, JsonLines, logging_to
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class _Service:
     async def _follow(self, live: Live) -> None:
         begun = "It is taken forward."
         number, role = live.session_id, live.role
-        self._tell(Happening(session_id=number, role=role, kind=Kind.BEGUN, words=begun))
+        self._tell(Happening(session_id=number, role=role, kind=SpendKind.BEGUN, words=begun))
         asks = self._place.asks
         follower = Follower(live, _Mute(), asks, never, beside=self._tell, stays=True)
         await follower.follow(alone=False)

@@ -25,9 +25,9 @@ from dovetail.cli.work.phrases import (
 )
 from dovetail.cli.work.service import with_next
 from dovetail.errors import ReplayError, SessionNotFound, UsageError
-from dovetail.runtime.actions import load
+from dovetail.runtime.chain_watch import describe_sighting
+from dovetail.runtime.decisions import load
 from dovetail.runtime.explanation import Explanation
-from dovetail.runtime.watching import sighted
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
 from dovetail.stores.redaction import legible
@@ -214,7 +214,7 @@ def _now(found: Explanation, row: SessionRow) -> list[Line]:
     told: list[Line] = [("Now", found.words)]
     if seen is not None:
         first = f"First seen so at {local_time(seen.at)}."
-        told.append(("Seen", f"{sighted(seen.sighting)} {first}"))
+        told.append(("Seen", f"{describe_sighting(seen.sighting)} {first}"))
         if str(seen.sighting.txid) != found.txid:
             told.append(("", f"{seen.sighting.txid} {seen.rate_words}".rstrip()))
     if found.reason is not None and tells_why(found):

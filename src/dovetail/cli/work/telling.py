@@ -12,7 +12,7 @@ from dovetail.cli.output import Screen
 from dovetail.stores.ports import Role, SessionId
 
 
-class Kind(StrEnum):
+class SpendKind(StrEnum):
     """What happened; the values are stable."""
 
     BEGUN = "begun"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
     FAULT = "fault"
 
 
-_WARNINGS = (Kind.FEE, Kind.TROUBLE, Kind.ASKS, Kind.DAMAGED)
+_WARNINGS = (SpendKind.FEE, SpendKind.TROUBLE, SpendKind.ASKS, SpendKind.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Happening:
 
     session_id: SessionId
     role: Role
-    kind: Kind
+    kind: SpendKind
     words: str
     status: str | None = None
     amount: int | None = None
@@ -89,7 +89,7 @@ def to_log(log: logging.Logger) -> Teller:
 
     def tell(happening: Happening) -> None:
         level = logging.INFO
-        if happening.kind is Kind.FAULT:
+        if happening.kind is SpendKind.FAULT:
             level = logging.ERROR
         elif happening.kind in _WARNINGS:
             level = logging.WARNING

@@ -10,7 +10,7 @@ from dovetail.cli.tables import table
 from dovetail.cli.work import homes, keeping, opening, stopping
 from dovetail.cli.work.timing import clock
 from dovetail.errors import ReplayError
-from dovetail.runtime import actions
+from dovetail.runtime import decisions
 from dovetail.runtime.explain import explain
 from dovetail.stores.ports import SessionId, SessionRow, Store
 from dovetail.wallets.ports import WalletTransaction
@@ -70,7 +70,7 @@ def _broadcast(store: Store, row: SessionRow) -> set[str]:
     if row.closed_at is not None:
         return set()
     try:
-        txid = explain(actions.load(store, row.session_id), clock()).txid
+        txid = explain(decisions.load(store, row.session_id), clock()).txid
     except ReplayError:
         return set()  # one log that cannot be read hides no other
     return set() if txid is None else {txid}

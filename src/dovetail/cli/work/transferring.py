@@ -14,14 +14,14 @@ from dovetail.cli.output import Screen
 from dovetail.cli.work import homes, opening
 from dovetail.cli.work.places import make_folder
 from dovetail.errors import DovetailError, SessionNotFound, UsageError
-from dovetail.stores.ports import Adoption, SessionId
+from dovetail.stores.ports import ImportOutcome, SessionId
 from dovetail.stores.sql import SqlStore
-from dovetail.stores.transfer import Imported, every_session, exported, imported
+from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 
 _WORDS = {
-    Adoption.ADDED: "came in as session",
-    Adoption.EXTENDED: "has more to tell of session",
-    Adoption.UNCHANGED: "is here already as session",
+    ImportOutcome.ADDED: "came in as session",
+    ImportOutcome.EXTENDED: "has more to tell of session",
+    ImportOutcome.UNCHANGED: "is here already as session",
 }
 
 
@@ -37,11 +37,11 @@ def export(
             raise SessionNotFound("There is no session yet: nothing can be exported.")
         chosen = every_session(store) if every else [SessionId(number) for number in numbers]
         if output is None:
-            for line in exported(store, chosen, secrets=secrets):
+            for line in export_sessions(store, chosen, secrets=secrets):
                 click.echo(line, nl=False)
         else:
             with new_file(output) as file:
-                file.writelines(exported(store, chosen, secrets=secrets))
+                file.writelines(export_sessions(store, chosen, secrets=secrets))
         if secrets and any(store.row(each).closed_at is None for each in chosen):
             screen.say("Open sessions are among them: go on with each in one place only.")
     return Exit.DONE
@@ -53,7 +53,7 @@ def bring(file: BinaryIO, screen: Screen) -> int:
     make_folder(place.folder)
     found: list[Imported] = []
     with SqlStore.open(place.database) as store:
-        for each in imported(store, file):
+        for each in import_sessions(store, file):
             found.append(each)
             screen.result(sentence(each))
     screen.emit(IMPORT, {"sessions": [values(each) for each in found]})

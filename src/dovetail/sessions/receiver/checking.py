@@ -10,8 +10,8 @@ from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.errors import InvalidEvent
 from dovetail.protocol.original import fee_rate, receiver_outputs
 from dovetail.protocol.verification import Verdict
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.closing import (
     UNPAID_OUTCOMES,

@@ -8,9 +8,9 @@ from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.errors import UsageError
 from dovetail.protocol.settlement import rebuild
 from dovetail.sessions import outcomes
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import State
 from dovetail.sessions.receiver.payload import Finalized, Payload

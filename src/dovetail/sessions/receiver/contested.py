@@ -9,10 +9,10 @@ from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement, classify, sender_signatures
 from dovetail.sessions import outcomes
+from dovetail.sessions.coin_presence import Presence
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.outcomes import InputSignature, Outcome
-from dovetail.sessions.presence import Presence
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import WithPayload
 from dovetail.sessions.receiver.closing import (

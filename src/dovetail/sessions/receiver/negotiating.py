@@ -7,8 +7,8 @@ from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.replies import ErrorReply
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import WithPayload
 from dovetail.sessions.receiver.closing import observed

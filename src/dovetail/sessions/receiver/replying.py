@@ -9,9 +9,9 @@ from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.exchange import OhttpContext, Request
 from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.sessions import outcomes
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import State
 from dovetail.sessions.receiver.closing import Closed, observed, paid_directly

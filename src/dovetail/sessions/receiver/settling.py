@@ -7,8 +7,8 @@ from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.sessions import outcomes
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.closing import Closed, cancelled, paid_directly
 from dovetail.sessions.receiver.contested import AT_ONCE, Contested

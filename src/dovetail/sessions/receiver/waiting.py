@@ -24,8 +24,8 @@ from dovetail.protocol.original import check_original
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.replies import ErrorReply
 from dovetail.protocol.uri import parse_directory
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receipts import Receipts
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import State
 from dovetail.sessions.receiver.checking import UncheckedOriginalPayload

@@ -8,8 +8,8 @@ from dovetail.bitcoin.transaction import Transaction
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.sessions import outcomes
+from dovetail.sessions.coin_presence import Presence
 from dovetail.sessions.outcomes import Outcome
-from dovetail.sessions.presence import Presence
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent

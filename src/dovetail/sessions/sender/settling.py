@@ -13,7 +13,7 @@ from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement
 from dovetail.sessions import outcomes
-from dovetail.sessions.presence import Presence
+from dovetail.sessions.coin_presence import Presence
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.events import SenderEvent

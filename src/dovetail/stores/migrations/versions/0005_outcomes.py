@@ -12,7 +12,7 @@ its name, in one transaction in which references are not checked (see `sqlite.re
 from alembic import op
 from sqlalchemy import Connection, text
 
-from dovetail.sessions.ending import Ending
+from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import encode_summary
 from dovetail.stores.index import Role

@@ -1,0 +1,308 @@
+"""What the chain says about a session's money, and what one process remembers of it."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, Transaction, Txid, UnixTime
+from dovetail.errors import ChainError, DovetailError
+from dovetail.protocol.settlement import Due, Settlement, classify
+from dovetail.runtime.wakeup import News
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.other_payments import Receipts
+from dovetail.sessions.overpayment import brought_by, surplus_seen
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sightings import Sighting, SpendKind
+from dovetail.wallets.ports import Accepted, Chain, Payment, Spend, Unknown
+
+logger = logging.getLogger(__name__)
+
+_WAITING = (sender.PostingOriginal, sender.PollingForProposal)
+_NOTHING = Receipts()
+
+Watched: TypeAlias = (
+    receiver.Monitor
+    | receiver.PendingFallback
+    | sender.Monitor
+    | sender.PendingFallback
+    | sender.PostingOriginal
+    | sender.PollingForProposal
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LowFee:
+    """The fallback pays less than is asked for at present, so that it may wait for long."""
+
+    paid: FeeRate
+    asked: FeeRate
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A transaction in the mempool that spends the sender's coins and is no payment.
+
+    `rate` is what it pays, None where the chain source cannot tell; `ours` what the ordinary
+    payment does, which it keeps out.
+    """
+
+    txid: Txid
+    rate: FeeRate | None
+    ours: FeeRate
+
+    @property
+    def words(self) -> str:
+        """The same in a sentence."""
+        if self.rate is None:
+            return f"What it pays is not known; the ordinary payment pays {self.ours}."
+        can = "and may replace it" if self.ours > self.rate else "too little to replace it"
+        return f"It pays {self.rate}, the ordinary payment {self.ours}, {can}."
+
+
+@dataclass(slots=True)
+class ChainWatch:
+    """What one process has seen of a session; whatever has to outlive it is in the log."""
+
+    sighting: Sighting | None = None
+    payjoin: Transaction | None = None
+    """The payjoin with the sender's signatures, as it was seen: it can be broadcast again."""
+    low_fee: LowFee | None = None
+    fee_told_at: UnixTime | None = None
+    broadcasting_since: UnixTime | None = None
+    """From when a payjoin is broadcast, where its log does not say."""
+    received: Receipts = _NOTHING
+    """What the receiver's address has received by other transactions."""
+    rival: Rival | None = None
+    tried_at: UnixTime | None = None
+    """When the fallback was last broadcast against a rival."""
+    trouble: DovetailError | None = None
+    """What the last try failed of; None when it did not."""
+    unreachable: Reason | None = None
+    """Who kept the other party out until the expiration, where it was that."""
+    paid: tuple[Payment, ...] | None = None
+    """What its address had received at the last look; None: a look is due."""
+    looked_at: float = 0.0
+    """When that look was, by the event loop's clock."""
+    gave_back: bool = False
+    """Whether this process has seen to it that no coin is held which nobody was shown."""
+    news: News = field(default_factory=News)
+    """Set once the log may have grown without us: whoever waits then looks at it."""
+    tell: Callable[[], None] = lambda: None
+    """Called for each new sighting."""
+
+    def see(
+        self,
+        state: Watched,
+        spend: Spend | None,
+        *,
+        owned: Collection[Script] = (),
+        received: Receipts = _NOTHING,
+    ) -> None:
+        """Note what spends the contested outpoints; `owned` are the wallet's among its outputs.
+
+        `received` is what other transactions brought to a receiver's address.
+        """
+        if spend is None:
+            self._lose(direct=False)
+            return
+        kind = kind_of(state, spend.transaction, owned=owned)
+        if kind is SpendKind.PAYJOIN:
+            self.payjoin = spend.transaction
+        found = Sighting(
+            kind=kind,
+            txid=spend.transaction.txid,
+            depth=spend.depth,
+            wanted=state.created.depth,
+        )
+        if isinstance(state, receiver.Monitor | receiver.PendingFallback) and received.txids:
+            asked = None if state.created.amount is None else Sats(state.created.amount)
+            came = brought_by(state, spend.transaction) + received.amount
+            found = replace(found, came=came, asked=asked, beside=received.named)
+        self._note(self._rated(found))
+
+    def see_rival(self, rival: Rival | None) -> None:
+        """Note what keeps the ordinary payment out, and what that pays; None: nothing does."""
+        self.rival = rival
+        if self.sighting is not None and not self.sighting.gone:
+            self._note(self._rated(self.sighting))
+
+    def _rated(self, found: Sighting) -> Sighting:
+        rival = self.rival
+        named = rival is not None and rival.txid == found.txid and not found.depth
+        return replace(found, rate=rival.rate if rival is not None and named else None)
+
+    def see_double_spend(self, spend: Spend, *, wanted: int) -> None:
+        """Note what had spent the coins of a payment as it came to a receiver."""
+        self._note(
+            Sighting(
+                kind=SpendKind.DOUBLE_SPEND,
+                txid=spend.transaction.txid,
+                depth=spend.depth,
+                wanted=wanted,
+            )
+        )
+
+    def see_received(self, received: Receipts, *, wanted: int, asked: int | None) -> None:
+        """Note what other transactions brought to the receiver's address, be it in part."""
+        self.received = received
+        if not received.txids:
+            self._lose(direct=True)
+            return
+        self._note(seen_directly(received, wanted=wanted, asked=asked))
+
+    def _lose(self, *, direct: bool) -> None:
+        """Nothing is there; which says nothing of a sighting of the other sort."""
+        before = self.sighting
+        if before is not None and (before.kind is SpendKind.DIRECT) is direct and not before.gone:
+            receded = before.depth > 0 or before.receded
+            self._tell(replace(before, depth=0, gone=True, receded=receded))
+
+    def _note(self, found: Sighting) -> None:
+        before = self.sighting
+        fell = (
+            before is not None
+            and _same_money(before, found)
+            and (found.depth < before.depth or (before.receded and found.depth == 0))
+        )
+        found = replace(found, receded=fell)
+        if found != before:
+            self._tell(found)
+
+    def _tell(self, found: Sighting) -> None:
+        self.sighting = found
+        where = "gone" if found.gone else f"{found.depth} deep"
+        logger.info("A %s is %s%s", found.kind, where, ", reorganised" * found.receded)
+        self.tell()
+
+
+def seen_directly(received: Receipts, *, wanted: int, asked: int | None) -> Sighting:
+    """What came to an address by itself, as it is told; raises `IndexError` for nothing."""
+    return Sighting(
+        kind=SpendKind.DIRECT,
+        txid=received.txids[0],
+        depth=received.depth if received.full else received.rest,
+        wanted=wanted,
+        came=received.amount,
+        asked=None if asked is None else Sats(asked),
+        beside=received.beyond if received.full else received.txids[1:],
+    )
+
+
+def _same_money(before: Sighting, found: Sighting) -> bool:
+    """Whether less depth is a reorganisation: it is none where another payment came besides."""
+    if SpendKind.DIRECT not in (before.kind, found.kind):
+        return True
+    more = before.came is not None and found.came is not None and found.came > before.came
+    return before.kind is found.kind and not more
+
+
+def _partly(seen: Sighting) -> str:
+    how = (
+        "not confirmed yet"
+        if seen.depth == 0
+        else f"with {seen.depth} of {seen.wanted} confirmation{'s' * (seen.wanted > 1)}"
+    )
+    again = "After a reorganisation " if seen.receded else ""
+    return f"{again}{seen.came:,} of {seen.asked:,} sats have come to the address, {how}."
+
+
+def describe_sighting(seen: Sighting, *, ended: bool = False) -> str:
+    """What the chain shows of a session's money, in one sentence; `ended` is the session's end."""
+    if seen.kind is SpendKind.DOUBLE_SPEND:
+        return _DOUBLE_SPENT
+    if seen.falls_short and not seen.gone:
+        return _partly(seen)
+    surplus = surplus_seen(seen)
+    moved = _moved(seen, ended=ended)
+    return moved if surplus is None else f"{moved} {surplus.words}"
+
+
+def _moved(seen: Sighting, *, ended: bool) -> str:
+    name = _SIGHTED[seen.kind]
+    if seen.gone:
+        how = "A reorganisation removed" if seen.receded else "The network dropped"
+        goes_on = "" if ended else "; the session is open and keeps watching"
+        return f"{how} {name}{goes_on}."
+    if seen.depth == 0 and seen.receded:
+        return (
+            f"A reorganisation took {name} out of the chain; it waits to be mined again. The"
+            " session is still open."
+        )
+    if seen.depth == 0:
+        return f"The network has {name}; it waits to be mined."
+    again = "A reorganisation moved it: " if seen.receded else ""
+    name = name if again else name[:1].upper() + name[1:]
+    return f"{again}{name} has {seen.depth} of {seen.wanted} confirmation{'s' * (seen.wanted > 1)}."
+
+
+_DOUBLE_SPENT = "A payment came that does not count: another transaction spends its coins."
+_SIGHTED = {
+    SpendKind.PAYJOIN: "the payjoin",
+    SpendKind.FALLBACK: "the ordinary payment",
+    SpendKind.PAYMENT: "another transaction that makes this payment",
+    SpendKind.REVOCATION: "the transaction that takes the coins back",
+    SpendKind.UNRECOGNIZED: "a transaction from outside that spends this session's coins",
+    SpendKind.DIRECT: "an ordinary payment to the address",
+}
+
+
+def kind_of(state: Watched, spend: Transaction, *, owned: Collection[Script] = ()) -> SpendKind:
+    """What `spend` is to a session, whatever its signatures look like."""
+    match _settlement(state, spend):
+        case Settlement.PAYJOIN:
+            return SpendKind.PAYJOIN
+        case Settlement.FALLBACK:
+            return SpendKind.FALLBACK
+        case Settlement.PAYMENT:
+            return SpendKind.PAYMENT
+        case _:
+            ours = not isinstance(state, receiver.Monitor | receiver.PendingFallback)
+            pays_back = ours and all(output.script_pubkey in owned for output in spend.outputs)
+            return SpendKind.REVOCATION if pays_back else SpendKind.UNRECOGNIZED
+
+
+def _settlement(state: Watched, spend: Transaction) -> Settlement:
+    proposal = None if isinstance(state, _WAITING) else state.proposal
+    if not isinstance(state, receiver.Monitor | receiver.PendingFallback):
+        return sender.classified(state, spend, proposal)
+    return classify(
+        spend,
+        payjoin=None if proposal is None else proposal.unsigned_transaction,
+        fallback=state.fallback,
+        due=Due(state.address.script_pubkey, Sats(state.created.amount or 1)),
+    )
+
+
+def deepest_spend(chain: Chain, contested: Iterable[OutPoint]) -> Spend | None:
+    """The transaction that spends a contested outpoint, the deepest if there are several.
+
+    Different ones are possible when somebody else spends some of them.
+    """
+    spends = chain.spends_of(tuple(contested))
+    return max(spends.values(), key=lambda spend: spend.depth, default=None)
+
+
+def taken(chain: Chain, transaction: Transaction) -> bool:
+    """Broadcast it, and tell whether the network has it now; False where it refuses.
+
+    Raises `ChainError` where that stays open.
+    """
+    answer = chain.broadcast(transaction)
+    if isinstance(answer, Unknown):
+        raise ChainError(UNTOLD)
+    return isinstance(answer, Accepted)
+
+
+REFUSED = (
+    "The network refused the ordinary payment for now: it stays owed, and `resume` tries again"
+    " until it is accepted."
+)
+FALLBACK_REFUSED = (
+    "The network refuses the ordinary payment for now, and nothing else spends its coins:"
+    " Dovetail tries again."
+)
+UNTOLD = (
+    "The chain source does not say whether the network took the transaction: Dovetail looks for"
+    " it and broadcasts it again."
+)

@@ -1,0 +1,285 @@
+"""What a person decides about a session: cancel, pay by the fallback, release, revoke.
+
+Each loads the session, saves what was decided and broadcasts what has to be. Where the state
+does not allow it, `UsageError` says why and nothing is changed. An agent that has the same
+session under way notices and goes on from there.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from dovetail.bitcoin import FeeRate, Sats, Transaction
+from dovetail.errors import (
+    ChainError,
+    InfrastructureError,
+    StaleSession,
+    UsageError,
+    WalletError,
+)
+from dovetail.runtime import fallback_request, receiver_decisions
+from dovetail.runtime.chain_watch import ChainWatch, deepest_spend, taken
+from dovetail.runtime.coin_locks import hold_coins
+from dovetail.runtime.services import Services
+from dovetail.sessions import receiver, sender
+from dovetail.sessions.receiver import ReceiverSession
+from dovetail.sessions.receiver.settling import ASKED_FOR
+from dovetail.sessions.sender import SenderSession
+from dovetail.stores.logs import load_session
+from dovetail.stores.ports import SessionId, Store
+
+State: TypeAlias = ReceiverSession | SenderSession
+
+
+def load(store: Store, session_id: SessionId) -> State:
+    """The session as its log has it; raises `SessionNotFound` and `ReplayError`."""
+    return load_session(store, session_id)
+
+
+async def cancel(services: Services, session_id: SessionId) -> State:
+    """Stop the payjoin, not the payment: where a fallback is held, it is still to be decided.
+
+    A receiver whose address was paid by a plain payment is closed as paid instead, and one whose
+    proposal is out looks for the payjoin first: the sender can still broadcast it.
+    """
+    return await _decide(_cancel, services, session_id)
+
+
+async def fallback(
+    services: Services, session_id: SessionId, *, fee_rate: FeeRate | None = None
+) -> State:
+    """Pay by the fallback now, on the user's word; said again it changes nothing.
+
+    Where a payjoin may be under way the two compete, and exactly one of them confirms (M4). With
+    `fee_rate` a payer's fallback is made anew: the same payment from the same coins, out of the
+    change, at this rate or what replaces what waits in the mempool (BIP 125). Raises `UsageError`
+    where nothing can be broadcast, `WalletError` where the network refuses, and
+    `InsufficientFunds` where the change is too small.
+    """
+    return await _decide(partial(_fallback, fee_rate=fee_rate), services, session_id)
+
+
+async def release(services: Services, session_id: SessionId) -> State:
+    """Decline the fallback, on the record. What has left can still be broadcast by others.
+
+    Where the chain shows that it was paid meanwhile, that is recorded instead.
+    """
+    return await _decide(_release, services, session_id)
+
+
+def require_releasable(state: State) -> None:
+    """Raise `UsageError` where there is nothing to decline, or it cannot be declined any more."""
+    match state:
+        case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
+            raise UsageError(ASKED_FOR)
+        case receiver.PendingFallback() | sender.PendingFallback():
+            return
+        case receiver.Closed() | sender.Closed():
+            raise UsageError("The session is closed: there is nothing left to release.")
+        case receiver.Monitor() | sender.Monitor():
+            raise UsageError("A payment may be on its way already: only the chain can end it.")
+        case _:
+            raise UsageError(
+                "Only an ordinary payment that waits can be released: cancel the session first."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """A transaction that takes a released payment back, signed and not broadcast yet."""
+
+    state: State
+    transaction: Transaction
+    fee: Sats | None
+    """What it costs; None where it spends coins that the session does not know."""
+    replaces: bool
+    """Whether it replaces a spend that waits in the mempool."""
+
+
+async def revoke(
+    services: Services, session_id: SessionId, *, fee_rate: FeeRate
+) -> tuple[State, Transaction]:
+    """Take a released payment back: spend one of its coins to ourselves.
+
+    A race, if the receiver broadcasts the fallback at the same time; what has not confirmed yet
+    is replaced. Raises `UsageError` for a session that was not released or is spent already,
+    `WalletError` where the network refuses.
+    """
+    prepared = await prepare_revocation(services, session_id, fee_rate=fee_rate)
+    await broadcast_revocation(services, prepared)
+    return prepared.state, prepared.transaction
+
+
+async def prepare_revocation(
+    services: Services, session_id: SessionId, *, fee_rate: FeeRate
+) -> Revocation:
+    """What `revoke` would broadcast, so that a person can look at its cost; raises as it does.
+
+    A receiver frees the coins that a sender was shown in a payjoin that never came.
+    """
+    state = await asyncio.to_thread(load, services.store, session_id)
+    if isinstance(state, receiver.PendingFallback | receiver.Monitor):
+        freeing, fee, replaces = await receiver_decisions.free_coins(
+            state, services, fee_rate=fee_rate
+        )
+        return Revocation(state=state, transaction=freeing, fee=fee, replaces=replaces)
+    if not isinstance(state, sender.Monitor) or not state.released:
+        raise UsageError("Only a released payment can be revoked: cancel and release it first.")
+    spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+    if spend is not None and spend.depth > 0:
+        raise UsageError("The payment's coins are spent already: `show` says by what.")
+    await asyncio.to_thread(services.wallet.sync)
+    transaction = await asyncio.to_thread(
+        lambda: services.wallet.revoke(state.contested[0], fee_rate=fee_rate)
+    )
+    scripts = [output.script_pubkey for output in transaction.outputs]
+    owned = await asyncio.to_thread(services.wallet.owned, scripts)
+    state.check_revocation(transaction, owned=owned)
+    return Revocation(
+        state=state,
+        transaction=transaction,
+        fee=_fee(state, transaction),
+        replaces=spend is not None,
+    )
+
+
+async def broadcast_revocation(services: Services, prepared: Revocation) -> None:
+    """Hand it to the network; raises `WalletError` where that refuses."""
+    if not await asyncio.to_thread(taken, services.chain, prepared.transaction):
+        raise WalletError("The network refused the revocation: try a higher fee rate.")
+
+
+def _fee(state: sender.Monitor, transaction: Transaction) -> Sats | None:
+    known = dict(zip(state.contested, state.original.utxos(), strict=True))
+    spent = [known.get(outpoint) for outpoint in transaction.contested()]
+    brought = [utxo.value for utxo in spent if utxo is not None]
+    if len(brought) < len(spent):
+        return None
+    return Sats.sum(brought) - Sats.sum(output.value for output in transaction.outputs)
+
+
+Decision: TypeAlias = Callable[[Services, SessionId, State], Awaitable[State]]
+
+
+async def _decide(decision: Decision, services: Services, session_id: SessionId) -> State:
+    """Decide on the state as it is; on the newer one where an agent was faster (M5)."""
+    decided = await _decided(decision, services, session_id)
+    await hold_coins(services)
+    with suppress(InfrastructureError):  # what was decided is decided
+        await _keep_sight(services, session_id, decided)
+    return decided
+
+
+async def _keep_sight(services: Services, session_id: SessionId, state: State) -> None:
+    """Look at what was broadcast or recorded, lest the lists name what it has replaced."""
+    if not isinstance(state, receiver.Monitor | sender.Monitor) or state.expected is None:
+        return
+    kept, watch = services.store.row(session_id).sighting, ChainWatch()
+    if kept is not None and kept.txid == state.expected:
+        return
+    spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+    watch.see(state, spend)
+    if watch.sighting is not None:
+        await asyncio.to_thread(services.store.saw, session_id, watch.sighting)
+
+
+async def _decided(decision: Decision, services: Services, session_id: SessionId) -> State:
+    for _ in range(_TURNS - 1):
+        state = await asyncio.to_thread(load, services.store, session_id)
+        with suppress(StaleSession):
+            return await decision(services, session_id, state)
+    state = await asyncio.to_thread(load, services.store, session_id)
+    return await decision(services, session_id, state)
+
+
+_TURNS = 5
+
+
+async def _cancel(services: Services, session_id: SessionId, state: State) -> State:
+    match state:
+        case receiver.Monitor(seen_spent=False, released=False):
+            with suppress(ChainError):  # which takes nobody's right to cancel
+                if await asyncio.to_thread(deepest_spend, services.chain, state.contested):
+                    raise UsageError(_too_late(state))
+            return await state.cancel().save_async(services.store.receiver(session_id))
+        case (
+            receiver.PendingFallback()
+            | receiver.Monitor()
+            | receiver.Closed()
+            | sender.PendingBroadcast()
+            | sender.PendingFallback()
+            | sender.Monitor()
+            | sender.Closed()
+        ):
+            raise UsageError(_too_late(state))
+        case (
+            sender.WithReplyKey()
+            | sender.PostingOriginal()
+            | sender.PollingForProposal()
+            | sender.ProposalReceived()
+        ):
+            return await state.cancel().save_async(services.store.sender(session_id))
+        case receiver.Initialized() | receiver.UncheckedOriginalPayload():
+            log = services.store.receiver(session_id)
+            return await receiver_decisions.cancel_early(state, log, services)
+        case _:
+            cancelled = await state.cancel().save_async(services.store.receiver(session_id))
+            if not isinstance(state, receiver.PayjoinProposal):
+                # No sender saw our coins, so other sessions may offer them (P3).
+                await asyncio.to_thread(services.store.release, session_id)
+            return cancelled
+
+
+async def _fallback(
+    services: Services, session_id: SessionId, state: State, *, fee_rate: FeeRate | None
+) -> State:
+    match state:
+        case sender.Closed():
+            raise UsageError("The session is closed: there is nothing left to pay.")
+        case (
+            sender.WithReplyKey()
+            | sender.PostingOriginal()
+            | sender.PollingForProposal()
+            | sender.ProposalReceived()
+            | sender.PendingBroadcast()
+            | sender.PendingFallback()
+            | sender.Monitor()
+        ):
+            return await fallback_request.pay(services, session_id, state, fee_rate=fee_rate)
+        case _ if fee_rate is not None:
+            raise UsageError("Only the payer can raise the fee: leave `--fee-rate` out.")
+        case _:
+            return await receiver_decisions.fallback(services, session_id, state)
+
+
+async def _release(services: Services, session_id: SessionId, state: State) -> State:
+    match state:
+        case receiver.PendingFallback():
+            receiver_log = services.store.receiver(session_id)
+            return await receiver_decisions.release(state, receiver_log, services)
+        case sender.PendingFallback():
+            spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+            spends = () if spend is None else (spend.transaction,)
+            sender_log = services.store.sender(session_id)
+            return await state.release(spends=spends).save_async(sender_log)
+        case _:
+            require_releasable(state)
+            return state
+
+
+def _too_late(state: State) -> str:
+    match state:
+        case receiver.Closed() | sender.Closed():
+            return "The session is closed: there is nothing left to cancel."
+        case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
+            return "You chose the ordinary payment already: `resume` broadcasts it."
+        case receiver.PendingFallback() | sender.PendingFallback():
+            return "The payjoin has ended already: pay with `fallback`, or decline with `release`."
+        case _:
+            return (
+                "A payment is on its way already: `fallback` competes with it, and nothing can"
+                " stop it."
+            )

@@ -1,0 +1,55 @@
+"""Waiting for another party's answer without losing sight of the log and of the chain."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias, TypeVar
+
+from dovetail.runtime.chain_watch import ChainWatch
+
+T = TypeVar("T")
+Ask: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
+Look: TypeAlias = Callable[[], Awaitable[bool]]
+"""A look at the chain; whether the session has something else to do now than to wait."""
+
+
+async def attended(ask: Ask[T], watch: ChainWatch, look: Look, *, every: float) -> T | None:
+    """What `ask` gives; None where the log or a look, `every` so many seconds, had news first.
+
+    What is given up then has left once and is never sent again: the next try asks afresh (P1).
+    Its answer is not lost, as reading a mailbox does not consume.
+    """
+    if watch.news.is_set():
+        return None
+    looking = asyncio.ensure_future(_until(look, every))
+    try:
+        return await attended_until(ask, watch, looking)
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def attended_until(ask: Ask[T], watch: ChainWatch, other: asyncio.Future[None]) -> T | None:
+    """The same; None where `other` was done first, whose failure is raised."""
+    if watch.news.is_set():
+        return None
+    asking = asyncio.ensure_future(ask())
+    try:
+        done, _ = await asyncio.wait(
+            (asking, watch.news.coming(), other), return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        if not asking.done():
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+    if asking in done:
+        return asking.result()
+    if other in done:
+        other.result()
+    return None
+
+
+async def _until(look: Look, every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        if await look():
+            return

@@ -1,0 +1,105 @@
+"""A payment of a Payjoin URI before it begins: built and signed, for a person to look at."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.errors import DuplicateSession, UsageError
+from dovetail.protocol.original import fee_rate as paid_rate
+from dovetail.protocol.params import SenderParams
+from dovetail.protocol.proposal import cost_of_input, fee_contribution
+from dovetail.protocol.uri import PayjoinUri, is_on_this_machine
+from dovetail.runtime import plain_payment
+from dovetail.runtime.coin_choice import naming_holders, unspendable
+from dovetail.runtime.fees import estimated_rate
+from dovetail.runtime.services import Services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Payment:
+    """A payment that was built and signed, and not begun; its coins are not reserved yet."""
+
+    uri: PayjoinUri
+    amount: Sats
+    fee_rate: FeeRate
+    original: Psbt
+    params: SenderParams
+    again: bool = False
+    """Whether its address may be one that is paid already, or was."""
+
+    @property
+    def fee(self) -> Sats:
+        """What the fallback pays to miners; a payjoin pays at most `most_added` more."""
+        return self.original.fee
+
+    @property
+    def most_added(self) -> Sats:
+        """The most that a payjoin may take from our change for the receiver's inputs."""
+        contribution = self.params.fee_contribution
+        return Sats(0) if contribution is None else contribution.max_amount
+
+    @property
+    def receiver_pays(self) -> bool:
+        """Whether our change cannot pay for the receiver's input at the rate that is demanded.
+
+        Then the receiver pays for it, or there is no payjoin.
+        """
+        return self.most_added < cost_of_input(self.original, self.uri.address.script_pubkey)
+
+    def __repr__(self) -> str:
+        return "<Payment>"
+
+
+def prepare(
+    services: Services,
+    uri: PayjoinUri,
+    amount: Sats | None,
+    fee_rate: FeeRate | None,
+    *,
+    coins: Collection[OutPoint] = (),
+    again: bool,
+) -> Payment:
+    """Build and sign it, as `Agent.prepare` says; raises what that raises."""
+    wallet, store = services.wallet, services.store
+    if not uri.address.is_for(wallet.network):
+        raise UsageError(
+            f"This URI is for another network than the wallet's ({wallet.network}):"
+            " ask the receiver for one of that network."
+        )
+    if wallet.network is Network.MAINNET and is_on_this_machine(uri.endpoint):
+        raise UsageError(
+            "This URI sends the payment to a server on your own machine, where no receiver is:"
+            " pay its address as usual, or ask for another one."
+        )
+    known = store.session_paying(uri)
+    if known is not None:
+        raise DuplicateSession(
+            f"Session {known} pays this URI or did: see `dovetail show {known}`, and ask the"
+            " receiver for a new URI to pay again."
+        )
+    if uri.amount is not None and amount is not None and amount != uri.amount:
+        raise UsageError("The URI asks for another amount. Pay that, or ask for another URI.")
+    due = uri.amount or amount
+    if not due:
+        raise UsageError("The URI names no amount: say how many sats to pay.")
+    if not again:
+        plain_payment.require_unpaid(services, uri.address, uri.amount)
+    rate = fee_rate or estimated_rate(services)
+    wallet.sync()
+    script = uri.address.script_pubkey
+    spared = unspendable(services, coins)
+    with naming_holders(services):
+        original = wallet.pay(script, due, fee_rate=rate, unspendable=spared)
+    others = [
+        output.script_pubkey
+        for output in original.unsigned_transaction.outputs
+        if output.script_pubkey != script
+    ]
+    params = SenderParams(
+        min_fee_rate=min(rate, paid_rate(original)),  # what a wallet rounds off is not demanded
+        fee_contribution=fee_contribution(original, script, change=wallet.owned(others)),
+    )
+    return Payment(
+        uri=uri, amount=due, fee_rate=rate, original=original, params=params, again=again
+    )

@@ -1,0 +1,387 @@
+"""One step for each of the sender's typestates: what I/O a state asks for, and nothing else.
+
+Each step saves at most one transition and returns the state that follows, or the same state
+when there is nothing to do yet. What it raises leaves the session where it was.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from dovetail.bitcoin import Transaction
+from dovetail.errors import ChainError, TransportError, UsageError
+from dovetail.protocol.exchange import V1_BODY_LIMIT
+from dovetail.protocol.settlement import Settlement
+from dovetail.protocol.uri import V2Endpoint
+from dovetail.runtime.chain_watch import (
+    FALLBACK_REFUSED,
+    UNTOLD,
+    ChainWatch,
+    deepest_spend,
+    kind_of,
+    taken,
+)
+from dovetail.runtime.fallback_policy import is_due
+from dovetail.runtime.fees import tell_fee
+from dovetail.runtime.mailbox_wait import attended
+from dovetail.runtime.ohttp_request import exchange, unreachable
+from dovetail.runtime.services import Services
+from dovetail.runtime.unmade_fallback import is_paid_beside, require_unpaid
+from dovetail.runtime.vanished_coins import are_gone, missing_at, noted
+from dovetail.sessions import sender
+from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender import SenderEvent, SenderSession
+from dovetail.sessions.sightings import SpendKind
+from dovetail.stores.ports import SessionLog
+from dovetail.wallets.ports import Accepted, Refused, Spend
+
+T = TypeVar("T")
+Log = SessionLog[SenderEvent]
+logger = logging.getLogger(__name__)
+
+
+async def step_sender(
+    session: SenderSession,
+    log: Log,
+    services: Services,
+    *,
+    failures: int = 0,
+    watch: ChainWatch | None = None,
+) -> SenderSession:
+    """Take `session` one step further, after `failures` failed tries in a row at the same step.
+
+    `watch` is what this process knows of the session. A payer's wallet may be away as long as it
+    likes. Raises `InfrastructureError` where another try may help, `StaleSession` where the session
+    has to be loaded again, and `StoreUnavailable`.
+    """
+    watch = watch or ChainWatch()
+    match session:
+        case sender.WithReplyKey():
+            return await _begin(session, log, services)
+        case sender.PostingOriginal() | sender.PollingForProposal() if (
+            services.clock() >= session.expires_at
+        ):
+            reason = unreachable(watch, failures, services)
+            return await _expire(session, log, services, watch, reason)
+        case sender.PostingOriginal():
+            return await _post_original(session, log, services, watch)
+        case sender.PollingForProposal():
+            return await _poll(session, log, services, watch)
+        case sender.ProposalReceived():
+            return await _sign(session, log, services, watch)
+        case sender.PendingBroadcast():
+            return await _broadcast_payjoin(session, log, services, watch)
+        case sender.PendingFallback():
+            return await _settle_by_fallback(session, log, services, watch)
+        case sender.Monitor():
+            return await _watch(session, log, services, watch)
+        case sender.Closed():
+            return session
+
+
+async def _begin(session: sender.WithReplyKey, log: Log, services: Services) -> SenderSession:
+    now = services.clock()
+    if now >= session.expires_at:
+        return await session.expire(now).save_async(log)
+    return await session.start_posting().save_async(log)
+
+
+async def _expire(
+    session: sender.PostingOriginal | sender.PollingForProposal,
+    log: Log,
+    services: Services,
+    watch: ChainWatch,
+    reason: Reason | None,
+) -> SenderSession:
+    """Give up; `reason` says who could not be reached, where it was that."""
+    spend = await _try_spend(session, services, watch)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    if reason is not None:
+        return await session.fail(reason).save_async(log)
+    return await session.expire(services.clock()).save_async(log)
+
+
+async def _post_original(
+    session: sender.PostingOriginal, log: Log, services: Services, watch: ChainWatch
+) -> SenderSession:
+    spend = await _try_spend(session, services, watch)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    now = services.clock()
+    if not isinstance(session.payjoin_uri.endpoint, V2Endpoint):
+        return await _post_v1(session, log, services, watch)
+    answer = await _attended(
+        lambda: exchange(lambda relay: session.post(relay, now=now), session, services),
+        session,
+        services,
+        watch,
+    )
+    if answer is None:
+        return await _record_spend(session, log, services, watch)
+    return await session.process(*answer).save_async(log)
+
+
+async def _post_v1(
+    session: sender.PostingOriginal, log: Log, services: Services, watch: ChainWatch
+) -> SenderSession:
+    """Ask the receiver's server, and again where its answer was lost (ADR 0014).
+
+    It has the Original by then, so it learns nothing from the same one; what it answers spends
+    the same coins (M4). A receiver that takes it for a replay refuses, and the fallback is paid.
+    """
+    request = session.post_v1(now=services.clock())
+    try:
+        reply = await _attended(
+            lambda: services.transport.post(request, limit=V1_BODY_LIMIT), session, services, watch
+        )
+    except TransportError as error:
+        if error.at == "tor":
+            raise
+        raise TransportError(f"The receiver's server failed. {error}", at="receiver") from error
+    if reply is None:
+        return await _record_spend(session, log, services, watch)
+    return await session.process_v1(reply.status, reply.body).save_async(log)
+
+
+async def _record_spend(
+    session: sender.PostingOriginal, log: Log, services: Services, watch: ChainWatch
+) -> SenderSession:
+    """Record what a look has shown; where it was the log that moved, leave that to the reload."""
+    spend = None if watch.news.is_set() else await _try_spend(session, services, watch)
+    if spend is None:
+        return session
+    return await session.record_spend(spend.transaction).save_async(log)
+
+
+async def _poll(
+    session: sender.PollingForProposal, log: Log, services: Services, watch: ChainWatch
+) -> SenderSession:
+    """Look at the chain, then into the mailbox.
+
+    A spend that is seen is most likely the receiver's fallback, whose reason lies in the mailbox
+    already: it is asked for once, and not for long, before the spend is recorded. A stranger's is
+    recorded at once: whatever the receiver answered, it is why there is no payjoin.
+    """
+    spend = await _try_spend(session, services, watch)
+    if spend is not None and kind_of(session, spend.transaction) is SpendKind.UNRECOGNIZED:
+        return await session.record_spend(spend.transaction).save_async(log)
+    now = services.clock()
+    try:
+        answer = await _attended(
+            lambda: exchange(lambda relay: session.poll(relay, now=now), session, services),
+            session,
+            services,
+            watch,
+            known=spend is not None,
+        )
+    except TransportError:
+        if spend is None:
+            raise
+        answer = None
+    after: SenderSession = session
+    if answer is not None:
+        after = await session.process(*answer).save_async(log)
+    if spend is None or after is not session or watch.news.is_set():
+        return after
+    return await session.record_spend(spend.transaction).save_async(log)
+
+
+async def _attended(
+    ask: Callable[[], Coroutine[Any, Any, T]],
+    session: sender.PostingOriginal | sender.PollingForProposal,
+    services: Services,
+    watch: ChainWatch,
+    *,
+    known: bool = False,
+) -> T | None:
+    """What `ask` gives; None where the log moved, or the chain showed a spend that was not `known`.
+
+    One that is known leaves the mailbox the time to say why.
+    """
+
+    async def spent() -> bool:
+        return known or await _try_spend(session, services, watch) is not None
+
+    policy = services.policy
+    return await attended(
+        ask, watch, spent, every=policy.last_word if known else policy.watch_interval
+    )
+
+
+async def _sign(
+    session: sender.ProposalReceived, log: Log, services: Services, watch: ChainWatch
+) -> SenderSession:
+    """Sign what is neither spent nor paid already: the payjoin would be a second payment (M4)."""
+    spend = await _spend(session, services)
+    if spend is not None:
+        now = services.clock()
+        return await session.record_spend(spend.transaction, now=now).save_async(log)
+    if await is_paid_beside(session, services, watch):
+        return await session.fail(Reason.PAID_DIRECTLY).save_async(log)
+    now, deadline = services.clock(), session.signing_deadline
+    if deadline is not None and now >= deadline:
+        return await session.signing_deadline_passed(now).save_async(log)
+    signed = await asyncio.to_thread(
+        services.wallet.sign, session.psbt_to_sign, inputs=session.inputs_to_sign
+    )
+    try:
+        transition = session.record_signed(signed, now=services.clock())
+    except UsageError:
+        return await session.fail(Reason.WALLET_CANNOT_SIGN).save_async(log)
+    return await transition.save_async(log)
+
+
+async def _broadcast_payjoin(
+    session: sender.PendingBroadcast, log: Log, services: Services, watch: ChainWatch
+) -> SenderSession:
+    """Look, then broadcast; what nobody answers for gives way to the fallback after a time.
+
+    A rival that waits to be mined is competed with, one in a block is not (M4).
+    """
+    spend = await _look(session, services)
+    if spend is not None and (spend.depth or is_payjoin(session, spend.transaction)):
+        return await session.record_spend(spend.transaction).save_async(log)
+    watch.broadcasting_since = session.since or watch.broadcasting_since or services.clock()
+    try:
+        answer = await asyncio.to_thread(services.chain.broadcast, session.payjoin)
+    except ChainError:
+        if _overdue(services, watch):
+            return await session.fail(Reason.PAYJOIN_UNANSWERED).save_async(log)
+        raise
+    if isinstance(answer, Accepted):
+        return await session.record_broadcast(session.payjoin.txid).save_async(log)
+    spend = await _look(session, services)
+    if spend is not None or isinstance(answer, Refused):
+        spends = () if spend is None else (spend.transaction,)
+        return await session.refused(spends=spends).save_async(log)
+    if _overdue(services, watch):
+        return await session.fail(Reason.PAYJOIN_UNANSWERED).save_async(log)
+    raise ChainError(UNTOLD)
+
+
+def is_payjoin(session: sender.PendingBroadcast, spend: Transaction) -> bool:
+    """Whether `spend` is the payjoin that this session signed."""
+    return sender.classified(session, spend, session.proposal) is Settlement.PAYJOIN
+
+
+def _overdue(services: Services, watch: ChainWatch) -> bool:
+    since, now = watch.broadcasting_since, services.clock()
+    return since is not None and now >= since + services.policy.broadcast_patience
+
+
+async def _settle_by_fallback(
+    session: sender.PendingFallback, log: Log, services: Services, watch: ChainWatch
+) -> SenderSession:
+    """Look before every broadcast: the payment may have been made already (M4).
+
+    What the user asked for in so many words competes with what waits to be mined.
+    """
+    spend = await _spend(session, services)
+    missing = await _missing_at(session, services) if spend is None else None
+    looked = await noted(session, log, services, missing=missing)
+    if looked is not session:
+        return looked
+    if spend is not None and (spend.depth or not session.requested):
+        return await session.record_spend(spend.transaction).save_async(log)
+    if missing is not None and await are_gone(session, services, missing=missing):
+        return await session.record_gone(height=missing).save_async(log)
+    if not is_due(session, services):
+        return session
+    if not session.requested:
+        await require_unpaid(session, services, watch)
+    if session.may_end_unpaid:
+        return await session.request_fallback().save_async(log)
+    await tell_fee(session, services, watch)
+    if await asyncio.to_thread(taken, services.chain, session.fallback):
+        return await session.record_broadcast(session.fallback.txid).save_async(log)
+    if spend is not None:
+        return await session.record_spend(spend.transaction).save_async(log)
+    raise ChainError(FALLBACK_REFUSED)
+
+
+async def _watch(
+    session: sender.Monitor, log: Log, services: Services, watch: ChainWatch
+) -> SenderSession:
+    spend = await _spend(session, services)
+    missing = await _missing_at(session, services) if spend is None else None
+    looked = await noted(session, log, services, missing=missing)
+    if looked is not session:
+        return looked
+    if session.expected == session.fallback.txid and (spend is None or not spend.depth):
+        await tell_fee(session, services, watch)
+    if spend is not None:
+        scripts = [output.script_pubkey for output in spend.transaction.outputs]
+        owned = await asyncio.to_thread(services.wallet.owned, scripts)
+        watch.see(session, spend, owned=owned)
+        return await session.record_settlement(
+            spend.transaction, depth=spend.depth, owned=owned
+        ).save_async(log)
+    watch.see(session, None)
+    if missing is not None and await are_gone(session, services, missing=missing):
+        return await session.record_gone(height=missing).save_async(log)
+    if session.released or await _rebroadcast(session, services) or missing is not None:
+        return session  # what spends coins that are not there can only wait for them
+    if await _spend(session, services) is not None:
+        return session  # it came in sight meanwhile
+    if _awaited_payjoin(session) is not None:
+        return await session.payjoin_dropped(now=services.clock()).save_async(log)
+    if session.expected == session.fallback.txid:
+        raise ChainError(FALLBACK_REFUSED)
+    return await session.spend_dropped().save_async(log)
+
+
+async def _rebroadcast(session: sender.Monitor, services: Services) -> bool:
+    """Whether the network takes, or still has, what was broadcast last.
+
+    A source that forgets, or shows a mempool late, thereby costs no event in the log.
+    """
+    payjoin = _awaited_payjoin(session)
+    if payjoin is not None:
+        transaction = payjoin
+    elif session.expected == session.fallback.txid:
+        transaction = session.fallback
+    else:
+        return False
+    return await asyncio.to_thread(taken, services.chain, transaction)
+
+
+def _awaited_payjoin(session: sender.Monitor) -> Transaction | None:
+    # A reason means that the negotiation was given up: its payjoin is not broadcast again.
+    if session.payjoin is None or session.reason is not None:
+        return None
+    return session.payjoin if session.expected == session.payjoin.txid else None
+
+
+async def _try_spend(
+    session: sender.PostingOriginal | sender.PollingForProposal,
+    services: Services,
+    watch: ChainWatch,
+) -> Spend | None:
+    """A look while the receiver is waited for: a chain source that is away delays no payjoin.
+
+    Whose a stranger's spend is, is told once it is recorded.
+    """
+    spend = await _look(session, services)
+    if spend is not None and kind_of(session, spend.transaction) is SpendKind.FALLBACK:
+        watch.see(session, spend)
+    return spend
+
+
+async def _look(session: SenderSession, services: Services) -> Spend | None:
+    try:
+        return await _spend(session, services)
+    except ChainError as error:
+        logger.info("No look at the chain: %s", type(error).__name__)
+        return None
+
+
+async def _missing_at(
+    session: sender.PendingFallback | sender.Monitor, services: Services
+) -> int | None:
+    return await asyncio.to_thread(missing_at, services.chain, session.contested)
+
+
+async def _spend(session: SenderSession, services: Services) -> Spend | None:
+    return await asyncio.to_thread(deepest_spend, services.chain, session.contested)

@@ -1,0 +1,59 @@
+"""Whether a payer's fallback is still to be made."""
+
+import asyncio
+
+from dovetail.errors import ChainError, UsageError
+from dovetail.runtime.chain_watch import ChainWatch
+from dovetail.runtime.services import Services
+from dovetail.sessions import sender
+from dovetail.sessions.other_payments import Receipt, Receipts
+
+_NOTHING = Receipts()
+
+PAID_BESIDE = (
+    "The address was paid that amount already, by another transaction: Dovetail does not make the"
+    " ordinary payment by itself. Pay anyway with `fallback`, or decline with `release`."
+)
+
+
+async def require_unpaid(
+    session: sender.PendingFallback, services: Services, watch: ChainWatch
+) -> None:
+    """Raise `UsageError` where the policy would pay an invoice that is paid already (M4).
+
+    By another wallet of the payer's, or by whomever: only the user can tell.
+    """
+    if await is_paid_beside(session, services, watch):
+        raise UsageError(PAID_BESIDE)
+
+
+async def is_paid_beside(
+    session: sender.SenderSession, services: Services, watch: ChainWatch
+) -> bool:
+    """Whether other transactions have paid the invoice in full, which is noted in `watch`.
+
+    Not where the user has insisted on a second payment. A chain source that does not answer this
+    keeps nobody from paying.
+    """
+    received = await _received_beside(session, services)
+    if received.full:
+        asked = session.payment.request.amount
+        watch.see_received(received, wanted=session.created.depth, asked=asked)
+    return received.full
+
+
+async def _received_beside(session: sender.SenderSession, services: Services) -> Receipts:
+    created, asked = session.created, session.payment.request.amount
+    if asked is None or getattr(created, "again", False):
+        return _NOTHING
+    known = (getattr(session, "payjoin", None), session.fallback, session.payment.fallback)
+    own = {each.txid for each in known if each is not None}
+    proposal = getattr(session, "proposal", None)
+    if proposal is not None:
+        own.add(proposal.unsigned_transaction.txid)
+    try:
+        found = await asyncio.to_thread(services.chain.payments_to, session.payment.due.payee)
+    except ChainError:
+        return _NOTHING
+    beside = (Receipt(each.txid, each.amount, each.depth) for each in found if each.txid not in own)
+    return Receipts.of(beside, asked=asked)
