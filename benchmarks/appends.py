@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from benchmarks.harness import Comparison, Timer, TimesAsFast
-from benchmarks.play import Payjoin
+from benchmarks.payjoin_round import Payjoin
 
 from dovetail.sessions.receiver import ReceiverEvent
 from dovetail.stores.sql import SqlStore

@@ -11,9 +11,9 @@ import uvicorn
 from dovetail.regtest.esplora import esplora_app
 from dovetail.regtest.node import RegtestNode
 from dovetail.serving.asgi import Receive, Scope, Send
-from dovetail.serving.door import ConnectionLimiter
-from dovetail.serving.listening import bind, url_of
-from dovetail.serving.running import configuration, started
+from dovetail.serving.connection_limits import ConnectionLimiter
+from dovetail.serving.sockets import bind, url_of
+from dovetail.serving.uvicorn_config import configuration, started
 
 
 @dataclass

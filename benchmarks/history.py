@@ -6,15 +6,15 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from benchmarks.harness import AtMost, Comparison, Figure, Timer, TimesAsFast
-from benchmarks.people import NOW
-from benchmarks.play import Payjoin
+from benchmarks.keys import NOW
+from benchmarks.payjoin_round import Payjoin
 from sqlalchemy import Connection
 
 from dovetail.bitcoin.units import UnixTime
 from dovetail.runtime.explain import explain, explain_summary
 from dovetail.runtime.explanation import Explanation, Moment
 from dovetail.sessions.receiver import ReceiverEvent
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionRow
 from dovetail.stores.sql import SqlStore
 

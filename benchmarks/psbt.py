@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import Comparison, TimesAsFast, repeated
-from benchmarks.people import original
+from benchmarks.keys import original
 from embit.psbt import PSBT
 
 from dovetail.bitcoin.psbt import Psbt

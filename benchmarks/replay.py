@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 from benchmarks.harness import AtMost, Comparison, Figure, repeated
-from benchmarks.play import Payjoin
+from benchmarks.payjoin_round import Payjoin
 
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import CODEC

@@ -5,7 +5,7 @@ from secrets import token_bytes
 from time import perf_counter
 
 from benchmarks.harness import AtMost, Comparison, Figure, Timer, repeated
-from benchmarks.play import Payjoin
+from benchmarks.payjoin_round import Payjoin
 from benchmarks.primitives import context, new_key, response
 from btclib_secp256k1 import ecdh, ellswift
 

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from benchmarks.harness import AtMost, Comparison, Timer
-from benchmarks.people import AMOUNT
-from benchmarks.play import GATEWAY
+from benchmarks.keys import AMOUNT
+from benchmarks.payjoin_round import GATEWAY
 from tests.sessions.wallet import Wallet
 
 from dovetail.bitcoin import Address, Network

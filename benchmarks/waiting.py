@@ -17,7 +17,7 @@ from time import perf_counter
 
 from benchmarks import shop
 from benchmarks.chainserver import Counted, counting
-from benchmarks.play import Entries
+from benchmarks.payjoin_round import Entries
 from tests.sessions.wallet import SEQUENCE
 from tests.sessions.wallet import Wallet as Keys
 

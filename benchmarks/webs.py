@@ -8,9 +8,9 @@ from typing import Any
 
 import uvicorn
 
-from dovetail.serving.door import ConnectionLimiter
-from dovetail.serving.listening import bind
-from dovetail.serving.running import configuration, started
+from dovetail.serving.connection_limits import ConnectionLimiter
+from dovetail.serving.sockets import bind
+from dovetail.serving.uvicorn_config import configuration, started
 
 
 @contextmanager

@@ -14,7 +14,7 @@ NEEDS = {
         "agent",
         "Agent AtExpiry LiveReceiver LiveSender Payment Policy Update fetch_ohttp_keys",
     ),
-    "dovetail.endpoint": ("cli", "Endpoint load_tls serving"),
+    "dovetail.bip78": ("cli", "V1Server load_tls serving"),
     "dovetail.mailroom": ("mailroom", "Mailroom MailroomServer create_app serve"),
     "dovetail.regtest": ("regtest", "RegtestNode RegtestServer esplora_app serve"),
     "dovetail.stores.sql": ("agent", "SqlStore"),

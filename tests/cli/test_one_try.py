@@ -10,7 +10,7 @@ from dovetail.bitcoin import Transaction
 from dovetail.cli import keys
 from dovetail.errors import ChainError
 from dovetail.regtest import RegtestNode
-from dovetail.regtest.policy import Refused
+from dovetail.regtest.policy import PolicyRejection
 from dovetail.wallets.esplora import EsploraChain
 from dovetail.wallets.ports import Unknown
 
@@ -29,7 +29,7 @@ def unreachable(patch: pytest.MonkeyPatch) -> None:
 
 
 def refusing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(RegtestNode, "send", lambda *_: Refused("min relay fee not met"))
+    patch.setattr(RegtestNode, "send", lambda *_: PolicyRejection("min relay fee not met"))
 
 
 def silent(patch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from tests.guides.pages import ROOT
 from tests.typing.own_payer import Log, Purse
 
 from dovetail import Agent, FallbackBroadcasted, Policy, Reason, Success
+from dovetail.bip78 import V1Server, serving
 from dovetail.bitcoin import FeeRate, Sats, UnixTime
-from dovetail.endpoint import Endpoint, serving
 from dovetail.errors import DuplicateSession, TransportError
 from dovetail.protocol import PayjoinUri, Request
 from dovetail.runtime.live_session import LiveReceiver
@@ -90,7 +90,7 @@ async def test_it_pays_by_payjoin_at_a_receivers_own_server(world: World, purse:
             v1_only=True,
             policy=EAGER,
         ) as shop,
-        serving(Endpoint(shop), "127.0.0.1", 0) as url,
+        serving(V1Server(shop), "127.0.0.1", 0) as url,
     ):
         asked = await shop.receive(50_000, endpoint=url)
         session, log = begun(purse, asked.uri)

@@ -9,13 +9,13 @@ from tests.e2e.world import World
 from tests.wallets.signing import sign_all
 
 from dovetail import Agent, FallbackBroadcasted, Success
+from dovetail.bip78 import V1Server, serving
 from dovetail.bitcoin import FeeRate, Network, Psbt, Sats
-from dovetail.endpoint import Endpoint, serving
 from dovetail.mailroom import MailroomServer, MailroomSettings
-from dovetail.protocol.exchange import v1_reply, v1_request
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import check_proposal
-from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.protocol.requests import v1_reply, v1_request
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 from dovetail.regtest import RegtestServer
 from dovetail.runtime.live_session import LiveReceiver
@@ -95,7 +95,7 @@ async def test_a_mailroom_without_the_service_says_which_version_it_speaks(tmp_p
 async def test_one_agent_serves_both_kinds_of_links(tmp_path: Path):
     async with (
         link(tmp_path, served=True) as (world, payee, invoice),
-        serving(Endpoint(payee), "127.0.0.1", 0) as url,
+        serving(V1Server(payee), "127.0.0.1", 0) as url,
         Agent.open(
             tmp_path / "payer",
             wallet=world.wallet("sender", 300_000, 400_000),

@@ -23,11 +23,11 @@ from dovetail.protocol.contribution import (
     finalize,
     place_coins,
 )
+from dovetail.protocol.cost import Shares, shares
 from dovetail.protocol.fees import fee_at, shared_weight
 from dovetail.protocol.original import check_original, prepare_original
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.proposal import check_proposal, complete, fee_contribution
-from dovetail.protocol.shares import Shares, shares
 from dovetail.protocol.verification import Verdict, verify
 
 ASKED = 5_000_000

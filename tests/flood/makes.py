@@ -19,7 +19,7 @@ from tests.runtime.certificates import make_certificate
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.protocol import Request, poll_mailbox, post_to_mailbox
-from dovetail.protocol.exchange import OhttpContext
+from dovetail.protocol.requests import OhttpContext
 
 _DOVETAIL = Path(sys.executable).with_name("dovetail")
 _HONEST = "127.77.7.7"

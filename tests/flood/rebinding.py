@@ -15,7 +15,7 @@ from tests.flood.sending import CERTIFICATE, CHUNK, HOST, KEY, Attack, Breach, T
 from tests.mailroom.hellos import hello
 
 from dovetail.errors import InvalidMessage
-from dovetail.mailroom.hello import host_of_hello
+from dovetail.mailroom.client_hello import host_of_hello
 
 NAME = "gateway.rebind.test"
 _GATEWAY, _VICTIM = "127.0.0.9", "127.0.0.66"

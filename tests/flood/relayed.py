@@ -13,7 +13,7 @@ import dns.asyncresolver
 from tests.flood.sending import CERTIFICATE
 
 from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings
-from dovetail.mailroom.names import Names
+from dovetail.mailroom.resolver import Names
 
 
 def main(home: Path, port: int, names: int, *, local: bool) -> None:

@@ -9,12 +9,12 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.endpoint.shop import address_of, opened
+from tests.bip78.shop import address_of, opened
 from tests.flood.sending import FACTS
 from tests.runtime.certificates import make_certificate
 from tests.runtime.world import World
 
-from dovetail.endpoint import load_tls
+from dovetail.bip78 import load_tls
 from dovetail.regtest.node import RegtestNode
 from dovetail.serving.logs import STDERR, logging_to
 

@@ -4,9 +4,9 @@ import pytest
 from tests.fuzz.registry import TARGETS
 from tests.fuzz.target import BrokenPromise
 
-from dovetail.bitcoin.psbt import model
+from dovetail.bitcoin.psbt import psbt
 from dovetail.protocol import proposal
-from dovetail.protocol.drafts import Draft
+from dovetail.protocol.draft import Draft
 from dovetail.sessions.receiver import proposing
 
 
@@ -60,7 +60,7 @@ def test_a_field_that_is_lost_in_writing_is_noticed(monkeypatch):
 
     seed = next(iter(TARGETS["psbt"].seeds()))
     TARGETS["psbt"].run(seed)
-    monkeypatch.setattr(model, "write_map", lossy)
+    monkeypatch.setattr(psbt, "write_map", lossy)
     with pytest.raises(BrokenPromise, match="written as it was read"):
         TARGETS["psbt"].run(seed)
 
@@ -69,6 +69,6 @@ def test_an_error_of_another_kind_escapes(monkeypatch):
     def stumble(*_: object) -> None:
         raise IndexError
 
-    monkeypatch.setattr(model, "read_map", stumble)
+    monkeypatch.setattr(psbt, "read_map", stumble)
     with pytest.raises(IndexError):
         TARGETS["psbt"].run(next(iter(TARGETS["psbt"].seeds())))

@@ -2,15 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 
-from tests.endpoint.shop import Shop, address_of, opened, said
+from tests.bip78.shop import Shop, address_of, opened, said
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
 
-from dovetail.endpoint import EndpointSettings
+from dovetail.bip78 import V1ServerSettings
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import receiver
 
-SETTINGS = EndpointSettings(read_timeout=0.4, max_connections=4)
+SETTINGS = V1ServerSettings(read_timeout=0.4, max_connections=4)
 REJECTED = b'"original-psbt-rejected"'
 
 Abuse = Callable[[Shop, bytes], Awaitable[None]]

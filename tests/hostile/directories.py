@@ -12,8 +12,8 @@ from tests.sessions.directory import RESPONSE_SIZE, Directory
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.ohttp import GatewayKey, UnknownKeyId, decapsulate
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.exchange import Request
 from dovetail.protocol.mailbox import MESSAGE_SIZE
+from dovetail.protocol.requests import Request
 from dovetail.runtime.transport import Reply
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason

@@ -13,7 +13,7 @@ from dovetail.bitcoin import Sats
 from dovetail.crypto.ohttp import GatewayKey
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import TransportError
-from dovetail.protocol.exchange import GATEWAY_PATH
+from dovetail.protocol.requests import GATEWAY_PATH
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.sessions import receiver, sender
 

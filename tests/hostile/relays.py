@@ -12,7 +12,7 @@ from tests.hostile.stage import Ends, Played, Stage
 from tests.properties.histories.wire import flip
 from tests.runtime.side import Receiving, Sending
 
-from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE
+from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 

@@ -9,7 +9,7 @@ from tests.hostile.stage import Stage
 from tests.runtime.directory import Wire
 from tests.runtime.servers import serving
 
-from dovetail.protocol.exchange import OHTTP_REQUEST_TYPE, Request
+from dovetail.protocol.requests import OHTTP_REQUEST_TYPE, Request
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
 
 PATIENCE = 0.4

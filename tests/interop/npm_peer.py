@@ -26,11 +26,11 @@ from tests.interop.programs import Missing, Program
 from tests.interop.stage import Stage
 
 from dovetail import Agent, FallbackBroadcasted, PaidDirectly, Policy, Reason, Success
+from dovetail.bip78 import V1Server, serving
 from dovetail.bitcoin import Network, Sats, Script, Transaction
 from dovetail.bitcoin.hashes import hash160
 from dovetail.bitcoin.script import ScriptType
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.endpoint import Endpoint, serving
 from dovetail.mailroom import MailroomServer, MailroomSettings
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.regtest import RegtestServer
@@ -281,7 +281,7 @@ async def _shop(
                 direct=True,
                 policy=EAGER,
             ) as agent,
-            serving(Endpoint(agent), "127.0.0.1", 0) as url,
+            serving(V1Server(agent), "127.0.0.1", 0) as url,
         ):
             yield Shop(regtest, agent, url, pairing.kind, number)
 

@@ -20,8 +20,8 @@ from dovetail import (
     Sats,
     Success,
 )
+from dovetail.bip78 import V1Server, serving
 from dovetail.bitcoin import FeeRate, Network, OutPoint, ScriptType, Txid, UnixTime
-from dovetail.endpoint import Endpoint, serving
 from dovetail.runtime.agent import now
 from dovetail.runtime.live_session import LiveSession
 from dovetail.runtime.receiver_steps import step_receiver
@@ -234,7 +234,7 @@ async def our_v1_receiver(stage: Stage, *values: int) -> AsyncGenerator[OurV1Rec
     clock = Clock()
     async with (
         _agent(stage, None, values, "P2WPKH", EAGER, clock) as made,
-        serving(Endpoint(made.agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
+        serving(V1Server(made.agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
     ):
         yield OurV1Receiver(stage, made.agent, made.wallet, made.coins, clock, url=url)
 

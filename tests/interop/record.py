@@ -29,7 +29,7 @@ from tests.interop.theirs import (
 from tests.interop.transcript import Transcript, drawing_from
 
 from dovetail import Agent, LiveReceiver, LiveSender
-from dovetail.endpoint import Endpoint, serving
+from dovetail.bip78 import V1Server, serving
 from dovetail.runtime.agent import now
 from dovetail.stores.ports import Role
 
@@ -110,7 +110,7 @@ async def _our_v1_receiver(stage: Stage, scene: Scene) -> Transcript:
     order = _charging_order(scene, None)
     async with (
         _recorded(stage, scene, order) as (transcript, agent),
-        serving(Endpoint(agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
+        serving(V1Server(agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
         their_sender(stage, "", 200_000) as payer,
         stage.mining(),
     ):

@@ -19,7 +19,7 @@ from dovetail.bitcoin import (
     UnixTime,
 )
 from dovetail.protocol.contribution import Coin
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
 from dovetail.wallets.bdk import BdkWallet
 from dovetail.wallets.esplora import EsploraChain

@@ -15,8 +15,8 @@ from dovetail import PayjoinUri
 from dovetail.bitcoin import Psbt, Sats, TxOut
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.exchange import post_to_mailbox
 from dovetail.protocol.mailbox import ShortId, seal_message_a, seal_message_b
+from dovetail.protocol.requests import post_to_mailbox
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.prepared_payment import Payment
 from dovetail.sessions import receiver

@@ -15,6 +15,7 @@ from tests.interop.telling import begin, entries, open_agent
 from tests.interop.transcript import Entry, Transcript, drawing_from
 
 from dovetail import Agent, Sats
+from dovetail.bip78 import V1Server
 from dovetail.bitcoin import (
     Address,
     FeeRate,
@@ -26,9 +27,8 @@ from dovetail.bitcoin import (
     Txid,
     UnixTime,
 )
-from dovetail.endpoint import Endpoint
 from dovetail.protocol.contribution import Coin
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.runtime.transport import LIMIT, Reply
 from dovetail.wallets.ports import (
     Accepted,
@@ -59,7 +59,7 @@ async def relive(transcript: Transcript, folder: Path) -> list[str]:
 
 async def _ask(agent: Agent, then: Entry) -> None:
     """Post what a v1 sender posted then to our endpoint, and be answered as they were."""
-    app = cast("Any", Endpoint(agent))
+    app = cast("Any", V1Server(agent))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         reply = await client.post(
             then["url"],

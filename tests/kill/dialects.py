@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from dovetail.bitcoin import Transaction
 from dovetail.regtest import esplora_actions
 from dovetail.regtest.electrum import ElectrumSession, Refusal
-from dovetail.regtest.policy import Refused
+from dovetail.regtest.policy import PolicyRejection
 
 _BAD_REQUEST, _DAEMON_ERROR = 1, 2
 
@@ -75,7 +75,7 @@ def _electrum(words: _Words) -> Generator[None]:
     def broadcast(session: ElectrumSession, _view: Any, raw_tx: str) -> str:
         transaction = Transaction.parse(bytes.fromhex(raw_tx))
         verdict = session.node.send(transaction)
-        if isinstance(verdict, Refused) and verdict.reason != "txn-already-in-mempool":
+        if isinstance(verdict, PolicyRejection) and verdict.reason != "txn-already-in-mempool":
             raise Refusal(words.code, words.sentence(str(verdict), raw_tx))
         return str(transaction.txid)
 

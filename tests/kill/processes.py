@@ -31,7 +31,7 @@ from dovetail.cli import exits
 from dovetail.cli.app import app
 from dovetail.cli.work import homes, opening
 from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, mailboxes
-from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE
+from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE
 from dovetail.regtest.server import RegtestServer
 from dovetail.runtime import agent, transport
 from dovetail.runtime.transport import HttpTransport

@@ -14,7 +14,7 @@ from dovetail.crypto.ohttp import KeyConfig, encapsulate
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.mailroom import Mailroom, MailroomSettings
 from dovetail.protocol import MailboxReply, Request, ShortId, poll_mailbox, post_to_mailbox
-from dovetail.protocol.exchange import OhttpContext
+from dovetail.protocol.requests import OhttpContext
 
 MESSAGE = bytes(range(256)) * 28
 GATEWAY = "/.well-known/ohttp-gateway"

@@ -5,7 +5,7 @@ import pytest
 from tests.mailroom.client import MESSAGE, Clock, at, in_process, new_mailbox, quick, until, waiting
 
 from dovetail.mailroom.directory import mailbox_of
-from dovetail.mailroom.space import MAILBOX
+from dovetail.mailroom.disk_quota import MAILBOX
 
 
 async def test_a_message_can_be_read_again_and_again(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, event
 from tests.mailroom.client import MESSAGE, Clock, new_mailbox, until
 
 from dovetail.errors import StoreUnavailable
+from dovetail.mailroom.disk_quota import MAILBOX, cost
 from dovetail.mailroom.mailboxes import Mailboxes, Posted
 from dovetail.mailroom.settings import MailroomSettings
-from dovetail.mailroom.space import MAILBOX, cost
 
 
 def open_mailboxes(folder: Path, clock: Clock | None = None, **changes: Any) -> Mailboxes:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.mailroom.client import MESSAGE, at, in_process, new_mailbox, quick, until, waiting
 
-from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 
 ORIGINAL = b"cHNidP8BAHEC" * 20
 

@@ -15,7 +15,7 @@ from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import UsageError
-from dovetail.protocol import exchange, proposal
+from dovetail.protocol import proposal, requests
 from dovetail.protocol.settlement import Due
 from dovetail.runtime import late_payments
 from dovetail.sessions import amounts, receiver, sender
@@ -25,7 +25,7 @@ from dovetail.sessions.receiver.contested import Contested
 from dovetail.sessions.sender import negotiating, payment
 from dovetail.sessions.sender.paying import Payable
 from dovetail.sessions.transition import Transition
-from dovetail.stores import index
+from dovetail.stores import session_index
 from dovetail.stores.memory_tables import MemoryTables
 from dovetail.wallets import refusals
 
@@ -104,7 +104,7 @@ def forgets_to_close(patch: pytest.MonkeyPatch) -> None:
 
 
 def sends_less(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(exchange, "_PADDED_REQUEST_SIZE", 8_000)
+    patch.setattr(requests, "_PADDED_REQUEST_SIZE", 8_000)
 
 
 def races_the_payjoin(patch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def takes_trouble_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
 
 def knows_no_address_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryTables, "session_paying_to", lambda *_args: None)
-    patch.setattr(index, "normalised_url", str)
+    patch.setattr(session_index, "normalised_url", str)
 
 
 def counts_no_payment_but_its_own(patch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from dovetail.errors import (
     InvalidUri,
     TransportError,
 )
-from dovetail.protocol.exchange import poll_mailbox, read_v1_request, v1_reply
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.mailbox import (
     MESSAGE_SIZE,
     ShortId,
@@ -41,7 +41,7 @@ from dovetail.protocol.mailbox import (
     seal_message_b,
 )
 from dovetail.protocol.params import FeeContribution, SenderParams
-from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.protocol.requests import poll_mailbox, read_v1_request, v1_reply
 from dovetail.protocol.uri import (
     PayjoinUri,
     V1Endpoint,

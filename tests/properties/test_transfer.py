@@ -10,7 +10,7 @@ from tests.eventlogs.logs import NAMES
 from tests.stores.golden import keep
 
 from dovetail.errors import DovetailError
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.transfer import every_session, export_sessions, import_sessions
 

@@ -1,7 +1,7 @@
 import pytest
 from tests.protocol.rules import original, params, propose
 
-from dovetail.protocol.drafts import draft
+from dovetail.protocol.draft import draft
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.sighash import ALL, SignatureHashes
 from dovetail.bitcoin.transaction import OutPoint, TxOut
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.signatures import pushed
+from dovetail.protocol.signature_scope import pushed
 
 SECRET = SecretKey(b"\x11" * 32)
 KEY = SECRET.public_key.compressed

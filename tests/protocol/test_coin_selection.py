@@ -17,7 +17,7 @@ from dovetail.bitcoin.units import Sats
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.protocol.coin_selection import select_coins
 from dovetail.protocol.contribution import commit_outputs, draft
-from dovetail.protocol.drafts import Draft
+from dovetail.protocol.draft import Draft
 
 SWEEP = ((98_000, PAYEE),)
 

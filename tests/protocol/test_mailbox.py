@@ -28,6 +28,7 @@ from dovetail.errors import (
     PayloadTooLarge,
     UnsupportedVersion,
 )
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.mailbox import (
     MESSAGE_SIZE,
     ORIGINAL_CAPACITY,
@@ -42,7 +43,6 @@ from dovetail.protocol.mailbox import (
     seal_message_b,
 )
 from dovetail.protocol.params import FeeContribution, SenderParams
-from dovetail.protocol.replies import ErrorCode, ErrorReply
 
 PSBT = Psbt.from_base64(ORIGINAL)
 PARAMS = SenderParams(2, FeeRate(250), FeeContribution(Sats(182), 0), output_substitution=False)

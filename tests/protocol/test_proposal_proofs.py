@@ -28,7 +28,7 @@ from dovetail.bitcoin.sighash import ALL, SignatureHashes
 from dovetail.bitcoin.transaction import TxIn
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import ProposalRejected
-from dovetail.protocol.drafts import draft
+from dovetail.protocol.draft import draft
 from dovetail.protocol.proposal import check_proposal
 
 UNSIGNED, UNPROVEN = "receiver-input-signature", "receiver-input-utxo"

@@ -19,7 +19,7 @@ from tests.protocol.signer import (
 )
 
 from dovetail.bitcoin.hashes import hash160, sha256
-from dovetail.bitcoin.psbt.spending import push
+from dovetail.bitcoin.psbt.script_layers import push
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.sighash import ALL, SINGLE, SignatureHashes
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut

@@ -8,7 +8,7 @@ from dovetail.bitcoin.hashes import sha256
 from dovetail.regtest import RegtestNode
 from dovetail.regtest.electrum import ElectrumSession
 from dovetail.regtest.miner import REWARD_SCRIPT
-from dovetail.regtest.policy import Refused
+from dovetail.regtest.policy import PolicyRejection
 
 TARGET = Script(b"\x00\x14" + bytes(20))
 NAME = sha256(TARGET)[::-1].hex()
@@ -89,7 +89,7 @@ def test_what_builds_on_the_mempool_has_another_height(node, session):
         inputs=(replace(parent.inputs[0], previous_output=OutPoint(parent.txid, 1)),),
         outputs=(TxOut(Sats(change.value - 1_000), TARGET),),
     )
-    assert not isinstance(node.send(child), Refused)
+    assert not isinstance(node.send(child), PolicyRejection)
     waiting = ask(session, "blockchain.scripthash.get_mempool", NAME)
     assert [(entry["tx_hash"], entry["height"]) for entry in waiting] == [
         (str(parent.txid), 0),

@@ -15,7 +15,7 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
 from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.regtest.index import script_hash
 from dovetail.regtest.node import RegtestNode
-from dovetail.regtest.policy import Accepted, Refused
+from dovetail.regtest.policy import Accepted, PolicyRejection
 
 UNKNOWN = OutPoint(Txid(b"\x55" * 32), 0)
 
@@ -31,7 +31,7 @@ def first_output(transaction: Transaction) -> OutPoint:
 def refusal(node: RegtestNode, transaction: Transaction) -> str:
     before = node.mempool_txids()
     verdict = node.send(transaction)
-    assert isinstance(verdict, Refused)
+    assert isinstance(verdict, PolicyRejection)
     assert node.mempool_txids() == before
     return verdict.reason
 

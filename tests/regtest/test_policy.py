@@ -1,13 +1,13 @@
 import pytest
 from tests.regtest.support import SOME_SCRIPT, spend
 
-from dovetail.bitcoin.relay import is_final
+from dovetail.bitcoin.relay_policy import is_final
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import MAX_SATS, Sats
 from dovetail.regtest.index import Coin
 from dovetail.regtest.policy import (
-    Refused,
+    PolicyRejection,
     check_amounts,
     check_form,
     check_standard,
@@ -138,16 +138,18 @@ def test_the_fee_is_what_the_outputs_leave():
 
 def test_outputs_beyond_the_inputs_are_refused():
     transaction = spend([COIN], [(10_001, SOME_SCRIPT)])
-    assert check_amounts(transaction, [coin()], 10) == Refused("bad-txns-in-belowout")
+    assert check_amounts(transaction, [coin()], 10) == PolicyRejection("bad-txns-in-belowout")
 
 
 def test_a_coinbase_matures_after_a_hundred_blocks():
     transaction = spend([COIN], [(10_000, SOME_SCRIPT)])
     young = check_amounts(transaction, [coin(height=5, is_coinbase=True)], 104)
-    assert young == Refused("bad-txns-premature-spend-of-coinbase")
+    assert young == PolicyRejection("bad-txns-premature-spend-of-coinbase")
     assert check_amounts(transaction, [coin(height=5, is_coinbase=True)], 105) == Sats(0)
 
 
 def test_a_refusal_reads_as_bitcoin_core_s():
-    assert str(Refused("min relay fee not met", "0 < 110")) == "min relay fee not met, 0 < 110"
-    assert str(Refused("dust")) == "dust"
+    assert (
+        str(PolicyRejection("min relay fee not met", "0 < 110")) == "min relay fee not met, 0 < 110"
+    )
+    assert str(PolicyRejection("dust")) == "dust"

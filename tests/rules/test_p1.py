@@ -16,7 +16,7 @@ from tests.sessions.sender import play as sending
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.ohttp import GatewayKey, decapsulate
 from dovetail.errors import ContextUsedUp, DovetailError
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.sessions import receiver, sender
 
 RELAY = "https://relay.example"

@@ -13,14 +13,14 @@ from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.ohttp import decapsulate
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import PayloadTooLarge
-from dovetail.protocol.exchange import Request, poll_mailbox, post_to_mailbox
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.mailbox import (
     ORIGINAL_CAPACITY,
     PROPOSAL_CAPACITY,
     seal_message_a,
     seal_message_b,
 )
-from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.protocol.requests import Request, poll_mailbox, post_to_mailbox
 
 RELAY = "https://relay.example"
 OHTTP_SIZE, MESSAGE_SIZE = 8192, 7168

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.sessions.directory import Directory
 
 from dovetail.errors import TransportError
-from dovetail.protocol.exchange import GATEWAY_PATH, OHTTP_REQUEST_TYPE, V1_TYPE, Request
+from dovetail.protocol.requests import GATEWAY_PATH, OHTTP_REQUEST_TYPE, V1_TYPE, Request
 from dovetail.runtime.transport import LIMIT, Reply
 
 Fault = Callable[[Request, Reply], Reply]

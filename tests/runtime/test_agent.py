@@ -21,7 +21,7 @@ from dovetail.errors import (
     SessionNotFound,
     TransportError,
 )
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.runtime import decisions
 from dovetail.runtime.agent import DATABASE
 from dovetail.runtime.transport import Reply

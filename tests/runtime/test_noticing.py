@@ -10,7 +10,7 @@ from tests.runtime.world import World, until
 from dovetail import Agent
 from dovetail.bitcoin import FeeRate, Sats, Script, Transaction
 from dovetail.errors import StoreUnavailable
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.runtime import decisions
 from dovetail.runtime.live_session import LiveReceiver, LiveSender
 from dovetail.runtime.transport import Reply

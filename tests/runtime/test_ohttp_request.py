@@ -5,7 +5,7 @@ from tests.runtime.side import Side
 from tests.runtime.world import World
 
 from dovetail.errors import ChainError, TransportError
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.ohttp_request import exchange, unreachable
 from dovetail.runtime.relays import FIRST_QUARANTINE, Relays

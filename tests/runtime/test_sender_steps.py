@@ -7,7 +7,7 @@ from tests.runtime.world import World
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import OutPoint
 from dovetail.errors import ChainError, TransportError, WalletError
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.transport import Reply
 from dovetail.sessions import outcomes, receiver, sender

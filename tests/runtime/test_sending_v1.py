@@ -4,7 +4,7 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import UnixTime
 from dovetail.errors import TransportError
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.transport import Reply

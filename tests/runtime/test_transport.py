@@ -8,7 +8,7 @@ from tests.runtime.servers import serving
 
 from dovetail import open_files
 from dovetail.errors import ConfigurationError, TransportError
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.runtime import transport
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
 

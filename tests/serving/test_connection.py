@@ -6,9 +6,9 @@ import pytest
 from tests.serving.web import SECONDS, Web, one_answer, request, served, until_closed
 
 from dovetail.serving.connection import AHEAD_LIMIT
-from dovetail.serving.door import BODY_LIMIT
-from dovetail.serving.exchanges import CONTINUE
-from dovetail.serving.heads import FIELD_LIMIT, HEAD_LIMIT
+from dovetail.serving.connection_limits import BODY_LIMIT
+from dovetail.serving.request_cycle import CONTINUE
+from dovetail.serving.request_head import FIELD_LIMIT, HEAD_LIMIT
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dovetail.endpoint import EndpointSettings
+from dovetail.bip78 import V1ServerSettings
 from dovetail.mailroom import MailroomSettings
 
 ROOT = Path(__file__).parents[2]
@@ -22,33 +22,33 @@ IN_PROSE = {"proxies", "client_header", "housekeeping"}
 
 CONSTANTS = {
     "dovetail.serving.asgi.WORTH_READING": "1 MiB",
-    "dovetail.serving.bodies._FREE_CHUNKS": "beyond 256 chunks",
-    "dovetail.serving.bodies._LEAST_CHUNK": "32 bytes in each on average",
-    "dovetail.serving.bodies._LINE_LIMIT": "256 bytes in a line of that framing",
+    "dovetail.serving.request_body._FREE_CHUNKS": "beyond 256 chunks",
+    "dovetail.serving.request_body._LEAST_CHUNK": "32 bytes in each on average",
+    "dovetail.serving.request_body._LINE_LIMIT": "256 bytes in a line of that framing",
     "dovetail.serving.connection.AHEAD_LIMIT": "16 KiB; they wait unread",
-    "dovetail.serving.door.BODY_LIMIT": "1 MiB anywhere",
-    "dovetail.serving.door.KEEP_ALIVE": "60 s (`keep_alive`)",
-    "dovetail.serving.door.STREAM_LIMIT": "1 MiB of frames",
-    "dovetail.serving.heads.FIELD_LIMIT": "100 fields",
-    "dovetail.serving.heads.HEAD_LIMIT": "16 KiB, 100 fields",
+    "dovetail.serving.connection_limits.BODY_LIMIT": "1 MiB anywhere",
+    "dovetail.serving.connection_limits.KEEP_ALIVE": "60 s (`keep_alive`)",
+    "dovetail.serving.connection_limits.STREAM_LIMIT": "1 MiB of frames",
+    "dovetail.serving.request_head.FIELD_LIMIT": "100 fields",
+    "dovetail.serving.request_head.HEAD_LIMIT": "16 KiB, 100 fields",
     "dovetail.serving.logs.ALIKE": "five are written in a minute",
     "dovetail.serving.logs.ALIKE_SECONDS": "five are written in a minute",
     "dovetail.serving.logs.LINES_WAITING": "1,000 lines wait",
     "dovetail.serving.logs.LONGEST_LINE": "4,000 bytes",
     "dovetail.mailroom.gateway.KEYS_GOOD_FOR": "caches may keep it for a day",
-    "dovetail.mailroom.hello.HELLO_LIMIT": "a ClientHello of at most 16 KiB",
-    "dovetail.mailroom.names.DEADLINE": "3 s for all name servers together",
-    "dovetail.mailroom.optin._KNOWN": "1,000 gateways are remembered",
+    "dovetail.mailroom.client_hello.HELLO_LIMIT": "a ClientHello of at most 16 KiB",
+    "dovetail.mailroom.resolver.DEADLINE": "3 s for all name servers together",
+    "dovetail.mailroom.gateway_prober._KNOWN": "1,000 gateways are remembered",
     "dovetail.mailroom.relay.RESPONSE_LIMIT": "64 KiB",
     "dovetail.mailroom.relay._CONNECT_TIMEOUT": "10 s for its first four addresses",
     "dovetail.mailroom.relay._PROBE_TIMEOUT": "10 s to say whether it opted in",
     "dovetail.mailroom.relay._RETRY_DIGITS": "up to four digits",
     "dovetail.mailroom.server._WEBSOCKET_MESSAGE": "64 KiB in a message",
-    "dovetail.mailroom.space._LEAST_BURST": "at least 128 at once",
-    "dovetail.mailroom.space._SHARE": "an eighth of that",
-    "dovetail.mailroom.targets._TRIED": "first four addresses",
-    "dovetail.mailroom.tunnels.TUNNEL_LIMIT": "256 KiB each way",
-    "dovetail.mailroom.tunnels._CONNECT_TIMEOUT": "10 s for its first four addresses",
+    "dovetail.mailroom.disk_quota._LEAST_BURST": "at least 128 at once",
+    "dovetail.mailroom.disk_quota._SHARE": "an eighth of that",
+    "dovetail.mailroom.gateway_uri._TRIED": "first four addresses",
+    "dovetail.mailroom.bootstrap.TUNNEL_LIMIT": "256 KiB each way",
+    "dovetail.mailroom.bootstrap._CONNECT_TIMEOUT": "10 s for its first four addresses",
     "dovetail.mailroom.v1.BODY_LIMIT": "8,100 bytes with its query",
 }
 """What limits a client and cannot be set, and the words that tell of it."""
@@ -82,7 +82,7 @@ def told(default: Any) -> tuple[str, ...]:
 
 
 def settings() -> Iterator[Any]:
-    for guide, kind in ((MAILROOM, MailroomSettings), (BIP78, EndpointSettings)):
+    for guide, kind in ((MAILROOM, MailroomSettings), (BIP78, V1ServerSettings)):
         for field in fields(kind):
             if field.name not in FLAGS:
                 yield pytest.param(guide, field, id=f"{kind.__name__}.{field.name}")
@@ -145,7 +145,7 @@ def test_what_the_log_says_of_a_refusal_is_told():
 
 
 @pytest.mark.parametrize(
-    ("guide", "packages"), [(MAILROOM, ("serving", "mailroom")), (BIP78, ("endpoint",))]
+    ("guide", "packages"), [(MAILROOM, ("serving", "mailroom")), (BIP78, ("bip78",))]
 )
 def test_each_line_of_the_log_is_told(guide: str, packages: tuple[str, ...]):
     lines = [text for method, text in calls(*packages) if method in ("warning", "error")]

@@ -10,9 +10,9 @@ from typing import Any
 
 import uvicorn
 
-from dovetail.serving.door import ConnectionLimiter
-from dovetail.serving.listening import bind
-from dovetail.serving.running import configuration, started
+from dovetail.serving.connection_limits import ConnectionLimiter
+from dovetail.serving.sockets import bind
+from dovetail.serving.uvicorn_config import configuration, started
 
 CHUNK = b"x" * 65_536
 SECONDS = 0.6

@@ -14,9 +14,9 @@ from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.errors import InvalidMessage, UsageError
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import check_proposal, fee_contribution
-from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession

@@ -17,7 +17,7 @@ from tests.stores.golden import keep
 from dovetail.errors import StoreUnavailable
 from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores import sqlite
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import VITAL, SqlStore
 from dovetail.testing.store_samples import started

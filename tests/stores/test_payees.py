@@ -15,9 +15,9 @@ from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
-from dovetail.stores.index import may_have_paid
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import SessionId, Store
+from dovetail.stores.session_index import may_have_paid
 from dovetail.stores.sql import SqlStore
 
 PAID = outcomes.Success(txid="0a" * 32)

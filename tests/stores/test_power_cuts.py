@@ -16,7 +16,7 @@ from tests.eventlogs.logs import entries
 
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.sessions import receiver, sender
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
 

@@ -15,7 +15,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.standing import summary_of
 from dovetail.stores.entries import StoredEvent, raw_event
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.memory_tables import MemoryTables
 from dovetail.stores.ports import SessionId, Store

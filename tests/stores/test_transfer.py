@@ -25,7 +25,7 @@ from dovetail.errors import (
 from dovetail.sessions import receiver, sender
 from dovetail.stores import transfer
 from dovetail.stores.entries import checksum_of
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import ImportedSession, ImportOutcome, ImportResult, SessionId, Store
 from dovetail.stores.sql import SqlStore

@@ -16,7 +16,7 @@ from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.sender.payment import Payment
 from dovetail.sessions.standing import summary_of
 from dovetail.stores import migrations
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.sqlite import open_engine

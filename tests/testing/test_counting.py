@@ -11,7 +11,7 @@ from tests.runtime.world import World
 from tests.stores.callers import MemoryCaller
 
 from dovetail.bitcoin import FeeRate, Sats
-from dovetail.protocol.exchange import GATEWAY_PATH, Request
+from dovetail.protocol.requests import GATEWAY_PATH, Request
 from dovetail.runtime.services import Services
 from dovetail.sessions import receiver, sender
 from dovetail.stores.memory import MemoryStore

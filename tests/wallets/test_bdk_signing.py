@@ -17,7 +17,7 @@ from dovetail.bitcoin import (
 )
 from dovetail.errors import WalletError
 from dovetail.protocol.contribution import Coin
-from dovetail.protocol.signatures import commits_to_everything
+from dovetail.protocol.signature_scope import commits_to_everything
 from dovetail.wallets.ports import Accepted
 
 KINDS = [ScriptType.P2WPKH, ScriptType.P2TR, ScriptType.P2SH, ScriptType.P2PKH]

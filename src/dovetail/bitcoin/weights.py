@@ -8,7 +8,7 @@ from functools import cache
 
 from dovetail.bitcoin.encoding import compact_size
 from dovetail.bitcoin.psbt.maps import PsbtInput
-from dovetail.bitcoin.psbt.spending import SpendPath
+from dovetail.bitcoin.psbt.script_layers import SpendPath
 from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import Weight

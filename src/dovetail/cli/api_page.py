@@ -12,7 +12,7 @@ from dovetail.sessions.reasons import Reason
 
 PUBLIC: dict[str, str] = {
     "dovetail": "",
-    "dovetail.endpoint": "",
+    "dovetail.bip78": "",
     "dovetail.wallets.bdk": "BdkWallet",
     "dovetail.wallets.esplora": "EsploraChain",
     "dovetail.wallets.ports": "",

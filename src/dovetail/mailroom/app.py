@@ -13,28 +13,20 @@ from typing import Self
 
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ConfigurationError, DovetailError, StoreUnavailable
+from dovetail.mailroom.bootstrap import Tunnels
 from dovetail.mailroom.clock import SteadyClock, running
+from dovetail.mailroom.data_folder import hold
 from dovetail.mailroom.directory import Directory, mailbox_of
-from dovetail.mailroom.folder import hold
 from dovetail.mailroom.gateway import Gateway
+from dovetail.mailroom.gateway_uri import Resolve
 from dovetail.mailroom.keys import KeyRing
+from dovetail.mailroom.long_polls import LongPolls
 from dovetail.mailroom.mailboxes import Mailboxes
-from dovetail.mailroom.refusals import Refusals
+from dovetail.mailroom.refusal_log import Refusals
 from dovetail.mailroom.relay import Relay
 from dovetail.mailroom.settings import MailroomSettings
-from dovetail.mailroom.targets import Resolve
-from dovetail.mailroom.tunnels import Tunnels
 from dovetail.mailroom.v1 import BODY_LIMIT, V1Senders
-from dovetail.mailroom.waits import Waits
-from dovetail.protocol.exchange import GATEWAY_PATH
-from dovetail.serving.answers import (
-    Answer,
-    not_found,
-    out_of_order,
-    problem,
-    typed,
-    wrong_method,
-)
+from dovetail.protocol.requests import GATEWAY_PATH
 from dovetail.serving.asgi import (
     Receive,
     Scope,
@@ -44,7 +36,15 @@ from dovetail.serving.asgi import (
     read_body,
     send_answer,
 )
-from dovetail.serving.shares import Clients
+from dovetail.serving.client_shares import Clients
+from dovetail.serving.responses import (
+    Response,
+    not_found,
+    out_of_order,
+    problem,
+    typed,
+    wrong_method,
+)
 
 KEYS_PATH = "/ohttp-keys"
 HEALTH_PATH = "/health"
@@ -52,7 +52,7 @@ HEALTH_PATH = "/health"
 _TAG_BYTES = 32
 _FORWARD = re.compile(r"/https?:/", re.IGNORECASE)
 _WELCOME = b"This is a Dovetail mailroom for payjoin (BIP 77).\n"
-_PREFLIGHT = Answer(
+_PREFLIGHT = Response(
     HTTPStatus.NO_CONTENT,
     (
         (b"access-control-allow-methods", b"GET, OPTIONS, POST"),
@@ -96,7 +96,7 @@ class Mailroom:
         self._draining = False
         self._keys: KeyRing | None = None
         self._mailboxes: Mailboxes | None = None
-        self._waits = Waits(
+        self._waits = LongPolls(
             seconds=settings.wait,
             limit=settings.max_waits,
             per_mailbox=settings.max_waits_per_mailbox,
@@ -191,7 +191,7 @@ class Mailroom:
             case _:
                 raise ConfigurationError("The server speaks a protocol other than HTTP: use HTTP.")
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
         try:
             return await self._route(scope, receive)
         except StoreUnavailable as error:
@@ -201,7 +201,7 @@ class Mailroom:
             _log.error("A request failed with %s at\n%s", type(error).__name__, _where(error))
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The mailroom failed; try again.")
 
-    async def _route(self, scope: Scope, receive: Receive) -> Answer:
+    async def _route(self, scope: Scope, receive: Receive) -> Response:
         method, path = scope["method"], raw_path(scope)
         if method == "OPTIONS":
             return _PREFLIGHT
@@ -223,7 +223,7 @@ class Mailroom:
             return await self._plaintext(self._directory, scope, receive)
         return not_found()
 
-    async def _plaintext(self, directory: Directory, scope: Scope, receive: Receive) -> Answer:
+    async def _plaintext(self, directory: Directory, scope: Scope, receive: Receive) -> Response:
         short_id = mailbox_of(raw_path(scope))
         if short_id is None:
             return not_found()
@@ -231,7 +231,7 @@ class Mailroom:
             return wrong_method("POST")
         seconds = self.settings.read_timeout
         body = await read_body(scope, receive, limit=BODY_LIMIT, seconds=seconds)
-        if isinstance(body, Answer):
+        if isinstance(body, Response):
             return directory.refuse_plaintext(body)
         query = bytes(scope["query_string"])
         client = self.clients.of(scope)
@@ -239,7 +239,7 @@ class Mailroom:
             short_id, body, query, lambda: disconnected(receive), client
         )
 
-    def _health(self) -> Answer:
+    def _health(self) -> Response:
         status = {
             "status": self._status(),
             "versions": [1, 2] if self.settings.v1 else [2],
@@ -287,7 +287,7 @@ class Mailroom:
         )
         if settings.v1:
             # A sender that repeats itself shares the wait of its first attempt.
-            waits = Waits(
+            waits = LongPolls(
                 seconds=settings.wait,
                 limit=settings.max_v1_waits,
                 per_mailbox=2,
@@ -341,7 +341,7 @@ def create_app(settings: MailroomSettings, *, clock: Callable[[], float] = time.
     return Mailroom(settings, clock=clock)
 
 
-def _only_get(method: str, answer: Answer, *others: str) -> Answer:
+def _only_get(method: str, answer: Response, *others: str) -> Response:
     return answer if method in ("GET", "HEAD") else wrong_method("GET", *others)
 
 

@@ -4,16 +4,16 @@ from http import HTTPStatus
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.errors import InvalidMessage
+from dovetail.mailroom.long_polls import LongPolls, PollRefused
 from dovetail.mailroom.mailboxes import Mailboxes, Posted
-from dovetail.mailroom.refusals import Refusals
+from dovetail.mailroom.refusal_log import Refusals
 from dovetail.mailroom.v1 import Gone, V1Senders
-from dovetail.mailroom.waits import Refused, Waits
 from dovetail.protocol.mailbox import MESSAGE_SIZE, ShortId
-from dovetail.serving.answers import Answer, not_found, problem, wrong_method
-from dovetail.serving.shares import Client
+from dovetail.serving.client_shares import Client
+from dovetail.serving.responses import Response, not_found, problem, wrong_method
 
-_OK = Answer(HTTPStatus.OK)
-_NOTHING_YET = Answer(HTTPStatus.ACCEPTED)
+_OK = Response(HTTPStatus.OK)
+_NOTHING_YET = Response(HTTPStatus.ACCEPTED)
 
 
 class Directory:
@@ -24,7 +24,7 @@ class Directory:
     """
 
     def __init__(
-        self, mailboxes: Mailboxes, waits: Waits, v1: V1Senders | None, refusals: Refusals
+        self, mailboxes: Mailboxes, waits: LongPolls, v1: V1Senders | None, refusals: Refusals
     ) -> None:
         """Without a `v1` desk only encrypted messages are taken."""
         self._mailboxes = mailboxes
@@ -34,7 +34,7 @@ class Directory:
 
     async def answer(
         self, request: BhttpRequest, gone: Gone, client: Client | None = None
-    ) -> Answer:
+    ) -> Response:
         """Do what a decapsulated request asks; raises `StoreUnavailable`.
 
         `client` is who is seen to ask: for what came through a relay, the relay.
@@ -54,7 +54,7 @@ class Directory:
 
     async def post_plaintext(
         self, short_id: ShortId, body: bytes, query: bytes, gone: Gone, client: Client | None
-    ) -> Answer:
+    ) -> Response:
         """Take a BIP 78 request and wait for the proposal; raises `StoreUnavailable`."""
         if self._v1 is None:
             return V1Senders.unsupported()
@@ -62,7 +62,7 @@ class Directory:
             return V1Senders.unavailable()
         return await self._v1.ask(short_id, body, query, gone, self._waits.wake, client)
 
-    def refuse_plaintext(self, refusal: Answer) -> Answer:
+    def refuse_plaintext(self, refusal: Response) -> Response:
         """Why a BIP 78 request could not be read, in words that its sender understands."""
         if self._v1 is None:
             return V1Senders.unsupported()
@@ -70,7 +70,7 @@ class Directory:
             return V1Senders.too_large(refusal)
         return refusal
 
-    async def _fetch(self, short_id: ShortId, gone: Gone, client: Client | None) -> Answer:
+    async def _fetch(self, short_id: ShortId, gone: Gone, client: Client | None) -> Response:
         message = self._v1.message(short_id) if self._v1 is not None else None
         if message is None:
             message = self._mailboxes.read(short_id)
@@ -79,12 +79,12 @@ class Directory:
         match await self._waits.wait(short_id, gone(), client):
             case None:
                 return _NOTHING_YET
-            case Refused():
+            case PollRefused():
                 return self._refusals.overloaded("long polls")
             case bytes(message):
                 return _found(message)
 
-    async def _post(self, short_id: ShortId, message: bytes, client: Client | None) -> Answer:
+    async def _post(self, short_id: ShortId, message: bytes, client: Client | None) -> Response:
         if not 0 < len(message) <= MESSAGE_SIZE:
             return problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE if message else HTTPStatus.BAD_REQUEST,
@@ -111,5 +111,5 @@ def mailbox_of(path: str) -> ShortId | None:
         return None
 
 
-def _found(message: bytes) -> Answer:
-    return Answer(HTTPStatus.OK, body=message)
+def _found(message: bytes) -> Response:
+    return Response(HTTPStatus.OK, body=message)

@@ -20,12 +20,11 @@ from dovetail.errors import (
 )
 from dovetail.mailroom.directory import Directory
 from dovetail.mailroom.keys import KeyRing
-from dovetail.protocol.exchange import (
+from dovetail.protocol.requests import (
     OHTTP_MESSAGE_SIZE,
     OHTTP_REQUEST_TYPE,
     OHTTP_RESPONSE_TYPE,
 )
-from dovetail.serving.answers import OHTTP_KEY_PROBLEM, Answer, cached, out_of_order, problem, typed
 from dovetail.serving.asgi import (
     Receive,
     Scope,
@@ -34,7 +33,15 @@ from dovetail.serving.asgi import (
     media_type,
     read_body,
 )
-from dovetail.serving.shares import Client, Clients
+from dovetail.serving.client_shares import Client, Clients
+from dovetail.serving.responses import (
+    OHTTP_KEY_PROBLEM,
+    Response,
+    cached,
+    out_of_order,
+    problem,
+    typed,
+)
 
 SELF_LOOP_HEADER = b"x-ohttp-self-loop-tag"
 KEYS_TYPE = "application/ohttp-keys"
@@ -69,21 +76,21 @@ class Gateway:
         self._own_tag = own_tag
         self._read_timeout = read_timeout
 
-    def describe(self, query: bytes) -> Answer:
+    def describe(self, query: bytes) -> Response:
         """The key configuration, or the allowed purposes if the query asks for them."""
         names = {part.partition(b"=")[0] for part in query.split(b"&")}
         if b"allowed_purposes" in names:
             return cached(typed(PURPOSES_TYPE, _PURPOSES), KEYS_GOOD_FOR)
         return cached(typed(KEYS_TYPE, self._keys.served), KEYS_GOOD_FOR)
 
-    async def relay(self, scope: Scope, receive: Receive) -> Answer:
+    async def relay(self, scope: Scope, receive: Receive) -> Response:
         """Answer a POST; what fails before the request is open is answered in the clear."""
         if (refusal := self._refuse(scope)) is not None:
             return refusal
         body = await read_body(
             scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=self._read_timeout, exactly=True
         )
-        if isinstance(body, Answer):
+        if isinstance(body, Response):
             return body
         try:
             message, context = decapsulate(self._keys.accepted, body)
@@ -99,7 +106,7 @@ class Gateway:
             )
         return _seal(context, await self._answer(message, receive, self._clients.of(scope)))
 
-    def _refuse(self, scope: Scope) -> Answer | None:
+    def _refuse(self, scope: Scope) -> Response | None:
         tag = header(scope, SELF_LOOP_HEADER)
         if tag is not None and self._own_tag and hmac.compare_digest(tag, self._own_tag):
             return problem(
@@ -113,7 +120,7 @@ class Gateway:
             )
         return None
 
-    async def _answer(self, message: bytes, receive: Receive, client: Client | None) -> Answer:
+    async def _answer(self, message: bytes, receive: Receive, client: Client | None) -> Response:
         try:
             request = BhttpRequest.parse(message)
             if _expects_to_continue(request):
@@ -136,7 +143,7 @@ def _expects_to_continue(request: BhttpRequest) -> bool:
     )
 
 
-def _seal(context: ReplyContext, answer: Answer) -> Answer:
+def _seal(context: ReplyContext, answer: Response) -> Response:
     headers = tuple(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers
     )

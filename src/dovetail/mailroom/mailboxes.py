@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Engine
 from dovetail.errors import StoreUnavailable
 from dovetail.mailroom import database
 from dovetail.mailroom.clock import running
+from dovetail.mailroom.disk_quota import Space, cost, half_of_the_free_disk
 from dovetail.mailroom.settings import MailroomSettings
-from dovetail.mailroom.space import Space, cost, half_of_the_free_disk
 from dovetail.protocol.mailbox import ShortId
-from dovetail.serving.shares import Client, Shares
+from dovetail.serving.client_shares import Client, Shares
 from dovetail.stores.writer import Writer
 
 _POST = "INSERT INTO mailboxes VALUES (?, ?, ?) ON CONFLICT DO NOTHING"

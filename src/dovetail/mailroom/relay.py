@@ -12,28 +12,28 @@ import httpcore2
 
 from dovetail.errors import ConfigurationError, InvalidUri, TransportError
 from dovetail.mailroom.gateway import SELF_LOOP_HEADER
-from dovetail.mailroom.meters import Meter
-from dovetail.mailroom.names import Names
-from dovetail.mailroom.optin import PROBE_PATH, Gateways, OptIn, Probe
-from dovetail.mailroom.refusals import Refusals
+from dovetail.mailroom.gateway_prober import PROBE_PATH, Gateways, OptIn, Probe
+from dovetail.mailroom.gateway_uri import Dialler, Resolve, Target
+from dovetail.mailroom.rate_limits import Meter
+from dovetail.mailroom.refusal_log import Refusals
+from dovetail.mailroom.resolver import Names
 from dovetail.mailroom.settings import MINUTE, MailroomSettings
-from dovetail.mailroom.targets import Dialler, Resolve, Target
-from dovetail.protocol.exchange import (
+from dovetail.protocol.requests import (
     GATEWAY_PATH,
     OHTTP_MESSAGE_SIZE,
     OHTTP_REQUEST_TYPE,
     OHTTP_RESPONSE_TYPE,
 )
-from dovetail.serving.answers import (
+from dovetail.serving.asgi import Receive, Scope, disconnected, media_type, raw_path, read_body
+from dovetail.serving.client_shares import Client, Clients, Shares
+from dovetail.serving.responses import (
     OHTTP_KEY_PROBLEM,
     PROBLEM_TYPE,
-    Answer,
+    Response,
     overloaded,
     problem,
     typed,
 )
-from dovetail.serving.asgi import Receive, Scope, disconnected, media_type, raw_path, read_body
-from dovetail.serving.shares import Client, Clients, Shares
 
 RESPONSE_LIMIT = 65_536
 """Bytes of a gateway's answer; an encapsulated one has 8192."""
@@ -83,17 +83,17 @@ class Relay:
             network_backend=self.dialler,
         )
         self.gateways = Gateways(self._probe, clock=clock)
-        self._forwards: set[asyncio.Task[Answer]] = set()
+        self._forwards: set[asyncio.Task[Response]] = set()
 
     @property
     def count(self) -> int:
         """How many requests are being forwarded."""
         return len(self._forwards)
 
-    async def forward(self, scope: Scope, receive: Receive) -> Answer:
+    async def forward(self, scope: Scope, receive: Receive) -> Response:
         """Answer a POST to `/https://host[:port]`."""
         target = self.target_of(scope)
-        if isinstance(target, Answer):
+        if isinstance(target, Response):
             return target
         if media_type(scope) != _OHTTP:
             return problem(
@@ -106,11 +106,11 @@ class Relay:
         body = await read_body(
             scope, receive, limit=OHTTP_MESSAGE_SIZE, seconds=seconds, exactly=True
         )
-        if isinstance(body, Answer):
+        if isinstance(body, Response):
             return body
         return await self._send_on(receive, target, body, client)
 
-    def target_of(self, scope: Scope) -> Target | Answer:
+    def target_of(self, scope: Scope) -> Target | Response:
         """The gateway a path names, or why it cannot be one."""
         try:
             target = Target.of_path(raw_path(scope))
@@ -122,7 +122,7 @@ class Relay:
             return problem(HTTPStatus.BAD_REQUEST, "Only https gateways are forwarded to.")
         return target
 
-    async def refusal(self, target: Target, client: Client | None = None) -> Answer | None:
+    async def refusal(self, target: Target, client: Client | None = None) -> Response | None:
         """Why a gateway is not to be contacted for a client, or None."""
         if self.gateways.known(target) is None and self.gateways.asking(target) is None:
             share = self._lookups.take(client, lambda: self.gateways.give_up(target))
@@ -156,7 +156,7 @@ class Relay:
 
     async def _send_on(
         self, receive: Receive, target: Target, body: bytes, client: Client | None
-    ) -> Answer:
+    ) -> Response:
         """Take a place of the client's and one of the gateway's for a whole request."""
         task = asyncio.ensure_future(self._deliver(target, body, client))
         with (
@@ -170,7 +170,7 @@ class Relay:
                 return self._refusals.overloaded("requests to one gateway")
             return self._refusals.overloaded("requests")
 
-    async def _while_there(self, receive: Receive, task: asyncio.Task[Answer]) -> Answer:
+    async def _while_there(self, receive: Receive, task: asyncio.Task[Response]) -> Response:
         """Do the work unless the client goes away: a long poll then ends at the gateway, too."""
         self._forwards.add(task)
         gone = asyncio.ensure_future(disconnected(receive))
@@ -183,7 +183,7 @@ class Relay:
             task.cancel()
             gone.cancel()
 
-    async def _deliver(self, target: Target, body: bytes, client: Client | None) -> Answer:
+    async def _deliver(self, target: Target, body: bytes, client: Client | None) -> Response:
         if (refusal := await self.refusal(target, client)) is not None:
             return refusal
         headers = [
@@ -252,7 +252,7 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
         ) from error
 
 
-def _passed_on(response: httpcore2.Response, body: bytes) -> Answer:
+def _passed_on(response: httpcore2.Response, body: bytes) -> Response:
     """What the client may see: an answer for it alone, or a refusal in our own words.
 
     A gateway's headers and its text go no further. A redirect is followed by nobody (P1).
@@ -275,12 +275,12 @@ def _passed_on(response: httpcore2.Response, body: bytes) -> Answer:
     return _after(refused, _first(response, b"retry-after"))
 
 
-def _after(refused: Answer, seconds: bytes) -> Answer:
+def _after(refused: Response, seconds: bytes) -> Response:
     """The refusal, with the time after which the gateway may be asked again, if it is one."""
     if not (seconds.isdigit() and len(seconds) <= _RETRY_DIGITS):
         return refused
     headers = tuple(line for line in refused.headers if line[0] != b"retry-after")
-    return Answer(refused.status, (*headers, (b"retry-after", seconds)), refused.body)
+    return Response(refused.status, (*headers, (b"retry-after", seconds)), refused.body)
 
 
 def _first(response: httpcore2.Response, name: bytes) -> bytes:

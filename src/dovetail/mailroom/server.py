@@ -21,10 +21,10 @@ import uvicorn
 from dovetail.collecting import rare_collections
 from dovetail.mailroom.app import Mailroom
 from dovetail.mailroom.settings import MailroomSettings
-from dovetail.serving.door import ConnectionLimiter
-from dovetail.serving.listening import bind, url_of
+from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.logs import STDERR, logging_to
-from dovetail.serving.running import affordable, allow_many_files, configuration, started
+from dovetail.serving.sockets import bind, url_of
+from dovetail.serving.uvicorn_config import affordable, allow_many_files, configuration, started
 
 _BACKLOG = 1_024
 _ALIVE_SECONDS = 1.0

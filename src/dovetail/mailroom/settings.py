@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 
 from dovetail.errors import ConfigurationError
-from dovetail.serving.shares import OWN_PROXIES
+from dovetail.serving.client_shares import OWN_PROXIES
 
 MINUTE = 60.0
 DAY = 86_400.0

@@ -4,12 +4,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from dovetail.mailroom.waits import Refused, Waits
-from dovetail.protocol.exchange import V1_TYPE
+from dovetail.mailroom.long_polls import LongPolls, PollRefused
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.mailbox import ShortId
-from dovetail.protocol.replies import ErrorCode, ErrorReply
-from dovetail.serving.answers import Answer, problem, typed
-from dovetail.serving.shares import Client
+from dovetail.protocol.requests import V1_TYPE
+from dovetail.serving.client_shares import Client
+from dovetail.serving.responses import Response, problem, typed
 
 BODY_LIMIT = 8_100
 """Bytes of Original and query together; the receiver gets them inside 8144."""
@@ -31,14 +31,14 @@ class V1Senders:
     same bytes.
     """
 
-    def __init__(self, waits: Waits) -> None:
+    def __init__(self, waits: LongPolls) -> None:
         """`waits` holds the senders, not the receivers."""
         self._waits = waits
         self._messages: dict[ShortId, tuple[bytes, int]] = {}
         self._answered: OrderedDict[ShortId, None] = OrderedDict()
 
     @property
-    def waiting(self) -> Waits:
+    def waiting(self) -> LongPolls:
         """The senders who wait."""
         return self._waits
 
@@ -55,7 +55,7 @@ class V1Senders:
         gone: Gone,
         tell: Tell,
         client: Client | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Show the Original to the receiver (`tell` those who poll) and wait for the answer."""
         message = body.strip() + b"\n" + query
         if not body.strip() or not message.isascii() or len(message) > BODY_LIMIT:
@@ -66,7 +66,7 @@ class V1Senders:
 
     async def _hold(
         self, short_id: ShortId, message: bytes, gone: Gone, tell: Tell, client: Client | None
-    ) -> Answer:
+    ) -> Response:
         shown = False
 
         def show() -> None:
@@ -81,11 +81,11 @@ class V1Senders:
         finally:
             if shown:
                 self._leave(short_id)
-        if reply is None or isinstance(reply, Refused):
+        if reply is None or isinstance(reply, PollRefused):
             return self.unavailable()
         return typed(_JSON if reply.lstrip().startswith(b"{") else V1_TYPE, reply)
 
-    def reply(self, short_id: ShortId, reply: bytes) -> Answer:
+    def reply(self, short_id: ShortId, reply: bytes) -> Response:
         """Hand the receiver's proposal or error to the sender, if it still waits.
 
         A sender who has gone is final: 410. A repeated reply to one who was answered is not.
@@ -99,22 +99,22 @@ class V1Senders:
                 self._answered.popitem(last=False)
         elif short_id not in self._answered:
             return problem(HTTPStatus.GONE, "The sender no longer waits; broadcast its original.")
-        return Answer(HTTPStatus.OK)
+        return Response(HTTPStatus.OK)
 
     @staticmethod
-    def unavailable() -> Answer:
+    def unavailable() -> Response:
         """503 for a sender whom nobody answered."""
         return _error(ErrorCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
 
     @staticmethod
-    def too_large(refusal: Answer) -> Answer:
+    def too_large(refusal: Response) -> Response:
         """413 for an Original that no receiver could be shown; `refusal` may end the connection."""
         rejected = _error(ErrorCode.ORIGINAL_PSBT_REJECTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         ending = tuple(line for line in refusal.headers if line[0] == b"connection")
-        return Answer(rejected.status, rejected.headers + ending, rejected.body)
+        return Response(rejected.status, rejected.headers + ending, rejected.body)
 
     @staticmethod
-    def unsupported() -> Answer:
+    def unsupported() -> Response:
         """400 where v1 senders are not taken."""
         reply = ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (2,))
         return typed(_JSON, reply.serialize(), status=HTTPStatus.BAD_REQUEST)
@@ -125,5 +125,5 @@ class V1Senders:
             self._messages[short_id] = (message, senders - 1)
 
 
-def _error(code: ErrorCode, status: HTTPStatus) -> Answer:
+def _error(code: ErrorCode, status: HTTPStatus) -> Response:
     return typed(_JSON, ErrorReply(code).serialize(), status=status)

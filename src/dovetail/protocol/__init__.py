@@ -3,17 +3,11 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dovetail.protocol.drafts import Coin as Coin
-    from dovetail.protocol.drafts import Draft as Draft
-    from dovetail.protocol.drafts import PlacedCoin as PlacedCoin
-    from dovetail.protocol.exchange import MailboxReply as MailboxReply
-    from dovetail.protocol.exchange import OhttpContext as OhttpContext
-    from dovetail.protocol.exchange import Request as Request
-    from dovetail.protocol.exchange import poll_mailbox as poll_mailbox
-    from dovetail.protocol.exchange import post_to_mailbox as post_to_mailbox
-    from dovetail.protocol.exchange import read_v1_request as read_v1_request
-    from dovetail.protocol.exchange import v1_reply as v1_reply
-    from dovetail.protocol.exchange import v1_request as v1_request
+    from dovetail.protocol.draft import Coin as Coin
+    from dovetail.protocol.draft import Draft as Draft
+    from dovetail.protocol.draft import PlacedCoin as PlacedCoin
+    from dovetail.protocol.error_replies import ErrorCode as ErrorCode
+    from dovetail.protocol.error_replies import ErrorReply as ErrorReply
     from dovetail.protocol.mailbox import MESSAGE_SIZE as MESSAGE_SIZE
     from dovetail.protocol.mailbox import ORIGINAL_CAPACITY as ORIGINAL_CAPACITY
     from dovetail.protocol.mailbox import PROPOSAL_CAPACITY as PROPOSAL_CAPACITY
@@ -32,8 +26,14 @@ if TYPE_CHECKING:
     from dovetail.protocol.params import SenderParams as SenderParams
     from dovetail.protocol.proposal import check_proposal as check_proposal
     from dovetail.protocol.proposal import fee_contribution as fee_contribution
-    from dovetail.protocol.replies import ErrorCode as ErrorCode
-    from dovetail.protocol.replies import ErrorReply as ErrorReply
+    from dovetail.protocol.requests import MailboxReply as MailboxReply
+    from dovetail.protocol.requests import OhttpContext as OhttpContext
+    from dovetail.protocol.requests import Request as Request
+    from dovetail.protocol.requests import poll_mailbox as poll_mailbox
+    from dovetail.protocol.requests import post_to_mailbox as post_to_mailbox
+    from dovetail.protocol.requests import read_v1_request as read_v1_request
+    from dovetail.protocol.requests import v1_reply as v1_reply
+    from dovetail.protocol.requests import v1_request as v1_request
     from dovetail.protocol.settlement import Settlement as Settlement
     from dovetail.protocol.settlement import classify as classify
     from dovetail.protocol.uri import Endpoint as Endpoint
@@ -48,8 +48,8 @@ else:
     __getattr__ = on_first_use(
         __name__,
         {
-            "drafts": "Coin Draft PlacedCoin",
-            "exchange": (
+            "draft": "Coin Draft PlacedCoin",
+            "requests": (
                 "MailboxReply OhttpContext Request poll_mailbox post_to_mailbox "
                 "read_v1_request v1_reply v1_request"
             ),
@@ -61,7 +61,7 @@ else:
             "original": "check_original prepare_original",
             "params": "FeeContribution SenderParams",
             "proposal": "check_proposal fee_contribution",
-            "replies": "ErrorCode ErrorReply",
+            "error_replies": "ErrorCode ErrorReply",
             "settlement": "Settlement classify",
             "uri": "Endpoint PayjoinUri V1Endpoint V2Endpoint parse_directory parse_endpoint",
         },

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dovetail.bitcoin.units import FeeRate
 from dovetail.crypto.entropy import Entropy, shuffled, system
 from dovetail.errors import InvalidPsbt
-from dovetail.protocol.drafts import Coin, Draft
+from dovetail.protocol.draft import Coin, Draft
 from dovetail.protocol.fees import fee_at, total
 
 _Rank = tuple[bool, bool, bool]

@@ -9,16 +9,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
-from dovetail.bitcoin.psbt.model import signed_by
+from dovetail.bitcoin.psbt.psbt import signed_by
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.crypto.entropy import Entropy, below, shuffled, system
 from dovetail.errors import PayloadTooLarge, UsageError
 from dovetail.protocol.coin_selection import select_coins
-from dovetail.protocol.drafts import Coin, Draft, PlacedCoin, draft
+from dovetail.protocol.disclosure import EMPTY_INPUT, bare_psbt, for_counterparty, utxo_only
+from dovetail.protocol.draft import Coin, Draft, PlacedCoin, draft
 from dovetail.protocol.fees import apply_fees, meets_minimum, total
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY
-from dovetail.protocol.stripping import EMPTY_INPUT, bare_psbt, for_counterparty, utxo_only
 
 __all__ = [
     "Coin",

@@ -9,7 +9,7 @@ from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats, Weight
 from dovetail.bitcoin.weights import input_weight, output_weight, predicted_input_weight
 from dovetail.errors import FeeTooHigh, InvalidPsbt, UsageError
-from dovetail.protocol.drafts import Draft
+from dovetail.protocol.draft import Draft
 
 _VERSION_AND_LOCK_TIME_SIZE = 8
 _MARKER_AND_FLAG_WEIGHT = 2

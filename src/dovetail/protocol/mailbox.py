@@ -16,8 +16,8 @@ from dovetail.crypto.hpke import (
 )
 from dovetail.crypto.secp256k1 import PublicKey, SecretKey, ellswift_decode, ellswift_encode
 from dovetail.errors import InvalidKey, InvalidMessage, InvalidPsbt, PayloadTooLarge
+from dovetail.protocol.error_replies import ErrorReply
 from dovetail.protocol.params import SenderParams
-from dovetail.protocol.replies import ErrorReply
 
 MESSAGE_SIZE = 7168
 ORIGINAL_CAPACITY = 7055

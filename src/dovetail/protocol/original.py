@@ -10,8 +10,8 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction
 from dovetail.bitcoin.units import FeeRate, Weight
 from dovetail.errors import InvalidPsbt, OriginalRejected, UsageError
-from dovetail.protocol.signatures import asks_for_whole_signatures, commits_to_everything
-from dovetail.protocol.stripping import bare_psbt, for_counterparty
+from dovetail.protocol.disclosure import bare_psbt, for_counterparty
+from dovetail.protocol.signature_scope import asks_for_whole_signatures, commits_to_everything
 
 MAX_WEIGHT = Weight(400_000)
 """Nodes relay no heavier transaction: 100,000 virtual bytes (Bitcoin Core's standardness)."""

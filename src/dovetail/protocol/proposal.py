@@ -4,13 +4,20 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from dovetail.bitcoin.psbt import GlobalField, Psbt
-from dovetail.bitcoin.psbt.model import signed_by
+from dovetail.bitcoin.psbt.psbt import signed_by
 from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.sighash import SignatureHashes
 from dovetail.bitcoin.transaction import Transaction
 from dovetail.bitcoin.units import MAX_SATS, Sats
 from dovetail.bitcoin.weights import predicted_input_weight
 from dovetail.errors import InvalidPsbt, ProposalRejected, UsageError
+from dovetail.protocol.disclosure import (
+    EMPTY_OUTPUT,
+    bare_psbt,
+    for_counterparty,
+    has_signatures,
+    without_signatures,
+)
 from dovetail.protocol.fees import (
     meets_minimum,
     most_for_inputs,
@@ -18,16 +25,9 @@ from dovetail.protocol.fees import (
     signed_weight,
     total,
 )
+from dovetail.protocol.output_proofs import proves_output
 from dovetail.protocol.params import FeeContribution, SenderParams
-from dovetail.protocol.proving import proves_output
-from dovetail.protocol.signatures import asks_for_whole_signatures, commits_to_everything
-from dovetail.protocol.stripping import (
-    EMPTY_OUTPUT,
-    bare_psbt,
-    for_counterparty,
-    has_signatures,
-    without_signatures,
-)
+from dovetail.protocol.signature_scope import asks_for_whole_signatures, commits_to_everything
 from dovetail.protocol.verification import Verdict, verify_input
 
 _RULES = {

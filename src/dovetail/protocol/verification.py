@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from dovetail.bitcoin.hashes import hash160, sha256
-from dovetail.bitcoin.psbt.spending import push
+from dovetail.bitcoin.psbt.script_layers import push
 from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.sighash import ANYONECANPAY, DEFAULT, DEFINED, SINGLE, SignatureHashes
 from dovetail.bitcoin.transaction import Transaction, TxOut

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from dovetail.regtest.esplora import esplora_app as esplora_app
     from dovetail.regtest.node import RegtestNode as RegtestNode
     from dovetail.regtest.policy import Accepted as Accepted
-    from dovetail.regtest.policy import Refused as Refused
+    from dovetail.regtest.policy import PolicyRejection as PolicyRejection
     from dovetail.regtest.remote import remote_fund as remote_fund
     from dovetail.regtest.remote import remote_mine as remote_mine
     from dovetail.regtest.server import RegtestServer as RegtestServer
@@ -22,7 +22,7 @@ else:
             "blocks": "BlockHash",
             "esplora": "esplora_app",
             "node": "RegtestNode",
-            "policy": "Accepted Refused",
+            "policy": "Accepted PolicyRejection",
             "remote": "remote_fund remote_mine",
             "server": "RegtestServer serve",
         },

@@ -11,7 +11,7 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
 from dovetail.errors import DovetailError, UsageError
 from dovetail.regtest.esplora_json import Json, View
 from dovetail.regtest.node import RegtestNode
-from dovetail.regtest.policy import Refused
+from dovetail.regtest.policy import PolicyRejection
 
 _Answer: TypeAlias = "Callable[..., Json]"
 
@@ -108,7 +108,10 @@ class ElectrumSession:
         else:
             verdict = self.node.send(transaction)
             # Bitcoin Core takes a second broadcast of the same transaction for a success.
-            if not isinstance(verdict, Refused) or verdict.reason == "txn-already-in-mempool":
+            if (
+                not isinstance(verdict, PolicyRejection)
+                or verdict.reason == "txn-already-in-mempool"
+            ):
                 return str(transaction.txid)
         message = f"the transaction was rejected by network rules.\n\n{verdict}\n[{raw_tx}]"
         raise Refusal(_BAD_REQUEST, message)

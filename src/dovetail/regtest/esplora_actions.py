@@ -16,7 +16,7 @@ from dovetail.bitcoin.transaction import Transaction
 from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidAddress, InvalidTransaction, UsageError
 from dovetail.regtest.node import RegtestNode
-from dovetail.regtest.policy import Accepted, Refused
+from dovetail.regtest.policy import Accepted, PolicyRejection
 
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 _Answer: TypeAlias = dict[str, object]
@@ -77,11 +77,11 @@ def _broadcast(node: RegtestNode) -> _Endpoint:
             case Accepted():
                 pass
             # Bitcoin Core takes a second broadcast of the same transaction for a success.
-            case Refused(reason="txn-already-in-mempool"):
+            case PolicyRejection(reason="txn-already-in-mempool"):
                 pass
-            case Refused(reason="txn-already-known"):
+            case PolicyRejection(reason="txn-already-known"):
                 return _rpc_error(_ALREADY_CONFIRMED, "Transaction outputs already in utxo set")
-            case Refused(reason="bad-txns-inputs-missingorspent") as refused:
+            case PolicyRejection(reason="bad-txns-inputs-missingorspent") as refused:
                 return _rpc_error(_MISSING_INPUTS, str(refused))
             case refused:
                 return _rpc_error(_REJECTED, str(refused))
@@ -130,7 +130,7 @@ def _verdict(node: RegtestNode, transaction: Transaction) -> _Answer:
         case Accepted() as accepted:
             fees = {"base": float(Decimal(accepted.fee) / _COIN)}
             return named | {"allowed": True, "vsize": -(-accepted.weight // 4), "fees": fees}
-        case Refused() as refused:
+        case PolicyRejection() as refused:
             reason = _TESTED_WORDS.get(refused.reason, refused.reason)
             return named | {
                 "allowed": False,

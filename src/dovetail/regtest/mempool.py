@@ -9,7 +9,7 @@ and eviction from a full pool.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dovetail.bitcoin.relay import is_final
+from dovetail.bitcoin.relay_policy import is_final
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.regtest.blocks import Block
@@ -18,7 +18,7 @@ from dovetail.regtest.index import Coin, script_hash
 from dovetail.regtest.kernel import first_unsatisfied_input
 from dovetail.regtest.policy import (
     Accepted,
-    Refused,
+    PolicyRejection,
     check_amounts,
     check_form,
     check_standard,
@@ -92,34 +92,34 @@ class Mempool:
         ]
         return tuple(reversed(found))
 
-    def test(self, transaction: Transaction) -> Accepted | Refused:
+    def test(self, transaction: Transaction) -> Accepted | PolicyRejection:
         """Decide on a transaction and change nothing."""
         height = self._chain.height + 1
         refused = check_form(transaction) or check_standard(transaction)
         if refused is not None:
             return refused
         if not is_final(transaction, height, self._chain.median_time()):
-            return Refused("non-final")
+            return PolicyRejection("non-final")
         waiting = self._entries.get(transaction.txid)
         if waiting is not None:
             same = waiting.transaction.wtxid == transaction.wtxid
-            return Refused(
+            return PolicyRejection(
                 "txn-already-in-mempool" if same else "txn-same-nonwitness-data-in-mempool"
             )
         conflicts = self._conflicts(transaction)
         if not self._full_rbf and not all(_signals(item) for item in conflicts.values()):
-            return Refused("txn-mempool-conflict")
+            return PolicyRejection("txn-mempool-conflict")
         coins = self._coins(transaction)
-        if isinstance(coins, Refused):
+        if isinstance(coins, PolicyRejection):
             return coins
         if not meets_sequence_locks(transaction, coins, height, self._median_time_at):
-            return Refused("non-BIP68-final")
+            return PolicyRejection("non-BIP68-final")
         fee = check_amounts(transaction, coins, height)
-        if isinstance(fee, Refused):
+        if isinstance(fee, PolicyRejection):
             return fee
         return self._decide(transaction, fee, coins, conflicts)
 
-    def accept(self, transaction: Transaction, time: int) -> Accepted | Refused:
+    def accept(self, transaction: Transaction, time: int) -> Accepted | PolicyRejection:
         """Decide on a transaction and, if it is good, take it and evict what it replaces."""
         verdict = self.test(transaction)
         if isinstance(verdict, Accepted):
@@ -168,22 +168,22 @@ class Mempool:
         fee: Sats,
         coins: tuple[Coin, ...],
         conflicts: dict[Txid, Entry],
-    ) -> Accepted | Refused:
+    ) -> Accepted | PolicyRejection:
         least = self.min_fee_rate.fee(transaction.weight)
         if fee < least:
-            return Refused("min relay fee not met", f"{fee} < {least}")
+            return PolicyRejection("min relay fee not met", f"{fee} < {least}")
         ancestors = self._ancestors(transaction)
         if not ancestors.isdisjoint(conflicts):
-            return Refused("bad-txns-spends-conflicting-tx")
+            return PolicyRejection("bad-txns-spends-conflicting-tx")
         replaced = self._with_descendants(conflicts)
         refused = self._check_replacement(transaction, fee, conflicts, replaced)
         if refused is not None:
             return refused
         if self._is_chain_too_long(ancestors, replaced):
-            return Refused("too-long-mempool-chain", f"[limit: {_MAX_CHAIN}]")
+            return PolicyRejection("too-long-mempool-chain", f"[limit: {_MAX_CHAIN}]")
         failed = first_unsatisfied_input(transaction, [coin.output for coin in coins])
         if failed is not None:
-            return Refused(
+            return PolicyRejection(
                 "mandatory-script-verify-flag-failed (the script does not verify)",
                 f"input {failed}",
             )
@@ -195,7 +195,7 @@ class Mempool:
         fee: Sats,
         conflicts: dict[Txid, Entry],
         replaced: dict[Txid, Entry],
-    ) -> Refused | None:
+    ) -> PolicyRejection | None:
         """BIP 125, rules 2 to 5, and the higher fee rate that Bitcoin Core asks for."""
         if not conflicts:
             return None
@@ -203,43 +203,43 @@ class Mempool:
         for old in conflicts.values():
             old_size = old.transaction.weight.vbytes
             if fee * old_size <= old.fee * size:
-                return Refused(
+                return PolicyRejection(
                     "insufficient fee",
                     f"rejecting replacement; new feerate {fee}/{size} vB"
                     f" <= old feerate {old.fee}/{old_size} vB",
                 )
         if len(replaced) > _MAX_REPLACEMENTS:
-            return Refused(
+            return PolicyRejection(
                 "too many potential replacements",
                 f"rejecting replacement; {len(replaced)} > {_MAX_REPLACEMENTS}",
             )
         known = {parent for old in conflicts.values() for parent in self._parents(old.transaction)}
         if not known.issuperset(self._parents(transaction)):
-            return Refused("replacement-adds-unconfirmed")
+            return PolicyRejection("replacement-adds-unconfirmed")
         old_fees = Sats.sum(old.fee for old in replaced.values())
         if fee < old_fees:
-            return Refused(
+            return PolicyRejection(
                 "insufficient fee",
                 f"rejecting replacement; less fees than conflicting txs; {fee} < {old_fees}",
             )
         least = self.min_fee_rate.fee(transaction.weight)
         if fee - old_fees < least:
-            return Refused(
+            return PolicyRejection(
                 "insufficient fee",
                 "rejecting replacement; not enough additional fees to relay;"
                 f" {fee - old_fees} < {least}",
             )
         return None
 
-    def _coins(self, transaction: Transaction) -> tuple[Coin, ...] | Refused:
+    def _coins(self, transaction: Transaction) -> tuple[Coin, ...] | PolicyRejection:
         coins = [self._coin(item.previous_output) for item in transaction.inputs]
         found = tuple(coin for coin in coins if coin is not None)
         if len(found) == len(coins):
             return found
         made = (OutPoint(transaction.txid, index) for index in range(len(transaction.outputs)))
         if any(outpoint in self._chain.index.coins for outpoint in made):
-            return Refused("txn-already-known")
-        return Refused("bad-txns-inputs-missingorspent")
+            return PolicyRejection("txn-already-known")
+        return PolicyRejection("bad-txns-inputs-missingorspent")
 
     def _coin(self, outpoint: OutPoint) -> Coin | None:
         """A coin of the chain or of a waiting transaction, also when another one spends it."""

@@ -17,7 +17,7 @@ from dovetail.regtest.chain import Chain
 from dovetail.regtest.mempool import Mempool
 from dovetail.regtest.mempoolfile import load_mempool, save_mempool
 from dovetail.regtest.miner import REWARD_SCRIPT, Miner
-from dovetail.regtest.policy import Accepted, Refused
+from dovetail.regtest.policy import Accepted, PolicyRejection
 
 _CHAIN_FILE = "blocks.log"
 _MEMPOOL_FILE = "mempool.txt"
@@ -118,18 +118,18 @@ class RegtestNode:
         with self._changing():
             payment = self._miner.payment(outputs)
             verdict = self.mempool.accept(payment, int(self._clock()))
-            if isinstance(verdict, Refused):
+            if isinstance(verdict, PolicyRejection):
                 raise UsageError(f"The payment is refused ({verdict}); ask for another one.")
             for _ in range(confirmations):
                 self._miner.extend()
             return payment
 
-    def send(self, transaction: Transaction) -> Accepted | Refused:
+    def send(self, transaction: Transaction) -> Accepted | PolicyRejection:
         """Offer a transaction to the mempool, as a broadcast does."""
         with self._changing():
             return self.mempool.accept(transaction, int(self._clock()))
 
-    def test(self, transaction: Transaction) -> Accepted | Refused:
+    def test(self, transaction: Transaction) -> Accepted | PolicyRejection:
         """Say what `send` would, and change nothing."""
         with self.lock:
             return self.mempool.test(transaction)

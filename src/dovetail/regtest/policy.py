@@ -6,7 +6,7 @@ Reasons are spelt as Bitcoin Core spells them.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dovetail.bitcoin.relay import not_relayed, relative_lock
+from dovetail.bitcoin.relay_policy import not_relayed, relative_lock
 from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import MAX_SATS, Sats, Weight
 from dovetail.regtest.index import Coin
@@ -27,7 +27,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class PolicyRejection:
     """The mempool does not take the transaction; `str` gives Bitcoin Core's wording."""
 
     reason: str
@@ -37,26 +37,26 @@ class Refused:
         return f"{self.reason}, {self.details}" if self.details else self.reason
 
 
-def check_form(transaction: Transaction) -> Refused | None:
+def check_form(transaction: Transaction) -> PolicyRejection | None:
     """Consensus rules that need nothing but the transaction."""
     outpoints = [item.previous_output for item in transaction.inputs]
     if not outpoints:
-        return Refused("bad-txns-vin-empty")
+        return PolicyRejection("bad-txns-vin-empty")
     if not transaction.outputs:
-        return Refused("bad-txns-vout-empty")
+        return PolicyRejection("bad-txns-vout-empty")
     if sum(int(output.value) for output in transaction.outputs) > MAX_SATS:
-        return Refused("bad-txns-txouttotal-toolarge")
+        return PolicyRejection("bad-txns-txouttotal-toolarge")
     if len(set(outpoints)) < len(outpoints):
-        return Refused("bad-txns-inputs-duplicate")
+        return PolicyRejection("bad-txns-inputs-duplicate")
     if any(outpoint.txid == _NO_TXID for outpoint in outpoints):
-        return Refused("coinbase" if len(outpoints) == 1 else "bad-txns-prevout-null")
+        return PolicyRejection("coinbase" if len(outpoints) == 1 else "bad-txns-prevout-null")
     return None
 
 
-def check_standard(transaction: Transaction) -> Refused | None:
+def check_standard(transaction: Transaction) -> PolicyRejection | None:
     """The rules by which nodes relay; breaking them is no consensus matter."""
     reason = not_relayed(transaction)
-    return None if reason is None else Refused(reason)
+    return None if reason is None else PolicyRejection(reason)
 
 
 def meets_sequence_locks(
@@ -83,12 +83,14 @@ def meets_sequence_locks(
     return True
 
 
-def check_amounts(transaction: Transaction, coins: Sequence[Coin], height: int) -> Refused | Sats:
+def check_amounts(
+    transaction: Transaction, coins: Sequence[Coin], height: int
+) -> PolicyRejection | Sats:
     """The fee, or why its inputs cannot pay for its outputs in a block of this height."""
     if any(coin.is_coinbase and height - coin.height < COINBASE_MATURITY for coin in coins):
-        return Refused("bad-txns-premature-spend-of-coinbase")
+        return PolicyRejection("bad-txns-premature-spend-of-coinbase")
     paid_in = sum(int(coin.output.value) for coin in coins)
     paid_out = sum(int(output.value) for output in transaction.outputs)
     if paid_in < paid_out:
-        return Refused("bad-txns-in-belowout")
+        return PolicyRejection("bad-txns-in-belowout")
     return Sats(paid_in - paid_out)

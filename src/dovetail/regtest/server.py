@@ -23,10 +23,10 @@ import uvicorn
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.esplora import esplora_app
 from dovetail.regtest.node import RegtestNode
-from dovetail.serving.door import ConnectionLimiter
-from dovetail.serving.listening import bind
+from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.logs import STDERR, logging_to
-from dovetail.serving.running import configuration
+from dovetail.serving.sockets import bind
+from dovetail.serving.uvicorn_config import configuration
 
 DEFAULT_PORT = 3002
 DEFAULT_BLOCKS = 110

@@ -156,7 +156,7 @@ class Agent:
         """Begin to receive; the session's URI is durable before this returns it.
 
         `lifetime` is in seconds. The session has its mailbox on the directory, where `v1` makes
-        v1 senders welcome too; or it is at `endpoint`, the URL at which a `dovetail.endpoint` of
+        v1 senders welcome too; or it is at `endpoint`, the URL at which a `dovetail.bip78` of
         this agent is reached, for v1 senders alone. Raises `TransportError` when the directory's
         keys cannot be fetched, `WalletError`, `InvalidUri` for an endpoint on plain http,
         `UsageError` for an amount of 0, for one that nodes do not relay (dust) and without a

@@ -28,7 +28,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.receiver.settling import ASKED_FOR
 from dovetail.sessions.sender import SenderSession
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId, Store
 
 State: TypeAlias = ReceiverSession | SenderSession

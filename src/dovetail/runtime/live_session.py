@@ -27,7 +27,7 @@ from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderEvent, SenderSession
 from dovetail.sessions.sightings import Sighting
-from dovetail.stores.logs import naming
+from dovetail.stores.integrity import naming
 from dovetail.stores.ports import E, Role, SessionLog
 
 S = TypeVar("S", ReceiverSession, SenderSession)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from dovetail.causes import place
 from dovetail.crypto import KeyConfig
 from dovetail.errors import ParseError, TransportError
-from dovetail.protocol.exchange import GATEWAY_PATH
+from dovetail.protocol.requests import GATEWAY_PATH
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.transport import Transport
 from dovetail.tor import is_onion

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dovetail.causes import place
 from dovetail.errors import TransportError, UsageError
-from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, OhttpContext, Request
+from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE, OhttpContext, Request
 from dovetail.protocol.uri import V1Endpoint
 from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.services import Services

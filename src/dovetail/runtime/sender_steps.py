@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, TransportError, UsageError
-from dovetail.protocol.exchange import V1_BODY_LIMIT
+from dovetail.protocol.requests import V1_BODY_LIMIT
 from dovetail.protocol.settlement import Settlement
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.chain_watch import (

@@ -15,7 +15,7 @@ import httpcore2
 from dovetail import open_files
 from dovetail.causes import chain_of, no_connection, place
 from dovetail.errors import ConfigurationError, TransportError
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.runtime.connections import Call, Connections, Once, Turns
 from dovetail.runtime.socks import SocksBackend
 from dovetail.tor import CIRCUIT_PATIENCE, ONION, USUAL, SocksProxy, is_onion

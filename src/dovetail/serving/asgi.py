@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from dovetail.serving.answers import Answer, problem
+from dovetail.serving.responses import Response, problem
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -43,7 +43,7 @@ def raw_path(scope: Scope) -> str:
 
 async def read_body(
     scope: Scope, receive: Receive, *, limit: int, seconds: float, exactly: bool = False
-) -> bytes | Answer:
+) -> bytes | Response:
     """Read a body of at most (or `exactly`) `limit` bytes, or say why not.
 
     An announced length is judged before anything is read; never more than the limit and one
@@ -74,7 +74,7 @@ async def read_body(
     return bytes(body)
 
 
-async def send_answer(send: Send, answer: Answer) -> None:
+async def send_answer(send: Send, answer: Response) -> None:
     """Send it; other origins may read it, as wallets run in browsers too."""
     headers = [
         *answer.headers,
@@ -93,7 +93,7 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-def _wrong_size(limit: int, *, more: bool, close: bool) -> Answer:
+def _wrong_size(limit: int, *, more: bool, close: bool) -> Response:
     if more:
         status, word = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "more"
     else:

@@ -15,15 +15,15 @@ from urllib.parse import unquote_to_bytes
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from dovetail.serving.answers import RETRY_AFTER, Answer, problem
 from dovetail.serving.asgi import WORTH_READING, Scope, address_of
-from dovetail.serving.bodies import Body
-from dovetail.serving.exchanges import Exchange
-from dovetail.serving.heads import HEAD_LIMIT, REFUSED, BadRequest, Head, HeadReader
+from dovetail.serving.request_body import Body
+from dovetail.serving.request_cycle import Exchange
+from dovetail.serving.request_head import HEAD_LIMIT, REFUSED, BadRequest, Head, HeadReader
+from dovetail.serving.responses import RETRY_AFTER, Response, problem
 
 if TYPE_CHECKING:
-    from dovetail.serving.door import ConnectionLimiter
-    from dovetail.serving.shares import Share
+    from dovetail.serving.client_shares import Share
+    from dovetail.serving.connection_limits import ConnectionLimiter
 
 AHEAD_LIMIT = HEAD_LIMIT
 """Bytes that may lie here while a request before them is answered."""
@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange
         scope = self._scope_of(head)
         share = self._door.begin(scope, self)
-        if isinstance(share, Answer):
+        if isinstance(share, Response):
             exchange.answer(share)
             self._finish(exchange)
             return

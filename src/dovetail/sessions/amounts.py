@@ -8,8 +8,8 @@ import msgspec
 
 from dovetail.bitcoin import FeeRate, Psbt, Sats, Script, Transaction, Txid
 from dovetail.errors import ParseError
+from dovetail.protocol.cost import shares
 from dovetail.protocol.settlement import Settlement, paid_to
-from dovetail.protocol.shares import shares
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.receiver.payload import Payload

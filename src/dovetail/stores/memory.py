@@ -17,8 +17,6 @@ from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
-from dovetail.stores.finding import EVERY, Wanted
-from dovetail.stores.index import Role, payment_index
 from dovetail.stores.memory_log import MemoryLog
 from dovetail.stores.memory_tables import MemoryTables, payment_of, undoable
 from dovetail.stores.ports import (
@@ -30,6 +28,8 @@ from dovetail.stores.ports import (
     SessionRow,
     StoredLog,
 )
+from dovetail.stores.search import EVERY, Wanted
+from dovetail.stores.session_index import Role, payment_index
 
 T = TypeVar("T")
 

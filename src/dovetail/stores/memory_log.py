@@ -8,11 +8,11 @@ from dovetail.errors import DovetailError, StaleSession, StoreUnavailable, Usage
 from dovetail.sessions.codec import EventCodec
 from dovetail.sessions.standing import State, Summary, summary_of
 from dovetail.stores.entries import StoredEvent, raw_event
-from dovetail.stores.index import index_of
-from dovetail.stores.logs import read
+from dovetail.stores.integrity import read
 from dovetail.stores.memory_tables import MemoryTables, undoable
 from dovetail.stores.ports import ROWS_FAILED, Appended, E, SessionId
-from dovetail.stores.summaries import summary_after
+from dovetail.stores.session_index import index_of
+from dovetail.stores.summary import summary_after
 
 if TYPE_CHECKING:
     from dovetail.stores.memory import MemoryStore

@@ -13,8 +13,6 @@ from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import Summary, encode_summary
 from dovetail.stores.entries import StoredEvent, is_as_written
-from dovetail.stores.finding import Wanted, request_says, row_says
-from dovetail.stores.index import SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
     PAID_ALREADY,
     SHARED,
@@ -25,7 +23,9 @@ from dovetail.stores.ports import (
     SessionRow,
     new_entries,
 )
-from dovetail.stores.summaries import summary_after
+from dovetail.stores.search import Wanted, request_says, row_says
+from dovetail.stores.session_index import SenderIndex, SessionIndex, may_have_paid
+from dovetail.stores.summary import summary_after
 
 
 @dataclass(slots=True, repr=False)

@@ -17,8 +17,8 @@ from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.standing import Standing, Summary
 from dovetail.sessions.status import SessionStatus, status_of
 from dovetail.stores.entries import StoredEvent
-from dovetail.stores.finding import EVERY, Wanted
-from dovetail.stores.index import Role, SessionIndex
+from dovetail.stores.search import EVERY, Wanted
+from dovetail.stores.session_index import Role, SessionIndex
 
 __all__ = [
     "EVERY",

@@ -20,8 +20,6 @@ from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
 from dovetail.stores import adopting, coins, seen, statements
-from dovetail.stores.finding import EVERY, Wanted
-from dovetail.stores.index import Role, payment_index
 from dovetail.stores.migrations import upgrade
 from dovetail.stores.ports import (
     ImportedSession,
@@ -32,6 +30,8 @@ from dovetail.stores.ports import (
     StoredLog,
 )
 from dovetail.stores.schema import coin_reservations, metadata, sessions
+from dovetail.stores.search import EVERY, Wanted
+from dovetail.stores.session_index import Role, payment_index
 from dovetail.stores.sqlite import Pulse, examine, make_whole, open_engine, reading, rebuilding
 from dovetail.stores.sqllog import SqlLog
 from dovetail.stores.statements import HIGHEST, number, payer_of

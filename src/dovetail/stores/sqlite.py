@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dovetail.errors import StoreUnavailable, UsageError
 from dovetail.stores.entries import is_as_written
-from dovetail.stores.finding import request_says, row_says
+from dovetail.stores.search import request_says, row_says
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a process waits for its turn to write."""

@@ -15,15 +15,15 @@ from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import Standing, Summary, decode_summary, encode_summary
 from dovetail.stores import coins, seen
 from dovetail.stores.entries import StoredEvent
-from dovetail.stores.finding import Wanted
-from dovetail.stores.index import Role, SenderIndex, SessionIndex, may_have_paid
 from dovetail.stores.ports import (
     SessionId,
     SessionRow,
     StoredLog,
 )
 from dovetail.stores.schema import session_events, sessions
-from dovetail.stores.summaries import summary_after
+from dovetail.stores.search import Wanted
+from dovetail.stores.session_index import Role, SenderIndex, SessionIndex, may_have_paid
+from dovetail.stores.summary import summary_after
 
 # Damage in a column must not keep the others from being read: text that is no text is cast.
 _LOAD = (

@@ -26,8 +26,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events as received
 from dovetail.sessions.standing import summary_of
 from dovetail.stores.entries import StoredEvent
-from dovetail.stores.index import index_of
-from dovetail.stores.logs import naming, read
+from dovetail.stores.integrity import naming, read
 from dovetail.stores.ports import (
     ImportedSession,
     ImportResult,
@@ -38,6 +37,7 @@ from dovetail.stores.ports import (
     StoredLog,
 )
 from dovetail.stores.redaction import legible
+from dovetail.stores.session_index import index_of
 
 FORMAT = 1
 LONGEST_LINE = 1 << 24

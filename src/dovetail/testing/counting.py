@@ -13,7 +13,7 @@ from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.extras import brought_by
 from dovetail.protocol.contribution import Coin
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.requests import Request
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.receiver import ReceiverEvent
 from dovetail.sessions.sender import SenderEvent

@@ -15,7 +15,7 @@ from dovetail.errors import (
     StaleSession,
     UsageError,
 )
-from dovetail.protocol.replies import ErrorCode
+from dovetail.protocol.error_replies import ErrorCode
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import receiver
 from dovetail.sessions.ended import ending_of

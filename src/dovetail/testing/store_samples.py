@@ -11,9 +11,9 @@ from dovetail.sessions.outcomes import Expired as NobodyPaid
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
 from dovetail.stores.entries import raw_event
-from dovetail.stores.index import Role, index_of
 from dovetail.stores.ports import ImportedSession, SessionLog, Store
-from dovetail.stores.summaries import summary_after
+from dovetail.stores.session_index import Role, index_of
+from dovetail.stores.summary import summary_after
 
 NOW = UnixTime(1_800_000_000)
 EXPIRES_AT = UnixTime(NOW + 86_400)

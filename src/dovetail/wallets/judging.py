@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, TxOut
-from dovetail.bitcoin.relay import (
+from dovetail.bitcoin.relay_policy import (
     LOCK_TIME_THRESHOLD,
     is_final,
     not_relayed,

@@ -3,7 +3,7 @@
 from dovetail.bitcoin import Psbt, PsbtInput, Script, Transaction, TxOut
 from dovetail.bitcoin.psbt import InputField
 from dovetail.errors import InvalidPsbt, WalletError
-from dovetail.protocol.proving import signature_will_prove
+from dovetail.protocol.output_proofs import signature_will_prove
 
 _WHOLE_SIGHASHES = (None, 0, 1)  # nothing asked for, DEFAULT, ALL
 _SIGNATURES = (

@@ -14,7 +14,7 @@ from dovetail.bitcoin.bech32 import decode_base32, decode_segwit, encode_base32
 from dovetail.bitcoin.encoding import compact_size, read_compact_size
 from dovetail.bitcoin.hashes import hash160, hash256
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.psbt.previous import Previous
+from dovetail.bitcoin.psbt.non_witness_utxo import Previous
 from dovetail.bitcoin.script import Address, Network, Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
 from dovetail.bitcoin.units import MAX_SATS, FeeRate, Sats

@@ -20,12 +20,12 @@ from dovetail.errors import (
     InvalidUri,
 )
 from dovetail.mailroom import Mailroom, MailroomSettings
-from dovetail.mailroom.addresses import is_public
-from dovetail.mailroom.optin import Probe, judge, parse_purposes
-from dovetail.mailroom.targets import Target as Origin
-from dovetail.protocol.exchange import GATEWAY_PATH
+from dovetail.mailroom.gateway_prober import Probe, judge, parse_purposes
+from dovetail.mailroom.gateway_uri import Target as Origin
+from dovetail.mailroom.public_addresses import is_public
 from dovetail.protocol.mailbox import ShortId
-from dovetail.serving.door import ConnectionLimiter
+from dovetail.protocol.requests import GATEWAY_PATH
+from dovetail.serving.connection_limits import ConnectionLimiter
 
 NAME = ShortId.parse(BIP77_URI.partition("PAYJO.IN/")[2][:13])
 

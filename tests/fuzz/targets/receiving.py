@@ -28,9 +28,9 @@ from dovetail.errors import (
     PayloadTooLarge,
     TransportError,
 )
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.disclosure import utxo_only
 from dovetail.protocol.mailbox import ORIGINAL_CAPACITY, encode_original
-from dovetail.protocol.stripping import utxo_only
+from dovetail.protocol.requests import Request
 from dovetail.sessions import receiver
 from dovetail.sessions.transition import Transition
 

@@ -16,7 +16,7 @@ from dovetail.errors import DovetailError, ParseError, ReplayError, UsageError
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.events import checksum_of as payload_checksum
 from dovetail.stores.entries import checksum_of
-from dovetail.stores.logs import load_session
+from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.transfer import every_session, export_sessions, import_sessions
 

@@ -17,9 +17,9 @@ from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.crypto.ohttp import decapsulate
 from dovetail.errors import TransportError
-from dovetail.protocol.exchange import Request
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.params import FeeContribution, SenderParams
-from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.protocol.requests import Request
 from dovetail.sessions import sender
 from dovetail.sessions.transition import Transition
 

@@ -12,7 +12,7 @@ from tests.properties.histories.surplus import beyond, require_told, told_as_too
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import Sats
-from dovetail.protocol.drafts import Coin
+from dovetail.protocol.draft import Coin
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.runtime.chain_snapshot import Look, look_at
 from dovetail.runtime.explain import explain

@@ -31,10 +31,10 @@ from dovetail.protocol.contribution import (
     finalize,
     place_coins,
 )
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.original import prepare_original, receiver_outputs
 from dovetail.protocol.params import FeeContribution, SenderParams
-from dovetail.protocol.replies import ErrorCode, ErrorReply
 
 Lie = Callable[[Transaction], Transaction]
 

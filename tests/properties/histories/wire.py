@@ -9,8 +9,8 @@ from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
 from dovetail.crypto.entropy import Entropy
 from dovetail.crypto.ohttp import GatewayKey, ReplyContext, decapsulate
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, OhttpContext, Request
 from dovetail.protocol.mailbox import MESSAGE_SIZE
+from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE, OhttpContext, Request
 
 ORIGIN = "https://directory.example"
 RELAY = "https://relay.example"

@@ -24,8 +24,8 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.errors import UsageError
+from dovetail.protocol.error_replies import ErrorCode
 from dovetail.protocol.mailbox import encode_original
-from dovetail.protocol.replies import ErrorCode
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import CheckedBroadcastSuitability

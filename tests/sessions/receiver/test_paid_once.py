@@ -227,7 +227,7 @@ def test_a_payment_is_noted_with_its_transactions(play: Play) -> None:
 
 def test_what_was_refused_is_not_judged_again(play: Play) -> None:
     waiting = play.save(receiver.reopen(play.error_without_fallback()))
-    assert "Refused for" in repr(waiting.refused[0])
+    assert "RefusedOriginal for" in repr(waiting.refused[0])
     assert play.poll(waiting) is waiting
     assert waiting.refusal(b"") is None
     closed = play.save(waiting.expire(EXPIRES_AT))

@@ -25,8 +25,8 @@ from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.errors import TransportError, UsageError
+from dovetail.protocol.error_replies import ErrorCode
 from dovetail.protocol.mailbox import ShortId, open_message_b
-from dovetail.protocol.replies import ErrorCode
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 

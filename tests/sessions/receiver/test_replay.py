@@ -18,8 +18,8 @@ from tests.sessions.receiver.scenarios import nobody_can_tell, paid_by_payjoin
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.errors import DovetailError, InvalidEvent, ReplayError
+from dovetail.protocol.error_replies import ErrorCode
 from dovetail.protocol.original import fallback_of
-from dovetail.protocol.replies import ErrorCode
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.codec import SessionEvent
 from dovetail.sessions.reasons import Reason

@@ -17,8 +17,8 @@ from tests.sessions.receiver.play import (
 )
 
 from dovetail.errors import TransportError, UsageError
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.mailbox import ShortId, open_message_b
-from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.replying import error_code

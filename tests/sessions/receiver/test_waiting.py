@@ -27,9 +27,9 @@ from dovetail.errors import (
     TransportError,
     UsageError,
 )
+from dovetail.protocol.error_replies import ErrorCode
 from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.params import SenderParams
-from dovetail.protocol.replies import ErrorCode
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason

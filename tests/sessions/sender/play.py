@@ -18,9 +18,9 @@ from dovetail.crypto.entropy import SeededEntropy
 from dovetail.crypto.ohttp import RESPONSE_OVERHEAD, GatewayKey, decapsulate
 from dovetail.crypto.secp256k1 import PublicKey, SecretKey
 from dovetail.errors import StaleSession
-from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE, Request
 from dovetail.protocol.mailbox import decode_original, open_message_a, seal_message_b
 from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE, Request
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason

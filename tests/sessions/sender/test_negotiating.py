@@ -10,8 +10,8 @@ from tests.sessions.sender.play import EXPIRES_AT, NOW, RELAY
 from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import ContextUsedUp, TransportError, UsageError
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.mailbox import ShortId, seal_message_b
-from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events

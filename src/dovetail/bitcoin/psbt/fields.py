@@ -8,8 +8,8 @@ from enum import IntEnum
 
 from dovetail.bitcoin.encoding import read_compact_size
 from dovetail.bitcoin.hashes import hash160, hash256, ripemd160, sha256
+from dovetail.bitcoin.psbt.key_origins import TapKeyOrigin
 from dovetail.bitcoin.psbt.keymap import Entry, read_size
-from dovetail.bitcoin.psbt.origins import TapKeyOrigin
 from dovetail.errors import InvalidPsbt
 
 _MAX_MONEY = 2_100_000_000_000_000

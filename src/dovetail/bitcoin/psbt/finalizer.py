@@ -2,7 +2,7 @@
 
 from dovetail.bitcoin.hashes import hash160
 from dovetail.bitcoin.psbt.maps import PsbtInput
-from dovetail.bitcoin.psbt.spending import SpendPath
+from dovetail.bitcoin.psbt.script_layers import SpendPath
 from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.errors import InvalidPsbt
 

@@ -19,9 +19,9 @@ from dovetail.bitcoin.psbt.fields import (
     check_entries,
     parse_witness,
 )
+from dovetail.bitcoin.psbt.key_origins import KeyOrigin, TapKeyOrigin
 from dovetail.bitcoin.psbt.keymap import KeyMap
-from dovetail.bitcoin.psbt.origins import KeyOrigin, TapKeyOrigin
-from dovetail.bitcoin.psbt.previous import Previous
+from dovetail.bitcoin.psbt.non_witness_utxo import Previous
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.errors import InvalidPsbt, InvalidTransaction

@@ -21,7 +21,7 @@ from dovetail.bitcoin.psbt.fields import (
 )
 from dovetail.bitcoin.psbt.keymap import KeyMap, read_map, read_size, write_map
 from dovetail.bitcoin.psbt.maps import PsbtGlobal, PsbtInput, PsbtOutput
-from dovetail.bitcoin.psbt.model import MAGIC, Psbt, decode_base64
+from dovetail.bitcoin.psbt.psbt import MAGIC, Psbt, decode_base64
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import MAX_SATS, Sats

@@ -37,6 +37,6 @@ def demo(keep: str | None, verbose: int, *, kill: bool) -> int:
         from dovetail.cli.demo.kills import tell_kills  # noqa: PLC0415 - as below
 
         return tell_kills(keep, verbose)
-    from dovetail.cli.demo.story import tell  # noqa: PLC0415 - --help needs none of it
+    from dovetail.cli.demo.script import tell  # noqa: PLC0415 - --help needs none of it
 
     return tell(keep, verbose)

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Generator
 from itertools import count
 
-from dovetail.cli.demo.ledger import Ledger
-from dovetail.cli.demo.stage import PATIENCE, Json, Person, Process, Stage, ask, open_stage
-from dovetail.cli.demo.story import AMOUNT, chapter, line, set_up
+from dovetail.cli.demo.processes import PATIENCE, Json, Person, Process, Stage, ask, open_stage
+from dovetail.cli.demo.script import AMOUNT, chapter, line, set_up
+from dovetail.cli.demo.transaction_table import Ledger
 from dovetail.cli.output import write
 from dovetail.crypto.entropy import below, system
 from dovetail.errors import InfrastructureError

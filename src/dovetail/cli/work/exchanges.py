@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dovetail.errors import ReplayError
-from dovetail.protocol.exchange import OHTTP_MESSAGE_SIZE
 from dovetail.protocol.mailbox import MESSAGE_SIZE
+from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events as got
 from dovetail.sessions.receiver.events import Channel

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from dovetail.errors import InvalidEvent
-from dovetail.protocol.replies import ErrorCode
+from dovetail.protocol.error_replies import ErrorCode
 from dovetail.sessions.codec import EventCodec, SessionEvent
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason

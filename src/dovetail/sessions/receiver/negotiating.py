@@ -6,7 +6,7 @@ from typing import ClassVar
 from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
-from dovetail.protocol.replies import ErrorReply
+from dovetail.protocol.error_replies import ErrorReply
 from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events

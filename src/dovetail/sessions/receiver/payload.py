@@ -16,11 +16,11 @@ from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.crypto.entropy import Entropy
 from dovetail.crypto.secp256k1 import PublicKey
 from dovetail.errors import InvalidEvent, TransportError, UsageError
-from dovetail.protocol.drafts import Coin, Draft, PlacedCoin, draft
-from dovetail.protocol.exchange import MailboxReply, OhttpContext, Request, post_to_mailbox
+from dovetail.protocol.draft import Coin, Draft, PlacedCoin, draft
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, ShortId, seal_message_b
 from dovetail.protocol.original import fallback_of
 from dovetail.protocol.params import FeeContribution, SenderParams
+from dovetail.protocol.requests import MailboxReply, OhttpContext, Request, post_to_mailbox
 from dovetail.protocol.verification import Verdict, verify
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import (
@@ -112,14 +112,14 @@ class ReplyTo:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Refused:
+class RefusedOriginal:
     """An Original that is no payment to count on, as it is known again, and why it was refused."""
 
     mark: bytes
     reason: Reason
 
     def __repr__(self) -> str:
-        return f"<Refused for {self.reason}>"
+        return f"<RefusedOriginal for {self.reason}>"
 
 
 def mark_of(reply_key: bytes | None, psbt: bytes) -> bytes:
@@ -143,7 +143,7 @@ class Payload:
     """The Original PSBT, its parameters and the fallback transaction in it."""
 
     event: RetrievedOriginalPayload
-    refused: tuple["Refused", ...] = ()
+    refused: tuple["RefusedOriginal", ...] = ()
     """The Originals that came before it and were refused."""
     known_at: int | None = None
     """The best block's height when what it spends was known to be there; None: not noted."""

@@ -13,9 +13,9 @@ from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import FeeTooHigh, PayloadTooLarge
 from dovetail.protocol.coin_selection import select_coins
 from dovetail.protocol.contribution import commit_outputs, finalize, place_coins
-from dovetail.protocol.drafts import Coin, Draft, PlacedCoin
-from dovetail.protocol.exchange import OhttpContext, Request
+from dovetail.protocol.draft import Coin, Draft, PlacedCoin
 from dovetail.protocol.fees import apply_fees
+from dovetail.protocol.requests import OhttpContext, Request
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import WithPayload

@@ -6,8 +6,8 @@ from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import InvalidEvent, UsageError
-from dovetail.protocol.exchange import OhttpContext, Request
-from dovetail.protocol.replies import ErrorCode, ErrorReply
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
+from dovetail.protocol.requests import OhttpContext, Request
 from dovetail.sessions import outcomes
 from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.outcomes import Outcome
@@ -16,7 +16,7 @@ from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import State
 from dovetail.sessions.receiver.closing import Closed, observed, paid_directly
 from dovetail.sessions.receiver.events import ReceiverEvent
-from dovetail.sessions.receiver.payload import Payload, Refused, ReplyTo
+from dovetail.sessions.receiver.payload import Payload, RefusedOriginal, ReplyTo
 from dovetail.sessions.receiver.settling import Monitor, NoPayjoin, PendingFallback
 from dovetail.sessions.transition import Transition
 
@@ -72,7 +72,7 @@ class HasReplyableError(State):
     paid_by: str | None
     mark: bytes
     """By what the Original is known, should it come again."""
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedOriginal, ...] = ()
     """The Originals that came before it and were refused."""
 
     @property

@@ -18,11 +18,11 @@ from dovetail.errors import (
     UnsupportedVersion,
     UsageError,
 )
-from dovetail.protocol.exchange import OhttpContext, Request, poll_mailbox, read_v1_request
+from dovetail.protocol.error_replies import ErrorReply
 from dovetail.protocol.mailbox import decode_original, is_plaintext, open_message_a
 from dovetail.protocol.original import check_original
 from dovetail.protocol.params import SenderParams
-from dovetail.protocol.replies import ErrorReply
+from dovetail.protocol.requests import OhttpContext, Request, poll_mailbox, read_v1_request
 from dovetail.protocol.uri import parse_directory
 from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
@@ -37,7 +37,7 @@ from dovetail.sessions.receiver.closing import (
     paid_directly,
 )
 from dovetail.sessions.receiver.events import Channel, ReceiverEvent
-from dovetail.sessions.receiver.payload import Payload, Refused, ReplyTo, mark_of
+from dovetail.sessions.receiver.payload import Payload, RefusedOriginal, ReplyTo, mark_of
 from dovetail.sessions.receiver.replying import HasReplyableError, error_code
 from dovetail.sessions.receiver.terms import Terms
 from dovetail.sessions.transition import Transition
@@ -50,7 +50,7 @@ class Initialized(State):
     Also look at the address: a wallet without payjoin pays it directly (`record_payment`).
     """
 
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedOriginal, ...] = ()
     """The Originals that were no payments to count on; none of them is judged again."""
 
     @property
@@ -296,7 +296,7 @@ def reopened(error: HasReplyableError) -> Initialized:
     """Apply `Reopened`; raises `InvalidEvent`."""
     if not error.reopens:
         raise InvalidEvent("A session that holds a payment does not wait for another (M3).")
-    refused = (*error.refused, Refused(error.mark, error.reason))
+    refused = (*error.refused, RefusedOriginal(error.mark, error.reason))
     return Initialized(seq=error.seq + 1, terms=error.terms, refused=refused)
 
 

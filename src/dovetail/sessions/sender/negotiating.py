@@ -16,7 +16,10 @@ from dovetail.errors import (
     ProposalRejected,
     TransportError,
 )
-from dovetail.protocol.exchange import (
+from dovetail.protocol.error_replies import ErrorCode, ErrorReply
+from dovetail.protocol.mailbox import ShortId, open_message_b, seal_message_a
+from dovetail.protocol.proposal import check_proposal
+from dovetail.protocol.requests import (
     OhttpContext,
     Request,
     poll_mailbox,
@@ -24,9 +27,6 @@ from dovetail.protocol.exchange import (
     v1_reply,
     v1_request,
 )
-from dovetail.protocol.mailbox import ShortId, open_message_b, seal_message_a
-from dovetail.protocol.proposal import check_proposal
-from dovetail.protocol.replies import ErrorCode, ErrorReply
 from dovetail.protocol.uri import V1Endpoint, V2Endpoint
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events

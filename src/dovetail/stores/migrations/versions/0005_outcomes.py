@@ -15,8 +15,8 @@ from sqlalchemy import Connection, text
 from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import encode_summary
-from dovetail.stores.index import Role
-from dovetail.stores.summaries import summary_after
+from dovetail.stores.session_index import Role
+from dovetail.stores.summary import summary_after
 
 revision = "0005"
 down_revision = "0004"

@@ -9,8 +9,8 @@ from sqlalchemy import text
 from dovetail.errors import DovetailError
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.standing import Standing, decode_summary, encode_summary
-from dovetail.stores.index import Role, index_of
-from dovetail.stores.summaries import summary_after
+from dovetail.stores.session_index import Role, index_of
+from dovetail.stores.summary import summary_after
 
 revision = "0006"
 down_revision = "0005"

@@ -1,0 +1,229 @@
+"""The ASGI application: what BIP 78 asks of a request, before a session hears of it."""
+
+import asyncio
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from typing import TypeVar, cast
+
+from dovetail.bip78.dispatch import Begun, Dispatcher, PendingRequest
+from dovetail.bip78.responses import refusal, unavailable
+from dovetail.bip78.settings import V1ServerSettings
+from dovetail.errors import ConfigurationError, StoreError
+from dovetail.protocol.error_replies import ErrorCode
+from dovetail.protocol.requests import V1_TYPE
+from dovetail.runtime.agent import Agent
+from dovetail.serving.asgi import (
+    Receive,
+    Scope,
+    Send,
+    disconnected,
+    header,
+    media_type,
+    raw_path,
+    read_body,
+    send_answer,
+)
+from dovetail.serving.client_shares import Client, Clients, Shares
+from dovetail.serving.responses import Response
+from dovetail.stores.ports import SessionId
+
+_CLOSE = (b"connection", b"close")
+_PREFLIGHT = Response(
+    HTTPStatus.NO_CONTENT,
+    (
+        (b"access-control-allow-methods", b"OPTIONS, POST"),
+        (b"access-control-allow-headers", b"content-type, content-length"),
+    ),
+)
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class V1Server:
+    """Answers v1 senders from the sessions of `agent`; use it in the agent's event loop.
+
+    A sender is held until its session has the proposal or an error, which is durable before it
+    is sent. Nothing depends on the answer's arriving: a proposal counts as in the sender's hands,
+    and what is owed stays owed.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        settings: V1ServerSettings | None = None,
+        *,
+        begun: Begun = lambda _live: None,
+    ) -> None:
+        """`begun` is told of each session that a request made the agent take forward."""
+        self.settings = settings or V1ServerSettings()
+        kept = self.settings
+        self.clients = Clients(proxies=kept.proxies, forwarded=kept.client_header)
+        self._dispatcher = Dispatcher(agent, begun)
+        self._bodies = Shares(kept.max_bodies, kept.max_bodies_per_client)
+        self._held = Shares(kept.max_held, kept.max_held_per_client)
+        self._of_session = Shares(sys.maxsize, kept.max_held_per_session)
+        self._draining = False
+        self._cut = asyncio.Event()
+        self._under_way: set[asyncio.Future[Response | PendingRequest]] = set()
+
+    def drain(self) -> None:
+        """Take no new request; give those who wait most of `drain_timeout`, then an answer."""
+        if not self._draining:
+            self._draining = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.settings.drain_timeout * 0.75, self._cut.set)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        match scope["type"]:
+            case "http":
+                answer = await self._answer(scope, receive)
+                with suppress(OSError):  # the sender has gone
+                    await send_answer(send, answer)
+            case "lifespan":
+                await receive()
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                await send({"type": "lifespan.shutdown.complete"})
+            case _:
+                raise ConfigurationError("The server speaks a protocol other than HTTP: use HTTP.")
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            return await self._route(scope, receive)
+        except StoreError as error:
+            _log.error("A request could not be served: %s", error)
+            return unavailable()
+        except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
+            # Not the error's own text, which could quote the request (P4).
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("A request failed with %s at\n%s", type(error).__name__, where)
+            return unavailable(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def _route(self, scope: Scope, receive: Receive) -> Response:
+        if scope["method"] == "OPTIONS":
+            return _PREFLIGHT
+        if scope["method"] != "POST":
+            allowed = (b"allow", b"OPTIONS, POST")
+            return _rejected(HTTPStatus.METHOD_NOT_ALLOWED, allowed)
+        if self._draining:
+            return unavailable()
+        session_id = await self._dispatcher.find(raw_path(scope).rstrip("/").rpartition("/")[2])
+        if session_id is None:
+            return unavailable(HTTPStatus.NOT_FOUND)
+        refused = self._refused(scope)
+        if refused is not None:
+            return refused
+        client = self.clients.of(scope)
+        taken = await self._take(scope, receive, client, session_id)
+        if isinstance(taken, Response):
+            return taken
+        waiting = asyncio.ensure_future(self._dispatcher.wait(taken))
+        try:
+            with self._place(client, session_id, waiting.cancel) as admitted:
+                if not admitted:
+                    return _crowded("senders who wait")
+                return await self._until(receive, waiting)
+        finally:
+            waiting.cancel()
+
+    @contextmanager
+    def _place(
+        self, client: Client | None, session_id: SessionId, give_way: Callable[[], object]
+    ) -> Generator[bool]:
+        """One of the places of those who wait."""
+        with self._held.hold(client, give_way) as mine, self._of_session.hold(session_id) as there:
+            yield mine and there
+
+    def _refused(self, scope: Scope) -> Response | None:
+        """What the head of a request is refused for: nothing of its body is read then."""
+        if media_type(scope) != V1_TYPE.encode():
+            return _rejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _CLOSE)
+        length = header(scope, b"content-length")
+        if length is None or not length.isdigit() or header(scope, b"transfer-encoding"):
+            return _rejected(HTTPStatus.LENGTH_REQUIRED, _CLOSE)
+        if int(length) > self.settings.body_limit:
+            return _rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _CLOSE)
+        return None
+
+    async def _take(
+        self, scope: Scope, receive: Receive, client: Client | None, session_id: SessionId
+    ) -> Response | PendingRequest:
+        """Read a body and hand it to its session, in one of the places for that.
+
+        While it is read the place may have to be left to another. What was read is handed over,
+        though the sender goes.
+        """
+        reading = asyncio.ensure_future(self._read(scope, receive))
+        share = self._bodies.take(client, reading.cancel)
+        if share is None:
+            reading.cancel()
+            return _crowded("bodies", _CLOSE)
+        try:
+            await asyncio.wait((reading,))
+            if reading.cancelled():
+                return _crowded("bodies", _CLOSE)
+            body = reading.result()
+        except BaseException:
+            share.end()
+            raise
+        finally:
+            reading.cancel()
+        if isinstance(body, Response):
+            share.end()
+            return body
+        share.give_way = _keep_on
+        query = bytes(scope["query_string"]).decode("latin-1")
+        work = asyncio.ensure_future(self._dispatcher.take(session_id, body, query))
+        self._under_way.add(work)
+        work.add_done_callback(lambda _: share.end())
+        work.add_done_callback(self._done)
+        return await self._until(receive, work)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | Response:
+        body = await read_body(
+            scope,
+            receive,
+            limit=self.settings.body_limit,
+            seconds=self.settings.read_timeout,
+        )
+        return _rejected(HTTPStatus(body.status), _CLOSE) if isinstance(body, Response) else body
+
+    async def _until(self, receive: Receive, work: asyncio.Future[T]) -> T | Response:
+        """What comes of it, unless the sender goes, time is up or the endpoint stops before."""
+        ends = [asyncio.ensure_future(each) for each in (disconnected(receive), self._cut.wait())]
+        first = {cast("asyncio.Future[object]", each) for each in (work, *ends)}
+        try:
+            await asyncio.wait(
+                first, timeout=self.settings.hold, return_when=asyncio.FIRST_COMPLETED
+            )
+            return unavailable() if work.cancelled() or not work.done() else work.result()
+        finally:
+            for each in ends:
+                each.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+    def _done(self, answer: asyncio.Future[Response | PendingRequest]) -> None:
+        self._under_way.discard(answer)
+        if not answer.cancelled() and answer.exception() is not None:
+            _log.info("A request ended with %s", type(answer.exception()).__name__)
+
+
+def _keep_on() -> None:
+    """A place is left to another client, and what was begun in it goes on: that takes moments."""
+
+
+def _crowded(what: str, *headers: tuple[bytes, bytes]) -> Response:
+    _log.warning("A request was refused: too many %s, or its client has its share.", what)
+    answer = unavailable()
+    return Response(answer.status, (*answer.headers, *headers), answer.body)
+
+
+def _rejected(status: HTTPStatus, *headers: tuple[bytes, bytes]) -> Response:
+    return refusal(ErrorCode.ORIGINAL_PSBT_REJECTED, status=status, headers=headers)

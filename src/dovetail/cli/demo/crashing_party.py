@@ -1,0 +1,55 @@
+"""A party that dies: it goes on with its sessions until it is killed at a chosen effect.
+
+`python -m dovetail.cli.demo.crashing_party AT JOURNAL [URI]`. It does what `resume` or `send` do,
+with the ports wrapped by the public test kit; those commands know nothing of it.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from dovetail.cli.app import app
+from dovetail.cli.work import homes, opening
+from dovetail.runtime.agent import Agent, now
+from dovetail.runtime.ohttp_keys import OhttpKeys
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.services import Services
+from dovetail.runtime.transport import HttpTransport
+from dovetail.stores.sql import SqlStore
+from dovetail.testing.counting import (
+    CountingChain,
+    CountingStore,
+    CountingTransport,
+    CountingWallet,
+)
+from dovetail.testing.kill import Killer
+
+
+async def live(killer: Killer, uri: str | None) -> None:
+    """Pay `uri`, or go on with every session, to the end or to the kill."""
+    place = homes.home()
+    web = HttpTransport()
+    with opening.open_chain(place) as chain, SqlStore.open(place.database) as store:
+        transport = CountingTransport(web, killer)
+        relays = Relays(place.relays, clock=now, direct=place.settings.direct)
+        services = Services(
+            wallet=CountingWallet(opening.open_wallet(place), killer),
+            chain=CountingChain(chain, killer),
+            store=CountingStore(store, killer),
+            transport=transport,
+            relays=relays,
+            clock=now,
+            policy=place.policy,
+        )
+        agent = Agent(services, directory=None, keys=OhttpKeys(transport, relays, clock=now))
+        for session in agent.resume() if uri is None else (await agent.send(uri),):
+            await session.closed()
+    await web.aclose()
+
+
+if __name__ == "__main__":
+    at, journal, *more = sys.argv[1:]
+    with click.Context(app):  # in which the settings are looked up
+        asyncio.run(live(Killer(Path(journal), at=int(at)), more[0] if more else None))

@@ -1,0 +1,199 @@
+"""A proposal under construction, as plain values a log can store (BIP 78, Protocol)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from dovetail.bitcoin.psbt import Psbt, PsbtInput
+from dovetail.bitcoin.transaction import OutPoint, Transaction, TxIn, TxOut
+from dovetail.bitcoin.units import Sats, Weight
+from dovetail.bitcoin.weights import input_weight
+from dovetail.errors import InvalidAmount, UsageError
+from dovetail.protocol.disclosure import bare_psbt, utxo_only
+from dovetail.protocol.params import SenderParams
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """A receiver's coin; `psbt_input` is what the wallet needs to sign it.
+
+    `exposed` says that a sender has been shown this coin before (P3).
+    """
+
+    outpoint: OutPoint
+    psbt_input: PsbtInput
+    utxo: TxOut
+    exposed: bool = False
+    # Found out when first asked for, and kept, as choosing and paying ask again and again.
+    _weight: Weight | None = field(default=None, init=False, compare=False, repr=False)
+
+    @property
+    def weight(self) -> Weight:
+        """The weight of the signed input; raises `InvalidPsbt` for a script we cannot predict."""
+        if self._weight is None:
+            weight = input_weight(self.psbt_input, self.utxo)
+            object.__setattr__(self, "_weight", weight)
+            return weight
+        return self._weight
+
+    @property
+    def size(self) -> int:
+        """The bytes of what the wallet tells of it; a legacy coin's whole transaction is most."""
+        return sum(len(key) + len(value) for key, value in self.psbt_input.map.entries)
+
+    @property
+    def tells_previous(self) -> bool:
+        """Whether it tells its whole previous transaction alone, which the sender then needs."""
+        known = self.psbt_input
+        return known.non_witness_utxo is not None and known.witness_utxo is None
+
+    @property
+    def signing_input(self) -> PsbtInput:
+        """The input's map for the wallet, always with what the coin is."""
+        known = self.psbt_input
+        if known.non_witness_utxo is None and known.witness_utxo is None:
+            return known.with_witness_utxo(self.utxo)
+        return known
+
+    @property
+    def is_segwit(self) -> bool:
+        """Whether the coin is spent with a witness."""
+        redeem_script = self.psbt_input.redeem_script
+        return self.utxo.script_pubkey.is_witness_program or (
+            redeem_script is not None and redeem_script.is_witness_program
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCoin:
+    """A coin and its index among the proposal's inputs."""
+
+    coin: Coin
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A proposal under construction, and all that was decided about it.
+
+    `receiver_outputs` are indices into the Original's outputs, `drain` is the index in `outputs`
+    of the receiver's output that takes what its coins bring and pays its part of the fees.
+    `inputs` ascend by position. Every decision is a plain value, so that a log can store it and
+    replay can pass it back. Raises `UsageError` when indices and positions are impossible.
+    """
+
+    original: Psbt
+    params: SenderParams
+    receiver_outputs: tuple[int, ...]
+    outputs: tuple[TxOut, ...]
+    drain: int
+    inputs: tuple[PlacedCoin, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what replay hands back."""
+        originals = len(self.original.unsigned_transaction.outputs)
+        positions = [placed.position for placed in self.inputs]
+        total = len(self.original.inputs) + len(positions)
+        if not (
+            0 <= self.drain < len(self.outputs)
+            and self.receiver_outputs
+            and all(0 <= index < originals for index in self.receiver_outputs)
+            and sorted({position for position in positions if 0 <= position < total}) == positions
+        ):
+            raise UsageError("The proposal's indices do not fit the Original; start it again.")
+
+    @property
+    def fee(self) -> Sats:
+        """What the transaction pays; raises `InvalidPsbt` or `InvalidAmount` where it cannot."""
+        spent = Sats.sum(utxo.value for utxo in self.original.utxos())
+        added = Sats.sum(placed.coin.utxo.value for placed in self.inputs)
+        return spent + added - Sats.sum(txout.value for txout in self.outputs)
+
+    def with_inputs(self, inputs: tuple[PlacedCoin, ...]) -> "Draft":
+        """The draft with these coins, and what they bring beyond what is missing in its drain.
+
+        Raises `UsageError` when they do not pay for the receiver's outputs, or when the draft
+        has coins already.
+        """
+        if self.inputs:
+            raise UsageError("The proposal has its coins already; start again to change them.")
+        ours = {placed.coin.outpoint for placed in inputs}
+        senders = set(self.original.unsigned_transaction.contested())
+        if len(ours) != len(inputs) or ours & senders:
+            raise UsageError("A coin is in the transaction already; choose another one.")
+        placed = replace(self, inputs=inputs)
+        try:
+            grown = self.outputs[self.drain].value + (placed.fee - self.original.fee)
+        except InvalidAmount as error:
+            raise UsageError(
+                "The coins bring less than the receiver's outputs pay; choose larger ones."
+            ) from error
+        return placed.with_value(self.drain, grown)
+
+    def with_value(self, index: int, value: Sats) -> "Draft":
+        """The draft with another value in one output."""
+        changed = TxOut(value, self.outputs[index].script_pubkey)
+        return replace(self, outputs=(*self.outputs[:index], changed, *self.outputs[index + 1 :]))
+
+    def transaction(self) -> Transaction:
+        """The unsigned transaction; our inputs copy the sequence of the sender's (BIP 78)."""
+        unsigned = self.original.unsigned_transaction
+        sequence = unsigned.inputs[0].sequence
+        inputs = self.merge(
+            unsigned.inputs,
+            (TxIn(placed.coin.outpoint, sequence=sequence) for placed in self.inputs),
+        )
+        return Transaction(unsigned.version, inputs, self.outputs, unsigned.lock_time)
+
+    def psbt(self) -> Psbt:
+        """The PSBT for the receiver's wallet to sign.
+
+        The sender's inputs tell only what they spend: their signatures are void by now. Ours are
+        as the wallet gave them.
+        """
+        senders = map(utxo_only, self.original.inputs)
+        ours = (placed.coin.signing_input for placed in self.inputs)
+        return bare_psbt(self.transaction(), self.merge(senders, ours))
+
+    def sender_positions(self) -> tuple[int, ...]:
+        """Where each of the sender's outputs stands now, in the Original's order.
+
+        Raises `UsageError` when one is missing or changed, as it may be once fees are applied.
+        """
+        ours = frozenset(self.receiver_outputs)
+        originals = enumerate(self.original.unsigned_transaction.outputs)
+        expected = [txout for index, txout in originals if index not in ours]
+        found: list[int] = []
+        for position, txout in enumerate(self.outputs):
+            if len(found) < len(expected) and txout == expected[len(found)]:
+                found.append(position)
+        if len(found) != len(expected):
+            raise UsageError("The sender's outputs were changed before; start the proposal again.")
+        return tuple(found)
+
+    def merge(self, senders: Iterable[T], ours: Iterable[T]) -> tuple[T, ...]:
+        """Put what belongs to our inputs at their positions, the sender's in order between them."""
+        merged = list(senders)
+        for placed, item in zip(self.inputs, ours, strict=True):
+            merged.insert(placed.position, item)
+        return tuple(merged)
+
+
+def draft(original: Psbt, params: SenderParams, receiver_outputs: Sequence[int]) -> Draft:
+    """Start a proposal from a checked Original; the first receiver output is its drain.
+
+    `params.output_substitution` must already be false where the receiver's URI forbids
+    substitution or the message came in plaintext through a directory (BIP 77).
+    Raises `UsageError` when the indices do not fit.
+    """
+    if not receiver_outputs:
+        raise UsageError("The Original pays no output of ours; reject it instead.")
+    return Draft(
+        original=original,
+        params=params,
+        receiver_outputs=tuple(receiver_outputs),
+        outputs=original.unsigned_transaction.outputs,
+        drain=receiver_outputs[0],
+    )

@@ -1,0 +1,149 @@
+"""The body of an HTTP/1.1 request, cut out of what arrives (RFC 9112 §6 and §7.1)."""
+
+import re
+from enum import Enum, auto
+from http import HTTPStatus
+
+from dovetail.serving.request_head import HEAD_LIMIT, BadRequest, parse_fields
+
+_LINE_LIMIT = 256
+"""Bytes of a chunk's size with its extensions, which are dropped."""
+_FREE_CHUNKS = 256
+"""Chunks that may have any size; with all that follow, they must hold `_LEAST_CHUNK` on average."""
+_LEAST_CHUNK = 32
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+
+
+class _At(Enum):
+    SIZE = auto()
+    DATA = auto()
+    DATA_END = auto()
+    TRAILERS = auto()
+
+
+class Body:
+    """One body: of `length` bytes, or in chunks if that is None; at most `limit` bytes."""
+
+    __slots__ = (
+        "_at",
+        "_chunked",
+        "_chunks",
+        "_left",
+        "_limit",
+        "_overhead",
+        "_seen",
+        "_size",
+        "_trailers",
+        "done",
+    )
+
+    def __init__(self, length: int | None, *, limit: int) -> None:
+        """A longer one is refused once so much has arrived: an application may do it better."""
+        self._limit = limit
+        self._size = 0
+        self._chunked = length is None
+        self._left = length or 0
+        self._at = _At.SIZE
+        self._seen = 0
+        self._overhead = 0
+        self._chunks = 0
+        self._trailers: list[bytes] = []
+        self.done = length == 0
+
+    @property
+    def left(self) -> int | None:
+        """How many bytes are to come, where that is known."""
+        return None if self._chunked and not self.done else self._left
+
+    def take(self, arrived: bytearray) -> bytes:
+        """Cut what belongs to the body off the front of `arrived`. Raises `BadRequest`."""
+        if not self._chunked:
+            data = self._cut(arrived)
+            self.done = not self._left
+            return data
+        parts: list[bytes] = []
+        while not self.done and self._step(arrived, parts):
+            pass
+        return b"".join(parts)
+
+    def _cut(self, arrived: bytearray) -> bytes:
+        data = bytes(arrived[: self._left])
+        del arrived[: self._left]
+        self._left -= len(data)
+        self._size += len(data)
+        if self._size > self._limit:
+            raise BadRequest(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The body has more than {self._limit} bytes.",
+            )
+        return data
+
+    def _step(self, arrived: bytearray, parts: list[bytes]) -> bool:
+        """Go one part of the framing further; False when that has not arrived."""
+        match self._at:
+            case _At.SIZE:
+                line = self._line(arrived, _LINE_LIMIT)
+                if line is not None:
+                    self._begin_chunk(line)
+                return line is not None
+            case _At.DATA:
+                parts.append(self._cut(arrived))
+                self._at = _At.DATA if self._left else _At.DATA_END
+                return not self._left
+            case _At.DATA_END:
+                return self._end_chunk(arrived)
+            case _At.TRAILERS:
+                line = self._line(arrived, HEAD_LIMIT)
+                if line is not None:
+                    self._trail(line)
+                return line is not None
+
+    def _end_chunk(self, arrived: bytearray) -> bool:
+        if not b"\r\n".startswith(arrived[:2]):
+            raise _bad()
+        if len(arrived) < 2:
+            return False
+        del arrived[:2]
+        self._at = _At.SIZE
+        return True
+
+    def _trail(self, line: bytes) -> None:
+        """Trailers are checked and dropped: nothing here has a use for them."""
+        if line:
+            self._trailers.append(line)
+        else:
+            parse_fields(self._trailers)
+            self.done = True
+
+    def _begin_chunk(self, line: bytes) -> None:
+        size = _SIZE.fullmatch(line)
+        if size is None:
+            raise _bad()
+        self._left = int(size[1], 16)
+        self._at = _At.DATA if self._left else _At.TRAILERS
+        self._chunks += 1
+        if self._left and (self._chunks - _FREE_CHUNKS) * _LEAST_CHUNK > self._size + self._left:
+            raise BadRequest(HTTPStatus.BAD_REQUEST, "The chunks of the body are too small.")
+        # What is not data may have as many bytes as that, and those of a head more.
+        self._overhead = self._overhead - self._left if self._left else 0
+
+    def _line(self, arrived: bytearray, limit: int) -> bytes | None:
+        """The next line; what was looked at once is not looked at again."""
+        end = arrived.find(b"\r\n", max(0, self._seen - 1))
+        size = len(arrived) if end < 0 else end
+        if size > limit:
+            raise _bad()
+        if end < 0:
+            self._seen = size
+            return None
+        line = bytes(arrived[:end])
+        del arrived[: end + 2]
+        self._seen = 0
+        self._overhead += end + 2
+        if self._overhead > HEAD_LIMIT:
+            raise _bad()
+        return line
+
+
+def _bad() -> BadRequest:
+    return BadRequest(HTTPStatus.BAD_REQUEST, "The chunks of the body are malformed.")

@@ -1,0 +1,78 @@
+"""Answers, among them problem details that say what went wrong (RFC 9457)."""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+PROBLEM_TYPE = b"application/problem+json"
+OHTTP_KEY_PROBLEM = "https://iana.org/assignments/http-problem-types#ohttp-key"
+"""The gateway does not hold the key of a request (RFC 9458 §5.3)."""
+RETRY_AFTER = 5
+"""Seconds after which an overloaded mailroom may be asked again."""
+
+_CLOSE = (b"connection", b"close")
+_RETRY = (b"retry-after", str(RETRY_AFTER).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole HTTP response; names of headers are lower-case."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+
+def typed(media_type: str, body: bytes, *, status: int = 200) -> Response:
+    """An answer with a body of this type."""
+    return Response(status, ((b"content-type", media_type.encode()),), body)
+
+
+def cached(answer: Response, seconds: int) -> Response:
+    """The answer, which whoever passes it on may keep for so long."""
+    keep = (b"cache-control", f"public, max-age={seconds}".encode())
+    return Response(answer.status, (*answer.headers, keep), answer.body)
+
+
+def problem(
+    status: HTTPStatus, detail: str, *, kind: str = "about:blank", close: bool = False
+) -> Response:
+    """An error: `detail` is a sentence for the operator of the client, without its data (P4).
+
+    503 asks to come again. `close` ends the connection, the rest of the request unread.
+    """
+    headers: Headers = ((b"content-type", PROBLEM_TYPE),)
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers += (_RETRY,)
+    if close:
+        headers += (_CLOSE,)
+    fields = {"type": kind, "title": status.phrase, "status": status, "detail": detail}
+    return Response(status, headers, json.dumps(fields).encode())
+
+
+def overloaded(what: str) -> Response:
+    """503 for a limit that was reached."""
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"There are too many {what} at once; try again later."
+    )
+
+
+def out_of_order() -> Response:
+    """503 for a disk or database that does not do what it should, which may pass."""
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "The messages cannot be reached now; try again later."
+    )
+
+
+def wrong_method(*allowed: str) -> Response:
+    """405, with what is allowed instead."""
+    names = ", ".join(allowed)
+    refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Here only {names} is understood.")
+    return Response(refused.status, (*refused.headers, (b"allow", names.encode())), refused.body)
+
+
+def not_found() -> Response:
+    """404 for a path nothing answers at."""
+    return problem(HTTPStatus.NOT_FOUND, "Nothing is here; check the path.")
