@@ -19,7 +19,7 @@ from dovetail.bitcoin.transaction import TxOut
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.contribution import Coin
 from dovetail.runtime.agent import Agent
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Balance
 
 NAME = "shop"

@@ -19,7 +19,7 @@ from tests.sessions.wallet import Wallet
 from dovetail.bitcoin import Address, Network
 from dovetail.bitcoin.units import UnixTime
 from dovetail.sessions import receiver
-from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.bdk.wallet import BdkWallet
 
 TITLE = "Starting: processes until they have done what the row says"
 BASELINE = "a bare interpreter that does nothing"

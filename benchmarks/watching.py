@@ -14,10 +14,10 @@ from tests.wallets.scripted_electrum import ScriptedElectrum
 from dovetail.bitcoin import Network, OutPoint, Sats, Script
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.regtest.node import RegtestNode
-from dovetail.wallets.electrum import ElectrumChain
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.cached_chain import PACE
+from dovetail.wallets.electrum.chain import ElectrumChain
+from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Chain
-from dovetail.wallets.sparing import PACE
 
 HOUR, INTERVAL, BLOCK = 3_600, 15, 600
 SESSIONS = (1, 10, 100)

@@ -23,12 +23,14 @@ NEEDS = {
         "CountingChain CountingLog CountingStore CountingTransport CountingWallet",
     ),
     "dovetail.wallets.bdk": ("agent", "BdkWallet"),
-    "dovetail.wallets.core_chain": ("agent", "CoreChain"),
-    "dovetail.wallets.core_wallet": ("agent", "CoreWallet"),
+    "dovetail.wallets.core": ("agent", "CoreChain CoreWallet"),
     "dovetail.wallets.esplora": ("agent", "EsploraChain"),
 }
 """The names of each module that need an extra."""
-FREE = {"dovetail.wallets.electrum": ["ElectrumChain"], "dovetail.stores.memory": ["MemoryStore"]}
+FREE = {
+    "dovetail.wallets.electrum": ["ElectrumChain"],
+    "dovetail.stores.memory": ["MemoryStore"],
+}
 """Names beside the public ones that need none."""
 
 PROGRAM = """

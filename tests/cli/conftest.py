@@ -10,8 +10,8 @@ from tests.cli.commands import PASSPHRASE, Cli
 from dovetail.bitcoin import Address, Sats
 from dovetail.mailroom import MailroomServer
 from dovetail.regtest import RegtestServer
-from dovetail.wallets import sealing
-from dovetail.wallets.sealing import Cost
+from dovetail.wallets import encryption
+from dovetail.wallets.encryption import Cost
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _cheap_sealing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a passphrase seals costs a test next to nothing."""
-    monkeypatch.setattr(sealing, "COST", Cost(n=2**10))
+    monkeypatch.setattr(encryption, "COST", Cost(n=2**10))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.cli.commands import Cli, Terminal
 from dovetail.bitcoin import FeeRate, Sats
 from dovetail.cli import keys
 from dovetail.protocol.uri import PayjoinUri
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.esplora.chain import EsploraChain
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dovetail.cli import keys
 from dovetail.errors import ChainError
 from dovetail.regtest import RegtestNode
 from dovetail.regtest.policy import PolicyRejection
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Unknown
 
 NOT_YET = "The payment may not have been sent yet: Dovetail tried once and has to try again."

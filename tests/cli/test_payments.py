@@ -10,7 +10,7 @@ from dovetail.bitcoin import FeeRate
 from dovetail.cli import exits, keys
 from dovetail.errors import ChainError
 from dovetail.protocol.uri import PayjoinUri
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.esplora.chain import EsploraChain
 
 
 def ask(receiver: Cli, amount: int = 50_000, *words: str) -> str:

@@ -14,7 +14,7 @@ from dovetail.cli import exits
 from dovetail.cli.work import homes
 from dovetail.runtime import agent
 from dovetail.stores.sql import SqlStore
-from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.bdk.wallet import BdkWallet
 
 HEAVY = (
     "alembic",
@@ -54,7 +54,7 @@ ASKING = """
 import sys
 from dovetail.cli import exits
 from dovetail.cli.app import app
-from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.bdk.wallet import BdkWallet
 
 def begin_sync(_wallet):
     print(sorted(set(sys.argv[1].split(",")) & set(sys.modules)))

@@ -22,8 +22,8 @@ from dovetail.runtime.live_session import LiveReceiver
 from dovetail.runtime.services import Policy
 from dovetail.runtime.transport import HttpTransport
 from dovetail.sessions import receiver, sender
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Accepted
 
 EAGER = Policy(watch_interval=0.05, poll_pause=0.05, first_retry=0.05)

@@ -8,8 +8,8 @@ from pathlib import Path
 from dovetail.bitcoin import Network, Sats
 from dovetail.mailroom import MailroomServer
 from dovetail.regtest import RegtestServer
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.esplora.chain import EsploraChain
 
 
 @dataclass(frozen=True, slots=True)

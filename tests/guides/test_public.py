@@ -33,7 +33,7 @@ def test_what_a_page_imports_is_stable(path):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("dovetail.wallets.bdk", "building"),
+        ("dovetail.wallets.bdk.wallet", "building"),
         ("dovetail.runtime.agent", "Agent"),
         ("dovetail.stores.ports", "NESTED"),
         ("dovetail.wallets.ports", "Transaction"),

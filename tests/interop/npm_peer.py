@@ -35,8 +35,8 @@ from dovetail.mailroom import MailroomServer, MailroomSettings
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.regtest import RegtestServer
 from dovetail.runtime.live_session import LiveReceiver
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.esplora.chain import EsploraChain
 
 HERE = Path(__file__).parent / "npm"
 VERSION = "1.0.1"

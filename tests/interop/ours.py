@@ -30,7 +30,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.stores.ports import SessionLog
-from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.bdk.wallet import BdkWallet
 
 EAGER = Policy(watch_interval=0.05, poll_pause=0.02, first_retry=0.1, tries=3)
 RATE = FeeRate.from_sat_per_vb(2)

@@ -21,8 +21,8 @@ from dovetail.bitcoin import (
 from dovetail.protocol.contribution import Coin
 from dovetail.protocol.requests import Request
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import (
     Accepted,
     Balance,

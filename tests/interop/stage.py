@@ -15,7 +15,7 @@ from tests.runtime.certificates import Certificate, make_certificate
 from dovetail.bitcoin import Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.regtest import RegtestServer
 from dovetail.regtest.index import script_hash
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.esplora.chain import EsploraChain
 
 BLOCKS = 140
 _BLINK = 0.03

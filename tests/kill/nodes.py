@@ -20,8 +20,8 @@ from dovetail.bitcoin import Address, FeeRate, Network, Script
 from dovetail.errors import InvalidAddress
 from dovetail.regtest.remote import remote_fund
 from dovetail.stores.sql import SqlStore
-from dovetail.wallets.core_chain import CoreChain
-from dovetail.wallets.core_wallet import CoreWallet
+from dovetail.wallets.core.chain import CoreChain
+from dovetail.wallets.core.wallet import CoreWallet
 from dovetail.wallets.ports import Accepted
 
 __all__ = [

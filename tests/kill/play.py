@@ -28,8 +28,8 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.base import State as ReceiverState
 from dovetail.stores.sql import SqlStore
 from dovetail.testing.kill import Killer, effects, struck
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Accepted
 
 LIFETIME = 3600

@@ -32,7 +32,7 @@ from dovetail.bitcoin import Network, Script, ScriptType
 from dovetail.regtest.remote import remote_fund
 from dovetail.sessions import receiver, sender
 from dovetail.stores.sql import SqlStore
-from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.bdk.wallet import BdkWallet
 
 _TOO_MANY = 4
 """Kills of one sweep that went wrong: the others would too, each after its time-out."""

@@ -14,8 +14,8 @@ from typing import Any, Self
 import httpx2 as httpx
 
 from dovetail.bitcoin import Network, OutPoint, Sats, Transaction, Txid
-from dovetail.wallets.core_node import CoreNode
-from dovetail.wallets.core_rpc import CookieFile
+from dovetail.wallets.core.node import CoreNode
+from dovetail.wallets.core.rpc import CookieFile
 
 ABSENT = "needs Bitcoin Core: set BITCOIND to a bitcoind, or put one on PATH"
 _PATIENCE = 60.0

@@ -19,11 +19,11 @@ from dovetail.bitcoin import (
     TxOut,
 )
 from dovetail.errors import ChainError, ConfigurationError
-from dovetail.wallets.core_blocks import Standing
-from dovetail.wallets.core_chain import CoreChain
-from dovetail.wallets.core_node import CoreNode
-from dovetail.wallets.core_rpc import CookieFile, UserPassword
-from dovetail.wallets.core_wallet import CoreWallet
+from dovetail.wallets.core.blocks import Standing
+from dovetail.wallets.core.chain import CoreChain
+from dovetail.wallets.core.node import CoreNode
+from dovetail.wallets.core.rpc import CookieFile, UserPassword
+from dovetail.wallets.core.wallet import CoreWallet
 from dovetail.wallets.ports import Accepted
 
 Start = Callable[..., Bitcoind]

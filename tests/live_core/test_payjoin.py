@@ -19,10 +19,10 @@ from dovetail.regtest import RegtestServer
 from dovetail.runtime import decisions
 from dovetail.runtime.services import Policy
 from dovetail.sessions import receiver, sender
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.core_chain import CoreChain
-from dovetail.wallets.core_wallet import CoreWallet
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.core.chain import CoreChain
+from dovetail.wallets.core.wallet import CoreWallet
+from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Chain, Wallet
 
 EAGER = Policy(watch_interval=0.05, poll_pause=0.05)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.live_core.bitcoind import NodeAccess
 from tests.mailroom.gateways import make_certificate
 
-from dovetail.wallets.servers import ChainServer
+from dovetail.wallets.server_url import ChainServer
 
 ABSENT = "needs ElectrumX 2: set ELECTRUMX to an electrumx_server, or put one on PATH"
 _PATIENCE = 60.0

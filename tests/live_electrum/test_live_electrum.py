@@ -13,10 +13,10 @@ from tests.live_electrum.electrumx import ABSENT, electrumx, installed
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Txid
 from dovetail.errors import ChainError
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.electrum import ElectrumChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.electrum.chain import ElectrumChain
 from dovetail.wallets.ports import Accepted, Refused, Spend
-from dovetail.wallets.servers import ChainServer
+from dovetail.wallets.server_url import ChainServer
 
 RATE = FeeRate.from_sat_per_vb(2)
 TARGET = Script(b"\x00\x14" + bytes(20))

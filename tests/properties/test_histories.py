@@ -27,7 +27,7 @@ from dovetail.sessions.sender.paying import Payable
 from dovetail.sessions.transition import Transition
 from dovetail.stores import session_index
 from dovetail.stores.memory_tables import MemoryTables
-from dovetail.wallets import refusals
+from dovetail.wallets import broadcast_results
 
 pytestmark = pytest.mark.property
 
@@ -153,12 +153,12 @@ def tells_by_identity(patch: pytest.MonkeyPatch) -> None:
 
 def hears_codes_only(patch: pytest.MonkeyPatch) -> None:
     for shape in ("_REASON", "_FRAMED"):
-        patch.setattr(refusals, shape, re.compile("(?!)"))
+        patch.setattr(broadcast_results, shape, re.compile("(?!)"))
 
 
 def takes_trouble_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(refusals, "_TROUBLE", re.compile("$^"))
-    patch.setattr(refusals, "_REASON", re.compile("."))
+    patch.setattr(broadcast_results, "_TROUBLE", re.compile("$^"))
+    patch.setattr(broadcast_results, "_REASON", re.compile("."))
 
 
 def knows_no_address_again(patch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from dovetail.protocol.contribution import draft, finalize, place_coins
 from dovetail.protocol.fees import apply_fees
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.regtest import RegtestServer
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Accepted
 
 pytestmark = pytest.mark.property

@@ -14,10 +14,10 @@ from dovetail.mailroom import MailroomServer
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.server import RegtestServer
 from dovetail.sessions import receiver, sender
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.electrum import ElectrumChain
-from dovetail.wallets.esplora import EsploraChain
-from dovetail.wallets.servers import ChainServer
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.electrum.chain import ElectrumChain
+from dovetail.wallets.esplora.chain import EsploraChain
+from dovetail.wallets.server_url import ChainServer
 
 QUICK = Policy(watch_interval=0.1, poll_pause=0.05, first_retry=0.1)
 

@@ -11,8 +11,8 @@ from tests.wallets.scripted_electrum import ScriptedElectrum
 from dovetail.bitcoin import Network, Sats, ScriptType
 from dovetail.regtest import RegtestServer
 from dovetail.regtest.electrum_server import ElectrumServer
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.esplora.chain import EsploraChain
 
 
 @pytest.fixture(scope="session")

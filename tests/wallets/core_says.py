@@ -7,8 +7,8 @@ import httpcore2
 from tests.wallets.carriers import content
 
 from dovetail.bitcoin import Network
-from dovetail.wallets.core_node import CoreNode
-from dovetail.wallets.core_rpc import UserPassword
+from dovetail.wallets.core.node import CoreNode
+from dovetail.wallets.core.rpc import UserPassword
 
 SOUND: dict[str, Any] = {
     "getnetworkinfo": {"version": 250_000},

@@ -17,10 +17,10 @@ from tests.live_core.bitcoind import Bitcoind, RpcFailed
 from tests.wallets.carriers import content
 
 from dovetail.bitcoin import Address, Network, OutPoint, Script, Transaction, Txid
-from dovetail.wallets.core_chain import CoreChain
-from dovetail.wallets.core_node import CoreNode
-from dovetail.wallets.core_rpc import UserPassword
-from dovetail.wallets.core_wallet import CoreWallet
+from dovetail.wallets.core.chain import CoreChain
+from dovetail.wallets.core.node import CoreNode
+from dovetail.wallets.core.rpc import UserPassword
+from dovetail.wallets.core.wallet import CoreWallet
 
 
 class Tape:

@@ -16,9 +16,9 @@ from tests.wallets.scripted_electrum import ScriptedElectrum
 from dovetail.bitcoin import Network, OutPoint, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.bitcoin.hashes import sha256
 from dovetail.testing.chain_contract import ALREADY, Stage
-from dovetail.wallets.core_chain import CoreChain
-from dovetail.wallets.electrum import ElectrumChain
-from dovetail.wallets.esplora import EsploraChain
+from dovetail.wallets.core.chain import CoreChain
+from dovetail.wallets.electrum.chain import ElectrumChain
+from dovetail.wallets.esplora.chain import EsploraChain
 
 HEIGHT, COIN_AT, PAID_AT = 110, 101, 108
 OWN = Script(b"\x00\x14" + b"\x01" * 20)

@@ -3,10 +3,10 @@ import pytest
 
 from dovetail.bitcoin import Network, UnixTime
 from dovetail.errors import ParseError, WrongPassphrase
-from dovetail.wallets import sealing
+from dovetail.wallets import encryption
 from dovetail.wallets.backups import Backup, ClosedBackup, serialized
-from dovetail.wallets.sealing import Cost, sealed
-from dovetail.wallets.walletfile import Secret
+from dovetail.wallets.encryption import Cost, sealed
+from dovetail.wallets.wallet_file import Secret
 
 PASSPHRASE = "correct horse battery staple"
 SECRET = Secret(
@@ -17,7 +17,7 @@ BACKUP = Backup(secret=SECRET, revealed=(7, -1), made_at=UnixTime(1_700_000_000)
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch):
-    monkeypatch.setattr(sealing, "COST", Cost(n=2**10))
+    monkeypatch.setattr(encryption, "COST", Cost(n=2**10))
 
 
 def test_a_backup_is_read_as_it_was_written():

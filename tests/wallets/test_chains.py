@@ -19,11 +19,11 @@ from dovetail.bitcoin import (
     Weight,
 )
 from dovetail.regtest.electrum_server import ElectrumServer
-from dovetail.wallets.electrum import ElectrumChain
-from dovetail.wallets.esplora import EsploraChain
-from dovetail.wallets.esplora_http import EsploraHttp
+from dovetail.wallets.electrum.chain import ElectrumChain
+from dovetail.wallets.esplora.chain import EsploraChain
+from dovetail.wallets.esplora.http import EsploraHttp
 from dovetail.wallets.ports import Accepted, Chain, Output, Payment, Refused, Spend
-from dovetail.wallets.servers import ChainServer
+from dovetail.wallets.server_url import ChainServer
 
 RATE = FeeRate.from_sat_per_vb(2)
 TARGET = Script(b"\x00\x14" + bytes(20))

@@ -7,8 +7,8 @@ from tests.runtime.certificates import Certificate, make_certificate
 from tests.wallets.scripted import Answer, ScriptedServer
 
 from dovetail.errors import ChainError
-from dovetail.wallets.answers import Reply, fetch_bounded
-from dovetail.wallets.esplora_http import FAULTS
+from dovetail.wallets.bounded_answers import Reply, fetch_bounded
+from dovetail.wallets.esplora.http import FAULTS
 from dovetail.wallets.http import connections, request
 
 

@@ -15,7 +15,7 @@ PUBLIC: dict[str, str] = {
     "dovetail.bip78": "",
     "dovetail.wallets.bdk": "BdkWallet",
     "dovetail.wallets.esplora": "EsploraChain",
-    "dovetail.wallets.ports": "",
+    "dovetail.wallets": "",
     "dovetail.stores.sql": "SqlStore",
     "dovetail.stores.ports": (
         "Appended ImportOutcome ImportResult ImportedSession Role Rows SessionId SessionLog"

@@ -12,8 +12,8 @@ import msgspec
 from dovetail.bitcoin import Network, UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ParseError
-from dovetail.wallets.sealing import Sealed, opened, sealed
-from dovetail.wallets.walletfile import Secret
+from dovetail.wallets.encryption import Sealed, opened, sealed
+from dovetail.wallets.wallet_file import Secret
 
 LARGEST = 1 << 30
 """Bytes; a session is some kilobytes."""

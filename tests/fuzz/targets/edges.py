@@ -28,8 +28,8 @@ from dovetail.errors import (
 from dovetail.mailroom.keys import KeyRing
 from dovetail.runtime.socks import SocksBackend
 from dovetail.tor import SocksProxy
-from dovetail.wallets.esplora import EsploraChain
-from dovetail.wallets.walletfile import read_secret
+from dovetail.wallets.esplora.chain import EsploraChain
+from dovetail.wallets.wallet_file import read_secret
 
 
 def configuration(data: bytes) -> None:

@@ -17,14 +17,14 @@ from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import FeeRate, Network, Sats
 from dovetail.errors import ChainError, ConfigurationError, WalletError
-from dovetail.wallets.core_chain import CoreChain
-from dovetail.wallets.core_node import CoreNode
-from dovetail.wallets.core_rpc import UserPassword
-from dovetail.wallets.core_wallet import CoreWallet
-from dovetail.wallets.electrum import ElectrumChain
-from dovetail.wallets.electrum_bridge import _Guard
-from dovetail.wallets.electrum_rpc import _Line
-from dovetail.wallets.electrum_wire import LineReader
+from dovetail.wallets.core.chain import CoreChain
+from dovetail.wallets.core.node import CoreNode
+from dovetail.wallets.core.rpc import UserPassword
+from dovetail.wallets.core.wallet import CoreWallet
+from dovetail.wallets.electrum.bridge import _Guard
+from dovetail.wallets.electrum.chain import ElectrumChain
+from dovetail.wallets.electrum.connection import LineReader
+from dovetail.wallets.electrum.rpc import _Line
 from dovetail.wallets.ports import Chain
 
 RATE = FeeRate.from_sat_per_vb(2)

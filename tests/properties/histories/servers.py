@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from tests.properties.histories.ledger import require
 
 from dovetail.errors import ChainError
+from dovetail.wallets.broadcast_results import told
 from dovetail.wallets.ports import Accepted, Refused
-from dovetail.wallets.refusals import told
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from dovetail.cli import options
 from dovetail.errors import ConfigurationError
 from dovetail.tor import SocksProxy
-from dovetail.wallets.servers import checked_url
+from dovetail.wallets.server_url import checked_url
 
 _RATE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,20})?", re.ASCII)
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

@@ -14,7 +14,7 @@ from dovetail.errors import ConfigurationError, UsageError
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 from dovetail.wallets.backups import LARGEST, Backup, ClosedBackup, serialized
-from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.bdk.wallet import BdkWallet
 
 _NODES = "`bitcoin-cli backupwallet`, and `dovetail export --all --with-secrets` for the sessions"
 

@@ -11,7 +11,7 @@ from dovetail.cli.work.places import NODE, WALLET, settings
 from dovetail.errors import ConfigurationError, InvalidUri
 from dovetail.locking import is_held
 from dovetail.tor import SocksProxy
-from dovetail.wallets.servers import ChainServer
+from dovetail.wallets.server_url import ChainServer
 
 if TYPE_CHECKING:
     from dovetail.runtime.services import Policy
@@ -179,7 +179,7 @@ def _home() -> Home:
         raise ConfigurationError(
             "No `network` is set: say which one the node is on, such as with `--network signet`."
         )
-    from dovetail.wallets.walletfile import has_wallet  # noqa: PLC0415 - for those who look
+    from dovetail.wallets.wallet_file import has_wallet  # noqa: PLC0415 - for those who look
 
     known = [each for each in Network if has_wallet(found.data_dir / each / WALLET)]
     if len(known) == 1:

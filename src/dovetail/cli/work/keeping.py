@@ -11,8 +11,8 @@ from dovetail.cli.output import Screen, confirm
 from dovetail.cli.work import homes, keyrings, opening, passphrases
 from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError
-from dovetail.wallets.bdk import BdkWallet
-from dovetail.wallets.sealing import require_passphrase
+from dovetail.wallets.bdk.wallet import BdkWallet
+from dovetail.wallets.encryption import require_passphrase
 
 UNPROTECTED = (
     "The wallet has no passphrase: whoever can read its file can spend. Set one with"

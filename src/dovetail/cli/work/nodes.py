@@ -3,8 +3,8 @@
 from dovetail.bitcoin import Network
 from dovetail.cli.config import Settings
 from dovetail.errors import ConfigurationError
-from dovetail.wallets.core_node import CoreNode
-from dovetail.wallets.core_rpc import PORTS, CookieFile, Login, UserPassword, usual_cookie
+from dovetail.wallets.core.node import CoreNode
+from dovetail.wallets.core.rpc import PORTS, CookieFile, Login, UserPassword, usual_cookie
 
 
 def open_node(settings: Settings, network: Network) -> CoreNode:

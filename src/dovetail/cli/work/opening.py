@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from dovetail.stores.sql import SqlStore
-    from dovetail.wallets.bdk import BdkWallet
-    from dovetail.wallets.core_chain import CoreChain
-    from dovetail.wallets.core_wallet import CoreWallet
-    from dovetail.wallets.electrum import ElectrumChain
-    from dovetail.wallets.esplora import EsploraChain
+    from dovetail.wallets.bdk.wallet import BdkWallet
+    from dovetail.wallets.core.chain import CoreChain
+    from dovetail.wallets.core.wallet import CoreWallet
+    from dovetail.wallets.electrum.chain import ElectrumChain
+    from dovetail.wallets.esplora.chain import EsploraChain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def open_wallet(
 def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> "BdkWallet":
     """The same, where Dovetail keeps the wallet and not a node."""
     from dovetail.cli.work.passphrases import unlock  # noqa: PLC0415 - only the kind that is used
-    from dovetail.wallets.bdk import BdkWallet  # noqa: PLC0415
+    from dovetail.wallets.bdk.wallet import BdkWallet  # noqa: PLC0415
 
     server = LOCAL_CHAIN if offline else place.chain
     if not BdkWallet.exists(place.wallet_folder):
@@ -92,7 +92,7 @@ def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> "Bdk
 
 def _core_wallet(place: Home) -> "CoreWallet":
     from dovetail.cli.work.nodes import open_node  # noqa: PLC0415 - only the kind that is used
-    from dovetail.wallets.core_wallet import CoreWallet  # noqa: PLC0415
+    from dovetail.wallets.core.wallet import CoreWallet  # noqa: PLC0415
 
     return CoreWallet(open_node(place.settings, place.network), place.node_folder)
 
@@ -109,7 +109,7 @@ def open_chain(place: Home) -> "Generator[EsploraChain | ElectrumChain | CoreCha
 
 def _core_chain(place: Home) -> "CoreChain":
     from dovetail.cli.work.nodes import open_node  # noqa: PLC0415 - only the kind that is used
-    from dovetail.wallets.core_chain import SEARCHES, CoreChain  # noqa: PLC0415
+    from dovetail.wallets.core.chain import SEARCHES, CoreChain  # noqa: PLC0415
 
     node = open_node(place.settings, place.network)
     memory = place.node_folder / SEARCHES
@@ -120,10 +120,10 @@ def _server(place: Home) -> "EsploraChain | ElectrumChain":
     server = place.chain
     least, pace = place.relay_fee_rate, place.settings.chain_pace
     if server.is_electrum:
-        from dovetail.wallets.electrum import ElectrumChain  # noqa: PLC0415 - as above
+        from dovetail.wallets.electrum.chain import ElectrumChain  # noqa: PLC0415 - as above
 
         return ElectrumChain(server, place.network, min_fee_rate=least, pace=pace)
-    from dovetail.wallets.esplora import EsploraChain  # noqa: PLC0415 - as above
+    from dovetail.wallets.esplora.chain import EsploraChain  # noqa: PLC0415 - as above
 
     return EsploraChain(server.url, place.network, min_fee_rate=least, pace=pace)
 

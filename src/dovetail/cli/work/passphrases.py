@@ -18,10 +18,10 @@ from dovetail.cli.output import write
 from dovetail.cli.work import keyrings
 from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError, WalletLocked, WrongPassphrase
-from dovetail.wallets.sealing import MOST_LENGTH, require_passphrase
+from dovetail.wallets.encryption import MOST_LENGTH, require_passphrase
 
 if TYPE_CHECKING:
-    from dovetail.wallets.bdk import BdkWallet
+    from dovetail.wallets.bdk.wallet import BdkWallet
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from dovetail.cli.output import Screen
 from dovetail.cli.work.places import CHAIN, make_folder, server_folder, settings
 from dovetail.errors import ConfigurationError
 from dovetail.regtest import RegtestServer, remote_fund, remote_mine, serve
-from dovetail.wallets.servers import ChainServer
+from dovetail.wallets.server_url import ChainServer
 
 
 def run(

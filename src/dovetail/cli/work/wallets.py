@@ -17,7 +17,7 @@ from dovetail.cli.work.homes import Home
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.stores.holders import numbered, sessions_words
 from dovetail.stores.ports import SessionId
-from dovetail.wallets.bdk import BdkWallet
+from dovetail.wallets.bdk.wallet import BdkWallet
 
 if TYPE_CHECKING:
     from dovetail.stores.sql import SqlStore

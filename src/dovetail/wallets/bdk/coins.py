@@ -1,0 +1,71 @@
+"""Which coins a BDK wallet can spend, with what it takes to sign them."""
+
+from collections.abc import Collection
+
+from bdkpython import Amount, ChainPosition, LocalOutput, TxBuilder, TxOrdering
+from bdkpython import Wallet as BdkCore
+
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats
+from dovetail.bitcoin.weights import input_weight
+from dovetail.protocol.contribution import Coin
+from dovetail.wallets.bdk.errors import building
+from dovetail.wallets.bdk.signing import outpoint_of, told
+
+_COINBASE_MATURITY = 100
+
+
+def usable(core: BdkCore) -> list[LocalOutput]:
+    """Its confirmed, mature and unspent coins."""
+    height = core.latest_checkpoint().height
+    return [output for output in core.list_unspent() if _is_usable(core, output, height)]
+
+
+def _is_usable(core: BdkCore, output: LocalOutput, height: int) -> bool:
+    position = output.chain_position
+    if not isinstance(position, ChainPosition.CONFIRMED):
+        return False
+    found = core.get_tx(output.outpoint.txid)
+    if found is None or not found.transaction.is_coinbase():
+        return True
+    depth = height - position.confirmation_block_time.block_id.height + 1
+    return bool(depth >= _COINBASE_MATURITY)
+
+
+def with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin, ...]:
+    """The coins with what a PSBT input needs to sign them."""
+    if not outputs:
+        return ()
+    # BDK tells an input's key paths and scripts only in a PSBT: one that is never used.
+    builder = (
+        TxBuilder()
+        .add_utxos([output.outpoint for output in outputs])
+        .manually_selected_only()
+        .drain_to(outputs[0].txout.script_pubkey)
+        .fee_absolute(Amount.from_sat(0))
+        .allow_dust(True)
+        .ordering(TxOrdering.UNTOUCHED)
+        .only_witness_utxo()
+    )
+    with building("The wallet has no coins; fund it."):
+        psbt = Psbt.from_base64(str(builder.finish(core).serialize()))
+    outpoints = psbt.unsigned_transaction.contested()
+    pairs = zip(outpoints, psbt.inputs, psbt.utxos(), strict=True)
+    return tuple(Coin(at, told(core, at, known, utxo), utxo) for at, known, utxo in pairs)
+
+
+def worth(core: BdkCore, unspendable: Collection[OutPoint]) -> Sats:
+    """What they come to, without those of `unspendable`."""
+    return Sats.sum(
+        output.txout.value.to_sat()
+        for output in usable(core)
+        if outpoint_of(output) not in unspendable
+    )
+
+
+def dear(core: BdkCore, fee_rate: FeeRate) -> frozenset[OutPoint]:
+    """Those that cost more in fees than they bring."""
+    return frozenset(
+        coin.outpoint
+        for coin in with_signing_data(core, usable(core))
+        if coin.utxo.value <= fee_rate.fee(input_weight(coin.psbt_input, coin.utxo))
+    )
