@@ -36,7 +36,7 @@ from dovetail.regtest.server import RegtestServer
 from dovetail.runtime import agent, transport
 from dovetail.runtime.transport import HttpTransport
 from dovetail.stores.sql import SqlStore
-from dovetail.stores.writer import Writer
+from dovetail.stores.sql.writer import Writer
 from dovetail.testing.counting import (
     CountingChain,
     CountingStore,

@@ -26,7 +26,7 @@ from dovetail.sessions.sender import negotiating, payment
 from dovetail.sessions.sender.paying import Payable
 from dovetail.sessions.transition import Transition
 from dovetail.stores import session_index
-from dovetail.stores.memory_tables import MemoryTables
+from dovetail.stores.memory.tables import MemoryTables
 from dovetail.wallets import broadcast_results
 
 pytestmark = pytest.mark.property

@@ -12,7 +12,7 @@ from dovetail.errors import StoreUnavailable
 from dovetail.sessions import receiver
 from dovetail.stores.ports import Appended
 from dovetail.stores.sql import SqlStore
-from dovetail.stores.sqlite import reading
+from dovetail.stores.sql.sqlite import reading
 
 AMOUNT = 50_000
 

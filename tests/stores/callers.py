@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from dovetail.stores.memory import MemoryStore
-from dovetail.stores.memory_tables import MemoryTables
+from dovetail.stores.memory.tables import MemoryTables
 from dovetail.stores.ports import Appended, Rows, Store
 from dovetail.stores.sql import SqlStore
-from dovetail.stores.sqlite import reading
+from dovetail.stores.sql.sqlite import reading
 from dovetail.testing.store_samples import NOW
 
 

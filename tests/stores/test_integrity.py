@@ -10,11 +10,11 @@ from tests.stores.golden import keep
 
 from dovetail.errors import ReplayError
 from dovetail.sessions import receiver, sender
-from dovetail.stores.entries import checksum_of
 from dovetail.stores.integrity import load_session, naming
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
+from dovetail.stores.stored_event import checksum_of
 
 Damage = Callable[[sqlite3.Connection], object]
 BAD, GOOD, OTHER = SessionId(1), SessionId(2), SessionId(3)

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from dovetail.bitcoin import UnixTime
-from dovetail.stores.entries import raw_event
 from dovetail.stores.redaction import WITHHELD, legible
+from dovetail.stores.stored_event import raw_event
 
 KEY = "A" * 43 + "="
 

@@ -14,12 +14,12 @@ from dovetail.bitcoin import FeeRate, Txid
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.standing import summary_of
-from dovetail.stores.entries import StoredEvent, raw_event
 from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
-from dovetail.stores.memory_tables import MemoryTables
+from dovetail.stores.memory.tables import MemoryTables
 from dovetail.stores.ports import SessionId, Store
 from dovetail.stores.sql import SqlStore
+from dovetail.stores.stored_event import StoredEvent, raw_event
 
 KEPT, OTHER = SessionId(1), SessionId(2)
 

@@ -24,11 +24,11 @@ from dovetail.errors import (
 )
 from dovetail.sessions import receiver, sender
 from dovetail.stores import transfer
-from dovetail.stores.entries import checksum_of
 from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import ImportedSession, ImportOutcome, ImportResult, SessionId, Store
 from dovetail.stores.sql import SqlStore
+from dovetail.stores.stored_event import checksum_of
 from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 
 PAID = "receiver/paid-by-payjoin"

@@ -15,11 +15,10 @@ from dovetail.sessions.ended import ending_of
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.sender.payment import Payment
 from dovetail.sessions.standing import summary_of
-from dovetail.stores import migrations
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
-from dovetail.stores.sqlite import open_engine
+from dovetail.stores.sql import SqlStore, migrations
+from dovetail.stores.sql.sqlite import open_engine
 from dovetail.testing.store_samples import started
 
 

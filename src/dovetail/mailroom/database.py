@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from dovetail.errors import StoreUnavailable
-from dovetail.stores.sqlite import make_whole, open_engine, translated
+from dovetail.stores.sql.sqlite import make_whole, open_engine, translated
 
 _VERSION = 1
 _SCHEMA = (

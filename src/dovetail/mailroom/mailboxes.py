@@ -17,7 +17,7 @@ from dovetail.mailroom.disk_quota import Space, cost, half_of_the_free_disk
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.protocol.mailbox import ShortId
 from dovetail.serving.client_shares import Client, Shares
-from dovetail.stores.writer import Writer
+from dovetail.stores.sql.writer import Writer
 
 _POST = "INSERT INTO mailboxes VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 # A message past its time may lie there until the next purge; it is as good as gone.

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from dovetail.bitcoin import OutPoint, UnixTime
 from dovetail.errors import StaleSession
 from dovetail.stores.ports import SessionId
-from dovetail.stores.schema import coin_reservations, inputs_seen, sessions
+from dovetail.stores.sql.schema import coin_reservations, inputs_seen, sessions
 
 _RELEASE = (
     update(coin_reservations)

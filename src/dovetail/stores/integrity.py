@@ -13,8 +13,8 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.codec import EventCodec, EventT
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
-from dovetail.stores.entries import StoredEvent, checksum_of
 from dovetail.stores.ports import Role, SessionId, Store, StoredLog
+from dovetail.stores.stored_event import StoredEvent, checksum_of
 
 Session: TypeAlias = ReceiverSession | SenderSession
 

@@ -16,9 +16,9 @@ from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.standing import Standing, Summary
 from dovetail.sessions.status import SessionStatus, status_of
-from dovetail.stores.entries import StoredEvent
 from dovetail.stores.search import EVERY, Wanted
 from dovetail.stores.session_index import Role, SessionIndex
+from dovetail.stores.stored_event import StoredEvent
 
 __all__ = [
     "EVERY",

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import msgspec
 
-from dovetail.stores.entries import StoredEvent
+from dovetail.stores.stored_event import StoredEvent
 
 WITHHELD = "withheld"
 

@@ -25,7 +25,6 @@ from dovetail.errors import DovetailError, ParseError, ReplayError, StoreUnavail
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events as received
 from dovetail.sessions.standing import summary_of
-from dovetail.stores.entries import StoredEvent
 from dovetail.stores.integrity import naming, read
 from dovetail.stores.ports import (
     ImportedSession,
@@ -38,6 +37,7 @@ from dovetail.stores.ports import (
 )
 from dovetail.stores.redaction import legible
 from dovetail.stores.session_index import index_of
+from dovetail.stores.stored_event import StoredEvent
 
 FORMAT = 1
 LONGEST_LINE = 1 << 24

@@ -10,9 +10,9 @@ from dovetail.sessions import receiver
 from dovetail.sessions.outcomes import Expired as NobodyPaid
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
-from dovetail.stores.entries import raw_event
 from dovetail.stores.ports import ImportedSession, SessionLog, Store
 from dovetail.stores.session_index import Role, index_of
+from dovetail.stores.stored_event import raw_event
 from dovetail.stores.summary import summary_after
 
 NOW = UnixTime(1_800_000_000)

@@ -15,9 +15,9 @@ from tests.stores.golden import keep
 from dovetail.errors import DovetailError, ParseError, ReplayError, UsageError
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.events import checksum_of as payload_checksum
-from dovetail.stores.entries import checksum_of
 from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
+from dovetail.stores.stored_event import checksum_of
 from dovetail.stores.transfer import every_session, export_sessions, import_sessions
 
 Event = receiver.ReceiverEvent | sender.SenderEvent

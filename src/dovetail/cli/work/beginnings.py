@@ -7,7 +7,7 @@ from dovetail.cli.keys import CSV, HISTORY
 from dovetail.cli.output import Screen
 from dovetail.cli.work.homes import home
 from dovetail.errors import DovetailError
-from dovetail.stores.peeking import latest_sessions, may_hold_sessions
+from dovetail.stores.sql.peek import latest_sessions, may_hold_sessions
 
 NONE_YET = "There is no session yet: begin with `dovetail receive` or `dovetail send`."
 

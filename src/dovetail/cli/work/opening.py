@@ -134,7 +134,7 @@ def open_store(place: Home) -> "Generator[SqlStore | None]":
     if not place.database.exists():
         yield None
         return
-    from dovetail.stores.sql import SqlStore  # noqa: PLC0415 - only where there is one
+    from dovetail.stores.sql.store import SqlStore  # noqa: PLC0415 - only where there is one
 
     with SqlStore.open(place.database) as store:
         yield store

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dovetail.cli.output import Screen
 from dovetail.locking import is_held
-from dovetail.stores.peeking import expired_sessions
+from dovetail.stores.sql.peek import expired_sessions
 
 if TYPE_CHECKING:
     from dovetail.stores.ports import SessionRow, Store
@@ -33,7 +33,7 @@ def tell(folder: Path, database: Path, *, asks: bool) -> None:
 def _late(database: Path, expired: tuple[int, ...], now: int, *, asks: bool) -> list[int]:
     from dovetail.errors import DovetailError  # noqa: PLC0415 - all of this is heavy, and rare
     from dovetail.stores.ports import SessionId  # noqa: PLC0415
-    from dovetail.stores.sql import SqlStore  # noqa: PLC0415
+    from dovetail.stores.sql.store import SqlStore  # noqa: PLC0415
 
     found: list[int] = []
     try:

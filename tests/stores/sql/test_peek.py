@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from tests.stores.golden import keep
 
-from dovetail.stores.peeking import expired_sessions, latest_sessions, may_hold_sessions
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql.peek import expired_sessions, latest_sessions, may_hold_sessions
 from dovetail.testing.store_samples import started
 
 

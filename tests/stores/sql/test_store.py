@@ -13,9 +13,9 @@ from dovetail.errors import ReplayError, StaleSession, StoreUnavailable
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import Cancelled, ProtocolFailed
 from dovetail.stores.ports import Wanted
-from dovetail.stores.schema import session_events, sessions, sightings
 from dovetail.stores.sql import SqlStore
-from dovetail.stores.sqlite import reading
+from dovetail.stores.sql.schema import session_events, sessions, sightings
+from dovetail.stores.sql.sqlite import reading
 from dovetail.testing.store_contract import StoreContract
 from dovetail.testing.store_samples import NOW, address, closed, receiver_created, started
 from dovetail.testing.watching_contract import SEEN, WatchingContract
@@ -149,7 +149,7 @@ def test_a_failed_upgrade_leaves_no_database_half_made(
     def fail(_connection: Connection) -> None:
         raise StoreUnavailable("no")
 
-    monkeypatch.setattr("dovetail.stores.sql.upgrade", fail)
+    monkeypatch.setattr("dovetail.stores.sql.store.upgrade", fail)
     with pytest.raises(StoreUnavailable):
         SqlStore.open(path)
     monkeypatch.undo()

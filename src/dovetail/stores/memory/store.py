@@ -17,8 +17,8 @@ from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
-from dovetail.stores.memory_log import MemoryLog
-from dovetail.stores.memory_tables import MemoryTables, payment_of, undoable
+from dovetail.stores.memory.log import MemoryLog
+from dovetail.stores.memory.tables import MemoryTables, payment_of, undoable
 from dovetail.stores.ports import (
     NESTED,
     ImportedSession,

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dovetail.errors import DovetailError, StoreUnavailable, UsageError
 from dovetail.stores.ports import NESTED
-from dovetail.stores.sqlite import savepoint, unavailable
+from dovetail.stores.sql.sqlite import savepoint, unavailable
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
 from dovetail.errors import StoreUnavailable, UsageError
-from dovetail.stores.entries import is_as_written
 from dovetail.stores.search import request_says, row_says
+from dovetail.stores.stored_event import is_as_written
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a process waits for its turn to write."""

@@ -19,8 +19,7 @@ from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
-from dovetail.stores import adopting, coins, seen, statements
-from dovetail.stores.migrations import upgrade
+from dovetail.stores import coins
 from dovetail.stores.ports import (
     ImportedSession,
     ImportResult,
@@ -29,13 +28,15 @@ from dovetail.stores.ports import (
     SessionRow,
     StoredLog,
 )
-from dovetail.stores.schema import coin_reservations, metadata, sessions
 from dovetail.stores.search import EVERY, Wanted
 from dovetail.stores.session_index import Role, payment_index
-from dovetail.stores.sqlite import Pulse, examine, make_whole, open_engine, reading, rebuilding
-from dovetail.stores.sqllog import SqlLog
-from dovetail.stores.statements import HIGHEST, number, payer_of
-from dovetail.stores.writer import Writer
+from dovetail.stores.sql import imported_session, sightings, statements
+from dovetail.stores.sql.log import SqlLog
+from dovetail.stores.sql.migrations import upgrade
+from dovetail.stores.sql.schema import coin_reservations, metadata, sessions
+from dovetail.stores.sql.sqlite import Pulse, examine, make_whole, open_engine, reading, rebuilding
+from dovetail.stores.sql.statements import HIGHEST, number, payer_of
+from dovetail.stores.sql.writer import Writer
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -159,7 +160,7 @@ class SqlStore:
         """See `Store.saw`."""
         known = SessionId(number(session_id))
         now = self.now()
-        self._writer.run(lambda connection: seen.keep(connection, known, sighting, now))
+        self._writer.run(lambda connection: sightings.keep(connection, known, sighting, now))
 
     def pulse(self) -> int:
         """See `Store.pulse`."""
@@ -186,7 +187,7 @@ class SqlStore:
     def adopt(self, moved: ImportedSession) -> ImportResult:
         """See `Store.adopt`."""
         now = self.now()
-        return self._writer.run(lambda connection: adopting.adopt(connection, moved, now))
+        return self._writer.run(lambda connection: imported_session.adopt(connection, moved, now))
 
     def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
         """See `Store.claim`."""

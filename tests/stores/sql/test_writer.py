@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import IntegrityError
 
 from dovetail.errors import StaleSession, StoreUnavailable, UsageError
-from dovetail.stores.sqlite import open_engine, reading
-from dovetail.stores.writer import GROUP, Writer
+from dovetail.stores.sql.sqlite import open_engine, reading
+from dovetail.stores.sql.writer import GROUP, Writer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -12,7 +12,6 @@ from dovetail.errors import CoinsTaken, DuplicateSession, SessionNotFound, Stale
 from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import Summary, encode_summary
-from dovetail.stores.entries import StoredEvent, is_as_written
 from dovetail.stores.ports import (
     PAID_ALREADY,
     SHARED,
@@ -25,6 +24,7 @@ from dovetail.stores.ports import (
 )
 from dovetail.stores.search import Wanted, request_says, row_says
 from dovetail.stores.session_index import SenderIndex, SessionIndex, may_have_paid
+from dovetail.stores.stored_event import StoredEvent, is_as_written
 from dovetail.stores.summary import summary_after
 
 

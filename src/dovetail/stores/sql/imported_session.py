@@ -13,8 +13,8 @@ from dovetail.stores.ports import (
     SessionId,
     new_entries,
 )
-from dovetail.stores.schema import session_events, sessions
-from dovetail.stores.statements import append, create
+from dovetail.stores.sql.schema import session_events, sessions
+from dovetail.stores.sql.statements import append, create
 
 
 def adopt(connection: Connection, moved: ImportedSession, at: UnixTime) -> ImportResult:

@@ -13,16 +13,17 @@ from dovetail.errors import DuplicateSession, SessionNotFound, StaleSession
 from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import Standing, Summary, decode_summary, encode_summary
-from dovetail.stores import coins, seen
-from dovetail.stores.entries import StoredEvent
+from dovetail.stores import coins
 from dovetail.stores.ports import (
     SessionId,
     SessionRow,
     StoredLog,
 )
-from dovetail.stores.schema import session_events, sessions
 from dovetail.stores.search import Wanted
 from dovetail.stores.session_index import Role, SenderIndex, SessionIndex, may_have_paid
+from dovetail.stores.sql import sightings
+from dovetail.stores.sql.schema import session_events, sessions
+from dovetail.stores.stored_event import StoredEvent
 from dovetail.stores.summary import summary_after
 
 # Damage in a column must not keep the others from being read: text that is no text is cast.
@@ -174,7 +175,7 @@ def session_row(row: Sequence[Any]) -> SessionRow:
         closed_at=None if closed_at is None else UnixTime(closed_at),
         last_tag=last_tag.decode(errors="replace"),
         next_seq=next_seq,
-        sighting=None if seen_at is None else seen.sighting(sighting),
+        sighting=None if seen_at is None else sightings.sighting(sighting),
         seen_at=None if seen_at is None else UnixTime(seen_at),
         label=None if label is None else label.decode(errors="replace"),
         amount=None if amount is None else Sats(amount),

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from dovetail.bitcoin import FeeRate, Sats, Txid, UnixTime
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.stores.ports import SessionId
-from dovetail.stores.schema import sightings
+from dovetail.stores.sql.schema import sightings
 
 _KINDS = frozenset(SpendKind)
 

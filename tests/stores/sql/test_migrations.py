@@ -15,10 +15,9 @@ from sqlalchemy import Engine, text
 from tests.stores.released import RELEASED, SCHEMAS, content, old
 
 from dovetail.errors import StoreUnavailable
-from dovetail.stores import migrations
-from dovetail.stores.schema import metadata
-from dovetail.stores.sql import SqlStore
-from dovetail.stores.sqlite import open_engine
+from dovetail.stores.sql import SqlStore, migrations
+from dovetail.stores.sql.schema import metadata
+from dovetail.stores.sql.sqlite import open_engine
 
 
 @pytest.fixture
@@ -98,7 +97,7 @@ def test_a_migration_that_fails_leaves_the_old_database_as_it_was(
     shutil.copytree(migrations.SCRIPTS, scripts)
     (scripts / "versions" / "9999_bad.py").write_text(
         "from alembic import op\n"
-        "from dovetail.stores import migrations\n"
+        "from dovetail.stores.sql import migrations\n"
         "revision, down_revision = '9999', migrations.REVISIONS[-1]\n"
         "def upgrade():\n"
         "    op.execute('DELETE FROM session_events')\n"
@@ -124,11 +123,11 @@ def test_a_migration_that_is_killed_leaves_the_old_database_as_it_was(tmp_path: 
     before = content(path)
     dying = (
         "import os, sys; from pathlib import Path; from alembic.op import execute\n"
-        "from dovetail.stores import sql\n"
+        "from dovetail.stores.sql import store\n"
         "def upgrade(connection):\n"
         "    connection.exec_driver_sql('DELETE FROM session_events')\n"
         "    os.kill(os.getpid(), 9)\n"
-        "sql.upgrade = upgrade\n"
+        "store.upgrade = upgrade\n"
         "sql.SqlStore.open(Path(sys.argv[1]))\n"
     )
     died = subprocess.run([sys.executable, "-c", dying, str(path)], check=False)
@@ -140,7 +139,7 @@ def test_of_two_processes_that_find_an_old_database_one_upgrades(tmp_path: Path)
     path = tmp_path / "sessions.db"
     old(path, "0001")
     opening = (
-        "import sys; from pathlib import Path; from dovetail.stores.sql import SqlStore\n"
+        "import sys; from pathlib import Path; from dovetail.stores.sql.store import SqlStore\n"
         "sys.stdin.readline()\n"
         "with SqlStore.open(Path(sys.argv[1])) as store: print(len(store.history()))\n"
     )

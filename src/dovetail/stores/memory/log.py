@@ -7,11 +7,11 @@ from dovetail.bitcoin import OutPoint
 from dovetail.errors import DovetailError, StaleSession, StoreUnavailable, UsageError
 from dovetail.sessions.codec import EventCodec
 from dovetail.sessions.standing import State, Summary, summary_of
-from dovetail.stores.entries import StoredEvent, raw_event
 from dovetail.stores.integrity import read
-from dovetail.stores.memory_tables import MemoryTables, undoable
+from dovetail.stores.memory.tables import MemoryTables, undoable
 from dovetail.stores.ports import ROWS_FAILED, Appended, E, SessionId
 from dovetail.stores.session_index import index_of
+from dovetail.stores.stored_event import StoredEvent, raw_event
 from dovetail.stores.summary import summary_after
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from dovetail.errors import StoreUnavailable
-from dovetail.stores.sqlite import make_whole, open_engine, reading, translated, unavailable
+from dovetail.stores.sql.sqlite import make_whole, open_engine, reading, translated, unavailable
 
 
 def test_a_new_database_is_private(tmp_path: Path) -> None:

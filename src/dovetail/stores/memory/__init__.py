@@ -1,0 +1,10 @@
+"""Logs in memory, for tests and for programs that outlive their sessions."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dovetail.stores.memory.store import MemoryStore as MemoryStore
+else:
+    from dovetail.names import on_first_use
+
+    __getattr__ = on_first_use(__name__, {"store": "MemoryStore"})

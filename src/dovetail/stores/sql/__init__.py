@@ -1,0 +1,10 @@
+"""Logs in a SQL database, through SQLAlchemy Core (extra `store`)."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dovetail.stores.sql.store import SqlStore as SqlStore
+else:
+    from dovetail.names import on_first_use
+
+    __getattr__ = on_first_use(__name__, {"store": "SqlStore"})
