@@ -128,7 +128,7 @@ def test_a_migration_that_is_killed_leaves_the_old_database_as_it_was(tmp_path: 
         "    connection.exec_driver_sql('DELETE FROM session_events')\n"
         "    os.kill(os.getpid(), 9)\n"
         "store.upgrade = upgrade\n"
-        "sql.SqlStore.open(Path(sys.argv[1]))\n"
+        "store.SqlStore.open(Path(sys.argv[1]))\n"
     )
     died = subprocess.run([sys.executable, "-c", dying, str(path)], check=False)
     assert died.returncode == -9
