@@ -102,7 +102,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python -m dovetail.cli.reference --check
+	$(BIN)/python -m tools.docs.reference --check
 	$(BIN)/python -m tests.hostile --check
 	$(BIN)/pytest -q --no-cov README.md docs
 
@@ -110,7 +110,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.dev
-	$(BIN)/python -m dovetail.cli.reference
+	$(BIN)/python -m tools.docs.reference
 	$(BIN)/python -m tests.hostile
 
 lock: | $(BIN)/python

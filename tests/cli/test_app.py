@@ -3,10 +3,10 @@ import sys
 
 import click
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.invocations import Cli
+from tools.docs.commands import walk
 
 from dovetail.cli.app import ENTRIES, app
-from dovetail.cli.walking import walk
 
 HEAVY = (
     "alembic",

@@ -4,10 +4,10 @@ import json
 import stat
 
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.invocations import Cli
 
 from dovetail.bitcoin import Address, Sats
-from dovetail.cli import keys
+from dovetail.cli import json_keys
 from dovetail.protocol.uri import PayjoinUri
 
 
@@ -24,14 +24,14 @@ def test_a_wallet_comes_back_with_its_open_sessions(person, chain, file, tmp_pat
     backup = str(tmp_path / "backup")
     said = alice("wallet", "backup", backup, "--passphrase-file", file, "--json")
     assert said.json == {"file": backup, "sessions": 1, "open": 1}
-    assert set(said.json) == set(keys.WALLET_BACKUP)
+    assert set(said.json) == set(json_keys.WALLET_BACKUP)
     assert "never go on with them in two places" in said.err
     assert stat.S_IMODE((tmp_path / "backup").stat().st_mode) == 0o600
 
     anew = moved(alice, "anew")
     said = anew("wallet", "restore", backup, "--passphrase-file", file, "--json")
     assert said.code == 0, said.err
-    assert set(said.json) == set(keys.WALLET_RESTORE)
+    assert set(said.json) == set(json_keys.WALLET_RESTORE)
     assert said.json["sessions"] == [
         {"number": 1, "session": 1, "result": "added", "problem": None}
     ]

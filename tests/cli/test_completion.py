@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.invocations import Cli
 from tests.cli.processes import run
 
-from dovetail.cli.completion import SHELLS
+from dovetail.cli.commands.completion import SHELLS
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -3,7 +3,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.invocations import Cli
 
 from dovetail.cli.config import KEYS, default_file, load, template
 from dovetail.cli.config.template import EXAMPLES as ASLEEP

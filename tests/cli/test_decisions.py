@@ -5,10 +5,10 @@ import threading
 
 import click
 import pytest
-from tests.cli.commands import Cli, Terminal
+from tests.cli.invocations import Cli, Terminal
 
 from dovetail.bitcoin import FeeRate, Sats
-from dovetail.cli import keys
+from dovetail.cli import json_keys
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.wallets.esplora.chain import EsploraChain
 
@@ -27,7 +27,7 @@ def test_a_cancelled_payment_waits_for_a_word(parties):
     _, bob = parties
     said = bob("cancel", "1", "--json")
     assert said.code == 4
-    assert set(said.json) == set(keys.SESSION)
+    assert set(said.json) == set(json_keys.SESSION)
     assert said.json["status"] == "fallback-pending"
     assert said.json["reason"] == "cancelled-by-us"
     assert "`fallback`" in said.json["next"]
@@ -60,7 +60,7 @@ def test_a_released_payment_can_be_revoked(parties, chain):
     assert "`revoke`" in bob("show", "1").out
     said = bob("revoke", "1", "--yes", "--fee-rate", "3", "--json")
     assert said.code == 0
-    assert set(said.json) == set(keys.REVOKE)
+    assert set(said.json) == set(json_keys.REVOKE)
     assert said.json["revocation_txid"] in map(str, chain.node.mempool_txids())
     chain.node.mine(1)
     ended = bob("resume")

@@ -9,7 +9,7 @@ from tests.cli.test_payments import post
 from tests.runtime.certificates import make_certificate
 
 from dovetail.bitcoin import UnixTime
-from dovetail.cli.work.previewing import disclosures
+from dovetail.cli.live.preview import disclosures
 from dovetail.crypto import KeyConfig
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint

@@ -6,9 +6,9 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.invocations import Cli
 
-from dovetail.cli import keys
+from dovetail.cli import json_keys
 
 LOGS = ("sender/success", "receiver/paid-by-payjoin", "sender/plain", "receiver/paid-directly")
 
@@ -80,7 +80,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_a_spreadsheet_gets_a_line_for_each_session(filled: Cli):
     text = filled("history", "--csv").out
-    assert text.splitlines()[0] == ",".join(keys.CSV)
+    assert text.splitlines()[0] == ",".join(json_keys.CSV)
     assert text.count("\r\n") == text.count("\n") == 5
     found = rows(text)
     values = filled("history", "--json").json["sessions"]
@@ -97,11 +97,11 @@ def test_a_spreadsheet_gets_a_line_for_each_session(filled: Cli):
 
 
 def test_a_spreadsheet_gets_all_that_is_wanted_and_a_header_in_any_case(cli: Cli, monkeypatch):
-    header = ",".join(keys.CSV) + "\r\n"
+    header = ",".join(json_keys.CSV) + "\r\n"
     assert cli("history", "--csv").out == header
     cli.store(*LOGS)
-    monkeypatch.setattr("dovetail.cli.work.listing._PAGE", 2)
-    monkeypatch.setattr("dovetail.cli.work.listing._SCREENFUL", 1)
+    monkeypatch.setattr("dovetail.cli.handlers.history._PAGE", 2)
+    monkeypatch.setattr("dovetail.cli.handlers.history._SCREENFUL", 1)
     assert [row["session"] for row in rows(cli("history", "--csv").out)] == ["4", "3", "2", "1"]
     assert [row["session"] for row in rows(cli("history", "--csv", "--sent").out)] == ["3", "1"]
     assert [row["session"] for row in rows(cli("history", "--csv", "--limit", "3").out)] == [

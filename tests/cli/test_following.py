@@ -4,8 +4,8 @@ from tests.runtime.conftest import alice, bob, node, world
 from tests.runtime.side import Side, paid_into
 from tests.runtime.world import World
 
+from dovetail.cli.live.follow import Follower, never
 from dovetail.cli.output import Screen
-from dovetail.cli.work.following import Follower, never
 from dovetail.runtime.live_session import live_sender
 from dovetail.sessions import sender
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dovetail.cli.config import load
-from dovetail.cli.work.limits import READERS, read
+from dovetail.cli.mailroom_limits import READERS, read
 from dovetail.errors import ConfigurationError
 from dovetail.mailroom import MailroomSettings
 

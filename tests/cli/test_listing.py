@@ -6,10 +6,10 @@ import sys
 from contextlib import closing
 
 import pytest
-from tests.cli.commands import LOGS, Cli, Terminal
+from tests.cli.invocations import LOGS, Cli, Terminal
 
-from dovetail.cli import keys
-from dovetail.cli.work.meanings import RECEIVER, SENDER, meaning
+from dovetail.cli import json_keys
+from dovetail.cli.event_texts import RECEIVER, SENDER, meaning
 from dovetail.protocol.proposal import RULES, rule_words
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
@@ -91,7 +91,7 @@ def test_show_tells_the_story_of_every_log(cli: Cli, name):
     for heading in ("Address ", "Created ", "Now ", "Next "):
         assert f"\n{heading}" in said.out
     shown = cli("show", "1", "--json").json
-    assert set(shown) == set(keys.SHOW)
+    assert set(shown) == set(json_keys.SHOW)
     assert [event["seq"] for event in shown["events"]] == list(range(len(entries)))
 
 
@@ -112,7 +112,7 @@ def test_a_damaged_log_is_shown_as_such_and_hides_no_other(cli: Cli):
     assert "damaged" in listed.out
     assert "paid directly" in listed.out
     values = cli("history", "--json").json["sessions"][1]
-    assert set(values) == set(keys.LISTED)
+    assert set(values) == set(json_keys.LISTED)
     assert values["status"] == "damaged"
     said = cli("show", "1")
     assert said.code == 0
@@ -305,7 +305,7 @@ def test_a_list_tells_of_every_log_what_show_tells(cli: Cli, name):
     cli.store(name)
     (listed,) = cli("history", "--json").json["sessions"]
     shown = cli("show", "1", "--json").json
-    assert listed == {key: shown[key] for key in keys.LISTED}
+    assert listed == {key: shown[key] for key in json_keys.LISTED}
 
 
 TWENTY_DIGITS = "99999999999999999999"

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from tests.cli.commands import Cli, Said
+from tests.cli.invocations import Cli, Said
 from tests.cli.test_paying import fresh, received
 
 from dovetail.bitcoin import Transaction
-from dovetail.cli import keys
+from dovetail.cli import json_keys
 from dovetail.errors import ChainError
 from dovetail.regtest import RegtestNode
 from dovetail.regtest.policy import PolicyRejection
@@ -84,7 +84,7 @@ def test_an_ordinary_payment_is_left_after_one_try(person, chain, command, netwo
         network(patch)
         said = bob(*words, "--json")
     left_open(said, trouble)
-    assert set(said.json) == set(keys.PAY)
+    assert set(said.json) == set(json_keys.PAY)
     assert said.json["status"] == "fallback-pending"
     assert received(chain, address) == []
     refused = bob(*words)
@@ -101,7 +101,7 @@ def test_a_payjoin_is_left_after_one_try_to_ask_for_it(person, how):
     relays, bob.settings["relays"] = bob.settings["relays"], NOBODY
     said = bob("send", uri, "--yes", "--no-wait", "--fee-rate", "2", "--json")
     left_open(said, "127.0.0.1:1" if how == "relay" else "The receiver's server failed")
-    assert set(said.json) == set(keys.SEND)
+    assert set(said.json) == set(json_keys.SEND)
     assert said.json["status"] == "sending-original"
     if how == "relay":
         bob.settings["relays"] = relays

@@ -1,7 +1,7 @@
 import sys
 
 import pytest
-from tests.cli.commands import Terminal
+from tests.cli.invocations import Terminal
 
 from dovetail.cli.output import Screen, countdown, sats, span
 

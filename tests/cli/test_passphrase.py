@@ -4,9 +4,9 @@ import sys
 
 import click
 import pytest
-from tests.cli.commands import PASSPHRASE, Cli, Terminal
+from tests.cli.invocations import PASSPHRASE, Cli, Terminal
 
-from dovetail.cli import keys
+from dovetail.cli import json_keys
 
 OTHER = "an other passphrase"
 PLACE = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -200,7 +200,7 @@ def test_words_are_shown_on_a_terminal_after_a_confirmation(cli: Cli, monkeypatc
     assert shown.split() == words.split()  # long words do not fit one line of a terminal
     assert "can take the money" in asked[0]
     said = cli("wallet", "words", "--yes", "--json")
-    assert set(said.json) == set(keys.WALLET_WORDS)
+    assert set(said.json) == set(json_keys.WALLET_WORDS)
     assert said.json["mnemonic"] == words.strip()
     assert said.json["path"] == "m/84h/1h/0h"  # BIP 84; SLIP 44 has 1 for every test network
 
@@ -221,7 +221,7 @@ def test_descriptors_stand_for_words(cli: Cli):
 def test_info_says_what_kind_of_wallet_it_is(cli: Cli):
     cli("wallet", "new", "--kind", "taproot")
     said = cli("wallet", "info", "--json")
-    assert set(said.json) == set(keys.WALLET_INFO)
+    assert set(said.json) == set(json_keys.WALLET_INFO)
     assert said.json["kind"] == "taproot"
     assert "Passphrase  none" in cli("wallet", "info").out
 

@@ -2,10 +2,10 @@
 
 import click
 import pytest
-from tests.cli.commands import Cli, Terminal
+from tests.cli.invocations import Cli, Terminal
 
 from dovetail.bitcoin import Address, Network
-from dovetail.cli import exits, keys
+from dovetail.cli import exits, json_keys
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.regtest import RegtestServer
 
@@ -40,7 +40,7 @@ def pay(payer: Cli, *words: str):
 def test_an_address_is_paid_as_usual_and_watched(person, chain):
     bob, address = person("bob", 300_000), fresh(person)
     told = pay(bob, address, "70000")
-    assert set(told) == set(keys.PAY)
+    assert set(told) == set(json_keys.PAY)
     assert told["status"] == "confirming"
     assert told["reason"] == "plain-payment"
     assert told["amount_sats"] == 70_000
@@ -80,7 +80,7 @@ def test_a_link_of_an_older_draft_is_refused_and_its_address_can_be_paid(person)
 def test_an_expired_link_is_paid_without_a_payjoin(person, chain, monkeypatch):
     alice, bob = person("alice", 10_000), person("bob", 300_000)
     uri = alice("receive", "50000", "--no-wait", "--lifetime", "1s").out.strip()
-    monkeypatch.setattr("dovetail.cli.work.sending.clock", lambda: 4_000_000_000)
+    monkeypatch.setattr("dovetail.cli.handlers.send.clock", lambda: 4_000_000_000)
     refused = bob("send", uri, "--yes")
     assert refused.code == 2
     assert "expired" in refused.err

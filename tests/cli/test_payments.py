@@ -4,10 +4,10 @@ import sys
 
 import click
 import pytest
-from tests.cli.commands import Cli, Terminal
+from tests.cli.invocations import Cli, Terminal
 
 from dovetail.bitcoin import FeeRate
-from dovetail.cli import exits, keys
+from dovetail.cli import exits, json_keys
 from dovetail.errors import ChainError
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.wallets.esplora.chain import EsploraChain
@@ -31,7 +31,7 @@ def test_a_payjoin_by_parties_that_are_never_online_together(person, chain):
     assert PayjoinUri.parse(uri).amount == 50_000
 
     sent = post(bob, uri)
-    assert set(sent) == set(keys.SEND)
+    assert set(sent) == set(json_keys.SEND)
     assert sent["status"] == "waiting-for-proposal"
     assert sent["role"] == "sender"
     assert sent["amount_sats"] == 50_000
@@ -41,9 +41,9 @@ def test_a_payjoin_by_parties_that_are_never_online_together(person, chain):
 
     answered = alice("resume", "1", "--timeout", "4s", "--json")
     assert answered.code == 3
-    assert set(answered.json) == set(keys.RESUME)
+    assert set(answered.json) == set(json_keys.RESUME)
     (session,) = answered.json["sessions"]
-    assert set(session) == set(keys.SESSION)
+    assert set(session) == set(json_keys.SESSION)
     assert session["status"] == "proposal-sent"
     assert "dovetail resume 1" in answered.err
 
@@ -71,12 +71,12 @@ def test_a_payjoin_by_parties_that_are_never_online_together(person, chain):
         assert done.code == 0
         assert done.out == f"Paid by payjoin. {txid}\n"
         shown = party("show", "1", "--json")
-        assert set(shown.json) == set(keys.SHOW)
+        assert set(shown.json) == set(json_keys.SHOW)
         assert shown.json["outcome"] == "success"
         assert shown.json["txid"] == txid
         assert shown.json["events"][-1]["words"] == "Paid by payjoin."
         listed = party("history", "--json")
-        assert set(listed.json) == set(keys.HISTORY)
+        assert set(listed.json) == set(json_keys.HISTORY)
         assert [each["outcome"] for each in listed.json["sessions"]] == ["success"]
         assert txid in party("history").out
     assert alice("wallet", "balance", "--json").json["confirmed_sats"] in range(249_990, 250_001)
@@ -98,11 +98,11 @@ def test_receive_under_json_is_one_object_at_the_end(person):
     alice = person("alice", 10_000)
     said = alice("receive", "1000", "--timeout", "0.5s", "--json")
     assert said.code == 3
-    assert set(said.json) == set(keys.RECEIVE)
+    assert set(said.json) == set(json_keys.RECEIVE)
     assert said.json["uri"] in said.err
     said = alice("receive", "1000", "--no-wait", "--json")
     assert said.code == 0
-    assert set(said.json) == set(keys.RECEIVE)
+    assert set(said.json) == set(json_keys.RECEIVE)
     assert said.json["session"] == 2
 
 

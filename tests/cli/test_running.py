@@ -9,11 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.cli.commands import LOGS
+from tests.cli.invocations import LOGS
 from tests.cli.processes import PATIENCE, run, running, wait_for
 from tests.cli.test_payments import post
 
-from dovetail.cli.work.overdue import MARGIN
+from dovetail.cli.overdue import MARGIN
 from dovetail.locking import hold, is_held
 from dovetail.sessions import sender
 from dovetail.stores.sql import SqlStore
@@ -134,7 +134,7 @@ def test_an_overdue_payment_is_told_by_every_command_unless_it_is_worked_on(cli,
         expired = int(store.row(paying.session_id).expires_at)
     assert "Overdue" not in cli("history").err
     later = SimpleNamespace(time=lambda: expired + MARGIN + 1)
-    monkeypatch.setattr("dovetail.cli.work.overdue.time", later)
+    monkeypatch.setattr("dovetail.cli.overdue.time", later)
     for words in (("history",), ("show", "1")):
         said = cli(*words)
         assert said.code == 0

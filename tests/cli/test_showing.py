@@ -9,11 +9,11 @@ import pytest
 import segno
 import zxingcpp
 from msgspec import structs
-from tests.cli.commands import Cli, Terminal
+from tests.cli.invocations import Cli, Terminal
 
 from dovetail.bitcoin import Sats
-from dovetail.cli import keys
-from dovetail.cli.work.details import details_of, lines
+from dovetail.cli import json_keys
+from dovetail.cli.handlers.show_details import details_of, lines
 from dovetail.runtime.decisions import load
 from dovetail.runtime.explain import explain
 from dovetail.sessions.amounts import Paid
@@ -204,7 +204,7 @@ def test_of_a_damaged_log_the_row_is_told(cli: Cli):
     cli.change("UPDATE sessions SET label = 'Rent'")
     cli.damage(1)
     shown = cli("show", "1", "--json").json
-    assert set(shown) == set(keys.SHOW)
+    assert set(shown) == set(json_keys.SHOW)
     assert shown["label"] == "Rent"
     assert shown["address"] is shown["uri"] is shown["spent_sats"] is None
     assert facts(cli("show", "1").out)["Label"] == "Rent"

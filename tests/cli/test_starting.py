@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.invocations import Cli
 
 from dovetail.bitcoin import Network
-from dovetail.cli import exits
-from dovetail.cli.work import homes
+from dovetail.cli import context, exits
 from dovetail.runtime import agent
 from dovetail.stores.sql import SqlStore
 from dovetail.wallets.bdk.wallet import BdkWallet
@@ -82,7 +81,7 @@ def probe(
 def test_history_of_no_session_loads_nothing_that_reads_one(tmp_path: Path, database: str) -> None:
     if database == "empty":
         (tmp_path / "regtest").mkdir()
-        SqlStore.open(tmp_path / "regtest" / homes.DATABASE).close()
+        SqlStore.open(tmp_path / "regtest" / context.DATABASE).close()
     said = probe(tmp_path, HEAVY, "history")
     assert said.returncode == 0
     assert said.stdout == "[]\n"
@@ -131,7 +130,7 @@ def test_a_command_that_fails_does_not_wait_for_the_chain_server(
         monkeypatch.setenv("DOVETAIL_CHAIN", url)
         monkeypatch.setenv("MINREQ_TIMEOUT", "600")
         BdkWallet.create(tmp_path / "regtest" / "wallet", Network.REGTEST, server=url)
-        (tmp_path / "regtest" / homes.DATABASE).write_bytes(b"no database")
+        (tmp_path / "regtest" / context.DATABASE).write_bytes(b"no database")
         said = probe(tmp_path, (), "send", A_URI, "--yes", "--json")
     assert said.returncode == exits.Exit.FAILED
     assert "is not a Dovetail database" in said.stderr
@@ -139,8 +138,8 @@ def test_a_command_that_fails_does_not_wait_for_the_chain_server(
 
 def test_no_command_loads_what_none_needs() -> None:
     program = (
-        "import sys, dovetail.cli.work.sending, dovetail.cli.work.receiving,"
-        " dovetail.cli.work.resuming, dovetail.cli.work.showing, dovetail.cli.work.wallets;"
+        "import sys, dovetail.cli.handlers.send, dovetail.cli.handlers.receive,"
+        " dovetail.cli.handlers.resume, dovetail.cli.handlers.show, dovetail.cli.handlers.wallet;"
         f" print(sorted(set({NEVER!r}) & set(sys.modules)))"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
@@ -152,4 +151,4 @@ def test_an_empty_history_as_json_is_an_object_without_sessions(cli: Cli) -> Non
 
 
 def test_the_database_is_looked_for_where_an_agent_makes_it() -> None:
-    assert homes.DATABASE == agent.DATABASE
+    assert context.DATABASE == agent.DATABASE

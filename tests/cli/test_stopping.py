@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from dovetail.cli.work import stopping
-from dovetail.cli.work.stopping import Stop
+from dovetail.cli import signals
+from dovetail.cli.signals import Stop
 from dovetail.runtime.live_session import LiveSession
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -21,7 +21,7 @@ def test_work_that_is_not_stopped_gives_its_code():
     async def work(_stop: Stop) -> int:
         return 4
 
-    assert stopping.run(work) == 4
+    assert signals.run(work) == 4
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -32,7 +32,7 @@ def test_what_has_not_begun_is_given_up(number):
         return 0
 
     with pytest.raises(KeyboardInterrupt):
-        stopping.run(work)
+        signals.run(work)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -43,7 +43,7 @@ def test_what_has_begun_decides_itself(number):
         await stop.asked.wait()
         return 3
 
-    assert stopping.run(work) == 3
+    assert signals.run(work) == 3
 
 
 def test_who_is_asked_something_can_still_leave():
@@ -54,7 +54,7 @@ def test_who_is_asked_something_can_still_leave():
         return 0
 
     with pytest.raises(KeyboardInterrupt):
-        stopping.run(work)
+        signals.run(work)
 
 
 def test_the_handlers_are_gone_afterwards():
@@ -62,7 +62,7 @@ def test_the_handlers_are_gone_afterwards():
         return 0
 
     before = signal.getsignal(signal.SIGTERM)
-    stopping.run(work)
+    signals.run(work)
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -71,7 +71,7 @@ def test_a_cancellation_that_is_no_signal_stays_one():
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        stopping.run(work)
+        signals.run(work)
 
 
 def test_the_first_to_end_ends_the_others_and_its_fault_is_raised():
@@ -79,8 +79,8 @@ def test_the_first_to_end_ends_the_others_and_its_fault_is_raised():
         raise ValueError("fault")
 
     async def scenario() -> None:
-        await stopping.first_of(asyncio.sleep(60), patience=0.01)
-        await stopping.first_of(fail(), asyncio.sleep(60), patience=None)
+        await signals.first_of(asyncio.sleep(60), patience=0.01)
+        await signals.first_of(fail(), asyncio.sleep(60), patience=None)
 
     with pytest.raises(ValueError, match="fault"):
         asyncio.run(scenario())

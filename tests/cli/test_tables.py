@@ -1,5 +1,5 @@
 import pytest
-from tests.cli.commands import Terminal
+from tests.cli.invocations import Terminal
 
 from dovetail.cli.tables import table, tabulated
 

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.invocations import Cli
 from tests.cli.terminals import Tty
 
 from dovetail.bitcoin import Address, Network, Script
-from dovetail.cli import keys
+from dovetail.cli import json_keys
 
 PLACE = str(Address.from_script(Script(b"\x00\x14" + b"\x08" * 20), Network.REGTEST))
 
@@ -15,7 +15,7 @@ PLACE = str(Address.from_script(Script(b"\x00\x14" + b"\x08" * 20), Network.REGT
 def listed(cli: Cli, *words: str):
     said = cli("wallet", "transactions", "--json", *words)
     assert said.code == 0, said.err
-    assert set(said.json) == set(keys.WALLET_TRANSACTIONS)
+    assert set(said.json) == set(json_keys.WALLET_TRANSACTIONS)
     return said.json
 
 

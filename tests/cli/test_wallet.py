@@ -3,9 +3,9 @@ import sys
 
 import click
 import pytest
-from tests.cli.commands import Cli, Terminal
+from tests.cli.invocations import Cli, Terminal
 
-from dovetail.cli import keys
+from dovetail.cli import json_keys
 
 WORDS = "abandon " * 11 + "about"
 FIRST = "bcrt1q6rz28mcfaxtmd6v789l9rrlrusdprr9pz3cppk"  # BIP 84, coin type 1
@@ -14,7 +14,7 @@ FIRST = "bcrt1q6rz28mcfaxtmd6v789l9rrlrusdprr9pz3cppk"  # BIP 84, coin type 1
 def test_a_new_wallet_shows_its_words(cli: Cli):
     said = cli("wallet", "new", "--json")
     assert said.code == 0
-    assert set(said.json) == set(keys.WALLET_NEW)
+    assert set(said.json) == set(json_keys.WALLET_NEW)
     assert len(said.json["mnemonic"].split()) == 12
     assert said.json["mnemonic"] not in said.err
 
@@ -39,7 +39,7 @@ def test_words_are_read_from_stdin(cli: Cli):
     said = cli("wallet", "import", "--json", stdin=f"{WORDS}\n")
     assert said.code == 0
     assert said.json == {"network": "regtest", "kind": "segwit", "encrypted": False}
-    assert set(said.json) == set(keys.WALLET_IMPORT)
+    assert set(said.json) == set(json_keys.WALLET_IMPORT)
     assert cli("wallet", "address").out.strip() == FIRST
     assert WORDS not in said.err
 
@@ -86,7 +86,7 @@ def test_what_is_no_phrase_is_refused_and_leaves_nothing(cli: Cli, words):
 def test_every_kind_has_its_addresses(cli: Cli, kind, prefix):
     assert cli("wallet", "new", "--kind", kind, "--json").json["kind"] == kind
     said = cli("wallet", "address", "--json")
-    assert set(said.json) == set(keys.WALLET_ADDRESS)
+    assert set(said.json) == set(json_keys.WALLET_ADDRESS)
     assert said.json["address"].startswith(prefix)
 
 
@@ -100,10 +100,10 @@ def test_balance_and_coins_say_what_is_there(person):
         "spendable_sats": 150_000,
         "reserved_by": [],
     }
-    assert set(said.json) == set(keys.WALLET_BALANCE)
+    assert set(said.json) == set(json_keys.WALLET_BALANCE)
     assert "Confirmed    150,000 sats" in alice("wallet", "balance").out
     said = alice("wallet", "coins", "--json")
-    assert set(said.json) == set(keys.WALLET_COINS)
+    assert set(said.json) == set(json_keys.WALLET_COINS)
     assert {coin["amount_sats"] for coin in said.json["coins"]} == {50_000, 100_000}
     assert "100,000 sats" in alice("wallet", "coins").out
 

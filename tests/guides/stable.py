@@ -4,8 +4,7 @@ import re
 from importlib import import_module
 
 from tests.guides.pages import ROOT
-
-from dovetail.cli.api_source import exported
+from tools.docs.api_source import exported
 
 _MODULE = r"`(dovetail(?:\.\w+)*)`"
 _SOME = re.compile(rf"((?:`\w+`(?:, | and |, and )?)+) of {_MODULE}")

@@ -7,8 +7,7 @@ from importlib import import_module
 import pytest
 from tests.guides.pages import ROOT, pages, read
 from tests.guides.stable import stable
-
-from dovetail.cli import api_page
+from tools.docs import api_page
 
 STABLE = stable()
 PAGE = api_page.page()

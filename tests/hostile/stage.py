@@ -7,7 +7,7 @@ from tests.runtime.side import AMOUNT, Receiving, Sending, Side
 from tests.runtime.world import World
 
 from dovetail.bitcoin import Address, OutPoint, Transaction
-from dovetail.cli.work.phrases import reason_words
+from dovetail.cli.phrases import reason_words
 from dovetail.errors import InfrastructureError
 from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.explain import explain

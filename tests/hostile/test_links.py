@@ -1,13 +1,13 @@
 """Each URI that confuses is refused by the command line, before anything is opened."""
 
 import pytest
-from tests.cli.commands import Cli
+from tests.cli.invocations import Cli
 from tests.hostile.links import LINKS
 from tests.hostile.record import Link
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.bitcoin.script import Address
-from dovetail.cli.work.timing import clock
+from dovetail.cli.clock import clock
 from dovetail.crypto import KeyConfig
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint

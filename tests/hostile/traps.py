@@ -9,8 +9,8 @@ from tests.hostile.stage import Ends, Played, Stage
 from tests.runtime.world import NOW
 
 from dovetail.bitcoin import Address, Network, UnixTime
+from dovetail.cli.live.preview import Asked, show
 from dovetail.cli.output import Screen
-from dovetail.cli.work.previewing import Asked, show
 from dovetail.errors import DuplicateSession, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.sessions import receiver, sender

@@ -27,9 +27,8 @@ from unittest.mock import patch
 
 from tests.kill.dialects import Dialect, speaking
 
-from dovetail.cli import exits
+from dovetail.cli import context, exits, open_parts
 from dovetail.cli.app import app
-from dovetail.cli.work import homes, opening
 from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, mailboxes
 from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE
 from dovetail.regtest.server import RegtestServer
@@ -312,10 +311,14 @@ class Command:
 @contextmanager
 def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
     """The command's own ports, counted; nothing else about it is changed but its haste."""
-    open_wallet, open_chain, policy = opening.open_wallet, opening.open_chain, homes.Home.policy
+    open_wallet, open_chain, policy = (
+        open_parts.open_wallet,
+        open_parts.open_chain,
+        context.Home.policy,
+    )
 
     @contextmanager
-    def counted_chain(place: homes.Home) -> Any:
+    def counted_chain(place: context.Home) -> Any:
         with open_chain(place) as chain:
             yield CountingChain(chain, killer)
 
@@ -334,7 +337,7 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
         def open(cls, path: Path, **settings: Any) -> CountingStore:
             return CountingStore(SqlStore.open(path, **settings), killer)
 
-    def hasty(place: homes.Home) -> Any:
+    def hasty(place: context.Home) -> Any:
         quick = {"watch_interval": 0.05, "poll_pause": 0.05, "first_retry": 0.05}
         chosen = policy.fget(place)  # type: ignore[attr-defined]  # a property
         return replace(chosen, longest_retry=0.2, tries=3, **quick)
@@ -342,14 +345,14 @@ def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
     with (
         _watched_sockets(bodies),
         patch.object(
-            opening,
+            open_parts,
             "open_wallet",
             lambda place, **kw: CountingWallet(open_wallet(place, **kw), killer),
         ),
-        patch.object(opening, "open_chain", counted_chain),
+        patch.object(open_parts, "open_chain", counted_chain),
         patch.object(transport, "HttpTransport", CountedTransport),
         patch.object(agent, "SqlStore", CountedStore),
-        patch.object(homes.Home, "policy", property(hasty)),
+        patch.object(context.Home, "policy", property(hasty)),
         patch.object(time, "time", clock),
         patch.object(ssl, "create_default_context", lambda *_a, **_k: _TLS),
     ):

@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from dovetail.cli import exits
-from dovetail.cli.helping import Group
+from dovetail.cli.help_layout import Group
 from dovetail.cli.options import common
 
 
@@ -40,8 +40,8 @@ SECTIONS = {
     "Move and keep": {
         "wallet": Entry("wallet:wallet", "Make a wallet and look into it."),
         "export": Entry("export:export", "Write sessions to a file, to move or to show them."),
-        "import": Entry("imports:bring", "Take in sessions that `export` wrote."),
-        "config": Entry("settings:config", "Look into the configuration, or begin its file."),
+        "import": Entry("import_:bring", "Take in sessions that `export` wrote."),
+        "config": Entry("config:config", "Look into the configuration, or begin its file."),
     },
     "Run": {
         "run": Entry("run:run", "Take every session forward, as a service."),
@@ -103,7 +103,9 @@ class LazyGroup(Group):
         if entry is None:
             return None
         module, _, attribute = entry.place.partition(":")
-        command: click.Command = getattr(import_module(f"dovetail.cli.{module}"), attribute)
+        command: click.Command = getattr(
+            import_module(f"dovetail.cli.commands.{module}"), attribute
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature

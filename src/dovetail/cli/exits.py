@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from dovetail.cli import failures
+from dovetail.cli import error_codes
+from dovetail.cli.hints import repeating
 from dovetail.cli.output import clear, write
-from dovetail.cli.repeating import repeating
 from dovetail.errors import (
     DovetailError,
     DuplicateSession,
@@ -80,7 +80,7 @@ def _let_go() -> None:
 def _run(command: click.Command, args: list[str] | None) -> int:
     output = sys.stdout
     if output is None:  # as where the shell closed it
-        return _failed(Failure(failures.SYSTEM, NO_OUTPUT, Exit.USAGE), ())
+        return _failed(Failure(error_codes.SYSTEM, NO_OUTPUT, Exit.USAGE), ())
     try:
         return _code(command.main(args, prog_name="dovetail", standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
@@ -91,7 +91,7 @@ def _run(command: click.Command, args: list[str] | None) -> int:
             raise
         return _unread(args)
     except click.Abort:
-        return _failed(Failure(failures.STOPPED, STOPPED, Exit.FAILED), args, plainly=True)
+        return _failed(Failure(error_codes.STOPPED, STOPPED, Exit.FAILED), args, plainly=True)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback, no values (P4)
         return _failed(_failure(error), args)
 
@@ -99,7 +99,7 @@ def _run(command: click.Command, args: list[str] | None) -> int:
 def _unread(args: Sequence[str] | None) -> int:
     """Who looked at a help page has seen enough; else what was begun is to be looked for."""
     if _HELP.isdisjoint(_arguments(args)):
-        return _failed(Failure(failures.SYSTEM, UNREAD, Exit.FAILED), args)
+        return _failed(Failure(error_codes.SYSTEM, UNREAD, Exit.FAILED), args)
     return Exit.DONE
 
 
@@ -119,29 +119,29 @@ class Failure:
 def _failure(error: Exception) -> Failure:
     match error:
         case click.ClickException():
-            return Failure(failures.COMMAND_LINE, _sentence(error), Exit.USAGE)
+            return Failure(error_codes.COMMAND_LINE, _sentence(error), Exit.USAGE)
         case UsageError() | ParseError() | SessionNotFound() | DuplicateSession():
-            return Failure(failures.code_of(error), str(error), Exit.USAGE)
+            return Failure(error_codes.code_of(error), str(error), Exit.USAGE)
         case DovetailError():
-            return Failure(failures.code_of(error), str(error), Exit.FAILED)
+            return Failure(error_codes.code_of(error), str(error), Exit.FAILED)
         case ModuleNotFoundError():
             words = (
                 f"This command needs `{error.name}`, which is not installed:"
                 " pip install 'dovetail-payjoin[cli,mailroom,regtest]'."
             )
-            return Failure(failures.MISSING, words, Exit.FAILED)
+            return Failure(error_codes.MISSING, words, Exit.FAILED)
         case OSError():
             words = (
                 f"The system refused to go on: {error.strerror or type(error).__name__}."
                 " Check the disk and the permissions of the data directory, then try again."
             )
-            return Failure(failures.SYSTEM, words, Exit.FAILED)
+            return Failure(error_codes.SYSTEM, words, Exit.FAILED)
         case _:
             words = (
                 f"Dovetail has a fault of its own ({_place(error)}); no session is lost:"
                 " `dovetail resume` goes on. Please report it with these words."
             )
-            return Failure(failures.FAULT, words, Exit.FAILED)
+            return Failure(error_codes.FAULT, words, Exit.FAILED)
 
 
 def _code(answer: object) -> int:
@@ -164,9 +164,9 @@ def _failed(failure: Failure, args: Sequence[str] | None, *, plainly: bool = Fal
         write(failure.sentence, err=True)
     else:
         write(f"{_ERROR}{failure.sentence}", err=True, label=len(_ERROR), fg="red", bold=True)
-    if failures.asked_for(_arguments(args)):
+    if error_codes.asked_for(_arguments(args)):
         with suppress(OSError):  # who is gone hears nothing
-            failures.tell(failure.code, failure.sentence, failure.exit)
+            error_codes.tell(failure.code, failure.sentence, failure.exit)
     return failure.exit
 
 

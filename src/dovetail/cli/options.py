@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from dovetail.cli.helping import EVERYWHERE, NETWORK, PROGRAMS, SERVER, WALLET, SectionedOption
-from dovetail.cli.keys import EVENT
+from dovetail.cli.help_layout import EVERYWHERE, NETWORK, PROGRAMS, SERVER, WALLET, SectionedOption
+from dovetail.cli.json_keys import EVENT
 
 F = TypeVar("F", bound=Callable[..., Any])
 NETWORKS = ("mainnet", "testnet", "signet", "regtest")
@@ -408,7 +408,7 @@ class SessionNumber(click.IntRange):
     ) -> list[CompletionItem]:
         """The latest sessions whose numbers begin like this; none where they cannot be read."""
         del param
-        from dovetail.cli.work.beginnings import latest  # noqa: PLC0415 - for Tab alone
+        from dovetail.cli.empty_store import latest  # noqa: PLC0415 - for Tab alone
 
         with ctx.scope(cleanup=False):
             found = latest(_COMPLETED)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dovetail.cli import terminal
-from dovetail.cli.repeating import repeated
+from dovetail.cli.hints import repeated
 from dovetail.errors import UsageError
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400

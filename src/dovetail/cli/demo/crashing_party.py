@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
+from dovetail.cli import context, open_parts
 from dovetail.cli.app import app
-from dovetail.cli.work import homes, opening
 from dovetail.runtime.agent import Agent, now
 from dovetail.runtime.ohttp_keys import OhttpKeys
 from dovetail.runtime.relays import Relays
@@ -29,13 +29,13 @@ from dovetail.testing.kill import Killer
 
 async def live(killer: Killer, uri: str | None) -> None:
     """Pay `uri`, or go on with every session, to the end or to the kill."""
-    place = homes.home()
+    place = context.home()
     web = HttpTransport()
-    with opening.open_chain(place) as chain, SqlStore.open(place.database) as store:
+    with open_parts.open_chain(place) as chain, SqlStore.open(place.database) as store:
         transport = CountingTransport(web, killer)
         relays = Relays(place.relays, clock=now, direct=place.settings.direct)
         services = Services(
-            wallet=CountingWallet(opening.open_wallet(place), killer),
+            wallet=CountingWallet(open_parts.open_wallet(place), killer),
             chain=CountingChain(chain, killer),
             store=CountingStore(store, killer),
             transport=transport,

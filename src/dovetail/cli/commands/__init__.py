@@ -1,0 +1,1 @@
+"""How the commands are spelled: one file each, and nothing heavy until a command runs."""

@@ -1,0 +1,38 @@
+"""`dovetail cancel`."""
+
+import click
+
+from dovetail.cli import handlers
+from dovetail.cli.help_layout import command
+from dovetail.cli.json_keys import SESSION
+from dovetail.cli.options import chain, common, json_option, routes, session_argument
+from dovetail.cli.output import Screen
+
+
+@command(
+    examples={
+        "dovetail cancel 5": "Stop the payjoin of session 5; it asks what becomes of the payment.",
+        "dovetail cancel 5 --fallback now": "Stop it, and make the ordinary payment now.",
+    },
+)
+@session_argument
+@click.option(
+    "--fallback",
+    "choice",
+    type=click.Choice(["now", "later", "never"]),
+    help="What becomes of the ordinary payment; asked for unless given.",
+)
+@routes
+@chain
+@json_option(SESSION)
+@common
+def cancel(*, session_id: int, choice: str | None, as_json: bool) -> int:
+    """Stop the payjoin, not the payment.
+
+    Where an ordinary payment is held, it is made `now`, kept for `later`, or declined for `never`.
+    Later, which is also what happens where nobody can be asked, the session waits for `dovetail
+    fallback` or `dovetail release`, the exit code is 4, and `dovetail run` or `resume` makes the
+    payment when the session would have expired, unless `at_expiry` is `ask`. What was sent can
+    still be broadcast by the other party, whatever you choose.
+    """
+    return handlers.decisions.cancel(session_id, choice, Screen(as_json=as_json))

@@ -1,0 +1,56 @@
+"""`dovetail config`."""
+
+import click
+
+from dovetail.cli import handlers, json_keys
+from dovetail.cli.help_layout import Group
+from dovetail.cli.options import chain, common, directory, json_option, routes
+from dovetail.cli.output import Screen
+from dovetail.cli.read_only import Reading
+
+
+@click.group(
+    name="config",
+    cls=Group,
+    examples={
+        "dovetail config init --network signet": "Begin the file, with every key explained.",
+        "dovetail config show": "See what holds, and who says so.",
+        "dovetail config path": "See where the file is.",
+    },
+)
+def config() -> None:
+    """Look into the configuration, or begin its file."""
+
+
+@config.command(cls=Reading)
+@json_option(json_keys.CONFIG_PATH)
+@common
+def path(*, as_json: bool) -> int:
+    """Print where the configuration file is, or would be."""
+    return handlers.config.path(Screen(as_json=as_json))
+
+
+@config.command(cls=Reading)
+@json_option(json_keys.CONFIG_SHOW)
+@common
+def show(*, as_json: bool) -> int:
+    """Print every setting, and where it comes from.
+
+    Durations are in seconds. A password is not shown.
+    """
+    return handlers.config.show(Screen(as_json=as_json))
+
+
+@config.command()
+@directory
+@routes
+@chain
+@json_option(json_keys.CONFIG_PATH)
+@common
+def init(*, as_json: bool) -> int:
+    """Begin the configuration file: every key, with what it means.
+
+    What the options say is set in it, and all else is left as it is by default. A file that is
+    there stays as it is.
+    """
+    return handlers.config.init(Screen(as_json=as_json))

@@ -1,0 +1,47 @@
+"""`dovetail fallback`."""
+
+import click
+
+from dovetail.cli import handlers
+from dovetail.cli.help_layout import command
+from dovetail.cli.json_keys import SESSION
+from dovetail.cli.options import (
+    Rate,
+    chain,
+    common,
+    high_fee,
+    json_option,
+    passphrase,
+    routes,
+    session_argument,
+)
+from dovetail.cli.output import Screen
+
+
+@command(
+    examples={
+        "dovetail fallback 5": "Pay session 5 now.",
+        "dovetail fallback 5 --fee-rate 8": "Pay it at a higher fee, where it does not confirm.",
+    },
+)
+@session_argument
+@click.option(
+    "--fee-rate", type=Rate(), help="Raise the fee: pay the same from the same coins, for more."
+)
+@routes
+@high_fee
+@passphrase
+@chain
+@json_option(SESSION)
+@common
+def fallback(*, session_id: int, fee_rate: str | None, allow_high_fee: bool, as_json: bool) -> int:
+    """Pay now, by the ordinary payment.
+
+    Where a payjoin may be under way the two compete, and exactly one of them confirms. Running it
+    again changes nothing. With `--fee-rate` a payment of yours that has not confirmed, even a
+    payjoin, is replaced at a higher fee, which comes out of your change. Where another transaction
+    paid the address already, run it twice to pay again. Watch it with `dovetail resume`.
+    """
+    return handlers.decisions.fallback(
+        session_id, Screen(as_json=as_json), fee_rate=fee_rate, allow_high_fee=allow_high_fee
+    )

@@ -1,0 +1,73 @@
+"""`dovetail mailroom`."""
+
+import click
+
+from dovetail.cli import handlers
+from dovetail.cli.help_layout import Group
+from dovetail.cli.options import Duration, common, listening
+from dovetail.cli.output import Screen
+
+
+@click.group(
+    cls=Group,
+    examples={
+        "dovetail mailroom serve": "Serve one on this machine.",
+        "dovetail mailroom serve --listen 0.0.0.0:8080 --v1": "Serve others too, behind a proxy.",
+    },
+)
+def mailroom() -> None:
+    """Run a directory, gateway and relay.
+
+    Where receivers have their mailboxes, and through which senders and receivers reach those of
+    others without showing their IP address.
+    """
+
+
+@mailroom.command()
+@listening(8080)
+@click.option(
+    "--directory/--no-directory", "directory", default=True, help="Keep mailboxes for receivers."
+)
+@click.option("--relay/--no-relay", default=True, help="Forward to the gateways of others.")
+@click.option(
+    "--local",
+    is_flag=True,
+    help="For tests on one machine: the relay reaches private addresses and itself.",
+)
+@click.option("--v1", is_flag=True, help="Let BIP 78 senders wait for a receiver that is online.")
+@click.option(
+    "--ca-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="PEM certificates the relay trusts instead of the system's.",
+)
+@click.option("--ttl", type=Duration(), help="How long a message is kept; 7d unless given.")
+@common
+def serve(
+    *,
+    place: tuple[str, int],
+    folder: str | None,
+    directory: bool,
+    relay: bool,
+    local: bool,
+    v1: bool,
+    ca_file: str | None,
+    ttl: float | None,
+) -> int:
+    """Serve until Ctrl-C.
+
+    Prints its URL, to be used as `directory` and among `relays`. Put a proxy that speaks https
+    in front of it if others are to reach it. What it is limited to can be set in the table
+    [mailroom] of the configuration; the guide to running a mailroom lists every key.
+    """
+    request = handlers.mailroom.Request(
+        place=place,
+        folder=folder,
+        directory=directory,
+        relay=relay,
+        local=local,
+        v1=v1,
+        ca_file=ca_file,
+        ttl=ttl,
+    )
+    return handlers.mailroom.run(request, Screen())

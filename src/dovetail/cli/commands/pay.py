@@ -1,0 +1,78 @@
+"""`dovetail pay`."""
+
+import click
+
+from dovetail.cli import handlers, payment_request
+from dovetail.cli.help_layout import command
+from dovetail.cli.json_keys import PAY
+from dovetail.cli.options import (
+    EVERYTHING,
+    AmountOrAll,
+    Rate,
+    chain,
+    coin_control,
+    common,
+    events,
+    high_fee,
+    json_option,
+    passphrase,
+    timeout,
+)
+from dovetail.cli.output import Screen
+
+
+@command(
+    examples={
+        "dovetail pay bc1q… 50000": "Pay 50,000 sats to an address.",
+        "dovetail pay bc1q… all --fee-rate 2": "Pay everything that can be spent.",
+    },
+)
+@click.argument("payee", metavar="URI|ADDRESS")
+@click.argument("amount", metavar="[AMOUNT|all]", type=AmountOrAll(), required=False)
+@click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
+@click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
+@click.option("--again", is_flag=True, help="Pay an address again that you already pay or paid.")
+@click.option("--no-wait", is_flag=True, help="Leave after the first try to broadcast it.")
+@timeout
+@coin_control
+@high_fee
+@passphrase
+@chain
+@json_option(PAY)
+@events
+@common
+def pay(  # noqa: PLR0913 - options, each by its name
+    *,
+    payee: str,
+    amount: int | None,
+    fee_rate: str | None,
+    coins: tuple[str, ...],
+    allow_high_fee: bool,
+    yes: bool,
+    again: bool,
+    no_wait: bool,
+    timeout: float | None,
+    as_json: bool,
+    as_events: bool,
+) -> int:
+    """Pay an address as usual, without a payjoin.
+
+    For an address, a URI that offers no payjoin, or one whose payjoin cannot be used. Shows what
+    will be paid, to whom, and the fee, and asks. It spends no coin that a session holds, is kept
+    as a session of its own, and is broadcast again until it has confirmed. AMOUNT is in
+    satoshis, where the URI names none; `all` pays everything that can be spent, less the fee.
+    Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
+    """
+    request = payment_request.Request(
+        uri=payee,
+        amount=None if amount == EVERYTHING else amount,
+        everything=amount == EVERYTHING,
+        coins=coins,
+        allow_high_fee=allow_high_fee,
+        fee_rate=fee_rate,
+        yes=yes,
+        again=again,
+        wait=not no_wait,
+        patience=timeout,
+    )
+    return handlers.pay.pay(request, Screen(as_json=as_json, as_events=as_events))

@@ -1,0 +1,95 @@
+"""`dovetail receive`."""
+
+from pathlib import Path
+
+import click
+
+from dovetail.cli import handlers, v1_server
+from dovetail.cli.help_layout import command
+from dovetail.cli.json_keys import RECEIVE
+from dovetail.cli.options import (
+    Amount,
+    Duration,
+    chain,
+    common,
+    directory,
+    events,
+    json_option,
+    passphrase,
+    routes,
+    served,
+    timeout,
+)
+from dovetail.cli.output import Screen
+
+
+@command(
+    examples={
+        "dovetail receive 50000 --label Coffee": "Ask for 50,000 sats, and wait for them.",
+        "dovetail receive --no-wait --qr payment.png": "Ask for any amount, with a QR code.",
+        "dovetail receive 50000 --lifetime 1h --json": "Ask from a script.",
+    },
+)
+@click.argument("sats", metavar="[SATS]", type=Amount(), required=False)
+@click.option("--label", metavar="TEXT", help="Your name, as the sender's wallet shows it.")
+@click.option("--message", metavar="TEXT", help="What the payment is for, shown there too.")
+@click.option("--lifetime", type=Duration(), help="How long the URI is good for, such as 24h.")
+@click.option(
+    "--v1",
+    is_flag=True,
+    help="Also welcome senders that speak only BIP 78, at the directory or with --listen.",
+)
+@served(public=True)
+@click.option("--no-wait", is_flag=True, help="Leave once the URI is printed.")
+@timeout
+@click.option("--qr", "qr_file", metavar="FILE", help="Write the QR code to a .png or .svg file.")
+@click.option("--no-qr", is_flag=True, help="Draw no QR code.")
+@directory
+@routes
+@passphrase
+@chain
+@json_option(RECEIVE)
+@events
+@common
+def receive(  # noqa: PLR0913 - one argument for each option
+    *,
+    sats: int | None,
+    label: str | None,
+    message: str | None,
+    lifetime: float | None,
+    v1: bool,
+    place: tuple[str, int] | None,
+    public_url: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    no_wait: bool,
+    timeout: float | None,
+    qr_file: str | None,
+    no_qr: bool,
+    as_json: bool,
+    as_events: bool,
+) -> int:
+    """Ask for a payment and see it through.
+
+    Prints a Payjoin URI for one sender and one payment, then follows the session until the
+    payment is confirmed. Ctrl-C leaves it for `dovetail resume`. Without SATS the sender chooses
+    the amount.
+
+    The sender writes to a mailbox on the directory, and you need not be online together. With
+    --listen there is no mailbox: senders that speak BIP 78 pay at a server that runs as long as
+    this command does.
+    """
+    listening = v1_server.Listening(place, tls_cert, tls_key, public_url)
+    request = handlers.receive.Request(
+        amount=sats,
+        label=label,
+        message=message,
+        lifetime=lifetime,
+        v1=v1,
+        listening=listening,
+        wait=not no_wait,
+        qr=not no_qr,
+        qr_file=None if qr_file is None else Path(qr_file),
+        patience=timeout,
+    )
+    return handlers.receive.receive(request, Screen(as_json=as_json, as_events=as_events))

@@ -1,0 +1,84 @@
+"""`dovetail send`."""
+
+import click
+
+from dovetail.cli import handlers, payment_request
+from dovetail.cli.help_layout import command
+from dovetail.cli.json_keys import SEND
+from dovetail.cli.options import (
+    Amount,
+    Rate,
+    chain,
+    coin_control,
+    common,
+    events,
+    high_fee,
+    json_option,
+    passphrase,
+    routes,
+    timeout,
+)
+from dovetail.cli.output import Screen
+
+URI = "'bitcoin:…?amount=0.0005&pj=…'"
+
+
+@command(
+    examples={
+        f"dovetail send {URI}": "Look at the payment, agree to it, and see it through.",
+        f"dovetail send {URI} --fee-rate 2.5": "Choose the fee rate.",
+        f"dovetail send {URI} --yes --no-wait": "Pay unasked, and leave it to `dovetail run`.",
+    },
+)
+@click.argument("uri")
+@click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
+@click.option("--amount", type=Amount(), help="Sats to pay, if the URI names no amount.")
+@click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
+@click.option("--again", is_flag=True, help="Pay an address again that you already pay or paid.")
+@click.option("--plain", is_flag=True, help="Pay the address as usual, without a payjoin.")
+@click.option("--no-wait", is_flag=True, help="Leave after the first try to ask the receiver.")
+@timeout
+@routes
+@coin_control
+@high_fee
+@passphrase
+@chain
+@json_option(SEND)
+@events
+@common
+def send(  # noqa: PLR0913 - options, each by its name
+    *,
+    uri: str,
+    fee_rate: str | None,
+    amount: int | None,
+    coins: tuple[str, ...],
+    allow_high_fee: bool,
+    yes: bool,
+    again: bool,
+    plain: bool,
+    no_wait: bool,
+    timeout: float | None,
+    as_json: bool,
+    as_events: bool,
+) -> int:
+    """Pay a Payjoin URI and see the payment through.
+
+    Shows what will be paid, to whom, the fee and the most that a payjoin may add to it, and asks.
+    Then it follows the session until the payment is confirmed. Ctrl-C leaves it for `dovetail
+    resume`. The payment is made once, by a payjoin if it can be, else by the ordinary payment.
+    Where the URI has expired or its payjoin cannot be used, `--plain` pays its address as usual.
+    Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
+    """
+    request = payment_request.Request(
+        uri=uri,
+        amount=amount,
+        coins=coins,
+        allow_high_fee=allow_high_fee,
+        fee_rate=fee_rate,
+        yes=yes,
+        again=again,
+        wait=not no_wait,
+        patience=timeout,
+    )
+    screen = Screen(as_json=as_json, as_events=as_events)
+    return handlers.pay.pay(request, screen) if plain else handlers.send.send(request, screen)

@@ -1,0 +1,50 @@
+"""`dovetail history --csv`: one session a line, for a spreadsheet (RFC 4180)."""
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import click
+
+from dovetail.cli.exits import Exit
+from dovetail.cli.handlers.history import Listed, Request, pages
+from dovetail.cli.json_keys import CSV
+from dovetail.cli.quoted import printable
+
+_TIMES = ("created_at", "closed_at", "expires_at")
+_FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for a formula where a cell begins with it."""
+
+
+def history(request: Request) -> int:
+    """Write the list; see `dovetail history --help`."""
+    _write([list(CSV)])
+    for page in pages(request):
+        _write(map(_cells, page))
+    return Exit.DONE
+
+
+def _write(rows: Iterable[list[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    click.echo(text.getvalue(), nl=False)
+
+
+def _cells(each: Listed) -> list[str]:
+    values, seen = each.values, each.seen
+    values |= {name: _time(values[name]) for name in _TIMES}
+    values["label"] = _text(values["label"])
+    values["txid"] = each.txid
+    values["confirmations"] = None if seen is None or seen.sighting.gone else seen.sighting.depth
+    return ["" if values[name] is None else str(values[name]) for name in CSV]
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _text(label: str | None) -> str | None:
+    """The other party's words, which no spreadsheet shall calculate."""
+    text = None if label is None else printable(label)
+    return f"'{text}" if text and text.lstrip().startswith(_FORMULA) else text

@@ -1,0 +1,372 @@
+"""Follows sessions and says what happens to them, until they end, ask or are left."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Self, TypeAlias
+
+from msgspec import structs
+
+from dovetail.cli.amounts import amount_values, surplus_values
+from dovetail.cli.clock import clock
+from dovetail.cli.exits import Exit
+from dovetail.cli.json_keys import SESSION
+from dovetail.cli.live.updates import Happening, SpendKind, Teller, nobody
+from dovetail.cli.output import Screen, sats, span
+from dovetail.cli.phrases import RESTORE, UNREADABLE, reason_words
+from dovetail.cli.service import with_next
+from dovetail.errors import DovetailError, ReplayError, TransportError
+from dovetail.runtime.chain_watch import LowFee, Rival, describe_sighting
+from dovetail.runtime.decisions import load
+from dovetail.runtime.explain import explain, explain_summary
+from dovetail.runtime.explanation import Explanation, Moment, State
+from dovetail.runtime.fees import fee_words
+from dovetail.runtime.live_session import LiveReceiver, LiveSender
+from dovetail.sessions.sightings import Sighting
+from dovetail.sessions.sightings import SpendKind as Sighted
+from dovetail.sessions.status import SessionStatus
+from dovetail.stores.ports import Role, SessionId, SessionRow, Store
+
+Live: TypeAlias = LiveReceiver | LiveSender
+Enough: TypeAlias = Callable[[Explanation], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the chain source showed of a session's money, and since when."""
+
+    sighting: Sighting
+    at: int
+
+    @classmethod
+    def in_row(cls, row: SessionRow) -> Self | None:
+        """What any process saw last."""
+        if row.sighting is None or row.seen_at is None:
+            return None
+        return cls(row.sighting, int(row.seen_at))
+
+    @property
+    def words(self) -> str:
+        """The same in a sentence, and the transaction."""
+        return f"{describe_sighting(self.sighting)} {self.sighting.txid}"
+
+    @property
+    def rate_words(self) -> str:
+        """What a rival of the ordinary payment pays, in a sentence; else empty."""
+        rate = self.sighting.rate
+        return "" if rate is None else f"It pays {rate}."
+
+    @property
+    def tells_amount(self) -> bool:
+        """Whether the words say how much has come."""
+        return self.sighting.came not in (None, self.sighting.asked)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The same for a program."""
+        rate = self.sighting.rate
+        return {
+            "kind": self.sighting.kind.value,
+            "txid": str(self.sighting.txid),
+            "confirmations": self.sighting.depth,
+            "gone": self.sighting.gone,
+            "at": self.at,
+            "came_sats": None if self.sighting.came is None else int(self.sighting.came),
+            "asked_sats": None if self.sighting.asked is None else int(self.sighting.asked),
+            "fee_rate": None if rate is None else format(rate.sat_per_vb, "f"),
+        }
+
+
+def explained(store: Store, row: SessionRow, *, asks: bool) -> Explanation:
+    """What a stored session means now, by its log; raises `ReplayError`."""
+    return explained_state(load(store, row.session_id), row, asks=asks)
+
+
+def explained_state(state: State, row: SessionRow, *, asks: bool) -> Explanation:
+    """The same of what the log came to."""
+    seen = row.sighting
+    return _as_seen(explain(state, clock(), ask=asks, seen=seen), seen)
+
+
+def summarised(row: SessionRow, *, asks: bool) -> Explanation | None:
+    """The same by its row alone; None where only its log can tell.
+
+    So it is for one that a newer release has taken further.
+    """
+    try:
+        row.status(clock())
+    except ReplayError:
+        return None
+    if row.summary is None:
+        return None
+    at = Moment(now=clock(), expires_at=row.expires_at, ask=asks, seen=row.sighting)
+    found = explain_summary(row.summary, at, paying=row.role is Role.SENDER)
+    return _as_seen(found, row.sighting)
+
+
+def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
+    """In the chain's words, where they say more than the log."""
+    if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
+        return found
+    return structs.replace(found, words=describe_sighting(seen))
+
+
+PAYMENTS = (Sighted.PAYJOIN, Sighted.FALLBACK, Sighted.PAYMENT, Sighted.DIRECT)
+
+_BEING_PAID = frozenset(
+    {
+        SessionStatus.CONFIRMING,
+        SessionStatus.FALLBACK_PENDING,
+        SessionStatus.READY_TO_BROADCAST,
+    }
+)
+
+
+def session_values(
+    session_id: SessionId,
+    role: Role,
+    explanation: Explanation | None,
+    expires_at: int,
+    seen: Seen | None = None,
+) -> dict[str, Any]:
+    """A session under `keys.SESSION`; no explanation for a log that cannot be read."""
+    sighting = None if seen is None else seen.values
+    if explanation is None:
+        return dict.fromkeys(SESSION) | {
+            "seen": sighting,
+            "session": session_id,
+            "role": role.value,
+            "status": "damaged",
+            "status_words": UNREADABLE,
+            "next": RESTORE,
+            "expires_at": expires_at,
+        }
+    reason, deadline = explanation.reason, explanation.deadline
+    return {
+        "session": session_id,
+        "role": role.value,
+        "status": explanation.status.value,
+        "status_words": explanation.words,
+        "next": explanation.next,
+        "amount_sats": None if explanation.amount is None else int(explanation.amount),
+        "expires_at": int(explanation.expires_at),
+        "outcome": explanation.outcome,
+        "reason": None if reason is None else reason.value,
+        "reason_words": None if reason is None else reason_words(explanation),
+        "reason_advice": None if reason is None else reason.advice,
+        "rule": explanation.rule,
+        "owed": explanation.owed,
+        "receiver_can_take": explanation.takable,
+        "deadline": None if deadline is None else deadline.kind.value,
+        "deadline_at": None if deadline is None else int(deadline.at),
+        "txid": explanation.txid,
+        "seen": sighting,
+        **amount_values(explanation.amounts),
+        **surplus_values(explanation.surplus),
+    }
+
+
+def values_now(live: Live, state: State, *, running: bool) -> dict[str, Any]:
+    """A session that this command does not follow, under `keys.SESSION`."""
+    found = with_next(live.session_id, explain(state, clock()), running=running)
+    return session_values(live.session_id, live.role, found, int(state.expires_at))
+
+
+@dataclass
+class Follower:
+    """One session as it is followed; `left` is false once it ended, asked or was enough."""
+
+    live: Live
+    screen: Screen
+    asks: bool
+    enough: Enough
+    prefix: str = ""
+    beside: Teller = nobody
+    """Is told the same as the screen, and the end as well."""
+    stays: bool = False
+    """Whether it goes on where a person is asked, who may answer elsewhere."""
+    once: bool = False
+    """Whether one try is enough, whatever came of it: the rest is left to other commands."""
+    running: Callable[[], bool] = lambda: False
+    """Whether `dovetail run` works on it too."""
+    explanation: Explanation | None = None
+    trouble: DovetailError | None = None
+    left: bool = True
+    tried: bool = False
+    """Whether it was left because one try was enough."""
+    fault: Exception | None = None
+    """A fault of the program that ended it."""
+    seen: Seen | None = None
+    low_fee: LowFee | None = None
+    rival: Rival | None = None
+    _said: set[str] = field(default_factory=set[str])
+    _asked: set[str] = field(default_factory=set[str])
+
+    async def follow(self, *, alone: bool = True) -> None:
+        """Say each change, until nothing more is to be waited for; keep a fault unless alone."""
+        try:
+            await self._follow()
+        except Exception as fault:
+            self.fault = fault
+            name = type(fault).__name__
+            self._pass_on(SpendKind.FAULT, f"A fault of the program stopped it ({name}).")
+            if alone:
+                raise
+
+    async def _follow(self) -> None:
+        async for update in self.live.updates():
+            self.trouble = update.trouble
+            if update.state is not None:
+                self._show(update.state, update.sighting)
+            self._look(update.sighting, update.low_fee)
+            self._tell_rival(update.rival)
+            if update.trouble is not None:
+                self._complain(update.trouble, None if self.once else update.again_in)
+            if self.explanation is None:
+                continue
+            # Who asks looks first: the chain may have answered meanwhile.
+            looked = update.rested or update.trouble is not None
+            if self._finished(self.explanation, looked=looked):
+                self.left = False
+                return
+            if self.once and looked:
+                self.tried = True
+                self.leave()
+                return
+        self.left = self.explanation is not None
+        if self.explanation is None:
+            self._pass_on(SpendKind.DAMAGED, UNREADABLE)
+
+    def _finished(self, explanation: Explanation, *, looked: bool) -> bool:
+        if explanation.outcome is not None:
+            self._pass_on(
+                SpendKind.PAID if explanation.paid else SpendKind.ENDED, explanation.words
+            )
+            return True
+        if explanation.asks and looked:
+            self._ask(explanation)
+            return not self.stays
+        return self.enough(explanation)
+
+    def _ask(self, explanation: Explanation) -> None:
+        if explanation.words not in self._asked:
+            self._asked.add(explanation.words)
+            self._pass_on(SpendKind.ASKS, f"It waits for your decision. {explanation.words}")
+
+    def _show(self, state: State, seen: Sighting | None) -> None:
+        before = self.explanation
+        self.explanation = explain(state, clock(), ask=self.asks, seen=seen)
+        # How it ended is the result, which `tell_end` prints.
+        ended = self.explanation.outcome is not None
+        if not ended and (before is None or before.words != self.explanation.words):
+            self._said.clear()
+            self._say(SpendKind.STATE, self.explanation.words)
+
+    def _look(self, sighting: Sighting | None, low_fee: LowFee | None) -> None:
+        """Say what the chain shows, once for each change."""
+        before = None if self.seen is None else self.seen.sighting
+        if sighting is not None and sighting != before:
+            self.seen = Seen(sighting, clock())
+            rated = before is not None and sighting == replace(before, rate=sighting.rate)
+            if (sighting.goes_on or sighting.receded) and not rated:
+                colour = "yellow" if sighting.receded else None
+                self._say(SpendKind.SEEN, f"{self.seen.words}{self._amount()}", fg=colour)
+        if low_fee is not None and low_fee != self.low_fee:
+            self._say(SpendKind.FEE, fee_words(low_fee), fg="yellow")
+        self.low_fee = low_fee
+
+    def _tell_rival(self, rival: Rival | None) -> None:
+        """Say what keeps the ordinary payment out, and what that pays."""
+        if rival is not None and rival != self.rival:
+            self._say(SpendKind.FEE, rival.words, fg="yellow")
+        self.rival = rival
+
+    def _complain(self, trouble: DovetailError, again_in: float | None) -> None:
+        # The same trouble again and again is told once.
+        if str(trouble) not in self._said:
+            self._said.add(str(trouble))
+            unknown = isinstance(trouble, TransportError) and trouble.at is None
+            again = "" if again_in is None else f" Next try in {span(max(1, again_in))}."
+            words = f"{'The directory: ' if unknown else ''}{trouble}"
+            self._say(SpendKind.TROUBLE, words + again, fg="yellow")
+
+    def begin(self, uri: str) -> None:
+        """Tell those beside that it has begun, and by which URI."""
+        self._pass_on(SpendKind.BEGUN, "The session has begun.", uri=uri)
+
+    def _amount(self) -> str:
+        """What the seen transaction pays, where it is this payment."""
+        found, seen = self.explanation, self.seen
+        paying = seen is not None and seen.sighting.kind in PAYMENTS and not seen.tells_amount
+        if found is None or found.amount is None or not paying:
+            return ""
+        return f" ({sats(found.amount)})"
+
+    def _say(self, kind: SpendKind, words: str, **style: Any) -> None:
+        at = datetime.now().astimezone().strftime("%H:%M:%S")
+        self.screen.say(f"{at}  {self.prefix}{words}", **style)
+        self._pass_on(kind, words)
+
+    def _pass_on(self, kind: SpendKind, words: str, *, uri: str | None = None) -> None:
+        found = self.explanation
+        seen = None if self.seen is None else self.seen.sighting
+        ended = None if found is None else found.outcome
+        self.beside(
+            Happening(
+                session_id=self.live.session_id,
+                role=self.live.role,
+                kind=kind,
+                words=words,
+                status=None if found is None else found.status.value,
+                amount=None if found is None else found.amount,
+                txid=found.txid if found is not None and ended else _txid(seen),
+                confirmations=None if seen is None else seen.depth,
+                outcome=ended,
+                uri=uri,
+            )
+        )
+
+    def leave(self) -> None:
+        """Tell those beside that it is left before its end."""
+        if self.explanation is not None and self.explanation.outcome is None and self.left:
+            self._pass_on(SpendKind.LEFT, self.explanation.words)
+
+    @property
+    def code(self) -> Exit:
+        """The exit code for where it was left."""
+        explanation = self.explanation
+        if explanation is None or self.fault is not None:
+            return Exit.FAILED
+        if explanation.outcome is not None:
+            return Exit.DONE if explanation.paid else Exit.FAILED
+        if explanation.asks:
+            return Exit.FALLBACK_PENDING
+        return Exit.IN_PROGRESS if self.left else Exit.DONE
+
+    @property
+    def trouble_words(self) -> str | None:
+        """What keeps it from going on, in a sentence."""
+        return None if self.trouble is None else str(self.trouble)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The session under `keys.SESSION`."""
+        found, live = self.explanation, self.live
+        expires_at = 0 if found is None else int(found.expires_at)
+        if found is not None:
+            found = with_next(live.session_id, found, running=self.running())
+        return session_values(live.session_id, live.role, found, expires_at, self.seen)
+
+
+def never(_explanation: Explanation) -> bool:
+    """Follow to the end."""
+    return False
+
+
+def at_once(_explanation: Explanation) -> bool:
+    """Leave it to who else takes it forward."""
+    return True
+
+
+def _txid(seen: Sighting | None) -> str | None:
+    return None if seen is None else str(seen.txid)
