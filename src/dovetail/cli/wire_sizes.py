@@ -1,4 +1,4 @@
-"""What crossed the wire with each event of a log, in sizes alone (DESIGN: The wire)."""
+"""What crossed the wire with each event of a log, in sizes alone (docs/reference/wire.md)."""
 
 from collections.abc import Iterator
 from contextlib import suppress
