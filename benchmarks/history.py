@@ -11,8 +11,8 @@ from benchmarks.payjoin_round import Payjoin
 from sqlalchemy import Connection
 
 from dovetail.bitcoin.units import UnixTime
-from dovetail.runtime.explain import explain, explain_summary
-from dovetail.runtime.explanation import Explanation, Moment
+from dovetail.explain.explanation import Explanation, Moment
+from dovetail.explain.session import explain, explain_summary
 from dovetail.sessions.receiver import ReceiverEvent
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionRow

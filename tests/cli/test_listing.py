@@ -9,7 +9,7 @@ import pytest
 from tests.cli.invocations import LOGS, Cli, Terminal
 
 from dovetail.cli import json_keys
-from dovetail.cli.event_texts import RECEIVER, SENDER, meaning
+from dovetail.explain.event import RECEIVER, SENDER, meaning
 from dovetail.protocol.proposal import RULES, rule_words
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason

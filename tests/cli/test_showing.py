@@ -14,8 +14,8 @@ from tests.cli.invocations import Cli, Terminal
 from dovetail.bitcoin import Sats
 from dovetail.cli import json_keys
 from dovetail.cli.handlers.show_details import details_of, lines
+from dovetail.explain.session import explain
 from dovetail.runtime.decisions import load
-from dovetail.runtime.explain import explain
 from dovetail.sessions.amounts import Paid
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore

@@ -11,9 +11,9 @@ from dovetail import errors
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS
 from dovetail.cli.error_codes import CODES, OTHERS
-from dovetail.cli.live.updates import SpendKind as Happened
+from dovetail.cli.live.updates import HappeningKind as Happened
 from dovetail.cli.options import JsonOption
-from dovetail.runtime.explanation import DeadlineKind
+from dovetail.explain.explanation import DeadlineKind
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import SpendKind as Sighted

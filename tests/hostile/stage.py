@@ -7,11 +7,10 @@ from tests.runtime.side import AMOUNT, Receiving, Sending, Side
 from tests.runtime.world import World
 
 from dovetail.bitcoin import Address, OutPoint, Transaction
-from dovetail.cli.phrases import reason_words
 from dovetail.errors import InfrastructureError
+from dovetail.explain.explanation import State
+from dovetail.explain.session import explain
 from dovetail.runtime.chain_watch import ChainWatch
-from dovetail.runtime.explain import explain
-from dovetail.runtime.explanation import State
 from dovetail.sessions import receiver
 
 ROUNDS = 60
@@ -73,7 +72,7 @@ class Stage:
     def hear(self, state: State) -> None:
         """Note what the command line says of where a session stands."""
         found = explain(state, self.world.clock())
-        words = found.words, found.next, reason_words(found)
+        words = found.words, found.next, found.reason_words
         self.heard += [each for each in words if each]
 
     async def until(self, session: Session, *states: type, steps: int = 40) -> None:

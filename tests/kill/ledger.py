@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dovetail.bitcoin import OutPoint, Script, UnixTime
-from dovetail.runtime.explain import explain
+from dovetail.explain.session import explain
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession

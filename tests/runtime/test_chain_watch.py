@@ -3,10 +3,10 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, TxIn, TxOut
 from dovetail.bitcoin.psbt import Psbt
+from dovetail.explain.chain import describe_sighting
 from dovetail.runtime.chain_watch import (
     ChainWatch,
     deepest_spend,
-    describe_sighting,
     kind_of,
 )
 from dovetail.sessions import receiver, sender

@@ -6,8 +6,9 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError
+from dovetail.explain.chain import low_fee_words
 from dovetail.runtime.chain_watch import ChainWatch, LowFee
-from dovetail.runtime.fees import AGAIN_AFTER, estimated_rate, fee_words, low_fee, tell_fee
+from dovetail.runtime.fees import AGAIN_AFTER, estimated_rate, low_fee, tell_fee
 from dovetail.sessions import receiver, sender
 
 
@@ -39,7 +40,7 @@ async def test_a_fee_below_what_is_asked_for_is_low(
     found = await low_fee(monitor, sending.services)
     assert found is not None
     assert found.paid < found.asked == FeeRate.from_sat_per_vb(40)
-    assert "40 sat/vB is the going rate" in fee_words(found)
+    assert "40 sat/vB is the going rate" in low_fee_words(found)
     ask(monkeypatch, alice, None)
     assert await low_fee(monitor, sending.services) is None, "nobody can tell"
 

@@ -6,9 +6,10 @@ from tests.runtime.test_paid_once import at, pay_directly
 from tests.runtime.world import World
 
 from dovetail.bitcoin import Sats, Txid
+from dovetail.explain.chain import describe_sighting
+from dovetail.explain.session import explain
 from dovetail.runtime import decisions
-from dovetail.runtime.chain_watch import ChainWatch, describe_sighting
-from dovetail.runtime.explain import explain
+from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.late_payments import look_back
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.overpayment import surplus_seen

@@ -9,6 +9,7 @@ from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate, Sats
 from dovetail.errors import ChainError, UsageError
+from dovetail.explain.chain import rival_words
 from dovetail.runtime import decisions
 from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.sessions import outcomes, receiver, sender
@@ -160,7 +161,7 @@ async def test_an_unconfirmed_stranger_does_not_keep_the_fallback_out(
     assert watch.rival is not None
     assert watch.rival.rate is not None
     assert watch.rival.rate > watch.rival.ours
-    assert watch.rival.words.endswith("too little to replace it.")
+    assert rival_words(watch.rival).endswith("too little to replace it.")
     assert watch.sighting is not None
     assert watch.sighting.kind is SpendKind.UNRECOGNIZED
     assert watch.sighting.rate == watch.rival.rate
@@ -168,9 +169,9 @@ async def test_an_unconfirmed_stranger_does_not_keep_the_fallback_out(
     assert await receiving.step(watch=watch) is monitor
     assert watch.sighting == told, "a second look tells nothing new"
     cheap = replace(watch.rival, rate=FeeRate.BROADCAST_MIN)
-    assert cheap.words.startswith("It pays 1 sat/vB, the ordinary payment ")
-    assert cheap.words.endswith("and may replace it.")
-    assert "is not known" in replace(cheap, rate=None).words
+    assert rival_words(cheap).startswith("It pays 1 sat/vB, the ordinary payment ")
+    assert rival_words(cheap).endswith("and may replace it.")
+    assert "is not known" in rival_words(replace(cheap, rate=None))
     world.clock.pass_by(660)
     bob.party.chain.refuses = lambda _tx: True
     await receiving.to(receiver.PendingFallback, steps=1, watch=watch)

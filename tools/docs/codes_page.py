@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Iterable, Mapping
 
 from dovetail.cli.error_codes import CODES, KEYS, OTHERS
-from dovetail.cli.live.updates import SpendKind as Happened
+from dovetail.cli.live.updates import HappeningKind as Happened
 from dovetail.errors import DovetailError, ProposalRejected, TransportError
+from dovetail.explain.explanation import DeadlineKind
 from dovetail.protocol.proposal import RULES, rule_words
-from dovetail.runtime.explanation import DeadlineKind
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import SpendKind as Sighted
 from dovetail.sessions.status import SessionStatus

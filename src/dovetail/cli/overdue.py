@@ -52,9 +52,9 @@ def _late(database: Path, expired: tuple[int, ...], now: int, *, asks: bool) -> 
 def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool:
     """Whether its payment was to be made without another word, and no process has seen it."""
     from dovetail.bitcoin import UnixTime  # noqa: PLC0415
+    from dovetail.explain.explanation import DeadlineKind, Moment  # noqa: PLC0415
+    from dovetail.explain.session import explain_summary  # noqa: PLC0415
     from dovetail.runtime.decisions import load  # noqa: PLC0415
-    from dovetail.runtime.explain import explain_summary  # noqa: PLC0415
-    from dovetail.runtime.explanation import DeadlineKind, Moment  # noqa: PLC0415
     from dovetail.sessions.standing import summary_of  # noqa: PLC0415
     from dovetail.sessions.status import SessionStatus  # noqa: PLC0415
     from dovetail.stores.ports import Role  # noqa: PLC0415

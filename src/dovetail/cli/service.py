@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from dovetail.cli.output import local_time
-from dovetail.runtime.explanation import NOTHING, DeadlineKind, Explanation
+from dovetail.explain.explanation import NOTHING, DeadlineKind, Explanation
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionId
 

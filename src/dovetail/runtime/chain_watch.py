@@ -11,7 +11,7 @@ from dovetail.protocol.settlement import Due, Settlement, classify
 from dovetail.runtime.wakeup import News
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.other_payments import Receipts
-from dovetail.sessions.overpayment import brought_by, surplus_seen
+from dovetail.sessions.overpayment import brought_by
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.wallets.ports import Accepted, Chain, Payment, Spend, Unknown
@@ -50,14 +50,6 @@ class Rival:
     txid: Txid
     rate: FeeRate | None
     ours: FeeRate
-
-    @property
-    def words(self) -> str:
-        """The same in a sentence."""
-        if self.rate is None:
-            return f"What it pays is not known; the ordinary payment pays {self.ours}."
-        can = "and may replace it" if self.ours > self.rate else "too little to replace it"
-        return f"It pays {self.rate}, the ordinary payment {self.ours}, {can}."
 
 
 @dataclass(slots=True)
@@ -195,56 +187,6 @@ def _same_money(before: Sighting, found: Sighting) -> bool:
         return True
     more = before.came is not None and found.came is not None and found.came > before.came
     return before.kind is found.kind and not more
-
-
-def _partly(seen: Sighting) -> str:
-    how = (
-        "not confirmed yet"
-        if seen.depth == 0
-        else f"with {seen.depth} of {seen.wanted} confirmation{'s' * (seen.wanted > 1)}"
-    )
-    again = "After a reorganisation " if seen.receded else ""
-    return f"{again}{seen.came:,} of {seen.asked:,} sats have come to the address, {how}."
-
-
-def describe_sighting(seen: Sighting, *, ended: bool = False) -> str:
-    """What the chain shows of a session's money, in one sentence; `ended` is the session's end."""
-    if seen.kind is SpendKind.DOUBLE_SPEND:
-        return _DOUBLE_SPENT
-    if seen.falls_short and not seen.gone:
-        return _partly(seen)
-    surplus = surplus_seen(seen)
-    moved = _moved(seen, ended=ended)
-    return moved if surplus is None else f"{moved} {surplus.words}"
-
-
-def _moved(seen: Sighting, *, ended: bool) -> str:
-    name = _SIGHTED[seen.kind]
-    if seen.gone:
-        how = "A reorganisation removed" if seen.receded else "The network dropped"
-        goes_on = "" if ended else "; the session is open and keeps watching"
-        return f"{how} {name}{goes_on}."
-    if seen.depth == 0 and seen.receded:
-        return (
-            f"A reorganisation took {name} out of the chain; it waits to be mined again. The"
-            " session is still open."
-        )
-    if seen.depth == 0:
-        return f"The network has {name}; it waits to be mined."
-    again = "A reorganisation moved it: " if seen.receded else ""
-    name = name if again else name[:1].upper() + name[1:]
-    return f"{again}{name} has {seen.depth} of {seen.wanted} confirmation{'s' * (seen.wanted > 1)}."
-
-
-_DOUBLE_SPENT = "A payment came that does not count: another transaction spends its coins."
-_SIGHTED = {
-    SpendKind.PAYJOIN: "the payjoin",
-    SpendKind.FALLBACK: "the ordinary payment",
-    SpendKind.PAYMENT: "another transaction that makes this payment",
-    SpendKind.REVOCATION: "the transaction that takes the coins back",
-    SpendKind.UNRECOGNIZED: "a transaction from outside that spends this session's coins",
-    SpendKind.DIRECT: "an ordinary payment to the address",
-}
 
 
 def kind_of(state: Watched, spend: Transaction, *, owned: Collection[Script] = ()) -> SpendKind:

@@ -54,11 +54,3 @@ async def tell_fee(state: Fallback, services: Services, watch: ChainWatch) -> No
     if watch.fee_told_at is None or now >= watch.fee_told_at + AGAIN_AFTER:
         watch.fee_told_at = UnixTime(now)
         watch.low_fee = await low_fee(state, services)
-
-
-def fee_words(found: LowFee) -> str:
-    """What it means that a fallback pays little, in one sentence."""
-    return (
-        f"The ordinary payment pays {found.paid} while {found.asked} is the going rate: it may"
-        " wait long, and is broadcast again until it confirms."
-    )

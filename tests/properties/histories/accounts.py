@@ -12,10 +12,10 @@ from tests.properties.histories.surplus import beyond, require_told, told_as_too
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import Sats
+from dovetail.explain.session import explain
 from dovetail.protocol.draft import Coin
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.runtime.chain_snapshot import Look, look_at
-from dovetail.runtime.explain import explain
 from dovetail.runtime.late_payments import late_payments
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason

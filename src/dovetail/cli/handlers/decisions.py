@@ -24,12 +24,13 @@ from dovetail.cli.output import Screen, confirm, sats
 from dovetail.cli.service import go_on, with_next
 from dovetail.cli.signals import Stop
 from dovetail.errors import ChainError, UsageError
+from dovetail.explain.chain import low_fee_words
+from dovetail.explain.explanation import Explanation, State
+from dovetail.explain.session import explain
 from dovetail.runtime import decisions
 from dovetail.runtime.chain_watch import LowFee
 from dovetail.runtime.decisions import Revocation
-from dovetail.runtime.explain import explain
-from dovetail.runtime.explanation import Explanation, State
-from dovetail.runtime.fees import estimated_rate, fee_words, low_fee
+from dovetail.runtime.fees import estimated_rate, low_fee
 from dovetail.runtime.services import AtExpiry, Services
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import Role, SessionId
@@ -237,7 +238,7 @@ def _tell(decided: _Decided, place: Home, screen: Screen) -> int:
     if explanation.txid is not None:
         screen.result(explanation.txid)
     if decided.poor is not None:
-        screen.say(fee_words(decided.poor), fg="yellow")
+        screen.say(low_fee_words(decided.poor), fg="yellow")
     if explanation.outcome is None and not explanation.asks:
         screen.say(go_on(session_id, explanation, running=running))
         if explanation.takable:

@@ -8,17 +8,20 @@ from typing import Any
 from dovetail.bitcoin import UnixTime
 from dovetail.cli import context, empty_store, open_parts
 from dovetail.cli.amounts import amount_words
+from dovetail.cli.clock import clock
 from dovetail.cli.exits import Exit
 from dovetail.cli.json_keys import HISTORY
-from dovetail.cli.live.follow import Seen, explained, session_values, summarised
+from dovetail.cli.live.follow import Seen, session_values
 from dovetail.cli.output import Screen, local_time, sats
-from dovetail.cli.phrases import BRIEFLY, TAKABLE, reason_words, tells_why, time_left
-from dovetail.cli.quoted import printable
 from dovetail.cli.service import NOT_RUNNING, with_next
 from dovetail.cli.tables import tabulated
+from dovetail.cli.time_left import BRIEFLY, time_left
 from dovetail.errors import ReplayError
-from dovetail.runtime.chain_watch import describe_sighting
-from dovetail.runtime.explanation import Explanation
+from dovetail.explain.chain import describe_sighting
+from dovetail.explain.explanation import Explanation
+from dovetail.explain.session import explain_row, explain_stored
+from dovetail.explain.text import RECEIVER_CAN_TAKE, printable
+from dovetail.runtime.decisions import load
 from dovetail.sessions.amounts import Received
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import EVERY, Role, SessionId, SessionRow, Store, Wanted
@@ -156,7 +159,7 @@ def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool, running: bo
     found = (
         (
             row,
-            (None if row.session_id in doubtful else summarised(row, asks=asks))
+            (None if row.session_id in doubtful else explain_row(row, clock(), ask=asks))
             or _by_log(store, row, asks=asks),
         )
         for row in rows
@@ -170,7 +173,7 @@ def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool, running: bo
 def _by_log(store: Store, row: SessionRow, *, asks: bool) -> Explanation | None:
     """What the log says; one that cannot be read hides no other."""
     try:
-        return explained(store, row, asks=asks)
+        return explain_stored(load(store, row.session_id), row, clock(), ask=asks)
     except ReplayError:
         return None
 
@@ -201,15 +204,15 @@ def _notes(each: Listed) -> list[str]:
     if found is None:
         return [f"    └ {note}" for note in notes]
     if found.takable:
-        notes.append(TAKABLE)
+        notes.append(RECEIVER_CAN_TAKE)
     if seen is not None and found.outcome in (None, "cancelled", "expired"):
         ended = found.outcome is not None
         words = f"{describe_sighting(seen.sighting, ended=ended)} {seen.rate_words}".rstrip()
         if found.txid not in (None, str(seen.sighting.txid)):  # the line shows the other one
             words += f" {seen.sighting.txid}"
         notes.append(f"Seen at {local_time(seen.at)}: {words}")
-    if tells_why(found):
-        notes.append(f"No payjoin: {reason_words(found)}")
+    if found.tells_reason:
+        notes.append(f"No payjoin: {found.reason_words}")
     if isinstance(found.amounts, Received) and found.amounts.paid:
         notes.append(amount_words(found.amounts))
     if found.surplus is not None and found.outcome is not None:

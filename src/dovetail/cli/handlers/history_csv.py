@@ -10,7 +10,7 @@ import click
 from dovetail.cli.exits import Exit
 from dovetail.cli.handlers.history import Listed, Request, pages
 from dovetail.cli.json_keys import CSV
-from dovetail.cli.quoted import printable
+from dovetail.explain.text import printable
 
 _TIMES = ("created_at", "closed_at", "expires_at")
 _FORMULA = ("=", "+", "-", "@")

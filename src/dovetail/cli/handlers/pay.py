@@ -15,7 +15,7 @@ from dovetail.errors import UsageError
 from dovetail.sessions.status import SessionStatus
 
 if TYPE_CHECKING:
-    from dovetail.runtime.explanation import Explanation
+    from dovetail.explain.explanation import Explanation
 
 
 def pay(request: Request, screen: Screen) -> int:

@@ -12,7 +12,7 @@ from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
 from dovetail.cli.live.agent import open_agent
 from dovetail.cli.live.follow import Follower, Live, never
-from dovetail.cli.live.updates import Happening, SpendKind, to_log
+from dovetail.cli.live.updates import Happening, HappeningKind, to_log
 from dovetail.cli.output import Screen
 from dovetail.cli.service_manager import READY, STOPPING, Notifier
 from dovetail.cli.signals import Stop
@@ -136,7 +136,7 @@ class _Service:
     async def _follow(self, live: Live) -> None:
         begun = "It is taken forward."
         number, role = live.session_id, live.role
-        self._tell(Happening(session_id=number, role=role, kind=SpendKind.BEGUN, words=begun))
+        self._tell(Happening(session_id=number, role=role, kind=HappeningKind.BEGUN, words=begun))
         asks = self._place.asks
         follower = Follower(live, _Mute(), asks, never, beside=self._tell, stays=True)
         await follower.follow(alone=False)

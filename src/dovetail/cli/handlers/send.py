@@ -18,7 +18,7 @@ from dovetail.sessions.status import SessionStatus
 
 if TYPE_CHECKING:
     from dovetail.cli.live.follow import Enough
-    from dovetail.runtime.explanation import Explanation
+    from dovetail.explain.explanation import Explanation
     from dovetail.runtime.prepared_payment import Payment
 
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})

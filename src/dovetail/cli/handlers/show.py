@@ -5,28 +5,24 @@ from pathlib import Path
 from typing import Any
 
 from dovetail.cli import context, open_parts, qr, qr_output
+from dovetail.cli.clock import clock
 from dovetail.cli.context import Home
-from dovetail.cli.event_texts import meaning
 from dovetail.cli.exits import Exit
 from dovetail.cli.handlers.history import row_values
 from dovetail.cli.handlers.show_details import Details, Line, detail_values, details_of, lines
 from dovetail.cli.json_keys import SHOW
-from dovetail.cli.live.follow import Seen, explained_state, session_values
+from dovetail.cli.live.follow import Seen, session_values
 from dovetail.cli.output import Screen, local_time, sats
-from dovetail.cli.phrases import (
-    RESTORE,
-    TAKABLE,
-    UNREADABLE,
-    reason_words,
-    tells_why,
-    time_left,
-)
 from dovetail.cli.service import with_next
-from dovetail.cli.wire_sizes import Exchanged, exchanged
+from dovetail.cli.time_left import time_left
 from dovetail.errors import ReplayError, SessionNotFound, UsageError
-from dovetail.runtime.chain_watch import describe_sighting
+from dovetail.explain.chain import describe_sighting
+from dovetail.explain.event import meaning
+from dovetail.explain.explanation import Explanation
+from dovetail.explain.session import explain_stored
+from dovetail.explain.text import RECEIVER_CAN_TAKE, RESTORE, UNREADABLE
+from dovetail.explain.wire_sizes import Exchanged, exchanged
 from dovetail.runtime.decisions import load
-from dovetail.runtime.explanation import Explanation
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
 from dovetail.stores.redaction import legible
@@ -107,7 +103,7 @@ def _shown(store: Store, session_id: SessionId, place: Home) -> Shown:
     log = store.stored(session_id)
     try:
         state = load(store, session_id)
-        found = explained_state(state, log.row, asks=place.asks)
+        found = explain_stored(state, log.row, clock(), ask=place.asks)
     except ReplayError as error:
         return Shown(log=log, problem=str(error))
     found = with_next(session_id, found, running=place.running)
@@ -216,8 +212,8 @@ def _now(found: Explanation, row: SessionRow) -> list[Line]:
         told.append(("Seen", f"{describe_sighting(seen.sighting)} {first}"))
         if str(seen.sighting.txid) != found.txid:
             told.append(("", f"{seen.sighting.txid} {seen.rate_words}".rstrip()))
-    if found.reason is not None and tells_why(found):
-        told += [("Why", reason_words(found) or ""), ("", found.reason.advice)]
+    if found.reason is not None and found.tells_reason:
+        told += [("Why", found.reason_words or ""), ("", found.reason.advice)]
     if found.surplus is not None and found.outcome is not None:
         told.append(("Paid twice", found.surplus.words))
     if found.deadline is not None:
@@ -226,6 +222,6 @@ def _now(found: Explanation, row: SessionRow) -> list[Line]:
         confirms = found.status is SessionStatus.CONFIRMING
         told.append((_CONFIRMING if confirms else _STILL[row.role], found.owed))
     if found.takable:
-        told.append(("Note", TAKABLE))
+        told.append(("Note", RECEIVER_CAN_TAKE))
     told.append(("Next", found.next))
     return told

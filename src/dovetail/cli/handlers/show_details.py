@@ -9,8 +9,8 @@ from dovetail.cli.clock import clock
 from dovetail.cli.json_keys import DETAILS
 from dovetail.cli.live.follow import Seen
 from dovetail.cli.output import local_time, sats
-from dovetail.cli.quoted import printable
-from dovetail.runtime.explanation import Explanation, State
+from dovetail.explain.explanation import Explanation, State
+from dovetail.explain.text import printable
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.amounts import Joined, Paid, Received, WholeFee, joined_of, whole_fee_of
 from dovetail.sessions.sender.events import Created

@@ -10,8 +10,8 @@ from dovetail.cli.handlers import wallet_secrets
 from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.tables import table
 from dovetail.errors import ReplayError
+from dovetail.explain.session import explain
 from dovetail.runtime import decisions
-from dovetail.runtime.explain import explain
 from dovetail.stores.ports import SessionId, SessionRow, Store
 from dovetail.wallets.ports import WalletTransaction
 

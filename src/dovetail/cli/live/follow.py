@@ -5,27 +5,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
-from msgspec import structs
-
 from dovetail.cli.amounts import amount_values, surplus_values
 from dovetail.cli.clock import clock
 from dovetail.cli.exits import Exit
 from dovetail.cli.json_keys import SESSION
-from dovetail.cli.live.updates import Happening, SpendKind, Teller, nobody
+from dovetail.cli.live.updates import Happening, HappeningKind, Teller, nobody
 from dovetail.cli.output import Screen, sats, span
-from dovetail.cli.phrases import RESTORE, UNREADABLE, reason_words
 from dovetail.cli.service import with_next
-from dovetail.errors import DovetailError, ReplayError, TransportError
-from dovetail.runtime.chain_watch import LowFee, Rival, describe_sighting
-from dovetail.runtime.decisions import load
-from dovetail.runtime.explain import explain, explain_summary
-from dovetail.runtime.explanation import Explanation, Moment, State
-from dovetail.runtime.fees import fee_words
+from dovetail.errors import DovetailError, TransportError
+from dovetail.explain.chain import describe_sighting, low_fee_words, rival_words
+from dovetail.explain.explanation import Explanation, State
+from dovetail.explain.session import explain
+from dovetail.explain.text import RESTORE, UNREADABLE
+from dovetail.runtime.chain_watch import LowFee, Rival
 from dovetail.runtime.live_session import LiveReceiver, LiveSender
-from dovetail.sessions.sightings import Sighting
-from dovetail.sessions.sightings import SpendKind as Sighted
-from dovetail.sessions.status import SessionStatus
-from dovetail.stores.ports import Role, SessionId, SessionRow, Store
+from dovetail.sessions.sightings import Sighting, SpendKind
+from dovetail.stores.ports import Role, SessionId, SessionRow
 
 Live: TypeAlias = LiveReceiver | LiveSender
 Enough: TypeAlias = Callable[[Explanation], bool]
@@ -77,49 +72,7 @@ class Seen:
         }
 
 
-def explained(store: Store, row: SessionRow, *, asks: bool) -> Explanation:
-    """What a stored session means now, by its log; raises `ReplayError`."""
-    return explained_state(load(store, row.session_id), row, asks=asks)
-
-
-def explained_state(state: State, row: SessionRow, *, asks: bool) -> Explanation:
-    """The same of what the log came to."""
-    seen = row.sighting
-    return _as_seen(explain(state, clock(), ask=asks, seen=seen), seen)
-
-
-def summarised(row: SessionRow, *, asks: bool) -> Explanation | None:
-    """The same by its row alone; None where only its log can tell.
-
-    So it is for one that a newer release has taken further.
-    """
-    try:
-        row.status(clock())
-    except ReplayError:
-        return None
-    if row.summary is None:
-        return None
-    at = Moment(now=clock(), expires_at=row.expires_at, ask=asks, seen=row.sighting)
-    found = explain_summary(row.summary, at, paying=row.role is Role.SENDER)
-    return _as_seen(found, row.sighting)
-
-
-def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
-    """In the chain's words, where they say more than the log."""
-    if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
-        return found
-    return structs.replace(found, words=describe_sighting(seen))
-
-
-PAYMENTS = (Sighted.PAYJOIN, Sighted.FALLBACK, Sighted.PAYMENT, Sighted.DIRECT)
-
-_BEING_PAID = frozenset(
-    {
-        SessionStatus.CONFIRMING,
-        SessionStatus.FALLBACK_PENDING,
-        SessionStatus.READY_TO_BROADCAST,
-    }
-)
+PAYMENTS = (SpendKind.PAYJOIN, SpendKind.FALLBACK, SpendKind.PAYMENT, SpendKind.DIRECT)
 
 
 def session_values(
@@ -152,7 +105,7 @@ def session_values(
         "expires_at": int(explanation.expires_at),
         "outcome": explanation.outcome,
         "reason": None if reason is None else reason.value,
-        "reason_words": None if reason is None else reason_words(explanation),
+        "reason_words": explanation.reason_words,
         "reason_advice": None if reason is None else reason.advice,
         "rule": explanation.rule,
         "owed": explanation.owed,
@@ -209,7 +162,7 @@ class Follower:
         except Exception as fault:
             self.fault = fault
             name = type(fault).__name__
-            self._pass_on(SpendKind.FAULT, f"A fault of the program stopped it ({name}).")
+            self._pass_on(HappeningKind.FAULT, f"A fault of the program stopped it ({name}).")
             if alone:
                 raise
 
@@ -235,12 +188,12 @@ class Follower:
                 return
         self.left = self.explanation is not None
         if self.explanation is None:
-            self._pass_on(SpendKind.DAMAGED, UNREADABLE)
+            self._pass_on(HappeningKind.DAMAGED, UNREADABLE)
 
     def _finished(self, explanation: Explanation, *, looked: bool) -> bool:
         if explanation.outcome is not None:
             self._pass_on(
-                SpendKind.PAID if explanation.paid else SpendKind.ENDED, explanation.words
+                HappeningKind.PAID if explanation.paid else HappeningKind.ENDED, explanation.words
             )
             return True
         if explanation.asks and looked:
@@ -251,7 +204,7 @@ class Follower:
     def _ask(self, explanation: Explanation) -> None:
         if explanation.words not in self._asked:
             self._asked.add(explanation.words)
-            self._pass_on(SpendKind.ASKS, f"It waits for your decision. {explanation.words}")
+            self._pass_on(HappeningKind.ASKS, f"It waits for your decision. {explanation.words}")
 
     def _show(self, state: State, seen: Sighting | None) -> None:
         before = self.explanation
@@ -260,7 +213,7 @@ class Follower:
         ended = self.explanation.outcome is not None
         if not ended and (before is None or before.words != self.explanation.words):
             self._said.clear()
-            self._say(SpendKind.STATE, self.explanation.words)
+            self._say(HappeningKind.STATE, self.explanation.words)
 
     def _look(self, sighting: Sighting | None, low_fee: LowFee | None) -> None:
         """Say what the chain shows, once for each change."""
@@ -270,15 +223,15 @@ class Follower:
             rated = before is not None and sighting == replace(before, rate=sighting.rate)
             if (sighting.goes_on or sighting.receded) and not rated:
                 colour = "yellow" if sighting.receded else None
-                self._say(SpendKind.SEEN, f"{self.seen.words}{self._amount()}", fg=colour)
+                self._say(HappeningKind.SEEN, f"{self.seen.words}{self._amount()}", fg=colour)
         if low_fee is not None and low_fee != self.low_fee:
-            self._say(SpendKind.FEE, fee_words(low_fee), fg="yellow")
+            self._say(HappeningKind.FEE, low_fee_words(low_fee), fg="yellow")
         self.low_fee = low_fee
 
     def _tell_rival(self, rival: Rival | None) -> None:
         """Say what keeps the ordinary payment out, and what that pays."""
         if rival is not None and rival != self.rival:
-            self._say(SpendKind.FEE, rival.words, fg="yellow")
+            self._say(HappeningKind.FEE, rival_words(rival), fg="yellow")
         self.rival = rival
 
     def _complain(self, trouble: DovetailError, again_in: float | None) -> None:
@@ -288,11 +241,11 @@ class Follower:
             unknown = isinstance(trouble, TransportError) and trouble.at is None
             again = "" if again_in is None else f" Next try in {span(max(1, again_in))}."
             words = f"{'The directory: ' if unknown else ''}{trouble}"
-            self._say(SpendKind.TROUBLE, words + again, fg="yellow")
+            self._say(HappeningKind.TROUBLE, words + again, fg="yellow")
 
     def begin(self, uri: str) -> None:
         """Tell those beside that it has begun, and by which URI."""
-        self._pass_on(SpendKind.BEGUN, "The session has begun.", uri=uri)
+        self._pass_on(HappeningKind.BEGUN, "The session has begun.", uri=uri)
 
     def _amount(self) -> str:
         """What the seen transaction pays, where it is this payment."""
@@ -302,12 +255,12 @@ class Follower:
             return ""
         return f" ({sats(found.amount)})"
 
-    def _say(self, kind: SpendKind, words: str, **style: Any) -> None:
+    def _say(self, kind: HappeningKind, words: str, **style: Any) -> None:
         at = datetime.now().astimezone().strftime("%H:%M:%S")
         self.screen.say(f"{at}  {self.prefix}{words}", **style)
         self._pass_on(kind, words)
 
-    def _pass_on(self, kind: SpendKind, words: str, *, uri: str | None = None) -> None:
+    def _pass_on(self, kind: HappeningKind, words: str, *, uri: str | None = None) -> None:
         found = self.explanation
         seen = None if self.seen is None else self.seen.sighting
         ended = None if found is None else found.outcome
@@ -329,7 +282,7 @@ class Follower:
     def leave(self) -> None:
         """Tell those beside that it is left before its end."""
         if self.explanation is not None and self.explanation.outcome is None and self.left:
-            self._pass_on(SpendKind.LEFT, self.explanation.words)
+            self._pass_on(HappeningKind.LEFT, self.explanation.words)
 
     @property
     def code(self) -> Exit:

@@ -10,10 +10,11 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.live.follow import Enough, Follower, Live, never
 from dovetail.cli.live.updates import as_events
 from dovetail.cli.output import Screen, countdown, local_time, span
-from dovetail.cli.phrases import DEADLINES, UNREADABLE, reason_words, tells_why
 from dovetail.cli.service import go_on
 from dovetail.cli.signals import Stop, first_of
-from dovetail.runtime.explanation import DeadlineKind, Explanation, State
+from dovetail.cli.time_left import DEADLINES
+from dovetail.explain.explanation import DeadlineKind, Explanation, State
+from dovetail.explain.text import UNREADABLE
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import Web
 
@@ -81,8 +82,8 @@ def tell_end(follower: Follower) -> None:
     elif found.outcome is not None:
         words = f"{follower.prefix}{found.words}"
         screen.result(words if found.txid is None else f"{words} {found.txid}")
-        if found.reason is not None and tells_why(found):
-            screen.say(f"Why: {reason_words(found)}")
+        if found.reason is not None and found.tells_reason:
+            screen.say(f"Why: {found.reason_words}")
             screen.say(f"     {found.reason.advice}")
         if found.amounts is not None and found.paid:
             screen.say(amount_words(found.amounts))

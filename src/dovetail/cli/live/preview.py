@@ -9,9 +9,9 @@ from dovetail.cli.clock import clock
 from dovetail.cli.fee_checks import require_fair_fee, require_fair_rate
 from dovetail.cli.output import Screen, confirm, local_time, sats, span
 from dovetail.cli.payment_request import Request
-from dovetail.cli.quoted import printable
 from dovetail.cli.signals import Stop
 from dovetail.errors import ChainError
+from dovetail.explain.text import printable
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.plain_payment import PlainPayment

@@ -12,7 +12,7 @@ from dovetail.cli.output import Screen
 from dovetail.stores.ports import Role, SessionId
 
 
-class SpendKind(StrEnum):
+class HappeningKind(StrEnum):
     """What happened; the values are stable."""
 
     BEGUN = "begun"
@@ -33,7 +33,7 @@ class SpendKind(StrEnum):
     FAULT = "fault"
 
 
-_WARNINGS = (SpendKind.FEE, SpendKind.TROUBLE, SpendKind.ASKS, SpendKind.DAMAGED)
+_WARNINGS = (HappeningKind.FEE, HappeningKind.TROUBLE, HappeningKind.ASKS, HappeningKind.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Happening:
 
     session_id: SessionId
     role: Role
-    kind: SpendKind
+    kind: HappeningKind
     words: str
     status: str | None = None
     amount: int | None = None
@@ -89,7 +89,7 @@ def to_log(log: logging.Logger) -> Teller:
 
     def tell(happening: Happening) -> None:
         level = logging.INFO
-        if happening.kind is SpendKind.FAULT:
+        if happening.kind is HappeningKind.FAULT:
             level = logging.ERROR
         elif happening.kind in _WARNINGS:
             level = logging.WARNING

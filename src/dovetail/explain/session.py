@@ -6,14 +6,8 @@ from msgspec.structs import replace
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ReplayError
-from dovetail.runtime.explain_settling import (
-    coins_missing,
-    receiver_monitor,
-    receiver_pending,
-    sender_monitor,
-    sender_pending,
-)
-from dovetail.runtime.explanation import (
+from dovetail.explain.chain import describe_sighting
+from dovetail.explain.explanation import (
     EITHER,
     NOTHING,
     Deadline,
@@ -22,7 +16,14 @@ from dovetail.runtime.explanation import (
     Moment,
     State,
 )
-from dovetail.runtime.outcome_texts import ending
+from dovetail.explain.outcome import ending
+from dovetail.explain.settling import (
+    coins_missing,
+    receiver_monitor,
+    receiver_pending,
+    sender_monitor,
+    sender_pending,
+)
 from dovetail.sessions import sender
 from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
@@ -30,6 +31,7 @@ from dovetail.sessions.overpayment import surplus_of, surplus_seen
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.standing import Standing, Summary, summary_of
 from dovetail.sessions.status import SessionStatus
+from dovetail.stores.ports import Role, SessionRow
 
 
 def explain(
@@ -58,6 +60,43 @@ def explain_summary(found: Summary, at: Moment, *, paying: bool) -> Explanation:
     if found.missing:
         return coins_missing(explained, depth=found.depth)
     return explained
+
+
+def explain_row(row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation | None:
+    """What a stored session means, by its row alone; None where only its log can tell.
+
+    So it is for one that a newer release has taken further.
+    """
+    try:
+        row.status(now)
+    except ReplayError:
+        return None
+    if row.summary is None:
+        return None
+    at = Moment(now=now, expires_at=row.expires_at, ask=ask, seen=row.sighting)
+    found = explain_summary(row.summary, at, paying=row.role is Role.SENDER)
+    return _as_seen(found, row.sighting)
+
+
+def explain_stored(state: State, row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation:
+    """The same by what its log came to; raises what `explain` raises."""
+    return _as_seen(explain(state, now, ask=ask, seen=row.sighting), row.sighting)
+
+
+def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
+    """In the chain's words, where they say more than the log."""
+    if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
+        return found
+    return replace(found, words=describe_sighting(seen))
+
+
+_BEING_PAID = frozenset(
+    {
+        SessionStatus.CONFIRMING,
+        SessionStatus.FALLBACK_PENDING,
+        SessionStatus.READY_TO_BROADCAST,
+    }
+)
 
 
 def _with_surplus(explained: Explanation, found: Ending, at: Moment) -> Explanation:

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from dovetail.runtime.explanation import EITHER, NOTHING, PLAINLY, Explanation, Moment
+from dovetail.explain.explanation import EITHER, NOTHING, PLAINLY, Explanation, Moment
 from dovetail.sessions.coin_presence import BLOCKS_WITHOUT
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Sighting, SpendKind

@@ -1,9 +1,9 @@
 """What each event of a log meant, in one sentence for the timeline."""
 
 from dovetail.bitcoin import Sats
-from dovetail.cli.output import sats
 from dovetail.errors import ReplayError
-from dovetail.runtime.outcome_texts import ended
+from dovetail.explain.outcome import ended
+from dovetail.explain.text import sats
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events as received
 from dovetail.sessions.sender import events as sent

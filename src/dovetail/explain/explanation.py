@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from dovetail.bitcoin import Sats, UnixTime
+from dovetail.protocol.proposal import rule_words
 from dovetail.sessions.amounts import Paid, Received
 from dovetail.sessions.overpayment import Surplus
 from dovetail.sessions.reasons import Reason
@@ -81,6 +82,19 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What the payment costs, once it is known how it is made."""
     surplus: Surplus | None = None
     """What came to a receiver's address beside its payment."""
+
+    @property
+    def reason_words(self) -> str | None:
+        """Why there is no payjoin, with the rule that was broken; None where no reason is known."""
+        if self.reason is None:
+            return None
+        rule = "" if self.rule is None else f" {rule_words(self.rule)}"
+        return f"{self.reason.words}{rule}"
+
+    @property
+    def tells_reason(self) -> bool:
+        """Whether the reason is news: not where an ordinary payment was wanted."""
+        return self.reason not in (None, Reason.PLAIN_PAYMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

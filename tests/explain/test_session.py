@@ -9,9 +9,9 @@ import pytest
 from tests.sessions.receiver.scenarios import play_all
 
 from dovetail.bitcoin import Sats, Txid, UnixTime
-from dovetail.runtime.explain import explain
-from dovetail.runtime.explanation import NOTHING, Explanation
-from dovetail.runtime.outcome_texts import ended, ending
+from dovetail.explain.explanation import NOTHING, Explanation
+from dovetail.explain.outcome import ended, ending
+from dovetail.explain.session import explain
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.amounts import Received
 from dovetail.sessions.outcomes import code_of
