@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from dovetail.cli.options import Amount, Duration, Place, Rate, seconds
+from dovetail.cli.option_types import Amount, Duration, Place, Rate, seconds
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any, cast
 
 from dovetail.cli.config import readers
-from dovetail.cli.options import HIGHEST_PORT
+from dovetail.cli.option_types import HIGHEST_PORT
 from dovetail.errors import ConfigurationError
 from dovetail.mailroom import MailroomSettings
 

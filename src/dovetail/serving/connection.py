@@ -16,6 +16,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from dovetail.serving.asgi import WORTH_READING, Scope, address_of
+from dovetail.serving.deadline import Deadline
 from dovetail.serving.request_body import Body
 from dovetail.serving.request_cycle import Exchange
 from dovetail.serving.request_head import HEAD_LIMIT, REFUSED, BadRequest, Head, HeadReader
@@ -70,8 +71,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._let_in = False
         self._idle = False
-        self._deadline = inf
-        self._alarm: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self._give_up)
         self._stall: asyncio.TimerHandle | None = None
         self._scope: dict[str, Any] = {}
         self._last_head = REFUSED
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._let_in = self._door.enter(self, peer and peer[0])
         if self._let_in:
             self._state.connections.add(cast("Any", self))
-            self._expect(self._door.seconds)
+            self._deadline.put_off(self._door.seconds)
         else:
             self.transport.write(_FULL)
             self.transport.close()
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
         elif self._let_in:
             if self._idle:
                 self._idle = False
-                self._expect(self._door.seconds)
+                self._deadline.put_off(self._door.seconds)
             self._arrived += data
             self._advance()
 
@@ -116,10 +116,10 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
-        self._expect(None)
-        for timer in (self._alarm, self._stall):
-            if timer is not None:
-                timer.cancel()
+        self._deadline.put_off(None)
+        self._deadline.cancel()
+        if self._stall is not None:
+            self._stall.cancel()
         self._state.connections.discard(cast("Any", self))
         if self._exchange is not None:
             self._exchange.lost()
@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
         else:
             self._exchange.keep_alive = False
             if not self._exchange.body.done:
-                self._expect(_LAST_BODY)
+                self._deadline.put_off(_LAST_BODY)
         if not self._writable:
             self._watch_stall()
 
@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
             exchange.answer(share)
             self._finish(exchange)
             return
-        self._expect(None if exchange.body.done else self._door.seconds + GOODBYE)
+        self._deadline.put_off(None if exchange.body.done else self._door.seconds + GOODBYE)
         task = self._loop.create_task(self._serve(exchange, scope, share))
         task.add_done_callback(self._state.tasks.discard)
         self._state.tasks.add(task)
@@ -257,13 +257,13 @@ class Connection(asyncio.Protocol):
         elif exchange.body.done and exchange.keep_alive:
             self._exchange = None
             self._idle = not self._arrived
-            self._expect(self._door.keep_alive if self._idle else self._door.seconds)
+            self._deadline.put_off(self._door.keep_alive if self._idle else self._door.seconds)
             if self._idle:
                 self._choose_to_read()
             else:
                 self._loop.call_soon(self._advance)
         elif exchange.keep_alive and (exchange.body.left or inf) <= WORTH_READING:
-            self._expect(self._door.seconds)
+            self._deadline.put_off(self._door.seconds)
             self._advance()
         else:
             self._take_leave()
@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
         if exchange.answered:  # the rest of a body after an early answer
             self._finish(exchange)
         else:
-            self._expect(None)
+            self._deadline.put_off(None)
 
     def _refuse(self, error: BadRequest) -> None:
         """Answer what is not understood, and read nothing after it."""
@@ -303,7 +303,7 @@ class Connection(asyncio.Protocol):
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self._expect(GOODBYE)
+            self._deadline.put_off(GOODBYE)
             self._choose_to_read()
         else:
             self._end()
@@ -312,7 +312,7 @@ class Connection(asyncio.Protocol):
         """Close, and see to it that the connection ends: in TLS a client need not agree to it."""
         if not self.transport.is_closing():  # asyncio's TLS forgets itself at the second time
             self.transport.close()
-        self._expect(GOODBYE)
+        self._deadline.put_off(GOODBYE)
 
     def _choose_to_read(self) -> None:
         """Read on unless what is here must be dealt with first."""
@@ -350,7 +350,7 @@ class Connection(asyncio.Protocol):
         """Let another protocol go on with this connection, which may be sent `limit` bytes."""
         rest = data + bytes(self._arrived)
         self._arrived.clear()
-        self._expect(None)
+        self._deadline.put_off(None)
         self._state.connections.discard(cast("Any", self))
         if not self._reading:
             self.transport.resume_reading()
@@ -367,21 +367,7 @@ class Connection(asyncio.Protocol):
         elif self._inner is not None:
             self._inner.data_received(data)
 
-    def _expect(self, seconds: float | None) -> None:
-        """Give the client so long for what comes next; None is for ever."""
-        self._deadline = inf if seconds is None else self._loop.time() + seconds
-        if self._alarm is not None and self._alarm.when() > self._deadline:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._alarm is None and seconds is not None:
-            self._alarm = self._loop.call_at(self._deadline, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        if self._loop.time() < self._deadline:
-            if self._deadline < inf:
-                self._alarm = self._loop.call_at(self._deadline, self._ring)
-            return
+    def _give_up(self) -> None:
         if self._exchange is not None and not self._exchange.answered:
             self._exchange.lost()
         if self.transport.is_closing() and not self.transport.get_write_buffer_size():

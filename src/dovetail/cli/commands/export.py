@@ -6,7 +6,8 @@ import click
 
 from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
-from dovetail.cli.options import SessionNumber, common
+from dovetail.cli.option_types import SessionNumber
+from dovetail.cli.options import common
 from dovetail.cli.output import Screen
 
 

@@ -5,8 +5,8 @@ import click
 from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SESSION
+from dovetail.cli.option_types import Rate
 from dovetail.cli.options import (
-    Rate,
     chain,
     common,
     high_fee,

@@ -5,7 +5,8 @@ import click
 from dovetail.cli import empty_store, handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import CSV, HISTORY
-from dovetail.cli.options import Since, common, documented, json_option
+from dovetail.cli.option_types import Since
+from dovetail.cli.options import common, documented, json_option
 from dovetail.cli.output import Screen
 from dovetail.cli.read_only import Reading
 from dovetail.errors import UsageError

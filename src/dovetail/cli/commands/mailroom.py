@@ -4,7 +4,8 @@ import click
 
 from dovetail.cli import handlers
 from dovetail.cli.help_layout import Group
-from dovetail.cli.options import Duration, common, listening
+from dovetail.cli.option_types import Duration
+from dovetail.cli.options import common, listening
 from dovetail.cli.output import Screen
 
 

@@ -5,10 +5,8 @@ import click
 from dovetail.cli import handlers, payment_request
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import PAY
+from dovetail.cli.option_types import EVERYTHING, AmountOrAll, Rate
 from dovetail.cli.options import (
-    EVERYTHING,
-    AmountOrAll,
-    Rate,
     chain,
     coin_control,
     common,

@@ -7,9 +7,8 @@ import click
 from dovetail.cli import handlers, v1_server
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import RECEIVE
+from dovetail.cli.option_types import Amount, Duration
 from dovetail.cli.options import (
-    Amount,
-    Duration,
     chain,
     common,
     directory,

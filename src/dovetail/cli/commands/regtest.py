@@ -4,7 +4,8 @@ import click
 
 from dovetail.cli import handlers, json_keys
 from dovetail.cli.help_layout import Group
-from dovetail.cli.options import HIGHEST_PORT, Amount, chain, common, json_option, listening
+from dovetail.cli.option_types import HIGHEST_PORT, Amount
+from dovetail.cli.options import chain, common, json_option, listening
 from dovetail.cli.output import Screen
 
 

@@ -5,8 +5,8 @@ import click
 from dovetail.cli import handlers, v1_server
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import RESUME
+from dovetail.cli.option_types import SessionNumber
 from dovetail.cli.options import (
-    SessionNumber,
     chain,
     common,
     events,

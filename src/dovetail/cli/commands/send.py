@@ -5,9 +5,8 @@ import click
 from dovetail.cli import handlers, payment_request
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SEND
+from dovetail.cli.option_types import Amount, Rate
 from dovetail.cli.options import (
-    Amount,
-    Rate,
     chain,
     coin_control,
     common,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from dovetail.cli import options
+from dovetail.cli import option_types
 from dovetail.errors import ConfigurationError
 from dovetail.tor import SocksProxy
 from dovetail.wallets.server_url import checked_url
@@ -122,7 +122,7 @@ def duration(least: float, most: float) -> Callable[[str, Any], float]:
     """Seconds, given as a number or as text such as 10m, within bounds."""
 
     def read(key: str, value: Any) -> float:
-        found = options.seconds(value) if isinstance(value, str) else value
+        found = option_types.seconds(value) if isinstance(value, str) else value
         sound = isinstance(found, int | float) and not isinstance(found, bool)
         # Compared before it is converted: TOML's whole numbers may be larger than any float.
         if not sound or not least <= (found or 0) <= most:

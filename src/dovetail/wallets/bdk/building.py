@@ -2,17 +2,55 @@
 
 from collections.abc import Collection
 
+from bdkpython import Amount, TxBuilder
 from bdkpython import FeeRate as BdkFeeRate
-from bdkpython import TxBuilder
+from bdkpython import Script as BdkScript
 from bdkpython import Wallet as BdkCore
 
-from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtOutput
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtOutput, Sats, Script
+from dovetail.wallets.bdk.coins import dear, worth
+from dovetail.wallets.bdk.errors import building
 from dovetail.wallets.bdk.signing import bdk_outpoint, sign_ours
 
 _RBF_SEQUENCE = 0xFFFFFFFD
 
 
-def building_from(fee_rate: FeeRate, unspendable: Collection[OutPoint]) -> TxBuilder:
+def payment(
+    core: BdkCore,
+    script: Script,
+    amount: Sats,
+    change: Script,
+    fee_rate: FeeRate,
+    unspendable: Collection[OutPoint],
+) -> Psbt:
+    """A signed payment of `amount` to `script`; what is left goes to `change`."""
+    builder = (
+        _building_from(fee_rate, unspendable)
+        .add_recipient(BdkScript(bytes(script)), Amount.from_sat(int(amount)))
+        .drain_to(BdkScript(bytes(change)))
+    )
+    free = worth(core, unspendable)
+    with building(
+        f"The wallet has {free:,} sats confirmed and free, too few to pay {amount:,} and"
+        " the fee; fund it, or wait for its other coins."
+    ):
+        return _signed(core, builder)
+
+
+def payment_of_all(
+    core: BdkCore, script: Script, fee_rate: FeeRate, unspendable: Collection[OutPoint]
+) -> Psbt:
+    """A signed payment of all that is worth its fee, into one output without change."""
+    spared = frozenset(unspendable) | dear(core, fee_rate)
+    builder = _building_from(fee_rate, spared).drain_wallet().drain_to(BdkScript(bytes(script)))
+    with building(
+        "The wallet has no coin that is confirmed, free and worth its fee; fund it, or wait"
+        " for its other coins."
+    ):
+        return _signed(core, builder)
+
+
+def _building_from(fee_rate: FeeRate, unspendable: Collection[OutPoint]) -> TxBuilder:
     """A payment without outputs yet: from confirmed coins, replaceable (BIP 125)."""
     return (
         TxBuilder()
@@ -24,7 +62,7 @@ def building_from(fee_rate: FeeRate, unspendable: Collection[OutPoint]) -> TxBui
     )
 
 
-def signed(core: BdkCore, builder: TxBuilder) -> Psbt:
+def _signed(core: BdkCore, builder: TxBuilder) -> Psbt:
     """What was built, signed and finalized; it tells no key paths. Raises `WalletError`."""
     built = Psbt.from_base64(str(builder.finish(core).serialize()))
     done = sign_ours(core, built, built.unsigned_transaction.contested())

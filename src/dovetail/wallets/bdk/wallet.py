@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Self
 from dovetail.extras import brought_by
 
 with brought_by("agent", "dovetail.wallets.bdk.BdkWallet"):
-    from bdkpython import Amount, KeychainKind, Persister, Update
-    from bdkpython import Script as BdkScript
+    from bdkpython import KeychainKind, Persister, Update
     from bdkpython import Wallet as BdkCore
 
 from dovetail.bitcoin import (
@@ -27,14 +26,9 @@ from dovetail.bitcoin import (
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ChainError, ConfigurationError, WalletError, WalletLocked
 from dovetail.protocol.contribution import Coin
-from dovetail.wallets.bdk.building import building_from, signed
-from dovetail.wallets.bdk.coins import dear, usable, with_signing_data, worth
-from dovetail.wallets.bdk.errors import (
-    CONNECT_ERRORS,
-    NOTHING_STORED,
-    building,
-    storing,
-)
+from dovetail.wallets.bdk.building import payment, payment_of_all
+from dovetail.wallets.bdk.coins import usable, with_signing_data
+from dovetail.wallets.bdk.errors import CONNECT_ERRORS, NOTHING_STORED, storing
 from dovetail.wallets.bdk.history import transactions
 from dovetail.wallets.bdk.keys import (
     BDK_NETWORKS,
@@ -318,18 +312,8 @@ class BdkWallet:
         """
         self._require_ready(fee_rate)
         with self._changing() as core:
-            change = self._reveal(core, KeychainKind.INTERNAL)
-            builder = (
-                building_from(fee_rate, unspendable)
-                .add_recipient(BdkScript(bytes(script)), Amount.from_sat(int(amount)))
-                .drain_to(BdkScript(bytes(change.script_pubkey)))
-            )
-            free = worth(core, unspendable)
-            with building(
-                f"The wallet has {free:,} sats confirmed and free, too few to pay {amount:,} and"
-                " the fee; fund it, or wait for its other coins."
-            ):
-                return signed(core, builder)
+            change = self._reveal(core, KeychainKind.INTERNAL).script_pubkey
+            return payment(core, script, amount, change, fee_rate, unspendable)
 
     def pay_all(
         self, script: Script, *, fee_rate: FeeRate, unspendable: Collection[OutPoint] = ()
@@ -340,15 +324,7 @@ class BdkWallet:
         """
         self._require_ready(fee_rate)
         with self._changing() as core:
-            spared = frozenset(unspendable) | dear(core, fee_rate)
-            builder = (
-                building_from(fee_rate, spared).drain_wallet().drain_to(BdkScript(bytes(script)))
-            )
-            with building(
-                "The wallet has no coin that is confirmed, free and worth its fee; fund it, or wait"
-                " for its other coins."
-            ):
-                return signed(core, builder)
+            return payment_of_all(core, script, fee_rate, unspendable)
 
     def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
         """Sign and finalize those of `inputs` that are its own, with sighash ALL or DEFAULT.
