@@ -90,7 +90,7 @@ def test_the_first_to_end_ends_the_others_and_its_fault_is_raised():
 def test_a_second_signal_does_not_wait_for_a_server(guarded, code):
     program = f"""
 import asyncio, os, signal, time
-from dovetail.cli.work import stopping
+from dovetail.cli import signals
 async def work(stop):
     stop.guarded = {guarded}
     asyncio.get_running_loop().run_in_executor(None, time.sleep, 600)
@@ -100,7 +100,7 @@ async def work(stop):
     await asyncio.sleep(600)
     return 0
 try:
-    stopping.run(work)
+    signals.run(work)
 except KeyboardInterrupt:
     pass
 """
@@ -118,8 +118,8 @@ except KeyboardInterrupt:
 def test_ctrl_c_ends_a_library_s_wait_at_once():
     program = """
 import os, signal, time
-from dovetail.cli.work import stopping
-with stopping.at_once():
+from dovetail.cli import signals
+with signals.at_once():
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(600)
 """

@@ -271,9 +271,9 @@ def warm(folder: Path) -> None:
     with SqlStore.open(folder / "warm.db"):
         pass
     for name in ("receive", "send", "resume", "cancel", "release", "revoke"):
-        import_module(f"dovetail.cli.{name}")
-    for name in ("receiving", "sending", "resuming", "deciding"):
-        import_module(f"dovetail.cli.work.{name}")
+        import_module(f"dovetail.cli.commands.{name}")
+    for name in ("receive", "send", "resume", "decisions"):
+        import_module(f"dovetail.cli.handlers.{name}")
     servers = ("httptools", "uvloop", "websockets", "uvicorn.protocols.http.httptools_impl")
     for name in (*servers, "anyio._backends._asyncio", "encodings.idna", "zoneinfo"):
         import_module(name)

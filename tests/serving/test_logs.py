@@ -138,7 +138,7 @@ ENDPOINT = """
 import asyncio
 from contextlib import suppress
 from dovetail.cli.output import Screen
-from dovetail.cli.v1_server import Listening, served
+from dovetail.cli.handlers.v1_server import Listening, served
 from dovetail.cli.signals import run
 async def work(stop):
     async with served(None, Listening(("127.0.0.1", 0)), Screen()) as url:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dovetail import Agent, FallbackBroadcasted, Success
-from dovetail.wallets.ports import Chain, Wallet
+from dovetail.wallets import Chain, Wallet
 
 
 async def sell_coffee(

@@ -7,8 +7,8 @@ from dovetail.bitcoin import FeeRate, OutPoint, Sats, UnixTime
 from dovetail.protocol import PayjoinUri, Request, SenderParams, V1Endpoint, fee_contribution
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
-from dovetail.stores.ports import SessionLog, Store
-from dovetail.wallets.ports import Accepted, Chain, Spend, Unknown, Wallet
+from dovetail.stores import SessionLog, Store
+from dovetail.wallets import Accepted, Chain, Spend, Unknown, Wallet
 
 Log = SessionLog[sender.SenderEvent]
 

@@ -7,8 +7,8 @@ from dovetail.bitcoin import FeeRate, Sats, UnixTime
 from dovetail.crypto import KeyConfig
 from dovetail.protocol import Request
 from dovetail.sessions import receiver
-from dovetail.stores.ports import SessionLog, Store
-from dovetail.wallets.ports import Accepted, Chain, Wallet
+from dovetail.stores import SessionLog, Store
+from dovetail.wallets import Accepted, Chain, Wallet
 
 
 @dataclass

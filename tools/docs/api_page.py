@@ -17,10 +17,7 @@ PUBLIC: dict[str, str] = {
     "dovetail.wallets.esplora": "EsploraChain",
     "dovetail.wallets": "",
     "dovetail.stores.sql": "SqlStore",
-    "dovetail.stores.ports": (
-        "Appended ImportOutcome ImportResult ImportedSession Role Rows SessionId SessionLog"
-        " SessionRow Store StoredLog"
-    ),
+    "dovetail.stores": "",
     "dovetail.sessions.receiver": "",
     "dovetail.sessions.sender": "",
     "dovetail.sessions.transition": "",

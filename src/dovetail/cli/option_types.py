@@ -144,7 +144,7 @@ class SessionNumber(click.IntRange):
     ) -> list[CompletionItem]:
         """The latest sessions whose numbers begin like this; none where they cannot be read."""
         del param
-        from dovetail.cli.empty_store import latest  # noqa: PLC0415 - for Tab alone
+        from dovetail.cli.handlers.empty_store import latest  # noqa: PLC0415 - for Tab alone
 
         with ctx.scope(cleanup=False):
             found = latest(_COMPLETED)

@@ -2,7 +2,7 @@
 
 import click
 
-from dovetail.cli import empty_store, handlers
+from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import CSV, HISTORY
 from dovetail.cli.option_types import Since
@@ -72,8 +72,8 @@ def history(  # noqa: PLR0913 - one argument for each option
     if (is_open and is_closed) or (sent and received):
         raise UsageError("No session is both. Remove one of the two options.")
     screen = Screen(as_json=as_json)
-    if not empty_store.may_have_sessions():
-        return empty_store.tell_of_none(screen, as_csv=as_csv)
+    if not handlers.empty_store.may_have_sessions():
+        return handlers.empty_store.tell_of_none(screen, as_csv=as_csv)
     request = handlers.history.Request(
         limit=limit,
         before=before,

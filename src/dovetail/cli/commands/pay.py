@@ -2,7 +2,7 @@
 
 import click
 
-from dovetail.cli import handlers, payment_request
+from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import PAY
 from dovetail.cli.option_types import EVERYTHING, AmountOrAll, Rate
@@ -61,7 +61,7 @@ def pay(  # noqa: PLR0913 - options, each by its name
     satoshis, where the URI names none; `all` pays everything that can be spent, less the fee.
     Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
-    request = payment_request.Request(
+    request = handlers.payment_request.Request(
         uri=payee,
         amount=None if amount == EVERYTHING else amount,
         everything=amount == EVERYTHING,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from dovetail.cli import handlers, v1_server
+from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import RECEIVE
 from dovetail.cli.option_types import Amount, Duration
@@ -78,7 +78,7 @@ def receive(  # noqa: PLR0913 - one argument for each option
     --listen there is no mailbox: senders that speak BIP 78 pay at a server that runs as long as
     this command does.
     """
-    listening = v1_server.Listening(place, tls_cert, tls_key, public_url)
+    listening = handlers.v1_server.Listening(place, tls_cert, tls_key, public_url)
     request = handlers.receive.Request(
         amount=sats,
         label=label,

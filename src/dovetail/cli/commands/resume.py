@@ -2,7 +2,7 @@
 
 import click
 
-from dovetail.cli import handlers, v1_server
+from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import RESUME
 from dovetail.cli.option_types import SessionNumber
@@ -50,7 +50,7 @@ def resume(
     your decision. One that cannot be read stops no other. Sessions made with `receive --listen`
     need --listen again, while their sender has not come.
     """
-    listening = v1_server.Listening(place, tls_cert, tls_key)
+    listening = handlers.v1_server.Listening(place, tls_cert, tls_key)
     return handlers.resume.resume(
         ids, timeout, listening, Screen(as_json=as_json, as_events=as_events)
     )

@@ -2,7 +2,7 @@
 
 import click
 
-from dovetail.cli import handlers, v1_server
+from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.options import chain, common, passphrase, routes, served
 
@@ -40,7 +40,7 @@ def run(
     ordinary payment when that falls due. Only one runs in a data folder at a time. It tells a
     service manager when it is ready (sd_notify), and settings are read at its start.
     """
-    listening = v1_server.Listening(place, tls_cert, tls_key)
+    listening = handlers.v1_server.Listening(place, tls_cert, tls_key)
     return handlers.run.run(
         handlers.run.Request(listening=listening, json_log=log_format == "json")
     )

@@ -2,7 +2,7 @@
 
 import click
 
-from dovetail.cli import handlers, payment_request
+from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SEND
 from dovetail.cli.option_types import Amount, Rate
@@ -68,7 +68,7 @@ def send(  # noqa: PLR0913 - options, each by its name
     Where the URI has expired or its payjoin cannot be used, `--plain` pays its address as usual.
     Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
-    request = payment_request.Request(
+    request = handlers.payment_request.Request(
         uri=uri,
         amount=amount,
         coins=coins,

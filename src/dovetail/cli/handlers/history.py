@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dovetail.bitcoin import UnixTime
-from dovetail.cli import context, empty_store, open_parts
+from dovetail.cli import context, open_parts
 from dovetail.cli.amounts import amount_words
 from dovetail.cli.clock import clock
 from dovetail.cli.exits import Exit
+from dovetail.cli.handlers import empty_store
 from dovetail.cli.json_keys import HISTORY
 from dovetail.cli.live.follow import Seen, session_values
 from dovetail.cli.output import Screen, local_time, sats

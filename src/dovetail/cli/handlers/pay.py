@@ -7,9 +7,9 @@ from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.cli import context, open_parts, signals
 from dovetail.cli import live as working
 from dovetail.cli.context import Home
+from dovetail.cli.handlers.payment_request import Request, chosen_coins, require_somebody
 from dovetail.cli.json_keys import PAY
 from dovetail.cli.output import Screen
-from dovetail.cli.payment_request import Request, chosen_coins, require_somebody
 from dovetail.cli.signals import Stop
 from dovetail.errors import UsageError
 from dovetail.sessions.status import SessionStatus

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dovetail.bitcoin import Network
-from dovetail.cli import context, open_parts, qr, qr_output, signals, v1_server
+from dovetail.cli import context, open_parts, qr, qr_output, signals
 from dovetail.cli import live as working
 from dovetail.cli.clock import clock
 from dovetail.cli.config import readers
 from dovetail.cli.config.table import LONGEST, SHORTEST
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
+from dovetail.cli.handlers import v1_server
+from dovetail.cli.handlers.v1_server import Listening
 from dovetail.cli.json_keys import RECEIVE
 from dovetail.cli.output import Screen, local_time, sats, span
 from dovetail.cli.signals import Stop
-from dovetail.cli.v1_server import Listening
 from dovetail.errors import ChainError, TransportError, UsageError
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 

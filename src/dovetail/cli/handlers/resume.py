@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from dovetail.cli import context, open_parts, signals, v1_server
+from dovetail.cli import context, open_parts, signals
 from dovetail.cli.exits import Exit
+from dovetail.cli.handlers import v1_server
+from dovetail.cli.handlers.v1_server import Listening
 from dovetail.cli.json_keys import RESUME
 from dovetail.cli.live.agent import open_agent
 from dovetail.cli.live.follow import Follower, Seen
 from dovetail.cli.live.follow_all import follow_all, follower_of, waits_at_own_server
 from dovetail.cli.output import Screen, local_time
 from dovetail.cli.signals import Stop
-from dovetail.cli.v1_server import Listening
 from dovetail.errors import ChainError, ReplayError, UsageError
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.decisions import load

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dovetail import locking
-from dovetail.cli import context, open_parts, signals, v1_server
+from dovetail.cli import context, open_parts, signals
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
+from dovetail.cli.handlers import v1_server
+from dovetail.cli.handlers.v1_server import Listening
 from dovetail.cli.live.agent import open_agent
 from dovetail.cli.live.follow import Follower, Live, never
 from dovetail.cli.live.updates import Happening, HappeningKind, to_log
 from dovetail.cli.output import Screen
 from dovetail.cli.service_manager import READY, STOPPING, Notifier
 from dovetail.cli.signals import Stop
-from dovetail.cli.v1_server import Listening
 from dovetail.collecting import rare_collections
 from dovetail.errors import InfrastructureError
 from dovetail.runtime.agent import Agent

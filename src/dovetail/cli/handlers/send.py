@@ -8,9 +8,9 @@ from dovetail.cli import context, open_parts, signals
 from dovetail.cli import live as working
 from dovetail.cli.clock import clock
 from dovetail.cli.context import Home
+from dovetail.cli.handlers.payment_request import Request, chosen_coins, require_somebody
 from dovetail.cli.json_keys import SEND
 from dovetail.cli.output import Screen, local_time, sats
-from dovetail.cli.payment_request import Request, chosen_coins, require_somebody
 from dovetail.cli.signals import Stop
 from dovetail.errors import InvalidUri, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
