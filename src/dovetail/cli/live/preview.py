@@ -9,7 +9,6 @@ from dovetail.cli.clock import clock
 from dovetail.cli.fee_checks import require_fair_fee, require_fair_rate
 from dovetail.cli.handlers.payment_request import Request
 from dovetail.cli.output import Screen, confirm, local_time, sats, span
-from dovetail.cli.handlers.payment_request import Request
 from dovetail.cli.signals import Stop
 from dovetail.errors import ChainError
 from dovetail.explain.text import printable
