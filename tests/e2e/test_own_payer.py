@@ -162,4 +162,4 @@ def test_a_directory_that_is_away_leaves_the_session_where_it_was(
 def test_the_guide_shows_the_payer_as_it_is() -> None:
     source = (ROOT / "tests/typing/own_payer.py").read_text()
     _, shown = source.split('"""\n', 1)
-    assert f"```python\n{shown.strip()}\n```" in (ROOT / "docs/guides/own-payer.md").read_text()
+    assert f"```python\n{shown.strip()}\n```" in (ROOT / "docs/guides/wallets.md").read_text()

@@ -67,6 +67,11 @@ def keep_till(world: World, client: httpx.Client) -> Till:
     )
 
 
+def test_the_guide_shows_the_receiver_as_it_is() -> None:
+    _, shown = (ROOT / "tests/typing/own_wallet.py").read_text().split('"""\n', 1)
+    assert f"```python\n{shown.strip()}\n```" in (ROOT / "docs/guides/wallets.md").read_text()
+
+
 def test_a_wallet_with_its_own_io_is_paid_by_payjoin(world: World) -> None:
     url = world.mailroom.url
     with httpx.Client(timeout=45) as client:

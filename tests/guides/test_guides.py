@@ -5,7 +5,7 @@ import pytest
 from tests.guides.pages import ROOT, pages, pattern, read
 
 
-@pytest.mark.parametrize("page", ["forty-lines", "own-payer"])
+@pytest.mark.parametrize("page", ["forty-lines", "wallets"])
 def test_a_page_that_is_one_program_runs_in_a_home_of_its_own(page):
     done = subprocess.run(
         [sys.executable, "-m", "tests.guides", "--here", page],

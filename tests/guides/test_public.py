@@ -60,7 +60,7 @@ def test_the_reference_has_no_module_that_is_not_stable():
     ("column", "program"), [(1, "own_wallet.py"), (2, "own_payer.py")], ids=["receiver", "payer"]
 )
 def test_the_guide_names_what_a_role_asks_of_wallet_chain_and_store(column, program):
-    guide = _own_wallet()
+    guide = _wallets()
     rows = re.findall(r"^\| (wallet|chain|store) \|.*$", guide, re.MULTILINE)
     cells = {name: guide.split(f"| {name} |")[1].split("\n")[0].split("|") for name in rows}
     told = {name: set(re.findall(r"`(\w+)`", each[column - 1])) for name, each in cells.items()}
@@ -72,5 +72,5 @@ def test_the_guide_names_what_a_role_asks_of_wallet_chain_and_store(column, prog
     assert asked == told
 
 
-def _own_wallet() -> str:
-    return (ROOT / "docs/guides/own-wallet.md").read_text()
+def _wallets() -> str:
+    return (ROOT / "docs/guides/wallets.md").read_text()
