@@ -12,7 +12,7 @@ from dovetail.bitcoin import OutPoint, Script
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.protocol.original import prepare_original
 from dovetail.protocol.params import SenderParams
-from dovetail.sessions.sender.payment import SenderState
+from dovetail.sessions.sender.base import State as SenderState
 
 SENDER, RECEIVER = Party.SENDER, Party.RECEIVER
 
@@ -301,7 +301,7 @@ def garbles_its_signature() -> AbstractContextManager[object]:
         broken = bytes([*signature[:20], signature[20] ^ 1, *signature[21:]])
         return original.with_input(0, first.with_final(b"", (broken, *rest)))
 
-    return patch("dovetail.sessions.sender.payment.prepare_original", garbled)
+    return patch("dovetail.sessions.sender.terms.prepare_original", garbled)
 
 
 def speaks_version_3() -> AbstractContextManager[object]:

@@ -22,8 +22,8 @@ from dovetail.sessions import amounts, receiver, sender
 from dovetail.sessions.amounts import by_payjoin_of
 from dovetail.sessions.coin_presence import Presence
 from dovetail.sessions.receiver.contested import Contested
-from dovetail.sessions.sender import negotiating, payment
-from dovetail.sessions.sender.paying import Payable
+from dovetail.sessions.sender import base, posting
+from dovetail.sessions.sender import contested as sender_contested
 from dovetail.sessions.transition import Transition
 from dovetail.stores import session_index
 from dovetail.stores.memory.tables import MemoryTables
@@ -83,7 +83,7 @@ def signs_whatever_comes(patch: pytest.MonkeyPatch) -> None:
                 proposal = proposal.with_input(position, known)
         return proposal
 
-    patch.setattr(negotiating, "check_proposal", credulous)
+    patch.setattr(posting, "check_proposal", credulous)
 
 
 def believes_any_amount(patch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def hopes_for_its_coins(patch: pytest.MonkeyPatch) -> None:
     def hopeful(self, **_named):
         return Transition(None, self, seq=self.seq)
 
-    patch.setattr(Payable, "record_gone", hopeful)
+    patch.setattr(sender_contested.Contested, "record_gone", hopeful)
 
 
 def keeps_its_coins(patch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def lends_a_coin_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def tells_its_address(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(payment.SenderState, "__repr__", lambda self: str(self.payjoin_uri.address))
+    patch.setattr(base.State, "__repr__", lambda self: str(self.payjoin_uri.address))
 
 
 FAULTS: list[tuple[str, str, Callable[[pytest.MonkeyPatch], None]]] = [

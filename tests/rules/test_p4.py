@@ -41,7 +41,7 @@ def test_no_sender_shows_anything(place: str) -> None:
     log = sending.Log()
     session = sending.PLACES[place](log)
     secrets = [*secrets_of(session), sending.SIGNATURE.hex()]
-    for shown in (session, session.payment, session.created, *log.events()):
+    for shown in (session, session.terms, session.created, *log.events()):
         quiet(f"{shown!r} {shown}", secrets)
 
 

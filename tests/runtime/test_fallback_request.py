@@ -128,7 +128,7 @@ async def test_a_payer_raises_the_fee_of_what_is_unconfirmed(
 ):
     """M4: the payjoin, or the first fallback, is replaced by the same payment."""
     sending = await sending_at(alice, bob, state)
-    address, first = sending.state.payment.address, sending.state.fallback
+    address, first = sending.state.terms.address, sending.state.fallback
     monitor = await decisions.fallback(sending.services, sending.session_id, fee_rate=RATE)
     assert isinstance(monitor, sender.Monitor)
     assert monitor.fallback != first
@@ -398,7 +398,7 @@ async def test_the_policy_does_not_pay_an_invoice_that_is_paid_already(
     """M4: a payer who lost their state paid the address from other coins. Their word decides."""
     sending = await alice.send(bob.receive(lifetime=60).uri)
     await sending.to(sender.PollingForProposal)
-    address = sending.state.payment.address
+    address = sending.state.terms.address
     world.node.fund_many([TxOut(Sats(part), address.script_pubkey) for part in parts])
     world.clock.pass_by(60)
     await sending.to(sender.PendingFallback)
@@ -424,7 +424,7 @@ async def test_a_word_that_would_pay_a_second_time_has_to_be_said_twice(
 ):
     """M4: who says `fallback` may not know that the invoice is paid."""
     sending = await sending_at(alice, bob, state)
-    address, tags = sending.state.payment.address, sending.tags()
+    address, tags = sending.state.terms.address, sending.tags()
     world.node.fund(address.script_pubkey, AMOUNT, confirmations=0)
     with pytest.raises(UsageError, match="a second time"):
         await decisions.fallback(sending.services, sending.session_id, fee_rate=rate)
@@ -439,7 +439,7 @@ async def test_no_payjoin_is_signed_for_an_invoice_that_is_paid_already(
 ):
     """M4: paid from other coins after the receiver had looked, or by one who does not look."""
     sending = await sending_at(alice, bob, sender.ProposalReceived)
-    paid = world.node.fund(sending.state.payment.address.script_pubkey, AMOUNT, confirmations=0)
+    paid = world.node.fund(sending.state.terms.address.script_pubkey, AMOUNT, confirmations=0)
     watch = ChainWatch()
     pending = await sending.to(sender.PendingFallback, steps=1, watch=watch)
     assert pending.reason is Reason.PAID_DIRECTLY
@@ -456,7 +456,7 @@ async def test_no_payjoin_is_signed_for_an_invoice_that_is_paid_already(
 async def test_less_than_the_invoice_is_no_reason_not_to_pay(world: World, alice: Side, bob: Side):
     sending = await alice.send(bob.receive(lifetime=60).uri)
     await sending.to(sender.PollingForProposal)
-    script = sending.state.payment.address.script_pubkey
+    script = sending.state.terms.address.script_pubkey
     world.node.fund_many([TxOut(Sats(AMOUNT - 1), script)])
     world.clock.pass_by(60)
     await sending.to(sender.Monitor)

@@ -41,7 +41,7 @@ def spent_in_a_block(world: World, alice: Side, receiving: Receiving, sending: S
 
 
 def taken(world: World, alice: Side, receiving: Receiving, sending: Sending) -> None:
-    world.node.send(sending.state.payment.fallback)
+    world.node.send(sending.state.terms.fallback)
 
 
 def paid(world: World, alice: Side, receiving: Receiving, sending: Sending) -> None:

@@ -50,8 +50,8 @@ async def test_above_the_fee_cap_the_sender_is_told(world: World, alice: Side, b
     state = sending.state
     assert isinstance(state, sender.WithReplyKey)
     # A sender who adds nothing and asks for a lot.
-    payment = replace(state.payment, created=_greedy(state))
-    sending.state = replace(state, payment=payment)
+    terms = replace(state.terms, created=_greedy(state))
+    sending.state = replace(state, terms=terms)
     await sending.to(sender.PollingForProposal)
     await refused(receiving, Reason.FEE_CAP)
     await told(receiving, sending, Reason.RECEIVER_NOT_ENOUGH_MONEY)

@@ -207,7 +207,7 @@ async def test_a_v1_sender_who_is_gone_is_final(world: World, alice: Side, bob: 
     uri = receiving.uri
     assert isinstance(uri.endpoint, V2Endpoint)
     sending = await alice.send(uri)
-    facts = sending.state.payment
+    facts = sending.state.terms
     body = encode_original(facts.disclosed, replace(facts.params, version=1))
     world.wire.directory.mailboxes[str(uri.endpoint.short_id)] = body
     await receiving.to(receiver.PayjoinProposal)

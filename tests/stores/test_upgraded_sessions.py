@@ -13,7 +13,7 @@ from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.ended import ending_of
 from dovetail.sessions.outcomes import code_of
-from dovetail.sessions.sender.payment import Payment
+from dovetail.sessions.sender.terms import Terms
 from dovetail.sessions.standing import summary_of
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
@@ -92,7 +92,7 @@ def test_v1_invoices_are_found_in_any_spelling_after_an_upgrade(tmp_path: Path) 
 def label_of(state: receiver.ReceiverSession | sender.SenderSession) -> str | None:
     if isinstance(state.created, receiver.events.Created):
         return state.created.label
-    return Payment(state.created).request.label
+    return Terms(state.created).request.label
 
 
 @pytest.mark.parametrize("revision", RELEASED)

@@ -51,7 +51,7 @@ async def raised(
         raise UsageError("The payment's coins are spent in a block already: no fee can be raised.")
     await asyncio.to_thread(services.wallet.sync)
     outputs = state.original.unsigned_transaction.outputs
-    payee = state.payment.due.payee
+    payee = state.terms.due.payee
     scripts = [output.script_pubkey for output in outputs if output.script_pubkey != payee]
     owned = await asyncio.to_thread(services.wallet.owned, scripts)
     change = next((i for i, each in enumerate(outputs) if each.script_pubkey in owned), None)
@@ -84,7 +84,7 @@ def _fee(state: Paying, rival: Spend | None, fee_rate: FeeRate) -> Sats:
 def _known_fee(state: Paying, rival: Transaction) -> Sats | None:
     """What `rival` pays, where the session knows all that it spends."""
     skeleton = rival.without_signatures()
-    known = (state.original, state.payment.original, getattr(state, "proposal", None))
+    known = (state.original, state.terms.original, getattr(state, "proposal", None))
     for psbt in known:
         if psbt is not None and psbt.unsigned_transaction == skeleton:
             return psbt.fee

@@ -37,22 +37,22 @@ async def is_paid_beside(
     """
     received = await _received_beside(session, services)
     if received.full:
-        asked = session.payment.request.amount
+        asked = session.terms.request.amount
         watch.see_received(received, wanted=session.created.depth, asked=asked)
     return received.full
 
 
 async def _received_beside(session: sender.SenderSession, services: Services) -> Receipts:
-    created, asked = session.created, session.payment.request.amount
+    created, asked = session.created, session.terms.request.amount
     if asked is None or getattr(created, "again", False):
         return _NOTHING
-    known = (getattr(session, "payjoin", None), session.fallback, session.payment.fallback)
+    known = (getattr(session, "payjoin", None), session.fallback, session.terms.fallback)
     own = {each.txid for each in known if each is not None}
     proposal = getattr(session, "proposal", None)
     if proposal is not None:
         own.add(proposal.unsigned_transaction.txid)
     try:
-        found = await asyncio.to_thread(services.chain.payments_to, session.payment.due.payee)
+        found = await asyncio.to_thread(services.chain.payments_to, session.terms.due.payee)
     except ChainError:
         return _NOTHING
     beside = (Receipt(each.txid, each.amount, each.depth) for each in found if each.txid not in own)

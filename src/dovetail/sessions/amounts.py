@@ -202,7 +202,7 @@ def _sender_joined(state: _Paying) -> Joined | None:
     proposal, payjoin = state.proposal, state.payjoin
     if proposal is None or payjoin is None or payjoin.txid != _settling(state):
         return None
-    payment = state.payment
+    payment = state.terms
     found = shares(payment.original, proposal, payment.params.fee_contribution)
     return Joined(found.more_from_sender, found.added)
 
@@ -234,8 +234,8 @@ def _paid(state: _Paying) -> Paid | None:
 
 def _known(state: _Paying) -> Iterator[tuple[Sats, Transaction]]:
     """The transactions that may pay, as they were signed here, each with its fee."""
-    original = state.payment.original
-    yield original.fee, state.payment.fallback
+    original = state.terms.original
+    yield original.fee, state.terms.fallback
     if state.proposal is not None and state.payjoin is not None:
         yield state.proposal.fee, state.payjoin
     if not isinstance(state, sender.PendingBroadcast) and state.bumped is not None:
@@ -267,7 +267,7 @@ def amount_of(state: ReceiverSession | SenderSession) -> Sats | None:
             | sender.Monitor()
             | sender.Closed()
         ):
-            return paid_to(state.fallback, state.payment.address.script_pubkey)
+            return paid_to(state.fallback, state.terms.address.script_pubkey)
         case _ if state.created.amount is not None:
             return Sats(state.created.amount)
         case _:

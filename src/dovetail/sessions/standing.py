@@ -163,7 +163,7 @@ def _facts(state: State) -> dict[str, object]:
         case receiver.PendingFallback() | receiver.Monitor():
             return _receiver_settling(state)
         case sender.PostingOriginal():
-            return {"v1": isinstance(state.payment.endpoint, V1Endpoint)}
+            return {"v1": isinstance(state.terms.endpoint, V1Endpoint)}
         case sender.ProposalReceived(signing_deadline=deadline) if deadline is not None:
             return {"until": int(deadline)}
         case sender.PendingFallback() | sender.Monitor():
@@ -197,7 +197,7 @@ def _sender_settling(state: sender.PendingFallback | sender.Monitor) -> dict[str
         known[state.payjoin.txid] = SpendKind.PAYJOIN
     return _settling(state, seen, known) | {
         "rule": state.rule,
-        "plain": state.payment.is_plain,
+        "plain": state.terms.is_plain,
         "out": isinstance(state, sender.Monitor) or state.original_out,
         "released": isinstance(state, sender.Monitor) and state.released,
         "raised": state.bumped is not None,

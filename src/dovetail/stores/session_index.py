@@ -13,7 +13,7 @@ from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import Closed as SenderClosed
 from dovetail.sessions.sender.events import Created as SenderCreated
 from dovetail.sessions.sender.events import CreatedPlain, SenderEvent, decode_event
-from dovetail.sessions.sender.payment import Payment as SenderPayment
+from dovetail.sessions.sender.terms import Terms as SenderTerms
 
 
 class Role(StrEnum):
@@ -60,7 +60,7 @@ def index_of(event: ReceiverEvent | SenderEvent) -> SessionIndex:
         case SenderCreated():
             return payment_index(PayjoinUri.parse(event.uri), event.expires_at)
         case CreatedPlain():
-            return _plain_index(SenderPayment(event))
+            return _plain_index(SenderTerms(event))
         case _:
             raise StaleSession("A log begins with its Created event: reload the session.")
 
@@ -86,13 +86,13 @@ def _identity(endpoint: V1Endpoint | V2Endpoint) -> tuple[str, bytes | None]:
     return normalised_url(endpoint.url), None
 
 
-def _plain_index(payment: SenderPayment) -> SenderIndex:
+def _plain_index(terms: SenderTerms) -> SenderIndex:
     """The row of an ordinary payment, which no URI tells from another: its transaction does."""
     return SenderIndex(
-        address=str(payment.address),
-        expires_at=payment.expires_at,
-        pj_uri=f"plain:{payment.fallback.without_signatures().txid}",
-        label=payment.request.label,
+        address=str(terms.address),
+        expires_at=terms.expires_at,
+        pj_uri=f"plain:{terms.fallback.without_signatures().txid}",
+        label=terms.request.label,
     )
 
 
@@ -100,7 +100,7 @@ _UNPAID = (outcomes.Cancelled, outcomes.Revoked)
 
 
 def may_have_paid(entry: bytes) -> bool:
-    """Whether a payer's log that is closed by `entry` may have brought its payment.
+    """Whether a payer's log that is closed by `entry` may have brought its terms.
 
     What cannot be read, or ended by a transaction that nobody knew, may have.
     """

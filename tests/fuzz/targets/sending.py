@@ -193,7 +193,7 @@ def _check_cost(terms: Terms, theirs: Transaction, psbt: Psbt) -> None:
 
 def _log_of(session: sender.SenderSession) -> play.Log:
     log = play.Log()
-    created = session.payment.created
+    created = session.terms.created
     log.append(created, seq=0, closes=False)
     log.append(sender.events.StartedPosting(), seq=1, closes=False)
     if isinstance(session, sender.PollingForProposal):

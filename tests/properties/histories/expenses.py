@@ -97,7 +97,7 @@ class Expenses(Actor):
                 return Settlement.PAYJOIN
         if any(spend.txid == state.fallback.txid for state in self.states):
             return Settlement.FALLBACK
-        due = self.state.payment.due
+        due = self.state.terms.due
         return classify(spend, payjoin=None, fallback=self.original.extract(), due=due)
 
     def _check_rate(self, spends: list[Transaction]) -> None:

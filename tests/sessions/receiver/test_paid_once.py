@@ -30,7 +30,7 @@ from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.other_payments import MOST_NAMED, Receipt, Receipts
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events as e
-from dovetail.sessions.receiver.waiting import MOST_REFUSED
+from dovetail.sessions.receiver.initialized import MOST_REFUSED
 
 END = UnixTime(EXPIRES_AT + GRACE)
 

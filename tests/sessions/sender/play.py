@@ -200,7 +200,7 @@ def posted_to_receiver(request: Request) -> tuple[Psbt, SenderParams, PublicKey]
 def message_b(session: sender.SenderSession, payload: bytes) -> bytes:
     """What the receiver puts into the sender's mailbox."""
     return seal_message_b(
-        payload, receiver_secret=RECEIVER, reply_key=session.payment.reply_key.public_key
+        payload, receiver_secret=RECEIVER, reply_key=session.terms.reply_key.public_key
     )
 
 

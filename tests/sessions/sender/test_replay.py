@@ -172,7 +172,7 @@ def walk(session: sender.SenderSession) -> list[object]:
     assert is_dataclass(session)
     names = {each.name for each in fields(session)}
     names |= {name for name in dir(type(session)) if not name.startswith("_")}
-    if session.payment.is_plain:
+    if session.terms.is_plain:
         names -= {"payjoin_uri"}
     values = [getattr(session, name) for name in sorted(names)]
     plain = (bytes, str, int, tuple)

@@ -515,7 +515,7 @@ def test_an_ordinary_payment_is_decided_as_it_begins(log):
     assert log.replay() == pending
     assert pending.requested
     assert not pending.may_end_unpaid
-    assert pending.payment.is_plain
+    assert pending.terms.is_plain
     assert pending.expires_at == play.NOW
     with pytest.raises(UsageError):
         pending.release(spends=())
@@ -527,7 +527,7 @@ def test_an_ordinary_payment_is_decided_as_it_begins(log):
 
 def test_an_ordinary_payment_asks_no_receiver(log):
     session = play.plain(log)
-    payment = session.payment
+    payment = session.terms
     with pytest.raises(InvalidEvent, match="asks no receiver"):
         _ = session.payjoin_uri
     with pytest.raises(InvalidEvent, match="asks no receiver"):

@@ -60,16 +60,16 @@ def details_of(state: State, found: Explanation) -> Details:
             fee=whole_fee_of(state),
             spent=None,
         )
-    payment, begun, paid = state.payment, state.created, found.amounts
+    terms, begun, paid = state.terms, state.created, found.amounts
     chosen = begun.min_fee_rate if isinstance(begun, Created) else 0
     return Details(
         paying=True,
-        address=str(payment.address),
-        message=payment.request.message,
+        address=str(terms.address),
+        message=terms.request.message,
         uri=None,
-        asked=payment.request.amount,
+        asked=terms.request.amount,
         fee_rate=FeeRate(chosen) if chosen else None,
-        plain=payment.is_plain,
+        plain=terms.is_plain,
         joined=joined,
         fee=WholeFee(paid.fee, paid.rate) if isinstance(paid, Paid) else None,
         spent=_spent(state, found, joined),

@@ -4,9 +4,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dovetail.sessions.receiver import events as events
+    from dovetail.sessions.receiver.creation import create as create
+    from dovetail.sessions.receiver.creation import create_v1 as create_v1
     from dovetail.sessions.receiver.events import ReceiverEvent as ReceiverEvent
     from dovetail.sessions.receiver.events import decode_event as decode_event
     from dovetail.sessions.receiver.events import encode_event as encode_event
+    from dovetail.sessions.receiver.initialized import reopen as reopen
     from dovetail.sessions.receiver.machine import TRANSITIONS as TRANSITIONS
     from dovetail.sessions.receiver.machine import apply as apply
     from dovetail.sessions.receiver.machine import replay as replay
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
     from dovetail.sessions.receiver.states import WantsFeeRange as WantsFeeRange
     from dovetail.sessions.receiver.states import WantsInputs as WantsInputs
     from dovetail.sessions.receiver.states import WantsOutputs as WantsOutputs
-    from dovetail.sessions.receiver.waiting import create as create
-    from dovetail.sessions.receiver.waiting import create_v1 as create_v1
-    from dovetail.sessions.receiver.waiting import reopen as reopen
 else:
     from dovetail.names import on_first_use
 
@@ -44,6 +44,7 @@ else:
                 "ProvisionalProposal ReceiverSession UncheckedOriginalPayload "
                 "WantsFeeRange WantsInputs WantsOutputs"
             ),
-            "waiting": "create create_v1 reopen",
+            "creation": "create create_v1",
+            "initialized": "reopen",
         },
     )

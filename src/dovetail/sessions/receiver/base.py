@@ -69,7 +69,7 @@ class State:
         if now < self.expires_at:
             raise UsageError("The session has not expired yet; wait, or cancel it instead.")
 
-    def _require_live(self, now: UnixTime) -> None:
+    def _require_unexpired(self, now: UnixTime) -> None:
         """Raise `UsageError` from the expiration on: EX ends posting and polling."""
         if now >= self.expires_at:
             raise UsageError("The session has expired; call `expire` and save what it gives.")

@@ -20,8 +20,8 @@ from dovetail.sessions.receiver.closing import (
     expired,
     paid_directly,
 )
+from dovetail.sessions.receiver.early_ends import Refusing, Stopping
 from dovetail.sessions.receiver.events import ReceiverEvent
-from dovetail.sessions.receiver.negotiating import Refusing, Stopping
 from dovetail.sessions.receiver.payload import Plan
 from dovetail.sessions.receiver.proposing import WantsOutputs
 from dovetail.sessions.receiver.replying import HasReplyableError

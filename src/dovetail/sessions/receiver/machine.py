@@ -9,9 +9,10 @@ from typing import TypeAlias
 from dovetail.errors import DovetailError, InvalidEvent, ReplayError
 from dovetail.sessions.receiver import events as e
 from dovetail.sessions.receiver import states as s
+from dovetail.sessions.receiver.creation import begin
 from dovetail.sessions.receiver.events import ReceiverEvent
+from dovetail.sessions.receiver.initialized import reopened
 from dovetail.sessions.receiver.states import ReceiverSession
-from dovetail.sessions.receiver.waiting import begin, reopened
 
 
 def replay(events: Iterable[ReceiverEvent]) -> ReceiverSession:

@@ -19,8 +19,8 @@ from dovetail.protocol.requests import OhttpContext, Request
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import WithPayload
+from dovetail.sessions.receiver.early_ends import Refusing, Stopping
 from dovetail.sessions.receiver.events import CommittedCoin, ReceiverEvent
-from dovetail.sessions.receiver.negotiating import Refusing, Stopping
 from dovetail.sessions.receiver.payload import Finalized, Plan
 from dovetail.sessions.receiver.replying import HasReplyableError
 from dovetail.sessions.receiver.settling import Monitor, PendingFallback
@@ -249,7 +249,7 @@ class PayjoinProposal(Stopping):
         Without a relay it goes straight to the gateway. Raises `UsageError` when expired or when
         the sender waits for an HTTP response.
         """
-        self._require_live(now)
+        self._require_unexpired(now)
         psbt = self.proposal.serialize()
         return self.payload.reply_to.post(psbt, b64encode(psbt), self.terms, relay, entropy)
 

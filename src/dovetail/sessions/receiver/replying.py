@@ -102,7 +102,7 @@ class HasReplyableError(State):
         Without a relay it goes straight to the gateway. Raises `UsageError` when expired or when
         the sender waits for an HTTP response.
         """
-        self._require_live(now)
+        self._require_unexpired(now)
         body = self.error.serialize()
         return self.reply_to.post(body, body, self.terms, relay, entropy)
 

@@ -9,6 +9,7 @@ from dovetail.sessions.receiver.checking import (
     UncheckedOriginalPayload,
 )
 from dovetail.sessions.receiver.closing import Closed
+from dovetail.sessions.receiver.initialized import Initialized
 from dovetail.sessions.receiver.proposing import (
     PayjoinProposal,
     ProvisionalProposal,
@@ -18,7 +19,6 @@ from dovetail.sessions.receiver.proposing import (
 )
 from dovetail.sessions.receiver.replying import HasReplyableError
 from dovetail.sessions.receiver.settling import Monitor, PendingFallback
-from dovetail.sessions.receiver.waiting import Initialized
 
 __all__ = [
     "Closed",

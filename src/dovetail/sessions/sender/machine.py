@@ -8,16 +8,17 @@ from typing import TypeAlias
 
 from dovetail.errors import DovetailError, InvalidEvent, ReplayError
 from dovetail.sessions.sender import events as on
+from dovetail.sessions.sender.closing import Closed
+from dovetail.sessions.sender.creation import on_created, on_created_plain
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.negotiating import PollingForProposal, PostingOriginal, WithReplyKey
-from dovetail.sessions.sender.paying import Closed
+from dovetail.sessions.sender.posting import PollingForProposal, PostingOriginal, WithReplyKey
 from dovetail.sessions.sender.settling import (
     Monitor,
     PendingBroadcast,
     PendingFallback,
 )
 from dovetail.sessions.sender.signing import ProposalReceived
-from dovetail.sessions.sender.states import SenderSession, on_created, on_created_plain
+from dovetail.sessions.sender.states import SenderSession
 
 Edge: TypeAlias = tuple[type[SenderSession] | None, type[SenderEvent], type[SenderSession]]
 

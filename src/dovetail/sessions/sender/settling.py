@@ -16,18 +16,10 @@ from dovetail.sessions import outcomes
 from dovetail.sessions.coin_presence import Presence
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
+from dovetail.sessions.sender.base import State
+from dovetail.sessions.sender.closing import Closed, are_gone, classified, why_spent
+from dovetail.sessions.sender.contested import Contested, asked, bumping, raised
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.paying import (
-    Closed,
-    Payable,
-    are_gone,
-    asked,
-    bumping,
-    classified,
-    raised,
-    why_spent,
-)
-from dovetail.sessions.sender.payment import SenderState
 from dovetail.sessions.sender.watched import Watched
 from dovetail.sessions.transition import Transition
 
@@ -38,7 +30,7 @@ ASKED_FOR = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PendingBroadcast(SenderState):
+class PendingBroadcast(State):
     """The payjoin is signed: broadcast it, again and again until the network has taken it."""
 
     proposal: Psbt
@@ -61,7 +53,7 @@ class PendingBroadcast(SenderState):
 
         Raises `UsageError` when `transaction` spends no contested outpoint.
         """
-        self.payment.require_spend(transaction)
+        self.terms.require_spend(transaction)
         return self.refused(spends=(transaction,))
 
     def refused(
@@ -73,7 +65,7 @@ class PendingBroadcast(SenderState):
         which is no failure (M4). Others among `spends` than those of contested outpoints are
         ignored.
         """
-        rivals = [spend for spend in spends if self.payment.spent_by(spend)]
+        rivals = [spend for spend in spends if self.terms.spent_by(spend)]
         if any(classified(self, spend, self.proposal) is Settlement.PAYJOIN for spend in rivals):
             return self._broadcast()
         if rivals:
@@ -83,21 +75,21 @@ class PendingBroadcast(SenderState):
     def fail(self, reason: Reason) -> Transition[SenderEvent, "PendingFallback"]:
         """Give the payjoin up; it may be on its way all the same, and then competes (M4)."""
         event = events.ProtocolFailed(reason=reason)
-        return self.transition(event, self._on_protocol_failed(event))
+        return self._transition(event, self._on_protocol_failed(event))
 
     def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
         """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
         event = events.FallbackRequested(decided=True)
-        return self.transition(event, self._on_fallback_requested(event))
+        return self._transition(event, self._on_fallback_requested(event))
 
     def _broadcast(self) -> Transition[SenderEvent, "Monitor"]:
         event = events.BroadcastPayjoin()
-        return self.transition(event, self._on_broadcast_payjoin(event))
+        return self._transition(event, self._on_broadcast_payjoin(event))
 
     def _on_broadcast_payjoin(self, _event: events.BroadcastPayjoin) -> "Monitor":
         return Monitor(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             proposal=self.proposal,
             payjoin=self.payjoin,
             expected=self.payjoin.txid,
@@ -112,8 +104,8 @@ class PendingBroadcast(SenderState):
 
     def _owe_fallback(self, reason: Reason) -> "PendingFallback":
         return PendingFallback(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             reason=reason,
             original_out=True,
             proposal=self.proposal,
@@ -123,7 +115,7 @@ class PendingBroadcast(SenderState):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PendingFallback(Payable):
+class PendingFallback(Contested):
     """No payjoin will be made here: broadcast `fallback`, or have the user release it.
 
     `original_out` says that the receiver may hold the Original PSBT and can broadcast it too:
@@ -151,7 +143,7 @@ class PendingFallback(Payable):
         if self.requested:
             return Transition(None, self, seq=self.seq)
         event = events.FallbackRequested(decided=True)
-        return self.transition(event, self._on_fallback_requested(event))
+        return self._transition(event, self._on_fallback_requested(event))
 
     def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
         """The user's word: pay by `original`, signed, which pays the same for a higher fee.
@@ -160,7 +152,7 @@ class PendingFallback(Payable):
         ever paid (M4). Raises `UsageError` where it is not such a payment.
         """
         event = bumping(self, original)
-        return self.transition(event, self._on_fallback_bumped(event))
+        return self._transition(event, self._on_fallback_bumped(event))
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
         """The network took the fallback; "already known" counts. `txid` must be the fallback's."""
@@ -169,16 +161,16 @@ class PendingFallback(Payable):
                 "This is not the txid of the fallback; broadcast `fallback` unchanged."
             )
         event = events.BroadcastFallback()
-        return self.transition(event, self._on_broadcast_fallback(event))
+        return self._transition(event, self._on_broadcast_fallback(event))
 
     def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, "Monitor"]:
         """A contested outpoint was seen spent, by whomever: watch it confirm.
 
         Raises `UsageError` when `transaction` spends no contested outpoint.
         """
-        self.payment.require_spend(transaction)
+        self.terms.require_spend(transaction)
         event = events.ObservedSpend(txid=str(transaction.txid))
-        return self.transition(event, self._on_observed_spend(event))
+        return self._transition(event, self._on_observed_spend(event))
 
     def release(
         self, *, spends: Collection[Transaction]
@@ -192,15 +184,15 @@ class PendingFallback(Payable):
         once the user asked for the fallback.
         """
         for spend in spends:
-            if self.payment.spent_by(spend):
+            if self.terms.spent_by(spend):
                 return self.record_spend(spend)
         if self.requested:
             raise UsageError(ASKED_FOR)
         if self.original_out:
             released = events.Released()
-            return self.transition(released, self._on_released(released))
+            return self._transition(released, self._on_released(released))
         closed = events.Closed(outcome=outcomes.Cancelled(why=self.reason))
-        return self.transition(closed, self._on_closed(closed))
+        return self._transition(closed, self._on_closed(closed))
 
     def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
         return self._watch(self.fallback.txid)
@@ -233,8 +225,8 @@ class PendingFallback(Payable):
 
     def _watch(self, expected: Txid | None) -> "Monitor":
         return Monitor(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             reason=self.reason,
             rule=self.rule,
             proposal=self.proposal,
@@ -265,7 +257,7 @@ class Monitor(Watched):
         if self.reason is not None:
             return self.spend_dropped()
         event = events.PayjoinDropped(at=now)
-        return self.transition(event, self._on_payjoin_dropped(event))
+        return self._transition(event, self._on_payjoin_dropped(event))
 
     def spend_dropped(self) -> Transition[SenderEvent, "PendingFallback"]:
         """What was seen was evicted or reorganised away: the fallback is owed again.
@@ -273,7 +265,7 @@ class Monitor(Watched):
         Who had a say before it was seen has it again; what the user asked for stays asked for.
         """
         event = events.FallbackRequested()
-        return self.transition(event, self._on_fallback_requested(event))
+        return self._transition(event, self._on_fallback_requested(event))
 
     def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
         """The user's word: the fallback replaces the payjoin, or ends a release.
@@ -281,19 +273,19 @@ class Monitor(Watched):
         Save it, then broadcast `fallback`: a crash between forgets nothing.
         """
         event = events.FallbackRequested(decided=True)
-        return self.transition(event, self._on_fallback_requested(event))
+        return self._transition(event, self._on_fallback_requested(event))
 
     def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
         """As `PendingFallback.bump`: it replaces what waits to be mined, be it the payjoin."""
         event = bumping(self, original)
-        return self.transition(event, self._on_fallback_bumped(event))
+        return self._transition(event, self._on_fallback_bumped(event))
 
     def _on_payjoin_dropped(self, event: events.PayjoinDropped) -> "PendingBroadcast":
         if self.proposal is None or self.payjoin is None or self.reason is not None:
             raise InvalidEvent("A payjoin that was not broadcast cannot have been dropped.")
         return PendingBroadcast(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             proposal=self.proposal,
             payjoin=self.payjoin,
             since=None if event.at is None else UnixTime(event.at),
@@ -308,8 +300,8 @@ class Monitor(Watched):
 
     def _owing(self) -> PendingFallback:
         return PendingFallback(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             reason=self.reason or Reason.FALLBACK_REQUESTED,
             rule=self.rule,
             original_out=True,

@@ -10,15 +10,16 @@ from dovetail.protocol.proposal import complete
 from dovetail.protocol.settlement import Settlement
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
+from dovetail.sessions.sender.base import State
+from dovetail.sessions.sender.closing import classified, why_spent
+from dovetail.sessions.sender.contested import asked
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.paying import asked, classified, why_spent
-from dovetail.sessions.sender.payment import SenderState
 from dovetail.sessions.sender.settling import PendingBroadcast, PendingFallback
 from dovetail.sessions.transition import Transition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ProposalReceived(SenderState):
+class ProposalReceived(State):
     """A proposal passed the checklist and waits for the wallet's signatures.
 
     It stays good past the expiration: until it is signed, the user cancels, a signing deadline
@@ -40,7 +41,7 @@ class ProposalReceived(SenderState):
     @property
     def signing_deadline(self) -> UnixTime | None:
         """When the wallet must have signed; None: whenever the user likes."""
-        return self.payment.signing_deadline
+        return self.terms.signing_deadline
 
     def record_signed(
         self, signed: Psbt, *, now: UnixTime | None = None
@@ -63,7 +64,7 @@ class ProposalReceived(SenderState):
             if outpoint in ours:
                 merged = merged.with_input(index, signed.inputs[index])
         try:
-            transaction = complete(self.proposal, merged.finalize(), params=self.payment.params)
+            transaction = complete(self.proposal, merged.finalize(), params=self.terms.params)
         except InvalidPsbt as error:
             raise UsageError(
                 "The wallet has not signed every input of ours; sign psbt_to_sign again."
@@ -79,7 +80,7 @@ class ProposalReceived(SenderState):
 
         Raises `UsageError` when `transaction` spends no contested outpoint.
         """
-        self.payment.require_spend(transaction)
+        self.terms.require_spend(transaction)
         if self._is_payjoin(transaction):
             return self._signed(transaction, now)
         return self.fail(why_spent(self, transaction, self.proposal))
@@ -87,12 +88,12 @@ class ProposalReceived(SenderState):
     def cancel(self) -> Transition[SenderEvent, PendingFallback]:
         """Stop the payjoin; the payment is still owed, by the fallback."""
         event = events.Cancelled()
-        return self.transition(event, self._on_cancelled(event))
+        return self._transition(event, self._on_cancelled(event))
 
     def request_fallback(self) -> Transition[SenderEvent, PendingFallback]:
         """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
         event = events.FallbackRequested(decided=True)
-        return self.transition(event, self._on_fallback_requested(event))
+        return self._transition(event, self._on_fallback_requested(event))
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
         """Give the payjoin up, for instance because the wallet cannot sign it."""
@@ -103,7 +104,7 @@ class ProposalReceived(SenderState):
         if self.signing_deadline is None or now < self.signing_deadline:
             raise UsageError("The signing deadline has not passed; cancel to end the payjoin.")
         event = events.SigningDeadlinePassed()
-        return self.transition(event, self._on_signing_deadline_passed(event))
+        return self._transition(event, self._on_signing_deadline_passed(event))
 
     def _is_payjoin(self, transaction: Transaction) -> bool:
         return classified(self, transaction, self.proposal) is Settlement.PAYJOIN
@@ -112,21 +113,21 @@ class ProposalReceived(SenderState):
         self, reason: Reason, rule: str | None = None
     ) -> Transition[SenderEvent, PendingFallback]:
         event = events.ProtocolFailed(reason=reason, rule=rule)
-        return self.transition(event, self._on_protocol_failed(event))
+        return self._transition(event, self._on_protocol_failed(event))
 
     def _signed(
         self, transaction: Transaction, now: UnixTime | None
     ) -> Transition[SenderEvent, PendingBroadcast]:
         event = events.SignedPayjoin(transaction=transaction.serialize(), at=now)
-        return self.transition(event, self._on_signed_payjoin(event))
+        return self._transition(event, self._on_signed_payjoin(event))
 
     def _on_signed_payjoin(self, event: events.SignedPayjoin) -> PendingBroadcast:
         transaction = Transaction.parse(event.transaction)
         if not self._is_payjoin(transaction):
             raise InvalidEvent("The signed transaction is not the proposal that was checked.")
         return PendingBroadcast(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             proposal=self.proposal,
             payjoin=transaction,
             since=None if event.at is None else UnixTime(event.at),
@@ -146,8 +147,8 @@ class ProposalReceived(SenderState):
 
     def _owe_fallback(self, reason: Reason, rule: str | None = None) -> PendingFallback:
         return PendingFallback(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             reason=reason,
             rule=rule,
             original_out=True,

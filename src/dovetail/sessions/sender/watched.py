@@ -12,13 +12,14 @@ from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
+from dovetail.sessions.sender.closing import Closed, are_gone, classified
+from dovetail.sessions.sender.contested import Contested
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.paying import Closed, Payable, are_gone, classified
 from dovetail.sessions.transition import Transition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Watched(Payable):
+class Watched(Contested):
     """Something spends, or may spend, the contested outpoints: watch them until one is deep.
 
     `expected` is the transaction that was broadcast or seen last; None once the fallback was
@@ -42,11 +43,11 @@ class Watched(Payable):
         belong to the wallet: a transaction neither payjoin nor fallback that pays only those is a
         revocation. Raises `UsageError` when `transaction` spends no contested outpoint.
         """
-        self.payment.require_spend(transaction)
+        self.terms.require_spend(transaction)
         if depth < self.depth:
             return Transition(None, self, seq=self.seq)
         event = events.Closed(outcome=self._outcome(transaction, owned))
-        return self.transition(event, self._on_closed(event))
+        return self._transition(event, self._on_closed(event))
 
     def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
         """Raise `UsageError` unless broadcasting `transaction` would revoke a released payment.
@@ -56,8 +57,8 @@ class Watched(Payable):
         """
         if not self.released:
             raise UsageError("Only a released payment can be revoked; release its fallback first.")
-        self.payment.require_spend(transaction)
-        if not self.payment.paid_back(transaction, owned):
+        self.terms.require_spend(transaction)
+        if not self.terms.paid_back(transaction, owned):
             raise UsageError(
                 "A revocation pays only back to the wallet; build it with such outputs alone."
             )
@@ -72,7 +73,7 @@ class Watched(Payable):
                 return outcomes.FallbackBroadcasted(txid=txid, why=why)
             case Settlement.PAYMENT:
                 return outcomes.PaidDirectly(txid=txid)
-            case Settlement.UNRECOGNIZED if self.payment.paid_back(transaction, owned):
+            case Settlement.UNRECOGNIZED if self.terms.paid_back(transaction, owned):
                 return outcomes.Revoked(txid=txid)
             case _:
                 return outcomes.Unrecognized(txid=txid)

@@ -1,24 +1,23 @@
-"""What the sender's states share once the fallback may be on its way, and how a session ends."""
+"""What the two states share in which only the chain can end the session (M3, M4)."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Self
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
 from dovetail.errors import InvalidEvent, UsageError
-from dovetail.protocol.settlement import Settlement, classify
 from dovetail.sessions import outcomes
 from dovetail.sessions.coin_presence import Presence
-from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
+from dovetail.sessions.sender.base import State
+from dovetail.sessions.sender.closing import Closed
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.payment import SenderState
 from dovetail.sessions.transition import Transition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Payable(SenderState):
+class Contested(State):
     """What both states know in which the fallback may be on its way."""
 
     reason: Reason | None
@@ -46,12 +45,12 @@ class Payable(SenderState):
     @property
     def original(self) -> Psbt:
         """The signed fallback, as it is broadcast: the Original PSBT unless its fee was raised."""
-        return self.payment.original if self.bumped is None else self.bumped
+        return self.terms.original if self.bumped is None else self.bumped
 
     @property
     def fallback(self) -> Transaction:
         """The transaction that pays without a payjoin, with its fee raised where it was."""
-        return self.payment.fallback if self.bumped is None else self.bumped.extract()
+        return self.terms.fallback if self.bumped is None else self.bumped.extract()
 
     def record_coins(self, *, missing: bool, height: int) -> Transition[SenderEvent, Self]:
         """Say whether a coin of the payment exists no more, neither in the mempool nor in a block.
@@ -63,9 +62,9 @@ class Payable(SenderState):
             return Transition(None, self, seq=self.seq)
         if missing:
             missed = events.CoinsMissed(height=height)
-            return self.transition(missed, self._on_coins_missed(missed))
+            return self._transition(missed, self._on_coins_missed(missed))
         found = events.CoinsFound(height=height)
-        return self.transition(found, self._on_coins_found(found))
+        return self._transition(found, self._on_coins_found(found))
 
     def record_gone(self, *, height: int) -> "Transition[SenderEvent, Closed]":
         """End the session because a coin of the payment has been missed for long (M3).
@@ -76,7 +75,7 @@ class Payable(SenderState):
         if not self.coins.are_gone(height, depth=self.depth):
             raise UsageError("The payment's coins may come back: go on looking.")
         event = events.Closed(outcome=outcomes.Cancelled(why=Reason.COINS_GONE))
-        return self.transition(event, self._ended(event))
+        return self._transition(event, self._ended(event))
 
     def _on_coins_missed(self, event: events.CoinsMissed) -> Self:
         return replace(self, seq=self.seq + 1, looked=self.coins.missed(event.height))
@@ -86,8 +85,8 @@ class Payable(SenderState):
 
     def _ended(self, event: events.Closed) -> "Closed":
         return Closed(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             outcome=event.outcome,
             reason=self.reason,
             rule=self.rule,
@@ -97,47 +96,6 @@ class Payable(SenderState):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Closed(SenderState):
-    """The session is over; nothing can be appended (M1)."""
-
-    closed: ClassVar[bool] = True
-
-    outcome: Outcome
-    reason: Reason | None = None
-    """What had stopped the payjoin before the end; None where nothing had."""
-    rule: str | None = None
-    """The rule of BIP 78 that the proposal broke, where that was it."""
-    proposal: Psbt | None = None
-    payjoin: Transaction | None = None
-    """The payjoin as it was signed here; None where it was not."""
-    bumped: Psbt | None = None
-    """The fallback with its fee raised, where it was."""
-
-
-def classified(state: SenderState, spend: Transaction, proposal: Psbt | None) -> Settlement:
-    """What a spend of a contested outpoint is: payjoin, fallback, the same payment, or none."""
-    payment = state.payment
-    payjoin = None if proposal is None else proposal.unsigned_transaction
-    found = classify(spend, payjoin=payjoin, fallback=payment.fallback, due=payment.due)
-    if found is Settlement.PAYMENT:
-        return classify(spend, payjoin=payjoin, fallback=state.fallback, due=payment.due)
-    return found
-
-
-def why_spent(state: SenderState, spend: Transaction, proposal: Psbt | None) -> Reason:
-    """Why a spend ends the payjoin: who was to be paid took the payment, or it is another."""
-    if classified(state, spend, proposal) is Settlement.FALLBACK:
-        return Reason.RECEIVER_TOOK_FALLBACK
-    return Reason.INPUTS_ALREADY_SPENT
-
-
-def are_gone(event: events.Closed) -> bool:
-    """Whether the payment ended because its coins are gone."""
-    outcome = event.outcome
-    return isinstance(outcome, outcomes.Cancelled) and outcome.why is Reason.COINS_GONE
-
-
 def asked(event: events.FallbackRequested) -> bool:
     """Where nothing had been broadcast, only its user asks for the fallback."""
     if not event.decided:
@@ -145,7 +103,7 @@ def asked(event: events.FallbackRequested) -> bool:
     return True
 
 
-def bumping(state: Payable, original: Psbt) -> events.FallbackBumped:
+def bumping(state: Contested, original: Psbt) -> events.FallbackBumped:
     """What raises the fallback's fee to that of `original`; raises `UsageError`."""
     event = events.FallbackBumped(original=original.serialize())
     try:
@@ -157,12 +115,12 @@ def bumping(state: Payable, original: Psbt) -> events.FallbackBumped:
     return event
 
 
-def raised(state: Payable, event: events.FallbackBumped) -> Psbt:
+def raised(state: Contested, event: events.FallbackBumped) -> Psbt:
     """The fallback that `event` says; raises `InvalidEvent` unless it is the same payment."""
     bumped = Psbt.parse(event.original)
     transaction = bumped.extract()
     same_coins = frozenset(transaction.contested()) == frozenset(state.contested)
-    if not (same_coins and state.payment.due.paid_by(transaction)):
+    if not (same_coins and state.terms.due.paid_by(transaction)):
         raise InvalidEvent("A raised fallback pays the same, from the same coins (M4).")
     if bumped.fee <= state.original.fee:
         raise InvalidEvent("A raised fallback pays a higher fee.")

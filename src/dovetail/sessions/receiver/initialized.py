@@ -1,15 +1,13 @@
-"""Before a sender appears: the session's beginning and its mailbox (BIP 77, Receiver)."""
+"""Before a sender appears: the receiver's mailbox and its address (BIP 77, Receiver)."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.script import Address
 from dovetail.bitcoin.transaction import Transaction
-from dovetail.bitcoin.units import Sats, UnixTime
+from dovetail.bitcoin.units import UnixTime
 from dovetail.crypto.entropy import Entropy, system
-from dovetail.crypto.ohttp import KeyConfig
-from dovetail.crypto.secp256k1 import PublicKey, SecretKey
+from dovetail.crypto.secp256k1 import PublicKey
 from dovetail.errors import (
     DecryptionError,
     InvalidEvent,
@@ -23,7 +21,6 @@ from dovetail.protocol.mailbox import decode_original, is_plaintext, open_messag
 from dovetail.protocol.original import check_original
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.requests import OhttpContext, Request, poll_mailbox, read_v1_request
-from dovetail.protocol.uri import parse_directory
 from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
@@ -39,7 +36,6 @@ from dovetail.sessions.receiver.closing import (
 from dovetail.sessions.receiver.events import Channel, ReceiverEvent
 from dovetail.sessions.receiver.payload import Payload, RefusedOriginal, ReplyTo, mark_of
 from dovetail.sessions.receiver.replying import HasReplyableError, error_code
-from dovetail.sessions.receiver.terms import Terms
 from dovetail.sessions.transition import Transition
 
 
@@ -85,7 +81,7 @@ class Initialized(State):
         Without a relay it goes straight to the gateway. Raises `UsageError` when expired, in a
         session that is served over HTTP, or unless `takes_originals`.
         """
-        self._require_live(now)
+        self._require_unexpired(now)
         self._require_room()
         mailbox = self.terms.require_mailbox()
         return poll_mailbox(
@@ -121,7 +117,7 @@ class Initialized(State):
         `OriginalRejected`, and `UsageError` when expired or unless `takes_originals`; nothing
         changes then.
         """
-        self._require_live(now)
+        self._require_unexpired(now)
         self._require_room()
         psbt, params = read_v1_request(body, query)
         fallback = check_original(psbt)
@@ -298,92 +294,3 @@ def reopened(error: HasReplyableError) -> Initialized:
         raise InvalidEvent("A session that holds a payment does not wait for another (M3).")
     refused = (*error.refused, RefusedOriginal(error.mark, error.reason))
     return Initialized(seq=error.seq + 1, terms=error.terms, refused=refused)
-
-
-def create(  # noqa: PLR0913 - the terms of a session, named one by one
-    *,
-    address: Address,
-    directory: str,
-    ohttp_keys: KeyConfig,
-    expires_at: UnixTime,
-    amount: Sats | None = None,
-    label: str | None = None,
-    message: str | None = None,
-    v1: bool = False,
-    grace: int = 600,
-    depth: int = 1,
-    secret_key: SecretKey | None = None,
-    entropy: Entropy = system,
-) -> Transition[ReceiverEvent, Initialized]:
-    """Begin a session with a mailbox on a directory (BIP 77).
-
-    Save it before anyone sees the URI. `v1` welcomes v1 senders too, at the price of output
-    substitution (`pjos=0`). The fallback is due `grace` seconds after the expiration; `depth`
-    confirmations make a payment final. `secret_key` must never have been used. Raises
-    `InvalidUri` for a directory or expiration that no URI can name, `UsageError` for a negative
-    grace or a depth below 1.
-    """
-    key = secret_key or SecretKey.generate(entropy=entropy)
-    mailbox = events.Mailbox(
-        directory=parse_directory(directory),
-        ohttp_keys=ohttp_keys.serialize(),
-        secret_key=key.reveal(),
-    )
-    return _begin(
-        events.Created(
-            address=str(address),
-            checksum=events.checksum_of(str(address).encode()),
-            expires_at=expires_at,
-            endpoint=mailbox,
-            amount=None if amount is None else int(amount),
-            label=label,
-            message=message,
-            welcomes_v1=v1,
-            grace=grace,
-            depth=depth,
-        )
-    )
-
-
-def create_v1(
-    *,
-    address: Address,
-    url: str,
-    expires_at: UnixTime,
-    amount: Sats | None = None,
-    label: str | None = None,
-    message: str | None = None,
-    grace: int = 600,
-    depth: int = 1,
-) -> Transition[ReceiverEvent, Initialized]:
-    """Begin a session that a v1 sender reaches over HTTP, at our own `url` (BIP 78).
-
-    Raises as `create` does.
-    """
-    return _begin(
-        events.Created(
-            address=str(address),
-            checksum=events.checksum_of(str(address).encode()),
-            expires_at=expires_at,
-            endpoint=events.Web(url=url),
-            amount=None if amount is None else int(amount),
-            label=label,
-            message=message,
-            grace=grace,
-            depth=depth,
-        )
-    )
-
-
-def _begin(event: events.Created) -> Transition[ReceiverEvent, Initialized]:
-    if event.grace < 0 or event.depth < 1:
-        raise UsageError("A grace is at least 0 seconds and a depth at least 1; choose such.")
-    successor = begin(event)
-    _ = successor.payjoin_uri  # a session nobody can be invited to must not begin
-    return Transition(event, successor, seq=0)
-
-
-def begin(event: events.Created) -> Initialized:
-    """Apply the first event; raises `InvalidEvent`."""
-    events.require_checksum(event.address.encode(), event.checksum)
-    return Initialized(seq=1, terms=Terms(event))

@@ -1,9 +1,8 @@
-"""The facts of one payment, fixed at `Created`, and the base that every state shares (BIP 77)."""
+"""What the first event fixed: whom to pay, how much, and the fallback that does (BIP 77)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, TypeVar
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Address, Script
@@ -17,14 +16,11 @@ from dovetail.protocol.original import prepare_original
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.settlement import Due, paid_to
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.sessions.sender.events import Created, CreatedPlain, SenderEvent
-from dovetail.sessions.transition import Transition
-
-NextT = TypeVar("NextT", bound="SenderState")
+from dovetail.sessions.sender.events import Created, CreatedPlain
 
 
 @dataclass(frozen=True, repr=False)
-class Payment:
+class Terms:
     """What the first event says, as values; each is parsed once, when first asked for."""
 
     created: Created | CreatedPlain
@@ -159,58 +155,3 @@ class Payment:
     def paid_back(self, transaction: Transaction, owned: Collection[Script]) -> bool:
         """Whether all outputs of `transaction` are among the wallet's `owned` scripts."""
         return all(output.script_pubkey in owned for output in transaction.outputs)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SenderState:
-    """What every state knows: the payment, and `seq`, the number of events applied."""
-
-    closed: ClassVar[bool] = False
-
-    payment: Payment
-    seq: int
-
-    def transition(self, event: SenderEvent, successor: NextT) -> Transition[SenderEvent, NextT]:
-        """Hold `event` for the slot that this state knows to be next (M1)."""
-        return Transition(event, successor, seq=self.seq, closes=successor.closed)
-
-    def __repr__(self) -> str:
-        return f"<sender {type(self).__name__} at {self.seq}>"
-
-    @property
-    def created(self) -> Created | CreatedPlain:
-        """The first event of the log."""
-        return self.payment.created
-
-    @property
-    def payjoin_uri(self) -> PayjoinUri:
-        """The Payjoin URI that is paid; raises `InvalidEvent` for an ordinary payment."""
-        return self.payment.uri
-
-    @property
-    def expires_at(self) -> UnixTime:
-        """When posting and polling end; nothing else does."""
-        return self.payment.expires_at
-
-    @property
-    def original(self) -> Psbt:
-        """The signed Original PSBT."""
-        return self.payment.original
-
-    @property
-    def fallback(self) -> Transaction:
-        """The transaction that pays without a payjoin."""
-        return self.payment.fallback
-
-    @property
-    def contested(self) -> tuple[OutPoint, ...]:
-        """The sender's inputs: to watch, and to keep reserved, until the session is closed."""
-        return self.payment.contested
-
-    def _require_expired(self, now: UnixTime) -> None:
-        if now < self.expires_at:
-            raise UsageError("This session has not expired yet; cancel it to end it early.")
-
-    def _require_unexpired(self, now: UnixTime) -> None:
-        if now >= self.expires_at:
-            raise UsageError("The Payjoin URI has expired; expire the session.")

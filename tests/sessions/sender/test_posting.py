@@ -59,10 +59,10 @@ def test_the_receiver_reads_the_original_and_the_parameters(log):
     inner = play.inner_request(request)
     assert (inner.method, inner.path) == ("POST", f"/{ShortId.of(play.RECEIVER.public_key)}")
     psbt, params, reply_key = play.posted_to_receiver(request)
-    assert psbt == session.payment.disclosed
+    assert psbt == session.terms.disclosed
     assert psbt.extract() == play.fallback()
     assert params == play.PARAMS
-    assert reply_key == session.payment.reply_key.public_key
+    assert reply_key == session.terms.reply_key.public_key
 
 
 def test_without_a_relay_the_request_goes_to_the_directorys_gateway(log):
@@ -202,7 +202,7 @@ def test_a_transaction_that_spends_nothing_of_ours_is_no_spend(log, place):
 def test_the_sender_polls_the_mailbox_of_its_reply_key(log):
     session = play.polling(log)
     inner = play.inner_request(session.poll(RELAY, now=NOW)[0])
-    mailbox = ShortId.of(session.payment.reply_key.public_key)
+    mailbox = ShortId.of(session.terms.reply_key.public_key)
     assert (inner.method, inner.path, inner.body) == ("GET", f"/{mailbox}", b"")
 
 
@@ -287,7 +287,7 @@ def test_an_answer_by_someone_else_than_the_receiver_is_not_read(log):
     forged = seal_message_b(
         play.proposal().serialize(),
         receiver_secret=SecretKey(b"\x66" * 32),
-        reply_key=session.payment.reply_key.public_key,
+        reply_key=session.terms.reply_key.public_key,
     )
     owed(play.process_poll(session, 200, forged).save(log), Reason.PROPOSAL_UNREADABLE)
 
@@ -300,7 +300,7 @@ def test_a_v1_payment_is_the_same_session_with_the_proposal_in_the_response(log)
     request = session.post_v1(now=NOW)
     assert request.url.startswith("https://shop.example/pay?id=1&v=1&")
     assert request.content_type == "text/plain"
-    assert request.body == session.payment.disclosed.to_base64().encode()
+    assert request.body == session.terms.disclosed.to_base64().encode()
     body = play.proposal().to_base64().encode()
     received = session.process_v1(200, body).save(log)
     assert isinstance(received, sender.ProposalReceived)

@@ -46,21 +46,21 @@ def test_a_payer_waits_for_thirty_days_at_most(beyond):
 def test_the_parameters_survive_the_log(log):
     params = SenderParams(fee_contribution=FeeContribution(Sats(7), 1), output_substitution=False)
     create(params=params).save(log)
-    assert log.replay().payment.params == params
+    assert log.replay().terms.params == params
 
 
 def test_a_session_may_do_without_a_fee_contribution(log):
     session = create(params=SenderParams()).save(log)
-    assert session.payment.params == SenderParams()
+    assert session.terms.params == SenderParams()
 
 
 def test_the_endpoint_sets_the_version(log):
-    assert create(V1_URI).save(log).payment.params == replace(PARAMS, version=1)
+    assert create(V1_URI).save(log).terms.params == replace(PARAMS, version=1)
 
 
 def test_the_receiver_is_told_that_its_own_uri_rules_out_output_substitution(log):
     session = create(replace(URI, output_substitution=False)).save(log)
-    assert session.payment.params == replace(PARAMS, output_substitution=False)
+    assert session.terms.params == replace(PARAMS, output_substitution=False)
 
 
 def test_every_session_draws_its_own_reply_key():
@@ -73,7 +73,7 @@ def test_a_v1_session_has_no_reply_key_and_a_short_end(log):
     assert session.created.reply_key is None
     assert session.expires_at == NOW + 600
     with pytest.raises(UsageError, match="no reply key"):
-        _ = session.payment.reply_key
+        _ = session.terms.reply_key
 
 
 def test_the_caller_may_end_a_session_earlier_but_not_later():
@@ -152,7 +152,7 @@ def with_secrets(psbt: Psbt) -> Psbt:
 def test_key_origins_are_kept_for_the_wallet_and_hidden_from_the_receiver(log):
     """P4; BIP 78: nothing the receiver does not need."""
     original = with_secrets(play.original())
-    payment = create(original=original).save(log).payment
+    payment = create(original=original).save(log).terms
     assert payment.original.inputs[0].bip32_derivations
     assert not payment.disclosed.inputs[0].bip32_derivations
     kinds = {key[0] for each in payment.disclosed.inputs for key, _ in each.map.entries}

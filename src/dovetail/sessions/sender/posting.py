@@ -30,11 +30,13 @@ from dovetail.protocol.requests import (
 from dovetail.protocol.uri import V1Endpoint, V2Endpoint
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
+from dovetail.sessions.sender.base import State
+from dovetail.sessions.sender.closing import why_spent
+from dovetail.sessions.sender.contested import asked
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.paying import asked, why_spent
-from dovetail.sessions.sender.payment import Payment, SenderState
 from dovetail.sessions.sender.settling import PendingFallback
 from dovetail.sessions.sender.signing import ProposalReceived
+from dovetail.sessions.sender.terms import Terms
 from dovetail.sessions.transition import Transition
 
 LAST_POLL_LEAD = 5
@@ -54,7 +56,7 @@ _REASONS: Mapping[ErrorCode | None, Reason] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Stoppable(SenderState):
+class _Stoppable(State):
     """What the states share before the receiver has answered: how the payjoin is given up."""
 
     _expiry: ClassVar[Reason] = Reason.EXPIRED_BEFORE_POSTING
@@ -67,23 +69,23 @@ class _Stoppable(SenderState):
         The receiver may hold it already, unless the session is still `WithReplyKey`.
         """
         event = events.Cancelled()
-        return self.transition(event, self._on_cancelled(event))
+        return self._transition(event, self._on_cancelled(event))
 
     def request_fallback(self) -> Transition[SenderEvent, PendingFallback]:
         """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
         event = events.FallbackRequested(decided=True)
-        return self.transition(event, self._on_fallback_requested(event))
+        return self._transition(event, self._on_fallback_requested(event))
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
         """Give the payjoin up, for instance because no relay is left to try."""
         event = events.ProtocolFailed(reason=reason)
-        return self.transition(event, self._on_protocol_failed(event))
+        return self._transition(event, self._on_protocol_failed(event))
 
     def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
         """Give up at the expiration; raises `UsageError` before."""
         self._require_expired(now)
         event = events.Expired()
-        return self.transition(event, self._on_expired(event))
+        return self._transition(event, self._on_expired(event))
 
     def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
         return self._owe_fallback(Reason.CANCELLED_BY_US)
@@ -99,8 +101,8 @@ class _Stoppable(SenderState):
 
     def _owe_fallback(self, reason: Reason, rule: str | None = None) -> PendingFallback:
         return PendingFallback(
-            payment=self.payment,
             seq=self.seq + 1,
+            terms=self.terms,
             reason=reason,
             rule=rule,
             original_out=self._left,
@@ -119,10 +121,10 @@ class WithReplyKey(_Stoppable):
         Save this before the first byte leaves: from then on the receiver can broadcast it (M3).
         """
         event = events.StartedPosting()
-        return self.transition(event, self._on_started_posting(event))
+        return self._transition(event, self._on_started_posting(event))
 
     def _on_started_posting(self, _event: events.StartedPosting) -> "PostingOriginal":
-        return PostingOriginal(payment=self.payment, seq=self.seq + 1)
+        return PostingOriginal(seq=self.seq + 1, terms=self.terms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -134,7 +136,7 @@ class _Offered(_Stoppable):
 
         Raises `UsageError` when `transaction` spends no contested outpoint.
         """
-        self.payment.require_spend(transaction)
+        self.terms.require_spend(transaction)
         return self.fail(why_spent(self, transaction, None))
 
     def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
@@ -143,7 +145,7 @@ class _Offered(_Stoppable):
         if not spent.issuperset(self.contested):
             # M4: only a payjoin that spends our inputs excludes the fallback.
             raise InvalidEvent("The proposal does not spend every input of the Original PSBT.")
-        return ProposalReceived(payment=self.payment, seq=self.seq + 1, proposal=proposal)
+        return ProposalReceived(seq=self.seq + 1, terms=self.terms, proposal=proposal)
 
     def _judge(
         self, answer: Psbt | ErrorReply
@@ -151,21 +153,21 @@ class _Offered(_Stoppable):
         """Run the sender's checklist (BIP 78): the one decision that can lose the user's money."""
         if isinstance(answer, ErrorReply):
             return self.fail(_REASONS[answer.code])
-        uri = self.payment.uri
+        uri = self.terms.uri
         try:
             checked = check_proposal(
                 original=self.original,
                 proposal=answer,
-                params=self.payment.params,
+                params=self.terms.params,
                 payee=uri.address.script_pubkey,
                 output_substitution=uri.output_substitution,
             )
         except (ProposalRejected, ParseError) as error:
             rule = error.rule if isinstance(error, ProposalRejected) else None
             failed = events.ProtocolFailed(reason=Reason.PROPOSAL_BROKE_RULE, rule=rule)
-            return self.transition(failed, self._on_protocol_failed(failed))
+            return self._transition(failed, self._on_protocol_failed(failed))
         received = events.ReceivedProposal(proposal=checked.serialize())
-        return self.transition(received, self._on_received_proposal(received))
+        return self._transition(received, self._on_received_proposal(received))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -181,11 +183,11 @@ class PostingOriginal(_Offered):
         `UsageError` after the expiration and for a v1 payment.
         """
         self._require_unexpired(now)
-        endpoint = _v2(self.payment)
+        endpoint = _v2(self.terms)
         message = seal_message_a(
-            self.payment.body,
+            self.terms.body,
             receiver_key=endpoint.receiver_key,
-            reply_key=self.payment.reply_key.public_key,
+            reply_key=self.terms.reply_key.public_key,
             entropy=entropy,
         )
         return post_to_mailbox(
@@ -212,7 +214,7 @@ class PostingOriginal(_Offered):
                 return self.fail(Reason.DIRECTORY_REFUSED)
             raise
         event = events.PostedOriginalPsbt()
-        return self.transition(event, self._on_posted_original_psbt(event))
+        return self._transition(event, self._on_posted_original_psbt(event))
 
     def post_v1(self, *, now: UnixTime) -> Request:
         """The BIP 78 request; its answer goes to `process_v1`.
@@ -220,7 +222,7 @@ class PostingOriginal(_Offered):
         Raises `UsageError` after the expiration and for a v2 payment.
         """
         self._require_unexpired(now)
-        return v1_request(_v1(self.payment).url, self.payment.disclosed, self.payment.params)
+        return v1_request(_v1(self.terms).url, self.terms.disclosed, self.terms.params)
 
     def process_v1(
         self, status: int, body: bytes
@@ -229,7 +231,7 @@ class PostingOriginal(_Offered):
 
         Raises `TransportError` when the answer is neither and another try may succeed.
         """
-        _v1(self.payment)
+        _v1(self.terms)
         try:
             answer = v1_reply(status, body)
         except ParseError:
@@ -239,8 +241,8 @@ class PostingOriginal(_Offered):
         return self._judge(answer)
 
     def _on_posted_original_psbt(self, _event: events.PostedOriginalPsbt) -> "PollingForProposal":
-        _v2(self.payment)
-        return PollingForProposal(payment=self.payment, seq=self.seq + 1)
+        _v2(self.terms)
+        return PollingForProposal(seq=self.seq + 1, terms=self.terms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -263,11 +265,11 @@ class PollingForProposal(_Offered):
         the directory's gateway itself. Raises `UsageError` after the expiration.
         """
         self._require_unexpired(now)
-        endpoint = _v2(self.payment)
+        endpoint = _v2(self.terms)
         return poll_mailbox(
             relay=relay,
             directory=endpoint.directory,
-            short_id=ShortId.of(self.payment.reply_key.public_key),
+            short_id=ShortId.of(self.terms.reply_key.public_key),
             ohttp_keys=endpoint.ohttp_keys,
             entropy=entropy,
         )
@@ -287,23 +289,23 @@ class PollingForProposal(_Offered):
         try:
             answer = open_message_b(
                 message,
-                reply_secret=self.payment.reply_key,
-                receiver_key=_v2(self.payment).receiver_key,
+                reply_secret=self.terms.reply_key,
+                receiver_key=_v2(self.terms).receiver_key,
             )
         except (CounterpartyError, ParseError):
             return self.fail(Reason.PROPOSAL_UNREADABLE)
         return self._judge(answer)
 
 
-def _v1(payment: Payment) -> V1Endpoint:
-    endpoint = payment.endpoint
+def _v1(terms: Terms) -> V1Endpoint:
+    endpoint = terms.endpoint
     if isinstance(endpoint, V2Endpoint):
         raise InvalidEvent("This payment goes through a directory; use post, process and poll.")
     return endpoint
 
 
-def _v2(payment: Payment) -> V2Endpoint:
-    endpoint = payment.endpoint
+def _v2(terms: Terms) -> V2Endpoint:
+    endpoint = terms.endpoint
     if isinstance(endpoint, V1Endpoint):
         raise InvalidEvent("This payment goes to a v1 endpoint; use post_v1 and process_v1.")
     return endpoint
