@@ -89,14 +89,14 @@ class Payjoin:
         ).save(self.sender_log)
         posting = session.start_posting().save(self.sender_log)
         request, context = posting.post(RELAY, now=NOW)
-        polling = posting.process(self._serve(request), context).save(self.sender_log)
+        polling = posting.process_post(self._serve(request), context).save(self.sender_log)
         assert isinstance(polling, sender.PollingForProposal)
         return polling
 
     def _propose(self, inviting: receiver.Initialized) -> receiver.Monitor:
         log = self.receiver_log
         request, context = inviting.poll(RELAY, now=NOW)
-        unchecked = inviting.process(self._serve(request), context, now=NOW).save(log)
+        unchecked = inviting.process_poll(self._serve(request), context, now=NOW).save(log)
         assert isinstance(unchecked, receiver.UncheckedOriginalPayload)
         suitable = unchecked.check_broadcast_suitability(
             accepted=True, tested=True, spent=as_claimed(unchecked), min_fee_rate=_RATES[0]
@@ -125,7 +125,7 @@ class Payjoin:
 
     def _pay(self, polling: sender.PollingForProposal, monitoring: receiver.Monitor) -> Transaction:
         request, context = polling.poll(RELAY, now=NOW)
-        received = polling.process(self._serve(request), context).save(self.sender_log)
+        received = polling.process_poll(self._serve(request), context).save(self.sender_log)
         assert isinstance(received, sender.ProposalReceived)
         signed = self._sign(ALICE.sign, received.psbt_to_sign)
         pending = received.record_signed(signed).save(self.sender_log)
@@ -133,7 +133,7 @@ class Payjoin:
         payjoin = pending.payjoin
         broadcast = pending.record_broadcast(payjoin.txid).save(self.sender_log)
         broadcast.record_settlement(payjoin, depth=1, owned=()).save(self.sender_log)
-        monitoring.record_settlement(payjoin, 1).save(self.receiver_log)
+        monitoring.record_settlement(payjoin, depth=1).save(self.receiver_log)
         return payjoin
 
     def _serve(self, request: Request) -> bytes:

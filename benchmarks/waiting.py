@@ -121,11 +121,11 @@ async def _pay(uri_text: str, index: int, coin: OutPoint, web: HttpTransport) ->
     request, context = posting.post(None, now=now())
     began = perf_counter()
     reply = await web.post(request)
-    waiting: sender.SenderSession = posting.process(reply.body, context).save(log)
+    waiting: sender.SenderSession = posting.process_post(reply.body, context).save(log)
     while isinstance(waiting, sender.PollingForProposal):
         request, context = waiting.poll(None, now=now())
         reply = await web.post(request)
-        waiting = waiting.process(reply.body, context).save(log)
+        waiting = waiting.process_poll(reply.body, context).save(log)
     took = perf_counter() - began
     if not isinstance(waiting, sender.ProposalReceived):
         raise TypeError(f"a customer got {waiting!r}")

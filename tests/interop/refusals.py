@@ -169,7 +169,7 @@ async def _they_refuse_a_proposal(stage: Stage, pairing: Pairing) -> None:
 
 def _good(state: receiver.PayjoinProposal) -> Proposal:
     psbt = state.proposal
-    contested = state.sender_outpoints
+    contested = state.contested
     transaction = psbt.unsigned_transaction
     places = range(len(transaction.inputs))
     theirs = next(at for at in places if transaction.inputs[at].previous_output in contested)

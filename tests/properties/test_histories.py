@@ -68,8 +68,8 @@ def forgets_the_last_event(patch: pytest.MonkeyPatch) -> None:
 def closes_at_the_first_block(patch: pytest.MonkeyPatch) -> None:
     settle = sender.Monitor.record_settlement
 
-    def hasty(self, transaction, *, depth, owned=()):
-        return settle(self, transaction, depth=9, owned=owned)
+    def hasty(self, spend, *, depth, owned=()):
+        return settle(self, spend, depth=9, owned=owned)
 
     patch.setattr(sender.Monitor, "record_settlement", hasty)
 
@@ -125,8 +125,8 @@ def waits_for_coins_that_are_gone(patch: pytest.MonkeyPatch) -> None:
 def keeps_watching(patch: pytest.MonkeyPatch) -> None:
     settle = receiver.Monitor.record_settlement
 
-    def slow(self, spend, depth, **named):
-        return settle(self, spend, min(depth, self.depth - 1), **named)
+    def slow(self, spend, *, depth, **named):
+        return settle(self, spend, depth=min(depth, self.depth - 1), **named)
 
     patch.setattr(receiver.Monitor, "record_settlement", slow)
 
@@ -134,8 +134,8 @@ def keeps_watching(patch: pytest.MonkeyPatch) -> None:
 def never_has_enough(patch: pytest.MonkeyPatch) -> None:
     settle = sender.Monitor.record_settlement
 
-    def slow(self, transaction, *, depth, owned=()):
-        return settle(self, transaction, depth=min(depth, self.depth - 1), owned=owned)
+    def slow(self, spend, *, depth, owned=()):
+        return settle(self, spend, depth=min(depth, self.depth - 1), owned=owned)
 
     patch.setattr(sender.Monitor, "record_settlement", slow)
 
@@ -173,9 +173,9 @@ def counts_no_payment_but_its_own(patch: pytest.MonkeyPatch) -> None:
 def counts_one_payment_alone(patch: pytest.MonkeyPatch) -> None:
     settle = receiver.Monitor.record_settlement
 
-    def blind(self, spend, depth, *, received=None):
+    def blind(self, spend, *, depth, received=None):
         short = None if received is None or self.pays(spend) else received
-        return settle(self, spend, depth, received=short)
+        return settle(self, spend, depth=depth, received=short)
 
     patch.setattr(receiver.Monitor, "record_settlement", blind)
 

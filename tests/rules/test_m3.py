@@ -95,5 +95,5 @@ def test_a_receiver_watches_to_the_configured_depth() -> None:
     monitor = play.monitor()
     spend = spend_to(SENDER_COINS[0].utxo.script_pubkey)
     assert monitor.depth == 2
-    assert play.save(monitor.record_settlement(spend, 1)) is monitor
-    assert play.save(monitor.record_settlement(spend, 2)).closed
+    assert play.save(monitor.record_settlement(spend, depth=1)) is monitor
+    assert play.save(monitor.record_settlement(spend, depth=2)).closed

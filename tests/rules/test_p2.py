@@ -42,7 +42,7 @@ def test_one_seen_input_among_many_is_enough_to_refuse() -> None:
     play = Play()
     session = play.maybe_inputs_seen()
     refused = expect(
-        play.save(session.check_no_inputs_seen_before(session.sender_outpoints[-1:])),
+        play.save(session.check_no_inputs_seen_before(session.contested[-1:])),
         receiver.HasReplyableError,
     )
     assert refused.reason is Reason.ORIGINAL_INPUTS_SEEN_BEFORE

@@ -65,16 +65,18 @@ class Table:
         ).save(self.alices)
         posting = created.start_posting().save(self.alices)
         request, context = posting.post(RELAY, now=NOW)
-        posted = posting.process(self.directory.serve(request), context).save(self.alices)
+        posted = posting.process_post(self.directory.serve(request), context).save(self.alices)
         return expect(posted, sender.PollingForProposal)
 
     def poll(self, polling: sender.PollingForProposal) -> sender.SenderSession:
         request, context = polling.poll(RELAY, now=NOW)
-        return polling.process(self.directory.serve(request), context).save(self.alices)
+        return polling.process_poll(self.directory.serve(request), context).save(self.alices)
 
     def retrieve(self, invited: receiver.Initialized) -> receiver.UncheckedOriginalPayload:
         request, context = invited.poll(RELAY, now=NOW)
-        after = invited.process(self.directory.serve(request), context, now=NOW).save(self.bobs)
+        after = invited.process_poll(self.directory.serve(request), context, now=NOW).save(
+            self.bobs
+        )
         return expect(after, receiver.UncheckedOriginalPayload)
 
     def propose(self, unchecked: receiver.UncheckedOriginalPayload) -> receiver.Monitor:

@@ -63,7 +63,7 @@ class World:
             case receiver.Initialized() as session:
                 request, context = session.poll(RELAY, now=NOW)
                 body = self.directory.serve(request)
-                session.process(body, context, now=NOW).save(log)
+                session.process_poll(body, context, now=NOW).save(log)
             case receiver.UncheckedOriginalPayload() as session:
                 session.check_broadcast_suitability(
                     True, tested=False, spent=as_claimed(session)
@@ -72,7 +72,7 @@ class World:
                 owned = {
                     outpoint
                     for outpoint, script in zip(
-                        session.sender_outpoints, session.sender_scripts, strict=True
+                        session.contested, session.sender_scripts, strict=True
                     )
                     if script in BOB.scripts()
                 }
@@ -106,10 +106,10 @@ class World:
                 session.start_posting().save(log)
             case sender.PostingOriginal() as session:
                 request, context = session.post(RELAY, now=NOW)
-                session.process(self.directory.serve(request), context).save(log)
+                session.process_post(self.directory.serve(request), context).save(log)
             case sender.PollingForProposal() as session:
                 request, context = session.poll(RELAY, now=NOW)
-                session.process(self.directory.serve(request), context).save(log)
+                session.process_poll(self.directory.serve(request), context).save(log)
             case sender.ProposalReceived() as session:
                 session.record_signed(ALICE.sign(session.psbt_to_sign)).save(log)
             case sender.PendingBroadcast() as session:

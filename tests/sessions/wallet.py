@@ -70,7 +70,7 @@ class Wallet:
 
 def as_claimed(session: receiver.UncheckedOriginalPayload) -> dict[OutPoint, TxOut]:
     """The outputs that an Original spends, on a chain where they are what it says."""
-    return dict(zip(session.sender_outpoints, session.original.utxos(), strict=True))
+    return dict(zip(session.contested, session.original.utxos(), strict=True))
 
 
 def sighash(transaction: Transaction, index: int, utxo: TxOut) -> bytes:

@@ -79,11 +79,11 @@ class Purse:
     ) -> sender.SenderSession:
         if isinstance(session, sender.PollingForProposal):
             request, context = session.poll(relay=None, now=self.now())
-            return session.process(self.post(request)[1], context).save(log)
+            return session.process_poll(self.post(request)[1], context).save(log)
         if isinstance(session.payjoin_uri.endpoint, V1Endpoint):  # BIP 78: the answer comes at once
             return session.process_v1(*self.post(session.post_v1(now=self.now()))).save(log)
         request, context = session.post(relay=None, now=self.now())
-        return session.process(self.post(request)[1], context).save(log)
+        return session.process_post(self.post(request)[1], context).save(log)
 
     def broadcast(self, session: sender.PendingBroadcast, log: Log) -> sender.SenderSession:
         answer = self.chain.broadcast(session.payjoin)

@@ -36,20 +36,20 @@ class Till:
             case receiver.Initialized():
                 request, context = session.poll(relay=None, now=self.now())
                 body = self.post(request)  # these bytes leave once; a retry polls afresh
-                return session.process(body, context, now=self.now()).save(self.log)
+                return session.process_poll(body, context, now=self.now()).save(self.log)
             case receiver.UncheckedOriginalPayload():
                 answer = self.chain.acceptance(session.transaction)
-                existing = self.chain.outputs(session.sender_outpoints)
+                existing = self.chain.outputs(session.contested)
                 return session.check_broadcast_suitability(
                     isinstance(answer, Accepted),
                     tested=isinstance(answer, Accepted) and answer.tested,
                     spent={outpoint: output.txout for outpoint, output in existing.items()},
                 ).save(self.log)
             case receiver.MaybeInputsOwned():
-                ours = self.wallet.owned_coins(session.sender_outpoints)
+                ours = self.wallet.owned_coins(session.contested)
                 return session.check_inputs_not_owned(ours).save(self.log)
             case receiver.MaybeInputsSeen():
-                seen = self.store.claim(self.log.session_id, session.sender_outpoints)
+                seen = self.store.claim(self.log.session_id, session.contested)
                 return session.check_no_inputs_seen_before(seen).save(self.log)
             case receiver.OutputsUnknown():
                 mine = self.wallet.owned(session.output_scripts)
@@ -97,7 +97,7 @@ class Till:
 
     def watch(self, session: receiver.Monitor) -> receiver.ReceiverSession:
         for spend in self.chain.spends_of(session.contested).values():
-            return session.record_settlement(spend.transaction, spend.depth).save(self.log)
+            return session.record_settlement(spend.transaction, depth=spend.depth).save(self.log)
         if session.due_at is None or self.now() < session.due_at:
             return session
         return session.fallback_due(self.now()).save(self.log)

@@ -207,7 +207,7 @@ def kind_of(state: Watched, spend: Transaction, *, owned: Collection[Script] = (
 def _settlement(state: Watched, spend: Transaction) -> Settlement:
     proposal = None if isinstance(state, _WAITING) else state.proposal
     if not isinstance(state, receiver.Monitor | receiver.PendingFallback):
-        return sender.classified(state, spend, proposal)
+        return sender.classify_spend(state, spend, proposal)
     return classify(
         spend,
         payjoin=None if proposal is None else proposal.unsigned_transaction,

@@ -92,7 +92,7 @@ async def _poll(
         )
     if answer is None:
         return session
-    after = await session.process(*answer, now=services.clock()).save_async(log)
+    after = await session.process_poll(*answer, now=services.clock()).save_async(log)
     if after is session and known:
         watch.paid, watch.looked_at = seen, followed.looked_at
     return after

@@ -94,11 +94,13 @@ async def _watch_payment(
     if looked is not session:
         return looked
     if spend is not None and (spend.depth or session.settles(spend.transaction)):
-        settled = session.record_settlement(spend.transaction, spend.depth, received=seen.received)
+        settled = session.record_settlement(
+            spend.transaction, depth=spend.depth, received=seen.received
+        )
         return await settled.save_async(log)
     if session.released and seen.revoked is not None:
         revoked = session.record_revoked(
-            seen.revoked.transaction, seen.revoked.depth, received=seen.received
+            seen.revoked.transaction, depth=seen.revoked.depth, received=seen.received
         )
         return await revoked.save_async(log)
     ended = await _end_without_it(session, log, services, seen)

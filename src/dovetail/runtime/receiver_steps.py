@@ -91,9 +91,7 @@ async def _negotiate(
             return await _check_ownership(session, log, services)
         case receiver.MaybeInputsSeen():
             # Durable before the event (P2): a crash between is harmless, the claim is our own.
-            seen = await asyncio.to_thread(
-                services.store.claim, log.session_id, session.sender_outpoints
-            )
+            seen = await asyncio.to_thread(services.store.claim, log.session_id, session.contested)
             return await session.check_no_inputs_seen_before(seen).save_async(log)
         case receiver.OutputsUnknown():
             owned = await asyncio.to_thread(services.wallet.owned, session.output_scripts)
@@ -163,7 +161,7 @@ def _judged(
 ) -> Transition[ReceiverEvent, ReceiverSession]:
     """What chain and signatures say of an Original; a transaction that is refused is not shown."""
     chain, policy = services.chain, services.policy
-    height, existing = chain.height(), chain.outputs(session.sender_outpoints)
+    height, existing = chain.height(), chain.outputs(session.contested)
     if not policy.unconfirmed_inputs and any(each.depth == 0 for each in existing.values()):
         return session.refuse(Reason.ORIGINAL_UNCONFIRMED_INPUTS)
     answer = chain.acceptance(session.transaction)
@@ -218,7 +216,7 @@ async def _check_ownership(
     The scripts are the true ones: they were compared with the chain's before.
     """
     wallet = services.wallet
-    outpoints, scripts = session.sender_outpoints, session.sender_scripts
+    outpoints, scripts = session.contested, session.sender_scripts
 
     def ask() -> frozenset[OutPoint]:
         owned, ours = wallet.owned_coins(outpoints), wallet.owned(scripts)

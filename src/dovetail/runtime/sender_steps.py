@@ -120,7 +120,7 @@ async def _post_original(
     )
     if answer is None:
         return await _record_spend(session, log, services, watch)
-    return await session.process(*answer).save_async(log)
+    return await session.process_post(*answer).save_async(log)
 
 
 async def _post_v1(
@@ -182,7 +182,7 @@ async def _poll(
         answer = None
     after: SenderSession = session
     if answer is not None:
-        after = await session.process(*answer).save_async(log)
+        after = await session.process_poll(*answer).save_async(log)
     if spend is None or after is not session or watch.news.is_set():
         return after
     return await session.record_spend(spend.transaction).save_async(log)
@@ -263,7 +263,7 @@ async def _broadcast_payjoin(
 
 def is_payjoin(session: sender.PendingBroadcast, spend: Transaction) -> bool:
     """Whether `spend` is the payjoin that this session signed."""
-    return sender.classified(session, spend, session.proposal) is Settlement.PAYJOIN
+    return sender.classify_spend(session, spend, session.proposal) is Settlement.PAYJOIN
 
 
 def _overdue(services: Services, watch: ChainWatch) -> bool:

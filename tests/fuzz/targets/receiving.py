@@ -166,7 +166,7 @@ def _fetched(
     made = play.Play(states=[session], entropy=life.entropy)
     made.put(body)
     request, context = session.poll(play.RELAY, now=play.NOW, entropy=life.entropy)
-    return session.process(made.directory.serve(request), context, now=play.NOW)
+    return session.process_poll(made.directory.serve(request), context, now=play.NOW)
 
 
 def _negotiate(life: Life, session: receiver.UncheckedOriginalPayload, replaced: int) -> None:
@@ -180,7 +180,7 @@ def _negotiate(life: Life, session: receiver.UncheckedOriginalPayload, replaced:
     )
     if not isinstance(session_2, receiver.MaybeInputsOwned):
         return
-    pairs = zip(session_2.sender_outpoints, session_2.sender_scripts, strict=True)
+    pairs = zip(session_2.contested, session_2.sender_scripts, strict=True)
     owned = {outpoint for outpoint, script in pairs if script in OWN}
     session_3 = life.save(session_2.check_inputs_not_owned(owned))
     if not isinstance(session_3, receiver.MaybeInputsSeen):
@@ -269,7 +269,7 @@ def reading(data: bytes) -> None:
         return
     request, context = session.poll(play.RELAY, now=play.NOW, entropy=life.entropy)
     body = _answered(kind, choices, session, life, request)
-    after = parsed(lambda: session.process(body, context, now=play.NOW), error=TransportError)
+    after = parsed(lambda: session.process_poll(body, context, now=play.NOW), error=TransportError)
     if after is not None:
         life.save(after)
         life.end()

@@ -226,7 +226,7 @@ def reading(data: bytes) -> None:
     elif isinstance(polling, sender.PollingForProposal):
         request, context = polling.poll(play.RELAY, now=play.NOW, entropy=SeededEntropy(b"poll"))
         body = _answered(kind, choices, polling, request)
-        after = parsed(lambda: polling.process(body, context), error=TransportError)
+        after = parsed(lambda: polling.process_poll(body, context), error=TransportError)
     else:
         return
     if after is None:

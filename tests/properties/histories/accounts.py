@@ -65,7 +65,7 @@ class Accounts(Actor):
     def claimed(self) -> tuple[OutPoint, ...]:
         """The sender inputs that this session took for its own (P2)."""
         passed = [s for s in self.states if isinstance(s, receiver.OutputsUnknown)]
-        return tuple(outpoint for state in passed for outpoint in state.sender_outpoints)
+        return tuple(outpoint for state in passed for outpoint in state.contested)
 
     @property
     def held(self) -> Transaction | None:

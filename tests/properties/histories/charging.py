@@ -46,7 +46,7 @@ class Payee(Collector):
     def read(self, handle: Any, body: bytes, context: Any) -> Transition[Any, Any]:
         match handle:
             case receiver.Initialized():
-                return handle.process(body, context, now=self.world.time)
+                return handle.process_poll(body, context, now=self.world.time)
             case receiver.PayjoinProposal():
                 return handle.process_post(body, context)
             case receiver.HasReplyableError(reopens=True):
@@ -92,7 +92,7 @@ class Payee(Collector):
         elif seen.spend is not None:
             self.attempt(lambda: state.refuse(Reason.ORIGINAL_INPUTS_SPENT))
         else:
-            found = chain.outputs(state.sender_outpoints)
+            found = chain.outputs(state.contested)
             known = {outpoint: output.txout for outpoint, output in found.items()}
             accepted = chain.acceptable(state.transaction)
             self.attempt(
@@ -158,11 +158,11 @@ class Payee(Collector):
     def _propose(self, state: Any) -> None:
         match state:
             case receiver.MaybeInputsOwned():
-                pairs = zip(state.sender_outpoints, state.sender_scripts, strict=True)
+                pairs = zip(state.contested, state.sender_scripts, strict=True)
                 owned = {outpoint for outpoint, script in pairs if script in OURS}
                 self.attempt(lambda: state.check_inputs_not_owned(owned))
             case receiver.MaybeInputsSeen():
-                seen = self.store.claim(self.log.session_id, state.sender_outpoints)
+                seen = self.store.claim(self.log.session_id, state.contested)
                 self.attempt(lambda: state.check_no_inputs_seen_before(seen))
             case receiver.OutputsUnknown():
                 self.attempt(lambda: state.identify_receiver_outputs(OURS))
@@ -250,7 +250,7 @@ class Payee(Collector):
             case receiver.Monitor():
                 return [
                     handle.request_fallback,
-                    lambda: handle.record_settlement(handle.fallback, 9),
+                    lambda: handle.record_settlement(handle.fallback, depth=9),
                     handle.record_unobservable,
                 ]
             case _:

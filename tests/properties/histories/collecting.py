@@ -80,13 +80,13 @@ class Collector(Accounts):
         if spend is not None and (spend.depth or state.settles(spend.transaction)):
             self.attempt(
                 lambda: state.record_settlement(
-                    spend.transaction, spend.depth, received=seen.received
+                    spend.transaction, depth=spend.depth, received=seen.received
                 )
             )
         elif state.released and revoked is not None:
             self.attempt(
                 lambda: state.record_revoked(
-                    revoked.transaction, revoked.depth, received=seen.received
+                    revoked.transaction, depth=revoked.depth, received=seen.received
                 )
             )
         elif not self._ends_without_it(state, seen):

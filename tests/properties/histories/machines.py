@@ -237,7 +237,7 @@ class ReceivingHistories(Histories):
         index, payee = self.session(which)
         proposals = [s for s in payee.states if isinstance(s, receiver.PayjoinProposal)]
         for proposal in proposals[:1]:
-            spent = proposal.sender_outpoints
+            spent = proposal.contested
             for coin, each in enumerate(lies.THEIRS):
                 if each.outpoint in spent:
                     self._pay(lies.signed_payjoin(proposal.proposal, index, coin), mined=mined)

@@ -65,7 +65,9 @@ class Payer(Expenses):
         super().__init__(world, store, log, created)
 
     def read(self, handle: Any, body: bytes, context: Any) -> Transition[Any, Any]:
-        read: Transition[Any, Any] = handle.process(body, context)
+        posts = isinstance(handle, sender.PostingOriginal)
+        process = handle.process_post if posts else handle.process_poll
+        read: Transition[Any, Any] = process(body, context)
         return read
 
     @property
@@ -158,7 +160,7 @@ class Payer(Expenses):
 
     @staticmethod
     def _is_payjoin(state: sender.PendingBroadcast, spend: Transaction) -> bool:
-        return sender.classified(state, spend, state.proposal) is Settlement.PAYJOIN
+        return sender.classify_spend(state, spend, state.proposal) is Settlement.PAYJOIN
 
     def _settle(self, state: sender.PendingFallback, spend: tuple[Transaction, int] | None) -> None:
         if spend is not None and (spend[1] or not state.requested):

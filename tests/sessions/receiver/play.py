@@ -135,7 +135,7 @@ class Play:
         self, session: receiver.Initialized
     ) -> receiver.Initialized | receiver.UncheckedOriginalPayload | receiver.HasReplyableError:
         request, context = session.poll(RELAY, now=NOW, entropy=self.entropy)
-        return self.save(session.process(self.directory.serve(request), context, now=NOW))
+        return self.save(session.process_poll(self.directory.serve(request), context, now=NOW))
 
     def retrieved(
         self, original: Psbt = ORIGINAL, params: SenderParams = PARAMS

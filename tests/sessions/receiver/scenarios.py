@@ -34,7 +34,7 @@ def paid_by_payjoin(play: Play) -> None:
     monitor = play.monitor()
     assert monitor.proposal is not None
     payjoin = play.signed_payjoin(monitor.proposal)
-    play.save(monitor.record_settlement(payjoin, 2))
+    play.save(monitor.record_settlement(payjoin, depth=2))
 
 
 def paid_by_payjoin_of_v1_directory(play: Play) -> None:
@@ -43,31 +43,31 @@ def paid_by_payjoin_of_v1_directory(play: Play) -> None:
     monitor = expect(
         play.save(session.process_post(play.directory.serve(request), context)), receiver.Monitor
     )
-    play.save(monitor.record_settlement(play.signed_payjoin(session.proposal), 2))
+    play.save(monitor.record_settlement(play.signed_payjoin(session.proposal), depth=2))
 
 
 def paid_by_payjoin_of_v1_http(play: Play) -> None:
     session = play.proposed(play.retrieved_http())
     monitor = play.save(session.record_posted())
-    play.save(monitor.record_settlement(play.signed_payjoin(session.proposal), 3))
+    play.save(monitor.record_settlement(play.signed_payjoin(session.proposal), depth=3))
 
 
 def paid_by_fallback_when_due(play: Play) -> None:
     pending = play.save(play.monitor().fallback_due(UnixTime(EXPIRES_AT + GRACE)))
     monitor = play.save(pending.record_broadcast(FALLBACK.txid))
-    play.save(monitor.record_settlement(FALLBACK, 2))
+    play.save(monitor.record_settlement(FALLBACK, depth=2))
 
 
 def paid_by_fallback_on_request(play: Play) -> None:
     pending = play.save(play.monitor().request_fallback())
     monitor = play.save(pending.record_spend(FALLBACK))
-    play.save(monitor.record_settlement(FALLBACK, 6))
+    play.save(monitor.record_settlement(FALLBACK, depth=6))
 
 
 def paid_by_a_pending_fallback_on_request(play: Play) -> None:
     pending = play.save(play.pending_owed().request_fallback())
     monitor = play.save(pending.record_broadcast(FALLBACK.txid))
-    play.save(monitor.record_settlement(FALLBACK, 2))
+    play.save(monitor.record_settlement(FALLBACK, depth=2))
 
 
 def paid_directly(play: Play) -> None:
@@ -138,7 +138,7 @@ def reply_failed_then_broadcast(play: Play) -> None:
     monitor = play.save(pending.record_broadcast(FALLBACK.txid))
     again = play.save(monitor.request_fallback())
     watched = play.save(again.record_spend(spend_to(ALICE.script(3))))
-    play.save(watched.record_settlement(spend_to(ALICE.script(3)), 2))
+    play.save(watched.record_settlement(spend_to(ALICE.script(3)), depth=2))
 
 
 def reply_cancelled_with_fallback(play: Play) -> None:
@@ -151,7 +151,7 @@ def reply_expired_with_fallback(play: Play) -> None:
 
 def released_while_proposal_is_out(play: Play) -> None:
     monitor = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
-    play.save(monitor.record_settlement(spend_to(BOB.script(0), AMOUNT), 2))
+    play.save(monitor.record_settlement(spend_to(BOB.script(0), AMOUNT), depth=2))
 
 
 def nobody_can_tell(play: Play) -> None:
@@ -181,13 +181,13 @@ def reopened_then_paid(play: Play) -> None:
     play.put_from_another(waiting)
     unchecked = expect(play.poll(waiting), receiver.UncheckedOriginalPayload)
     monitor = play.save(play.proposed(unchecked).record_spend(FALLBACK))
-    play.save(monitor.record_settlement(FALLBACK, 2))
+    play.save(monitor.record_settlement(FALLBACK, depth=2))
 
 
 def reply_made_needless_by_the_fallback(play: Play) -> None:
     pending = play.save(play.error_owed().request_fallback())
     monitor = play.save(pending.record_broadcast(FALLBACK.txid))
-    play.save(monitor.record_settlement(FALLBACK, 2))
+    play.save(monitor.record_settlement(FALLBACK, depth=2))
 
 
 def paid_while_replying(play: Play) -> None:
@@ -201,7 +201,7 @@ def paid_while_replying(play: Play) -> None:
 
 def spent_while_replying(play: Play) -> None:
     monitor = play.save(play.error_owed().record_spend(spend_to(ALICE.script(3))))
-    play.save(monitor.record_settlement(spend_to(ALICE.script(3)), 2, received=PARTIAL))
+    play.save(monitor.record_settlement(spend_to(ALICE.script(3)), depth=2, received=PARTIAL))
 
 
 def paid_while_the_fallback_waits(play: Play) -> None:
@@ -210,7 +210,7 @@ def paid_while_the_fallback_waits(play: Play) -> None:
     )
     insisted = play.save(pending.request_fallback())
     monitor = play.save(insisted.record_broadcast(FALLBACK.txid))
-    play.save(monitor.record_settlement(FALLBACK, 2))
+    play.save(monitor.record_settlement(FALLBACK, depth=2))
 
 
 def paid_while_the_proposal_is_out(play: Play) -> None:
@@ -242,7 +242,7 @@ def never_owed(play: Play) -> None:
 
 def coins_taken_back(play: Play) -> None:
     monitor = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
-    play.save(monitor.record_revoked(spend_of(RECEIVER_COIN.outpoint), 2))
+    play.save(monitor.record_revoked(spend_of(RECEIVER_COIN.outpoint), depth=2))
 
 
 def _stopping(at: Callable[[Play], ReceiverSession]) -> tuple[Callable[[Play], None], ...]:

@@ -140,7 +140,7 @@ def test_it_does_not_expire_early(play: Play) -> None:
 
 def test_the_wallet_is_asked_about_the_senders_inputs(play: Play) -> None:
     session = play.maybe_inputs_owned()
-    assert session.sender_outpoints == tuple(coin.outpoint for coin in SENDER_COINS)
+    assert session.contested == tuple(coin.outpoint for coin in SENDER_COINS)
     assert session.sender_scripts == (ALICE.script(0), ALICE.script(1))
 
 

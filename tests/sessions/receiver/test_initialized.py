@@ -282,7 +282,7 @@ def test_the_facts_of_the_session_can_be_asked_of_every_state(play: Play) -> Non
     assert session.address == BOB.address(0)
     assert session.expires_at == EXPIRES_AT
     assert session.created.label == "coffee"
-    assert session.sender_outpoints == tuple(coin.outpoint for coin in SENDER_COINS)
+    assert session.contested == tuple(coin.outpoint for coin in SENDER_COINS)
 
 
 @pytest.mark.parametrize("index", [4_294_967_295, 4_294_967_296, 9_999_999_999_999_999])

@@ -89,7 +89,7 @@ def test_with_a_proposal_out_a_payjoin_is_waited_for(play: Play) -> None:
         monitor.fallback_due(END)
     assert monitor.proposal is not None
     payjoin = play.signed_payjoin(monitor.proposal)
-    closed = play.save(monitor.record_settlement(payjoin, 2, received=RECEIVED))
+    closed = play.save(monitor.record_settlement(payjoin, depth=2, received=RECEIVED))
     assert isinstance(expect(closed, receiver.Closed).outcome, outcomes.Success)
 
 
@@ -136,7 +136,7 @@ def test_a_session_that_owes_nothing_ends_with_its_reason(play: Play) -> None:
 def test_a_part_and_a_spend_may_be_the_payment_together(play: Play) -> None:
     monitor = play.save(play.pending_owed().record_spend(spend_to(BOB.script(0), 40_000)))
     spend = spend_to(BOB.script(0), 40_000)
-    closed = play.save(monitor.record_settlement(spend, 2, received=received((10_000, 2))))
+    closed = play.save(monitor.record_settlement(spend, depth=2, received=received((10_000, 2))))
     assert expect(closed, receiver.Closed).outcome == outcomes.PaidDirectly(
         txid=str(spend.txid), others=(str(txid(0)),), received=50_000
     )
@@ -145,7 +145,7 @@ def test_a_part_and_a_spend_may_be_the_payment_together(play: Play) -> None:
 def test_a_strangers_spend_beside_a_payment_is_a_payment(play: Play) -> None:
     spend = spend_to(ALICE.script(3))
     monitor = play.save(play.pending_owed().record_spend(spend))
-    closed = play.save(monitor.record_settlement(spend, 2, received=RECEIVED))
+    closed = play.save(monitor.record_settlement(spend, depth=2, received=RECEIVED))
     assert expect(closed, receiver.Closed).outcome == outcomes.PaidDirectly(
         txid=str(ELSEWHERE), received=AMOUNT
     )
@@ -154,7 +154,7 @@ def test_a_strangers_spend_beside_a_payment_is_a_payment(play: Play) -> None:
 def test_a_strangers_spend_tells_what_came_besides(play: Play) -> None:
     spend = spend_to(ALICE.script(3))
     monitor = play.save(play.pending_owed().record_spend(spend))
-    closed = play.save(monitor.record_settlement(spend, 2, received=received((7, 1))))
+    closed = play.save(monitor.record_settlement(spend, depth=2, received=received((7, 1))))
     assert expect(closed, receiver.Closed).outcome == outcomes.Unrecognized(
         txid=str(spend.txid), received=7
     )
@@ -164,8 +164,8 @@ def test_coins_that_were_shown_are_freed_by_spending_them(play: Play) -> None:
     released = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
     assert released.exposed == (RECEIVER_COIN.outpoint,)
     freeing = Transaction(2, (TxIn(RECEIVER_COIN.outpoint),), UNRELATED.outputs, 0)
-    assert play.save(released.record_revoked(freeing, 1)) is released
-    closed = expect(play.save(released.record_revoked(freeing, 2)), receiver.Closed)
+    assert play.save(released.record_revoked(freeing, depth=1)) is released
+    closed = expect(play.save(released.record_revoked(freeing, depth=2)), receiver.Closed)
     assert closed.outcome == outcomes.Revoked(txid=str(freeing.txid))
 
 
@@ -173,8 +173,8 @@ def test_coins_that_are_freed_do_not_hide_that_the_invoice_was_paid(play: Play) 
     released = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
     freeing = Transaction(2, (TxIn(RECEIVER_COIN.outpoint),), UNRELATED.outputs, 0)
     shallow, deep = received((AMOUNT, 1)), received((AMOUNT, 2))
-    assert play.save(released.record_revoked(freeing, 2, received=shallow)) is released
-    closed = play.save(released.record_revoked(freeing, 2, received=deep))
+    assert play.save(released.record_revoked(freeing, depth=2, received=shallow)) is released
+    closed = play.save(released.record_revoked(freeing, depth=2, received=deep))
     assert expect(closed, receiver.Closed).outcome == outcomes.PaidDirectly(
         txid=str(txid(0)), received=AMOUNT
     )
@@ -183,7 +183,7 @@ def test_coins_that_are_freed_do_not_hide_that_the_invoice_was_paid(play: Play) 
 def test_nothing_is_freed_before_a_release(play: Play) -> None:
     freeing = Transaction(2, (TxIn(RECEIVER_COIN.outpoint),), UNRELATED.outputs, 0)
     with pytest.raises(UsageError, match="may still be made"):
-        play.monitor().record_revoked(freeing, 2)
+        play.monitor().record_revoked(freeing, depth=2)
 
 
 def test_a_spend_that_is_none_is_refused_while_negotiating(play: Play) -> None:
@@ -260,9 +260,9 @@ def test_a_rival_in_a_block_makes_no_payment_of_one_that_may_be_replaced(
 ) -> None:
     rival = spend_to(BOB.script(0), 40_000) if part < 50_000 else spend_to(ALICE.script(3))
     monitor = play.save(play.pending_owed().record_spend(rival))
-    waiting = play.save(monitor.record_settlement(rival, 2, received=received((part, 0))))
+    waiting = play.save(monitor.record_settlement(rival, depth=2, received=received((part, 0))))
     assert waiting == monitor
-    gone = expect(waiting, receiver.Monitor).record_settlement(rival, 2, received=received())
+    gone = expect(waiting, receiver.Monitor).record_settlement(rival, depth=2, received=received())
     outcome = expect(play.save(gone), receiver.Closed).outcome
     assert isinstance(outcome, outcomes.Unrecognized)
 

@@ -260,7 +260,7 @@ def test_no_state_shows_a_secret_in_its_repr(plays: tuple[Play, ...]) -> None:  
     for play in plays:
         for state in play.states:
             kinds.add(type(state))
-            assert repr(state) == f"<{type(state).__name__} after {state.seq} events>"
+            assert repr(state) == f"<receiver {type(state).__name__} after {state.seq} events>"
             shared: list[object] = [state.terms, state.created, state.terms.endpoint]
             for each in fields(state):
                 value = getattr(state, each.name)

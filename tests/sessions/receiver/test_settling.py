@@ -101,7 +101,7 @@ def test_a_closed_session_keeps_what_had_stopped_the_payjoin(play: Play) -> None
     pending = play.save(play.monitor().cancel())
     monitor = play.save(pending.record_spend(spend_to(ALICE.script(4))))
     closed = expect(
-        play.save(monitor.record_settlement(spend_to(ALICE.script(4)), 2)), receiver.Closed
+        play.save(monitor.record_settlement(spend_to(ALICE.script(4)), depth=2)), receiver.Closed
     )
     assert closed.reason is Reason.CANCELLED_BY_US
 
@@ -161,7 +161,7 @@ def test_only_a_spend_of_a_contested_outpoint_counts(play: Play) -> None:
     with pytest.raises(UsageError, match="spends none"):
         play.pending_owed().record_spend(UNRELATED)
     with pytest.raises(UsageError, match="spends none"):
-        Play().monitor().record_settlement(UNRELATED, 6)
+        Play().monitor().record_settlement(UNRELATED, depth=6)
 
 
 def test_the_contested_outpoints_are_the_senders_inputs(play: Play) -> None:
@@ -172,7 +172,7 @@ def test_the_contested_outpoints_are_the_senders_inputs(play: Play) -> None:
 
 def test_a_shallow_spend_changes_nothing(play: Play) -> None:
     monitor = play.monitor()
-    assert play.save(monitor.record_settlement(FALLBACK, 1)) is monitor
+    assert play.save(monitor.record_settlement(FALLBACK, depth=1)) is monitor
     assert not play.log.closed
 
 
@@ -209,7 +209,7 @@ def test_a_refused_original_that_its_sender_broadcasts_is_no_payment(
         monitor = play.save(asked.record_broadcast(spend.txid))
     else:
         monitor = play.save(pending.record_spend(spend))
-    closed = expect(play.save(monitor.record_settlement(spend, 2)), receiver.Closed)
+    closed = expect(play.save(monitor.record_settlement(spend, depth=2)), receiver.Closed)
     kind = outcomes.FallbackBroadcasted if taken else outcomes.Unrecognized
     assert isinstance(closed.outcome, kind)
 
@@ -219,7 +219,7 @@ def test_a_malleated_fallback_is_still_the_fallback(play: Play) -> None:
     malleated = replace(
         FALLBACK, inputs=tuple(replace(txin, script_sig=b"\x51") for txin in FALLBACK.inputs)
     )
-    closed = expect(play.save(monitor.record_settlement(malleated, 2)), receiver.Closed)
+    closed = expect(play.save(monitor.record_settlement(malleated, depth=2)), receiver.Closed)
     assert closed.outcome == outcomes.FallbackBroadcasted(
         txid=str(malleated.txid), why=Reason.SENDER_CHOSE_FALLBACK
     )
@@ -233,19 +233,19 @@ def test_another_spend_is_a_payment_if_it_pays_us_enough(
     play: Play, value: Sats, kind: type[outcomes.Outcome]
 ) -> None:
     spend = spend_to(BOB.script(0), value)
-    closed = play.save(play.monitor().record_settlement(spend, 2))
+    closed = play.save(play.monitor().record_settlement(spend, depth=2))
     assert isinstance(expect(closed, receiver.Closed).outcome, kind)
 
 
 def test_a_spend_elsewhere_is_not_recognized(play: Play) -> None:
     spend = spend_to(ALICE.script(4))
-    closed = play.save(play.monitor().record_settlement(spend, 2))
+    closed = play.save(play.monitor().record_settlement(spend, depth=2))
     assert expect(closed, receiver.Closed).outcome == outcomes.Unrecognized(txid=str(spend.txid))
 
 
 def test_the_reason_without_a_payjoin_stays_with_the_outcome(play: Play) -> None:
     monitor = play.save(play.pending_owed().record_spend(FALLBACK))
-    closed = expect(play.save(monitor.record_settlement(FALLBACK, 2)), receiver.Closed)
+    closed = expect(play.save(monitor.record_settlement(FALLBACK, depth=2)), receiver.Closed)
     assert closed.outcome == outcomes.FallbackBroadcasted(
         txid=str(FALLBACK.txid), why=Reason.CANCELLED_BY_US
     )

@@ -229,7 +229,7 @@ def process_post(
     session: sender.PostingOriginal, status: int
 ) -> Transition[SenderEvent, sender.PollingForProposal | sender.PendingFallback]:
     request, context = session.post(RELAY, now=NOW)
-    return session.process(answer(request, status), context)
+    return session.process_post(answer(request, status), context)
 
 
 def polling(log: Log) -> sender.PollingForProposal:
@@ -245,7 +245,7 @@ Polled: TypeAlias = Transition[
 
 def process_poll(session: sender.PollingForProposal, status: int, body: bytes = b"") -> Polled:
     request, context = session.poll(RELAY, now=NOW)
-    return session.process(answer(request, status, body), context)
+    return session.process_poll(answer(request, status, body), context)
 
 
 def process_answer(session: sender.PollingForProposal, payload: bytes) -> Polled:

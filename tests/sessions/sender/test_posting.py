@@ -84,9 +84,9 @@ def test_an_answer_is_read_once(log):
     session = play.polling(log)
     request, context = session.poll(RELAY, now=NOW)
     body = play.answer(request, 202)
-    session.process(body, context).save(log)
+    session.process_poll(body, context).save(log)
     with pytest.raises(ContextUsedUp):
-        session.process(body, context)
+        session.process_poll(body, context)
 
 
 @pytest.mark.parametrize("status", [200, 409])
@@ -112,11 +112,14 @@ def test_a_directory_that_refuses_the_original_ends_the_payjoin(log, status):
 @pytest.mark.parametrize("place", [play.posting, play.polling])
 def test_an_answer_that_is_not_the_directorys_is_tried_again(log, place):
     session = place(log)
-    ask = session.post if isinstance(session, sender.PostingOriginal) else session.poll
+    posts = isinstance(session, sender.PostingOriginal)
+    ask, read = (
+        (session.post, session.process_post) if posts else (session.poll, session.process_poll)
+    )
     _, context = ask(RELAY, now=NOW)
     before = log.tags()
     with pytest.raises(TransportError):
-        session.process(b"<html>502 Bad Gateway</html>", context)
+        read(b"<html>502 Bad Gateway</html>", context)
     assert log.tags() == before
 
 
@@ -164,7 +167,7 @@ def test_the_last_poll_leaves_just_before_the_expiration_and_may_end_after(log):
     assert session.last_poll_at == EXPIRES_AT - 5
     request, context = session.poll(RELAY, now=session.last_poll_at)
     body = play.message_b(session, play.proposal().serialize())
-    session.process(play.answer(request, 200, body), context).save(log)
+    session.process_poll(play.answer(request, 200, body), context).save(log)
     assert isinstance(log.replay(), sender.ProposalReceived)
 
 

@@ -75,7 +75,7 @@ class State:
             raise UsageError("The session has expired; call `expire` and save what it gives.")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} after {self.seq} events>"
+        return f"<receiver {type(self).__name__} after {self.seq} events>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -100,6 +100,6 @@ class WithPayload(State):
         _ = self.payload.fallback, self.payload.params, self.payload.reply_to
 
     @property
-    def sender_outpoints(self) -> tuple[OutPoint, ...]:
-        """The sender's inputs, in order: the contested outpoints."""
-        return self.payload.fallback.contested()
+    def contested(self) -> tuple[OutPoint, ...]:
+        """The sender's inputs, in order: one transaction only can spend them, so watch them."""
+        return self.payload.contested

@@ -33,7 +33,7 @@ class UncheckedOriginalPayload(Refusing):
     """A sender sent an Original PSBT; next is whether it can be broadcast as it is.
 
     Also look at the address: if a plain payment has arrived, `refuse_as_paid`. And at
-    `sender_outpoints`: refuse one that is spent already, or rests on coins that are not confirmed
+    `contested`: refuse one that is spent already, or rests on coins that are not confirmed
     where nobody watches over the session.
     """
 
@@ -43,7 +43,7 @@ class UncheckedOriginalPayload(Refusing):
     def transaction(self) -> Transaction:
         """The sender's own payment: ask a node whether it would accept it.
 
-        Ask also for the outputs that `sender_outpoints` name.
+        Ask also for the outputs that `contested` name.
         """
         return self.payload.fallback
 
@@ -68,7 +68,7 @@ class UncheckedOriginalPayload(Refusing):
 
         `accepted`: whether the network would take it, as far as the source can tell. `tested`:
         whether the source had a node run its scripts and policy (`testmempoolaccept`); where it
-        had not, what cannot be verified here is refused. `spent`: those of `sender_outpoints`
+        had not, what cannot be verified here is refused. `spent`: those of `contested`
         that exist, as the chain has them and not as the sender says, spent or not. `height`:
         that of the source's best block, asked for before.
         """
@@ -86,9 +86,9 @@ class UncheckedOriginalPayload(Refusing):
     ) -> Reason | None:
         if not accepted:
             return Reason.ORIGINAL_NOT_BROADCASTABLE
-        if not spent.keys() >= set(self.sender_outpoints):
+        if not spent.keys() >= set(self.contested):
             return Reason.ORIGINAL_INPUTS_MISSING
-        truly = [spent[outpoint] for outpoint in self.sender_outpoints]
+        truly = [spent[outpoint] for outpoint in self.contested]
         if truly != list(self.original.utxos()):
             return Reason.ORIGINAL_INPUTS_MISSTATED
         if min_fee_rate is not None and fee_rate(self.original) < min_fee_rate:
@@ -159,18 +159,18 @@ class MaybeInputsOwned(Refusing, Stopping):
 
     @property
     def sender_scripts(self) -> tuple[Script, ...]:
-        """The scripts the sender's inputs spend, as it says, in the order of `sender_outpoints`."""
+        """The scripts the sender's inputs spend, as it says, in the order of `contested`."""
         return tuple(utxo.script_pubkey for utxo in self.original.utxos())
 
     def check_inputs_not_owned(
         self, owned: Collection[OutPoint]
     ) -> "Transition[ReceiverEvent, MaybeInputsSeen | HasReplyableError]":
-        """Say which of `sender_outpoints` the receiver's wallet owns: any at all is refused.
+        """Say which of `contested` the receiver's wallet owns: any at all is refused.
 
         Ask it by outpoint, not by what the sender says of them: else we could be tricked into
         signing away our own coins (BIP 78).
         """
-        if not set(self.sender_outpoints).isdisjoint(owned):
+        if not set(self.contested).isdisjoint(owned):
             return self.refuse(Reason.ORIGINAL_SPENDS_OUR_COINS)
         event = events.CheckedInputsNotOwned()
         return self._transition(event, self._on_checked_inputs_not_owned(event))
@@ -190,11 +190,11 @@ class MaybeInputsSeen(Refusing, Stopping):
     def check_no_inputs_seen_before(
         self, seen: Collection[OutPoint]
     ) -> "Transition[ReceiverEvent, OutputsUnknown | HasReplyableError]":
-        """Say which of `sender_outpoints` other sessions own: any at all is refused (P2).
+        """Say which of `contested` other sessions own: any at all is refused (P2).
 
         Claim them in the store first, which answers just that; a session's own are not `seen`.
         """
-        if not set(self.sender_outpoints).isdisjoint(seen):
+        if not set(self.contested).isdisjoint(seen):
             return self.refuse(Reason.ORIGINAL_INPUTS_SEEN_BEFORE)
         event = events.CheckedNoInputsSeenBefore()
         return self._transition(event, self._on_checked_no_inputs_seen_before(event))

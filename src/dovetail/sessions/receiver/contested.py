@@ -70,11 +70,6 @@ class Contested(WithPayload):
         return Presence.known(self.payload.known_at) if self.looked is None else self.looked
 
     @property
-    def contested(self) -> tuple[OutPoint, ...]:
-        """The sender's inputs: watch them, for one transaction only can spend them."""
-        return self.payload.fallback.contested()
-
-    @property
     def fallback(self) -> Transaction:
         """The Original, ready to broadcast."""
         return self.payload.fallback
@@ -213,13 +208,6 @@ class Contested(WithPayload):
             else expired(self.reason, received)
         )
         return self._close(ended)
-
-    def _require_contested(self, spend: Transaction) -> None:
-        """Raise `UsageError` unless `spend` spends a contested outpoint."""
-        if not any(spend.spends(outpoint) is not None for outpoint in self.contested):
-            raise UsageError(
-                "This transaction spends none of the sender's inputs; look the spender up again."
-            )
 
     def _outcome(self, spend: Transaction, received: Receipts | None) -> Outcome:
         txid = str(spend.txid)

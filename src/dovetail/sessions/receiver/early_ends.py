@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
-from dovetail.errors import InvalidEvent, UsageError
+from dovetail.errors import InvalidEvent
 from dovetail.protocol.error_replies import ErrorReply
 from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
@@ -59,7 +59,7 @@ class Refusing(WithPayload):
 class Stopping(WithPayload):
     """States that hold a fallback, so that every early end leads to it (M3).
 
-    Look at `sender_outpoints` and at the address before coins are committed, and before the
+    Look at `contested` and at the address before coins are committed, and before the
     proposal is signed and posted: what spends the former is for `record_spend`, what pays the
     latter in full for `record_payment`, and no coin is shown to a payment that is dead or made.
     """
@@ -100,10 +100,7 @@ class Stopping(WithPayload):
         The negotiation is over, and what is not posted stays here. Raises `UsageError` if it
         spends none.
         """
-        if not any(spend.spends(outpoint) is not None for outpoint in self.sender_outpoints):
-            raise UsageError(
-                "This transaction spends none of the sender's inputs; look the spender up again."
-            )
+        self.payload.require_spend(spend)
         event = events.ObservedSpend(txid=str(spend.txid))
         return self._transition(event, self._on_observed_spend(event))
 

@@ -41,9 +41,10 @@ from dovetail.sessions.transition import Transition
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Initialized(State):
-    """No payment to count on has come. Show `payjoin_uri`, send what `poll` gives, save `process`.
+    """No payment to count on has come.
 
-    Also look at the address: a wallet without payjoin pays it directly (`record_payment`).
+    Show `payjoin_uri`, send what `poll` gives and save `process_poll`. Also look at the address:
+    a wallet without payjoin pays it directly (`record_payment`).
     """
 
     refused: tuple[RefusedOriginal, ...] = ()
@@ -92,7 +93,7 @@ class Initialized(State):
             entropy=entropy,
         )
 
-    def process(
+    def process_poll(
         self, body: bytes, context: OhttpContext, *, now: UnixTime
     ) -> Transition[ReceiverEvent, "Initialized | ReceivedOriginal"]:
         """Read the answer to a poll; nothing changes while the mailbox holds no Original.

@@ -185,6 +185,18 @@ class Payload:
             raise InvalidEvent("The Original has no place for its answer; restore the log.")
         return ReplyTo(channel, None if key is None else _read_key(key))
 
+    @property
+    def contested(self) -> tuple[OutPoint, ...]:
+        """The sender's inputs, in order, which payjoin and fallback both spend."""
+        return self.fallback.contested()
+
+    def require_spend(self, transaction: Transaction) -> None:
+        """Raise `UsageError` unless `transaction` spends a contested outpoint."""
+        if not any(transaction.spends(outpoint) is not None for outpoint in self.contested):
+            raise UsageError(
+                "This transaction spends none of the sender's inputs; look the spender up again."
+            )
+
     @cached_property
     def signatures(self) -> Verdict:
         """Whether its signatures hold, over what it says it spends."""
@@ -268,7 +280,7 @@ class Finalized:
     def psbt(self) -> Psbt:
         """The Proposal PSBT; raises `InvalidPsbt` or `InvalidEvent`."""
         proposal = _read_proposal(self.event.psbt)
-        contested = self.payload.fallback.contested()
+        contested = self.payload.contested
         if not set(contested).issubset(proposal.unsigned_transaction.contested()):
             raise InvalidEvent("The proposal leaves out an input of the sender; restore the log.")
         return proposal

@@ -127,6 +127,12 @@ class HasReplyableError(State):
                 "The address was paid, which has to confirm: reopen the session, and go on looking."
             )
 
+    def _require_held(self) -> Payload:
+        """The Original that is held as a fallback; raises `UsageError` where none is."""
+        if self.held is None:
+            raise UsageError("No payment is held that could be broadcast: wait for another.")
+        return self.held
+
     def check_reply(self, body: bytes, context: OhttpContext) -> bool:
         """Whether the directory took the reply; raises `TransportError` as `process_reply` does."""
         return self.reply_to.accepted(context.open(body))
@@ -153,8 +159,7 @@ class HasReplyableError(State):
 
         Raises `UsageError` where none is held.
         """
-        if self.held is None:
-            raise UsageError("No payment is held that could be broadcast: wait for another.")
+        self._require_held()
         event = events.FallbackRequested()
         return self._transition(event, self._on_fallback_requested(event))
 
@@ -182,11 +187,7 @@ class HasReplyableError(State):
 
         Raises `UsageError` if it spends none, or where no fallback is held.
         """
-        contested = () if self.held is None else self.held.fallback.contested()
-        if not any(spend.spends(outpoint) is not None for outpoint in contested):
-            raise UsageError(
-                "This transaction spends none of the sender's inputs; look the spender up again."
-            )
+        self._require_held().require_spend(spend)
         event = events.ObservedSpend(txid=str(spend.txid))
         return self._transition(event, self._on_observed_spend(event))
 

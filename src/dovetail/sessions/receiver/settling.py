@@ -76,7 +76,7 @@ class PendingFallback(Contested):
 
     def record_spend(self, spend: Transaction) -> "Transition[ReceiverEvent, Monitor]":
         """Say that this transaction, confirmed or not, spends a contested outpoint."""
-        self._require_contested(spend)
+        self.payload.require_spend(spend)
         event = events.ObservedSpend(txid=str(spend.txid))
         return self._transition(event, self._on_observed_spend(event))
 
@@ -192,7 +192,7 @@ class Monitor(Contested):
         return self._transition(event, successor)
 
     def record_settlement(
-        self, spend: Transaction, depth: int, *, received: Receipts | None = None
+        self, spend: Transaction, *, depth: int, received: Receipts | None = None
     ) -> "Transition[ReceiverEvent, Monitor | Closed]":
         """Say that a transaction spends a contested outpoint, and how deep it is in the chain.
 
@@ -200,13 +200,13 @@ class Monitor(Contested):
         payment. Below the configured depth nothing changes, nor while what would make it one is
         not that deep (M3). Raises `UsageError` if it spends none.
         """
-        self._require_contested(spend)
+        self.payload.require_spend(spend)
         if depth < self.depth or self._rests_on_shallow(spend, received):
             return Transition(None, self, seq=self.seq)
         return self._close(self._outcome(spend, received))
 
     def record_revoked(
-        self, spend: Transaction, depth: int, *, received: Receipts | None = None
+        self, spend: Transaction, *, depth: int, received: Receipts | None = None
     ) -> "Transition[ReceiverEvent, Monitor | Closed]":
         """Say that a transaction other than the payjoin spends one of our coins in the proposal.
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dovetail.sessions.sender import events as events
-    from dovetail.sessions.sender.closing import classified as classified
+    from dovetail.sessions.sender.closing import classify_spend as classify_spend
     from dovetail.sessions.sender.creation import answer_until as answer_until
     from dovetail.sessions.sender.creation import create as create
     from dovetail.sessions.sender.creation import create_plain as create_plain
@@ -29,7 +29,7 @@ else:
     __getattr__ = on_first_use(
         __name__,
         {
-            "closing": "classified",
+            "closing": "classify_spend",
             "creation": "answer_until create create_plain",
             "events": "SenderEvent decode_event encode_event",
             "machine": "TRANSITIONS apply replay",

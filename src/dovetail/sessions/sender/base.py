@@ -30,7 +30,7 @@ class State:
         return Transition(event, successor, seq=self.seq, closes=successor.closed)
 
     def __repr__(self) -> str:
-        return f"<sender {type(self).__name__} at {self.seq}>"
+        return f"<sender {type(self).__name__} after {self.seq} events>"
 
     @property
     def created(self) -> Created | CreatedPlain:

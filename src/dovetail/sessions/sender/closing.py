@@ -31,7 +31,7 @@ class Closed(State):
     """The fallback with its fee raised, where it was."""
 
 
-def classified(state: State, spend: Transaction, proposal: Psbt | None) -> Settlement:
+def classify_spend(state: State, spend: Transaction, proposal: Psbt | None) -> Settlement:
     """What a spend of a contested outpoint is: payjoin, fallback, the same payment, or none."""
     terms = state.terms
     payjoin = None if proposal is None else proposal.unsigned_transaction
@@ -43,7 +43,7 @@ def classified(state: State, spend: Transaction, proposal: Psbt | None) -> Settl
 
 def why_spent(state: State, spend: Transaction, proposal: Psbt | None) -> Reason:
     """Why a spend ends the payjoin: who was to be paid took the payment, or it is another."""
-    if classified(state, spend, proposal) is Settlement.FALLBACK:
+    if classify_spend(state, spend, proposal) is Settlement.FALLBACK:
         return Reason.RECEIVER_TOOK_FALLBACK
     return Reason.INPUTS_ALREADY_SPENT
 

@@ -96,18 +96,17 @@ class Contested(State):
         )
 
 
-def asked(event: events.FallbackRequested) -> bool:
-    """Where nothing had been broadcast, only its user asks for the fallback."""
+def require_decided(event: events.FallbackRequested) -> None:
+    """Raise `InvalidEvent` unless the user asked for it: nothing had been broadcast before."""
     if not event.decided:
         raise InvalidEvent("What was never broadcast is asked for by its user.")
-    return True
 
 
-def bumping(state: Contested, original: Psbt) -> events.FallbackBumped:
+def make_bump(state: Contested, original: Psbt) -> events.FallbackBumped:
     """What raises the fallback's fee to that of `original`; raises `UsageError`."""
     event = events.FallbackBumped(original=original.serialize())
     try:
-        raised(state, event)
+        read_bump(state, event)
     except InvalidEvent as error:
         raise UsageError(
             "A raised fallback pays the same from the same coins, for a higher fee; build it so."
@@ -115,7 +114,7 @@ def bumping(state: Contested, original: Psbt) -> events.FallbackBumped:
     return event
 
 
-def raised(state: Contested, event: events.FallbackBumped) -> Psbt:
+def read_bump(state: Contested, event: events.FallbackBumped) -> Psbt:
     """The fallback that `event` says; raises `InvalidEvent` unless it is the same payment."""
     bumped = Psbt.parse(event.original)
     transaction = bumped.extract()

@@ -32,7 +32,7 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.base import State
 from dovetail.sessions.sender.closing import why_spent
-from dovetail.sessions.sender.contested import asked
+from dovetail.sessions.sender.contested import require_decided
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.settling import PendingFallback
 from dovetail.sessions.sender.signing import ProposalReceived
@@ -91,7 +91,8 @@ class _Stoppable(State):
         return self._owe_fallback(Reason.CANCELLED_BY_US)
 
     def _on_fallback_requested(self, event: events.FallbackRequested) -> PendingFallback:
-        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=asked(event))
+        require_decided(event)
+        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=True)
 
     def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
         return self._owe_fallback(event.reason, event.rule)
@@ -131,13 +132,13 @@ class WithReplyKey(_Stoppable):
 class _Offered(_Stoppable):
     """What the states share in which the receiver may hold the Original and has not answered."""
 
-    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, PendingFallback]:
+    def record_spend(self, spend: Transaction) -> Transition[SenderEvent, PendingFallback]:
         """A contested outpoint was seen spent; record it again on the state this leads to.
 
-        Raises `UsageError` when `transaction` spends no contested outpoint.
+        Raises `UsageError` when `spend` spends no contested outpoint.
         """
-        self.terms.require_spend(transaction)
-        return self.fail(why_spent(self, transaction, None))
+        self.terms.require_spend(spend)
+        return self.fail(why_spent(self, spend, None))
 
     def _on_received_proposal(self, event: events.ReceivedProposal) -> ProposalReceived:
         proposal = Psbt.parse(event.proposal)
@@ -199,7 +200,7 @@ class PostingOriginal(_Offered):
             entropy=entropy,
         )
 
-    def process(
+    def process_post(
         self, body: bytes, context: OhttpContext
     ) -> Transition[SenderEvent, "PollingForProposal | PendingFallback"]:
         """Read the directory's answer to `post`, of whatever time it left.
@@ -274,7 +275,7 @@ class PollingForProposal(_Offered):
             entropy=entropy,
         )
 
-    def process(
+    def process_poll(
         self, body: bytes, context: OhttpContext
     ) -> Transition[SenderEvent, "PollingForProposal | ProposalReceived | PendingFallback"]:
         """Read the answer to `poll`, of whatever time it left; 202 leaves the session as it is.
@@ -300,12 +301,12 @@ class PollingForProposal(_Offered):
 def _v1(terms: Terms) -> V1Endpoint:
     endpoint = terms.endpoint
     if isinstance(endpoint, V2Endpoint):
-        raise InvalidEvent("This payment goes through a directory; use post, process and poll.")
+        raise InvalidEvent("This payment goes through a directory; use `post` and `poll`.")
     return endpoint
 
 
 def _v2(terms: Terms) -> V2Endpoint:
     endpoint = terms.endpoint
     if isinstance(endpoint, V1Endpoint):
-        raise InvalidEvent("This payment goes to a v1 endpoint; use post_v1 and process_v1.")
+        raise InvalidEvent("This payment goes to a v1 endpoint; use `post_v1`.")
     return endpoint

@@ -17,8 +17,8 @@ from dovetail.sessions.coin_presence import Presence
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.base import State
-from dovetail.sessions.sender.closing import Closed, are_gone, classified, why_spent
-from dovetail.sessions.sender.contested import Contested, asked, bumping, raised
+from dovetail.sessions.sender.closing import Closed, are_gone, classify_spend, why_spent
+from dovetail.sessions.sender.contested import Contested, make_bump, read_bump, require_decided
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.watched import Watched
 from dovetail.sessions.transition import Transition
@@ -47,14 +47,14 @@ class PendingBroadcast(State):
         return self._broadcast()
 
     def record_spend(
-        self, transaction: Transaction
+        self, spend: Transaction
     ) -> Transition[SenderEvent, "Monitor | PendingFallback"]:
         """A contested outpoint was seen spent: by the payjoin, or by something else.
 
-        Raises `UsageError` when `transaction` spends no contested outpoint.
+        Raises `UsageError` when `spend` spends no contested outpoint.
         """
-        self.terms.require_spend(transaction)
-        return self.refused(spends=(transaction,))
+        self.terms.require_spend(spend)
+        return self.refused(spends=(spend,))
 
     def refused(
         self, *, spends: Collection[Transaction]
@@ -66,7 +66,9 @@ class PendingBroadcast(State):
         ignored.
         """
         rivals = [spend for spend in spends if self.terms.spent_by(spend)]
-        if any(classified(self, spend, self.proposal) is Settlement.PAYJOIN for spend in rivals):
+        if any(
+            classify_spend(self, spend, self.proposal) is Settlement.PAYJOIN for spend in rivals
+        ):
             return self._broadcast()
         if rivals:
             return self.fail(why_spent(self, rivals[0], self.proposal))
@@ -100,7 +102,8 @@ class PendingBroadcast(State):
         return self._owe_fallback(event.reason)
 
     def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
-        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=asked(event))
+        require_decided(event)
+        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=True)
 
     def _owe_fallback(self, reason: Reason) -> "PendingFallback":
         return PendingFallback(
@@ -151,7 +154,7 @@ class PendingFallback(Contested):
         Save it, then broadcast `fallback`. It spends the same coins, so at most one of the two is
         ever paid (M4). Raises `UsageError` where it is not such a payment.
         """
-        event = bumping(self, original)
+        event = make_bump(self, original)
         return self._transition(event, self._on_fallback_bumped(event))
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
@@ -163,13 +166,13 @@ class PendingFallback(Contested):
         event = events.BroadcastFallback()
         return self._transition(event, self._on_broadcast_fallback(event))
 
-    def record_spend(self, transaction: Transaction) -> Transition[SenderEvent, "Monitor"]:
+    def record_spend(self, spend: Transaction) -> Transition[SenderEvent, "Monitor"]:
         """A contested outpoint was seen spent, by whomever: watch it confirm.
 
-        Raises `UsageError` when `transaction` spends no contested outpoint.
+        Raises `UsageError` when `spend` spends no contested outpoint.
         """
-        self.terms.require_spend(transaction)
-        event = events.ObservedSpend(txid=str(transaction.txid))
+        self.terms.require_spend(spend)
+        event = events.ObservedSpend(txid=str(spend.txid))
         return self._transition(event, self._on_observed_spend(event))
 
     def release(
@@ -206,7 +209,7 @@ class PendingFallback(Contested):
         return replace(self, seq=self.seq + 1, requested=True)
 
     def _on_fallback_bumped(self, event: events.FallbackBumped) -> "PendingFallback":
-        bumped = raised(self, event)
+        bumped = read_bump(self, event)
         return replace(self, seq=self.seq + 1, requested=True, bumped=bumped)
 
     def _on_released(self, _event: events.Released) -> "Monitor":
@@ -277,7 +280,7 @@ class Monitor(Watched):
 
     def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
         """As `PendingFallback.bump`: it replaces what waits to be mined, be it the payjoin."""
-        event = bumping(self, original)
+        event = make_bump(self, original)
         return self._transition(event, self._on_fallback_bumped(event))
 
     def _on_payjoin_dropped(self, event: events.PayjoinDropped) -> "PendingBroadcast":
@@ -296,7 +299,7 @@ class Monitor(Watched):
         return replace(self._owing(), requested=event.decided or self.requested)
 
     def _on_fallback_bumped(self, event: events.FallbackBumped) -> "PendingFallback":
-        return replace(self._owing(), requested=True, bumped=raised(self, event))
+        return replace(self._owing(), requested=True, bumped=read_bump(self, event))
 
     def _owing(self) -> PendingFallback:
         return PendingFallback(

@@ -11,8 +11,8 @@ from dovetail.protocol.settlement import Settlement
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.base import State
-from dovetail.sessions.sender.closing import classified, why_spent
-from dovetail.sessions.sender.contested import asked
+from dovetail.sessions.sender.closing import classify_spend, why_spent
+from dovetail.sessions.sender.contested import require_decided
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.settling import PendingBroadcast, PendingFallback
 from dovetail.sessions.transition import Transition
@@ -74,16 +74,16 @@ class ProposalReceived(State):
         return self._signed(transaction, now)
 
     def record_spend(
-        self, transaction: Transaction, *, now: UnixTime | None = None
+        self, spend: Transaction, *, now: UnixTime | None = None
     ) -> Transition[SenderEvent, PendingBroadcast | PendingFallback]:
         """A contested outpoint was seen spent: by the payjoin signed elsewhere, or otherwise.
 
-        Raises `UsageError` when `transaction` spends no contested outpoint.
+        Raises `UsageError` when `spend` spends no contested outpoint.
         """
-        self.terms.require_spend(transaction)
-        if self._is_payjoin(transaction):
-            return self._signed(transaction, now)
-        return self.fail(why_spent(self, transaction, self.proposal))
+        self.terms.require_spend(spend)
+        if self._is_payjoin(spend):
+            return self._signed(spend, now)
+        return self.fail(why_spent(self, spend, self.proposal))
 
     def cancel(self) -> Transition[SenderEvent, PendingFallback]:
         """Stop the payjoin; the payment is still owed, by the fallback."""
@@ -107,7 +107,7 @@ class ProposalReceived(State):
         return self._transition(event, self._on_signing_deadline_passed(event))
 
     def _is_payjoin(self, transaction: Transaction) -> bool:
-        return classified(self, transaction, self.proposal) is Settlement.PAYJOIN
+        return classify_spend(self, transaction, self.proposal) is Settlement.PAYJOIN
 
     def _failed(
         self, reason: Reason, rule: str | None = None
@@ -134,7 +134,8 @@ class ProposalReceived(State):
         )
 
     def _on_fallback_requested(self, event: events.FallbackRequested) -> PendingFallback:
-        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=asked(event))
+        require_decided(event)
+        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=True)
 
     def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
         return self._owe_fallback(Reason.CANCELLED_BY_US)

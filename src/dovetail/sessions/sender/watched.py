@@ -12,7 +12,7 @@ from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
-from dovetail.sessions.sender.closing import Closed, are_gone, classified
+from dovetail.sessions.sender.closing import Closed, are_gone, classify_spend
 from dovetail.sessions.sender.contested import Contested
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.transition import Transition
@@ -35,18 +35,18 @@ class Watched(Contested):
         return self.expected is None
 
     def record_settlement(
-        self, transaction: Transaction, *, depth: int, owned: Collection[Script] = ()
+        self, spend: Transaction, *, depth: int, owned: Collection[Script] = ()
     ) -> Transition[SenderEvent, "Self | Closed"]:
-        """`transaction` spends a contested outpoint and has `depth` confirmations.
+        """`spend` spends a contested outpoint and has `depth` confirmations.
 
         Short of the configured depth nothing moves. `owned` are those of its output scripts that
-        belong to the wallet: a transaction neither payjoin nor fallback that pays only those is a
-        revocation. Raises `UsageError` when `transaction` spends no contested outpoint.
+        belong to the wallet: a spend neither payjoin nor fallback that pays only those is a
+        revocation. Raises `UsageError` when `spend` spends no contested outpoint.
         """
-        self.terms.require_spend(transaction)
+        self.terms.require_spend(spend)
         if depth < self.depth:
             return Transition(None, self, seq=self.seq)
-        event = events.Closed(outcome=self._outcome(transaction, owned))
+        event = events.Closed(outcome=self._outcome(spend, owned))
         return self._transition(event, self._on_closed(event))
 
     def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
@@ -63,9 +63,9 @@ class Watched(Contested):
                 "A revocation pays only back to the wallet; build it with such outputs alone."
             )
 
-    def _outcome(self, transaction: Transaction, owned: Collection[Script]) -> Outcome:
-        txid = str(transaction.txid)
-        match classified(self, transaction, self.proposal):
+    def _outcome(self, spend: Transaction, owned: Collection[Script]) -> Outcome:
+        txid = str(spend.txid)
+        match classify_spend(self, spend, self.proposal):
             case Settlement.PAYJOIN:
                 return outcomes.Success(txid=txid)
             case Settlement.FALLBACK:
@@ -73,7 +73,7 @@ class Watched(Contested):
                 return outcomes.FallbackBroadcasted(txid=txid, why=why)
             case Settlement.PAYMENT:
                 return outcomes.PaidDirectly(txid=txid)
-            case Settlement.UNRECOGNIZED if self.terms.paid_back(transaction, owned):
+            case Settlement.UNRECOGNIZED if self.terms.paid_back(spend, owned):
                 return outcomes.Revoked(txid=txid)
             case _:
                 return outcomes.Unrecognized(txid=txid)
