@@ -30,7 +30,8 @@ def test_a_cancelled_payment_waits_for_a_word(parties):
     assert set(said.json) == set(json_keys.SESSION)
     assert said.json["status"] == "fallback-pending"
     assert said.json["reason"] == "cancelled-by-us"
-    assert "`fallback`" in said.json["next"]
+    for command in ("fallback", "release"):
+        assert f"`dovetail {command} 1`" in said.json["next"]
     assert "fallback 1 or release 1" in bob("history").out
     resumed = bob("resume", "1")
     assert resumed.code == 4
@@ -57,7 +58,7 @@ def test_a_released_payment_can_be_revoked(parties, chain):
     assert said.code == 0
     assert "the receiver can still take it" in said.err
     assert "show 1" in bob("history").out
-    assert "`revoke`" in bob("show", "1").out
+    assert "`dovetail revoke 1`" in bob("show", "1").out
     said = bob("revoke", "1", "--yes", "--fee-rate", "3", "--json")
     assert said.code == 0
     assert set(said.json) == set(json_keys.REVOKE)

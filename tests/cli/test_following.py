@@ -32,7 +32,7 @@ async def followed(alice: Side, bob: Side, world: World, *, paid: bool) -> Follo
 async def test_a_cancelled_payment_is_followed_until_it_asks(world: World, alice: Side, bob: Side):
     follower = await followed(alice, bob, world, paid=False)
     assert follower.explanation is not None
-    assert follower.explanation.asks
+    assert follower.explanation.needs_decision
 
 
 async def test_who_would_ask_looks_first_whether_it_was_paid_meanwhile(

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from tests.sessions.receiver.scenarios import play_all
 
+from dovetail.actions import Action
 from dovetail.bitcoin import Sats, Txid, UnixTime
-from dovetail.explain.explanation import NOTHING, Explanation
+from dovetail.explain.explanation import Explanation
 from dovetail.explain.outcome import ended, ending
 from dovetail.explain.session import explain
+from dovetail.runtime.decisions import require_releasable
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.amounts import Received
 from dovetail.sessions.outcomes import code_of
@@ -39,13 +41,33 @@ def until(name: str, kind: type[sender.SenderSession]) -> sender.SenderSession:
 
 def sound(found: Explanation, *, closed: bool) -> None:
     assert found.words.endswith(".")
-    assert found.next.endswith(".")
+    assert found.advice.endswith(".") or not found.advice
+    assert "`" not in found.words + found.advice
     assert (found.outcome is not None) is closed
     assert (found.status is SessionStatus.CLOSED) is closed
+    assert bool(found.actions) is not closed
+    assert (Action.RESUME in found.actions) is not (closed or found.needs_decision)
     for secret in ("bcrt1", "bitcoin:", "http"):
-        assert secret not in found.words + found.next
+        assert secret not in found.words + found.advice
 
 
+def allowed(state: Any, actions: frozenset[Action]) -> None:
+    """The session lets its user do what they are told they can do."""
+    if Action.CANCEL in actions:
+        state.cancel()
+    if Action.RELEASE in actions:
+        require_releasable(state)
+    if Action.FALLBACK in actions:
+        state.request_fallback()
+    if Action.REVOKE in actions:
+        assert isinstance(state, sender.Monitor)
+        assert state.released
+    if Action.RAISE_FEE in actions:
+        assert isinstance(state, sender.Monitor)
+        assert state.requested
+
+
+@pytest.mark.filterwarnings("ignore::dovetail.sessions.transition.UnsavedTransitionWarning")
 @pytest.mark.parametrize("name", SENT)
 @pytest.mark.parametrize("now", [EARLY, LATE])
 @pytest.mark.parametrize("ask", [False, True])
@@ -54,10 +76,12 @@ def test_every_state_of_a_sender_is_explained(name, now, ask):
         state = sent(name, length)
         found = explain(state, now, ask=ask)
         sound(found, closed=isinstance(state, sender.Closed))
+        allowed(state, found.actions)
         assert found.amount is not None
         assert found.amount > 0
 
 
+@pytest.mark.filterwarnings("ignore::dovetail.sessions.transition.UnsavedTransitionWarning")
 @pytest.mark.parametrize("now", [EARLY, LATE])
 @pytest.mark.parametrize("ask", [False, True])
 def test_every_state_of_a_receiver_is_explained(now, ask):
@@ -65,7 +89,9 @@ def test_every_state_of_a_receiver_is_explained(now, ask):
         events = tuple(play.log.events)
         for length in range(1, len(events) + 1):
             state = receiver.replay(events[:length])
-            sound(explain(state, now, ask=ask), closed=isinstance(state, receiver.Closed))
+            found = explain(state, now, ask=ask)
+            sound(found, closed=isinstance(state, receiver.Closed))
+            allowed(state, found.actions)
 
 
 def test_what_expired_says_so_and_what_has_a_proposal_does_not():
@@ -77,27 +103,29 @@ def test_what_expired_says_so_and_what_has_a_proposal_does_not():
 def test_a_sender_who_cancelled_is_asked_before_anything_is_paid():
     pending = until("cancelled", sender.PendingFallback)
     found = explain(pending, EARLY)
-    assert found.asks
+    assert found.needs_decision
     assert found.reason is Reason.CANCELLED_BY_US
-    assert "`fallback`" in found.next
-    assert "`release`" in found.next
+    assert found.actions == {Action.FALLBACK, Action.RELEASE}
 
 
 def test_a_sender_whose_payment_left_is_told_that_it_can_be_taken():
     pending = until("revoked", sender.PendingFallback)
-    assert "revoke" in explain(pending, EARLY).next
+    assert "revoke" in explain(pending, EARLY).advice
     released = until("revoked", sender.Monitor)
     found = explain(released, EARLY)
     assert found.status is SessionStatus.RELEASED
-    assert not found.asks
-    assert "`revoke`" in found.next
+    assert not found.needs_decision
+    assert found.receiver_can_take
+    assert found.actions == {Action.RESUME, Action.FALLBACK, Action.REVOKE}
 
 
 def test_a_fallback_of_policy_is_asked_for_only_where_the_policy_asks():
     pending = until("expired", sender.PendingFallback)
-    assert not explain(pending, EARLY).asks
-    assert explain(pending, EARLY).next == NOTHING
-    assert explain(pending, EARLY, ask=True).asks
+    found = explain(pending, EARLY)
+    assert not found.needs_decision
+    assert found.actions == {Action.RESUME}
+    assert not found.advice
+    assert explain(pending, EARLY, ask=True).needs_decision
 
 
 @pytest.mark.parametrize(
@@ -174,10 +202,11 @@ def test_a_receiver_hears_that_what_came_does_not_count_unless_the_address_was_p
 def test_a_sender_whose_invoice_was_paid_otherwise_is_asked():
     pending = until("expired", sender.PendingFallback)
     found = explain(pending, EARLY, seen=sighting(SpendKind.DIRECT))
-    assert found.asks
-    assert "second time" in found.next
-    assert not explain(pending, EARLY, seen=sighting(SpendKind.DIRECT, gone=True)).asks
-    assert not explain(pending, EARLY, seen=sighting(SpendKind.FALLBACK)).asks
+    assert found.needs_decision
+    assert "second time" in found.advice
+    gone = sighting(SpendKind.DIRECT, gone=True)
+    assert not explain(pending, EARLY, seen=gone).needs_decision
+    assert not explain(pending, EARLY, seen=sighting(SpendKind.FALLBACK)).needs_decision
 
 
 def watching(spend: Txid | None = None) -> receiver.Monitor:

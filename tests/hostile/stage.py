@@ -72,7 +72,7 @@ class Stage:
     def hear(self, state: State) -> None:
         """Note what the command line says of where a session stands."""
         found = explain(state, self.world.clock())
-        words = found.words, found.next, found.reason_words
+        words = found.words, found.advice, found.reason_words
         self.heard += [each for each in words if each]
 
     async def until(self, session: Session, *states: type, steps: int = 40) -> None:

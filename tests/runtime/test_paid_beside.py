@@ -53,7 +53,7 @@ async def test_a_payjoin_and_a_direct_payment_are_told_at_once_and_at_the_end(
     ended = explain(closed, world.clock())
     assert ended.paid
     assert ended.surplus == told
-    assert ended.next.startswith("Give 50,000 sats back to whoever paid too much")
+    assert ended.advice.startswith("Give 50,000 sats back to whoever paid too much")
     assert explain(receiver.replay(receiving.log.load()), world.clock()).surplus == told
 
 

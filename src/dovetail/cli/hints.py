@@ -23,8 +23,7 @@ def repeating(arguments: Sequence[str]) -> Generator[None]:
 
 def repeated(text: str) -> str:
     """The text, its commands in backticks ready to be typed: for the same wallet as this one."""
-    given = _GIVEN.get()
-    return _COMMAND.sub(lambda found: _spelled(found[1], given), text) if given else text
+    return _COMMAND.sub(lambda found: f"`{spelled(found[1])}`", text)
 
 
 def _found(arguments: Sequence[str]) -> dict[str, str]:
@@ -40,9 +39,13 @@ def _found(arguments: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _spelled(command: str, given: Sequence[tuple[str, str]]) -> str:
-    """A page of help needs none, and no option is said twice."""
+def spelled(command: str) -> str:
+    """A whole command line, ready to be typed: for the same wallet as this one.
+
+    A page of help needs no options, and no option is said twice.
+    """
     if command.endswith("--help"):
-        return f"`dovetail {command}`"
+        return f"dovetail {command}"
+    given = _GIVEN.get()
     options = [f"{name} {shlex.quote(value)} " for name, value in given if name not in command]
-    return f"`dovetail {''.join(options)}{command}`"
+    return f"dovetail {''.join(options)}{command}"

@@ -69,7 +69,7 @@ def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool
     found = explain_summary(summary, at, paying=row.role is Role.SENDER)
     made = found.status in (SessionStatus.CONFIRMING, SessionStatus.COINS_MISSING)
     later = found.deadline is not None and found.deadline.kind is DeadlineKind.FALLBACK
-    return found.unpaid and not (made or later or found.asks)
+    return found.unpaid and not (made or later or found.needs_decision)
 
 
 def _words(late: list[int]) -> str:

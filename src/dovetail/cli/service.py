@@ -1,9 +1,10 @@
 """Whether `dovetail run` takes the sessions forward, and what other commands say then."""
 
-from msgspec.structs import replace
-
+from dovetail.actions import Action
+from dovetail.cli.actions import sentences
+from dovetail.cli.hints import repeated
 from dovetail.cli.output import local_time
-from dovetail.explain.explanation import NOTHING, DeadlineKind, Explanation
+from dovetail.explain.explanation import DeadlineKind, Explanation
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionId
 
@@ -30,8 +31,8 @@ def _at_expiry(found: Explanation) -> str:
     return "ends the payjoin, and asks about the payment" if found.unpaid else "ends the session"
 
 
-def with_next(number: SessionId, found: Explanation, *, running: bool) -> Explanation:
-    """The same explanation; where nothing is to be decided, with who does the work."""
-    if found.next != NOTHING or found.outcome is not None:
-        return found
-    return replace(found, next=go_on(number, found, running=running))
+def next_words(number: SessionId, found: Explanation, *, running: bool) -> str:
+    """What a person can do next: the advice, the commands, and who does the work meanwhile."""
+    goes_on = go_on(number, found, running=running) if Action.RESUME in found.actions else ""
+    chosen = sentences(found.actions - {Action.RESUME, Action.CANCEL}, number)
+    return " ".join(filter(None, (found.advice, chosen, repeated(goes_on))))

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from dovetail.actions import Action
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.protocol.proposal import rule_words
 from dovetail.sessions.amounts import Paid, Received
@@ -18,8 +19,6 @@ from dovetail.sessions.standing import Standing
 from dovetail.sessions.status import SessionStatus
 
 State: TypeAlias = ReceiverSession | SenderSession
-
-NOTHING = "Nothing to decide."
 
 EITHER = "payjoin or ordinary; only one can confirm"
 PLAINLY = "ordinary payment"
@@ -52,8 +51,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     status: SessionStatus
     words: str
     """Where it stands, in one sentence."""
-    next: str
-    """What to do, in one sentence."""
+    actions: frozenset[Action]
+    """What a person may want to do now; the session allows each."""
+    advice: str = ""
+    """What helps to choose, in a sentence or two; empty where there is nothing to choose."""
     owed: str
     """What is still to be paid or to come, and how; or why that is nothing."""
     amount: Sats | None
@@ -71,12 +72,12 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     unpaid: bool = False
     """Whether a payment is still to be made, by us or to us."""
     pays_next: bool = False
-    """Whether a step that is due broadcasts the ordinary payment, and asks nobody."""
-    asks: bool = False
-    """Whether the session waits for the user's word."""
+    """Whether the next step broadcasts the ordinary payment without asking."""
+    needs_decision: bool = False
+    """Whether the session waits until the user decides."""
     deadline: Deadline | None = None
     """What time alone does next."""
-    takable: bool = False
+    receiver_can_take: bool = False
     """Whether the receiver can still take a payment that was cancelled or declined here."""
     amounts: Received | Paid | None = None
     """What the payment costs, once it is known how it is made."""

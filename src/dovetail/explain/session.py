@@ -4,12 +4,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from dovetail.actions import Action
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ReplayError
 from dovetail.explain.chain import describe_sighting
 from dovetail.explain.explanation import (
     EITHER,
-    NOTHING,
     Deadline,
     DeadlineKind,
     Explanation,
@@ -85,7 +85,13 @@ def explain_stored(state: State, row: SessionRow, now: UnixTime, *, ask: bool) -
 
 def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
     """In the chain's words, where they say more than the log."""
-    if seen is None or seen.gone or not seen.depth or found.asks or found.status not in _BEING_PAID:
+    if (
+        seen is None
+        or seen.gone
+        or not seen.depth
+        or found.needs_decision
+        or found.status not in _BEING_PAID
+    ):
         return found
     return replace(found, words=describe_sighting(seen))
 
@@ -107,7 +113,7 @@ def _with_surplus(explained: Explanation, found: Ending, at: Moment) -> Explanat
     surplus = later if by_then is None or (later and later.received > by_then.received) else by_then
     if surplus is None or not explained.paid:
         return explained if surplus is None else replace(explained, surplus=surplus)
-    return replace(explained, surplus=surplus, next=surplus.advice or explained.next)
+    return replace(explained, surplus=surplus, advice=surplus.advice or explained.advice)
 
 
 def _explained(found: Standing, at: Moment, *, paying: bool) -> Explanation:
@@ -168,6 +174,16 @@ _ENDS_BY_EXPIRY = frozenset(
 )
 
 
+_GOES_ON = frozenset({Action.RESUME})
+
+
+def _can_be_cancelled(found: Standing) -> bool:
+    """Not a payjoin that is signed; nor where nothing is held: the next step ends or reopens it."""
+    if found.state == "HasReplyableError":
+        return found.held
+    return found.state != "PendingBroadcast"
+
+
 def _open(found: Standing, at: Moment) -> Explanation:
     status = _STATUS.get(found.state, SessionStatus.NEGOTIATING)
     if at.now >= at.expires_at and status in _ENDS_BY_EXPIRY:
@@ -177,7 +193,7 @@ def _open(found: Standing, at: Moment) -> Explanation:
         found,
         status=status,
         words=_words(found, status, at),
-        next=NOTHING,
+        actions=_GOES_ON | {Action.CANCEL} if _can_be_cancelled(found) else _GOES_ON,
         **owed,
         pays_next=status is SessionStatus.EXPIRED and "unpaid" in owed and not at.ask,
         deadline=_next(found, status, at),
@@ -203,7 +219,7 @@ def _last_look(found: Standing, at: Moment) -> Explanation:
         found,
         status=SessionStatus.EXPIRED,
         words="Expired. Dovetail still looks for an ordinary payment.",
-        next=NOTHING,
+        actions=_GOES_ON | {Action.CANCEL},
         **_owed(found, at),
         deadline=Deadline(DeadlineKind.WATCHING, UnixTime(found.until or 0)),
     )
@@ -248,7 +264,8 @@ def explain_ending(found: Ending, *, paying: bool, expires_at: UnixTime) -> Expl
     return Explanation(
         status=SessionStatus.CLOSED,
         words=words,
-        next=advice,
+        actions=frozenset(),
+        advice=advice,
         owed="Nothing.",
         amount=None if found.amount is None else Sats(found.amount),
         expires_at=expires_at,

@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from dovetail.explain.explanation import EITHER, NOTHING, PLAINLY, Explanation, Moment
+from dovetail.actions import Action
+from dovetail.explain.explanation import EITHER, PLAINLY, Explanation, Moment
 from dovetail.sessions.coin_presence import BLOCKS_WITHOUT
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Sighting, SpendKind
@@ -14,22 +15,22 @@ def receiver_pending(found: Standing, at: Moment) -> Explanation:
     """The sender's ordinary payment is held: whether it is due, asked about or held back."""
     due = at.due(found)
     cancelled = found.reason is Reason.CANCELLED_BY_US
-    asks = due is None or (cancelled and due > at.now)
-    advice = "Take it with `fallback`, or decline it with `release`." if asks else NOTHING
+    undecided = due is None or (cancelled and due > at.now)
+    advice = "Decide whether to take the ordinary payment." if undecided else ""
     if found.paid_twice:
         words = "Another transaction paid the address in full; the sender's payment is held back."
-        advice = "Nothing; `fallback` would charge the sender a second time."
+        advice = "Decline the ordinary payment, unless the sender wants to pay a second time."
     elif not found.safe:
         words = "The payjoin did not happen, and the sender's own payment is not safe to count on."
-        advice = "Use `fallback` only if you know the sender; else `release` it."
-    elif asks and cancelled and found.out:
+        advice = "Take the ordinary payment only if you know the sender; else decline it."
+    elif undecided and cancelled and found.out:
         words = (
             "You cancelled, but the sender has the payjoin and can still make it; their ordinary"
             " payment waits for your decision."
         )
-    elif asks and cancelled:
+    elif undecided and cancelled:
         words = "You cancelled the payjoin; the sender's ordinary payment waits for your decision."
-    elif asks:
+    elif undecided:
         words = "The payjoin did not happen; the sender's ordinary payment waits for your decision."
     elif due is not None and due > at.now:
         words = "No payjoin has been seen; the ordinary payment falls due after the grace period."
@@ -44,35 +45,37 @@ def receiver_pending(found: Standing, at: Moment) -> Explanation:
         found,
         status=SessionStatus.FALLBACK_PENDING,
         words=words,
-        next=advice,
+        actions=_TO_DECIDE if undecided else _GOES_ON,
+        advice=advice,
         owed=EITHER if found.owed else "Nothing that is safe to count on.",
         unpaid=found.owed,
-        asks=asks,
+        needs_decision=undecided,
         deadline=at.fallback_at(due),
     )
 
 
+_GOES_ON = frozenset({Action.RESUME})
+_TO_DECIDE = frozenset({Action.FALLBACK, Action.RELEASE})
+
+
 def sender_pending(found: Standing, at: Moment) -> Explanation:
-    """No payjoin came about: the ordinary payment is being made, or waits for a word."""
+    """No payjoin came about: the ordinary payment is being made, or waits for a decision."""
     seen = at.shown
     beside = seen is not None and seen.kind is SpendKind.DIRECT and not found.requested
     due = at.due(found, ask=beside)
     cancelled = found.reason is Reason.CANCELLED_BY_US
-    asks = due is None or (cancelled and due > at.now)
-    advice = (
-        "Pay with `fallback`, or decline with `release`; only `revoke` then takes the payment back."
-    )
-    if not asks:
-        words, advice = _being_paid(found), NOTHING
+    undecided = due is None or (cancelled and due > at.now)
+    advice = f"Decide whether to pay.{_REVOCABLE if found.out else ''}"
+    if not undecided:
+        words, advice = _being_paid(found), ""
     elif beside:
         words = (
             "Another transaction paid the address that amount; the ordinary payment waits for"
             " your decision."
         )
-        advice = "Decline it with `release`, or pay a second time with `fallback`."
+        advice = "Decline the ordinary payment, unless you want to pay a second time."
     elif not found.out:
         words = "The payjoin ended before anything was sent; you decide about the ordinary payment."
-        advice = "Pay with `fallback`, or end it with `release`."
     elif cancelled:
         words = (
             "You cancelled the payjoin, but the receiver can still take the payment, which waits"
@@ -87,13 +90,17 @@ def sender_pending(found: Standing, at: Moment) -> Explanation:
         found,
         status=SessionStatus.FALLBACK_PENDING,
         words=words,
-        next=advice,
+        actions=_TO_DECIDE if undecided else _GOES_ON,
+        advice=advice,
         owed=PLAINLY if found.plain else EITHER,
         unpaid=True,
-        asks=asks,
+        needs_decision=undecided,
         deadline=at.fallback_at(due),
-        takable=asks and found.out,
+        receiver_can_take=undecided and found.out,
     )
+
+
+_REVOCABLE = " After you decline it, revoke the payment to keep the receiver from taking it."
 
 
 def _being_paid(found: Standing) -> str:
@@ -111,12 +118,13 @@ _SPENT = (Reason.INPUTS_ALREADY_SPENT, Reason.RECEIVER_TOOK_FALLBACK)
 
 def receiver_monitor(found: Standing, at: Moment) -> Explanation:
     """A payment to us is, or may be, on its way."""
-    status, advice, deadline = SessionStatus.CONFIRMING, NOTHING, None
+    status, deadline, actions, advice = SessionStatus.CONFIRMING, None, _GOES_ON, ""
     seen, confirmations = at.shown, _confirmations(found.depth)
     if found.released:
         status = SessionStatus.RELEASED
         words = "You declined the ordinary payment; the sender can still make it."
-        advice = "Nothing; `fallback` takes the payment after all."
+        advice = "You can still take the ordinary payment."
+        actions = _GOES_ON | {Action.FALLBACK}
     elif found.broadcast:
         words = f"The ordinary payment is broadcast and waits for {confirmations}."
     elif found.seen_spent and _is_payment(found, seen):
@@ -131,6 +139,7 @@ def receiver_monitor(found: Standing, at: Moment) -> Explanation:
         words = f"The payment has been seen and waits for {confirmations}."
     else:
         status = SessionStatus.PROPOSAL_SENT
+        actions = _GOES_ON if _has_rival(at) else _GOES_ON | {Action.CANCEL}
         words = "The sender has the payjoin; waiting for it to confirm."
         deadline = at.fallback_at(at.due(found))
     if _has_rival(at) and not (found.released or found.seen_spent):
@@ -139,7 +148,8 @@ def receiver_monitor(found: Standing, at: Moment) -> Explanation:
         found,
         status=status,
         words=words,
-        next=advice,
+        actions=actions,
+        advice=advice,
         owed="Nothing: you declined it." if found.released else EITHER,
         unpaid=not found.released,
         deadline=deadline,
@@ -169,13 +179,14 @@ def _is_payment(found: Standing, seen: Sighting | None) -> bool:
 
 def sender_monitor(found: Standing, at: Moment) -> Explanation:
     """Our payment is on its way, or was declined and can still be taken."""
-    status, advice = SessionStatus.CONFIRMING, NOTHING
+    status, actions, advice = SessionStatus.CONFIRMING, _GOES_ON, ""
     owed = PLAINLY if found.plain else EITHER
     confirmations = _confirmations(found.depth)
     if found.released:
         status = SessionStatus.RELEASED
         words = "You declined the ordinary payment, but the receiver can still take it."
-        advice = "Take the coins back with `revoke`, pay with `fallback`, or wait."
+        advice = "Pay after all, take the coins back, or wait."
+        actions = _GOES_ON | {Action.FALLBACK, Action.REVOKE}
         owed = "Nothing from you, but the receiver can still take it until its coins are spent."
     elif found.expected is SpendKind.PAYJOIN and not _has_rival(at):
         words = f"The payjoin is broadcast and waits for {confirmations}."
@@ -184,15 +195,17 @@ def sender_monitor(found: Standing, at: Moment) -> Explanation:
     else:
         words = f"Another transaction spends the payment's coins; it waits for {confirmations}."
     if found.requested and found.expected is not SpendKind.FALLBACK:
-        advice = "Replace it with `fallback --fee-rate`, or wait: exactly one of the two confirms."
+        advice = "Raise the fee, or wait: exactly one of the two payments confirms."
+        actions = _GOES_ON | {Action.RAISE_FEE}
     return at.explanation(
         found,
         status=status,
         words=words,
-        next=advice,
+        actions=actions,
+        advice=advice,
         owed=owed,
         unpaid=not found.released,
-        takable=found.released,
+        receiver_can_take=found.released,
     )
 
 
@@ -206,7 +219,7 @@ def coins_missing(explained: Explanation, *, depth: int) -> Explanation:
             "A coin that the payment spends is gone: its transaction was replaced or left the"
             " chain. It may come back."
         ),
-        next=f"Wait: the session ends once {blocks} blocks have passed without it.",
+        advice=f"You can wait: the session ends once {blocks} blocks have passed without it.",
     )
 
 

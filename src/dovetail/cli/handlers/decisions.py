@@ -21,7 +21,7 @@ from dovetail.cli.live.agent import open_agent
 from dovetail.cli.live.follow import Seen, session_values
 from dovetail.cli.live.follow_all import tell_deadline
 from dovetail.cli.output import Screen, confirm, sats
-from dovetail.cli.service import go_on, with_next
+from dovetail.cli.service import go_on, next_words
 from dovetail.cli.signals import Stop
 from dovetail.errors import ChainError, UsageError
 from dovetail.explain.chain import low_fee_words
@@ -227,8 +227,7 @@ def _tell(decided: _Decided, place: Home, screen: Screen) -> int:
     session_id, state, seen = decided.session_id, decided.state, decided.seen
     sighting = None if seen is None else seen.sighting
     running = place.running
-    found = explain(state, clock(), ask=decided.asks, seen=sighting)
-    explanation = with_next(session_id, found, running=running)
+    explanation = explain(state, clock(), ask=decided.asks, seen=sighting)
     screen.say(explanation.words, bold=True)
     if decided.trouble is not None:
         words = f"Your decision is saved. The rest could not be done yet: {decided.trouble}"
@@ -239,16 +238,16 @@ def _tell(decided: _Decided, place: Home, screen: Screen) -> int:
         screen.result(explanation.txid)
     if decided.poor is not None:
         screen.say(low_fee_words(decided.poor), fg="yellow")
-    if explanation.outcome is None and not explanation.asks:
-        screen.say(go_on(session_id, explanation, running=running))
-        if explanation.takable:
-            screen.say(f"Take it back with `dovetail revoke {session_id}`.")
-    else:
-        screen.say(explanation.next)
+    screen.say(next_words(session_id, explanation, running=running))
+    if explanation.needs_decision:
         tell_deadline(explanation, screen)
-    values = session_values(session_id, decided.role, explanation, int(state.expires_at), seen)
+    expires_at = int(state.expires_at)
+    values = session_values(
+        session_id, decided.role, explanation, expires_at, seen, running=running
+    )
     screen.emit(SESSION, values)
-    left = decided.trouble is not None and explanation.outcome is None and not explanation.asks
+    waits = explanation.needs_decision
+    left = decided.trouble is not None and explanation.outcome is None and not waits
     return Exit.IN_PROGRESS if left else _code(explanation)
 
 
@@ -275,9 +274,10 @@ async def _revoke(
     screen.say(f"The coins are on their way back; until that confirms, the {other} may be faster.")
     screen.result(txid)
     running = place.running
-    found = with_next(session_id, explain(state, clock()), running=running)
+    found = explain(state, clock())
     screen.say(go_on(session_id, found, running=running))
-    values = session_values(session_id, role, found, int(state.expires_at), seen)
+    expires_at = int(state.expires_at)
+    values = session_values(session_id, role, found, expires_at, seen, running=running)
     fee = None if prepared.fee is None else int(prepared.fee)
     screen.emit(REVOKE, values | {"revocation_txid": txid, "revocation_fee_sats": fee})
     return Exit.DONE
@@ -331,4 +331,4 @@ async def _asked(
 
 
 def _code(explanation: Explanation) -> int:
-    return Exit.FALLBACK_PENDING if explanation.asks else Exit.DONE
+    return Exit.FALLBACK_PENDING if explanation.needs_decision else Exit.DONE

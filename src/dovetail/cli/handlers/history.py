@@ -7,6 +7,7 @@ from typing import Any
 
 from dovetail.bitcoin import UnixTime
 from dovetail.cli import context, open_parts
+from dovetail.cli.actions import commands
 from dovetail.cli.amounts import amount_words
 from dovetail.cli.clock import clock
 from dovetail.cli.exits import Exit
@@ -14,7 +15,7 @@ from dovetail.cli.handlers import empty_store
 from dovetail.cli.json_keys import HISTORY
 from dovetail.cli.live.follow import Seen, session_values
 from dovetail.cli.output import Screen, local_time, sats
-from dovetail.cli.service import NOT_RUNNING, with_next
+from dovetail.cli.service import NOT_RUNNING
 from dovetail.cli.tables import tabulated
 from dovetail.cli.time_left import BRIEFLY, time_left
 from dovetail.errors import ReplayError
@@ -53,13 +54,20 @@ class Listed:
 
     row: SessionRow
     explanation: Explanation | None
+    running: bool
+    """Whether `dovetail run` works on it."""
 
     @property
     def values(self) -> dict[str, Any]:
         """What `--json` says of it."""
         row = self.row
         values = session_values(
-            row.session_id, row.role, self.explanation, int(row.expires_at), self.seen
+            row.session_id,
+            row.role,
+            self.explanation,
+            int(row.expires_at),
+            self.seen,
+            running=self.running,
         )
         return values | row_values(row)
 
@@ -165,10 +173,7 @@ def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool, running: bo
         )
         for row in rows
     )
-    return [
-        Listed(row, each and with_next(row.session_id, each, running=running))
-        for row, each in found
-    ]
+    return [Listed(row, each, running) for row, each in found]
 
 
 def _by_log(store: Store, row: SessionRow, *, asks: bool) -> Explanation | None:
@@ -192,7 +197,7 @@ def _print(listed: list[Listed], screen: Screen, *, running: bool) -> None:
 def _tell_who_works(listed: list[Listed], screen: Screen, *, running: bool) -> None:
     """Say whether somebody takes those forward that nobody is asked about."""
     found = (each.explanation for each in listed)
-    if any(each is not None and each.outcome is None and not each.asks for each in found):
+    if any(each is not None and each.outcome is None and not each.needs_decision for each in found):
         told = "`dovetail run` is working on the open sessions."
         waiting = f"{NOT_RUNNING}: open sessions wait for it or for `resume`."
         screen.say(told if running else waiting)
@@ -204,7 +209,7 @@ def _notes(each: Listed) -> list[str]:
     notes = [f"Label: {printable(label)}"] if label else []
     if found is None:
         return [f"    └ {note}" for note in notes]
-    if found.takable:
+    if found.receiver_can_take:
         notes.append(RECEIVER_CAN_TAKE)
     if seen is not None and found.outcome in (None, "cancelled", "expired"):
         ended = found.outcome is not None
@@ -243,8 +248,8 @@ def _cells(each: Listed, *, short: bool, running: bool) -> tuple[str, ...]:
 def _next(number: str, found: Explanation, *, running: bool) -> str:
     if found.outcome is not None:
         return "" if found.paid else f"show {number}"
-    if found.asks:
-        return f"fallback {number} or release {number}"
+    if found.needs_decision:
+        return " or ".join(commands(found.actions, number))
     if found.status is SessionStatus.RELEASED:
         return f"show {number}"
     return "" if running else f"resume {number}"

@@ -13,7 +13,7 @@ from dovetail.cli.handlers.show_details import Details, Line, detail_values, det
 from dovetail.cli.json_keys import SHOW
 from dovetail.cli.live.follow import Seen, session_values
 from dovetail.cli.output import Screen, local_time, sats
-from dovetail.cli.service import with_next
+from dovetail.cli.service import next_words
 from dovetail.cli.time_left import time_left
 from dovetail.errors import ReplayError, SessionNotFound, UsageError
 from dovetail.explain.chain import describe_sighting
@@ -62,6 +62,8 @@ class Shown:
     """A session with what is told of it; a `problem` where its log cannot be read."""
 
     log: StoredLog
+    running: bool
+    """Whether `dovetail run` works on it."""
     explanation: Explanation | None = None
     details: Details | None = None
     problem: str | None = None
@@ -105,15 +107,17 @@ def _shown(store: Store, session_id: SessionId, place: Home) -> Shown:
         state = load(store, session_id)
         found = explain_stored(state, log.row, clock(), ask=place.asks)
     except ReplayError as error:
-        return Shown(log=log, problem=str(error))
-    found = with_next(session_id, found, running=place.running)
-    return Shown(log=log, explanation=found, details=details_of(state, found))
+        return Shown(log=log, running=place.running, problem=str(error))
+    return Shown(
+        log=log, running=place.running, explanation=found, details=details_of(state, found)
+    )
 
 
 def _told_values(shown: Shown) -> dict[str, Any]:
     row, found = shown.row, shown.explanation
     seen = Seen.in_row(row)
-    values = session_values(row.session_id, row.role, found, int(row.expires_at), seen)
+    number, expires_at = row.session_id, int(row.expires_at)
+    values = session_values(number, row.role, found, expires_at, seen, running=shown.running)
     return values | row_values(row) | detail_values(row, found, shown.details)
 
 
@@ -180,7 +184,7 @@ def _print(shown: Shown, entries: list[Entry], screen: Screen) -> None:
         [f"Session {row.session_id}: {verb}{amount}"],
         _aligned(lines(row, found, shown.details)),
         [f"  {local_time(entry.at)}  {_told(entry)}" for entry in entries],
-        _aligned(_damaged(row) if found is None else _now(found, row)),
+        _aligned(_damaged(row) if found is None else _now(found, row, running=shown.running)),
     )
     screen.result("\n\n".join("\n".join(block) for block in blocks))
 
@@ -204,7 +208,7 @@ def _damaged(row: SessionRow) -> list[Line]:
     ]
 
 
-def _now(found: Explanation, row: SessionRow) -> list[Line]:
+def _now(found: Explanation, row: SessionRow, *, running: bool) -> list[Line]:
     seen = Seen.in_row(row)
     told: list[Line] = [("Now", found.words)]
     if seen is not None:
@@ -221,7 +225,7 @@ def _now(found: Explanation, row: SessionRow) -> list[Line]:
     if found.outcome is None:
         confirms = found.status is SessionStatus.CONFIRMING
         told.append((_CONFIRMING if confirms else _STILL[row.role], found.owed))
-    if found.takable:
+    if found.receiver_can_take:
         told.append(("Note", RECEIVER_CAN_TAKE))
-    told.append(("Next", found.next))
+    told.append(("Next", next_words(row.session_id, found, running=running)))
     return told

@@ -11,7 +11,7 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.json_keys import SESSION
 from dovetail.cli.live.updates import Happening, HappeningKind, Teller, nobody
 from dovetail.cli.output import Screen, sats, span
-from dovetail.cli.service import with_next
+from dovetail.cli.service import next_words
 from dovetail.errors import DovetailError, TransportError
 from dovetail.explain.chain import describe_sighting, low_fee_words, rival_words
 from dovetail.explain.explanation import Explanation, State
@@ -81,8 +81,13 @@ def session_values(
     explanation: Explanation | None,
     expires_at: int,
     seen: Seen | None = None,
+    *,
+    running: bool,
 ) -> dict[str, Any]:
-    """A session under `keys.SESSION`; no explanation for a log that cannot be read."""
+    """A session under `json_keys.SESSION`; no explanation for a log that cannot be read.
+
+    `running` is whether `dovetail run` works on it.
+    """
     sighting = None if seen is None else seen.values
     if explanation is None:
         return dict.fromkeys(SESSION) | {
@@ -100,7 +105,7 @@ def session_values(
         "role": role.value,
         "status": explanation.status.value,
         "status_words": explanation.words,
-        "next": explanation.next,
+        "next": next_words(session_id, explanation, running=running),
         "amount_sats": None if explanation.amount is None else int(explanation.amount),
         "expires_at": int(explanation.expires_at),
         "outcome": explanation.outcome,
@@ -109,7 +114,7 @@ def session_values(
         "reason_advice": None if reason is None else reason.advice,
         "rule": explanation.rule,
         "owed": explanation.owed,
-        "receiver_can_take": explanation.takable,
+        "receiver_can_take": explanation.receiver_can_take,
         "deadline": None if deadline is None else deadline.kind.value,
         "deadline_at": None if deadline is None else int(deadline.at),
         "txid": explanation.txid,
@@ -121,8 +126,8 @@ def session_values(
 
 def values_now(live: Live, state: State, *, running: bool) -> dict[str, Any]:
     """A session that this command does not follow, under `keys.SESSION`."""
-    found = with_next(live.session_id, explain(state, clock()), running=running)
-    return session_values(live.session_id, live.role, found, int(state.expires_at))
+    found = explain(state, clock())
+    return session_values(live.session_id, live.role, found, int(state.expires_at), running=running)
 
 
 @dataclass
@@ -196,7 +201,7 @@ class Follower:
                 HappeningKind.PAID if explanation.paid else HappeningKind.ENDED, explanation.words
             )
             return True
-        if explanation.asks and looked:
+        if explanation.needs_decision and looked:
             self._ask(explanation)
             return not self.stays
         return self.enough(explanation)
@@ -292,7 +297,7 @@ class Follower:
             return Exit.FAILED
         if explanation.outcome is not None:
             return Exit.DONE if explanation.paid else Exit.FAILED
-        if explanation.asks:
+        if explanation.needs_decision:
             return Exit.FALLBACK_PENDING
         return Exit.IN_PROGRESS if self.left else Exit.DONE
 
@@ -306,9 +311,10 @@ class Follower:
         """The session under `keys.SESSION`."""
         found, live = self.explanation, self.live
         expires_at = 0 if found is None else int(found.expires_at)
-        if found is not None:
-            found = with_next(live.session_id, found, running=self.running())
-        return session_values(live.session_id, live.role, found, expires_at, self.seen)
+        running = self.running()
+        return session_values(
+            live.session_id, live.role, found, expires_at, self.seen, running=running
+        )
 
 
 def never(_explanation: Explanation) -> bool:

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Collection
 
+from dovetail.cli.actions import commands
 from dovetail.cli.amounts import amount_words
 from dovetail.cli.clock import clock
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
+from dovetail.cli.hints import spelled
 from dovetail.cli.live.follow import Enough, Follower, Live, never
 from dovetail.cli.live.updates import as_events
 from dovetail.cli.output import Screen, countdown, local_time, span
@@ -90,15 +92,15 @@ def tell_end(follower: Follower) -> None:
         if found.surplus is not None:
             screen.say(found.surplus.words, bold=True)
         if not found.paid or found.surplus is not None:
-            screen.say(found.next)
-    elif found.asks:
+            screen.say(found.advice)
+    elif found.needs_decision:
         _summarise(follower, found.words)
-        words = f"Session {number} waits for your decision. {found.words} {found.next}"
+        words = f"Session {number} waits for your decision. {found.words} {found.advice}"
         screen.say(words, bold=True)
         _tell_seen(follower)
         tell_deadline(found, screen)
-        screen.say(f"  dovetail fallback {number}")
-        screen.say(f"  dovetail release {number}")
+        for command in commands(found.actions, number):
+            screen.say(f"  {spelled(command)}")
     else:
         _summarise(follower, found.words)
         words = _TRIED if follower.tried else found.words
