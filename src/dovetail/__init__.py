@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from dovetail.errors import DovetailError
     from dovetail.protocol.uri import PayjoinUri
     from dovetail.runtime.agent import Agent
+    from dovetail.runtime.decisions import Revocation
     from dovetail.runtime.key_fetch import fetch_ohttp_keys
     from dovetail.runtime.live_session import LiveReceiver, LiveSender, Update
-    from dovetail.runtime.prepared_payment import Payment
-    from dovetail.runtime.services import AtExpiry, Policy
+    from dovetail.runtime.plain_payment import PlainPayment
+    from dovetail.runtime.policy import AtExpiry, Policy
+    from dovetail.runtime.prepared_payment import PreparedPayment
     from dovetail.sessions.outcomes import (
         Cancelled,
         Expired,
@@ -43,9 +45,11 @@ __all__ = [
     "PaidDirectly",
     "PayjoinProposalSent",
     "PayjoinUri",
-    "Payment",
+    "PlainPayment",
     "Policy",
+    "PreparedPayment",
     "Reason",
+    "Revocation",
     "Revoked",
     "Sats",
     "Success",
@@ -67,10 +71,12 @@ if not TYPE_CHECKING:  # a type checker shall see the names above and no others
             "errors": "DovetailError",
             "protocol.uri": "PayjoinUri",
             "runtime.agent": "Agent",
+            "runtime.decisions": "Revocation",
             "runtime.key_fetch": "fetch_ohttp_keys",
             "runtime.live_session": "LiveReceiver LiveSender Update",
-            "runtime.prepared_payment": "Payment",
-            "runtime.services": "AtExpiry Policy",
+            "runtime.plain_payment": "PlainPayment",
+            "runtime.prepared_payment": "PreparedPayment",
+            "runtime.policy": "AtExpiry Policy",
             "sessions.outcomes": "Cancelled Expired FallbackBroadcasted Outcome PaidDirectly"
             " PayjoinProposalSent Revoked Success Unrecognized",
             "sessions.reasons": "Reason",

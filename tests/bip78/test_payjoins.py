@@ -25,7 +25,7 @@ async def pay(world: World, shop: Shop, payer: Agent, invoice: LiveReceiver, uri
     paid = await payer.send(uri)
     await until(paid, sender.Monitor)
     world.node.mine()
-    outcomes = await asyncio.gather(invoice.closed(), paid.closed())
+    outcomes = await asyncio.gather(invoice.wait_closed(), paid.wait_closed())
     txids = {outcome.txid for outcome in outcomes if isinstance(outcome, Success)}
     assert len(txids) == 1, outcomes
     assert isinstance(invoice.state, receiver.Closed)

@@ -6,7 +6,7 @@ import pytest
 from tests.e2e.world import World, open_world
 
 from dovetail import Agent, Success
-from dovetail.runtime.services import Policy
+from dovetail.runtime.policy import Policy
 from dovetail.sessions import receiver, sender
 
 EAGER = Policy(watch_interval=0.05, poll_pause=0.05)
@@ -45,7 +45,7 @@ async def test_two_agents_make_a_payjoin(world: World) -> None:
             if isinstance(update.state, sender.Monitor):
                 break
         world.regtest.node.mine()
-        outcomes = await asyncio.gather(asked.closed(), paid.closed())
+        outcomes = await asyncio.gather(asked.wait_closed(), paid.wait_closed())
     assert isinstance(asked.state, receiver.Closed)
     txids = {outcome.txid for outcome in outcomes if isinstance(outcome, Success)}
     assert len(txids) == 1

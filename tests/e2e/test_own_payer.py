@@ -95,7 +95,7 @@ async def test_it_pays_by_payjoin_at_a_receivers_own_server(world: World, purse:
         asked = await shop.receive(50_000, endpoint=url)
         session, log = begun(purse, asked.uri)
         closed = await asyncio.to_thread(paid_to_the_end, world, purse, session, log)
-        sold = await asked.closed()
+        sold = await asked.wait_closed()
     assert isinstance(closed.outcome, Success)
     assert isinstance(sold, Success)
     assert sold.txid == closed.outcome.txid

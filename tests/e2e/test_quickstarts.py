@@ -4,7 +4,7 @@ import asyncio
 import re
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +14,14 @@ import httpx2 as httpx
 import pytest
 from tests.e2e.world import World, open_world
 from tests.typing import agent as agent_quickstart
+from tests.typing import paying_agent as paying_quickstart
 from tests.typing.own_wallet import Till
 
 from dovetail import Agent, FallbackBroadcasted, Success
-from dovetail.bitcoin import UnixTime
+from dovetail.bitcoin import Sats, UnixTime
 from dovetail.crypto import KeyConfig
 from dovetail.protocol import Request
-from dovetail.runtime.services import Policy
+from dovetail.runtime.policy import Policy
 from dovetail.sessions import receiver, sender
 from dovetail.stores.memory import MemoryStore
 
@@ -48,7 +49,7 @@ async def pay(world: World, uri: str) -> object:
         async for update in paid.updates():
             if isinstance(update.state, sender.Monitor):
                 world.regtest.node.mine()
-        return await paid.closed()
+        return await paid.wait_closed()
 
 
 def keep_till(world: World, client: httpx.Client) -> Till:
@@ -146,6 +147,40 @@ async def test_an_application_gives_its_wallet_to_the_agent(world: World) -> Non
     # The quickstart looks at the chain as seldom as an application does: every 15 seconds.
     assert isinstance(outcome, Success)
     assert await selling == f"paid by payjoin {outcome.txid}"
+
+
+async def test_an_application_pays_once_its_user_has_agreed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eager = SimpleNamespace(open=partial(Agent.open, policy=EAGER))
+    monkeypatch.setattr(paying_quickstart, "Agent", eager)
+    wallet, asked = world.wallet("sender", 1_000_000), []
+
+    def answer(*, says: bool) -> Callable[[Sats, Sats], bool]:
+        return lambda amount, fees: (asked.append((amount, fees < 1_000)), says)[1]
+
+    async with Agent.open(
+        world.folder / "till",
+        wallet=world.wallet("receiver", 200_000),
+        chain=world.chain,
+        directory=world.mailroom.url,
+        direct=True,
+        policy=EAGER,
+    ) as shop:
+        session = await shop.receive(50_000)
+        buy = partial(
+            paying_quickstart.buy_coffee, world.folder / "payer", wallet, world.chain, session.uri
+        )
+        assert await buy(answer(says=False)) == "not paid"
+        assert not world.regtest.node.mempool
+        buying = asyncio.create_task(buy(answer(says=True)))
+        async for update in session.updates():
+            if update.sighting is not None:
+                world.regtest.node.mine()
+        sold = await session.wait_closed()
+    assert isinstance(sold, Success)
+    assert await buying == f"paid by payjoin {sold.txid}"
+    assert asked == [(50_000, True)] * 2
 
 
 def excerpts(text: str) -> list[str]:

@@ -19,7 +19,7 @@ from dovetail.protocol.requests import v1_reply, v1_request
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 from dovetail.regtest import RegtestServer
 from dovetail.runtime.live_session import LiveReceiver
-from dovetail.runtime.services import Policy
+from dovetail.runtime.policy import Policy
 from dovetail.runtime.transport import HttpTransport
 from dovetail.sessions import receiver, sender
 from dovetail.wallets.bdk.wallet import BdkWallet
@@ -79,7 +79,7 @@ async def test_a_v2_link_is_paid_by_payjoin(tmp_path: Path):
         assert len(payjoin.inputs) == 2
         assert isinstance(world.chain.broadcast(payjoin), Accepted)
         world.regtest.node.mine()
-        outcome = await invoice.closed()
+        outcome = await invoice.wait_closed()
         assert isinstance(outcome, Success)
         assert outcome.txid == str(payjoin.txid)
 
@@ -112,7 +112,7 @@ async def test_one_agent_serves_both_kinds_of_links(tmp_path: Path):
                     break
         world.regtest.node.mine()
         ends = await asyncio.gather(
-            *(each.closed() for each in invoices), *(each.closed() for each in paid)
+            *(each.wait_closed() for each in invoices), *(each.wait_closed() for each in paid)
         )
         # The receiver has one coin to add: one of the two may be without a payjoin.
         assert all(isinstance(end, Success | FallbackBroadcasted) for end in ends)

@@ -34,7 +34,8 @@ def test_what_a_page_imports_is_stable(path):
     [
         ("dovetail.wallets.bdk.wallet", "building"),
         ("dovetail.runtime.agent", "Agent"),
-        ("dovetail.stores.ports", "NESTED"),
+        ("dovetail.stores.ports", "Store"),
+        ("dovetail.stores", "NESTED"),
         ("dovetail.wallets.ports", "Transaction"),
     ],
 )

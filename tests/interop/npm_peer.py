@@ -142,7 +142,7 @@ class Shop:
     async def settled(self, invoice: LiveReceiver) -> Any:
         """Mine what waits, and how the invoice ended."""
         await asyncio.to_thread(self.regtest.node.mine)
-        return await invoice.closed()
+        return await invoice.wait_closed()
 
     def _fund(self) -> Transaction:
         outpoint = self.regtest.node.fund(self.script, Sats(100_000))

@@ -182,7 +182,7 @@ async def until(
 
 
 async def _ending(session: LiveReceiver | LiveSender) -> Ending:
-    outcome = await session.closed()
+    outcome = await session.wait_closed()
     state = session.state
     assert isinstance(state, receiver.Closed | sender.Closed)
     match outcome:

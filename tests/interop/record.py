@@ -59,7 +59,7 @@ async def _our_sender(stage: Stage, scene: Scene) -> Transcript:
         async with _recorded(stage, scene, _paying_order(scene, uri)) as (transcript, agent):
             session = await begin(agent, transcript)
             if scene.expires_after:
-                await session.closed()
+                await session.wait_closed()
             else:
                 await _until_both_end(session, _serve(payee, scene, terms))
             transcript.events = entries(agent, session)
@@ -145,7 +145,7 @@ async def _until_both_end(
     session: LiveReceiver | LiveSender, other: Coroutine[None, None, Ending]
 ) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(session.closed())
+        group.create_task(session.wait_closed())
         group.create_task(other)
 
 

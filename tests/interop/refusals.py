@@ -18,7 +18,7 @@ from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.mailbox import ShortId, seal_message_a, seal_message_b
 from dovetail.protocol.requests import post_to_mailbox
 from dovetail.protocol.uri import V2Endpoint
-from dovetail.runtime.prepared_payment import Payment
+from dovetail.runtime.prepared_payment import PreparedPayment
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 
@@ -203,35 +203,35 @@ async def _post(relay, directory, short_id, keys, body) -> None:
     context.open(reply.content).confirm_posted()
 
 
-def _garbage(_payment: Payment) -> bytes:
+def _garbage(_payment: PreparedPayment) -> bytes:
     return b"no PSBT\nv=2"
 
 
-def _no_query(payment: Payment) -> bytes:
+def _no_query(payment: PreparedPayment) -> bytes:
     return payment.original.to_base64().encode()
 
 
-def _unknown_version(payment: Payment) -> bytes:
+def _unknown_version(payment: PreparedPayment) -> bytes:
     return f"{payment.original.to_base64()}\nv=9".encode()
 
 
-def _absurd_fee_rate(payment: Payment) -> bytes:
+def _absurd_fee_rate(payment: PreparedPayment) -> bytes:
     return f"{payment.original.to_base64()}\nv=2&minfeerate=1000000000".encode()
 
 
-def _unsigned_original(payment: Payment) -> bytes:
+def _unsigned_original(payment: PreparedPayment) -> bytes:
     psbt = payment.original
     bare = PsbtInput().with_witness_utxo(psbt.utxo(0))
     return f"{psbt.with_input(0, bare).to_base64()}\nv=2".encode()
 
 
-def _original_without_utxo(payment: Payment) -> bytes:
+def _original_without_utxo(payment: PreparedPayment) -> bytes:
     final = payment.original.inputs[0].final_script_witness or ()
     bare = payment.original.with_input(0, PsbtInput().with_final(b"", final))
     return f"{bare.to_base64()}\nv=2".encode()
 
 
-def _bad_signature(payment: Payment) -> bytes:
+def _bad_signature(payment: PreparedPayment) -> bytes:
     witness = payment.original.inputs[0].final_script_witness or ()
     broken = (witness[0][:-2] + bytes([witness[0][-2] ^ 1]) + witness[0][-1:], *witness[1:])
     utxo = payment.original.utxo(0)
@@ -239,7 +239,7 @@ def _bad_signature(payment: Payment) -> bytes:
     return f"{payment.original.with_input(0, spoilt).to_base64()}\nv=2".encode()
 
 
-BAD_ORIGINALS: Mapping[str, Callable[[Payment], bytes]] = {
+BAD_ORIGINALS: Mapping[str, Callable[[PreparedPayment], bytes]] = {
     "no PSBT": _garbage,
     "an unknown version": _unknown_version,
     "an absurd minfeerate": _absurd_fee_rate,

@@ -52,7 +52,7 @@ async def relive(transcript: Transcript, folder: Path) -> list[str]:
             session = await begin(agent, transcript)
             if transcript.asked is not None:
                 await _ask(agent, transcript.asked)
-            await session.closed()
+            await session.wait_closed()
             past.require_end()
             return entries(agent, session)
 

@@ -17,7 +17,7 @@ from dovetail.mailroom import MailroomServer
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.regtest import RegtestServer
 from dovetail.runtime import decisions
-from dovetail.runtime.services import Policy
+from dovetail.runtime.policy import Policy
 from dovetail.sessions import receiver, sender
 from dovetail.wallets.bdk.wallet import BdkWallet
 from dovetail.wallets.core.chain import CoreChain
@@ -99,7 +99,7 @@ async def payjoin(world: World, payer: tuple[Wallet, Chain], payee: tuple[Wallet
                 break
         await asyncio.to_thread(world.mirror.settle)
         world.regtest.node.mine()
-        outcomes = await asyncio.gather(asked.closed(), paid.closed())
+        outcomes = await asyncio.gather(asked.wait_closed(), paid.wait_closed())
     assert isinstance(asked.state, receiver.Closed)
     assert {type(outcome) for outcome in outcomes} == {Success}
     assert len({outcome.txid for outcome in outcomes if isinstance(outcome, Success)}) == 1
@@ -144,7 +144,7 @@ async def test_a_session_locks_its_coin_and_a_cancelled_one_gives_it_back(world:
             await decisions.fallback(sending.services, paid.session_id)
             await asyncio.to_thread(world.mirror.settle)
             world.regtest.node.mine()
-            await paid.closed()
+            await paid.wait_closed()
     assert world.locked("core") == set()
 
 

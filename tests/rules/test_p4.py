@@ -114,8 +114,8 @@ async def test_the_debug_log_of_a_whole_payjoin_tells_nothing(
         await until(paying, sender.Monitor)
         state = await until(receiving, receiver.Monitor)
         world.node.mine()
-        await paying.closed()
-        await receiving.closed()
+        await paying.wait_closed()
+        await receiving.wait_closed()
     assert caplog.records
     secrets = [*secrets_of(state), *secrets_of(paying.state), "coffee"]
     for record in caplog.records:

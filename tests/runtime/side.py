@@ -7,9 +7,9 @@ from tests.runtime.world import Party, World
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction, UnixTime
 from dovetail.protocol.uri import PayjoinUri
+from dovetail.runtime import decisions
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.chain_watch import ChainWatch
-from dovetail.runtime.ohttp_keys import OhttpKeys
 from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.sender_steps import step_sender
@@ -117,6 +117,17 @@ class Side:
             policy=replace(self.world.policy, **policy),
         )
 
+    def agent(self, **policy: Any) -> Agent:
+        return Agent(
+            store=self.store,
+            wallet=self.party.wallet,
+            chain=self.party.chain,
+            transport=self.world.wire,
+            relays=self.world.relays,
+            clock=self.world.clock,
+            policy=replace(self.world.policy, **policy),
+        )
+
     def receive(
         self,
         *,
@@ -148,8 +159,7 @@ class Side:
         **policy: Any,
     ) -> Sending:
         services = self.services(**policy)
-        keys = OhttpKeys(services.transport, services.relays, clock=services.clock)
-        payment = await Agent(services, directory=None, keys=keys).prepare(uri)
+        payment = await self.agent(**policy).prepare(uri)
         least = minimum or payment.params.min_fee_rate
         contested = payment.original.unsigned_transaction.contested()
         log = self.store.new_sender(reserving=contested)
@@ -163,6 +173,13 @@ class Side:
             height=await known_at(services, contested),
         ).save(log)
         return Sending(services, log, state)
+
+
+async def revoke(services: Services, session_id: SessionId, *, fee_rate: FeeRate) -> Transaction:
+    """Take a released payment back without a look at its cost."""
+    revocation = await decisions.prepare_revocation(services, session_id, fee_rate=fee_rate)
+    await decisions.revoke(services, revocation)
+    return revocation.transaction
 
 
 async def paid_into(world: World, receiving: Receiving, alice: Side) -> Sending:

@@ -1,5 +1,5 @@
 import pytest
-from tests.runtime.side import Receiving, Sending, Side, paid_into, receiving_at, sending_at
+from tests.runtime.side import Receiving, Sending, Side, paid_into, receiving_at, revoke, sending_at
 from tests.runtime.world import FEE, World
 
 from dovetail.bitcoin import FeeRate, Transaction
@@ -212,7 +212,7 @@ async def test_what_was_paid_meanwhile_cannot_be_released(
 
 async def test_a_released_payment_is_revoked(world: World, alice: Side, bob: Side):
     sending = await released(alice, bob)
-    _, transaction = await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+    transaction = await revoke(sending.services, sending.session_id, fee_rate=RATE)
     assert world.node.in_mempool(transaction.txid)
     world.node.mine()
     closed = await sending.to(sender.Closed)
@@ -234,7 +234,7 @@ async def test_a_revocation_is_shown_with_its_cost_before_it_leaves(
         sending.services, sending.session_id, fee_rate=RATE
     )
     assert prepared.replaces
-    await decisions.broadcast_revocation(sending.services, prepared)
+    await decisions.revoke(sending.services, prepared)
     assert world.node.in_mempool(prepared.transaction.txid)
 
 
@@ -243,7 +243,7 @@ async def test_a_fallback_that_waits_for_its_block_can_still_be_revoked(
 ):
     sending = await released(alice, bob)
     world.node.send(sending.state.fallback)
-    _, transaction = await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+    transaction = await revoke(sending.services, sending.session_id, fee_rate=RATE)
     assert world.node.in_mempool(transaction.txid)
     assert not world.node.in_mempool(sending.state.fallback.txid)
 
@@ -253,20 +253,20 @@ async def test_what_has_confirmed_cannot_be_revoked(world: World, alice: Side, b
     world.node.send(sending.state.fallback)
     world.node.mine()
     with pytest.raises(UsageError, match="spent already"):
-        await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+        await revoke(sending.services, sending.session_id, fee_rate=RATE)
 
 
 async def test_only_a_released_payment_can_be_revoked(world: World, alice: Side, bob: Side):
     sending = await sending_at(alice, bob, sender.Monitor)
     receiving = bob.receive()
     with pytest.raises(UsageError, match="cancel and release it first"):
-        await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+        await revoke(sending.services, sending.session_id, fee_rate=RATE)
     with pytest.raises(UsageError, match="cancel and release it first"):
-        await decisions.revoke(receiving.services, receiving.session_id, fee_rate=RATE)
+        await revoke(receiving.services, receiving.session_id, fee_rate=RATE)
 
 
 async def test_a_revocation_that_the_network_refuses_is_an_error(alice: Side, bob: Side):
     sending = await released(alice, bob)
     alice.party.chain.refuses = lambda _tx: True
     with pytest.raises(WalletError, match="higher fee rate"):
-        await decisions.revoke(sending.services, sending.session_id, fee_rate=RATE)
+        await revoke(sending.services, sending.session_id, fee_rate=RATE)

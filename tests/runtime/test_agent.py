@@ -48,7 +48,7 @@ async def test_a_payment_between_two_agents_is_a_payjoin(pair: World):
         receiving = await bob.receive(AMOUNT, label="coffee")
         sending = await alice.send(receiving.uri)
         await paid(pair, sending, receiving)
-        out, into = await sending.closed(), await receiving.closed()
+        out, into = await sending.wait_closed(), await receiving.wait_closed()
         assert bob.sessions == alice.sessions == ()
     assert isinstance(out, Success)
     assert isinstance(into, Success)
@@ -83,7 +83,7 @@ async def test_a_receiver_that_never_answers_costs_one_fallback(pair: World):
         await until(sending, sender.PollingForProposal)
         pair.clock.pass_by(60)
         await paid(pair, sending)
-        outcome = await sending.closed()
+        outcome = await sending.wait_closed()
     assert isinstance(outcome, FallbackBroadcasted)
     assert outcome.why is Reason.EXPIRED_WAITING_FOR_PROPOSAL
     assert len(pair.alice.chain.broadcasts) == 1
@@ -102,7 +102,7 @@ async def test_a_sender_that_never_signs_is_paid_for_after_the_grace(pair: World
         assert pair.bob.chain.broadcasts == []
         pair.clock.pass_by(600)
         await paid(pair, sending, receiving)
-        out, into = await sending.closed(), await receiving.closed()
+        out, into = await sending.wait_closed(), await receiving.wait_closed()
     assert isinstance(out, FallbackBroadcasted)
     assert isinstance(into, FallbackBroadcasted)
     assert (out.txid, into.why) == (into.txid, Reason.FALLBACK_DUE)
@@ -116,7 +116,7 @@ async def test_a_receiver_that_cannot_sign_does_not_give_up_in_silence(pair: Wor
         receiving = await bob.receive(AMOUNT)
         sending = await alice.send(receiving.uri)
         await paid(pair, sending, receiving)
-        out, into = await sending.closed(), await receiving.closed()
+        out, into = await sending.wait_closed(), await receiving.wait_closed()
     assert isinstance(out, FallbackBroadcasted)
     assert isinstance(into, FallbackBroadcasted)
     assert into.why is Reason.WALLET_CANNOT_SIGN
@@ -135,8 +135,8 @@ async def test_a_reorganisation_costs_nothing_but_time(pair: World):
         pair.node.reorg(1)
         await asyncio.sleep(0.05)
         pair.node.mine(3)
-        assert isinstance(await sending.closed(), Success)
-        assert isinstance(await receiving.closed(), Success)
+        assert isinstance(await sending.wait_closed(), Success)
+        assert isinstance(await receiving.wait_closed(), Success)
 
 
 async def test_a_plain_payment_is_noticed(pair: World):
@@ -144,7 +144,9 @@ async def test_a_plain_payment_is_noticed(pair: World):
         receiving = await bob.receive(AMOUNT)
         address = PayjoinUri.parse(receiving.uri).address
         paid_by = pair.node.fund(address.script_pubkey, Sats(AMOUNT))
-        assert await receiving.closed() == PaidDirectly(txid=str(paid_by.txid), received=AMOUNT)
+        assert await receiving.wait_closed() == PaidDirectly(
+            txid=str(paid_by.txid), received=AMOUNT
+        )
 
 
 @pytest.mark.parametrize("fault", ["no request", "no answer", "garbage", "busy", "unavailable"])
@@ -172,8 +174,8 @@ async def test_a_payjoin_comes_about_over_a_bad_network(pair: World, fault: str)
         receiving = await bob.receive(AMOUNT)
         sending = await alice.send(receiving.uri)
         await paid(pair, sending, receiving)
-        assert isinstance(await sending.closed(), Success)
-        assert isinstance(await receiving.closed(), Success)
+        assert isinstance(await sending.wait_closed(), Success)
+        assert isinstance(await receiving.wait_closed(), Success)
 
 
 async def test_a_directory_that_is_away_for_good_ends_in_the_fallback(pair: World):
@@ -187,7 +189,7 @@ async def test_a_directory_that_is_away_for_good_ends_in_the_fallback(pair: Worl
             if isinstance(update.state, sender.Monitor):
                 break
         pair.node.mine()
-        out, into = await sending.closed(), await receiving.closed()
+        out, into = await sending.wait_closed(), await receiving.wait_closed()
     assert isinstance(out, FallbackBroadcasted)
     assert isinstance(into, Expired | PaidDirectly)
 
@@ -202,9 +204,9 @@ async def test_two_agents_on_one_database_take_turns(pair: World):
         also = second.resume()[0]
         sending = await alice.send(receiving.uri)
         await paid(pair, sending, receiving, also)
-        assert isinstance(await sending.closed(), Success)
-        assert isinstance(await receiving.closed(), Success)
-        assert isinstance(await also.closed(), Success)
+        assert isinstance(await sending.wait_closed(), Success)
+        assert isinstance(await receiving.wait_closed(), Success)
+        assert isinstance(await also.wait_closed(), Success)
         tags = [row.last_tag for row in first.services.store.history()]
         assert tags == ["Closed"]
 
@@ -219,7 +221,7 @@ async def test_many_payments_at_once_share_no_coin(world: World):
         await paid(world, *sending, *receiving)
         sessions: list[LiveReceiver | LiveSender] = [*sending, *receiving]
         for each in sessions:
-            assert isinstance(await each.closed(), Success | FallbackBroadcasted)
+            assert isinstance(await each.wait_closed(), Success | FallbackBroadcasted)
         assert alice.services.store.reserved() == frozenset()
         assert bob.services.store.reserved() == frozenset()
     spent = [
@@ -236,7 +238,7 @@ async def test_a_person_may_act_while_the_agent_is_at_work(pair: World):
     async with pair.agent(pair.bob) as bob:
         receiving = await bob.receive(AMOUNT)
         await decisions.cancel(bob.services, receiving.session_id)
-        assert await receiving.closed() == Cancelled(why=Reason.CANCELLED_BY_US, received=0)
+        assert await receiving.wait_closed() == Cancelled(why=Reason.CANCELLED_BY_US, received=0)
 
 
 async def test_a_cancelled_payment_waits_for_the_users_word(pair: World):
@@ -251,7 +253,7 @@ async def test_a_cancelled_payment_waits_for_the_users_word(pair: World):
         assert pair.alice.chain.broadcasts == []
         await decisions.fallback(alice.services, sending.session_id)
         await paid(pair, sending)
-        outcome = await sending.closed()
+        outcome = await sending.wait_closed()
     assert isinstance(outcome, FallbackBroadcasted)
     assert outcome.why is Reason.CANCELLED_BY_US
 
@@ -280,8 +282,8 @@ async def test_sessions_go_on_after_a_restart(pair: World):
     async with pair.agent(pair.bob) as bob, pair.agent(pair.alice) as alice:
         (receiving,), (sending_again,) = bob.sessions, alice.sessions
         await paid(pair, receiving, sending_again)
-        assert isinstance(await receiving.closed(), Success)
-        assert isinstance(await sending_again.closed(), Success)
+        assert isinstance(await receiving.wait_closed(), Success)
+        assert isinstance(await sending_again.wait_closed(), Success)
     assert not sending.running
 
 
@@ -311,10 +313,10 @@ async def test_a_closed_session_tells_its_outcome(world: World):
     async with world.agent(world.bob) as bob:
         receiving = await bob.receive(AMOUNT, lifetime=60)
         world.clock.pass_by(660)
-        assert await receiving.closed() == Expired(received=0)
+        assert await receiving.wait_closed() == Expired(received=0)
         await asyncio.sleep(0)
         assert bob.sessions == ()
-        assert await bob.follow(receiving.session_id).closed() == Expired(received=0)
+        assert await bob.follow(receiving.session_id).wait_closed() == Expired(received=0)
 
 
 async def test_one_log_that_cannot_be_read_stops_no_other_session(world: World):
@@ -324,9 +326,9 @@ async def test_one_log_that_cannot_be_read_stops_no_other_session(world: World):
     world.clock.pass_by(660)
     async with world.agent(world.bob) as bob:
         bad, good = (bob.follow(each.session_id) for each in (broken, sound))
-        assert await good.closed() == Expired(received=0)
+        assert await good.wait_closed() == Expired(received=0)
         with pytest.raises(ReplayError):
-            await bad.closed()
+            await bad.wait_closed()
         await asyncio.sleep(0.01)
         assert bob.sessions == (bad,), "it stays in sight"
         assert bob.services.store.row(broken.session_id).closed_at is None

@@ -1,4 +1,5 @@
 import pytest
+from tests.runtime.directory import Wire
 from tests.runtime.world import World
 
 from dovetail import (
@@ -19,7 +20,7 @@ from dovetail.errors import (
     WalletError,
 )
 from dovetail.protocol.uri import V2Endpoint
-from dovetail.runtime.ohttp_keys import OhttpKeys
+from dovetail.stores.memory import MemoryStore
 
 AMOUNT = 50_000
 
@@ -49,11 +50,25 @@ async def test_an_amount_is_not_needed(world: World):
         assert PayjoinUri.parse(receiving.uri).amount is None
 
 
+class NarrowWire(Wire):
+    """Two connections, and a way to everywhere."""
+
+    most_at_once = 2
+
+    async def require_way(self, url: str) -> None:
+        """There is one."""
+
+
 async def test_no_session_begins_that_could_not_wait_at_its_mailbox(world: World):
-    async with world.agent(world.bob, resume=False) as opened:
-        services, directory = opened.services, world.wire.directory.origin
-        keys = OhttpKeys(services.transport, services.relays, clock=services.clock)
-        agent = Agent(services, directory=directory, keys=keys, most=2)
+    async with Agent(
+        store=MemoryStore(),
+        wallet=world.bob.wallet,
+        chain=world.bob.chain,
+        transport=NarrowWire(world.wire.directory),
+        directory=world.wire.directory.origin,
+        relays=world.relays,
+        clock=world.clock,
+    ) as agent:
         await agent.receive(endpoint="https://shop.example/pj")  # waits at no mailbox
         first = await agent.receive()
         await agent.receive()
@@ -62,7 +77,6 @@ async def test_no_session_begins_that_could_not_wait_at_its_mailbox(world: World
         await agent.receive(endpoint="https://shop.example/pj")
         await first.stop()
         await agent.receive()
-        await agent.stop()
 
 
 DOWN = "https://down.example"
@@ -166,7 +180,7 @@ async def test_a_payment_can_be_looked_at_before_it_begins(pair: World):
         assert (payment.amount, payment.fee_rate) == (AMOUNT, FeeRate.from_sat_per_vb(3))
         assert payment.fee > 0
         assert 0 < payment.most_added < 1000
-        assert repr(payment) == "<Payment>"
+        assert repr(payment) == "<PreparedPayment>"
         assert alice.sessions == ()
         assert alice.services.store.reserved() == frozenset()
 

@@ -132,4 +132,4 @@ async def test_a_nudge_ends_the_wait_for_the_next_look(world: World):
         state.cancel().save(log)
         session.nudge()
         async with asyncio.timeout(10):
-            await session.closed()
+            await session.wait_closed()

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.runtime.side import Receiving, Sending, Side, receiving_at, sending_at
+from tests.runtime.side import Receiving, Sending, Side, receiving_at, revoke, sending_at
 from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate
@@ -23,7 +23,7 @@ COMMANDS: dict[str, Command] = {
         services, number, fee_rate=RATE
     ),
     "release": decisions.release,
-    "revoke": lambda services, number: decisions.revoke(services, number, fee_rate=RATE),
+    "revoke": lambda services, number: revoke(services, number, fee_rate=RATE),
 }
 
 

@@ -108,7 +108,7 @@ class Story:
                     else:
                         session = await begin(agent)
                     await self._publish(session)
-                    return await session.closed()
+                    return await session.wait_closed()
             except (Crash, UsageError):
                 self.restarts += 1
 

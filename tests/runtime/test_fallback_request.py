@@ -9,10 +9,8 @@ from tests.runtime.world import World
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, TxOut
 from dovetail.errors import ChainError, DuplicateSession, InsufficientFunds, UsageError, WalletError
 from dovetail.runtime import decisions
-from dovetail.runtime.agent import Agent
 from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.fee_bump import raised
-from dovetail.runtime.ohttp_keys import OhttpKeys
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import SpendKind
@@ -480,16 +478,14 @@ async def test_who_pays_an_address_again_is_not_kept_from_it(world: World, alice
     receiving = bob.receive(lifetime=60)
     script = receiving.uri.address.script_pubkey
     world.node.fund_many([TxOut(Sats(AMOUNT), script)])
-    services = alice.services()
-    keys = OhttpKeys(services.transport, services.relays, clock=services.clock)
-    agent = Agent(services, directory=None, keys=keys)
+    agent = alice.agent()
     with pytest.raises(DuplicateSession, match="was paid that amount already"):
         await agent.prepare(receiving.uri)
     payment = await agent.prepare(receiving.uri, again=True)
     live = await agent.start(payment)
     await live.stop()
     log = alice.store.sender(live.session_id)
-    sending = Sending(services, log, sender.replay(log.load()))
+    sending = Sending(agent.services, log, sender.replay(log.load()))
     assert sending.state.created.again  # type: ignore[union-attr]  # no ordinary payment
     await sending.to(sender.PollingForProposal)
     world.clock.pass_by(60)

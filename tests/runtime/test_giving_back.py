@@ -5,7 +5,16 @@ from contextlib import suppress
 from typing import TypeAlias
 
 import pytest
-from tests.runtime.side import AMOUNT, Receiving, Sending, Side, double_spend, paid_into, sending_at
+from tests.runtime.side import (
+    AMOUNT,
+    Receiving,
+    Sending,
+    Side,
+    double_spend,
+    paid_into,
+    revoke,
+    sending_at,
+)
 from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate
@@ -180,7 +189,7 @@ async def declined(world: World, sending: Sending) -> None:
 async def revoked(world: World, sending: Sending) -> None:
     await declined(world, sending)
     rate = FeeRate.from_sat_per_vb(5)
-    await decisions.revoke(sending.services, sending.session_id, fee_rate=rate)
+    await revoke(sending.services, sending.session_id, fee_rate=rate)
 
 
 async def paid_plainly(world: World, sending: Sending) -> None:

@@ -79,21 +79,21 @@ async def test_updates_begin_with_where_it_stands_and_end_when_it_is_closed(bob:
     states = [update.state async for update in session.updates()]
     assert [type(state).__name__ for state in states] == ["Initialized", "Closed"]
     assert not session.running
-    assert isinstance(await session.closed(), outcomes.Cancelled)
+    assert isinstance(await session.wait_closed(), outcomes.Cancelled)
 
 
 async def test_a_session_that_was_not_started_has_one_update(bob: Side):
     session, _ = live(bob.receive())
     assert len([update async for update in session.updates()]) == 1
     with pytest.raises(UsageError, match="stopped before its end"):
-        await session.closed()
+        await session.wait_closed()
     await session.stop()
 
 
 async def test_many_may_wait_for_the_end(bob: Side):
     session, _ = live(bob.receive(), nothing, nothing, end)
     session.start()
-    outcomes_seen = await asyncio.gather(*(session.closed() for _ in range(3)))
+    outcomes_seen = await asyncio.gather(*(session.wait_closed() for _ in range(3)))
     assert len(set(map(type, outcomes_seen))) == 1
 
 
@@ -105,7 +105,7 @@ async def test_what_a_person_did_meanwhile_is_noticed(bob: Side, act: Act | Exce
     async for update in session.updates():
         if isinstance(update.state, receiver.Initialized) and len(receiving.tags()) == 1:
             update.state.cancel().save(bob.store.receiver(receiving.session_id))
-    assert isinstance(await session.closed(), outcomes.Cancelled)
+    assert isinstance(await session.wait_closed(), outcomes.Cancelled)
 
 
 @pytest.mark.parametrize("recovery", [nothing, end])
@@ -141,7 +141,7 @@ async def test_failures_are_counted_for_the_step_and_a_full_disk_is_not_among_th
     full = StoreUnavailable("The disk is full.")
     session, script = live(bob.receive(), TROUBLE, full, TROUBLE, nothing, TROUBLE, end)
     session.start()
-    await session.closed()
+    await session.wait_closed()
     assert script.failures == [0, 1, 1, 2, 0, 1]
 
 
@@ -149,7 +149,7 @@ async def test_each_failure_doubles_the_pause_up_to_the_longest(bob: Side):
     receiving = bob.receive(first_retry=0.02, longest_retry=0.08)
     session, script = live(receiving, *[TROUBLE] * 5, end)
     session.start()
-    await session.closed()
+    await session.wait_closed()
     pauses = [after - before for before, after in zip(script.times, script.times[1:], strict=False)]
     for pause, longest in zip(pauses, (0.02, 0.04, 0.08, 0.08, 0.08), strict=True):
         assert longest / 2 <= pause < longest + 0.05
@@ -189,7 +189,7 @@ async def test_a_session_that_moved_on_elsewhere_is_loaded_again(bob: Side):
 
     session, _ = live(receiving, be_late)
     session.start()
-    assert isinstance(await session.closed(), outcomes.Cancelled)
+    assert isinstance(await session.wait_closed(), outcomes.Cancelled)
     assert receiving.tags() == ["Created", "Closed"]
     with pytest.raises(StaleSession):
         receiving.state.cancel().save(receiving.log)  # type: ignore[union-attr]  # Initialized
@@ -232,7 +232,7 @@ async def test_a_log_that_cannot_be_read_ends_in_its_error(
     session, _ = live(receiving, state=False)
     session.start()
     with pytest.raises(ReplayError, match="is damaged"):
-        await session.closed()
+        await session.wait_closed()
     assert isinstance(session.trouble, ReplayError)
     assert session.state is None
 
@@ -245,7 +245,7 @@ async def test_a_stopped_session_says_so_even_in_the_midst_of_trouble(bob: Side)
             await session.stop()
     assert not session.running
     with pytest.raises(UsageError, match="resume it"):
-        await session.closed()
+        await session.wait_closed()
 
 
 async def test_a_fault_of_the_program_surfaces_and_its_text_stays_out_of_the_log(
@@ -255,7 +255,7 @@ async def test_a_fault_of_the_program_surfaces_and_its_text_stays_out_of_the_log
     with caplog.at_level(logging.DEBUG):
         session.start()
         with pytest.raises(KeyError):
-            await asyncio.wait_for(session.closed(), 1)
+            await asyncio.wait_for(session.wait_closed(), 1)
     with pytest.raises(KeyError):
         _ = [update async for update in session.updates()]
     assert "KeyError" in caplog.text
@@ -266,7 +266,7 @@ async def test_what_is_to_happen_at_the_end_happens(bob: Side):
     ended = asyncio.Event()
     session, _ = live(bob.receive(), end)
     session.start(then=ended.set)
-    await session.closed()
+    await session.wait_closed()
     await asyncio.wait_for(ended.wait(), 1)
 
 
@@ -304,8 +304,8 @@ async def test_both_roles_have_their_own_steps(world: World, alice: Side, bob: S
         each.start()
     await until(paid, sender.Monitor)
     world.node.mine()
-    assert isinstance(await paid.closed(), outcomes.FallbackBroadcasted)
-    assert isinstance(await got.closed(), outcomes.PaidDirectly)
+    assert isinstance(await paid.wait_closed(), outcomes.FallbackBroadcasted)
+    assert isinstance(await got.wait_closed(), outcomes.PaidDirectly)
     assert (got.role, paid.role) == (Role.RECEIVER, Role.SENDER)
 
 
@@ -326,4 +326,4 @@ async def test_what_the_chain_shows_is_told_while_the_state_stays(
             world.node.mine()
     assert depths[:2] == [0, 1]
     assert session.low_fee is None
-    assert isinstance(await session.closed(), outcomes.Success)
+    assert isinstance(await session.wait_closed(), outcomes.Success)

@@ -51,7 +51,7 @@ async def test_a_receiver_at_its_mailbox_hears_of_a_cancel(pair: World):
         await waiting(pair, 1)
         async with pair.agent(pair.bob, resume=False) as other:
             await decisions.cancel(other.services, live.session_id)
-        assert isinstance(await live.closed(), outcomes.Cancelled)
+        assert isinstance(await live.wait_closed(), outcomes.Cancelled)
 
 
 async def test_a_receiver_at_its_own_server_hears_of_a_cancel(pair: World):
@@ -62,7 +62,7 @@ async def test_a_receiver_at_its_own_server_hears_of_a_cancel(pair: World):
                 break
         async with pair.agent(pair.bob, resume=False) as other:
             await decisions.cancel(other.services, live.session_id)
-        assert isinstance(await live.closed(), outcomes.Cancelled)
+        assert isinstance(await live.wait_closed(), outcomes.Cancelled)
 
 
 async def begun(pair: World, alice: Agent, *, posted: bool) -> LiveSender:
@@ -171,7 +171,7 @@ async def test_a_payment_to_the_address_is_told_while_the_mailbox_is_asked(pair:
         assert isinstance(live.state, receiver.Initialized)
         assert len(pair.wire.sent) == 1, "the poll goes on: an Original may still come"
         pair.node.mine()
-        assert isinstance(await live.closed(), outcomes.PaidDirectly)
+        assert isinstance(await live.wait_closed(), outcomes.PaidDirectly)
 
 
 async def test_a_sighting_is_there_for_who_did_not_see_it(pair: World):
@@ -203,7 +203,7 @@ async def test_a_sighting_that_cannot_be_kept_is_told_all_the_same(
         pay(pair, live)
         await sighting(live, 0)
         pair.node.mine()
-        assert isinstance(await live.closed(), outcomes.PaidDirectly)
+        assert isinstance(await live.wait_closed(), outcomes.PaidDirectly)
 
 
 @pytest.mark.parametrize("posted", [False, True])
@@ -217,7 +217,7 @@ async def test_a_waiting_sender_hears_of_its_own_payment(pair: World, *, posted:
         assert (seen.kind, seen.txid) == (SpendKind.FALLBACK, fallback.txid)
         await until(live, sender.Monitor)
         pair.node.mine()
-        assert isinstance(await live.closed(), outcomes.FallbackBroadcasted)
+        assert isinstance(await live.wait_closed(), outcomes.FallbackBroadcasted)
 
 
 async def test_the_chain_may_be_away_while_the_mailbox_is_asked(
@@ -257,4 +257,4 @@ async def test_a_poll_that_is_given_up_loses_no_message(pair: World):
         await until(live, receiver.Monitor)
         await until(paying, sender.Monitor)
         pair.node.mine()
-        assert isinstance(await live.closed(), outcomes.Success)
+        assert isinstance(await live.wait_closed(), outcomes.Success)

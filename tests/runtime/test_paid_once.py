@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.runtime.side import AMOUNT, Receiving, Side, double_spend, paid_into
+from tests.runtime.side import AMOUNT, Receiving, Side, double_spend, paid_into, revoke
 from tests.runtime.world import World
 
 from dovetail.bitcoin import FeeRate, Sats
@@ -231,7 +231,7 @@ async def test_a_coin_that_was_shown_is_freed_by_spending_it(world: World, alice
     assert isinstance(released, receiver.PendingFallback)
     await decisions.release(receiving.services, receiving.session_id)
     rate = FeeRate.from_sat_per_vb(5)
-    _, freeing = await decisions.revoke(receiving.services, receiving.session_id, fee_rate=rate)
+    freeing = await revoke(receiving.services, receiving.session_id, fee_rate=rate)
     world.node.mine()
     receiving.reload()
     closed = await receiving.to(receiver.Closed, steps=1)
@@ -246,7 +246,7 @@ async def test_a_freed_coin_does_not_hide_that_the_invoice_was_paid(
     await decisions.cancel(receiving.services, receiving.session_id)
     await decisions.release(receiving.services, receiving.session_id)
     rate = FeeRate.from_sat_per_vb(5)
-    await decisions.revoke(receiving.services, receiving.session_id, fee_rate=rate)
+    await revoke(receiving.services, receiving.session_id, fee_rate=rate)
     (txid,) = pay_directly(world, receiving)
     receiving.reload()
     closed = await receiving.to(receiver.Closed, steps=1)
@@ -259,7 +259,7 @@ async def test_a_payjoin_that_waits_to_be_mined_frees_nothing(world: World, alic
     await receiving.to(receiver.Monitor)
     await sending.to(sender.Monitor)
     with pytest.raises(UsageError, match="spent already, or about to be"):
-        await decisions.revoke(receiving.services, receiving.session_id, fee_rate=FeeRate(500))
+        await revoke(receiving.services, receiving.session_id, fee_rate=FeeRate(500))
 
 
 async def test_a_refused_fallback_that_is_valid_is_tried_again(

@@ -81,7 +81,7 @@ async def test_a_payjoin(
             receiving = await bob.receive(50_000)
             sending = await alice.send(receiving.uri)
             await mine_until_closed(server, sending, receiving)
-            paid, got = await sending.closed(), await receiving.closed()
+            paid, got = await sending.wait_closed(), await receiving.wait_closed()
     assert isinstance(paid, Success)
     assert isinstance(got, Success)
     assert paid.txid == got.txid
@@ -126,7 +126,7 @@ async def test_a_payjoin_of_a_key_that_may_also_be_a_script(
             receiving = await bob.receive(50_000)
             sending = await alice.send(receiving.uri)
             await mine_until_closed(server, sending, receiving)
-            outcomes = await sending.closed(), await receiving.closed()
+            outcomes = await sending.wait_closed(), await receiving.wait_closed()
     assert {type(outcome) for outcome in outcomes} == {Success}
     made["receiver"].sync()
     assert made["receiver"].balance().confirmed == before + 50_000
@@ -166,7 +166,7 @@ async def test_parties_who_ask_different_kinds_of_chain_servers(
                 receiving = await bob.receive(50_000)
                 sending = await alice.send(receiving.uri)
                 await mine_until_closed(server, sending, receiving)
-                paid, got = await sending.closed(), await receiving.closed()
+                paid, got = await sending.wait_closed(), await receiving.wait_closed()
             assert isinstance(paid, Success)
             assert isinstance(got, Success)
             assert paid.txid == got.txid
@@ -196,7 +196,7 @@ async def test_a_receiver_without_coins_is_paid_by_the_fallback(
             receiving = await bob.receive(50_000)
             sending = await alice.send(receiving.uri)
             await mine_until_closed(server, sending, receiving)
-            paid, got = await sending.closed(), await receiving.closed()
+            paid, got = await sending.wait_closed(), await receiving.wait_closed()
     assert isinstance(paid, FallbackBroadcasted)
     assert isinstance(got, FallbackBroadcasted)
     assert paid.txid == got.txid

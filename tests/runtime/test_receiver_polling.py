@@ -67,7 +67,7 @@ async def test_the_session_that_is_paid_is_told_and_no_other(pair: World, looks:
         pay(pair, lives[2])
         await soon(lambda: lives[2].sighting is not None)
         pair.node.mine()
-        assert isinstance(await lives[2].closed(), outcomes.PaidDirectly)
+        assert isinstance(await lives[2].wait_closed(), outcomes.PaidDirectly)
         assert len(pair.wire.sent) == 5  # no other poll was given up
         assert {live.sighting for live in lives if live is not lives[2]} == {None}
     assert looks
@@ -83,7 +83,7 @@ async def test_a_mailbox_that_answers_at_once_keeps_no_payment_out_of_sight(
         pay(pair, live)
         pair.node.mine()
         async with asyncio.timeout(20):
-            assert isinstance(await live.closed(), outcomes.PaidDirectly)
+            assert isinstance(await live.wait_closed(), outcomes.PaidDirectly)
     assert looks
 
 
@@ -98,5 +98,5 @@ async def test_a_look_that_could_not_be_is_made_up_for(pair: World, looks: list[
         pair.bob.chain.away = False
         await soon(lambda: live.sighting is not None)
         pair.node.mine()
-        assert isinstance(await live.closed(), outcomes.PaidDirectly)
+        assert isinstance(await live.wait_closed(), outcomes.PaidDirectly)
     assert looks

@@ -11,7 +11,7 @@ from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime import decisions
 from dovetail.runtime.chain_watch import ChainWatch
-from dovetail.runtime.services import AtExpiry
+from dovetail.runtime.policy import AtExpiry
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.wallets.ports import Accepted

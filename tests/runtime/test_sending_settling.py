@@ -5,7 +5,7 @@ from tests.runtime.world import World
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, StaleSession
 from dovetail.runtime.chain_watch import ChainWatch
-from dovetail.runtime.services import AtExpiry
+from dovetail.runtime.policy import AtExpiry
 from dovetail.sessions import outcomes, sender
 
 # the fallback

@@ -13,7 +13,7 @@ from dovetail.errors import ChainError
 from dovetail.protocol.contribution import Coin
 from dovetail.regtest.node import RegtestNode
 from dovetail.runtime import decisions
-from dovetail.runtime.services import AtExpiry
+from dovetail.runtime.policy import AtExpiry
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.coin_presence import BLOCKS_WITHOUT
 from dovetail.sessions.reasons import Reason

@@ -32,7 +32,7 @@ from dovetail.regtest.index import script_hash
 from dovetail.regtest.node import RegtestNode
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.live_session import LiveReceiver, LiveSender
-from dovetail.runtime.services import Policy
+from dovetail.runtime.policy import Policy
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.stores.ports import Rows

@@ -1,4 +1,4 @@
-"""The README's second quickstart, as a program that is type-checked and run."""
+"""The README's quickstart of a receiver's agent, as a program that is type-checked and run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ async def sell_coffee(
     ) as agent:
         session = await agent.receive(50_000, label="coffee")
         show(session.uri)
-        match await session.closed():
+        match await session.wait_closed():
             case Success(txid=txid):
                 return f"paid by payjoin {txid}"
             case FallbackBroadcasted(txid=txid, why=why):

@@ -14,7 +14,7 @@ from dovetail.tor import SocksProxy
 from dovetail.wallets.server_url import ChainServer
 
 if TYPE_CHECKING:
-    from dovetail.runtime.services import Policy
+    from dovetail.runtime.policy import Policy
 
 CORE = "core"
 ASK = "ask"
@@ -135,7 +135,7 @@ class Home:
     @property
     def policy(self) -> "Policy":
         """The user's standing decisions."""
-        from dovetail.runtime.services import AtExpiry, Policy  # noqa: PLC0415 - for those who ask
+        from dovetail.runtime.policy import AtExpiry, Policy  # noqa: PLC0415 - for those who ask
 
         settings = self.settings
         return Policy(

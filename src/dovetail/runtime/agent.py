@@ -1,42 +1,43 @@
 """The agent: every live session at once, each on its way to exactly one payment."""
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeAlias, TypeVar, cast
+from typing import Self, TypeAlias
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
-from dovetail.errors import ConfigurationError, TransportError, UsageError
+from dovetail.errors import ConfigurationError, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
-from dovetail.runtime import plain_payment, prepared_payment
+from dovetail.runtime import decisions, plain_payment, prepared_payment, sender_setup
 from dovetail.runtime.coin_locks import hold_coins
+from dovetail.runtime.decisions import Revocation, State
 from dovetail.runtime.live_session import LiveReceiver, LiveSender, live_receiver, live_sender
-from dovetail.runtime.log_watch import Lookout
+from dovetail.runtime.live_sessions import AnyLive, LiveSessions
 from dovetail.runtime.ohttp_keys import OhttpKeys
 from dovetail.runtime.plain_payment import PlainPayment
-from dovetail.runtime.prepared_payment import Payment
-from dovetail.runtime.receiver_setup import fresh_address, place_at, require_relayable
+from dovetail.runtime.policy import Policy
+from dovetail.runtime.prepared_payment import PreparedPayment
+from dovetail.runtime.receiver_setup import (
+    Mailboxes,
+    fresh_address,
+    place_at,
+    require_relayable,
+    require_room,
+)
 from dovetail.runtime.relays import Relays
-from dovetail.runtime.schedule import polls
-from dovetail.runtime.services import Policy, Services
-from dovetail.runtime.transport import Transport, Way, any_way, opened, too_few
-from dovetail.runtime.v1_support import require_v1
-from dovetail.runtime.vanished_coins import known_at
-from dovetail.sessions import receiver, sender
-from dovetail.sessions.transition import Transition
-from dovetail.stores.ports import Role, Rows, SessionId
+from dovetail.runtime.services import Services
+from dovetail.runtime.transport import Transport, opened, way_of
+from dovetail.sessions import receiver
+from dovetail.stores.ports import Rows, SessionId, Store
 from dovetail.stores.sql import SqlStore
 from dovetail.tor import SocksProxy
 from dovetail.wallets.ports import Chain, Wallet
 
-AnyLive: TypeAlias = LiveReceiver | LiveSender
-L = TypeVar("L", LiveReceiver, LiveSender)
-logger = logging.getLogger(__name__)
+Verb: TypeAlias = Callable[[Services, SessionId], Awaitable[State]]
 
 DATABASE = "sessions.db"
 KEY_CACHE = "ohttp-keys.json"
@@ -46,9 +47,6 @@ ONE_DAY = 86_400
 def now() -> UnixTime:
     """The system's clock."""
     return UnixTime(int(time.time()))
-
-
-Creation: TypeAlias = Transition[receiver.ReceiverEvent, receiver.Initialized]
 
 
 def _make(data_dir: Path) -> None:
@@ -61,30 +59,56 @@ def _make(data_dir: Path) -> None:
 
 
 class Agent:
-    """Takes sessions forward until they end. Make one with `open`, inside an event loop."""
+    """Takes sessions forward until they end.
 
-    def __init__(
+    Make one of parts of your own and enter it, `async with Agent(…) as agent`; or have `open` make
+    the usual parts. Entering tells the wallet which coins are held and goes on with every live
+    session; on leaving, each stops where it is, with everything saved. What was brought stays open.
+    """
+
+    def __init__(  # noqa: PLR0913 - parts and settings, each by its name
         self,
-        services: Services,
         *,
-        directory: str | Sequence[str] | None,
-        keys: OhttpKeys,
-        way: Way = any_way,
-        most: int | None = None,
+        store: Store,
+        wallet: Wallet,
+        chain: Chain,
+        transport: Transport,
+        directory: str | Sequence[str] | None = None,
+        relays: Sequence[str] = (),
+        direct: bool = False,
+        v1_only: bool = False,
+        policy: Policy | None = None,
+        resume: bool = True,
+        clock: Callable[[], UnixTime] = now,
+        key_cache: Path | None = None,
     ) -> None:
-        """`directory` is where new receivers have their mailboxes; of several, where keys are had.
+        """Nothing is asked or begun before it is entered, or told to do something.
 
-        `way` is asked, before a payment to a URL is built, whether there is a way to it. At `most`
-        so many sessions can wait at mailboxes at once.
+        New receivers have their mailboxes at `directory`: at the first of several whose keys can be
+        had through a relay of another operator. `direct` allows to go without a relay, so that the
+        directory sees our IP address. BIP 78 needs neither, so `v1_only` allows to name none.
+        `key_cache` is a file that keeps directories' OHTTP keys between two runs. With
+        `resume=False` entering goes on with no session: see the method. `clock` tells the time in
+        seconds since 1970.
+
+        Raises `ConfigurationError` where there is no relay and `direct` does not allow that, and
+        for a relay that is no URL.
         """
-        self.services = services
-        self._directories = (directory,) if isinstance(directory, str) else tuple(directory or ())
-        self._keys = keys
-        self._way = way
-        self._most = most
-        self._live: dict[SessionId, AnyLive] = {}
-        self._looking: asyncio.Task[None] | None = None
-        self._adopting: Callable[[AnyLive], None] | None = None
+        routes = Relays(relays, clock=clock, direct=direct, required=not v1_only)
+        self.services = Services(
+            wallet=wallet,
+            chain=chain,
+            store=store,
+            transport=transport,
+            relays=routes,
+            clock=clock,
+            policy=policy or Policy(),
+        )
+        directories = (directory,) if isinstance(directory, str) else tuple(directory or ())
+        keys = OhttpKeys(transport, routes, clock=clock, cache=key_cache)
+        self._mailboxes = Mailboxes(directories, self.services, keys)
+        self._resumes = resume
+        self._sessions = LiveSessions(self.services)
 
     @classmethod
     @asynccontextmanager
@@ -105,43 +129,50 @@ class Agent:
         clock: Callable[[], UnixTime] = now,
         rows: Rows | None = None,
     ) -> AsyncGenerator[Self]:
-        """Open the store in `data_dir` and, unless told not to, go on with every live session.
+        """Make the usual parts, an SQLite store in `data_dir` and HTTP, and enter an agent of them.
 
-        Onion addresses are reached through `tor`. BIP 78 needs neither directory nor relay, so
-        `v1_only` allows to name none: a v2 session then waits for another run.
-
-        `rows` writes the application's own rows that go with an event, in the event's transaction
-        (see `dovetail.stores.ports.Rows`); while it raises, the session waits and tries again.
-
-        New receivers have their mailboxes at `directory`: at the first of several whose keys can be
-        had through a relay of another operator.
+        Onion addresses are reached through `tor`. `rows` writes the application's own rows that go
+        with an event, in the event's transaction (see `dovetail.stores.Rows`); while it raises,
+        the session waits and tries again. All else is as `Agent` says.
 
         On leaving, each session stops where it is, with everything saved; a `transport` of the
         caller's own stays open, and has its own way to onion addresses. Raises
         `StoreUnavailable` and `ConfigurationError`.
         """
         _make(data_dir)
-        async with opened(transport, tor) as (web, way, most):
-            routes = Relays(relays, clock=clock, direct=direct, required=not v1_only)
+        async with opened(transport, tor) as web:
             with SqlStore.open(data_dir / DATABASE, rows=rows) as store:
-                services = Services(
+                agent = cls(
+                    store=store,
                     wallet=wallet,
                     chain=chain,
-                    store=store,
                     transport=web,
-                    relays=routes,
+                    directory=directory,
+                    relays=relays,
+                    direct=direct,
+                    v1_only=v1_only,
+                    policy=policy,
+                    resume=resume,
                     clock=clock,
-                    policy=policy or Policy(),
+                    key_cache=data_dir / KEY_CACHE,
                 )
-                keys = OhttpKeys(web, routes, clock=clock, cache=data_dir / KEY_CACHE)
-                agent = cls(services, directory=directory, keys=keys, way=way, most=most)
-                await hold_coins(services)  # a crash may have come before it was told
-                try:
-                    if resume:
-                        agent.resume()
+                async with agent:
                     yield agent
-                finally:
-                    await agent.stop()
+
+    async def __aenter__(self) -> Self:
+        """Tell the wallet which coins are held, and go on with every live session."""
+        await hold_coins(self.services)  # a crash may have come before it was told
+        try:
+            if self._resumes:
+                self.resume()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop every session where it is."""
+        await self.stop()
 
     async def receive(
         self,
@@ -168,8 +199,8 @@ class Agent:
         if lifetime < 1:
             raise UsageError("A session lasts at least a second: choose a longer lifetime.")
         if endpoint is None:
-            self._require_room()
-            create = await self._at_directory(v1=v1)
+            require_room(self.services, self._sessions.known)
+            create = await self._mailboxes.open(v1=v1)
         else:
             create = partial(receiver.create_v1, url=place_at(endpoint))
         address = await asyncio.to_thread(fresh_address, self.services)
@@ -185,33 +216,7 @@ class Agent:
         )
         log = self.services.store.new_receiver()
         state = await created.save_async(log)
-        return self._begin(live_receiver(log, self.services, state))
-
-    async def _at_directory(self, *, v1: bool) -> "partial[Creation]":
-        if not self._directories:
-            raise UsageError("No directory is configured: set `directory` to receive payjoins.")
-        *others, last = self._directories
-        for directory in others:
-            try:
-                return await self._mailbox_at(directory, v1=v1)
-            except (TransportError, ConfigurationError) as error:
-                logger.info("A directory is passed over: %s", type(error).__name__)
-        return await self._mailbox_at(last, v1=v1)
-
-    def _require_room(self) -> None:
-        """Rather no invoice than one at which nobody waits; raises `ConfigurationError`."""
-        if self._most is None or len(self._live) < self._most:
-            return
-        now = self.services.clock()
-        if sum(polls(session.state, now) for session in self._running()) >= self._most:
-            raise ConfigurationError(too_few(self._most))
-
-    async def _mailbox_at(self, directory: str, *, v1: bool) -> "partial[Creation]":
-        self.services.relays.choose(directory)  # raises where nothing would hide us
-        keys = await self._keys.of(directory)
-        if v1:
-            await require_v1(directory, self.services.transport, self.services.relays)
-        return partial(receiver.create, directory=directory, ohttp_keys=keys, v1=v1)
+        return self._sessions.begin(live_receiver(log, self.services, state))
 
     async def prepare(
         self,
@@ -221,7 +226,7 @@ class Agent:
         fee_rate: FeeRate | None = None,
         coins: Collection[OutPoint] = (),
         again: bool = False,
-    ) -> Payment:
+    ) -> PreparedPayment:
         """Build and sign the fallback payment of `uri`, so that a person can look at it.
 
         Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
@@ -232,12 +237,12 @@ class Agent:
         `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
         `ConfigurationError` without `tor`, and `TransportError` where Tor is not running.
         """
-        endpoint = uri.endpoint
+        endpoint, require_way = uri.endpoint, way_of(self.services.transport)
         if isinstance(endpoint, V1Endpoint):
-            await self._way(endpoint.url)
+            await require_way(endpoint.url)
         else:
             self.services.relays.choose(endpoint.directory)  # raises where nothing would hide us
-            await self._way(endpoint.directory)
+            await require_way(endpoint.directory)
         return await asyncio.to_thread(
             prepared_payment.prepare, self.services, uri, amount, fee_rate, coins=coins, again=again
         )
@@ -282,61 +287,86 @@ class Agent:
             await self.prepare(parsed, amount=amount, fee_rate=fee_rate, again=again)
         )
 
-    async def start(self, payment: Payment) -> LiveSender:
+    async def start(self, payment: PreparedPayment) -> LiveSender:
         """Begin the session that pays; from here on the payment will be made once.
 
         Raises `DuplicateSession` for a URI that was used before and `CoinsTaken` when another
         session took a coin meanwhile: then prepare again.
         """
-        contested = payment.original.unsigned_transaction.contested()
-        created = sender.create(
-            uri=payment.uri,
-            original=payment.original,
-            params=payment.params,
-            now=self.services.clock(),
-            depth=self.services.policy.depth,
-            again=payment.again,
-            height=await known_at(self.services, contested),
-        )
-        log = self.services.store.new_sender(reserving=contested, alone=not payment.again)
-        state = await created.save_async(log)
-        return self._begin(live_sender(log, self.services, state))
+        log, state = await sender_setup.create(self.services, payment)
+        return self._sessions.begin(live_sender(log, self.services, state))
 
     async def start_plain(self, payment: PlainPayment) -> LiveSender:
         """Begin an ordinary payment: it is made once, watched and broadcast again (M4).
 
         Raises as `start` does.
         """
-        contested = payment.original.unsigned_transaction.contested()
-        created = sender.create_plain(
-            request=payment.request,
-            original=payment.original,
-            now=self.services.clock(),
-            depth=self.services.policy.depth,
-            height=await known_at(self.services, contested),
-        )
-        log = self.services.store.new_sender(reserving=contested, alone=not payment.again)
-        state = await created.save_async(log)
-        return self._begin(live_sender(log, self.services, state))
+        log, state = await sender_setup.create_plain(self.services, payment)
+        return self._sessions.begin(live_sender(log, self.services, state))
+
+    async def cancel(self, session_id: SessionId) -> State:
+        """Stop the payjoin, not the payment: where a fallback is held, it is still to be decided.
+
+        A receiver whose address was paid by a plain payment is closed as paid instead, and one
+        whose proposal is out looks for the payjoin first: the sender can still broadcast it.
+
+        Like `fallback`, `release` and `revoke` it is durable when it returns, and works on each
+        session of the store, under way here or not. All raise `SessionNotFound`, `ReplayError` for
+        a log that cannot be read, and `UsageError`, with nothing changed, where the session does
+        not stand for it.
+        """
+        return await self._decide(decisions.cancel, session_id)
+
+    async def fallback(self, session_id: SessionId, *, fee_rate: FeeRate | None = None) -> State:
+        """Broadcast the fallback now, on the user's word; said again it changes nothing.
+
+        Where a payjoin may be under way the two compete, and exactly one of them confirms (M4).
+        With `fee_rate` a sender's fallback is made anew: the same payment from the same coins, out
+        of the change, at this rate or what replaces what waits in the mempool (BIP 125). Raises
+        `WalletError` where the network refuses and `ChainError` where it cannot be asked: either
+        way the decision is saved, and the fallback broadcast once that is possible. Raises
+        `InsufficientFunds` where the change is too small.
+        """
+        return await self._decide(partial(decisions.fallback, fee_rate=fee_rate), session_id)
+
+    async def release(self, session_id: SessionId) -> State:
+        """Decline the fallback, on the record. What has left can still be broadcast by others.
+
+        Where the chain shows that it was paid meanwhile, that is recorded instead. Raises
+        `ChainError` where the chain cannot be asked.
+        """
+        return await self._decide(decisions.release, session_id)
+
+    async def prepare_revocation(
+        self, session_id: SessionId, *, fee_rate: FeeRate | None = None
+    ) -> Revocation:
+        """Build and sign what takes coins back, so that a person can look at its cost.
+
+        A sender's released payment loses one of its coins to the wallet; a receiver's coins that a
+        sender was shown in a payjoin are spent, so that no payjoin can come of them. `fee_rate` is
+        estimated unless given. Raises `UsageError` where nothing was released or shown, or it is
+        spent already, `WalletError` and `ChainError`.
+        """
+        return await decisions.prepare_revocation(self.services, session_id, fee_rate=fee_rate)
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """Broadcast what `prepare_revocation` has built: a race until one of both confirms.
+
+        Raises `WalletError` where the network refuses, and `ChainError` where it cannot be asked.
+        """
+        await decisions.revoke(self.services, revocation)
+        self._sessions.nudge(revocation.session_id)
 
     def resume(self, session_ids: Collection[SessionId] | None = None) -> tuple[AnyLive, ...]:
         """Go on with these live sessions, or with all of them.
 
         One that cannot be read stops no other: it is there with its `trouble`.
         """
-        rows = self.services.store.live()
-        wanted = [row for row in rows if session_ids is None or row.session_id in session_ids]
-        return tuple(self.follow(row.session_id) for row in wanted)
+        return self._sessions.resume(session_ids)
 
     def follow(self, session_id: SessionId) -> AnyLive:
         """Go on with one session, or return it if it is under way; raises `SessionNotFound`."""
-        known = self._live.get(session_id)
-        if known is not None and known.running:
-            return known
-        store = self.services.store
-        if store.row(session_id).role is Role.RECEIVER:
-            return self._begin(live_receiver(store.receiver(session_id), self.services))
-        return self._begin(live_sender(store.sender(session_id), self.services))
+        return self._sessions.follow(session_id)
 
     def adopt(self, begun: Callable[[AnyLive], None]) -> None:
         """From now on go on with every open session, whichever process begins or reopens it.
@@ -344,53 +374,19 @@ class Agent:
         A new one is noticed within `log_interval`. `begun` is told of each, in the event loop. One
         whose log cannot be read is told once, and left as it is.
         """
-        self._adopting = begun
-        self._adopt(self.services.store.heads())
-        self._look_out()
+        self._sessions.adopt(begun)
 
     @property
     def sessions(self) -> tuple[AnyLive, ...]:
         """The sessions this agent takes forward; those it took to their end are forgotten."""
-        return tuple(session for session in self._live.values() if not session.ended)
+        return tuple(session for session in self._sessions.known if not session.closed)
 
     async def stop(self) -> None:
         """Stop every session where it is; a write that has begun is finished."""
-        looking, self._looking = self._looking, None
-        self._adopting = None
-        if looking is not None:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
-        await asyncio.gather(*(session.stop() for session in self._live.values()))
+        await self._sessions.stop()
         await self.services.addresses.stop()
 
-    def _begin(self, session: L) -> L:
-        known = self._live.get(session.session_id)
-        if known is not None and known.running:
-            return cast("L", known)  # the lookout was faster
-        self._live[session.session_id] = session
-        self._look_out()
-        session.start(then=lambda: self._forget(session), nudged=True)
-        return session
-
-    def _look_out(self) -> None:
-        if self._looking is None or self._looking.done():
-            every = self.services.policy.log_interval
-            store = self.services.store
-            lookout = Lookout(store, self._running, every=every, opened=self._adopt)
-            self._looking = asyncio.create_task(lookout.run(), name="lookout")
-
-    def _adopt(self, opened: Iterable[SessionId]) -> None:
-        if self._adopting is None:
-            return
-        for each in opened:
-            # Its end may have come, and been forgotten, since the look.
-            if each not in self._live and self.services.store.row(each).closed_at is None:
-                self._adopting(self.follow(each))
-
-    def _running(self) -> tuple[AnyLive, ...]:
-        return tuple(session for session in self._live.values() if session.running)
-
-    def _forget(self, session: AnyLive) -> None:
-        """Memory follows live sessions, never history; one that cannot be read stays in sight."""
-        if isinstance(session.state, receiver.Closed | sender.Closed):
-            self._live.pop(session.session_id, None)
+    async def _decide(self, verb: Verb, session_id: SessionId) -> State:
+        decided = await verb(self.services, session_id)
+        self._sessions.nudge(session_id)
+        return decided

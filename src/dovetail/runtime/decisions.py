@@ -23,6 +23,7 @@ from dovetail.errors import (
 from dovetail.runtime import fallback_request, receiver_decisions
 from dovetail.runtime.chain_watch import ChainWatch, deepest_spend, taken
 from dovetail.runtime.coin_locks import hold_coins
+from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.services import Services
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
@@ -87,10 +88,11 @@ def require_releasable(state: State) -> None:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Revocation:
     """A transaction that takes a released payment back, signed and not broadcast yet."""
 
+    session_id: SessionId
     state: State
     transaction: Transaction
     fee: Sats | None
@@ -98,34 +100,26 @@ class Revocation:
     replaces: bool
     """Whether it replaces a spend that waits in the mempool."""
 
-
-async def revoke(
-    services: Services, session_id: SessionId, *, fee_rate: FeeRate
-) -> tuple[State, Transaction]:
-    """Take a released payment back: spend one of its coins to ourselves.
-
-    A race, if the receiver broadcasts the fallback at the same time; what has not confirmed yet
-    is replaced. Raises `UsageError` for a session that was not released or is spent already,
-    `WalletError` where the network refuses.
-    """
-    prepared = await prepare_revocation(services, session_id, fee_rate=fee_rate)
-    await broadcast_revocation(services, prepared)
-    return prepared.state, prepared.transaction
+    def __repr__(self) -> str:
+        return "<Revocation>"
 
 
 async def prepare_revocation(
-    services: Services, session_id: SessionId, *, fee_rate: FeeRate
+    services: Services, session_id: SessionId, *, fee_rate: FeeRate | None = None
 ) -> Revocation:
-    """What `revoke` would broadcast, so that a person can look at its cost; raises as it does.
+    """What `revoke` would broadcast, so that a person can look at its cost.
 
-    A receiver frees the coins that a sender was shown in a payjoin that never came.
+    A payer takes a released payment back: one of its coins is spent to ourselves. A receiver frees
+    the coins that a sender was shown in a payjoin that never came. Raises `UsageError` for a
+    session that was not released, or is spent already.
     """
     state = await asyncio.to_thread(load, services.store, session_id)
+    rate = await asyncio.to_thread(estimated_rate, services) if fee_rate is None else fee_rate
     if isinstance(state, receiver.PendingFallback | receiver.Monitor):
-        freeing, fee, replaces = await receiver_decisions.free_coins(
-            state, services, fee_rate=fee_rate
+        freeing, fee, replaces = await receiver_decisions.free_coins(state, services, fee_rate=rate)
+        return Revocation(
+            session_id=session_id, state=state, transaction=freeing, fee=fee, replaces=replaces
         )
-        return Revocation(state=state, transaction=freeing, fee=fee, replaces=replaces)
     if not isinstance(state, sender.Monitor) or not state.released:
         raise UsageError("Only a released payment can be revoked: cancel and release it first.")
     spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
@@ -133,12 +127,13 @@ async def prepare_revocation(
         raise UsageError("The payment's coins are spent already: `show` says by what.")
     await asyncio.to_thread(services.wallet.sync)
     transaction = await asyncio.to_thread(
-        lambda: services.wallet.revoke(state.contested[0], fee_rate=fee_rate)
+        lambda: services.wallet.revoke(state.contested[0], fee_rate=rate)
     )
     scripts = [output.script_pubkey for output in transaction.outputs]
     owned = await asyncio.to_thread(services.wallet.owned, scripts)
     state.check_revocation(transaction, owned=owned)
     return Revocation(
+        session_id=session_id,
         state=state,
         transaction=transaction,
         fee=_fee(state, transaction),
@@ -146,9 +141,12 @@ async def prepare_revocation(
     )
 
 
-async def broadcast_revocation(services: Services, prepared: Revocation) -> None:
-    """Hand it to the network; raises `WalletError` where that refuses."""
-    if not await asyncio.to_thread(taken, services.chain, prepared.transaction):
+async def revoke(services: Services, revocation: Revocation) -> None:
+    """Hand it to the network: a race, if the other party broadcasts at the same time.
+
+    What has not confirmed yet is replaced. Raises `WalletError` where the network refuses.
+    """
+    if not await asyncio.to_thread(taken, services.chain, revocation.transaction):
         raise WalletError("The network refused the revocation: try a higher fee rate.")
 
 

@@ -1,6 +1,7 @@
 """Whether a fallback that is owed is broadcast now, without another word."""
 
-from dovetail.runtime.services import AtExpiry, Services
+from dovetail.runtime.policy import AtExpiry
+from dovetail.runtime.services import Services
 from dovetail.sessions.fallback_policy import Owing, due_at
 
 

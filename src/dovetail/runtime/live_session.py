@@ -70,7 +70,7 @@ class Update(Generic[S]):
 
 
 class LiveSession(Generic[S, E]):
-    """A session that its agent takes forward. Watch it by `updates`, await its end by `closed`."""
+    """A session that its agent takes forward: watch it by `updates`, or `wait_closed`."""
 
     def __init__(
         self,
@@ -105,8 +105,8 @@ class LiveSession(Generic[S, E]):
         return self._task is not None and not self._task.done()
 
     @property
-    def ended(self) -> bool:
-        """Whether it is closed: nothing is left to do."""
+    def closed(self) -> bool:
+        """Whether it has ended: nothing is left to do, and its state tells the outcome."""
         return isinstance(self._update.state, receiver.Closed | sender.Closed)
 
     @property
@@ -161,8 +161,8 @@ class LiveSession(Generic[S, E]):
                 return
             await changed.wait()
 
-    async def closed(self) -> Outcome:
-        """Wait for the session's end.
+    async def wait_closed(self) -> Outcome:
+        """Wait for the session's end, and return how it ended.
 
         Raises `ReplayError` where its log cannot be read, `UsageError` where it was stopped, and
         whatever fault of the program ended it.
@@ -204,7 +204,7 @@ class LiveSession(Generic[S, E]):
 
     async def _go_on(self) -> None:
         holding = await hold_coins(self._services)
-        while not self.ended:
+        while not self.closed:
             before = self.state
             try:
                 after = await self._advance(before)

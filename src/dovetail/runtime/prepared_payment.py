@@ -17,7 +17,7 @@ from dovetail.runtime.services import Services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Payment:
+class PreparedPayment:
     """A payment that was built and signed, and not begun; its coins are not reserved yet."""
 
     uri: PayjoinUri
@@ -48,7 +48,7 @@ class Payment:
         return self.most_added < cost_of_input(self.original, self.uri.address.script_pubkey)
 
     def __repr__(self) -> str:
-        return "<Payment>"
+        return "<PreparedPayment>"
 
 
 def prepare(
@@ -59,7 +59,7 @@ def prepare(
     *,
     coins: Collection[OutPoint] = (),
     again: bool,
-) -> Payment:
+) -> PreparedPayment:
     """Build and sign it, as `Agent.prepare` says; raises what that raises."""
     wallet, store = services.wallet, services.store
     if not uri.address.is_for(wallet.network):
@@ -100,6 +100,6 @@ def prepare(
         min_fee_rate=min(rate, paid_rate(original)),  # what a wallet rounds off is not demanded
         fee_contribution=fee_contribution(original, script, change=wallet.owned(others)),
     )
-    return Payment(
+    return PreparedPayment(
         uri=uri, amount=due, fee_rate=rate, original=original, params=params, again=again
     )

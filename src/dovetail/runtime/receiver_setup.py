@@ -1,13 +1,81 @@
 """What a new receiver is given: an address without a history, and a place of its own."""
 
+import logging
+from collections.abc import Collection
+from functools import partial
+from typing import TypeAlias
+
 from dovetail.bitcoin import Address
 from dovetail.bitcoin.bech32 import encode_base32
 from dovetail.crypto.entropy import system
-from dovetail.errors import ChainError, UsageError, WalletError
+from dovetail.errors import (
+    ChainError,
+    ConfigurationError,
+    TransportError,
+    UsageError,
+    WalletError,
+)
+from dovetail.runtime.live_session import LiveReceiver, LiveSender
+from dovetail.runtime.ohttp_keys import OhttpKeys
+from dovetail.runtime.schedule import polls
 from dovetail.runtime.services import Services
+from dovetail.runtime.transport import most_at_once, too_few
+from dovetail.runtime.v1_support import require_v1
+from dovetail.sessions import receiver
+from dovetail.sessions.transition import Transition
+
+logger = logging.getLogger(__name__)
 
 _ADDRESS_TRIES = 20
 _TOKEN_BYTES = 10
+
+Creation: TypeAlias = Transition[receiver.ReceiverEvent, receiver.Initialized]
+
+
+class Mailboxes:
+    """Where new receivers have their mailboxes: at the first directory that can be had."""
+
+    def __init__(self, directories: tuple[str, ...], services: Services, keys: OhttpKeys) -> None:
+        """At these `directories`, whose keys come of `keys`."""
+        self._directories = directories
+        self._services = services
+        self._keys = keys
+
+    async def open(self, *, v1: bool) -> partial[Creation]:
+        """What creates a receiver there.
+
+        Raises `UsageError` where there is no directory, and what the last one raises where none
+        can be had.
+        """
+        if not self._directories:
+            raise UsageError("No directory is configured: set `directory` to receive payjoins.")
+        *others, last = self._directories
+        for directory in others:
+            try:
+                return await self._at(directory, v1=v1)
+            except (TransportError, ConfigurationError) as error:
+                logger.info("A directory is passed over: %s", type(error).__name__)
+        return await self._at(last, v1=v1)
+
+    async def _at(self, directory: str, *, v1: bool) -> partial[Creation]:
+        services = self._services
+        services.relays.choose(directory)  # raises where nothing would hide us
+        keys = await self._keys.of(directory)
+        if v1:
+            await require_v1(directory, services.transport, services.relays)
+        return partial(receiver.create, directory=directory, ohttp_keys=keys, v1=v1)
+
+
+def require_room(services: Services, sessions: Collection[LiveReceiver | LiveSender]) -> None:
+    """Rather no invoice than one at which nobody waits; raises `ConfigurationError`.
+
+    `sessions` are those that the agent knows of.
+    """
+    most, now = most_at_once(services.transport), services.clock()
+    if most is None or len(sessions) < most:
+        return
+    if sum(session.running and polls(session.state, now) for session in sessions) >= most:
+        raise ConfigurationError(too_few(most))
 
 
 def place_at(endpoint: str) -> str:

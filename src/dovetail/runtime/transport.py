@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import certifi
@@ -63,6 +63,23 @@ class Transport(Protocol):
 
     async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
         """Fetch a public document, through the tunnel of a relay if `proxy` names one."""
+        ...
+
+
+@runtime_checkable
+class RoutedTransport(Protocol):
+    """A transport that knows its ways and its limit: what a `Transport` may offer besides."""
+
+    @property
+    def most_at_once(self) -> int | None:
+        """Requests under way at once at most; None: no limit."""
+        ...
+
+    async def require_way(self, url: str) -> None:
+        """Look, before anything leaves, whether there is a way to `url`.
+
+        Raises `ConfigurationError` or `TransportError` where there is none.
+        """
         ...
 
 
@@ -204,26 +221,30 @@ class HttpTransport:
             ) from error
 
 
-Way: TypeAlias = Callable[[str], Awaitable[None]]
-"""Looks whether there is a way to a URL, and raises where there is none."""
-
-
 @asynccontextmanager
-async def opened(
-    transport: Transport | None, tor: SocksProxy | None
-) -> AsyncGenerator[tuple[Transport, Way, int | None]]:
-    """What is brought, or one of our own; its way to a URL, and what it does at once at most."""
+async def opened(transport: Transport | None, tor: SocksProxy | None) -> AsyncGenerator[Transport]:
+    """What is brought, which stays open; or one of our own, which is closed at the end."""
     if transport is not None:
-        yield transport, any_way, None
+        yield transport
         return
     own = HttpTransport(tor=tor)
     try:
-        yield own, own.require_way, own.most_at_once
+        yield own
     finally:
         await own.aclose()
 
 
-async def any_way(_url: str) -> None:
+def way_of(transport: Transport) -> Callable[[str], Awaitable[None]]:
+    """What looks whether there is a way to a URL, and raises where there is none."""
+    return transport.require_way if isinstance(transport, RoutedTransport) else _any_way
+
+
+def most_at_once(transport: Transport) -> int | None:
+    """How many requests it has under way at once at most; None: no limit is known."""
+    return transport.most_at_once if isinstance(transport, RoutedTransport) else None
+
+
+async def _any_way(_url: str) -> None:
     """Whoever brings a transport knows where it leads."""
 
 

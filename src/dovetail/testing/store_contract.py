@@ -24,4 +24,4 @@ from dovetail.testing.transaction_contract import TransactionContract
 
 
 class StoreContract(LogContract, FindingContract, SharingContract, TransactionContract):
-    """The promises of `dovetail.stores.ports.Store`, one test each."""
+    """The promises of `dovetail.stores.Store`, one test each."""

@@ -10,12 +10,17 @@ if TYPE_CHECKING:
     from dovetail.wallets.ports import Payment as Payment
     from dovetail.wallets.ports import Refused as Refused
     from dovetail.wallets.ports import Spend as Spend
+    from dovetail.wallets.ports import SweepingWallet as SweepingWallet
     from dovetail.wallets.ports import Unknown as Unknown
     from dovetail.wallets.ports import Wallet as Wallet
+    from dovetail.wallets.ports import told_each as told_each
 else:
     from dovetail.names import on_first_use
 
     __getattr__ = on_first_use(
         __name__,
-        {"ports": "Accepted Balance Chain Output Payment Refused Spend Unknown Wallet"},
+        {
+            "ports": "Accepted Balance Chain Output Payment Refused Spend SweepingWallet Unknown"
+            " Wallet told_each"
+        },
     )

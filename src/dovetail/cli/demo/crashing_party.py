@@ -12,10 +12,7 @@ import click
 
 from dovetail.cli import context, open_parts
 from dovetail.cli.app import app
-from dovetail.runtime.agent import Agent, now
-from dovetail.runtime.ohttp_keys import OhttpKeys
-from dovetail.runtime.relays import Relays
-from dovetail.runtime.services import Services
+from dovetail.runtime.agent import Agent
 from dovetail.runtime.transport import HttpTransport
 from dovetail.stores.sql import SqlStore
 from dovetail.testing.counting import (
@@ -32,20 +29,17 @@ async def live(killer: Killer, uri: str | None) -> None:
     place = context.home()
     web = HttpTransport()
     with open_parts.open_chain(place) as chain, SqlStore.open(place.database) as store:
-        transport = CountingTransport(web, killer)
-        relays = Relays(place.relays, clock=now, direct=place.settings.direct)
-        services = Services(
+        agent = Agent(
+            store=CountingStore(store, killer),
             wallet=CountingWallet(open_parts.open_wallet(place), killer),
             chain=CountingChain(chain, killer),
-            store=CountingStore(store, killer),
-            transport=transport,
-            relays=relays,
-            clock=now,
+            transport=CountingTransport(web, killer),
+            relays=place.relays,
+            direct=place.settings.direct,
             policy=place.policy,
         )
-        agent = Agent(services, directory=None, keys=OhttpKeys(transport, relays, clock=now))
         for session in agent.resume() if uri is None else (await agent.send(uri),):
-            await session.closed()
+            await session.wait_closed()
     await web.aclose()
 
 

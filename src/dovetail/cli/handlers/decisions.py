@@ -28,14 +28,16 @@ from dovetail.explain.chain import low_fee_words
 from dovetail.explain.explanation import Explanation, State
 from dovetail.explain.session import explain
 from dovetail.runtime import decisions
+from dovetail.runtime.agent import Agent
 from dovetail.runtime.chain_watch import LowFee
 from dovetail.runtime.decisions import Revocation
-from dovetail.runtime.fees import estimated_rate, low_fee
-from dovetail.runtime.services import AtExpiry, Services
+from dovetail.runtime.fees import low_fee
+from dovetail.runtime.policy import AtExpiry
+from dovetail.runtime.services import Services
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import Role, SessionId
 
-Decision: TypeAlias = Callable[[Services, SessionId], Awaitable[State]]
+Decision: TypeAlias = Callable[[Agent, SessionId], Awaitable[State]]
 
 
 def cancel(number: int, choice: str | None, screen: Screen) -> int:
@@ -48,7 +50,7 @@ def fallback(number: int, screen: Screen, *, fee_rate: str | None, allow_high_fe
     rate = None if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
     if rate is not None and not allow_high_fee:
         require_fair_rate(rate)
-    decision = partial(decisions.fallback, fee_rate=rate)
+    decision = partial(Agent.fallback, fee_rate=rate)
     signs = rate is not None
     return signals.run(lambda stop: _decide(number, decision, None, screen, stop, signs=signs))
 
@@ -56,7 +58,7 @@ def fallback(number: int, screen: Screen, *, fee_rate: str | None, allow_high_fe
 def release(number: int, screen: Screen, *, yes: bool) -> int:
     """Decline the fallback."""
     question = None if yes else "Decline the ordinary payment of this session?"
-    return signals.run(lambda stop: _decide(number, decisions.release, question, screen, stop))
+    return signals.run(lambda stop: _decide(number, Agent.release, question, screen, stop))
 
 
 def revoke(
@@ -79,9 +81,9 @@ async def _decide(
     signs: bool = False,
 ) -> int:
     session_id, place = SessionId(number), context.home()
-    async with _asked(place, session_id, question, stop, signs=signs) as services:
-        state, trouble = await _carried_out(decision, services, session_id)
-        decided = await _decided(state, trouble, services, session_id)
+    async with _asked(place, session_id, question, stop, signs=signs) as agent:
+        state, trouble = await _carried_out(decision, agent, session_id)
+        decided = await _decided(state, trouble, agent.services, session_id)
     return _tell(decided, place, screen)
 
 
@@ -96,29 +98,29 @@ async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -
         if choice is None and _will_hold(before):
             choice = _ask(before, screen, stop, asks=asks)
         stop.guarded = True
-        state = await decisions.cancel(services, session_id)
+        state = await agent.cancel(session_id)
         pending = isinstance(state, receiver.PendingFallback | sender.PendingFallback)
         if pending and choice in _CHOICES:
             decision = _CHOICES[choice]
-            state, trouble = await _carried_out(decision, services, session_id, saved=True)
+            state, trouble = await _carried_out(decision, agent, session_id, saved=True)
         decided = await _decided(state, trouble, services, session_id)
     return _tell(decided, place, screen)
 
 
-_CHOICES: dict[str | None, Decision] = {"now": decisions.fallback, "never": decisions.release}
+_CHOICES: dict[str | None, Decision] = {"now": Agent.fallback, "never": Agent.release}
 
 
 async def _carried_out(
-    decision: Decision, services: Services, session_id: SessionId, *, saved: bool = False
+    decision: Decision, agent: Agent, session_id: SessionId, *, saved: bool = False
 ) -> tuple[State, ChainError | None]:
     """Carry out a decision: the state, and what kept the rest of it from being done.
 
     What was `saved` stays decided though the chain source is away.
     """
     try:
-        return await decision(services, session_id), None
+        return await decision(agent, session_id), None
     except ChainError as error:
-        state = await asyncio.to_thread(decisions.load, services.store, session_id)
+        state = await asyncio.to_thread(decisions.load, agent.services.store, session_id)
         if not saved and not getattr(state, "requested", False):
             raise
         return state, error
@@ -259,15 +261,14 @@ async def _revoke(
     async with open_agent(open_parts.start(place)) as agent:
         services = agent.services
         role = services.store.row(session_id).role
-        rate = fee_rate or estimated_rate(services)
-        prepared = await decisions.prepare_revocation(services, session_id, fee_rate=rate)
+        prepared = await agent.prepare_revocation(session_id, fee_rate=fee_rate)
         _explain_revocation(prepared, screen)
         if not yes:
             _require_somebody()
             with stop.paused():
                 confirm("Spend the coin back to your wallet?")
         stop.guarded = True
-        await decisions.broadcast_revocation(services, prepared)
+        await agent.revoke(prepared)
         seen = Seen.in_row(services.store.row(session_id))
     state, txid = prepared.state, str(prepared.transaction.txid)
     other = "sender" if isinstance(state, _RECEIVING) else "receiver"
@@ -316,8 +317,8 @@ _NOBODY = "Can't ask for confirmation (no terminal). Add --yes."
 @asynccontextmanager
 async def _asked(
     place: Home, session_id: SessionId, question: str | None, stop: Stop, *, signs: bool
-) -> AsyncGenerator[Services]:
-    """What a decision works with, once the session is known and the person has agreed."""
+) -> AsyncGenerator[Agent]:
+    """The agent for a decision, once the session is known and the person has agreed."""
     async with open_agent(open_parts.start(place, signs=signs)) as agent:
         agent.services.store.row(session_id)
         if question is not None:
@@ -327,7 +328,7 @@ async def _asked(
                 confirm(question)
         # From here on a signal waits: what was decided is also carried out.
         stop.guarded = True
-        yield agent.services
+        yield agent
 
 
 def _code(explanation: Explanation) -> int:

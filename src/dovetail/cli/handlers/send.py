@@ -19,7 +19,7 @@ from dovetail.sessions.status import SessionStatus
 if TYPE_CHECKING:
     from dovetail.cli.live.follow import Enough
     from dovetail.explain.explanation import Explanation
-    from dovetail.runtime.prepared_payment import Payment
+    from dovetail.runtime.prepared_payment import PreparedPayment
 
 _NOT_LEFT = frozenset({SessionStatus.READY_TO_SEND, SessionStatus.SENDING_ORIGINAL})
 
@@ -108,7 +108,7 @@ def _has_left(explanation: "Explanation") -> bool:
     return explanation.status not in _NOT_LEFT
 
 
-def _fees(payment: "Payment") -> dict[str, Any]:
+def _fees(payment: "PreparedPayment") -> dict[str, Any]:
     return {
         "fee_sats": int(payment.fee),
         "most_added_sats": int(payment.most_added),

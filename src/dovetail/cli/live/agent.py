@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dovetail.cli import open_parts
 from dovetail.cli.open_parts import Start
 from dovetail.cli.paths import make_folder
-from dovetail.runtime import decisions
 from dovetail.runtime.agent import Agent
 from dovetail.stores.ports import SessionId
 
@@ -40,4 +39,4 @@ async def open_agent(start: Start) -> AsyncGenerator[Agent]:
 
 async def call_off(agent: Agent, session_id: SessionId) -> None:
     """Cancel a session that has just begun, as nobody can know of it."""
-    await decisions.cancel(agent.services, session_id)
+    await agent.cancel(session_id)

@@ -15,7 +15,7 @@ from dovetail.explain.text import printable
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.plain_payment import PlainPayment
-from dovetail.runtime.prepared_payment import Payment
+from dovetail.runtime.prepared_payment import PreparedPayment
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Services
 from dovetail.sessions.sender import answer_until
@@ -68,7 +68,7 @@ class Asked:
 
 
 async def agree_on(
-    payment: Payment | PlainPayment,
+    payment: PreparedPayment | PlainPayment,
     services: Services,
     request: Request,
     screen: Screen,
@@ -80,7 +80,7 @@ async def agree_on(
         asked = await asyncio.to_thread(Asked.of, services, chosen=chosen)
         show(payment, services.relays, asked, screen)
     if not request.allow_high_fee:
-        added = payment.most_added if isinstance(payment, Payment) else 0
+        added = payment.most_added if isinstance(payment, PreparedPayment) else 0
         require_fair_rate(payment.fee_rate)
         require_fair_fee(payment.amount, payment.fee + added)
     if not request.yes:
@@ -89,7 +89,9 @@ async def agree_on(
     stop.guarded = True
 
 
-def show(payment: Payment | PlainPayment, relays: Relays, asked: Asked, screen: Screen) -> None:
+def show(
+    payment: PreparedPayment | PlainPayment, relays: Relays, asked: Asked, screen: Screen
+) -> None:
     """What will be paid, to whom, at what cost, and who sees it."""
     address, label, message = _payee(payment)
     screen.say(f"You pay       {sats(payment.amount)}", bold=True)
@@ -112,13 +114,13 @@ def show(payment: Payment | PlainPayment, relays: Relays, asked: Asked, screen: 
         screen.say(line)
 
 
-def _payee(payment: Payment | PlainPayment) -> tuple[Address, str | None, str | None]:
+def _payee(payment: PreparedPayment | PlainPayment) -> tuple[Address, str | None, str | None]:
     if isinstance(payment, PlainPayment):
         return payment.address, payment.request.label, payment.request.message
     return payment.uri.address, payment.uri.label, payment.uri.message
 
 
-def _of_coins(payment: Payment | PlainPayment) -> tuple[str, str]:
+def _of_coins(payment: PreparedPayment | PlainPayment) -> tuple[str, str]:
     """What is spent for it and what comes back."""
     spent = Sats.sum(utxo.value for utxo in payment.original.utxos())
     change = spent - payment.amount - payment.fee
@@ -142,7 +144,7 @@ def _of_endpoint(uri: PayjoinUri, relays: Relays) -> tuple[str, ...]:
     return by_when, *disclosures(endpoint, direct=not relays.hides_from(endpoint.directory))
 
 
-def _of_payjoin(payment: Payment) -> tuple[str, ...]:
+def _of_payjoin(payment: PreparedPayment) -> tuple[str, ...]:
     """What a payjoin may cost, and what to expect where our change cannot pay for all of it."""
     rate = payment.params.min_fee_rate
     most = f"Payjoin       may add at most {sats(payment.most_added)} to that fee"
