@@ -157,7 +157,11 @@ async def test_an_application_pays_once_its_user_has_agreed(
     wallet, asked = world.wallet("sender", 1_000_000), []
 
     def answer(*, says: bool) -> Callable[[Sats, Sats], bool]:
-        return lambda amount, fees: (asked.append((amount, fees < 1_000)), says)[1]
+        def agrees(amount: Sats, fees: Sats) -> bool:
+            asked.append((amount, fees < 1_000))
+            return says
+
+        return agrees
 
     async with Agent.open(
         world.folder / "till",
