@@ -12,8 +12,10 @@ from dovetail.extras import PURPOSES
 NEEDS = {
     "dovetail": (
         "agent",
-        "Agent LiveReceiver LiveSender PlainPayment PreparedPayment Revocation Update"
-        " fetch_ohttp_keys",
+        (
+            "Agent LiveReceiver LiveSender PlainPayment PreparedPayment Revocation Update"
+            " fetch_ohttp_keys"
+        ),
     ),
     "dovetail.bip78": ("cli", "V1Server load_tls serving"),
     "dovetail.mailroom": ("mailroom", "Mailroom MailroomServer create_app serve"),
