@@ -27,6 +27,7 @@ from unittest.mock import patch
 
 from tests.kill.dialects import Dialect, speaking
 
+from dovetail import durable_files
 from dovetail.cli import context, exits, open_parts
 from dovetail.cli.app import app
 from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, mailboxes
@@ -261,7 +262,7 @@ def _started(start: Callable[[], Process], ready: Path) -> Process:
 @contextmanager
 def _counted_writes(killer: Killer) -> Any:
     """Every durable write of a mailroom is an effect: before it, and once it is durable."""
-    replace_file = keys._replace
+    replace_file = durable_files.replace_durably
 
     def write_keys(path: Path, data: bytes) -> None:
         killer.point("keys leave")
@@ -276,7 +277,7 @@ def _counted_writes(killer: Killer) -> Any:
             return answer
 
     with (
-        patch.object(keys, "_replace", write_keys),
+        patch.object(keys, "replace_durably", write_keys),
         patch.object(mailboxes, "Writer", CountedWriter),
     ):
         yield

@@ -1,7 +1,6 @@
 """A gateway's OHTTP keys: made on first start, kept in a private file, rotated (RFC 9458 §6.4)."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -11,6 +10,7 @@ from typing import Any, Self
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.crypto.ohttp import GatewayKey
 from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.durable_files import replace_durably
 from dovetail.errors import ConfigurationError, InvalidKey, InvalidOhttp, StoreUnavailable
 
 _KEY_IDS = 256
@@ -123,7 +123,7 @@ class KeyRing:
             ],
         }
         try:
-            _replace(self._path, json.dumps(document).encode())
+            replace_durably(self._path, json.dumps(document).encode())
         except OSError as error:
             raise _unusable(error) from error
         self._set(keys)
@@ -147,27 +147,6 @@ def _parse_key(fields: Any) -> _DatedKey:
     if not isfinite(since):
         raise ValueError
     return _DatedKey(GatewayKey(int(fields["id"]), secret), since)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write the whole file or nothing, and survive a power cut."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _unusable(error: OSError) -> StoreUnavailable:

@@ -6,11 +6,10 @@
 
 import asyncio
 import logging
-import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -24,6 +23,7 @@ from dovetail.mailroom.settings import MailroomSettings
 from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.logs import STDERR, logging_to
 from dovetail.serving.sockets import bind, url_of
+from dovetail.serving.stop_signals import stop_signals
 from dovetail.serving.uvicorn_config import affordable, allow_many_files, configuration, started
 
 _BACKLOG = 1_024
@@ -187,7 +187,7 @@ def serve(
     with (
         logging_to(STDERR, "dovetail", "uvicorn.error"),
         rare_collections(),
-        _stop_signals() as stop,
+        stop_signals(hang_up=_stay) as stop,
     ):
         allow_many_files(settings.max_connections, beside=settings.files_beside)
         with MailroomServer(settings, host=host, port=port) as server:
@@ -198,24 +198,5 @@ def serve(
         server.check()
 
 
-@contextmanager
-def _stop_signals() -> Generator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; the former handlers return afterwards."""
-    stop = threading.Event()
-
-    def set_stop(_number: int, _frame: object) -> None:
-        stop.set()
-
-    former = {number: signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    hang_up = getattr(signal, "SIGHUP", None)  # not on every platform
-    if hang_up is not None:
-        former[hang_up] = signal.signal(hang_up, _stay)
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-def _stay(_number: int, _frame: object) -> None:
+def _stay() -> None:
     _log.warning("SIGHUP changes nothing: settings are read when the mailroom starts. Restart it.")

@@ -1,10 +1,10 @@
 """The mempool between two runs: one line per transaction, its time and its hex."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from dovetail.bitcoin.transaction import Transaction
+from dovetail.durable_files import replace_durably
 from dovetail.errors import InvalidTransaction, ReplayError, StoreUnavailable
 from dovetail.regtest.mempool import Entry
 
@@ -12,13 +12,8 @@ from dovetail.regtest.mempool import Entry
 def save_mempool(path: Path, entries: Iterable[Entry]) -> None:
     """Replace the file as a whole, durably. Raises StoreUnavailable."""
     lines = (f"{entry.time} {entry.transaction.serialize().hex()}\n" for entry in entries)
-    partial = path.with_suffix(".partial")
     try:
-        with partial.open("w", encoding="ascii") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        replace_durably(path, "".join(lines).encode("ascii"))
     except OSError as error:
         raise StoreUnavailable(
             "The mempool could not be saved; check the regtest directory and its free space."

@@ -10,11 +10,10 @@ What to call:
 A wallet reads the chain at the URL itself, as it would any Esplora server.
 """
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +25,7 @@ from dovetail.regtest.node import RegtestNode
 from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.logs import STDERR, logging_to
 from dovetail.serving.sockets import bind
+from dovetail.serving.stop_signals import stop_signals
 from dovetail.serving.uvicorn_config import configuration
 
 DEFAULT_PORT = 3002
@@ -115,7 +115,7 @@ def serve(
     """
     with (
         logging_to(STDERR, "dovetail", "uvicorn.error"),
-        _stop_signals() as stop,
+        stop_signals() as stop,
         RegtestServer(directory, blocks=blocks, host=host, port=port, electrum=electrum) as server,
     ):
         if on_ready is not None:
@@ -126,19 +126,3 @@ def serve(
 def _configuration(node: RegtestNode) -> uvicorn.Config:
     door = ConnectionLimiter(limit=_CONNECTIONS, seconds=_REQUEST_SECONDS, body_limit=_BODY_LIMIT)
     return configuration(esplora_app(node), door, drain=_GRACE_SECONDS, ws="none", loop="asyncio")
-
-
-@contextmanager
-def _stop_signals() -> Generator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; the former handlers return afterwards."""
-    stop = threading.Event()
-
-    def set_stop(_number: int, _frame: object) -> None:
-        stop.set()
-
-    former = {number: signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -1,7 +1,6 @@
 """A directory's OHTTP keys: fetched once, kept for a while (RFC 9458, Section 3)."""
 
 import json
-import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from dovetail.causes import place
 from dovetail.crypto import KeyConfig
+from dovetail.durable_files import replace_durably
 from dovetail.errors import ParseError, TransportError
 from dovetail.protocol.requests import GATEWAY_PATH
 from dovetail.runtime.relays import Relays
@@ -120,10 +120,5 @@ def _write(cache: Path | None, known: dict[str, tuple[int, bytes]]) -> None:
     entries = {
         directory: (at, b64encode(config).decode()) for directory, (at, config) in known.items()
     }
-    fresh = cache.with_suffix(f".{os.getpid()}")
-    try:
-        fresh.write_text(json.dumps(entries))
-        fresh.replace(cache)
-    except OSError:
-        with suppress(OSError):
-            fresh.unlink()
+    with suppress(OSError):
+        replace_durably(cache, json.dumps(entries).encode())

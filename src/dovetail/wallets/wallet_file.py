@@ -8,7 +8,7 @@ encrypts them. `wallet.lock` keeps processes that share the directory apart. All
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -17,6 +17,7 @@ import msgspec
 from dovetail.bitcoin import Network
 from dovetail.causes import no_file
 from dovetail.crypto.entropy import Entropy, system
+from dovetail.durable_files import create_durably, replace_durably
 from dovetail.errors import ConfigurationError, WalletError
 from dovetail.wallets.encryption import Sealed, opened, sealed
 
@@ -114,7 +115,7 @@ def write_secret(directory: Path, secret: Secret | Locked) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         data = msgspec.json.encode(secret)
-        made = not (directory / _DATA).exists() and _create_durably(directory / _SECRET, data)
+        made = not (directory / _DATA).exists() and create_durably(directory / _SECRET, data)
     except OSError as error:
         raise ConfigurationError(
             f"The wallet's directory cannot be written, as {no_file(error)}."
@@ -217,53 +218,3 @@ _LOCK_TROUBLE = {
     "unable to open": "its file cannot be opened: check the mode of its directory",
     "not a database": "the file wallet.lock is not Dovetail's: move it away",
 }
-
-
-def replace_durably(path: Path, data: bytes) -> None:
-    """Put `data` in the place of a file, all of it or nothing, with mode 0600. Raises `OSError`."""
-    draft = _drafted(path, data)
-    try:
-        draft.replace(path)
-    except OSError:
-        draft.unlink()
-        raise
-    _sync_directory(path.parent)
-
-
-def _create_durably(path: Path, data: bytes) -> bool:
-    """Whether the file was made; false when there is one already, which is left as it is."""
-    draft = _drafted(path, data)
-    try:
-        # Unlike a rename, a link never replaces a wallet that is there already.
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    _sync_directory(path.parent)
-    return True
-
-
-def _drafted(path: Path, data: bytes) -> Path:
-    """The data in a file of this process beside `path`, durable."""
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        draft.unlink()
-        raise
-    return draft
-
-
-def _sync_directory(directory: Path) -> None:
-    with suppress(OSError):  # not every system can
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

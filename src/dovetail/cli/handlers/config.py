@@ -12,6 +12,7 @@ from dovetail.cli.options import flags
 from dovetail.cli.output import Screen
 from dovetail.cli.paths import make_folder
 from dovetail.cli.tables import table
+from dovetail.durable_files import new_file
 from dovetail.errors import ConfigurationError
 
 _SECRET = "core_password"  # noqa: S105 - a key's name
@@ -48,13 +49,12 @@ def init(screen: Screen) -> int:
     text = config.template(_chosen(flags()))
     make_folder(place.parent)
     try:
-        written = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with new_file(place) as file:
+            file.write(text.encode())
     except FileExistsError:
         raise ConfigurationError(
             f"The configuration file {place} is there, and stays as it is: change it by hand."
         ) from None
-    with os.fdopen(written, "w", encoding="utf-8") as file:
-        file.write(text)
     screen.say(
         "The file is begun. Set in it what you need; `dovetail config show` shows what holds."
     )

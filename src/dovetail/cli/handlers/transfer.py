@@ -1,13 +1,13 @@
 """`dovetail export` and `dovetail import`: sessions on their way between databases."""
 
-import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
+from dovetail import durable_files
 from dovetail.cli import context, open_parts
 from dovetail.cli.exits import Exit
 from dovetail.cli.json_keys import IMPORT
@@ -94,19 +94,13 @@ def values(each: Imported) -> dict[str, Any]:
 @contextmanager
 def new_file(path: Path) -> Generator[BinaryIO]:
     """A file of ours alone that was not there before; gone again if it cannot be finished."""
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        raise UsageError(f"{path} already exists. Name a new file.") from None
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}. Name another file."
-        ) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(durable_files.new_file(path))
+        except FileExistsError:
+            raise UsageError(f"{path} already exists. Name a new file.") from None
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be written: {error.strerror}. Name another file."
+            ) from error
+        yield file

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
+from dovetail.durable_files import sync_folder
 from dovetail.errors import StoreUnavailable, UsageError
 from dovetail.stores.search import request_says, row_says
 from dovetail.stores.stored_event import is_as_written
@@ -130,7 +131,7 @@ def _publish(draft: Path, path: Path) -> None:
         return
     except OSError:  # a file system without links
         draft.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def open_engine(path: Path) -> Engine:
@@ -256,7 +257,7 @@ def _create_private(path: Path) -> None:
     except OSError as error:
         raise _not_made(path, error) from error
     os.close(handle)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _not_made(path: Path, error: OSError) -> StoreUnavailable:
@@ -264,11 +265,3 @@ def _not_made(path: Path, error: OSError) -> StoreUnavailable:
         f"The database cannot be made in {path.parent}: {error.strerror}."
         " Choose a folder that you may write to."
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

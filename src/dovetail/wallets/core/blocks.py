@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from dovetail.bitcoin import OutPoint, Transaction
+from dovetail.durable_files import replace_durably
 from dovetail.errors import ChainError
 from dovetail.wallets.core.node import NOT_FOUND, CoreNode, parsed
 from dovetail.wallets.core.rpc import FAULTS, Call, RpcError, call
 from dovetail.wallets.ports import Spend
-from dovetail.wallets.wallet_file import replace_durably
 
 _LOOKBACK = 4_320
 """Blocks of 30 days: no session lives longer."""

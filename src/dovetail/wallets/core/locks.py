@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 
 from dovetail.bitcoin import OutPoint
+from dovetail.durable_files import replace_durably
 from dovetail.errors import WalletError
 from dovetail.wallets.core.node import CoreNode, named, txid_of
 from dovetail.wallets.core.rpc import RpcError, call
-from dovetail.wallets.wallet_file import exclusive, replace_durably
+from dovetail.wallets.wallet_file import exclusive
 
 _INVALID_PARAMETER = -8
 """The code for a coin that is spent, unknown, or locked or not locked already."""

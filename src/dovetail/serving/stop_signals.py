@@ -1,0 +1,28 @@
+"""SIGINT and SIGTERM, as a server in the main thread waits for them."""
+
+import signal
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+
+@contextmanager
+def stop_signals(*, hang_up: Callable[[], None] | None = None) -> Generator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the former handlers return afterwards.
+
+    `hang_up` is called at SIGHUP, where a system has that. Call it in the main thread.
+    """
+    stop = threading.Event()
+
+    def set_stop(_number: int, _frame: object) -> None:
+        stop.set()
+
+    former = {number: signal.signal(number, set_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    number = getattr(signal, "SIGHUP", None)  # not on every platform
+    if number is not None and hang_up is not None:
+        former[number] = signal.signal(number, lambda _number, _frame: hang_up())
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
