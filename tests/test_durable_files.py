@@ -53,7 +53,7 @@ def test_a_file_that_is_there_is_not_created_again(tmp_path: Path):
 def test_a_new_file_is_gone_if_it_cannot_be_finished(tmp_path: Path):
     path = tmp_path / "file"
     with pytest.raises(TypeError), new_file(path) as file:
-        file.write("no bytes")  # type: ignore[arg-type]
+        file.write("no bytes")  # type: ignore[call-overload]
     assert not path.exists()
     with new_file(path) as file:
         file.write(b"whole")

@@ -33,6 +33,7 @@ V1_BODY_LIMIT = 5_333_333
 _PADDED_REQUEST_SIZE = OHTTP_MESSAGE_SIZE - REQUEST_OVERHEAD
 _OK, _ACCEPTED, _CONFLICT = 200, 202, 409
 _REDIRECTS = range(300, 400)
+_WORTH_A_RETRY = frozenset({408, 425, 429})
 
 Relay = str
 """The URL of an OHTTP relay."""
@@ -75,6 +76,14 @@ class MailboxReply:
         """
         if self.status not in (_OK, _CONFLICT):
             raise self._refusal()
+
+    @property
+    def refused_for_good(self) -> bool:
+        """Whether another try will be answered no better: a client's error but 408, 425 and 429.
+
+        RFC 9110 §15.5, RFC 8470 §5.2, RFC 6585 §4.
+        """
+        return 400 <= self.status < 500 and self.status not in _WORTH_A_RETRY
 
     def _refusal(self) -> TransportError:
         return TransportError(f"The directory answered with status {self.status}; try again later.")

@@ -162,7 +162,7 @@ def test_a_v1_sender_who_is_gone_is_final(play: Play) -> None:
     assert pending.proposal_out
 
 
-@pytest.mark.parametrize("status", [503, 429, 408])
+@pytest.mark.parametrize("status", [503, 429, 425, 408])
 def test_a_v1_sender_who_waits_at_a_busy_directory_is_tried_again(play: Play, status: int) -> None:
     session = play.proposed(play.retrieved_v1())
     play.directory.status = status

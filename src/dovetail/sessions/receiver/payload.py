@@ -39,9 +39,6 @@ from dovetail.sessions.receiver.terms import Terms
 # What a padded BHTTP request of 8104 bytes leaves for a PUT's body and the directory's name.
 _PUT_ROOM = 8040
 
-_WORTH_A_RETRY = (408, 429)
-"""Request Timeout and Too Many Requests say nothing about the sender (RFC 9110, RFC 6585)."""
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReplyTo:
@@ -94,8 +91,7 @@ class ReplyTo:
         try:
             reply.confirm_posted()
         except TransportError:
-            gone = 400 <= reply.status < 500 and reply.status not in _WORTH_A_RETRY
-            if self.channel is Channel.V1_DIRECTORY and gone:
+            if self.channel is Channel.V1_DIRECTORY and reply.refused_for_good:
                 return False
             raise
         return True

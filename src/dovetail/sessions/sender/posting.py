@@ -42,8 +42,6 @@ from dovetail.sessions.transition import Transition
 LAST_POLL_LEAD = 5
 """Seconds before the expiration at which the last poll should leave."""
 
-_WORTH_A_RETRY = frozenset({408, 425, 429})
-
 _REASONS: Mapping[ErrorCode | None, Reason] = MappingProxyType(
     {
         ErrorCode.UNAVAILABLE: Reason.RECEIVER_UNAVAILABLE,
@@ -211,7 +209,7 @@ class PostingOriginal(_Offered):
         try:
             reply.confirm_posted()
         except TransportError:
-            if 400 <= reply.status < 500 and reply.status not in _WORTH_A_RETRY:
+            if reply.refused_for_good:
                 return self.fail(Reason.DIRECTORY_REFUSED)
             raise
         event = events.PostedOriginalPsbt()
