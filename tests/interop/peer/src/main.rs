@@ -13,13 +13,19 @@ mod wallet;
 
 use std::io::{BufRead, Write};
 
-use order::{Answer, Order};
-use serde_json::json;
+use order::{Answer, Fault, Order};
+use payjoin::bitcoin::Psbt;
+use serde_json::{Value, json};
 use wallet::Wallet;
 
 /// One side of one payjoin: what it can be told to do depends on where it stands.
 trait Party {
     fn act(&mut self, order: &Order, wallet: &Wallet) -> Answer;
+
+    /// The session's event log, as it would be stored; version 1 has none.
+    fn log(&self) -> Result<Vec<Value>, Fault> {
+        Err("version 1 keeps no log".into())
+    }
 }
 
 #[derive(Default)]
@@ -39,6 +45,10 @@ impl Peer {
             "address" => wallet.address(order),
             "coin" => wallet.add_coin(order),
             "scripts" => Ok(wallet.scripts()),
+            "sign" => {
+                let psbt: Psbt = order.text("psbt")?.parse()?;
+                Ok(json!({ "psbt": wallet.sign(&psbt)?.to_string() }))
+            }
             "send" => {
                 let (party, answer) = sender::begin(order, wallet)?;
                 self.party = Some(party);
@@ -53,6 +63,10 @@ impl Peer {
                 let (party, answer) = receiver_v1::begin(order, wallet)?;
                 self.party = Some(party);
                 Ok(answer)
+            }
+            "log" => {
+                let party = self.party.as_ref().ok_or("begin a session first")?;
+                Ok(json!({ "events": party.log()? }))
             }
             _ => self
                 .party

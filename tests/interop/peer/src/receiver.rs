@@ -131,6 +131,13 @@ impl Party for Charging {
             }
         }
     }
+
+    fn log(&self) -> Result<Vec<Value>, Fault> {
+        let events = self.log.load()?;
+        Ok(events
+            .map(serde_json::to_value)
+            .collect::<Result<Vec<_>, _>>()?)
+    }
 }
 
 impl Charging {

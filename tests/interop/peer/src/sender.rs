@@ -4,7 +4,7 @@ use std::mem::replace;
 
 use payjoin::bitcoin::consensus::encode::serialize_hex;
 use payjoin::bitcoin::{Amount, FeeRate, Psbt, Transaction};
-use payjoin::persist::{InMemoryPersister, OptionalTransitionOutcome};
+use payjoin::persist::{InMemoryPersister, OptionalTransitionOutcome, SessionPersister};
 use payjoin::send::v2::{
     PendingFallback, PollingForProposal, Sender, SenderBuilder, SessionEvent, WithReplyKey,
 };
@@ -142,6 +142,13 @@ impl Party for Paying {
                 Err(format!("a sender cannot {verb} now").into())
             }
         }
+    }
+
+    fn log(&self) -> Result<Vec<Value>, Fault> {
+        let events = self.log.load()?;
+        Ok(events
+            .map(serde_json::to_value)
+            .collect::<Result<Vec<_>, _>>()?)
     }
 }
 
