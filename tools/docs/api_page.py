@@ -18,6 +18,7 @@ PUBLIC: dict[str, str] = {
     "dovetail.wallets": "",
     "dovetail.stores.sql": "SqlStore",
     "dovetail.stores": "",
+    "dovetail.stores.rust_payjoin": "",
     "dovetail.sessions.receiver": "",
     "dovetail.sessions.sender": "",
     "dovetail.sessions.transition": "",

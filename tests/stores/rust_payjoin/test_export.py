@@ -65,6 +65,8 @@ def test_a_log_that_grew_there_meanwhile_is_followed(store):
 def test_a_log_that_went_another_way_here_is_refused(store):
     paying, _ = taken_in(store, both(length=2))
     log = store.sender(paying.session_id)
-    sender.replay(log.load()).cancel().save(log)
+    session = sender.replay(log.load())
+    assert isinstance(session, sender.PollingForProposal)
+    session.cancel().save(log)
     refused, _ = taken_in(store, both())
     assert isinstance(refused, DuplicateSession)

@@ -6,10 +6,12 @@ from tests.stores.rust_payjoin.logs import NOW, PAYJOINS, log_of, recorded
 from dovetail.errors import InvalidPsbt, ParseError, UsageError
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receiver.events import Channel
+from dovetail.sessions.receiver.events import (
+    Channel,
+    CommittedInputs,
+    RetrievedOriginalPayload,
+)
 from dovetail.stores.rust_payjoin import receiver_events
-
-EXPIRED, REPLIED = '"ProtocolFailed"', '{"ProtocolFailed": []}'
 
 
 def taken_over(log):
@@ -61,7 +63,7 @@ def test_a_proposal_that_is_out_is_watched(kind):
 
 def test_our_coins_are_where_they_are_in_the_proposal():
     events = receiver_events(log_of("payjoin-p2pkh", "receiver"), now=NOW)
-    (coin,) = next(each for each in events if type(each).__name__ == "CommittedInputs").coins
+    (coin,) = next(each for each in events if isinstance(each, CommittedInputs)).coins
     (place,) = (
         index
         for index, each in enumerate(
@@ -102,7 +104,9 @@ def test_a_session_that_ended_is_left_where_it_is():
 
 def test_a_v1_sender_is_answered_in_the_receivers_own_mailbox():
     events = receiver_events(log_of("version-one", "receiver"), now=NOW)
-    assert (events[1].channel, events[1].reply_key) == (Channel.V1_DIRECTORY, None)
+    retrieved = events[1]
+    assert isinstance(retrieved, RetrievedOriginalPayload)
+    assert (retrieved.channel, retrieved.reply_key) == (Channel.V1_DIRECTORY, None)
     assert isinstance(receiver.replay(events), receiver.Monitor)
 
 

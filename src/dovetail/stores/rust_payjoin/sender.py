@@ -13,8 +13,8 @@ from dovetail.protocol.settlement import paid_to
 from dovetail.protocol.uri import PayjoinUri, V2Endpoint
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
+from dovetail.sessions.sender.creation import LONGEST_WAIT
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.states import LONGEST_WAIT
 from dovetail.stores.rust_payjoin.shapes import (
     OVER,
     Bytes,
