@@ -3,13 +3,13 @@
 from dataclasses import replace
 from functools import cache
 
-from tests.sessions.wallet import Wallet
+from tests.support.keys import Keys
 
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.protocol.draft import Coin
 
-ALICE, BOB = Wallet("alice"), Wallet("bob")
+ALICE, BOB = Keys("alice"), Keys("bob")
 AMOUNT = Sats(50_000)
 NOW = UnixTime(1_800_000_000)
 RELAY = "https://relay.example"
@@ -30,7 +30,7 @@ def original(*, inputs: int = 2, batch: int = 0) -> bytes:
 
 
 @cache
-def coin(wallet: Wallet, index: int, value: int, *, batch: int = 0) -> Coin:
+def coin(wallet: Keys, index: int, value: int, *, batch: int = 0) -> Coin:
     """A P2WPKH coin; with a `batch`, with the transaction it is from, of that many outputs.
 
     Wallets carry it along to guard hardware signers against fee attacks.
@@ -44,7 +44,7 @@ def coin(wallet: Wallet, index: int, value: int, *, batch: int = 0) -> Coin:
         witness=(_SIGNATURE, b"\x02" + b"\x22" * 32),
     )
     others = tuple(
-        TxOut(Sats(10_000 + n), Wallet(f"customer {index}").script(n)) for n in range(batch - 1)
+        TxOut(Sats(10_000 + n), Keys(f"customer {index}").script(n)) for n in range(batch - 1)
     )
     payout = Transaction(2, (spent,), (*others, bare.utxo), 0)
     return replace(

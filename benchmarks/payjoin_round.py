@@ -6,8 +6,8 @@ from time import perf_counter
 from typing import Generic, TypeVar
 
 from benchmarks.keys import ADDRESS, ALICE, AMOUNT, BOB, NOW, RELAY, coin, original
-from tests.sessions.directory import Directory
-from tests.sessions.wallet import as_claimed
+from tests.support.directory import Directory
+from tests.support.keys import as_claimed
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction

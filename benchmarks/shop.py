@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter, process_time
 
-from tests.sessions.wallet import Wallet as Keys
+from tests.support.keys import Keys
 
 from dovetail import rare_collections
 from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Psbt, Sats, Script, Transaction

@@ -14,7 +14,7 @@ from time import perf_counter
 from benchmarks.harness import AtMost, Comparison, Timer
 from benchmarks.keys import AMOUNT
 from benchmarks.payjoin_round import GATEWAY
-from tests.sessions.wallet import Wallet
+from tests.support.keys import Keys
 
 from dovetail.bitcoin import Address, Network
 from dovetail.bitcoin.units import UnixTime
@@ -82,7 +82,7 @@ def _until_asked(chain: socket.socket, home: Path, *command: str) -> Timer:
 
 def _uri() -> str:
     created = receiver.create(
-        address=Address.from_script(Wallet("payee").script(0), Network.REGTEST),
+        address=Address.from_script(Keys("payee").script(0), Network.REGTEST),
         directory="http://127.0.0.1:8080",
         ohttp_keys=GATEWAY.config,
         expires_at=UnixTime(int(time.time()) + _ONE_DAY),

@@ -18,8 +18,7 @@ from time import perf_counter
 from benchmarks import shop
 from benchmarks.chainserver import Counted, counting
 from benchmarks.payjoin_round import Entries
-from tests.sessions.wallet import SEQUENCE
-from tests.sessions.wallet import Wallet as Keys
+from tests.support.keys import SEQUENCE, Keys
 
 from dovetail import open_files
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks.chainserver import counting
-from tests.wallets.scripted_electrum import ScriptedElectrum
+from tests.support.scripted_electrum import ScriptedElectrum
 
 from dovetail.bitcoin import Network, OutPoint, Sats, Script
 from dovetail.bitcoin.transaction import TxOut

@@ -6,7 +6,7 @@ import ssl
 from contextlib import closing
 
 import pytest
-from tests.mailroom.gateways import make_certificate
+from tests.support.certificates import make_certificate
 
 from dovetail.causes import chain_of, no_connection, no_file, no_port, place
 
@@ -48,11 +48,9 @@ def test_a_server_that_speaks_no_tls():
 
 
 def test_a_certificate_that_nobody_vouches_for(tmp_path):
-    _, certificate = make_certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, tmp_path / "key.pem")
+    certificate = make_certificate(tmp_path)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    theirs = context.wrap_bio(outgoing, incoming, server_side=True)
+    theirs = certificate.server().wrap_bio(outgoing, incoming, server_side=True)
     ours = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
     for side in (ours, theirs):
         with pytest.raises(ssl.SSLWantReadError):

@@ -1,1 +1,1 @@
-from tests.runtime.conftest import alice, bob, node, world  # noqa: F401 - the same people
+from tests.support.fixtures import alice, bob, node, world  # noqa: F401 - the same people

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
-from tests.runtime.world import World
+from tests.support.world import World
 
 from dovetail.bip78 import V1Server, V1ServerSettings, serving
 from dovetail.bitcoin import OutPoint, Psbt, Sats

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests.bip78.shop import address_of, opened, post
 from tests.bip78.test_requests import body_of, refused
-from tests.runtime.side import Side
-from tests.runtime.world import World, until
+from tests.support.stepping import Side
+from tests.support.world import World, until
 
 import dovetail.bip78
 from dovetail.bip78 import V1ServerSettings

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.bip78.shop import AMOUNT, Shop, address_of, customer, opened, post
-from tests.runtime.certificates import make_certificate
-from tests.runtime.onions import ONION, onions
-from tests.runtime.side import Side
-from tests.runtime.world import World, until
+from tests.support.certificates import make_certificate
+from tests.support.onions import ONION, onions
+from tests.support.stepping import Side
+from tests.support.world import World, until
 
 from dovetail import Success
 from dovetail.bitcoin import FeeRate, Psbt

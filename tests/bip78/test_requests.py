@@ -7,8 +7,8 @@ import time
 import httpx2 as httpx
 import pytest
 from tests.bip78.shop import TEXT, Shop, address_of, opened, post, said
-from tests.runtime.side import Side
-from tests.runtime.world import World
+from tests.support.stepping import Side
+from tests.support.world import World
 
 from dovetail.bip78 import V1ServerSettings
 from dovetail.bitcoin import Psbt

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.bip78.shop import address_of, opened, post
-from tests.runtime.certificates import make_certificate
-from tests.runtime.side import Side
-from tests.runtime.world import World, until
+from tests.support.certificates import make_certificate
+from tests.support.stepping import Side
+from tests.support.world import World, until
 
 from dovetail.bip78 import V1ServerSettings, load_tls
 from dovetail.errors import ConfigurationError

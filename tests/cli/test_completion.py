@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.invocations import Cli
-from tests.cli.processes import run
+from tests.support.commands import run
 
 from dovetail.cli.commands.completion import SHELLS
 

@@ -4,8 +4,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from tests.cli.processes import PATIENCE, first_line, running, wait_for
-from tests.mailroom.gateways import make_certificate
+from tests.support.certificates import make_certificate
+from tests.support.commands import PATIENCE, first_line, running, wait_for
 
 from dovetail.regtest.electrum_server import ElectrumServer
 
@@ -13,9 +13,9 @@ from dovetail.regtest.electrum_server import ElectrumServer
 @pytest.fixture
 def secured(chain, tmp_path) -> Iterator[dict[str, str]]:
     """What to set for an Electrum server over TLS that signs its own certificate."""
-    tls, certificate = make_certificate(tmp_path)
-    with ElectrumServer(chain.node, tls=tls) as server:
-        yield {"chain": server.url, "chain_certificate": str(certificate)}
+    certificate = make_certificate(tmp_path)
+    with ElectrumServer(chain.node, tls=certificate.server()) as server:
+        yield {"chain": server.url, "chain_certificate": str(certificate.cert)}
 
 
 def test_a_payjoin_by_parties_on_different_kinds_of_servers(person, chain, secured):
@@ -103,8 +103,8 @@ def test_what_a_server_shows_is_checked_against_the_settings(person, secured, tm
     assert "set `chain_certificate` to it" in alice("wallet", "balance").err
     other = tmp_path / "other"
     other.mkdir()
-    _, certificate = make_certificate(other)
-    alice.settings["chain_certificate"] = str(certificate)
+    certificate = make_certificate(other)
+    alice.settings["chain_certificate"] = str(certificate.cert)
     assert "shows another certificate than the one that" in alice("wallet", "balance").err
     alice.settings["network"] = "signet"
     alice.settings["chain_certificate"] = secured["chain_certificate"]

@@ -4,9 +4,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.cli.processes import PATIENCE, first_line, run, running, wait_for
 from tests.cli.test_payments import post
-from tests.runtime.certificates import make_certificate
+from tests.support.certificates import make_certificate
+from tests.support.commands import PATIENCE, first_line, run, running, wait_for
 
 from dovetail.bitcoin import UnixTime
 from dovetail.cli.live.preview import disclosures

@@ -1,8 +1,8 @@
 """What `resume` follows: to the end, or until a person has to decide."""
 
-from tests.runtime.conftest import alice, bob, node, world
-from tests.runtime.side import Side, paid_into
-from tests.runtime.world import World
+from tests.support.fixtures import alice, bob, node, world
+from tests.support.stepping import Side, paid_into
+from tests.support.world import World
 
 from dovetail.cli.live.follow import Follower, never
 from dovetail.cli.output import Screen

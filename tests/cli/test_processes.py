@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.cli.processes import PATIENCE, first_line, run, running, wait_for
+from tests.support.commands import PATIENCE, first_line, run, running, wait_for
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

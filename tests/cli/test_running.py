@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 from tests.cli.invocations import LOGS
-from tests.cli.processes import PATIENCE, run, running, wait_for
 from tests.cli.test_payments import post
+from tests.support.commands import PATIENCE, run, running, wait_for
 
 from dovetail.cli.overdue import MARGIN
 from dovetail.locking import hold, is_held

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 from tests.cli.invocations import Cli
-from tests.cli.processes import PATIENCE, command, wait_for
 from tests.cli.terminals import CLAIMS, COLOURS, LINES, REWRITTEN, Reading, Shown, Tty, opened
 from tests.cli.test_qr import DARK_THEME, LIGHT_THEME, photographed, same
+from tests.support.commands import PATIENCE, command, wait_for
 
 from dovetail.bitcoin import Address, Sats
 from dovetail.cli import qr

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.world import World, open_world
+from tests.support.loopback import Loopback, open_loopback
 
 from dovetail import Agent, Success
 from dovetail.runtime.policy import Policy
@@ -13,12 +13,12 @@ EAGER = Policy(watch_interval=0.05, poll_pause=0.05)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with open_world(tmp_path) as world:
+def world(tmp_path: Path) -> Iterator[Loopback]:
+    with open_loopback(tmp_path) as world:
         yield world
 
 
-async def test_two_agents_make_a_payjoin(world: World) -> None:
+async def test_two_agents_make_a_payjoin(world: Loopback) -> None:
     url = world.mailroom.url
     sending = world.wallet("sender", 1_000_000)
     receiving = world.wallet("receiver", 200_000)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from tests.e2e.world import World, open_world
 from tests.guides.pages import ROOT
+from tests.support.loopback import Loopback, open_loopback
 from tests.typing.own_payer import Log, Purse
 
 from dovetail import Agent, FallbackBroadcasted, Policy, Reason, Success
@@ -25,13 +25,13 @@ RATE = FeeRate.from_sat_per_vb(2)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with open_world(tmp_path) as world:
+def world(tmp_path: Path) -> Iterator[Loopback]:
+    with open_loopback(tmp_path) as world:
         yield world
 
 
 @pytest.fixture
-def purse(world: World) -> Iterator[Purse]:
+def purse(world: Loopback) -> Iterator[Purse]:
     with httpx.Client(timeout=45) as client:
 
         def post(request: Request) -> tuple[int, bytes]:
@@ -53,7 +53,7 @@ def later(seconds: int) -> Callable[[], UnixTime]:
 
 
 def paid_to_the_end(
-    world: World, purse: Purse, session: sender.SenderSession, log: Log
+    world: Loopback, purse: Purse, session: sender.SenderSession, log: Log
 ) -> sender.Closed:
     while not isinstance(session, sender.Closed):
         if isinstance(session, sender.Monitor):
@@ -68,7 +68,7 @@ def begun(purse: Purse, link: str) -> tuple[sender.SenderSession, Log]:
     return purse.begin(PayjoinUri.parse(link), Sats(50_000), RATE)
 
 
-async def asking(world: World, *, then: Callable[[LiveReceiver], object]) -> object:
+async def asking(world: Loopback, *, then: Callable[[LiveReceiver], object]) -> object:
     """What `then` gives, while a receiver waits for its payment."""
     async with Agent.open(
         world.folder / "shop",
@@ -81,7 +81,7 @@ async def asking(world: World, *, then: Callable[[LiveReceiver], object]) -> obj
         return await asyncio.to_thread(then, await shop.receive(50_000))
 
 
-async def test_it_pays_by_payjoin_at_a_receivers_own_server(world: World, purse: Purse) -> None:
+async def test_it_pays_by_payjoin_at_a_receivers_own_server(world: Loopback, purse: Purse) -> None:
     async with (
         Agent.open(
             world.folder / "shop",
@@ -102,7 +102,7 @@ async def test_it_pays_by_payjoin_at_a_receivers_own_server(world: World, purse:
 
 
 def test_it_pays_plainly_once_the_link_has_expired_without_an_answer(
-    world: World, purse: Purse
+    world: Loopback, purse: Purse
 ) -> None:
     async def link() -> str:
         async with Agent.open(
@@ -125,7 +125,7 @@ def test_it_pays_plainly_once_the_link_has_expired_without_an_answer(
 
 
 def test_it_pays_a_link_once_and_waits_for_a_word_where_it_was_cancelled(
-    world: World, purse: Purse
+    world: Loopback, purse: Purse
 ) -> None:
     def refused(live: LiveReceiver) -> None:
         session, log = begun(purse, live.uri)
@@ -141,7 +141,7 @@ def test_it_pays_a_link_once_and_waits_for_a_word_where_it_was_cancelled(
 
 
 def test_a_directory_that_is_away_leaves_the_session_where_it_was(
-    world: World, purse: Purse
+    world: Loopback, purse: Purse
 ) -> None:
     def away(_: Request) -> tuple[int, bytes]:
         raise TransportError("No answer came.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from tests.e2e.world import World, open_world
+from tests.support.loopback import Loopback, open_loopback
 from tests.typing import agent as agent_quickstart
 from tests.typing import paying_agent as paying_quickstart
 from tests.typing.own_wallet import Till
@@ -31,12 +31,12 @@ EAGER = Policy(watch_interval=0.05, poll_pause=0.05)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with open_world(tmp_path) as world:
+def world(tmp_path: Path) -> Iterator[Loopback]:
+    with open_loopback(tmp_path) as world:
         yield world
 
 
-async def pay(world: World, uri: str) -> object:
+async def pay(world: Loopback, uri: str) -> object:
     """Pay as the other side does, and have a block mined when the payjoin is out."""
     async with Agent.open(
         world.folder / "payer",
@@ -52,7 +52,7 @@ async def pay(world: World, uri: str) -> object:
         return await paid.wait_closed()
 
 
-def keep_till(world: World, client: httpx.Client) -> Till:
+def keep_till(world: Loopback, client: httpx.Client) -> Till:
     def post(request: Request) -> bytes:
         headers = {"content-type": request.content_type}
         return client.post(request.url, content=request.body, headers=headers).content
@@ -73,7 +73,7 @@ def test_the_guide_shows_the_receiver_as_it_is() -> None:
     assert f"```python\n{shown.strip()}\n```" in (ROOT / "docs/guides/wallets.md").read_text()
 
 
-def test_a_wallet_with_its_own_io_is_paid_by_payjoin(world: World) -> None:
+def test_a_wallet_with_its_own_io_is_paid_by_payjoin(world: Loopback) -> None:
     url = world.mailroom.url
     with httpx.Client(timeout=45) as client:
         keys = KeyConfig.parse(client.get(f"{url}/.well-known/ohttp-gateway").content)
@@ -97,7 +97,7 @@ def test_a_wallet_with_its_own_io_is_paid_by_payjoin(world: World) -> None:
     assert state.outcome.txid == outcome.txid
 
 
-async def start_and_leave(world: World, uri: str) -> None:
+async def start_and_leave(world: Loopback, uri: str) -> None:
     """Pay as far as the directory, and never come back."""
     async with Agent.open(
         world.folder / "payer",
@@ -112,7 +112,7 @@ async def start_and_leave(world: World, uri: str) -> None:
                 return
 
 
-def test_a_wallet_with_its_own_io_is_paid_though_its_payer_never_returns(world: World) -> None:
+def test_a_wallet_with_its_own_io_is_paid_though_its_payer_never_returns(world: Loopback) -> None:
     url = world.mailroom.url
     with httpx.Client(timeout=45) as client:
         keys = KeyConfig.parse(client.get(f"{url}/.well-known/ohttp-gateway").content)
@@ -132,7 +132,7 @@ def test_a_wallet_with_its_own_io_is_paid_though_its_payer_never_returns(world: 
     assert isinstance(closed.outcome, FallbackBroadcasted)
 
 
-async def test_an_application_gives_its_wallet_to_the_agent(world: World) -> None:
+async def test_an_application_gives_its_wallet_to_the_agent(world: Loopback) -> None:
     shown: asyncio.Queue[str] = asyncio.Queue()
     selling = asyncio.create_task(
         agent_quickstart.sell_coffee(
@@ -211,7 +211,7 @@ def test_the_readme_shows_the_quickstarts_as_they_are() -> None:
         assert any(wanted in source for source in flat), part
 
 
-async def test_a_program_serves_bip_78_senders_as_the_guide_says(world: World):
+async def test_a_program_serves_bip_78_senders_as_the_guide_says(world: Loopback):
     text = (ROOT / "docs/guides/bip78.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     guide: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.e2e.world import World
+from tests.support.loopback import Loopback
 from tests.wallets.signing import sign_all
 
 from dovetail import Agent, FallbackBroadcasted, Success
@@ -30,7 +30,9 @@ EAGER = Policy(watch_interval=0.05, poll_pause=0.05, first_retry=0.05)
 
 
 @asynccontextmanager
-async def link(folder: Path, *, served: bool) -> AsyncIterator[tuple[World, Agent, LiveReceiver]]:
+async def link(
+    folder: Path, *, served: bool
+) -> AsyncIterator[tuple[Loopback, Agent, LiveReceiver]]:
     """A receiver whose URI welcomes v1 senders if its mailroom serves them, as it must."""
     settings = MailroomSettings(folder / "mailroom", local=True, v1=served)
     with (
@@ -38,7 +40,7 @@ async def link(folder: Path, *, served: bool) -> AsyncIterator[tuple[World, Agen
         MailroomServer(settings) as mailroom,
         EsploraChain(regtest.url, Network.REGTEST) as chain,
     ):
-        world = World(regtest, mailroom, chain, folder)
+        world = Loopback(regtest, mailroom, chain, folder)
         async with Agent.open(
             folder / "sessions",
             wallet=world.wallet("receiver", 200_000),

@@ -15,7 +15,7 @@ import httpx2 as httpx
 from tests.flood.sending import CERTIFICATE, FACTS
 from tests.interop.mailrooms import WAIT, free_port
 from tests.mailroom.client import GATEWAY, MESSAGE, new_mailbox
-from tests.runtime.certificates import make_certificate
+from tests.support.certificates import make_certificate
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.protocol import Request, poll_mailbox, post_to_mailbox
@@ -127,7 +127,7 @@ class Relay:
 
     def command(self, home: Path, port: int) -> list[str]:
         names = free_port()
-        make_certificate(home, "gateway.rebind.test")
+        make_certificate(home, ["gateway.rebind.test"])
         (home / FACTS).write_text(json.dumps({"names": names}))
         more = ["--local"] if self.local else []
         return [

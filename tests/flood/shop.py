@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.bip78.shop import address_of, opened
 from tests.flood.sending import FACTS
-from tests.runtime.certificates import make_certificate
-from tests.runtime.world import World
+from tests.support.certificates import make_certificate
+from tests.support.world import World
 
 from dovetail.bip78 import load_tls
 from dovetail.regtest.node import RegtestNode

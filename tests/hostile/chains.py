@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
-from tests.runtime.world import NodeChain
+from tests.support.chain import NodeChain
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.errors import ChainError

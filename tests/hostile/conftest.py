@@ -5,8 +5,8 @@ import pytest
 from tests.cli.conftest import _own_configuration, cli
 from tests.hostile.servers import PATIENCE
 from tests.hostile.stage import Stage
-from tests.runtime.side import Side
-from tests.runtime.world import World
+from tests.support.stepping import Side
+from tests.support.world import World
 
 from dovetail.regtest.node import RegtestNode
 from dovetail.runtime import transport

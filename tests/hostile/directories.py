@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
 from tests.properties.histories.wire import flip
-from tests.runtime.side import Receiving, Sending
-from tests.sessions.directory import RESPONSE_SIZE, Directory
+from tests.support.directory import RESPONSE_SIZE, Directory
+from tests.support.stepping import Receiving, Sending
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.ohttp import GatewayKey, UnknownKeyId, decapsulate

@@ -7,7 +7,7 @@ from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.servers import Asked, behaving, online
 from tests.hostile.stage import Ends, Played, Stage
 from tests.runtime.test_agent import paid
-from tests.sessions.directory import Directory
+from tests.support.directory import Directory
 
 from dovetail.bitcoin import Sats
 from dovetail.crypto.ohttp import GatewayKey

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
-from tests.runtime.side import AMOUNT, Receiving
-from tests.runtime.world import FEE
+from tests.support.stepping import AMOUNT, Receiving
+from tests.support.wallet import FEE
 
 from dovetail.bitcoin import FeeRate, Psbt, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.crypto.secp256k1 import PublicKey, SecretKey

@@ -10,7 +10,7 @@ from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.servers import PATIENCE, Asked, behaving, forward, online
 from tests.hostile.stage import Ends, Played, Stage
 from tests.properties.histories.wire import flip
-from tests.runtime.side import Receiving, Sending
+from tests.support.stepping import Receiving, Sending
 
 from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE
 from dovetail.sessions import receiver, sender

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.hostile.mallory import PARAMS, Mallory, Scheme, offering, paying, received, refused
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
-from tests.runtime.side import AMOUNT
+from tests.support.stepping import AMOUNT
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Txid, TxIn
 from dovetail.crypto.secp256k1 import SecretKey

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tests.hostile.stage import Stage
-from tests.runtime.directory import Wire
-from tests.runtime.servers import serving
+from tests.support.servers import serving
+from tests.support.wire import Wire
 
 from dovetail.protocol.requests import OHTTP_REQUEST_TYPE, Request
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply

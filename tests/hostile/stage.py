@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tests.runtime.side import AMOUNT, Receiving, Sending, Side
-from tests.runtime.world import World
+from tests.support.stepping import AMOUNT, Receiving, Sending, Side
+from tests.support.world import World
 
 from dovetail.bitcoin import Address, OutPoint, Transaction
 from dovetail.errors import InfrastructureError

@@ -6,7 +6,7 @@ from io import StringIO
 
 from tests.hostile.record import Peer, Trick
 from tests.hostile.stage import Ends, Played, Stage
-from tests.runtime.world import NOW
+from tests.support.clock import NOW
 
 from dovetail.bitcoin import Address, Network, UnixTime
 from dovetail.cli.live.preview import Asked, show

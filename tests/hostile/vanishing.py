@@ -9,8 +9,9 @@ from typing import Self
 from tests.hostile.mallory import SEQUENCE, Mallory, received, refused
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.stage import Ends, Played, Stage
-from tests.runtime.side import AMOUNT
-from tests.runtime.world import FEE, Party
+from tests.support.stepping import AMOUNT
+from tests.support.wallet import FEE
+from tests.support.world import Party
 
 from dovetail.bitcoin import (
     FeeRate,

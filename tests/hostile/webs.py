@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.servers import Asked, Behaviour, behaving, online
 from tests.hostile.stage import Ends, Played, Stage
-from tests.runtime.side import AMOUNT
+from tests.support.stepping import AMOUNT
 
 from dovetail.bitcoin import Psbt, Sats, TxOut
 from dovetail.protocol.proposal import rule_words

@@ -44,7 +44,7 @@ S = TypeVar("S", bound=ReceiverSession)
 
 
 @dataclass
-class Clock:
+class AheadClock:
     """The system's clock, which a behaviour can put forward."""
 
     ahead: int = 0
@@ -61,7 +61,7 @@ class Ours:
     agent: Agent
     wallet: BdkWallet
     coins: list[OutPoint]
-    clock: Clock
+    clock: AheadClock
 
     async def balance(self) -> int:
         """What it holds, confirmed."""
@@ -208,7 +208,7 @@ async def our_sender(
     stage: Stage, relay: str | None, *values: int, kind: str = "P2WPKH", policy: Policy = EAGER
 ) -> AsyncGenerator[OurSender]:
     """A Dovetail with one coin of each value; without a relay it pays by v1 alone."""
-    clock = Clock()
+    clock = AheadClock()
     async with _agent(stage, relay, values, kind, policy, clock) as made:
         yield OurSender(stage, made.agent, made.wallet, made.coins, clock)
 
@@ -223,7 +223,7 @@ async def our_receiver(
     policy: Policy = EAGER,
 ) -> AsyncGenerator[OurReceiver]:
     """A Dovetail with one coin of each value and a directory."""
-    clock = Clock()
+    clock = AheadClock()
     async with _agent(stage, relay, values, kind, policy, clock, directory) as made:
         yield OurReceiver(stage, made.agent, made.wallet, made.coins, clock)
 
@@ -231,7 +231,7 @@ async def our_receiver(
 @asynccontextmanager
 async def our_v1_receiver(stage: Stage, *values: int) -> AsyncGenerator[OurV1Receiver]:
     """A Dovetail with one coin of each value and an endpoint on TLS."""
-    clock = Clock()
+    clock = AheadClock()
     async with (
         _agent(stage, None, values, "P2WPKH", EAGER, clock) as made,
         serving(V1Server(made.agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
@@ -246,7 +246,7 @@ async def _agent(
     values: tuple[int, ...],
     kind: str,
     policy: Policy,
-    clock: Clock,
+    clock: AheadClock,
     directory: str | None = None,
 ) -> AsyncGenerator[_Made]:
     home = stage.place("dovetail")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.interop.mailrooms import Mailrooms, open_mailrooms
 from tests.interop.programs import Program
-from tests.runtime.certificates import Certificate, make_certificate
+from tests.support.certificates import Certificate, make_certificate
 
 from dovetail.bitcoin import Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.regtest import RegtestServer

@@ -11,12 +11,12 @@ from tests.kill.how import How, Stuck
 from tests.kill.ledger import ChainView, Party, State, entries, state_of
 from tests.kill.nodes import locked, run_node, stray
 from tests.kill.processes import (
-    Clock,
     Command,
     Group,
     Ports,
     Process,
     RealProcess,
+    SharedClock,
     run_chain,
     run_mailroom,
 )
@@ -44,7 +44,9 @@ PEOPLE = (Party.SENDER, Party.RECEIVER)
 class Play:
     """A world with two parties in it. Acts are commands; a kill may come at any effect of one."""
 
-    def __init__(self, folder: Path, ports: Ports, clock: Clock, bodies: Path, how: How) -> None:
+    def __init__(
+        self, folder: Path, ports: Ports, clock: SharedClock, bodies: Path, how: How
+    ) -> None:
         self.folder, self.ports, self.clock, self.how = folder, ports, clock, how
         self.direct: set[str] = set()
         """What a wallet that knows of no session has paid, by txid."""

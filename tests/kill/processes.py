@@ -68,7 +68,7 @@ class Coins(StrEnum):
     """The sender's coin leaves no change, out of which a receiver could be helped with the fee."""
 
 
-class Clock:
+class SharedClock:
     """The parties' clock: the system's, set forward. Forked processes share it."""
 
     def __init__(self) -> None:
@@ -290,7 +290,7 @@ class Command:
     words: tuple[str, ...]
     home: Path
     settings: Mapping[str, str]
-    clock: Clock
+    clock: SharedClock
     bodies: Path
     tweaks: tuple[Tweak, ...] = ()
 
@@ -310,7 +310,7 @@ class Command:
 
 
 @contextmanager
-def _wrapped(killer: Killer, clock: Clock, bodies: Path) -> Any:
+def _wrapped(killer: Killer, clock: SharedClock, bodies: Path) -> Any:
     """The command's own ports, counted; nothing else about it is changed but its haste."""
     open_wallet, open_chain, policy = (
         open_parts.open_wallet,

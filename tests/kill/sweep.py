@@ -25,7 +25,7 @@ from tests.kill.ledger import (
 )
 from tests.kill.nodes import end_node, make_wallet, owner_of, run_node
 from tests.kill.play import PEOPLE, Play, copy
-from tests.kill.processes import Clock, Coins, Ports, Process, run_chain
+from tests.kill.processes import Coins, Ports, Process, SharedClock, run_chain
 from tests.kill.way import Way
 
 from dovetail.bitcoin import Network, Script, ScriptType
@@ -86,7 +86,7 @@ class Worker:
 
     def __init__(self, folder: Path, ports: Ports, bodies: Path, *, keep: Path | None) -> None:
         self._folder, self._ports, self._bodies, self._keep = folder, ports, bodies, keep
-        self._clock = Clock()
+        self._clock = SharedClock()
         self._bases: dict[Coins, Path] = {}
 
     def sweep(self, way: Way, task: Task) -> Iterator[Result]:

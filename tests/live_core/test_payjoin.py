@@ -30,7 +30,7 @@ KINDS = ["legacy", "p2sh-segwit", "bech32", "bech32m"]
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class NodeNetwork:
     """One network with two kinds of nodes."""
 
     bitcoind: Bitcoind
@@ -79,17 +79,19 @@ class World:
 
 
 @pytest.fixture
-def world(start: Callable[..., Bitcoind], tmp_path: Path) -> Iterator[World]:
+def world(start: Callable[..., Bitcoind], tmp_path: Path) -> Iterator[NodeNetwork]:
     with ExitStack() as opened:
         regtest = opened.enter_context(RegtestServer())
         mailroom = opened.enter_context(MailroomServer())
         bitcoind = start()
         mirror = opened.enter_context(Mirror(regtest.url, bitcoind))
         mirror.settle()
-        yield World(bitcoind, regtest, mirror, mailroom.url, tmp_path, opened)
+        yield NodeNetwork(bitcoind, regtest, mirror, mailroom.url, tmp_path, opened)
 
 
-async def payjoin(world: World, payer: tuple[Wallet, Chain], payee: tuple[Wallet, Chain]) -> None:
+async def payjoin(
+    world: NodeNetwork, payer: tuple[Wallet, Chain], payee: tuple[Wallet, Chain]
+) -> None:
     """The one pays the other: one payjoin, which both know of."""
     async with world.agent("payee", payee) as receiving, world.agent("payer", payer) as sending:
         asked = await receiving.receive(50_000)
@@ -108,26 +110,28 @@ async def payjoin(world: World, payer: tuple[Wallet, Chain], payee: tuple[Wallet
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_core_pays_bdk(world: World, kind: str) -> None:
+async def test_core_pays_bdk(world: NodeNetwork, kind: str) -> None:
     payer = world.core("core", 1_000_000, kind=kind)
     await payjoin(world, payer, world.bdk("bdk", 200_000))
     assert world.locked("core") == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_bdk_pays_core(world: World, kind: str) -> None:
+async def test_bdk_pays_core(world: NodeNetwork, kind: str) -> None:
     payee = world.core("core", 200_000, kind=kind)
     await payjoin(world, world.bdk("bdk", 1_000_000), payee)
     assert world.locked("core") == set()
 
 
-async def test_core_pays_core(world: World) -> None:
+async def test_core_pays_core(world: NodeNetwork) -> None:
     payer = world.core("one", 1_000_000)
     await payjoin(world, payer, world.core("other", 200_000, 300_000, kind="bech32m"))
     assert world.locked("one") | world.locked("other") == set()
 
 
-async def test_a_session_locks_its_coin_and_a_cancelled_one_gives_it_back(world: World) -> None:
+async def test_a_session_locks_its_coin_and_a_cancelled_one_gives_it_back(
+    world: NodeNetwork,
+) -> None:
     payer, payee = world.core("core", 1_000_000, 500_000), world.bdk("bdk", 200_000)
     async with world.agent("payee", payee) as receiving:
         asked = await receiving.receive(50_000)
@@ -148,7 +152,7 @@ async def test_a_session_locks_its_coin_and_a_cancelled_one_gives_it_back(world:
     assert world.locked("core") == set()
 
 
-async def test_a_payment_that_cannot_be_made_locks_nothing(world: World) -> None:
+async def test_a_payment_that_cannot_be_made_locks_nothing(world: NodeNetwork) -> None:
     payer, payee = world.core("core", 60_000), world.bdk("bdk", 200_000)
     async with world.agent("payee", payee) as receiving, world.agent("payer", payer) as sending:
         asked = await receiving.receive(500_000)

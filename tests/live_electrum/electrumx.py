@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.live_core.bitcoind import NodeAccess
-from tests.mailroom.gateways import make_certificate
+from tests.support.certificates import make_certificate
 
 from dovetail.wallets.server_url import ChainServer
 
@@ -27,7 +27,7 @@ def installed() -> str | None:
 def electrumx(program: str, node: NodeAccess, folder: Path) -> Iterator[ChainServer]:
     """A server over TLS that signs its own certificate; it listens on loopback alone."""
     folder.mkdir()
-    _, certificate = make_certificate(folder)
+    certificate = make_certificate(folder)
     port = _free_port()
     environment = {
         **os.environ,
@@ -37,8 +37,8 @@ def electrumx(program: str, node: NodeAccess, folder: Path) -> Iterator[ChainSer
         "DB_DIRECTORY": str(folder),
         "DB_ENGINE": "leveldb",
         "SERVICES": f"ssl://127.0.0.1:{port}",
-        "SSL_CERTFILE": str(certificate),
-        "SSL_KEYFILE": str(folder / "key.pem"),
+        "SSL_CERTFILE": str(certificate.cert),
+        "SSL_KEYFILE": str(certificate.key),
         "PEER_DISCOVERY": "off",
         "ALLOW_ROOT": "1",
     }
@@ -48,7 +48,7 @@ def electrumx(program: str, node: NodeAccess, folder: Path) -> Iterator[ChainSer
     ):
         try:
             _wait_until_it_listens(process, port)
-            yield ChainServer(f"ssl://127.0.0.1:{port}", certificate)
+            yield ChainServer(f"ssl://127.0.0.1:{port}", certificate.cert)
         finally:
             process.terminate()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+from tests.support.clock import Clock
 
 from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
 from dovetail.crypto.ohttp import KeyConfig, encapsulate
@@ -29,16 +30,6 @@ def new_mailbox() -> ShortId:
 def quick(folder: Path, **changes: Any) -> MailroomSettings:
     """Settings under which nothing takes long."""
     return MailroomSettings(folder, **({"wait": 0.05, "local": True} | changes))
-
-
-class Clock:
-    """A time that tests move."""
-
-    def __init__(self, now: float = 1_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(frozen=True, slots=True)

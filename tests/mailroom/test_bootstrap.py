@@ -8,8 +8,9 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from tests.mailroom.client import quick, until
-from tests.mailroom.gateways import FakeGateway, fake_gateway, make_certificate, respond
+from tests.mailroom.gateways import FakeGateway, fake_gateway, respond
 from tests.mailroom.hellos import hello
+from tests.support.certificates import Certificate, make_certificate
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -17,24 +18,24 @@ from dovetail.mailroom import Mailroom, MailroomServer
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-async def gateway(certificate: tuple[ssl.SSLContext, Path]) -> AsyncIterator[FakeGateway]:
-    async with fake_gateway(certificate[0]) as gateway:
+async def gateway(certificate: Certificate) -> AsyncIterator[FakeGateway]:
+    async with fake_gateway(certificate.server()) as gateway:
         yield gateway
 
 
 @pytest.fixture
-def trusted(certificate: tuple[ssl.SSLContext, Path]) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=certificate[1])
+def trusted(certificate: Certificate) -> ssl.SSLContext:
+    return certificate.trust()
 
 
 @pytest.fixture
-def relay(tmp_path: Path, certificate: tuple[ssl.SSLContext, Path]) -> Iterator[MailroomServer]:
-    with MailroomServer(quick(tmp_path, directory=False, ca_file=certificate[1])) as relay:
+def relay(tmp_path: Path, certificate: Certificate) -> Iterator[MailroomServer]:
+    with MailroomServer(quick(tmp_path, directory=False, ca_file=certificate.cert)) as relay:
         yield relay
 
 
@@ -122,10 +123,10 @@ async def test_connect_may_arrive_byte_by_byte(relay: MailroomServer, gateway: F
 
 
 async def test_tunnels_have_a_limit_and_a_life(
-    tmp_path: Path, gateway: FakeGateway, certificate: tuple[ssl.SSLContext, Path]
+    tmp_path: Path, gateway: FakeGateway, certificate: Certificate
 ) -> None:
     settings = quick(
-        tmp_path, directory=False, ca_file=certificate[1], max_tunnels=1, tunnel_timeout=0.4
+        tmp_path, directory=False, ca_file=certificate.cert, max_tunnels=1, tunnel_timeout=0.4
     )
     request = f"CONNECT 127.0.0.1:{gateway.port} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
     with MailroomServer(settings) as relay:
@@ -152,9 +153,9 @@ async def test_a_tunnel_carries_only_so_much(
         await asyncio.wait_for(reader.read(), 5)
 
 
-async def test_stopping_ends_tunnels_at_once(tmp_path: Path, certificate: Any) -> None:
-    async with fake_gateway(certificate[0]) as gateway:
-        relay = MailroomServer(quick(tmp_path, directory=False, ca_file=certificate[1]))
+async def test_stopping_ends_tunnels_at_once(tmp_path: Path, certificate: Certificate) -> None:
+    async with fake_gateway(certificate.server()) as gateway:
+        relay = MailroomServer(quick(tmp_path, directory=False, ca_file=certificate.cert))
         async with connection(relay) as (reader, writer):
             writer.write(f"CONNECT 127.0.0.1:{gateway.port} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
             assert await reader.readuntil(b"\r\n\r\n")
@@ -163,9 +164,9 @@ async def test_stopping_ends_tunnels_at_once(tmp_path: Path, certificate: Any) -
 
 
 async def test_a_gateway_that_closes_its_port_after_opting_in_is_502(
-    relay: MailroomServer, certificate: tuple[ssl.SSLContext, Path], trusted: ssl.SSLContext
+    relay: MailroomServer, certificate: Certificate, trusted: ssl.SSLContext
 ) -> None:
-    async with fake_gateway(certificate[0]) as gateway:
+    async with fake_gateway(certificate.server()) as gateway:
         async with httpx.AsyncClient(proxy=relay.url, verify=trusted) as http:
             assert (await http.get(gateway.url)).status_code == 200
         port = gateway.port
@@ -250,9 +251,9 @@ async def test_a_hello_for_another_host_reaches_no_gateway(
 
 
 async def test_a_hello_may_come_in_pieces_but_must_come_in_time(
-    tmp_path: Path, gateway: FakeGateway, certificate: tuple[ssl.SSLContext, Path]
+    tmp_path: Path, gateway: FakeGateway, certificate: Certificate
 ) -> None:
-    settings = quick(tmp_path, directory=False, ca_file=certificate[1], read_timeout=0.3)
+    settings = quick(tmp_path, directory=False, ca_file=certificate.cert, read_timeout=0.3)
     with MailroomServer(settings) as relay:
         async with connection(relay) as (reader, writer):
             await opened(reader, writer, gateway)
@@ -267,7 +268,7 @@ async def test_a_hello_may_come_in_pieces_but_must_come_in_time(
 
 
 async def test_a_tunnel_goes_where_the_opt_in_came_from_whatever_the_name_means_now(
-    tmp_path: Path, certificate: tuple[ssl.SSLContext, Path]
+    tmp_path: Path, certificate: Certificate
 ) -> None:
     victim: list[bytes] = []
 
@@ -275,14 +276,14 @@ async def test_a_tunnel_goes_where_the_opt_in_came_from_whatever_the_name_means_
         victim.append(await reader.read(1))
         writer.close()
 
-    async with fake_gateway(certificate[0]) as gateway:
+    async with fake_gateway(certificate.server()) as gateway:
         server = await asyncio.start_server(listen, "127.0.0.2", gateway.port)
         answers = iter(["127.0.0.1"])
 
         async def rebind(_host: str, _port: int) -> list[str]:
             return [next(answers, "127.0.0.2")]
 
-        settings = quick(tmp_path, directory=False, ca_file=certificate[1])
+        settings = quick(tmp_path, directory=False, ca_file=certificate.cert)
         mailroom = Mailroom(settings, find=rebind)
         with MailroomServer(mailroom=mailroom) as relay:
             for _ in range(2):
@@ -305,9 +306,9 @@ async def test_tunnels_go_to_the_https_port_unless_set(
 
 
 async def test_tunnels_of_one_client_leave_room_for_others(
-    tmp_path: Path, gateway: FakeGateway, certificate: tuple[ssl.SSLContext, Path]
+    tmp_path: Path, gateway: FakeGateway, certificate: Certificate
 ) -> None:
-    settings = quick(tmp_path, directory=False, ca_file=certificate[1], max_tunnels=4, proxies=())
+    settings = quick(tmp_path, directory=False, ca_file=certificate.cert, max_tunnels=4, proxies=())
     request = f"CONNECT 127.0.0.1:{gateway.port} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
     with MailroomServer(settings) as relay:
         async with AsyncExitStack() as held:
@@ -323,9 +324,9 @@ async def test_tunnels_of_one_client_leave_room_for_others(
 
 
 async def test_the_client_with_the_most_tunnels_gives_way_to_another(
-    tmp_path: Path, gateway: FakeGateway, certificate: tuple[ssl.SSLContext, Path]
+    tmp_path: Path, gateway: FakeGateway, certificate: Certificate
 ) -> None:
-    settings = quick(tmp_path, directory=False, ca_file=certificate[1], max_tunnels=4, proxies=())
+    settings = quick(tmp_path, directory=False, ca_file=certificate.cert, max_tunnels=4, proxies=())
     with MailroomServer(settings) as relay:
         async with AsyncExitStack() as held:
             crowd: list[asyncio.StreamReader] = []

@@ -1,4 +1,4 @@
-from tests.mailroom.client import Clock
+from tests.support.clock import Clock
 
 from dovetail.mailroom.clock import SteadyClock, running
 
@@ -6,7 +6,7 @@ HOUR = 3_600
 
 
 def test_a_clock_that_is_not_set_is_believed() -> None:
-    wall, passed = Clock(1_000_000.0), Clock(5.0)
+    wall, passed = Clock(1_000_000), Clock(5)
     clock = SteadyClock(wall, passed)
     for seconds in (0, 1, 86_400, 30 * 86_400):
         wall.now += seconds
@@ -16,7 +16,7 @@ def test_a_clock_that_is_not_set_is_believed() -> None:
 
 
 def test_a_small_correction_is_followed() -> None:
-    wall, passed = Clock(1_000_000.0), Clock(5.0)
+    wall, passed = Clock(1_000_000), Clock(5)
     clock = SteadyClock(wall, passed)
     for correction in (HOUR, -HOUR, HOUR, HOUR):
         wall.now += correction
@@ -26,10 +26,10 @@ def test_a_small_correction_is_followed() -> None:
 
 def test_a_jump_is_not_believed_until_it_is_undone() -> None:
     for jump in (HOUR + 1, 30 * 86_400, -2 * HOUR):
-        wall, passed = Clock(1_000_000.0), Clock(5.0)
+        wall, passed = Clock(1_000_000), Clock(5)
         clock = SteadyClock(wall, passed)
         wall.now += jump
-        assert (clock(), clock.jumped) == (1_000_000.0, True)
+        assert (clock(), clock.jumped) == (1_000_000, True)
         wall.now += 60
         passed.now += 60
         assert (clock(), clock.jumped) == (1_000_060.0, True)

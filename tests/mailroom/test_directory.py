@@ -2,7 +2,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.mailroom.client import MESSAGE, Clock, at, in_process, new_mailbox, quick, until, waiting
+from tests.mailroom.client import MESSAGE, at, in_process, new_mailbox, quick, until, waiting
+from tests.support.clock import Clock
 
 from dovetail.mailroom.directory import mailbox_of
 from dovetail.mailroom.disk_quota import MAILBOX

@@ -1,5 +1,5 @@
 import pytest
-from tests.mailroom.client import Clock
+from tests.support.clock import Clock
 
 from dovetail.mailroom.disk_quota import MAILBOX, Space, cost
 from dovetail.mailroom.rate_limits import Meter

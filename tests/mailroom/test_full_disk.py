@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from tests.mailroom.client import MESSAGE, Client, Clock, in_process, new_mailbox, quick
+from tests.mailroom.client import MESSAGE, Client, in_process, new_mailbox, quick
+from tests.support.clock import Clock
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.mailroom import Mailroom

@@ -12,11 +12,11 @@ from tests.mailroom.client import (
     MESSAGE,
     OHTTP,
     Client,
-    Clock,
     in_process,
     new_mailbox,
     quick,
 )
+from tests.support.clock import Clock
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.entropy import SeededEntropy

@@ -1,8 +1,8 @@
 import asyncio
 
 import pytest
-from tests.mailroom.client import Clock
 from tests.mailroom.gateways import PURPOSE, PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH
+from tests.support.clock import Clock
 
 from dovetail.errors import TransportError
 from dovetail.mailroom.gateway_prober import Gateways, OptIn, Probe, judge, parse_purposes

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
-from tests.mailroom.client import MESSAGE, Clock, new_mailbox, until
+from tests.mailroom.client import MESSAGE, new_mailbox, until
+from tests.support.clock import Clock
 
 from dovetail.errors import StoreUnavailable
 from dovetail.mailroom.disk_quota import MAILBOX, cost

@@ -11,9 +11,9 @@ from tests.mailroom.gateways import (
     PURPOSES_BY_LENGTH,
     FakeGateway,
     fake_gateway,
-    make_certificate,
     respond,
 )
+from tests.support.certificates import make_certificate
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.errors import ConfigurationError
@@ -378,10 +378,10 @@ async def test_private_addresses_and_plain_http_are_for_local_use_only(
 
 
 async def test_a_gateways_certificate_is_checked(tmp_path: Path) -> None:
-    context, certificate = make_certificate(tmp_path)
-    async with fake_gateway(context) as gateway:
+    certificate = make_certificate(tmp_path)
+    async with fake_gateway(certificate.server()) as gateway:
         gateway.post = respond(200, bytes(8192))
-        async with relay(tmp_path, ca_file=certificate) as (_, http):
+        async with relay(tmp_path, ca_file=certificate.cert) as (_, http):
             assert (await post(http, gateway)).status_code == 200
         async with relay(tmp_path) as (_, http):
             assert (await post(http, gateway)).status_code == 502

@@ -1,10 +1,9 @@
 import json
 import socket
-import ssl
 from contextlib import suppress
 
 import pytest
-from tests.mailroom.gateways import make_certificate
+from tests.support.certificates import make_certificate
 
 from dovetail.bitcoin import Sats, Script
 from dovetail.errors import ConfigurationError
@@ -45,10 +44,10 @@ def test_news_come_by_themselves(chain):
 
 
 def test_it_serves_over_tls(chain, tmp_path):
-    tls, certificate = make_certificate(tmp_path)
-    with ElectrumServer(chain.node, tls=tls) as secured:
+    certificate = make_certificate(tmp_path)
+    with ElectrumServer(chain.node, tls=certificate.server()) as secured:
         assert secured.url.startswith("ssl://127.0.0.1:")
-        context = ssl.create_default_context(cafile=str(certificate))
+        context = certificate.trust()
         with (
             connected(secured.url) as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,

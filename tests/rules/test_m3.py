@@ -3,10 +3,10 @@ confirmed to the configured depth nor released by the user.
 """
 
 import pytest
-from tests.sessions.log import MemoryLog
 from tests.sessions.receiver.play import SENDER_COINS, Play, spend_to
 from tests.sessions.receiver.scenarios import play_all
 from tests.sessions.sender import play as sending
+from tests.support.log import MemoryLog
 
 from dovetail.errors import InvalidEvent
 from dovetail.sessions import outcomes, receiver, sender

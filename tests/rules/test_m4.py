@@ -4,7 +4,7 @@ one, unless the user released or revoked the payment or somebody else spent its 
 
 import pytest
 from tests.properties.histories.accounts import Till
-from tests.properties.histories.actor import GRACE, LIFETIME, Actor, World
+from tests.properties.histories.actor import GRACE, LIFETIME, Actor, SimulatedWorld
 from tests.properties.histories.chain import Chain
 from tests.properties.histories.charging import Payee
 from tests.properties.histories.paying import Payer
@@ -19,7 +19,7 @@ class Payment:
     """Alice pays Bob, in one world."""
 
     def __init__(self, *, depth: int = 1) -> None:
-        self.world = World(Chain(depth))
+        self.world = SimulatedWorld(Chain(depth))
         self.bob = Payee(self.world, Till())
         self.alice = Payer(self.world, self.bob.state.payjoin_uri)
         self.parties: tuple[Actor, Actor] = (self.bob, self.alice)

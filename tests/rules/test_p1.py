@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.runtime.conftest import node, world  # noqa: F401 - fixtures
-from tests.runtime.world import World, until
 from tests.sessions.receiver.play import NOW as RECEIVING
 from tests.sessions.receiver.play import Play
 from tests.sessions.sender import play as sending
+from tests.support.fixtures import node, world  # noqa: F401 - fixtures
+from tests.support.world import World, until
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.ohttp import GatewayKey, decapsulate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.properties.histories import lies
 from tests.properties.histories.accounts import Till
-from tests.properties.histories.actor import World
+from tests.properties.histories.actor import SimulatedWorld
 from tests.properties.histories.chain import Chain
 from tests.properties.histories.charging import Payee
 from tests.sessions.receiver.play import Play, expect
@@ -50,7 +50,7 @@ def test_one_seen_input_among_many_is_enough_to_refuse() -> None:
 
 
 def test_a_sender_who_offers_one_coin_to_two_sessions_gets_one_proposal() -> None:
-    world, till = World(Chain(1)), Till()
+    world, till = SimulatedWorld(Chain(1)), Till()
     sessions = [Payee(world, till), Payee(world, till)]
     for index, payee in enumerate(sessions):
         terms = payee.state.terms.require_mailbox()

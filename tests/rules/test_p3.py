@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from tests.sessions.receiver.play import BOB, Play, expect
-from tests.sessions.wallet import Wallet
+from tests.support.keys import Keys
 
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.crypto.entropy import SeededEntropy
@@ -117,7 +117,7 @@ def test_a_coin_that_a_sender_has_seen_goes_before_any_other(seed: int, shown: i
 
 
 def test_without_a_seen_coin_chance_decides() -> None:
-    coins = [Wallet("bob").coin(index, 70_000) for index in (1, 2, 3)]
+    coins = [Keys("bob").coin(index, 70_000) for index in (1, 2, 3)]
     assert len({_select(coins, seed) for seed in range(30)}) == 3
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from tests.runtime.conftest import node, world  # noqa: F401 - fixtures
-from tests.runtime.world import World, until
 from tests.sessions.receiver.play import EXPIRES_AT, Play
 from tests.sessions.receiver.scenarios import play_all
 from tests.sessions.sender import play as sending
+from tests.support.fixtures import node, world  # noqa: F401 - fixtures
+from tests.support.world import World, until
 
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import DovetailError, ReplayError

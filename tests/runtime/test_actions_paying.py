@@ -1,6 +1,15 @@
 import pytest
-from tests.runtime.side import Receiving, Sending, Side, paid_into, receiving_at, revoke, sending_at
-from tests.runtime.world import FEE, World
+from tests.support.stepping import (
+    Receiving,
+    Sending,
+    Side,
+    paid_into,
+    receiving_at,
+    revoke,
+    sending_at,
+)
+from tests.support.wallet import FEE
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.errors import UsageError, WalletError

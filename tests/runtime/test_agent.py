@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from tests.runtime.world import Party, World, until
+from tests.support.world import Party, World, until
 
 from dovetail import (
     AtExpiry,

@@ -1,6 +1,6 @@
 import pytest
-from tests.runtime.directory import Wire
-from tests.runtime.world import World
+from tests.support.wire import Wire
+from tests.support.world import World
 
 from dovetail import (
     Agent,

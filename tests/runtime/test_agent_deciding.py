@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.runtime.world import World, until
+from tests.support.world import World, until
 
 from dovetail import Agent, FeeRate, Policy
 from dovetail.errors import ConfigurationError, SessionNotFound, StoreUnavailable, UsageError

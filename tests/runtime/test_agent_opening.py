@@ -2,7 +2,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.runtime.world import NOW, World
+from tests.support.clock import NOW
+from tests.support.world import World
 
 from dovetail import (
     Agent,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.runtime.world import World, until
+from tests.support.world import World, until
 
 from dovetail import Agent
 from dovetail.errors import StoreUnavailable

@@ -1,5 +1,5 @@
-from tests.runtime.side import Side, paid_into
-from tests.runtime.world import World
+from tests.support.stepping import Side, paid_into
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, TxIn, TxOut
 from dovetail.bitcoin.psbt import Psbt

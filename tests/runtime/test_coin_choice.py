@@ -1,5 +1,5 @@
 import pytest
-from tests.runtime.world import World
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats
 from dovetail.bitcoin.uri import BitcoinUri

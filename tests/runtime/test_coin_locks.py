@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from tests.runtime.world import World
+from tests.support.world import World
 
 from dovetail.errors import ChainError
 from dovetail.runtime import decisions

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.runtime.side import Receiving, Sending, Side, receiving_at, revoke, sending_at
-from tests.runtime.world import World
+from tests.support.stepping import Receiving, Sending, Side, receiving_at, revoke, sending_at
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError, InfrastructureError, UsageError, WalletError

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
-from tests.runtime.world import Party, World
+from tests.support.world import Party, World
 
 from dovetail import Agent, FallbackBroadcasted, LiveReceiver, LiveSender, PayjoinUri, Success
 from dovetail.errors import UsageError

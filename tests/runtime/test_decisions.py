@@ -1,6 +1,14 @@
 import pytest
-from tests.runtime.side import AMOUNT, Receiving, Sending, Side, paid_into, receiving_at, sending_at
-from tests.runtime.world import World
+from tests.support.stepping import (
+    AMOUNT,
+    Receiving,
+    Sending,
+    Side,
+    paid_into,
+    receiving_at,
+    sending_at,
+)
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.errors import SessionNotFound, StaleSession, UsageError

@@ -1,8 +1,8 @@
 """When the policy acts on a fallback, and when it waits for a word."""
 
 import pytest
-from tests.runtime.side import Side, paid_into
-from tests.runtime.world import World
+from tests.support.stepping import Side, paid_into
+from tests.support.world import World
 
 from dovetail.runtime import decisions
 from dovetail.runtime.fallback_policy import is_due

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 import pytest
-from tests.runtime.side import AMOUNT, Sending, Side, broadcast, double_spend, sending_at
-from tests.runtime.world import World
+from tests.support.stepping import AMOUNT, Sending, Side, broadcast, double_spend, sending_at
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, TxOut
 from dovetail.errors import ChainError, DuplicateSession, InsufficientFunds, UsageError, WalletError

@@ -1,8 +1,8 @@
 """A fallback whose fee is too low is told, and told again only after a while."""
 
 import pytest
-from tests.runtime.side import Sending, Side
-from tests.runtime.world import World
+from tests.support.stepping import Sending, Side
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError

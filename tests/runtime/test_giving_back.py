@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 import pytest
-from tests.runtime.side import (
+from tests.support.stepping import (
     AMOUNT,
     Receiving,
     Sending,
@@ -15,7 +15,7 @@ from tests.runtime.side import (
     revoke,
     sending_at,
 )
-from tests.runtime.world import World
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError, UsageError

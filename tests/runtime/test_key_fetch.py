@@ -1,5 +1,5 @@
 import pytest
-from tests.runtime.directory import Wire
+from tests.support.wire import Wire
 
 from dovetail import fetch_ohttp_keys
 from dovetail.errors import ConfigurationError, InvalidUri, TransportError

@@ -1,7 +1,7 @@
 """A receiver whose session had ended hears of what came to its address all the same."""
 
 import pytest
-from tests.runtime.world import World
+from tests.support.world import World
 
 from dovetail import Agent, PayjoinUri, Sats
 from dovetail.bitcoin import Script

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.runtime.side import Receiving, Side, paid_into
-from tests.runtime.world import World, until
+from tests.support.stepping import Receiving, Side, paid_into
+from tests.support.world import World, until
 
 from dovetail.errors import (
     ReplayError,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.runtime.world import World, until
+from tests.support.world import World, until
 
 from dovetail import Agent
 from dovetail.bitcoin import FeeRate, Sats, Script, Transaction

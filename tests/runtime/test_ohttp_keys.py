@@ -3,8 +3,8 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from tests.runtime.directory import Wire
-from tests.runtime.world import Clock
+from tests.support.clock import Clock
+from tests.support.wire import Wire
 
 from dovetail.errors import TransportError
 from dovetail.runtime.ohttp_keys import KEEP, OhttpKeys

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from tests.runtime.side import Side
-from tests.runtime.world import World
+from tests.support.stepping import Side
+from tests.support.world import World
 
 from dovetail.errors import ChainError, TransportError
 from dovetail.protocol.requests import Request

@@ -1,9 +1,9 @@
 """A receiver that was paid twice hears how much came in all, by what, and what to do."""
 
 import pytest
-from tests.runtime.side import AMOUNT, Side, double_spend, paid_into
 from tests.runtime.test_paid_once import at, pay_directly
-from tests.runtime.world import World
+from tests.support.stepping import AMOUNT, Side, double_spend, paid_into
+from tests.support.world import World
 
 from dovetail.bitcoin import Sats, Txid
 from dovetail.explain.chain import describe_sighting

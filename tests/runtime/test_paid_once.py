@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.runtime.side import AMOUNT, Receiving, Side, double_spend, paid_into, revoke
-from tests.runtime.world import World
+from tests.support.stepping import AMOUNT, Receiving, Side, double_spend, paid_into, revoke
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, Sats
 from dovetail.errors import ChainError, UsageError

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import pytest
-from tests.runtime.world import World
+from tests.support.world import World
 
 from dovetail.bitcoin import Address, FeeRate, Sats
 from dovetail.bitcoin.uri import BitcoinUri

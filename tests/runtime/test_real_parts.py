@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.mailroom.gateways import make_certificate
+from tests.support.certificates import make_certificate
 from tests.wallets.keys import descriptors_of_a_key_like_a_script
 
 from dovetail import Agent, FallbackBroadcasted, LiveReceiver, LiveSender, Policy, Success
@@ -135,13 +135,13 @@ async def test_a_payjoin_of_a_key_that_may_also_be_a_script(
 async def test_parties_who_ask_different_kinds_of_chain_servers(
     server: RegtestServer, mailroom: MailroomServer, tmp_path: Path
 ):
-    tls, certificate = make_certificate(tmp_path)
+    certificate = make_certificate(tmp_path)
     with (
-        ElectrumServer(server.node, tls=tls) as secured,
+        ElectrumServer(server.node, tls=certificate.server()) as secured,
         EsploraChain(server.url, Network.REGTEST) as esplora,
-        ElectrumChain(ChainServer(secured.url, certificate), Network.REGTEST) as electrum,
+        ElectrumChain(ChainServer(secured.url, certificate.cert), Network.REGTEST) as electrum,
     ):
-        pinned = ChainServer(secured.url, certificate)
+        pinned = ChainServer(secured.url, certificate.cert)
         payer = wallet(server, tmp_path / "payer", 200_000, ScriptType.P2WPKH, pinned)
         payee = wallet(server, tmp_path / "payee", 150_000, ScriptType.P2WPKH)
         for one, other in ((payer, payee), (payee, payer)):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from tests.runtime.world import World
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, Sats, Script
 from dovetail.runtime.live_session import LiveReceiver

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from tests.runtime.side import AMOUNT, Receiving, Side, paid_into, refused, told
-from tests.runtime.world import World
+from tests.support.stepping import AMOUNT, Receiving, Side, paid_into, refused, told
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, Sats, UnixTime
 from dovetail.errors import (

@@ -1,6 +1,6 @@
 import pytest
-from tests.runtime.side import AMOUNT, Side, paid_into
-from tests.runtime.world import World
+from tests.support.stepping import AMOUNT, Side, paid_into
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import (

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 from tests.protocol.rules import P2PKH, P2WPKH, coin
-from tests.runtime.side import Side, paid_into, receiving_at, refused, told
-from tests.runtime.world import World
+from tests.support.stepping import Side, paid_into, receiving_at, refused, told
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats
 from dovetail.bitcoin.transaction import TxOut

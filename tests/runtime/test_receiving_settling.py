@@ -2,8 +2,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.runtime.side import AMOUNT, Receiving, Sending, Side, paid_into
-from tests.runtime.world import World
+from tests.support.stepping import AMOUNT, Receiving, Sending, Side, paid_into
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, UnixTime
 from dovetail.errors import ChainError, TransportError

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from tests.runtime.side import Receiving, Side, paid_into
-from tests.runtime.world import QUICK, World
+from tests.support.stepping import Receiving, Side, paid_into
+from tests.support.world import QUICK, World
 
 from dovetail.bitcoin import UnixTime
 from dovetail.runtime.schedule import next_deadline, pause

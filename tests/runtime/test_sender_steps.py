@@ -1,8 +1,8 @@
 from collections.abc import Collection
 
 import pytest
-from tests.runtime.side import Side, broadcast, paid_into, proposed
-from tests.runtime.world import World
+from tests.support.stepping import Side, broadcast, paid_into, proposed
+from tests.support.world import World
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import OutPoint

@@ -1,6 +1,6 @@
 import pytest
-from tests.runtime.side import Sending, Side, broadcast, cancelled, double_spend, paid_into
-from tests.runtime.world import World
+from tests.support.stepping import Sending, Side, broadcast, cancelled, double_spend, paid_into
+from tests.support.world import World
 
 from dovetail.bitcoin import Transaction
 from dovetail.errors import ChainError, StaleSession

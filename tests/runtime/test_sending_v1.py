@@ -1,6 +1,6 @@
 import pytest
-from tests.runtime.side import AMOUNT, Receiving, Side
-from tests.runtime.world import World
+from tests.support.stepping import AMOUNT, Receiving, Side
+from tests.support.world import World
 
 from dovetail.bitcoin import UnixTime
 from dovetail.errors import TransportError

@@ -6,10 +6,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.runtime.certificates import make_certificate
-from tests.runtime.onions import ONION, onions
-from tests.runtime.servers import serving
 from tests.runtime.test_transport import OK, Recorder, request
+from tests.support.certificates import make_certificate
+from tests.support.onions import ONION, onions
+from tests.support.servers import serving
 
 from dovetail.errors import ConfigurationError, TransportError
 from dovetail.runtime import socks
@@ -56,7 +56,7 @@ class Hello(BaseHTTPRequestHandler):
 
 
 async def test_tls_is_checked_for_the_onion_host_inside_the_proxy(tmp_path: Path):
-    certificate = make_certificate(tmp_path, ONION)
+    certificate = make_certificate(tmp_path, [ONION])
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hello)
     server.socket = certificate.server().wrap_socket(server.socket, server_side=True)
     port = server.server_address[1]

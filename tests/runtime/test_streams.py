@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpcore2
 import pytest
-from tests.runtime.certificates import make_certificate
-from tests.runtime.servers import serving
+from tests.support.certificates import make_certificate
+from tests.support.servers import serving
 
 from dovetail.causes import no_connection
 from dovetail.runtime import streams
@@ -170,7 +170,7 @@ async def test_an_address_that_never_answers_is_given_up(monkeypatch: pytest.Mon
 
 
 async def test_tls_protects_what_passes(tmp_path: Path):
-    made = make_certificate(tmp_path, "shop.test")
+    made = make_certificate(tmp_path, ["shop.test"])
     server = await asyncio.start_server(echo, HOST, 0, ssl=made.server())
     async with server:
         port = server.sockets[0].getsockname()[1]
@@ -183,7 +183,7 @@ async def test_tls_protects_what_passes(tmp_path: Path):
 
 
 async def test_a_certificate_that_is_not_trusted_ends_the_connection(tmp_path: Path):
-    made = make_certificate(tmp_path, "shop.test")
+    made = make_certificate(tmp_path, ["shop.test"])
     server = await asyncio.start_server(echo, HOST, 0, ssl=made.server())
     async with server:
         port = server.sockets[0].getsockname()[1]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.runtime.servers import serving
+from tests.support.servers import serving
 
 from dovetail import open_files
 from dovetail.errors import ConfigurationError, TransportError

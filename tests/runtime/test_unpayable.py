@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.runtime.side import Side, paid_into
-from tests.runtime.world import World
+from tests.support.stepping import Side, paid_into
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Transaction
 from dovetail.bitcoin.psbt import PsbtInput

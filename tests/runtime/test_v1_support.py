@@ -1,8 +1,8 @@
 """A directory that takes no v1 senders is not named in a link for them."""
 
 import pytest
-from tests.runtime.directory import Wire
-from tests.runtime.world import Clock
+from tests.support.clock import Clock
+from tests.support.wire import Wire
 
 from dovetail.errors import ConfigurationError, TransportError
 from dovetail.runtime.relays import Relays

@@ -4,8 +4,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from tests.runtime.side import Receiving, Sending, Side, paid_into
-from tests.runtime.world import NodeChain, World
+from tests.support.chain import NodeChain
+from tests.support.stepping import Receiving, Sending, Side, paid_into
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction
 from dovetail.bitcoin.psbt import PsbtInput

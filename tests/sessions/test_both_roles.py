@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pytest
-from tests.sessions.directory import Directory
-from tests.sessions.log import MemoryLog
-from tests.sessions.wallet import Wallet, as_claimed, signatures_are_valid
+from tests.support.directory import Directory
+from tests.support.keys import Keys, as_claimed, signatures_are_valid
+from tests.support.log import MemoryLog
 
 from dovetail.bitcoin.transaction import Transaction
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
@@ -25,7 +25,7 @@ AMOUNT = Sats(50_000)
 RELAY = "https://relay.example"
 RATES = FeeRate.from_sat_per_vb(1), FeeRate.from_sat_per_vb(50)
 
-ALICE, BOB = Wallet("alice"), Wallet("bob")
+ALICE, BOB = Keys("alice"), Keys("bob")
 ALICES = (ALICE.coin(0, 60_000), ALICE.coin(1, 45_000))
 BOBS = BOB.coin(1, 70_000)
 UTXOS = {coin.outpoint: coin.utxo for coin in (*ALICES, BOBS)}

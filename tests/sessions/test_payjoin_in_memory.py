@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import pytest
-from tests.sessions.directory import Directory
-from tests.sessions.log import MemoryLog
-from tests.sessions.wallet import Wallet, as_claimed, signatures_are_valid
+from tests.support.directory import Directory
+from tests.support.keys import Keys, as_claimed, signatures_are_valid
+from tests.support.log import MemoryLog
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
@@ -28,7 +28,7 @@ AMOUNT = Sats(50_000)
 RELAY = "https://relay.example"
 RATES = FeeRate.from_sat_per_vb(1), FeeRate.from_sat_per_vb(50)
 
-ALICE, BOB = Wallet("alice"), Wallet("bob")
+ALICE, BOB = Keys("alice"), Keys("bob")
 ALICES = (ALICE.coin(0, 60_000), ALICE.coin(1, 45_000))
 BOBS = BOB.coin(1, 70_000)
 UTXOS = {coin.outpoint: coin.utxo for coin in (*ALICES, BOBS)}
@@ -41,7 +41,7 @@ Session: TypeAlias = ReceiverSession | SenderSession
 
 
 @dataclass
-class World:
+class BothParties:
     directory: Directory = field(default_factory=Directory)
     bobs: MemoryLog[ReceiverEvent] = field(default_factory=MemoryLog)
     alices: MemoryLog[SenderEvent] = field(default_factory=MemoryLog)
@@ -130,7 +130,7 @@ class World:
 
 
 def test_a_payjoin_survives_a_restart_after_every_step() -> None:  # M2, M4
-    world = World()
+    world = BothParties()
     invited = receiver.create(
         address=BOB.address(0),
         directory=world.directory.origin,
@@ -160,7 +160,7 @@ def test_a_payjoin_survives_a_restart_after_every_step() -> None:  # M2, M4
     assert len({*world.directory.bodies}) == len(world.directory.bodies)  # P1
 
 
-def _v1_sender_over_http(world: World) -> tuple[sender.PostingOriginal, receiver.Initialized]:
+def _v1_sender_over_http(world: BothParties) -> tuple[sender.PostingOriginal, receiver.Initialized]:
     invited = receiver.create_v1(
         address=BOB.address(0),
         url="https://shop.example/pay/7",
@@ -174,7 +174,7 @@ def _v1_sender_over_http(world: World) -> tuple[sender.PostingOriginal, receiver
 
 
 def test_a_v1_payment_over_http_is_a_payjoin_too() -> None:
-    world = World()
+    world = BothParties()
     posting, invited = _v1_sender_over_http(world)
     request = posting.post_v1(now=NOW)
     assert request.url.startswith("https://shop.example/pay/7?")
@@ -195,7 +195,7 @@ def test_a_v1_payment_over_http_is_a_payjoin_too() -> None:
 
 
 def test_a_v1_sender_over_http_is_told_why_there_is_no_payjoin() -> None:
-    world = World()
+    world = BothParties()
     posting, invited = _v1_sender_over_http(world)
     request = posting.post_v1(now=NOW)
     query = request.url.partition("?")[2]
@@ -210,7 +210,7 @@ def test_a_v1_sender_over_http_is_told_why_there_is_no_payjoin() -> None:
 
 
 def test_a_v1_sender_through_the_directory_gets_a_proposal_they_accept() -> None:
-    world = World()
+    world = BothParties()
     invited = receiver.create(
         address=BOB.address(0),
         directory=world.directory.origin,
@@ -253,7 +253,7 @@ def test_a_v1_sender_through_the_directory_gets_a_proposal_they_accept() -> None
 def test_what_fails_leaves_the_session_good(
     meddle: Callable[[receiver.Initialized], object],
 ) -> None:
-    world = World()
+    world = BothParties()
     _, invited = _v1_sender_over_http(world)
     with pytest.raises((InvalidMessage, UsageError)):
         meddle(invited)

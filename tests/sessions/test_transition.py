@@ -4,7 +4,7 @@ import asyncio
 import gc
 
 import pytest
-from tests.sessions.log import MemoryLog
+from tests.support.log import MemoryLog
 
 from dovetail.errors import AlreadySaved, StaleSession, StoreUnavailable
 from dovetail.sessions.codec import SessionEvent

@@ -1,3 +1,3 @@
-from tests.runtime.conftest import alice, bob, node, world
+from tests.support.fixtures import alice, bob, node, world
 
 __all__ = ["alice", "bob", "node", "world"]

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.runtime.directory import Wire
-from tests.runtime.side import Receiving, Sending, Side
-from tests.runtime.world import World
 from tests.stores.callers import MemoryCaller
+from tests.support.stepping import Receiving, Sending, Side
+from tests.support.wire import Wire
+from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, Sats
 from dovetail.protocol.requests import GATEWAY_PATH, Request

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from tests.live_core.bitcoind import ABSENT, Bitcoind, installed
+from tests.support.scripted_electrum import ScriptedElectrum
+from tests.support.scripted_http import ScriptedServer
 from tests.wallets.core_stage import Stage, Tape
-from tests.wallets.scripted import ScriptedServer
-from tests.wallets.scripted_electrum import ScriptedElectrum
 
 from dovetail.bitcoin import Network, Sats, ScriptType
 from dovetail.regtest import RegtestServer

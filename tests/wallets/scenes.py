@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.scripted_electrum import ScriptedElectrum
+from tests.support.scripted_http import Answer, ScriptedServer
 from tests.wallets.core_says import Refusal, node
-from tests.wallets.scripted import Answer, ScriptedServer
-from tests.wallets.scripted_electrum import ScriptedElectrum
 
 from dovetail.bitcoin import Network, OutPoint, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.bitcoin.hashes import sha256

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
-from tests.wallets.scripted import Answer
+from tests.support.scripted_http import Answer
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid
 from dovetail.errors import ChainError

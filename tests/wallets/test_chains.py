@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.mailroom.gateways import make_certificate
+from tests.support.certificates import make_certificate
 
 from dovetail.bitcoin import (
     FeeRate,
@@ -40,10 +40,12 @@ def chain(request, server, electrum, tmp_path) -> Iterator[Chain]:
             with ElectrumChain(electrum.url, Network.REGTEST) as opened:
                 yield opened
         case _:
-            tls, certificate = make_certificate(tmp_path)
+            certificate = make_certificate(tmp_path)
             with (
-                ElectrumServer(server.node, tls=tls) as secured,
-                ElectrumChain(ChainServer(secured.url, certificate), Network.REGTEST) as opened,
+                ElectrumServer(server.node, tls=certificate.server()) as secured,
+                ElectrumChain(
+                    ChainServer(secured.url, certificate.cert), Network.REGTEST
+                ) as opened,
             ):
                 yield opened
 

@@ -3,8 +3,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.runtime.certificates import Certificate, make_certificate
-from tests.wallets.scripted import Answer, ScriptedServer
+from tests.support.certificates import Certificate, make_certificate
+from tests.support.scripted_http import Answer, ScriptedServer
 
 from dovetail.errors import ChainError
 from dovetail.wallets.bounded_answers import Reply, fetch_bounded

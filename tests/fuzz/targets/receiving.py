@@ -10,10 +10,10 @@ from tests.fuzz.meddling import Parts, Stock, inputs_of, paid_to
 from tests.fuzz.target import Target, parsed, require
 from tests.properties.histories.people import ALICE, BOB
 from tests.protocol import rules
-from tests.sessions.directory import Directory
 from tests.sessions.receiver import play
 from tests.sessions.sender.play import SIGNATURE
-from tests.sessions.wallet import as_claimed
+from tests.support.directory import Directory
+from tests.support.keys import as_claimed
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import TxOut

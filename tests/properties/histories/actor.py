@@ -36,7 +36,7 @@ PRIVATE = (
 
 
 @dataclass
-class World:
+class SimulatedWorld:
     """What everybody shares: time, chain, wire, and each side's store."""
 
     chain: Chain
@@ -80,7 +80,7 @@ class Actor(ABC):
     role: Any
     """`dovetail.sessions.sender` or `dovetail.sessions.receiver`."""
 
-    def __init__(self, world: World, store: MemoryStore, log: Any, created: Any) -> None:
+    def __init__(self, world: SimulatedWorld, store: MemoryStore, log: Any, created: Any) -> None:
         self.world = world
         self.store = store
         self.fault: str | None = None

@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from tests.properties.histories.accounts import AMOUNT, OFFERING, Till
-from tests.properties.histories.actor import GRACE, LIFETIME, START, Move, World
+from tests.properties.histories.actor import GRACE, LIFETIME, START, Move, SimulatedWorld
 from tests.properties.histories.collecting import Collector
 from tests.properties.histories.ledger import require
 from tests.properties.histories.people import BOB
 from tests.properties.histories.wire import ORIGIN
-from tests.sessions.wallet import as_claimed
+from tests.support.keys import as_claimed
 
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.crypto.secp256k1 import SecretKey
@@ -25,7 +25,7 @@ OURS = frozenset(BOB.scripts())
 class Payee(Collector):
     """Bob is paid at one address."""
 
-    def __init__(self, world: World, till: Till, *, v1: bool = False) -> None:
+    def __init__(self, world: SimulatedWorld, till: Till, *, v1: bool = False) -> None:
         self.till = till
         index = len(till.sessions)
         self.script = BOB.script(index)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.properties.histories.actor import GRACE, LIFETIME, START, Actor, World
+from tests.properties.histories.actor import GRACE, LIFETIME, START, Actor, SimulatedWorld
 from tests.properties.histories.chain import Chain
 from tests.properties.histories.ledger import require
 from tests.properties.histories.servers import SERVERS
@@ -40,7 +40,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(Chain(1))
+        self.world = SimulatedWorld(Chain(1))
         self.actors: list[Actor] = []
 
     def actor(self, which: int) -> Actor:

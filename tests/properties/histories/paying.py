@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from tests.properties.histories.accounts import AMOUNT
-from tests.properties.histories.actor import GRACE, Move, World
+from tests.properties.histories.actor import GRACE, Move, SimulatedWorld
 from tests.properties.histories.again import refused, require_refused, spelled
 from tests.properties.histories.expenses import OURS, Expenses
 from tests.properties.histories.people import ALICE, ALICES, BOB
@@ -43,7 +43,7 @@ class Payer(Expenses):
     """Alice pays a Payjoin URI."""
 
     def __init__(
-        self, world: World, uri: PayjoinUri, *, coins: int = 2, deadline: int | None = None
+        self, world: SimulatedWorld, uri: PayjoinUri, *, coins: int = 2, deadline: int | None = None
     ) -> None:
         store = MemoryStore()
         self.original, self.params = payment(coins)

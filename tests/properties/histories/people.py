@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from tests.sessions.wallet import SEQUENCE, Wallet, signatures_are_valid
+from tests.support.keys import SEQUENCE, Keys, signatures_are_valid
 
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
@@ -14,7 +14,7 @@ from dovetail.protocol.draft import Coin
 
 
 @dataclass(frozen=True)
-class Person(Wallet):
+class Person(Keys):
     """A wallet whose signatures are made once: thousands of histories sign the same things."""
 
     def script(self, index: int) -> Script:
@@ -39,17 +39,17 @@ class Person(Wallet):
 
 @cache
 def _script(name: str, index: int) -> Script:
-    return Wallet(name).script(index)
+    return Keys(name).script(index)
 
 
 @cache
 def _scripts(name: str) -> dict[Script, SecretKey]:
-    return Wallet(name).scripts()
+    return Keys(name).scripts()
 
 
 @lru_cache(maxsize=8192)
 def _signed(name: str, raw: bytes) -> bytes:
-    return Wallet.sign(Person(name), Psbt.parse(raw)).serialize()
+    return Keys.sign(Person(name), Psbt.parse(raw)).serialize()
 
 
 @lru_cache(maxsize=8192)

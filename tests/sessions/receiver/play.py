@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tests.sessions.directory import Directory
-from tests.sessions.log import MemoryLog
-from tests.sessions.wallet import Wallet, as_claimed
+from tests.support.directory import Directory
+from tests.support.keys import Keys, as_claimed
+from tests.support.log import MemoryLog
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
@@ -29,9 +29,9 @@ GRACE = 600
 AMOUNT = Sats(50_000)
 RELAY = "https://relay.example"
 
-ALICE = Wallet("alice")
+ALICE = Keys("alice")
 """The sender."""
-BOB = Wallet("bob")
+BOB = Keys("bob")
 """The receiver; key 0 guards the address."""
 REPLY_KEY = SecretKey(b"\x0b" * 32)
 OTHER_REPLY_KEY = SecretKey(b"\x0d" * 32)

@@ -16,7 +16,7 @@ from tests.sessions.receiver.play import (
     Play,
     expect,
 )
-from tests.sessions.wallet import as_claimed
+from tests.support.keys import as_claimed
 
 from dovetail.bitcoin.hashes import sha256
 from dovetail.bitcoin.psbt import Psbt, PsbtInput

@@ -19,7 +19,7 @@ from tests.sessions.receiver.play import (
     Play,
     expect,
 )
-from tests.sessions.wallet import signatures_are_valid
+from tests.support.keys import signatures_are_valid
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import TxOut

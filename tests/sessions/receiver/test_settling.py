@@ -19,7 +19,7 @@ from tests.sessions.receiver.play import (
     spend_to,
 )
 from tests.sessions.receiver.scenarios import nobody_can_tell, paid_by_payjoin
-from tests.sessions.wallet import signatures_are_valid
+from tests.support.keys import signatures_are_valid
 
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.errors import ReplayError, StaleSession, UsageError

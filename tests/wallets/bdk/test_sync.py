@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from tests.mailroom.gateways import make_certificate
+from tests.support.certificates import make_certificate
 
 from dovetail.bitcoin import FeeRate, Network, Sats, Script
 from dovetail.errors import ChainError
@@ -75,10 +75,10 @@ def test_a_reorganisation_is_followed(server, wallet):
 
 
 def test_a_wallet_syncs_over_tls_with_a_pinned_certificate(server, wallet, tmp_path):
-    tls, certificate = make_certificate(tmp_path)
-    with ElectrumServer(server.node, tls=tls) as secured:
+    certificate = make_certificate(tmp_path)
+    with ElectrumServer(server.node, tls=certificate.server()) as secured:
         server.node.fund(wallet.new_address().script_pubkey, Sats(1_000))
-        pinning = at(wallet, ChainServer(secured.url, certificate))
+        pinning = at(wallet, ChainServer(secured.url, certificate.cert))
         pinning.sync()
         assert pinning.balance().confirmed == 41_000
         with pytest.raises(ChainError, match="`chain_certificate`"):

@@ -5,8 +5,8 @@ import threading
 from dataclasses import replace
 
 import pytest
+from tests.support.scripted_http import Answer
 from tests.wallets.keys import descriptors_of_a_key_like_a_script
-from tests.wallets.scripted import Answer
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, ScriptType, Txid, TxOut
 from dovetail.crypto.entropy import SeededEntropy

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpcore2
 import pytest
+from tests.support.scripted_http import Answer, ScriptedServer
 from tests.wallets.carriers import Answering, content
-from tests.wallets.scripted import Answer, ScriptedServer
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.mailroom.gateways import make_certificate
+from tests.support.certificates import make_certificate
 
 from dovetail.errors import ChainError
 from dovetail.regtest.electrum_server import ElectrumServer
@@ -51,10 +51,10 @@ def test_both_sides_hear_each_other(electrum):
 
 
 def test_large_answers_pass_whole_through_tls(server, tmp_path):
-    tls, certificate = make_certificate(tmp_path)
+    certificate = make_certificate(tmp_path)
     with (
-        ElectrumServer(server.node, tls=tls) as secured,
-        crossing(ChainServer(secured.url, certificate)) as connection,
+        ElectrumServer(server.node, tls=certificate.server()) as secured,
+        crossing(ChainServer(secured.url, certificate.cert)) as connection,
     ):
         question = b'{"id":1,"method":"blockchain.block.headers","params":[0,2016]}\n'
         connection.sendall(question * 20)
@@ -67,11 +67,12 @@ def test_large_answers_pass_whole_through_tls(server, tmp_path):
 
 def test_what_tls_says_of_its_own_affairs_holds_nothing_up(server, tmp_path):
     """After the handshake a server sends tickets, which bring nothing to pass on."""
-    tls, certificate = make_certificate(tmp_path)
+    certificate = make_certificate(tmp_path)
+    tls = certificate.server()
     tls.num_tickets = 4
     with (
         ElectrumServer(server.node, tls=tls) as secured,
-        crossing(ChainServer(secured.url, certificate), timeout=60) as connection,
+        crossing(ChainServer(secured.url, certificate.cert), timeout=60) as connection,
     ):
         threading.Event().wait(0.2)
         connection.sendall(PING)

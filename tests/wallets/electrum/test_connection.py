@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.mailroom.gateways import make_certificate
-from tests.wallets.scripted_electrum import ScriptedElectrum
+from tests.support.certificates import make_certificate
+from tests.support.scripted_electrum import ScriptedElectrum
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError
@@ -23,9 +23,9 @@ def dial(url: str, certificate: Path | None = None, timeout: float = 5) -> None:
 @pytest.fixture
 def secured(server, tmp_path):
     """An Electrum server over TLS that signs its own certificate, and the certificate."""
-    tls, certificate = make_certificate(tmp_path)
-    with ScriptedElectrum(server.node, tls) as running:
-        yield running, certificate
+    certificate = make_certificate(tmp_path, ())
+    with ScriptedElectrum(server.node, certificate.server()) as running:
+        yield running, certificate.cert
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(secured):
@@ -53,7 +53,7 @@ def test_another_certificate_than_the_pinned_one_is_refused(secured, tmp_path, m
     server, certificate = secured
     folder = tmp_path / "other"
     folder.mkdir()
-    _, other = make_certificate(folder)
+    other = make_certificate(folder).cert
     # What the system trusts does not count beside a pin.
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with pytest.raises(ChainError, match=r"shows another certificate.*`chain_certificate`"):

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.wallets.scripted import Answer
+from tests.support.scripted_http import Answer
 
 from dovetail.bitcoin import (
     FeeRate,

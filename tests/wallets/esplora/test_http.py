@@ -5,7 +5,7 @@ from email.utils import formatdate
 from types import SimpleNamespace
 
 import pytest
-from tests.wallets.scripted import Answer
+from tests.support.scripted_http import Answer
 
 from dovetail.errors import ChainError, ConfigurationError
 from dovetail.wallets import bounded_answers

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from tests.runtime.world import Party, World
+from tests.support.world import Party, World
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction, UnixTime
 from dovetail.protocol.uri import PayjoinUri

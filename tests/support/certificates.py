@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,15 +29,19 @@ class Certificate:
 
 
 def make_certificate(
-    folder: Path, *names: str, name: str = "server", password: bytes | None = None
+    folder: Path,
+    names: Sequence[str] = ("localhost",),
+    *,
+    name: str = "server",
+    password: bytes | None = None,
 ) -> Certificate:
-    """For 127.0.0.1, localhost and `names`; `password` encrypts the key."""
+    """For 127.0.0.1 and `names`; `password` encrypts the key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
     hosts: list[x509.GeneralName] = [
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        *(x509.DNSName(each) for each in ("localhost", *names)),
+        *(x509.DNSName(each) for each in names),
     ]
     certificate = (
         x509.CertificateBuilder()

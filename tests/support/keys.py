@@ -1,4 +1,4 @@
-"""A wallet of a few P2WPKH keys that signs (BIP 143): enough to pay and to be paid."""
+"""A few P2WPKH keys that sign (BIP 143): enough to pay and to be paid."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,7 +20,7 @@ SEQUENCE = 0xFFFFFFFD
 
 
 @dataclass(frozen=True)
-class Wallet:
+class Keys:
     """Keys derived from a name: key n guards script n."""
 
     name: str

@@ -13,7 +13,7 @@ from dovetail.wallets.esplora.chain import EsploraChain
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Loopback:
     """What both parties share."""
 
     regtest: RegtestServer
@@ -33,11 +33,11 @@ class World:
 
 
 @contextmanager
-def open_world(folder: Path) -> Generator[World]:
+def open_loopback(folder: Path) -> Generator[Loopback]:
     """A fresh chain of 110 blocks and an empty mailroom."""
     with (
         RegtestServer() as regtest,
         MailroomServer() as mailroom,
         EsploraChain(regtest.url, Network.REGTEST) as chain,
     ):
-        yield World(regtest, mailroom, chain, folder)
+        yield Loopback(regtest, mailroom, chain, folder)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tests.sessions.directory import Directory
+from tests.support.directory import Directory
 
 from dovetail.errors import TransportError
 from dovetail.protocol.requests import GATEWAY_PATH, OHTTP_REQUEST_TYPE, V1_TYPE, Request
