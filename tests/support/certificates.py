@@ -37,7 +37,7 @@ def make_certificate(
 ) -> Certificate:
     """For 127.0.0.1 and `names`; `password` encrypts the key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test server")])
     now = dt.datetime.now(dt.UTC)
     hosts: list[x509.GeneralName] = [
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
