@@ -150,7 +150,7 @@ async def test_an_application_gives_its_wallet_to_the_agent(world: Loopback) -> 
 
 
 async def test_an_application_pays_once_its_user_has_agreed(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     eager = SimpleNamespace(open=partial(Agent.open, policy=EAGER))
     monkeypatch.setattr(paying_quickstart, "Agent", eager)
