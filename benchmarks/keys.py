@@ -7,7 +7,7 @@ from tests.support.keys import Keys
 
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import Sats, UnixTime
-from dovetail.protocol.draft import Coin
+from dovetail.protocol.coin import Coin
 
 ALICE, BOB = Keys("alice"), Keys("bob")
 AMOUNT = Sats(50_000)

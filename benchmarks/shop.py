@@ -17,7 +17,7 @@ from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Psbt, Sats, Sc
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.runtime.agent import Agent
 from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Balance

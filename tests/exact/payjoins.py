@@ -18,8 +18,8 @@ from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.contribution import (
     Draft,
     apply_fees,
+    begin_draft,
     commit_outputs,
-    draft,
     finalize,
     place_coins,
 )
@@ -205,7 +205,7 @@ def _offered(case: Case, original: Psbt, payee: Script) -> FeeContribution | Non
 
 def _drafted(case: Case, original: Psbt, params: SenderParams, bob: Wallet) -> Draft:
     transaction = check_original(original)
-    started = draft(original, params, (0,))
+    started = begin_draft(original, params, (0,))
     if case.payee in (Payee.SUBSTITUTED, Payee.GROWN):
         kind = ScriptType.P2TR if case.payee is Payee.GROWN else bob.kind
         fresh = Wallet(SecretKey(b"\x33" * 32), kind).script()

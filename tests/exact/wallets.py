@@ -13,7 +13,7 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOu
 from dovetail.bitcoin.units import FeeRate, Sats, Weight
 from dovetail.bitcoin.weights import output_weight, predicted_input_weight
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.draft import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.fees import fee_at, shared_weight
 
 KINDS = (ScriptType.P2PKH, ScriptType.P2SH, ScriptType.P2WPKH, ScriptType.P2TR)

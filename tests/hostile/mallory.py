@@ -11,7 +11,7 @@ from tests.support.wallet import FEE
 from dovetail.bitcoin import FeeRate, Psbt, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.crypto.secp256k1 import PublicKey, SecretKey
 from dovetail.errors import InvalidPsbt
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.mailbox import encode_original, seal_message_a
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.uri import V2Endpoint

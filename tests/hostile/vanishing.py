@@ -24,7 +24,7 @@ from dovetail.bitcoin import (
     TxIn,
     TxOut,
 )
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 

@@ -18,7 +18,7 @@ from dovetail.bitcoin import (
     TxIn,
     UnixTime,
 )
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.requests import Request
 from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
 from dovetail.wallets.bdk.wallet import BdkWallet

@@ -27,7 +27,7 @@ from dovetail.bitcoin import (
     Txid,
     UnixTime,
 )
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.requests import Request
 from dovetail.runtime.transport import LIMIT, Reply
 from dovetail.wallets.ports import (

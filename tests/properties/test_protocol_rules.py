@@ -31,8 +31,8 @@ from dovetail.errors import FeeTooHigh, OriginalRejected, ProposalRejected, Usag
 from dovetail.protocol.contribution import (
     Draft,
     apply_fees,
+    begin_draft,
     commit_outputs,
-    draft,
     finalize,
     place_coins,
     select_coins,
@@ -98,7 +98,7 @@ def cases(pick: st.DrawFn) -> Case:
 
 def place(case: Case) -> Draft:
     entropy = SeededEntropy(case.seed)
-    started = draft(case.original, case.params, (case.receiver_output,))
+    started = begin_draft(case.original, case.params, (case.receiver_output,))
     drain_script = None if case.replacement is None else case.replacement[0].script_pubkey
     committed = commit_outputs(
         started, replacement=case.replacement, drain_script=drain_script, entropy=entropy
@@ -198,7 +198,7 @@ def test_peers_accept_our_proposals(case: Case) -> None:
 @given(cases())
 def test_a_draft_is_rebuilt_from_the_decisions_in_a_log(case: Case) -> None:
     placed, ready, _ = negotiate(case)
-    started = draft(case.original, case.params, (case.receiver_output,))
+    started = begin_draft(case.original, case.params, (case.receiver_output,))
     # What the events store: outputs and drain, placed coins, final values.
     before = placed.outputs
     brought = sum(int(each.utxo.value) for each in case.coins)
@@ -268,7 +268,7 @@ def test_coin_selection_is_a_function_of_its_arguments(
     coins = [
         replace(each, exposed=bool(exposed >> number & 1)) for number, each in enumerate(case.coins)
     ]
-    started = draft(case.original, case.params, (case.receiver_output,))
+    started = begin_draft(case.original, case.params, (case.receiver_output,))
     chosen = select_coins(started, coins, entropy=SeededEntropy(seed))
     assert chosen == select_coins(started, coins[::-1], entropy=SeededEntropy(seed))
     assert set(chosen) <= set(coins)
@@ -318,7 +318,7 @@ def test_every_original_is_checked_or_refused(psbt: Psbt) -> None:
     params = SenderParams(fee_contribution=FeeContribution(Sats(1_000), 0))
     receiver_output = len(psbt.outputs) - 1
     assume(receiver_output >= 0)
-    started = draft(psbt, params, (receiver_output,))
+    started = begin_draft(psbt, params, (receiver_output,))
     chosen = select_coins(started, [coin()])
     try:
         ready = apply_fees(

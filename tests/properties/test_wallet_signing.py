@@ -6,7 +6,7 @@ import pytest
 from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import FeeRate, Network, Psbt, Sats, ScriptType, Transaction, TxIn, TxOut
-from dovetail.protocol.contribution import draft, finalize, place_coins
+from dovetail.protocol.contribution import begin_draft, finalize, place_coins
 from dovetail.protocol.fees import apply_fees
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.regtest import RegtestServer
@@ -90,7 +90,9 @@ def test_a_proposal_for_a_wallets_own_payment_is_signed_by_both(
     outputs = [txout.script_pubkey for txout in original.unsigned_transaction.outputs]
     change = 1 - outputs.index(script)
     params = SenderParams(fee_contribution=FeeContribution(Sats(2_000), change))
-    placed = place_coins(draft(original, params, [outputs.index(script)]), receiver.coins()[:1])
+    placed = place_coins(
+        begin_draft(original, params, [outputs.index(script)]), receiver.coins()[:1]
+    )
     with_fees = apply_fees(placed, min_fee_rate=RATE, max_fee_rate=FeeRate.from_sat_per_vb(10))
     proposal = finalize(with_fees, sign_all(receiver, with_fees.psbt()))
     for index, outpoint in enumerate(proposal.unsigned_transaction.contested()):

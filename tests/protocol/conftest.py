@@ -1,11 +1,11 @@
 import pytest
 from tests.protocol.rules import original, params, propose
 
-from dovetail.protocol.draft import draft
+from dovetail.protocol.draft import begin_draft
 
 
 @pytest.fixture
 def proposal():
     """One sender input, one receiver input behind it; the sender pays all of 680 sats."""
-    started = draft(original(), params(680), (0,))
+    started = begin_draft(original(), params(680), (0,))
     return propose(started)

@@ -12,7 +12,7 @@ from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import FeeRate
 from dovetail.bitcoin.weights import input_weight, predicted_input_weight
-from dovetail.protocol.draft import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.fees import fee_at
 from dovetail.protocol.params import SenderParams
 

@@ -14,12 +14,12 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.crypto.entropy import SeededEntropy
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.contribution import (
-    Coin,
     Draft,
     apply_fees,
+    begin_draft,
     commit_outputs,
-    draft,
     finalize,
     place_coins,
 )
@@ -147,7 +147,7 @@ def build_draft(
     max_fee_rate: float = 20,
 ) -> Draft:
     """A draft with coins placed and fees applied."""
-    started = place_coins(commit_outputs(draft(psbt, sender_params, receiver_outputs)), coins)
+    started = place_coins(commit_outputs(begin_draft(psbt, sender_params, receiver_outputs)), coins)
     return apply_fees(started, min_fee_rate=rate(1), max_fee_rate=rate(max_fee_rate))
 
 

@@ -16,7 +16,7 @@ from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.protocol.coin_selection import select_coins
-from dovetail.protocol.contribution import commit_outputs, draft
+from dovetail.protocol.contribution import begin_draft, commit_outputs
 from dovetail.protocol.draft import Draft
 
 SWEEP = ((98_000, PAYEE),)
@@ -25,7 +25,7 @@ SWEEP = ((98_000, PAYEE),)
 def start(*inputs, outputs=((50_000, PAYEE), (48_590, CHANGE)), **wishes):
     psbt = original(*inputs, outputs=outputs)
     receiver_output = [script for _, script in outputs].index(PAYEE)
-    return draft(psbt, params(**wishes), (receiver_output,))
+    return begin_draft(psbt, params(**wishes), (receiver_output,))
 
 
 def drawn(started, candidates, rounds=30):

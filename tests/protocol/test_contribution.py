@@ -29,7 +29,7 @@ from dovetail.bitcoin.psbt import InputField, Psbt, PsbtInput
 from dovetail.bitcoin.script import Script
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import PayloadTooLarge, UsageError
-from dovetail.protocol.contribution import commit_outputs, draft, finalize, place_coins
+from dovetail.protocol.contribution import begin_draft, commit_outputs, finalize, place_coins
 
 FORBIDDEN = params(output_substitution=False)
 BATCH = ((20_000, CHANGE), (50_000, PAYEE), (28_000, SUPPLIER))
@@ -40,13 +40,13 @@ def scripts(drafted):
 
 
 def test_by_default_the_outputs_stay_as_they_are():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     assert commit_outputs(started) == started
 
 
 def test_the_drain_is_chosen_among_the_receivers_outputs():
     psbt = original(outputs=((20_000, PAYEE), (50_000, CHANGE), (28_000, FRESH)))
-    started = draft(psbt, params(), (0, 2))
+    started = begin_draft(psbt, params(), (0, 2))
     assert commit_outputs(started).drain == 0
     assert commit_outputs(started, drain_script=FRESH).drain == 2
     with pytest.raises(UsageError, match="drain"):
@@ -54,14 +54,14 @@ def test_the_drain_is_chosen_among_the_receivers_outputs():
 
 
 def test_a_substitute_takes_the_place_of_the_payment():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     committed = commit_outputs(started, replacement=[out(50_000, FRESH)])
     assert scripts(committed) == [FRESH, CHANGE]
     assert committed.drain == 0
 
 
 def test_what_a_replacement_pays_less_goes_to_the_drain_and_not_to_miners():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     committed = commit_outputs(
         started, replacement=[out(10_000, SUPPLIER), out(0, FRESH)], drain_script=FRESH
     )
@@ -70,7 +70,7 @@ def test_what_a_replacement_pays_less_goes_to_the_drain_and_not_to_miners():
 
 
 def test_what_a_replacement_pays_more_must_come_from_coins():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     committed = commit_outputs(
         started, replacement=[out(90_000, SUPPLIER), out(0, FRESH)], drain_script=FRESH
     )
@@ -85,26 +85,26 @@ def test_what_a_replacement_pays_more_must_come_from_coins():
 
 def test_a_replacement_keeps_its_place_where_its_script_stays():
     psbt = original(outputs=((20_000, PAYEE), (50_000, CHANGE), (28_000, FRESH)))
-    started = draft(psbt, params(), (0, 2))
+    started = begin_draft(psbt, params(), (0, 2))
     committed = commit_outputs(started, replacement=[out(28_000, FRESH), out(20_000, SUPPLIER)])
     assert scripts(committed) == [SUPPLIER, CHANGE, FRESH]
 
 
 def test_fewer_receiver_outputs_are_refused_since_peers_do():
     with pytest.raises(UsageError, match="fewer"):
-        commit_outputs(draft(original(), params(), (0,)), replacement=[])
+        commit_outputs(begin_draft(original(), params(), (0,)), replacement=[])
 
 
 def test_an_output_like_one_of_the_senders_is_refused_since_nobody_could_tell_them_apart():
     with pytest.raises(UsageError, match="tell the outputs apart"):
         commit_outputs(
-            draft(original(), params(), (0,)),
+            begin_draft(original(), params(), (0,)),
             replacement=[out(50_000, PAYEE), out(1_000, CHANGE)],
         )
 
 
 def test_new_outputs_stand_at_drawn_places_and_the_senders_keep_their_order():
-    started = draft(original(outputs=BATCH), params(), (1,))
+    started = begin_draft(original(outputs=BATCH), params(), (1,))
     seen = set()
     for seed in range(60):
         committed = commit_outputs(
@@ -120,7 +120,7 @@ def test_new_outputs_stand_at_drawn_places_and_the_senders_keep_their_order():
 
 
 def test_equal_entropy_gives_equal_outputs():
-    started = draft(original(outputs=BATCH), params(), (1,))
+    started = begin_draft(original(outputs=BATCH), params(), (1,))
     replacement = [out(10_000, FRESH), out(10_000, P2TR), out(1, P2WPKH)]
     first, second = (
         commit_outputs(started, replacement=replacement, entropy=SeededEntropy(b"7"))
@@ -130,7 +130,7 @@ def test_equal_entropy_gives_equal_outputs():
 
 
 def test_without_substitution_script_and_value_of_the_payment_stay():
-    started = draft(original(), FORBIDDEN, (0,))
+    started = begin_draft(original(), FORBIDDEN, (0,))
     for wrong in (out(50_000, FRESH), out(49_999, PAYEE)):
         with pytest.raises(UsageError, match="substitution"):
             commit_outputs(started, replacement=[wrong])
@@ -139,7 +139,7 @@ def test_without_substitution_script_and_value_of_the_payment_stay():
 
 
 def test_without_substitution_new_outputs_come_after_the_payment_since_peers_refuse_others():
-    started = draft(original(outputs=BATCH), FORBIDDEN, (1,))
+    started = begin_draft(original(outputs=BATCH), FORBIDDEN, (1,))
     seen = set()
     for seed in range(40):
         committed = commit_outputs(
@@ -152,7 +152,9 @@ def test_without_substitution_new_outputs_come_after_the_payment_since_peers_ref
 
 
 def test_coins_stand_at_drawn_positions():
-    started = commit_outputs(draft(original((60_000, P2WPKH), (40_000, P2WPKH)), params(), (0,)))
+    started = commit_outputs(
+        begin_draft(original((60_000, P2WPKH), (40_000, P2WPKH)), params(), (0,))
+    )
     seen = set()
     for seed in range(80):
         placed = place_coins(
@@ -164,13 +166,13 @@ def test_coins_stand_at_drawn_positions():
 
 
 def test_equal_entropy_places_coins_alike():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     first, second = (place_coins(started, [coin()], entropy=SeededEntropy(b"1")) for _ in range(2))
     assert first == second
 
 
 def test_a_receiver_may_add_no_coins():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     assert place_coins(started, []) == started
 
 
@@ -188,14 +190,14 @@ def bulky_coin(script, size):
 
 
 def test_coins_that_make_the_proposal_too_large_are_refused_before_they_are_shown():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     place_coins(started, [bulky_coin(P2PKH, 6_000)])
     with pytest.raises(PayloadTooLarge):
         place_coins(started, [bulky_coin(P2PKH, 7_000)])
 
 
 def test_a_coin_that_tells_its_transaction_alone_is_counted_with_it():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     shown = bulky_coin(P2WPKH, 7_000)
     with pytest.raises(PayloadTooLarge):
         place_coins(started, [shown])

@@ -25,8 +25,9 @@ from dovetail.bitcoin.psbt import InputField, PsbtInput
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidPsbt, UsageError
+from dovetail.protocol.coin import Coin, PlacedCoin
 from dovetail.protocol.contribution import apply_fees, commit_outputs, place_coins, select_coins
-from dovetail.protocol.draft import Coin, Draft, PlacedCoin, draft
+from dovetail.protocol.draft import Draft, begin_draft
 
 TWO_INPUTS = ((60_000, P2WPKH), (40_000, P2WPKH))
 
@@ -67,7 +68,7 @@ def test_a_legacy_coin_is_larger_by_its_whole_transaction():
 
 def test_a_new_draft_is_the_original():
     psbt = original()
-    started = draft(psbt, params(), (0,))
+    started = begin_draft(psbt, params(), (0,))
     assert started.transaction() == psbt.unsigned_transaction
     assert started.fee == psbt.fee
     assert started.drain == 0
@@ -75,7 +76,7 @@ def test_a_new_draft_is_the_original():
 
 def test_a_draft_needs_an_output_of_the_receivers():
     with pytest.raises(UsageError, match="no output of ours"):
-        draft(original(), params(), ())
+        begin_draft(original(), params(), ())
 
 
 @pytest.mark.parametrize(
@@ -93,38 +94,38 @@ def test_a_draft_needs_an_output_of_the_receivers():
     ],
 )
 def test_impossible_indices_from_a_log_are_refused(wrong):
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     with pytest.raises(UsageError):
         replace(started, **wrong)
 
 
 def test_the_drain_grows_by_what_coins_bring():
-    placed = draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(70_000), 1),))
+    placed = begin_draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(70_000), 1),))
     assert values(placed.transaction()) == [120_000, 48_590]
     assert placed.fee == placed.original.fee
 
 
 def test_coins_pay_first_for_what_the_receivers_outputs_take_more():
-    started = draft(original(), params(), (0,)).with_value(0, Sats(60_000))
+    started = begin_draft(original(), params(), (0,)).with_value(0, Sats(60_000))
     placed = started.with_inputs((PlacedCoin(coin(70_000), 0),))
     assert values(placed.transaction()) == [120_000, 48_590]
 
 
 def test_coins_that_bring_too_little_are_refused():
-    started = draft(original(), params(), (0,)).with_value(0, Sats(200_000))
+    started = begin_draft(original(), params(), (0,)).with_value(0, Sats(200_000))
     poorer = replace(started, outputs=(*started.outputs, TxOut(Sats(500_000), FRESH)), drain=0)
     with pytest.raises(UsageError, match="bring less"):
         poorer.with_inputs((PlacedCoin(coin(70_000), 0),))
 
 
 def test_coins_are_placed_once():
-    placed = draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(), 1),))
+    placed = begin_draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(), 1),))
     with pytest.raises(UsageError, match="already"):
         placed.with_inputs((PlacedCoin(coin(seed=5), 0),))
 
 
 def test_an_outpoint_is_spent_once():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     with pytest.raises(UsageError, match="already"):
         started.with_inputs((PlacedCoin(coin(), 0), PlacedCoin(coin(), 1)))
     senders = coin(100_000, P2WPKH, seed=1)
@@ -134,7 +135,7 @@ def test_an_outpoint_is_spent_once():
 
 def test_inputs_stand_at_their_positions_and_the_senders_keep_their_order():
     coins = [coin(seed=seed) for seed in (7, 8)]
-    started = draft(original(*TWO_INPUTS), params(), (0,))
+    started = begin_draft(original(*TWO_INPUTS), params(), (0,))
     placed = started.with_inputs((PlacedCoin(coins[0], 0), PlacedCoin(coins[1], 2)))
     first, second = started.original.unsigned_transaction.contested()
     assert placed.transaction().contested() == (
@@ -146,7 +147,7 @@ def test_inputs_stand_at_their_positions_and_the_senders_keep_their_order():
 
 
 def test_our_inputs_copy_the_senders_sequence_and_the_rest_is_unchanged():
-    started = draft(original(sequence=0xFFFFFFFE), params(), (0,))
+    started = begin_draft(original(sequence=0xFFFFFFFE), params(), (0,))
     transaction = started.with_inputs((PlacedCoin(coin(), 0),)).transaction()
     assert {txin.sequence for txin in transaction.inputs} == {0xFFFFFFFE}
     assert transaction.lock_time == 800_000
@@ -157,7 +158,7 @@ def test_the_wallet_gets_no_void_signatures_and_all_it_needs_for_its_own():
     known = coin()
     entries = known.psbt_input.map.with_value(InputField.BIP32_DERIVATION, ORIGIN, KEY)
     known = Coin(known.outpoint, PsbtInput(entries), known.utxo)
-    psbt = draft(original(), params(), (0,)).with_inputs((PlacedCoin(known, 1),)).psbt()
+    psbt = begin_draft(original(), params(), (0,)).with_inputs((PlacedCoin(known, 1),)).psbt()
     assert not psbt.inputs[0].is_finalized
     assert psbt.utxo(0) == original().utxo(0)
     assert psbt.inputs[1] == known.psbt_input
@@ -165,13 +166,13 @@ def test_the_wallet_gets_no_void_signatures_and_all_it_needs_for_its_own():
 
 
 def test_a_value_is_set_alone():
-    started = draft(original(), params(), (0,))
+    started = begin_draft(original(), params(), (0,))
     assert values(started.with_value(1, Sats(7)).transaction()) == [50_000, 7]
 
 
 def test_the_senders_outputs_are_found_wherever_they_stand():
     psbt = original(outputs=((10_000, CHANGE), (50_000, PAYEE), (20_000, CHANGE), (18_000, P2TR)))
-    started = draft(psbt, params(), (1,))
+    started = begin_draft(psbt, params(), (1,))
     extra = TxOut(Sats(1_000), FRESH)
     moved = replace(started, outputs=(extra, *started.outputs[:2], extra, *started.outputs[2:]))
     assert moved.sender_positions() == (1, 4, 5)
@@ -179,11 +180,11 @@ def test_the_senders_outputs_are_found_wherever_they_stand():
 
 def test_a_senders_output_that_was_changed_is_noticed():
     with pytest.raises(UsageError, match="changed before"):
-        draft(original(), params(), (0,)).with_value(1, Sats(1)).sender_positions()
+        begin_draft(original(), params(), (0,)).with_value(1, Sats(1)).sender_positions()
 
 
 def test_a_draft_equals_one_rebuilt_from_its_decisions():
-    placed = draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(), 1),))
+    placed = begin_draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(), 1),))
     rebuilt = Draft(
         original=original(),
         params=params(),
@@ -196,7 +197,7 @@ def test_a_draft_equals_one_rebuilt_from_its_decisions():
 
 
 def test_no_repr_shows_scripts_or_the_psbt():
-    placed = draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(), 1),))
+    placed = begin_draft(original(), params(), (0,)).with_inputs((PlacedCoin(coin(), 1),))
     assert PAYEE.hex() not in repr(placed)
     assert repr(bytes(PAYEE)) not in repr(placed)
 
@@ -218,7 +219,7 @@ def test_no_list_of_outputs_is_searched_again_and_again(substituted):
     paid = [(1_000 + index, PAYEE) for index in range(100)]
     psbt = original((1_000_000, P2WPKH), outputs=[*paid, (48_590, CHANGE)])
     started = replace(
-        draft(psbt, params(680, 100, min_fee_rate=1), range(100)),
+        begin_draft(psbt, params(680, 100, min_fee_rate=1), range(100)),
         receiver_outputs=NeverSearched(range(100)),
     )
     replacement = [TxOut(Sats(value), FRESH) for value, _ in paid] if substituted else None

@@ -21,7 +21,7 @@ from tests.protocol.rules import (
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.bitcoin.units import FeeRate, Sats, Weight
 from dovetail.errors import FeeTooHigh, UsageError
-from dovetail.protocol.contribution import commit_outputs, draft, place_coins
+from dovetail.protocol.contribution import begin_draft, commit_outputs, place_coins
 from dovetail.protocol.fees import (
     apply_fees,
     expected_weight,
@@ -37,7 +37,7 @@ from dovetail.protocol.fees import (
 
 
 def placed(sender_params, *coins, psbt=None, receiver_outputs=(0,)):
-    started = draft(psbt or original(), sender_params, receiver_outputs)
+    started = begin_draft(psbt or original(), sender_params, receiver_outputs)
     return place_coins(started, coins or (coin(),))
 
 
@@ -109,7 +109,7 @@ def test_an_offer_beyond_the_cost_of_the_input_is_not_used_up():
 
 
 def test_the_sender_pays_for_inputs_and_not_for_outputs():
-    started = draft(original(), params(10_000, min_fee_rate=10), (0,))
+    started = begin_draft(original(), params(10_000, min_fee_rate=10), (0,))
     replacement = [TxOut(Sats(50_000), PAYEE), TxOut(Sats(1_000), SUPPLIER)]
     ready = place_coins(commit_outputs(started, replacement=replacement), (coin(),))
     sender, receiver = pay(replace(ready, drain=ready.outputs.index(max(ready.outputs, key=value))))
@@ -167,7 +167,7 @@ def test_an_offer_of_the_whole_output_is_good():
 
 def test_the_fee_output_is_found_behind_inserted_outputs():
     psbt = original(outputs=((20_000, SUPPLIER), (50_000, PAYEE), (28_000, CHANGE)))
-    started = draft(psbt, params(500, 2, min_fee_rate=10), (1,))
+    started = begin_draft(psbt, params(500, 2, min_fee_rate=10), (1,))
     committed = commit_outputs(
         started, replacement=[TxOut(Sats(50_000), PAYEE), TxOut(Sats(0), FRESH)], drain_script=FRESH
     )
@@ -251,13 +251,13 @@ def test_absurd_rates_from_a_sender_are_too_high_and_nothing_else():
 
 
 def test_a_receiver_that_adds_nothing_pays_nothing():
-    ready = place_coins(draft(original(), params(1_000), (0,)), ())
+    ready = place_coins(begin_draft(original(), params(1_000), (0,)), ())
     assert pay(ready) == (0, 0)
 
 
 def test_a_smaller_transaction_never_pays_a_lower_fee():
     psbt = original(outputs=((50_000, FRESH), (48_590, CHANGE)))
-    started = draft(psbt, params(1_000), (0,))
+    started = begin_draft(psbt, params(1_000), (0,))
     ready = place_coins(commit_outputs(started, replacement=[TxOut(Sats(50_000), PAYEE)]), ())
     assert pay(ready) == (0, 0)
 
@@ -265,7 +265,7 @@ def test_a_smaller_transaction_never_pays_a_lower_fee():
 def test_the_drain_stays_above_dust():
     replacement = [TxOut(Sats(49_000), SUPPLIER), TxOut(Sats(0), FRESH)]
     committed = commit_outputs(
-        draft(original(), params(min_fee_rate=9), (0,)),
+        begin_draft(original(), params(min_fee_rate=9), (0,)),
         replacement=replacement,
         drain_script=FRESH,
     )
@@ -300,7 +300,7 @@ def test_without_substitution_the_payment_never_shrinks():
 
 def test_without_substitution_an_added_drain_may_shrink():
     sent = params(min_fee_rate=10, output_substitution=False)
-    started = draft(original(), sent, (0,))
+    started = begin_draft(original(), sent, (0,))
     replacement = [TxOut(Sats(50_000), PAYEE), TxOut(Sats(0), FRESH)]
     ready = place_coins(
         commit_outputs(started, replacement=replacement, drain_script=FRESH), (coin(2_000),)
@@ -316,7 +316,7 @@ def test_fees_are_applied_once():
 
 def test_fees_wait_for_the_coins_that_pay_for_the_outputs():
     replacement = [TxOut(Sats(90_000), PAYEE)]
-    committed = commit_outputs(draft(original(), params(), (0,)), replacement=replacement)
+    committed = commit_outputs(begin_draft(original(), params(), (0,)), replacement=replacement)
     with pytest.raises(UsageError, match="after the coins"):
         apply_fees(committed, min_fee_rate=rate(1), max_fee_rate=rate(20))
 
@@ -325,7 +325,7 @@ def test_fees_wait_for_the_coins_that_pay_for_the_outputs():
 @pytest.mark.parametrize("receiver", ALL_KINDS)
 def test_the_expected_weight_is_that_of_the_signed_transaction(sender, receiver):
     psbt = original((100_000, sender), (10_000, sender), outputs=((50_000, PAYEE),))
-    ready = place_coins(draft(psbt, params(), (0,)), (coin(script=receiver),))
+    ready = place_coins(begin_draft(psbt, params(), (0,)), (coin(script=receiver),))
     signed = sign_ours(ready)
     finals = [
         each if each.is_finalized else each.with_final(*sign(sender)) for each in signed.inputs

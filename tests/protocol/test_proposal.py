@@ -42,8 +42,8 @@ from dovetail.bitcoin.units import Sats
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import ProposalRejected
 from dovetail.protocol.contribution import (
+    begin_draft,
     commit_outputs,
-    draft,
     finalize,
     place_coins,
 )
@@ -117,7 +117,7 @@ def test_all_of_our_inputs_stay(proposal):
 
 
 def build_proposal_at_end(psbt):
-    return propose(draft(psbt, params(680), (0,)))
+    return propose(begin_draft(psbt, params(680), (0,)))
 
 
 def test_our_inputs_stay_in_order():
@@ -225,7 +225,7 @@ def test_a_legacy_input_of_the_receivers_must_prove_its_amount():
 
 
 def build_proposal_with(wallet_coin):
-    return propose(draft(original(), params(680), (0,)), wallet_coin)
+    return propose(begin_draft(original(), params(680), (0,)), wallet_coin)
 
 
 def test_amounts_beyond_all_money_are_refused_and_not_an_error(proposal):
@@ -377,7 +377,7 @@ def test_a_receiver_may_add_no_input(proposal):
 
 def test_heavier_inputs_of_another_type_may_cost_more():
     generous = params(5_000)
-    proposal = propose(draft(original(), generous, (0,)), coin(script=P2WSH))
+    proposal = propose(begin_draft(original(), generous, (0,)), coin(script=P2WSH))
     payment, _ = outputs_of(proposal)
     weight = 4 * (coin(script=P2WSH).weight.vbytes + 1)
     most = -(-1_410 * weight // 562)
@@ -400,7 +400,7 @@ def test_what_a_segwit_input_adds_beside_itself_may_be_taken_too():
     # BTCPay Server weighs the whole transaction: marker, flag and the legacy input's empty witness.
     psbt = original((100_000, P2PKH), outputs=((50_000, PAYEE), (47_800, CHANGE)))
     generous = params(5_000)
-    proposal = propose(draft(psbt, generous, (0,)), coin())
+    proposal = propose(begin_draft(psbt, generous, (0,)), coin())
     payment, _ = outputs_of(proposal)
     most = 10 * (68 + 1 + 1)
     accept(with_outputs(proposal, payment, out(47_800 - most, CHANGE)), psbt, generous)
@@ -411,7 +411,7 @@ def test_what_a_segwit_input_adds_beside_itself_may_be_taken_too():
 def test_a_payjoin_diluted_by_unpaid_inputs_is_refused():
     # Twenty inputs that pay nothing would make 10 sat/vB to 0.9, and pin the payment.
     coins = [coin(seed=seed) for seed in range(100, 120)]
-    unpaid = place_coins(draft(original(), params(), (0,)), coins)
+    unpaid = place_coins(begin_draft(original(), params(), (0,)), coins)
     diluted = finalize(unpaid, sign_ours(unpaid))
     accept(diluted, sent=params())
     assert broken_rule(diluted, sent=params(680, min_fee_rate=10)) == "minimum-fee-rate"
@@ -427,7 +427,7 @@ def test_substitution_with_inserted_outputs_passes_our_own_checks():
     for seed in range(20):
         for sent in (params(), params(output_substitution=False)):
             committed = commit_outputs(
-                draft(psbt, sent, (1,)),
+                begin_draft(psbt, sent, (1,)),
                 replacement=[out(50_000, PAYEE), out(0, FRESH)],
                 drain_script=FRESH,
                 entropy=SeededEntropy(bytes([seed])),

@@ -28,7 +28,7 @@ from dovetail.bitcoin.sighash import ALL, SignatureHashes
 from dovetail.bitcoin.transaction import TxIn
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import ProposalRejected
-from dovetail.protocol.draft import draft
+from dovetail.protocol.draft import begin_draft
 from dovetail.protocol.proposal import check_proposal
 
 UNSIGNED, UNPROVEN = "receiver-input-signature", "receiver-input-utxo"
@@ -42,7 +42,7 @@ def signed(proposal):
 
 
 def build_proposal_with(wallet_coin):
-    return propose(draft(original(), params(680), (0,)), wallet_coin)
+    return propose(begin_draft(original(), params(680), (0,)), wallet_coin)
 
 
 def check(proposal):

@@ -17,7 +17,7 @@ from tests.support.keys import Keys
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import StoreUnavailable
-from dovetail.protocol.draft import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.sessions import receiver
 from dovetail.stores.sql import SqlStore
 from dovetail.testing.store_samples import closed, started

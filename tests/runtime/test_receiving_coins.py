@@ -16,7 +16,7 @@ from dovetail.errors import (
     PayloadTooLarge,
     UsageError,
 )
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.runtime.receiver_steps import _too_large
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason

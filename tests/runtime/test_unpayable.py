@@ -8,7 +8,7 @@ from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Transaction
 from dovetail.bitcoin.psbt import PsbtInput
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
 

@@ -11,7 +11,7 @@ from tests.support.world import World
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.errors import ChainError
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.regtest.node import RegtestNode
 from dovetail.runtime import decisions
 from dovetail.runtime.policy import AtExpiry

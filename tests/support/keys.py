@@ -12,7 +12,7 @@ from dovetail.bitcoin.script import Address, Network, Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.draft import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.sessions import receiver
 
 SIGHASH_ALL = 1

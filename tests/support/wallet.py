@@ -20,7 +20,7 @@ from dovetail.bitcoin import (
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import InsufficientFunds, WalletError
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.regtest.index import script_hash
 from dovetail.regtest.node import RegtestNode
 from dovetail.wallets.ports import Balance

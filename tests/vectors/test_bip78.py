@@ -8,7 +8,8 @@ import pytest
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.errors import ProposalRejected
-from dovetail.protocol.contribution import Coin, apply_fees, draft, finalize, place_coins
+from dovetail.protocol.coin import Coin
+from dovetail.protocol.contribution import apply_fees, begin_draft, finalize, place_coins
 from dovetail.protocol.original import check_original, prepare_original
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.proposal import check_proposal, complete, fee_contribution
@@ -75,7 +76,7 @@ def test_our_receiver_proposes_the_same_transaction():
         wallet_input.with_redeem_script(redeem_script[1:]),
         PROPOSAL.utxo(1),
     )
-    started = draft(ORIGINAL, PARAMS, (1,))
+    started = begin_draft(ORIGINAL, PARAMS, (1,))
     placed = place_coins(started, (coin,), entropy=bytes)
     assert [each.position for each in placed.inputs] == [1]
     two = FeeRate.from_sat_per_vb(2)

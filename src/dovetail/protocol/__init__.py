@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dovetail.protocol.draft import Coin as Coin
+    from dovetail.protocol.coin import Coin as Coin
+    from dovetail.protocol.coin import PlacedCoin as PlacedCoin
     from dovetail.protocol.draft import Draft as Draft
-    from dovetail.protocol.draft import PlacedCoin as PlacedCoin
     from dovetail.protocol.error_replies import ErrorCode as ErrorCode
     from dovetail.protocol.error_replies import ErrorReply as ErrorReply
     from dovetail.protocol.mailbox import MESSAGE_SIZE as MESSAGE_SIZE
@@ -48,7 +48,8 @@ else:
     __getattr__ = on_first_use(
         __name__,
         {
-            "draft": "Coin Draft PlacedCoin",
+            "coin": "Coin PlacedCoin",
+            "draft": "Draft",
             "requests": (
                 "MailboxReply OhttpContext Request poll_mailbox post_to_mailbox "
                 "read_v1_request v1_reply v1_request"

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from dovetail.bitcoin.units import FeeRate
 from dovetail.crypto.entropy import Entropy, shuffled, system
 from dovetail.errors import InvalidPsbt
-from dovetail.protocol.draft import Coin, Draft
+from dovetail.protocol.coin import Coin
+from dovetail.protocol.draft import Draft
 from dovetail.protocol.fees import fee_at, total
 
 _Rank = tuple[bool, bool, bool]

@@ -14,19 +14,18 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.crypto.entropy import Entropy, below, shuffled, system
 from dovetail.errors import PayloadTooLarge, UsageError
+from dovetail.protocol.coin import Coin, PlacedCoin
 from dovetail.protocol.coin_selection import select_coins
 from dovetail.protocol.disclosure import EMPTY_INPUT, bare_psbt, for_counterparty, utxo_only
-from dovetail.protocol.draft import Coin, Draft, PlacedCoin, draft
+from dovetail.protocol.draft import Draft, begin_draft
 from dovetail.protocol.fees import apply_fees, meets_minimum, total
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY
 
 __all__ = [
-    "Coin",
     "Draft",
-    "PlacedCoin",
     "apply_fees",
+    "begin_draft",
     "commit_outputs",
-    "draft",
     "finalize",
     "place_coins",
     "select_coins",

@@ -1,77 +1,18 @@
 """A proposal under construction, as plain values a log can store (BIP 78, Protocol)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from dovetail.bitcoin.psbt import Psbt, PsbtInput
-from dovetail.bitcoin.transaction import OutPoint, Transaction, TxIn, TxOut
-from dovetail.bitcoin.units import Sats, Weight
-from dovetail.bitcoin.weights import input_weight
+from dovetail.bitcoin.psbt import Psbt
+from dovetail.bitcoin.transaction import Transaction, TxIn, TxOut
+from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidAmount, UsageError
+from dovetail.protocol.coin import PlacedCoin
 from dovetail.protocol.disclosure import bare_psbt, utxo_only
 from dovetail.protocol.params import SenderParams
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Coin:
-    """A receiver's coin; `psbt_input` is what the wallet needs to sign it.
-
-    `exposed` says that a sender has been shown this coin before (P3).
-    """
-
-    outpoint: OutPoint
-    psbt_input: PsbtInput
-    utxo: TxOut
-    exposed: bool = False
-    # Found out when first asked for, and kept, as choosing and paying ask again and again.
-    _weight: Weight | None = field(default=None, init=False, compare=False, repr=False)
-
-    @property
-    def weight(self) -> Weight:
-        """The weight of the signed input; raises `InvalidPsbt` for a script we cannot predict."""
-        if self._weight is None:
-            weight = input_weight(self.psbt_input, self.utxo)
-            object.__setattr__(self, "_weight", weight)
-            return weight
-        return self._weight
-
-    @property
-    def size(self) -> int:
-        """The bytes of what the wallet tells of it; a legacy coin's whole transaction is most."""
-        return sum(len(key) + len(value) for key, value in self.psbt_input.map.entries)
-
-    @property
-    def tells_previous(self) -> bool:
-        """Whether it tells its whole previous transaction alone, which the sender then needs."""
-        known = self.psbt_input
-        return known.non_witness_utxo is not None and known.witness_utxo is None
-
-    @property
-    def signing_input(self) -> PsbtInput:
-        """The input's map for the wallet, always with what the coin is."""
-        known = self.psbt_input
-        if known.non_witness_utxo is None and known.witness_utxo is None:
-            return known.with_witness_utxo(self.utxo)
-        return known
-
-    @property
-    def is_segwit(self) -> bool:
-        """Whether the coin is spent with a witness."""
-        redeem_script = self.psbt_input.redeem_script
-        return self.utxo.script_pubkey.is_witness_program or (
-            redeem_script is not None and redeem_script.is_witness_program
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedCoin:
-    """A coin and its index among the proposal's inputs."""
-
-    coin: Coin
-    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +122,7 @@ class Draft:
         return tuple(merged)
 
 
-def draft(original: Psbt, params: SenderParams, receiver_outputs: Sequence[int]) -> Draft:
+def begin_draft(original: Psbt, params: SenderParams, receiver_outputs: Sequence[int]) -> Draft:
     """Start a proposal from a checked Original; the first receiver output is its drain.
 
     `params.output_substitution` must already be false where the receiver's URI forbids

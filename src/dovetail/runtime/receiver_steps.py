@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 from dovetail.bitcoin import FeeRate, OutPoint, Transaction
 from dovetail.errors import ParseError, PayloadTooLarge, UsageError
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.original import fee_rate
 from dovetail.runtime.chain_snapshot import Look, look
 from dovetail.runtime.chain_watch import ChainWatch

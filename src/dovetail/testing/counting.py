@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, Transaction
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.extras import brought_by
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.requests import Request
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.receiver import ReceiverEvent

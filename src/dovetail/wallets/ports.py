@@ -22,7 +22,7 @@ from dovetail.bitcoin import (
 )
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.errors import ChainError
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 
 K = TypeVar("K")
 T = TypeVar("T")

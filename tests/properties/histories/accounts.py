@@ -13,7 +13,7 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import Sats
 from dovetail.explain.session import explain
-from dovetail.protocol.draft import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.settlement import Settlement, classify
 from dovetail.runtime.chain_snapshot import Look, look_at
 from dovetail.runtime.late_payments import late_payments

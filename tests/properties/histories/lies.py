@@ -23,11 +23,11 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import Transaction, TxIn, TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.crypto.entropy import SeededEntropy
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.contribution import (
-    Coin,
     apply_fees,
+    begin_draft,
     commit_outputs,
-    draft,
     finalize,
     place_coins,
 )
@@ -45,7 +45,7 @@ def _honest(coins: int) -> Psbt:
     disclosed = prepare_original(original, payee=BOB.script(0))
     indices = receiver_outputs(disclosed.unsigned_transaction, (BOB.script(0),))
     entropy = SeededEntropy(b"liar")
-    drafted = commit_outputs(draft(disclosed, params, indices), entropy=entropy)
+    drafted = commit_outputs(begin_draft(disclosed, params, indices), entropy=entropy)
     placed = place_coins(drafted, BOBS[:1], entropy=entropy)
     paid = apply_fees(placed, min_fee_rate=RATES[0], max_fee_rate=RATES[1])
     return finalize(paid, BOB.sign(paid.psbt()))

@@ -10,7 +10,7 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, TxIn, TxOut
 from dovetail.bitcoin.units import Sats
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.draft import Coin
+from dovetail.protocol.coin import Coin
 
 
 @dataclass(frozen=True)

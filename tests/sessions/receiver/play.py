@@ -12,7 +12,7 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOu
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.draft import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.mailbox import encode_original, seal_message_a
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.sessions import receiver

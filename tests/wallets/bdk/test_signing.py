@@ -16,7 +16,7 @@ from dovetail.bitcoin import (
     TxOut,
 )
 from dovetail.errors import WalletError
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.protocol.signature_scope import commits_to_everything
 from dovetail.wallets.ports import Accepted
 

@@ -16,7 +16,8 @@ from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.crypto.entropy import Entropy
 from dovetail.crypto.secp256k1 import PublicKey
 from dovetail.errors import InvalidEvent, TransportError, UsageError
-from dovetail.protocol.draft import Coin, Draft, PlacedCoin, draft
+from dovetail.protocol.coin import Coin, PlacedCoin
+from dovetail.protocol.draft import Draft, begin_draft
 from dovetail.protocol.mailbox import PROPOSAL_CAPACITY, ShortId, seal_message_b
 from dovetail.protocol.original import fallback_of
 from dovetail.protocol.params import FeeContribution, SenderParams
@@ -222,7 +223,7 @@ class Plan:
         """The proposal under construction; raises `ParseError` or `UsageError`."""
         original, params = self.payload.original, self.payload.params
         if self.outputs is None:
-            return draft(original, params, self.identified.receiver_outputs)
+            return begin_draft(original, params, self.identified.receiver_outputs)
         return Draft(
             original=original,
             params=params,

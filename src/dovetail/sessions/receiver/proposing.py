@@ -11,9 +11,10 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
 from dovetail.bitcoin.units import FeeRate, UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import FeeTooHigh, PayloadTooLarge
+from dovetail.protocol.coin import Coin, PlacedCoin
 from dovetail.protocol.coin_selection import select_coins
 from dovetail.protocol.contribution import commit_outputs, finalize, place_coins
-from dovetail.protocol.draft import Coin, Draft, PlacedCoin
+from dovetail.protocol.draft import Draft
 from dovetail.protocol.fees import apply_fees
 from dovetail.protocol.requests import OhttpContext, Request
 from dovetail.sessions.reasons import Reason

@@ -7,7 +7,7 @@ from bdkpython import Wallet as BdkCore
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats
 from dovetail.bitcoin.weights import input_weight
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.wallets.bdk.errors import building
 from dovetail.wallets.bdk.signing import outpoint_of, told
 

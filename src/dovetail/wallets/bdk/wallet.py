@@ -25,7 +25,7 @@ from dovetail.bitcoin import (
 )
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ChainError, ConfigurationError, WalletError, WalletLocked
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.wallets.bdk.building import payment, payment_of_all
 from dovetail.wallets.bdk.coins import usable, with_signing_data
 from dovetail.wallets.bdk.errors import CONNECT_ERRORS, NOTHING_STORED, storing

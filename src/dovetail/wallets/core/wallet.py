@@ -30,7 +30,7 @@ from dovetail.errors import (
     ParseError,
     WalletError,
 )
-from dovetail.protocol.contribution import Coin
+from dovetail.protocol.coin import Coin
 from dovetail.wallets.core.locks import CoinLocks
 from dovetail.wallets.core.node import CoreNode, named, parsed, per_kvb, txid_of
 from dovetail.wallets.core.rpc import FAULTS, RpcError
