@@ -1,5 +1,14 @@
 """Payjoin for Python (BIP 77, BIP 78): every session ends in exactly one payment.
 
+The layers, each of which imports only from those below it (docs/architecture.md is the map)::
+
+    cli, testing, explain      for people: commands, test kits, sessions in words
+    mailroom, regtest, bip78   servers
+    runtime, serving           I/O for sessions, I/O for servers
+    stores, wallets            the log, and the coins and the chain
+    sessions, protocol         two state machines, and the rules of BIP 77 and BIP 78: no I/O
+    bitcoin, crypto            bytes, sums and ciphers
+
 The names of this package load on first use, so that `import dovetail.bitcoin` costs nothing and
 needs no extra. `Agent`, what belongs to it and `fetch_ohttp_keys` need the extra `agent`.
 """

@@ -1,7 +1,7 @@
 """Deliberate bugs, each in a small file of its own, and how one gets into a copy of the source.
 
-A file `<layer>/<name>.toml` holds the `rule` the bug breaks (M1 to P5, a BIP, or its number among
-the defects seen elsewhere: DESIGN 10.n), `what` it is in a sentence, the `file` under
+A file `<layer>/<name>.toml` holds the `rule` the bug breaks (M1 to P5, a BIP, or `defect n` by the
+numbers of docs/concepts/defects.md), `what` it is in a sentence, the `file` under
 `src/dovetail`, the `old` text that is there exactly once, the `new` one, and the test that has to
 notice: `caught_by`, as pytest names it.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a log is named, and touches no other (DESIGN, Replay never destroys)."""
+"""What is wrong with a log is named, and touches no other (docs/concepts/sessions.md)."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

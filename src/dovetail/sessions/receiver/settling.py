@@ -1,4 +1,4 @@
-"""The end of a session: what the chain shows, and a fallback in case (DESIGN: M3, M4)."""
+"""The end of a session: what the chain shows, and a fallback in case (M3, M4)."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias

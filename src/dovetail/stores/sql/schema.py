@@ -1,4 +1,4 @@
-"""The tables, as DESIGN describes them; `migrations/` is what makes them."""
+"""The tables (docs/reference/store.md); `migrations/` is what makes them."""
 
 from sqlalchemy import (
     Boolean,

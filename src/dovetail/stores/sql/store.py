@@ -1,4 +1,4 @@
-"""Durable logs in SQLite, through SQLAlchemy Core (schema and rules: DESIGN, The store)."""
+"""Durable logs in SQLite, through SQLAlchemy Core (docs/reference/store.md)."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
