@@ -7,6 +7,7 @@ from tests.interop.core_cli import core_cli
 from tests.interop.endings import endings
 from tests.interop.rates import rates
 from tests.interop.refusals import refusals
+from tests.interop.taken_over import taken_over
 from tests.interop.version_one import version_one
 
 PAIRINGS = (
@@ -14,6 +15,7 @@ PAIRINGS = (
     *script_types(),
     *behaviours(),
     *endings(),
+    *taken_over(),
     *refusals(),
     *version_one(),
     *npm_peer.rows(),

@@ -109,7 +109,7 @@ class OurSender(Ours):
     async def end(self) -> Ending:
         """Wait for the outcome."""
         assert self.session is not None
-        return await _ending(self.session)
+        return await ending_of(self.session)
 
 
 @dataclass
@@ -130,7 +130,7 @@ class OurReceiver(Ours):
     async def serve(self) -> Ending:
         """Wait for the outcome."""
         assert self.session is not None
-        return await _ending(self.session)
+        return await ending_of(self.session)
 
     async def lead(self, state: type[S]) -> tuple[S, SessionLog[ReceiverEvent]]:
         """Take the steps ourselves until the session stands in `state`; `resume` goes on.
@@ -181,7 +181,7 @@ async def until(
     raise AssertionError(f"the session ended as {session.state!r}")
 
 
-async def _ending(session: LiveReceiver | LiveSender) -> Ending:
+async def ending_of(session: LiveReceiver | LiveSender) -> Ending:
     outcome = await session.wait_closed()
     state = session.state
     assert isinstance(state, receiver.Closed | sender.Closed)
