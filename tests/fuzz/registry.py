@@ -9,6 +9,7 @@ from tests.fuzz.targets import (
     replaying,
     sending,
     servers,
+    takeovers,
     verifying,
     wire,
 )
@@ -23,6 +24,7 @@ MODULES = (
     servers,
     mailrooms,
     verifying,
+    takeovers,
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS

@@ -1,7 +1,7 @@
 import io
 
 import pytest
-from tests.stores.rust_payjoin.logs import NOW, log_of
+from tests.stores.rust_payjoin.recorded import NOW, log_of
 
 from dovetail.bitcoin import Network
 from dovetail.errors import DuplicateSession

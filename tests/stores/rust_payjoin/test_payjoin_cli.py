@@ -2,7 +2,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from tests.stores.rust_payjoin.logs import log_of
+from tests.stores.rust_payjoin.recorded import log_of
 
 from dovetail.errors import StoreUnavailable
 from dovetail.stores.ports import Role

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from tests.stores.rust_payjoin.logs import NOW, PAYJOINS, log_of, recorded
+from tests.stores.rust_payjoin.recorded import NOW, PAYJOINS, log_of, recorded
 
 from dovetail.errors import InvalidPsbt, ParseError, UsageError
 from dovetail.sessions import receiver

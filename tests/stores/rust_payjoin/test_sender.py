@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from tests.stores.rust_payjoin.logs import NOW, PAYJOINS, log_of, recorded
+from tests.stores.rust_payjoin.recorded import NOW, PAYJOINS, log_of, recorded
 
 from dovetail.bitcoin import Network, UnixTime
 from dovetail.errors import InvalidUri, ParseError, UsageError
@@ -112,6 +112,7 @@ def test_a_mailbox_that_is_not_the_receivers_is_refused():
         ["{"],
         ["7"],
         ['{"Created": {}}'],
+        ['{"Created": null}'],
         ['"Cancelled"'],
         ['{"Created": null, "Cancelled": null}'],
         ['{"Renamed": []}'],

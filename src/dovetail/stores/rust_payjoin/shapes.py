@@ -140,7 +140,10 @@ def _read(entry: str | bytes, events: type[Any]) -> tuple[str, Any]:
     tagged: dict[str, Any] = {value: []} if isinstance(value, str) else value
     read = msgspec.convert(tagged, events)
     (tag,) = tagged
-    return tag, getattr(read, tag)
+    fields = getattr(read, tag)
+    if fields is None:
+        raise ParseError(_UNREADABLE)
+    return tag, fields
 
 
 def require_open(log: list[tuple[str, Any]]) -> None:
