@@ -114,3 +114,17 @@ async def said(port: int, data: bytes) -> bytes:
             return await reader.read()
     finally:
         writer.close()
+
+
+def body_of(shop: Shop, invoice: LiveReceiver) -> bytes:
+    return shop.original(invoice).to_base64().encode()
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> None:
+    """Every error is JSON of BIP 78, and a wallet in a browser may read it."""
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    fields = answer.json()
+    assert fields["errorCode"] == code
+    assert fields["message"]

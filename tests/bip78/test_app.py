@@ -6,8 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from tests.bip78.shop import address_of, opened, post
-from tests.bip78.test_requests import body_of, refused
+from tests.bip78.shop import address_of, body_of, opened, post, refused
 from tests.support.stepping import Side
 from tests.support.world import World, until
 

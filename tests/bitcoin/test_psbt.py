@@ -2,7 +2,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from tests.bitcoin.psbts import (
+from tests.bitcoin.psbt_builders import (
     P2TR,
     P2WPKH,
     funding,

@@ -1,7 +1,7 @@
 """Each known field's shape, in all three scopes (BIP 174, BIP 371)."""
 
 import pytest
-from tests.bitcoin.psbts import KEY, SCHNORR, SIGNATURE, funding, serialize
+from tests.bitcoin.psbt_builders import KEY, SCHNORR, SIGNATURE, funding, serialize
 
 from dovetail.bitcoin.hashes import hash160, hash256, ripemd160, sha256
 from dovetail.bitcoin.psbt import KeyOrigin, Psbt, TapKeyOrigin

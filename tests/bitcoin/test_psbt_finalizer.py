@@ -1,7 +1,7 @@
 """From signatures to final scripts, for each kind of script (BIP 174, Input Finalizer)."""
 
 import pytest
-from tests.bitcoin.psbts import (
+from tests.bitcoin.psbt_builders import (
     KEY,
     KEYS,
     MULTISIG,

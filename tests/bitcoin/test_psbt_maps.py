@@ -1,5 +1,13 @@
 import pytest
-from tests.bitcoin.psbts import KEY, P2WPKH, SCHNORR, SIGNATURE, funding, input_of, transaction
+from tests.bitcoin.psbt_builders import (
+    KEY,
+    P2WPKH,
+    SCHNORR,
+    SIGNATURE,
+    funding,
+    input_of,
+    transaction,
+)
 
 from dovetail.bitcoin.psbt import (
     InputField,

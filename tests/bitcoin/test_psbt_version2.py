@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.bitcoin.psbts import KEY, SIGNATURE, funding, paying_from, spending, transaction
+from tests.bitcoin.psbt_builders import KEY, SIGNATURE, funding, paying_from, spending, transaction
 
 from dovetail.bitcoin.psbt import InputField, KeyMap, Psbt, PsbtV2, read_psbt
 from dovetail.bitcoin.psbt.version2 import is_version_2

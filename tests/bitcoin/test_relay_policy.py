@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.bitcoin.psbts import P2PKH, P2TR, P2WPKH, transaction
+from tests.bitcoin.psbt_builders import P2PKH, P2TR, P2WPKH, transaction
 
 from dovetail.bitcoin.relay_policy import not_relayed, not_relayed_spending, relative_lock
 from dovetail.bitcoin.script import Script

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.bitcoin.psbts import P2WPKH, transaction
+from tests.bitcoin.psbt_builders import P2WPKH, transaction
 
 from dovetail.bitcoin.hashes import hash256
 from dovetail.bitcoin.sighash import ALL, ANYONECANPAY, NONE, SINGLE, SignatureHashes

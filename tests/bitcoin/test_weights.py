@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.bitcoin.psbts import (
+from tests.bitcoin.psbt_builders import (
     KEY,
     KEYS,
     MULTISIG,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.invocations import PASSPHRASE, Cli
+from tests.cli.in_process import PASSPHRASE, Cli
 
 from dovetail.bitcoin import Address, Sats
 from dovetail.mailroom import MailroomServer

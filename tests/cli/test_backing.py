@@ -4,7 +4,7 @@ import json
 import stat
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 
 from dovetail.bitcoin import Address, Sats
 from dovetail.cli import json_keys

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.invocations import Cli, Said, events
+from tests.cli.in_process import Cli, Said, events
 from tests.support.commands import run, without_privilege
 
 MAINNET = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 from tests.support.commands import run
 
 from dovetail.cli.commands.completion import SHELLS

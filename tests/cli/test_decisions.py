@@ -5,7 +5,7 @@ import threading
 
 import click
 import pytest
-from tests.cli.invocations import Cli, Terminal
+from tests.cli.in_process import Cli, Terminal
 
 from dovetail.bitcoin import FeeRate, Sats
 from dovetail.cli import json_keys

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 
 from dovetail.cli import error_codes, exits
 from dovetail.cli.exits import Exit

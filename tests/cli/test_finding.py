@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 
 from dovetail.cli import json_keys
 

@@ -4,7 +4,7 @@ import shlex
 
 import click
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 from tools.docs.commands import walk
 
 from dovetail.cli.app import ENTRIES, SECTIONS, SYNONYMS, app

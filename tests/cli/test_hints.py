@@ -1,5 +1,5 @@
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 
 from dovetail.cli.hints import repeated, repeating
 

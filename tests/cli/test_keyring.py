@@ -5,7 +5,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import KeyringLocked
-from tests.cli.invocations import PASSPHRASE
+from tests.cli.in_process import PASSPHRASE
 
 PLACE = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 OTHER = "an other passphrase"

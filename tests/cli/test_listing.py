@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 
 import pytest
-from tests.cli.invocations import LOGS, Cli, Terminal
+from tests.cli.in_process import LOGS, Cli, Terminal
 
 from dovetail.cli import json_keys
 from dovetail.explain.event import RECEIVER, SENDER, meaning

@@ -1,7 +1,7 @@
 """`wallet = "core"`: what the settings have to say."""
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 
 from dovetail.cli.config import load
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.cli.invocations import Cli, Said
+from tests.cli.in_process import Cli, Said
 from tests.cli.test_paying import fresh, received
 
 from dovetail.bitcoin import Transaction

@@ -1,7 +1,7 @@
 import sys
 
 import pytest
-from tests.cli.invocations import Terminal
+from tests.cli.in_process import Terminal
 
 from dovetail.cli.output import Screen, countdown, sats, span
 

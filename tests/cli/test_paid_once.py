@@ -1,7 +1,7 @@
 """An address is paid once by whichever command, unless `--again` is said (ADR 0023)."""
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 from tests.cli.test_paying import fresh, pay, received
 
 # Nobody answers at this link.

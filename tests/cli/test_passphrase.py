@@ -4,7 +4,7 @@ import sys
 
 import click
 import pytest
-from tests.cli.invocations import PASSPHRASE, Cli, Terminal
+from tests.cli.in_process import PASSPHRASE, Cli, Terminal
 
 from dovetail.cli import json_keys
 

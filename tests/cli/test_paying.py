@@ -2,7 +2,7 @@
 
 import click
 import pytest
-from tests.cli.invocations import Cli, Terminal
+from tests.cli.in_process import Cli, Terminal
 
 from dovetail.bitcoin import Address, Network
 from dovetail.cli import exits, json_keys

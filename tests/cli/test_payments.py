@@ -4,7 +4,7 @@ import sys
 
 import click
 import pytest
-from tests.cli.invocations import Cli, Terminal
+from tests.cli.in_process import Cli, Terminal
 
 from dovetail.bitcoin import FeeRate
 from dovetail.cli import exits, json_keys

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from tests.cli.invocations import Cli, Said
+from tests.cli.in_process import Cli, Said
 
 from dovetail.regtest import RegtestServer
 

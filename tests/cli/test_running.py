@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.cli.invocations import LOGS
+from tests.cli.in_process import LOGS
 from tests.cli.test_payments import post
 from tests.support.commands import PATIENCE, run, running, wait_for
 

@@ -9,7 +9,7 @@ import pytest
 import segno
 import zxingcpp
 from msgspec import structs
-from tests.cli.invocations import Cli, Terminal
+from tests.cli.in_process import Cli, Terminal
 
 from dovetail.bitcoin import Sats
 from dovetail.cli import json_keys

@@ -1,5 +1,5 @@
 import pytest
-from tests.cli.invocations import Terminal
+from tests.cli.in_process import Terminal
 
 from dovetail.cli.tables import table, tabulated
 

@@ -2,7 +2,7 @@ import io
 import os
 
 import pytest
-from tests.cli.invocations import Terminal
+from tests.cli.in_process import Terminal
 
 from dovetail.cli import terminal
 from dovetail.cli.output import Screen, write

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 from tests.cli.terminals import CLAIMS, COLOURS, LINES, REWRITTEN, Reading, Shown, Tty, opened
 from tests.cli.test_qr import DARK_THEME, LIGHT_THEME, photographed, same
 from tests.support.commands import PATIENCE, command, wait_for

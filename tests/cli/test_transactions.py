@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 from tests.cli.terminals import Tty
 
 from dovetail.bitcoin import Address, Network, Script

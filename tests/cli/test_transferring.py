@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.cli.invocations import Cli, events
+from tests.cli.in_process import Cli, events
 
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.transfer import every_session

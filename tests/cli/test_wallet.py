@@ -3,7 +3,7 @@ import sys
 
 import click
 import pytest
-from tests.cli.invocations import Cli, Terminal
+from tests.cli.in_process import Cli, Terminal
 
 from dovetail.cli import json_keys
 

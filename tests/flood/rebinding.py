@@ -12,7 +12,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 from tests.flood.sending import CERTIFICATE, CHUNK, HOST, KEY, Attack, Breach, Target, keep_on
-from tests.mailroom.hellos import hello
+from tests.mailroom.client_hellos import hello
 
 from dovetail.errors import InvalidMessage
 from dovetail.mailroom.client_hello import host_of_hello

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
-from tests.hostile.stage import Ends, Played, Stage
 from tests.support.chain import NodeChain
 
 from dovetail.bitcoin import FeeRate, Transaction

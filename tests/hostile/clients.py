@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from tests.bip78.shop import Shop, address_of, opened, said
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
-from tests.hostile.stage import Ends, Played, Stage
 
 from dovetail.bip78 import V1ServerSettings
 from dovetail.protocol.uri import PayjoinUri

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import _own_configuration, cli
+from tests.hostile.payment import Stage
 from tests.hostile.servers import PATIENCE
-from tests.hostile.stage import Stage
 from tests.support.stepping import Side
 from tests.support.world import World
 

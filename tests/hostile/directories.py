@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
-from tests.hostile.stage import Ends, Played, Stage
 from tests.properties.histories.wire import flip
 from tests.support.directory import RESPONSE_SIZE, Directory
 from tests.support.stepping import Receiving, Sending

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
-from tests.hostile.stage import Ends, Played, Stage
 
 from dovetail.bitcoin import Psbt, Script, Transaction
 from dovetail.bitcoin.psbt import PsbtInput

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.servers import Asked, behaving, online
-from tests.hostile.stage import Ends, Played, Stage
 from tests.runtime.test_agent import paid
 from tests.support.directory import Directory
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
+from tests.hostile.payment import Ends
 from tests.hostile.record import Link, Peer
-from tests.hostile.stage import Ends
 
 from dovetail.protocol.uri import OLDER_DRAFT
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
-from tests.hostile.stage import Ends, Played, Stage
 from tests.support.stepping import AMOUNT, Receiving
 from tests.support.wallet import FEE
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.hostile.mallory import PARAMS, Mallory, Scheme, received
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.senders import spends_a_coin_that_is_not_there
-from tests.hostile.stage import Ends, Played, Stage
 
 from dovetail.bitcoin import OutPoint, Psbt, PsbtInput, Sats, Script, TxIn, TxOut
 from dovetail.bitcoin.hashes import sha256

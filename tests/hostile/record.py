@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.hostile.stage import Ends, Played, Stage
+from tests.hostile.payment import Ends, Played, Stage
 
 
 class Peer(Enum):

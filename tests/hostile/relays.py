@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.servers import PATIENCE, Asked, behaving, forward, online
-from tests.hostile.stage import Ends, Played, Stage
 from tests.properties.histories.wire import flip
 from tests.support.stepping import Receiving, Sending
 

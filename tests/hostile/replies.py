@@ -12,8 +12,8 @@ from tests.hostile.forge import (
     reply_to,
     says,
 )
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
-from tests.hostile.stage import Ends, Played, Stage
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtInput, Sats, Txid, TxIn, TxOut
 from dovetail.crypto.secp256k1 import SecretKey

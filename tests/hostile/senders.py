@@ -4,8 +4,8 @@ from base64 import b64encode
 from dataclasses import replace
 
 from tests.hostile.mallory import PARAMS, Mallory, Scheme, offering, paying, received, refused
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
-from tests.hostile.stage import Ends, Played, Stage
 from tests.support.stepping import AMOUNT
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Txid, TxIn

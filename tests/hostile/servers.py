@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.hostile.stage import Stage
+from tests.hostile.payment import Stage
 from tests.support.servers import serving
 from tests.support.wire import Wire
 

@@ -1,7 +1,7 @@
 """Each URI that confuses is refused by the command line, before anything is opened."""
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 from tests.hostile.links import LINKS
 from tests.hostile.record import Link
 

@@ -1,8 +1,8 @@
 """Each trick of the list is played, and fails; the page in the docs is made of the same list."""
 
 import pytest
+from tests.hostile.payment import Stage
 from tests.hostile.record import Trick
-from tests.hostile.stage import Stage
 from tests.hostile.tricks import TRICKS
 
 

@@ -4,8 +4,8 @@ from contextlib import redirect_stderr
 from dataclasses import replace
 from io import StringIO
 
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Trick
-from tests.hostile.stage import Ends, Played, Stage
 from tests.support.clock import NOW
 
 from dovetail.bitcoin import Address, Network, UnixTime

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from tests.hostile.mallory import SEQUENCE, Mallory, received, refused
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
-from tests.hostile.stage import Ends, Played, Stage
 from tests.support.stepping import AMOUNT
 from tests.support.wallet import FEE
 from tests.support.world import Party

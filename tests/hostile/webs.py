@@ -3,9 +3,9 @@
 import json
 from dataclasses import replace
 
+from tests.hostile.payment import Ends, Played, Stage
 from tests.hostile.record import Peer, Play, Trick
 from tests.hostile.servers import Asked, Behaviour, behaving, online
-from tests.hostile.stage import Ends, Played, Stage
 from tests.support.stepping import AMOUNT
 
 from dovetail.bitcoin import Psbt, Sats, TxOut

@@ -12,7 +12,7 @@ from tests.interop.matrix import PAIRINGS
 from tests.interop.page import PAGE, page
 from tests.interop.pairing import Pairing
 from tests.interop.record import record
-from tests.interop.running import Result, run, staged
+from tests.interop.runner import Result, run, staged
 from tests.interop.scenes import SCENES
 from tests.interop.table import conclusion, heading, row
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import product
 
 from tests.interop.combinations import THEM, US, at_once
-from tests.interop.ours import OurReceiver, OurSender
+from tests.interop.dovetail_peer import OurReceiver, OurSender
+from tests.interop.environment import Ending, How, Stage
 from tests.interop.pairing import (
     AMOUNT,
     Books,
@@ -15,8 +16,7 @@ from tests.interop.pairing import (
     both,
     stranger,
 )
-from tests.interop.stage import Ending, How, Stage
-from tests.interop.theirs import TheirReceiver, TheirSender
+from tests.interop.rust_peer import TheirReceiver, TheirSender
 
 from dovetail.bitcoin import Address, Sats, Script, TxOut
 from dovetail.errors import UsageError

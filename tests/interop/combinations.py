@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterator
 from itertools import product
 
+from tests.interop.dovetail_peer import KINDS
+from tests.interop.environment import Ending, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.ours import KINDS
 from tests.interop.pairing import AMOUNT, Pairing, Purses, both
-from tests.interop.stage import Ending, Stage
 
 US, THEM = Make.OURS, Make.THEIRS
 

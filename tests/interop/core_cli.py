@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from tests.interop.combinations import THEM, US, at_once
-from tests.interop.endpoint import serving_app
+from tests.interop.dovetail_peer import our_receiver, our_sender
+from tests.interop.environment import Ending, How, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.ours import our_receiver, our_sender
 from tests.interop.pairing import AMOUNT, Books, Pairing
 from tests.interop.programs import Missing, Program
-from tests.interop.stage import Ending, How, Stage
+from tests.interop.v1_endpoint import serving_app
 from tests.live_core.bitcoind import ABSENT, Bitcoind, installed
 from tests.live_core.mirror import Mirror
 

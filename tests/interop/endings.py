@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 from tests.interop.combinations import THEM, US, at_once
-from tests.interop.ours import EAGER, OurReceiver, OurSender, until
+from tests.interop.dovetail_peer import EAGER, OurReceiver, OurSender, until
+from tests.interop.environment import Ending, How, Stage
 from tests.interop.pairing import AMOUNT, Pairing, Purses, address_in, both, stranger
-from tests.interop.rust import PeerError
-from tests.interop.stage import Ending, How, Stage
-from tests.interop.theirs import TheirReceiver, TheirSender
+from tests.interop.rust_peer import TheirReceiver, TheirSender
+from tests.interop.rust_program import PeerError
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.runtime import decisions

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tests.interop import programs
-from tests.interop.rust import rust_peer
-from tests.interop.theirs import KINDS, P2WPKH, TheirReceiver, TheirSender
+from tests.interop.rust_peer import KINDS, P2WPKH, TheirReceiver, TheirSender
+from tests.interop.rust_program import rust_peer
 
 from dovetail.bitcoin import Sats, Script, Transaction, TxOut
 from dovetail.mailroom import MailroomServer
@@ -23,7 +23,7 @@ from dovetail.mailroom.settings import MailroomSettings
 from dovetail.regtest import RegtestServer
 
 if TYPE_CHECKING:
-    from tests.interop.stage import Stage
+    from tests.interop.environment import Stage
 
 EXPIRES_AT = 2_000_000_000
 Play = Callable[[TheirSender, TheirReceiver, str], Awaitable[object]]

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from tests.interop.environment import Stage
 from tests.interop.mailrooms import Make
 from tests.interop.pairing import Pairing
 from tests.interop.programs import Missing, Program
-from tests.interop.stage import Stage
 
 from dovetail import Agent, FallbackBroadcasted, PaidDirectly, Policy, Reason, Success
 from dovetail.bip78 import V1Server, serving

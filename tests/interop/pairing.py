@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from tests.interop.dovetail_peer import EAGER, OurReceiver, OurSender, our_receiver, our_sender
+from tests.interop.environment import Costs, Ending, How, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.ours import EAGER, OurReceiver, OurSender, our_receiver, our_sender
 from tests.interop.programs import Missing, Program
-from tests.interop.stage import Costs, Ending, How, Stage
-from tests.interop.theirs import (
+from tests.interop.rust_peer import (
     TheirReceiver,
     TheirSender,
     TheirV1Receiver,

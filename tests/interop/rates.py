@@ -5,10 +5,10 @@ from functools import partial
 from itertools import product
 
 from tests.interop.combinations import at_once
+from tests.interop.dovetail_peer import KINDS
+from tests.interop.environment import Stage
 from tests.interop.mailrooms import Make
-from tests.interop.ours import KINDS
 from tests.interop.pairing import AMOUNT, Pairing, Purses, both
-from tests.interop.stage import Stage
 
 from dovetail.bitcoin import FeeRate
 from dovetail.bitcoin.weights import predicted_input_weight

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.interop.dovetail_peer import trusting, wallet_with
+from tests.interop.environment import Ending, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.ours import trusting, wallet_with
 from tests.interop.pairing import AMOUNT
 from tests.interop.programs import MAILROOM_VERSION, peer_version
 from tests.interop.recording import (
@@ -16,17 +17,16 @@ from tests.interop.recording import (
     RecordingTransport,
     RecordingWallet,
 )
-from tests.interop.scenes import Scene
-from tests.interop.stage import Ending, Stage
-from tests.interop.telling import begin, entries, open_agent
-from tests.interop.theirs import (
+from tests.interop.rust_peer import (
     TheirReceiver,
     TheirSender,
     their_receiver,
     their_sender,
     their_v1_receiver,
 )
+from tests.interop.scenes import Scene
 from tests.interop.transcript import Transcript, drawing_from
+from tests.interop.transcript_agent import begin, entries, open_agent
 
 from dovetail import Agent, LiveReceiver, LiveSender
 from dovetail.bip78 import V1Server, serving

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import httpx2 as httpx
 from tests.interop.combinations import THEM, US, at_once
-from tests.interop.ours import OurReceiver, OurSender
+from tests.interop.dovetail_peer import OurReceiver, OurSender
+from tests.interop.environment import How, Stage
 from tests.interop.pairing import AMOUNT, Pairing, both
-from tests.interop.rust import PeerError
-from tests.interop.stage import How, Stage
-from tests.interop.theirs import TheirReceiver, TheirSender
+from tests.interop.rust_peer import TheirReceiver, TheirSender
+from tests.interop.rust_program import PeerError
 
 from dovetail import PayjoinUri
 from dovetail.bitcoin import Psbt, Sats, TxOut

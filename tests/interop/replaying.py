@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import httpx2 as httpx
 from tests.interop.recording import coins_from_psbt
-from tests.interop.telling import begin, entries, open_agent
 from tests.interop.transcript import Entry, Transcript, drawing_from
+from tests.interop.transcript_agent import begin, entries, open_agent
 
 from dovetail import Agent, Sats
 from dovetail.bip78 import V1Server

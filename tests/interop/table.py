@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.interop.running import Result
+from tests.interop.runner import Result
 
 _WIDTHS = (15, 15, 13, 13, 4)
 

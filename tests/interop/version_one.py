@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 
 from tests.interop.combinations import THEM, US, at_once
+from tests.interop.dovetail_peer import OurV1Receiver, our_sender, our_v1_receiver
+from tests.interop.environment import Ending, How, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.ours import OurV1Receiver, our_sender, our_v1_receiver
 from tests.interop.pairing import AMOUNT, Books, Pairing, Payer
-from tests.interop.stage import Ending, How, Stage
-from tests.interop.theirs import TheirSender, TheirV1Receiver, their_sender, their_v1_receiver
+from tests.interop.rust_peer import TheirSender, TheirV1Receiver, their_sender, their_v1_receiver
 
 from dovetail.sessions.reasons import Reason
 

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.kill.commands import ASKED, LEFT
 from tests.kill.ledger import Ending, Party, Verdict
 from tests.kill.nodes import ABSENT, installed
 from tests.kill.paths import WAYS
-from tests.kill.processes import ASKED, LEFT, Ports
+from tests.kill.servers import Ports
 from tests.kill.sweep import Result, Task, Worker, scratch, warm
 
 _NUMBER = struct.Struct("I")

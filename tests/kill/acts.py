@@ -4,9 +4,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from unittest.mock import patch
 
-from tests.kill.how import Stuck
 from tests.kill.ledger import AMOUNT, Party
 from tests.kill.play import LIFETIME, Play
+from tests.kill.run_options import Stuck
 
 from dovetail.bitcoin import OutPoint, Script
 from dovetail.bitcoin.psbt import Psbt

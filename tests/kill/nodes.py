@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 
 from tests.kill.ledger import Party
-from tests.kill.processes import Coins, Ports, Process
+from tests.kill.processes import Process
+from tests.kill.servers import Coins, Ports
 from tests.live_core.bitcoind import ABSENT, NodeAccess, command, installed
 from tests.live_core.mirror import Mirror
 

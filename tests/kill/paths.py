@@ -40,8 +40,8 @@ from tests.kill.acts import (
 )
 from tests.kill.dialects import Dialect
 from tests.kill.ledger import Ending, Party
-from tests.kill.processes import Coins
-from tests.kill.way import Way
+from tests.kill.path import Way
+from tests.kill.servers import Coins
 
 from dovetail.sessions.reasons import Reason
 

@@ -1,33 +1,22 @@
 """One run: the acts of a path, with a party killed on the way and started again with `resume`."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Self
 
-from tests.kill.how import How, Stuck
-from tests.kill.ledger import ChainView, Party, State, entries, state_of
-from tests.kill.nodes import locked, run_node, stray
-from tests.kill.processes import (
-    Command,
-    Group,
-    Ports,
-    Process,
-    RealProcess,
-    SharedClock,
-    run_chain,
-    run_mailroom,
-)
+from tests.kill.ledger import Party
+from tests.kill.nodes import locked, stray
+from tests.kill.parties import PEOPLE, Parties
+from tests.kill.processes import Process
+from tests.kill.run_options import Stuck
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Transaction
-from dovetail.regtest.node import RegtestNode
 from dovetail.regtest.remote import remote_mine
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.base import State as ReceiverState
 from dovetail.stores.sql import SqlStore
-from dovetail.testing.kill import Killer, effects, struck
+from dovetail.testing.kill import Killer
 from dovetail.wallets.bdk.wallet import BdkWallet
 from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Accepted
@@ -35,74 +24,11 @@ from dovetail.wallets.ports import Accepted
 LIFETIME = 3600
 GRACE = 600
 _CLOSED = receiver.Closed | sender.Closed
-_TICK = 0.008
-_PATIENCE = 40.0
 _BRISK = FeeRate.from_sat_per_vb(30)
-PEOPLE = (Party.SENDER, Party.RECEIVER)
 
 
-class Play:
-    """A world with two parties in it. Acts are commands; a kill may come at any effect of one."""
-
-    def __init__(
-        self, folder: Path, ports: Ports, clock: SharedClock, bodies: Path, how: How
-    ) -> None:
-        self.folder, self.ports, self.clock, self.how = folder, ports, clock, how
-        self.direct: set[str] = set()
-        """What a wallet that knows of no session has paid, by txid."""
-        self.struck: str | None = None
-        """The effect at which the kill came; None: not yet."""
-        self._bodies = bodies
-        self._armed = how.kill is not None
-        self._to_bury = 0
-        """Blocks that are still missing on top of the last payment."""
-        self._group = Group()
-        self._resuming: dict[Party, tuple[str, ...]] = dict.fromkeys(PEOPLE, ("resume",))
-        """How each party goes on."""
-        self._running: dict[Party, list[Process | RealProcess]] = {each: [] for each in PEOPLE}
-        self._begun: set[Party] = set()
-        self._ended: set[Party] = set()
-        """Whose `resume` has ended by itself, as all was done or a person was asked."""
-
-    def __enter__(self) -> Self:
-        self._start_chain()
-        if self.ports.node is not None:
-            try:
-                for process in run_node(self.folder, self.ports):
-                    self._group.add(process)
-            except TimeoutError:
-                self._group.__exit__()
-                raise
-        self.chain = ChainView(self.ports.chain)
-        self._start_mailroom()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for party in PEOPLE:
-            for process in self._running[party]:
-                process.end()
-        self._group.__exit__()
-        self.chain.close()
-
-    # What a party is
-
-    def home(self, party: Party) -> Path:
-        return self.folder / party
-
-    def database(self, party: Party) -> Path:
-        return self.home(party) / "regtest" / "sessions.db"
-
-    def state(self, party: Party) -> State | None:
-        return state_of(party, self.database(party))
-
-    def logged(self, party: Party, *tags: str) -> bool:
-        """Whether the log has one of these entries, or is closed."""
-        return bool({"Closed", *tags} & set(entries(self.database(party))[0]))
-
-    def journal(self, party: Party) -> Path:
-        return self.folder / f"{party}.journal"
-
-    # Acts
+class Play(Parties):
+    """Acts are commands; a kill may come at any effect of one."""
 
     def receive(self) -> None:
         """The receiver asks for the payment, again if it was killed before there was a session."""
@@ -120,7 +46,7 @@ class Play:
 
         for _ in range(3):
             process = self._start(Party.RECEIVER, words)
-            self._wait(lambda made=process: made.code is not None or asks(), "for the URI")  # type: ignore[misc]
+            self.until(lambda made=process: made.code is not None or asks(), "for the URI")  # type: ignore[misc]
             if process.code == -9:
                 self._note_kill(Party.RECEIVER)
             elif process.code is None:
@@ -175,7 +101,7 @@ class Play:
     def do(self, party: Party, *words: str) -> int:
         """A command to its end, or to its kill: then the party is resumed, and goes on."""
         process = self._start(party, words)
-        self._wait(lambda: process.code is not None, " ".join(words))
+        self.until(lambda: process.code is not None, " ".join(words))
         if process.code == -9:
             self._note_kill(party)
             self.begin(party)
@@ -187,36 +113,19 @@ class Play:
         deciding = [
             self._start(party, words, armed=not number) for number, words in enumerate(commands)
         ]
-        self._wait(lambda: all(each.code is not None for each in deciding), "for all decisions")
+        self.until(lambda: all(each.code is not None for each in deciding), "for all decisions")
         if deciding[0].code == -9:
             self._note_kill(party)
             self.begin(party)
-
-    def begin(self, party: Party) -> None:
-        """Let the party take its sessions forward; it is started again whenever it was killed."""
-        self._ended.discard(party)
-        self._begun.add(party)
-        self._revive(party)
 
     def halt(self, party: Party, effect: str, *words: str) -> None:
         """Part of a path's set-up: the party dies at its first effect of this name."""
         killer = Killer(self.journal(party), on=effect)
         process = self._command(party, words or ("resume",)).start(killer)
         self._group.add(process)
-        self._wait(lambda: process.code is not None, f"until {effect}")
+        self.until(lambda: process.code is not None, f"until {effect}")
         if process.code != -9:
             raise Stuck(f"{party} never came to: {effect}")
-
-    def pause(self, party: Party) -> None:
-        """The party is not there for a while."""
-        self._begun.discard(party)
-        for process in self._running[party]:
-            process.end()
-        self._running[party] = []
-
-    def until(self, reached: Callable[[], bool], what: str) -> None:
-        """Let those who have begun go on until it is so."""
-        self._wait(reached, what)
 
     def pass_time(self, seconds: int = LIFETIME + GRACE + 60) -> None:
         """Set the parties' clock forward: by default past the expiration and its grace."""
@@ -225,7 +134,7 @@ class Play:
     def linger(self) -> None:
         """Let those who have begun look around for a moment."""
         end = time.monotonic() + 0.4
-        self._wait(lambda: time.monotonic() > end, "a moment")
+        self.until(lambda: time.monotonic() > end, "a moment")
 
     def stray(self) -> None:
         """Part of a path's set-up: the receiver spends the coin that it offered elsewhere."""
@@ -240,7 +149,7 @@ class Play:
             self._spend(Party.RECEIVER, lambda wallet: wallet.revoke(offered, fee_rate=_BRISK))
         else:
             process = self._group.add(Process(on_the_node, home / "stray.log"))
-            self._wait(lambda: process.code is not None, "for the stray coin")
+            self.until(lambda: process.code is not None, "for the stray coin")
             if process.code != 0:
                 raise Stuck("The receiver's coin could not be spent elsewhere.")
         self.mine()
@@ -283,7 +192,7 @@ class Play:
                 return int(not isinstance(chain.broadcast(spend), Accepted))
 
         process = self._group.add(Process(work, home / "spend.log"))
-        self._wait(lambda: process.code is not None, "for a plain transaction")
+        self.until(lambda: process.code is not None, "for a plain transaction")
         if process.code != 0:
             raise Stuck(f"The {party}'s plain transaction was not taken.")
         return told.read_text()
@@ -307,7 +216,7 @@ class Play:
 
     def closed(self, party: Party) -> bool:
         """Whether the party's log is closed, while blocks are mined."""
-        return self._mined() and isinstance(self.state(party), _CLOSED)
+        return self.mined() and isinstance(self.state(party), _CLOSED)
 
     def settle(self) -> None:
         """Let both go on, and mine what they broadcast, until nothing is left to wait for.
@@ -317,22 +226,13 @@ class Play:
         for _ in range(2):
             for party in PEOPLE:
                 self.begin(party)
-            self._wait(self._settled, "for the end")
+            self.until(self._settled, "for the end")
             if all(isinstance(self.state(party), _CLOSED) for party in PEOPLE):
                 if self.ports.node is not None:
-                    self._wait(lambda: not locked(self.folder, self.ports), "for unlocked coins")
+                    self.until(lambda: not locked(self.folder, self.ports), "for unlocked coins")
                 break
 
     def mined(self) -> bool:
-        """Give what waits a block; whether it has one."""
-        return self._mined()
-
-    # How it is done
-
-    def _settled(self) -> bool:
-        return self._mined() and all(self._finished(party) for party in PEOPLE)
-
-    def _mined(self) -> bool:
         """Whether nothing waits for a block; what does gets one, and those on top of it."""
         if self.chain.waiting():
             self.mine()
@@ -342,6 +242,9 @@ class Play:
             self._to_bury -= 1
             return False
         return True
+
+    def _settled(self) -> bool:
+        return self.mined() and all(self._finished(party) for party in PEOPLE)
 
     def _finished(self, party: Party) -> bool:
         """Whether its log is closed, or it ended by itself: a person has to decide.
@@ -371,95 +274,6 @@ class Play:
                 raise Stuck(f"`{words[0]}` of the {party} failed: {self._last_words(party)}")
             self.pause(party)
         raise Stuck(f"`{words[0]}` of the {party} came to nothing: {self._last_words(party)}")
-
-    def _last_words(self, party: Party) -> str:
-        return (self.home(party) / "command.log").read_text()[-300:]
-
-    def _command(self, party: Party, words: tuple[str, ...]) -> Command:
-        settings = self.ports.settings(self.home(party), self.how.dialect)
-        settings |= dict(self.how.settings.get(party, {}))
-        settings["DOVETAIL_DEPTH"] = str(self.how.depth)
-        return Command(
-            words=words,
-            home=self.home(party),
-            settings=settings,
-            clock=self.clock,
-            bodies=self._bodies,
-            tweaks=self.how.tweaks.get(party, ()),
-        )
-
-    def _start(self, party: Party, words: tuple[str, ...], *, armed: bool = True) -> Process:
-        killer = self._killer(party) if armed else Killer(self.journal(party))
-        return self._group.add(self._command(party, words).start(killer))
-
-    def _killer(self, party: Party) -> Killer:
-        kill = self.how.kill
-        journal = self.journal(party)
-        if not self._armed or kill is None or kill.party is not party:
-            return Killer(journal)
-        left = kill.at - len(effects(journal))
-        return Killer(journal, at=left if left > 0 else None)
-
-    def _wait(self, reached: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while not reached():
-            if time.monotonic() > deadline:
-                states = {str(each): repr(self.state(each)) for each in PEOPLE}
-                raise Stuck(f"waited in vain: {what}; {json.dumps(states)}")
-            for party in self._begun:
-                self._revive(party)
-            if self._mailroom.code is not None:
-                self._note_kill(Party.MAILROOM)
-                self._start_mailroom()
-            time.sleep(_TICK)
-
-    def _revive(self, party: Party) -> None:
-        """Start the party where it was killed, or is not there yet; never where it has ended."""
-        alive = []
-        for process in self._running[party]:
-            if process.code is None:
-                alive.append(process)
-            elif process.code == -9:
-                self._note_kill(party)
-            else:
-                self._ended.add(party)
-        while party not in self._ended and len(alive) < (2 if self.how.twice else 1):
-            alive.append(self._resume(party, armed=not alive))
-        self._running[party] = alive
-
-    def _resume(self, party: Party, *, armed: bool) -> Process | RealProcess:
-        if self.how.real and self.struck is not None:
-            settings = self._command(party, ()).settings
-            return RealProcess(self._resuming[party], self.home(party), settings)
-        return self._start(party, self._resuming[party], armed=armed)
-
-    def _note_kill(self, party: Party) -> None:
-        self._armed = False
-        self.struck = struck(self.journal(party)) or self.struck
-
-    def _start_mailroom(self) -> None:
-        self._mailroom = self._group.add(
-            run_mailroom(self.folder, self.ports, self._killer(Party.MAILROOM), self.how.mailroom)
-        )
-
-    def _start_chain(self) -> None:
-        self._chain = self._group.add(run_chain(self.folder, self.ports, self.how.dialect))
-
-    def _forget_the_tip(self) -> None:
-        """A longer branch takes the place of the last block, whose transactions are forgotten."""
-        home = self.folder / "chain"
-
-        def work() -> int:
-            with RegtestNode(home) as node:
-                node.reorg(1)
-            (home / "mempool.txt").unlink()
-            return 0
-
-        process = self._group.add(Process(work, self.folder / "chain.log"))
-        self._wait(lambda: process.code is not None, "for the other branch")
-        if process.code != 0:
-            raise Stuck("The chain could not be reorganised.")
-        self._to_bury = 0
 
 
 def copy(folder: Path, to: Path) -> Path:

@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 
 from tests.kill.acts import nothing
-from tests.kill.how import How, Kill, Stuck
 from tests.kill.ledger import (
     AMOUNT,
     ChainView,
@@ -24,9 +23,12 @@ from tests.kill.ledger import (
     movement,
 )
 from tests.kill.nodes import end_node, make_wallet, owner_of, run_node
-from tests.kill.play import PEOPLE, Play, copy
-from tests.kill.processes import Coins, Ports, Process, SharedClock, run_chain
-from tests.kill.way import Way
+from tests.kill.parties import PEOPLE
+from tests.kill.path import Way
+from tests.kill.play import Play, copy
+from tests.kill.processes import Process, SharedClock
+from tests.kill.run_options import How, Kill, Stuck
+from tests.kill.servers import Coins, Ports, run_chain
 
 from dovetail.bitcoin import Network, Script, ScriptType
 from dovetail.regtest.remote import remote_fund

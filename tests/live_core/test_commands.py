@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.cli.invocations import Cli
+from tests.cli.in_process import Cli
 from tests.live_core.bitcoind import Bitcoind
 from tests.live_core.mirror import Mirror
 

@@ -2,7 +2,7 @@ import random
 from contextlib import suppress
 
 import pytest
-from tests.mailroom.hellos import hello
+from tests.mailroom.client_hellos import hello
 
 from dovetail.errors import InvalidMessage
 from dovetail.mailroom.client_hello import HELLO_LIMIT, host_of_hello

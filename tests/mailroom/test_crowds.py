@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from tests.mailroom.client import MESSAGE, OHTTP, Client, new_mailbox, quick
-from tests.mailroom.gateways import fake_gateway
+from tests.mailroom.fake_gateway import fake_gateway
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.mailroom import Mailroom, MailroomServer

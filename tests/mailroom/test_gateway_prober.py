@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from tests.mailroom.gateways import PURPOSE, PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH
+from tests.mailroom.fake_gateway import PURPOSE, PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH
 from tests.support.clock import Clock
 
 from dovetail.errors import TransportError

@@ -12,7 +12,7 @@ import dns.rrset
 import httpx2 as httpx
 import pytest
 from tests.mailroom.client import OHTTP, quick
-from tests.mailroom.gateways import fake_gateway, respond
+from tests.mailroom.fake_gateway import fake_gateway, respond
 
 from dovetail.mailroom import Mailroom, MailroomServer, resolver
 from dovetail.mailroom.resolver import Names

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from tests.properties.histories.ledger import INVARIANTS, RULES
 from tests.properties.histories.machines import MACHINES
-from tests.properties.histories.running import run
+from tests.properties.histories.runner import run
 
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.units import Sats, UnixTime

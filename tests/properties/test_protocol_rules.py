@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.protocol.peers import Case, reference_sender_accepts, rust_payjoin_accepts
-from tests.protocol.rules import (
+from tests.protocol.builders import (
     ALL_KINDS,
     CHANGE,
     FRESH,
@@ -20,6 +19,7 @@ from tests.protocol.rules import (
     sign_ours,
     with_outputs,
 )
+from tests.protocol.other_senders import Case, reference_sender_accepts, rust_payjoin_accepts
 from tests.protocol.signer import signed_again
 
 from dovetail.bitcoin.psbt import Psbt, PsbtInput

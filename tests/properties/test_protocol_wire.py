@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocol.wire import (
+from tests.protocol.examples import (
     BIP77_URI,
     ENDPOINT,
     GATEWAY,

@@ -13,7 +13,7 @@ import bdkpython
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.bitcoin.psbts import serialize
+from tests.bitcoin.psbt_builders import serialize
 
 from dovetail.bitcoin.encoding import compact_size
 from dovetail.bitcoin.psbt import Psbt

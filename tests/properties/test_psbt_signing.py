@@ -13,7 +13,7 @@ from embit import script as embit_script
 from embit.transaction import SIGHASH
 from embit.transaction import Transaction as EmbitTransaction
 from pbk.script import PrecomputedTransactionData
-from tests.bitcoin.psbts import P2WPKH, funding, p2sh, p2wsh
+from tests.bitcoin.psbt_builders import P2WPKH, funding, p2sh, p2wsh
 
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.script import Script

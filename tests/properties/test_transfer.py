@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.eventlogs.logs import NAMES
-from tests.stores.golden import keep
+from tests.stores.kept_logs import keep
 
 from dovetail.errors import DovetailError
 from dovetail.stores.integrity import load_session

@@ -1,5 +1,5 @@
 import pytest
-from tests.protocol.rules import original, params, propose
+from tests.protocol.builders import original, params, propose
 
 from dovetail.protocol.draft import begin_draft
 

@@ -1,4 +1,4 @@
-from tests.protocol.rules import (
+from tests.protocol.builders import (
     CHANGE,
     FRESH,
     P2PKH,

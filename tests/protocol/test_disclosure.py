@@ -1,5 +1,5 @@
 import pytest
-from tests.protocol.rules import KEY, ORIGIN, P2PKH, P2WPKH, ecdsa, funding, original, sign
+from tests.protocol.builders import KEY, ORIGIN, P2PKH, P2WPKH, ecdsa, funding, original, sign
 
 from dovetail.bitcoin.psbt import InputField, PsbtInput
 from dovetail.protocol.disclosure import (

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.protocol.rules import (
+from tests.protocol.builders import (
     CHANGE,
     FRESH,
     KEY,

@@ -2,7 +2,7 @@ from base64 import b64decode
 from collections.abc import Callable
 
 import pytest
-from tests.protocol.wire import (
+from tests.protocol.examples import (
     ORIGINAL,
     PROPOSAL,
     RECEIVER,

@@ -1,5 +1,5 @@
 import pytest
-from tests.protocol.rules import UNKNOWN, coin, sign
+from tests.protocol.builders import UNKNOWN, coin, sign
 from tests.protocol.signer import ALL_KINDS, KEY, NESTED, P2PKH, P2SH, P2TR, P2WPKH, P2WSH
 
 from dovetail.bitcoin.hashes import hash160, sha256

@@ -1,7 +1,7 @@
 """What a receiver's inputs spend is proven, not believed (M4)."""
 
 import pytest
-from tests.protocol.rules import (
+from tests.protocol.builders import (
     ALL_KINDS,
     NESTED,
     P2TR,

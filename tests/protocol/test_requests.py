@@ -2,7 +2,7 @@ import copy
 import pickle
 
 import pytest
-from tests.protocol.wire import GATEWAY, ORIGINAL, PROPOSAL, peer_message
+from tests.protocol.examples import GATEWAY, ORIGINAL, PROPOSAL, peer_message
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.units import Sats

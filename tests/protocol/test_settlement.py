@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.protocol.rules import (
+from tests.protocol.builders import (
     ALL_KINDS,
     NESTED,
     P2PKH,

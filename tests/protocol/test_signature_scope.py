@@ -1,5 +1,5 @@
 import pytest
-from tests.protocol.rules import ALL_KINDS, P2PKH, P2SH, P2TR, P2WPKH, P2WSH, ecdsa, sign
+from tests.protocol.builders import ALL_KINDS, P2PKH, P2SH, P2TR, P2WPKH, P2WSH, ecdsa, sign
 
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.bitcoin.transaction import TxOut

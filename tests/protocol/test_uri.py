@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.protocol.wire import (
+from tests.protocol.examples import (
     ADDRESS,
     BIP77_URI,
     ENDPOINT,

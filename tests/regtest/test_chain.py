@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.regtest.support import MINER_WITNESS, OPEN_SCRIPT, SOME_SCRIPT, spend
+from tests.regtest.spending import MINER_WITNESS, OPEN_SCRIPT, SOME_SCRIPT, spend
 
 from dovetail.bitcoin.transaction import OutPoint
 from dovetail.bitcoin.units import Sats

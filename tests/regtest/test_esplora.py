@@ -2,7 +2,7 @@
 
 import httpx2 as httpx
 import pytest
-from tests.regtest.support import OPEN_SCRIPT, SOME_SCRIPT, Wallet, open_coins, spend
+from tests.regtest.spending import OPEN_SCRIPT, SOME_SCRIPT, Wallet, open_coins, spend
 
 from dovetail.bitcoin.hashes import hash256, sha256
 from dovetail.bitcoin.script import Address, Network

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import httpx2 as httpx
 import pytest
-from tests.regtest.support import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
+from tests.regtest.spending import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
 
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.bitcoin.script import Address, Network

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.regtest.support import (
+from tests.regtest.spending import (
     MINER_WITNESS,
     OPEN_SCRIPT,
     SOME_SCRIPT,

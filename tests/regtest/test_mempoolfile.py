@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tests.regtest.support import SOME_SCRIPT, spend
+from tests.regtest.spending import SOME_SCRIPT, spend
 
 from dovetail.bitcoin.transaction import OutPoint, Txid
 from dovetail.bitcoin.units import Sats

@@ -1,5 +1,5 @@
 import pytest
-from tests.regtest.support import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
+from tests.regtest.spending import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
 
 from dovetail.bitcoin.transaction import OutPoint, TxOut
 from dovetail.bitcoin.units import Sats

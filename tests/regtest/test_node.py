@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from tests.regtest.support import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
+from tests.regtest.spending import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
 
 from dovetail.bitcoin.transaction import OutPoint, Txid
 from dovetail.bitcoin.units import Sats

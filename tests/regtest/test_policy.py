@@ -1,5 +1,5 @@
 import pytest
-from tests.regtest.support import SOME_SCRIPT, spend
+from tests.regtest.spending import SOME_SCRIPT, spend
 
 from dovetail.bitcoin.relay_policy import is_final
 from dovetail.bitcoin.script import Script

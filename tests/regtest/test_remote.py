@@ -2,7 +2,7 @@ import http.server
 import threading
 
 import pytest
-from tests.regtest.support import SOME_SCRIPT
+from tests.regtest.spending import SOME_SCRIPT
 
 from dovetail.bitcoin.script import Address, Network
 from dovetail.bitcoin.transaction import OutPoint

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
-from tests.protocol.rules import P2PKH, P2WPKH, coin
+from tests.protocol.builders import P2PKH, P2WPKH, coin
 from tests.support.stepping import Side, paid_into, receiving_at, refused, told
 from tests.support.world import World
 

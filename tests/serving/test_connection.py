@@ -3,7 +3,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.serving.web import SECONDS, Web, one_answer, request, served, until_closed
+from tests.serving.small_app import SECONDS, Web, one_answer, request, served, until_closed
 
 from dovetail.serving.connection import AHEAD_LIMIT
 from dovetail.serving.connection_limits import BODY_LIMIT

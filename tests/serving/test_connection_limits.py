@@ -2,8 +2,8 @@ import logging
 from contextlib import ExitStack
 
 import pytest
+from tests.serving.small_app import one_answer, request, served, until_closed
 from tests.serving.test_connection import status, waited
-from tests.serving.web import one_answer, request, served, until_closed
 
 from dovetail.serving.client_shares import Clients
 

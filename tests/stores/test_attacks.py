@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 from tests.eventlogs.logs import entries
-from tests.stores.golden import keep
+from tests.stores.kept_logs import keep
 
 from dovetail.errors import StoreUnavailable
 from dovetail.sessions.receiver.events import Cancelled

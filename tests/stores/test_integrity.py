@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.eventlogs.logs import NAMES, entries
-from tests.stores.golden import keep
+from tests.stores.kept_logs import keep
 
 from dovetail.errors import ReplayError
 from dovetail.sessions import receiver, sender

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.eventlogs.logs import NAMES, entries
-from tests.stores.golden import keep
+from tests.stores.kept_logs import keep
 
 from dovetail.bitcoin import FeeRate, Txid
 from dovetail.sessions import receiver, sender

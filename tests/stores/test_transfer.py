@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 from tests.eventlogs.logs import NAMES, entries
-from tests.stores.golden import keep
+from tests.stores.kept_logs import keep
 
 from dovetail.bitcoin import OutPoint
 from dovetail.errors import (

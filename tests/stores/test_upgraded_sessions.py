@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from tests.eventlogs.logs import entries
-from tests.stores.released import RELEASED, fill, old, state_of
+from tests.stores.released_databases import RELEASED, fill, old, state_of
 
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import receiver, sender

@@ -21,6 +21,7 @@ from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderEvent, SenderSession
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import SessionId, SessionLog
+from dovetail.testing.faults import Crash
 
 AMOUNT = Sats(50_000)
 S = TypeVar("S")
@@ -246,3 +247,8 @@ async def refused(receiving: Receiving, reason: Reason) -> receiver.HasReplyable
 async def told(receiving: Receiving, sending: Sending, reason: Reason) -> None:
     await receiving.to((receiver.PendingFallback, receiver.Initialized))  # type: ignore[arg-type]
     assert (await sending.to(sender.PendingFallback)).reason is reason
+
+
+def crash(_transaction: Transaction) -> object:
+    """What a chain source does when the process ends while it broadcasts."""
+    raise Crash

@@ -6,7 +6,7 @@ import pytest
 from tests.live_core.bitcoind import ABSENT, Bitcoind, installed
 from tests.support.scripted_electrum import ScriptedElectrum
 from tests.support.scripted_http import ScriptedServer
-from tests.wallets.core_stage import Stage, Tape
+from tests.wallets.taped_node import Stage, Tape
 
 from dovetail.bitcoin import Network, Sats, ScriptType
 from dovetail.regtest import RegtestServer

@@ -1,17 +1,9 @@
 """Every chain source keeps the contract, in the words and versions of the servers there are."""
 
 import pytest
-from tests.wallets.scenes import (
-    CORE_25,
-    CORE_28,
-    CORE_30,
-    ELECTRUMX,
-    FULCRUM,
-    LATEST,
-    ROMANZ,
-    TESTING,
-    CoreScene,
-    ElectrumScene,
+from tests.wallets.core.scene import CORE_25, CORE_28, CORE_30, CoreScene
+from tests.wallets.electrum.scene import ELECTRUMX, FULCRUM, LATEST, ROMANZ, TESTING, ElectrumScene
+from tests.wallets.esplora.scene import (
     EsploraScene,
     behind_a_gate,
     blockstream,

@@ -6,8 +6,8 @@ from itertools import chain
 
 from tests.fuzz.choices import Choices
 from tests.fuzz.target import Target, parsed, require
-from tests.protocol import rules
-from tests.protocol.wire import BIP77_URI, ORIGINAL, PROPOSAL
+from tests.protocol import builders
+from tests.protocol.examples import BIP77_URI, ORIGINAL, PROPOSAL
 
 from dovetail.bitcoin.base58 import decode_base58check, encode_base58check
 from dovetail.bitcoin.bech32 import decode_base32, decode_segwit, encode_base32
@@ -38,8 +38,8 @@ ADDRESSES = (
 
 def originals() -> tuple[Psbt, ...]:
     """An Original of each kind of input, and one of several inputs."""
-    single = (rules.original((100_000, kind)) for kind in rules.ALL_KINDS)
-    mixed = rules.original((60_000, rules.P2WPKH), (40_000, rules.P2TR))
+    single = (builders.original((100_000, kind)) for kind in builders.ALL_KINDS)
+    mixed = builders.original((60_000, builders.P2WPKH), (40_000, builders.P2TR))
     return (*single, mixed, Psbt.from_base64(ORIGINAL), Psbt.from_base64(PROPOSAL))
 
 
@@ -120,9 +120,13 @@ def _play_roles(found: Psbt) -> None:
 def psbts() -> Iterable[bytes]:
     for each in originals():
         yield each.serialize()
-    yield rules.build_proposal(rules.original(), rules.params(680), rules.coin()).serialize()
-    for kind in rules.ALL_KINDS:
-        yield Psbt.from_unsigned(rules.original((100_000, kind)).unsigned_transaction).serialize()
+    yield builders.build_proposal(
+        builders.original(), builders.params(680), builders.coin()
+    ).serialize()
+    for kind in builders.ALL_KINDS:
+        yield Psbt.from_unsigned(
+            builders.original((100_000, kind)).unsigned_transaction
+        ).serialize()
 
 
 def psbt_base64(data: bytes) -> None:
@@ -161,7 +165,7 @@ def address(data: bytes) -> None:
 
 def addresses() -> Iterable[bytes]:
     yield from (text.encode() for text in ADDRESSES)
-    yield from rules.ALL_KINDS
+    yield from builders.ALL_KINDS
     yield encode_base58check(b"\x00" + hash160(b"")).encode()
 
 
@@ -176,7 +180,7 @@ def script(data: bytes) -> None:
 
 
 def scripts() -> Iterable[bytes]:
-    yield from (*rules.ALL_KINDS, rules.MULTISIG, b"\x6a\x02ab", b"\x6a\x4c\x01a")
+    yield from (*builders.ALL_KINDS, builders.MULTISIG, b"\x6a\x02ab", b"\x6a\x4c\x01a")
 
 
 def units(data: bytes) -> None:

@@ -11,9 +11,9 @@ import httpcore2
 from tests.fuzz.choices import Choices
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
-from tests.protocol.rules import PAYEE
+from tests.protocol.builders import PAYEE
 from tests.sessions.sender.play import fallback
-from tests.wallets.carriers import Answering
+from tests.wallets.fake_connections import Answering
 
 from dovetail.bitcoin.script import Network
 from dovetail.cli import config

@@ -9,8 +9,8 @@ from typing import Any, cast
 from tests.fuzz.choices import Choices
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
-from tests.mailroom.gateways import PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH
-from tests.protocol.wire import BIP77_URI, ORIGINAL
+from tests.mailroom.fake_gateway import PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH
+from tests.protocol.examples import BIP77_URI, ORIGINAL
 from uvicorn import Config
 from uvicorn.server import ServerState
 

@@ -9,7 +9,7 @@ from tests.fuzz.choices import Choices
 from tests.fuzz.meddling import Parts, Stock, inputs_of, paid_to
 from tests.fuzz.target import Target, parsed, require
 from tests.properties.histories.people import ALICE, BOB
-from tests.protocol import rules
+from tests.protocol import builders
 from tests.sessions.receiver import play
 from tests.sessions.sender.play import SIGNATURE
 from tests.support.directory import Directory
@@ -55,12 +55,16 @@ STOCK = Stock(
         play.ALICE.script(7),
         play.ALICE.script(3),
         play.BOB.script(5),
-        *rules.ALL_KINDS,
+        *builders.ALL_KINDS,
         b"",
     ),
     inputs=(
         *inputs_of(play.ORIGINAL),
-        *(each for kind in rules.ALL_KINDS for each in inputs_of(rules.original((90_000, kind)))),
+        *(
+            each
+            for kind in builders.ALL_KINDS
+            for each in inputs_of(builders.original((90_000, kind)))
+        ),
         *inputs_of(play.ALICE.pay(play.BOB.script(0), 50_000, coins=(play.RECEIVER_COIN,))),
     ),
     values=(

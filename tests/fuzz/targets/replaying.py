@@ -10,7 +10,7 @@ import msgspec
 from tests.eventlogs.logs import NAMES, entries
 from tests.fuzz.choices import Choices
 from tests.fuzz.target import Target, parsed, require
-from tests.stores.golden import keep
+from tests.stores.kept_logs import keep
 
 from dovetail.errors import DovetailError, ParseError, ReplayError, UsageError
 from dovetail.sessions import receiver, sender

@@ -10,9 +10,9 @@ import httpcore2
 from tests.fuzz.choices import Choices
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
-from tests.protocol.rules import PAYEE
+from tests.protocol.builders import PAYEE
 from tests.sessions.sender.play import fallback, unsigned_original
-from tests.wallets.carriers import Answering, content
+from tests.wallets.fake_connections import Answering, content
 from tests.wallets.signing import sign_all
 
 from dovetail.bitcoin import FeeRate, Network, Sats

@@ -9,8 +9,8 @@ import pbk
 from pbk.script import PrecomputedTransactionData
 from tests.fuzz.target import Target, parsed, require
 from tests.fuzz.targets.bitcoin import originals
+from tests.protocol.examples import ORIGINAL
 from tests.protocol.signer import KEY, sign_input
-from tests.protocol.wire import ORIGINAL
 
 from dovetail.bitcoin.hashes import sha256
 from dovetail.bitcoin.psbt import Psbt, PsbtV2, read_psbt

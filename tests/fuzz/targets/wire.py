@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.fuzz.choices import Choices
 from tests.fuzz.target import Target, parsed, require
-from tests.protocol.wire import (
+from tests.protocol.examples import (
     BIP77_URI,
     ENDPOINT,
     GATEWAY,

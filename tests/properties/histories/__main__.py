@@ -9,7 +9,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 
 from tests.properties.histories.ledger import INVARIANTS, RULES
 from tests.properties.histories.machines import MACHINES
-from tests.properties.histories.running import Report, run
+from tests.properties.histories.runner import Report, run
 
 CHUNK = 500
 """Histories in one task; each has a seed of its own, so that `--jobs` changes nothing."""

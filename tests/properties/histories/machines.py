@@ -7,12 +7,12 @@ from hypothesis.stateful import initialize, precondition, rule
 from tests.properties.histories import lies
 from tests.properties.histories.accounts import AMOUNT, Till
 from tests.properties.histories.actor import LIFETIME, START
-from tests.properties.histories.again import SHOP, WAYS
 from tests.properties.histories.charging import Payee
 from tests.properties.histories.expenses import PAID
 from tests.properties.histories.hostile import RARELY, SMALL, Histories
 from tests.properties.histories.ledger import require
 from tests.properties.histories.paying import Payer
+from tests.properties.histories.paying_twice import SHOP, WAYS
 from tests.properties.histories.people import (
     ALICE,
     ALICES,

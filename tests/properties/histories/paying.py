@@ -5,8 +5,8 @@ from typing import Any
 
 from tests.properties.histories.accounts import AMOUNT
 from tests.properties.histories.actor import GRACE, Move, SimulatedWorld
-from tests.properties.histories.again import refused, require_refused, spelled
 from tests.properties.histories.expenses import OURS, Expenses
+from tests.properties.histories.paying_twice import refused, require_refused, spelled
 from tests.properties.histories.people import ALICE, ALICES, BOB
 from tests.properties.histories.wire import Flight
 

@@ -22,7 +22,7 @@ from dovetail.protocol.mailbox import decode_original, open_message_a, seal_mess
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE, Request
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
-from dovetail.sessions import sender
+from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.transition import Transition
@@ -346,6 +346,17 @@ def closed_by_payjoin(log: Log) -> sender.Closed:
     ended = session.record_settlement(session.payjoin, depth=2).save(log)
     assert isinstance(ended, sender.Closed)
     return ended
+
+
+def settle(
+    session: sender.Monitor, transaction: Transaction, owned: tuple[Script, ...] = ()
+) -> outcomes.Outcome:
+    """The outcome once this transaction is deep enough."""
+    log = Log(entries=[b""] * session.seq)
+    closed = session.record_settlement(transaction, depth=2, owned=owned).save(log)
+    assert isinstance(closed, sender.Closed)
+    assert log.is_closed
+    return closed.outcome
 
 
 PLACES: dict[str, Callable[[Log], sender.SenderSession]] = {

@@ -9,27 +9,14 @@ from tests.sessions.sender import play
 from tests.sessions.sender.play import ELSEWHERE, OURS
 
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.script import Address, Network, Script
-from dovetail.bitcoin.transaction import Transaction, Txid
+from dovetail.bitcoin.transaction import Txid
 from dovetail.bitcoin.units import Sats, UnixTime
-from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import InvalidEvent, ReplayError, StaleSession, UsageError
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 
 UNKNOWN_TXID = Txid(b"\xee" * 32)
-
-
-def settle(
-    session: sender.Monitor, transaction: Transaction, owned: tuple[Script, ...] = ()
-) -> outcomes.Outcome:
-    """The outcome once this transaction is deep enough."""
-    log = play.Log(entries=[b""] * session.seq)
-    closed = session.record_settlement(transaction, depth=2, owned=owned).save(log)
-    assert isinstance(closed, sender.Closed)
-    assert log.is_closed
-    return closed.outcome
 
 
 # broadcasting
@@ -127,7 +114,7 @@ def test_a_closed_session_takes_no_event(log):
 
 def test_a_confirmed_payjoin_is_a_success(log):
     session = play.payjoin_monitored(log)
-    assert settle(session, play.payjoin()) == outcomes.Success(txid=str(play.payjoin().txid))
+    assert play.settle(session, play.payjoin()) == outcomes.Success(txid=str(play.payjoin().txid))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +126,7 @@ def test_a_confirmed_payjoin_is_a_success(log):
     ],
 )
 def test_a_confirmed_fallback_says_why_there_was_no_payjoin(log, place, why):
-    outcome = settle(place(log), play.fallback())
+    outcome = play.settle(place(log), play.fallback())
     assert outcome == outcomes.FallbackBroadcasted(txid=str(play.fallback().txid), why=why)
 
 
@@ -147,7 +134,7 @@ def test_a_malleated_fallback_is_still_the_fallback(log):
     malleated = play.fallback()
     inputs = tuple(replace(txin, script_sig=b"\x51") for txin in malleated.inputs)
     malleated = replace(malleated, inputs=inputs)
-    outcome = settle(play.fallback_monitored(log), malleated)
+    outcome = play.settle(play.fallback_monitored(log), malleated)
     assert isinstance(outcome, outcomes.FallbackBroadcasted)
     assert outcome.txid == str(malleated.txid) != str(play.fallback().txid)
 
@@ -156,7 +143,7 @@ def test_a_malleated_fallback_is_still_the_fallback(log):
 @pytest.mark.parametrize("place", [play.released, play.payjoin_monitored])
 def test_a_spend_that_pays_others_too_is_unrecognized(log, place, owned):
     stranger = play.spend_elsewhere(OURS, ELSEWHERE)
-    outcome = settle(place(log), stranger, owned)
+    outcome = play.settle(place(log), stranger, owned)
     assert outcome == outcomes.Unrecognized(txid=str(stranger.txid))
 
 
@@ -184,7 +171,7 @@ def test_a_payjoin_that_gave_way_to_the_fallback_is_not_broadcast_again(log):
     assert watched.expected == play.fallback().txid
     with pytest.raises(UsageError, match="request the fallback"):
         watched.payjoin_dropped()
-    assert isinstance(settle(watched, play.payjoin()), outcomes.Success)
+    assert isinstance(play.settle(watched, play.payjoin()), outcomes.Success)
     assert watched.request_fallback().save(log).fallback == play.fallback()
 
 
@@ -226,160 +213,12 @@ def test_a_spend_that_went_leaves_the_say_to_whom_it_was(log):
     assert not watched.spend_dropped().save(log).requested
 
 
-# releasing and revoking
-
-
-def test_a_payment_that_never_left_can_be_released_for_good(log):
-    closed = play.cancelled_before_posting(log).release(spends=()).save(log)
-    assert isinstance(closed, sender.Closed)
-    assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)
-    assert log.is_closed
-
-
-def test_a_payment_that_may_have_left_is_watched_after_its_release(log):
-    """M3, M4: the receiver can still take this payment, so its coins are not free."""
-    session = play.released(log)
-    assert session.released
-    assert session.expected is None
-    assert session.contested == tuple(play.COINS)
-    assert not log.is_closed
-    outcome = settle(session, play.fallback())
-    assert isinstance(outcome, outcomes.FallbackBroadcasted)
-
-
-@pytest.mark.parametrize("place", [play.cancelled_before_posting, play.cancelled_while_polling])
-def test_a_fallback_that_is_out_already_is_not_released_but_watched(log, place):
-    """M4: a crash may have come between our broadcast and its event."""
-    unrelated = play.spend_elsewhere(ELSEWHERE, outpoint=play.RECEIVER_OUTPOINT)
-    after = place(log).release(spends=(unrelated, play.fallback())).save(log)
-    assert isinstance(after, sender.Monitor)
-    assert after.expected == play.fallback().txid
-
-
-def test_a_payment_broadcast_after_all_is_out_for_ever(log):
-    session = play.cancelled_before_posting(log)
-    watched = session.record_broadcast(session.fallback.txid).save(log)
-    pending = watched.spend_dropped().save(log)
-    assert pending.original_out
-    assert not pending.requested
-    assert pending.reason is Reason.CANCELLED_BY_US
-    assert isinstance(pending.release(spends=()).save(log), sender.Monitor)
-
-
-def test_a_released_payment_can_be_paid_after_all(log):
-    pending = play.released(log).request_fallback().save(log)
-    assert pending.reason is Reason.CANCELLED_BY_US
-    watched = pending.record_broadcast(pending.fallback.txid).save(log)
-    assert not watched.released
-
-
-def test_a_released_payment_can_be_revoked(log):
-    session = play.released(log)
-    revocation = play.spend_elsewhere(OURS, play.CHANGE)
-    owned = (OURS, play.CHANGE)
-    session.check_revocation(revocation, owned=owned)
-    outcome = settle(session, revocation, owned)
-    assert outcome == outcomes.Revoked(txid=str(revocation.txid))
-
-
-def test_a_payment_that_is_not_released_is_not_revoked(log):
-    session = play.fallback_monitored(log)
-    with pytest.raises(UsageError, match="released"):
-        session.check_revocation(play.spend_elsewhere(OURS), owned=(OURS,))
-
-
-def test_a_revocation_takes_a_contested_coin_back_to_the_wallet(log):
-    session = play.released(log)
-    with pytest.raises(UsageError, match="pays only back"):
-        session.check_revocation(play.spend_elsewhere(OURS, ELSEWHERE), owned=(OURS,))
-    unrelated = play.spend_elsewhere(OURS, outpoint=play.RECEIVER_OUTPOINT)
-    with pytest.raises(UsageError, match="none of the session's inputs"):
-        session.check_revocation(unrelated, owned=(OURS,))
-
-
-# what a log may not claim
-
-
-@pytest.mark.parametrize("place", [play.cancelled_while_polling, play.cancelled_before_posting])
-@pytest.mark.parametrize(
-    "outcome",
-    [outcomes.Success(txid="00" * 32), outcomes.Expired(), outcomes.PayjoinProposalSent()],
-)
-def test_an_owed_fallback_is_not_closed(log, place, outcome):
-    """M3."""
-    place(log)
-    with pytest.raises(ReplayError, match="only released"):
-        sender.replay((*log.events(), events.Closed(outcome=outcome)))
-
-
-def test_a_fallback_that_may_have_left_is_not_cancelled(log):
-    """M3."""
-    play.cancelled_while_polling(log)
-    ended = events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US))
-    with pytest.raises(ReplayError, match="only released"):
-        sender.replay((*log.events(), ended))
-
-
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        outcomes.Cancelled(why=Reason.CANCELLED_BY_US),
-        outcomes.Expired(),
-        outcomes.PayjoinProposalSent(),
-    ],
-)
-def test_a_watched_payment_closes_only_as_the_chain_shows(log, outcome):
-    """M3."""
-    play.payjoin_monitored(log)
-    with pytest.raises(ReplayError, match="as the chain shows"):
-        sender.replay((*log.events(), events.Closed(outcome=outcome)))
-
-
-def test_a_payjoin_that_was_never_proposed_has_not_confirmed(log):
-    play.fallback_monitored(log)
-    with pytest.raises(ReplayError, match="as the chain shows"):
-        sender.replay((*log.events(), events.Closed(outcome=outcomes.Success(txid="00" * 32))))
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        events.FallbackRequested(decided=True),
-        events.Closed(outcome=outcomes.Cancelled(why=Reason.CANCELLED_BY_US)),
-    ],
-)
-def test_no_log_asks_twice_or_cancels_what_was_asked_for(log, event):
-    """M3."""
-    play.asked_for_before_posting(log)
-    with pytest.raises(ReplayError, match=r"asked for once|only released"):
-        sender.replay((*log.events(), event))
-
-
-def test_no_log_releases_what_was_asked_for(log):
-    """M3."""
-    play.cancelled_while_polling(log).request_fallback().save(log)
-    with pytest.raises(ReplayError, match="cannot be released"):
-        sender.replay((*log.events(), events.Released()))
-
-
-def test_a_pending_fallback_is_asked_for_by_its_user_alone(log):
-    play.cancelled_while_polling(log)
-    with pytest.raises(ReplayError, match="by its user"):
-        sender.replay((*log.events(), events.FallbackRequested()))
-
-
-def test_a_payment_that_never_left_is_not_released_but_closed(log):
-    play.cancelled_before_posting(log)
-    with pytest.raises(ReplayError, match="never left"):
-        sender.replay((*log.events(), events.Released()))
-
-
 # what else makes the same payment
 
 
 def test_a_fallback_whose_fee_a_wallet_raised_is_the_payment_all_the_same(log):
     """M4: told by its effect. The receiver reads it as paid, and so does its payer."""
-    outcome = settle(play.fallback_monitored(log), play.raised().extract())
+    outcome = play.settle(play.fallback_monitored(log), play.raised().extract())
     assert outcome == outcomes.PaidDirectly(txid=str(play.raised().extract().txid))
 
 
@@ -387,7 +226,7 @@ def test_another_transaction_of_ours_that_pays_less_is_no_payment(log):
     raised = play.raised().extract()
     outputs = (replace(raised.outputs[0], value=Sats(play.AMOUNT - 1)), raised.outputs[1])
     less = replace(raised, outputs=outputs)
-    assert isinstance(settle(play.fallback_monitored(log), less), outcomes.Unrecognized)
+    assert isinstance(play.settle(play.fallback_monitored(log), less), outcomes.Unrecognized)
 
 
 # a fee that is raised
@@ -422,7 +261,7 @@ def test_a_fee_is_raised_wherever_a_fallback_may_be_on_its_way(log, place):
 
 @pytest.mark.parametrize("transaction", [play.fallback, lambda: play.raised().extract()])
 def test_each_form_of_the_fallback_is_the_fallback(log, transaction):
-    outcome = settle(play.bumped_monitored(log), transaction())
+    outcome = play.settle(play.bumped_monitored(log), transaction())
     assert outcome == outcomes.FallbackBroadcasted(
         txid=str(transaction().txid), why=Reason.CANCELLED_BY_US
     )
@@ -498,68 +337,13 @@ def test_a_payjoin_that_nobody_answers_for_gives_way(log):
     pending = session.fail(Reason.PAYJOIN_UNANSWERED).save(log)
     assert pending.payjoin == play.payjoin()
     watched = pending.record_spend(play.payjoin()).save(log)
-    assert isinstance(settle(watched, play.payjoin()), outcomes.Success)
+    assert isinstance(play.settle(watched, play.payjoin()), outcomes.Success)
 
 
 def test_a_broadcast_begins_anew_when_the_payjoin_dropped(log):
     again = play.payjoin_monitored(log).payjoin_dropped(now=UnixTime(play.NOW + 9)).save(log)
     assert isinstance(again, sender.PendingBroadcast)
     assert again.since == play.NOW + 9
-
-
-# ordinary payments
-
-
-def test_an_ordinary_payment_is_decided_as_it_begins(log):
-    pending = play.plain(log)
-    assert log.replay() == pending
-    assert pending.requested
-    assert not pending.may_end_unpaid
-    assert pending.terms.is_plain
-    assert pending.expires_at == play.NOW
-    with pytest.raises(UsageError):
-        pending.release(spends=())
-    watched = pending.record_broadcast(pending.fallback.txid).save(log)
-    assert settle(watched, play.fallback()) == outcomes.FallbackBroadcasted(
-        txid=str(play.fallback().txid), why=Reason.PLAIN_PAYMENT
-    )
-
-
-def test_an_ordinary_payment_asks_no_receiver(log):
-    session = play.plain(log)
-    payment = session.terms
-    with pytest.raises(InvalidEvent, match="asks no receiver"):
-        _ = session.payjoin_uri
-    with pytest.raises(InvalidEvent, match="asks no receiver"):
-        _ = payment.params
-    with pytest.raises(InvalidEvent, match="asks no receiver"):
-        _ = payment.reply_key
-    with pytest.raises(InvalidEvent, match="asks no receiver"):
-        _ = payment.uri
-
-
-@pytest.mark.parametrize(
-    ("amount", "script"), [(50_001, play.PAYEE), (None, ELSEWHERE), (1, ELSEWHERE)]
-)
-def test_an_ordinary_payment_of_too_little_is_not_begun(amount, script):
-    address = Address.from_script(script, Network.REGTEST)
-    request = BitcoinUri(address, None if amount is None else Sats(amount))
-    with pytest.raises(UsageError, match="less than"):
-        sender.create_plain(request=request, original=play.original(), now=play.NOW)
-
-
-def test_an_ordinary_payment_needs_a_confirmation():
-    request = BitcoinUri(play.ADDRESS)
-    with pytest.raises(UsageError, match="at least one confirmation"):
-        sender.create_plain(request=request, original=play.original(), now=play.NOW, depth=0)
-
-
-def test_an_ordinary_payment_without_an_address_is_no_log():
-    event = events.CreatedPlain(
-        uri="bitcoin:?x=1", original=play.original().serialize(), created_at=1
-    )
-    with pytest.raises(ReplayError, match="no address"):
-        sender.replay((event,))
 
 
 # coins that are gone

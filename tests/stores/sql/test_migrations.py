@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
-from tests.stores.released import RELEASED, SCHEMAS, content, old
+from tests.stores.released_databases import RELEASED, SCHEMAS, content, old
 
 from dovetail.errors import StoreUnavailable
 from dovetail.stores.sql import SqlStore, migrations

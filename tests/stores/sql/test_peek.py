@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tests.stores.golden import keep
+from tests.stores.kept_logs import keep
 
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore

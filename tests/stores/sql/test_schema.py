@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
-from tests.stores.released import old
+from tests.stores.released_databases import old
 
 from dovetail.bitcoin import OutPoint
 from dovetail.stores.ports import SessionId

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.wallets.core_says import Refusal, node
+from tests.wallets.scripted_node import Refusal, node
 
 from dovetail.bitcoin import OutPoint, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.errors import ChainError

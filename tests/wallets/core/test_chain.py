@@ -1,5 +1,5 @@
 import pytest
-from tests.wallets.core_stage import Stage
+from tests.wallets.taped_node import Stage
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, Txid
 from dovetail.errors import ChainError

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.wallets.core_stage import Stage
+from tests.wallets.taped_node import Stage
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats
 from dovetail.errors import InsufficientFunds, WalletError

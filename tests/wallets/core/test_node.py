@@ -1,6 +1,6 @@
 import pytest
-from tests.wallets.core_says import SOUND, Refusal, SayingNode, node
-from tests.wallets.core_stage import Stage
+from tests.wallets.scripted_node import SOUND, Refusal, SayingNode, node
+from tests.wallets.taped_node import Stage
 
 from dovetail.bitcoin import Network, Script, Txid
 from dovetail.errors import ChainError, ConfigurationError

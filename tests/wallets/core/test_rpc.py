@@ -7,7 +7,7 @@ from typing import Any
 import httpcore2
 import pytest
 from tests.support.scripted_http import Answer, ScriptedServer
-from tests.wallets.carriers import Answering, content
+from tests.wallets.fake_connections import Answering, content
 
 from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError

@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from tests.wallets.core_stage import Stage
 from tests.wallets.keys import descriptors_of_a_key_like_a_script
 from tests.wallets.signing import sign_all
+from tests.wallets.taped_node import Stage
 
 from dovetail.bitcoin import (
     FeeRate,

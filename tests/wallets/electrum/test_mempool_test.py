@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from tests.wallets.scenes import PAYMENT, ROMANZ, TESTING, ElectrumScene
+from tests.wallets.electrum.scene import ROMANZ, TESTING, ElectrumScene
+from tests.wallets.scenes import PAYMENT
 
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.testing.chain_contract import Stage

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpcore2
 from tests.live_core.bitcoind import Bitcoind, RpcFailed
-from tests.wallets.carriers import content
+from tests.wallets.fake_connections import content
 
 from dovetail.bitcoin import Address, Network, OutPoint, Script, Transaction, Txid
 from dovetail.wallets.core.chain import CoreChain

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tests.kill.commands import Tweak
 from tests.kill.dialects import Dialect
 from tests.kill.ledger import Party
-from tests.kill.processes import Tweak
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, cast
 
-from tests.interop.stage import Ending, How, Stage
+from tests.interop.environment import Ending, How, Stage
 
 from dovetail import (
     Agent,

@@ -1,14 +1,16 @@
 """A node that says what a test has it say, for what a real one cannot be brought to."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpcore2
-from tests.wallets.carriers import content
+from tests.wallets.fake_connections import content
 
-from dovetail.bitcoin import Network
+from dovetail.bitcoin import Network, OutPoint, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.wallets.core.node import CoreNode
 from dovetail.wallets.core.rpc import UserPassword
+from dovetail.wallets.core.wallet import CoreWallet
 
 SOUND: dict[str, Any] = {
     "getnetworkinfo": {"version": 250_000},
@@ -62,3 +64,31 @@ def node(network: Network = Network.REGTEST, **says: Any) -> CoreNode:
         network=network,
         carrier=SayingNode(**says),
     )
+
+
+SCRIPT = Script(b"\x00\x14" + bytes(20))
+PARENT = Transaction(
+    version=2,
+    inputs=(TxIn(OutPoint.parse(f"{'11' * 32}:1")),),
+    outputs=(TxOut(Sats(100_000), SCRIPT),),
+    lock_time=0,
+)
+COIN = OutPoint(PARENT.txid, 0)
+CHILD = Transaction(
+    version=2, inputs=(TxIn(COIN),), outputs=(TxOut(Sats(90_000), SCRIPT),), lock_time=0
+)
+UNKNOWN = Refusal(-5)
+OUR_PARENT = {"hex": PARENT.serialize().hex(), "confirmations": 3, "blockhash": "22" * 32}
+OURS = {"ismine": True, "solvable": True}
+
+
+def wallet(folder: Path, **says: Any) -> CoreWallet:
+    """A wallet of such a node, which knows the parent of its coin."""
+    usual: dict[str, Any] = {
+        "gettransaction": OUR_PARENT,
+        "getaddressinfo": OURS,
+        "listlockunspent": [],
+        "listunspent": [],
+        "getrawchangeaddress": "bcrt1q6rz28mcfaxtmd6v789l9rrlrusdprr9pz3cppk",
+    }
+    return CoreWallet(node(**usual | says), folder)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.kill.acts import Acts, nothing
+from tests.kill.commands import Tweak
 from tests.kill.dialects import Dialect
 from tests.kill.ledger import Ending, Party
-from tests.kill.processes import Coins, Tweak
+from tests.kill.servers import Coins
 
 from dovetail.sessions.reasons import Reason
 

@@ -6,7 +6,7 @@ Restated from BIP 78's reference sender and from rust-payjoin's behaviour.
 from typing import NamedTuple
 
 from hypothesis import assume
-from tests.protocol.rules import P2PKH, P2WPKH, PAYEE
+from tests.protocol.builders import P2PKH, P2WPKH, PAYEE
 
 from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.transaction import TxOut

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.interop.environment import Costs, Stage, open_stage
 from tests.interop.pairing import Pairing
 from tests.interop.programs import Missing, Program
-from tests.interop.stage import Costs, Stage, open_stage
 
 PATIENCE = 60.0
 """Seconds after which a pairing has failed."""

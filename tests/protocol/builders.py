@@ -6,6 +6,7 @@ Signatures have the right form and sign nothing; `accept` looks at a proposal si
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from tests.protocol import signer
 from tests.protocol.signer import Signed, final_scripts, signed_again
 
@@ -14,6 +15,7 @@ from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.crypto.entropy import SeededEntropy
+from dovetail.errors import ProposalRejected
 from dovetail.protocol.coin import Coin
 from dovetail.protocol.contribution import (
     Draft,
@@ -24,7 +26,7 @@ from dovetail.protocol.contribution import (
     place_coins,
 )
 from dovetail.protocol.params import FeeContribution, SenderParams
-from dovetail.protocol.proposal import check_proposal
+from dovetail.protocol.proposal import RULES, check_proposal
 
 KEY = signer.KEY
 ORIGIN = b"\xaa\xbb\xcc\xdd" + bytes(4)
@@ -215,3 +217,19 @@ def accept(
         payee=PAYEE,
         output_substitution=output_substitution,
     )
+
+
+FORBIDDEN = params(680, output_substitution=False)
+
+
+def broken_rule(
+    proposal: Psbt, psbt: Psbt | None = None, sent: SenderParams | None = None, **options: bool
+) -> str:
+    """The rule that our own check says a proposal breaks."""
+    with pytest.raises(ProposalRejected) as caught:
+        accept(proposal, psbt, sent, **options)
+    assert caught.value.rule in RULES
+    message = str(caught.value)
+    assert message.startswith("The proposal ")
+    assert message.count(".") == 1
+    return caught.value.rule

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import httpx2 as httpx
-from tests.interop.endpoint import Asked, serving
-from tests.interop.ours import RATE
-from tests.interop.rust import Answer, RustPeer, rust_peer
-from tests.interop.stage import Ending, How, Stage
+from tests.interop.dovetail_peer import RATE
+from tests.interop.environment import Ending, How, Stage
+from tests.interop.rust_program import Answer, RustPeer, rust_peer
+from tests.interop.v1_endpoint import Asked, serving
 
 from dovetail.bitcoin import Address, FeeRate, OutPoint, Psbt, Script, Transaction, Txid
 
