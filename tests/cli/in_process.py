@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stores.kept_logs import keep
 
 from dovetail.cli import exits
 from dovetail.cli.app import app
-from dovetail.sessions import receiver, sender
 from dovetail.stores.sql import SqlStore
 
 PASSPHRASE = "correct horse battery staple"
@@ -77,17 +77,7 @@ class Cli:
         self.database.parent.mkdir(parents=True, exist_ok=True)
         with SqlStore.open(self.database) as store:
             for name in names:
-                entries = (LOGS / f"{name}.jsonl").read_bytes().splitlines()
-                if name.startswith("sender/"):
-                    paying = store.new_sender()
-                    for seq, sent in enumerate(map(sender.decode_event, entries)):
-                        closes = seq == len(entries) - 1
-                        paying.append(sent, seq=seq, closes=closes)
-                else:
-                    asking = store.new_receiver()
-                    for seq, got in enumerate(map(receiver.decode_event, entries)):
-                        closes = seq == len(entries) - 1
-                        asking.append(got, seq=seq, closes=closes)
+                keep(store, name)
 
     def change(self, statement: str, *values: object) -> None:
         """Change the database as no command does."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from tests.support.servers import free_port
 
 from dovetail.mailroom import MailroomServer, MailroomSettings
 
@@ -16,8 +17,7 @@ from dovetail.mailroom import MailroomServer, MailroomSettings
 @pytest.fixture
 def closed_port() -> int:
     """A port where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 import httpx2 as httpx
 from tests.flood.sending import CERTIFICATE, FACTS
-from tests.interop.mailrooms import WAIT, free_port
+from tests.interop.mailrooms import WAIT
 from tests.mailroom.client import GATEWAY, MESSAGE, new_mailbox
 from tests.support.certificates import make_certificate
+from tests.support.servers import free_port
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.protocol import Request, poll_mailbox, post_to_mailbox

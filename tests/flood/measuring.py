@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 from tests.flood.makes import Asks, Make, honest_client
-from tests.interop.mailrooms import free_port
+from tests.support.servers import free_port
 
 BOUND = 5.0
 """Seconds within which an honest request is answered."""

@@ -64,7 +64,7 @@ class Parts:
                 compact_size(len(self.inputs)),
                 *(each.spent + b"\0" + each.sequence.to_bytes(4, "little") for each in self.inputs),
                 compact_size(len(self.outputs)),
-                *(each.value.to_bytes(8, "little") + _framed(each.script) for each in self.outputs),
+                *(each.value.to_bytes(8, "little") + framed(each.script) for each in self.outputs),
                 self.lock_time.to_bytes(4, "little"),
             )
         )
@@ -72,7 +72,7 @@ class Parts:
         maps += [each.fields for each in self.inputs]
         maps += [each.fields for each in self.outputs]
         return b"psbt\xff" + b"".join(
-            b"".join(_framed(part) for field in fields for part in field) + b"\0" for fields in maps
+            b"".join(framed(part) for field in fields for part in field) + b"\0" for fields in maps
         )
 
     def meddle(self, choices: Choices, stock: Stock) -> None:
@@ -171,5 +171,5 @@ def _swap(items: list[Any], choices: Choices) -> None:
     items[first], items[second] = items[second], items[first]
 
 
-def _framed(part: bytes) -> bytes:
+def framed(part: bytes) -> bytes:
     return compact_size(len(part)) + part

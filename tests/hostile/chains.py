@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.payment import Ends, Played, Stage, played_by
+from tests.hostile.record import Decorator, Peer, trick, tricks_in
 from tests.support.chain import NodeChain
 
 from dovetail.bitcoin import FeeRate, Transaction
@@ -43,7 +43,38 @@ class Refusing(NodeChain):
         return Refused("bad-txns-inputs-missingorspent")
 
 
+async def _with(stage: Stage, chain: NodeChain) -> Played:
+    """The payer's source lies about what they broadcast; the receiver's is honest."""
+    stage.alice.party.chain = chain
+    receiving = stage.bob.receive()
+    sending = await stage.alice.send(receiving.uri)
+    await stage.until(sending, sender.PollingForProposal)
+    await stage.until(receiving, receiver.Monitor)
+    return played_by(sending, receiving)
+
+
+def lies(we: str, told: str, ends: Ends, **named: str) -> Decorator:
+    return trick(
+        peer=Peer.CHAIN,
+        we=we,
+        rule="M3 and M4: watched until confirmed, and by both parties",
+        told=told,
+        ends=ends,
+        playing=None,
+        **named,
+    )
+
+
+@trick(
+    peer=Peer.CHAIN,
+    we="Refuses estimates beyond 2,000 sat/vB, and signs nothing.",
+    rule="An estimate has a highest value; only a person goes beyond it",
+    told="The chain source estimates a fee rate of 100,000 sat/vB, which is beyond all measure."
+    " Choose one with `--fee-rate`, or use another source.",
+    ends=Ends.UNPAID,
+)
 async def estimates_absurdly(stage: Stage) -> Played:
+    """Estimates 100,000 sat/vB, to have a wallet burn its coins without being asked."""
     stage.alice.party.chain = Greedy(stage.world.node)
     receiving = stage.bob.receive()
     try:
@@ -54,67 +85,24 @@ async def estimates_absurdly(stage: Stage) -> Played:
     return Played(sessions=(receiving,), address=receiving.uri.address)
 
 
-async def _with(stage: Stage, chain: NodeChain) -> Played:
-    """The payer's source lies about what they broadcast; the receiver's is honest."""
-    stage.alice.party.chain = chain
-    receiving = stage.bob.receive()
-    sending = await stage.alice.send(receiving.uri)
-    await stage.until(sending, sender.PollingForProposal)
-    await stage.until(receiving, receiver.Monitor)
-    return Played(
-        sessions=(sending, receiving),
-        address=receiving.uri.address,
-        fallback=sending.state.fallback,
-    )
-
-
+@lies(
+    "The receiver finds none after expiration and grace, and makes the ordinary payment.",
+    Reason.FALLBACK_DUE.words,
+    Ends.ORDINARY,
+)
 async def swallows(stage: Stage) -> Played:
+    """Takes the sender's payjoin and tells no node of it."""
     return await _with(stage, Swallowing(stage.world.node))
 
 
+@lies(
+    "Says so and tries again; the receiver makes the ordinary payment in the end.",
+    FALLBACK_REFUSED,
+    Ends.ORDINARY,
+)
 async def refuses(stage: Stage) -> Played:
+    """Refuses whatever the sender broadcasts."""
     return await _with(stage, Refusing(stage.world.node))
 
 
-def lies(name: str, trick: str, we: str, told: str, play: Play, ends: Ends) -> Trick:
-    return Trick(
-        peer=Peer.CHAIN,
-        name=name,
-        trick=trick,
-        we=we,
-        rule="M3 and M4: watched until confirmed, and by both parties",
-        told=told,
-        ends=ends,
-        play=play,
-    )
-
-
-TRICKS: tuple[Trick, ...] = (
-    Trick(
-        peer=Peer.CHAIN,
-        name="estimates absurdly",
-        trick="Estimates 100,000 sat/vB, to have a wallet burn its coins without being asked.",
-        we="Refuses estimates beyond 2,000 sat/vB, and signs nothing.",
-        rule="An estimate has a highest value; only a person goes beyond it",
-        told="The chain source estimates a fee rate of 100,000 sat/vB, which is beyond all measure."
-        " Choose one with `--fee-rate`, or use another source.",
-        ends=Ends.UNPAID,
-        play=estimates_absurdly,
-    ),
-    lies(
-        "swallows",
-        "Takes the sender's payjoin and tells no node of it.",
-        "The receiver finds none after expiration and grace, and makes the ordinary payment.",
-        Reason.FALLBACK_DUE.words,
-        swallows,
-        Ends.ORDINARY,
-    ),
-    lies(
-        "refuses",
-        "Refuses whatever the sender broadcasts.",
-        "Says so and tries again; the receiver makes the ordinary payment in the end.",
-        FALLBACK_REFUSED,
-        refuses,
-        Ends.ORDINARY,
-    ),
-)
+TRICKS = tricks_in(globals())

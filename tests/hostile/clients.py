@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.bip78.shop import Shop, address_of, opened, said
 from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.record import Decorator, Peer, Play, trick, tricks_in
 
 from dovetail.bip78 import V1ServerSettings
 from dovetail.protocol.uri import PayjoinUri
@@ -31,16 +31,6 @@ def posts(status: bytes, *lines: bytes, body: bytes = b"") -> Abuse:
     return abuse
 
 
-async def says_half_a_head(shop: Shop, _path: bytes) -> None:
-    assert await said(shop.port, b"POST /x HTTP/1.1\r\nhost:") == b""
-
-
-async def guesses(shop: Shop, _path: bytes) -> None:
-    lines = b"content-length: 4", b"connection: close"
-    answer = await said(shop.port, _head(b"/AAAAAAAAAAAAAAAA", *lines) + b"cHNi")
-    assert answer.startswith(b"HTTP/1.1 404 ")
-
-
 def at_a_shop(abuse: Abuse) -> Play:
     """The invoice stays as it is, and can be paid afterwards."""
 
@@ -58,62 +48,65 @@ def at_a_shop(abuse: Abuse) -> Play:
     return play
 
 
-def keeps_busy(name: str, trick: str, we: str, rule: str, abuse: Abuse) -> Trick:
-    return Trick(
+def keeps_busy(we: str, rule: str, **named: str) -> Decorator:
+    return trick(
         peer=Peer.CLIENT,
-        name=name,
-        trick=trick,
         we=we,
         rule=rule,
         told="Waiting for the sender.",
         ends=Ends.UNPAID,
-        play=at_a_shop(abuse),
+        playing=at_a_shop,
+        **named,
     )
 
 
 CHECKS = "BIP 78, Protocol: what a request must be"
 
-TRICKS: tuple[Trick, ...] = (
+
+_TABLE_1 = (
     keeps_busy(
-        "announces a body without end",
-        "Announces ten gigabytes.",
         "Answers 413, and reads nothing of it.",
         f"{CHECKS}; the length is compared before the body is read",
-        posts(b"413", b"content-length: 10000000000"),
-    ),
+        name="announces a body without end",
+        words="Announces ten gigabytes.",
+    )(posts(b"413", b"content-length: 10000000000")),
     keeps_busy(
-        "sends chunks",
-        "Sends a body of unknown length.",
         "Answers 411, and reads nothing of it.",
         f"{CHECKS}: the length must be known",
-        posts(b"411", b"transfer-encoding: chunked", body=b"ffffffff\r\n"),
-    ),
+        name="sends chunks",
+        words="Sends a body of unknown length.",
+    )(posts(b"411", b"transfer-encoding: chunked", body=b"ffffffff\r\n")),
     keeps_busy(
-        "drips a body",
-        "Announces 900 bytes and sends seven.",
         "Answers 408 after ten seconds, and closes the connection.",
         "A body has a deadline",
-        posts(b"408", b"content-length: 900", body=b"cHNidP8"),
-    ),
+        name="drips a body",
+        words="Announces 900 bytes and sends seven.",
+    )(posts(b"408", b"content-length: 900", body=b"cHNidP8")),
+)
+
+
+@keeps_busy("Closes the connection after ten seconds.", "A head has a deadline")
+async def says_half_a_head(shop: Shop, _path: bytes) -> None:
+    """Begins a request and does not end it."""
+    assert await said(shop.port, b"POST /x HTTP/1.1\r\nhost:") == b""
+
+
+_TABLE_2 = (
     keeps_busy(
-        "says half a head",
-        "Begins a request and does not end it.",
-        "Closes the connection after ten seconds.",
-        "A head has a deadline",
-        says_half_a_head,
-    ),
-    keeps_busy(
-        "posts a page",
-        "Posts terminal escapes instead of a PSBT.",
         "Answers `original-psbt-rejected`, and repeats nothing of it.",
         f"{CHECKS}: a PSBT in base64",
-        posts(b"400", b"content-length: 7", b"connection: close", body=b"\x1b[2J\x07<>"),
-    ),
-    keeps_busy(
-        "guesses",
-        "Posts to places that no invoice has, to find those that one has.",
-        "Answers 404; places are drawn at random, 80 bits long.",
-        "ADR 0017",
-        guesses,
-    ),
+        name="posts a page",
+        words="Posts terminal escapes instead of a PSBT.",
+    )(posts(b"400", b"content-length: 7", b"connection: close", body=b"\x1b[2J\x07<>")),
 )
+
+
+@keeps_busy("Answers 404; places are drawn at random, 80 bits long.", "ADR 0017")
+async def guesses(shop: Shop, _path: bytes) -> None:
+    """Posts to places that no invoice has, to find those that one has."""
+    lines = b"content-length: 4", b"connection: close"
+    answer = await said(shop.port, _head(b"/AAAAAAAAAAAAAAAA", *lines) + b"cHNi")
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+TRICKS = tricks_in(globals())

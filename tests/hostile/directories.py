@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.payment import Ends, Played, Stage, played_by
+from tests.hostile.record import Decorator, Peer, Play, trick, tricks_in
 from tests.properties.histories.wire import flip
 from tests.support.directory import RESPONSE_SIZE, Directory
-from tests.support.stepping import Receiving, Sending
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.ohttp import GatewayKey, UnknownKeyId, decapsulate
@@ -91,14 +90,12 @@ def to_the_sender(lie: Lie, *, malformed: bytes | None = None, patient: bool = F
 
     async def play(stage: Stage) -> Played:
         liar = _liar(stage, lie, malformed)
-        receiving = stage.bob.receive()
-        sending = await stage.alice.send(receiving.uri)
-        await sending.to(sender.PollingForProposal)
+        sending, receiving = await stage.begin(sender.PollingForProposal)
         await stage.until(receiving, receiver.Monitor)
         liar.lying = True
         if not patient:
             await stage.until(sending, sender.PendingFallback)
-        return _played(receiving, sending)
+        return played_by(sending, receiving)
 
     return play
 
@@ -108,11 +105,9 @@ def to_the_poster(lie: Lie) -> Play:
 
     async def play(stage: Stage) -> Played:
         liar = _liar(stage, lie)
-        receiving = stage.bob.receive()
-        sending = await stage.alice.send(receiving.uri)
-        await sending.to(sender.PostingOriginal)
+        sending, receiving = await stage.begin(sender.PostingOriginal)
         liar.lying = True
-        return _played(receiving, sending)
+        return played_by(sending, receiving)
 
     return play
 
@@ -122,26 +117,75 @@ def to_the_receiver(lie: Lie) -> Play:
 
     async def play(stage: Stage) -> Played:
         liar = _liar(stage, lie)
-        receiving = stage.bob.receive()
-        sending = await stage.alice.send(receiving.uri)
-        await sending.to(sender.PollingForProposal)
+        sending, receiving = await stage.begin(sender.PollingForProposal)
         liar.lying = True
         await stage.step(receiving)
         assert isinstance(receiving.state, receiver.Initialized)
-        return _played(receiving, sending)
+        return played_by(sending, receiving)
 
     return play
 
 
-def _played(receiving: Receiving, sending: Sending) -> Played:
-    return Played(
-        sessions=(sending, receiving),
-        address=receiving.uri.address,
-        fallback=sending.state.fallback,
-    )
+def changes_its_key(key_id: int) -> Play:
+    """In the middle of a session, without honouring the old one; RFC 9458 has it say so."""
+
+    async def play(stage: Stage) -> Played:
+        liar = _liar(stage, lambda _liar, _request, honest: honest)
+        sending, receiving = await stage.begin(sender.PostingOriginal)
+        fresh = GatewayKey(key_id, SecretKey(b"\x06" * 32))
+        serve = liar.serve
+
+        def refuse(request: Request) -> bytes:
+            try:
+                decapsulate(fresh, request.body)
+            except UnknownKeyId:
+                return b'{"type":"https://iana.org/assignments/http-problem-types#ohttp-key"}'
+            return serve(request)
+
+        liar.serve = refuse  # type: ignore[method-assign]
+        stage.world.wire.fault = lambda _request, reply: Reply(400, reply.body)
+        return played_by(sending, receiving)
+
+    return play
 
 
+GARBAGE = b"\x91" * MESSAGE_SIZE
+UNREADABLE = Reason.PROPOSAL_UNREADABLE.words
+SILENT = Reason.EXPIRED_WAITING_FOR_PROPOSAL.words
+FAILED = Reason.DIRECTORY_UNREACHABLE.words
+ENDS_IT = "Ends the negotiation, and makes the ordinary payment."
+WAITS = "Waits until the expiration, then makes the ordinary payment."
+IGNORES = "The receiver ignores it; the ordinary payment is made at the expiration."
+ONE_MESSAGE = "BIP 77: a mailbox keeps its first message, so what cannot be read ends it"
+EXPIRES = "M3; BIP 77, expiration"
+
+
+def lies(
+    told: str,
+    *,
+    we: str = ENDS_IT,
+    rule: str = ONE_MESSAGE,
+    ends: Ends = Ends.ORDINARY,
+    **named: str,
+) -> Decorator:
+    return trick(peer=Peer.DIRECTORY, we=we, rule=rule, told=told, ends=ends, playing=None, **named)
+
+
+_TABLE_1 = (
+    lies(
+        SILENT,
+        we=WAITS,
+        rule=EXPIRES,
+        name="has nothing",
+        words="Says 202 for ever, though the answer has come.",
+    )(to_the_sender(has_nothing, patient=True)),
+)
+
+
+@lies(SILENT, we=WAITS, rule=EXPIRES, name="loses the Original")
 async def loses_the_original(stage: Stage) -> Played:
+    """Says 200 to the Original and keeps nothing."""
+
     def lose(liar: Liar, request: BhttpRequest, honest: Answer) -> Answer:
         if request.method == "POST":
             del liar.mailboxes[request.path.removeprefix("/")]
@@ -150,7 +194,9 @@ async def loses_the_original(stage: Stage) -> Played:
     return await to_the_poster(lose)(stage)
 
 
+@lies(SILENT, we=IGNORES, rule=EXPIRES)
 async def squats_the_mailbox(stage: Stage) -> Played:
+    """Puts noise into the receiver's mailbox before the sender comes."""
     liar = _liar(stage, lambda _liar, _request, honest: honest)
     receiving = stage.bob.receive()
     endpoint = receiving.uri.endpoint
@@ -158,11 +204,48 @@ async def squats_the_mailbox(stage: Stage) -> Played:
     sending = await stage.alice.send(receiving.uri)
     await stage.until(sending, sender.PollingForProposal)
     await stage.step(receiving)
-    return _played(receiving, sending)
+    return played_by(sending, receiving)
 
 
+_TABLE_2 = (
+    lies(
+        UNREADABLE,
+        rule="BIP 77, Message B: sealed to the reply key by the receiver key",
+        name="serves another's message",
+        words="Serves the sender what lies in another mailbox.",
+    )(to_the_sender(gives_anothers)),
+    lies(UNREADABLE, name="serves garbage", words="Answers 200 with noise of the right size.")(
+        to_the_sender(gives(GARBAGE))
+    ),
+    lies(UNREADABLE, name="serves nothing", words="Answers 200 with an empty body.")(
+        to_the_sender(gives(b""))
+    ),
+    lies(UNREADABLE, name="cuts a message short", words="Serves a message without its last byte.")(
+        to_the_sender(gives(GARBAGE[:-1]))
+    ),
+    lies(UNREADABLE, name="serves too much", words="Serves a message of 8000 bytes.")(
+        to_the_sender(gives(bytes(8000)))
+    ),
+    lies(
+        UNREADABLE,
+        rule="BIP 77, Message B: the ciphertext is authenticated",
+        name="spoils a message",
+        words="Flips one bit of the receiver's message.",
+    )(to_the_sender(spoils)),
+    lies(
+        SILENT,
+        we=IGNORES,
+        rule="BIP 77, Message A: the ciphertext is authenticated",
+        name="spoils the Original",
+        words="Flips one bit of the sender's message.",
+    )(to_the_receiver(spoils)),
+)
+
+
+@lies(SILENT, we=IGNORES, rule="BIP 77, Message A: sealed to one receiver key")
 async def swaps_two_mailboxes(stage: Stage) -> Played:
-    """Two receivers, each with the other's Original."""
+    """Serves each of two receivers the other's Original."""
+    # Two receivers, each with the other's Original.
     receiving, other = stage.bob.receive(), stage.bob.receive()
     names = [str(getattr(each.uri.endpoint, "short_id", "")) for each in (receiving, other)]
 
@@ -188,12 +271,66 @@ async def swaps_two_mailboxes(stage: Stage) -> Played:
     )
 
 
+_TABLE_3 = (
+    lies(
+        Reason.DIRECTORY_REFUSED.words,
+        rule="BIP 77: a 4xx inside OHTTP is final",
+        name="refuses the Original",
+        words="Answers the Original with 403.",
+    )(to_the_poster(says(403, "POST"))),
+    lies(
+        FAILED,
+        we="Asks again until the expiration, then makes the ordinary payment.",
+        rule=EXPIRES,
+        name="refuses to serve",
+        words="Answers each poll with 404.",
+    )(to_the_sender(says(404, "GET"), patient=True)),
+    lies(
+        "The directory answered with status 503; try again later.",
+        we="Asks again until the expiration, then makes the ordinary payment.",
+        rule=EXPIRES,
+        name="is always busy",
+        words="Answers each poll with 503.",
+    )(to_the_sender(says(503, "GET"), patient=True)),
+    lies(
+        "The directory's answer cannot be read; try again, or by another relay.",
+        we="Asks again until the expiration, then makes the ordinary payment.",
+        rule="RFC 9292: parsers are total",
+        name="seals no HTTP",
+        words="Seals something that is no Binary HTTP.",
+    )(to_the_sender(has_nothing, malformed=b"\x91", patient=True)),
+    lies(
+        "The directory's answer cannot be read; try again, or by another relay.",
+        we="Asks again until the expiration, then makes the ordinary payment.",
+        rule="RFC 9292: lengths are held to the bytes there are",
+        name="announces more than there is",
+        words="Seals a response that announces 2⁶² bytes.",
+    )(to_the_sender(has_nothing, malformed=b"\x01\x40\xc8\x00" + b"\xff" * 8, patient=True)),
+    lies(
+        "The directory's answer cannot be read; try again, or by another relay.",
+        we="Asks again until the expiration, then makes the ordinary payment.",
+        rule="RFC 9292: parsers end where the bytes do",
+        name="sends status after status",
+        words="Seals nothing but informational responses.",
+    )(
+        to_the_sender(
+            has_nothing, malformed=b"\x01" + b"\x40\x66\x00" * 2714 + b"\x00", patient=True
+        )
+    ),
+)
+
+
+@lies(
+    "The directory's answer cannot be read; try again, or by another relay.",
+    we="Cannot open it, as it is for another request, and asks afresh.",
+    rule="RFC 9458, 4.4: the key of an answer comes from its own request",
+    ends=Ends.PAYJOIN,
+)
 async def replays_an_answer(stage: Stage) -> Played:
-    """The sealed answer to an earlier poll, byte for byte."""
+    """Sends the sealed answer to an earlier poll again."""
+    # The sealed answer to an earlier poll, byte for byte.
     liar = _liar(stage, lambda _liar, _request, honest: honest)
-    receiving = stage.bob.receive()
-    sending = await stage.alice.send(receiving.uri)
-    await sending.to(sender.PollingForProposal)
+    sending, receiving = await stage.begin(sender.PollingForProposal)
     await stage.step(sending)
     stale = liar.sealed[-1]
     await stage.until(receiving, receiver.Monitor)
@@ -201,207 +338,18 @@ async def replays_an_answer(stage: Stage) -> Played:
     await stage.step(sending)
     stage.world.wire.fault = None
     await stage.until(sending, sender.Monitor)
-    return _played(receiving, sending)
+    return played_by(sending, receiving)
 
 
-def changes_its_key(key_id: int) -> Play:
-    """In the middle of a session, without honouring the old one; RFC 9458 has it say so."""
-
-    async def play(stage: Stage) -> Played:
-        liar = _liar(stage, lambda _liar, _request, honest: honest)
-        receiving = stage.bob.receive()
-        sending = await stage.alice.send(receiving.uri)
-        await sending.to(sender.PostingOriginal)
-        fresh = GatewayKey(key_id, SecretKey(b"\x06" * 32))
-        serve = liar.serve
-
-        def refuse(request: Request) -> bytes:
-            try:
-                decapsulate(fresh, request.body)
-            except UnknownKeyId:
-                return b'{"type":"https://iana.org/assignments/http-problem-types#ohttp-key"}'
-            return serve(request)
-
-        liar.serve = refuse  # type: ignore[method-assign]
-        stage.world.wire.fault = lambda _request, reply: Reply(400, reply.body)
-        return _played(receiving, sending)
-
-    return play
-
-
-GARBAGE = b"\x91" * MESSAGE_SIZE
-UNREADABLE = Reason.PROPOSAL_UNREADABLE.words
-SILENT = Reason.EXPIRED_WAITING_FOR_PROPOSAL.words
-FAILED = Reason.DIRECTORY_UNREACHABLE.words
-ENDS_IT = "Ends the negotiation, and makes the ordinary payment."
-WAITS = "Waits until the expiration, then makes the ordinary payment."
-IGNORES = "The receiver ignores it; the ordinary payment is made at the expiration."
-ONE_MESSAGE = "BIP 77: a mailbox keeps its first message, so what cannot be read ends it"
-EXPIRES = "M3; BIP 77, expiration"
-
-
-def lies(
-    name: str,
-    trick: str,
-    told: str,
-    play: Play,
-    *,
-    we: str = ENDS_IT,
-    rule: str = ONE_MESSAGE,
-    ends: Ends = Ends.ORDINARY,
-) -> Trick:
-    return Trick(
-        peer=Peer.DIRECTORY,
-        name=name,
-        trick=trick,
-        we=we,
-        rule=rule,
-        told=told,
-        ends=ends,
-        play=play,
-    )
-
-
-TRICKS: tuple[Trick, ...] = (
+_TABLE_4 = (
     lies(
-        "has nothing",
-        "Says 202 for ever, though the answer has come.",
-        SILENT,
-        to_the_sender(has_nothing, patient=True),
-        we=WAITS,
-        rule=EXPIRES,
-    ),
-    lies(
-        "loses the Original",
-        "Says 200 to the Original and keeps nothing.",
-        SILENT,
-        loses_the_original,
-        we=WAITS,
-        rule=EXPIRES,
-    ),
-    lies(
-        "squats the mailbox",
-        "Puts noise into the receiver's mailbox before the sender comes.",
-        SILENT,
-        squats_the_mailbox,
-        we=IGNORES,
-        rule=EXPIRES,
-    ),
-    lies(
-        "serves another's message",
-        "Serves the sender what lies in another mailbox.",
-        UNREADABLE,
-        to_the_sender(gives_anothers),
-        rule="BIP 77, Message B: sealed to the reply key by the receiver key",
-    ),
-    lies(
-        "serves garbage",
-        "Answers 200 with noise of the right size.",
-        UNREADABLE,
-        to_the_sender(gives(GARBAGE)),
-    ),
-    lies(
-        "serves nothing", "Answers 200 with an empty body.", UNREADABLE, to_the_sender(gives(b""))
-    ),
-    lies(
-        "cuts a message short",
-        "Serves a message without its last byte.",
-        UNREADABLE,
-        to_the_sender(gives(GARBAGE[:-1])),
-    ),
-    lies(
-        "serves too much",
-        "Serves a message of 8000 bytes.",
-        UNREADABLE,
-        to_the_sender(gives(bytes(8000))),
-    ),
-    lies(
-        "spoils a message",
-        "Flips one bit of the receiver's message.",
-        UNREADABLE,
-        to_the_sender(spoils),
-        rule="BIP 77, Message B: the ciphertext is authenticated",
-    ),
-    lies(
-        "spoils the Original",
-        "Flips one bit of the sender's message.",
-        SILENT,
-        to_the_receiver(spoils),
-        we=IGNORES,
-        rule="BIP 77, Message A: the ciphertext is authenticated",
-    ),
-    lies(
-        "swaps two mailboxes",
-        "Serves each of two receivers the other's Original.",
-        SILENT,
-        swaps_two_mailboxes,
-        we=IGNORES,
-        rule="BIP 77, Message A: sealed to one receiver key",
-    ),
-    lies(
-        "refuses the Original",
-        "Answers the Original with 403.",
-        Reason.DIRECTORY_REFUSED.words,
-        to_the_poster(says(403, "POST")),
-        rule="BIP 77: a 4xx inside OHTTP is final",
-    ),
-    lies(
-        "refuses to serve",
-        "Answers each poll with 404.",
-        FAILED,
-        to_the_sender(says(404, "GET"), patient=True),
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule=EXPIRES,
-    ),
-    lies(
-        "is always busy",
-        "Answers each poll with 503.",
-        "The directory answered with status 503; try again later.",
-        to_the_sender(says(503, "GET"), patient=True),
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule=EXPIRES,
-    ),
-    lies(
-        "seals no HTTP",
-        "Seals something that is no Binary HTTP.",
-        "The directory's answer cannot be read; try again, or by another relay.",
-        to_the_sender(has_nothing, malformed=b"\x91", patient=True),
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule="RFC 9292: parsers are total",
-    ),
-    lies(
-        "announces more than there is",
-        "Seals a response that announces 2⁶² bytes.",
-        "The directory's answer cannot be read; try again, or by another relay.",
-        to_the_sender(has_nothing, malformed=b"\x01\x40\xc8\x00" + b"\xff" * 8, patient=True),
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule="RFC 9292: lengths are held to the bytes there are",
-    ),
-    lies(
-        "sends status after status",
-        "Seals nothing but informational responses.",
-        "The directory's answer cannot be read; try again, or by another relay.",
-        to_the_sender(
-            has_nothing, malformed=b"\x01" + b"\x40\x66\x00" * 2714 + b"\x00", patient=True
-        ),
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule="RFC 9292: parsers end where the bytes do",
-    ),
-    lies(
-        "replays an answer",
-        "Sends the sealed answer to an earlier poll again.",
-        "The directory's answer cannot be read; try again, or by another relay.",
-        replays_an_answer,
-        we="Cannot open it, as it is for another request, and asks afresh.",
-        rule="RFC 9458, 4.4: the key of an answer comes from its own request",
-        ends=Ends.PAYJOIN,
-    ),
-    lies(
-        "changes its key",
-        "Forgets the key that the URI names while the session is under way.",
         "The OHTTP relay, or the directory behind it, answered with status 400.",
-        changes_its_key(2),
         we="Trusts no key but the URI's; makes the ordinary payment at the expiration.",
         rule="BIP 77: the OHTTP key is in the URI; M3",
-    ),
+        name="changes its key",
+        words="Forgets the key that the URI names while the session is under way.",
+    )(changes_its_key(2)),
 )
+
+
+TRICKS = tricks_in(globals())

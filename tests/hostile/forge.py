@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.payment import Ends, Played, Stage, played_by
+from tests.hostile.record import Decorator, Peer, Play, trick
 
 from dovetail.bitcoin import Psbt, Script, Transaction
 from dovetail.bitcoin.psbt import PsbtInput
@@ -69,16 +70,10 @@ async def negotiated(
     stage: Stage, *, v1: bool = False
 ) -> tuple[Forge, Played, receiver.PayjoinProposal]:
     """Alice waits for the answer; the honest one is ready, and not posted."""
-    receiving = stage.bob.receive(v1=v1)
-    sending = await stage.alice.send(receiving.uri)
-    await sending.to(sender.PollingForProposal)
+    sending, receiving = await stage.begin(sender.PollingForProposal, v1=v1)
     honest = await receiving.to(receiver.PayjoinProposal)
     forge = Forge(stage, honest.original, honest.proposal, receiving.uri.address.script_pubkey)
-    played = Played(
-        sessions=(sending,),
-        address=receiving.uri.address,
-        fallback=sending.state.fallback,
-    )
+    played = played_by(sending)
     return forge, played, honest
 
 
@@ -115,31 +110,27 @@ def answering(lie: Lie, *, pjos: bool = True, inputs: int = 1) -> Play:
     return play
 
 
-def breaks(
-    rule: str, name: str, trick: str, lie: Lie, *, pjos: bool = True, inputs: int = 1
-) -> Trick:
+def breaks(rule: str, *, pjos: bool = True, inputs: int = 1, **named: str) -> Decorator:
     """A Proposal that breaks a rule of the sender's checklist."""
-    return Trick(
+    return trick(
         peer=Peer.RECEIVER,
-        name=name,
-        trick=trick,
         we="Does not sign, and makes the ordinary payment.",
         rule=f"{CHECKLIST}: `{rule}`",
         told=f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words(rule)}",
         ends=Ends.ORDINARY,
-        play=answering(lie, pjos=pjos, inputs=inputs),
+        playing=partial(answering, pjos=pjos, inputs=inputs),
+        **named,
     )
 
 
-def says(name: str, trick: str, reason: Reason, rule: str, lie: Lie) -> Trick:
+def says(reason: Reason, rule: str, **named: str) -> Decorator:
     """An answer that is no Proposal."""
-    return Trick(
+    return trick(
         peer=Peer.RECEIVER,
-        name=name,
-        trick=trick,
         we="Ends the negotiation, and makes the ordinary payment.",
         rule=rule,
         told=reason.words,
         ends=Ends.ORDINARY,
-        play=answering(lie),
+        playing=answering,
+        **named,
     )

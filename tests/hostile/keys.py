@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.record import Decorator, Peer, Play, trick, tricks_in
 from tests.hostile.servers import Asked, behaving, online
 from tests.runtime.test_agent import paid
 from tests.support.directory import Directory
@@ -31,11 +31,6 @@ def gives(body: bytes, *, status: int = 200, headers: str = "") -> Behaviour:
     return answer
 
 
-async def drips(asked: Asked) -> None:
-    await asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 74\r\n\r\n")
-    await asked.drip()
-
-
 def to_a_new_receiver(behaviour: Behaviour) -> Play:
     """Somebody wants a Payjoin URI; there is none, and nothing is left behind."""
 
@@ -54,8 +49,91 @@ def to_a_new_receiver(behaviour: Behaviour) -> Play:
     return play
 
 
-async def one_key_for_each_client(stage: Stage) -> Played:
-    """The receiver fetches a key that nobody else gets; the URI hands it to the sender."""
+UNREADABLE = (
+    "What the directory gives as its OHTTP keys cannot be read, and it may be no payjoin"
+    " directory: check `directory`."
+)
+UNFETCHED = "The directory's OHTTP keys could not be fetched."
+BAD = "RFC 9458, 3: a key configuration of the one suite that BIP 77 has"
+
+
+def serves(told: str, *, rule: str = BAD, **named: str) -> Decorator:
+    return trick(
+        peer=Peer.DIRECTORY,
+        we="Makes no URI, and leaves no session behind.",
+        rule=rule,
+        told=told,
+        ends=Ends.UNPAID,
+        playing=to_a_new_receiver,
+        **named,
+    )
+
+
+def _status(status: int) -> str:
+    return (
+        f"The directory has no OHTTP keys (it answered with status {status}), and"
+        " may be no payjoin directory: check `directory`."
+    )
+
+
+_TABLE_1 = (
+    serves(UNREADABLE, name="has malformed keys", words="Gives out bytes that are no key.")(
+        gives(bytes(74))
+    ),
+    serves(
+        UNREADABLE,
+        name="has keys of another suite",
+        words="Offers X25519 alone, as other OHTTP gateways do.",
+    )(gives(len(X25519).to_bytes(2) + X25519)),
+    serves(
+        UNREADABLE,
+        name="has a point off the curve",
+        words="Gives out a key that is no point of the curve.",
+    )(gives(b"\x01\x00\x16\x04" + b"\xff" * 64 + b"\x00\x04\x00\x01\x00\x03")),
+    serves(
+        f"{UNFETCHED} The server answered with more than the protocol allows.",
+        rule="No answer is read beyond 4096 bytes",
+        name="floods with keys",
+        words="Answers the request for its keys with a megabyte.",
+    )(gives(bytes(1_000_000))),
+)
+
+
+@serves(
+    f"{UNFETCHED} The server did not answer in time: wait, or name another.",
+    rule="One deadline for the whole answer",
+)
+async def drips_its_keys(asked: Asked) -> None:
+    """Sends its keys byte by byte."""
+    await asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 74\r\n\r\n")
+    await asked.drip()
+
+
+_TABLE_2 = (
+    serves(
+        _status(302),
+        rule="No redirect is followed",
+        name="sends elsewhere for its keys",
+        words="Redirects to another server, whose keys would be trusted.",
+    )(gives(b"", status=302, headers="location: http://127.0.0.1:1/keys\r\n")),
+    serves(_status(404), name="has no keys", words="Answers 404 with a page.")(
+        gives(b"<html>", status=404)
+    ),
+)
+
+
+@trick(
+    peer=Peer.DIRECTORY,
+    we="Fetches keys through a relay's tunnel, so that the tag has no IP address, and"
+    " takes a payer's key from the URI alone. URIs of one receiver can be tied together for"
+    " the six hours that a key is kept; nobody can see that without comparing keys.",
+    rule="BIP 77, OHTTP bootstrapping; RFC 9458, 7: key consistency",
+    told="Paid by payjoin.",
+    ends=Ends.PAYJOIN,
+)
+async def gives_each_client_its_own_key(stage: Stage) -> Played:
+    """Tags whoever fetches its keys with a key of their own, to know them again."""
+    # The receiver fetches a key that nobody else gets; the URI hands it to the sender.
     wire = stage.world.wire
     own = GatewayKey(77, SecretKey(b"\x07" * 32))
     wire.directory = replace(wire.directory, key=own)
@@ -78,80 +156,4 @@ async def one_key_for_each_client(stage: Stage) -> Played:
     return Played(address=uri.address, fallback=ended.fallback)
 
 
-UNREADABLE = (
-    "What the directory gives as its OHTTP keys cannot be read, and it may be no payjoin"
-    " directory: check `directory`."
-)
-UNFETCHED = "The directory's OHTTP keys could not be fetched."
-BAD = "RFC 9458, 3: a key configuration of the one suite that BIP 77 has"
-
-
-def serves(name: str, trick: str, told: str, behaviour: Behaviour, *, rule: str = BAD) -> Trick:
-    return Trick(
-        peer=Peer.DIRECTORY,
-        name=name,
-        trick=trick,
-        we="Makes no URI, and leaves no session behind.",
-        rule=rule,
-        told=told,
-        ends=Ends.UNPAID,
-        play=to_a_new_receiver(behaviour),
-    )
-
-
-def _status(status: int) -> str:
-    return (
-        f"The directory has no OHTTP keys (it answered with status {status}), and"
-        " may be no payjoin directory: check `directory`."
-    )
-
-
-TRICKS: tuple[Trick, ...] = (
-    serves("has malformed keys", "Gives out bytes that are no key.", UNREADABLE, gives(bytes(74))),
-    serves(
-        "has keys of another suite",
-        "Offers X25519 alone, as other OHTTP gateways do.",
-        UNREADABLE,
-        gives(len(X25519).to_bytes(2) + X25519),
-    ),
-    serves(
-        "has a point off the curve",
-        "Gives out a key that is no point of the curve.",
-        UNREADABLE,
-        gives(b"\x01\x00\x16\x04" + b"\xff" * 64 + b"\x00\x04\x00\x01\x00\x03"),
-    ),
-    serves(
-        "floods with keys",
-        "Answers the request for its keys with a megabyte.",
-        f"{UNFETCHED} The server answered with more than the protocol allows.",
-        gives(bytes(1_000_000)),
-        rule="No answer is read beyond 4096 bytes",
-    ),
-    serves(
-        "drips its keys",
-        "Sends its keys byte by byte.",
-        f"{UNFETCHED} The server did not answer in time: wait, or name another.",
-        drips,
-        rule="One deadline for the whole answer",
-    ),
-    serves(
-        "sends elsewhere for its keys",
-        "Redirects to another server, whose keys would be trusted.",
-        _status(302),
-        gives(b"", status=302, headers="location: http://127.0.0.1:1/keys\r\n"),
-        rule="No redirect is followed",
-    ),
-    serves("has no keys", "Answers 404 with a page.", _status(404), gives(b"<html>", status=404)),
-    Trick(
-        peer=Peer.DIRECTORY,
-        name="gives each client its own key",
-        trick="Tags whoever fetches its keys with a key of their own, to know them again.",
-        we="Fetches keys through a relay's tunnel, so that the tag has no IP address, and"
-        " takes a payer's key from the URI alone. URIs of one receiver can be tied together for"
-        " the six hours that a key is kept; nobody can see that without comparing keys.",
-        rule="BIP 77, OHTTP bootstrapping; RFC 9458, 7: key consistency",
-        told="Paid by payjoin.",
-        ends=Ends.PAYJOIN,
-        play=one_key_for_each_client,
-    ),
-)
+TRICKS = tricks_in(globals())

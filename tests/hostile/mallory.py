@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.record import Decorator, Peer, Play, trick
 from tests.support.stepping import AMOUNT, Receiving
 from tests.support.wallet import FEE
 
-from dovetail.bitcoin import FeeRate, Psbt, Sats, Script, Transaction, TxIn, TxOut
+from dovetail.bitcoin import FeeRate, Psbt, PsbtInput, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.crypto.secp256k1 import PublicKey, SecretKey
 from dovetail.errors import InvalidPsbt
 from dovetail.protocol.coin import Coin
@@ -82,8 +82,10 @@ class Mallory:
     def seal(self, body: bytes, *, reply_key: PublicKey = REPLY_KEY.public_key) -> bytes:
         return seal_message_a(body, receiver_key=self.endpoint.receiver_key, reply_key=reply_key)
 
-    def offer(self, psbt: Psbt, params: SenderParams = PARAMS) -> None:
+    def offer(self, psbt: Psbt, params: SenderParams = PARAMS) -> Psbt:
+        """Post it as an Original PSBT; it is given back."""
         self.post(self.seal(encode_original(psbt, params)))
+        return psbt
 
     def accept(self, proposal: Psbt) -> Transaction:
         """Sign the receiver's Proposal, like an honest sender."""
@@ -142,15 +144,21 @@ def paying(scheme: Scheme) -> Play:
     return play
 
 
-def refused(name: str, trick: str, reason: Reason, rule: str, scheme: Scheme) -> Trick:
+def refused(reason: Reason, rule: str, **named: str) -> Decorator:
     """An Original that is turned down."""
-    return Trick(
+    return trick(
         peer=Peer.SENDER,
-        name=name,
-        trick=trick,
         we="Answers with an error, and makes no proposal.",
         rule=f"{_REJECTIONS}: {rule}",
         told=reason.words,
         ends=Ends.UNPAID,
-        play=offering(scheme),
+        playing=offering,
+        **named,
     )
+
+
+def spoilt(psbt_input: PsbtInput) -> PsbtInput:
+    """A final input whose signature is wrong in one bit."""
+    signature, *rest = psbt_input.final_script_witness or (b"",)
+    wrong = signature[:20] + bytes([signature[20] ^ 1]) + signature[21:]
+    return psbt_input.with_final(b"", (wrong, *rest))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, TypeVar
 
 from tests.support.stepping import AMOUNT, Receiving, Sending, Side
 from tests.support.world import World
@@ -16,6 +17,7 @@ from dovetail.sessions import receiver
 ROUNDS = 60
 """More than the longest honest ending takes."""
 
+S = TypeVar("S")
 Session = Sending | Receiving
 
 
@@ -37,6 +39,13 @@ class Played:
     fallback: Transaction | None = None
 
 
+def played_by(sending: Sending, *others: Receiving) -> Played:
+    """What a payment leaves that one of ours has begun."""
+    state = sending.state
+    address = state.payjoin_uri.address
+    return Played(sessions=(sending, *others), address=address, fallback=state.fallback)
+
+
 @dataclass
 class Tries:
     """What the agent remembers of a session between two steps."""
@@ -55,6 +64,13 @@ class Stage:
     heard: list[str] = field(default_factory=list)
     """Every sentence that the command line had for where a session stood."""
     _tries: dict[int, Tries] = field(default_factory=dict)
+
+    async def begin(self, state: type[S], **terms: Any) -> tuple[Sending, Receiving]:
+        """Alice begins to pay Bob, and comes as far as this."""
+        receiving = self.bob.receive(**terms)
+        sending = await self.alice.send(receiving.uri)
+        await sending.to(state)
+        return sending, receiving
 
     async def step(self, session: Session) -> None:
         """One step, as the agent takes it: what fails is told, and tried again."""

@@ -2,7 +2,8 @@
 
 from btclib_secp256k1 import dsa
 from tests.hostile.forge import Forge, breaks
-from tests.hostile.record import Trick
+from tests.hostile.mallory import spoilt
+from tests.hostile.record import tricks_in
 from tests.properties.histories.lies import moved
 
 from dovetail.bitcoin import Psbt, PsbtInput, Sats, Script, TxOut
@@ -15,15 +16,17 @@ READS_AS_A_SCRIPT = SecretKey((294_512).to_bytes(32, "big"))
 """Its public key is 02, two bytes, OP_2DROP, and a push of the 28 bytes that are left."""
 
 
+@breaks("receiver-input-signature")
 def signs_wrongly(forge: Forge) -> bytes:
+    """Proposes a payjoin whose own signature is wrong, to have the sender's for nothing."""
     ours = forge.honest.inputs[forge.ours]
-    signature, key = ours.final_script_witness or (b"", b"")
-    spoilt = signature[:20] + bytes([signature[20] ^ 1]) + signature[21:]
-    return forge.with_input(forge.ours, ours.with_final(b"", (spoilt, key)))
+    return forge.with_input(forge.ours, spoilt(ours))
 
 
-def overvalues_its_coin(forge: Forge) -> bytes:
-    """Takes the fee for itself, and claims as much more for its coin: the fee seems untouched."""
+@breaks("receiver-input-signature")
+def overvalues_its_own_coin(forge: Forge) -> bytes:
+    """Claims more for its coin than it is worth, so that what it keeps looks like a fee."""
+    # Takes the fee for itself, and claims as much more for its coin: the fee seems untouched.
     psbt = Psbt.parse(forge.signed(moved(forge.tx, forge.payee, 300)))
     utxo = forge.honest.utxo(forge.ours)
     claimed = TxOut(Sats(utxo.value + 300), utxo.script_pubkey)
@@ -31,13 +34,19 @@ def overvalues_its_coin(forge: Forge) -> bytes:
     return psbt.with_input(forge.ours, told).serialize()
 
 
-def claims_all_money_there_is(forge: Forge) -> bytes:
+@breaks("receiver-input-signature")
+def claims_all_the_money_there_is(forge: Forge) -> bytes:
+    """Claims 21 million bitcoins for its coin, for a sum to overflow."""
     utxo = forge.honest.utxo(forge.ours)
     claimed = TxOut(ALL_MONEY, utxo.script_pubkey)
     return forge.with_input(forge.ours, forge.honest.inputs[forge.ours].with_witness_utxo(claimed))
 
 
+@breaks("receiver-input-utxo")
 def passes_a_script_off_as_a_key(forge: Forge) -> bytes:
+    """Has a coin whose script is 33 bytes that are a public key too: signs with that key over
+    an amount of its choice, and spends the coin by the script, which asks for no signature.
+    """
     key = READS_AS_A_SCRIPT.public_key.compressed
     script = Script(b"\x00\x14" + hash160(key))
     utxo = TxOut(Sats(forge.honest.utxo(forge.ours).value + 300), script)
@@ -49,30 +58,4 @@ def passes_a_script_off_as_a_key(forge: Forge) -> bytes:
     return forge.with_input(forge.ours, told)
 
 
-TRICKS: tuple[Trick, ...] = (
-    breaks(
-        "receiver-input-signature",
-        "signs wrongly",
-        "Proposes a payjoin whose own signature is wrong, to have the sender's for nothing.",
-        signs_wrongly,
-    ),
-    breaks(
-        "receiver-input-signature",
-        "overvalues its own coin",
-        "Claims more for its coin than it is worth, so that what it keeps looks like a fee.",
-        overvalues_its_coin,
-    ),
-    breaks(
-        "receiver-input-signature",
-        "claims all the money there is",
-        "Claims 21 million bitcoins for its coin, for a sum to overflow.",
-        claims_all_money_there_is,
-    ),
-    breaks(
-        "receiver-input-utxo",
-        "passes a script off as a key",
-        "Has a coin whose script is 33 bytes that are a public key too: signs with that key over an"
-        " amount of its choice, and spends the coin by the script, which asks for no signature.",
-        passes_a_script_off_as_a_key,
-    ),
-)
+TRICKS = tricks_in(globals())

@@ -1,8 +1,9 @@
 """What is written down about each trick: the page in the docs is made of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from tests.hostile.payment import Ends, Played, Stage
 
@@ -64,6 +65,50 @@ class Trick(Record):
     """A trick that is played in a session, or instead of one."""
 
     play: Play
+
+
+Decorator = Callable[[Callable[..., Any]], Trick]
+"""Makes a trick of a function that plays it, or a part of it."""
+
+
+def trick(
+    *,
+    peer: Peer,
+    we: str,
+    rule: str,
+    told: str,
+    ends: Ends,
+    playing: Callable[[Any], Play] | None = None,
+    name: str = "",
+    words: str = "",
+) -> Decorator:
+    """The function's name is the trick's and its docstring what they do, unless these are given.
+
+    `playing` makes a play of a function that is only a part of one.
+    """
+
+    def made(deed: Callable[..., Any]) -> Trick:
+        return Trick(
+            peer=peer,
+            name=name or deed.__name__.replace("_", " "),
+            trick=words or " ".join((deed.__doc__ or "").split()),
+            we=we,
+            rule=rule,
+            told=told,
+            ends=ends,
+            play=deed if playing is None else playing(deed),
+        )
+
+    return made
+
+
+def tricks_in(module: Mapping[str, object]) -> tuple[Trick, ...]:
+    """The tricks of a module, in the order in which they stand there."""
+    found: list[Trick] = []
+    for value in module.values():
+        several = value if isinstance(value, tuple) else (value,)
+        found += [each for each in several if isinstance(each, Trick)]
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """All tricks, in the order of the page."""
 
 from tests.hostile import (
+    afterwards,
     chains,
     clients,
     directories,
@@ -24,6 +25,7 @@ TRICKS: tuple[Trick, ...] = (
     *replies.TRICKS,
     *vanishing.BY_RECEIVERS,
     *senders.TRICKS,
+    *afterwards.TRICKS,
     *probers.TRICKS,
     *vanishing.BY_SENDERS,
     *directories.TRICKS,

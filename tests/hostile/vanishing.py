@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from tests.hostile.mallory import SEQUENCE, Mallory, received, refused
-from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.payment import Ends, Played, Stage, played_by
+from tests.hostile.record import Decorator, Peer, trick, tricks_in
 from tests.support.stepping import AMOUNT
 from tests.support.wallet import FEE
 from tests.support.world import Party
@@ -69,19 +69,69 @@ def _original(mallory: Mallory, coin: Coin) -> Psbt:
     )
     inputs = (TxIn(coin.outpoint, sequence=SEQUENCE),)
     psbt = Psbt.from_unsigned(Transaction(2, inputs, outputs, 0))
-    psbt = mallory.sign(psbt.with_input(0, coin.psbt_input))
-    mallory.offer(psbt)
-    return psbt
+    return mallory.offer(mallory.sign(psbt.with_input(0, coin.psbt_input)))
 
 
+async def _freed(stage: Stage, played: Played) -> Played:
+    """The end of it, with the receiver's coins free for others."""
+    assert stage.bob.store.reserved(), "no coin was in danger"
+    await stage.settle(*played.sessions)
+    assert not stage.bob.store.reserved(), "a coin is held"
+    return played
+
+
+RULE = "M3: a coin that is missed for six blocks, or the depth, ends the session"
+
+
+def takes(peer: Peer, **named: str) -> Decorator:
+    return trick(
+        peer=peer,
+        we="Counts the blocks without the coin, then ends the session and frees its own coins.",
+        rule=RULE,
+        told=Reason.COINS_GONE.words,
+        ends=Ends.UNPAID,
+        playing=None,
+        **named,
+    )
+
+
+@takes(Peer.RECEIVER)
+async def takes_back_what_it_had_paid(stage: Stage) -> Played:
+    """Has paid the sender the coin that the payment spends, and has a reorganisation take that
+    away.
+    """
+    # The sender pays with a coin that came from this very receiver, one block ago.
+    wallet = stage.alice.party.wallet
+    sand = Sand.made_by(stage.bob.party, wallet.new_address().script_pubkey)
+    stage.world.node.send(sand.parent)
+    stage.world.node.mine()
+    wallet.coins = lambda: (sand.coin,)  # type: ignore[method-assign] # all that the wallet has
+    sending, _ = await stage.begin(sender.PollingForProposal)
+    stage.world.node.reorg(1, transactions=[sand.rival])
+    assert stage.alice.store.reserved()
+    await stage.settle(sending)
+    assert not stage.alice.store.reserved(), "a coin is held"
+    return played_by(sending)
+
+
+@refused(
+    Reason.ORIGINAL_UNCONFIRMED_INPUTS,
+    "the Original must be broadcastable; its coins are confirmed, where the policy allows no"
+    " others",
+)
 def pays_with_an_unconfirmed_coin(mallory: Mallory) -> Psbt:
+    """Pays with a coin that is not confirmed, so as to replace later what makes it."""
     sand = _sand(mallory)
     mallory.stage.world.node.send(sand.parent)
     return _original(mallory, sand.coin)
 
 
+@takes(Peer.SENDER)
 async def replaces_the_parent(stage: Stage) -> Played:
-    """Of a receiver whose policy takes unconfirmed coins."""
+    """Pays with an unconfirmed coin where the policy allows it, and replaces what makes it once
+    the Proposal is there, so that the receiver's coin is held for ever.
+    """
+    # Of a receiver whose policy takes unconfirmed coins.
     receiving = stage.bob.receive(unconfirmed_inputs=True)
     mallory = Mallory(stage, receiving)
     sand = _sand(mallory)
@@ -93,7 +143,9 @@ async def replaces_the_parent(stage: Stage) -> Played:
     return await _freed(stage, received(receiving, psbt))
 
 
+@takes(Peer.SENDER)
 async def reorganises_her_coin_away(stage: Stage) -> Played:
+    """Has a reorganisation take the payment's coin away once the Proposal is there."""
     receiving = stage.bob.receive()
     mallory = Mallory(stage, receiving)
     sand = _sand(mallory)
@@ -105,78 +157,6 @@ async def reorganises_her_coin_away(stage: Stage) -> Played:
     return await _freed(stage, received(receiving, psbt))
 
 
-async def _freed(stage: Stage, played: Played) -> Played:
-    """The end of it, with the receiver's coins free for others."""
-    assert stage.bob.store.reserved(), "no coin was in danger"
-    await stage.settle(*played.sessions)
-    assert not stage.bob.store.reserved(), "a coin is held"
-    return played
-
-
-async def takes_back_what_it_had_paid(stage: Stage) -> Played:
-    """The sender pays with a coin that came from this very receiver, one block ago."""
-    wallet = stage.alice.party.wallet
-    sand = Sand.made_by(stage.bob.party, wallet.new_address().script_pubkey)
-    stage.world.node.send(sand.parent)
-    stage.world.node.mine()
-    wallet.coins = lambda: (sand.coin,)  # type: ignore[method-assign] # all that the wallet has
-    receiving = stage.bob.receive()
-    sending = await stage.alice.send(receiving.uri)
-    await sending.to(sender.PollingForProposal)
-    stage.world.node.reorg(1, transactions=[sand.rival])
-    assert stage.alice.store.reserved()
-    await stage.settle(sending)
-    assert not stage.alice.store.reserved(), "a coin is held"
-    return Played(
-        sessions=(sending,), address=receiving.uri.address, fallback=sending.state.fallback
-    )
-
-
-RULE = "M3: a coin that is missed for six blocks, or the depth, ends the session"
-
-
-def takes(peer: Peer, name: str, trick: str, play: Play) -> Trick:
-    return Trick(
-        peer=peer,
-        name=name,
-        trick=trick,
-        we="Counts the blocks without the coin, then ends the session and frees its own coins.",
-        rule=RULE,
-        told=Reason.COINS_GONE.words,
-        ends=Ends.UNPAID,
-        play=play,
-    )
-
-
-BY_RECEIVERS: tuple[Trick, ...] = (
-    takes(
-        Peer.RECEIVER,
-        "takes back what it had paid",
-        "Has paid the sender the coin that the payment spends, and has a reorganisation take that"
-        " away.",
-        takes_back_what_it_had_paid,
-    ),
-)
-BY_SENDERS: tuple[Trick, ...] = (
-    refused(
-        "pays with an unconfirmed coin",
-        "Pays with a coin that is not confirmed, so as to replace later what makes it.",
-        Reason.ORIGINAL_UNCONFIRMED_INPUTS,
-        "the Original must be broadcastable; its coins are confirmed, where the policy allows no"
-        " others",
-        pays_with_an_unconfirmed_coin,
-    ),
-    takes(
-        Peer.SENDER,
-        "replaces the parent",
-        "Pays with an unconfirmed coin where the policy allows it, and replaces what makes it once"
-        " the Proposal is there, so that the receiver's coin is held for ever.",
-        replaces_the_parent,
-    ),
-    takes(
-        Peer.SENDER,
-        "reorganises her coin away",
-        "Has a reorganisation take the payment's coin away once the Proposal is there.",
-        reorganises_her_coin_away,
-    ),
-)
+TRICKS = tricks_in(globals())
+BY_RECEIVERS = tuple(each for each in TRICKS if each.peer is Peer.RECEIVER)
+BY_SENDERS = tuple(each for each in TRICKS if each.peer is Peer.SENDER)

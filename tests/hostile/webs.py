@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Peer, Play, Trick
+from tests.hostile.record import Decorator, Peer, Play, trick, tricks_in
 from tests.hostile.servers import Asked, Behaviour, behaving, online
 from tests.support.stepping import AMOUNT
 
@@ -38,36 +39,6 @@ def error(code: str, *, status: int = 400) -> Behaviour:
     return answers(reply.encode(), status=status, headers="content-type: application/json\r\n")
 
 
-async def echoes(asked: Asked) -> None:
-    await asked.reply(asked.body)
-
-
-async def takes_the_change(asked: Asked) -> None:
-    """The Original's transaction, with the change a little smaller, for the sender to sign."""
-    psbt = original(asked)
-    transaction = psbt.unsigned_transaction
-    outputs = [
-        TxOut(Sats(each.value - (0 if each.value == AMOUNT else 20_000)), each.script_pubkey)
-        for each in transaction.outputs
-    ]
-    changed = replace(transaction, outputs=tuple(outputs))
-    bare = tuple(each.without_signing_data().with_final() for each in psbt.inputs)
-    await asked.reply(psbt.with_transaction(changed, bare, psbt.outputs).to_base64().encode())
-
-
-async def drips(asked: Asked) -> None:
-    await asked.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-    await asked.drip(b"1\r\nc\r\n")
-
-
-async def chunks_nonsense(asked: Asked) -> None:
-    await asked.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nabc\r\n")
-
-
-async def hangs_up(_asked: Asked) -> None:
-    """The Original is there; no answer comes."""
-
-
 def met(behaviour: Behaviour, *, gives_up: bool = True) -> Play:
     """A payment to such a server, until it has ended."""
 
@@ -98,127 +69,143 @@ ENDS_IT = "Ends the negotiation, and makes the ordinary payment."
 AGAIN = "Asks again with the same Original until its time is up, then makes the ordinary payment."
 
 
-def serves(name: str, trick: str, told: str, behaviour: Behaviour, rule: str) -> Trick:
+def serves(told: str, rule: str, **named: str) -> Decorator:
     """An answer that ends it."""
-    return Trick(
-        peer=Peer.WEB,
-        name=name,
-        trick=trick,
-        we=ENDS_IT,
-        rule=rule,
-        told=told,
-        ends=Ends.ORDINARY,
-        play=met(behaviour),
+    return trick(
+        peer=Peer.WEB, we=ENDS_IT, rule=rule, told=told, ends=Ends.ORDINARY, playing=met, **named
     )
 
 
-def tries(name: str, trick: str, told: str, behaviour: Behaviour, rule: str) -> Trick:
+def tries(told: str, rule: str, **named: str) -> Decorator:
     """No answer, or one that may be somebody else's."""
-    return Trick(
+    return trick(
         peer=Peer.WEB,
-        name=name,
-        trick=trick,
         we=AGAIN,
         rule=rule,
         told=told,
         ends=Ends.ORDINARY,
-        play=met(behaviour, gives_up=False),
+        playing=partial(met, gives_up=False),
+        **named,
     )
 
 
-TRICKS: tuple[Trick, ...] = (
+_TABLE_1 = (
     serves(
-        "paints the terminal",
-        "Hides cursor movements and a thief's address in an error's message.",
         Reason.RECEIVER_UNAVAILABLE.words,
-        error("unavailable"),
         ERRORS,
-    ),
+        name="paints the terminal",
+        words="Hides cursor movements and a thief's address in an error's message.",
+    )(error("unavailable")),
     serves(
-        "invents an error",
-        "Hides the same in an error code of its own.",
         Reason.RECEIVER_UNKNOWN_ERROR.words,
-        error(ESCAPES),
         ERRORS,
-    ),
+        name="invents an error",
+        words="Hides the same in an error code of its own.",
+    )(error(ESCAPES)),
     serves(
-        "errs under 200",
-        "Sends an error under the status of success.",
         Reason.RECEIVER_NOT_ENOUGH_MONEY.words,
-        error("not-enough-money", status=200),
         ERRORS,
-    ),
+        name="errs under 200",
+        words="Sends an error under the status of success.",
+    )(error("not-enough-money", status=200)),
     serves(
-        "shows a page",
-        "Answers 200 with a page of HTML.",
         Reason.PROPOSAL_UNREADABLE.words,
-        answers(b"<html>\x1b[2J</html>", headers="content-type: text/html\r\n"),
         "BIP 78, Protocol: the body is a PSBT in base64",
-    ),
+        name="shows a page",
+        words="Answers 200 with a page of HTML.",
+    )(answers(b"<html>\x1b[2J</html>", headers="content-type: text/html\r\n")),
     serves(
-        "says nothing",
-        "Answers 200 with an empty body.",
         Reason.PROPOSAL_UNREADABLE.words,
-        answers(b""),
         "BIP 78, Protocol: the body is a PSBT in base64",
-    ),
-    serves(
-        "echoes the Original",
-        "Answers with the Original PSBT.",
-        f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words('sender-input-final')}",
-        echoes,
-        f"{CHECKLIST}: `sender-input-final`",
-    ),
-    serves(
-        "takes the change",
-        "Answers with the Original's transaction and 20,000 sats less change.",
-        f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words('contribution-above-maximum')}",
-        takes_the_change,
-        f"{CHECKLIST}: `contribution-above-maximum`",
-    ),
+        name="says nothing",
+        words="Answers 200 with an empty body.",
+    )(answers(b"")),
+)
+
+
+@serves(
+    f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words('sender-input-final')}",
+    f"{CHECKLIST}: `sender-input-final`",
+    name="echoes the Original",
+)
+async def echoes(asked: Asked) -> None:
+    """Answers with the Original PSBT."""
+    await asked.reply(asked.body)
+
+
+@serves(
+    f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words('contribution-above-maximum')}",
+    f"{CHECKLIST}: `contribution-above-maximum`",
+)
+async def takes_the_change(asked: Asked) -> None:
+    """Answers with the Original's transaction and 20,000 sats less change."""
+    # The Original's transaction, with the change a little smaller, for the sender to sign.
+    psbt = original(asked)
+    transaction = psbt.unsigned_transaction
+    outputs = [
+        TxOut(Sats(each.value - (0 if each.value == AMOUNT else 20_000)), each.script_pubkey)
+        for each in transaction.outputs
+    ]
+    changed = replace(transaction, outputs=tuple(outputs))
+    bare = tuple(each.without_signing_data().with_final() for each in psbt.inputs)
+    await asked.reply(psbt.with_transaction(changed, bare, psbt.outputs).to_base64().encode())
+
+
+_TABLE_2 = (
     tries(
-        "floods",
-        "Answers with six megabytes.",
         "The receiver's server failed. The server answered with more than the protocol allows.",
-        answers(FLOOD),
         "No body is read beyond a PSBT of 4 MB in base64",
-    ),
+        name="floods",
+        words="Answers with six megabytes.",
+    )(answers(FLOOD)),
+)
+
+
+@tries(
+    "The receiver's server failed. The server did not answer in time: wait, or name another.",
+    "One deadline for the whole answer",
+)
+async def sends_chunks_for_ever(asked: Asked) -> None:
+    """Sends its answer in chunks of a byte, without end."""
+    await asked.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    await asked.drip(b"1\r\nc\r\n")
+
+
+@tries(
+    "The receiver's server failed. The connection to the server broke before a whole answer:"
+    " check its address and your connection.",
+    "RFC 9112: what is no HTTP is no answer",
+)
+async def chunks_nonsense(asked: Asked) -> None:
+    """Sends a chunk of a negative size."""
+    await asked.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nabc\r\n")
+
+
+@tries(
+    "The receiver's server failed. The connection to the server broke before a whole answer:"
+    " check its address and your connection.",
+    "M4: a second answer could only spend the same coins",
+)
+async def hangs_up(_asked: Asked) -> None:
+    """Takes the Original and closes the connection."""
+    # The Original is there; no answer comes.
+
+
+_TABLE_3 = (
     tries(
-        "sends chunks for ever",
-        "Sends its answer in chunks of a byte, without end.",
-        "The receiver's server failed. The server did not answer in time: wait, or name another.",
-        drips,
-        "One deadline for the whole answer",
-    ),
-    tries(
-        "chunks nonsense",
-        "Sends a chunk of a negative size.",
-        "The receiver's server failed. The connection to the server broke before a whole answer:"
-        " check its address and your connection.",
-        chunks_nonsense,
-        "RFC 9112: what is no HTTP is no answer",
-    ),
-    tries(
-        "hangs up",
-        "Takes the Original and closes the connection.",
-        "The receiver's server failed. The connection to the server broke before a whole answer:"
-        " check its address and your connection.",
-        hangs_up,
-        "M4: a second answer could only spend the same coins",
-    ),
-    tries(
-        "sends elsewhere",
-        "Redirects to plain http on another host, where the Original could be read.",
         "The receiver's server points to another address (status 307), to which no payment is"
         " sent: tell the receiver.",
-        answers(b"", status=307, headers="location: http://evil.example/pj\r\n"),
         "No redirect is followed",
-    ),
+        name="sends elsewhere",
+        words="Redirects to plain http on another host, where the Original could be read.",
+    )(answers(b"", status=307, headers="location: http://evil.example/pj\r\n")),
     tries(
-        "is broken",
-        "Answers 500 with a page.",
         "The receiver's server answered with status 500; try again later.",
-        answers(b"<html>\x1b[2J</html>", status=500),
         "BIP 78, errors: other than JSON they are nobody's word",
-    ),
+        name="is broken",
+        words="Answers 500 with a page.",
+    )(answers(b"<html>\x1b[2J</html>", status=500)),
 )
+
+
+TRICKS = tricks_in(globals())

@@ -1,6 +1,5 @@
 """Mailrooms of both makes on loopback, each good as a directory and as a relay."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Generator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 from tests.interop.programs import Program
+from tests.support.servers import free_port
 
 from dovetail.mailroom import MailroomServer
 from dovetail.mailroom.settings import MailroomSettings
@@ -86,9 +86,3 @@ def await_health(url: str, process: "subprocess.Popen[bytes]") -> None:
         except httpx.HTTPError:
             time.sleep(0.05)
     raise RuntimeError("payjoin-mailroom did not come up: see its log")
-
-
-def free_port() -> int:
-    """A port on which nobody listens yet."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -18,7 +18,7 @@ PAIRINGS = (
     *taken_over(),
     *refusals(),
     *version_one(),
-    *npm_peer.rows(),
+    *npm_peer.PAIRINGS,
     *core_cli(),
     *rates(),
 )

@@ -1,17 +1,9 @@
-"""`payjoin-client` of npm, a BIP 78 sender that nobody here wrote, pays at our endpoint, live.
-
-`python -m tests.interop.npm_peer` runs every pairing and prints a row for each. `install` says
-why nothing can be run where it cannot; `PAIRINGS` are the pairings, each raising where anything
-goes otherwise than it should.
-"""
+"""`payjoin-client` of npm, a BIP 78 sender that nobody here wrote, pays at our endpoint, live."""
 
 import asyncio
 import json
 import shutil
 import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
 from tests.interop.environment import Stage
 from tests.interop.mailrooms import Make
 from tests.interop.pairing import Pairing
@@ -57,6 +48,7 @@ WITH_FEES = {
 WITHOUT_FEES = {"disableOutputSubstitution": True}
 
 
+@cache
 def install() -> str | None:
     """Put the package into place, as its lock says; why that is not possible, if so."""
     npm = shutil.which("npm")
@@ -152,17 +144,7 @@ class Shop:
         return found
 
 
-Play = Callable[[Shop], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class NpmPairing:
-    """A payment by payjoin-client to our receiver; `play` raises where it goes wrong."""
-
-    what: str
-    play: Play
-    kind: str = "P2WPKH"
-    coins: tuple[int, ...] = (150_000,)
+Act = Callable[[Shop], Awaitable[None]]
 
 
 async def payjoin(shop: Shop, **parameters: Any) -> None:
@@ -244,18 +226,6 @@ async def another_version(shop: Shop) -> None:
     assert outcome.txid == answer["original"]
 
 
-PAIRINGS = (
-    NpmPairing("a payjoin, the sender contributing to the fee", with_fees),
-    NpmPairing("a payjoin, the receiver paying for its input", without_fees),
-    NpmPairing("a payjoin of P2SH-P2WPKH coins", with_fees, "P2SH-P2WPKH"),
-    NpmPairing("a payjoin of P2PKH coins", with_fees, "P2PKH"),
-    NpmPairing("two invoices at one endpoint at once", several, coins=(150_000, 160_000)),
-    NpmPairing("a v2 link, by the directory's service for v1", through_directory),
-    NpmPairing("a receiver without coins", refused, coins=()),
-    NpmPairing("a fee rate that is no whole number", broken_rate),
-    NpmPairing("a version that we do not speak", another_version),
-)
-
 _KINDS = {
     "P2WPKH": ScriptType.P2WPKH,
     "P2SH-P2WPKH": ScriptType.P2SH,
@@ -265,11 +235,10 @@ _KINDS = {
 
 @asynccontextmanager
 async def _shop(
-    regtest: RegtestServer, folder: Path, pairing: NpmPairing, number: int
+    regtest: RegtestServer, folder: Path, number: int, kind: str, coins: tuple[int, ...]
 ) -> AsyncIterator[Shop]:
-    home = folder / str(number)
-    home.mkdir()
-    wallet = await asyncio.to_thread(_wallet, regtest, home, pairing)
+    home = folder
+    wallet = await asyncio.to_thread(_wallet, regtest, home, kind, coins)
     desk = MailroomSettings(home / "mailroom", local=True, v1=True)
     with EsploraChain(regtest.url, Network.REGTEST) as chain, MailroomServer(desk) as mailroom:
         async with (
@@ -283,71 +252,46 @@ async def _shop(
             ) as agent,
             serving(V1Server(agent), "127.0.0.1", 0) as url,
         ):
-            yield Shop(regtest, agent, url, pairing.kind, number)
+            yield Shop(regtest, agent, url, kind, number)
 
 
-def _wallet(regtest: RegtestServer, home: Path, pairing: NpmPairing) -> BdkWallet:
-    made = BdkWallet.create(
-        home / "wallet", Network.REGTEST, server=regtest.url, kind=_KINDS[pairing.kind]
-    )
-    for value in pairing.coins:
+def _wallet(regtest: RegtestServer, home: Path, kind: str, coins: tuple[int, ...]) -> BdkWallet:
+    made = BdkWallet.create(home / "wallet", Network.REGTEST, server=regtest.url, kind=_KINDS[kind])
+    for value in coins:
         regtest.node.fund(made.new_address().script_pubkey, Sats(value))
     made.sync()
     return made
 
 
-async def play(regtest: RegtestServer, folder: Path, pairing: NpmPairing, number: int) -> None:
-    """Play one pairing on a chain, with what it leaves behind in `folder`."""
-    async with asyncio.timeout(PATIENCE), _shop(regtest, folder, pairing, number) as shop:
-        await pairing.play(shop)
+class NpmPairing(Pairing):
+    """A payment by payjoin-client to our receiver, which needs npm instead of cargo."""
 
-
-class NpmRow(Pairing):
-    """One of `PAIRINGS` as a row of the whole matrix, which needs npm instead of cargo."""
+    __slots__ = ()
 
     def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:  # noqa: ARG002 - another peer
         """Why it cannot be run here, and how to get what is not there."""
-        return _installed()
+        return install()
 
 
-def rows() -> tuple[Pairing, ...]:
-    """`PAIRINGS` for the whole matrix."""
-    return tuple(_row(number, each) for number, each in enumerate(PAIRINGS))
+def _row(
+    what: str, act: Act, kind: str = "P2WPKH", coins: tuple[int, ...] = (150_000,)
+) -> NpmPairing:
+    async def play(stage: Stage, _pairing: Pairing) -> None:
+        place = _shop(stage.regtest, stage.place("npm"), next(stage.numbers), kind, coins)
+        async with place as shop:
+            await act(shop)
+
+    return NpmPairing("Another v1 sender", what, Make.NPM, Make.OURS, None, None, play, "v1")
 
 
-def _row(number: int, pairing: NpmPairing) -> Pairing:
-    async def play_row(stage: Stage, _row: Pairing) -> None:
-        await play(stage.regtest, stage.place("npm"), pairing, number)
-
-    return NpmRow(
-        "Another v1 sender", pairing.what, Make.NPM, Make.OURS, None, None, play_row, "v1"
-    )
-
-
-_installed = cache(install)
-
-
-def main() -> int:
-    """Play all of them; 0 only where none failed."""
-    missing = install()
-    if missing is not None:
-        click.echo(f"0 pairings passed, 0 failed, {len(PAIRINGS)} not run: {missing}")
-        return 0
-    failed = 0
-    with RegtestServer(blocks=130) as regtest, tempfile.TemporaryDirectory() as folder:
-        for number, pairing in enumerate(PAIRINGS):
-            began = time.monotonic()
-            try:
-                asyncio.run(play(regtest, Path(folder), pairing, number))
-                how = "passed"
-            except Exception as error:  # noqa: BLE001 - the other pairings go on
-                failed += 1
-                how = f"FAILED {type(error).__name__}: {error}"
-            took = time.monotonic() - began
-            click.echo(f"{PEER} pays dovetail: {pairing.what:<48} {took:5.1f} s  {how}")
-    click.echo(f"{len(PAIRINGS) - failed} pairings passed, {failed} failed, 0 not run")
-    return int(bool(failed))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+PAIRINGS = (
+    _row("a payjoin, the sender contributing to the fee", with_fees),
+    _row("a payjoin, the receiver paying for its input", without_fees),
+    _row("a payjoin of P2SH-P2WPKH coins", with_fees, "P2SH-P2WPKH"),
+    _row("a payjoin of P2PKH coins", with_fees, "P2PKH"),
+    _row("two invoices at one endpoint at once", several, coins=(150_000, 160_000)),
+    _row("a v2 link, by the directory's service for v1", through_directory),
+    _row("a receiver without coins", refused, coins=()),
+    _row("a fee rate that is no whole number", broken_rate),
+    _row("a version that we do not speak", another_version),
+)

@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.interop.dovetail_peer import trusting, wallet_with
 from tests.interop.environment import Ending, Stage
@@ -173,14 +174,16 @@ async def _recorded(
         words=str(wallet.mnemonic),
     )
     recorder = Recorder(transcript, now, expires_after=scene.expires_after)
+    told: Any = RecordingWallet(recorder, wallet)
+    shown: Any = RecordingChain(recorder, stage.chain)
     with drawing_from(bytes.fromhex(transcript.seed)):
         async with (
             trusting(stage) as transport,
             open_agent(
                 transcript,
                 home / "sessions",
-                wallet=RecordingWallet(recorder, wallet),
-                chain=RecordingChain(recorder, stage.chain),
+                wallet=told,
+                chain=shown,
                 transport=RecordingTransport(recorder, transport),
                 clock=recorder.time,
             ) as agent,

@@ -3,13 +3,13 @@
 from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.interop.transcript import Entry, Transcript
 
 from dovetail.bitcoin import (
     Address,
     FeeRate,
-    Network,
     OutPoint,
     Psbt,
     Sats,
@@ -20,13 +20,9 @@ from dovetail.bitcoin import (
 )
 from dovetail.protocol.coin import Coin
 from dovetail.protocol.requests import Request
-from dovetail.runtime.transport import LIMIT, HttpTransport, Reply
-from dovetail.wallets.bdk.wallet import BdkWallet
-from dovetail.wallets.esplora.chain import EsploraChain
+from dovetail.runtime.transport import LIMIT, Reply
 from dovetail.wallets.ports import (
     Accepted,
-    Balance,
-    Output,
     Payment,
     Refused,
     Spend,
@@ -65,15 +61,23 @@ class Recorder:
         self.transcript.story.append({"did": did, **what, "then": self.now})
 
 
-class RecordingTransport:
+class _Recording:
+    """A port of the agent's; what is not written down goes through unseen."""
+
+    def __init__(self, recorder: Recorder, inner: Any) -> None:
+        self._recorder = recorder
+        self._inner = inner
+        self._shown: dict[str, object] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class RecordingTransport(_Recording):
     """Every request of ours and its answer."""
 
-    def __init__(self, recorder: Recorder, transport: HttpTransport) -> None:
-        self._recorder = recorder
-        self._inner = transport
-
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
-        reply = await self._inner.post(request, limit=limit)
+        reply: Reply = await self._inner.post(request, limit=limit)
         self._recorder.note(
             "post",
             url=request.url,
@@ -84,7 +88,7 @@ class RecordingTransport:
         return reply
 
     async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
-        reply = await self._inner.get(url, proxy=proxy, limit=limit)
+        reply: Reply = await self._inner.get(url, proxy=proxy, limit=limit)
         self._recorder.note("get", url=url, **_told(reply))
         return reply
 
@@ -93,65 +97,35 @@ def _told(reply: Reply) -> Entry:
     return {"status": reply.status, "answer": b64encode(reply.body).decode()}
 
 
-class RecordingWallet:
+class RecordingWallet(_Recording):
     """What the wallet said."""
 
-    def __init__(self, recorder: Recorder, wallet: BdkWallet) -> None:
-        self._recorder = recorder
-        self._inner = wallet
-
-    @property
-    def network(self) -> Network:
-        return self._inner.network
-
-    def sync(self) -> None:
-        self._inner.sync()
-
-    def balance(self) -> Balance:
-        return self._inner.balance()
-
     def new_address(self) -> Address:
-        address = self._inner.new_address()
+        address: Address = self._inner.new_address()
         self._recorder.transcript.addresses.append(str(address))
         return address
 
     def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
-        owned = self._inner.owned(scripts)
+        owned: frozenset[Script] = self._inner.owned(scripts)
         known = self._recorder.transcript.owned
         known.extend(sorted({script.hex() for script in owned}.difference(known)))
         return owned
 
-    def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
-        return self._inner.owned_coins(outpoints)
-
     def coins(self) -> tuple[Coin, ...]:
-        coins = self._inner.coins()
+        coins: tuple[Coin, ...] = self._inner.coins()
         if coins:
             self._recorder.transcript.coins = coins_to_psbt(coins).to_base64()
         return coins
 
-    def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
-        self._inner.hold(reserved)
-
-    def pay(
-        self,
-        script: Script,
-        amount: Sats,
-        *,
-        fee_rate: FeeRate,
-        unspendable: Collection[OutPoint] = (),
-    ) -> Psbt:
-        original = self._inner.pay(script, amount, fee_rate=fee_rate, unspendable=unspendable)
+    def pay(self, script: Script, amount: Sats, **how: Any) -> Psbt:
+        original: Psbt = self._inner.pay(script, amount, **how)
         self._recorder.transcript.original = original.to_base64()
         return original
 
     def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
-        signed = self._inner.sign(psbt, inputs=inputs)
+        signed: Psbt = self._inner.sign(psbt, inputs=inputs)
         self._recorder.note("sign", psbt=psbt.to_base64(), signed=signed.to_base64())
         return signed
-
-    def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
-        return self._inner.revoke(outpoint, fee_rate=fee_rate)
 
 
 def coins_to_psbt(coins: Collection[Coin]) -> Psbt:
@@ -168,25 +142,17 @@ def coins_from_psbt(psbt: Psbt) -> tuple[Coin, ...]:
     return tuple(map(Coin, psbt.unsigned_transaction.contested(), psbt.inputs, psbt.utxos()))
 
 
-class RecordingChain:
+class RecordingChain(_Recording):
     """What the chain showed, each time it showed something else."""
 
-    def __init__(self, recorder: Recorder, chain: EsploraChain) -> None:
-        self._recorder = recorder
-        self._inner = chain
-        self._shown: dict[str, object] = {}
-
-    def height(self) -> int:
-        return self._inner.height()
-
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
-        answer = self._inner.acceptance(transaction)
+        answer: Accepted | Refused = self._inner.acceptance(transaction)
         known = self._recorder.transcript.accepted
         known[transaction.serialize().hex()] = isinstance(answer, Accepted)
         return answer
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
-        answer = self._inner.broadcast(transaction)
+        answer: Accepted | Refused | Unknown = self._inner.broadcast(transaction)
         self._recorder.note(
             "broadcast",
             transaction=transaction.serialize().hex(),
@@ -194,18 +160,12 @@ class RecordingChain:
         )
         return answer
 
-    def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
-        return self._inner.outputs(outpoints)
-
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
         spends = {outpoint: self._spend_of(outpoint) for outpoint in outpoints}
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
-    def min_fee_rate(self) -> FeeRate:
-        return self._inner.min_fee_rate()
-
     def _spend_of(self, outpoint: OutPoint) -> Spend | None:
-        spend = self._inner.spends_of([outpoint]).get(outpoint)
+        spend: Spend | None = self._inner.spends_of([outpoint]).get(outpoint)
         if self._changed(str(outpoint), spend):
             self._recorder.note(
                 "see spend",
@@ -216,7 +176,7 @@ class RecordingChain:
         return spend
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
-        payments = self._inner.payments_to(script)
+        payments: tuple[Payment, ...] = self._inner.payments_to(script)
         if self._changed(script.hex(), payments or None):
             self._recorder.note(
                 "see payments",
@@ -229,7 +189,7 @@ class RecordingChain:
         return told_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
-        rate = self._inner.fee_rate(target=target)
+        rate: FeeRate = self._inner.fee_rate(target=target)
         self._recorder.transcript.fee_rate = rate.sat_per_kwu
         return rate
 

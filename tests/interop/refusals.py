@@ -207,10 +207,6 @@ def _garbage(_payment: PreparedPayment) -> bytes:
     return b"no PSBT\nv=2"
 
 
-def _no_query(payment: PreparedPayment) -> bytes:
-    return payment.original.to_base64().encode()
-
-
 def _unknown_version(payment: PreparedPayment) -> bytes:
     return f"{payment.original.to_base64()}\nv=9".encode()
 

@@ -12,7 +12,7 @@ from tests.interop.environment import Ending, How, Stage
 from tests.interop.rust_program import Answer, RustPeer, rust_peer
 from tests.interop.v1_endpoint import Asked, serving
 
-from dovetail.bitcoin import Address, FeeRate, OutPoint, Psbt, Script, Transaction, Txid
+from dovetail.bitcoin import Address, FeeRate, OutPoint, Psbt, Script, Transaction
 
 P2WPKH, P2TR, P2SH, P2PKH = "P2WPKH", "P2TR", "P2SH-P2WPKH", "P2PKH"
 KINDS = (P2WPKH, P2TR, P2SH, P2PKH)
@@ -267,9 +267,3 @@ async def _peer(stage: Stage) -> AsyncGenerator[RustPeer]:
     seed = f"rust-payjoin wallet {next(stage.numbers)}".encode()
     async with rust_peer(stage.peer, seed, stage.certificate.trust()) as peer:
         yield peer
-
-
-def txid_of(ending: Ending) -> Txid:
-    """The transaction that an ending names."""
-    assert ending.txid is not None
-    return ending.txid

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from decimal import Decimal
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx2 as httpx
+from tests.support.servers import free_port
 
 from dovetail.bitcoin import Network, OutPoint, Sats, Transaction, Txid
 from dovetail.wallets.core.node import CoreNode
@@ -121,7 +121,7 @@ class Bitcoind(NodeAccess):
     """A node in a process of its own, which ends with it. It listens on loopback alone."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        super().__init__(folder, _free_port())
+        super().__init__(folder, free_port())
         self._words = command(folder, self.port, *options)
         self.start()
 
@@ -175,9 +175,3 @@ def command(folder: Path, port: int, *options: str) -> list[str]:
         "-fallbackfee=0.00002",
         *options,
     ]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

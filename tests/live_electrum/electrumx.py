@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.live_core.bitcoind import NodeAccess
 from tests.support.certificates import make_certificate
+from tests.support.servers import free_port
 
 from dovetail.wallets.server_url import ChainServer
 
@@ -28,7 +29,7 @@ def electrumx(program: str, node: NodeAccess, folder: Path) -> Iterator[ChainSer
     """A server over TLS that signs its own certificate; it listens on loopback alone."""
     folder.mkdir()
     certificate = make_certificate(folder)
-    port = _free_port()
+    port = free_port()
     environment = {
         **os.environ,
         "COIN": "Bitcoin",
@@ -60,9 +61,3 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
             return
         time.sleep(0.1)
     raise TimeoutError("ElectrumX did not start: see its log.")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,6 +1,7 @@
-"""A server on a real socket that does whatever it is told."""
+"""Servers on real sockets that do whatever they are told, and ports for them."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -27,3 +28,9 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
         for each in done:
             await each.wait()
+
+
+def free_port() -> int:
+    """A port on which nobody listens yet."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

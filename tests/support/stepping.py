@@ -1,7 +1,7 @@
 """One party's sessions, step by step: no agent, no tasks, no time that passes by itself."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tests.support.world import Party, World
 
@@ -20,44 +20,55 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderEvent, SenderSession
 from dovetail.stores.memory import MemoryStore
-from dovetail.stores.ports import SessionId, SessionLog
+from dovetail.stores.ports import E, SessionId, SessionLog
 from dovetail.testing.faults import Crash
 
 AMOUNT = Sats(50_000)
 S = TypeVar("S")
+State = TypeVar("State", ReceiverSession, SenderSession)
 
 
 @dataclass
-class Receiving:
-    """A receiver's session in its store."""
+class Stepped(Generic[E, State]):
+    """A session in its store, which goes on when it is told to."""
 
     services: Services
-    log: SessionLog[ReceiverEvent]
-    state: ReceiverSession
+    log: SessionLog[E]
+    state: State
 
     @property
     def session_id(self) -> SessionId:
         return self.log.session_id
 
-    @property
-    def uri(self) -> PayjoinUri:
-        return self.state.payjoin_uri
-
     def tags(self) -> list[str]:
         return [type(event).__name__ for event in self.log.load()]
 
-    async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> ReceiverSession:
-        self.state = await step_receiver(
-            self.state, self.log, self.services, failures=failures, watch=watch
-        )
-        return self.state
+    async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> State:
+        """One step, as the agent takes it."""
+        raise NotImplementedError
 
     async def to(self, wanted: type[S], steps: int = 40, watch: ChainWatch | None = None) -> S:
+        """Step until the session stands there."""
         for _ in range(steps):
             if isinstance(self.state, wanted):
                 break
             await self.step(watch=watch)
         assert isinstance(self.state, wanted), f"stuck at {self.state!r}"
+        return self.state
+
+
+@dataclass
+class Receiving(Stepped[ReceiverEvent, ReceiverSession]):
+    """A receiver's session."""
+
+    @property
+    def uri(self) -> PayjoinUri:
+        return self.state.payjoin_uri
+
+    async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> ReceiverSession:
+        self.state = await step_receiver(
+            self.state, self.log, self.services, failures=failures, watch=watch
+        )
         return self.state
 
     def reload(self) -> ReceiverSession:
@@ -66,32 +77,13 @@ class Receiving:
 
 
 @dataclass
-class Sending:
-    """A sender's session in its store."""
-
-    services: Services
-    log: SessionLog[SenderEvent]
-    state: SenderSession
-
-    @property
-    def session_id(self) -> SessionId:
-        return self.log.session_id
-
-    def tags(self) -> list[str]:
-        return [type(event).__name__ for event in self.log.load()]
+class Sending(Stepped[SenderEvent, SenderSession]):
+    """A sender's session."""
 
     async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> SenderSession:
         self.state = await step_sender(
             self.state, self.log, self.services, failures=failures, watch=watch
         )
-        return self.state
-
-    async def to(self, wanted: type[S], steps: int = 40, watch: ChainWatch | None = None) -> S:
-        for _ in range(steps):
-            if isinstance(self.state, wanted):
-                break
-            await self.step(watch=watch)
-        assert isinstance(self.state, wanted), f"stuck at {self.state!r}"
         return self.state
 
     def reload(self) -> SenderSession:

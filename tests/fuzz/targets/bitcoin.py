@@ -5,6 +5,7 @@ from contextlib import suppress
 from itertools import chain
 
 from tests.fuzz.choices import Choices
+from tests.fuzz.meddling import framed
 from tests.fuzz.target import Target, parsed, require
 from tests.protocol import builders
 from tests.protocol.examples import BIP77_URI, ORIGINAL, PROPOSAL
@@ -230,14 +231,10 @@ def rebuilt(data: bytes) -> None:
         key = bytes((choices.number(),)) + choices.some()
         entries.append((key, choices.some()))
     raw = b"psbt\xff" + b"".join(
-        b"".join(_framed(part) for entry in entries for part in entry) + b"\0"
+        b"".join(framed(part) for entry in entries for part in entry) + b"\0"
         for entries in chain([top], maps)
     )
     psbt(raw)
-
-
-def _framed(part: bytes) -> bytes:
-    return compact_size(len(part)) + part
 
 
 FRAMES = tuple(Psbt.from_unsigned(each.unsigned_transaction) for each in originals()[:8])

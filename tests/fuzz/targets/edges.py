@@ -2,7 +2,7 @@
 
 import asyncio
 import atexit
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import httpcore2
 from tests.fuzz.choices import Choices
 from tests.fuzz.scratch import folder
 from tests.fuzz.target import Target, parsed, require
+from tests.fuzz.targets.servers import questions
 from tests.protocol.builders import PAYEE
 from tests.sessions.sender.play import fallback
 from tests.wallets.fake_connections import Answering
@@ -110,17 +111,7 @@ def esplora(data: bytes) -> None:
     chain = chain_on(network)
     http: Any = chain._http
     http._carrier = Answering(respond)
-    questions: tuple[Callable[[], Any], ...] = (
-        chain.height,
-        lambda: chain.acceptance(fallback()),
-        lambda: chain.broadcast(fallback()),
-        lambda: chain.spends_of(fallback().contested()),
-        lambda: chain.outputs(fallback().contested()),
-        chain.min_fee_rate,
-        lambda: chain.payments_to(PAYEE),
-        lambda: chain.fee_rate(target=6),
-    )
-    answer = parsed(questions[what], error=ChainError)
+    answer = parsed(questions(chain)[what], error=ChainError)
     if what == 0 and answer is not None:
         require(0 <= answer <= 100_000_000, "a height is a height")
 
