@@ -90,11 +90,6 @@ def once(prank: Prank, times: int = 1) -> Play:
     return play
 
 
-def always(prank: Prank) -> Play:
-    """A relay that lets nothing through."""
-    return once(prank, times=10_000)
-
-
 FRESH = "P1: a retry is a fresh ciphertext; the relay is spared for a while"
 UNREADABLE = "The directory's answer cannot be read; try again, or by another relay."
 LATE = "The OHTTP relay failed. The server did not answer in time: wait, or name another."
@@ -330,12 +325,13 @@ async def reads(stage: Stage) -> Played:
 _TABLE_2 = (
     carries(
         Reason.RELAY_UNREACHABLE.words,
+        times=10_000,
         we="Makes the ordinary payment at the expiration, and says who failed.",
         rule="M3; BIP 77, expiration",
         ends=Ends.ORDINARY,
         name="lets nothing through",
         words="Refuses every request until the URI has expired.",
-    )(always(refuses)),
+    )(refuses),
 )
 
 

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.interop.combinations import THEM, US, at_once
-from tests.interop.ours import EAGER, AheadClock, OurReceiver, OurSender, ending_of, trusting
+from tests.interop.dovetail_peer import (
+    EAGER,
+    AheadClock,
+    OurReceiver,
+    OurSender,
+    ending_of,
+    trusting,
+)
+from tests.interop.environment import Ending, Stage
 from tests.interop.pairing import AMOUNT, Pairing, both
-from tests.interop.stage import Ending, Stage
-from tests.interop.theirs import TheirReceiver, Theirs, TheirSender
+from tests.interop.rust_peer import TheirReceiver, Theirs, TheirSender
 
 from dovetail import Agent
 from dovetail.bitcoin import Network, OutPoint, Psbt, PsbtInput, Sats, Script

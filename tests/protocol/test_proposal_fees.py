@@ -25,7 +25,7 @@ from tests.protocol.builders import (
 
 from dovetail.bitcoin.units import Sats
 from dovetail.protocol.contribution import (
-    draft,
+    begin_draft,
     finalize,
     place_coins,
 )
@@ -88,7 +88,7 @@ def test_a_receiver_may_add_no_input(proposal):
 
 def test_heavier_inputs_of_another_type_may_cost_more():
     generous = params(5_000)
-    proposal = propose(draft(original(), generous, (0,)), coin(script=P2WSH))
+    proposal = propose(begin_draft(original(), generous, (0,)), coin(script=P2WSH))
     payment, _ = outputs_of(proposal)
     weight = 4 * (coin(script=P2WSH).weight.vbytes + 1)
     most = -(-1_410 * weight // 562)
@@ -111,7 +111,7 @@ def test_what_a_segwit_input_adds_beside_itself_may_be_taken_too():
     # BTCPay Server weighs the whole transaction: marker, flag and the legacy input's empty witness.
     psbt = original((100_000, P2PKH), outputs=((50_000, PAYEE), (47_800, CHANGE)))
     generous = params(5_000)
-    proposal = propose(draft(psbt, generous, (0,)), coin())
+    proposal = propose(begin_draft(psbt, generous, (0,)), coin())
     payment, _ = outputs_of(proposal)
     most = 10 * (68 + 1 + 1)
     accept(with_outputs(proposal, payment, out(47_800 - most, CHANGE)), psbt, generous)
@@ -122,7 +122,7 @@ def test_what_a_segwit_input_adds_beside_itself_may_be_taken_too():
 def test_a_payjoin_diluted_by_unpaid_inputs_is_refused():
     # Twenty inputs that pay nothing would make 10 sat/vB to 0.9, and pin the payment.
     coins = [coin(seed=seed) for seed in range(100, 120)]
-    unpaid = place_coins(draft(original(), params(), (0,)), coins)
+    unpaid = place_coins(begin_draft(original(), params(), (0,)), coins)
     diluted = finalize(unpaid, sign_ours(unpaid))
     accept(diluted, sent=params())
     assert broken_rule(diluted, sent=params(680, min_fee_rate=10)) == "minimum-fee-rate"
