@@ -17,6 +17,7 @@ from dovetail.runtime.agent import DATABASE, Agent
 from dovetail.runtime.live_session import LiveReceiver
 from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.transport import HttpTransport
+from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
 from dovetail.stores.sql import SqlStore
 
@@ -186,7 +187,8 @@ async def test_what_was_durable_when_the_receiver_died_is_answered_by_the_next_r
             log
         )
         while type(log.load()[-1]).__name__ != killed_after:
-            reached = await step_receiver(reached, log, replace(bob.services(), store=store))
+            turn = Turn(log, replace(bob.services(), store=store))
+            reached = await step_receiver(reached, turn)
     async with opened(world, port=port):
         first = await post(address_of(invoice), body)
         assert first.status_code == 200

@@ -26,6 +26,7 @@ from dovetail.runtime.agent import now
 from dovetail.runtime.live_session import LiveSession
 from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.transport import HttpTransport
+from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.sessions.sender import SenderSession
@@ -143,7 +144,7 @@ class OurReceiver(Ours):
         log = services.store.receiver(self.session.session_id)
         now: ReceiverSession = receiver.replay(log.load())
         while not isinstance(now, state):
-            now = await step_receiver(now, log, services)
+            now = await step_receiver(now, Turn(log, services))
         return now, log
 
     def resume(self) -> None:

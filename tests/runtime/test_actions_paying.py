@@ -12,7 +12,7 @@ from tests.support.wallet import FEE
 from tests.support.world import World
 
 from dovetail.bitcoin import FeeRate, Transaction
-from dovetail.errors import UsageError, WalletError
+from dovetail.errors import ChainError, UsageError, WalletError
 from dovetail.runtime import decisions
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
@@ -142,7 +142,7 @@ async def test_a_fallback_that_the_network_refuses_stays_pending(
     await decisions.cancel(session.services, session.session_id)
     for side in (alice, bob):
         side.party.chain.refuses = lambda _tx: True
-    with pytest.raises(WalletError, match="refused the ordinary payment"):
+    with pytest.raises(ChainError, match="refuses the ordinary payment"):
         await decisions.fallback(session.services, session.session_id)
     state = session.reload()
     assert isinstance(state, sender.PendingFallback | receiver.PendingFallback)

@@ -6,6 +6,7 @@ import pytest
 from dovetail.bitcoin import Sats, Script, Txid
 from dovetail.errors import ChainError
 from dovetail.runtime.address_watch import Addresses, Paid
+from dovetail.runtime.async_ports import AsyncChain
 from dovetail.wallets.ports import Payment, told_each
 
 FOR_EVER = 3_600.0
@@ -40,7 +41,7 @@ class Source:
 
 
 def watching(source: Source, every: float = FOR_EVER) -> Addresses:
-    return Addresses(source, every=every)  # type: ignore[arg-type]
+    return Addresses(AsyncChain(source), every=every)  # type: ignore[arg-type]
 
 
 async def rounds(source: Source, many: int) -> None:

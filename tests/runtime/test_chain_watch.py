@@ -4,11 +4,8 @@ from tests.support.world import World
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction, TxIn, TxOut
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.explain.chain import describe_sighting
-from dovetail.runtime.chain_watch import (
-    ChainWatch,
-    deepest_spend,
-    kind_of,
-)
+from dovetail.runtime.chain_queries import deepest_spend
+from dovetail.runtime.chain_watch import ChainWatch, kind_of
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.sightings import SpendKind
 from dovetail.wallets.ports import Spend

@@ -15,9 +15,12 @@ from dovetail.errors import SessionNotFound, StaleSession, UsageError
 from dovetail.runtime import decisions
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 
 RATE = FeeRate.from_sat_per_vb(5)
+
+LOAD = "dovetail.runtime.async_ports.load_session"
 
 
 async def test_an_unknown_session_is_not_found(bob: Side):
@@ -167,17 +170,16 @@ async def test_a_decision_is_made_anew_where_the_agent_was_faster(
 ):
     """M5"""
     sending = await sending_at(alice, bob, sender.PostingOriginal)
-    load = decisions.load
 
     def load_and_be_late(*arguments: object) -> decisions.State:
-        monkeypatch.setattr(decisions, "load", load)
-        state = load(*arguments)  # type: ignore[arg-type]  # passed on
+        monkeypatch.setattr(LOAD, load_session)
+        state = load_session(*arguments)  # type: ignore[arg-type]  # passed on
         receiver_less = sending.state
         assert isinstance(receiver_less, sender.PostingOriginal)
         sending.state = receiver_less.fail(Reason.DIRECTORY_UNREACHABLE).save(sending.log)
         return state
 
-    monkeypatch.setattr(decisions, "load", load_and_be_late)
+    monkeypatch.setattr(LOAD, load_and_be_late)
     with pytest.raises(UsageError, match="payjoin has ended already"):
         await decisions.cancel(sending.services, sending.session_id)
 
@@ -188,7 +190,7 @@ async def test_who_is_always_too_late_is_told(
     sending = await sending_at(alice, bob, sender.PostingOriginal)
     stale = sending.state
     await sending.to(sender.PollingForProposal)
-    monkeypatch.setattr(decisions, "load", lambda *_: stale)
+    monkeypatch.setattr(LOAD, lambda *_: stale)
     with pytest.raises(StaleSession):
         await decisions.cancel(sending.services, sending.session_id)
 

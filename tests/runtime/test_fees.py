@@ -9,6 +9,7 @@ from dovetail.errors import ChainError
 from dovetail.explain.chain import low_fee_words
 from dovetail.runtime.chain_watch import ChainWatch, LowFee
 from dovetail.runtime.fees import AGAIN_AFTER, estimated_rate, low_fee, tell_fee
+from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
 
 
@@ -52,12 +53,12 @@ async def test_fees_are_looked_at_now_and_then(
     asked = ask(monkeypatch, alice, 40)
     watch = ChainWatch()
     for _ in range(3):
-        await tell_fee(monitor, sending.services, watch)
+        await tell_fee(monitor, Turn(sending.log, sending.services, watch=watch))
     assert len(asked) == 1
     assert isinstance(watch.low_fee, LowFee)
     world.clock.pass_by(AGAIN_AFTER)
     ask(monkeypatch, alice, 1)
-    await tell_fee(monitor, sending.services, watch)
+    await tell_fee(monitor, Turn(sending.log, sending.services, watch=watch))
     assert watch.low_fee is None
 
 

@@ -14,9 +14,8 @@ from dovetail.errors import (
     TransportError,
     UsageError,
 )
-from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.live_session import LiveReceiver, LiveSession, live_receiver, live_sender
-from dovetail.runtime.services import Services
+from dovetail.runtime.turn import ReceiverTurn
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
 from dovetail.stores.ports import Role, SessionLog
@@ -35,19 +34,14 @@ class Script:
     async def __call__(
         self,
         session: ReceiverSession,
-        log: SessionLog[ReceiverEvent],
-        _services: Services,
-        /,
-        *,
-        failures: int,
-        watch: ChainWatch,  # noqa: ARG002 - the step's
+        turn: ReceiverTurn,
     ) -> ReceiverSession:
-        self.failures.append(failures)
+        self.failures.append(turn.failures)
         self.times.append(asyncio.get_running_loop().time())
         act = self.acts.pop(0) if self.acts else nothing
         if isinstance(act, Exception):
             raise act
-        return await act(session, log)
+        return await act(session, turn.log)
 
 
 async def nothing(session: ReceiverSession, _log: SessionLog[ReceiverEvent]) -> ReceiverSession:

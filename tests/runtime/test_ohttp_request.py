@@ -11,6 +11,7 @@ from dovetail.runtime.ohttp_request import exchange, unreachable
 from dovetail.runtime.relays import FIRST_QUARANTINE, Relays
 from dovetail.runtime.services import Services
 from dovetail.runtime.transport import Reply
+from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 
@@ -121,10 +122,10 @@ async def test_trouble_names_who_failed_by_its_role(
     assert at in str(caught.value)
     assert "example" not in str(caught.value), "P4"
     reason = Reason.RELAY_UNREACHABLE if at == "relay" else Reason.DIRECTORY_UNREACHABLE
-    watch = ChainWatch(trouble=caught.value)
-    assert unreachable(watch, services.policy.tries, services) is reason
-    assert unreachable(watch, services.policy.tries - 1, services) is None, "a blip"
-    assert unreachable(ChainWatch(trouble=ChainError("away")), 99, services) is None
+    log, watch = bob.store.new_receiver(), ChainWatch(trouble=caught.value)
+    assert unreachable(Turn(log, services, services.policy.tries, watch)) is reason
+    assert unreachable(Turn(log, services, services.policy.tries - 1, watch)) is None, "a blip"
+    assert unreachable(Turn(log, services, 99, ChainWatch(trouble=ChainError("away")))) is None
 
 
 async def test_when_tor_is_down_no_relay_is_to_blame(world: World, bob: Side):

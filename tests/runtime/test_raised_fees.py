@@ -117,7 +117,9 @@ async def test_what_another_wallet_made_of_the_payment_is_told_by_its_effect(
 
 async def waiting_elsewhere(sending: Sending) -> Transaction:
     assert isinstance(sending.state, sender.Monitor)
-    return (await raised(sending.state, None, sending.services, fee_rate=RATE)).original.extract()
+    return (
+        await raised(sending.state, None, sending.services.async_wallet, fee_rate=RATE)
+    ).original.extract()
 
 
 async def test_a_fee_that_is_no_higher_is_refused(alice: Side, bob: Side):

@@ -14,6 +14,7 @@ from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.sender_steps import step_sender
 from dovetail.runtime.services import Services
+from dovetail.runtime.turn import Turn
 from dovetail.runtime.vanished_coins import known_at
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
@@ -66,9 +67,8 @@ class Receiving(Stepped[ReceiverEvent, ReceiverSession]):
         return self.state.payjoin_uri
 
     async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> ReceiverSession:
-        self.state = await step_receiver(
-            self.state, self.log, self.services, failures=failures, watch=watch
-        )
+        turn = Turn(self.log, self.services, failures, watch or ChainWatch())
+        self.state = await step_receiver(self.state, turn)
         return self.state
 
     def reload(self) -> ReceiverSession:
@@ -81,9 +81,8 @@ class Sending(Stepped[SenderEvent, SenderSession]):
     """A sender's session."""
 
     async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> SenderSession:
-        self.state = await step_sender(
-            self.state, self.log, self.services, failures=failures, watch=watch
-        )
+        turn = Turn(self.log, self.services, failures, watch or ChainWatch())
+        self.state = await step_sender(self.state, turn)
         return self.state
 
     def reload(self) -> SenderSession:
@@ -163,7 +162,7 @@ class Side:
             now=services.clock(),
             signing_deadline=None if signing_deadline is None else UnixTime(signing_deadline),
             depth=services.policy.depth,
-            height=await known_at(services, contested),
+            height=await known_at(services.async_chain, contested),
         ).save(log)
         return Sending(services, log, state)
 

@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from dovetail.bitcoin import Script
 from dovetail.errors import ChainError
-from dovetail.wallets.ports import Chain, Payment
+from dovetail.runtime.async_ports import AsyncChain
+from dovetail.wallets.ports import Payment
 
 Paid: TypeAlias = tuple[Payment, ...]
 Tell: TypeAlias = Callable[[Paid | None], None]
@@ -38,7 +39,7 @@ class Addresses:
     shows at the next look.
     """
 
-    def __init__(self, chain: Chain, *, every: float) -> None:
+    def __init__(self, chain: AsyncChain, *, every: float) -> None:
         """Ask `chain`; nothing is asked before somebody wants to know."""
         self._chain = chain
         self._every = every
@@ -56,7 +57,7 @@ class Addresses:
         self._something.set()
         paid = await answer
         # One that could not be told among others says why when it is asked for alone.
-        return await asyncio.to_thread(self._chain.payments_to, script) if paid is None else paid
+        return await self._chain.payments_to(script) if paid is None else paid
 
     @contextmanager
     def following(
@@ -149,7 +150,7 @@ class Addresses:
 
     async def _told(self, scripts: Iterable[Script]) -> Mapping[Script, Paid]:
         wanted = tuple(scripts)
-        return await asyncio.to_thread(self._chain.payments_to_each, wanted) if wanted else {}
+        return await self._chain.payments_to_each(wanted) if wanted else {}
 
 
 def _copied(failure: Exception) -> Exception:

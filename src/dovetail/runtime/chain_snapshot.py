@@ -1,20 +1,18 @@
 """One look at the chain: what became of a session's coins, and what its address has received."""
 
-import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, Txid
-from dovetail.errors import ChainError, ParseError, UsageError
-from dovetail.runtime.services import Services
-from dovetail.runtime.vanished_coins import missing_at
+from dovetail.errors import UsageError
+from dovetail.runtime.async_ports import AsyncChain
+from dovetail.runtime.chain_queries import Look
 from dovetail.sessions import receiver
 from dovetail.sessions.other_payments import Receipt, Receipts
 from dovetail.sessions.receiver.payload import Payload
-from dovetail.wallets.ports import Chain, Payment, Spend
+from dovetail.wallets.ports import Payment
 
-NOTHING = Receipts()
+if TYPE_CHECKING:
+    from dovetail.bitcoin import Psbt
 
 Held: TypeAlias = (
     receiver.MaybeInputsOwned
@@ -33,51 +31,6 @@ Watchable: TypeAlias = Held | receiver.HasReplyableError
 """The states that hold a fallback, or may."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What the chain source shows at one moment."""
-
-    spend: Spend | None = None
-    """What spends a contested outpoint, the deepest of several."""
-    missing_at: int | None = None
-    """The best block's height where a contested outpoint exists no more, in a block or waiting."""
-    received: Receipts = NOTHING
-    """What the address has received by transactions that spend no contested outpoint."""
-    revoked: Spend | None = None
-    """What spends a coin of ours that the proposal brings, and is no payjoin."""
-
-
-def look_at(
-    chain: Chain,
-    *,
-    script: Script,
-    asked: int | None,
-    contested: Collection[OutPoint],
-    exposed: Collection[OutPoint] = (),
-    own: Collection[Txid] = (),
-) -> Look:
-    """Look at the contested outpoints and at the address; `own` are never payments beside it.
-
-    The address comes first: a payjoin that appears in between then counts as a spend alone.
-    """
-    paid = chain.payments_to(script)
-    spends = chain.spends_of((*contested, *exposed))
-    fought = [spends[outpoint] for outpoint in contested if outpoint in spends]
-    ours = {spend.transaction.txid for spend in fought}.union(own)
-    beside = (Receipt(each.txid, each.amount, each.depth) for each in paid if each.txid not in ours)
-    revoking = (
-        spends[outpoint]
-        for outpoint in exposed
-        if outpoint in spends and spends[outpoint].transaction.txid not in ours
-    )
-    return Look(
-        spend=max(fought, key=lambda spend: spend.depth, default=None),
-        missing_at=None if fought else missing_at(chain, contested),
-        received=Receipts.of(beside, asked=asked),
-        revoked=next(revoking, None),
-    )
-
-
 def payload_of(session: Watchable | receiver.UncheckedOriginalPayload) -> Payload:
     """The Original that the session holds; raises `UsageError` where there is none."""
     payload = session.held if isinstance(session, receiver.HasReplyableError) else session.payload
@@ -86,16 +39,14 @@ def payload_of(session: Watchable | receiver.UncheckedOriginalPayload) -> Payloa
     return payload
 
 
-async def look(session: Watchable | receiver.UncheckedOriginalPayload, services: Services) -> Look:
+async def look(session: Watchable | receiver.UncheckedOriginalPayload, chain: AsyncChain) -> Look:
     """What the chain shows of a session that holds an Original; raises `ChainError`."""
     proposal: Psbt | None = getattr(session, "proposal", None)
     fallback = payload_of(session).fallback
     ours = (fallback,) if proposal is None else (fallback, proposal.unsigned_transaction)
     contested = fallback.contested()
     exposed = {outpoint for tx in ours for outpoint in tx.contested()}.difference(contested)
-    return await asyncio.to_thread(
-        look_at,
-        services.chain,
+    return await chain.look(
         script=session.address.script_pubkey,
         asked=session.created.amount,
         contested=contested,
@@ -110,23 +61,6 @@ def receipts(session: receiver.ReceiverSession, paid: Collection[Payment]) -> Re
     return Receipts.of(found, asked=session.created.amount)
 
 
-async def received(session: receiver.ReceiverSession, services: Services) -> Receipts:
+async def received(session: receiver.ReceiverSession, chain: AsyncChain) -> Receipts:
     """The same by a look; raises `ChainError`."""
-    paid = await asyncio.to_thread(services.chain.payments_to, session.address.script_pubkey)
-    return receipts(session, paid)
-
-
-def fee_rate_of(chain: Chain, spend: Transaction) -> FeeRate | None:
-    """What a transaction pays; None where the chain source does not have all that it spends."""
-    try:
-        spent = chain.outputs(spend.contested())
-    except ChainError:
-        return None
-    if len(spent) < len(spend.inputs):
-        return None
-    brought = sum(output.txout.value for output in spent.values())
-    fee = brought - sum(output.value for output in spend.outputs)
-    try:
-        return FeeRate.of(Sats(fee), spend.weight)
-    except ParseError:
-        return None  # amounts that do not fit each other
+    return receipts(session, await chain.payments_to(session.address.script_pubkey))

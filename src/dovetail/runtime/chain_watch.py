@@ -1,12 +1,12 @@
 """What the chain says about a session's money, and what one process remembers of it."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, Transaction, Txid, UnixTime
-from dovetail.errors import ChainError, DovetailError
+from dovetail.bitcoin import FeeRate, Sats, Script, Transaction, Txid, UnixTime
+from dovetail.errors import DovetailError
 from dovetail.protocol.settlement import Due, Settlement, classify
 from dovetail.runtime.wakeup import News
 from dovetail.sessions import receiver, sender
@@ -14,7 +14,7 @@ from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.overpayment import brought_by
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Sighting, SpendKind
-from dovetail.wallets.ports import Accepted, Chain, Payment, Spend, Unknown
+from dovetail.wallets.ports import Payment, Spend
 
 logger = logging.getLogger(__name__)
 
@@ -216,35 +216,7 @@ def _settlement(state: Watched, spend: Transaction) -> Settlement:
     )
 
 
-def deepest_spend(chain: Chain, contested: Iterable[OutPoint]) -> Spend | None:
-    """The transaction that spends a contested outpoint, the deepest if there are several.
-
-    Different ones are possible when somebody else spends some of them.
-    """
-    spends = chain.spends_of(tuple(contested))
-    return max(spends.values(), key=lambda spend: spend.depth, default=None)
-
-
-def taken(chain: Chain, transaction: Transaction) -> bool:
-    """Broadcast it, and tell whether the network has it now; False where it refuses.
-
-    Raises `ChainError` where that stays open.
-    """
-    answer = chain.broadcast(transaction)
-    if isinstance(answer, Unknown):
-        raise ChainError(UNTOLD)
-    return isinstance(answer, Accepted)
-
-
-REFUSED = (
-    "The network refused the ordinary payment for now: it stays owed, and `resume` tries again"
-    " until it is accepted."
-)
 FALLBACK_REFUSED = (
-    "The network refuses the ordinary payment for now, and nothing else spends its coins:"
-    " Dovetail tries again."
-)
-UNTOLD = (
-    "The chain source does not say whether the network took the transaction: Dovetail looks for"
-    " it and broadcasts it again."
+    "The network refuses the ordinary payment for now, and nothing else spends its coins: it stays"
+    " owed, and Dovetail broadcasts it again until it is accepted."
 )

@@ -1,6 +1,5 @@
 """Tell the wallet which of its coins sessions hold, whenever that may have changed (P3)."""
 
-import asyncio
 import logging
 
 from dovetail.errors import DovetailError
@@ -16,7 +15,7 @@ async def hold_coins(services: Services) -> bool:
     between a session's end and this takes a coin away for good.
     """
     try:
-        await asyncio.to_thread(services.wallet.hold, services.store.reserved)
+        await services.async_wallet.hold(services.store.reserved)
     except DovetailError as error:
         logger.info("The wallet could not be told which coins are held: %s", type(error).__name__)
         return False

@@ -5,7 +5,6 @@ does not allow it, `UsageError` says why and nothing is changed. An agent that h
 session under way notices and goes on from there.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,10 +20,12 @@ from dovetail.errors import (
     WalletError,
 )
 from dovetail.runtime import fallback_request, receiver_decisions
-from dovetail.runtime.chain_watch import ChainWatch, deepest_spend, taken
+from dovetail.runtime.async_ports import compute
+from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.coin_locks import hold_coins
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.services import Services
+from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.receiver.settling import ASKED_FOR
@@ -113,24 +114,24 @@ async def prepare_revocation(
     the coins that a sender was shown in a payjoin that never came. Raises `UsageError` for a
     session that was not released, or is spent already.
     """
-    state = await asyncio.to_thread(load, services.store, session_id)
-    rate = await asyncio.to_thread(estimated_rate, services) if fee_rate is None else fee_rate
+    state = await services.async_store.load(session_id)
+    rate = await compute(estimated_rate, services) if fee_rate is None else fee_rate
     if isinstance(state, receiver.PendingFallback | receiver.Monitor):
-        freeing, fee, replaces = await receiver_decisions.free_coins(state, services, fee_rate=rate)
+        freeing, fee, replaces = await receiver_decisions.free_coins(
+            state, Turn(services.store.receiver(session_id), services), fee_rate=rate
+        )
         return Revocation(
             session_id=session_id, state=state, transaction=freeing, fee=fee, replaces=replaces
         )
     if not isinstance(state, sender.Monitor) or not state.released:
         raise UsageError("Only a released payment can be revoked: cancel and release it first.")
-    spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+    spend = await services.async_chain.deepest_spend(state.contested)
     if spend is not None and spend.depth > 0:
         raise UsageError("The payment's coins are spent already: `show` says by what.")
-    await asyncio.to_thread(services.wallet.sync)
-    transaction = await asyncio.to_thread(
-        lambda: services.wallet.revoke(state.contested[0], fee_rate=rate)
-    )
+    await services.async_wallet.sync()
+    transaction = await services.async_wallet.revoke(state.contested[0], fee_rate=rate)
     scripts = [output.script_pubkey for output in transaction.outputs]
-    owned = await asyncio.to_thread(services.wallet.owned, scripts)
+    owned = await services.async_wallet.owned(scripts)
     state.check_revocation(transaction, owned=owned)
     return Revocation(
         session_id=session_id,
@@ -146,7 +147,7 @@ async def revoke(services: Services, revocation: Revocation) -> None:
 
     What has not confirmed yet is replaced. Raises `WalletError` where the network refuses.
     """
-    if not await asyncio.to_thread(taken, services.chain, revocation.transaction):
+    if not await services.async_chain.taken(revocation.transaction):
         raise WalletError("The network refused the revocation: try a higher fee rate.")
 
 
@@ -175,21 +176,22 @@ async def _keep_sight(services: Services, session_id: SessionId, state: State) -
     """Look at what was broadcast or recorded, lest the lists name what it has replaced."""
     if not isinstance(state, receiver.Monitor | sender.Monitor) or state.expected is None:
         return
-    kept, watch = services.store.row(session_id).sighting, ChainWatch()
+    row, watch = await services.async_store.row(session_id), ChainWatch()
+    kept = row.sighting
     if kept is not None and kept.txid == state.expected:
         return
-    spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+    spend = await services.async_chain.deepest_spend(state.contested)
     watch.see(state, spend)
     if watch.sighting is not None:
-        await asyncio.to_thread(services.store.saw, session_id, watch.sighting)
+        await services.async_store.saw(session_id, watch.sighting)
 
 
 async def _decided(decision: Decision, services: Services, session_id: SessionId) -> State:
     for _ in range(_TURNS - 1):
-        state = await asyncio.to_thread(load, services.store, session_id)
+        state = await services.async_store.load(session_id)
         with suppress(StaleSession):
             return await decision(services, session_id, state)
-    state = await asyncio.to_thread(load, services.store, session_id)
+    state = await services.async_store.load(session_id)
     return await decision(services, session_id, state)
 
 
@@ -200,7 +202,7 @@ async def _cancel(services: Services, session_id: SessionId, state: State) -> St
     match state:
         case receiver.Monitor(seen_spent=False, released=False):
             with suppress(ChainError):  # which takes nobody's right to cancel
-                if await asyncio.to_thread(deepest_spend, services.chain, state.contested):
+                if await services.async_chain.deepest_spend(state.contested):
                     raise UsageError(_too_late(state))
             return await state.cancel().save_async(services.store.receiver(session_id))
         case (
@@ -221,13 +223,13 @@ async def _cancel(services: Services, session_id: SessionId, state: State) -> St
         ):
             return await state.cancel().save_async(services.store.sender(session_id))
         case receiver.Initialized() | receiver.UncheckedOriginalPayload():
-            log = services.store.receiver(session_id)
-            return await receiver_decisions.cancel_early(state, log, services)
+            turn = Turn(services.store.receiver(session_id), services)
+            return await receiver_decisions.cancel_early(state, turn)
         case _:
             cancelled = await state.cancel().save_async(services.store.receiver(session_id))
             if not isinstance(state, receiver.PayjoinProposal):
                 # No sender saw our coins, so other sessions may offer them (P3).
-                await asyncio.to_thread(services.store.release, session_id)
+                await services.async_store.release(session_id)
             return cancelled
 
 
@@ -246,20 +248,22 @@ async def _fallback(
             | sender.PendingFallback()
             | sender.Monitor()
         ):
-            return await fallback_request.pay(services, session_id, state, fee_rate=fee_rate)
+            turn = Turn(services.store.sender(session_id), services)
+            return await fallback_request.pay(state, turn, fee_rate=fee_rate)
         case _ if fee_rate is not None:
             raise UsageError("Only the payer can raise the fee: leave `--fee-rate` out.")
         case _:
-            return await receiver_decisions.fallback(services, session_id, state)
+            receiving = Turn(services.store.receiver(session_id), services)
+            return await receiver_decisions.fallback(state, receiving)
 
 
 async def _release(services: Services, session_id: SessionId, state: State) -> State:
     match state:
         case receiver.PendingFallback():
-            receiver_log = services.store.receiver(session_id)
-            return await receiver_decisions.release(state, receiver_log, services)
+            receiving = Turn(services.store.receiver(session_id), services)
+            return await receiver_decisions.release(state, receiving)
         case sender.PendingFallback():
-            spend = await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+            spend = await services.async_chain.deepest_spend(state.contested)
             spends = () if spend is None else (spend.transaction,)
             sender_log = services.store.sender(session_id)
             return await state.release(spends=spends).save_async(sender_log)

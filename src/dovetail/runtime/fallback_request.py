@@ -1,18 +1,17 @@
 """A payer's word to pay without the payjoin, from wherever the session stands."""
 
-import asyncio
 from contextlib import suppress
 
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
-from dovetail.runtime.chain_watch import REFUSED, ChainWatch, deepest_spend, taken
+from dovetail.runtime.async_ports import compute
+from dovetail.runtime.chain_watch import FALLBACK_REFUSED
 from dovetail.runtime.fee_bump import Paying, raised
-from dovetail.runtime.services import Services
+from dovetail.runtime.turn import SenderTurn
 from dovetail.runtime.unmade_fallback import is_paid_beside
 from dovetail.sessions import sender
 from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import SpendKind
-from dovetail.stores.ports import SessionId
 from dovetail.wallets.ports import Spend
 
 PAID_ALREADY = (
@@ -25,26 +24,23 @@ _NOT_RAISED = (
 )
 
 
-async def pay(
-    services: Services, session_id: SessionId, state: Paying, *, fee_rate: FeeRate | None
-) -> SenderSession:
+async def pay(state: Paying, turn: SenderTurn, *, fee_rate: FeeRate | None) -> SenderSession:
     """Broadcast the fallback, once; with `fee_rate` made anew at a higher fee.
 
     The decision is durable before anything leaves (M4). What is on its way already, or lies in a
     block, is left alone. Where others have paid the invoice the word has to be said twice.
     """
     if fee_rate is not None:
-        return await _raise_fee(services, session_id, state, fee_rate)
+        return await _raise_fee(state, turn, fee_rate)
     if _is_under_way(state):
         return state
-    spend = await _look(services, state)
+    spend = await _look(state, turn)
     if isinstance(state, sender.Monitor) and spend is not None and spend.depth:
         return state
     if spend is None:
-        await _ask_once(services, session_id, state)
-    log = services.store.sender(session_id)
-    pending = await state.request_fallback().save_async(log)
-    return await _broadcast(services, session_id, pending, REFUSED)
+        await _ask_once(state, turn)
+    pending = await state.request_fallback().save_async(turn.log)
+    return await _broadcast(pending, turn)
 
 
 def _is_under_way(state: Paying) -> bool:
@@ -54,64 +50,60 @@ def _is_under_way(state: Paying) -> bool:
     return state.expected == state.fallback.txid or (state.requested and not state.released)
 
 
-async def _ask_once(services: Services, session_id: SessionId, state: Paying) -> None:
+async def _ask_once(state: Paying, turn: SenderTurn) -> None:
     """Raise `UsageError` where this would be a second payment, which the user may not know (M4).
 
     What was told of it is kept, so that the same word said again is for a second payment.
     """
-    watch, told = ChainWatch(), services.store.row(session_id).sighting
-    if getattr(state, "requested", False) or not await is_paid_beside(state, services, watch):
+    watch, told = turn.watch, (await turn.store.row(turn.session_id)).sighting
+    if getattr(state, "requested", False) or not await is_paid_beside(state, turn):
         return
     if watch.sighting is None or (
         told is not None and told.kind is SpendKind.DIRECT and not told.gone
     ):
         return
-    await asyncio.to_thread(services.store.saw, session_id, watch.sighting)
+    await turn.store.saw(turn.session_id, watch.sighting)
     raise UsageError(PAID_ALREADY)
 
 
-async def _raise_fee(
-    services: Services, session_id: SessionId, state: Paying, fee_rate: FeeRate
-) -> SenderSession:
-    log = services.store.sender(session_id)
-    spend = await _spend(services, state)
+async def _raise_fee(state: Paying, turn: SenderTurn, fee_rate: FeeRate) -> SenderSession:
+    spend = await _spend(state, turn)
     if spend is None:
-        await _ask_once(services, session_id, state)
-    prepared = await raised(state, spend, services, fee_rate=fee_rate)
+        await _ask_once(state, turn)
+    prepared = await raised(state, spend, turn.wallet, fee_rate=fee_rate)
     settling = (
         state
         if isinstance(state, sender.PendingFallback | sender.Monitor)
-        else await state.request_fallback().save_async(log)
+        else await state.request_fallback().save_async(turn.log)
     )
-    pending = await settling.bump(prepared.original).save_async(log)
-    return await _broadcast(services, session_id, pending, _NOT_RAISED)
+    pending = await settling.bump(prepared.original).save_async(turn.log)
+    return await _broadcast(pending, turn)
 
 
-async def _broadcast(
-    services: Services, session_id: SessionId, pending: sender.PendingFallback, refused: str
-) -> SenderSession:
-    log = services.store.sender(session_id)
-    if await asyncio.to_thread(taken, services.chain, pending.fallback):
+async def _broadcast(pending: sender.PendingFallback, turn: SenderTurn) -> SenderSession:
+    if await turn.chain.taken(pending.fallback):
         with suppress(StaleSession):
-            return await pending.record_broadcast(pending.fallback.txid).save_async(log)
+            return await pending.record_broadcast(pending.fallback.txid).save_async(turn.log)
         # An agent saw it on the chain before we could say so.
-        return sender.replay(await asyncio.to_thread(log.load))
-    spend = await _spend(services, pending)
+        return sender.replay(await compute(turn.log.load))
+    spend = await _spend(pending, turn)
+    if spend is None and pending.bumped is None:
+        raise ChainError(FALLBACK_REFUSED)
     if spend is None:
-        raise WalletError(refused)
-    watched = await pending.record_spend(spend.transaction).save_async(log)
+        raise WalletError(_NOT_RAISED)
+    watched = await pending.record_spend(spend.transaction).save_async(turn.log)
     if pending.bumped is not None:
-        raise WalletError(refused)
+        raise WalletError(_NOT_RAISED)
     return watched
 
 
-async def _look(services: Services, state: Paying) -> Spend | None:
+async def _look(state: Paying, turn: SenderTurn) -> Spend | None:
     """A chain source that is away takes nobody's right to decide."""
     try:
-        return await _spend(services, state)
+        return await _spend(state, turn)
     except ChainError:
         return None
 
 
-async def _spend(services: Services, state: Paying) -> Spend | None:
-    return await asyncio.to_thread(deepest_spend, services.chain, state.contested)
+async def _spend(state: Paying, turn: SenderTurn) -> Spend | None:
+    return await turn.chain.deepest_spend(state.contested)

@@ -1,13 +1,12 @@
 """Raise the fee of a fallback: the same payment, from the same coins, for more (BIP 125)."""
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction, TxOut, Weight
 from dovetail.bitcoin.psbt import InputField, Psbt
 from dovetail.errors import InsufficientFunds, InvalidAmount, UsageError
-from dovetail.runtime.services import Services
+from dovetail.runtime.async_ports import AsyncWallet
 from dovetail.sessions import sender
 from dovetail.wallets.ports import Spend
 
@@ -39,7 +38,7 @@ class Raised:
 
 
 async def raised(
-    state: Paying, rival: Spend | None, services: Services, *, fee_rate: FeeRate
+    state: Paying, rival: Spend | None, wallet: AsyncWallet, *, fee_rate: FeeRate
 ) -> Raised:
     """Build and sign the fallback of `state` anew; `rival` is what spends its coins now.
 
@@ -49,16 +48,16 @@ async def raised(
     """
     if rival is not None and rival.depth:
         raise UsageError("The payment's coins are spent in a block already: no fee can be raised.")
-    await asyncio.to_thread(services.wallet.sync)
+    await wallet.sync()
     outputs = state.original.unsigned_transaction.outputs
     payee = state.terms.due.payee
     scripts = [output.script_pubkey for output in outputs if output.script_pubkey != payee]
-    owned = await asyncio.to_thread(services.wallet.owned, scripts)
+    owned = await wallet.owned(scripts)
     change = next((i for i, each in enumerate(outputs) if each.script_pubkey in owned), None)
     if change is None:
         raise InsufficientFunds("The payment leaves no change from which a higher fee could come.")
     unsigned = _with_fee(state.original, change, _fee(state, rival, fee_rate))
-    signed = await asyncio.to_thread(lambda: services.wallet.sign(unsigned, inputs=state.contested))
+    signed = await wallet.sign(unsigned, inputs=state.contested)
     return Raised(signed if signed.is_finalized else signed.finalize(), rival is not None)
 
 

@@ -1,12 +1,12 @@
 """What to pay miners, and whether a fallback pays enough to be mined soon."""
 
-import asyncio
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from dovetail.bitcoin import FeeRate, UnixTime
+from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError, ParseError
-from dovetail.runtime.chain_watch import ChainWatch, LowFee
+from dovetail.runtime.chain_watch import LowFee
 from dovetail.runtime.services import Services
+from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
 
 Fallback: TypeAlias = (
@@ -42,15 +42,15 @@ async def low_fee(state: Fallback, services: Services) -> LowFee | None:
     """
     try:
         paid = FeeRate.of(state.original.fee, state.fallback.weight)
-        asked = await asyncio.to_thread(services.chain.fee_rate, target=services.policy.fee_target)
+        asked = await services.async_chain.fee_rate(target=services.policy.fee_target)
     except (ChainError, ParseError):
         return None
     return LowFee(paid, asked) if paid < asked else None
 
 
-async def tell_fee(state: Fallback, services: Services, watch: ChainWatch) -> None:
+async def tell_fee(state: Fallback, turn: Turn[Any]) -> None:
     """Note in `watch` whether the fallback, which waits to be mined, pays too little."""
-    now = services.clock()
-    if watch.fee_told_at is None or now >= watch.fee_told_at + AGAIN_AFTER:
-        watch.fee_told_at = UnixTime(now)
-        watch.low_fee = await low_fee(state, services)
+    now = turn.now()
+    if turn.watch.fee_told_at is None or now >= turn.watch.fee_told_at + AGAIN_AFTER:
+        turn.watch.fee_told_at = now
+        turn.watch.low_fee = await low_fee(state, turn.services)

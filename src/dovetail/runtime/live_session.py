@@ -16,12 +16,14 @@ from dovetail.errors import (
     StoreUnavailable,
     UsageError,
 )
+from dovetail.runtime.async_ports import compute
 from dovetail.runtime.chain_watch import ChainWatch, LowFee, Rival
 from dovetail.runtime.coin_locks import hold_coins
 from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.schedule import next_deadline, pause, polls
 from dovetail.runtime.sender_steps import step_sender
 from dovetail.runtime.services import Services
+from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
@@ -37,16 +39,7 @@ logger = logging.getLogger(__name__)
 class Step(Protocol[S, E]):
     """`step_receiver` or `step_sender`."""
 
-    async def __call__(
-        self,
-        session: S,
-        log: SessionLog[E],
-        services: Services,
-        /,
-        *,
-        failures: int,
-        watch: ChainWatch,
-    ) -> S:
+    async def __call__(self, session: S, turn: Turn[E], /) -> S:
         """Take `session` one step further."""
         ...
 
@@ -239,26 +232,22 @@ class LiveSession(Generic[S, E]):
         looks = rested or self._watch.news.is_set()
         self._rested = False
         self._watch.news.clear()  # before the look at what it was about
-        if before is None or (looks and await asyncio.to_thread(self._moved_on, before)):
-            return await asyncio.to_thread(self._load)
+        if before is None or (looks and await self._moved_on(before)):
+            return await compute(self._load)
         try:
-            return await self._step(
-                before,
-                self._log,
-                self._services,
-                failures=self._failures,
-                watch=self._watch,
-            )
+            turn = Turn(self._log, self._services, self._failures, self._watch)
+            return await self._step(before, turn)
         except StaleSession:
             # Another handle or process has moved it on: go on from where it is.
-            loaded = await asyncio.to_thread(self._load)
+            loaded = await compute(self._load)
             if loaded.seq == before.seq:
                 raise  # a store that contradicts itself is trouble, and no reason to hurry
             return loaded
 
-    def _moved_on(self, state: S) -> bool:
+    async def _moved_on(self, state: S) -> bool:
         """Whether somebody else acted on the session: what only waits would never notice."""
-        return self._services.store.row(self.session_id).next_seq != state.seq
+        row = await self._services.async_store.row(self.session_id)
+        return row.next_seq != state.seq
 
     def _load(self) -> S:
         with naming(self.session_id):
@@ -317,7 +306,7 @@ class LiveSession(Generic[S, E]):
         kept, seen = None, self._watch.sighting
         while seen is not None and seen is not kept:
             try:
-                await asyncio.to_thread(self._services.store.saw, self.session_id, seen)
+                await self._services.async_store.saw(self.session_id, seen)
             except StoreUnavailable as error:
                 logger.info("A sighting was not kept: %s", type(error).__name__)
             kept, seen = seen, self._watch.sighting

@@ -1,14 +1,15 @@
 """One request through a relay, with the blame put where it belongs."""
 
 from collections.abc import Callable
+from typing import Any
 
 from dovetail.causes import place
 from dovetail.errors import TransportError, UsageError
 from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE, OhttpContext, Request
 from dovetail.protocol.uri import V1Endpoint
-from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.services import Services
 from dovetail.runtime.transport import Reply
+from dovetail.runtime.turn import Turn
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
@@ -53,13 +54,13 @@ async def exchange(
     return reply.body, context
 
 
-def unreachable(watch: ChainWatch, failures: int, services: Services) -> Reason | None:
+def unreachable(turn: Turn[Any]) -> Reason | None:
     """Why a session that expires was never answered: who failed in its last tries, `tries` of them.
 
     None where it was the other party's silence.
     """
-    trouble = watch.trouble
-    if failures < services.policy.tries or not isinstance(trouble, TransportError):
+    trouble = turn.watch.trouble
+    if turn.failures < turn.policy.tries or not isinstance(trouble, TransportError):
         return None
     match trouble.at:
         case "relay":

@@ -1,21 +1,20 @@
 """What a person decides about a receiver's session: see `actions`, which finds it and saves."""
 
-import asyncio
 from contextlib import suppress
 from typing import TypeAlias
 
 from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
-from dovetail.runtime.chain_snapshot import Look, Watchable, look, payload_of
+from dovetail.runtime.async_ports import compute
+from dovetail.runtime.chain_queries import Look
+from dovetail.runtime.chain_snapshot import Watchable, look, payload_of
 from dovetail.runtime.chain_snapshot import received as look_at_address
-from dovetail.runtime.chain_watch import REFUSED, taken
-from dovetail.runtime.services import Services
+from dovetail.runtime.chain_watch import FALLBACK_REFUSED
+from dovetail.runtime.turn import ReceiverTurn
 from dovetail.sessions import receiver
 from dovetail.sessions.other_payments import Receipts
-from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
-from dovetail.stores.ports import SessionId, SessionLog
+from dovetail.sessions.receiver import ReceiverSession
 
-Log: TypeAlias = SessionLog[ReceiverEvent]
 Early: TypeAlias = receiver.Initialized | receiver.UncheckedOriginalPayload
 Settling: TypeAlias = receiver.PendingFallback | receiver.Monitor
 
@@ -29,26 +28,24 @@ PAID_ALREADY = (
 )
 
 
-async def cancel_early(state: Early, log: Log, services: Services) -> ReceiverSession:
+async def cancel_early(state: Early, turn: ReceiverTurn) -> ReceiverSession:
     """End a session that holds no payment, as paid where the address was paid in full."""
-    received = await _received(state, services)
+    received = await _received(state, turn)
     if received is None or not received.full:
-        return await state.cancel(received=received).save_async(log)
+        return await state.cancel(received=received).save_async(turn.log)
     if received.depth < state.created.depth:
         raise UsageError(WAITS)
-    return await state.record_payment(received).save_async(log)
+    return await state.record_payment(received).save_async(turn.log)
 
 
-async def _received(state: Early, services: Services) -> Receipts | None:
+async def _received(state: Early, turn: ReceiverTurn) -> Receipts | None:
     try:
-        return await look_at_address(state, services)
+        return await look_at_address(state, turn.chain)
     except ChainError:
         return None  # a chain source that is away takes nobody's right to cancel
 
 
-async def fallback(
-    services: Services, session_id: SessionId, state: ReceiverSession
-) -> ReceiverSession:
+async def fallback(state: ReceiverSession, turn: ReceiverTurn) -> ReceiverSession:
     """Broadcast the fallback, from every state that holds one; where it is out, do nothing."""
     match state:
         case receiver.Closed():
@@ -61,36 +58,35 @@ async def fallback(
             raise UsageError("No payment is held here that could be broadcast: wait for one.")
         case _:
             pass
-    log = services.store.receiver(session_id)
-    seen = await look(state, services)
+    seen = await look(state, turn.chain)
     spend = seen.spend
     if spend is not None and (spend.depth or spend.transaction.txid == _fallback(state).txid):
-        return await _note_spend(state, seen, log, services)
+        return await _note_spend(state, seen, turn)
     if seen.received.full and not _knows(state):
-        return await _note_payment(state, seen.received, log, services)
+        return await _note_payment(state, seen.received, turn)
     if not (isinstance(state, receiver.Monitor) and state.requested):
         # Durable before it leaves (M4), with the end of the payjoin in the same step.
-        state = await _request(state, log, services)
-    if await asyncio.to_thread(taken, services.chain, _fallback(state)):
-        return await _note_broadcast(state, log)
+        state = await _request(state, turn)
+    if await turn.chain.taken(_fallback(state)):
+        return await _note_broadcast(state, turn)
     if spend is None:
-        raise WalletError(REFUSED)
-    return await _note_spend(state, seen, log, services)
+        raise ChainError(FALLBACK_REFUSED)
+    return await _note_spend(state, seen, turn)
 
 
-async def release(state: receiver.PendingFallback, log: Log, services: Services) -> ReceiverSession:
+async def release(state: receiver.PendingFallback, turn: ReceiverTurn) -> ReceiverSession:
     """Decline the fallback; what the chain shows meanwhile is recorded instead, or before."""
-    seen = await look(state, services)
+    seen = await look(state, turn.chain)
     if seen.spend is not None:
-        return await state.record_spend(seen.spend.transaction).save_async(log)
+        return await state.record_spend(seen.spend.transaction).save_async(turn.log)
     if not seen.received.full:
-        return await state.release(received=seen.received).save_async(log)
-    paid = await state.record_payment(seen.received, now=services.clock()).save_async(log)
-    return paid if isinstance(paid, receiver.Closed) else await paid.release().save_async(log)
+        return await state.release(received=seen.received).save_async(turn.log)
+    paid = await state.record_payment(seen.received, now=turn.now()).save_async(turn.log)
+    return paid if isinstance(paid, receiver.Closed) else await paid.release().save_async(turn.log)
 
 
 async def free_coins(
-    state: ReceiverSession, services: Services, *, fee_rate: FeeRate
+    state: ReceiverSession, turn: ReceiverTurn, *, fee_rate: FeeRate
 ) -> tuple[Transaction, Sats | None, bool]:
     """A transaction that spends a coin of ours which a sender was shown back to the wallet.
 
@@ -100,15 +96,15 @@ async def free_coins(
     """
     if not isinstance(state, Settling) or not state.exposed:
         raise UsageError("No coin of yours is out in a payjoin of this session.")
-    seen = await look(state, services)
+    seen = await look(state, turn.chain)
     for spend in (seen.spend, seen.revoked):
         if spend is not None and (spend.depth or state.settles(spend.transaction)):
             raise UsageError("The coins are spent already, or about to be: `show` says by what.")
-    await asyncio.to_thread(services.wallet.sync)
+    await turn.wallet.sync()
     coin = state.exposed[0]
-    transaction = await asyncio.to_thread(lambda: services.wallet.revoke(coin, fee_rate=fee_rate))
+    transaction = await turn.wallet.revoke(coin, fee_rate=fee_rate)
     scripts = [output.script_pubkey for output in transaction.outputs]
-    owned = await asyncio.to_thread(services.wallet.owned, scripts)
+    owned = await turn.wallet.owned(scripts)
     if transaction.spends(coin) is None or not set(scripts) <= owned:
         raise WalletError("The wallet did not spend the coin back to itself: nothing was done.")
     return transaction, _fee(state, transaction), seen.revoked is not None
@@ -129,51 +125,49 @@ def _fee(state: Settling, transaction: Transaction) -> Sats | None:
     return brought - Sats.sum(output.value for output in transaction.outputs)
 
 
-async def _note_spend(
-    state: Watchable, seen: Look, log: Log, services: Services
-) -> ReceiverSession:
+async def _note_spend(state: Watchable, seen: Look, turn: ReceiverTurn) -> ReceiverSession:
     """Record what spends the coins already: nothing is left to broadcast."""
     if isinstance(state, receiver.Monitor) or seen.spend is None:
         return state
-    watched = await state.record_spend(seen.spend.transaction).save_async(log)
-    await _give_back(watched, log, services)
+    watched = await state.record_spend(seen.spend.transaction).save_async(turn.log)
+    await _give_back(watched, turn)
     return watched
 
 
 async def _note_payment(
-    state: Watchable, received: Receipts, log: Log, services: Services
+    state: Watchable, received: Receipts, turn: ReceiverTurn
 ) -> ReceiverSession:
     """Record that the address was paid, and ask: the user may not have known."""
     noted: ReceiverSession
     if isinstance(state, receiver.PendingFallback | receiver.Monitor):
-        noted = await state.record_payment(received, now=services.clock()).save_async(log)
+        noted = await state.record_payment(received, now=turn.now()).save_async(turn.log)
     else:
-        noted = await state.record_payment(received).save_async(log)
+        noted = await state.record_payment(received).save_async(turn.log)
     if isinstance(noted, receiver.Closed):
         return noted
-    await _give_back(noted, log, services)
+    await _give_back(noted, turn)
     raise UsageError(PAID_ALREADY)
 
 
-async def _request(state: Watchable, log: Log, services: Services) -> receiver.PendingFallback:
-    pending = await state.request_fallback().save_async(log)
-    await _give_back(pending, log, services)
+async def _request(state: Watchable, turn: ReceiverTurn) -> receiver.PendingFallback:
+    pending = await state.request_fallback().save_async(turn.log)
+    await _give_back(pending, turn)
     return pending
 
 
-async def _give_back(after: ReceiverSession, log: Log, services: Services) -> None:
+async def _give_back(after: ReceiverSession, turn: ReceiverTurn) -> None:
     """Let other sessions offer our coins, where no sender was shown them (P3)."""
     if isinstance(after, Settling) and not after.proposal_out:
-        await asyncio.to_thread(services.store.release, log.session_id)
+        await turn.store.release(turn.session_id)
 
 
-async def _note_broadcast(state: Watchable, log: Log) -> ReceiverSession:
+async def _note_broadcast(state: Watchable, turn: ReceiverTurn) -> ReceiverSession:
     if not isinstance(state, receiver.PendingFallback):
         return state
     with suppress(StaleSession):
-        return await state.record_broadcast(state.fallback.txid).save_async(log)
+        return await state.record_broadcast(state.fallback.txid).save_async(turn.log)
     # An agent saw it on the chain before we could say so.
-    return await asyncio.to_thread(lambda: receiver.replay(log.load()))
+    return await compute(lambda: receiver.replay(turn.log.load()))
 
 
 def _knows(state: Watchable) -> bool:

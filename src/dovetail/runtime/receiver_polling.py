@@ -1,42 +1,35 @@
 """The receiver's first state: it waits at its mailbox, and watches its address meanwhile."""
 
 import asyncio
-from typing import TypeAlias
 
 from dovetail.runtime.address_watch import Paid
 from dovetail.runtime.chain_snapshot import receipts
-from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.mailbox_wait import attended_until
 from dovetail.runtime.ohttp_request import exchange, unreachable
-from dovetail.runtime.services import Services
+from dovetail.runtime.turn import ReceiverTurn
 from dovetail.sessions import receiver
 from dovetail.sessions.other_payments import Receipts
-from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
+from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.receiver.events import Web
-from dovetail.stores.ports import SessionLog
-
-Log: TypeAlias = SessionLog[ReceiverEvent]
 
 
-async def wait_for_original(
-    session: receiver.Initialized, log: Log, services: Services, failures: int, watch: ChainWatch
-) -> ReceiverSession:
+async def wait_for_original(session: receiver.Initialized, turn: ReceiverTurn) -> ReceiverSession:
     """Wait at the mailbox; past the expiration at the address alone, as long as the grace.
 
     A sender whose Original was lost makes the ordinary payment at the expiration.
     """
-    now = services.clock()
-    fresh = watch.paid is not None and services.addresses.is_fresh(watch.looked_at)
+    now = turn.now()
+    fresh = turn.watch.paid is not None and turn.services.addresses.is_fresh(turn.watch.looked_at)
     if now >= session.expires_at or not fresh or not _polls(session):
-        received = await _look(session, services, watch)
+        received = await _look(session, turn)
         if received.full and received.depth >= session.created.depth:
-            return await session.record_payment(received).save_async(log)
-        now = services.clock()
+            return await session.record_payment(received).save_async(turn.log)
+        now = turn.now()
         if now >= session.expires_at:
-            return await _expire(session, log, services, failures, watch, received)
+            return await _expire(session, turn, received)
     if not _polls(session):
         return session  # whoever serves its URL brings the Original
-    return await _poll(session, log, services, watch)
+    return await _poll(session, turn)
 
 
 def _polls(session: receiver.Initialized) -> bool:
@@ -45,31 +38,26 @@ def _polls(session: receiver.Initialized) -> bool:
 
 async def _expire(
     session: receiver.Initialized,
-    log: Log,
-    services: Services,
-    failures: int,
-    watch: ChainWatch,
+    turn: ReceiverTurn,
     received: Receipts,
 ) -> ReceiverSession:
-    now = services.clock()
-    watch.unreachable = watch.unreachable or unreachable(watch, failures, services)
+    now = turn.now()
+    turn.watch.unreachable = turn.watch.unreachable or unreachable(turn)
     if received.full or now < session.watched_until:
         return session  # what was paid closes it once that is deep enough
-    why = watch.unreachable
-    return await session.expire(now, why=why, received=received).save_async(log)
+    why = turn.watch.unreachable
+    return await session.expire(now, why=why, received=received).save_async(turn.log)
 
 
-async def _poll(
-    session: receiver.Initialized, log: Log, services: Services, watch: ChainWatch
-) -> ReceiverSession:
+async def _poll(session: receiver.Initialized, turn: ReceiverTurn) -> ReceiverSession:
     """Ask the mailbox, unless the address is found to be paid.
 
     What the last look showed holds for the next poll where this one found nothing and the address
     was followed meanwhile, but no longer than a look is good for: a mailbox that answers at once
     must not keep us from looking. In any other case a look is due, which has the last word (M4).
     """
-    seen, watch.paid = watch.paid or (), None
-    now, script = services.clock(), session.address.script_pubkey
+    seen, turn.watch.paid = turn.watch.paid or (), None
+    now, script = turn.now(), session.address.script_pubkey
     paid_in_full: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     known = True
 
@@ -79,29 +67,31 @@ async def _poll(
         if paid is None:
             return
         seen, received = paid, receipts(session, paid)
-        watch.see_received(received, wanted=session.created.depth, asked=session.created.amount)
+        turn.watch.see_received(
+            received, wanted=session.created.depth, asked=session.created.amount
+        )
         if received.full and received.depth >= session.created.depth and not paid_in_full.done():
             paid_in_full.set_result(None)
 
-    addresses = services.addresses
-    with addresses.following(script, seen, tell, looked_at=watch.looked_at) as followed:
+    addresses = turn.services.addresses
+    with addresses.following(script, seen, tell, looked_at=turn.watch.looked_at) as followed:
         answer = await attended_until(
-            lambda: exchange(lambda relay: session.poll(relay, now=now), session, services),
-            watch,
+            lambda: exchange(lambda relay: session.poll(relay, now=now), session, turn.services),
+            turn.watch,
             paid_in_full,
         )
     if answer is None:
         return session
-    after = await session.process_poll(*answer, now=services.clock()).save_async(log)
+    after = await session.process_poll(*answer, now=turn.now()).save_async(turn.log)
     if after is session and known:
-        watch.paid, watch.looked_at = seen, followed.looked_at
+        turn.watch.paid, turn.watch.looked_at = seen, followed.looked_at
     return after
 
 
-async def _look(session: receiver.Initialized, services: Services, watch: ChainWatch) -> Receipts:
+async def _look(session: receiver.Initialized, turn: ReceiverTurn) -> Receipts:
     """What the address has received; a sighting is told at once."""
-    watch.looked_at = asyncio.get_running_loop().time()
-    watch.paid = await services.addresses.look(session.address.script_pubkey)
-    received = receipts(session, watch.paid)
-    watch.see_received(received, wanted=session.created.depth, asked=session.created.amount)
+    turn.watch.looked_at = asyncio.get_running_loop().time()
+    turn.watch.paid = await turn.services.addresses.look(session.address.script_pubkey)
+    received = receipts(session, turn.watch.paid)
+    turn.watch.see_received(received, wanted=session.created.depth, asked=session.created.amount)
     return received

@@ -23,7 +23,7 @@ async def create(services: Services, payment: PreparedPayment) -> Created:
         now=services.clock(),
         depth=services.policy.depth,
         again=payment.again,
-        height=await known_at(services, contested),
+        height=await known_at(services.async_chain, contested),
     )
     log = services.store.new_sender(reserving=contested, alone=not payment.again)
     return log, await created.save_async(log)
@@ -37,7 +37,7 @@ async def create_plain(services: Services, payment: PlainPayment) -> Created:
         original=payment.original,
         now=services.clock(),
         depth=services.policy.depth,
-        height=await known_at(services, contested),
+        height=await known_at(services.async_chain, contested),
     )
     log = services.store.new_sender(reserving=contested, alone=not payment.again)
     return log, await created.save_async(log)

@@ -4,7 +4,6 @@ Each step saves at most one transition and returns the state that follows, or th
 when there is nothing to do yet. What it raises leaves the session where it was.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -14,166 +13,137 @@ from dovetail.errors import ChainError, TransportError, UsageError
 from dovetail.protocol.requests import V1_BODY_LIMIT
 from dovetail.protocol.settlement import Settlement
 from dovetail.protocol.uri import V2Endpoint
-from dovetail.runtime.chain_watch import (
-    FALLBACK_REFUSED,
-    UNTOLD,
-    ChainWatch,
-    deepest_spend,
-    kind_of,
-    taken,
-)
+from dovetail.runtime.chain_queries import UNTOLD
+from dovetail.runtime.chain_watch import FALLBACK_REFUSED, kind_of
 from dovetail.runtime.fallback_policy import is_due
 from dovetail.runtime.fees import tell_fee
 from dovetail.runtime.mailbox_wait import attended
 from dovetail.runtime.ohttp_request import exchange, unreachable
-from dovetail.runtime.services import Services
+from dovetail.runtime.turn import SenderTurn
 from dovetail.runtime.unmade_fallback import is_paid_beside, require_unpaid
-from dovetail.runtime.vanished_coins import are_gone, missing_at, noted
+from dovetail.runtime.vanished_coins import are_gone, noted
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.sender import SenderEvent, SenderSession
+from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import SpendKind
-from dovetail.stores.ports import SessionLog
 from dovetail.wallets.ports import Accepted, Refused, Spend
 
 T = TypeVar("T")
-Log = SessionLog[SenderEvent]
 logger = logging.getLogger(__name__)
 
 
-async def step_sender(
-    session: SenderSession,
-    log: Log,
-    services: Services,
-    *,
-    failures: int = 0,
-    watch: ChainWatch | None = None,
-) -> SenderSession:
-    """Take `session` one step further, after `failures` failed tries in a row at the same step.
+async def step_sender(session: SenderSession, turn: SenderTurn) -> SenderSession:
+    """Take `session` one step further.
 
-    `watch` is what this process knows of the session. A payer's wallet may be away as long as it
-    likes. Raises `InfrastructureError` where another try may help, `StaleSession` where the session
-    has to be loaded again, and `StoreUnavailable`.
+    A payer's wallet may be away as long as it likes. Raises `InfrastructureError` where another try
+    may help, `StaleSession` where the session has to be loaded again, and `StoreUnavailable`.
     """
-    watch = watch or ChainWatch()
     match session:
         case sender.WithReplyKey():
-            return await _begin(session, log, services)
+            return await _begin(session, turn)
         case sender.PostingOriginal() | sender.PollingForProposal() if (
-            services.clock() >= session.expires_at
+            turn.now() >= session.expires_at
         ):
-            reason = unreachable(watch, failures, services)
-            return await _expire(session, log, services, watch, reason)
+            reason = unreachable(turn)
+            return await _expire(session, turn, reason)
         case sender.PostingOriginal():
-            return await _post_original(session, log, services, watch)
+            return await _post_original(session, turn)
         case sender.PollingForProposal():
-            return await _poll(session, log, services, watch)
+            return await _poll(session, turn)
         case sender.ProposalReceived():
-            return await _sign(session, log, services, watch)
+            return await _sign(session, turn)
         case sender.PendingBroadcast():
-            return await _broadcast_payjoin(session, log, services, watch)
+            return await _broadcast_payjoin(session, turn)
         case sender.PendingFallback():
-            return await _settle_by_fallback(session, log, services, watch)
+            return await _settle_by_fallback(session, turn)
         case sender.Monitor():
-            return await _watch(session, log, services, watch)
+            return await _watch(session, turn)
         case sender.Closed():
             return session
 
 
-async def _begin(session: sender.WithReplyKey, log: Log, services: Services) -> SenderSession:
-    now = services.clock()
+async def _begin(session: sender.WithReplyKey, turn: SenderTurn) -> SenderSession:
+    now = turn.now()
     if now >= session.expires_at:
-        return await session.expire(now).save_async(log)
-    return await session.start_posting().save_async(log)
+        return await session.expire(now).save_async(turn.log)
+    return await session.start_posting().save_async(turn.log)
 
 
 async def _expire(
     session: sender.PostingOriginal | sender.PollingForProposal,
-    log: Log,
-    services: Services,
-    watch: ChainWatch,
+    turn: SenderTurn,
     reason: Reason | None,
 ) -> SenderSession:
     """Give up; `reason` says who could not be reached, where it was that."""
-    spend = await _try_spend(session, services, watch)
+    spend = await _try_spend(session, turn)
     if spend is not None:
-        return await session.record_spend(spend.transaction).save_async(log)
+        return await session.record_spend(spend.transaction).save_async(turn.log)
     if reason is not None:
-        return await session.fail(reason).save_async(log)
-    return await session.expire(services.clock()).save_async(log)
+        return await session.fail(reason).save_async(turn.log)
+    return await session.expire(turn.now()).save_async(turn.log)
 
 
-async def _post_original(
-    session: sender.PostingOriginal, log: Log, services: Services, watch: ChainWatch
-) -> SenderSession:
-    spend = await _try_spend(session, services, watch)
+async def _post_original(session: sender.PostingOriginal, turn: SenderTurn) -> SenderSession:
+    spend = await _try_spend(session, turn)
     if spend is not None:
-        return await session.record_spend(spend.transaction).save_async(log)
-    now = services.clock()
+        return await session.record_spend(spend.transaction).save_async(turn.log)
+    now = turn.now()
     if not isinstance(session.payjoin_uri.endpoint, V2Endpoint):
-        return await _post_v1(session, log, services, watch)
+        return await _post_v1(session, turn)
     answer = await _attended(
-        lambda: exchange(lambda relay: session.post(relay, now=now), session, services),
+        lambda: exchange(lambda relay: session.post(relay, now=now), session, turn.services),
         session,
-        services,
-        watch,
+        turn,
     )
     if answer is None:
-        return await _record_spend(session, log, services, watch)
-    return await session.process_post(*answer).save_async(log)
+        return await _record_spend(session, turn)
+    return await session.process_post(*answer).save_async(turn.log)
 
 
-async def _post_v1(
-    session: sender.PostingOriginal, log: Log, services: Services, watch: ChainWatch
-) -> SenderSession:
+async def _post_v1(session: sender.PostingOriginal, turn: SenderTurn) -> SenderSession:
     """Ask the receiver's server, and again where its answer was lost (ADR 0014).
 
     It has the Original by then, so it learns nothing from the same one; what it answers spends
     the same coins (M4). A receiver that takes it for a replay refuses, and the fallback is paid.
     """
-    request = session.post_v1(now=services.clock())
+    request = session.post_v1(now=turn.now())
     try:
         reply = await _attended(
-            lambda: services.transport.post(request, limit=V1_BODY_LIMIT), session, services, watch
+            lambda: turn.services.transport.post(request, limit=V1_BODY_LIMIT), session, turn
         )
     except TransportError as error:
         if error.at == "tor":
             raise
         raise TransportError(f"The receiver's server failed. {error}", at="receiver") from error
     if reply is None:
-        return await _record_spend(session, log, services, watch)
-    return await session.process_v1(reply.status, reply.body).save_async(log)
+        return await _record_spend(session, turn)
+    return await session.process_v1(reply.status, reply.body).save_async(turn.log)
 
 
-async def _record_spend(
-    session: sender.PostingOriginal, log: Log, services: Services, watch: ChainWatch
-) -> SenderSession:
+async def _record_spend(session: sender.PostingOriginal, turn: SenderTurn) -> SenderSession:
     """Record what a look has shown; where it was the log that moved, leave that to the reload."""
-    spend = None if watch.news.is_set() else await _try_spend(session, services, watch)
+    spend = None if turn.watch.news.is_set() else await _try_spend(session, turn)
     if spend is None:
         return session
-    return await session.record_spend(spend.transaction).save_async(log)
+    return await session.record_spend(spend.transaction).save_async(turn.log)
 
 
-async def _poll(
-    session: sender.PollingForProposal, log: Log, services: Services, watch: ChainWatch
-) -> SenderSession:
+async def _poll(session: sender.PollingForProposal, turn: SenderTurn) -> SenderSession:
     """Look at the chain, then into the mailbox.
 
     A spend that is seen is most likely the receiver's fallback, whose reason lies in the mailbox
     already: it is asked for once, and not for long, before the spend is recorded. A stranger's is
     recorded at once: whatever the receiver answered, it is why there is no payjoin.
     """
-    spend = await _try_spend(session, services, watch)
+    spend = await _try_spend(session, turn)
     if spend is not None and kind_of(session, spend.transaction) is SpendKind.UNRECOGNIZED:
-        return await session.record_spend(spend.transaction).save_async(log)
-    now = services.clock()
+        return await session.record_spend(spend.transaction).save_async(turn.log)
+    now = turn.now()
     try:
         answer = await _attended(
-            lambda: exchange(lambda relay: session.poll(relay, now=now), session, services),
+            lambda: exchange(lambda relay: session.poll(relay, now=now), session, turn.services),
             session,
-            services,
-            watch,
+            turn,
             known=spend is not None,
         )
     except TransportError:
@@ -182,17 +152,16 @@ async def _poll(
         answer = None
     after: SenderSession = session
     if answer is not None:
-        after = await session.process_poll(*answer).save_async(log)
-    if spend is None or after is not session or watch.news.is_set():
+        after = await session.process_poll(*answer).save_async(turn.log)
+    if spend is None or after is not session or turn.watch.news.is_set():
         return after
-    return await session.record_spend(spend.transaction).save_async(log)
+    return await session.record_spend(spend.transaction).save_async(turn.log)
 
 
 async def _attended(
     ask: Callable[[], Coroutine[Any, Any, T]],
     session: sender.PostingOriginal | sender.PollingForProposal,
-    services: Services,
-    watch: ChainWatch,
+    turn: SenderTurn,
     *,
     known: bool = False,
 ) -> T | None:
@@ -202,62 +171,56 @@ async def _attended(
     """
 
     async def spent() -> bool:
-        return known or await _try_spend(session, services, watch) is not None
+        return known or await _try_spend(session, turn) is not None
 
-    policy = services.policy
+    policy = turn.policy
     return await attended(
-        ask, watch, spent, every=policy.last_word if known else policy.watch_interval
+        ask, turn.watch, spent, every=policy.last_word if known else policy.watch_interval
     )
 
 
-async def _sign(
-    session: sender.ProposalReceived, log: Log, services: Services, watch: ChainWatch
-) -> SenderSession:
+async def _sign(session: sender.ProposalReceived, turn: SenderTurn) -> SenderSession:
     """Sign what is neither spent nor paid already: the payjoin would be a second payment (M4)."""
-    spend = await _spend(session, services)
+    spend = await _spend(session, turn)
     if spend is not None:
-        now = services.clock()
-        return await session.record_spend(spend.transaction, now=now).save_async(log)
-    if await is_paid_beside(session, services, watch):
-        return await session.fail(Reason.PAID_DIRECTLY).save_async(log)
-    now, deadline = services.clock(), session.signing_deadline
+        now = turn.now()
+        return await session.record_spend(spend.transaction, now=now).save_async(turn.log)
+    if await is_paid_beside(session, turn):
+        return await session.fail(Reason.PAID_DIRECTLY).save_async(turn.log)
+    now, deadline = turn.now(), session.signing_deadline
     if deadline is not None and now >= deadline:
-        return await session.signing_deadline_passed(now).save_async(log)
-    signed = await asyncio.to_thread(
-        services.wallet.sign, session.psbt_to_sign, inputs=session.inputs_to_sign
-    )
+        return await session.signing_deadline_passed(now).save_async(turn.log)
+    signed = await turn.wallet.sign(session.psbt_to_sign, inputs=session.inputs_to_sign)
     try:
-        transition = session.record_signed(signed, now=services.clock())
+        transition = session.record_signed(signed, now=turn.now())
     except UsageError:
-        return await session.fail(Reason.WALLET_CANNOT_SIGN).save_async(log)
-    return await transition.save_async(log)
+        return await session.fail(Reason.WALLET_CANNOT_SIGN).save_async(turn.log)
+    return await transition.save_async(turn.log)
 
 
-async def _broadcast_payjoin(
-    session: sender.PendingBroadcast, log: Log, services: Services, watch: ChainWatch
-) -> SenderSession:
+async def _broadcast_payjoin(session: sender.PendingBroadcast, turn: SenderTurn) -> SenderSession:
     """Look, then broadcast; what nobody answers for gives way to the fallback after a time.
 
     A rival that waits to be mined is competed with, one in a block is not (M4).
     """
-    spend = await _look(session, services)
+    spend = await _look(session, turn)
     if spend is not None and (spend.depth or is_payjoin(session, spend.transaction)):
-        return await session.record_spend(spend.transaction).save_async(log)
-    watch.broadcasting_since = session.since or watch.broadcasting_since or services.clock()
+        return await session.record_spend(spend.transaction).save_async(turn.log)
+    turn.watch.broadcasting_since = session.since or turn.watch.broadcasting_since or turn.now()
     try:
-        answer = await asyncio.to_thread(services.chain.broadcast, session.payjoin)
+        answer = await turn.chain.broadcast(session.payjoin)
     except ChainError:
-        if _overdue(services, watch):
-            return await session.fail(Reason.PAYJOIN_UNANSWERED).save_async(log)
+        if _overdue(turn):
+            return await session.fail(Reason.PAYJOIN_UNANSWERED).save_async(turn.log)
         raise
     if isinstance(answer, Accepted):
-        return await session.record_broadcast(session.payjoin.txid).save_async(log)
-    spend = await _look(session, services)
+        return await session.record_broadcast(session.payjoin.txid).save_async(turn.log)
+    spend = await _look(session, turn)
     if spend is not None or isinstance(answer, Refused):
         spends = () if spend is None else (spend.transaction,)
-        return await session.refused(spends=spends).save_async(log)
-    if _overdue(services, watch):
-        return await session.fail(Reason.PAYJOIN_UNANSWERED).save_async(log)
+        return await session.refused(spends=spends).save_async(turn.log)
+    if _overdue(turn):
+        return await session.fail(Reason.PAYJOIN_UNANSWERED).save_async(turn.log)
     raise ChainError(UNTOLD)
 
 
@@ -266,73 +229,69 @@ def is_payjoin(session: sender.PendingBroadcast, spend: Transaction) -> bool:
     return sender.classify_spend(session, spend, session.proposal) is Settlement.PAYJOIN
 
 
-def _overdue(services: Services, watch: ChainWatch) -> bool:
-    since, now = watch.broadcasting_since, services.clock()
-    return since is not None and now >= since + services.policy.broadcast_patience
+def _overdue(turn: SenderTurn) -> bool:
+    since, now = turn.watch.broadcasting_since, turn.now()
+    return since is not None and now >= since + turn.policy.broadcast_patience
 
 
-async def _settle_by_fallback(
-    session: sender.PendingFallback, log: Log, services: Services, watch: ChainWatch
-) -> SenderSession:
+async def _settle_by_fallback(session: sender.PendingFallback, turn: SenderTurn) -> SenderSession:
     """Look before every broadcast: the payment may have been made already (M4).
 
     What the user asked for in so many words competes with what waits to be mined.
     """
-    spend = await _spend(session, services)
-    missing = await _missing_at(session, services) if spend is None else None
-    looked = await noted(session, log, services, missing=missing)
+    spend = await _spend(session, turn)
+    missing = await turn.chain.missing_at(session.contested) if spend is None else None
+    looked = await noted(session, turn, missing=missing)
     if looked is not session:
         return looked
     if spend is not None and (spend.depth or not session.requested):
-        return await session.record_spend(spend.transaction).save_async(log)
-    if missing is not None and await are_gone(session, services, missing=missing):
-        return await session.record_gone(height=missing).save_async(log)
-    if not is_due(session, services):
+        return await session.record_spend(spend.transaction).save_async(turn.log)
+    if missing is not None and await are_gone(session, turn, missing=missing):
+        return await session.record_gone(height=missing).save_async(turn.log)
+    if not is_due(session, turn.services):
         return session
     if not session.requested:
-        await require_unpaid(session, services, watch)
+        await require_unpaid(session, turn)
     if session.may_end_unpaid:
-        return await session.request_fallback().save_async(log)
-    await tell_fee(session, services, watch)
-    if await asyncio.to_thread(taken, services.chain, session.fallback):
-        return await session.record_broadcast(session.fallback.txid).save_async(log)
+        return await session.request_fallback().save_async(turn.log)
+    await tell_fee(session, turn)
+    if await turn.chain.taken(session.fallback):
+        return await session.record_broadcast(session.fallback.txid).save_async(turn.log)
     if spend is not None:
-        return await session.record_spend(spend.transaction).save_async(log)
+        return await session.record_spend(spend.transaction).save_async(turn.log)
     raise ChainError(FALLBACK_REFUSED)
 
 
-async def _watch(
-    session: sender.Monitor, log: Log, services: Services, watch: ChainWatch
-) -> SenderSession:
-    spend = await _spend(session, services)
-    missing = await _missing_at(session, services) if spend is None else None
-    looked = await noted(session, log, services, missing=missing)
+async def _watch(session: sender.Monitor, turn: SenderTurn) -> SenderSession:
+    spend = await _spend(session, turn)
+    missing = await turn.chain.missing_at(session.contested) if spend is None else None
+    looked = await noted(session, turn, missing=missing)
     if looked is not session:
         return looked
     if session.expected == session.fallback.txid and (spend is None or not spend.depth):
-        await tell_fee(session, services, watch)
+        await tell_fee(session, turn)
     if spend is not None:
         scripts = [output.script_pubkey for output in spend.transaction.outputs]
-        owned = await asyncio.to_thread(services.wallet.owned, scripts)
-        watch.see(session, spend, owned=owned)
+        owned = await turn.wallet.owned(scripts)
+        turn.watch.see(session, spend, owned=owned)
         return await session.record_settlement(
             spend.transaction, depth=spend.depth, owned=owned
-        ).save_async(log)
-    watch.see(session, None)
-    if missing is not None and await are_gone(session, services, missing=missing):
-        return await session.record_gone(height=missing).save_async(log)
-    if session.released or await _rebroadcast(session, services) or missing is not None:
+        ).save_async(turn.log)
+    turn.watch.see(session, None)
+    if missing is not None and await are_gone(session, turn, missing=missing):
+        return await session.record_gone(height=missing).save_async(turn.log)
+    if session.released or await _rebroadcast(session, turn) or missing is not None:
         return session  # what spends coins that are not there can only wait for them
-    if await _spend(session, services) is not None:
+    if await _spend(session, turn) is not None:
         return session  # it came in sight meanwhile
     if _awaited_payjoin(session) is not None:
-        return await session.payjoin_dropped(now=services.clock()).save_async(log)
+        return await session.payjoin_dropped(now=turn.now()).save_async(turn.log)
     if session.expected == session.fallback.txid:
         raise ChainError(FALLBACK_REFUSED)
-    return await session.spend_dropped().save_async(log)
+    return await session.spend_dropped().save_async(turn.log)
 
 
-async def _rebroadcast(session: sender.Monitor, services: Services) -> bool:
+async def _rebroadcast(session: sender.Monitor, turn: SenderTurn) -> bool:
     """Whether the network takes, or still has, what was broadcast last.
 
     A source that forgets, or shows a mempool late, thereby costs no event in the log.
@@ -344,7 +303,7 @@ async def _rebroadcast(session: sender.Monitor, services: Services) -> bool:
         transaction = session.fallback
     else:
         return False
-    return await asyncio.to_thread(taken, services.chain, transaction)
+    return await turn.chain.taken(transaction)
 
 
 def _awaited_payjoin(session: sender.Monitor) -> Transaction | None:
@@ -356,32 +315,25 @@ def _awaited_payjoin(session: sender.Monitor) -> Transaction | None:
 
 async def _try_spend(
     session: sender.PostingOriginal | sender.PollingForProposal,
-    services: Services,
-    watch: ChainWatch,
+    turn: SenderTurn,
 ) -> Spend | None:
     """A look while the receiver is waited for: a chain source that is away delays no payjoin.
 
     Whose a stranger's spend is, is told once it is recorded.
     """
-    spend = await _look(session, services)
+    spend = await _look(session, turn)
     if spend is not None and kind_of(session, spend.transaction) is SpendKind.FALLBACK:
-        watch.see(session, spend)
+        turn.watch.see(session, spend)
     return spend
 
 
-async def _look(session: SenderSession, services: Services) -> Spend | None:
+async def _look(session: SenderSession, turn: SenderTurn) -> Spend | None:
     try:
-        return await _spend(session, services)
+        return await _spend(session, turn)
     except ChainError as error:
         logger.info("No look at the chain: %s", type(error).__name__)
         return None
 
 
-async def _missing_at(
-    session: sender.PendingFallback | sender.Monitor, services: Services
-) -> int | None:
-    return await asyncio.to_thread(missing_at, services.chain, session.contested)
-
-
-async def _spend(session: SenderSession, services: Services) -> Spend | None:
-    return await asyncio.to_thread(deepest_spend, services.chain, session.contested)
+async def _spend(session: SenderSession, turn: SenderTurn) -> Spend | None:
+    return await turn.chain.deepest_spend(session.contested)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from dovetail.bitcoin import UnixTime
 from dovetail.runtime.address_watch import Addresses
+from dovetail.runtime.async_ports import AsyncChain, AsyncStore, AsyncWallet
 from dovetail.runtime.policy import Policy
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.transport import Transport
@@ -23,10 +24,18 @@ class Services:
     relays: Relays
     clock: Callable[[], UnixTime]
     policy: Policy = field(default_factory=Policy)
+    async_wallet: AsyncWallet = field(init=False, repr=False, compare=False)
+    async_chain: AsyncChain = field(init=False, repr=False, compare=False)
+    async_store: AsyncStore = field(init=False, repr=False, compare=False)
+    """The same three, each question in a thread, for whoever must not block the event loop."""
     addresses: Addresses = field(init=False, repr=False, compare=False)
     """What addresses have received, for all sessions that share these services."""
 
     def __post_init__(self) -> None:
         """Look at the addresses on this chain."""
-        addresses = Addresses(self.chain, every=self.policy.watch_interval)
+        chain = AsyncChain(self.chain)
+        object.__setattr__(self, "async_wallet", AsyncWallet(self.wallet))
+        object.__setattr__(self, "async_chain", chain)
+        object.__setattr__(self, "async_store", AsyncStore(self.store))
+        addresses = Addresses(chain, every=self.policy.watch_interval)
         object.__setattr__(self, "addresses", addresses)

@@ -1,10 +1,7 @@
 """Whether a payer's fallback is still to be made."""
 
-import asyncio
-
 from dovetail.errors import ChainError, UsageError
-from dovetail.runtime.chain_watch import ChainWatch
-from dovetail.runtime.services import Services
+from dovetail.runtime.turn import SenderTurn
 from dovetail.sessions import sender
 from dovetail.sessions.other_payments import Receipt, Receipts
 
@@ -16,33 +13,29 @@ PAID_BESIDE = (
 )
 
 
-async def require_unpaid(
-    session: sender.PendingFallback, services: Services, watch: ChainWatch
-) -> None:
+async def require_unpaid(session: sender.PendingFallback, turn: SenderTurn) -> None:
     """Raise `UsageError` where the policy would pay an invoice that is paid already (M4).
 
     By another wallet of the payer's, or by whomever: only the user can tell.
     """
-    if await is_paid_beside(session, services, watch):
+    if await is_paid_beside(session, turn):
         raise UsageError(PAID_BESIDE)
 
 
-async def is_paid_beside(
-    session: sender.SenderSession, services: Services, watch: ChainWatch
-) -> bool:
-    """Whether other transactions have paid the invoice in full, which is noted in `watch`.
+async def is_paid_beside(session: sender.SenderSession, turn: SenderTurn) -> bool:
+    """Whether other transactions have paid the invoice in full; `watch` keeps it.
 
     Not where the user has insisted on a second payment. A chain source that does not answer this
     keeps nobody from paying.
     """
-    received = await _received_beside(session, services)
+    received = await _received_beside(session, turn)
     if received.full:
         asked = session.terms.request.amount
-        watch.see_received(received, wanted=session.created.depth, asked=asked)
+        turn.watch.see_received(received, wanted=session.created.depth, asked=asked)
     return received.full
 
 
-async def _received_beside(session: sender.SenderSession, services: Services) -> Receipts:
+async def _received_beside(session: sender.SenderSession, turn: SenderTurn) -> Receipts:
     created, asked = session.created, session.terms.request.amount
     if asked is None or getattr(created, "again", False):
         return _NOTHING
@@ -52,7 +45,7 @@ async def _received_beside(session: sender.SenderSession, services: Services) ->
     if proposal is not None:
         own.add(proposal.unsigned_transaction.txid)
     try:
-        found = await asyncio.to_thread(services.chain.payments_to, session.terms.due.payee)
+        found = await turn.chain.payments_to(session.terms.due.payee)
     except ChainError:
         return _NOTHING
     beside = (Receipt(each.txid, each.amount, each.depth) for each in found if each.txid not in own)

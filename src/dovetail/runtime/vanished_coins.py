@@ -4,16 +4,15 @@ Absence is what the source answers to the question, never that it did not answer
 since when, so that no restart begins the count anew.
 """
 
-import asyncio
 from collections.abc import Collection
 from typing import Any, TypeAlias, TypeVar
 
 from dovetail.bitcoin import OutPoint
 from dovetail.errors import ChainError
-from dovetail.runtime.services import Services
+from dovetail.runtime.async_ports import AsyncChain
+from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
-from dovetail.stores.ports import SessionLog
-from dovetail.wallets.ports import Chain, Refused
+from dovetail.wallets.ports import Refused
 
 Settling: TypeAlias = (
     sender.PendingFallback | sender.Monitor | receiver.PendingFallback | receiver.Monitor
@@ -21,38 +20,29 @@ Settling: TypeAlias = (
 S = TypeVar("S", sender.PendingFallback, sender.Monitor, receiver.PendingFallback, receiver.Monitor)
 
 
-def missing_at(chain: Chain, outpoints: Collection[OutPoint]) -> int | None:
-    """The height at which one of the outputs does not exist; None: all are there, spent or not.
-
-    Raises `ChainError` where that stays open.
-    """
-    found = chain.outputs(outpoints)
-    return None if all(outpoint in found for outpoint in outpoints) else chain.height()
-
-
-async def noted(session: S, log: SessionLog[Any], services: Services, *, missing: int | None) -> S:
+async def noted(session: S, turn: Turn[Any], *, missing: int | None) -> S:
     """Record that a coin is missed since this height, or that all are there again."""
     if missing is not None:
-        return await session.record_coins(missing=True, height=missing).save_async(log)
+        return await session.record_coins(missing=True, height=missing).save_async(turn.log)
     if session.coins.missed_at is None:
         return session
-    height = await asyncio.to_thread(services.chain.height)
-    return await session.record_coins(missing=False, height=height).save_async(log)
+    height = await turn.chain.height()
+    return await session.record_coins(missing=False, height=height).save_async(turn.log)
 
 
-async def are_gone(session: Settling, services: Services, *, missing: int | None) -> bool:
+async def are_gone(session: Settling, turn: Turn[Any], *, missing: int | None) -> bool:
     """Whether no payment can come of the coins any more, by the source's word twice (M3)."""
     if missing is None or not session.coins.are_gone(missing, depth=session.depth):
         return False
-    answer = await asyncio.to_thread(services.chain.acceptance, session.fallback)
+    answer = await turn.chain.acceptance(session.fallback)
     return isinstance(answer, Refused)
 
 
-async def known_at(services: Services, outpoints: Collection[OutPoint]) -> int | None:
+async def known_at(chain: AsyncChain, outpoints: Collection[OutPoint]) -> int | None:
     """A height at which all of these are known to be there; None where nobody can tell now."""
     try:
-        height = await asyncio.to_thread(services.chain.height)
-        missing = await asyncio.to_thread(missing_at, services.chain, outpoints)
+        height = await chain.height()
+        missing = await chain.missing_at(outpoints)
     except ChainError:
         return None
     return height if missing is None else None

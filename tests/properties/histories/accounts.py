@@ -15,7 +15,7 @@ from dovetail.bitcoin.units import Sats
 from dovetail.explain.session import explain
 from dovetail.protocol.coin import Coin
 from dovetail.protocol.settlement import Settlement, classify
-from dovetail.runtime.chain_snapshot import Look, look_at
+from dovetail.runtime.chain_queries import Look, look_at
 from dovetail.runtime.late_payments import late_payments
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason

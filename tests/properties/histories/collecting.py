@@ -6,7 +6,7 @@ from tests.properties.histories.accounts import AMOUNT, Accounts
 from tests.properties.histories.actor import Move
 from tests.properties.histories.ledger import require
 
-from dovetail.runtime.chain_snapshot import Look
+from dovetail.runtime.chain_queries import Look
 from dovetail.sessions import receiver
 from dovetail.wallets.ports import Spend
 
