@@ -173,7 +173,7 @@ def test_a_payload_that_contradicts_what_came_before_is_named(path: Path, store:
     error = refused(store)
     assert error.seq == 3
     assert error.__cause__ is not None
-    assert "ReceivedProposal cannot happen in ProposalReceived" in str(error)
+    assert "ReceivedProposal cannot follow ProposalReceived" in str(error)
 
 
 def test_an_entry_under_the_tag_of_another_is_named(path: Path, store: SqlStore) -> None:

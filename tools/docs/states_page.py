@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Iterable
 
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.diagram import Edge, mermaid
+from dovetail.sessions.diagram import mermaid
+from dovetail.sessions.table import Edge
 
 _HEAD = """\
 # States and events

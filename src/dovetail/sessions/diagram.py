@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-Edge = tuple[type | None, type, type]
+from dovetail.sessions.table import Edge
 
 
 def mermaid(transitions: Iterable[Edge]) -> str:

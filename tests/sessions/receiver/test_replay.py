@@ -14,7 +14,7 @@ from tests.sessions.receiver.play import (
     REPLY_KEY,
     Play,
 )
-from tests.sessions.receiver.scenarios import nobody_can_tell, paid_by_payjoin
+from tests.sessions.receiver.scenarios import paid_by_payjoin
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.errors import DovetailError, InvalidEvent, ReplayError
@@ -26,7 +26,7 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession, payload
 from dovetail.sessions.receiver import events as e
 from dovetail.sessions.receiver import states as s
-from dovetail.sessions.receiver.machine import Row
+from dovetail.sessions.table import Edge
 
 
 def test_replay_of_every_prefix_equals_the_live_state(plays: tuple[Play, ...]) -> None:  # M2
@@ -51,14 +51,14 @@ def test_a_log_is_closed_with_its_last_event_and_never_grows(plays: tuple[Play, 
         assert not any(state.closed for state in play.states[:-1])
 
 
-def _rows(plays: tuple[Play, ...]) -> tuple[set[Row], list[tuple[object, ...]]]:
+def _rows(plays: tuple[Play, ...]) -> tuple[set[Edge], list[tuple[object, ...]]]:
     """What `apply` really does with every state and every event that a play has shown."""
     sessions: list[ReceiverSession | None] = [None]
     examples: list[ReceiverEvent] = []
     for play in plays:
         sessions += play.states
         examples += [event for event in play.log.events if event not in examples]
-    seen: set[Row] = set()
+    seen: set[Edge] = set()
     refused: list[tuple[object, ...]] = []
     for session in sessions:
         for event in examples:
@@ -128,22 +128,6 @@ def test_a_released_fallback_never_falls_due(play: Play) -> None:
     released = play.save(play.pending_after_proposal().release())
     with pytest.raises(InvalidEvent, match="never falls due"):
         receiver.apply(released, e.FallbackDue())
-
-
-def test_an_empty_log_cannot_be_replayed() -> None:
-    with pytest.raises(ReplayError, match="empty"):
-        receiver.replay([])
-
-
-def test_a_log_that_does_not_begin_at_the_beginning_names_its_first_event() -> None:
-    with pytest.raises(ReplayError, match=r"Event 0 .*Expired.*the beginning"):
-        receiver.replay([e.Expired()])
-
-
-def test_an_event_after_the_end_is_named(play: Play) -> None:
-    nobody_can_tell(play)
-    with pytest.raises(ReplayError, match=r"Event 12 .*Cancelled cannot follow Closed"):
-        receiver.replay([*play.log.events, e.Cancelled()])
 
 
 def _damaged(log: list[ReceiverEvent], kind: type, **changes: object) -> list[ReceiverEvent]:

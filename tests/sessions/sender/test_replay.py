@@ -112,26 +112,9 @@ def test_a_stale_handle_cannot_append(log):
     assert log.tags() == ["Created", "StartedPosting"]
 
 
-def test_an_empty_log_is_refused():
-    with pytest.raises(ReplayError, match="empty"):
-        sender.replay(())
-
-
-def test_a_log_that_does_not_begin_with_created_is_refused():
-    with pytest.raises(ReplayError, match=r"Event 0 \(StartedPosting\)"):
-        sender.replay((events.StartedPosting(),))
-
-
-def test_a_log_that_goes_on_after_its_end_is_refused(log):
-    """M1."""
-    play.closed_by_payjoin(log)
-    with pytest.raises(ReplayError, match=r"Event 7 \(Cancelled\)"):
-        sender.replay((*log.events(), events.Cancelled()))
-
-
 def test_an_error_names_the_event_and_keeps_its_cause(log):
     play.create(log)
-    with pytest.raises(ReplayError, match=r"Event 1 \(SignedPayjoin\)") as caught:
+    with pytest.raises(ReplayError, match="Event 1 of the log, SignedPayjoin") as caught:
         sender.replay((*log.events(), events.SignedPayjoin(transaction=b"")))
     assert isinstance(caught.value.__cause__, InvalidEvent)
 

@@ -92,12 +92,12 @@ def create_v1(
 def _begin(event: events.Created) -> Transition[ReceiverEvent, Initialized]:
     if event.grace < 0 or event.depth < 1:
         raise UsageError("A grace is at least 0 seconds and a depth at least 1; choose such.")
-    successor = begin(event)
+    successor = on_created(event)
     _ = successor.payjoin_uri  # a session nobody can be invited to must not begin
     return Transition(event, successor, seq=0)
 
 
-def begin(event: events.Created) -> Initialized:
+def on_created(event: events.Created) -> Initialized:
     """Apply the first event; raises `InvalidEvent`."""
     events.require_checksum(event.address.encode(), event.checksum)
     return Initialized(seq=1, terms=Terms(event))

@@ -282,14 +282,15 @@ def reopen(error: HasReplyableError) -> Transition[ReceiverEvent, Initialized]:
 
     Their Original is forgotten but for its mark. Raises `UsageError` unless `error.reopens`.
     """
+    event = events.Reopened()
     try:
-        successor = reopened(error)
+        successor = on_reopened(error, event)
     except InvalidEvent as invalid:
         raise UsageError("The payment is held: settle it before anything else.") from invalid
-    return Transition(events.Reopened(), successor, seq=error.seq)
+    return Transition(event, successor, seq=error.seq)
 
 
-def reopened(error: HasReplyableError) -> Initialized:
+def on_reopened(error: HasReplyableError, _event: events.Reopened) -> Initialized:
     """Apply `Reopened`; raises `InvalidEvent`."""
     if not error.reopens:
         raise InvalidEvent("A session that holds a payment does not wait for another (M3).")

@@ -25,6 +25,10 @@ class State:
     """How many events were applied: the slot of the next one (M1)."""
     terms: Terms
 
+    def validate(self) -> None:
+        """Read again what the log says; raises what is wrong with it."""
+        self.terms.validate()
+
     def _transition(self, event: SenderEvent, successor: NextT) -> Transition[SenderEvent, NextT]:
         """Hold `event` for the slot that this state knows to be next (M1)."""
         return Transition(event, successor, seq=self.seq, closes=successor.closed)

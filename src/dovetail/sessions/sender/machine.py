@@ -1,212 +1,132 @@
-"""The sender's protocol on one screen (BIP 77): which event leads from which state to which."""
+"""The sender's machine: which event leads from which state to which, as one table.
 
-# ruff: noqa: SLF001 - `apply` is the one caller of the states' private `_on_<event>` methods
+The sender signs an ordinary payment first, the Original PSBT, and offers it to the receiver. From
+`StartedPosting` on the receiver may broadcast it, so it is a fallback that cannot be called back.
+Every end of the negotiation leads to `PendingFallback`, where the payment is still owed. A signed
+payjoin leads to `PendingBroadcast` instead. Payjoin and fallback spend the same coins, so the
+chain takes one of them at most (M4). `Monitor` watches those coins until one spend is deep enough,
+and goes back where a transaction falls out. A session closes only on what the chain shows, or
+where nothing ever left and the user declines (M3).
+
+A row names an event, the states that take it, the method that applies it, and the states that
+follow. Moves decide an event and call the same method, so that life and replay cannot differ (M2).
+An event that has no row for a state cannot happen there.
+"""
+
+# ruff: noqa: SLF001 - the table is the one caller of the states' private `_on_<event>` methods
 # pyright: reportPrivateUsage=false
 
 from collections.abc import Iterable
-from typing import TypeAlias
 
-from dovetail.errors import DovetailError, InvalidEvent, ReplayError
+from dovetail.sessions import replay as replaying
 from dovetail.sessions.sender import events as on
-from dovetail.sessions.sender.closing import Closed
 from dovetail.sessions.sender.creation import on_created, on_created_plain
+from dovetail.sessions.sender.early_ends import Stopping
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.sender.posting import PollingForProposal, PostingOriginal, WithReplyKey
-from dovetail.sessions.sender.settling import (
+from dovetail.sessions.sender.posting import Offered
+from dovetail.sessions.sender.states import (
+    Closed,
     Monitor,
     PendingBroadcast,
     PendingFallback,
+    PollingForProposal,
+    PostingOriginal,
+    ProposalReceived,
+    SenderSession,
+    WithReplyKey,
 )
-from dovetail.sessions.sender.signing import ProposalReceived
-from dovetail.sessions.sender.states import SenderSession
+from dovetail.sessions.table import Edge, Row, cannot_follow, edges_of, first, moves_of, row
 
-Edge: TypeAlias = tuple[type[SenderSession] | None, type[SenderEvent], type[SenderSession]]
+_UNANSWERED = (WithReplyKey, PostingOriginal, PollingForProposal)
 
-TRANSITIONS: tuple[Edge, ...] = (
-    (None, on.Created, WithReplyKey),
-    (None, on.CreatedPlain, PendingFallback),
-    (WithReplyKey, on.StartedPosting, PostingOriginal),
-    (WithReplyKey, on.Cancelled, PendingFallback),
-    (WithReplyKey, on.FallbackRequested, PendingFallback),
-    (WithReplyKey, on.ProtocolFailed, PendingFallback),
-    (WithReplyKey, on.Expired, PendingFallback),
-    (PostingOriginal, on.PostedOriginalPsbt, PollingForProposal),
-    (PostingOriginal, on.ReceivedProposal, ProposalReceived),
-    (PostingOriginal, on.Cancelled, PendingFallback),
-    (PostingOriginal, on.FallbackRequested, PendingFallback),
-    (PostingOriginal, on.ProtocolFailed, PendingFallback),
-    (PostingOriginal, on.Expired, PendingFallback),
-    (PollingForProposal, on.ReceivedProposal, ProposalReceived),
-    (PollingForProposal, on.Cancelled, PendingFallback),
-    (PollingForProposal, on.FallbackRequested, PendingFallback),
-    (PollingForProposal, on.ProtocolFailed, PendingFallback),
-    (PollingForProposal, on.Expired, PendingFallback),
-    (ProposalReceived, on.SignedPayjoin, PendingBroadcast),
-    (ProposalReceived, on.Cancelled, PendingFallback),
-    (ProposalReceived, on.FallbackRequested, PendingFallback),
-    (ProposalReceived, on.ProtocolFailed, PendingFallback),
-    (ProposalReceived, on.SigningDeadlinePassed, PendingFallback),
-    (PendingBroadcast, on.BroadcastPayjoin, Monitor),
-    (PendingBroadcast, on.ProtocolFailed, PendingFallback),
-    (PendingBroadcast, on.FallbackRequested, PendingFallback),
-    (PendingFallback, on.BroadcastFallback, Monitor),
-    (PendingFallback, on.ObservedSpend, Monitor),
-    (PendingFallback, on.Released, Monitor),
-    (PendingFallback, on.FallbackRequested, PendingFallback),
-    (PendingFallback, on.FallbackBumped, PendingFallback),
-    (PendingFallback, on.CoinsMissed, PendingFallback),
-    (PendingFallback, on.CoinsFound, PendingFallback),
-    (PendingFallback, on.Closed, Closed),
-    (Monitor, on.PayjoinDropped, PendingBroadcast),
-    (Monitor, on.FallbackRequested, PendingFallback),
-    (Monitor, on.FallbackBumped, PendingFallback),
-    (Monitor, on.CoinsMissed, Monitor),
-    (Monitor, on.CoinsFound, Monitor),
-    (Monitor, on.Closed, Closed),
+TABLE: tuple[Row, ...] = (
+    first(on.Created, on_created, WithReplyKey),
+    first(on.CreatedPlain, on_created_plain, PendingFallback),
+    row(WithReplyKey, on.StartedPosting, WithReplyKey._on_started_posting, PostingOriginal),
+    row(
+        PostingOriginal,
+        on.PostedOriginalPsbt,
+        PostingOriginal._on_posted_original_psbt,
+        PollingForProposal,
+    ),
+    row(
+        (PostingOriginal, PollingForProposal),
+        on.ReceivedProposal,
+        Offered._on_received_proposal,
+        ProposalReceived,
+    ),
+    row(_UNANSWERED, on.Cancelled, Stopping._on_cancelled, PendingFallback),
+    row(_UNANSWERED, on.FallbackRequested, Stopping._on_fallback_requested, PendingFallback),
+    row(_UNANSWERED, on.ProtocolFailed, Stopping._on_protocol_failed, PendingFallback),
+    row(_UNANSWERED, on.Expired, Stopping._on_expired, PendingFallback),
+    row(ProposalReceived, on.SignedPayjoin, ProposalReceived._on_signed_payjoin, PendingBroadcast),
+    row(ProposalReceived, on.Cancelled, ProposalReceived._on_cancelled, PendingFallback),
+    row(
+        ProposalReceived,
+        on.FallbackRequested,
+        ProposalReceived._on_fallback_requested,
+        PendingFallback,
+    ),
+    row(ProposalReceived, on.ProtocolFailed, ProposalReceived._on_protocol_failed, PendingFallback),
+    row(
+        ProposalReceived,
+        on.SigningDeadlinePassed,
+        ProposalReceived._on_signing_deadline_passed,
+        PendingFallback,
+    ),
+    row(PendingBroadcast, on.BroadcastPayjoin, PendingBroadcast._on_broadcast_payjoin, Monitor),
+    row(PendingBroadcast, on.ProtocolFailed, PendingBroadcast._on_protocol_failed, PendingFallback),
+    row(
+        PendingBroadcast,
+        on.FallbackRequested,
+        PendingBroadcast._on_fallback_requested,
+        PendingFallback,
+    ),
+    row(PendingFallback, on.BroadcastFallback, PendingFallback._on_broadcast_fallback, Monitor),
+    row(PendingFallback, on.ObservedSpend, PendingFallback._on_observed_spend, Monitor),
+    row(PendingFallback, on.Released, PendingFallback._on_released, Monitor),
+    row(
+        PendingFallback,
+        on.FallbackRequested,
+        PendingFallback._on_fallback_requested,
+        PendingFallback,
+    ),
+    row(PendingFallback, on.FallbackBumped, PendingFallback._on_fallback_bumped, PendingFallback),
+    row(PendingFallback, on.CoinsMissed, PendingFallback._on_coins_missed, PendingFallback),
+    row(PendingFallback, on.CoinsFound, PendingFallback._on_coins_found, PendingFallback),
+    row(PendingFallback, on.Closed, PendingFallback._on_closed, Closed),
+    row(Monitor, on.PayjoinDropped, Monitor._on_payjoin_dropped, PendingBroadcast),
+    row(Monitor, on.FallbackRequested, Monitor._on_fallback_requested, PendingFallback),
+    row(Monitor, on.FallbackBumped, Monitor._on_fallback_bumped, PendingFallback),
+    row(Monitor, on.CoinsMissed, Monitor._on_coins_missed, Monitor),
+    row(Monitor, on.CoinsFound, Monitor._on_coins_found, Monitor),
+    row(Monitor, on.Closed, Monitor._on_closed, Closed),
 )
-"""Every legal (state, event, state); None is the state before the first event."""
+"""Every event that a state takes, by which method, and where it leads."""
+
+TRANSITIONS: tuple[Edge, ...] = edges_of(TABLE)
+"""The table as (state, event, next state); None is the state before the first event."""
+
+_MOVES = moves_of(TABLE)
 
 
-def apply(  # noqa: C901, PLR0912, PLR0915 - the whole protocol in one place, to be read at once
-    session: SenderSession, event: SenderEvent
-) -> SenderSession:
-    """The state that `event` leads to; raises `InvalidEvent` or `ParseError`."""
-    match session:
-        case WithReplyKey():
-            match event:
-                case on.StartedPosting():
-                    return session._on_started_posting(event)
-                case on.Cancelled():
-                    return session._on_cancelled(event)
-                case on.FallbackRequested():
-                    return session._on_fallback_requested(event)
-                case on.ProtocolFailed():
-                    return session._on_protocol_failed(event)
-                case on.Expired():
-                    return session._on_expired(event)
-                case _:
-                    pass
-        case PostingOriginal():
-            match event:
-                case on.PostedOriginalPsbt():
-                    return session._on_posted_original_psbt(event)
-                case on.ReceivedProposal():
-                    return session._on_received_proposal(event)
-                case on.Cancelled():
-                    return session._on_cancelled(event)
-                case on.FallbackRequested():
-                    return session._on_fallback_requested(event)
-                case on.ProtocolFailed():
-                    return session._on_protocol_failed(event)
-                case on.Expired():
-                    return session._on_expired(event)
-                case _:
-                    pass
-        case PollingForProposal():
-            match event:
-                case on.ReceivedProposal():
-                    return session._on_received_proposal(event)
-                case on.Cancelled():
-                    return session._on_cancelled(event)
-                case on.FallbackRequested():
-                    return session._on_fallback_requested(event)
-                case on.ProtocolFailed():
-                    return session._on_protocol_failed(event)
-                case on.Expired():
-                    return session._on_expired(event)
-                case _:
-                    pass
-        case ProposalReceived():
-            match event:
-                case on.SignedPayjoin():
-                    return session._on_signed_payjoin(event)
-                case on.Cancelled():
-                    return session._on_cancelled(event)
-                case on.FallbackRequested():
-                    return session._on_fallback_requested(event)
-                case on.ProtocolFailed():
-                    return session._on_protocol_failed(event)
-                case on.SigningDeadlinePassed():
-                    return session._on_signing_deadline_passed(event)
-                case _:
-                    pass
-        case PendingBroadcast():
-            match event:
-                case on.BroadcastPayjoin():
-                    return session._on_broadcast_payjoin(event)
-                case on.FallbackRequested():
-                    return session._on_fallback_requested(event)
-                case on.ProtocolFailed():
-                    return session._on_protocol_failed(event)
-                case _:
-                    pass
-        case PendingFallback():
-            match event:
-                case on.BroadcastFallback():
-                    return session._on_broadcast_fallback(event)
-                case on.ObservedSpend():
-                    return session._on_observed_spend(event)
-                case on.Released():
-                    return session._on_released(event)
-                case on.FallbackRequested():
-                    return session._on_fallback_requested(event)
-                case on.FallbackBumped():
-                    return session._on_fallback_bumped(event)
-                case on.CoinsMissed():
-                    return session._on_coins_missed(event)
-                case on.CoinsFound():
-                    return session._on_coins_found(event)
-                case on.Closed():
-                    return session._on_closed(event)
-                case _:
-                    pass
-        case Monitor():
-            match event:
-                case on.PayjoinDropped():
-                    return session._on_payjoin_dropped(event)
-                case on.FallbackRequested():
-                    return session._on_fallback_requested(event)
-                case on.FallbackBumped():
-                    return session._on_fallback_bumped(event)
-                case on.CoinsMissed():
-                    return session._on_coins_missed(event)
-                case on.CoinsFound():
-                    return session._on_coins_found(event)
-                case on.Closed():
-                    return session._on_closed(event)
-                case _:
-                    pass
-        case _:
-            pass
-    raise InvalidEvent(
-        f"{type(event).__name__} cannot happen in {type(session).__name__}; reload the session."
-    )
+def apply(session: SenderSession | None, event: SenderEvent) -> SenderSession:
+    """The next state; None is the state before the first event.
+
+    Raises `InvalidEvent` where the event does not belong to the state, and what its payload
+    raises if it is not valid.
+    """
+    move = _MOVES.get((type(session), type(event)))
+    if move is None:
+        raise cannot_follow(session, event)
+    successor: SenderSession = move(session, event)
+    return successor
 
 
 def replay(events: Iterable[SenderEvent]) -> SenderSession:
-    """The state after `events`; raises `ReplayError`, naming the event, where they are no log.
+    """The state that a log leads to; see `dovetail.sessions.replay`, which both roles share.
 
-    Nothing is written, and an expired session replays as any other. Secrets and PSBTs are
-    parsed again: the log is not trusted (M2).
+    Raises `ReplayError` naming the event by its number from 0, and the cause. Secrets and PSBTs
+    are parsed again, as the log is not trusted (M2).
     """
-    session: SenderSession | None = None
-    for seq, event in enumerate(events):
-        try:
-            session = _first(event) if session is None else apply(session, event)
-        except DovetailError as error:
-            raise ReplayError(
-                f"Event {seq} ({type(event).__name__}) does not fit the log: {error}", seq=seq
-            ) from error
-    if session is None:
-        raise ReplayError("The log is empty; the session was never created.")
-    return session
-
-
-def _first(event: SenderEvent) -> SenderSession:
-    match event:
-        case on.Created():
-            return on_created(event)
-        case on.CreatedPlain():
-            return on_created_plain(event)
-        case _:
-            raise InvalidEvent("A log begins with Created; restore it from a backup.")
+    return replaying.replay(events, apply)

@@ -1,7 +1,7 @@
 """The sender's states until a proposal has come: create, post, poll (BIP 77; BIP 78 for v1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -30,9 +30,8 @@ from dovetail.protocol.requests import (
 from dovetail.protocol.uri import V1Endpoint, V2Endpoint
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
-from dovetail.sessions.sender.base import State
 from dovetail.sessions.sender.closing import why_spent
-from dovetail.sessions.sender.contested import require_decided
+from dovetail.sessions.sender.early_ends import Stopping
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.settling import PendingFallback
 from dovetail.sessions.sender.signing import ProposalReceived
@@ -54,62 +53,7 @@ _REASONS: Mapping[ErrorCode | None, Reason] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Stoppable(State):
-    """What the states share before the receiver has answered: how the payjoin is given up."""
-
-    _expiry: ClassVar[Reason] = Reason.EXPIRED_BEFORE_POSTING
-    _left: ClassVar[bool] = True
-    """Whether the receiver may hold the Original PSBT."""
-
-    def cancel(self) -> Transition[SenderEvent, PendingFallback]:
-        """Stop the payjoin, not the payment, which is still to be decided.
-
-        The receiver may hold it already, unless the session is still `WithReplyKey`.
-        """
-        event = events.Cancelled()
-        return self._transition(event, self._on_cancelled(event))
-
-    def request_fallback(self) -> Transition[SenderEvent, PendingFallback]:
-        """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
-        event = events.FallbackRequested(decided=True)
-        return self._transition(event, self._on_fallback_requested(event))
-
-    def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
-        """Give the payjoin up, for instance because no relay is left to try."""
-        event = events.ProtocolFailed(reason=reason)
-        return self._transition(event, self._on_protocol_failed(event))
-
-    def expire(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:
-        """Give up at the expiration; raises `UsageError` before."""
-        self._require_expired(now)
-        event = events.Expired()
-        return self._transition(event, self._on_expired(event))
-
-    def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:
-        return self._owe_fallback(Reason.CANCELLED_BY_US)
-
-    def _on_fallback_requested(self, event: events.FallbackRequested) -> PendingFallback:
-        require_decided(event)
-        return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=True)
-
-    def _on_protocol_failed(self, event: events.ProtocolFailed) -> PendingFallback:
-        return self._owe_fallback(event.reason, event.rule)
-
-    def _on_expired(self, _event: events.Expired) -> PendingFallback:
-        return self._owe_fallback(self._expiry)
-
-    def _owe_fallback(self, reason: Reason, rule: str | None = None) -> PendingFallback:
-        return PendingFallback(
-            seq=self.seq + 1,
-            terms=self.terms,
-            reason=reason,
-            rule=rule,
-            original_out=self._left,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class WithReplyKey(_Stoppable):
+class WithReplyKey(Stopping):
     """The payment is decided and nothing has left."""
 
     _left: ClassVar[bool] = False
@@ -127,7 +71,7 @@ class WithReplyKey(_Stoppable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Offered(_Stoppable):
+class Offered(Stopping):
     """What the states share in which the receiver may hold the Original and has not answered."""
 
     def record_spend(self, spend: Transaction) -> Transition[SenderEvent, PendingFallback]:
@@ -170,7 +114,7 @@ class _Offered(_Stoppable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PostingOriginal(_Offered):
+class PostingOriginal(Offered):
     """The Original PSBT is on its way to the receiver, or may be."""
 
     def post(
@@ -245,7 +189,7 @@ class PostingOriginal(_Offered):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PollingForProposal(_Offered):
+class PollingForProposal(Offered):
     """The receiver can fetch the Original PSBT; its answer is awaited."""
 
     _expiry: ClassVar[Reason] = Reason.EXPIRED_WAITING_FOR_PROPOSAL
