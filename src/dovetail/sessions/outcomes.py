@@ -86,7 +86,10 @@ class PaidDirectly(_Outcome, frozen=True, kw_only=True):
 
 
 class PayjoinProposalSent(_Outcome, frozen=True, kw_only=True):
-    """The proposal was sent, and the chain source can tell nothing about what became of it."""
+    """The proposal was sent, and the chain source could tell nothing about what became of it.
+
+    No session ends so any more, as each chain source can tell. Logs of earlier releases may.
+    """
 
 
 class Revoked(_Outcome, frozen=True, kw_only=True):

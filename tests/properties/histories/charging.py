@@ -251,7 +251,6 @@ class Payee(Collector):
                 return [
                     handle.request_fallback,
                     lambda: handle.record_settlement(handle.fallback, depth=9),
-                    handle.record_unobservable,
                 ]
             case _:
                 return ends

@@ -25,7 +25,7 @@ from tests.sessions.receiver.play import (
 )
 
 from dovetail.bitcoin.units import UnixTime
-from dovetail.sessions import receiver
+from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 
@@ -155,7 +155,8 @@ def released_while_proposal_is_out(play: Play) -> None:
 
 
 def nobody_can_tell(play: Play) -> None:
-    play.save(play.monitor().record_unobservable())
+    """As earlier releases could end; there is no move for it any more."""
+    play.save(play.monitor()._close(outcomes.PayjoinProposalSent()))
 
 
 def post_given_up(play: Play) -> None:

@@ -22,7 +22,7 @@ from tests.sessions.receiver.scenarios import nobody_can_tell, paid_by_payjoin
 from tests.support.keys import signatures_are_valid
 
 from dovetail.bitcoin.units import Sats, UnixTime
-from dovetail.errors import ReplayError, StaleSession, UsageError
+from dovetail.errors import InvalidEvent, ReplayError, StaleSession, UsageError
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.reasons import Reason
 
@@ -251,26 +251,22 @@ def test_the_reason_without_a_payjoin_stays_with_the_outcome(play: Play) -> None
     )
 
 
-def test_a_chain_that_tells_nothing_leaves_a_proposal_sent(play: Play) -> None:
-    closed = play.save(play.monitor().record_unobservable())
-    assert closed.outcome == outcomes.PayjoinProposalSent()
-
-
 def test_a_fallback_under_way_cannot_be_left_unwatched(play: Play) -> None:  # M3
     monitor = play.save(play.pending_owed().record_broadcast(FALLBACK.txid))
-    with pytest.raises(UsageError, match="watch the chain"):
-        monitor.record_unobservable()
+    with pytest.raises(InvalidEvent, match="cannot end like this"):
+        receiver.apply(monitor, receiver.events.Closed(outcome=outcomes.PayjoinProposalSent()))
 
 
 def test_a_stale_handle_cannot_append(play: Play) -> None:  # M5
     stale = play.monitor()
     play.save(stale.request_fallback())
     with pytest.raises(StaleSession):
-        stale.record_unobservable().save(play.log)
+        stale.request_fallback().save(play.log)
 
 
 def test_a_closed_log_never_grows(play: Play) -> None:  # M1
     monitor = play.monitor()
-    play.save(monitor.record_unobservable())
+    assert monitor.proposal is not None
+    play.save(monitor.record_settlement(play.signed_payjoin(monitor.proposal), depth=2))
     with pytest.raises(StaleSession):
         monitor.request_fallback().save(play.log)

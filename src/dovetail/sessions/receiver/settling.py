@@ -223,18 +223,6 @@ class Monitor(Contested):
             return self._close(paid_directly(paid, depth=self.depth))
         return self._close(outcomes.Revoked(txid=str(spend.txid)))
 
-    def record_unobservable(self) -> Transition[ReceiverEvent, Closed]:
-        """End the session because the chain source can tell nothing about the payment.
-
-        Raises `UsageError` unless a proposal is all that is out.
-        """
-        try:
-            return self._close(outcomes.PayjoinProposalSent())
-        except InvalidEvent as error:
-            raise UsageError(
-                "Something else than a proposal is under way: watch the chain."
-            ) from error
-
     def _on_fallback_due(self, _event: events.FallbackDue) -> PendingFallback:
         if self.due_at is None:
             raise InvalidEvent("This fallback never falls due by itself.")
