@@ -25,6 +25,7 @@ NEEDS = {
         "agent",
         "CountingChain CountingLog CountingStore CountingTransport CountingWallet",
     ),
+    "dovetail.testing.memory_transport": ("agent", "MemoryTransport"),
     "dovetail.wallets.bdk": ("agent", "BdkWallet"),
     "dovetail.wallets.core": ("agent", "CoreChain CoreWallet"),
     "dovetail.wallets.esplora": ("agent", "EsploraChain"),
@@ -95,7 +96,7 @@ def test_a_name_whose_extra_is_missing_says_which_and_what_for(name, extra):
         f" run `pip install 'dovetail-payjoin[{extra}]'`."
     )
     assert SAID[name].startswith(
-        (f"{name} needs `", "dovetail.testing.counting needs `", "Asking a")
+        (f"{name} needs `", f"{name.rpartition('.')[0]} needs `", "Asking a")
     )
     assert SAID[name].endswith(ending)
 

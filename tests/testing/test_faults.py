@@ -37,5 +37,22 @@ def test_other_appends_pass_through(log: SessionLog[ReceiverEvent]) -> None:
     assert len(log.load()) == 2
 
 
+async def test_it_crashes_where_it_is_awaited(log: SessionLog[ReceiverEvent]) -> None:
+    with pytest.raises(Crash):
+        await CrashingPersister(log, before=[1]).append_async(Cancelled(), seq=1, closes=False)
+    assert len(log.load()) == 1
+    with pytest.raises(Crash):
+        await CrashingPersister(log, after=[1]).append_async(Cancelled(), seq=1, closes=False)
+    assert log.load()[1:] == (Cancelled(),)
+
+
+async def test_a_transition_is_saved_through_it_either_way(log: SessionLog[ReceiverEvent]) -> None:
+    session = receiver.replay(log.load())
+    assert isinstance(session, receiver.Initialized)
+    with pytest.raises(Crash):
+        await session.cancel().save_async(CrashingPersister(log, after=[1]))
+    assert isinstance(receiver.replay(log.load()), receiver.Closed)
+
+
 def test_no_handler_of_exceptions_mistakes_a_crash_for_one() -> None:
     assert not issubclass(Crash, Exception)

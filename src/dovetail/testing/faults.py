@@ -1,9 +1,9 @@
 """Persisters that fail on purpose, before or after the write."""
 
 from collections.abc import Collection
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
-from dovetail.sessions.persister import SessionPersister
+from dovetail.sessions.persister import AsyncSessionPersister, SessionPersister
 
 E_contra = TypeVar("E_contra", contravariant=True)
 
@@ -15,12 +15,13 @@ class Crash(BaseException):
 class CrashingPersister(Generic[E_contra]):
     """Passes appends on, and crashes at chosen seqs: before the write, or after it.
 
-    After the crash the session has to be loaded again, as after a real one.
+    It is saved to by `save` or by `save_async`, as the persister that it is given. After the crash
+    the session has to be loaded again, as after a real one.
     """
 
     def __init__(
         self,
-        persister: SessionPersister[E_contra],
+        persister: SessionPersister[E_contra] | AsyncSessionPersister[E_contra],
         *,
         before: Collection[int] = (),
         after: Collection[int] = (),
@@ -32,8 +33,19 @@ class CrashingPersister(Generic[E_contra]):
 
     def append(self, event: E_contra, /, *, seq: int, closes: bool) -> None:
         """See `SessionPersister.append`; raises `Crash` where it was told to."""
-        if seq in self._before:
-            raise Crash
-        self._persister.append(event, seq=seq, closes=closes)
-        if seq in self._after:
+        persister = cast("SessionPersister[E_contra]", self._persister)
+        self._crash_at(seq, self._before)
+        persister.append(event, seq=seq, closes=closes)
+        self._crash_at(seq, self._after)
+
+    async def append_async(self, event: E_contra, /, *, seq: int, closes: bool) -> None:
+        """See `AsyncSessionPersister.append_async`; raises `Crash` where it was told to."""
+        persister = cast("AsyncSessionPersister[E_contra]", self._persister)
+        self._crash_at(seq, self._before)
+        await persister.append_async(event, seq=seq, closes=closes)
+        self._crash_at(seq, self._after)
+
+    @staticmethod
+    def _crash_at(seq: int, chosen: frozenset[int]) -> None:
+        if seq in chosen:
             raise Crash
