@@ -14,10 +14,10 @@ from dovetail.sessions.amounts import (
     whole_fee_of,
 )
 from dovetail.sessions.receiver.events import RetrievedOriginalPayload, checksum_of
-from dovetail.sessions.standing import State
+from dovetail.sessions.standing import AnySession
 
 
-def lived(name: str) -> list[State]:
+def lived(name: str) -> list[AnySession]:
     """The states of a kept log, from the first event on."""
     if name.startswith("sender/"):
         sent = [*map(sender.decode_event, entries(name))]

@@ -10,8 +10,8 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.events import RetrievedOriginalPayload, checksum_of
 from dovetail.sessions.standing import (
     EDITION,
+    AnySession,
     Standing,
-    State,
     StateName,
     decode_summary,
     encode_summary,
@@ -19,7 +19,7 @@ from dovetail.sessions.standing import (
 )
 
 
-def states(name: str) -> list[State]:
+def states(name: str) -> list[AnySession]:
     """Every state that a kept log passes through."""
     lines = entries(name)
     if name.startswith("sender/"):

@@ -23,7 +23,8 @@ from dovetail.sessions.sightings import SpendKind
 EDITION = 2
 """Raise it with what is drawn or how: what another edition drew is read from the log instead."""
 
-State: TypeAlias = ReceiverSession | SenderSession
+AnySession: TypeAlias = ReceiverSession | SenderSession
+"""A session of either role, in any state."""
 
 
 StateName: TypeAlias = Literal[
@@ -108,7 +109,7 @@ class Standing(Spending, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 Summary: TypeAlias = Standing | Ending
 
 
-def summary_of(state: State) -> Summary | None:
+def summary_of(state: AnySession) -> Summary | None:
     """What a list shows of a session in this state; None where it cannot be told."""
     try:
         if isinstance(state, receiver.Closed | sender.Closed):
@@ -141,7 +142,7 @@ _ENDING = msgspec.json.Decoder(Ending)
 _STANDING = msgspec.json.Decoder(Standing)
 
 
-def _standing(state: State) -> Standing:
+def _standing(state: AnySession) -> Standing:
     amount, (received, paid) = amount_of(state), figures(amounts_of(state))
     found = Standing(
         edition=EDITION,
@@ -153,7 +154,7 @@ def _standing(state: State) -> Standing:
     return msgspec.structs.replace(found, **_facts(state))
 
 
-def _facts(state: State) -> dict[str, object]:
+def _facts(state: AnySession) -> dict[str, object]:
     match state:
         case receiver.Initialized():
             return {"until": int(state.watched_until), "reason": state.last_refusal}

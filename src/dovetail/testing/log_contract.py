@@ -22,7 +22,7 @@ from dovetail.sessions.ended import ending_of
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events as receiver_events
 from dovetail.sessions.sender import events as sender_events
-from dovetail.sessions.standing import State, summary_of
+from dovetail.sessions.standing import AnySession, summary_of
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import Role, SessionId, SessionLog, Store
 from dovetail.testing.store_samples import (
@@ -41,7 +41,7 @@ from dovetail.testing.store_samples import (
 def _advance(
     log: SessionLog[receiver.ReceiverEvent],
     event: receiver.ReceiverEvent,
-    state: State,
+    state: AnySession,
     *,
     awaited: bool,
 ) -> None:

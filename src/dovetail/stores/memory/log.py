@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic
 from dovetail.bitcoin import OutPoint
 from dovetail.errors import DovetailError, StaleSession, StoreUnavailable, UsageError
 from dovetail.sessions.codec import EventCodec
-from dovetail.sessions.standing import State, Summary, summary_of
+from dovetail.sessions.standing import AnySession, Summary, summary_of
 from dovetail.stores.integrity import read
 from dovetail.stores.memory.tables import MemoryTables, undoable
 from dovetail.stores.ports import ROWS_FAILED, Appended, E, SessionId
@@ -61,7 +61,7 @@ class MemoryLog(Generic[E]):
         """See `SessionLog.append_async`."""
         self.append(event, seq=seq, closes=closes)
 
-    def advance(self, event: E, state: State | None, /, *, seq: int, closes: bool) -> None:
+    def advance(self, event: E, state: AnySession | None, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.advance`."""
         if self._tables is not None:
             self._store.require_turn(self._tables)
@@ -71,7 +71,7 @@ class MemoryLog(Generic[E]):
             self._session_id = self._write(tables, event, state, seq, closes=closes)
 
     async def advance_async(
-        self, event: E, state: State | None, /, *, seq: int, closes: bool
+        self, event: E, state: AnySession | None, /, *, seq: int, closes: bool
     ) -> None:
         """See `SessionLog.advance_async`."""
         self.advance(event, state, seq=seq, closes=closes)
@@ -89,7 +89,7 @@ class MemoryLog(Generic[E]):
         )
 
     def _write(
-        self, tables: MemoryTables, event: E, state: State | None, seq: int, *, closes: bool
+        self, tables: MemoryTables, event: E, state: AnySession | None, seq: int, *, closes: bool
     ) -> SessionId:
         """Append; with the rows that go with the event, both or neither."""
         data, rows = self._codec.encode(event), self._store.rows

@@ -16,7 +16,7 @@ from dovetail.errors import (
     UsageError,
 )
 from dovetail.sessions.codec import EventCodec
-from dovetail.sessions.standing import State, Summary, summary_of
+from dovetail.sessions.standing import AnySession, Summary, summary_of
 from dovetail.stores import coins
 from dovetail.stores.integrity import read
 from dovetail.stores.ports import PAID_ALREADY, ROWS_FAILED, Appended, E, SessionId
@@ -66,13 +66,13 @@ class SqlLog(Generic[E]):
         """See `SessionLog.append_async`."""
         await self.advance_async(event, None, seq=seq, closes=closes)
 
-    def advance(self, event: E, state: State | None, /, *, seq: int, closes: bool) -> None:
+    def advance(self, event: E, state: AnySession | None, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.advance`; without a state the log is replayed."""
         work = self._work(event, state, seq, closes=closes)
         self._session_id = self.store.writer.run(work, isolated=self._may_fail_late)
 
     async def advance_async(
-        self, event: E, state: State | None, /, *, seq: int, closes: bool
+        self, event: E, state: AnySession | None, /, *, seq: int, closes: bool
     ) -> None:
         """See `SessionLog.advance_async`."""
         work = self._work(event, state, seq, closes=closes)
@@ -84,7 +84,7 @@ class SqlLog(Generic[E]):
         return BoundLog(self, connection, self._session_id)
 
     def _work(
-        self, event: E, state: State | None, seq: int, *, closes: bool
+        self, event: E, state: AnySession | None, seq: int, *, closes: bool
     ) -> Callable[[Connection], SessionId]:
         entry, known = self.entry(event, seq), self._session_id
         summary = None if state is None else summary_of(state)
@@ -189,7 +189,7 @@ class BoundLog(Generic[E]):
         """As `append`."""
         self.append(event, seq=seq, closes=closes)
 
-    def advance(self, event: E, state: State | None, /, *, seq: int, closes: bool) -> None:
+    def advance(self, event: E, state: AnySession | None, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.advance`; durable once the transaction is."""
         if self._connection.get_transaction() is not self._transaction:
             raise UsageError("The transaction has ended: save within another one.")
@@ -201,7 +201,7 @@ class BoundLog(Generic[E]):
             )
 
     async def advance_async(
-        self, event: E, state: State | None, /, *, seq: int, closes: bool
+        self, event: E, state: AnySession | None, /, *, seq: int, closes: bool
     ) -> None:
         """As `advance`."""
         self.advance(event, state, seq=seq, closes=closes)
