@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import dovetail
+from dovetail.cli.app import ENTRIES
 
 SOURCE = Path(dovetail.__file__).parent
 GONE = (
@@ -50,3 +51,35 @@ def test_no_sentence_says_it(phrase: str) -> None:
 
 def test_sentences_are_found() -> None:
     assert "Paid by payjoin." in ALL
+
+
+COMMANDS = "|".join(("run", *ENTRIES))
+OF_THE_COMMAND_LINE = re.compile(
+    rf"`(?:{COMMANDS})[ `]|\bdovetail (?:{COMMANDS})\b|(?<![\w-])--[a-z]"
+)
+"""A command in backticks, a whole command, or an option."""
+BELOW = [path for path in sorted(SOURCE.rglob("*.py")) if path.parts[len(SOURCE.parts)] != "cli"]
+
+
+@pytest.mark.parametrize("path", BELOW, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_the_library_names_no_command_and_no_option(path: Path) -> None:
+    """An error has `actions`, and names its parameters; the command line makes its own of them."""
+    assert [text for text in sentences(path) if OF_THE_COMMAND_LINE.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Pay with `fallback`.", True),
+        ("Run `resume 3`.", True),
+        ("See `dovetail show 3`.", True),
+        ("Choose a higher --fee-rate.", True),
+        ("Choose a higher `--fee-rate`.", True),
+        ("Choose a higher `fee_rate`.", False),
+        ("Broadcast `session.fallback` unchanged.", False),
+        ("Correct `tor`.", False),
+        ("A pause - or -- two.", False),
+    ],
+)
+def test_what_names_a_command_or_an_option_is_known(text: str, *, named: bool) -> None:
+    assert (OF_THE_COMMAND_LINE.search(text) is not None) is named

@@ -41,11 +41,29 @@ The tree says whose fault it was, because that decides what to do next::
         └── ReplayError                 a log cannot be read; it is left as it is
 """
 
+from collections.abc import Collection
 from typing import Literal, TypeAlias
+
+from dovetail.actions import Action
 
 
 class DovetailError(Exception):
-    """The root: one sentence that says what happened and what to do next."""
+    """The root: one sentence that says what happened and what to do next.
+
+    A parameter or a setting stands in backticks, under its name in Python. `actions` are what a
+    person can do about it, and `session` is the id of the session for which they are, where it is
+    known: a command line makes commands of them, a page buttons.
+    """
+
+    actions: frozenset[Action]
+    session: object
+
+    def __init__(
+        self, message: str = "", *, actions: Collection[Action] = (), session: object = None
+    ) -> None:
+        super().__init__(message)
+        self.actions = frozenset(actions)
+        self.session = session
 
 
 class ParseError(DovetailError, ValueError):
@@ -216,6 +234,5 @@ class ReplayError(StoreError):
     """
 
     def __init__(self, message: str, *, session: object = None, seq: int | None = None) -> None:
-        super().__init__(message)
-        self.session = session
+        super().__init__(message, session=session)
         self.seq = seq

@@ -176,7 +176,7 @@ def test_files_that_do_not_fit_are_named_by_their_options(tmp_path: Path):
         (made.key, made.key, "do not fit"),
         (tmp_path / "none", made.key, "cannot be read"),
     ):
-        with pytest.raises(ConfigurationError, match=f"{words}.*--tls-cert and --tls-key"):
+        with pytest.raises(ConfigurationError, match=f"{words}.*`certificate` and `key`"):
             load_tls(certificate, key)
 
 

@@ -137,7 +137,7 @@ def test_a_session_that_is_not_there_is_one_sentence(person, words):
     for _ in range(2):
         said = alice(*words)
         assert said.code == 2
-        assert said.err == "Error: There is no session 9: `dovetail history` lists them.\n"
+        assert said.err == "Error: There is no session 9. `dovetail history` lists the sessions.\n"
         alice("receive", "1000", "--no-wait")
 
 
@@ -332,4 +332,6 @@ def test_a_number_of_twenty_digits_is_no_session(person, words, number):
     alice("receive", "1000", "--no-wait")
     said = alice(*words, number)
     assert said.code == 2
-    assert said.err == f"Error: There is no session {number}: `dovetail history` lists them.\n"
+    assert (
+        said.err == f"Error: There is no session {number}. `dovetail history` lists the sessions.\n"
+    )

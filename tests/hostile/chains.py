@@ -6,6 +6,7 @@ from tests.hostile.payment import Ends, Played, Stage, played_by
 from tests.hostile.record import Decorator, Peer, trick, tricks_in
 from tests.support.chain import NodeChain
 
+from dovetail.cli.actions import error_words
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.errors import ChainError
 from dovetail.runtime.chain_watch import FALLBACK_REFUSED
@@ -70,7 +71,7 @@ def lies(we: str, told: str, ends: Ends, **named: str) -> Decorator:
     we="Refuses estimates beyond 2,000 sat/vB, and signs nothing.",
     rule="An estimate has a highest value; only a person goes beyond it",
     told="The chain source estimates a fee rate of 100,000 sat/vB, which is beyond all measure."
-    " Choose one with `--fee-rate`, or use another source.",
+    " Choose a `--fee-rate`, or use another source.",
     ends=Ends.UNPAID,
 )
 async def estimates_absurdly(stage: Stage) -> Played:
@@ -80,7 +81,7 @@ async def estimates_absurdly(stage: Stage) -> Played:
     try:
         await stage.alice.send(receiving.uri)
     except ChainError as error:
-        stage.heard.append(str(error))
+        stage.heard.append(error_words(error))
     assert stage.world.wire.sent == []
     return Played(sessions=(receiving,), address=receiving.uri.address)
 

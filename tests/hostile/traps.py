@@ -8,6 +8,7 @@ from tests.hostile.payment import Ends, Played, Stage, played_by
 from tests.hostile.record import Peer, trick, tricks_in
 from tests.support.clock import NOW
 
+from dovetail.cli.actions import error_words
 from dovetail.bitcoin import Address, Network, UnixTime
 from dovetail.cli.live.preview import Asked, show
 from dovetail.cli.output import Screen
@@ -63,7 +64,7 @@ async def leads_to_this_machine(stage: Stage) -> Played:
         try:
             await agent.send(uri)
         except UsageError as error:
-            stage.heard.append(str(error))
+            stage.heard.append(error_words(error))
         assert agent.sessions == ()
     assert stage.world.wire.sent == []
     return Played(address=uri.address)
@@ -88,8 +89,8 @@ async def lasts_until_2106(stage: Stage) -> Played:
     peer=Peer.LINK,
     we="Knows it by its key, and refuses it.",
     rule="M4: a Payjoin URI or receiver key is never used for two sessions",
-    told="Session 1 pays this URI or did: see `dovetail show 1`, and ask the receiver for a new"
-    " URI to pay again.",
+    told="Session 1 pays this URI or did: ask the receiver for a new URI to pay again."
+    " `dovetail show 1` shows it.",
     ends=Ends.PAYJOIN,
 )
 async def comes_again(stage: Stage) -> Played:
@@ -101,7 +102,7 @@ async def comes_again(stage: Stage) -> Played:
         try:
             await stage.alice.send(uri)
         except DuplicateSession as error:
-            stage.heard.append(str(error))
+            stage.heard.append(error_words(error))
         else:
             raise AssertionError("a Payjoin URI was taken twice")
     await stage.until(sending, sender.PollingForProposal)

@@ -102,7 +102,7 @@ async def test_what_was_decided_cannot_be_declined_by_another_process(
 ):
     with pytest.raises(UsageError, match="cannot be declined any more"):
         await decisions.release(decided.services, decided.session_id)
-    with pytest.raises(UsageError, match="You chose the ordinary payment already"):
+    with pytest.raises(UsageError, match="You requested the ordinary payment already"):
         await decisions.cancel(decided.services, decided.session_id)
     await decisions.fallback(decided.services, decided.session_id)
     assert decided.tags().count("FallbackRequested") == 1

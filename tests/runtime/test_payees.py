@@ -73,7 +73,7 @@ async def test_a_second_payment_is_not_even_built(
     world.fund(world.alice, 100_000, 100_000)
     async with world.agent(world.alice) as agent:
         await (await first(agent, address))()
-        with pytest.raises(DuplicateSession, match=r"Session 1 pays this address.*--again"):
+        with pytest.raises(DuplicateSession, match=r"Session 1 pays this address.*`again`"):
             await second(agent, address)
 
 
@@ -85,7 +85,7 @@ async def test_of_two_that_were_built_side_by_side_one_is_begun(
     async with world.agent(world.alice) as agent:
         begin = await first(agent, address), await second(agent, address)
         live = await begin[0]()
-        with pytest.raises(DuplicateSession, match="--again"):
+        with pytest.raises(DuplicateSession, match="`again`"):
             await begin[1]()
         assert agent.sessions == (live,)
         assert [row.session_id for row in agent.services.store.history()] == [live.session_id]
@@ -105,7 +105,7 @@ async def test_send_takes_the_word_too(world: World, address: Address):
     world.fund(world.alice, 100_000, 100_000)
     async with world.agent(world.alice) as agent:
         await agent.send(link(address, "first"), fee_rate=RATE)
-        with pytest.raises(DuplicateSession, match="--again"):
+        with pytest.raises(DuplicateSession, match="`again`"):
             await agent.send(link(address, "second"), fee_rate=RATE)
         await agent.send(link(address, "second"), fee_rate=RATE, again=True)
         assert len(agent.services.store.history()) == 2

@@ -85,7 +85,7 @@ def test_another_link_to_an_address_needs_an_explicit_word(store: Store, other: 
     first = begin(store, v2(b"\x21"))
     assert store.session_paying(other) is None
     assert store.session_paying_to(play.ADDRESS) == first
-    with pytest.raises(DuplicateSession, match="--again"):
+    with pytest.raises(DuplicateSession, match="`again`"):
         begin(store, other)
     assert begin(store, other, alone=False) == store.session_paying_to(play.ADDRESS)
 
@@ -126,13 +126,13 @@ def test_a_payment_that_ended_unpaid_hides_no_other(store: Store) -> None:
 def test_an_ordinary_payment_counts_as_any_other(store: Store) -> None:
     first = plainly(store)
     assert store.session_paying_to(play.ADDRESS) == first
-    with pytest.raises(DuplicateSession, match="--again"):
+    with pytest.raises(DuplicateSession, match="`again`"):
         begin(store, v2(b"\x21"))
 
 
 def test_an_ordinary_payment_is_not_begun_after_another(store: Store) -> None:
     begin(store, v2(b"\x21"))
-    with pytest.raises(DuplicateSession, match="--again"):
+    with pytest.raises(DuplicateSession, match="`again`"):
         plainly(store)
     assert plainly(store, alone=False) == SessionId(2)
 

@@ -33,6 +33,8 @@ PUBLIC: dict[str, str] = {
     "dovetail.bitcoin": "",
     "dovetail.crypto": "KeyConfig PublicKey SecretKey",
     "dovetail.errors": "",
+    "dovetail.actions": "",
+    "dovetail.explain": "",
     "dovetail.tor": "SocksProxy",
     "dovetail.regtest": "RegtestNode RegtestServer",
     "dovetail.mailroom": "MailroomServer MailroomSettings",

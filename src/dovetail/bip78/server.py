@@ -61,7 +61,7 @@ async def serving(
 def load_tls(certificate: Path, key: Path) -> ssl.SSLContext:
     """What TLS is served with: PEM files, the certificate with those that vouch for it.
 
-    Raises `ConfigurationError`, which names the option.
+    Raises `ConfigurationError`, which names the parameter.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -69,17 +69,17 @@ def load_tls(certificate: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
         raise ConfigurationError(
-            "The certificate and its key do not fit or are no PEM: check --tls-cert and --tls-key."
+            "The certificate and its key do not fit or are no PEM: check `certificate` and `key`."
         ) from error
     except OSError as error:
         raise ConfigurationError(
-            "The certificate or its key cannot be read: check --tls-cert and --tls-key."
+            "The certificate or its key cannot be read: check `certificate` and `key`."
         ) from error
     return context
 
 
 def _no_password() -> str:
     raise ConfigurationError(
-        "The TLS key is encrypted, and nobody is asked for its password: give --tls-key one that"
-        " is not, readable by you alone."
+        "The TLS key is encrypted, and nobody is asked for its password: name as `key` one that is"
+        " not, readable by you alone."
     )

@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from dovetail.cli import error_codes
-from dovetail.cli.hints import repeating
+from dovetail.cli.actions import error_words
+from dovetail.cli.hints import repeated, repeating
 from dovetail.cli.output import clear, write
 from dovetail.errors import (
     DovetailError,
@@ -121,9 +122,9 @@ def _failure(error: Exception) -> Failure:
         case click.ClickException():
             return Failure(error_codes.COMMAND_LINE, _sentence(error), Exit.USAGE)
         case UsageError() | ParseError() | SessionNotFound() | DuplicateSession():
-            return Failure(error_codes.code_of(error), str(error), Exit.USAGE)
+            return Failure(error_codes.code_of(error), error_words(error), Exit.USAGE)
         case DovetailError():
-            return Failure(error_codes.code_of(error), str(error), Exit.FAILED)
+            return Failure(error_codes.code_of(error), error_words(error), Exit.FAILED)
         case ModuleNotFoundError():
             words = (
                 f"This command needs `{error.name}`, which is not installed:"
@@ -160,13 +161,14 @@ def _sentence(error: click.ClickException) -> str:
 def _failed(failure: Failure, args: Sequence[str] | None, *, plainly: bool = False) -> int:
     """Say it on stderr, and to a program on stdout."""
     clear()
+    words = repeated(failure.sentence)
     if plainly:
-        write(failure.sentence, err=True)
+        write(words, err=True)
     else:
-        write(f"{_ERROR}{failure.sentence}", err=True, label=len(_ERROR), fg="red", bold=True)
+        write(f"{_ERROR}{words}", err=True, label=len(_ERROR), fg="red", bold=True)
     if error_codes.asked_for(_arguments(args)):
         with suppress(OSError):  # who is gone hears nothing
-            error_codes.tell(failure.code, failure.sentence, failure.exit)
+            error_codes.tell(failure.code, words, failure.exit)
     return failure.exit
 
 

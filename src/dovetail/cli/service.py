@@ -1,7 +1,7 @@
 """Whether `dovetail run` takes the sessions forward, and what other commands say then."""
 
 from dovetail.actions import Action
-from dovetail.cli.actions import sentences
+from dovetail.cli.actions import sentence
 from dovetail.cli.hints import repeated
 from dovetail.cli.output import local_time
 from dovetail.explain.explanation import DeadlineKind, Explanation
@@ -34,5 +34,5 @@ def _at_expiry(found: Explanation) -> str:
 def next_words(number: SessionId, found: Explanation, *, running: bool) -> str:
     """What a person can do next: the advice, the commands, and who does the work meanwhile."""
     goes_on = go_on(number, found, running=running) if Action.RESUME in found.actions else ""
-    chosen = sentences(found.actions - {Action.RESUME, Action.CANCEL}, number)
+    chosen = sentence(found.actions - {Action.RESUME, Action.CANCEL}, number)
     return " ".join(filter(None, (found.advice, chosen, repeated(goes_on))))

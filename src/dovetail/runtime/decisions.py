@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+from dovetail.actions import Action
 from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import (
     ChainError,
@@ -76,7 +77,7 @@ def require_releasable(state: State) -> None:
     """Raise `UsageError` where there is nothing to decline, or it cannot be declined any more."""
     match state:
         case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
-            raise UsageError(ASKED_FOR)
+            raise UsageError(ASKED_FOR, actions=(Action.RESUME,))
         case receiver.PendingFallback() | sender.PendingFallback():
             return
         case receiver.Closed() | sender.Closed():
@@ -127,7 +128,7 @@ async def prepare_revocation(
         raise UsageError("Only a released payment can be revoked: cancel and release it first.")
     spend = await services.async_chain.deepest_spend(state.contested)
     if spend is not None and spend.depth > 0:
-        raise UsageError("The payment's coins are spent already: `show` says by what.")
+        raise UsageError("The payment's coins are spent already.", actions=(Action.SHOW,))
     await services.async_wallet.sync()
     transaction = await services.async_wallet.revoke(state.contested[0], fee_rate=rate)
     scripts = [output.script_pubkey for output in transaction.outputs]
@@ -203,7 +204,7 @@ async def _cancel(services: Services, session_id: SessionId, state: State) -> St
         case receiver.Monitor(seen_spent=False, released=False):
             with suppress(ChainError):  # which takes nobody's right to cancel
                 if await services.async_chain.deepest_spend(state.contested):
-                    raise UsageError(_too_late(state))
+                    raise _too_late(state)
             return await state.cancel().save_async(services.store.receiver(session_id))
         case (
             receiver.PendingFallback()
@@ -214,7 +215,7 @@ async def _cancel(services: Services, session_id: SessionId, state: State) -> St
             | sender.Monitor()
             | sender.Closed()
         ):
-            raise UsageError(_too_late(state))
+            raise _too_late(state)
         case (
             sender.WithReplyKey()
             | sender.PostingOriginal()
@@ -251,7 +252,7 @@ async def _fallback(
             turn = Turn(services.store.sender(session_id), services)
             return await fallback_request.pay(state, turn, fee_rate=fee_rate)
         case _ if fee_rate is not None:
-            raise UsageError("Only the payer can raise the fee: leave `--fee-rate` out.")
+            raise UsageError("Only the payer can raise the fee: leave `fee_rate` out.")
         case _:
             receiving = Turn(services.store.receiver(session_id), services)
             return await receiver_decisions.fallback(state, receiving)
@@ -272,16 +273,22 @@ async def _release(services: Services, session_id: SessionId, state: State) -> S
             return state
 
 
-def _too_late(state: State) -> str:
+def _too_late(state: State) -> UsageError:
     match state:
         case receiver.Closed() | sender.Closed():
-            return "The session is closed: there is nothing left to cancel."
+            return UsageError("The session is closed: there is nothing left to cancel.")
         case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
-            return "You chose the ordinary payment already: `resume` broadcasts it."
+            return UsageError(
+                "You requested the ordinary payment already.", actions=(Action.RESUME,)
+            )
         case receiver.PendingFallback() | sender.PendingFallback():
-            return "The payjoin has ended already: pay with `fallback`, or decline with `release`."
+            return UsageError(
+                "The payjoin has ended already: decide about the ordinary payment.",
+                actions=(Action.FALLBACK, Action.RELEASE),
+            )
         case _:
-            return (
-                "A payment is on its way already: `fallback` competes with it, and nothing can"
-                " stop it."
+            return UsageError(
+                "A payment is on its way already: nothing can stop it, but the ordinary payment"
+                " can compete with it.",
+                actions=(Action.FALLBACK,),
             )

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from dovetail.actions import Action
 from dovetail.bitcoin import FeeRate
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
 from dovetail.runtime.async_ports import compute
@@ -16,11 +17,11 @@ from dovetail.wallets.ports import Spend
 
 PAID_ALREADY = (
     "The address was paid that amount already, by another transaction: the ordinary payment would"
-    " pay it a second time. Say `fallback` again only if you want that."
+    " pay it a second time. Request it again only if you want that."
 )
 _NOT_RAISED = (
     "The network refused the payment with its fee raised: what waits there stays until it is"
-    " replaced or mined. Try a higher `--fee-rate`."
+    " replaced or mined. Try a higher `fee_rate`."
 )
 
 
@@ -63,7 +64,7 @@ async def _ask_once(state: Paying, turn: SenderTurn) -> None:
     ):
         return
     await turn.store.saw(turn.session_id, watch.sighting)
-    raise UsageError(PAID_ALREADY)
+    raise UsageError(PAID_ALREADY, actions=(Action.FALLBACK,))
 
 
 async def _raise_fee(state: Paying, turn: SenderTurn, fee_rate: FeeRate) -> SenderSession:

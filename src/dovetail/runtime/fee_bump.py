@@ -69,9 +69,7 @@ def _fee(state: Paying, rival: Spend | None, fee_rate: FeeRate) -> Sats:
     inputs = len(state.fallback.inputs)
     weight = Weight(state.fallback.weight + _SIGNATURE_SLACK * inputs)
     if fee_rate.fee(weight) <= state.original.fee:
-        raise UsageError(
-            "The ordinary payment pays that rate already: choose a higher `--fee-rate`."
-        )
+        raise UsageError("The ordinary payment pays that rate already: choose a higher `fee_rate`.")
     known = None if rival is None else _known_fee(state, rival.transaction)
     if rival is None or known is None:
         return fee_rate.fee(weight)
@@ -101,7 +99,7 @@ def _with_fee(original: Psbt, change: int, fee: Sats) -> Psbt:
     if rest < output.script_pubkey.dust_limit:
         raise InsufficientFunds(
             f"The payment's change is too small for a fee of {fee:,} sats: choose a lower"
-            " `--fee-rate`."
+            " `fee_rate`."
         )
     outputs = list(transaction.outputs)
     outputs[change] = TxOut(rest, output.script_pubkey)

@@ -30,7 +30,7 @@ def estimated_rate(services: Services) -> FeeRate:
     if estimate > HIGHEST_ESTIMATE:
         raise ChainError(
             f"The chain source estimates a fee rate of {estimate}, which is beyond all measure."
-            " Choose one with `--fee-rate`, or use another source."
+            " Choose a `fee_rate`, or use another source."
         )
     return estimate
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
+from dovetail.actions import Action
 from dovetail.bitcoin import Address, FeeRate, OutPoint, Psbt, Sats
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import ChainError, DuplicateSession, UsageError
@@ -96,8 +97,9 @@ def require_unpaid(services: Services, address: Address, invoiced: Sats | None) 
     known = services.store.session_paying_to(address)
     if known is not None:
         raise DuplicateSession(
-            f"Session {known} pays this address or did: see `dovetail show {known}`. To pay it once"
-            " more, say so with `--again`."
+            f"Session {known} pays this address or did. To pay it once more, say so with `again`.",
+            actions=(Action.SHOW,),
+            session=known,
         )
     if invoiced is None:
         return
@@ -106,5 +108,5 @@ def require_unpaid(services: Services, address: Address, invoiced: Sats | None) 
         if sum(payment.amount for payment in found) >= invoiced:
             raise DuplicateSession(
                 "The address was paid that amount already, by a transaction that no session here"
-                " made: check whether it was yours. To pay anyway, add `--again`."
+                " made: check whether it was yours. To pay anyway, say so with `again`."
             )

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from dovetail.actions import Action
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.errors import DuplicateSession, UsageError
@@ -75,8 +76,9 @@ def prepare(
     known = store.session_paying(uri)
     if known is not None:
         raise DuplicateSession(
-            f"Session {known} pays this URI or did: see `dovetail show {known}`, and ask the"
-            " receiver for a new URI to pay again."
+            f"Session {known} pays this URI or did: ask the receiver for a new URI to pay again.",
+            actions=(Action.SHOW,),
+            session=known,
         )
     if uri.amount is not None and amount is not None and amount != uri.amount:
         raise UsageError("The URI asks for another amount. Pay that, or ask for another URI.")

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import TypeAlias
 
+from dovetail.actions import Action
 from dovetail.bitcoin import FeeRate, Sats, Transaction
 from dovetail.errors import ChainError, StaleSession, UsageError, WalletError
 from dovetail.runtime.async_ports import compute
@@ -24,7 +25,7 @@ WAITS = (
 )
 PAID_ALREADY = (
     "The address was paid in full by another transaction: the ordinary payment would charge the"
-    " sender twice. Say `fallback` again only if they know and want it."
+    " sender twice. Request it again only if they know and want that."
 )
 
 
@@ -99,7 +100,7 @@ async def free_coins(
     seen = await look(state, turn.chain)
     for spend in (seen.spend, seen.revoked):
         if spend is not None and (spend.depth or state.settles(spend.transaction)):
-            raise UsageError("The coins are spent already, or about to be: `show` says by what.")
+            raise UsageError("The coins are spent already, or about to be.", actions=(Action.SHOW,))
     await turn.wallet.sync()
     coin = state.exposed[0]
     transaction = await turn.wallet.revoke(coin, fee_rate=fee_rate)
@@ -146,7 +147,7 @@ async def _note_payment(
     if isinstance(noted, receiver.Closed):
         return noted
     await _give_back(noted, turn)
-    raise UsageError(PAID_ALREADY)
+    raise UsageError(PAID_ALREADY, actions=(Action.FALLBACK,))
 
 
 async def _request(state: Watchable, turn: ReceiverTurn) -> receiver.PendingFallback:

@@ -1,5 +1,6 @@
 """Whether a payer's fallback is still to be made."""
 
+from dovetail.actions import Action
 from dovetail.errors import ChainError, UsageError
 from dovetail.runtime.turn import SenderTurn
 from dovetail.sessions import sender
@@ -9,7 +10,7 @@ _NOTHING = Receipts()
 
 PAID_BESIDE = (
     "The address was paid that amount already, by another transaction: Dovetail does not make the"
-    " ordinary payment by itself. Pay anyway with `fallback`, or decline with `release`."
+    " ordinary payment by itself. Pay anyway, or decline it."
 )
 
 
@@ -19,7 +20,7 @@ async def require_unpaid(session: sender.PendingFallback, turn: SenderTurn) -> N
     By another wallet of the payer's, or by whomever: only the user can tell.
     """
     if await is_paid_beside(session, turn):
-        raise UsageError(PAID_BESIDE)
+        raise UsageError(PAID_BESIDE, actions=(Action.FALLBACK, Action.RELEASE))
 
 
 async def is_paid_beside(session: sender.SenderSession, turn: SenderTurn) -> bool:

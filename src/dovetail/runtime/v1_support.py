@@ -30,7 +30,7 @@ async def require_v1(directory: str, transport: Transport, relays: Relays) -> No
         raise ConfigurationError(
             f"The directory {place(directory)} takes no senders that speak only BIP 78, as its"
             f" {HEALTH_PATH} says: make the URI without `v1`, take another `directory`, or be"
-            " paid at a server of your own (`receive --v1 --listen`)."
+            " paid at a server of your own (`endpoint`)."
         )
 
 

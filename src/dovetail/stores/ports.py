@@ -383,6 +383,6 @@ ROWS_FAILED = (
 )
 
 PAID_ALREADY = (
-    "Another payment to this address was started before: `dovetail history` lists them. To pay the"
-    " address once more, say so with `--again`."
+    "Another payment to this address was started before. To pay the address once more, say so with"
+    " `again`."
 )

@@ -178,7 +178,7 @@ def _entry(entry: StoredEvent, *, secrets: bool) -> Entry:
 def _read_line(stream: BinaryIO) -> bytes:
     line = stream.readline(LONGEST_LINE)
     if len(line) == LONGEST_LINE:
-        raise ParseError("The file is no export of Dovetail's: give one that `export` wrote.")
+        raise ParseError("The file is not an export of Dovetail's sessions: choose one that is.")
     return line
 
 
@@ -191,12 +191,12 @@ def _header(line: bytes) -> Header:
         header = msgspec.convert(fields, Header)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as error:
         raise ParseError(
-            "The file is no export of Dovetail's: give one that `export` wrote."
+            "The file is not an export of Dovetail's sessions: choose one that is."
         ) from error
     if not header.secrets:
         raise UsageError(
-            "This export is without its keys, to show to others; sessions cannot go on from it:"
-            " export them again `--with-secrets`."
+            "This export has no keys, so that others can see it, and no session can go on from it:"
+            " export the sessions again, with `secrets`."
         )
     return header
 

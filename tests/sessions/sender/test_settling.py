@@ -319,7 +319,7 @@ def test_the_fallback_is_asked_for_from_every_state_of_a_negotiation(log, place)
     assert pending.requested
     assert pending.reason is Reason.FALLBACK_REQUESTED
     assert pending.original_out is (place is not play.create)
-    with pytest.raises(UsageError, match="asked for already"):
+    with pytest.raises(UsageError, match="requested already"):
         pending.release(spends=())
     with pytest.raises(ReplayError, match="asked for by its user"):
         sender.replay((*log.events()[:-1], events.FallbackRequested()))

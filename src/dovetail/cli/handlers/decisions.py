@@ -12,6 +12,7 @@ import click
 
 from dovetail.bitcoin import FeeRate
 from dovetail.cli import context, open_parts, signals
+from dovetail.cli.actions import about
 from dovetail.cli.clock import clock
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
@@ -42,7 +43,8 @@ Decision: TypeAlias = Callable[[Agent, SessionId], Awaitable[State]]
 
 def cancel(number: int, choice: str | None, screen: Screen) -> int:
     """Stop the payjoin, and decide about the payment."""
-    return signals.run(lambda stop: _cancel(number, choice, screen, stop))
+    with about(number):
+        return signals.run(lambda stop: _cancel(number, choice, screen, stop))
 
 
 def fallback(number: int, screen: Screen, *, fee_rate: str | None, allow_high_fee: bool) -> int:
@@ -52,13 +54,15 @@ def fallback(number: int, screen: Screen, *, fee_rate: str | None, allow_high_fe
         require_fair_rate(rate)
     decision = partial(Agent.fallback, fee_rate=rate)
     signs = rate is not None
-    return signals.run(lambda stop: _decide(number, decision, None, screen, stop, signs=signs))
+    with about(number):
+        return signals.run(lambda stop: _decide(number, decision, None, screen, stop, signs=signs))
 
 
 def release(number: int, screen: Screen, *, yes: bool) -> int:
     """Decline the fallback."""
     question = None if yes else "Decline the ordinary payment of this session?"
-    return signals.run(lambda stop: _decide(number, Agent.release, question, screen, stop))
+    with about(number):
+        return signals.run(lambda stop: _decide(number, Agent.release, question, screen, stop))
 
 
 def revoke(
@@ -68,7 +72,8 @@ def revoke(
     rate = None if fee_rate is None else FeeRate.from_sat_per_vb(fee_rate)
     if rate is not None and not allow_high_fee:
         require_fair_rate(rate)
-    return signals.run(lambda stop: _revoke(number, rate, screen, stop, yes=yes))
+    with about(number):
+        return signals.run(lambda stop: _revoke(number, rate, screen, stop, yes=yes))
 
 
 async def _decide(

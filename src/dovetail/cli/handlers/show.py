@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dovetail.actions import Action
 from dovetail.cli import context, open_parts, qr, qr_output
+from dovetail.cli.actions import error_words
 from dovetail.cli.clock import clock
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
@@ -82,7 +84,7 @@ def show(request: Request, screen: Screen) -> int:
     place = context.home()
     with open_parts.open_store(place) as store:
         if store is None:
-            raise SessionNotFound(f"There is no session {number}: `dovetail history` lists them.")
+            raise SessionNotFound(f"There is no session {number}.", actions=(Action.LIST,))
         shown = _shown(store, SessionId(number), place)
     uri = _uri(shown) if request.draw or request.qr_file else None
     entries = _entries(shown.log)
@@ -107,7 +109,7 @@ def _shown(store: Store, session_id: SessionId, place: Home) -> Shown:
         state = load(store, session_id)
         found = explain_stored(state, log.row, clock(), ask=place.asks)
     except ReplayError as error:
-        return Shown(log=log, running=place.running, problem=str(error))
+        return Shown(log=log, running=place.running, problem=error_words(error, session_id))
     return Shown(
         log=log, running=place.running, explanation=found, details=details_of(state, found)
     )

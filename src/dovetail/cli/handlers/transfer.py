@@ -9,6 +9,7 @@ import click
 
 from dovetail import durable_files
 from dovetail.cli import context, open_parts
+from dovetail.cli.actions import error_words
 from dovetail.cli.exits import Exit
 from dovetail.cli.json_keys import IMPORT
 from dovetail.cli.output import Screen
@@ -69,7 +70,7 @@ def sentence(each: Imported) -> str:
     """What became of a session, for people."""
     name = "A session" if each.number is None else f"Session {each.number}"
     if isinstance(each.result, DovetailError):
-        return f"{name} of the file was refused. {each.result}"
+        return f"{name} of the file was refused. {error_words(each.result)}"
     return f"{name} of the file {_WORDS[each.result.adoption]} {each.result.session_id}."
 
 
@@ -81,7 +82,7 @@ def values(each: Imported) -> dict[str, Any]:
             "number": each.number,
             "session": None,
             "result": "refused",
-            "problem": str(result),
+            "problem": error_words(result),
         }
     return {
         "number": each.number,

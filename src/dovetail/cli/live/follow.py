@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
+from dovetail.cli.actions import error_words
 from dovetail.cli.amounts import amount_values, surplus_values
 from dovetail.cli.clock import clock
 from dovetail.cli.exits import Exit
@@ -245,7 +246,8 @@ class Follower:
             self._said.add(str(trouble))
             unknown = isinstance(trouble, TransportError) and trouble.at is None
             again = "" if again_in is None else f" Next try in {span(max(1, again_in))}."
-            words = f"{'The directory: ' if unknown else ''}{trouble}"
+            told = error_words(trouble, self.live.session_id)
+            words = f"{'The directory: ' if unknown else ''}{told}"
             self._say(HappeningKind.TROUBLE, words + again, fg="yellow")
 
     def begin(self, uri: str) -> None:
@@ -304,7 +306,8 @@ class Follower:
     @property
     def trouble_words(self) -> str | None:
         """What keeps it from going on, in a sentence."""
-        return None if self.trouble is None else str(self.trouble)
+        number = self.live.session_id
+        return None if self.trouble is None else error_words(self.trouble, number)
 
     @property
     def values(self) -> dict[str, Any]:

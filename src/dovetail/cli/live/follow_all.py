@@ -70,8 +70,8 @@ def tell_end(follower: Follower) -> None:
     screen = follower.screen
     number, found = follower.live.session_id, follower.explanation
     if found is None:
-        trouble = follower.trouble or f"Session {number}: {UNREADABLE}"
-        screen.say(str(trouble), fg="red")
+        trouble = follower.trouble_words or f"Session {number}: {UNREADABLE}"
+        screen.say(trouble, fg="red")
         _summarise(follower, UNREADABLE)
     elif follower.fault is not None:
         name = type(follower.fault).__name__

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
+from dovetail.actions import Action
 from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
@@ -16,8 +17,8 @@ from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.transition import Transition
 
 ASKED_FOR = (
-    "The ordinary payment was asked for already and may be on its way: it cannot be declined any"
-    " more, and `resume` takes it."
+    "The ordinary payment was requested already and may be on its way: it cannot be declined any"
+    " more."
 )
 
 
@@ -90,7 +91,7 @@ class PendingFallback(Contested):
         asked for the fallback.
         """
         if self.requested:
-            raise UsageError(ASKED_FOR)
+            raise UsageError(ASKED_FOR, actions=(Action.RESUME,))
         if self._paid_perhaps:
             released = events.Released()
             return self._transition(released, self._on_released(released))

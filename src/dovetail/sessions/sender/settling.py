@@ -7,6 +7,7 @@ closes on what the chain shows, or where nothing ever left and the user declined
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from dovetail.actions import Action
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
@@ -24,8 +25,8 @@ from dovetail.sessions.sender.watched import Watched
 from dovetail.sessions.transition import Transition
 
 ASKED_FOR = (
-    "The ordinary payment was asked for already and may be on its way: it cannot be declined any"
-    " more, and `resume` makes it."
+    "The ordinary payment was requested already and may be on its way: it cannot be declined any"
+    " more."
 )
 
 
@@ -161,7 +162,7 @@ class PendingFallback(Contested):
         """The network took the fallback; "already known" counts. `txid` must be the fallback's."""
         if txid != self.fallback.txid:
             raise UsageError(
-                "This is not the txid of the fallback; broadcast `fallback` unchanged."
+                "This is not the txid of the fallback; broadcast `session.fallback` unchanged."
             )
         event = events.BroadcastFallback()
         return self._transition(event, self._on_broadcast_fallback(event))
@@ -190,7 +191,7 @@ class PendingFallback(Contested):
             if self.terms.spent_by(spend):
                 return self.record_spend(spend)
         if self.requested:
-            raise UsageError(ASKED_FOR)
+            raise UsageError(ASKED_FOR, actions=(Action.RESUME,))
         if self.original_out:
             released = events.Released()
             return self._transition(released, self._on_released(released))

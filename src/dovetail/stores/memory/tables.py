@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from dovetail.actions import Action
 from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
 from dovetail.errors import CoinsTaken, DuplicateSession, SessionNotFound, StaleSession
 from dovetail.sessions.ended import Ending
@@ -66,7 +67,7 @@ class MemoryTables:
             return self.sessions[session_id]
         except KeyError:
             raise SessionNotFound(
-                f"There is no session {session_id}: `dovetail history` lists them."
+                f"There is no session {session_id}.", actions=(Action.LIST,)
             ) from None
 
     def meets(self, row: SessionRow, wanted: Wanted) -> bool:
@@ -106,7 +107,7 @@ class MemoryTables:
     ) -> SessionId:
         """Add a session with its first entry and its coins, or nothing."""
         if alone and self.session_paying_to(Address.parse(index.address)) is not None:
-            raise DuplicateSession(PAID_ALREADY)
+            raise DuplicateSession(PAID_ALREADY, actions=(Action.LIST,))
         if isinstance(index, SenderIndex) and payment_of(index) in self.payments:
             raise DuplicateSession(
                 "A payment to this URI was started before: ask the receiver for a new URI"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from dovetail.actions import Action
 from dovetail.bitcoin import OutPoint
 from dovetail.errors import (
     CoinsTaken,
@@ -127,7 +128,7 @@ class SqlLog(Generic[E]):
         if entry.seq != 0:
             raise StaleSession("A new log begins at 0: reload the session.")
         if self._alone and payer_of(connection, index.address) is not None:
-            raise DuplicateSession(PAID_ALREADY)
+            raise DuplicateSession(PAID_ALREADY, actions=(Action.LIST,))
         summary = summary or summary_after(index.role, [entry.data], closes=False)
         session_id = create(connection, index, entry, summary)
         if coins.reserve(connection, session_id, self._reserving):

@@ -8,6 +8,7 @@ from typing import cast as cast_type
 from sqlalchemy import Connection, Integer, LargeBinary, bindparam, cast, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from dovetail.actions import Action
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import DuplicateSession, SessionNotFound, StaleSession
 from dovetail.sessions.ended import Ending
@@ -147,7 +148,7 @@ def number(session_id: SessionId) -> int:
 
 
 def _not_found(session_id: SessionId) -> SessionNotFound:
-    return SessionNotFound(f"There is no session {session_id}: `dovetail history` lists them.")
+    return SessionNotFound(f"There is no session {session_id}.", actions=(Action.LIST,))
 
 
 def session_row(row: Sequence[Any]) -> SessionRow:
@@ -223,8 +224,9 @@ def create(
         key = connection.execute(_BEGIN, row).inserted_primary_key
     except IntegrityError as error:
         raise DuplicateSession(
-            "A payment to this URI was started before: see it with `dovetail history`,"
-            " and ask the receiver for a new URI to pay again."
+            "A payment to this URI was started before: ask the receiver for a new URI to pay"
+            " again.",
+            actions=(Action.LIST,),
         ) from error
     session_id = SessionId(key[0] if key else 0)
     _record(connection, session_id, entry)
