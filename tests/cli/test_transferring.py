@@ -114,7 +114,7 @@ def test_a_file_that_is_no_export_is_one_sentence(cli: Cli, tmp_path: Path):
     path.write_text("Dear receiver")
     said = cli("import", str(path))
     assert said.code == 2
-    assert "no export" in said.err
+    assert "not an export" in said.err
 
 
 def test_a_damaged_session_is_shown_exported_and_refused(cli: Cli, other: Cli, tmp_path: Path):

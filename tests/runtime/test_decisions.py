@@ -10,6 +10,7 @@ from tests.support.stepping import (
 )
 from tests.support.world import World
 
+from dovetail.actions import Action
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.errors import SessionNotFound, StaleSession, UsageError
 from dovetail.runtime import decisions
@@ -132,8 +133,9 @@ async def test_nothing_is_cancelled_twice(world: World, alice: Side, bob: Side):
     receiving = await receiving_at(world, alice, bob, receiver.Initialized)
     await decisions.cancel(sending.services, sending.session_id)
     await decisions.cancel(receiving.services, receiving.session_id)
-    with pytest.raises(UsageError, match="pay with `fallback`, or decline with `release`"):
+    with pytest.raises(UsageError, match="has ended already") as refused:
         await decisions.cancel(sending.services, sending.session_id)
+    assert refused.value.actions == {Action.FALLBACK, Action.RELEASE}
     with pytest.raises(UsageError, match="nothing left to cancel"):
         await decisions.cancel(receiving.services, receiving.session_id)
 

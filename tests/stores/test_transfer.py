@@ -303,7 +303,7 @@ def test_an_entry_of_an_older_release_has_no_checksum_here_either(store: Store) 
     ],
 )
 def test_a_file_that_is_no_export_is_refused(store: Store, header: bytes) -> None:
-    with pytest.raises(ParseError, match="no export"):
+    with pytest.raises(ParseError, match="not an export"):
         take_in(store, [header])
 
 
@@ -316,7 +316,7 @@ def test_a_line_without_end_is_not_read_to_its_end(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "LONGEST_LINE", 500)
-    with pytest.raises(ParseError, match="no export"):
+    with pytest.raises(ParseError, match="not an export"):
         take_in(store, lines(SENT))
 
 
@@ -348,7 +348,7 @@ def test_an_export_without_secrets_has_no_key_and_cannot_come_in(name: str) -> N
     (header, line) = export_sessions(there, [FIRST], secrets=False)
     assert key is None or key.encode() not in line
     assert len(json.loads(line)["entries"]) == len(entries(name))
-    with pytest.raises(UsageError, match="without its keys"):
+    with pytest.raises(UsageError, match="has no keys"):
         take_in(there, [header, line])
 
 

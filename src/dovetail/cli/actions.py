@@ -36,7 +36,7 @@ _EFFECTS: Mapping[Action, str] = MappingProxyType(
 
 
 def commands(actions: Collection[Action], session: object) -> list[str]:
-    """What follows `dovetail`, one for each action in their order; `session` is the number."""
+    """The words behind `dovetail`, for each action in order; `session` is the number."""
     return [_COMMANDS[action].format(session) for action in Action if action in actions]
 
 

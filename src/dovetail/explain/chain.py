@@ -1,4 +1,4 @@
-"""What the chain shows of a session's money, in sentences."""
+"""Sightings on the chain, and fees, in sentences."""
 
 from dovetail.runtime.chain_watch import LowFee, Rival
 from dovetail.sessions.overpayment import surplus_seen
@@ -16,7 +16,7 @@ def _partly(seen: Sighting) -> str:
 
 
 def describe_sighting(seen: Sighting, *, ended: bool = False) -> str:
-    """What the chain shows of a session's money, in one sentence; `ended` is the session's end."""
+    """Describe a sighting of a session's money; `ended` is whether the session has ended."""
     if seen.kind is SpendKind.DOUBLE_SPEND:
         return _DOUBLE_SPENT
     if seen.falls_short and not seen.gone:
@@ -56,7 +56,7 @@ _SIGHTED = {
 
 
 def low_fee_words(found: LowFee) -> str:
-    """That the ordinary payment pays little, and what follows, in one sentence."""
+    """One sentence for an ordinary payment with a low fee."""
     return (
         f"The ordinary payment pays {found.paid} while {found.asked} is the going rate: it may"
         " wait long, and is broadcast again until it confirms."
@@ -64,7 +64,7 @@ def low_fee_words(found: LowFee) -> str:
 
 
 def rival_words(rival: Rival) -> str:
-    """What a transaction pays that keeps the ordinary payment out, in one sentence."""
+    """One sentence for the fee of a transaction that keeps the ordinary payment out."""
     if rival.rate is None:
         return f"What it pays is not known; the ordinary payment pays {rival.ours}."
     can = "and may replace it" if rival.ours > rival.rate else "too little to replace it"

@@ -1,4 +1,4 @@
-"""What each event of a log meant, in one sentence for the timeline."""
+"""The meaning of each event of a log, in one sentence for the timeline."""
 
 from dovetail.bitcoin import Sats
 from dovetail.errors import ReplayError

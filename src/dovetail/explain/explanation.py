@@ -1,4 +1,4 @@
-"""What is told of a session's state: the codes, the sentences every state shares, the amount."""
+"""An explanation of a session's state: codes, sentences, actions and amounts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ PLAINLY = "ordinary payment"
 
 
 class DeadlineKind(StrEnum):
-    """What happens when a time has come and nothing else did."""
+    """The effect of a time that comes before anything else happens."""
 
     EXPIRES = "expires"
     """Posting and polling end."""
@@ -52,11 +52,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     """Where it stands, in one sentence."""
     actions: frozenset[Action]
-    """What a person may want to do now; the session allows each."""
+    """The actions that make sense now; the session allows each of them."""
     advice: str = ""
-    """What helps to choose, in a sentence or two; empty where there is nothing to choose."""
+    """Help with the choice, in a sentence or two; empty where there is nothing to choose."""
     owed: str
-    """What is still to be paid or to come, and how; or why that is nothing."""
+    """The payment that is still to be made or to come, and how; or why there is none."""
     amount: Sats | None
     expires_at: UnixTime
     reason: Reason | None = None
@@ -76,13 +76,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     needs_decision: bool = False
     """Whether the session waits until the user decides."""
     deadline: Deadline | None = None
-    """What time alone does next."""
+    """The next effect of time alone."""
     receiver_can_take: bool = False
     """Whether the receiver can still take a payment that was cancelled or declined here."""
     amounts: Received | Paid | None = None
-    """What the payment costs, once it is known how it is made."""
+    """The cost of the payment, once it is known how it is made."""
     surplus: Surplus | None = None
-    """What came to a receiver's address beside its payment."""
+    """Money that came to a receiver's address beside its payment."""
 
     @property
     def reason_words(self) -> str | None:
@@ -100,14 +100,14 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What an explanation depends on besides the log."""
+    """The time, the policy and the last sighting: an explanation depends on them and the log."""
 
     now: UnixTime
     expires_at: UnixTime
     ask: bool
     """Whether the user's policy asks before an ordinary payment is broadcast."""
     seen: Sighting | None = None
-    """What the chain showed last."""
+    """The last sighting on the chain."""
 
     @property
     def shown(self) -> Sighting | None:
@@ -126,7 +126,7 @@ class Moment:
     def explanation(
         self, found: Standing, *, owed: str, unpaid: bool = False, **told: Any
     ) -> Explanation:
-        """What is told, with the facts that need no words.
+        """An explanation with the facts that need no words.
 
         `owed` is how the payment is made where it is still `unpaid`, and else a sentence.
         """

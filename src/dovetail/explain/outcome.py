@@ -12,7 +12,7 @@ _AGAIN = (
 
 
 def ending(outcome: Outcome, *, paying: bool, asked: int | None = None) -> tuple[str, str, bool]:
-    """What happened, what to do, and whether the payment was made.
+    """The sentence, the advice, and whether the payment was made.
 
     `paying` is whether the session was the sender's; `asked` is what its receiver asked for, in
     satoshis.
@@ -50,7 +50,7 @@ def ending(outcome: Outcome, *, paying: bool, asked: int | None = None) -> tuple
 
 
 def _came(received: int | None, asked: int | None) -> str:
-    """What had come to the address at the end, as far as anybody had looked."""
+    """The amount that had come to the address by the last look, in words."""
     if received is None:
         return "no payment came through the Payjoin URI."
     if not received:

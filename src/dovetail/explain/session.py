@@ -1,4 +1,4 @@
-"""What a session's state means to a person: where it stands, how it ended, what to do next."""
+"""A session's state explained: where it stands, how it ended, which actions make sense."""
 
 from typing import Any
 
@@ -37,10 +37,10 @@ from dovetail.stores.ports import Role, SessionRow
 def explain(
     state: State, now: UnixTime, *, ask: bool = False, seen: Sighting | None = None
 ) -> Explanation:
-    """What `state` means at `now`; `ask` is whether the policy asks before a fallback.
+    """Explain `state` at `now`; `ask` is whether the policy asks before a fallback.
 
-    `seen` is what the chain showed last: a log does not say what all that was seen is. Raises
-    `ReplayError` for a state whose log holds what cannot be read.
+    `seen` is the last sighting on the chain, which the log does not hold. Raises `ReplayError` for
+    a state whose log holds a value that cannot be read.
     """
     found = summary_of(state)
     if found is None:
@@ -50,7 +50,7 @@ def explain(
 
 
 def explain_summary(found: Summary, at: Moment, *, paying: bool) -> Explanation:
-    """The same of what a row says; `paying` is whether the session is the sender's."""
+    """Explain the summary in a row; `paying` is whether the session is the sender's."""
     if isinstance(found, Ending):
         ended = explain_ending(found, paying=paying, expires_at=at.expires_at)
         return ended if paying else _with_surplus(ended, found, at)
@@ -63,9 +63,9 @@ def explain_summary(found: Summary, at: Moment, *, paying: bool) -> Explanation:
 
 
 def explain_row(row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation | None:
-    """What a stored session means, by its row alone; None where only its log can tell.
+    """Explain a stored session by its row alone; None where only its log can tell.
 
-    So it is for one that a newer release has taken further.
+    Only the log can tell of a session that a newer release has taken further.
     """
     try:
         row.status(now)
@@ -79,12 +79,12 @@ def explain_row(row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation | N
 
 
 def explain_stored(state: State, row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation:
-    """The same by what its log came to; raises what `explain` raises."""
+    """Explain a stored session by the state of its log; raises what `explain` raises."""
     return _as_seen(explain(state, now, ask=ask, seen=row.sighting), row.sighting)
 
 
 def _as_seen(found: Explanation, seen: Sighting | None) -> Explanation:
-    """In the chain's words, where they say more than the log."""
+    """Take the chain's sentence where it says more than the log's."""
     if (
         seen is None
         or seen.gone
@@ -106,7 +106,7 @@ _BEING_PAID = frozenset(
 
 
 def _with_surplus(explained: Explanation, found: Ending, at: Moment) -> Explanation:
-    """What came beside the payment, by the end or later."""
+    """Add what came beside the payment, by the end or later."""
     payment = found.received[0] if found.received else found.amount
     by_then = surplus_of(found.outcome, asked=found.asked, payment=payment)
     later = surplus_seen(at.seen)
@@ -259,7 +259,7 @@ def _next(found: Standing, status: SessionStatus, at: Moment) -> Deadline | None
 
 
 def explain_ending(found: Ending, *, paying: bool, expires_at: UnixTime) -> Explanation:
-    """What a closed session means; `paying` is whether it was the sender's."""
+    """Explain a closed session; `paying` is whether it was the sender's."""
     words, advice, paid = ending(found.outcome, paying=paying, asked=found.asked)
     return Explanation(
         status=SessionStatus.CLOSED,

@@ -1,4 +1,4 @@
-"""What the last states mean: a fallback that waits, and a payment that is watched."""
+"""The last states explained: a fallback that waits, and a payment that is watched."""
 
 from msgspec.structs import replace
 
@@ -210,7 +210,7 @@ def sender_monitor(found: Standing, at: Moment) -> Explanation:
 
 
 def coins_missing(explained: Explanation, *, depth: int) -> Explanation:
-    """What is told instead while a coin of the payment is missed."""
+    """The explanation instead, while a coin of the payment is missing."""
     blocks = max(depth, BLOCKS_WITHOUT)
     return replace(
         explained,

@@ -1,4 +1,4 @@
-"""What several texts share: amounts, the other party's words, a log that cannot be read."""
+"""Parts that several texts share: amounts, the other party's words, an unreadable log."""
 
 UNREADABLE = "Its log cannot be read; it is left as it is."
 RESTORE = "Upgrade Dovetail, or restore the database from a backup."

@@ -1,4 +1,4 @@
-"""What crossed the wire with each event of a log, in sizes alone (docs/reference/wire.md)."""
+"""The sizes of messages on the wire, for the events of a log (docs/reference/wire.md)."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,7 +29,7 @@ class Exchanged:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What `--json` says of it."""
+        """The same as plain values."""
         return {
             "direction": self.direction,
             "wire": self.wire,
@@ -49,7 +49,7 @@ class Exchanged:
 
 
 def exchanged(log: StoredLog) -> dict[int, Exchanged]:
-    """What was sent or received with the events of a log, by their `seq`; damage is left out."""
+    """The messages that went with the events of a log, by `seq`; damaged events are left out."""
     return dict(_sender(log) if log.row.role is Role.SENDER else _receiver(log))
 
 
