@@ -6,8 +6,8 @@ from tests.hostile.payment import Ends, Played, Stage, played_by
 from tests.hostile.record import Decorator, Peer, trick, tricks_in
 from tests.support.chain import NodeChain
 
-from dovetail.cli.actions import error_words
 from dovetail.bitcoin import FeeRate, Transaction
+from dovetail.cli.actions import error_words
 from dovetail.errors import ChainError
 from dovetail.runtime.chain_watch import FALLBACK_REFUSED
 from dovetail.sessions import receiver, sender

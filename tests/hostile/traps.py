@@ -8,8 +8,8 @@ from tests.hostile.payment import Ends, Played, Stage, played_by
 from tests.hostile.record import Peer, trick, tricks_in
 from tests.support.clock import NOW
 
-from dovetail.cli.actions import error_words
 from dovetail.bitcoin import Address, Network, UnixTime
+from dovetail.cli.actions import error_words
 from dovetail.cli.live.preview import Asked, show
 from dovetail.cli.output import Screen
 from dovetail.errors import DuplicateSession, UsageError
