@@ -8,6 +8,7 @@ import httpx2 as httpx
 import pytest
 from tests.bip78.shop import TEXT, Shop, address_of, body_of, opened, post, refused, said
 from tests.support.stepping import Side
+from tests.support.waiting import until
 from tests.support.world import World
 
 from dovetail.bip78 import V1ServerSettings
@@ -94,10 +95,9 @@ async def test_bodies_that_are_read_at_once_are_bounded(world: World, alice: Sid
         writer.close()
 
 
-async def eventually(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  # nobody tells
-            await asyncio.sleep(0.01)
+async def reading(shop: Shop, count: int) -> None:
+    """Wait until so many bodies are read."""
+    await until(lambda: shop.endpoint._bodies.count == count)
 
 
 async def begin_a_body(shop: Shop, invoice, address: str = "127.0.0.1"):
@@ -153,7 +153,7 @@ async def test_the_client_that_reads_most_bodies_gives_way_to_another(
         held = []
         for number, network in enumerate((9, 9, 10, 11), 1):
             held.append(await begin_a_body(shop, invoice, f"127.{network}.9.1"))
-            await eventually(lambda number=number: shop.endpoint._bodies.count == number)
+            await reading(shop, number)
         reader, writer = await begin_a_body(shop, invoice, "127.12.9.1")
         largest = [asyncio.create_task(each.read()) for each, _ in held[:2]]
         gone, left = await asyncio.wait(largest, timeout=5, return_when=asyncio.FIRST_COMPLETED)
@@ -182,7 +182,7 @@ async def test_the_client_with_the_most_senders_who_wait_gives_way_to_another(
             asked.append(
                 asyncio.create_task(post(address_of(invoice), body, **{"x-client": address}))
             )
-            await eventually(lambda: shop.endpoint._held.count == min(len(asked), 4))
+            await until(lambda: shop.endpoint._held.count == min(len(asked), 4))
         refused(await asyncio.wait_for(asked[0], 5), 503, "unavailable")
         assert not any(each.done() for each in asked[1:])
         bob.party.chain.away = False
@@ -212,10 +212,10 @@ async def test_senders_who_wait_are_bounded_for_each_session(world: World, alice
         body, its_body = body_of(shop, invoice), body_of(shop, other)
         bob.party.chain.away = True
         waiting = [asyncio.create_task(post(address_of(invoice), body)) for _ in range(2)]
-        await eventually(lambda: shop.endpoint._held.count == 2)
+        await until(lambda: shop.endpoint._held.count == 2)
         refused(await post(address_of(invoice), body), 503, "unavailable")
         waiting.append(asyncio.create_task(post(address_of(other), its_body)))
-        await eventually(lambda: shop.endpoint._held.count == 3)
+        await until(lambda: shop.endpoint._held.count == 3)
         bob.party.chain.away = False
         assert {(await each).status_code for each in waiting} == {200}
         assert shop.endpoint._held.count == 0
@@ -231,7 +231,7 @@ async def test_senders_who_wait_are_bounded_for_each_client(world: World, alice:
         first = asyncio.create_task(
             post(address_of(invoices[0]), bodies[0], **{"x-client": "192.0.2.1"})
         )
-        await eventually(lambda: shop.endpoint._held.count == 1)
+        await until(lambda: shop.endpoint._held.count == 1)
         begun = time.monotonic()
         at_once = await post(address_of(invoices[1]), bodies[1], **{"x-client": "192.0.2.2"})
         refused(at_once, 503, "unavailable")
@@ -239,7 +239,7 @@ async def test_senders_who_wait_are_bounded_for_each_client(world: World, alice:
         other = asyncio.create_task(
             post(address_of(invoices[2]), bodies[2], **{"x-client": "198.51.100.1"})
         )
-        await eventually(lambda: shop.endpoint._held.count == 2)
+        await until(lambda: shop.endpoint._held.count == 2)
         bob.party.chain.away = False
         assert (await first).status_code == (await other).status_code == 200
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.certificates import make_certificate
-from tests.support.commands import PATIENCE, first_line, running, wait_for
+from tests.support.commands import first_line, running
+from tests.support.waiting import PATIENCE, wait_for
 
 from dovetail.regtest.electrum_server import ElectrumServer
 

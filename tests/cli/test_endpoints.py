@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.cli.test_payments import post
 from tests.support.certificates import make_certificate
-from tests.support.commands import PATIENCE, first_line, run, running, wait_for
+from tests.support.commands import first_line, run, running
+from tests.support.waiting import PATIENCE, wait_for
 
 from dovetail.bitcoin import UnixTime
 from dovetail.cli.live.preview import disclosures

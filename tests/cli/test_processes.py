@@ -4,7 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.support.commands import PATIENCE, first_line, run, running, wait_for
+from tests.support.commands import first_line, run, running
+from tests.support.waiting import PATIENCE, wait_for
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

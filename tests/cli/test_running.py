@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 from tests.cli.in_process import LOGS
 from tests.cli.test_payments import post
-from tests.support.commands import PATIENCE, run, running, wait_for
+from tests.support.commands import run, running
+from tests.support.waiting import PATIENCE, wait_for
 
 from dovetail.cli.overdue import MARGIN
 from dovetail.locking import hold, is_held

@@ -12,7 +12,8 @@ import pytest
 from tests.cli.in_process import Cli
 from tests.cli.terminals import CLAIMS, COLOURS, LINES, REWRITTEN, Reading, Shown, Tty, opened
 from tests.cli.test_qr import DARK_THEME, LIGHT_THEME, photographed, same
-from tests.support.commands import PATIENCE, command, wait_for
+from tests.support.commands import command
+from tests.support.waiting import PATIENCE, wait_for
 
 from dovetail.bitcoin import Address, Sats
 from dovetail.cli import qr

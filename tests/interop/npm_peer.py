@@ -11,22 +11,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.interop.dovetail_peer import KINDS
 from tests.interop.environment import Stage
 from tests.interop.mailrooms import Make
 from tests.interop.pairing import Pairing
 from tests.interop.programs import Missing, Program
+from tests.support.bdk import bdk_wallet
 
 from dovetail import Agent, FallbackBroadcasted, PaidDirectly, Policy, Reason, Success
 from dovetail.bip78 import V1Server, serving
 from dovetail.bitcoin import Network, Sats, Script, Transaction
 from dovetail.bitcoin.hashes import hash160
-from dovetail.bitcoin.script import ScriptType
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.mailroom import MailroomServer, MailroomSettings
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.regtest import RegtestServer
 from dovetail.runtime.live_session import LiveReceiver
-from dovetail.wallets.bdk.wallet import BdkWallet
 from dovetail.wallets.esplora.chain import EsploraChain
 
 HERE = Path(__file__).parent / "npm"
@@ -226,19 +226,11 @@ async def another_version(shop: Shop) -> None:
     assert outcome.txid == answer["original"]
 
 
-_KINDS = {
-    "P2WPKH": ScriptType.P2WPKH,
-    "P2SH-P2WPKH": ScriptType.P2SH,
-    "P2PKH": ScriptType.P2PKH,
-}
-
-
 @asynccontextmanager
 async def _shop(
-    regtest: RegtestServer, folder: Path, number: int, kind: str, coins: tuple[int, ...]
+    regtest: RegtestServer, home: Path, number: int, kind: str, coins: tuple[int, ...]
 ) -> AsyncIterator[Shop]:
-    home = folder
-    wallet = await asyncio.to_thread(_wallet, regtest, home, kind, coins)
+    wallet = await asyncio.to_thread(bdk_wallet, home / "wallet", regtest, *coins, kind=KINDS[kind])
     desk = MailroomSettings(home / "mailroom", local=True, v1=True)
     with EsploraChain(regtest.url, Network.REGTEST) as chain, MailroomServer(desk) as mailroom:
         async with (
@@ -253,14 +245,6 @@ async def _shop(
             serving(V1Server(agent), "127.0.0.1", 0) as url,
         ):
             yield Shop(regtest, agent, url, kind, number)
-
-
-def _wallet(regtest: RegtestServer, home: Path, kind: str, coins: tuple[int, ...]) -> BdkWallet:
-    made = BdkWallet.create(home / "wallet", Network.REGTEST, server=regtest.url, kind=_KINDS[kind])
-    for value in coins:
-        regtest.node.fund(made.new_address().script_pubkey, Sats(value))
-    made.sync()
-    return made
 
 
 class NpmPairing(Pairing):

@@ -1,43 +1,6 @@
 """The paths that a payment can take, and on each of which somebody is killed at every step."""
 
-from tests.kill.acts import (
-    abandoned,
-    asked,
-    cancel_and_pay,
-    cancel_and_release,
-    cancel_and_take,
-    cancel_before,
-    cancel_late,
-    cancel_unposted,
-    complete,
-    complete_by_run,
-    complete_v1,
-    fallback_undone,
-    garbles_its_signature,
-    in_grace,
-    inputs_taken_away,
-    late,
-    nothing,
-    paid_by_fallback_and_directly,
-    paid_by_payjoin_and_directly,
-    paid_directly,
-    paid_in_parts,
-    pay,
-    pay_and_decline,
-    pay_now,
-    payjoin_undone,
-    posted,
-    proposed,
-    receiver_at,
-    sender_at,
-    sending_at,
-    speaks_version_3,
-    strayed,
-    take_back,
-    take_back_late,
-    unanswered,
-    unanswered_broadcast,
-)
+from tests.kill import acts
 from tests.kill.dialects import Dialect
 from tests.kill.ledger import Ending, Party
 from tests.kill.path import Way
@@ -62,27 +25,27 @@ _RECEIVER_STATES = (
 )
 
 _SENDER_STATES = {
-    "WithReplyKey": sending_at("append Created"),
-    "PostingOriginal": sending_at("append StartedPosting"),
-    "PostingOriginal, posted": sending_at("response"),
+    "WithReplyKey": acts.sending_at("append Created"),
+    "PostingOriginal": acts.sending_at("append StartedPosting"),
+    "PostingOriginal, posted": acts.sending_at("response"),
 }
 _SIGNING_STATES = {
-    "ProposalReceived": sender_at("append ReceivedProposal"),
-    "PendingBroadcast": sender_at("append SignedPayjoin"),
-    "Monitor": sender_at("append BroadcastPayjoin"),
+    "ProposalReceived": acts.sender_at("append ReceivedProposal"),
+    "PendingBroadcast": acts.sender_at("append SignedPayjoin"),
+    "Monitor": acts.sender_at("append BroadcastPayjoin"),
 }
 
 _TAKEN_BACK = {
-    "PostingOriginal": sending_at("response"),
-    "PollingForProposal": sending_at("append PostedOriginalPsbt"),
-    "ProposalReceived": sender_at("append ReceivedProposal"),
+    "PostingOriginal": acts.sending_at("response"),
+    "PollingForProposal": acts.sending_at("append PostedOriginalPsbt"),
+    "ProposalReceived": acts.sender_at("append ReceivedProposal"),
 }
 _PAYJOIN, _RACE = (Ending.PAYJOIN,), (Ending.PAYJOIN, Ending.FALLBACK)
 
 WAYS = (
     Way(
         name="payjoin completes, segwit",
-        acts=complete,
+        acts=acts.complete,
         parties=(*Party,),
         ends=_PAYJOIN,
         always=True,
@@ -90,7 +53,7 @@ WAYS = (
     ),
     Way(
         name="payjoin completes, taproot",
-        acts=complete,
+        acts=acts.complete,
         coins=Coins.TAPROOT,
         ends=_PAYJOIN,
         always=True,
@@ -98,7 +61,7 @@ WAYS = (
     ),
     Way(
         name="payjoin completes, nested segwit",
-        acts=complete,
+        acts=acts.complete,
         coins=Coins.NESTED,
         ends=_PAYJOIN,
         always=True,
@@ -106,7 +69,7 @@ WAYS = (
     ),
     Way(
         name="payjoin completes, legacy",
-        acts=complete,
+        acts=acts.complete,
         coins=Coins.LEGACY,
         ends=_PAYJOIN,
         always=True,
@@ -114,7 +77,7 @@ WAYS = (
     ),
     Way(
         name="payjoin completes, v1",
-        acts=complete_v1,
+        acts=acts.complete_v1,
         ends=_PAYJOIN,
         always=True,
         alone=True,
@@ -122,7 +85,7 @@ WAYS = (
     ),
     Way(
         name="payjoin completes, by `run`",
-        acts=complete_by_run,
+        acts=acts.complete_by_run,
         ends=_PAYJOIN,
         always=True,
         alone=True,
@@ -130,7 +93,7 @@ WAYS = (
     ),
     Way(
         name="payjoin completes, OHTTP keys rotate",
-        acts=complete,
+        acts=acts.complete,
         parties=(*Party,),
         mailroom={"housekeeping": 0.1, "key_lifetime": 0.3},
         ends=_PAYJOIN,
@@ -140,8 +103,8 @@ WAYS = (
     ),
     Way(
         name="a reorganisation removes the payjoin",
-        setup=proposed,
-        acts=payjoin_undone,
+        setup=acts.proposed,
+        acts=acts.payjoin_undone,
         depth=2,
         ends=_PAYJOIN,
         always=True,
@@ -149,45 +112,45 @@ WAYS = (
     ),
     Way(
         name="a reorganisation removes the fallback",
-        setup=receiver_at("append IdentifiedReceiverOutputs"),
-        acts=fallback_undone,
+        setup=acts.receiver_at("append IdentifiedReceiverOutputs"),
+        acts=acts.fallback_undone,
         depth=2,
         timeless=True,
     ),
-    Way(name="receiver cancels before the Original", setup=asked, acts=cancel_before),
+    Way(name="receiver cancels before the Original", setup=acts.asked, acts=acts.cancel_before),
     Way(
         name="receiver cancels after the Original",
-        setup=receiver_at("append IdentifiedReceiverOutputs"),
-        acts=cancel_and_take,
+        setup=acts.receiver_at("append IdentifiedReceiverOutputs"),
+        acts=acts.cancel_and_take,
         timeless=True,
     ),
     Way(
         name="receiver cancels and releases",
-        setup=receiver_at("append IdentifiedReceiverOutputs"),
-        acts=cancel_and_release,
+        setup=acts.receiver_at("append IdentifiedReceiverOutputs"),
+        acts=acts.cancel_and_release,
     ),
     Way(
         name="receiver cancels its proposal",
-        setup=receiver_at("append FinalizedProposal"),
-        acts=cancel_late,
+        setup=acts.receiver_at("append FinalizedProposal"),
+        acts=acts.cancel_late,
     ),
     Way(
         name="sender cancels at WithReplyKey",
-        setup=sending_at("append Created"),
-        acts=cancel_unposted,
+        setup=acts.sending_at("append Created"),
+        acts=acts.cancel_unposted,
         ends=(Ending.RELEASED,),
         may_release=True,
     ),
     Way(
         name="sender cancels at WithReplyKey, and pays",
-        setup=sending_at("append Created"),
-        acts=cancel_and_pay,
+        setup=acts.sending_at("append Created"),
+        acts=acts.cancel_and_pay,
         timeless=True,
     ),
     Way(
         name="sender pays and declines at once",
-        setup=sending_at("append Created"),
-        acts=pay_and_decline,
+        setup=acts.sending_at("append Created"),
+        acts=acts.pay_and_decline,
         ends=(Ending.FALLBACK, Ending.RELEASED),
         parties=(SENDER,),
         may_release=True,
@@ -196,7 +159,7 @@ WAYS = (
         Way(
             name=f"sender revokes at {state}",
             setup=setup,
-            acts=take_back,
+            acts=acts.take_back,
             ends=(Ending.RELEASED, Ending.FALLBACK),
             may_release=True,
         )
@@ -206,17 +169,17 @@ WAYS = (
         Way(
             name=f"sender revokes late at {state}",
             setup=setup,
-            acts=take_back_late,
+            acts=acts.take_back_late,
             may_release=True,
         )
         for state, setup in _TAKEN_BACK.items()
     ),
-    Way(name="receiver never answers", setup=asked, acts=unanswered),
-    Way(name="sender never returns", setup=asked, acts=abandoned),
+    Way(name="receiver never answers", setup=acts.asked, acts=acts.unanswered),
+    Way(name="sender never returns", setup=acts.asked, acts=acts.abandoned),
     Way(
         name="refused: unavailable",
-        setup=asked,
-        acts=pay,
+        setup=acts.asked,
+        acts=acts.pay,
         coins=Coins.POOR,
         parties=(*Party,),
         why=Reason.RECEIVER_UNAVAILABLE,
@@ -224,8 +187,8 @@ WAYS = (
     ),
     Way(
         name="refused: not-enough-money",
-        setup=asked,
-        acts=pay,
+        setup=acts.asked,
+        acts=acts.pay,
         coins=Coins.EXACT,
         settings={RECEIVER: {"DOVETAIL_MIN_FEE_RATE": "3", "DOVETAIL_MAX_FEE_RATE": "1"}},
         why=Reason.RECEIVER_NOT_ENOUGH_MONEY,
@@ -233,50 +196,54 @@ WAYS = (
     ),
     Way(
         name="refused: version-unsupported",
-        setup=asked,
-        acts=pay,
-        tweaks={SENDER: (speaks_version_3,)},
+        setup=acts.asked,
+        acts=acts.pay,
+        tweaks={SENDER: (acts.speaks_version_3,)},
         why=Reason.RECEIVER_VERSION_UNSUPPORTED,
     ),
     Way(
         name="refused: original-psbt-rejected",
-        setup=asked,
-        acts=pay,
+        setup=acts.asked,
+        acts=acts.pay,
         settings={RECEIVER: {"DOVETAIL_MIN_FEE_RATE": "40"}},
         why=Reason.RECEIVER_ORIGINAL_PSBT_REJECTED,
         timeless=True,
     ),
     Way(
         name="expiry: nobody pays",
-        setup=asked,
-        acts=late,
+        setup=acts.asked,
+        acts=acts.late,
         parties=(RECEIVER,),
         ends=(Ending.RELEASED,),
     ),
-    Way(name="expiry: receiver at Initialized, paid", setup=posted, acts=late),
+    Way(name="expiry: receiver at Initialized, paid", setup=acts.posted, acts=acts.late),
     *(
-        Way(name=f"expiry: receiver at {tag}", setup=receiver_at(f"append {tag}"), acts=late)
+        Way(
+            name=f"expiry: receiver at {tag}",
+            setup=acts.receiver_at(f"append {tag}"),
+            acts=acts.late,
+        )
         for tag in _RECEIVER_STATES
     ),
     Way(
         name="expiry: receiver at GotReplyableError",
-        setup=receiver_at("append GotReplyableError"),
-        acts=late,
+        setup=acts.receiver_at("append GotReplyableError"),
+        acts=acts.late,
         coins=Coins.POOR,
     ),
     *(
-        Way(name=f"expiry: sender at {state}", setup=setup, acts=late)
+        Way(name=f"expiry: sender at {state}", setup=setup, acts=acts.late)
         for state, setup in _SENDER_STATES.items()
     ),
     *(
-        Way(name=f"expiry: sender at {state}", setup=setup, acts=late, ends=_RACE)
+        Way(name=f"expiry: sender at {state}", setup=setup, acts=acts.late, ends=_RACE)
         for state, setup in _SIGNING_STATES.items()
     ),
-    Way(name="expiry: in the grace", setup=proposed, acts=in_grace),
+    Way(name="expiry: in the grace", setup=acts.proposed, acts=acts.in_grace),
     Way(
         name="network refuses the payjoin",
-        setup=strayed,
-        acts=nothing,
+        setup=acts.strayed,
+        acts=acts.nothing,
         why=Reason.PAYJOIN_REFUSED_BY_NETWORK,
         may_stray=True,
         timeless=True,
@@ -284,8 +251,8 @@ WAYS = (
     *(
         Way(
             name=f"network refuses the payjoin, {dialect}",
-            setup=strayed,
-            acts=nothing,
+            setup=acts.strayed,
+            acts=acts.nothing,
             why=Reason.PAYJOIN_REFUSED_BY_NETWORK,
             dialect=dialect,
             may_stray=True,
@@ -297,26 +264,26 @@ WAYS = (
     ),
     Way(
         name=f"network refuses the payjoin, {Dialect.FORBIDDEN}",
-        setup=strayed,
-        acts=unanswered_broadcast,
+        setup=acts.strayed,
+        acts=acts.unanswered_broadcast,
         dialect=Dialect.FORBIDDEN,
         may_stray=True,
         stride=4,
     ),
     Way(
         name="refused: a signature that does not hold",
-        setup=asked,
-        acts=pay,
+        setup=acts.asked,
+        acts=acts.pay,
         dialect=Dialect.ELECTRS,
-        tweaks={SENDER: (garbles_its_signature,)},
+        tweaks={SENDER: (acts.garbles_its_signature,)},
         why=Reason.RECEIVER_ORIGINAL_PSBT_REJECTED,
         stride=2,
     ),
     *(
         Way(
             name=f"paid directly: receiver at {tag}",
-            setup=receiver_at(f"append {tag}"),
-            acts=paid_directly,
+            setup=acts.receiver_at(f"append {tag}"),
+            acts=acts.paid_directly,
             parties=(RECEIVER,),
             coins=Coins.SPARE,
             ends=(Ending.DIRECT,),
@@ -328,8 +295,8 @@ WAYS = (
     *(
         Way(
             name=f"paid in parts: receiver at {tag}",
-            setup=receiver_at(f"append {tag}"),
-            acts=paid_in_parts,
+            setup=acts.receiver_at(f"append {tag}"),
+            acts=acts.paid_in_parts,
             parties=(RECEIVER,),
             coins=Coins.SPARE,
             ends=(Ending.DIRECT,),
@@ -340,8 +307,8 @@ WAYS = (
     ),
     Way(
         name="paid by payjoin and directly too",
-        setup=proposed,
-        acts=paid_by_payjoin_and_directly,
+        setup=acts.proposed,
+        acts=acts.paid_by_payjoin_and_directly,
         coins=Coins.SPARE,
         ends=_PAYJOIN,
         always=True,
@@ -349,8 +316,8 @@ WAYS = (
     ),
     Way(
         name="paid by fallback and directly too",
-        setup=receiver_at("append IdentifiedReceiverOutputs"),
-        acts=paid_by_fallback_and_directly,
+        setup=acts.receiver_at("append IdentifiedReceiverOutputs"),
+        acts=acts.paid_by_fallback_and_directly,
         coins=Coins.SPARE,
         always=True,
         beside=True,
@@ -358,8 +325,8 @@ WAYS = (
     *(
         Way(
             name=f"inputs taken away: receiver at {tag}",
-            setup=receiver_at(f"append {tag}"),
-            acts=inputs_taken_away,
+            setup=acts.receiver_at(f"append {tag}"),
+            acts=acts.inputs_taken_away,
             parties=(RECEIVER,),
             ends=(Ending.RELEASED,),
             always=True,
@@ -371,8 +338,8 @@ WAYS = (
     *(
         Way(
             name=f"`fallback` of the receiver at {tag}",
-            setup=receiver_at(f"append {tag}"),
-            acts=pay_now(RECEIVER),
+            setup=acts.receiver_at(f"append {tag}"),
+            acts=acts.pay_now(RECEIVER),
             parties=(RECEIVER,),
             stride=3,
         )
@@ -382,7 +349,7 @@ WAYS = (
         Way(
             name=f"`fallback` of the sender at {state}",
             setup=setup,
-            acts=pay_now(SENDER),
+            acts=acts.pay_now(SENDER),
             parties=(SENDER,),
             ends=_RACE,
             stride=3,

@@ -1,7 +1,6 @@
 """Our wallet and chain source on ElectrumX and Bitcoin Core, which nobody here wrote."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from tests.live_core.bitcoind import ABSENT as NO_BITCOIND
 from tests.live_core.bitcoind import Bitcoind
 from tests.live_core.bitcoind import installed as bitcoind
 from tests.live_electrum.electrumx import ABSENT, electrumx, installed
+from tests.support.waiting import wait_for
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Txid
 from dovetail.errors import ChainError
@@ -43,14 +43,6 @@ def server(node: Bitcoind, tmp_path: Path) -> Iterator[ChainServer]:
         yield running
 
 
-def until(seen: Callable[[], bool]) -> None:
-    """The server hears of blocks and transactions a little later than the node."""
-    deadline = time.monotonic() + _PATIENCE
-    while not seen():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 @pytest.mark.timeout(240)
 def test_a_payment_is_followed_through_a_reorganisation(node, server, tmp_path):
     wallet = BdkWallet.create(tmp_path / "wallet", Network.REGTEST, server=server)
@@ -60,7 +52,7 @@ def test_a_payment_is_followed_through_a_reorganisation(node, server, tmp_path):
         wallet.sync()
         return int(wallet.balance().confirmed)
 
-    until(lambda: confirmed() == 100_000)
+    wait_for(lambda: confirmed() == 100_000)
     paid = wallet.pay(TARGET, Sats(30_000), fee_rate=RATE).extract()
     outpoint = paid.inputs[0].previous_output
     with ElectrumChain(server, Network.REGTEST) as chain:
@@ -78,16 +70,16 @@ def test_a_payment_is_followed_through_a_reorganisation(node, server, tmp_path):
             assert isinstance(verdict, Refused)
             assert paid.serialize().hex()[:60] not in verdict.reason
         assert [chain.broadcast(paid), chain.broadcast(paid)] == [Accepted(), Accepted()]
-        until(lambda: chain.spend_of(outpoint) == Spend(transaction=paid, depth=0))
+        wait_for(lambda: chain.spend_of(outpoint) == Spend(transaction=paid, depth=0))
         node.mine(2)
-        until(lambda: chain.spend_of(outpoint) == Spend(transaction=paid, depth=2))
+        wait_for(lambda: chain.spend_of(outpoint) == Spend(transaction=paid, depth=2))
         assert chain.broadcast(paid) == Accepted()
         assert [payment.depth for payment in chain.payments_to(TARGET)] == [2]
         first = node.rpc("getblockhash", node.rpc("getblockcount") - 1)
         node.rpc("invalidateblock", first)
         node.mine(3)
-        until(lambda: chain.spend_of(outpoint) == Spend(transaction=paid, depth=3))
-    until(lambda: confirmed() == paid.outputs[1].value or confirmed() == paid.outputs[0].value)
+        wait_for(lambda: chain.spend_of(outpoint) == Spend(transaction=paid, depth=3))
+    wait_for(lambda: confirmed() == paid.outputs[1].value or confirmed() == paid.outputs[0].value)
 
 
 def test_another_network_and_another_certificate_are_refused(node, server):

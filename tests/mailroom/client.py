@@ -1,6 +1,5 @@
 """A payjoin client's side of HTTP, over any httpx client."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from typing import Any
 
 import httpx2 as httpx
 from tests.support.clock import Clock
+from tests.support.waiting import until
 
 from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
 from dovetail.crypto.ohttp import KeyConfig, encapsulate
@@ -104,13 +104,6 @@ async def in_process(
     ):
         keys = KeyConfig.parse((await http.get(GATEWAY)).content)
         yield mailroom, Client(http, keys)
-
-
-async def until(met: Callable[[], bool]) -> None:
-    """Wait for what another task or thread will bring about."""
-    async with asyncio.timeout(5):
-        while not met():  # noqa: ASYNC110  # tests look from outside
-            await asyncio.sleep(0.002)
 
 
 async def waiting(mailroom: Mailroom, count: int) -> None:

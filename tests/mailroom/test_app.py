@@ -5,8 +5,9 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from tests.mailroom.client import DIRECTORY, MESSAGE, Client, in_process, new_mailbox, quick, until
+from tests.mailroom.client import DIRECTORY, MESSAGE, Client, in_process, new_mailbox, quick
 from tests.support.clock import Clock
+from tests.support.waiting import until
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.errors import ConfigurationError, StoreUnavailable

@@ -7,10 +7,11 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from tests.mailroom.client import quick, until
+from tests.mailroom.client import quick
 from tests.mailroom.client_hellos import hello
 from tests.mailroom.fake_gateway import FakeGateway, fake_gateway, respond
 from tests.support.certificates import Certificate, make_certificate
+from tests.support.waiting import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

@@ -2,8 +2,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.mailroom.client import MESSAGE, at, in_process, new_mailbox, quick, until, waiting
+from tests.mailroom.client import MESSAGE, at, in_process, new_mailbox, quick, waiting
 from tests.support.clock import Clock
+from tests.support.waiting import until
 
 from dovetail.mailroom.directory import mailbox_of
 from dovetail.mailroom.disk_quota import MAILBOX

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
-from tests.mailroom.client import MESSAGE, new_mailbox, until
+from tests.mailroom.client import MESSAGE, new_mailbox
 from tests.support.clock import Clock
+from tests.support.waiting import until
 
 from dovetail.errors import StoreUnavailable
 from dovetail.mailroom.disk_quota import MAILBOX, cost

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from tests.mailroom.client import DIRECTORY, OHTTP, Client, in_process, new_mailbox, quick, until
+from tests.mailroom.client import DIRECTORY, OHTTP, Client, in_process, new_mailbox, quick
 from tests.mailroom.fake_gateway import (
     PURPOSES_BY_LENGTH,
     FakeGateway,
@@ -14,6 +14,7 @@ from tests.mailroom.fake_gateway import (
     respond,
 )
 from tests.support.certificates import make_certificate
+from tests.support.waiting import until
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.errors import ConfigurationError

@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from tests.mailroom.client import MESSAGE, Client, new_mailbox, quick, until
+from tests.mailroom.client import MESSAGE, Client, new_mailbox, quick
+from tests.support.waiting import until
 
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.errors import ConfigurationError, StoreUnavailable

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mailroom.client import MESSAGE, at, in_process, new_mailbox, quick, until, waiting
+from tests.mailroom.client import MESSAGE, at, in_process, new_mailbox, quick, waiting
+from tests.support.waiting import until
 
 from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.bdk import bdk_wallet
 from tests.support.certificates import make_certificate
 from tests.wallets.keys import descriptors_of_a_key_like_a_script
 
 from dovetail import Agent, FallbackBroadcasted, LiveReceiver, LiveSender, Policy, Success
-from dovetail.bitcoin import Network, Sats, ScriptType
+from dovetail.bitcoin import Network, ScriptType
 from dovetail.mailroom import MailroomServer
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.regtest.server import RegtestServer
@@ -43,11 +44,8 @@ def wallet(
     keys: tuple[str, str] | None = None,
 ) -> BdkWallet:
     at = server.url if source is None else source
-    made = BdkWallet.create(folder, Network.REGTEST, server=at, kind=kind, descriptors=keys)
-    if sats:
-        server.node.fund(made.new_address().script_pubkey, Sats(sats))
-    made.sync()
-    return made
+    coins = (sats,) if sats else ()
+    return bdk_wallet(folder, server, *coins, server=at, kind=kind, descriptors=keys)
 
 
 async def mine_until_closed(server: RegtestServer, *sessions: LiveReceiver | LiveSender) -> None:

@@ -4,12 +4,12 @@ import ctypes
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 60.0
+from tests.support.waiting import PATIENCE
+
 _DROP_FROM_BOUNDING_SET = 24
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 
@@ -77,10 +77,3 @@ def running(
 def first_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
-
-
-def wait_for(found: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dovetail.bitcoin import Network, Sats
+from tests.support.bdk import bdk_wallet
+
+from dovetail.bitcoin import Network
 from dovetail.mailroom import MailroomServer
 from dovetail.regtest import RegtestServer
 from dovetail.wallets.bdk.wallet import BdkWallet
@@ -25,11 +27,7 @@ class Loopback:
         """A new wallet with one confirmed coin of each value."""
         home = self.folder / name
         home.mkdir()
-        wallet = BdkWallet.create(home / "wallet", Network.REGTEST, server=self.regtest.url)
-        for value in values:
-            self.regtest.node.fund(wallet.new_address().script_pubkey, Sats(value))
-        wallet.sync()
-        return wallet
+        return bdk_wallet(home / "wallet", self.regtest, *values)
 
 
 @contextmanager

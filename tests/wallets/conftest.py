@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 from tests.live_core.bitcoind import ABSENT, Bitcoind, installed
+from tests.support.bdk import bdk_wallet
 from tests.support.scripted_electrum import ScriptedElectrum
 from tests.support.scripted_http import ScriptedServer
 from tests.wallets.taped_node import Stage, Tape
 
-from dovetail.bitcoin import Network, Sats, ScriptType
+from dovetail.bitcoin import Network, ScriptType
 from dovetail.regtest import RegtestServer
 from dovetail.regtest.electrum_server import ElectrumServer
 from dovetail.wallets.bdk.wallet import BdkWallet
@@ -51,11 +52,7 @@ def make_wallet(server, tmp_path: Path) -> Callable[..., BdkWallet]:
     """A new wallet that holds confirmed coins of these values."""
 
     def make(*values: int, kind: ScriptType = ScriptType.P2WPKH, name: str = "wallet") -> BdkWallet:
-        wallet = BdkWallet.create(tmp_path / name, Network.REGTEST, server=server.url, kind=kind)
-        for value in values:
-            server.node.fund(wallet.new_address().script_pubkey, Sats(value))
-        wallet.sync()
-        return wallet
+        return bdk_wallet(tmp_path / name, server, *values, kind=kind)
 
     return make
 

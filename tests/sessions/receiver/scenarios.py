@@ -1,6 +1,8 @@
 """Lives of a receiver's session, from the first event to where each ends."""
 
 from collections.abc import Callable
+from inspect import isfunction
+from types import FunctionType
 
 from tests.sessions.receiver.play import (
     ALICE,
@@ -277,46 +279,13 @@ def _forestalled(at: Callable[[Play], ReceiverSession]) -> tuple[Callable[[Play]
     return take, spend, pay
 
 
+def _is_told(name: str, life: FunctionType) -> bool:
+    """Whether this is one of the lives above: a function of this module that is not private."""
+    return life.__module__ == __name__ and not name.startswith("_")
+
+
 SCENARIOS: tuple[Callable[[Play], None], ...] = (
-    paid_by_payjoin,
-    paid_by_payjoin_of_v1_directory,
-    paid_by_payjoin_of_v1_http,
-    paid_by_fallback_when_due,
-    paid_by_fallback_on_request,
-    paid_by_a_pending_fallback_on_request,
-    paid_directly,
-    paid_directly_before_the_check,
-    refused_as_paid,
-    paid_directly_instead_of_reply,
-    malformed_original,
-    expired_unpaid,
-    expired_unchecked,
-    cancelled_unchecked,
-    cancelled_unpaid,
-    replied_with_error,
-    reply_failed_without_fallback,
-    reply_expired_without_fallback,
-    replied_then_released,
-    reply_failed_then_broadcast,
-    reply_cancelled_with_fallback,
-    reply_expired_with_fallback,
-    released_while_proposal_is_out,
-    nobody_can_tell,
-    post_given_up,
-    post_expired,
-    paid_directly_in_parts,
-    expired_short_of_the_amount,
-    reopened_then_paid,
-    reply_made_needless_by_the_fallback,
-    paid_while_replying,
-    spent_while_replying,
-    paid_while_the_fallback_waits,
-    paid_while_the_proposal_is_out,
-    coins_gone,
-    coins_gone_while_watched,
-    fallback_invalid,
-    never_owed,
-    coins_taken_back,
+    *(life for name, life in list(globals().items()) if isfunction(life) and _is_told(name, life)),
     *_forestalled(Play.proposed),
     *(
         scenario
