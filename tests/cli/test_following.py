@@ -19,7 +19,7 @@ async def followed(alice: Side, bob: Side, world: World, *, paid: bool) -> Follo
     assert isinstance(waiting, sender.PollingForProposal)
     await waiting.cancel().save_async(sending.log)
     if paid:
-        world.node.send(waiting.fallback)
+        world.node.send(waiting.fallback_transaction)
         world.node.mine()
     session = live_sender(sending.log, sending.services)
     follower = Follower(session, Screen(as_json=False), asks=False, enough=never)

@@ -213,7 +213,7 @@ def watching(spend: Txid | None = None) -> receiver.Monitor:
     """A receiver whose proposal is out, and who saw `spend`, or else the fallback."""
     seen = (state for play in play_all() for state in states_of(play.log.events))
     monitor = next(each for each in seen if isinstance(each, receiver.Monitor) and each.finalized)
-    return replace(monitor, seen_spent=True, expected=spend or monitor.fallback.txid)
+    return replace(monitor, seen_spent=True, expected=spend or monitor.fallback_transaction.txid)
 
 
 def states_of(events: Sequence[Any]) -> Iterator[receiver.ReceiverSession]:

@@ -267,7 +267,7 @@ async def swaps_two_mailboxes(stage: Stage) -> Played:
     return Played(
         sessions=(sending, another, receiving, other),
         address=receiving.uri.address,
-        fallback=sending.state.fallback,
+        fallback=sending.state.fallback_transaction,
     )
 
 

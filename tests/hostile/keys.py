@@ -153,7 +153,7 @@ async def gives_each_client_its_own_key(stage: Stage) -> Played:
     ended = sending.state
     assert isinstance(ended, sender.Closed)
     stage.hear(ended)
-    return Played(address=uri.address, fallback=ended.fallback)
+    return Played(address=uri.address, fallback=ended.fallback_transaction)
 
 
 TRICKS = tricks_in(globals())

@@ -43,7 +43,7 @@ def played_by(sending: Sending, *others: Receiving) -> Played:
     """What a payment leaves that one of ours has begun."""
     state = sending.state
     address = state.payjoin_uri.address
-    return Played(sessions=(sending, *others), address=address, fallback=state.fallback)
+    return Played(sessions=(sending, *others), address=address, fallback=state.fallback_transaction)
 
 
 @dataclass

@@ -318,7 +318,7 @@ async def reads(stage: Stage) -> Played:
         assert secret.encode() not in seen.upper() + seen
     assert b"dovetail" not in seen.lower()
     assert len({len(each.head) for each in relay.asked}) == 1, "P5: a head tells who asks"
-    assert sending.state.fallback.serialize() not in seen
+    assert sending.state.fallback_transaction.serialize() not in seen
     return played
 
 

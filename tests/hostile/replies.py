@@ -240,7 +240,7 @@ async def broadcasts_the_original_over_the_payjoin(stage: Stage) -> Played:
     monitor = await sending.to(sender.Monitor)
     assert monitor.payjoin is not None
     stage.world.evict(monitor.payjoin.txid)
-    stage.world.node.send(monitor.fallback)
+    stage.world.node.send(monitor.fallback_transaction)
     stage.world.node.mine()
     return played
 
@@ -261,8 +261,8 @@ async def pins_the_payment(stage: Stage) -> Played:
     await decisions.fallback(sending.services, sending.session_id, fee_rate=rate)
     raised = sending.reload()
     assert isinstance(raised, sender.Monitor)
-    assert stage.world.node.in_mempool(raised.fallback.txid)
-    return replace(played, fallback=raised.fallback)
+    assert stage.world.node.in_mempool(raised.fallback_transaction.txid)
+    return replace(played, fallback=raised.fallback_transaction)
 
 
 @acts(

@@ -58,7 +58,9 @@ def met(behaviour: Behaviour, *, gives_up: bool = True) -> Play:
             await stage.settle(sending)
         assert len(set(seen)) == 1, "M4: another Original followed the first"
         assert (len(seen) == 1) == gives_up
-        return Played(sessions=(sending,), address=address, fallback=sending.state.fallback)
+        return Played(
+            sessions=(sending,), address=address, fallback=sending.state.fallback_transaction
+        )
 
     return play
 

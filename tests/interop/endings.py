@@ -194,7 +194,7 @@ async def _our_receiver_cannot_broadcast(stage: Stage, pairing: Pairing) -> None
         assert isinstance(payee, OurReceiver)
         uri = await payee.ask(AMOUNT)
         await payer.prepare(uri.replace(address_in(uri), stranger(1)))
-        elsewhere = payer.fallback
+        elsewhere = payer.fallback_transaction
         await payer.prepare(uri)
         assert elsewhere is not None
         assert stage.send(elsewhere)

@@ -78,7 +78,7 @@ class TheirSender(Theirs):
         """Build and sign the Original PSBT; `terms` are those of the order `send`."""
         wanted = {"change": self.kind, "fee_rate": 2, **terms}
         answer = await self.peer.order("send", uri=uri, **wanted)
-        self.fallback = Transaction.parse(bytes.fromhex(answer["fallback"]))
+        self.fallback_transaction = Transaction.parse(bytes.fromhex(answer["fallback"]))
         self.fallback_fee = int(Psbt.from_base64(answer["original"]).fee)
         return answer
 
@@ -109,10 +109,10 @@ class TheirSender(Theirs):
 
     async def fall_back(self, why: str = "") -> Ending:
         """Broadcast the fallback, or find it broadcast."""
-        assert self.fallback is not None
-        self.stage.send(self.fallback)
-        found = await self.stage.settled(self.fallback.contested()[0])
-        how = How.FALLBACK if found.txid == self.fallback.txid else How.PAYJOIN
+        assert self.fallback_transaction is not None
+        self.stage.send(self.fallback_transaction)
+        found = await self.stage.settled(self.fallback_transaction.contested()[0])
+        how = How.FALLBACK if found.txid == self.fallback_transaction.txid else How.PAYJOIN
         return Ending(how, found.txid, why)
 
 

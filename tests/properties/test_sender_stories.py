@@ -94,7 +94,7 @@ def steps(session: sender.SenderSession, spend: Transaction) -> list[Step]:
         case sender.PendingFallback():
             declined = [] if session.requested else [session.release(spends=())]
             return [
-                session.record_broadcast(session.fallback.txid),
+                session.record_broadcast(session.fallback_transaction.txid),
                 session.record_spend(spend),
                 session.request_fallback(),
                 session.release(spends=(spend,)),

@@ -28,15 +28,15 @@ async def test_a_cancelled_payment_is_paid_on_the_users_word(world: World, alice
     await decisions.cancel(sending.services, sending.session_id)
     monitor = await decisions.fallback(sending.services, sending.session_id)
     assert isinstance(monitor, sender.Monitor)
-    assert world.node.in_mempool(monitor.fallback.txid)
-    assert monitor.expected == monitor.fallback.txid
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
+    assert monitor.expected == monitor.fallback_transaction.txid
 
 
 async def test_a_receiver_pays_itself_on_the_users_word(world: World, alice: Side, bob: Side):
     receiving = await receiving_at(world, alice, bob, receiver.Monitor)
     monitor = await decisions.fallback(receiving.services, receiving.session_id)
     assert isinstance(monitor, receiver.Monitor)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
     assert "FallbackRequested" in receiving.tags()
 
 
@@ -46,7 +46,7 @@ async def test_a_pending_fallback_of_a_receiver_is_taken_on_the_users_word(
     receiving = await receiving_at(world, alice, bob, receiver.WantsInputs)
     await decisions.cancel(receiving.services, receiving.session_id)
     monitor = await decisions.fallback(receiving.services, receiving.session_id)
-    assert world.node.in_mempool(monitor.fallback.txid)  # type: ignore[union-attr]  # no Closed
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)  # type: ignore[union-attr]  # no Closed
     assert receiving.tags()[-2:] == ["FallbackRequested", "BroadcastFallback"]
 
 
@@ -94,7 +94,7 @@ async def test_what_was_decided_is_done_after_a_crash_without_asking_again(
 ):
     monitor = await decided.step()
     assert isinstance(monitor, sender.Monitor | receiver.Monitor)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
 
 
 async def test_what_was_decided_cannot_be_declined_by_another_process(
@@ -213,7 +213,7 @@ async def test_what_was_paid_meanwhile_cannot_be_released(
         session = await receiving_at(world, alice, bob, receiver.WantsInputs)
     pending = await decisions.cancel(session.services, session.session_id)
     assert isinstance(pending, sender.PendingFallback | receiver.PendingFallback)
-    world.node.send(pending.fallback)
+    world.node.send(pending.fallback_transaction)
     monitor = await decisions.release(session.services, session.session_id)
     assert isinstance(monitor, sender.Monitor | receiver.Monitor)
     assert session.tags()[-1] == "ObservedSpend"
@@ -238,7 +238,7 @@ async def test_a_revocation_is_shown_with_its_cost_before_it_leaves(
     assert prepared.fee == 20 * FEE
     assert not prepared.replaces
     assert not world.node.in_mempool(prepared.transaction.txid)
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     prepared = await decisions.prepare_revocation(
         sending.services, sending.session_id, fee_rate=RATE
     )
@@ -251,15 +251,15 @@ async def test_a_fallback_that_waits_for_its_block_can_still_be_revoked(
     world: World, alice: Side, bob: Side
 ):
     sending = await released(alice, bob)
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     transaction = await revoke(sending.services, sending.session_id, fee_rate=RATE)
     assert world.node.in_mempool(transaction.txid)
-    assert not world.node.in_mempool(sending.state.fallback.txid)
+    assert not world.node.in_mempool(sending.state.fallback_transaction.txid)
 
 
 async def test_what_has_confirmed_cannot_be_revoked(world: World, alice: Side, bob: Side):
     sending = await released(alice, bob)
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     world.node.mine()
     with pytest.raises(UsageError, match="spent already"):
         await revoke(sending.services, sending.session_id, fee_rate=RATE)

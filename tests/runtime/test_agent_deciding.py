@@ -42,7 +42,7 @@ async def test_the_fallback_is_broadcast_and_its_fee_raised(world: World):
         rate = FeeRate.from_sat_per_vb(30)
         raised = await alice.fallback(paying.session_id, fee_rate=rate)
         assert isinstance(raised, sender.Monitor)
-        assert raised.fallback.txid != paid.fallback.txid
+        assert raised.fallback_transaction.txid != paid.fallback_transaction.txid
         world.node.mine()
         assert isinstance(await paying.wait_closed(), outcomes.FallbackBroadcasted)
 

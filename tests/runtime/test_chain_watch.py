@@ -79,7 +79,7 @@ async def test_what_spends_the_coins_is_told_apart(world: World, alice: Side, bo
     back = alice.party.wallet.revoke(monitor.contested[0], fee_rate=FeeRate(1))
     owned = [output.script_pubkey for output in back.outputs]
     assert kind_of(monitor, monitor.payjoin) is SpendKind.PAYJOIN
-    assert kind_of(monitor, monitor.fallback) is SpendKind.FALLBACK
+    assert kind_of(monitor, monitor.fallback_transaction) is SpendKind.FALLBACK
     assert kind_of(monitor, back, owned=owned) is SpendKind.REVOCATION
     assert kind_of(monitor, back) is SpendKind.UNRECOGNIZED
 
@@ -90,7 +90,7 @@ async def test_a_receiver_tells_a_stranger_and_its_own_payment(
     receiving = bob.receive()
     await paid_into(world, receiving, alice)
     monitor = await receiving.to(receiver.Monitor)
-    assert kind_of(monitor, monitor.fallback) is SpendKind.FALLBACK
+    assert kind_of(monitor, monitor.fallback_transaction) is SpendKind.FALLBACK
     strange = spend(alice, monitor.contested[0])
     owned = [output.script_pubkey for output in strange.outputs]
     assert kind_of(monitor, strange, owned=owned) is SpendKind.UNRECOGNIZED

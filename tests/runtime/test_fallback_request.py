@@ -32,8 +32,8 @@ async def test_one_word_pays_from_every_state_that_holds_a_fallback(
     sending = await sending_at(alice, bob, state)
     monitor = await decisions.fallback(sending.services, sending.session_id)
     assert isinstance(monitor, sender.Monitor)
-    assert monitor.expected == monitor.fallback.txid
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert monitor.expected == monitor.fallback_transaction.txid
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
     assert sending.tags()[-2:] == ["FallbackRequested", "BroadcastFallback"]
 
 
@@ -90,7 +90,7 @@ async def test_the_word_is_durable_before_the_fallback_leaves(
     assert isinstance(pending, sender.PendingFallback)
     assert pending.requested
     monitor = await sending.to(sender.Monitor, steps=1)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
 
 
 async def test_a_chain_that_is_away_takes_nobodys_right_to_decide(alice: Side, bob: Side):
@@ -131,7 +131,7 @@ async def test_a_payjoin_that_nobody_answers_for_gives_way_after_a_time(
     assert pending.reason is Reason.PAYJOIN_UNANSWERED
     alice.party.chain.mumbles = lambda _tx: False
     monitor = await sending.to(sender.Monitor)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
 
 
 async def test_a_log_without_a_time_counts_from_when_it_was_first_tried(
@@ -155,7 +155,7 @@ async def test_a_confirmed_rival_is_seen_before_anything_is_broadcast(
 ):
     """The receiver's fallback has confirmed: the payjoin is not thrown at it for ever."""
     sending = await sending_at(alice, bob, sender.PendingBroadcast)
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     world.node.mine()
     pending = await sending.step()
     assert isinstance(pending, sender.PendingFallback)
@@ -170,7 +170,7 @@ async def test_a_rival_that_waits_to_be_mined_is_competed_with(
 ):
     sending = await sending_at(alice, bob, sender.PendingBroadcast)
     assert isinstance(sending.state, sender.PendingBroadcast)
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     payjoin = sending.state.payjoin
     await sending.step()
     assert alice.party.chain.broadcasts == [payjoin]
@@ -252,7 +252,7 @@ async def test_a_word_that_would_pay_a_second_time_has_to_be_said_twice(
     assert sending.tags() == tags
     assert alice.party.chain.broadcasts == []
     paid = await decisions.fallback(sending.services, sending.session_id, fee_rate=rate)
-    assert world.node.in_mempool(paid.fallback.txid)  # type: ignore[union-attr]  # a sender's
+    assert world.node.in_mempool(paid.fallback_transaction.txid)  # type: ignore[union-attr]  # a sender's
 
 
 async def test_no_payjoin_is_signed_for_an_invoice_that_is_paid_already(
@@ -271,7 +271,7 @@ async def test_no_payjoin_is_signed_for_an_invoice_that_is_paid_already(
     assert alice.party.chain.broadcasts == []
     world.evict(paid.txid)
     await sending.to(sender.Monitor, steps=1)
-    assert world.node.in_mempool(pending.fallback.txid)
+    assert world.node.in_mempool(pending.fallback_transaction.txid)
 
 
 async def test_less_than_the_invoice_is_no_reason_not_to_pay(world: World, alice: Side, bob: Side):
@@ -330,7 +330,7 @@ async def test_what_was_replaced_is_no_longer_told_as_seen(world: World, alice: 
     raised_one = await decisions.fallback(sending.services, sending.session_id, fee_rate=RATE)
     seen = alice.store.row(sending.session_id).sighting
     assert seen is not None
-    assert seen.txid == raised_one.fallback.txid  # type: ignore[union-attr]  # a sender's
+    assert seen.txid == raised_one.fallback_transaction.txid  # type: ignore[union-attr]  # a sender's
     assert seen.kind is SpendKind.FALLBACK
     assert await decisions.fallback(sending.services, sending.session_id) == raised_one
     assert alice.store.row(sending.session_id).sighting == seen

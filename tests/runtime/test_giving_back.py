@@ -50,7 +50,7 @@ def spent_in_a_block(world: World, alice: Side, receiving: Receiving, sending: S
 
 
 def taken(world: World, alice: Side, receiving: Receiving, sending: Sending) -> None:
-    world.node.send(sending.state.terms.fallback)
+    world.node.send(sending.state.terms.fallback_transaction)
 
 
 def paid(world: World, alice: Side, receiving: Receiving, sending: Sending) -> None:

@@ -211,7 +211,7 @@ async def test_a_waiting_sender_hears_of_its_own_payment(pair: World, *, posted:
     async with pair.agent(pair.alice) as alice:
         live = await begun(pair, alice, posted=posted)
         assert live.state is not None
-        fallback = live.state.fallback
+        fallback = live.state.fallback_transaction
         pair.node.send(fallback)
         seen = await sighting(live, 0)
         assert (seen.kind, seen.txid) == (SpendKind.FALLBACK, fallback.txid)

@@ -89,7 +89,7 @@ async def test_the_senders_own_payment_is_not_told_as_dropped(world: World, alic
     """It waits to be mined before the Original is read from the mailbox."""
     receiving, watch = bob.receive(lifetime=60), ChainWatch()
     sending = await paid_into(world, receiving, alice)
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     await receiving.to(receiver.UncheckedOriginalPayload, watch=watch)
     before = watch.sighting
     assert before is not None

@@ -41,18 +41,18 @@ async def test_a_payer_raises_the_fee_of_what_is_unconfirmed(
 ):
     """M4: the payjoin, or the first fallback, is replaced by the same payment."""
     sending = await sending_at(alice, bob, state)
-    address, first = sending.state.terms.address, sending.state.fallback
+    address, first = sending.state.terms.address, sending.state.fallback_transaction
     monitor = await decisions.fallback(sending.services, sending.session_id, fee_rate=RATE)
     assert isinstance(monitor, sender.Monitor)
-    assert monitor.fallback != first
-    assert monitor.original.fee >= RATE.fee(monitor.fallback.weight)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert monitor.fallback_transaction != first
+    assert monitor.original.fee >= RATE.fee(monitor.fallback_transaction.weight)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
     assert world.received(address) == [AMOUNT]
     world.node.mine()
     sending.reload()
     closed = await sending.to(sender.Closed)
     assert closed.outcome == outcomes.FallbackBroadcasted(
-        txid=str(monitor.fallback.txid), why=monitor.reason
+        txid=str(monitor.fallback_transaction.txid), why=monitor.reason
     )
     assert world.received(address) == [AMOUNT]
 
@@ -70,7 +70,7 @@ async def test_a_diluted_payjoin_pins_nobody(world: World, alice: Side, bob: Sid
     assert isinstance(after, sender.Monitor)
     assert after.original.fee > monitor.proposal.fee
     assert not world.node.in_mempool(monitor.payjoin.txid)
-    assert world.node.in_mempool(after.fallback.txid)
+    assert world.node.in_mempool(after.fallback_transaction.txid)
 
 
 async def test_a_raised_fee_is_durable_before_it_leaves(
@@ -84,8 +84,8 @@ async def test_a_raised_fee_is_durable_before_it_leaves(
     assert sending.tags()[-1] == "FallbackBumped"
     sending.reload()
     monitor = await sending.to(sender.Monitor, steps=1)
-    assert monitor.expected == monitor.fallback.txid
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert monitor.expected == monitor.fallback_transaction.txid
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
 
 
 async def test_the_receiver_reads_a_raised_fallback_as_paid(world: World, alice: Side, bob: Side):

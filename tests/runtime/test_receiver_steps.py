@@ -91,7 +91,7 @@ async def test_a_payment_whose_original_was_lost_is_seen_when_it_is_made_at_the_
     world.node.mine()
     closed = await receiving.to(receiver.Closed, steps=1)
     assert closed.outcome == outcomes.PaidDirectly(
-        txid=str(sending.state.fallback.txid), received=AMOUNT
+        txid=str(sending.state.fallback_transaction.txid), received=AMOUNT
     )
 
 

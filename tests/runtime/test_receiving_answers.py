@@ -49,7 +49,7 @@ async def test_a_proposal_that_could_not_be_posted_counts_as_out(
     assert bob.party.chain.broadcasts == []
     world.clock.pass_by(1)
     await receiving.to(receiver.Monitor, steps=1)
-    assert bob.party.chain.broadcasts == [pending.fallback]
+    assert bob.party.chain.broadcasts == [pending.fallback_transaction]
 
 
 async def test_a_reply_that_nobody_took_until_the_expiration_is_given_up(world: World, alice: Side):
@@ -108,12 +108,12 @@ async def test_past_the_expiration_an_owed_fallback_is_paid(
     asked = await receiving.step()
     assert isinstance(asked, receiver.PendingFallback)
     assert asked.requested, "M4: nobody may end it unpaid while it leaves"
-    assert not world.node.in_mempool(pending.fallback.txid)
+    assert not world.node.in_mempool(pending.fallback_transaction.txid)
     await receiving.to(receiver.Monitor, steps=1)
     world.node.mine()
     closed = await receiving.to(receiver.Closed)
     assert closed.outcome == outcomes.FallbackBroadcasted(
-        txid=str(pending.fallback.txid), why=Reason.EXPIRED_BEFORE_REPLY
+        txid=str(pending.fallback_transaction.txid), why=Reason.EXPIRED_BEFORE_REPLY
     )
 
 

@@ -31,7 +31,7 @@ async def test_without_coins_the_sender_is_told(world: World, alice: Side):
     pending = await receiving.to(receiver.PendingFallback)
     assert pending.owed
     await receiving.to(receiver.Monitor)
-    assert world.node.in_mempool(pending.fallback.txid)
+    assert world.node.in_mempool(pending.fallback_transaction.txid)
 
 
 async def test_coins_that_cost_more_than_they_are_worth_are_not_missing(alice: Side, bob: Side):

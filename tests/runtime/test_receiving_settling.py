@@ -52,7 +52,7 @@ async def test_a_fallback_that_is_only_held_is_never_broadcast_by_policy(
 
 async def test_a_payment_that_is_seen_is_not_made_again(world: World, alice: Side, bob: Side):
     receiving, pending = await pending_fallback(world, alice, bob)
-    world.node.send(pending.fallback)
+    world.node.send(pending.fallback_transaction)
     monitor = await receiving.to(receiver.Monitor, steps=1)
     assert monitor.seen_spent
     assert bob.party.chain.broadcasts == []
@@ -83,7 +83,7 @@ async def requested(
 async def test_a_requested_fallback_is_broadcast_at_once(world: World, alice: Side, bob: Side):
     receiving, _, pending = await requested(world, alice, bob)
     await receiving.to(receiver.Monitor, steps=1)
-    assert world.node.in_mempool(pending.fallback.txid)
+    assert world.node.in_mempool(pending.fallback_transaction.txid)
 
 
 async def test_a_requested_fallback_that_came_too_late_gives_way(
@@ -114,7 +114,7 @@ async def test_a_silent_sender_costs_one_fallback_after_the_grace(
     world.node.mine()
     closed = await receiving.to(receiver.Closed, steps=1)
     assert closed.outcome == outcomes.FallbackBroadcasted(
-        txid=str(monitor.fallback.txid), why=Reason.FALLBACK_DUE
+        txid=str(monitor.fallback_transaction.txid), why=Reason.FALLBACK_DUE
     )
     assert len(bob.party.chain.broadcasts) == 1
 
@@ -152,9 +152,9 @@ async def test_an_evicted_fallback_of_ours_is_broadcast_again_at_once(
 ):
     receiving, _, pending = await requested(world, alice, bob)
     monitor = await receiving.to(receiver.Monitor)
-    world.evict(pending.fallback.txid)
+    world.evict(pending.fallback_transaction.txid)
     assert await receiving.step() is monitor, "long before the expiration, and without an event"
-    assert world.node.in_mempool(pending.fallback.txid)
+    assert world.node.in_mempool(pending.fallback_transaction.txid)
 
 
 async def test_an_evicted_payjoin_that_was_seen_is_broadcast_again(
@@ -249,7 +249,7 @@ async def test_a_spend_that_vanished_makes_the_fallback_due_again(
     receiving.state = replace(monitor, seen_spent=True)
     await receiving.to(receiver.PendingFallback, steps=1)
     await receiving.to(receiver.Monitor, steps=1)
-    assert isinstance(bob.party.chain.acceptance(monitor.fallback), Accepted)
+    assert isinstance(bob.party.chain.acceptance(monitor.fallback_transaction), Accepted)
 
 
 # v1 over HTTP

@@ -79,7 +79,7 @@ async def test_the_expiration_ends_posting_and_polling(
     pending = await sending.to(sender.PendingFallback, steps=1)
     assert pending.original_out
     await sending.to(sender.Monitor, steps=1)
-    assert world.node.in_mempool(pending.fallback.txid)
+    assert world.node.in_mempool(pending.fallback_transaction.txid)
 
 
 @pytest.mark.parametrize("state", [sender.PostingOriginal, sender.PollingForProposal])
@@ -88,7 +88,7 @@ async def test_a_fallback_that_the_receiver_broadcast_is_noticed(
 ):
     sending = await alice.send(bob.receive().uri)
     await sending.to(state)
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     pending = await sending.to(sender.PendingFallback, steps=1)
     assert pending.reason is Reason.RECEIVER_TOOK_FALLBACK
     await sending.to(sender.Monitor, steps=1)
@@ -102,7 +102,7 @@ async def test_the_receivers_answer_is_asked_for_before_its_fallback_is_recorded
     sending = await paid_into(world, receiving, alice)
     await receiving.to(receiver.PendingFallback)
     await receiving.to(receiver.Monitor)
-    assert world.node.in_mempool(sending.state.fallback.txid)
+    assert world.node.in_mempool(sending.state.fallback_transaction.txid)
     pending = await sending.to(sender.PendingFallback, steps=1)
     assert pending.reason is Reason.RECEIVER_UNAVAILABLE
     await sending.to(sender.Monitor, steps=1)
@@ -114,7 +114,7 @@ async def test_a_spend_is_recorded_though_nobody_answers(world: World, alice: Si
     world.wire.lose_request = 1
     with pytest.raises(TransportError):
         await sending.step()
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     world.wire.lose_request = 1
     pending = await sending.to(sender.PendingFallback, steps=1)
     assert pending.reason is Reason.RECEIVER_TOOK_FALLBACK
@@ -207,7 +207,7 @@ async def test_a_spend_that_appears_before_the_signature_is_noticed(
 ):
     sending, _ = await proposed(alice, bob)
     await sending.to(sender.ProposalReceived)
-    world.node.send(sending.state.fallback)
+    world.node.send(sending.state.fallback_transaction)
     pending = await sending.to(sender.PendingFallback, steps=1)
     assert pending.reason is Reason.RECEIVER_TOOK_FALLBACK
 
@@ -249,7 +249,7 @@ async def test_a_payjoin_that_the_network_refuses_gives_way_to_the_fallback(
     world.node.mine()
     closed = await sending.to(sender.Closed)
     assert closed.outcome == outcomes.FallbackBroadcasted(
-        txid=str(pending.fallback.txid), why=Reason.PAYJOIN_REFUSED_BY_NETWORK
+        txid=str(pending.fallback_transaction.txid), why=Reason.PAYJOIN_REFUSED_BY_NETWORK
     )
 
 

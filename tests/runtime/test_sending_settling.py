@@ -24,7 +24,7 @@ async def test_what_was_cancelled_is_paid_when_it_would_have_expired(
     sending = await cancelled(alice, bob)
     world.clock.pass_by(3600)
     monitor = await sending.to(sender.Monitor)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
 
 
 async def test_what_was_cancelled_waits_for_who_wants_to_be_asked(
@@ -50,7 +50,7 @@ async def test_a_payment_that_is_seen_is_not_made_again(world: World, alice: Sid
     sending = await alice.send(bob.receive(lifetime=60).uri)
     world.clock.pass_by(60)
     pending = await sending.to(sender.PendingFallback)
-    world.node.send(pending.fallback)
+    world.node.send(pending.fallback_transaction)
     await sending.to(sender.Monitor, steps=1)
     assert sending.tags()[-1] == "ObservedSpend"
     assert alice.party.chain.broadcasts == []
@@ -82,7 +82,7 @@ async def test_what_never_left_is_decided_on_before_it_leaves(alice: Side, bob: 
     with pytest.raises(StaleSession):
         pending.release(spends=()).save(sending.log)
     await sending.to(sender.Monitor, steps=1)
-    assert world.node.in_mempool(pending.fallback.txid)
+    assert world.node.in_mempool(pending.fallback_transaction.txid)
 
 
 async def test_what_was_asked_for_competes_with_what_waits_and_gives_way_to_it(
@@ -95,7 +95,7 @@ async def test_what_was_asked_for_competes_with_what_waits_and_gives_way_to_it(
     sending.reload()
     broadcasts = len(alice.party.chain.broadcasts)
     watched = await sending.to(sender.Monitor, steps=1)
-    assert alice.party.chain.broadcasts[broadcasts:] == [monitor.fallback]
+    assert alice.party.chain.broadcasts[broadcasts:] == [monitor.fallback_transaction]
     assert watched.payjoin is not None
     assert watched.expected == watched.payjoin.txid
 
@@ -165,7 +165,7 @@ async def test_a_payjoin_that_cannot_come_back_gives_way_to_the_fallback(
     await sending.to(sender.PendingBroadcast, steps=1)
     await sending.to(sender.PendingFallback, steps=1)
     await sending.to(sender.Monitor, steps=1)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
 
 
 async def test_a_spend_that_comes_in_sight_after_the_refusal_is_believed(
@@ -191,15 +191,15 @@ async def fallen_back(world: World, alice: Side, bob: Side) -> tuple[Sending, se
 
 async def test_a_fallback_that_was_evicted_is_broadcast_again(world: World, alice: Side, bob: Side):
     sending, monitor = await fallen_back(world, alice, bob)
-    world.evict(monitor.fallback.txid)
+    world.evict(monitor.fallback_transaction.txid)
     assert await sending.step() is monitor
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
     assert sending.tags().count("BroadcastFallback") == 1
 
 
 async def test_a_fallback_that_cannot_come_back_is_trouble(world: World, alice: Side, bob: Side):
     sending, monitor = await fallen_back(world, alice, bob)
-    world.evict(monitor.fallback.txid)
+    world.evict(monitor.fallback_transaction.txid)
     alice.party.chain.refuses = lambda _tx: True
     with pytest.raises(ChainError, match="refuses the ordinary payment"):
         await sending.step()
@@ -217,7 +217,7 @@ async def test_a_strange_spend_that_vanished_leads_to_the_fallback(
     world.evict(strange.txid)
     await sending.to(sender.PendingFallback, steps=1)
     await sending.to(sender.Monitor, steps=1)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)
 
 
 async def test_a_payjoin_that_was_given_up_is_not_broadcast_again(
@@ -235,7 +235,7 @@ async def test_a_payjoin_that_was_given_up_is_not_broadcast_again(
     broadcasts = len(alice.party.chain.broadcasts)
     await sending.to(sender.PendingFallback, steps=1)
     await sending.to(sender.Monitor, steps=1)
-    assert alice.party.chain.broadcasts[broadcasts:] == [monitor.fallback]
+    assert alice.party.chain.broadcasts[broadcasts:] == [monitor.fallback_transaction]
 
 
 async def test_a_released_payment_is_watched_and_not_made(world: World, alice: Side, bob: Side):
@@ -262,4 +262,4 @@ async def test_an_answer_that_tells_neither_leaves_all_as_it_was(
     assert isinstance(sending.state, sender.PendingFallback)
     alice.party.chain.mumbles = lambda _tx: False
     monitor = await sending.to(sender.Monitor)
-    assert world.node.in_mempool(monitor.fallback.txid)
+    assert world.node.in_mempool(monitor.fallback_transaction.txid)

@@ -145,7 +145,7 @@ def test_both_see_the_fallback_that_the_receiver_broadcasts_once_the_sender_has_
     polling = table.pay(invited)
     watching = table.propose(table.retrieve(invited))
     released = polling.cancel().save(table.alices).release(spends=()).save(table.alices)
-    fallback = expect(released, sender.Monitor).fallback
+    fallback = expect(released, sender.Monitor).fallback_transaction
     assert signatures_are_valid(fallback, UTXOS)
     alice, bob = ends(table, expect(released, sender.Monitor), watching, fallback)
     assert alice == outcomes.FallbackBroadcasted(

@@ -101,8 +101,8 @@ class Purse:
         if session.reason is Reason.CANCELLED_BY_US and not session.requested:
             return session  # a person decides: `request_fallback` or `release`
         decided = session.request_fallback().save(log)  # durable before it leaves
-        if isinstance(self.chain.broadcast(decided.fallback), Accepted):
-            return decided.record_broadcast(decided.fallback.txid).save(log)
+        if isinstance(self.chain.broadcast(decided.fallback_transaction), Accepted):
+            return decided.record_broadcast(decided.fallback_transaction.txid).save(log)
         return decided  # refused for now: try again
 
     def watch(self, session: sender.Monitor, log: Log) -> sender.SenderSession:
@@ -115,7 +115,11 @@ class Purse:
         if session.released:
             return session
         payjoin = session.payjoin
-        mine = payjoin if payjoin and payjoin.txid == session.expected else session.fallback
+        mine = (
+            payjoin
+            if payjoin and payjoin.txid == session.expected
+            else session.fallback_transaction
+        )
         if isinstance(self.chain.broadcast(mine), Accepted):
             return session  # it had fallen out of the mempool, or is not shown yet
         return session.spend_dropped().save(log)

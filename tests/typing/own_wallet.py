@@ -91,8 +91,8 @@ class Till:
         if session.due_at is None or self.now() < session.due_at:
             return session  # a person decides: `request_fallback` or `release`
         decided = session.request_fallback().save(self.log)  # durable before it leaves
-        if isinstance(self.chain.broadcast(decided.fallback), Accepted):
-            return decided.record_broadcast(decided.fallback.txid).save(self.log)
+        if isinstance(self.chain.broadcast(decided.fallback_transaction), Accepted):
+            return decided.record_broadcast(decided.fallback_transaction.txid).save(self.log)
         return decided  # refused for now: try again
 
     def watch(self, session: receiver.Monitor) -> receiver.ReceiverSession:

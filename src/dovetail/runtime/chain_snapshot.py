@@ -42,7 +42,7 @@ def payload_of(session: Watchable | receiver.UncheckedOriginalPayload) -> Payloa
 async def look(session: Watchable | receiver.UncheckedOriginalPayload, chain: AsyncChain) -> Look:
     """What the chain shows of a session that holds an Original; raises `ChainError`."""
     proposal: Psbt | None = getattr(session, "proposal", None)
-    fallback = payload_of(session).fallback
+    fallback = payload_of(session).fallback_transaction
     ours = (fallback,) if proposal is None else (fallback, proposal.unsigned_transaction)
     contested = fallback.contested()
     exposed = {outpoint for tx in ours for outpoint in tx.contested()}.difference(contested)

@@ -211,7 +211,7 @@ def _settlement(state: Watched, spend: Transaction) -> Settlement:
     return classify(
         spend,
         payjoin=None if proposal is None else proposal.unsigned_transaction,
-        fallback=state.fallback,
+        fallback=state.fallback_transaction,
         due=Due(state.address.script_pubkey, Sats(state.created.amount or 1)),
     )
 

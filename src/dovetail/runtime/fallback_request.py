@@ -48,7 +48,9 @@ def _is_under_way(state: Paying) -> bool:
     """Whether it was asked for and broadcast, or something else that is seen competes with it."""
     if not isinstance(state, sender.Monitor):
         return False
-    return state.expected == state.fallback.txid or (state.requested and not state.released)
+    return state.expected == state.fallback_transaction.txid or (
+        state.requested and not state.released
+    )
 
 
 async def _ask_once(state: Paying, turn: SenderTurn) -> None:
@@ -82,9 +84,11 @@ async def _raise_fee(state: Paying, turn: SenderTurn, fee_rate: FeeRate) -> Send
 
 
 async def _broadcast(pending: sender.PendingFallback, turn: SenderTurn) -> SenderSession:
-    if await turn.chain.taken(pending.fallback):
+    if await turn.chain.taken(pending.fallback_transaction):
         with suppress(StaleSession):
-            return await pending.record_broadcast(pending.fallback.txid).save_async(turn.log)
+            return await pending.record_broadcast(pending.fallback_transaction.txid).save_async(
+                turn.log
+            )
         # An agent saw it on the chain before we could say so.
         return sender.replay(await compute(turn.log.load))
     spend = await _spend(pending, turn)

@@ -66,8 +66,8 @@ def _fee(state: Paying, rival: Spend | None, fee_rate: FeeRate) -> Sats:
 
     Whoever raises a fee wants to be mined before what is there, so its rate is beaten too.
     """
-    inputs = len(state.fallback.inputs)
-    weight = Weight(state.fallback.weight + _SIGNATURE_SLACK * inputs)
+    inputs = len(state.fallback_transaction.inputs)
+    weight = Weight(state.fallback_transaction.weight + _SIGNATURE_SLACK * inputs)
     if fee_rate.fee(weight) <= state.original.fee:
         raise UsageError("The ordinary payment pays that rate already: choose a higher `fee_rate`.")
     known = None if rival is None else _known_fee(state, rival.transaction)

@@ -41,7 +41,7 @@ async def low_fee(state: Fallback, services: Services) -> LowFee | None:
     None also where the chain source cannot tell.
     """
     try:
-        paid = FeeRate.of(state.original.fee, state.fallback.weight)
+        paid = FeeRate.of(state.original.fee, state.fallback_transaction.weight)
         asked = await services.async_chain.fee_rate(target=services.policy.fee_target)
     except (ChainError, ParseError):
         return None

@@ -166,7 +166,7 @@ async def _note_broadcast(state: Watchable, turn: ReceiverTurn) -> ReceiverSessi
     if not isinstance(state, receiver.PendingFallback):
         return state
     with suppress(StaleSession):
-        return await state.record_broadcast(state.fallback.txid).save_async(turn.log)
+        return await state.record_broadcast(state.fallback_transaction.txid).save_async(turn.log)
     # An agent saw it on the chain before we could say so.
     return await compute(lambda: receiver.replay(turn.log.load()))
 
@@ -176,4 +176,4 @@ def _knows(state: Watchable) -> bool:
 
 
 def _fallback(state: Watchable) -> Transaction:
-    return payload_of(state).fallback
+    return payload_of(state).fallback_transaction

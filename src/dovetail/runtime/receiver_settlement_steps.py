@@ -58,8 +58,10 @@ async def _settle_by_fallback(
         return await session.request_fallback().save_async(turn.log)
     await tell_fee(session, turn)
     turn.watch.tried_at = turn.now()
-    if await turn.chain.taken(session.fallback):
-        return await session.record_broadcast(session.fallback.txid).save_async(turn.log)
+    if await turn.chain.taken(session.fallback_transaction):
+        return await session.record_broadcast(session.fallback_transaction.txid).save_async(
+            turn.log
+        )
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(turn.log)
     return await _refused(session, turn, seen)
@@ -71,7 +73,7 @@ def _is_answer(session: receiver.PendingFallback, spend: Spend) -> bool:
     A transaction that is neither the payment nor confirmed keeps nobody from the fallback. The
     user's word for the fallback stands against a payjoin too.
     """
-    if spend.depth or spend.transaction.txid == session.fallback.txid:
+    if spend.depth or spend.transaction.txid == session.fallback_transaction.txid:
         return True
     return session.settles(spend.transaction) and not session.requested
 
@@ -119,7 +121,7 @@ async def _bring_back(session: receiver.Monitor, turn: ReceiverTurn, seen: Look)
         return await session.fallback_due(turn.now()).save_async(turn.log) if due else session
     if rival is not None and not _again(turn):
         return session
-    if await turn.chain.taken(session.fallback) or rival is not None:
+    if await turn.chain.taken(session.fallback_transaction) or rival is not None:
         return session
     return await _refused(session, turn, seen)
 

@@ -255,8 +255,10 @@ async def _settle_by_fallback(session: sender.PendingFallback, turn: SenderTurn)
     if session.may_end_unpaid:
         return await session.request_fallback().save_async(turn.log)
     await tell_fee(session, turn)
-    if await turn.chain.taken(session.fallback):
-        return await session.record_broadcast(session.fallback.txid).save_async(turn.log)
+    if await turn.chain.taken(session.fallback_transaction):
+        return await session.record_broadcast(session.fallback_transaction.txid).save_async(
+            turn.log
+        )
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(turn.log)
     raise ChainError(FALLBACK_REFUSED)
@@ -268,7 +270,7 @@ async def _watch(session: sender.Monitor, turn: SenderTurn) -> SenderSession:
     looked = await noted(session, turn, missing=missing)
     if looked is not session:
         return looked
-    if session.expected == session.fallback.txid and (spend is None or not spend.depth):
+    if session.expected == session.fallback_transaction.txid and (spend is None or not spend.depth):
         await tell_fee(session, turn)
     if spend is not None:
         scripts = [output.script_pubkey for output in spend.transaction.outputs]
@@ -286,7 +288,7 @@ async def _watch(session: sender.Monitor, turn: SenderTurn) -> SenderSession:
         return session  # it came in sight meanwhile
     if _awaited_payjoin(session) is not None:
         return await session.payjoin_dropped(now=turn.now()).save_async(turn.log)
-    if session.expected == session.fallback.txid:
+    if session.expected == session.fallback_transaction.txid:
         raise ChainError(FALLBACK_REFUSED)
     return await session.spend_dropped().save_async(turn.log)
 
@@ -299,8 +301,8 @@ async def _rebroadcast(session: sender.Monitor, turn: SenderTurn) -> bool:
     payjoin = _awaited_payjoin(session)
     if payjoin is not None:
         transaction = payjoin
-    elif session.expected == session.fallback.txid:
-        transaction = session.fallback
+    elif session.expected == session.fallback_transaction.txid:
+        transaction = session.fallback_transaction
     else:
         return False
     return await turn.chain.taken(transaction)

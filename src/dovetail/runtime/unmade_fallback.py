@@ -40,7 +40,11 @@ async def _received_beside(session: sender.SenderSession, turn: SenderTurn) -> R
     created, asked = session.created, session.terms.request.amount
     if asked is None or getattr(created, "again", False):
         return _NOTHING
-    known = (getattr(session, "payjoin", None), session.fallback, session.terms.fallback)
+    known = (
+        getattr(session, "payjoin", None),
+        session.fallback_transaction,
+        session.terms.fallback_transaction,
+    )
     own = {each.txid for each in known if each is not None}
     proposal = getattr(session, "proposal", None)
     if proposal is not None:

@@ -34,7 +34,7 @@ async def are_gone(session: Settling, turn: Turn[Any], *, missing: int | None) -
     """Whether no payment can come of the coins any more, by the source's word twice (M3)."""
     if missing is None or not session.coins.are_gone(missing, depth=session.depth):
         return False
-    answer = await turn.chain.acceptance(session.fallback)
+    answer = await turn.chain.acceptance(session.fallback_transaction)
     return isinstance(answer, Refused)
 
 

@@ -115,7 +115,7 @@ def _received(state: _Proposed) -> Received | None:
     script = state.address.script_pubkey
     match _way(state, payload):
         case Settlement.FALLBACK:
-            return Received(paid_to(payload.fallback, script), Sats(0))
+            return Received(paid_to(payload.fallback_transaction, script), Sats(0))
         case Settlement.PAYJOIN if finalized is not None:
             return by_payjoin_of(payload, finalized.psbt, script)
         case _:
@@ -131,7 +131,7 @@ def _way(state: _Proposed, payload: Payload) -> Settlement | None:
             return Settlement.PAYJOIN
         case receiver.Closed():
             return None
-        case receiver.Monitor() if state.expected == payload.fallback.txid:
+        case receiver.Monitor() if state.expected == payload.fallback_transaction.txid:
             return Settlement.FALLBACK
         case receiver.Monitor() if state.released or _is_known_stranger(state):
             return None
@@ -180,7 +180,7 @@ def _whole_fee(state: _Proposed) -> WholeFee | None:
     match _way(state, payload):
         case Settlement.FALLBACK:
             fee = payload.original.fee
-            return WholeFee(fee, FeeRate.of(fee, payload.fallback.weight))
+            return WholeFee(fee, FeeRate.of(fee, payload.fallback_transaction.weight))
         case Settlement.PAYJOIN if finalized is not None:
             fee = shares(payload.original, finalized.psbt, payload.params.fee_contribution).fee
             payjoin = _confirmed_payjoin(state)
@@ -210,7 +210,9 @@ def _sender_joined(state: _Paying) -> Joined | None:
 def by_payjoin_of(payload: Payload, proposal: Psbt, script: Script) -> Received:
     """What a proposal's payjoin brings the receiver's address, without the coins it added."""
     found = shares(payload.original, proposal, payload.params.fee_contribution)
-    return Received(paid_to(payload.fallback, script) - found.from_receiver, found.from_receiver)
+    return Received(
+        paid_to(payload.fallback_transaction, script) - found.from_receiver, found.from_receiver
+    )
 
 
 def _is_known_stranger(state: receiver.Monitor) -> bool:
@@ -235,7 +237,7 @@ def _paid(state: _Paying) -> Paid | None:
 def _known(state: _Paying) -> Iterator[tuple[Sats, Transaction]]:
     """The transactions that may pay, as they were signed here, each with its fee."""
     original = state.terms.original
-    yield original.fee, state.terms.fallback
+    yield original.fee, state.terms.fallback_transaction
     if state.proposal is not None and state.payjoin is not None:
         yield state.proposal.fee, state.payjoin
     if not isinstance(state, sender.PendingBroadcast) and state.bumped is not None:
@@ -267,10 +269,10 @@ def amount_of(state: ReceiverSession | SenderSession) -> Sats | None:
             | sender.Monitor()
             | sender.Closed()
         ):
-            return paid_to(state.fallback, state.terms.address.script_pubkey)
+            return paid_to(state.fallback_transaction, state.terms.address.script_pubkey)
         case _ if state.created.amount is not None:
             return Sats(state.created.amount)
         case _:
             payload = getattr(state, "payload", None)
             script = state.address.script_pubkey
-            return None if payload is None else paid_to(payload.fallback, script)
+            return None if payload is None else paid_to(payload.fallback_transaction, script)

@@ -176,7 +176,7 @@ def _facts(state: AnySession) -> dict[str, object]:
 def _receiver_settling(state: receiver.PendingFallback | receiver.Monitor) -> dict[str, object]:
     seen = state.expected if isinstance(state, receiver.Monitor) else None
     skeleton = state.payjoin_skeleton
-    known = {state.fallback.txid: SpendKind.FALLBACK}
+    known = {state.fallback_transaction.txid: SpendKind.FALLBACK}
     if skeleton is not None:
         known[skeleton.txid] = SpendKind.PAYJOIN
     return _settling(state, seen, known) | {
@@ -193,7 +193,7 @@ def _receiver_settling(state: receiver.PendingFallback | receiver.Monitor) -> di
 
 def _sender_settling(state: sender.PendingFallback | sender.Monitor) -> dict[str, object]:
     seen = state.expected if isinstance(state, sender.Monitor) else None
-    known = {state.fallback.txid: SpendKind.FALLBACK}
+    known = {state.fallback_transaction.txid: SpendKind.FALLBACK}
     if state.payjoin is not None:
         known[state.payjoin.txid] = SpendKind.PAYJOIN
     return _settling(state, seen, known) | {

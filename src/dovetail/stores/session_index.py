@@ -91,7 +91,7 @@ def _plain_index(terms: SenderTerms) -> SenderIndex:
     return SenderIndex(
         address=str(terms.address),
         expires_at=terms.expires_at,
-        pj_uri=f"plain:{terms.fallback.without_signatures().txid}",
+        pj_uri=f"plain:{terms.fallback_transaction.without_signatures().txid}",
         label=terms.request.label,
     )
 

@@ -74,7 +74,7 @@ class Accounts(Actor):
         if isinstance(state, receiver.UncheckedOriginalPayload):
             return None
         payload = getattr(state, "held", None) or getattr(state, "payload", None)
-        return None if payload is None else payload.fallback
+        return None if payload is None else payload.fallback_transaction
 
     @property
     def contested(self) -> tuple[OutPoint, ...]:
@@ -92,9 +92,9 @@ class Accounts(Actor):
         """What the chain source shows of this session, as the runtime looks."""
         payload = getattr(self.state, "held", None) or getattr(self.state, "payload", None)
         skeleton = getattr(self.state, "payjoin_skeleton", None)
-        contested = () if payload is None else payload.fallback.contested()
+        contested = () if payload is None else payload.fallback_transaction.contested()
         shown = () if skeleton is None else skeleton.contested()
-        ours = [tx for tx in (payload and payload.fallback, skeleton) if tx is not None]
+        ours = [tx for tx in (payload and payload.fallback_transaction, skeleton) if tx is not None]
         return look_at(
             self.world.chain,  # type: ignore[arg-type] # of a chain source it has what is asked
             script=self.script,

@@ -240,7 +240,7 @@ class Payee(Collector):
             case receiver.HasReplyableError():
                 return [handle.reply_failed, *ends]
             case receiver.PendingFallback():
-                spend = handle.fallback
+                spend = handle.fallback_transaction
                 return [
                     handle.release,
                     handle.request_fallback,
@@ -250,7 +250,7 @@ class Payee(Collector):
             case receiver.Monitor():
                 return [
                     handle.request_fallback,
-                    lambda: handle.record_settlement(handle.fallback, depth=9),
+                    lambda: handle.record_settlement(handle.fallback_transaction, depth=9),
                 ]
             case _:
                 return ends

@@ -35,12 +35,12 @@ class Collector(Accounts):
             return
         taken = self._broadcasts(state)
         if taken:
-            self.attempt(lambda: state.record_broadcast(state.fallback.txid))
+            self.attempt(lambda: state.record_broadcast(state.fallback_transaction.txid))
         elif taken is False and spend is not None:
             self.attempt(lambda: state.record_spend(spend.transaction))
 
     def _is_answer(self, state: receiver.PendingFallback, spend: Spend) -> bool:
-        if spend.depth or spend.transaction.txid == state.fallback.txid:
+        if spend.depth or spend.transaction.txid == state.fallback_transaction.txid:
             return True
         return state.settles(spend.transaction) and not state.requested
 
@@ -52,7 +52,7 @@ class Collector(Accounts):
         )  # fmt: skip
         alone = brought < AMOUNT or state.insisted or state.seq < self.state.seq
         require("M4", alone, "a fallback was broadcast beside a payment in full")
-        return self.world.chain.hand_in(state.fallback)
+        return self.world.chain.hand_in(state.fallback_transaction)
 
     def _ends_without_it(
         self, state: receiver.PendingFallback | receiver.Monitor, seen: Look
@@ -66,7 +66,11 @@ class Collector(Accounts):
             return False
         height = seen.missing_at
         gone = height is not None and state.coins.are_gone(height, depth=state.depth)
-        if height is not None and gone and not self.world.chain.acceptable(state.fallback):
+        if (
+            height is not None
+            and gone
+            and not self.world.chain.acceptable(state.fallback_transaction)
+        ):
             return self.attempt(lambda: state.record_gone(height=height))
         if state.may_expire and now >= state.watched_until:
             return self.attempt(lambda: state.expire(now, received=seen.received))

@@ -95,7 +95,7 @@ class Expenses(Actor):
         for payjoin in payjoins:
             if classify(spend, payjoin=payjoin, fallback=None) is Settlement.PAYJOIN:
                 return Settlement.PAYJOIN
-        if any(spend.txid == state.fallback.txid for state in self.states):
+        if any(spend.txid == state.fallback_transaction.txid for state in self.states):
             return Settlement.FALLBACK
         due = self.state.terms.due
         return classify(spend, payjoin=None, fallback=self.original.extract(), due=due)

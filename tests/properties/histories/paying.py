@@ -137,7 +137,7 @@ class Payer(Expenses):
         if self.notes_coins(state, height):
             return True
         gone = height is not None and state.coins.are_gone(height, depth=state.depth)
-        if height is None or not gone or chain.acceptable(state.fallback):
+        if height is None or not gone or chain.acceptable(state.fallback_transaction):
             return height is not None and isinstance(state, sender.Monitor)
         return self.attempt(lambda: state.record_gone(height=height))
 
@@ -173,9 +173,9 @@ class Payer(Expenses):
         if state.may_end_unpaid:
             self.attempt(state.request_fallback)
             return
-        taken = self.world.chain.hand_in(state.fallback)
+        taken = self.world.chain.hand_in(state.fallback_transaction)
         if taken:
-            self.attempt(lambda: state.record_broadcast(state.fallback.txid))
+            self.attempt(lambda: state.record_broadcast(state.fallback_transaction.txid))
         elif taken is False and spend is not None:
             self.attempt(lambda: state.record_spend(spend[0]))
 
@@ -199,8 +199,8 @@ class Payer(Expenses):
             return
         payjoin = state.payjoin
         awaits = payjoin is not None and state.reason is None and state.expected == payjoin.txid
-        last = payjoin if awaits else state.fallback
-        ours = awaits or state.expected == state.fallback.txid
+        last = payjoin if awaits else state.fallback_transaction
+        ours = awaits or state.expected == state.fallback_transaction.txid
         if ours and last is not None and self.world.chain.hand_in(last) is not False:
             return
         self.attempt(state.payjoin_dropped if awaits else state.spend_dropped)
@@ -283,7 +283,7 @@ class Payer(Expenses):
         return heard
 
     def moves(self, handle: Any) -> list[Move]:
-        spend = self.state.fallback
+        spend = self.state.fallback_transaction
         match handle:
             case sender.WithReplyKey():
                 return [
@@ -317,7 +317,7 @@ class Payer(Expenses):
                 ]
             case sender.PendingFallback():
                 return [
-                    lambda: handle.record_broadcast(handle.fallback.txid),
+                    lambda: handle.record_broadcast(handle.fallback_transaction.txid),
                     lambda: handle.record_spend(spend),
                     lambda: handle.release(spends=()),
                     handle.request_fallback,

@@ -244,7 +244,7 @@ def test_every_early_end_leads_to_the_fallback(  # M3
         pending = play.save(end(before))
         assert pending.reason is reason
         assert pending.owed is before.owed
-        assert pending.fallback.txid == SENDER_PAYS
+        assert pending.fallback_transaction.txid == SENDER_PAYS
     with pytest.raises(UsageError, match="not expired"):
         state(Play()).expire(NOW)
 

@@ -1,7 +1,9 @@
 """From the Original to the Proposal."""
 
 from base64 import b64decode
+from dataclasses import replace
 
+import msgspec
 import pytest
 from tests.sessions.receiver.play import (
     ALICE,
@@ -213,3 +215,33 @@ def test_the_senders_fee_contribution_is_at_most_what_they_offered(play: Play) -
 
 def test_the_wallet_is_told_which_inputs_are_to_be_signed(play: Play) -> None:
     assert play.provisional().inputs_to_sign == (RECEIVER_COIN.outpoint,)
+
+
+def test_a_payjoin_of_witnesses_alone_is_known_by_its_txid(play: Play) -> None:
+    session = play.proposed()
+    assert session.txid_is_stable
+    assert play.signed_payjoin(session.proposal).txid == session.payjoin_skeleton.txid
+
+
+def test_a_payjoin_with_a_script_sig_is_not_known_by_its_txid(play: Play) -> None:
+    session = play.proposed()
+    (ours,) = (index for index, each in enumerate(session.proposal.inputs) if each.is_finalized)
+    legacy = session.proposal.inputs[ours].with_final(b"\x01\x51")
+    event = msgspec.structs.replace(
+        session.finalized.event, psbt=session.proposal.with_input(ours, legacy).serialize()
+    )
+    changed = replace(session, finalized=replace(session.finalized, event=event))
+    assert not changed.txid_is_stable
+
+
+def test_every_state_that_holds_the_fallback_calls_it_so(play: Play) -> None:
+    assert play.maybe_inputs_owned().fallback_transaction == FALLBACK
+    assert Play().monitor().fallback_transaction == FALLBACK
+    assert Play().error_held().fallback_transaction == FALLBACK
+    assert Play().error_without_fallback().fallback_transaction is None
+    early = Play()
+    closed = early.save(early.created().cancel())
+    assert expect(closed, receiver.Closed).fallback_transaction is None
+    held = Play()
+    ended = held.save(held.pending_held().release())
+    assert expect(ended, receiver.Closed).fallback_transaction == FALLBACK

@@ -314,7 +314,7 @@ def test_what_a_live_session_keeps_of_an_original_is_what_its_bytes_hold(
     assert kept
     for each in kept:
         original = Psbt.parse(each.event.psbt)
-        assert (each.original, each.fallback) == (original, fallback_of(original))
+        assert (each.original, each.fallback_transaction) == (original, fallback_of(original))
 
 
 @pytest.mark.parametrize(

@@ -319,7 +319,7 @@ def bumped(log: Log) -> sender.PendingFallback:
 
 def bumped_monitored(log: Log) -> sender.Monitor:
     session = bumped(log)
-    return session.record_broadcast(session.fallback.txid).save(log)
+    return session.record_broadcast(session.fallback_transaction.txid).save(log)
 
 
 def payjoin_refused(log: Log) -> sender.PendingFallback:
@@ -331,7 +331,7 @@ def payjoin_refused(log: Log) -> sender.PendingFallback:
 
 def fallback_monitored(log: Log) -> sender.Monitor:
     session = cancelled_while_polling(log)
-    return session.record_broadcast(session.fallback.txid).save(log)
+    return session.record_broadcast(session.fallback_transaction.txid).save(log)
 
 
 def released(log: Log) -> sender.Monitor:

@@ -27,7 +27,7 @@ def test_a_session_begins_with_the_payment_and_its_fallback(log):
     assert session.seq == 1
     assert session.payjoin_uri == URI
     assert session.original == play.original()
-    assert session.fallback == play.fallback()
+    assert session.fallback_transaction == play.fallback()
     assert session.contested == tuple(play.COINS)
     assert session.expires_at == play.EXPIRES_AT
     assert session.created.created_at == NOW
@@ -96,7 +96,7 @@ def test_a_payment_settles_after_one_confirmation_at_least():
 
 def test_an_original_that_is_signed_but_not_final_is_finalized(log):
     signed = play.sign(play.unsigned_original(), finalize=False)
-    assert create(original=signed).save(log).fallback == play.fallback()
+    assert create(original=signed).save(log).fallback_transaction == play.fallback()
 
 
 def test_an_unsigned_original_is_refused():
@@ -165,6 +165,6 @@ def test_key_origins_are_kept_for_the_wallet_and_hidden_from_the_receiver(log):
 
 
 def test_the_fallback_is_signed(log):
-    fallback = play.create(log).fallback
+    fallback = play.create(log).fallback_transaction
     assert isinstance(fallback, Transaction)
     assert all(txin.witness for txin in fallback.inputs)

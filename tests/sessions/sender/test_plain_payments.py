@@ -24,7 +24,7 @@ def test_an_ordinary_payment_is_decided_as_it_begins(log):
     assert pending.expires_at == play.NOW
     with pytest.raises(UsageError):
         pending.release(spends=())
-    watched = pending.record_broadcast(pending.fallback.txid).save(log)
+    watched = pending.record_broadcast(pending.fallback_transaction.txid).save(log)
     assert play.settle(watched, play.fallback()) == outcomes.FallbackBroadcasted(
         txid=str(play.fallback().txid), why=Reason.PLAIN_PAYMENT
     )

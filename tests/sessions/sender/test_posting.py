@@ -24,7 +24,7 @@ def owed(session: object, reason: Reason, *, original_out: bool = True) -> sende
     assert isinstance(session, sender.PendingFallback)
     assert session.reason is reason
     assert session.original_out is original_out
-    assert session.fallback == play.fallback()
+    assert session.fallback_transaction == play.fallback()
     return session
 
 

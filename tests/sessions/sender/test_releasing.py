@@ -41,7 +41,7 @@ def test_a_fallback_that_is_out_already_is_not_released_but_watched(log, place):
 
 def test_a_payment_broadcast_after_all_is_out_for_ever(log):
     session = play.cancelled_before_posting(log)
-    watched = session.record_broadcast(session.fallback.txid).save(log)
+    watched = session.record_broadcast(session.fallback_transaction.txid).save(log)
     pending = watched.spend_dropped().save(log)
     assert pending.original_out
     assert not pending.requested
@@ -52,7 +52,7 @@ def test_a_payment_broadcast_after_all_is_out_for_ever(log):
 def test_a_released_payment_can_be_paid_after_all(log):
     pending = play.released(log).request_fallback().save(log)
     assert pending.reason is Reason.CANCELLED_BY_US
-    watched = pending.record_broadcast(pending.fallback.txid).save(log)
+    watched = pending.record_broadcast(pending.fallback_transaction.txid).save(log)
     assert not watched.released
 
 

@@ -167,12 +167,12 @@ def test_a_payjoin_that_was_not_broadcast_cannot_drop(log, place):
 def test_a_payjoin_that_gave_way_to_the_fallback_is_not_broadcast_again(log):
     pending = play.payjoin_monitored(log).request_fallback().save(log)
     assert pending.reason is Reason.FALLBACK_REQUESTED
-    watched = pending.record_broadcast(pending.fallback.txid).save(log)
+    watched = pending.record_broadcast(pending.fallback_transaction.txid).save(log)
     assert watched.expected == play.fallback().txid
     with pytest.raises(UsageError, match="request the fallback"):
         watched.payjoin_dropped()
     assert isinstance(play.settle(watched, play.payjoin()), outcomes.Success)
-    assert watched.request_fallback().save(log).fallback == play.fallback()
+    assert watched.request_fallback().save(log).fallback_transaction == play.fallback()
 
 
 def test_a_payjoin_seen_after_the_fallback_was_asked_for_gives_way_once_it_drops(log):
@@ -248,14 +248,14 @@ def test_a_fee_is_raised_wherever_a_fallback_may_be_on_its_way(log, place):
     pending = session.bump(play.raised()).save(log)
     assert log.replay() == pending
     assert pending.requested
-    assert pending.fallback == play.raised().extract()
+    assert pending.fallback_transaction == play.raised().extract()
     assert pending.original == play.raised()
     with pytest.raises(UsageError, match="not the txid"):
         pending.record_broadcast(play.fallback().txid)
     watched = pending.record_broadcast(play.raised().extract().txid).save(log)
-    assert watched.fallback == play.raised().extract()
+    assert watched.fallback_transaction == play.raised().extract()
     dropped = watched.spend_dropped().save(log)
-    assert dropped.fallback == play.raised().extract()
+    assert dropped.fallback_transaction == play.raised().extract()
     assert log.replay() == dropped
 
 

@@ -51,7 +51,11 @@ def test_it_pays_the_same_uri_with_the_same_fallback(kind):
     original = recorded(f"payjoin-{kind}")["sender"][0]["Created"]["psbt_ctx"]["original_psbt"]
     spent = original["unsigned_tx"]["input"][0]["previous_output"]
     assert [str(each) for each in session.contested] == [spent]
-    assert session.fallback.outputs[0].value + session.fallback.outputs[1].value < 1_000_000
+    assert (
+        session.fallback_transaction.outputs[0].value
+        + session.fallback_transaction.outputs[1].value
+        < 1_000_000
+    )
 
 
 def test_the_original_may_have_left_before_that_was_noted():

@@ -223,7 +223,7 @@ def _risk(state: State) -> str:
 
 
 async def _low_fee(state: State, services: Services) -> LowFee | None:
-    waits = isinstance(state, sender.Monitor) and state.expected == state.fallback.txid
+    waits = isinstance(state, sender.Monitor) and state.expected == state.fallback_transaction.txid
     takes = isinstance(state, receiver.Monitor) and state.fallback_broadcast
     if isinstance(state, sender.Monitor | receiver.Monitor) and (waits or takes):
         return await low_fee(state, services)

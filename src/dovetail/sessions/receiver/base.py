@@ -5,7 +5,7 @@ from typing import ClassVar, TypeVar
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Address
-from dovetail.bitcoin.transaction import OutPoint
+from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import UsageError
 from dovetail.protocol.mailbox import ShortId
@@ -90,6 +90,11 @@ class WithPayload(State):
         return self.payload.original
 
     @property
+    def fallback_transaction(self) -> Transaction:
+        """The sender's own payment, which pays without a payjoin: the Original, extracted."""
+        return self.payload.fallback_transaction
+
+    @property
     def params(self) -> SenderParams:
         """What the sender asked for."""
         return self.payload.params
@@ -97,7 +102,7 @@ class WithPayload(State):
     def validate(self) -> None:
         """Read again what the log says; raises what is wrong with it."""
         State.validate(self)
-        _ = self.payload.fallback, self.payload.params, self.payload.reply_to
+        _ = self.payload.fallback_transaction, self.payload.params, self.payload.reply_to
 
     @property
     def contested(self) -> tuple[OutPoint, ...]:

@@ -45,7 +45,7 @@ class UncheckedOriginalPayload(Refusing):
 
         Ask also for the outputs that `contested` name.
         """
-        return self.payload.fallback
+        return self.payload.fallback_transaction
 
     @property
     def signatures(self) -> Verdict:
@@ -214,7 +214,7 @@ class OutputsUnknown(Refusing, Stopping):
     @property
     def output_scripts(self) -> tuple[Script, ...]:
         """The Original's output scripts, in order."""
-        return tuple(output.script_pubkey for output in self.payload.fallback.outputs)
+        return tuple(output.script_pubkey for output in self.payload.fallback_transaction.outputs)
 
     def identify_receiver_outputs(
         self, owned: Collection[Script]
@@ -225,9 +225,9 @@ class OutputsUnknown(Refusing, Stopping):
         pays less than was asked for for more than it is: both are refused. Once saved the fallback
         is owed (M3).
         """
-        indices = receiver_outputs(self.payload.fallback, owned)
+        indices = receiver_outputs(self.payload.fallback_transaction, owned)
         ours = self.address.script_pubkey
-        paid = [self.payload.fallback.outputs[index] for index in indices]
+        paid = [self.payload.fallback_transaction.outputs[index] for index in indices]
         to_this = [output.value for output in paid if output.script_pubkey == ours]
         if not to_this:
             return self.refuse(Reason.ORIGINAL_DOES_NOT_PAY_US)

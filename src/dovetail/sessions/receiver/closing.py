@@ -29,6 +29,11 @@ class Closed(State):
     """What had stopped the payjoin before the end; None where nothing had."""
 
     @property
+    def fallback_transaction(self) -> Transaction | None:
+        """The sender's own payment; None where no Original came."""
+        return None if self.payload is None else self.payload.fallback_transaction
+
+    @property
     def payjoin(self) -> Transaction | None:
         """The confirmed payjoin, rebuilt to be broadcast again; None if there was none."""
         if self.finalized is None or not isinstance(self.outcome, outcomes.Success):

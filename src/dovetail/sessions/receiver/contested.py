@@ -70,11 +70,6 @@ class Contested(WithPayload):
         return Presence.known(self.payload.known_at) if self.looked is None else self.looked
 
     @property
-    def fallback(self) -> Transaction:
-        """The Original, ready to broadcast."""
-        return self.payload.fallback
-
-    @property
     def proposal(self) -> Psbt | None:
         """The Proposal PSBT, if one may be out."""
         return None if self.finalized is None else self.finalized.psbt
@@ -127,7 +122,7 @@ class Contested(WithPayload):
 
     def settles(self, spend: Transaction) -> bool:
         """Whether this spend of a contested outpoint is the payment: nothing competes with it."""
-        kind = classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback)
+        kind = classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback_transaction)
         return kind is not Settlement.UNRECOGNIZED or self.pays(spend)
 
     def _rests_on_shallow(self, spend: Transaction, received: Receipts | None) -> bool:
@@ -214,7 +209,7 @@ class Contested(WithPayload):
         proposal = self.proposal
         beside = 0 if received is None else int(received.amount)
         others = () if received is None else hexes(received.named)
-        match classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback):
+        match classify(spend, payjoin=self.payjoin_skeleton, fallback=self.fallback_transaction):
             case Settlement.PAYJOIN if proposal is not None:
                 signatures = tuple(
                     InputSignature(script_sig=script_sig, witness=witness)

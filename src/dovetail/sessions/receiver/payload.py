@@ -151,7 +151,7 @@ class Payload:
         return _read_original(self.event.psbt)
 
     @cached_property
-    def fallback(self) -> Transaction:
+    def fallback_transaction(self) -> Transaction:
         """The transaction in it; raises `OriginalRejected` or `InvalidPsbt`."""
         return _read_fallback(self.event.psbt)
 
@@ -185,7 +185,7 @@ class Payload:
     @property
     def contested(self) -> tuple[OutPoint, ...]:
         """The sender's inputs, in order, which payjoin and fallback both spend."""
-        return self.fallback.contested()
+        return self.fallback_transaction.contested()
 
     def require_spend(self, transaction: Transaction) -> None:
         """Raise `UsageError` unless `transaction` spends a contested outpoint."""
@@ -197,7 +197,7 @@ class Payload:
     @cached_property
     def signatures(self) -> Verdict:
         """Whether its signatures hold, over what it says it spends."""
-        return verify(self.fallback, self.original.utxos())
+        return verify(self.fallback_transaction, self.original.utxos())
 
     @property
     def mark(self) -> bytes:

@@ -238,6 +238,15 @@ class PayjoinProposal(Stopping):
         return self.proposal.unsigned_transaction
 
     @property
+    def txid_is_stable(self) -> bool:
+        """Whether the payjoin's txid is known already: that of `payjoin_skeleton` (BIP 141).
+
+        It is not where an input of either party needs a script_sig, which the txid covers.
+        """
+        inputs = (*self.original.inputs, *self.proposal.inputs)
+        return not any(psbt_input.final_script_sig for psbt_input in inputs)
+
+    @property
     def v1_body(self) -> bytes:
         """The Proposal in base64, for a v1 sender who waits for an HTTP response."""
         return b64encode(self.proposal.serialize())

@@ -76,6 +76,11 @@ class HasReplyableError(State):
     """The Originals that came before it and were refused."""
 
     @property
+    def fallback_transaction(self) -> Transaction | None:
+        """The sender's own payment; None where its broadcast was never in question."""
+        return None if self.held is None else self.held.fallback_transaction
+
+    @property
     def reopens(self) -> bool:
         """Whether its Original was no payment to count on, so that another may still come.
 
@@ -87,7 +92,7 @@ class HasReplyableError(State):
         """Read again what the log says; raises what is wrong with it."""
         State.validate(self)
         if self.held is not None:
-            _ = self.held.fallback, self.held.params
+            _ = self.held.fallback_transaction, self.held.params
 
     @property
     def v1_body(self) -> bytes:

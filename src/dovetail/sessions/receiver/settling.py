@@ -70,7 +70,7 @@ class PendingFallback(Contested):
 
         Raises `UsageError` if `txid` is another transaction's: that is for `record_spend`.
         """
-        if txid != self.fallback.txid:
+        if txid != self.fallback_transaction.txid:
             raise UsageError("This is not the fallback's txid; record it as an observed spend.")
         event = events.BroadcastFallback(txid=str(txid))
         return self._transition(event, self._on_broadcast_fallback(event))

@@ -57,9 +57,9 @@ class State:
         return self.terms.original
 
     @property
-    def fallback(self) -> Transaction:
+    def fallback_transaction(self) -> Transaction:
         """The transaction that pays without a payjoin."""
-        return self.terms.fallback
+        return self.terms.fallback_transaction
 
     @property
     def contested(self) -> tuple[OutPoint, ...]:

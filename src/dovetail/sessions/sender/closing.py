@@ -35,9 +35,9 @@ def classify_spend(state: State, spend: Transaction, proposal: Psbt | None) -> S
     """What a spend of a contested outpoint is: payjoin, fallback, the same payment, or none."""
     terms = state.terms
     payjoin = None if proposal is None else proposal.unsigned_transaction
-    found = classify(spend, payjoin=payjoin, fallback=terms.fallback, due=terms.due)
+    found = classify(spend, payjoin=payjoin, fallback=terms.fallback_transaction, due=terms.due)
     if found is Settlement.PAYMENT:
-        return classify(spend, payjoin=payjoin, fallback=state.fallback, due=terms.due)
+        return classify(spend, payjoin=payjoin, fallback=state.fallback_transaction, due=terms.due)
     return found
 
 

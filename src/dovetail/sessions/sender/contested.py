@@ -48,9 +48,9 @@ class Contested(State):
         return self.terms.original if self.bumped is None else self.bumped
 
     @property
-    def fallback(self) -> Transaction:
+    def fallback_transaction(self) -> Transaction:
         """The transaction that pays without a payjoin, with its fee raised where it was."""
-        return self.terms.fallback if self.bumped is None else self.bumped.extract()
+        return self.terms.fallback_transaction if self.bumped is None else self.bumped.extract()
 
     def record_coins(self, *, missing: bool, height: int) -> Transition[SenderEvent, Self]:
         """Say whether a coin of the payment exists no more, neither in the mempool nor in a block.

@@ -107,7 +107,7 @@ def create_plain(
     )
     successor = on_created_plain(event)
     terms = successor.terms
-    if not terms.due.paid_by(terms.fallback) or not terms.due.amount:
+    if not terms.due.paid_by(terms.fallback_transaction) or not terms.due.amount:
         raise UsageError("The payment pays less than was asked for; build it anew.")
     return Transition(event, successor, seq=0)
 

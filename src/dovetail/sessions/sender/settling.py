@@ -160,7 +160,7 @@ class PendingFallback(Contested):
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
         """The network took the fallback; "already known" counts. `txid` must be the fallback's."""
-        if txid != self.fallback.txid:
+        if txid != self.fallback_transaction.txid:
             raise UsageError(
                 "This is not the txid of the fallback; broadcast `session.fallback` unchanged."
             )
@@ -199,7 +199,7 @@ class PendingFallback(Contested):
         return self._transition(closed, self._on_closed(closed))
 
     def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
-        return self._watch(self.fallback.txid)
+        return self._watch(self.fallback_transaction.txid)
 
     def _on_observed_spend(self, event: events.ObservedSpend) -> "Monitor":
         return self._watch(Txid.from_hex(event.txid))

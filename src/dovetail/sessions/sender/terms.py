@@ -27,7 +27,7 @@ class Terms:
 
     def validate(self) -> None:
         """Parse everything now; raises `ParseError` or `InvalidEvent` where the log is wrong."""
-        _ = self.address, self.fallback
+        _ = self.address, self.fallback_transaction
         if self.is_plain:
             return
         _ = self.params
@@ -57,7 +57,7 @@ class Terms:
     def due(self) -> Due:
         """What is paid, and to whom: another transaction that does it too makes this payment."""
         script = self.address.script_pubkey
-        return Due(script, self.request.amount or paid_to(self.fallback, script))
+        return Due(script, self.request.amount or paid_to(self.fallback_transaction, script))
 
     @cached_property
     def uri(self) -> PayjoinUri:
@@ -98,14 +98,14 @@ class Terms:
         return encode_original(self.disclosed, self.params)
 
     @cached_property
-    def fallback(self) -> Transaction:
+    def fallback_transaction(self) -> Transaction:
         """The transaction that pays without a payjoin."""
         return self.original.extract()
 
     @cached_property
     def contested(self) -> tuple[OutPoint, ...]:
         """The sender's inputs, which payjoin and fallback both spend."""
-        return self.fallback.contested()
+        return self.fallback_transaction.contested()
 
     @cached_property
     def params(self) -> SenderParams:
