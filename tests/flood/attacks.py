@@ -40,14 +40,14 @@ SOCKET = (
 )
 
 
-def storm(body: Callable[[], bytes], *, count: int = 8) -> Attack:
+def storm(body: Callable[[], bytes]) -> Attack:
     """Whole requests to the gateway."""
 
     def request() -> bytes:
         content = body()
         return POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(content) + content
 
-    return lambda target: keep_on(lambda: target.ask(request()), count)
+    return lambda target: keep_on(lambda: target.ask(request()), 8)
 
 
 def _wrong_key() -> bytes:

@@ -11,7 +11,6 @@ from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import receiver
 
 SETTINGS = V1ServerSettings(read_timeout=0.4, max_connections=4)
-REJECTED = b'"original-psbt-rejected"'
 
 Abuse = Callable[[Shop, bytes], Awaitable[None]]
 """What is done at a shop, to the path of an invoice."""

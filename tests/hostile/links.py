@@ -56,14 +56,12 @@ def a_key_off_the_curve(link: str) -> str:
     return re.sub("RK1[A-Z0-9]*", "RK1" + "Q" * 53, link)
 
 
-def link_of(
-    name: str, trick: str, rule: str, told: str, spoil: Spoil, we: str = "Refuses the URI."
-) -> Link:
+def link_of(name: str, trick: str, rule: str, told: str, spoil: Spoil) -> Link:
     return Link(
         peer=Peer.LINK,
         name=name,
         trick=trick,
-        we=we,
+        we="Refuses the URI.",
         rule=rule,
         told=told,
         ends=Ends.UNPAID,

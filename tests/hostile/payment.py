@@ -91,9 +91,9 @@ class Stage:
         words = found.words, found.advice, found.reason_words
         self.heard += [each for each in words if each]
 
-    async def until(self, session: Session, *states: type, steps: int = 40) -> None:
+    async def until(self, session: Session, *states: type) -> None:
         """Step until one of these states is reached."""
-        for _ in range(steps):
+        for _ in range(40):
             if isinstance(session.state, states):
                 return
             await self.step(session)

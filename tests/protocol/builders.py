@@ -141,16 +141,10 @@ def sign_ours(draft: Draft, signature: bytes | None = None) -> Psbt:
     return psbt
 
 
-def build_draft(
-    psbt: Psbt,
-    sender_params: SenderParams,
-    *coins: Coin,
-    receiver_outputs: Sequence[int] = (0,),
-    max_fee_rate: float = 20,
-) -> Draft:
+def build_draft(psbt: Psbt, sender_params: SenderParams, *coins: Coin) -> Draft:
     """A draft with coins placed and fees applied."""
-    started = place_coins(commit_outputs(begin_draft(psbt, sender_params, receiver_outputs)), coins)
-    return apply_fees(started, min_fee_rate=rate(1), max_fee_rate=rate(max_fee_rate))
+    started = place_coins(commit_outputs(begin_draft(psbt, sender_params, (0,))), coins)
+    return apply_fees(started, min_fee_rate=rate(1), max_fee_rate=rate(20))
 
 
 def build_proposal(psbt: Psbt, sender_params: SenderParams, *coins: Coin) -> Psbt:
