@@ -66,7 +66,7 @@ class Found:
 
 def measure(size: Size) -> Found:
     """Start everything, look, and stop it."""
-    open_files.raised()
+    open_files.raise_limit()
     with TemporaryDirectory() as folder, RegtestNode(blocks=110) as node, counting(node) as chain:
         coins = _fund(node, shop.NAME, shop.COIN, size.customers)
         theirs = _fund(node, "customers", shop.COIN, size.customers)

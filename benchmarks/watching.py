@@ -102,8 +102,8 @@ class _Clock:
 def _esplora(node: RegtestNode) -> Iterator[_Watched]:
     clock = _Clock()
     with counting(node) as server, EsploraChain(server.url, Network.REGTEST, pace=PACE) as chain:
-        assert chain._looks is not None  # noqa: SLF001
-        chain._looks._clock = clock  # noqa: SLF001
+        assert chain._cache is not None  # noqa: SLF001
+        chain._cache._clock = clock  # noqa: SLF001
         yield _Watched(node, chain, clock.pass_by, lambda: len(server.asked))
 
 
@@ -114,8 +114,8 @@ def _electrum(node: RegtestNode) -> Iterator[_Watched]:
         ScriptedElectrum(node) as server,
         ElectrumChain(server.url, Network.REGTEST, pace=PACE) as chain,
     ):
-        assert chain._followed is not None  # noqa: SLF001
-        chain._followed._clock = clock  # noqa: SLF001
+        assert chain._script_watch is not None  # noqa: SLF001
+        chain._script_watch._clock = clock  # noqa: SLF001
         yield _Watched(node, chain, clock.pass_by, lambda: len(server.asked))
 
 

@@ -40,10 +40,10 @@ def test_the_limit_is_raised_as_far_as_it_goes(
     system = System(soft, hard, most)
     monkeypatch.setattr(resource, "getrlimit", system.get)
     monkeypatch.setattr(resource, "setrlimit", system.set)
-    assert open_files.raised() == after
+    assert open_files.raise_limit() == after
     assert system.limits[1] == hard
 
 
 def test_windows_has_no_such_limit(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "platform", "win32")
-    assert (open_files.raised(), open_files.allowed()) == (None, None)
+    assert (open_files.raise_limit(), open_files.current_limit()) == (None, None)

@@ -1,7 +1,7 @@
 import pytest
 
 from dovetail.errors import ConfigurationError
-from dovetail.tor import Failure, ProxyFailed, SocksProxy, connecting, is_onion
+from dovetail.tor import Failure, ProxyFailed, SocksProxy, is_onion, socks_handshake
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_other_addresses_are_none(url: str):
 
 
 def test_a_proxy_is_told_the_name_and_no_more_is_read_than_its_answer():
-    conversation = connecting("abc.onion.", 443)
+    conversation = socks_handshake("abc.onion.", 443)
     assert next(conversation) == (b"\5\1\0", 2)
     assert conversation.send(b"\5\0") == (b"\5\1\0\3\x09abc.onion\x01\xbb", 4)
     assert conversation.send(b"\5\0\0\3") == (b"", 1)
@@ -68,4 +68,4 @@ def test_a_proxy_is_told_the_name_and_no_more_is_read_than_its_answer():
 
 def test_a_name_that_no_proxy_can_be_told_has_no_way():
     with pytest.raises(ProxyFailed, match=Failure.NO_WAY):
-        next(connecting("a" * 256, 443))
+        next(socks_handshake("a" * 256, 443))

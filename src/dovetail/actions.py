@@ -1,17 +1,17 @@
-"""What a person can do about a session, as values: commands or buttons are made of them."""
+"""Actions that a person can take on a session, as values. A command line or page names them."""
 
 from enum import StrEnum
 
 
 class Action(StrEnum):
-    """One thing to do. The values are stable; the order is the one in which they are offered."""
+    """One thing to do. The values are stable. They are offered in this order."""
 
     SHOW = "show"
     """Look at the session's log and at what the chain shows."""
     LIST = "list"
     """List the sessions."""
     RESUME = "resume"
-    """Go on with the session, and follow it."""
+    """Continue the session, and follow it."""
     CANCEL = "cancel"
     """Stop the payjoin, not the payment."""
     FALLBACK = "fallback"
@@ -21,4 +21,4 @@ class Action(StrEnum):
     RELEASE = "release"
     """Decline the ordinary payment."""
     REVOKE = "revoke"
-    """Take the coins of a payment back that the other party can still take."""
+    """Take back the coins of a payment that the other party can still broadcast."""

@@ -1,4 +1,4 @@
-"""Why the system would not connect, listen or write, in a clause that a sentence ends with."""
+"""Reasons why a connection, port or file failed, as clauses that end a sentence."""
 
 import errno
 import socket
@@ -32,7 +32,7 @@ _PORTS = {
 
 
 def chain_of(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and all that it came of."""
+    """Yield the error and its causes."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):
@@ -42,23 +42,23 @@ def chain_of(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def no_connection(error: BaseException) -> str:
-    """Why no connection came about, such as "nothing listens at its port"; may be empty."""
+    """Return why a connection failed, such as "nothing listens at its port"; may be empty."""
     return next((cause for each in chain_of(error) if (cause := _no_way(each))), "")
 
 
 def no_file(error: OSError) -> str:
-    """Why a file or folder cannot be used, and what to do."""
+    """Return why a file or folder cannot be used, and what to do."""
     told = f"the system refuses it ({error.strerror or type(error).__name__}): check its disk"
     return _FILES.get(error.errno or 0) or told
 
 
 def no_port(error: OSError) -> str:
-    """Why a port cannot be listened on, and what to do."""
+    """Return why a port cannot be listened on, and what to do."""
     return _PORTS.get(error.errno or 0) or "the system refuses it: choose another port or host"
 
 
 def place(url: str) -> str:
-    """Host and port of a URL, and nothing else of it, as the rest may be private (P4)."""
+    """Return only host and port of a URL, because the rest may be private (P4)."""
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname or ""

@@ -1,8 +1,8 @@
-"""Fewer of the pauses in which Python looks through all its objects for cycles.
+"""Fewer full runs of Python's garbage collector, for programs with many objects.
 
-A program in which thousands of requests wait has millions of objects. Python looks through all of
-them whenever a quarter more have outlived its shorter looks, and stands still meanwhile: with ten
-thousand waiting sessions for a second, several times a minute.
+A program in which thousands of requests wait has millions of objects. A full collection starts
+whenever a quarter more of them have survived the younger generations, and Python stops meanwhile:
+with ten thousand waiting sessions for a second, several times a minute.
 """
 
 import gc
@@ -11,18 +11,18 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 RARELY = 900.0
-"""Seconds between two looks through everything."""
+"""Seconds between two full collections."""
 
 _NEVER = 2_000_000_000
 
 
 @contextmanager
 def rare_collections(every: float = RARELY) -> Generator[None]:
-    """Look through all objects once in `every` seconds only, for as long as the block runs.
+    """Run a full collection only once in `every` seconds, while the block runs.
 
-    It holds for the whole process, so it is for the program to say and not for a library. What is
-    in no cycle is let go at once, as ever, and what is young is looked through as often as before.
-    Waiting sessions leave no cycles behind.
+    The setting is global to the process, so call it in a program, not in a library. Objects
+    outside of cycles are freed at once, as always, and young objects are collected as often as
+    before. Waiting sessions leave no cycles behind.
     """
     thresholds = gc.get_threshold()
     over = threading.Event()

@@ -1,4 +1,4 @@
-"""Small files that are written whole or not at all, and survive a power cut."""
+"""Atomic writes of small files that survive a power cut."""
 
 import errno
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 _NO_FOLDERS = frozenset({errno.EACCES, errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOTSUP})
-"""What systems say that cannot make a folder durable by itself."""
+"""Errors of systems that cannot sync a folder."""
 
 
 def replace_durably(path: Path, data: bytes) -> None:
-    """Put `data` in the place of a file, all of it or nothing, with mode 0600. Raises `OSError`."""
-    draft = _drafted(path, data)
+    """Replace a file by `data` atomically, with mode 0600. Raises `OSError`."""
+    draft = _write_draft(path, data)
     try:
         draft.replace(path)
     except OSError:
@@ -23,10 +23,10 @@ def replace_durably(path: Path, data: bytes) -> None:
 
 
 def create_durably(path: Path, data: bytes) -> bool:
-    """Whether the file was made, with mode 0600; a file that is there stays. Raises `OSError`."""
-    draft = _drafted(path, data)
+    """Create a file with mode 0600; return False if one exists. Raises `OSError`."""
+    draft = _write_draft(path, data)
     try:
-        # Unlike a rename, a link never replaces a file that is there already.
+        # Unlike a rename, a link never replaces an existing file.
         os.link(draft, path)
     except FileExistsError:
         return False
@@ -38,9 +38,9 @@ def create_durably(path: Path, data: bytes) -> bool:
 
 @contextmanager
 def new_file(path: Path) -> Generator[BinaryIO]:
-    """A new file with mode 0600 to write to, durable afterwards; gone if the block fails.
+    """Yield a new file with mode 0600. It is durable afterwards, and removed if the block fails.
 
-    Raises `FileExistsError` where there is one, and other `OSError`s.
+    Raises `FileExistsError` and other `OSError`s.
     """
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
@@ -54,9 +54,9 @@ def new_file(path: Path) -> Generator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was created or renamed in a folder durable. Raises `OSError`.
+    """Make new and renamed files of a folder durable. Raises `OSError`.
 
-    Nothing happens on a system that has no such call for folders.
+    It does nothing on a system that cannot sync folders.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)
@@ -69,8 +69,8 @@ def sync_folder(folder: Path) -> None:
             raise
 
 
-def _drafted(path: Path, data: bytes) -> Path:
-    """The data in a file of this process beside `path`, durable."""
+def _write_draft(path: Path, data: bytes) -> Path:
+    """Write the data durably into a temporary file beside `path`, and return its path."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     with new_file(draft) as file:

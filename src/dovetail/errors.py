@@ -3,7 +3,7 @@
 The tree says whose fault it was, because that decides what to do next::
 
     DovetailError
-    ├── ParseError                  bytes or text are not what they claim to be
+    ├── ParseError                  bytes or text are malformed
     │   ├── InvalidAmount               an amount or fee rate out of range
     │   ├── InvalidAddress              an address or script
     │   ├── InvalidTransaction          a transaction, txid or outpoint
@@ -13,8 +13,8 @@ The tree says whose fault it was, because that decides what to do next::
     │   ├── InvalidBhttp                a Binary HTTP message (RFC 9292)
     │   ├── InvalidOhttp                an OHTTP message or key configuration (RFC 9458)
     │   └── InvalidMessage              a BIP 77 mailbox message or its parameters
-    │       └── UnsupportedVersion          a version of payjoin that is not spoken here
-    ├── UsageError                  ours: the caller asked for what cannot be done
+    │       └── UnsupportedVersion          a version of payjoin that is not supported
+    ├── UsageError                  ours: the caller asked for something impossible
     │   ├── ContextUsedUp               a one-shot cryptographic context was used again
     │   ├── AlreadySaved                a transition was saved twice
     │   ├── InvalidEvent                an event does not belong to this state
@@ -30,8 +30,8 @@ The tree says whose fault it was, because that decides what to do next::
     │   ├── ChainError                  the chain source did not answer properly
     │   └── WalletError                 the wallet could not do what was asked
     │       ├── InsufficientFunds           not enough coins
-    │       ├── WalletLocked                its keys are encrypted, and nobody gave the passphrase
-    │       └── WrongPassphrase             the passphrase does not open what it should
+    │       ├── WalletLocked                its keys are encrypted, and no passphrase was given
+    │       └── WrongPassphrase             the passphrase is wrong
     └── StoreError                  the durable log
         ├── StaleSession                another handle has moved this session on
         ├── SessionNotFound             no session has this id
@@ -67,7 +67,7 @@ class DovetailError(Exception):
 
 
 class ParseError(DovetailError, ValueError):
-    """Bytes or text are not what they claim to be."""
+    """Bytes or text are malformed."""
 
 
 class InvalidAmount(ParseError):
@@ -83,7 +83,7 @@ class InvalidTransaction(ParseError):
 
 
 class InvalidPsbt(ParseError):
-    """Bytes are not a PSBT, or a PSBT does not allow what was asked of it."""
+    """Bytes are not a PSBT, or a PSBT does not allow an operation."""
 
 
 class InvalidUri(ParseError):
@@ -111,14 +111,14 @@ class UnsupportedVersion(InvalidMessage):
 
     def __init__(self, supported: tuple[int, ...]) -> None:
         super().__init__(
-            "The sender asks for a version of payjoin that is not spoken here; "
+            "The sender asks for a version of payjoin that is not supported; "
             "answer version-unsupported."
         )
         self.supported = supported
 
 
 class UsageError(DovetailError):
-    """The caller asked for what cannot be done; nothing was changed."""
+    """The caller asked for something impossible; nothing was changed."""
 
 
 class ContextUsedUp(UsageError):
@@ -138,7 +138,7 @@ class PayloadTooLarge(UsageError):
 
 
 class FeeTooHigh(UsageError):
-    """A proposal needs a higher fee than the receiver accepts or is able to pay."""
+    """A proposal needs a higher fee than the receiver accepts or can pay."""
 
 
 class ConfigurationError(UsageError):
@@ -150,7 +150,7 @@ class CounterpartyError(DovetailError):
 
 
 class DecryptionError(CounterpartyError):
-    """A ciphertext was not made for this key, or was changed on the way."""
+    """A ciphertext was made for another key, or was changed."""
 
 
 class OriginalRejected(CounterpartyError):
@@ -158,7 +158,7 @@ class OriginalRejected(CounterpartyError):
 
 
 class ProposalRejected(CounterpartyError):
-    """The Proposal PSBT fails a check of BIP 78; `rule` names which."""
+    """The Proposal PSBT fails a check of BIP 78; `rule` names the check."""
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message)
@@ -173,7 +173,7 @@ At: TypeAlias = Literal["relay", "directory", "receiver", "tor"]
 
 
 class TransportError(InfrastructureError):
-    """A relay, directory or peer did not answer properly; `at` says which, where it is known."""
+    """A relay, directory or peer did not answer properly; `at` names it, if it is known."""
 
     at: At | None
 
@@ -191,15 +191,15 @@ class WalletError(InfrastructureError):
 
 
 class InsufficientFunds(WalletError):
-    """The wallet has not enough spendable coins."""
+    """The wallet does not have enough spendable coins."""
 
 
 class WalletLocked(WalletError):
-    """The wallet's keys are encrypted, and nobody gave the passphrase."""
+    """The wallet's keys are encrypted, and no passphrase was given."""
 
 
 class WrongPassphrase(WalletError):
-    """The passphrase does not open what it should."""
+    """The passphrase does not open the wallet or file."""
 
 
 class StoreError(DovetailError):
@@ -229,8 +229,8 @@ class StoreUnavailable(StoreError):
 class ReplayError(StoreError):
     """A log cannot be read; it is left as it is, and no other session is affected.
 
-    `session`, its id in the store, and `seq`, the number of the entry from 0, say where, as far as
-    that is known.
+    `session` is the session's id in the store and `seq` the number of the entry from 0; either is
+    None if it is unknown.
     """
 
     def __init__(self, message: str, *, session: object = None, seq: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a package of an extra is missed for: one sentence in place of a bare ModuleNotFoundError."""
+"""Missing packages of an extra: one sentence instead of a bare ModuleNotFoundError."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,14 +13,15 @@ PURPOSES = MappingProxyType(
         "regtest": "a chain of your own for tests",
     }
 )
-"""The extras that README lists, and what each brings."""
+"""The extras that README lists, and what each adds."""
 
 
 @contextmanager
 def brought_by(extra: str, what: str) -> Generator[None]:
-    """Say which extra brings what an import in here misses; `what` is the name that needs it.
+    """Name the extra that has the package missing in this block; `what` is the name that needs it.
 
-    Raises `ModuleNotFoundError` with that sentence. A missing module of our own is left as it is.
+    Raises `ModuleNotFoundError` with that sentence. The error for a missing module of Dovetail is
+    not changed.
     """
     try:
         yield
@@ -36,4 +37,4 @@ def brought_by(extra: str, what: str) -> Generator[None]:
 
 
 _OURS = frozenset({"", "dovetail", "btclib_secp256k1", "cryptography", "msgspec"})
-"""What every installation has."""
+"""Packages of every installation."""

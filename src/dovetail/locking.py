@@ -1,4 +1,4 @@
-"""One process at a time works in a folder. The system knows whether one does."""
+"""A lock on a folder, held by one process at a time."""
 
 import os
 import sys
@@ -14,11 +14,11 @@ _AGAIN = 0.02
 
 @contextmanager
 def hold(folder: Path, *, taken: str, patience: float = 0.0) -> Generator[None]:
-    """Make the folder, private if it is new, and keep every other holder out of it.
+    """Create the folder, private if it is new, and lock it while the block runs.
 
-    The system lets go of it when the process ends, however it ends. `taken` is what is told where
-    another process holds it; `patience` is in seconds, for those who only look (see `is_held`).
-    Raises `ConfigurationError`.
+    The system releases the lock when the process ends, however it ends. `taken` is the error's
+    sentence when another process holds the lock. `patience` is in seconds: `is_held` may hold the
+    lock for a moment. Raises `ConfigurationError`.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -26,10 +26,10 @@ def hold(folder: Path, *, taken: str, patience: float = 0.0) -> Generator[None]:
         raise ConfigurationError(
             f"The data folder cannot be made: {error.strerror}. Choose another."
         ) from error
-    if sys.platform == "win32":  # no folder can be locked there
+    if sys.platform == "win32":  # Windows cannot lock a folder
         yield
         return
-    # The folder itself, as a disk that is full may hold no further file.
+    # Lock the folder itself: a full disk may have no room for a lock file.
     handle = os.open(folder, os.O_RDONLY)
     try:
         _lock(handle, taken, time.monotonic() + patience)
@@ -39,7 +39,7 @@ def hold(folder: Path, *, taken: str, patience: float = 0.0) -> Generator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the folder now; False where that cannot be told."""
+    """Whether a process holds the folder now; False if that cannot be known."""
     if sys.platform == "win32":
         return False
     import fcntl  # noqa: PLC0415  # the module exists on POSIX only

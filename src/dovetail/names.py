@@ -1,4 +1,4 @@
-"""Names of a package that load on first use (PEP 562): importing it costs next to nothing."""
+"""Names of a package that load on first use (PEP 562), so that importing it is cheap."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -8,11 +8,11 @@ from importlib import import_module
 def on_first_use(
     package: str, homes: Mapping[str, str], *, extra: str | None = None
 ) -> Callable[[str], object]:
-    """The `__getattr__` of `package`, which finds each name of `homes` in the module it names.
+    """Return a `__getattr__` for `package` that imports each name from its module in `homes`.
 
-    `homes` lists the names of a module, parted by blanks; the module itself is found too. No name
-    may be a module's as well. A type checker has to be shown the same names as imports. `extra`
-    brings the packages that some of the names need: a `ModuleNotFoundError` says so.
+    `homes` maps a module to its names, separated by blanks. The module itself is found too; no
+    name may equal a module's. Repeat the names as imports under `TYPE_CHECKING`. `extra` is the
+    extra with the packages that some names need: a `ModuleNotFoundError` names it.
     """
     modules = {name: module for module, names in homes.items() for name in names.split()}
     namespace = sys.modules[package].__dict__

@@ -1,13 +1,13 @@
-"""How many files, sockets among them, the system lets this process have open at once."""
+"""The limit of open files of this process, sockets included."""
 
 import sys
 
 _OFTEN_MOST = 10_240
-"""What macOS takes at most, where it names no limit."""
+"""The highest limit that macOS accepts when it names none."""
 
 
-def allowed() -> int | None:
-    """The limit that holds now; None where there is none."""
+def current_limit() -> int | None:
+    """Return the present limit; None if there is none."""
     if sys.platform == "win32":
         return None
     import resource  # noqa: PLC0415  # not on every platform
@@ -16,8 +16,8 @@ def allowed() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def raised() -> int | None:
-    """Raise the limit as far as an ordinary user may; what holds then, None where there is none."""
+def raise_limit() -> int | None:
+    """Raise the limit as far as a normal user may, and return it; None if there is none."""
     if sys.platform == "win32":
         return None
     import resource  # noqa: PLC0415  # not on every platform
@@ -31,4 +31,4 @@ def raised() -> int | None:
             except (ValueError, OSError):
                 continue
             break
-    return allowed()
+    return current_limit()

@@ -1,6 +1,6 @@
-"""Onion addresses, and the SOCKS5 proxy of Tor that leads to them (RFC 7686, RFC 1928).
+"""Onion addresses, and the SOCKS5 proxy of Tor (RFC 7686, RFC 1928).
 
-Without input or output of its own: the runtime dials in an event loop, a wallet in a thread.
+The module does no I/O: the runtime connects in an event loop, a wallet in a thread.
 """
 
 from collections.abc import Generator
@@ -12,21 +12,21 @@ from urllib.parse import urlsplit
 from dovetail.errors import ConfigurationError
 
 USUAL = "socks5://127.0.0.1:9050"
-"""Where Tor listens unless it is told otherwise."""
+"""Tor's default address."""
 ONION = "This is an onion address, which only Tor can reach."
 CIRCUIT_PATIENCE = 60.0
-"""Seconds until Tor has a way to an onion service; the first one takes long."""
+"""Seconds to wait for Tor's circuit to an onion service; the first circuit takes long."""
 
 _SCHEMES = ("socks5", "socks5h")
 _USUAL_PORT = 9050
 _VERSION, _NO_LOGIN, _CONNECT, _BY_NAME = 5, 0, 1, 3
 _LONGEST_NAME = 255
-# How long the address is that follows the head of a reply, by its type.
+# Bytes of the address that follows the head of a reply, by its type.
 _ADDRESS_SIZES = {1: 4, 4: 16}
 
 
 class Failure(StrEnum):
-    """Why there is no connection through the proxy, in a sentence that names the setting."""
+    """Reasons why the proxy gave no connection, as sentences that name the setting."""
 
     AWAY = "Tor does not answer where `tor` says: start Tor, or correct `tor`."
     NO_PROXY = "What answers where `tor` says is no SOCKS5 proxy without a login: correct `tor`."
@@ -36,7 +36,7 @@ class Failure(StrEnum):
 
 
 class ProxyFailed(Exception):
-    """There is no connection; who dials says so in an error of its own."""
+    """The proxy gave no connection; the caller raises its own error."""
 
     def __init__(self, why: Failure) -> None:
         super().__init__(why.value)
@@ -45,7 +45,7 @@ class ProxyFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SocksProxy:
-    """Where a SOCKS5 proxy listens; the names of hosts are resolved behind it, never here."""
+    """The address of a SOCKS5 proxy. The proxy resolves host names, never this machine."""
 
     host: str
     port: int = _USUAL_PORT
@@ -72,7 +72,7 @@ class SocksProxy:
 
 
 def is_onion(url: str) -> bool:
-    """Whether only Tor can reach the host of this URL; its name must never be asked of DNS."""
+    """Whether only Tor can reach the host of this URL. Never look up such a name in DNS."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -81,13 +81,14 @@ def is_onion(url: str) -> bool:
 
 
 Conversation = Generator[tuple[bytes, int], bytes, None]
-"""Yields bytes to send and how many to read then, no more: what follows is the host's."""
+"""Yields bytes to send, and how many bytes to read then. Read no more: later bytes are the
+host's."""
 
 
-def connecting(host: str, port: int) -> Conversation:
-    """What is said to a proxy so that it connects to `host`, which it resolves itself.
+def socks_handshake(host: str, port: int) -> Conversation:
+    """Ask a proxy to resolve `host` and connect to it.
 
-    Once it ends, the connection is one to the host. Raises `ProxyFailed`.
+    When the generator ends, the connection leads to the host. Raises `ProxyFailed`.
     """
     name = host.rstrip(".").encode()
     if len(name) > _LONGEST_NAME:

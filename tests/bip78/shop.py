@@ -70,7 +70,7 @@ async def opened(
         clock=world.clock,
         resume=resume,
     ) as agent:
-        endpoint = V1Server(agent, settings, begun=begun.append)
+        endpoint = V1Server(agent, settings, on_follow=begun.append)
         async with serving(endpoint, "127.0.0.1", port, tls=tls) as url:
             yield Shop(world, agent, endpoint, url, begun)
 

@@ -120,7 +120,7 @@ async def test_one_client_cannot_hoard_the_bodies(
             lines, timeout=5, return_when=asyncio.FIRST_COMPLETED
         )
         assert [(await each)[:13] for each in refused_] == [b"HTTP/1.1 503 "]
-        assert "too many bodies, or its client has its share" in caplog.text
+        assert "too many bodies, or its client has reached its limit" in caplog.text
         assert (await post(address_of(invoice), body_of(shop, invoice))).status_code == 200
         for each in waiting:
             each.cancel()

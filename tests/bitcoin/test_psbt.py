@@ -142,7 +142,7 @@ def test_two_utxos_that_agree_are_taken():
 def test_two_utxos_that_differ_are_refused(lie):
     psbt = paying_from(P2WPKH)
     lying = psbt.with_input(0, psbt.inputs[0].with_witness_utxo(lie))
-    with pytest.raises(InvalidPsbt, match="two different things"):
+    with pytest.raises(InvalidPsbt, match="two different UTXOs"):
         lying.utxo(0)
 
 
@@ -166,7 +166,7 @@ def test_the_fee_is_that_of_the_maps_that_were_exchanged():
 def test_a_negative_fee_is_an_error():
     psbt = Psbt.from_unsigned(transaction(value=100_001))
     overdrawn = psbt.with_input(0, PsbtInput().with_witness_utxo(TXOUT))
-    with pytest.raises(InvalidPsbt, match="more than its inputs bring"):
+    with pytest.raises(InvalidPsbt, match="worth more than its inputs"):
         _ = overdrawn.fee
 
 

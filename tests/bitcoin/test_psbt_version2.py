@@ -99,7 +99,7 @@ def spoilt(global_map=None, inputs=None, outputs=None):
 
 @pytest.mark.parametrize("maps", [spoilt(inputs=()), spoilt(outputs=())])
 def test_the_counts_are_those_of_the_maps(maps):
-    with pytest.raises(InvalidPsbt, match="maps it counts"):
+    with pytest.raises(InvalidPsbt, match="other maps than it announces"):
         PsbtV2(*maps)
 
 

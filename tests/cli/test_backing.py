@@ -129,7 +129,7 @@ def test_what_is_no_backup_is_named(cli: Cli, tmp_path, data):
         path.write_bytes(data)
     said = cli("wallet", "restore", str(path))
     assert said.code == 2
-    assert ("cannot be read" if data is None else "no backup of a wallet") in said.err
+    assert ("cannot be read" if data is None else "not a wallet backup") in said.err
 
 
 def test_a_nodes_wallet_is_backed_up_by_the_node(cli: Cli, file, tmp_path):

@@ -101,12 +101,12 @@ def test_what_a_server_shows_is_checked_against_the_settings(person, secured, tm
     alice.settings |= secured
     assert alice("wallet", "balance").code == 0
     del alice.settings["chain_certificate"]
-    assert "set `chain_certificate` to it" in alice("wallet", "balance").err
+    assert "set `chain_certificate` to that file" in alice("wallet", "balance").err
     other = tmp_path / "other"
     other.mkdir()
     certificate = make_certificate(other)
     alice.settings["chain_certificate"] = str(certificate.cert)
-    assert "shows another certificate than the one that" in alice("wallet", "balance").err
+    assert "certificate is not the one that" in alice("wallet", "balance").err
     alice.settings["network"] = "signet"
     alice.settings["chain_certificate"] = secured["chain_certificate"]
     assert alice("wallet", "new").code == 0

@@ -54,5 +54,5 @@ def test_an_enumeration_tells_its_codes():
 
 def test_an_alias_says_what_it_stands_for():
     assert "One of `Success`, `FallbackBroadcasted`" in entry("dovetail", "Outcome")
-    assert "Writes the rows of an application" in entry("dovetail.stores", "Rows")
-    assert "opaque, hashable" in entry("dovetail.stores", "SessionId")
+    assert "Writes the application's rows" in entry("dovetail.stores", "Rows")
+    assert "opaque and hashable" in entry("dovetail.stores", "SessionId")

@@ -31,7 +31,7 @@ def main(home: Path, port: int, names: int, *, local: bool) -> None:
         home / "data", local=local, ca_file=home / CERTIFICATE, tunnel_ports=tuple(range(1, 65_536))
     )
     settings.data_dir.mkdir()
-    mailroom = Mailroom(settings, find=Names(hosts=home / "no hosts", servers=servers))
+    mailroom = Mailroom(settings, resolve=Names(hosts=home / "no hosts", servers=servers))
     with MailroomServer(mailroom=mailroom, port=port):
         stop.wait()
 

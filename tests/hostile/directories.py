@@ -293,21 +293,21 @@ _TABLE_3 = (
         words="Answers each poll with 503.",
     )(to_the_sender(says(503, "GET"), patient=True)),
     lies(
-        "The directory's answer cannot be read; try again, or by another relay.",
+        "The directory's answer cannot be read; try again, or use another relay.",
         we="Asks again until the expiration, then makes the ordinary payment.",
         rule="RFC 9292: parsers are total",
         name="seals no HTTP",
         words="Seals something that is no Binary HTTP.",
     )(to_the_sender(has_nothing, malformed=b"\x91", patient=True)),
     lies(
-        "The directory's answer cannot be read; try again, or by another relay.",
+        "The directory's answer cannot be read; try again, or use another relay.",
         we="Asks again until the expiration, then makes the ordinary payment.",
         rule="RFC 9292: lengths are held to the bytes there are",
         name="announces more than there is",
         words="Seals a response that announces 2⁶² bytes.",
     )(to_the_sender(has_nothing, malformed=b"\x01\x40\xc8\x00" + b"\xff" * 8, patient=True)),
     lies(
-        "The directory's answer cannot be read; try again, or by another relay.",
+        "The directory's answer cannot be read; try again, or use another relay.",
         we="Asks again until the expiration, then makes the ordinary payment.",
         rule="RFC 9292: parsers end where the bytes do",
         name="sends status after status",
@@ -321,7 +321,7 @@ _TABLE_3 = (
 
 
 @lies(
-    "The directory's answer cannot be read; try again, or by another relay.",
+    "The directory's answer cannot be read; try again, or use another relay.",
     we="Cannot open it, as it is for another request, and asks afresh.",
     rule="RFC 9458, 4.4: the key of an answer comes from its own request",
     ends=Ends.PAYJOIN,

@@ -214,14 +214,14 @@ LINKS: tuple[Link, ...] = (
         "has a key off the curve",
         "Has a receiver key that is no point of the curve.",
         BIP77,
-        "A key in the URI is no key of payjoin's; ask for another one.",
+        "A key in the URI is not a valid payjoin key; ask for another one.",
         a_key_off_the_curve,
     ),
     link_of(
         "has a parameter twice",
         "Has two expirations.",
         BIP77,
-        "A payjoin parameter is there twice; ask for another URI.",
+        "A payjoin parameter occurs twice; ask for another URI.",
         fragment("%23EX1", "%23EX1QQQQQQQ-EX1"),
     ),
     link_of(

@@ -91,7 +91,7 @@ def once(prank: Prank, times: int = 1) -> Play:
 
 
 FRESH = "P1: a retry is a fresh ciphertext; the relay is spared for a while"
-UNREADABLE = "The directory's answer cannot be read; try again, or by another relay."
+UNREADABLE = "The directory's answer cannot be read; try again, or use another relay."
 LATE = "The OHTTP relay failed. The server did not answer in time: wait, or name another."
 GONE = (
     "The OHTTP relay failed. The connection to the server broke before a whole answer: check its"

@@ -195,8 +195,8 @@ async def hangs_up(_asked: Asked) -> None:
 
 _TABLE_3 = (
     tries(
-        "The receiver's server points to another address (status 307), to which no payment is"
-        " sent: tell the receiver.",
+        "The receiver's server redirects to another address (status 307), which payments do not"
+        " follow: tell the receiver.",
         "No redirect is followed",
         name="sends elsewhere",
         words="Redirects to plain http on another host, where the Original could be read.",

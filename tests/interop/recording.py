@@ -27,7 +27,7 @@ from dovetail.wallets.ports import (
     Refused,
     Spend,
     Unknown,
-    told_each,
+    query_each,
 )
 
 _LATER = 3600
@@ -186,7 +186,7 @@ class RecordingChain(_Recording):
         return payments
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
-        return told_each(scripts, self.payments_to)
+        return query_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         rate: FeeRate = self._inner.fee_rate(target=target)

@@ -38,7 +38,7 @@ from dovetail.wallets.ports import (
     Refused,
     Spend,
     Unknown,
-    told_each,
+    query_each,
 )
 
 
@@ -197,7 +197,7 @@ class Past:
         return self._payments.get(name, ())
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
-        return told_each(scripts, self.payments_to)
+        return query_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:  # noqa: ARG002 - the port's
         assert self._transcript.fee_rate is not None

@@ -19,7 +19,7 @@ from dovetail.bitcoin import (
     TxOut,
 )
 from dovetail.errors import ChainError, ConfigurationError
-from dovetail.wallets.core.blocks import Standing
+from dovetail.wallets.core.blocks import SearchState
 from dovetail.wallets.core.chain import CoreChain
 from dovetail.wallets.core.node import CoreNode
 from dovetail.wallets.core.rpc import CookieFile, UserPassword
@@ -139,7 +139,7 @@ def test_many_blocks_are_searched_in_parts(start: Start, tmp_path) -> None:
     chain = CoreChain(node, memory=tmp_path / "memory")
     coin, txid = foreign_spend(bitcoind, 200_000)
     bitcoind.mine(3)
-    chain._blocks._remember(coin, Standing(bitcoind.rpc("getblockhash", 1)))
+    chain._blocks._remember(coin, SearchState(bitcoind.rpc("getblockhash", 1)))
     with pytest.raises(ChainError, match="still being searched"):
         chain.spend_of(coin)
     with pytest.raises(ChainError, match="still being searched"):

@@ -164,7 +164,7 @@ async def test_a_clock_that_jumps_removes_nothing_and_waits_for_the_operator(
         await client.post(mailbox)
         wall.now += 400 * 86_400
         await mailroom.housekeeping()
-        assert "The clock of this machine was set by more than an hour" in caplog.text
+        assert "The clock of this machine was changed by more than an hour" in caplog.text
         assert (await http.get("/health")).json()["status"] == "clock"
         assert (await client.poll(mailbox)).message() == MESSAGE
         assert KeyConfig.parse((await http.get("/ohttp-keys")).content) == client.keys

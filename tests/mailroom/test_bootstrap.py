@@ -285,7 +285,7 @@ async def test_a_tunnel_goes_where_the_opt_in_came_from_whatever_the_name_means_
             return [next(answers, "127.0.0.2")]
 
         settings = quick(tmp_path, directory=False, ca_file=certificate.cert)
-        mailroom = Mailroom(settings, find=rebind)
+        mailroom = Mailroom(settings, resolve=rebind)
         with MailroomServer(mailroom=mailroom) as relay:
             for _ in range(2):
                 async with connection(relay) as (reader, writer):

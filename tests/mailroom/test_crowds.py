@@ -123,7 +123,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
     settings = quick(folder / "one", v1=True, **LIMITS)
     async with AsyncExitStack() as opened, fake_gateway() as silent:
         silent.post = None
-        mailroom = MailroomServer(settings, mailroom=Mailroom(settings, find=_find))
+        mailroom = MailroomServer(settings, mailroom=Mailroom(settings, resolve=_find))
         opened.push_async_callback(asyncio.to_thread, mailroom.close)
         other = MailroomServer(quick(folder / "other", wait=20.0))
         opened.push_async_callback(asyncio.to_thread, other.close)

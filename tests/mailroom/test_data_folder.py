@@ -12,7 +12,7 @@ from dovetail.mailroom.data_folder import hold
 
 async def test_a_second_mailroom_on_one_folder_is_refused(tmp_path: Path) -> None:
     async with in_process(quick(tmp_path)) as (_, client):
-        with pytest.raises(ConfigurationError, match="Another mailroom works in this data folder"):
+        with pytest.raises(ConfigurationError, match="Another mailroom uses this data folder"):
             await Mailroom(quick(tmp_path)).__aenter__()
         assert (await client.post(new_mailbox())).status == 200
     async with in_process(quick(tmp_path)):
@@ -32,7 +32,7 @@ def test_a_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
             check=False,
         )
     assert done.returncode == 2
-    assert "Another mailroom works in this data folder: stop it" in done.stderr
+    assert "Another mailroom uses this data folder: stop it" in done.stderr
 
 
 def test_a_relay_needs_no_folder_and_two_may_run(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def dialler(*addresses: str, local: bool = False) -> Dialler:
     async def find(_host: str, _port: int) -> list[str]:
         return list(addresses)
 
-    return Dialler(local=local, find=find)
+    return Dialler(local=local, resolve=find)
 
 
 async def test_one_private_address_is_enough_to_refuse_a_host() -> None:
@@ -185,7 +185,7 @@ async def test_a_host_with_no_address_is_refused_even_locally() -> None:
     with pytest.raises(TransportError, match="no public address"):
         await dialler(local=True).addresses("empty.test", 443)
     with pytest.raises(TransportError, match="not known"):
-        await Dialler(local=True, find=unknown).addresses("unknown.test", 443)
+        await Dialler(local=True, resolve=unknown).addresses("unknown.test", 443)
 
 
 async def test_every_address_of_a_host_is_tried_in_turn() -> None:

@@ -39,7 +39,7 @@ async def relay(
     folder: Path, find: Any = None, **changes: Any
 ) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
     async with (
-        Mailroom(quick(folder, directory=False, **changes), find=find) as mailroom,
+        Mailroom(quick(folder, directory=False, **changes), resolve=find) as mailroom,
         httpx.AsyncClient(transport=httpx.ASGITransport(mailroom), base_url=DIRECTORY) as http,
     ):
         yield mailroom, http
@@ -285,7 +285,7 @@ async def test_the_client_with_the_most_lookups_gives_way_to_another(tmp_path: P
         raise OSError
 
     changes: dict[str, Any] = {"max_lookups": 4, "local": False}
-    async with relay(tmp_path, find=find, **changes) as (mailroom, _):
+    async with relay(tmp_path, resolve=find, **changes) as (mailroom, _):
 
         def asks(address: str, name: str) -> "asyncio.Task[httpx.Response]":
             http = from_address(mailroom, address)
@@ -324,7 +324,7 @@ async def test_one_client_has_a_few_gateways_looked_up_at_once(tmp_path: Path) -
         raise OSError
 
     changes: dict[str, Any] = {"max_lookups_per_client": 2, "local": False}
-    async with relay(tmp_path, find=find, **changes) as (mailroom, _):
+    async with relay(tmp_path, resolve=find, **changes) as (mailroom, _):
         greedy, honest = (from_address(mailroom, each) for each in ("198.51.100.1", "203.0.113.1"))
         urls = [f"/https://silent-{n}.test/" for n in range(4)]
         crowd = [asyncio.create_task(greedy.post(url, content=BODY, headers=OHTTP)) for url in urls]

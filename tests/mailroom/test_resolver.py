@@ -122,7 +122,7 @@ async def test_twelve_names_on_a_silent_name_server_keep_nobody_waiting(tmp_path
     async with fake_gateway() as gateway, name_server(None) as (server, servers):
         gateway.post = respond(200, bytes(8192))
         find = Names(hosts=hosts, servers=servers)
-        mailroom = Mailroom(quick(tmp_path, directory=False), find=find)
+        mailroom = Mailroom(quick(tmp_path, directory=False), resolve=find)
         with MailroomServer(mailroom=mailroom) as hop:
             crowd = [
                 asyncio.create_task(_forward(hop.url, f"http://silent-{n}.test")) for n in range(12)

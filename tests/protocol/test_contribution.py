@@ -77,9 +77,9 @@ def test_what_a_replacement_pays_more_must_come_from_coins():
     placed = place_coins(committed, [coin(70_000)])
     assert placed.outputs[placed.drain] == out(30_000, FRESH)
     assert placed.fee == started.fee
-    with pytest.raises(UsageError, match="bring less"):
+    with pytest.raises(UsageError, match="are worth less"):
         place_coins(committed, [coin(39_999)])
-    with pytest.raises(UsageError, match="bring less"):
+    with pytest.raises(UsageError, match="are worth less"):
         place_coins(committed, [])
 
 
@@ -96,7 +96,7 @@ def test_fewer_receiver_outputs_are_refused_since_peers_do():
 
 
 def test_an_output_like_one_of_the_senders_is_refused_since_nobody_could_tell_them_apart():
-    with pytest.raises(UsageError, match="tell the outputs apart"):
+    with pytest.raises(UsageError, match="distinguish the outputs"):
         commit_outputs(
             begin_draft(original(), params(), (0,)),
             replacement=[out(50_000, PAYEE), out(1_000, CHANGE)],

@@ -114,7 +114,7 @@ def test_coins_pay_first_for_what_the_receivers_outputs_take_more():
 def test_coins_that_bring_too_little_are_refused():
     started = begin_draft(original(), params(), (0,)).with_value(0, Sats(200_000))
     poorer = replace(started, outputs=(*started.outputs, TxOut(Sats(500_000), FRESH)), drain=0)
-    with pytest.raises(UsageError, match="bring less"):
+    with pytest.raises(UsageError, match="are worth less"):
         poorer.with_inputs((PlacedCoin(coin(70_000), 0),))
 
 

@@ -59,7 +59,7 @@ def test_an_original_that_nodes_do_not_relay_is_refused_for_its_weight():
     assert 400_000 - 124 < heaviest.extract().weight <= 400_000
     assert check_original(heaviest) == heaviest.extract()
     heavier = original((500_000_000, P2WPKH), outputs=one * (most + 1))
-    assert "heavier than what nodes relay" in rejection(heavier)
+    assert "too heavy for nodes to relay" in rejection(heavier)
     assert fallback_of(heavier) == heavier.extract()  # as a log of earlier days may hold one
 
 

@@ -7,7 +7,7 @@ from dovetail.bitcoin import Sats, Script, Txid
 from dovetail.errors import ChainError
 from dovetail.runtime.address_watch import Addresses, Paid
 from dovetail.runtime.async_ports import AsyncChain
-from dovetail.wallets.ports import Payment, told_each
+from dovetail.wallets.ports import Payment, query_each
 
 FOR_EVER = 3_600.0
 SCRIPTS = [Script(bytes([0, 20]) + bytes([n]) * 20) for n in range(200)]
@@ -32,7 +32,7 @@ class Source:
         self.looks.append(len(scripts))
         if self.fault is not None:
             raise self.fault
-        return told_each(scripts, self._tell)
+        return query_each(scripts, self._tell)
 
     def _tell(self, script: Script) -> Paid:
         if self.failing(script):
@@ -186,9 +186,9 @@ def test_each_is_told_and_a_source_that_fails_thrice_is_left():
             raise ChainError("away")
         return number * 10
 
-    assert told_each(range(9), ask) == {0: 0, 2: 20, 3: 30}
+    assert query_each(range(9), ask) == {0: 0, 2: 20, 3: 30}
     assert asked == list(range(7))
-    assert told_each([], ask) == {}
+    assert query_each([], ask) == {}
     for lost in ([1], [4, 5], [4, 5, 6, 0]):
         with pytest.raises(ChainError):
-            told_each(lost, ask)
+            query_each(lost, ask)

@@ -101,7 +101,7 @@ async def test_a_payjoin_of_a_key_that_may_also_be_a_script(
         for name, sats in wallets.items()
     }
     [coin] = made[odd].coins()
-    assert coin.tells_previous
+    assert coin.has_only_previous
     before = made["receiver"].balance().confirmed
     with EsploraChain(server.url, Network.REGTEST) as chain:
         async with (

@@ -176,7 +176,7 @@ async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def test_waiting_for_a_turn_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(open_files, "raised", lambda: 2)
+    monkeypatch.setattr(open_files, "raise_limit", lambda: 2)
     monkeypatch.setattr(transport, "CONNECT_PATIENCE", 0.1)
     async with serving(slow) as url, opened(patience=0.4) as web:
         assert web.most_at_once == 1
@@ -208,7 +208,7 @@ async def test_six_hundred_requests_wait_for_their_answers_at_once():
 async def test_a_process_without_a_limit_of_files_has_as_many_connections_as_it_likes(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(open_files, "raised", lambda: None)
+    monkeypatch.setattr(open_files, "raise_limit", lambda: None)
     async with serving(Recorder(OK)) as url, opened() as web:
         assert web.most_at_once is None
         assert (await web.post(request(url))).status == 200

@@ -103,7 +103,7 @@ def test_the_network_with_the_most_connections_gives_way_to_another(path: str | 
             honest.sendall(request())
             assert status(one_answer(honest)) == 200
             assert until_closed(crowd[number - 1]) == b""
-        assert waited(lambda: len(web.door._inside) == 8)
+        assert waited(lambda: len(web.door._admitted) == 8)
 
 
 def test_a_connection_that_does_not_read_gives_way_at_once() -> None:
@@ -116,5 +116,5 @@ def test_a_connection_that_does_not_read_gives_way_at_once() -> None:
         honest = opened.enter_context(web.client(HONEST))
         honest.sendall(request())
         assert status(one_answer(honest)) == 200
-        assert waited(lambda: len(web.door._inside) == 4)
+        assert waited(lambda: len(web.door._admitted) == 4)
         assert others

@@ -21,7 +21,7 @@ FLAGS = {"data_dir", "directory", "relay", "local", "v1", "ca_file"}
 IN_PROSE = {"proxies", "client_header", "housekeeping"}
 
 CONSTANTS = {
-    "dovetail.serving.asgi.WORTH_READING": "1 MiB",
+    "dovetail.serving.asgi.MAX_DISCARDED": "1 MiB",
     "dovetail.serving.request_body._FREE_CHUNKS": "beyond 256 chunks",
     "dovetail.serving.request_body._LEAST_CHUNK": "32 bytes in each on average",
     "dovetail.serving.request_body._LINE_LIMIT": "256 bytes in a line of that framing",
@@ -55,7 +55,7 @@ CONSTANTS = {
 _A_LIMIT = re.compile(
     r"_?[A-Z_]*(LIMIT|TIMEOUT|DEADLINE|LEAST_CHUNK|FREE_CHUNKS|ALIKE|ALIKE_SECONDS|LINES_WAITING"
     r"|LONGEST_LINE|KEEP_ALIVE|KNOWN|TRIED|SHARE|LEAST_BURST|WEBSOCKET_MESSAGE|GOOD_FOR|DIGITS"
-    r"|WORTH_READING)"
+    r"|MAX_DISCARDED)"
 )
 _NOT_THE_CLIENTS = {
     "dovetail.serving.connection._UNREAD_LIMIT",  # of a body that is read anyway

@@ -24,7 +24,7 @@ def test_connections_are_let_in_as_files_allow(
 
 @pytest.mark.parametrize(
     ("files", "told"),
-    [(20_000, []), (None, []), (1_000, ["Only 744 connections are let in at once"])],
+    [(20_000, []), (None, []), (1_000, ["Only 744 connections are accepted at once"])],
 )
 def test_an_operator_is_told_of_too_few_files(
     monkeypatch: pytest.MonkeyPatch,
@@ -32,7 +32,7 @@ def test_an_operator_is_told_of_too_few_files(
     files: int | None,
     told: list[str],
 ):
-    monkeypatch.setattr(open_files, "raised", lambda: files)
+    monkeypatch.setattr(open_files, "raise_limit", lambda: files)
     monkeypatch.setattr(open_files, "allowed", lambda: files)
     allow_many_files(10_000)
     assert [message.split(":")[0] for message in caplog.messages] == told

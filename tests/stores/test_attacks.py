@@ -211,7 +211,7 @@ def test_a_file_that_was_cut_is_recognised_and_named(path: Path) -> None:
 def test_a_database_that_lacks_a_table_is_recognised_and_named(path: Path, table: str) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"DROP TABLE {table}")
-    with pytest.raises(StoreUnavailable, match=r"sessions\.db lacks a part"):
+    with pytest.raises(StoreUnavailable, match=r"sessions\.db lacks a table"):
         SqlStore.open(path)
 
 

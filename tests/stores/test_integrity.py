@@ -131,7 +131,7 @@ def test_damage_that_still_reads_is_told_by_the_checksum(path: Path, store: SqlS
     damage(path, "UPDATE session_events SET data = ? WHERE session_id = 1 AND seq = 0", created)
     error = refused(store)
     assert error.seq == 0
-    assert "not as it was written" in str(error)
+    assert "was changed after it was written" in str(error)
 
 
 def test_an_entry_without_a_checksum_is_read_as_it_is(path: Path, store: SqlStore) -> None:
@@ -157,7 +157,7 @@ def test_a_doubled_seq_is_named(path: Path, store: SqlStore, seq: int) -> None:
     )
     error = refused(store)
     assert error.seq == seq
-    assert f"Entry {seq} of the log is there twice" in str(error)
+    assert f"Entry {seq} of the log occurs twice" in str(error)
 
 
 def test_an_entry_too_many_is_named(path: Path, store: SqlStore) -> None:
@@ -180,7 +180,7 @@ def test_an_entry_under_the_tag_of_another_is_named(path: Path, store: SqlStore)
     damage(path, "UPDATE session_events SET tag = 'Released' WHERE session_id = 1 AND seq = 1")
     error = refused(store)
     assert error.seq == 1
-    assert "not of the kind" in str(error)
+    assert "does not match its stored tag" in str(error)
 
 
 def test_a_session_whose_last_event_is_another_is_named(path: Path, store: SqlStore) -> None:

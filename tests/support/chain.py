@@ -14,7 +14,7 @@ from dovetail.wallets.ports import (
     Refused,
     Spend,
     Unknown,
-    told_each,
+    query_each,
 )
 
 KNOWN = ("txn-already-in-mempool", "txn-already-known")
@@ -101,7 +101,7 @@ class NodeChain:
         return tuple(sorted(payments, key=lambda payment: -payment.depth))
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
-        return told_each(scripts, self.payments_to)
+        return query_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:  # noqa: ARG002 - the port's
         self._require()

@@ -7,7 +7,7 @@ Bitcoin Core's validation.cpp, policy.cpp, packages.cpp, rbf.cpp and rpc/util.cp
 import pytest
 
 from dovetail.errors import ChainError
-from dovetail.wallets.broadcast_results import told
+from dovetail.wallets.broadcast_results import parse_broadcast_result
 from dovetail.wallets.ports import Accepted, Refused, Unknown
 
 RAW = "0200000001" + "ab" * 60
@@ -139,7 +139,7 @@ def code(words: str) -> int:
 @pytest.mark.parametrize("frame", [*FRAMES, prefixed])
 @pytest.mark.parametrize("words", REASONS)
 def test_every_reason_of_the_network_is_a_refusal_in_every_frame(frame, words) -> None:
-    verdict = told(frame(words))
+    verdict = parse_broadcast_result(frame(words))
     assert isinstance(verdict, Refused)
     assert words.split(",")[0] in verdict.reason
 
@@ -147,14 +147,14 @@ def test_every_reason_of_the_network_is_a_refusal_in_every_frame(frame, words) -
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("words", ALREADY)
 def test_what_is_there_already_is_accepted_in_every_frame(frame, words) -> None:
-    assert told(frame(words)) == Accepted()
+    assert parse_broadcast_result(frame(words)) == Accepted()
 
 
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("words", TROUBLES)
 def test_a_servers_own_trouble_is_never_the_networks_word(frame, words) -> None:
     with pytest.raises(ChainError, match="tried again"):
-        told(frame(words))
+        parse_broadcast_result(frame(words))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_servers_own_trouble_is_never_the_networks_word(frame, words) -> None:
     ],
 )
 def test_words_that_tell_neither_are_not_guessed_at(words) -> None:
-    assert isinstance(told(words), Unknown)
+    assert isinstance(parse_broadcast_result(words), Unknown)
 
 
 @pytest.mark.parametrize(
@@ -182,22 +182,24 @@ def test_words_that_tell_neither_are_not_guessed_at(words) -> None:
     ],
 )
 def test_the_nodes_code_decides_whatever_its_words_are(number, words, kind) -> None:
-    assert isinstance(told(words, code=number), kind)
+    assert isinstance(parse_broadcast_result(words, code=number), kind)
     error = f'{{"code":{number},"message":"{words}"}}'
-    assert isinstance(told(f"sendrawtransaction RPC error: {error}"), kind)
-    assert isinstance(told(f"sendrawtransaction RPC error {number}: {words}"), kind)
-    assert isinstance(told(f'{{"error":"{error}"}}'.replace('"', '\\"')), kind)
+    assert isinstance(parse_broadcast_result(f"sendrawtransaction RPC error: {error}"), kind)
+    assert isinstance(
+        parse_broadcast_result(f"sendrawtransaction RPC error {number}: {words}"), kind
+    )
+    assert isinstance(parse_broadcast_result(f'{{"error":"{error}"}}'.replace('"', '\\"')), kind)
 
 
 def test_other_codes_of_the_node_are_trouble() -> None:
     for number in (-1, -9, -10, -28, -32603):
         with pytest.raises(ChainError):
-            told("in words of its own", code=number)
+            parse_broadcast_result("in words of its own", code=number)
 
 
 def test_the_transaction_itself_stays_out_of_the_reason() -> None:
-    verdict = told(electrumx("dust"))
+    verdict = parse_broadcast_result(electrumx("dust"))
     assert isinstance(verdict, Refused)
     assert RAW[:40] not in verdict.reason
     assert verdict.reason.isprintable()
-    assert len(told("dust" + "x" * 1_000).reason) == 200  # type: ignore[union-attr]
+    assert len(parse_broadcast_result("dust" + "x" * 1_000).reason) == 200  # type: ignore[union-attr]

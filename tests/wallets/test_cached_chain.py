@@ -12,7 +12,7 @@ from tests.support.scripted_http import Answer
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid
 from dovetail.errors import ChainError
 from dovetail.wallets import bounded_answers
-from dovetail.wallets.cached_chain import PACE, Block, Looks, Queue
+from dovetail.wallets.cached_chain import PACE, AnswerCache, Block, Queue
 from dovetail.wallets.esplora import http
 from dovetail.wallets.esplora.chain import EsploraChain
 from dovetail.wallets.ports import Spend
@@ -54,7 +54,7 @@ class Watching:
 
     def __init__(self) -> None:
         self.chain, self.now = Chain(), 0.0
-        self.looks = Looks[int](self.chain, pace=PACE, clock=lambda: self.now)
+        self.looks = AnswerCache[int](self.chain, pace=PACE, clock=lambda: self.now)
         self.asked: list[OutPoint] = []
         self.settled: set[OutPoint] = set()
 
@@ -202,7 +202,7 @@ def spared(server, monkeypatch):
     """A chain that spares its server, its clock, and what was asked."""
     with EsploraChain(server.url, Network.REGTEST, pace=PACE) as chain:
         now, asked = [0.0], Counter[str]()
-        looks = chain._looks
+        looks = chain._cache
         assert looks is not None
         monkeypatch.setattr(looks, "_clock", lambda: now[0])
         usual = chain._http._ask
@@ -292,7 +292,7 @@ def test_a_look_comes_to_its_end_where_each_second_request_is_refused(
 
     monkeypatch.setattr(http, "fetch_bounded", every_other)
     with EsploraChain(server.url, Network.REGTEST, pace=pace) as chain:
-        monkeypatch.setattr(chain._http._manners, "_clock", lambda: now[0])
+        monkeypatch.setattr(chain._http._back_off, "_clock", lambda: now[0])
         for _ in range(12):
             now[0] += 10
             try:

@@ -4,7 +4,7 @@ import pytest
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import UsageError, WrongPassphrase
 from dovetail.wallets import encryption
-from dovetail.wallets.encryption import Cost, Scrypt, Sealed, opened, sealed
+from dovetail.wallets.encryption import Cost, Scrypt, Sealed, decrypt, encrypt
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -30,27 +30,27 @@ def test_the_key_is_that_of_rfc_7914():
 
 
 def test_what_was_sealed_is_opened_by_the_passphrase():
-    box = sealed(b"words", PASSPHRASE, b"bound")
+    box = encrypt(b"words", PASSPHRASE, b"bound")
     assert b"words" not in box.data
-    assert opened(box, PASSPHRASE, b"bound") == b"words"
+    assert decrypt(box, PASSPHRASE, b"bound") == b"words"
     again = msgspec.json.decode(msgspec.json.encode(box), type=Sealed)
-    assert opened(again, PASSPHRASE, b"bound") == b"words"
+    assert decrypt(again, PASSPHRASE, b"bound") == b"words"
 
 
 def test_it_is_the_same_passphrase_however_its_accents_are_typed():
-    box = sealed(b"words", "caf\N{LATIN SMALL LETTER E WITH ACUTE} noir", b"")
-    assert opened(box, "cafe\N{COMBINING ACUTE ACCENT} noir", b"") == b"words"
+    box = encrypt(b"words", "caf\N{LATIN SMALL LETTER E WITH ACUTE} noir", b"")
+    assert decrypt(box, "cafe\N{COMBINING ACUTE ACCENT} noir", b"") == b"words"
 
 
 def test_salt_and_nonce_are_new_each_time():
-    first, second = (sealed(b"words", PASSPHRASE, b"") for _ in range(2))
+    first, second = (encrypt(b"words", PASSPHRASE, b"") for _ in range(2))
     assert first.kdf.salt != second.kdf.salt
     assert first.nonce != second.nonce
     assert first.data != second.data
 
 
 def test_randomness_comes_from_where_it_is_said():
-    boxes = [sealed(b"words", PASSPHRASE, b"", entropy=SeededEntropy(b"seed")) for _ in range(2)]
+    boxes = [encrypt(b"words", PASSPHRASE, b"", entropy=SeededEntropy(b"seed")) for _ in range(2)]
     assert boxes[0] == boxes[1]
 
 
@@ -58,14 +58,14 @@ def test_randomness_comes_from_where_it_is_said():
     "wrong", ["correct horse battery stapl", "", PASSPHRASE + " ", "x" * 2000, "\udcff" * 9]
 )
 def test_another_passphrase_opens_nothing(wrong):
-    box = sealed(b"words", PASSPHRASE, b"bound")
+    box = encrypt(b"words", PASSPHRASE, b"bound")
     with pytest.raises(WrongPassphrase, match="passphrase is wrong") as caught:
-        opened(box, wrong, b"bound")
+        decrypt(box, wrong, b"bound")
     assert caught.value.__cause__ is None
 
 
 def test_what_was_changed_is_not_opened():
-    box = sealed(b"words", PASSPHRASE, b"bound")
+    box = encrypt(b"words", PASSPHRASE, b"bound")
     changed = [
         (msgspec.structs.replace(box, data=bytes([box.data[0] ^ 1]) + box.data[1:]), b"bound"),
         (msgspec.structs.replace(box, data=b""), b"bound"),
@@ -75,13 +75,13 @@ def test_what_was_changed_is_not_opened():
     ]
     for each, bound in changed:
         with pytest.raises(WrongPassphrase):
-            opened(each, PASSPHRASE, bound)
+            decrypt(each, PASSPHRASE, bound)
 
 
 @pytest.mark.parametrize("wrong", ["", "1234567", "x" * 1025, "\udcff" * 9])
 def test_a_passphrase_that_will_not_do_is_refused(wrong):
     with pytest.raises(UsageError, match="passphrase"):
-        sealed(b"words", wrong, b"")
+        encrypt(b"words", wrong, b"")
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_a_file_asks_for_no_key_that_is_not_to_be_made(wrong):
 
 
 def test_a_box_shows_nothing_of_itself():
-    assert repr(sealed(b"words", PASSPHRASE, b"")) == "<Sealed>"
+    assert repr(encrypt(b"words", PASSPHRASE, b"")) == "<Sealed>"

@@ -209,7 +209,7 @@ def test_what_lies_open_is_authenticated(change):
 @pytest.mark.usefixtures("_cheap")
 def test_what_is_sealed_is_a_secret():
     found = locked(SECRET, ("out", "in"), PASSPHRASE)
-    box = encryption.sealed(b"{}", PASSPHRASE, found._bound())
+    box = encryption.encrypt(b"{}", PASSPHRASE, found._bound())
     with pytest.raises(WalletError, match="damaged") as caught:
         msgspec.structs.replace(found, sealed=box).unlocked(PASSPHRASE)
     assert caught.value.__cause__ is None

@@ -1,7 +1,7 @@
-"""A BIP 78 endpoint of our own: an HTTP server at which v1 senders pay an agent's sessions.
+"""A BIP 78 endpoint: an HTTP server for v1 senders that pay an agent's sessions.
 
-`V1Server` is the ASGI application, for a server of your own; `serving` runs one with uvicorn in
-the agent's event loop.
+`V1Server` is the ASGI application, for your own server. `serving` runs it with uvicorn in the
+agent's event loop.
 """
 
 from typing import TYPE_CHECKING

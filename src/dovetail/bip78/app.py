@@ -1,4 +1,4 @@
-"""The ASGI application: what BIP 78 asks of a request, before a session hears of it."""
+"""The ASGI application: checks HTTP requests by BIP 78 and passes them to sessions."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TypeVar, cast
 
-from dovetail.bip78.dispatch import Begun, Dispatcher, PendingRequest
+from dovetail.bip78.dispatch import Dispatcher, OnFollow, PendingRequest
 from dovetail.bip78.responses import refusal, unavailable
 from dovetail.bip78.settings import V1ServerSettings
 from dovetail.errors import ConfigurationError, StoreError
@@ -48,9 +48,8 @@ _log = logging.getLogger(__name__)
 class V1Server:
     """Answers v1 senders from the sessions of `agent`; use it in the agent's event loop.
 
-    A sender is held until its session has the proposal or an error, which is durable before it
-    is sent. Nothing depends on the answer's arriving: a proposal counts as in the sender's hands,
-    and what is owed stays owed.
+    A sender waits until its session has a proposal or an error, which is durable before it is
+    sent. The session assumes that the sender has the proposal, even if the response is lost.
     """
 
     def __init__(
@@ -58,22 +57,22 @@ class V1Server:
         agent: Agent,
         settings: V1ServerSettings | None = None,
         *,
-        begun: Begun = lambda _live: None,
+        on_follow: OnFollow = lambda _live: None,
     ) -> None:
-        """`begun` is told of each session that a request made the agent take forward."""
+        """`on_follow` is called with each session that a request made the agent run."""
         self.settings = settings or V1ServerSettings()
-        kept = self.settings
-        self.clients = Clients(proxies=kept.proxies, forwarded=kept.client_header)
-        self._dispatcher = Dispatcher(agent, begun)
-        self._bodies = Shares(kept.max_bodies, kept.max_bodies_per_client)
-        self._held = Shares(kept.max_held, kept.max_held_per_client)
-        self._of_session = Shares(sys.maxsize, kept.max_held_per_session)
+        limits = self.settings
+        self.clients = Clients(proxies=limits.proxies, forwarded=limits.client_header)
+        self._dispatcher = Dispatcher(agent, on_follow)
+        self._bodies = Shares(limits.max_bodies, limits.max_bodies_per_client)
+        self._held = Shares(limits.max_held, limits.max_held_per_client)
+        self._of_session = Shares(sys.maxsize, limits.max_held_per_session)
         self._draining = False
         self._cut = asyncio.Event()
         self._under_way: set[asyncio.Future[Response | PendingRequest]] = set()
 
     def drain(self) -> None:
-        """Take no new request; give those who wait most of `drain_timeout`, then an answer."""
+        """Refuse new requests; answer waiting senders before `drain_timeout` ends."""
         if not self._draining:
             self._draining = True
             loop = asyncio.get_running_loop()
@@ -92,7 +91,7 @@ class V1Server:
                 await receive()
                 await send({"type": "lifespan.shutdown.complete"})
             case _:
-                raise ConfigurationError("The server speaks a protocol other than HTTP: use HTTP.")
+                raise ConfigurationError("The server uses a protocol other than HTTP: use HTTP.")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         try:
@@ -100,7 +99,7 @@ class V1Server:
         except StoreError as error:
             _log.error("A request could not be served: %s", error)
             return unavailable()
-        except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
+        except Exception as error:  # noqa: BLE001  # a bug must not stop the server
             # Not the error's own text, which could quote the request (P4).
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("A request failed with %s at\n%s", type(error).__name__, where)
@@ -128,21 +127,21 @@ class V1Server:
         try:
             with self._place(client, session_id, waiting.cancel) as admitted:
                 if not admitted:
-                    return _crowded("senders who wait")
+                    return _overloaded("senders who wait")
                 return await self._until(receive, waiting)
         finally:
             waiting.cancel()
 
     @contextmanager
     def _place(
-        self, client: Client | None, session_id: SessionId, give_way: Callable[[], object]
+        self, client: Client | None, session_id: SessionId, evict: Callable[[], object]
     ) -> Generator[bool]:
-        """One of the places of those who wait."""
-        with self._held.hold(client, give_way) as mine, self._of_session.hold(session_id) as there:
+        """Hold a place of the waiting senders; yields False if there is none."""
+        with self._held.hold(client, evict) as mine, self._of_session.hold(session_id) as there:
             yield mine and there
 
     def _refused(self, scope: Scope) -> Response | None:
-        """What the head of a request is refused for: nothing of its body is read then."""
+        """Return the error response by the request's head, before its body is read, or None."""
         if media_type(scope) != V1_TYPE.encode():
             return _rejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _CLOSE)
         length = header(scope, b"content-length")
@@ -155,20 +154,20 @@ class V1Server:
     async def _take(
         self, scope: Scope, receive: Receive, client: Client | None, session_id: SessionId
     ) -> Response | PendingRequest:
-        """Read a body and hand it to its session, in one of the places for that.
+        """Read a body and pass it to its session, while holding a place for bodies.
 
-        While it is read the place may have to be left to another. What was read is handed over,
-        though the sender goes.
+        While the body is read, the place can be evicted. A body that was read is passed on even if
+        the sender leaves.
         """
         reading = asyncio.ensure_future(self._read(scope, receive))
         share = self._bodies.take(client, reading.cancel)
         if share is None:
             reading.cancel()
-            return _crowded("bodies", _CLOSE)
+            return _overloaded("bodies", _CLOSE)
         try:
             await asyncio.wait((reading,))
             if reading.cancelled():
-                return _crowded("bodies", _CLOSE)
+                return _overloaded("bodies", _CLOSE)
             body = reading.result()
         except BaseException:
             share.end()
@@ -178,7 +177,7 @@ class V1Server:
         if isinstance(body, Response):
             share.end()
             return body
-        share.give_way = _keep_on
+        share.evict = _ignore_eviction
         query = bytes(scope["query_string"]).decode("latin-1")
         work = asyncio.ensure_future(self._dispatcher.take(session_id, body, query))
         self._under_way.add(work)
@@ -196,7 +195,7 @@ class V1Server:
         return _rejected(HTTPStatus(body.status), _CLOSE) if isinstance(body, Response) else body
 
     async def _until(self, receive: Receive, work: asyncio.Future[T]) -> T | Response:
-        """What comes of it, unless the sender goes, time is up or the endpoint stops before."""
+        """Return the result of `work`, or an error if the sender leaves or time is up."""
         ends = [asyncio.ensure_future(each) for each in (disconnected(receive), self._cut.wait())]
         first = {cast("asyncio.Future[object]", each) for each in (work, *ends)}
         try:
@@ -215,12 +214,12 @@ class V1Server:
             _log.info("A request ended with %s", type(answer.exception()).__name__)
 
 
-def _keep_on() -> None:
-    """A place is left to another client, and what was begun in it goes on: that takes moments."""
+def _ignore_eviction() -> None:
+    """Do nothing on an eviction: the session already processes the request, which is short."""
 
 
-def _crowded(what: str, *headers: tuple[bytes, bytes]) -> Response:
-    _log.warning("A request was refused: too many %s, or its client has its share.", what)
+def _overloaded(what: str, *headers: tuple[bytes, bytes]) -> Response:
+    _log.warning("A request was refused: too many %s, or its client has reached its limit.", what)
     answer = unavailable()
     return Response(answer.status, (*answer.headers, *headers), answer.body)
 

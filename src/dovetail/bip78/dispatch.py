@@ -1,4 +1,4 @@
-"""Which session a request is for, and what its sender is answered (BIP 78, Protocol)."""
+"""Finds the session of a request, and the answer to its sender (BIP 78, Protocol)."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,15 +26,15 @@ from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import Created, Web
 from dovetail.stores.ports import Role, SessionId
 
-Begun = Callable[[LiveReceiver], None]
-"""Is told of a session that a request made the agent take forward."""
+OnFollow = Callable[[LiveReceiver], None]
+"""Is called with a session that a request made the agent run."""
 
 _TURNS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
-    """An Original that is with its session, which has not answered yet."""
+    """An Original PSBT whose session has not answered yet."""
 
     live: LiveReceiver
     psbt: Psbt
@@ -42,48 +42,48 @@ class PendingRequest:
 
 
 class Dispatcher:
-    """Finds sessions by the last part of their URL, which is all that a proxy need pass on.
+    """Finds sessions by the last part of their URL; a proxy may change the rest.
 
-    Every open v1 session of the agent's store is served, also one that another run began.
+    It serves every open v1 session of the agent's store, also those of earlier runs.
     """
 
-    def __init__(self, agent: Agent, begun: Begun) -> None:
+    def __init__(self, agent: Agent, on_follow: OnFollow) -> None:
         """Sessions are read from the store as requests ask for them."""
         self._agent = agent
-        self._begun = begun
+        self._on_follow = on_follow
         self._known: dict[str, SessionId] = {}
         self._read: set[SessionId] = set()
-        self._looking: asyncio.Task[None] | None = None
+        self._scanning: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
 
     async def find(self, token: str) -> SessionId | None:
-        """The open session of this token; raises `StoreUnavailable`."""
+        """Return the open session of this token, or None; raises `StoreUnavailable`."""
         if token not in self._known:
-            await asyncio.shield(self._look_once())
+            await asyncio.shield(self._next_scan())
         return self._known.get(token)
 
-    def _look_once(self) -> asyncio.Task[None]:
-        """A look into the store that begins from now on.
+    def _next_scan(self) -> asyncio.Task[None]:
+        """Return a read of the store that starts from now on.
 
-        Any number of senders share it, so that unknown tokens do not keep the store busy.
+        All senders share it, so that unknown tokens do not keep the store busy.
         """
         if self._next is None:
-            self._next = asyncio.ensure_future(self._look_after(self._looking))
+            self._next = asyncio.ensure_future(self._scan_after(self._scanning))
         return self._next
 
-    async def _look_after(self, former: asyncio.Task[None] | None) -> None:
+    async def _scan_after(self, former: asyncio.Task[None] | None) -> None:
         if former is not None:
             await asyncio.wait((former,))
-        self._looking, self._next = self._next, None
-        await asyncio.to_thread(self._look)
+        self._scanning, self._next = self._next, None
+        await asyncio.to_thread(self._scan)
 
     async def take(
         self, session_id: SessionId, body: bytes, query: str
     ) -> Response | PendingRequest:
-        """Hand the Original to its session: its answer, or what to `wait` for.
+        """Pass the Original PSBT to its session; return its answer, or a request to `wait` for.
 
-        A session that holds one already answers the same Original the same, and no other.
-        Whoever goes then takes nothing back. Raises `StoreUnavailable`.
+        A session that holds an Original answers that one again, and refuses any other. A sender
+        that leaves does not undo this. Raises `StoreUnavailable`.
         """
         try:
             psbt, params = await asyncio.to_thread(read_v1_request, body, query)
@@ -102,13 +102,13 @@ class Dispatcher:
             return known
         if not holds(taken, psbt, params):
             return unavailable()
-        # Nothing is to be done for one that ended.
+        # An ended session needs no run.
         return answer_of(taken) or PendingRequest(self._follow(session_id), psbt, params)
 
     async def _hand_over(
         self, session_id: SessionId, psbt: Psbt, body: bytes, query: str
     ) -> receiver.ReceiverSession:
-        """The session as it is once it holds an Original, or knows that it refused this one."""
+        """Return the session when it holds an Original, or has refused this one."""
         services = self._agent.services
         log = services.store.receiver(session_id)
         for _ in range(_TURNS):
@@ -119,20 +119,20 @@ class Dispatcher:
             try:
                 return await arrived.save_async(log)
             except StaleSession:
-                continue  # its own step, or another sender, was faster (M5)
-        raise UsageError("The session moves on too fast: try again.")
+                continue  # its own step or another sender was faster (M5)
+        raise UsageError("The session changes too fast: try again.")
 
     def _follow(self, session_id: SessionId) -> LiveReceiver:
         running = {live.session_id for live in self._agent.sessions if live.running}
-        live = cast("LiveReceiver", self._agent.follow(session_id))  # as `find` saw to
+        live = cast("LiveReceiver", self._agent.follow(session_id))  # `find` returns receivers only
         if session_id not in running:
-            self._begun(live)
+            self._on_follow(live)
         live.nudge()
         return live
 
     @staticmethod
     async def wait(waiting: PendingRequest) -> Response:
-        """The answer to this Original; another's is nobody else's business."""
+        """Wait for the answer to this Original PSBT; other senders never get it."""
         psbt, params = waiting.psbt, waiting.params
         async for update in waiting.live.updates():
             if update.state is None:
@@ -144,10 +144,10 @@ class Dispatcher:
             if found is not None:
                 error = isinstance(update.state, receiver.HasReplyableError | receiver.Closed)
                 return found if error or holds(update.state, psbt, params) else unavailable()
-        return unavailable()  # it was stopped, or cannot be read
+        return unavailable()  # the session was stopped or cannot be read
 
-    def _look(self) -> None:
-        """Read the first event of each open session that is not known yet."""
+    def _scan(self) -> None:
+        """Read the first event of each open session that is not yet known."""
         store = self._agent.services.store
         rows = {row.session_id for row in store.live() if row.role is Role.RECEIVER}
         self._known = {token: each for token, each in self._known.items() if each in rows}

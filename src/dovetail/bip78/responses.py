@@ -1,4 +1,4 @@
-"""What a v1 sender is answered (BIP 78, Protocol; Receiver's well known errors)."""
+"""Responses to v1 senders (BIP 78, Protocol; Receiver's well known errors)."""
 
 from http import HTTPStatus
 
@@ -21,7 +21,7 @@ def refusal(
     supported: tuple[int, ...] = (),
     headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> Response:
-    """An error reply, under a status of its own or the usual one of its code."""
+    """Return an error reply, with a given status or the usual one of its code."""
     if status is None:
         gone = code is ErrorCode.UNAVAILABLE
         status = HTTPStatus.SERVICE_UNAVAILABLE if gone else HTTPStatus.BAD_REQUEST
@@ -30,14 +30,14 @@ def refusal(
 
 
 def unavailable(status: int | None = None) -> Response:
-    """Nobody can be paid by a payjoin here, now."""
+    """Return `unavailable`: no payjoin is possible here now."""
     return refusal(ErrorCode.UNAVAILABLE, status=status)
 
 
 def answer_of(state: ReceiverSession) -> Response | None:
-    """What the sender whose Original the session holds is answered; None while it is not known.
+    """Return the answer to the sender of the session's Original PSBT; None if there is none yet.
 
-    All of it is durable: the proposal as `FinalizedProposal`, an error by its reason.
+    The answer is durable: the proposal in `FinalizedProposal`, an error as a reason.
     """
     match state:
         case receiver.PayjoinProposal():
@@ -55,13 +55,13 @@ def answer_of(state: ReceiverSession) -> Response | None:
 
 
 def refused_before(state: ReceiverSession, psbt: Psbt) -> Response | None:
-    """What the sender of an Original that an open session refused is answered; None: it did not."""
+    """Return the answer if an open session has refused this Original PSBT before, or None."""
     reason = state.refusal(psbt.serialize()) if isinstance(state, receiver.Initialized) else None
     return None if reason is None else refusal(error_code(reason))
 
 
 def holds(state: ReceiverSession, psbt: Psbt, params: SenderParams) -> bool:
-    """Whether this is the Original that the session holds, with the same wishes."""
+    """Whether the session holds this Original PSBT with the same parameters."""
     payload = state.held if isinstance(state, receiver.HasReplyableError) else None
     payload = payload or getattr(state, "payload", None)
     return payload is not None and (payload.original, payload.params) == (psbt, params)

@@ -1,4 +1,4 @@
-"""An endpoint as a server in the agent's event loop, on plain HTTP or TLS."""
+"""Runs an endpoint in the agent's event loop, with plain HTTP or TLS."""
 
 import asyncio
 import ssl
@@ -20,7 +20,7 @@ _BACKLOG = 128
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave the signals to the program that this server is a part of."""
+        """Leave the signals to the program."""
         yield
 
 
@@ -28,13 +28,13 @@ class _Server(uvicorn.Server):
 async def serving(
     endpoint: V1Server, host: str, port: int, *, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[str]:
-    """Serve `endpoint` and give the URL; port 0 is any.
+    """Serve `endpoint` and yield its URL; port 0 takes a free one.
 
-    On leaving, nobody new is let in, and who waits is answered: leave it before the agent. Raises
-    `ConfigurationError` where it cannot be listened.
+    At the exit new requests are refused and waiting senders are answered, so leave this block
+    before you close the agent. Raises `ConfigurationError` if it cannot listen.
     """
     settings = endpoint.settings
-    door = ConnectionLimiter(
+    limiter = ConnectionLimiter(
         limit=settings.max_connections,
         per_client=settings.max_connections_per_client,
         clients=endpoint.clients,
@@ -45,7 +45,7 @@ async def serving(
     )
     with bind(host, port) as listener:
         drain = settings.drain_timeout
-        server = _Server(configuration(endpoint, door, drain=drain, backlog=_BACKLOG, ws="none"))
+        server = _Server(configuration(endpoint, limiter, drain=drain, backlog=_BACKLOG, ws="none"))
         running = asyncio.create_task(server.serve([listener]))
         try:
             await started(server, running)
@@ -53,13 +53,13 @@ async def serving(
             yield url_of(host, listener.getsockname()[1], scheme=scheme)
         finally:
             endpoint.drain()
-            door.close()
+            limiter.close()
             server.should_exit = True
             await running
 
 
 def load_tls(certificate: Path, key: Path) -> ssl.SSLContext:
-    """What TLS is served with: PEM files, the certificate with those that vouch for it.
+    """Load a TLS context from PEM files; `certificate` holds the whole chain.
 
     Raises `ConfigurationError`, which names the parameter.
     """

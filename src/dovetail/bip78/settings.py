@@ -1,4 +1,4 @@
-"""What can be decided about an endpoint."""
+"""The settings of a BIP 78 endpoint."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ class V1ServerSettings:
     body_limit: int = V1_BODY_LIMIT
     """Bytes of an Original PSBT in base64."""
     max_bodies: int = 16
-    """Bodies that are read, and handed to their sessions, at once."""
+    """Bodies that are read or passed to sessions at once."""
     max_bodies_per_client: int = 4
     max_held: int = 256
-    """Senders who wait for the answer of their session."""
+    """Senders that wait for the answer of their session."""
     max_held_per_client: int = 32
     max_held_per_session: int = 32
     max_connections: int = 256
@@ -26,10 +26,11 @@ class V1ServerSettings:
     read_timeout: float = 10.0
     """How long a client may take to agree on TLS, to send a request, and to read its answer."""
     hold: float = 40.0
-    """How long a sender waits for the proposal at most: less than proxies usually allow."""
+    """The longest wait of a sender for the proposal, in less time than proxies usually allow."""
     drain_timeout: float = 8.0
-    """How long requests in flight may take once the endpoint is told to stop."""
+    """How long running requests may take after the endpoint is told to stop."""
     proxies: tuple[str, ...] = OWN_PROXIES
-    """Addresses or networks of your own proxies: no client, so none of the shares is theirs."""
+    """Addresses or networks of your own proxies; they do not count as clients."""
     client_header: str | None = None
-    """The header in which they write the client's address last, such as `x-forwarded-for`."""
+    """The header in which your proxies write the client's address last, such as
+    `x-forwarded-for`."""

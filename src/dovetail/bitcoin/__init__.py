@@ -1,4 +1,4 @@
-"""Bitcoin's bytes and sums, without Payjoin."""
+"""Bitcoin's data types: amounts, scripts, addresses, transactions, PSBTs and URIs."""
 
 from typing import TYPE_CHECKING
 

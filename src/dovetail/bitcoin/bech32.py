@@ -49,7 +49,7 @@ def decode_segwit(text: str) -> tuple[str, int, bytes]:
 
     Raises `InvalidAddress`.
     """
-    # Lower-casing could turn foreign letters into ours, so all must be ASCII.
+    # Lower-casing could turn other letters into ASCII, so require ASCII first.
     well_formed = (
         len(text) <= _MAX_LENGTH and text.isascii() and text in (text.lower(), text.upper())
     )
@@ -69,7 +69,7 @@ def decode_segwit(text: str) -> tuple[str, int, bytes]:
 
 
 def _read_values(text: str, error: type[ParseError]) -> bytes:
-    # Lower-casing could turn foreign letters into ours, so they become a sign that is not ours.
+    # Lower-casing could turn other letters into ASCII, so replace them by `?` first.
     characters = text.encode("ascii", "replace")
     lower = characters.lower() if characters.isupper() else characters
     values = lower.translate(_FROM_LETTERS)
@@ -84,7 +84,7 @@ def _expand(hrp: str) -> bytes:
 
 
 def _feedback(top: int) -> int:
-    """What the five bits that leave the remainder bring back into it."""
+    """Return the value that five outgoing bits add to the remainder (BIP 173)."""
     bits = 0
     for bit, generator in enumerate(_GENERATOR):
         if top >> bit & 1:
@@ -108,7 +108,7 @@ def _to_groups(data: bytes) -> bytes:
 
 
 def _from_groups(groups: bytes, error: type[ParseError]) -> bytes:
-    """Join groups of 5 bits; what does not fill a byte must be fewer than 5 bits, all zero."""
+    """Join groups of 5 bits; the padding must be fewer than 5 bits, all zero."""
     number = int(groups.translate(_TO_DIGITS) or b"0", 32)
     size, padding = divmod(len(groups) * 5, 8)
     if padding >= 5 or number & (1 << padding) - 1:

@@ -37,7 +37,7 @@ def prefixed(data: bytes) -> bytes:
 class Reader:
     """Reads bytes from front to back and never beyond their end.
 
-    Raises the given `error`; its message calls the data by the given `subject`.
+    Raises the given `error`; its message names the data by `subject`.
     """
 
     __slots__ = ("data", "error", "offset", "subject")
@@ -76,7 +76,7 @@ class Reader:
         return int.from_bytes(self.data[start:end], "little")
 
     def compact_size(self) -> int:
-        """Read a compact size; refuse one that is longer than need be."""
+        """Read a compact size; refuse one that is longer than needed."""
         if self.offset >= len(self.data):
             raise self.fail(_ENDS_EARLY)
         first = self.data[self.offset]
@@ -116,6 +116,6 @@ class Reader:
         return count
 
     def finish(self) -> None:
-        """Refuse what is left over."""
+        """Refuse bytes after the end."""
         if self.offset < len(self.data):
             raise self.fail("goes on after its end")

@@ -1,4 +1,4 @@
-"""The hashes Bitcoin names things by: HASH256, HASH160 and its RIPEMD-160."""
+"""Bitcoin's hash functions: HASH256, HASH160 and its RIPEMD-160."""
 
 import hashlib
 
@@ -51,7 +51,7 @@ def hash160(data: bytes) -> bytes:
 
 
 def ripemd160(data: bytes) -> bytes:
-    """RIPEMD-160, 20 bytes; OpenSSL's where its build still has it, else our own."""
+    """RIPEMD-160, 20 bytes; OpenSSL's if its build has it, otherwise the one below."""
     try:
         return hashlib.new("ripemd160", data, usedforsecurity=False).digest()
     except ValueError:

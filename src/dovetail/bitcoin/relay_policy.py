@@ -1,4 +1,4 @@
-"""The rules by which nodes relay that need nothing but a transaction (Bitcoin Core's policy.cpp).
+"""Relay policy that can be checked on a transaction alone (Bitcoin Core's policy.cpp).
 
 Reasons are spelt as Bitcoin Core spells them.
 """
@@ -23,7 +23,7 @@ _SEQUENCE_DISABLED, _SEQUENCE_IS_TIME, _SEQUENCE_MASK = 1 << 31, 1 << 22, 0xFFFF
 
 
 def not_relayed(transaction: Transaction) -> str | None:
-    """Why nodes do not relay it by its form, or None: version, weight, script_sigs, outputs."""
+    """Return why nodes refuse its version, weight, script_sigs or outputs, or None."""
     if transaction.version not in _VERSIONS:
         return "version"
     if transaction.weight > _MAX_WEIGHT:
@@ -40,7 +40,7 @@ def not_relayed(transaction: Transaction) -> str | None:
 
 
 def not_relayed_spending(transaction: Transaction, spent: Sequence[TxOut]) -> str | None:
-    """Why nodes do not relay it by what its inputs spend, or None; `spent` in their order."""
+    """Return why nodes refuse to relay its inputs, or None; `spent` is in their order."""
     for txin, txout in zip(transaction.inputs, spent, strict=True):
         if txout.script_pubkey.type in (ScriptType.UNKNOWN, ScriptType.WITNESS_UNKNOWN):
             return "bad-txns-nonstandard-inputs"
@@ -50,7 +50,7 @@ def not_relayed_spending(transaction: Transaction, spent: Sequence[TxOut]) -> st
 
 
 def is_final(transaction: Transaction, height: int, median_time: int) -> bool:
-    """Whether the lock time lets it into a block of this height (BIP 113).
+    """Whether the lock time allows it in a block of this height (BIP 113).
 
     `median_time` is that of the block before, in Unix seconds.
     """
@@ -60,9 +60,9 @@ def is_final(transaction: Transaction, height: int, median_time: int) -> bool:
 
 
 def relative_lock(transaction: Transaction, index: int) -> tuple[int, bool] | None:
-    """How long after its coin an input may be mined: in units of 512 s if true, else in blocks.
+    """Return an input's relative lock: in units of 512 s if the flag is True, else in blocks.
 
-    None where no relative lock is asked for (BIP 68).
+    Return None if the input has no relative lock (BIP 68).
     """
     sequence = transaction.inputs[index].sequence
     if transaction.version < 2 or sequence & _SEQUENCE_DISABLED:
@@ -94,7 +94,7 @@ def _is_standard(script: Script) -> bool:
 
 
 def _is_standard_witness(txin: TxIn, kind: ScriptType) -> bool:
-    """Whether nodes relay the size and kind of what is in the witness (IsWitnessStandard)."""
+    """Whether nodes relay the witness, by size and kind of its items (IsWitnessStandard)."""
     *items, last = txin.witness or (b"",)
     match kind:
         case ScriptType.P2A:

@@ -34,7 +34,7 @@ class Network(StrEnum):
 
 
 class ScriptType(Enum):
-    """What kind of output script it is."""
+    """The standard form of an output script."""
 
     P2PK = auto()
     P2PKH = auto()
@@ -53,7 +53,7 @@ def _pattern(expression: bytes) -> re.Pattern[bytes]:
     return re.compile(expression, re.DOTALL)
 
 
-# By their sizes, which tell most of them apart.
+# By size, which distinguishes most of them.
 _FIXED_FORMS = {
     4: ((ScriptType.P2A, _pattern(rb"\x51\x02\x4e\x73")),),
     22: ((ScriptType.P2WPKH, _pattern(rb"\x00\x14.{20}")),),
@@ -106,7 +106,7 @@ class Script(bytes):
 
     @property
     def multisig(self) -> tuple[int, tuple[bytes, ...]] | None:
-        """How many signatures a bare multisig script wants, and its keys of 33 or 65 bytes."""
+        """The required signatures of a bare multisig script, and its keys of 33 or 65 bytes."""
         found = _MULTISIG.fullmatch(self)
         if found is None:
             return None
@@ -116,7 +116,7 @@ class Script(bytes):
 
     @property
     def dust_limit(self) -> Sats:
-        """Below this value nodes do not relay an output with this script (Core's default)."""
+        """Nodes do not relay an output with this script below this value (Core's default)."""
         if self.startswith(_OP_RETURN) or len(self) > _MAX_SCRIPT_SIZE:
             return Sats(0)
         spending = _WITNESS_SPEND_SIZE if self.is_witness_program else _SPEND_SIZE
@@ -126,7 +126,7 @@ class Script(bytes):
 
 @lru_cache(maxsize=512)
 def _fixed_form(script: Script) -> ScriptType | None:
-    """Which form of this size a script has. The same few are asked for again and again."""
+    """Return the form of this size that a script has, from a cache."""
     forms = _FIXED_FORMS[len(script)]
     return next((script_type for script_type, form in forms if form.fullmatch(script)), None)
 

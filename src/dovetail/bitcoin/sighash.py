@@ -1,4 +1,4 @@
-"""What the signatures of a transaction sign: legacy, BIP 143 and BIP 341 (key path)."""
+"""Signature hashes of a transaction: legacy, BIP 143 and BIP 341 (key path)."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,7 +12,7 @@ DEFAULT, ALL, NONE, SINGLE, ANYONECANPAY = 0x00, 0x01, 0x02, 0x03, 0x80
 """The sighash types; the last is combined with one of the three before it."""
 
 DEFINED = frozenset({ALL, NONE, SINGLE, *(ANYONECANPAY | kind for kind in (ALL, NONE, SINGLE))})
-"""What an explicit sighash byte may be: all else is refused by nodes (BIP 341, Bitcoin Core)."""
+"""The values that nodes accept in an explicit sighash byte (BIP 341, Bitcoin Core)."""
 
 _ZERO = bytes(32)
 _ONE = (1).to_bytes(32, "little")
@@ -30,14 +30,14 @@ class SignatureHashes:
     """
 
     def __init__(self, transaction: Transaction, spent: Sequence[TxOut]) -> None:
-        """Keep both; what several inputs share is hashed once."""
+        """Keep both; parts that several inputs share are hashed once."""
         if len(spent) != len(transaction.inputs):
             raise UsageError("Each input needs the output it spends; give all of them.")
         self.transaction = transaction
         self.spent = tuple(spent)
 
     def legacy(self, index: int, script_code: bytes, sighash_type: int) -> bytes:
-        """What an input without a witness signs; `script_code` holds no OP_CODESEPARATOR."""
+        """The digest of an input without a witness; `script_code` has no OP_CODESEPARATOR."""
         transaction = self.transaction
         outputs = sighash_type & _OUTPUT_BITS
         if outputs == SINGLE and index >= len(transaction.outputs):
@@ -79,7 +79,7 @@ class SignatureHashes:
         return compact_size(len(self.transaction.outputs)) + self._outputs
 
     def witness_v0(self, index: int, script_code: bytes, sighash_type: int) -> bytes:
-        """What an input with a witness of version 0 signs (BIP 143, Specification)."""
+        """The digest of an input with a witness of version 0 (BIP 143, Specification)."""
         txin, outputs = self.transaction.inputs[index], sighash_type & _OUTPUT_BITS
         alone = bool(sighash_type & ANYONECANPAY)
         sequences_too = not alone and outputs not in (NONE, SINGLE)
@@ -103,7 +103,7 @@ class SignatureHashes:
         )
 
     def taproot(self, index: int, sighash_type: int) -> bytes:
-        """What a key path spend without an annex signs (BIP 341, Common signature message).
+        """The digest of a key path spend without an annex (BIP 341, Common signature message).
 
         Raises `UsageError` for SINGLE without an output to go with it.
         """
@@ -128,7 +128,7 @@ class SignatureHashes:
             message += sha256(self.transaction.outputs[index].serialize())
         return sha256(_TAGGED + _EPOCH + message)
 
-    # Joined once, as a transaction of thousands of inputs is hashed anew for each of them.
+    # Cached, because a transaction is hashed again for each of its inputs.
     @cached_property
     def _sequenced(self) -> bytes:
         return b"".join(

@@ -1,7 +1,7 @@
 """Transactions: the codec, identifiers and weight.
 
-Bitcoin's network serialization, BIP 141 (weight) and BIP 144 (witnesses). The parsers also
-apply consensus rules that need no other data: what they let through could be mined.
+Bitcoin's network serialization, BIP 141 (weight) and BIP 144 (witnesses). The parsers also apply
+the consensus rules that need no other data.
 """
 
 import re
@@ -92,7 +92,7 @@ class OutPoint:
 
 @dataclass(frozen=True, slots=True)
 class TxIn:
-    """An input: what it spends, how it proves its right to, and its sequence number."""
+    """An input: the outpoint it spends, its script_sig and witness, and its sequence number."""
 
     previous_output: OutPoint
     script_sig: bytes = field(default=b"", repr=False)
@@ -116,7 +116,7 @@ class TxIn:
 
 @dataclass(frozen=True, slots=True)
 class TxOut:
-    """An output: a value and the script that guards it."""
+    """An output: a value and its script."""
 
     value: Sats
     script_pubkey: Script
@@ -145,7 +145,7 @@ class Transaction:
     inputs: tuple[TxIn, ...]
     outputs: tuple[TxOut, ...]
     lock_time: int
-    # Found out when first asked for, and kept, as wallets and rules ask again and again.
+    # Computed on first use and cached.
     _stripped: bytes | None = field(default=None, init=False, compare=False)
     _txid: Txid | None = field(default=None, init=False, compare=False)
     _weight: Weight | None = field(default=None, init=False, compare=False)
@@ -265,7 +265,7 @@ class Transaction:
 
     @property
     def is_well_formed(self) -> bool:
-        """Whether it could be parsed again, but for empty lists of inputs or outputs."""
+        """Whether `parse` would accept it, apart from empty lists of inputs or outputs."""
         if self._well_formed is None:
             well_formed = (
                 len(set(self.contested())) == len(self.inputs)
@@ -294,7 +294,7 @@ class Transaction:
             for txin, (script_sig, witness) in pairs
         ]
         signed = type(self)(self.version, tuple(inputs), self.outputs, self.lock_time)
-        # Witnesses do not change what the id covers, so what is known of it stays.
+        # Witnesses do not change the id, so keep its cached parts.
         before = [txin.script_sig for txin in self.inputs]
         if [txin.script_sig for txin in inputs] == before:
             object.__setattr__(signed, "_stripped", self._stripped)
@@ -316,8 +316,8 @@ class Transaction:
         return f"<Transaction {self.txid}: {counts}>"
 
 
-# These two are where parsing spends its time, so they index the bytes themselves. Beyond the
-# end an index raises and a slice comes out short, which `skip_to` then refuses.
+# Parsing spends most time in these two functions, so they index the bytes directly. Beyond the end
+# an index raises, and a slice is too short, which `skip_to` then refuses.
 
 
 def _read_inputs(reader: Reader) -> list[tuple[OutPoint, bytes, int]]:

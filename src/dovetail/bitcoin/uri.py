@@ -36,7 +36,7 @@ class BitcoinUri:
 
     def __post_init__(self) -> None:
         """Check the parameters by BIP 321's rules on what may stand together."""
-        keys = [_fold(key) for key, _ in self.params]
+        keys = [_lower_ascii(key) for key, _ in self.params]
         if not all(keys) or not {*_OWN_KEYS}.isdisjoint(keys):
             raise InvalidUri("The URI repeats a parameter or has one without a name; get another.")
         if self.address is None and not keys:
@@ -47,22 +47,22 @@ class BitcoinUri:
         if not all(_is_unicode(text) for text in texts if text is not None):
             raise InvalidUri("A text for the URI has half a surrogate pair; write it anew.")
         for key, (_, value) in zip(keys, self.params, strict=True):
-            if key in _SEGWIT_KEYS and not _fold(value).startswith(f"{key}1"):
+            if key in _SEGWIT_KEYS and not _lower_ascii(value).startswith(f"{key}1"):
                 raise InvalidUri("The URI names a network and an address of another; do not pay.")
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a URI.
 
-        Scheme, keys and segwit addresses may be in any case, and blanks around the text, `//`
-        after the scheme and `/` after the address are let pass. Refused are characters that ought
-        to be percent-encoded, a body that is no address, an amount that is no plain number of
-        bitcoins, and `amount`, `label`, `message` or `pop` given twice. Raises `InvalidUri`.
+        Scheme, keys and segwit addresses may be in any case. Blanks around the text, `//` after
+        the scheme and `/` after the address are ignored. Raises `InvalidUri` for characters that
+        must be percent-encoded, a body that is not an address, an amount that is not a plain
+        number of bitcoins, and a repeated `amount`, `label`, `message` or `pop`.
         """
         text = text.strip()
         found = _URI.fullmatch(text)
         if found is None or "#" in text:
-            raise InvalidUri(_what_is_wrong(text))
+            raise InvalidUri(_describe_error(text))
         body, _, query = found[1].removeprefix("//").partition("?")
         body = body.removesuffix("/")
         own: dict[str, str] = {}
@@ -70,8 +70,8 @@ class BitcoinUri:
         for part in filter(None, query.split("&")):
             key, _, value = part.partition("=")
             key, value = _decoded(key), _decoded(value)
-            if _fold(key) in _OWN_KEYS and _fold(key) not in own:
-                own[_fold(key)] = value
+            if _lower_ascii(key) in _OWN_KEYS and _lower_ascii(key) not in own:
+                own[_lower_ascii(key)] = value
             else:
                 params.append((key, value))
         try:
@@ -101,23 +101,23 @@ class BitcoinUri:
 
     def all(self, name: str) -> tuple[str, ...]:
         """The values of all other parameters with this name, in any case, in order."""
-        return tuple(value for key, value in self.params if _fold(key) == _fold(name))
+        return tuple(value for key, value in self.params if _lower_ascii(key) == _lower_ascii(name))
 
     @property
     def unknown_required(self) -> tuple[str, ...]:
         """The lower-case names of the `req-` parameters; this module understands none of them.
 
-        Who does not understand one of them either must not pay (BIP 321).
+        A payer that does not understand one of them must not pay (BIP 321).
         """
-        keys = (_fold(key) for key, _ in self.params)
+        keys = (_lower_ascii(key) for key, _ in self.params)
         return tuple(key for key in keys if key.startswith(_REQUIRED_PREFIX))
 
     def __repr__(self) -> str:
         return "<BitcoinUri>"
 
 
-def _fold(text: str) -> str:
-    """Lower case for ASCII only: no foreign letter may turn into one of a known key."""
+def _lower_ascii(text: str) -> str:
+    """Lower-case ASCII only, so that no other letter turns into one of a known key."""
     return text.lower() if text.isascii() else text
 
 
@@ -138,7 +138,7 @@ def _encoded(text: str) -> str:
     return _NOT_PLAIN.sub(lambda found: quote(found[0], safe=""), text)
 
 
-def _what_is_wrong(text: str) -> str:
+def _describe_error(text: str) -> str:
     if not text.lower().startswith("bitcoin:"):
         return "The text does not begin with bitcoin: and is no payment URI; copy all of it."
     if "#" in text:

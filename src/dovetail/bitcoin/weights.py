@@ -1,7 +1,7 @@
-"""What inputs and outputs weigh once signed (BIP 141, Transaction size calculations).
+"""Weights of signed inputs and outputs (BIP 141, Transaction size calculations).
 
-Signatures are taken at their largest: 72 bytes for ECDSA (DER with a low S, and the sighash byte),
-64 for Schnorr, one more where a sighash type other than DEFAULT is asked for. Keys are compressed.
+Signatures count with their largest size: 72 bytes for ECDSA (DER with a low S, and the sighash
+byte), 64 for Schnorr, one more for a sighash type other than DEFAULT. Keys are compressed.
 """
 
 from functools import cache
@@ -22,10 +22,11 @@ _NESTED_P2WPKH_SCRIPT_SIG = 23
 def input_weight(psbt_input: PsbtInput, utxo: TxOut) -> Weight:
     """The weight of the signed input: outpoint, script_sig, sequence and witness.
 
-    A finalized input is weighed as it is, another as the script it spends predicts: P2PKH, P2WPKH,
-    P2TR by its key path, multisig, and these inside P2SH, P2WSH and P2SH-P2WSH. The one weight unit
-    of an empty witness beside other inputs' witnesses is not counted. Raises `InvalidPsbt` for
-    other scripts, and where a redeem or witness script is missing or does not match.
+    A finalized input counts as it is. The weight of any other is predicted from its script: P2PKH,
+    P2WPKH, P2TR by its key path, multisig, and these inside P2SH, P2WSH and P2SH-P2WSH. The one
+    weight unit of an empty witness beside other inputs' witnesses is not counted. Raises
+    `InvalidPsbt` for other scripts, and where a redeem or witness script is missing or does not
+    match.
     """
     if psbt_input.is_finalized:
         return _weigh(psbt_input.final_script_sig or b"", psbt_input.final_script_witness or ())

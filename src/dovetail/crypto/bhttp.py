@@ -1,7 +1,7 @@
 """Binary HTTP messages (RFC 9292): written in known length (§3.1), read in either form (§3.2).
 
-Whatever follows a message is padding: written at random, read by nobody, as other Payjoin
-implementations do it (RFC 9292 §3.8 lets a reader not look at it).
+Bytes after a message are padding: the writer makes them random and the reader ignores them, as in
+other Payjoin implementations (RFC 9292 §3.8 allows to ignore them).
 """
 
 import re
@@ -28,7 +28,7 @@ _VISIBLE = re.compile(r"[!-~]*")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BhttpRequest:
-    """A request; a part the message has no need of, such as the authority, is empty.
+    """A request; a part that it does not use, such as the authority, is empty.
 
     Header names are lower-case; values are text of one byte per character (ISO 8859-1). Raises
     InvalidBhttp where HTTP does not allow a part (RFC 9292 §3.4, §3.6).
@@ -124,7 +124,7 @@ class BhttpResponse:
 
 
 class _Reader:
-    """Reads variable-length integers (RFC 9000 §16) and what they announce."""
+    """Reads variable-length integers (RFC 9000 §16) and the blocks they announce."""
 
     __slots__ = ("_at", "_data")
 

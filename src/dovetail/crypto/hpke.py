@@ -37,7 +37,7 @@ _EXPORT = _LABEL + b"sec"
 
 
 class _Context:
-    """What both ends of one message share (RFC 9180 §5.1); no psk, sequence number 0."""
+    """The shared part of both contexts (RFC 9180 §5.1); no psk, sequence number 0."""
 
     __slots__ = ("_keys", "_schedule", "_secret")
 
@@ -94,7 +94,7 @@ class OpenContext(_Context):
             return ChaCha20Poly1305(key).decrypt(nonce, ciphertext, aad)
         except InvalidTag as error:
             raise DecryptionError(
-                "A message does not open: it was made for another key or changed on the way; "
+                "A message cannot be decrypted: it was made for another key or was changed; "
                 "ask for it again."
             ) from error
 
@@ -153,5 +153,5 @@ def _extract_and_expand(dh: bytes, kem_context: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def _key_schedule_context(mode: bytes, info: bytes) -> bytes:
-    # Public and the same for every message of one kind, so worth remembering.
+    # Public and the same for every message of one kind, so cached.
     return mode + extract(b"", _PSK_ID_HASH) + extract(b"", _INFO_HASH + info)

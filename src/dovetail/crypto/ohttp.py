@@ -45,7 +45,7 @@ class UnknownKeyId(InvalidOhttp):
 
 
 class OtherSuite(InvalidOhttp):
-    """A request was made by a configuration of another suite, which is outdated; as above."""
+    """A request uses another suite; answer with the ohttp-key problem type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class KeyConfig:
     def parse(cls, data: bytes) -> "KeyConfig":
         """Read one bare configuration, or the first supported one of RFC 9458's list (§3.2).
 
-        Read as a list, a bare configuration would begin with KEM 0x04…, which does not exist: so
-        the forms cannot be confused. Raises InvalidOhttp.
+        The two forms cannot be confused: as a list, a bare configuration would begin with KEM
+        0x04…, which does not exist. Raises InvalidOhttp.
         """
         configs: Iterator[bytes] | list[bytes]
         configs = [data] if data[1:4] == _KEM + b"\x04" else _split_list(data)

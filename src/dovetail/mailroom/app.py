@@ -1,4 +1,4 @@
-"""The ASGI application: opens the parts of a mailroom and routes to them."""
+"""The ASGI application of a mailroom: opens its parts and routes requests to them."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from typing import Self
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ConfigurationError, DovetailError, StoreUnavailable
 from dovetail.mailroom.bootstrap import Tunnels
-from dovetail.mailroom.clock import SteadyClock, running
+from dovetail.mailroom.clock import SteadyClock, monotonic_seconds
 from dovetail.mailroom.data_folder import hold
 from dovetail.mailroom.directory import Directory, mailbox_of
 from dovetail.mailroom.gateway import Gateway
@@ -65,9 +65,9 @@ _log = logging.getLogger(__name__)
 
 
 class Mailroom:
-    """Directory, gateway and relay; an async context manager, opened too by ASGI's lifespan.
+    """Directory, gateway and relay. Open it with `async with`, or by ASGI's lifespan.
 
-    Use it from one event loop. One process serves a `data_dir`.
+    Use it from one event loop. Only one process may serve a `data_dir`.
     """
 
     def __init__(
@@ -75,21 +75,21 @@ class Mailroom:
         settings: MailroomSettings,
         *,
         clock: Callable[[], float] = time.time,
-        passed: Callable[[], float] = running,
-        find: Resolve | None = None,
+        passed: Callable[[], float] = monotonic_seconds,
+        resolve: Resolve | None = None,
         entropy: Entropy = system,
     ) -> None:
-        """Open nothing yet.
+        """Create the mailroom; nothing is opened yet.
 
-        `clock` gives the time and may be set; `passed` never jumps. `find` resolves the hosts of
-        gateways, in place of `Names`.
+        `clock` gives Unix time and may jump; `passed` gives seconds and never jumps. `resolve`
+        resolves the hosts of gateways instead of `Names`.
         """
         self.settings = settings
         self.clients = Clients(proxies=settings.proxies, forwarded=settings.client_header)
         self.refusals = Refusals()
         self._clock = SteadyClock(clock, passed)
         self._passed = passed
-        self._find = find
+        self._resolve = resolve
         self._entropy = entropy
         self._open = AsyncExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -111,7 +111,7 @@ class Mailroom:
     async def __aenter__(self) -> Self:
         """Open the files and start housekeeping.
 
-        Raises `StoreUnavailable` and `ConfigurationError`, with nothing left open.
+        Raises `StoreUnavailable` and `ConfigurationError`; nothing stays open then.
         """
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as opened:
@@ -120,44 +120,44 @@ class Mailroom:
                 self._open_directory(opened, tag)
             if self.settings.relay:
                 self._open_relay(opened, tag)
-            task = asyncio.create_task(self._keep_house())
+            task = asyncio.create_task(self._run_housekeeping())
             opened.push_async_callback(_cancel, task)
             self._open = opened.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Finish the writes and close everything."""
+        """Finish all writes and close everything."""
         self._drain()
         self._directory = self._gateway = self._relay = self._tunnels = None
         await self._open.aclose()
 
     @property
     def tunnels(self) -> Tunnels | None:
-        """The relay's tunnels, while it is open."""
+        """The relay's tunnels, or None while the mailroom is closed."""
         return self._tunnels
 
     def drain(self) -> None:
-        """Let long polls go at once, and what is forwarded a little later. From any thread."""
+        """End long polls at once, and forwarded requests a little later. Safe from any thread."""
         if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed: nobody is left to let go
+            with suppress(RuntimeError):  # the loop is closed: nothing is left to end
                 self._loop.call_soon_threadsafe(self._drain)
 
     async def housekeeping(self) -> None:
-        """Remove expired messages and keys, rotate the keys if it is time, tell what was refused.
+        """Remove expired messages and keys, rotate the keys when due, log what was refused.
 
-        What fails is told in the log, keeps nothing else from being done, and is tried again.
+        A failure is logged and tried again later; it does not stop the other tasks.
         """
         chores = (self._tidy_mailboxes, self._tidy_keys, self._watch_the_clock)
         for chore in chores:
             try:
                 await chore()
             except DovetailError as error:
-                _log.error("Housekeeping has to wait: %s", error)
-            except Exception as error:  # noqa: BLE001  # it must go on for as long as we serve
+                _log.error("Housekeeping failed and is tried again: %s", error)
+            except Exception as error:  # noqa: BLE001  # it must run as long as the server
                 _log.error(
                     "Housekeeping failed with %s at\n%s", type(error).__name__, _where(error)
                 )
-        self.refusals.tell()
+        self.refusals.log_counts()
 
     async def _tidy_mailboxes(self) -> None:
         if self._mailboxes is not None:
@@ -175,8 +175,9 @@ class Mailroom:
         self._clock()
         if self._clock.jumped:
             _log.error(
-                "The clock of this machine was set by more than an hour: messages and keys are kept"
-                " by the time as it was. If it is right now, start the mailroom anew."
+                "The clock of this machine was changed by more than an hour: messages and keys "
+                "still expire by the old time. If the clock is right now, restart the "
+                "mailroom."
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,7 +190,7 @@ class Mailroom:
             case "lifespan":
                 await self._live(receive, send)
             case _:
-                raise ConfigurationError("The server speaks a protocol other than HTTP: use HTTP.")
+                raise ConfigurationError("The server uses a protocol other than HTTP: use HTTP.")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         try:
@@ -197,7 +198,7 @@ class Mailroom:
         except StoreUnavailable as error:
             _log.error("A request could not be served: %s", error)
             return out_of_order()
-        except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
+        except Exception as error:  # noqa: BLE001  # a bug must not stop the server
             _log.error("A request failed with %s at\n%s", type(error).__name__, _where(error))
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The mailroom failed; try again.")
 
@@ -247,7 +248,7 @@ class Mailroom:
         return typed("application/json", json.dumps(status).encode())
 
     def _status(self) -> str:
-        """How it is, in a word; no counts, from which one could tell what others do."""
+        """Return the status as a word. Counts would show what other users do."""
         if self._draining:
             return "draining"
         if self._mailboxes is not None and not self._mailboxes.writable:
@@ -286,7 +287,7 @@ class Mailroom:
             entropy=self._entropy,
         )
         if settings.v1:
-            # A sender that repeats itself shares the wait of its first attempt.
+            # A sender that repeats its request shares the wait of the first one.
             waits = LongPolls(
                 seconds=settings.wait,
                 limit=settings.max_v1_waits,
@@ -311,7 +312,7 @@ class Mailroom:
             self.refusals,
             own_tag=tag,
             clock=self._passed,
-            find=self._find,
+            resolve=self._resolve,
         )
         opened.push_async_callback(self._relay.aclose)
         self._tunnels = Tunnels(self._relay, settings, self.clients)
@@ -325,19 +326,19 @@ class Mailroom:
         if self._v1 is not None:
             self._v1.waiting.drain()
         if self._relay is not None and self._tunnels is not None:
-            # What waits at another directory gets some time, then 503 rather than a cut.
+            # Requests at another directory get some time, then 503 instead of a closed connection.
             loop = asyncio.get_running_loop()
             loop.call_later(self.settings.drain_timeout * 0.75, self._relay.cut)
             self._tunnels.cut()
 
-    async def _keep_house(self) -> None:
+    async def _run_housekeeping(self) -> None:
         while True:
             await self.housekeeping()
             await asyncio.sleep(self.settings.housekeeping)
 
 
 def create_app(settings: MailroomSettings, *, clock: Callable[[], float] = time.time) -> Mailroom:
-    """The ASGI application; its files are opened by ASGI's lifespan, or with `async with`."""
+    """Create the ASGI application. ASGI's lifespan or `async with` opens its files."""
     return Mailroom(settings, clock=clock)
 
 
@@ -346,7 +347,7 @@ def _only_get(method: str, answer: Response, *others: str) -> Response:
 
 
 def _where(error: BaseException) -> str:
-    """Where it happened; not its own text, which could quote a request (P4)."""
+    """Return the traceback without the error's text, which could quote a request (P4)."""
     return "".join(traceback.format_tb(error.__traceback__))
 
 

@@ -1,7 +1,8 @@
-"""Bootstrap: short tunnels to a directory, so that it does not see who fetches its keys (BIP 77).
+"""Short tunnels to a directory, to fetch its OHTTP keys without showing one's address (BIP 77).
 
-HTTP CONNECT and WebSocket; the client checks the directory's TLS certificate inside. A tunnel goes
-to the address at which the gateway opted in, and carries nothing but TLS for the gateway's host.
+A tunnel is opened by HTTP CONNECT or a WebSocket. The client checks the directory's TLS
+certificate inside it. A tunnel leads to the address at which the gateway opted in, and carries
+only TLS for the gateway's host.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from dovetail.serving.client_shares import Client, Clients, Shares
 from dovetail.serving.responses import Response, overloaded, problem
 
 TUNNEL_LIMIT = 262_144
-"""Bytes either way: a TLS handshake and one document of keys take a few thousand."""
+"""Bytes in each direction; a TLS handshake and the keys take a few thousand."""
 
 _CHUNK = 16_384
 _CONNECT_TIMEOUT = 10.0
@@ -31,27 +32,27 @@ _NORMAL, _POLICY, _TRY_LATER = 1000, 1008, 1013
 _log = logging.getLogger(__name__)
 
 
-class Near(Protocol):
+class ClientStream(Protocol):
     """The client's end of a tunnel."""
 
-    async def take(self) -> bytes:
-        """The next bytes; empty at the end."""
+    async def read(self) -> bytes:
+        """Return the next bytes; empty at the end."""
         ...
 
-    async def give(self, data: bytes) -> None:
-        """Send these."""
+    async def write(self, data: bytes) -> None:
+        """Send bytes."""
         ...
 
-    async def admit(self) -> None:
-        """Say that the gateway may be dialled."""
+    async def accept(self) -> None:
+        """Accept the client, before the gateway is connected."""
         ...
 
-    async def greet(self) -> None:
-        """Say that it answers."""
+    async def report_connected(self) -> None:
+        """Report that the gateway is connected."""
         ...
 
     async def refuse(self, answer: Response) -> None:
-        """Say why there is no tunnel."""
+        """Report why there is no tunnel."""
         ...
 
 
@@ -59,7 +60,7 @@ class Tunnels:
     """Opens tunnels to gateways that opted in, within the limits of the settings."""
 
     def __init__(self, relay: Relay, settings: MailroomSettings, clients: Clients) -> None:
-        """`clients` tells whose WebSocket it is."""
+        """`clients` identifies the client of a WebSocket."""
         self._relay = relay
         self._settings = settings
         self._clients = clients
@@ -68,7 +69,7 @@ class Tunnels:
 
     @property
     def count(self) -> int:
-        """How many are open."""
+        """The number of open tunnels."""
         return self._shares.count
 
     async def connect(
@@ -79,65 +80,70 @@ class Tunnels:
         writer: asyncio.StreamWriter,
     ) -> None:
         """Serve one connection that asked for CONNECT to `authority`, and close it."""
-        near = _Stream(reader, writer)
+        client_stream = _Stream(reader, writer)
         try:
             with suppress(OSError):  # the client has gone
                 try:
                     target = Target.of_authority(authority.decode("latin-1"))
                 except InvalidUri as error:
-                    await near.refuse(problem(HTTPStatus.BAD_REQUEST, str(error)))
+                    await client_stream.refuse(problem(HTTPStatus.BAD_REQUEST, str(error)))
                 else:
-                    await self._open(target, client, near)
+                    await self._open(target, client, client_stream)
         finally:
             writer.close()
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket at `/https://host[:port]/`; each message is bytes of the tunnel."""
         await receive()
-        near = _WebSocket(receive, send)
+        client_stream = _WebSocket(receive, send)
         target = self._relay.target_of(scope)
         if isinstance(target, Response):
-            await near.refuse(target)
+            await client_stream.refuse(target)
         else:
-            await self._open(target, self._clients.of(scope), near)
-        await send({"type": "websocket.close", "code": near.code})
+            await self._open(target, self._clients.of(scope), client_stream)
+        await send({"type": "websocket.close", "code": client_stream.code})
 
     def cut(self) -> None:
-        """End every tunnel; a client fetches its keys again."""
+        """Close every tunnel; a client can fetch its keys again."""
         for task in self._tasks:
             task.cancel()
 
     async def aclose(self) -> None:
-        """End every tunnel and wait until all is closed."""
+        """Close every tunnel and wait until all are closed."""
         tasks = list(self._tasks)
         self.cut()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _open(self, target: Target, client: Client | None, near: Near) -> None:
-        task = asyncio.ensure_future(self._enter(target, client, near))
+    async def _open(
+        self, target: Target, client: Client | None, client_stream: ClientStream
+    ) -> None:
+        task = asyncio.ensure_future(self._enter(target, client, client_stream))
         with self._shares.hold(client, task.cancel) as held:
             if held:
                 await self._bounded(task)
             else:
                 task.cancel()
                 _log.warning(
-                    "A tunnel was refused: %d are open, or its client has its share.", self.count
+                    "A tunnel was refused: %d are open, or its client has reached its limit.",
+                    self.count,
                 )
-                await near.refuse(overloaded("tunnels"))
+                await client_stream.refuse(overloaded("tunnels"))
 
-    async def _enter(self, target: Target, client: Client | None, near: Near) -> None:
+    async def _enter(
+        self, target: Target, client: Client | None, client_stream: ClientStream
+    ) -> None:
         if not (self._settings.local or target.port in self._settings.tunnel_ports):
-            await near.refuse(
-                problem(HTTPStatus.FORBIDDEN, "Tunnels go to the https port of gateways only.")
+            await client_stream.refuse(
+                problem(HTTPStatus.FORBIDDEN, "Tunnels lead only to the https port of a gateway.")
             )
         elif (refusal := await self._relay.refusal(target, client)) is not None:
-            await near.refuse(refusal)
+            await client_stream.refuse(refusal)
         else:
-            await near.admit()
-            await self._join(target, near)
+            await client_stream.accept()
+            await self._join(target, client_stream)
 
     async def _bounded(self, task: asyncio.Task[None]) -> None:
-        """Wait for a tunnel to end; time, `aclose` or another client may end it before."""
+        """Wait for a tunnel to end. The timeout, `aclose` or an eviction ends it earlier."""
         alarm = asyncio.get_running_loop().call_later(self._settings.tunnel_timeout, task.cancel)
         self._tasks.add(task)
         try:
@@ -149,70 +155,70 @@ class Tunnels:
         if not task.cancelled():
             task.result()
 
-    async def _join(self, target: Target, near: Near) -> None:
-        """Pass bytes on both ways until either side ends, if the client's begin with TLS."""
+    async def _join(self, target: Target, client_stream: ClientStream) -> None:
+        """Check that the client starts TLS, then forward bytes until either side ends."""
         try:
             async with self._dial(target) as (far_reader, far_writer):
-                await near.greet()
-                await self._converse(target, near, far_reader, far_writer)
+                await client_stream.report_connected()
+                await self._forward_bytes(target, client_stream, far_reader, far_writer)
         except TransportError as error:
-            await near.refuse(problem(HTTPStatus.BAD_GATEWAY, str(error)))
+            await client_stream.refuse(problem(HTTPStatus.BAD_GATEWAY, str(error)))
         except InvalidMessage as error:
-            await near.refuse(problem(HTTPStatus.FORBIDDEN, str(error)))
+            await client_stream.refuse(problem(HTTPStatus.FORBIDDEN, str(error)))
 
-    async def _converse(
+    async def _forward_bytes(
         self,
         target: Target,
-        near: Near,
+        client_stream: ClientStream,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        async def take() -> bytes:
+        async def read() -> bytes:
             return await reader.read(_CHUNK)
 
-        async def give(data: bytes) -> None:
+        async def write(data: bytes) -> None:
             writer.write(data)
             await writer.drain()
 
-        await give(await self._hello(target, near))
-        ways = [
-            asyncio.create_task(_pump(near.take, give)),
-            asyncio.create_task(_pump(take, near.give)),
+        await write(await self._read_client_hello(target, client_stream))
+        directions = [
+            asyncio.create_task(_pump(client_stream.read, write)),
+            asyncio.create_task(_pump(read, client_stream.write)),
         ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
+            for way in directions:
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            await asyncio.gather(*directions, return_exceptions=True)
 
-    async def _hello(self, target: Target, near: Near) -> bytes:
-        """The client's first bytes: TLS for the gateway's host, or `InvalidMessage`."""
+    async def _read_client_hello(self, target: Target, client_stream: ClientStream) -> bytes:
+        """Read a ClientHello for the gateway's host; raises `InvalidMessage` for others."""
         hello = b""
         try:
             async with asyncio.timeout(self._settings.read_timeout):
                 while (host := host_of_hello(hello)) is None:
-                    data = await near.take()
+                    data = await client_stream.read()
                     if not data:
-                        raise InvalidMessage("The client left before it said anything.")
+                        raise InvalidMessage("The client left before it sent anything.")
                     hello += data
         except TimeoutError as error:
-            raise InvalidMessage("The client said nothing in time.") from error
+            raise InvalidMessage("The client sent nothing in time.") from error
         if host != ("" if _is_address(target.bare_host) else target.host.rstrip(".")):
-            raise InvalidMessage("The client speaks TLS for another host than the gateway's.")
+            raise InvalidMessage("The client starts TLS for another host than the gateway's.")
         return hello
 
     @asynccontextmanager
     async def _dial(
         self, target: Target
     ) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """Connect to the address that opted in, whatever the name now means."""
+        """Connect to the address that opted in, even if the name has another address now."""
         address = self._relay.gateways.address(target)
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 reader, writer = await asyncio.open_connection(address, target.port)
         except OSError as error:
-            self._relay.gateways.forget(target)  # it may have moved, and is asked again there
+            self._relay.gateways.forget(target)  # probe it again: it may have moved
             raise TransportError("The gateway cannot be reached; try again later.") from error
         try:
             yield reader, writer
@@ -226,47 +232,47 @@ class _Stream:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._greeted = False
+        self._connected = False
 
-    async def take(self) -> bytes:
+    async def read(self) -> bytes:
         return await self._reader.read(_CHUNK)
 
-    async def give(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def admit(self) -> None:
-        """It hears of it when the gateway answers."""
+    async def accept(self) -> None:
+        """Do nothing: the client gets its answer when the gateway is connected."""
 
-    async def greet(self) -> None:
-        self._greeted = True
-        await self.give(_status_line(Response(HTTPStatus.OK)))
+    async def report_connected(self) -> None:
+        self._connected = True
+        await self.write(_status_line(Response(HTTPStatus.OK)))
 
     async def refuse(self, answer: Response) -> None:
-        if not self._greeted:
-            await self.give(_status_line(answer))
+        if not self._connected:
+            await self.write(_status_line(answer))
 
 
 class _WebSocket:
-    """A client that opened a WebSocket; `code` is what it is closed with."""
+    """A client that opened a WebSocket; `code` is the close code."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self.code = _NORMAL
 
-    async def take(self) -> bytes:
+    async def read(self) -> bytes:
         message = await self._receive()
         return (message.get("bytes") or b"") if message["type"] == "websocket.receive" else b""
 
-    async def give(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
         await self._send({"type": "websocket.send", "bytes": data})
 
-    async def admit(self) -> None:
+    async def accept(self) -> None:
         await self._send({"type": "websocket.accept"})
 
-    async def greet(self) -> None:
-        """It may send before the gateway answers."""
+    async def report_connected(self) -> None:
+        """Do nothing: the client may send already."""
 
     async def refuse(self, answer: Response) -> None:
         later = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -274,16 +280,16 @@ class _WebSocket:
 
 
 async def _pump(
-    take: Callable[[], Awaitable[bytes]], give: Callable[[bytes], Awaitable[None]]
+    read: Callable[[], Awaitable[bytes]], write: Callable[[bytes], Awaitable[None]]
 ) -> None:
     left = TUNNEL_LIMIT
-    while left > 0 and (data := await take()):
+    while left > 0 and (data := await read()):
         left -= len(data)
-        await give(data)
+        await write(data)
 
 
 def _is_address(host: str) -> bool:
-    """TLS names no host that is an address (RFC 6066 §3)."""
+    """Whether the host is an IP address, which TLS does not name (RFC 6066 §3)."""
     try:
         ip_address(host)
     except ValueError:

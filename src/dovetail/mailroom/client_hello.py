@@ -1,9 +1,9 @@
-"""The first message of a TLS client, and the host it is for (RFC 8446 §4.1.2, RFC 6066 §3)."""
+"""Read the server name from a TLS ClientHello (RFC 8446 §4.1.2, RFC 6066 §3)."""
 
 from dovetail.errors import InvalidMessage
 
 HELLO_LIMIT = 16_384
-"""Bytes of a ClientHello with its records; one has 300 to 2,000."""
+"""The largest ClientHello with its records; usual ones have 300 to 2,000 bytes."""
 
 _HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME, _HOST_NAME = 22, 1, 0, 0
 _RECORD_HEADER, _MESSAGE_HEADER = 5, 4
@@ -11,9 +11,9 @@ _LONGEST_RECORD = 16_384
 
 
 def host_of_hello(data: bytes) -> str | None:
-    """The host that a ClientHello names, lower-case; empty if it names none.
+    """Return the host that a ClientHello names, in lower case; empty if it names none.
 
-    None if more bytes must come first. Raises `InvalidMessage` as soon as it can be none.
+    Return None if more bytes are needed. Raises `InvalidMessage` if the bytes cannot be one.
     """
     message = _reassembled(data)
     if message is None:
@@ -24,7 +24,7 @@ def host_of_hello(data: bytes) -> str | None:
 
 
 def _reassembled(data: bytes) -> bytes | None:
-    """The handshake message without its record headers; it may be cut anywhere."""
+    """Return the handshake message without record headers; records may split it anywhere."""
     message = b""
     at = 0
     while at < len(data):
@@ -47,13 +47,13 @@ def _reassembled(data: bytes) -> bytes | None:
                 raise _no_hello()
             if len(message) >= _MESSAGE_HEADER + wanted:
                 if len(message) > _MESSAGE_HEADER + wanted:
-                    raise _no_hello()  # nothing follows before the server has answered
+                    raise _no_hello()  # the server must answer before the client sends more
                 return message[_MESSAGE_HEADER:]
     return None
 
 
 class _Reader:
-    """Takes bytes off the front of a message; raises `InvalidMessage` where they run out."""
+    """Reads a message from front to back; raises `InvalidMessage` at its end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -68,7 +68,7 @@ class _Reader:
         return taken
 
     def vector(self, width: int) -> bytes:
-        """Bytes after their count, which has `width` bytes."""
+        """Read bytes after their length, which has `width` bytes."""
         return self.take(int.from_bytes(self.take(width)))
 
     @property
@@ -106,4 +106,4 @@ def _server_name(value: bytes) -> str:
 
 
 def _no_hello() -> InvalidMessage:
-    return InvalidMessage("The client does not begin with TLS for the gateway's host.")
+    return InvalidMessage("The client does not start TLS for the gateway's host.")

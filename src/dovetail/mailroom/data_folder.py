@@ -1,4 +1,4 @@
-"""The data folder: one mailroom at a time works in it."""
+"""The lock on the data folder: one mailroom at a time uses it."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -7,12 +7,12 @@ from dovetail import locking
 
 
 def hold(folder: Path) -> AbstractContextManager[None]:
-    """Make the folder, private if it is new, and keep every other mailroom out of it.
+    """Create the folder, private if it is new, and lock it against other mailrooms.
 
-    Two mailrooms would not wake each other's long polls, and would give two keys one id. Raises
-    `ConfigurationError`.
+    Two mailrooms would not wake each other's long polls, and could give two keys the same id.
+    Raises `ConfigurationError`.
     """
     return locking.hold(
         folder,
-        taken="Another mailroom works in this data folder: stop it, or choose another folder.",
+        taken="Another mailroom uses this data folder: stop it, or choose another folder.",
     )

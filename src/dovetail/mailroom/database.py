@@ -1,4 +1,4 @@
-"""The file of the mailboxes: made whole or not at all, read alone where the disk is full."""
+"""The SQLite file of the mailboxes: created atomically, and readable on a full disk."""
 
 import sqlite3
 from collections.abc import Generator
@@ -17,20 +17,20 @@ _SCHEMA = (
     "CREATE INDEX mailboxes_by_age ON mailboxes (posted_at)",
     f"PRAGMA user_version = {_VERSION}",
 )
-TRY = _SCHEMA[-1]
-"""A write that changes nothing, to see whether there is room for one."""
+TEST_WRITE = _SCHEMA[-1]
+"""A write that changes nothing, to test whether the disk has room."""
 _SQLITE_WITHOUT_TABLES = 0
 _READER_TIMEOUT_MS = 100
-"""How long a read waits for another program's lock: everybody else waits with it."""
+"""How long a read waits for another program's lock. All other clients wait meanwhile."""
 
 
 def make(path: Path) -> None:
-    """Make the file, unless it is there; raises `StoreUnavailable`, also for an empty one."""
+    """Create the file if it is missing; raises `StoreUnavailable`, also for an empty file."""
     make_whole(path, _prepare)
 
 
 def open_writable(path: Path) -> Engine:
-    """An engine that could take the lock of a writer; raises `StoreUnavailable`."""
+    """Return an engine that has tested the write lock; raises `StoreUnavailable`."""
     engine = open_engine(path)
     try:
         with translated(engine), engine.begin():
@@ -41,10 +41,10 @@ def open_writable(path: Path) -> Engine:
 
 
 def open_reader(path: Path, *, alone: bool = False) -> sqlite3.Connection:
-    """A connection for reads; raises `StoreUnavailable`.
+    """Open a connection for reads; raises `StoreUnavailable`.
 
-    `alone` keeps in memory what SQLite else shares between connections in a file of its own,
-    for which a full disk has no room. No other connection can then be opened.
+    With `alone` SQLite keeps its shared index in memory instead of in a file, for which a full
+    disk has no room. No other connection can then be opened.
     """
     with readable():
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -61,7 +61,7 @@ def open_reader(path: Path, *, alone: bool = False) -> sqlite3.Connection:
 
 @contextmanager
 def readable() -> Generator[None]:
-    """Raise `StoreUnavailable` for what SQLite reports about a read inside the block."""
+    """Turn SQLite's errors of reads in the block into `StoreUnavailable`."""
     try:
         yield
     except sqlite3.Error as error:

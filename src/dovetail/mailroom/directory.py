@@ -1,10 +1,10 @@
-"""A directory: what is asked inside OHTTP, and v1 senders outside it (BIP 77)."""
+"""The directory: mailbox requests inside OHTTP, and v1 senders outside of it (BIP 77)."""
 
 from http import HTTPStatus
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.errors import InvalidMessage
-from dovetail.mailroom.long_polls import LongPolls, PollRefused
+from dovetail.mailroom.long_polls import LongPolls, PollRefusal
 from dovetail.mailroom.mailboxes import Mailboxes, Posted
 from dovetail.mailroom.refusal_log import Refusals
 from dovetail.mailroom.v1 import Gone, V1Senders
@@ -19,14 +19,14 @@ _NOTHING_YET = Response(HTTPStatus.ACCEPTED)
 class Directory:
     """Answers requests for mailboxes.
 
-    Peers end a session on any 4xx, so a well-formed request gets 200, 202 or 503; the one
-    exception is a v1 sender who has gone, which is final.
+    Peers end a session on any 4xx, so a well-formed request gets 200, 202 or 503. The only
+    exception is the reply to a v1 sender that has gone: it gets 410.
     """
 
     def __init__(
         self, mailboxes: Mailboxes, waits: LongPolls, v1: V1Senders | None, refusals: Refusals
     ) -> None:
-        """Without a `v1` desk only encrypted messages are taken."""
+        """If `v1` is None, only encrypted messages are accepted."""
         self._mailboxes = mailboxes
         self._waits = waits
         self._v1 = v1
@@ -35,9 +35,9 @@ class Directory:
     async def answer(
         self, request: BhttpRequest, gone: Gone, client: Client | None = None
     ) -> Response:
-        """Do what a decapsulated request asks; raises `StoreUnavailable`.
+        """Answer a decapsulated request; raises `StoreUnavailable`.
 
-        `client` is who is seen to ask: for what came through a relay, the relay.
+        `client` is the client that connected: the relay, for a request through a relay.
         """
         short_id = mailbox_of(request.path)
         if short_id is None:
@@ -63,7 +63,7 @@ class Directory:
         return await self._v1.ask(short_id, body, query, gone, self._waits.wake, client)
 
     def refuse_plaintext(self, refusal: Response) -> Response:
-        """Why a BIP 78 request could not be read, in words that its sender understands."""
+        """Turn the refusal of a BIP 78 request into an error that v1 senders understand."""
         if self._v1 is None:
             return V1Senders.unsupported()
         if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -79,7 +79,7 @@ class Directory:
         match await self._waits.wait(short_id, gone(), client):
             case None:
                 return _NOTHING_YET
-            case PollRefused():
+            case PollRefusal():
                 return self._refusals.overloaded("long polls")
             case bytes(message):
                 return _found(message)
@@ -95,16 +95,16 @@ class Directory:
                 self._waits.wake(short_id, message)
                 return _OK
             case Posted.OCCUPIED:
-                # An honest retry always differs (P1), so this must be no error.
+                # An honest retry always has other bytes (P1), so this is not an error.
                 return _OK
             case Posted.FULL:
                 return self._refusals.overloaded("new mailboxes")
             case Posted.BUSY:
-                return self._refusals.overloaded("messages on their way to the disk")
+                return self._refusals.overloaded("messages being written")
 
 
 def mailbox_of(path: str) -> ShortId | None:
-    """The mailbox a path names, if it names one."""
+    """Return the mailbox that a path names, or None."""
     try:
         return ShortId.parse(path[1:]) if path.startswith("/") else None
     except InvalidMessage:

@@ -1,4 +1,4 @@
-"""How much of the disk messages may take, and how fast new mailboxes may be made of it."""
+"""Limits on the disk space of messages and on the rate of new mailboxes."""
 
 import shutil
 from collections.abc import Callable, Hashable
@@ -14,15 +14,16 @@ _PAGE = 4_096
 _PAGE_OVERHEAD = 96
 _INDEXES = 128
 _FAST = 0.8
-"""The part of the space that is given out at the full rate."""
+"""The part of the space that is used at the full rate."""
 _SHARE = 8
-"""One client gets an eighth of what all get: less than the space in the time of a message."""
+"""One client gets an eighth of the rate of all: less than the space during the lifetime of a
+message."""
 _LEAST_BURST = 128
 _LEAST = 1 << 20
 
 
 def cost(size: int) -> int:
-    """Bytes of disk that a message of this size takes, with what finds it again."""
+    """Return the bytes of disk that a message of this size takes, with its index entries."""
     return -(-(size + _PAGE_OVERHEAD) // _PAGE) * _PAGE + _INDEXES
 
 
@@ -31,23 +32,23 @@ MAILBOX = cost(MESSAGE_SIZE)
 
 
 def half_of_the_free_disk(folder: Path, used: int) -> int:
-    """The default for the space: half of what is free, and of what messages take already."""
+    """Return the default space: half of the free disk plus the space that messages use."""
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise StoreUnavailable(
-            f"The free space of the data folder is not known: {error.strerror}. Check its disk."
+            f"The free space of the data folder cannot be read: {error.strerror}. Check its disk."
         ) from error
     return max((free + used) // 2, _LEAST)
 
 
 class Space:
-    """Bytes for messages, given out as fast as is good for all.
+    """The disk space for messages, with a rate limit for all and for each client.
 
-    The first four fifths last at least a day whoever comes; the last fifth lasts as long as a
-    message is kept, so that there is always room for somebody. One client gets an eighth of
-    either rate, and nothing while it has used more than what is left: so those who use the most
-    leave something to another one, from however many networks they come.
+    The first four fifths of the space last at least a day under any load. The last fifth lasts as
+    long as a message is kept, so some room always remains. One client gets an eighth of either
+    rate, and nothing while it has used more than what is left. So heavy users leave room for
+    others, even if they use many networks.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Space:
         per_client: float | None = None,
         clock: Callable[[], float],
     ) -> None:
-        """`per_hour` and `per_client` bound new mailboxes in an hour, instead of the above."""
+        """`per_hour` and `per_client` limit new mailboxes in an hour instead."""
         self.capacity = capacity
         self.used = 0
         self._fast = capacity * _FAST
@@ -71,16 +72,16 @@ class Space:
         self._each = Meter(each, _burst(each, per_client), clock)
 
     def take(self, size: int, client: Hashable | None) -> float | None:
-        """Take room for a message; gives what is to be told to `refund`, None if there is none.
+        """Take room for a message; return the price for `refund`, or None if there is no room.
 
-        A client of None is bound only by what all may take.
+        For the client None only the limits of all clients apply.
         """
         bytes_ = cost(size)
         if self.used + bytes_ > self.capacity:
             return None
         price = 1.0 if self.used <= self._fast else self._slow
         if client is not None and self._each.used(client) >= self._all.left(None):
-            return None  # others have used less, and what is left is for them
+            return None  # the rest is for clients that have used less
         if client is not None and not self._each.take(client, price):
             return None
         if not self._all.take(None, price):
@@ -91,7 +92,7 @@ class Space:
         return price
 
     def refund(self, size: int, client: Hashable | None, price: float) -> None:
-        """Undo a `take` after which nothing was kept."""
+        """Undo a `take` whose message was not kept."""
         self.used -= cost(size)
         self._all.give_back(None, price)
         if client is not None:
@@ -99,5 +100,5 @@ class Space:
 
 
 def _burst(rate: float, given: float | None) -> float:
-    """What an hour gives; by default as much as a busy start needs."""
+    """Return the burst: the amount of an hour; by default enough for a busy start."""
     return rate * _HOUR if given is not None else max(rate * _HOUR, _LEAST_BURST)

@@ -1,4 +1,4 @@
-"""An OHTTP gateway: from encapsulated request to encapsulated answer (RFC 9458, RFC 9540)."""
+"""The OHTTP gateway: decapsulates requests and encapsulates responses (RFC 9458, RFC 9540)."""
 
 import hmac
 import logging
@@ -48,9 +48,9 @@ KEYS_TYPE = "application/ohttp-keys"
 PURPOSES_TYPE = "application/x-ohttp-allowed-purposes"
 BIP77_PURPOSE = b"BIP77 454403bb-9f7b-4385-b31f-acd2dae20b7e"
 KEYS_GOOD_FOR = 86_400
-"""Seconds for which a cache may answer with the key: far less than one is honoured for."""
+"""Seconds for which a cache may keep the key: much less than a key stays valid."""
 
-# The peers read the u16 as a count, the BIP means a length; this is the peers' spelling.
+# BIP 77 describes the u16 as a length, but peers read it as a count; this writes a count.
 _PURPOSES = b"\x00\x01" + bytes((len(BIP77_PURPOSE),)) + BIP77_PURPOSE
 _PADDED_RESPONSE_SIZE = OHTTP_MESSAGE_SIZE - RESPONSE_OVERHEAD
 
@@ -58,7 +58,7 @@ _log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Opens requests, has the directory answer them, and seals what it says."""
+    """Opens requests, passes them to the directory, and seals the responses."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Gateway:
         own_tag: bytes | None,
         read_timeout: float,
     ) -> None:
-        """Refuse what our own relay forwards, recognised by `own_tag`; None is for local use."""
+        """Refuse requests that our own relay marked with `own_tag`; None is for local use."""
         self._keys = keys
         self._directory = directory
         self._clients = clients
@@ -77,14 +77,14 @@ class Gateway:
         self._read_timeout = read_timeout
 
     def describe(self, query: bytes) -> Response:
-        """The key configuration, or the allowed purposes if the query asks for them."""
+        """Return the key configuration, or the allowed purposes if the query asks for them."""
         names = {part.partition(b"=")[0] for part in query.split(b"&")}
         if b"allowed_purposes" in names:
             return cached(typed(PURPOSES_TYPE, _PURPOSES), KEYS_GOOD_FOR)
         return cached(typed(KEYS_TYPE, self._keys.served), KEYS_GOOD_FOR)
 
     async def relay(self, scope: Scope, receive: Receive) -> Response:
-        """Answer a POST; what fails before the request is open is answered in the clear."""
+        """Answer a POST. Errors before the request is decapsulated are sent in the clear."""
         if (refusal := self._refuse(scope)) is not None:
             return refusal
         body = await read_body(
@@ -102,7 +102,8 @@ class Gateway:
             )
         except InvalidOhttp:
             return problem(
-                HTTPStatus.BAD_REQUEST, "The body is no OHTTP request in BIP 77's suite; send one."
+                HTTPStatus.BAD_REQUEST,
+                "The body is not an OHTTP request in BIP 77's suite; send one.",
             )
         return _seal(context, await self._answer(message, receive, self._clients.of(scope)))
 
@@ -111,8 +112,7 @@ class Gateway:
         if tag is not None and self._own_tag and hmac.compare_digest(tag, self._own_tag):
             return problem(
                 HTTPStatus.FORBIDDEN,
-                "Relay and gateway are one and the same, which gives no privacy; "
-                "use another relay.",
+                "Relay and gateway are the same server, which gives no privacy; use another relay.",
             )
         if media_type(scope) != OHTTP_REQUEST_TYPE.encode():
             return problem(
@@ -126,18 +126,20 @@ class Gateway:
             if _expects_to_continue(request):
                 return problem(
                     HTTPStatus.EXPECTATION_FAILED,
-                    "OHTTP has one answer to a request; send it without an expectation.",
+                    "OHTTP allows one response to a request; send it without an expectation.",
                 )
             return await self._directory.answer(request, lambda: disconnected(receive), client)
         except InvalidBhttp:
-            return problem(HTTPStatus.BAD_REQUEST, "The request is no Binary HTTP; send that.")
+            return problem(
+                HTTPStatus.BAD_REQUEST, "The request is not Binary HTTP; send Binary HTTP."
+            )
         except StoreUnavailable as error:
             _log.error("A mailbox could not be served: %s", error)
             return out_of_order()
 
 
 def _expects_to_continue(request: BhttpRequest) -> bool:
-    """Whether a 100 (Continue) is waited for, which OHTTP cannot carry (RFC 9458 §5.1)."""
+    """Whether the client waits for a 100 (Continue), which OHTTP cannot carry (RFC 9458 §5.1)."""
     return any(
         name == "expect" and "100-continue" in value.lower() for name, value in request.headers
     )

@@ -1,4 +1,4 @@
-"""Which gateways take BIP 77's requests from any relay (BIP 77, Relay/Directory interactions)."""
+"""Probes whether gateways accept requests of any relay (BIP 77, Relay/Directory interactions)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,13 +12,13 @@ from dovetail.protocol.requests import GATEWAY_PATH
 
 PROBE_PATH = f"{GATEWAY_PATH}?allowed_purposes"
 _KNOWN = 1_000
-"""How many gateways are remembered."""
+"""The number of gateways that are cached."""
 
 
 class OptIn(Enum):
-    """What a gateway says, with how many seconds that is believed.
+    """The result of a probe; its value is how many seconds it is cached.
 
-    A gateway out of reach is asked again soon: one error must not shut it out.
+    An unreachable gateway is probed again soon, because one error must not exclude it.
     """
 
     YES = 86_400.0
@@ -28,45 +28,45 @@ class OptIn(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How a gateway answered."""
+    """A gateway's answer."""
 
     status: int
     media_type: str
     body: bytes
     address: str = ""
-    """The IP address it answered at."""
+    """The IP address that answered."""
 
 
 class Gateways:
-    """Asks gateways whether they opted in and remembers what they said."""
+    """Probes whether gateways opted in, and caches the results."""
 
     def __init__(
         self, ask: Callable[[Target], Awaitable[Probe]], *, clock: Callable[[], float]
     ) -> None:
-        """`ask` does a GET of `PROBE_PATH`; it raises `TransportError`."""
+        """`ask` sends a GET of `PROBE_PATH`; it raises `TransportError`."""
         self._ask = ask
         self._clock = clock
         self._known: dict[Target, tuple[OptIn, float, str]] = {}
         self._asking: dict[Target, asyncio.Task[OptIn]] = {}
 
     def known(self, target: Target) -> OptIn | None:
-        """What the gateway is known to say, or None if it has to be asked."""
+        """Return the cached result, or None if the gateway must be probed."""
         verdict = self._known.get(target)
         return verdict[0] if verdict is not None and verdict[1] > self._clock() else None
 
     def asking(self, target: Target) -> "asyncio.Task[OptIn] | None":
-        """What is being asked of a gateway: those who want to know at one time share it."""
+        """Return the running probe of a gateway; all callers share it."""
         return self._asking.get(target)
 
     def ask(self, target: Target) -> "asyncio.Task[OptIn]":
-        """Begin to ask a gateway that is not being asked."""
+        """Start a probe of a gateway that has none running."""
         task = asyncio.create_task(self._learn(target))
         self._asking[target] = task
         task.add_done_callback(lambda _: self._asking.pop(target))
         return task
 
     async def opted_in(self, target: Target) -> OptIn:
-        """What the gateway says, asked if need be."""
+        """Return whether the gateway opted in; probe it if necessary."""
         if (known := self.known(target)) is not None:
             return known
         asked = self.asking(target) or self.ask(target)
@@ -78,15 +78,15 @@ class Gateways:
             raise
 
     def give_up(self, target: Target) -> None:
-        """Ask this gateway no longer: for those who wait it is out of reach."""
+        """Stop the probe of a gateway; callers that wait get UNREACHABLE."""
         asked = self.asking(target)
         if asked is not None:
             asked.cancel()
 
     def address(self, target: Target) -> str:
-        """The IP address at which a gateway opted in: only that may be dialled for a client.
+        """Return the IP address at which a gateway opted in; tunnels may lead only there.
 
-        Raises `TransportError` where none is known to have.
+        Raises `TransportError` if the gateway is not known to have opted in.
         """
         verdict, _, address = self._known.get(target, (OptIn.UNREACHABLE, 0.0, ""))
         if verdict is not OptIn.YES or not address:
@@ -94,11 +94,11 @@ class Gateways:
         return address
 
     def forget(self, target: Target) -> None:
-        """Ask a gateway again when it is next wanted."""
+        """Drop the cached result of a gateway."""
         self._known.pop(target, None)
 
     async def aclose(self) -> None:
-        """Give up what is being asked."""
+        """Stop all probes."""
         tasks = list(self._asking.values())
         for task in tasks:
             task.cancel()
@@ -119,7 +119,7 @@ class Gateways:
 
 
 def judge(probe: Probe) -> OptIn:
-    """Whether an answer names BIP 77's purpose."""
+    """Return whether a probe's answer lists BIP 77's purpose."""
     if probe.status >= 500:
         return OptIn.UNREACHABLE
     if probe.status != 200 or probe.media_type != PURPOSES_TYPE:
@@ -128,9 +128,10 @@ def judge(probe: Probe) -> OptIn:
 
 
 def parse_purposes(data: bytes) -> tuple[bytes, ...]:
-    """Read a list of u8-prefixed names after a u16: its length in bytes, or its count.
+    """Read a list of u8-prefixed names after a u16, which is their length in bytes or their count.
 
-    Peers write the count, the BIP describes the length. Empty if it is neither.
+    BIP 77 describes the length, and peers write the count. The result is empty for any other
+    number.
     """
     names: list[bytes] = []
     at = 2

@@ -1,4 +1,4 @@
-"""Where a relay may go: gateways named by a path, at public addresses only."""
+"""Targets of a relay: gateways named in a path, at public addresses only."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,12 +21,12 @@ _HOST_PORT = re.compile(_AUTHORITY, re.ASCII | re.IGNORECASE)
 _LONGEST_HOST = 255
 _PORTS = {"http": 80, "https": 443}
 _TRIED = 4
-"""Addresses of one host that are tried: not as many as somebody's name server makes up."""
+"""Addresses of one host that are tried, since a hostile name server could return many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The origin of a gateway, its port written out."""
+    """The origin of a gateway, with an explicit port."""
 
     scheme: str
     host: str
@@ -56,7 +56,7 @@ class Target:
 
     @property
     def bare_host(self) -> str:
-        """The host as a resolver takes it."""
+        """The host without the brackets of an IPv6 address."""
         return self.host.strip("[]")
 
     def __str__(self) -> str:
@@ -64,23 +64,25 @@ class Target:
 
 
 class Dialler(httpcore2.AsyncNetworkBackend):
-    """Connects to the address it has checked, so that DNS cannot change its mind in between."""
+    """Resolves, checks and connects in one step, so that DNS rebinding cannot bypass the check."""
 
-    def __init__(self, *, local: bool, find: Resolve) -> None:
+    def __init__(self, *, local: bool, resolve: Resolve) -> None:
         """`local` allows private addresses."""
         self._local = local
-        self._find = find
+        self._resolve = resolve
         self._network = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Those that may be dialled, in order; raises `TransportError` if there is none.
+        """Return the allowed addresses of a host; raises `TransportError` if there is none.
 
-        One private address among public ones is enough to refuse the host.
+        A host with even one private address is refused.
         """
         try:
-            addresses = list(await self._find(host, port))
+            addresses = list(await self._resolve(host, port))
         except OSError as error:
-            raise TransportError("The gateway's host is not known; check its name.") from error
+            raise TransportError(
+                "The gateway's host cannot be resolved; check its name."
+            ) from error
         if not addresses or not (self._local or all(map(is_public, addresses))):
             raise TransportError("The gateway has no public address; choose another.")
         return addresses[:_TRIED]
@@ -93,10 +95,10 @@ class Dialler(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """See httpcore2; the host is resolved and checked here, and its addresses tried in turn.
+        """See httpcore2. Resolves and checks the host, and tries its addresses in turn.
 
-        Each gets the part of the time that is left for it, so that one that is silent leaves
-        some to the others.
+        Each address gets an equal part of the timeout, so that a silent one leaves time for the
+        others.
         """
         addresses = await self.addresses(host.strip("[]"), port)
         share = None if timeout is None else timeout / len(addresses)

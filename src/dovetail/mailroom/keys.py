@@ -1,4 +1,4 @@
-"""A gateway's OHTTP keys: made on first start, kept in a private file, rotated (RFC 9458 §6.4)."""
+"""A gateway's OHTTP keys: created, kept in a private file, and rotated (RFC 9458 §6.4)."""
 
 import json
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ class _DatedKey:
 
 
 class KeyRing:
-    """The newest key, which is served, and older ones, which are honoured for a while.
+    """The newest key, which is published, and older keys, which are accepted for a while.
 
-    A key is honoured for `honoured` seconds after the next one replaced it; until then no other
+    A key is accepted for `honoured` seconds after the next one replaced it. Until then no other
     key gets its id.
     """
 
@@ -44,7 +44,7 @@ class KeyRing:
 
     @classmethod
     def open(cls, path: Path, *, honoured: float, now: float, entropy: Entropy = system) -> Self:
-        """Read the file at `path`, or make a first key and write it, with mode 0600.
+        """Read the file at `path`, or create a first key and the file, with mode 0600.
 
         Raises `ConfigurationError` for a file that is damaged, which is left as it is, and
         `StoreUnavailable` when it cannot be read or written.
@@ -67,17 +67,17 @@ class KeyRing:
 
     @property
     def accepted(self) -> Mapping[int, GatewayKey]:
-        """Every key a request may name."""
+        """All accepted keys by id."""
         return self._accepted
 
     def age(self, now: float) -> float:
-        """For how many seconds the newest key has been served."""
+        """Return for how many seconds the newest key has been published."""
         return now - self._keys[-1].since
 
     def rotate(self, now: float) -> None:
-        """Serve a new key from now on, once it is durable.
+        """Create a key, store it durably, and publish it from now on.
 
-        Raises `ConfigurationError` if every id is still honoured, and `StoreUnavailable`.
+        Raises `ConfigurationError` if every id is in use, and `StoreUnavailable`.
         """
         kept = self._live(now)
         taken = {dated.key.key_id for dated in kept}
@@ -90,13 +90,13 @@ class KeyRing:
         self._write((*kept, _DatedKey(key, now)))
 
     def forget(self, now: float) -> None:
-        """Destroy the keys that are honoured no more; raises `StoreUnavailable`."""
+        """Destroy the keys that are no longer accepted; raises `StoreUnavailable`."""
         kept = self._live(now)
         if len(kept) < len(self._keys):
             self._write(kept)
 
     def _live(self, now: float) -> tuple[_DatedKey, ...]:
-        """Each key that is not yet replaced, or was so less than `honoured` seconds ago."""
+        """Return the newest key, and those replaced less than `honoured` seconds ago."""
         replaced = [dated.since for dated in self._keys[1:]]
         live = [
             dated

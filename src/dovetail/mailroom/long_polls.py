@@ -1,4 +1,4 @@
-"""Clients that wait for a message: in this process, without a thread each."""
+"""Long polls: clients that wait for a message, in one event loop without threads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,19 +10,19 @@ from dovetail.serving.client_shares import Client, Shares
 _Future = asyncio.Future[bytes | None]
 
 
-class PollRefused(Enum):
-    """Why nobody can wait now."""
+class PollRefusal(Enum):
+    """The reason why a client cannot wait now."""
 
     OVERLOADED = auto()
 
 
 class LongPolls:
-    """Who waits for which mailbox; use it from one event loop.
+    """The waiting clients of each mailbox; use it from one event loop.
 
-    Of one mailbox at most `per_mailbox` wait. One more takes the place of the oldest if that has
-    waited for half of its time, and has most likely lost its connection; else it is refused, so
-    that nobody can keep another one from waiting. Where there are too many, the oldest of the
-    client that has the most gives way.
+    At most `per_mailbox` clients wait for one mailbox. One more replaces the oldest if that has
+    waited for half of its time and so has probably lost its connection; otherwise the new one is
+    refused. So no client can keep another from waiting. When there are too many polls in all, the
+    oldest poll of the client with the most polls ends.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class LongPolls:
 
     @property
     def count(self) -> int:
-        """How many wait."""
+        """The number of waiting polls."""
         return self._shares.count
 
     async def wait(
@@ -47,11 +47,11 @@ class LongPolls:
         client: Client | None = None,
         *,
         admitted: Callable[[], None] = lambda: None,
-    ) -> bytes | PollRefused | None:
-        """The next message, or None when time is up, the client `gone` or the mailroom stops.
+    ) -> bytes | PollRefusal | None:
+        """Return the next message; None at the timeout, at a stop, or when the client is `gone`.
 
-        Registers before it first awaits, so that no message between a look into the mailbox and
-        this call is missed, and calls `admitted` then.
+        The poll is registered before the first await, and `admitted` is called then. So no message
+        is missed between a read of the mailbox and this call.
         """
         watch = asyncio.ensure_future(gone)
         future: _Future = asyncio.get_running_loop().create_future()
@@ -60,26 +60,26 @@ class LongPolls:
                 return None
             with self._shares.hold(client, lambda: _settle(future, None)) as held:
                 if not held or not self._make_room(short_id):
-                    return PollRefused.OVERLOADED
+                    return PollRefusal.OVERLOADED
                 admitted()
                 return await self._wait(short_id, watch, future)
         finally:
             watch.cancel()
 
     def wake(self, short_id: ShortId, message: bytes) -> None:
-        """Hand a message to everyone who waits for this mailbox."""
+        """Give a message to all polls of this mailbox."""
         for _, future in self._waiting.get(short_id, ()):
             _settle(future, message)
 
     def drain(self) -> None:
-        """Let everyone go at once, from now on."""
+        """End all polls now, and later ones at once."""
         self._draining = True
         for futures in self._waiting.values():
             for _, future in futures:
                 _settle(future, None)
 
     def _make_room(self, short_id: ShortId) -> bool:
-        """Let the oldest of a crowded mailbox go; False if it has not waited for long."""
+        """End the oldest poll of a full mailbox; return False if it has not waited for long."""
         waiting = self._waiting.get(short_id, [])
         if len(waiting) < self._per_mailbox:
             return True

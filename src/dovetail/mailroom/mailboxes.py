@@ -1,4 +1,4 @@
-"""The mailboxes: each keeps its first message, durably, until its time to live is over."""
+"""The mailboxes: each keeps its first message durably until its time to live ends (BIP 77)."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from dovetail.errors import StoreUnavailable
 from dovetail.mailroom import database
-from dovetail.mailroom.clock import running
+from dovetail.mailroom.clock import monotonic_seconds
 from dovetail.mailroom.disk_quota import Space, cost, half_of_the_free_disk
 from dovetail.mailroom.settings import MailroomSettings
 from dovetail.protocol.mailbox import ShortId
@@ -20,7 +20,7 @@ from dovetail.serving.client_shares import Client, Shares
 from dovetail.stores.sql.writer import Writer
 
 _POST = "INSERT INTO mailboxes VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-# A message past its time may lie there until the next purge; it is as good as gone.
+# An expired message may remain until the next purge; it counts as gone.
 _MAKE_ROOM = """DELETE FROM mailboxes WHERE short_id = ? AND posted_at <= ?
     RETURNING length(message)"""
 _READ = "SELECT message FROM mailboxes WHERE short_id = ? AND posted_at > ?"
@@ -28,7 +28,7 @@ _SIZES = "SELECT length(message), count(*) FROM mailboxes GROUP BY 1"
 _PURGE = """DELETE FROM mailboxes WHERE rowid IN
     (SELECT rowid FROM mailboxes WHERE posted_at <= ? LIMIT ?) RETURNING length(message)"""
 _PURGE_AT_ONCE = 256
-"""Rows removed in one transaction, so that posts do not wait for a long purge."""
+"""Rows that one transaction removes; posts need not wait for a long purge."""
 
 T = TypeVar("T")
 
@@ -36,22 +36,22 @@ _log = logging.getLogger(__name__)
 
 
 class Posted(Enum):
-    """What became of a message."""
+    """The result of a post."""
 
     KEPT = auto()
     OCCUPIED = auto()
-    """An earlier message is there and stays."""
+    """The mailbox keeps an earlier message."""
     FULL = auto()
-    """There is no room for another mailbox, or too many were made in a short time."""
+    """There is no room for another mailbox, or too many were created in a short time."""
     BUSY = auto()
-    """Too many messages are on their way to the disk."""
+    """Too many messages are being written."""
 
 
 class Mailboxes:
     """The store of one directory; use it from one event loop.
 
-    Reads are point queries on a connection of their own and do not wait for writes. Where the
-    disk is too full even to open the file for writing, they alone work, until `revive`.
+    Reads use their own connection and do not wait for writes. If the disk is too full to open the
+    file for writing, only reads work until `revive`.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Mailboxes:
         settings: MailroomSettings,
         *,
         clock: Callable[[], float],
-        passed: Callable[[], float] = running,
+        passed: Callable[[], float] = monotonic_seconds,
     ) -> None:
-        """Open or make the database; raises `StoreUnavailable`. `passed` never jumps."""
+        """Open or create the database; raises `StoreUnavailable`. `passed` never jumps."""
         self._path = settings.database
         self._ttl = settings.ttl
         self._clock = clock
@@ -90,25 +90,25 @@ class Mailboxes:
 
     @property
     def count(self) -> int:
-        """How many messages are kept, expired ones included until the next purge."""
+        """The number of stored messages; expired ones count until the next purge."""
         return self._count
 
     @property
     def writable(self) -> bool:
-        """Whether the last write succeeded, or none was tried."""
+        """Whether the last write succeeded, or there was none."""
         return self._failure is None
 
     def read(self, short_id: ShortId) -> bytes | None:
-        """The message, which stays; raises `StoreUnavailable`."""
+        """Return the message, which stays; raises `StoreUnavailable`."""
         with database.readable():
             row = self._reader.execute(_READ, (str(short_id), self._horizon())).fetchone()
         return None if row is None else bytes(row[0])
 
     async def post(self, short_id: ShortId, message: bytes, client: Client | None = None) -> Posted:
-        """Keep the message unless one is there already.
+        """Store the message unless the mailbox has one.
 
-        `KEPT` and `OCCUPIED` come only when what is kept would survive a power cut. Raises
-        `StoreUnavailable`, with nothing kept, when the disk is full or fails.
+        After `KEPT` and `OCCUPIED` the stored message survives a power cut. Raises
+        `StoreUnavailable` when the disk is full or fails; then nothing is stored.
         """
         with self._writes.hold(client) as admitted:
             if not admitted:
@@ -116,12 +116,12 @@ class Mailboxes:
             price = self.space.take(len(message), client)
             if price is None:
                 return Posted.FULL if self.read(short_id) is None else Posted.OCCUPIED
-            # To the end, whoever still waits for it: what is kept must be counted.
+            # Finish even if the caller is cancelled: a stored message must be counted.
             work = asyncio.ensure_future(self._keep(short_id, message, client, price))
             return await asyncio.shield(work)
 
     async def purge(self) -> int:
-        """Remove what is past its time to live, and say how many; raises `StoreUnavailable`."""
+        """Remove expired messages and return their number; raises `StoreUnavailable`."""
         removed = 0
         while True:
             work = partial(_purge, horizon=self._horizon(), trying=not self.writable)
@@ -133,13 +133,13 @@ class Mailboxes:
             await asyncio.sleep(0)
 
     def revive(self) -> None:
-        """Try to write again, where the disk was too full for it; raises `StoreUnavailable`."""
+        """Try to write again after the disk was full; raises `StoreUnavailable`."""
         if self._writer is None:
             self._reader.close()
             self._reader = self._open()
 
     def close(self) -> None:
-        """Finish the writes and let go of the file."""
+        """Finish the writes and close the file."""
         if self._writer is not None:
             self._writer.close()
         self._reader.close()
@@ -151,7 +151,7 @@ class Mailboxes:
             engine = database.open_writable(self._path)
         except StoreUnavailable as error:
             reader = database.open_reader(self._path, alone=True)
-            _log.error("Messages are served and none are taken: %s", error)
+            _log.error("Messages are served, but new ones are refused: %s", error)
             self._failure = error
             return reader
         try:
@@ -216,6 +216,6 @@ def _post(
 
 
 def _purge(connection: Connection, *, horizon: float, trying: bool) -> list[int]:
-    if trying:  # a commit that writes nothing would succeed on any disk
-        connection.exec_driver_sql(database.TRY)
+    if trying:  # a commit without a write would succeed on a full disk
+        connection.exec_driver_sql(database.TEST_WRITE)
     return list(connection.exec_driver_sql(_PURGE, (horizon, _PURGE_AT_ONCE)).scalars())

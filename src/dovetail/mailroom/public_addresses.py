@@ -1,9 +1,9 @@
-"""Which IP addresses the whole internet can reach, by IANA's special-purpose registries."""
+"""Public IP addresses, by IANA's special-purpose registries."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-# Everything in the IPv4 registry, whether it calls a block reachable or not: the anycast and
-# AS112 blocks hold no gateway either. And multicast and what is reserved (RFC 5771, RFC 1112).
+# All blocks of the IPv4 registry, reachable or not: the anycast and AS112 blocks hold no gateway
+# either. Also multicast and reserved addresses (RFC 5771, RFC 1112).
 _SPECIAL_IPV4 = tuple(
     IPv4Network(block)
     for block in (
@@ -27,7 +27,7 @@ _SPECIAL_IPV4 = tuple(
         "240.0.0.0/4",
     )
 )
-# The only IPv6 addresses that are given out to networks (RFC 4291), and what is special in them.
+# The only IPv6 addresses that are assigned to networks (RFC 4291), and special blocks in them.
 _GLOBAL_IPV6 = IPv6Network("2000::/3")
 _SPECIAL_IPV6 = tuple(
     IPv6Network(block)
@@ -39,12 +39,12 @@ _SPECIAL_IPV6 = tuple(
         "3fff::/20",
     )
 )
-# IPv6 addresses through which a translator reaches the IPv4 address at their end (RFC 6052).
+# IPv6 addresses that contain an IPv4 address, which a translator reaches (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(text: str) -> bool:
-    """Whether the whole internet can reach this IP address, and no machine or network of ours."""
+    """Whether this IP address is public, and not on this machine or a private network."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:

@@ -1,11 +1,11 @@
-"""How fast something may be used up, in all and by one client."""
+"""Token buckets: rate limits for each client."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 _REMEMBERED = 4_096
-"""Clients whose use is remembered; who is forgotten has long been quiet, or is one of very many."""
+"""Clients that are remembered. A forgotten one was idle for long, or is one of very many."""
 
 
 @dataclass(slots=True)
@@ -15,7 +15,7 @@ class _Bucket:
 
 
 class Meter:
-    """For each client `rate` a second, and `burst` at once after a quiet time."""
+    """Allows each client `rate` a second, and `burst` at once after an idle time."""
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float]) -> None:
         """`clock` gives seconds that never jump."""
@@ -25,9 +25,9 @@ class Meter:
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
     def take(self, client: Hashable, cost: float = 1.0) -> bool:
-        """Use up some; False, with nothing used, if this client has not so much left.
+        """Use `cost`; return False and use nothing if this client has less left.
 
-        A cost above the burst counts as the burst, which would else be too dear for ever.
+        A cost above `burst` counts as `burst`; otherwise it could never be paid.
         """
         bucket = self._at(client)
         price = min(cost, self._burst)
@@ -42,11 +42,11 @@ class Meter:
         bucket.level = min(self._burst, bucket.level + cost)
 
     def left(self, client: Hashable) -> float:
-        """How much this client may use at once."""
+        """Return how much this client may use now."""
         return self._at(client).level
 
     def used(self, client: Hashable) -> float:
-        """How much it used of what it may, some of which time has given back."""
+        """Return how much this client has used and not yet regained."""
         return self._burst - self._at(client).level
 
     def _at(self, client: Hashable) -> _Bucket:

@@ -1,4 +1,4 @@
-"""What was refused for a limit: told to the client at once, and to the operator now and then."""
+"""Counts requests that were refused for a limit, and logs the counts from time to time."""
 
 import logging
 from collections import Counter
@@ -9,18 +9,18 @@ _log = logging.getLogger(__name__)
 
 
 class Refusals:
-    """Counts refusals by what there was too much of; nothing of who was refused."""
+    """Counts refusals by the limit that was reached; it keeps nothing about clients."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def overloaded(self, what: str) -> Response:
-        """503, which the log will tell of."""
+        """Return 503, and count it for the log."""
         self._counts[what] += 1
         return overloaded(what)
 
-    def tell(self) -> None:
-        """Write one line about what was refused since the last time, if anything was."""
+    def log_counts(self) -> None:
+        """Log one line about the refusals since the last line, if there were any."""
         if self._counts:
             counted = ", ".join(f"{n} for {what}" for what, n in sorted(self._counts.items()))
             _log.warning("Requests were refused for a limit: %s.", counted)

@@ -1,4 +1,4 @@
-"""An OHTTP relay: hides who asks from the gateway, and what is asked from itself (RFC 9458)."""
+"""The OHTTP relay: it hides clients from gateways, and cannot read requests (RFC 9458)."""
 
 import asyncio
 import ssl
@@ -36,11 +36,11 @@ from dovetail.serving.responses import (
 )
 
 RESPONSE_LIMIT = 65_536
-"""Bytes of a gateway's answer; an encapsulated one has 8192."""
+"""The largest answer of a gateway in bytes; an encapsulated response has 8192."""
 
 _CONNECT_TIMEOUT = 10.0
 _PROBE_TIMEOUT = 10.0
-# Shorter than what servers usually allow, so that a request seldom meets a closing connection.
+# Shorter than usual servers' timeouts, so that requests rarely use a closing connection.
 _IDLE_CONNECTION = 4.0
 _REFUSALS = frozenset((400, 403, 404, 405, 408, 413, 415, 422, 429, 500, 502, 503, 504))
 _RETRY_DIGITS = 4
@@ -48,7 +48,7 @@ _OHTTP = OHTTP_REQUEST_TYPE.encode()
 
 
 class Relay:
-    """Forwards requests to gateways that opted in; nothing of the client's goes along."""
+    """Forwards requests to gateways that opted in, without any data about the client."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Relay:
         *,
         own_tag: bytes,
         clock: Callable[[], float],
-        find: Resolve | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
-        """Mark what is forwarded with `own_tag`, so that our own gateway recognises it.
+        """Mark forwarded requests with `own_tag`, so that our own gateway recognises them.
 
-        `clock` gives seconds that never jump; `find` resolves hosts, in place of `Names`.
-        Raises `ConfigurationError` for a `ca_file` that cannot be read.
+        `clock` gives seconds that never jump; `resolve` resolves hosts instead of `Names`. Raises
+        `ConfigurationError` for a `ca_file` that cannot be read.
         """
         self._settings = settings
         self._own_tag = own_tag
@@ -74,7 +74,7 @@ class Relay:
         self._by_client = Shares(settings.max_forwards, settings.max_forwards_per_client)
         self._by_gateway = Shares(settings.max_forwards)
         self._lookups = Shares(settings.max_lookups, settings.max_lookups_per_client)
-        self.dialler = Dialler(local=settings.local, find=find or Names())
+        self.dialler = Dialler(local=settings.local, resolve=resolve or Names())
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=_trust(settings.ca_file),
             max_connections=settings.max_forwards + 1,
@@ -87,7 +87,7 @@ class Relay:
 
     @property
     def count(self) -> int:
-        """How many requests are being forwarded."""
+        """The number of requests that are being forwarded."""
         return len(self._forwards)
 
     async def forward(self, scope: Scope, receive: Receive) -> Response:
@@ -108,10 +108,10 @@ class Relay:
         )
         if isinstance(body, Response):
             return body
-        return await self._send_on(receive, target, body, client)
+        return await self._forward_within_limits(receive, target, body, client)
 
     def target_of(self, scope: Scope) -> Target | Response:
-        """The gateway a path names, or why it cannot be one."""
+        """Return the gateway that a path names, or the error response."""
         try:
             target = Target.of_path(raw_path(scope))
         except InvalidUri as error:
@@ -119,16 +119,16 @@ class Relay:
         if scope["query_string"]:
             return problem(HTTPStatus.BAD_REQUEST, "A gateway has no query; leave it out.")
         if target.scheme == "http" and not self._settings.local:
-            return problem(HTTPStatus.BAD_REQUEST, "Only https gateways are forwarded to.")
+            return problem(HTTPStatus.BAD_REQUEST, "The relay forwards only to https gateways.")
         return target
 
     async def refusal(self, target: Target, client: Client | None = None) -> Response | None:
-        """Why a gateway is not to be contacted for a client, or None."""
+        """Return the error response if a gateway must not be contacted, or None."""
         if self.gateways.known(target) is None and self.gateways.asking(target) is None:
             share = self._lookups.take(client, lambda: self.gateways.give_up(target))
             if share is None:
                 return self._refusals.overloaded("new gateways")
-            # Whoever asked may go; what was begun for them ends when it ends.
+            # The client may leave; the probe that it started still runs to its end.
             self.gateways.ask(target).add_done_callback(lambda _: share.end())
         match await self.gateways.opted_in(target):
             case OptIn.YES:
@@ -144,7 +144,7 @@ class Relay:
                 )
 
     def cut(self) -> None:
-        """Give up what is being forwarded; the clients get 503."""
+        """Stop all forwarded requests; the clients get 503."""
         for task in self._forwards:
             task.cancel()
 
@@ -154,24 +154,26 @@ class Relay:
         await self.gateways.aclose()
         await self._pool.aclose()
 
-    async def _send_on(
+    async def _forward_within_limits(
         self, receive: Receive, target: Target, body: bytes, client: Client | None
     ) -> Response:
-        """Take a place of the client's and one of the gateway's for a whole request."""
+        """Hold a place of the client and one of the gateway during a request."""
         task = asyncio.ensure_future(self._deliver(target, body, client))
         with (
             self._by_client.hold(client, task.cancel) as mine,
             self._by_gateway.hold(target, task.cancel) as there,
         ):
             if mine and there:
-                return await self._while_there(receive, task)
+                return await self._unless_client_leaves(receive, task)
             task.cancel()
             if mine:
                 return self._refusals.overloaded("requests to one gateway")
             return self._refusals.overloaded("requests")
 
-    async def _while_there(self, receive: Receive, task: asyncio.Task[Response]) -> Response:
-        """Do the work unless the client goes away: a long poll then ends at the gateway, too."""
+    async def _unless_client_leaves(
+        self, receive: Receive, task: asyncio.Task[Response]
+    ) -> Response:
+        """Wait for `task`, but cancel it if the client leaves."""
         self._forwards.add(task)
         gone = asyncio.ensure_future(disconnected(receive))
         gone.add_done_callback(lambda _: task.cancel())
@@ -196,7 +198,7 @@ class Relay:
         seconds = self._settings.forward_timeout
         try:
             async with self._request("POST", url, headers, seconds, body) as response:
-                return _passed_on(response, await _read(response))
+                return _response_for_client(response, await _read(response))
         except TimeoutError:
             return problem(
                 HTTPStatus.GATEWAY_TIMEOUT, "The gateway did not answer in time; try again."
@@ -252,10 +254,10 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
         ) from error
 
 
-def _passed_on(response: httpcore2.Response, body: bytes) -> Response:
-    """What the client may see: an answer for it alone, or a refusal in our own words.
+def _response_for_client(response: httpcore2.Response, body: bytes) -> Response:
+    """Return the response for the client: an encapsulated one, or a refusal of our own.
 
-    A gateway's headers and its text go no further. A redirect is followed by nobody (P1).
+    A gateway's headers and text are not passed on. Redirects are never followed (P1).
     """
     if response.status == HTTPStatus.OK and len(body) == OHTTP_MESSAGE_SIZE:
         return typed(OHTTP_RESPONSE_TYPE, body)
@@ -263,7 +265,7 @@ def _passed_on(response: httpcore2.Response, body: bytes) -> Response:
         return problem(HTTPStatus.BAD_GATEWAY, "The gateway has moved; use its new origin.")
     if response.status not in _REFUSALS:
         return problem(
-            HTTPStatus.BAD_GATEWAY, "The gateway answered with what OHTTP has no use for."
+            HTTPStatus.BAD_GATEWAY, "The gateway answered with a status that OHTTP does not use."
         )
     kind = _first(response, b"content-type").partition(b";")[0].strip().lower()
     outdated = kind == PROBLEM_TYPE and OHTTP_KEY_PROBLEM.encode() in body
@@ -272,11 +274,11 @@ def _passed_on(response: httpcore2.Response, body: bytes) -> Response:
         "The gateway refused the request.",
         kind=OHTTP_KEY_PROBLEM if outdated else "about:blank",
     )
-    return _after(refused, _first(response, b"retry-after"))
+    return _with_retry_after(refused, _first(response, b"retry-after"))
 
 
-def _after(refused: Response, seconds: bytes) -> Response:
-    """The refusal, with the time after which the gateway may be asked again, if it is one."""
+def _with_retry_after(refused: Response, seconds: bytes) -> Response:
+    """Return the refusal with the gateway's Retry-After, if that is valid."""
     if not (seconds.isdigit() and len(seconds) <= _RETRY_DIGITS):
         return refused
     headers = tuple(line for line in refused.headers if line[0] != b"retry-after")
@@ -292,7 +294,7 @@ async def _read(response: httpcore2.Response) -> bytes:
     async for chunk in response.aiter_stream():
         body += chunk
         if len(body) > RESPONSE_LIMIT:
-            raise TransportError("The gateway answered with more than the protocol allows.")
+            raise TransportError("The gateway's answer is larger than the protocol allows.")
     return bytes(body)
 
 

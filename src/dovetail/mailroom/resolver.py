@@ -1,7 +1,7 @@
-"""The addresses of gateways: from this machine's hosts file, else by DNS, without a thread.
+"""Resolves gateways' hosts by the hosts file and by DNS, without threads.
 
-The system's resolver works in a few threads, which a name server that says nothing holds for as
-long as it likes. dnspython asks in the event loop, and gives up when we do.
+The system's resolver uses a few threads, and a silent name server can block them all. dnspython
+works in the event loop and has a timeout.
 """
 
 import asyncio
@@ -19,20 +19,20 @@ DEADLINE = 3.0
 _HOSTS = Path("/etc/hosts")
 _SERVERS = Path("/etc/resolv.conf")
 _REMEMBERED = 1_000
-"""Answers that are remembered for as long as they are good."""
+"""Answers that are cached during their time to live."""
 _LOCALHOST = ("127.0.0.1", "::1")
 
 
 def name_servers() -> dns.asyncresolver.Resolver:
-    """What the system's configuration names; raises OSError where it names none."""
+    """Return a resolver with the system's name servers; raises OSError if there are none."""
     try:
         return dns.asyncresolver.Resolver(str(_SERVERS))
     except dns.resolver.NoResolverConfiguration as error:
-        raise OSError("This machine knows no name server.") from error
+        raise OSError("This machine has no name server configured.") from error
 
 
 class Names:
-    """Finds addresses; an instance remembers what it was told. Use it from one event loop."""
+    """Resolves hosts, with a cache. Use it from one event loop."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class Names:
         hosts: Path = _HOSTS,
         servers: Callable[[], dns.asyncresolver.Resolver] = name_servers,
     ) -> None:
-        """Nothing is read before a name is looked for."""
+        """Nothing is read before the first lookup."""
         self._hosts = hosts
         self._hosts_read: tuple[int, dict[str, list[str]]] = (-1, {})
         self._servers = servers
         self._resolver: dns.asyncresolver.Resolver | None = None
 
     async def __call__(self, host: str, port: int) -> list[str]:  # noqa: ARG002  # of any port
-        """All addresses of a host, IPv6 and IPv4 in turns; raises OSError if there is none."""
+        """Return all addresses of a host, alternating IPv6 and IPv4; raises OSError."""
         name = host.rstrip(".").lower()
         known = [name] if _is_address(name) else self._from_hosts(name)
         if known:
@@ -63,7 +63,7 @@ class Names:
             if isinstance(each, BaseException) and not isinstance(each, OSError):
                 raise each
         if not (six or four):
-            raise OSError("The name of the host is not known.")
+            raise OSError("The host has no address.")
         turns = [(*six[at : at + 1], *four[at : at + 1]) for at in range(max(len(six), len(four)))]
         return [address for turn in turns for address in turn]
 
@@ -94,7 +94,7 @@ async def _ask(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> li
 
 
 def _parse_hosts(text: str) -> dict[str, list[str]]:
-    """The addresses of each name, as hosts(5) has them."""
+    """Return the addresses of each name in a hosts(5) file."""
     hosts: dict[str, list[str]] = {}
     for line in text.splitlines():
         address, *names = line.partition("#")[0].split() or [""]

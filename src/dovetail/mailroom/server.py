@@ -1,6 +1,6 @@
-"""A mailroom as a program, or in a thread.
+"""Run a mailroom as a program or in a thread.
 
-- `serve(host, port, settings)` runs until it is told to stop; `ready` gets the URL.
+- `serve(host, port, settings)` runs until a signal stops it; `ready` gets the URL.
 - `MailroomServer(settings)` does the same in a thread, for tests and demos.
 """
 
@@ -34,11 +34,11 @@ _log = logging.getLogger(__name__)
 
 
 class MailroomServer:
-    """A mailroom in a thread; a context manager, or close it after use.
+    """A mailroom in a thread. Use it as a context manager, or close it.
 
-    Without settings it is for local use, in a temporary folder. `port` 0 takes a free one.
-    Raises `ConfigurationError` when the port cannot be listened on or the settings are wrong,
-    and `StoreUnavailable`.
+    Without settings it is for local use and uses a temporary folder. `port` 0 takes a free one.
+    Raises `ConfigurationError` when the port cannot be listened on or the settings are wrong, and
+    `StoreUnavailable`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class MailroomServer:
         port: int = 0,
         mailroom: Mailroom | None = None,
     ) -> None:
-        """`mailroom` takes the place of one made from the settings."""
+        """`mailroom` replaces the one made from the settings."""
         with ExitStack() as opened:
             if mailroom is None:
                 if settings is None:
@@ -74,11 +74,11 @@ class MailroomServer:
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at the end: relay and directory."""
+        """The URL of relay and directory, without a slash at the end."""
         return url_of(self.host, self.port)
 
     def close(self) -> None:
-        """Let long polls go, finish what is in flight and close; a second call does nothing."""
+        """End long polls, finish running requests and close; a second call does nothing."""
         self._resources.close()
 
     def __enter__(self) -> Self:
@@ -93,18 +93,18 @@ class MailroomServer:
         self.close()
 
     def check(self) -> None:
-        """Raise what ended the server, if anything did."""
+        """Raise the error that ended the server, if there is one."""
         if self._failure is not None:
             raise self._failure
 
     @property
     def alive(self) -> bool:
-        """Whether it still serves."""
+        """Whether the server is running."""
         return self._thread.is_alive()
 
     def _run(self, listener: socket.socket) -> None:
         settings = self.mailroom.settings
-        door = ConnectionLimiter(
+        limiter = ConnectionLimiter(
             limit=affordable(settings.max_connections, beside=settings.files_beside),
             per_client=settings.max_connections_per_client,
             clients=self.mailroom.clients,
@@ -115,7 +115,7 @@ class MailroomServer:
         server = uvicorn.Server(
             configuration(
                 self.mailroom,
-                door,
+                limiter,
                 drain=settings.drain_timeout,
                 backlog=_BACKLOG,
                 ws="websockets-sansio",
@@ -125,17 +125,17 @@ class MailroomServer:
         )
         try:
             with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-                runner.run(self._serve(listener, server, door))
-        except BaseException as error:  # noqa: BLE001  # the thread that waits must hear of it
+                runner.run(self._serve(listener, server, limiter))
+        except BaseException as error:  # noqa: BLE001  # the waiting thread must get the error
             self._failure = error
         finally:
             self._running.set()
 
     async def _serve(
-        self, listener: socket.socket, server: uvicorn.Server, door: ConnectionLimiter
+        self, listener: socket.socket, server: uvicorn.Server, limiter: ConnectionLimiter
     ) -> None:
         stop = self._stop = _Stop()
-        # Listening begins when everything is open: peers remember a wrong answer for a week.
+        # Listen only when everything is open: peers cache a wrong answer for a week.
         async with self.mailroom:
             serving = asyncio.create_task(server.serve([listener]))
             serving.add_done_callback(lambda _: stop.set())
@@ -143,11 +143,11 @@ class MailroomServer:
             self._running.set()
             await stop.wait()
             self.mailroom.drain()
-            door.close()
+            limiter.close()
             server.should_exit = True
             try:
                 await serving
-            finally:  # uvloop cannot close while something listens
+            finally:  # uvloop cannot close while a socket listens
                 for listening in getattr(server, "servers", ()):
                     listening.close()
 
@@ -179,10 +179,10 @@ def serve(
     *,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then let long polls go and finish what is in flight.
+    """Serve until SIGINT or SIGTERM, then end long polls and finish running requests.
 
-    Call it in the main thread; `ready` gets the URL once it listens. Raises what
-    `MailroomServer` raises.
+    Call it in the main thread; `ready` gets the URL when the server listens. Raises the same
+    errors as `MailroomServer`.
     """
     with (
         logging_to(STDERR, "dovetail", "uvicorn.error"),

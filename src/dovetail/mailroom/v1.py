@@ -1,10 +1,10 @@
-"""BIP 78 senders at a directory: plaintext, synchronous (BIP 77, Backwards compatibility)."""
+"""BIP 78 senders at a directory: plaintext and synchronous (BIP 77, Backwards compatibility)."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from dovetail.mailroom.long_polls import LongPolls, PollRefused
+from dovetail.mailroom.long_polls import LongPolls, PollRefusal
 from dovetail.protocol.error_replies import ErrorCode, ErrorReply
 from dovetail.protocol.mailbox import ShortId
 from dovetail.protocol.requests import V1_TYPE
@@ -12,23 +12,23 @@ from dovetail.serving.client_shares import Client
 from dovetail.serving.responses import Response, problem, typed
 
 BODY_LIMIT = 8_100
-"""Bytes of Original and query together; the receiver gets them inside 8144."""
+"""Bytes of Original PSBT and query together; they fit the receiver's 8144-byte response."""
 
 Gone = Callable[[], Awaitable[None]]
-"""Returns when the client has gone."""
-Tell = Callable[[ShortId, bytes], None]
-"""Hands a message to those who poll its mailbox."""
+"""Waits until the client has gone."""
+Notify = Callable[[ShortId, bytes], None]
+"""Gives a message to the polls of its mailbox."""
 
 _JSON = "application/json"
 _REMEMBERED = 1_024
 
 
 class V1Senders:
-    """Senders who wait here for the receiver's proposal.
+    """v1 senders that wait for the receiver's proposal.
 
-    What they sent is not encrypted, so it stays in memory and only while they wait. A second
-    sender for the same mailbox is told that the receiver is unavailable, unless it repeats the
-    same bytes.
+    Their messages are not encrypted, so they are kept only in memory and only while the sender
+    waits. A second sender at the same mailbox gets `unavailable`, unless it repeats the same
+    bytes.
     """
 
     def __init__(self, waits: LongPolls) -> None:
@@ -39,11 +39,11 @@ class V1Senders:
 
     @property
     def waiting(self) -> LongPolls:
-        """The senders who wait."""
+        """The waits of the senders."""
         return self._waits
 
     def message(self, short_id: ShortId) -> bytes | None:
-        """What a waiting sender put into this mailbox; reading does not consume."""
+        """Return the message of a waiting sender, which stays in the mailbox."""
         held = self._messages.get(short_id)
         return None if held is None else held[0]
 
@@ -53,19 +53,19 @@ class V1Senders:
         body: bytes,
         query: bytes,
         gone: Gone,
-        tell: Tell,
+        notify: Notify,
         client: Client | None = None,
     ) -> Response:
-        """Show the Original to the receiver (`tell` those who poll) and wait for the answer."""
+        """Show the Original PSBT to the receiver, `notify` its polls, and wait for the answer."""
         message = body.strip() + b"\n" + query
         if not body.strip() or not message.isascii() or len(message) > BODY_LIMIT:
             return _error(ErrorCode.ORIGINAL_PSBT_REJECTED, HTTPStatus.BAD_REQUEST)
         if self._messages.get(short_id, (message, 0))[0] != message:
             return self.unavailable()
-        return await self._hold(short_id, message, gone, tell, client)
+        return await self._hold(short_id, message, gone, notify, client)
 
     async def _hold(
-        self, short_id: ShortId, message: bytes, gone: Gone, tell: Tell, client: Client | None
+        self, short_id: ShortId, message: bytes, gone: Gone, notify: Notify, client: Client | None
     ) -> Response:
         shown = False
 
@@ -74,21 +74,22 @@ class V1Senders:
             shown = True
             senders = self._messages.get(short_id, (message, 0))[1]
             self._messages[short_id] = (message, senders + 1)
-            tell(short_id, message)
+            notify(short_id, message)
 
         try:
             reply = await self._waits.wait(short_id, gone(), client, admitted=show)
         finally:
             if shown:
                 self._leave(short_id)
-        if reply is None or isinstance(reply, PollRefused):
+        if reply is None or isinstance(reply, PollRefusal):
             return self.unavailable()
         return typed(_JSON if reply.lstrip().startswith(b"{") else V1_TYPE, reply)
 
     def reply(self, short_id: ShortId, reply: bytes) -> Response:
-        """Hand the receiver's proposal or error to the sender, if it still waits.
+        """Pass the receiver's proposal or error to the sender, if it still waits.
 
-        A sender who has gone is final: 410. A repeated reply to one who was answered is not.
+        If the sender has gone, the answer is a final 410. A repeated reply to a sender that was
+        answered gets 200.
         """
         if not reply:
             return problem(HTTPStatus.BAD_REQUEST, "The reply is empty; send the proposal.")
@@ -98,24 +99,27 @@ class V1Senders:
             if len(self._answered) > _REMEMBERED:
                 self._answered.popitem(last=False)
         elif short_id not in self._answered:
-            return problem(HTTPStatus.GONE, "The sender no longer waits; broadcast its original.")
+            return problem(
+                HTTPStatus.GONE,
+                "The sender no longer waits; broadcast its Original PSBT's transaction.",
+            )
         return Response(HTTPStatus.OK)
 
     @staticmethod
     def unavailable() -> Response:
-        """503 for a sender whom nobody answered."""
+        """Return 503 for a sender that got no answer."""
         return _error(ErrorCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
 
     @staticmethod
     def too_large(refusal: Response) -> Response:
-        """413 for an Original that no receiver could be shown; `refusal` may end the connection."""
+        """Return 413 for an Original PSBT that is too large, closing as `refusal` does."""
         rejected = _error(ErrorCode.ORIGINAL_PSBT_REJECTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         ending = tuple(line for line in refusal.headers if line[0] == b"connection")
         return Response(rejected.status, rejected.headers + ending, rejected.body)
 
     @staticmethod
     def unsupported() -> Response:
-        """400 where v1 senders are not taken."""
+        """Return 400 if v1 senders are not accepted."""
         reply = ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (2,))
         return typed(_JSON, reply.serialize(), status=HTTPStatus.BAD_REQUEST)
 

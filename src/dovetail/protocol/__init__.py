@@ -1,4 +1,4 @@
-"""The rules and messages of BIP 77 and BIP 78: pure functions and values, without state."""
+"""The rules and messages of BIP 77 and BIP 78, as pure functions and values."""
 
 from typing import TYPE_CHECKING
 

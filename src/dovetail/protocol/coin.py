@@ -10,7 +10,7 @@ from dovetail.bitcoin.weights import input_weight
 
 @dataclass(frozen=True, slots=True)
 class Coin:
-    """A receiver's coin; `psbt_input` is what the wallet needs to sign it.
+    """A receiver's coin; `psbt_input` holds the data that the wallet needs to sign it.
 
     `exposed` says that a sender has been shown this coin before (P3).
     """
@@ -19,12 +19,12 @@ class Coin:
     psbt_input: PsbtInput
     utxo: TxOut
     exposed: bool = False
-    # Found out when first asked for, and kept, as choosing and paying ask again and again.
+    # Computed on first use and cached.
     _weight: Weight | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def weight(self) -> Weight:
-        """The weight of the signed input; raises `InvalidPsbt` for a script we cannot predict."""
+        """The weight of the signed input; raises `InvalidPsbt` for an unsupported script."""
         if self._weight is None:
             weight = input_weight(self.psbt_input, self.utxo)
             object.__setattr__(self, "_weight", weight)
@@ -33,18 +33,18 @@ class Coin:
 
     @property
     def size(self) -> int:
-        """The bytes of what the wallet tells of it; a legacy coin's whole transaction is most."""
+        """The size of its PSBT fields in bytes, mostly a legacy coin's previous transaction."""
         return sum(len(key) + len(value) for key, value in self.psbt_input.map.entries)
 
     @property
-    def tells_previous(self) -> bool:
-        """Whether it tells its whole previous transaction alone, which the sender then needs."""
+    def has_only_previous(self) -> bool:
+        """Whether it has only its previous transaction, which the sender then needs."""
         known = self.psbt_input
         return known.non_witness_utxo is not None and known.witness_utxo is None
 
     @property
     def signing_input(self) -> PsbtInput:
-        """The input's map for the wallet, always with what the coin is."""
+        """The input's map for the wallet, always with a UTXO field."""
         known = self.psbt_input
         if known.non_witness_utxo is None and known.witness_utxo is None:
             return known.with_witness_utxo(self.utxo)

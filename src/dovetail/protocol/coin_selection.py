@@ -1,4 +1,4 @@
-"""Which of the receiver's coins to add (BIP 78, Impacted heuristics and UTXO probing attack)."""
+"""Selects the receiver's coins to add (BIP 78, Impacted heuristics and UTXO probing attack)."""
 
 from collections.abc import Collection
 
@@ -15,14 +15,14 @@ _Rank = tuple[bool, bool, bool]
 def select_coins(
     draft: Draft, candidates: Collection[Coin], *, entropy: Entropy = system
 ) -> tuple[Coin, ...]:
-    """The coin to add, more only where the receiver's outputs take more than one; () for none.
+    """Select a coin to add, or several if the receiver's outputs need more; () for none.
 
-    A coin that a sender has seen before goes first, whatever else speaks against it (P3). Then
-    one that does not make an input look unnecessary (UIH2: the smallest input is no larger than
-    the smallest output, so that a plain payment could have done without it). Then one that does
-    not make the sender's change the smallest output, which is what an observer takes for change
-    (UIH1). What is left is drawn with `entropy`; the order of candidates does not matter.
-    Coins we cannot weigh, or that cost more to spend than they are worth, are left out.
+    A coin that a sender has seen before comes first, whatever its other properties (P3). Next is
+    one that makes no input look unnecessary (UIH2: the smallest input is no larger than the
+    smallest output, so a plain payment would not need it). Next is one that does not make the
+    sender's change the smallest output, which observers take for change (UIH1). Among equal coins
+    `entropy` decides; the order of candidates does not matter. Coins of unknown weight, or that
+    cost more to spend than their value, are left out.
     """
     rate = max(
         draft.params.min_fee_rate,
@@ -32,19 +32,19 @@ def select_coins(
     usable = [
         coin
         for coin in sorted(candidates, key=lambda coin: coin.outpoint)
-        if coin.outpoint not in taken and _worth(coin, rate) > 0
+        if coin.outpoint not in taken and _effective_value(coin, rate) > 0
     ]
     drawn = shuffled(entropy, usable)
     drain = draft.outputs[draft.drain]
     missing = _deficit(draft) + max(0, int(drain.script_pubkey.dust_limit) - int(drain.value))
-    enough = [coin for coin in drawn if _worth(coin, rate) >= missing]
+    enough = [coin for coin in drawn if _effective_value(coin, rate) >= missing]
     if enough:
         return (min(enough, key=_Ranking(draft).of),)
     return _largest_first(drawn, missing, rate)
 
 
-def _worth(coin: Coin, rate: FeeRate) -> int:
-    """What the coin brings beyond what it costs to spend; 0 for one we cannot weigh."""
+def _effective_value(coin: Coin, rate: FeeRate) -> int:
+    """Return the coin's value minus its spending fee; 0 if its weight is unknown."""
     try:
         return int(coin.utxo.value) - fee_at(rate, coin.weight)
     except InvalidPsbt:
@@ -52,12 +52,12 @@ def _worth(coin: Coin, rate: FeeRate) -> int:
 
 
 def _deficit(draft: Draft) -> int:
-    """How much more the receiver's outputs pay than the sender gave."""
+    """Return how much more the receiver's outputs pay than the sender paid."""
     return max(0, total(draft.outputs) - total(draft.original.unsigned_transaction.outputs))
 
 
 class _Ranking:
-    """Tells coins apart. What they share is found once: both outputs and coins may be many."""
+    """Ranks coins. Values that all coins share are computed once."""
 
     def __init__(self, draft: Draft) -> None:
         values = [int(txout.value) for txout in draft.outputs]
@@ -67,8 +67,8 @@ class _Ranking:
         self._smallest_input = min(int(utxo.value) for utxo in draft.original.utxos())
 
     def of(self, coin: Coin) -> _Rank:
-        """Smaller is better."""
-        if self._others is None:  # without change, neither heuristic says anything
+        """Return the coin's rank; smaller is better."""
+        if self._others is None:  # neither heuristic applies without change
             return (not coin.exposed, False, False)
         value = int(coin.utxo.value)
         smallest = min(self._others, self._drain + value)
@@ -78,11 +78,11 @@ class _Ranking:
 
 
 def _largest_first(coins: tuple[Coin, ...], missing: int, rate: FeeRate) -> tuple[Coin, ...]:
-    """As few coins as reach the sum, exposed ones first (P3); () when all do not."""
+    """Return as few coins as reach the sum, exposed ones first (P3); () if all are too few."""
     chosen: list[Coin] = []
     for coin in sorted(coins, key=lambda coin: (not coin.exposed, -int(coin.utxo.value))):
         chosen.append(coin)
-        missing -= _worth(coin, rate)
+        missing -= _effective_value(coin, rate)
         if missing <= 0:
             return tuple(chosen)
     return ()

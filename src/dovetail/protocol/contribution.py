@@ -1,4 +1,4 @@
-"""The receiver's part of the Proposal PSBT: its outputs, its inputs, its signatures.
+"""The receiver's part of the Proposal PSBT: its outputs, inputs and signatures.
 
 BIP 78, Protocol (what the payjoin proposal must, may and must not do) and Payment output
 substitution.
@@ -42,13 +42,13 @@ def commit_outputs(
     drain_script: Script | None = None,
     entropy: Entropy = system,
 ) -> Draft:
-    """Fix the receiver's outputs; by default they stay as the sender wrote them.
+    """Fix the receiver's outputs; by default they stay as in the Original PSBT.
 
-    `replacement` takes the places of all receiver outputs, at least as many; what is over is
-    inserted at random. What it pays less than the sender paid goes to the drain, what it pays
-    more must come from coins. `drain_script` names the drain among the receiver's outputs, else
-    it is the first. Without output substitution every receiver output must stay, with its script
-    and at least its value. Raises `UsageError` (BIP 78, Payment output substitution).
+    `replacement` replaces all receiver outputs by at least as many; additional ones are inserted
+    at random positions. If it pays less than the sender paid, the drain gets the rest; if it pays
+    more, coins must pay the difference. `drain_script` selects the drain among the receiver's
+    outputs; the default is the first. Without output substitution every receiver output must keep
+    its script and at least its value. Raises `UsageError` (BIP 78, Payment output substitution).
     """
     if replacement is None:
         ours = list(draft.receiver_outputs)
@@ -70,11 +70,11 @@ def commit_outputs(
 
 
 def place_coins(draft: Draft, coins: Collection[Coin], *, entropy: Entropy = system) -> Draft:
-    """Add coins at random positions; the drain grows by what they bring.
+    """Add coins at random positions; the drain grows by their value.
 
-    Raises `UsageError` for a coin that is in the transaction already or when the coins do not
-    pay for the receiver's outputs, `InvalidPsbt` for a coin we cannot weigh, and
-    `PayloadTooLarge` when the proposal would not fit into a mailbox message.
+    Raises `UsageError` for a coin that is already in the transaction or when the coins do not pay
+    for the receiver's outputs, `InvalidPsbt` for a coin of unknown weight, and `PayloadTooLarge`
+    when the proposal would not fit into a mailbox message.
     """
     slots = shuffled(entropy, range(len(draft.original.inputs) + len(coins)))
     pairs = zip(coins, slots, strict=False)  # there are more slots than coins
@@ -86,12 +86,12 @@ def place_coins(draft: Draft, coins: Collection[Coin], *, entropy: Entropy = sys
 
 
 def finalize(draft: Draft, signed: Psbt) -> Psbt:
-    """The Proposal PSBT, from a draft with its fees and the PSBT the receiver's wallet signed.
+    """Make the Proposal PSBT of a draft with fees and the PSBT that the receiver's wallet signed.
 
-    It holds our inputs' final scripts and what they spend, and nothing else: no key paths, no
-    partial signatures, nothing about the sender's inputs. Raises `UsageError` when the wallet
-    changed the transaction, did not finish our inputs, or the fee rate is below what the sender
-    demands; `PayloadTooLarge` above 7088 bytes (BIP 78, Protocol).
+    It holds only the final scripts and UTXOs of our inputs: no key paths, no partial signatures,
+    and nothing about the sender's inputs. Raises `UsageError` when the wallet changed the
+    transaction, did not finalize our inputs, or the fee rate is below the sender's minimum;
+    `PayloadTooLarge` above 7088 bytes (BIP 78, Protocol).
     """
     transaction = draft.transaction()
     if signed.unsigned_transaction != transaction:
@@ -122,7 +122,7 @@ def finalize(draft: Draft, signed: Psbt) -> Psbt:
 def _replace_outputs(
     draft: Draft, replacement: list[TxOut], entropy: Entropy
 ) -> tuple[list[TxOut], list[int]]:
-    """The proposal's outputs, and which of them are the receiver's."""
+    """Return the proposal's outputs and the positions of the receiver's."""
     originals = draft.original.unsigned_transaction.outputs
     may_substitute = draft.params.output_substitution
     if len(replacement) < len(draft.receiver_outputs):
@@ -131,7 +131,7 @@ def _replace_outputs(
     senders = {txout.script_pubkey for at, txout in enumerate(originals) if at not in ours}
     if any(txout.script_pubkey in senders for txout in replacement):
         raise UsageError(
-            "The sender pays one of these scripts too and could not tell the outputs apart; "
+            "The sender pays one of these scripts too and could not distinguish the outputs; "
             "use another script."
         )
     waiting: dict[Script, deque[TxOut]] = {}
@@ -162,7 +162,7 @@ def _replace_outputs(
 
 
 def _largest_size(draft: Draft) -> int:
-    """The most bytes the signed proposal can take."""
+    """Return the largest possible size of the signed proposal in bytes."""
     size = 0
     inputs: list[PsbtInput] = []
     for placed in draft.inputs:
@@ -171,7 +171,7 @@ def _largest_size(draft: Draft) -> int:
         stand_in = (bytes(scripts),) if coin.is_segwit else ()
         script_sig = b"" if coin.is_segwit else bytes(scripts // 4)
         final = coin.signing_input.with_final(script_sig, stand_in)
-        if coin.tells_previous:  # the key, which decides whether it is shown, is not known here
+        if coin.has_only_previous:  # the key, which decides if it is included, is unknown here
             inputs.append(utxo_only(final).with_final(script_sig, stand_in))
         else:
             inputs.append(for_counterparty(final, coin.utxo))

@@ -1,4 +1,4 @@
-"""What a payjoin costs, and who pays it (BIP 78, Fee output)."""
+"""The fee of a payjoin, and how the parties share it (BIP 78, Fee output)."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from dovetail.protocol.params import FeeContribution
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """A payjoin's whole fee, and by how much it is more for each than without a payjoin."""
+    """A payjoin's whole fee, and the additional cost of each party."""
 
     fee: Sats
     more_from_sender: Sats
-    """What was taken from the sender's fee output."""
+    """The amount taken from the sender's fee output."""
     from_receiver: Sats
-    """What the receiver gets less than the Original pays it."""
+    """The amount that the receiver gets less than in the Original PSBT."""
     added: tuple[Sats, ...]
-    """What the receiver's coins are worth."""
+    """The values of the receiver's coins."""
 
 
 def shares(original: Psbt, proposal: Psbt, offer: FeeContribution | None) -> Shares:
-    """Who pays what in a proposal that was made of `original`, with the sender's `offer`.
+    """Compute the shares of a proposal for `original`, with the sender's fee `offer`.
 
-    Every input of `proposal` but the sender's tells what it spends. Raises `InvalidPsbt` where
-    one does not, `InvalidAmount` where the sums cannot be.
+    Every input of `proposal` except the sender's must hold its UTXO. Raises `InvalidPsbt` if one
+    does not, and `InvalidAmount` for impossible sums.
     """
     ours, theirs = original.unsigned_transaction, proposal.unsigned_transaction
     senders = frozenset(ours.contested())

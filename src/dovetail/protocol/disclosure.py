@@ -1,4 +1,4 @@
-"""What a PSBT keeps when it leaves the house (BIP 78, Protocol)."""
+"""What a PSBT discloses to the counterparty (BIP 78, Protocol)."""
 
 from dovetail.bitcoin.psbt import InputField, Psbt, PsbtGlobal, PsbtInput, PsbtOutput
 from dovetail.bitcoin.transaction import Transaction, TxOut
@@ -21,32 +21,32 @@ def bare_psbt(
     inputs: tuple[PsbtInput, ...],
     outputs: tuple[PsbtOutput, ...] | None = None,
 ) -> Psbt:
-    """A PSBT of nothing but an unsigned transaction and these maps; outputs default to empty."""
+    """Return a PSBT with only an unsigned transaction and these maps; outputs default to empty."""
     if outputs is None:
         outputs = (EMPTY_OUTPUT,) * len(transaction.outputs)
     return Psbt(PsbtGlobal.of(transaction), inputs, outputs)
 
 
 def without_signatures(psbt_input: PsbtInput) -> PsbtInput:
-    """The input as it was before it was signed, as far as its map still tells."""
+    """Return the input without signatures and final scripts."""
     return psbt_input.cleared_of(*_FINAL_FIELDS, *_SIGNATURE_FIELDS)
 
 
 def has_signatures(psbt_input: PsbtInput) -> bool:
-    """Whether there are signatures that are not in final scripts yet."""
+    """Whether there are signatures that are not yet in final scripts."""
     return any(psbt_input.map.all(field) for field in _SIGNATURE_FIELDS)
 
 
 def utxo_only(psbt_input: PsbtInput) -> PsbtInput:
-    """The input with nothing but what it spends."""
+    """Return the input with only its UTXO fields."""
     return psbt_input.only(*_UTXO_FIELDS)
 
 
 def for_counterparty(psbt_input: PsbtInput, utxo: TxOut) -> PsbtInput:
-    """A final input with its final scripts and what it spends, in as few bytes as can be.
+    """Return a final input with its final scripts and UTXO, in as few bytes as possible.
 
-    Where a verified signature proves the amount the output is enough; any other input keeps the
-    previous transaction, which alone proves it.
+    If a verified signature proves the amount, the output is enough. Any other input keeps the
+    previous transaction, which proves it.
     """
     final = psbt_input.only(*_FINAL_FIELDS)
     previous = psbt_input.non_witness_utxo

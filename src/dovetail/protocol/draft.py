@@ -1,4 +1,4 @@
-"""A proposal under construction, as plain values a log can store (BIP 78, Protocol)."""
+"""A proposal under construction, as plain values that a log can store (BIP 78, Protocol)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A proposal under construction, and all that was decided about it.
+    """A proposal under construction, with all decisions about it.
 
-    `receiver_outputs` are indices into the Original's outputs, `drain` is the index in `outputs`
-    of the receiver's output that takes what its coins bring and pays its part of the fees.
-    `inputs` ascend by position. Every decision is a plain value, so that a log can store it and
-    replay can pass it back. Raises `UsageError` when indices and positions are impossible.
+    `receiver_outputs` are indices into the Original's outputs. `drain` is the index in `outputs`
+    of the receiver's output that gets the value of its coins and pays its part of the fees.
+    `inputs` are sorted by position. Every decision is a plain value that a log can store and a
+    replay can restore. Raises `UsageError` for impossible indices and positions.
     """
 
     original: Psbt
@@ -33,7 +33,7 @@ class Draft:
     inputs: tuple[PlacedCoin, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what replay hands back."""
+        """Check the indices, also for a replay."""
         originals = len(self.original.unsigned_transaction.outputs)
         positions = [placed.position for placed in self.inputs]
         total = len(self.original.inputs) + len(positions)
@@ -47,16 +47,16 @@ class Draft:
 
     @property
     def fee(self) -> Sats:
-        """What the transaction pays; raises `InvalidPsbt` or `InvalidAmount` where it cannot."""
+        """The transaction's fee; raises `InvalidPsbt` or `InvalidAmount` if it has none."""
         spent = Sats.sum(utxo.value for utxo in self.original.utxos())
         added = Sats.sum(placed.coin.utxo.value for placed in self.inputs)
         return spent + added - Sats.sum(txout.value for txout in self.outputs)
 
     def with_inputs(self, inputs: tuple[PlacedCoin, ...]) -> "Draft":
-        """The draft with these coins, and what they bring beyond what is missing in its drain.
+        """Return the draft with these coins; the drain gets their value minus the deficit.
 
         Raises `UsageError` when they do not pay for the receiver's outputs, or when the draft
-        has coins already.
+        already has coins.
         """
         if self.inputs:
             raise UsageError("The proposal has its coins already; start again to change them.")
@@ -69,7 +69,7 @@ class Draft:
             grown = self.outputs[self.drain].value + (placed.fee - self.original.fee)
         except InvalidAmount as error:
             raise UsageError(
-                "The coins bring less than the receiver's outputs pay; choose larger ones."
+                "The coins are worth less than the receiver's outputs need; choose larger ones."
             ) from error
         return placed.with_value(self.drain, grown)
 
@@ -91,17 +91,17 @@ class Draft:
     def psbt(self) -> Psbt:
         """The PSBT for the receiver's wallet to sign.
 
-        The sender's inputs tell only what they spend: their signatures are void by now. Ours are
-        as the wallet gave them.
+        The sender's inputs hold only their UTXOs, because their signatures are no longer valid.
+        Ours are as the wallet gave them.
         """
         senders = map(utxo_only, self.original.inputs)
         ours = (placed.coin.signing_input for placed in self.inputs)
         return bare_psbt(self.transaction(), self.merge(senders, ours))
 
     def sender_positions(self) -> tuple[int, ...]:
-        """Where each of the sender's outputs stands now, in the Original's order.
+        """Return the present positions of the sender's outputs, in the Original's order.
 
-        Raises `UsageError` when one is missing or changed, as it may be once fees are applied.
+        Raises `UsageError` when one is missing or changed, as after applying fees.
         """
         ours = frozenset(self.receiver_outputs)
         originals = enumerate(self.original.unsigned_transaction.outputs)
@@ -115,7 +115,7 @@ class Draft:
         return tuple(found)
 
     def merge(self, senders: Iterable[T], ours: Iterable[T]) -> tuple[T, ...]:
-        """Put what belongs to our inputs at their positions, the sender's in order between them."""
+        """Merge values of our inputs at their positions with the sender's between them."""
         merged = list(senders)
         for placed, item in zip(self.inputs, ours, strict=True):
             merged.insert(placed.position, item)

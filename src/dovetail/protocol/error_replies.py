@@ -8,7 +8,7 @@ from typing import Self, cast
 
 from dovetail.errors import InvalidMessage, UsageError
 
-# One implementation sends its list of versions as the text of a list.
+# One implementation sends its versions as a string that contains a list.
 _LIST_AS_TEXT = re.compile(r"\[[0-9, ]*\]", re.ASCII)
 _MAX_VERSION = 0xFFFF
 _MAX_VERSIONS = 16
@@ -26,17 +26,17 @@ class ErrorCode(StrEnum):
 _MESSAGES = {
     ErrorCode.UNAVAILABLE: "The receiver cannot make a payjoin now.",
     ErrorCode.NOT_ENOUGH_MONEY: "The receiver could not pay the fee of its inputs.",
-    ErrorCode.VERSION_UNSUPPORTED: "The receiver does not speak this version of payjoin.",
+    ErrorCode.VERSION_UNSUPPORTED: "The receiver does not support this version of payjoin.",
     ErrorCode.ORIGINAL_PSBT_REJECTED: "The receiver does not accept this Original PSBT.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """Why the receiver makes no proposal.
+    """The reason why the receiver makes no proposal.
 
-    `code` is None where it is not a well-known one: the counterparty's own texts are not kept,
-    so that they can never be shown. `supported` are the versions it speaks, if it said so.
+    `code` is None if it is not a well-known one: the counterparty's texts are dropped, so that
+    they can never be shown. `supported` are the receiver's versions, if it sent them.
     """
 
     code: ErrorCode | None
@@ -56,7 +56,7 @@ class ErrorReply:
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """Read a JSON object with an `errorCode`; whatever else is in it may be missing or odd.
+        """Read a JSON object with an `errorCode`; other fields may be missing or malformed.
 
         Raises `InvalidMessage` for anything else.
         """
@@ -80,7 +80,7 @@ class ErrorReply:
 
 
 def _parse_versions(value: object) -> tuple[int, ...]:
-    """Keep what can be a version; a list of anything else is as good as none."""
+    """Return the valid versions of a list; other values are dropped."""
     if isinstance(value, str) and _LIST_AS_TEXT.fullmatch(value):
         value = [int(number) for number in re.findall(r"[0-9]{1,5}", value)]
     if not isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Who pays for a larger transaction, and how much at most (BIP 78, Fee output)."""
+"""Fees for the larger transaction, and their limits for both parties (BIP 78, Fee output)."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ def apply_fees(
 ) -> Draft:
     """Pay for the weight that the receiver has added.
 
-    The sender's fee contribution pays for the added inputs, at the Original's own rate, so that
-    the payjoin is neither slower nor easy to spot. The receiver pays only for what the sender did
-    not offer to pay, out of the drain: so much that the whole transaction keeps the sender's
-    minimum and `min_fee_rate`, never more than these rates or `max_fee_rate` on the added weight,
-    and nothing for rounding. Only `relay_fee_rate` is kept to the satoshi, as the receiver's node
-    would refuse the rest. Raises `FeeTooHigh` where a minimum cannot be kept so, and
-    `UsageError` when fees were applied before or the receiver's outputs are not paid for yet.
+    The sender's fee contribution pays for the added inputs at the Original's rate, so that the
+    payjoin is neither slower nor easy to recognize. The receiver pays the rest from the drain:
+    enough that the whole transaction meets the sender's minimum and `min_fee_rate`, never more
+    than these rates or `max_fee_rate` for the added weight, and nothing for rounding. Only
+    `relay_fee_rate` is met to the satoshi, because the receiver's node would refuse less. Raises
+    `FeeTooHigh` if a minimum cannot be met, and `UsageError` if fees were applied before or the
+    receiver's outputs are not yet paid for.
     """
     original, original_fee = draft.original.extract(), draft.original.fee
     brought = total(placed.coin.utxo for placed in draft.inputs)
@@ -64,7 +64,7 @@ def apply_fees(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bill:
-    """What a draft costs beyond the Original's fee."""
+    """The cost of a draft beyond the Original's fee."""
 
     draft: Draft
     original: Transaction
@@ -73,32 +73,32 @@ class _Bill:
     relay_fee_rate: FeeRate
     weight: Weight
     longest: Weight
-    """The weight with the sender's signatures as long as they may turn out."""
+    """The weight with the longest possible signatures of the sender."""
 
     @property
     def added(self) -> int:
-        """The weight that the receiver brings."""
+        """The weight that the receiver adds."""
         return max(0, self.weight - self.original.weight)
 
     @property
     def wanted(self) -> int:
-        """What keeps the Original's rate, and the sender's minimum whatever signatures come."""
+        """The fee for the Original's rate, and for the sender's minimum with any signatures."""
         grown = self.weight.vbytes - self.original.weight.vbytes
-        # Virtual bytes, as that is where a round rate shows.
+        # Use virtual bytes, in which observers would notice a round rate.
         same_rate = -(-self.original_fee * grown // self.original.weight.vbytes)
         return max(same_rate, self._missing(self._demanded, self.longest), self._due)
 
     @property
     def required(self) -> int:
-        """Less than this, and the sender, the receiver or a node refuses the payjoin.
+        """The least additional fee that the sender, the receiver and nodes accept.
 
-        The sender checks the whole transaction; what the Original lacks is not the receiver's.
+        The sender checks the whole transaction; the receiver does not pay what the Original lacks.
         """
         demanded, own = map(self._least, (self._demanded, self.min_fee_rate))
         return max(demanded, min(own, fee_at(self.min_fee_rate, self.added)), self._due_to_relay)
 
     def left_to_receiver(self, from_sender: int) -> int:
-        """What the sender did not offer to pay; what is lost by rounding is nobody's."""
+        """Return the fee that the sender did not offer, without rounding differences."""
         left = max(0, self._due - from_sender)
         highest = max(self._demanded, self.min_fee_rate)
         if from_sender and left <= fee_at(highest, self._rounding):
@@ -111,7 +111,7 @@ class _Bill:
 
     @property
     def _due(self) -> int:
-        """What the added weight costs at the minimum, less what the Original pays above it."""
+        """The minimum fee of the added weight, minus what the Original pays above its minimum."""
         demanded, own = (
             min(self._missing(rate, self.weight), fee_at(rate, self.added))
             for rate in (self._demanded, self.min_fee_rate)
@@ -120,19 +120,19 @@ class _Bill:
 
     @property
     def _due_to_relay(self) -> int:
-        """The same by what nodes relay from, who count whole virtual bytes."""
+        """The same at the relay minimum, for which nodes count whole virtual bytes."""
         missing = self._missing(self.relay_fee_rate, 4 * self.weight.vbytes)
         return min(missing, fee_at(self.relay_fee_rate, self.added))
 
     @property
     def _rounding(self) -> int:
-        """The weight that offers leave out: a virtual byte for each coin, and what inputs share."""
+        """The weight that offers omit: a virtual byte for each coin, and the shared weight."""
         before = [bool(each.final_script_witness) for each in self.draft.original.inputs]
         coins = [placed.coin.is_segwit for placed in self.draft.inputs]
         return _SLACK_PER_INPUT * len(coins) + shared_weight(before, coins)
 
     def _least(self, rate: FeeRate) -> int:
-        """What a rate asks of the whole transaction beyond the Original's fee, but for rounding."""
+        """Return the additional fee for a rate of the whole transaction, without rounding."""
         inputs = len(self.original.inputs) + len(self.draft.inputs)
         return _least_fee(rate, self.weight, inputs) - self.original_fee
 
@@ -141,13 +141,13 @@ class _Bill:
 
 
 def _shorter_signatures(original: Psbt) -> int:
-    """How much lighter the Original's signatures are than they may turn out in the payjoin."""
+    """Return how much the sender's signatures may grow in the payjoin."""
     pairs = zip(original.inputs, original.utxos(), strict=True)
     return sum([signed_weight(*pair) - input_weight(*pair) for pair in pairs])
 
 
 def expected_weight(draft: Draft) -> Weight:
-    """What the payjoin will weigh: the sender's inputs as they are now, ours as predicted."""
+    """Predict the payjoin's weight: the sender's inputs as they are, ours as predicted."""
     utxos = draft.original.utxos()
     pairs = zip(draft.original.inputs, utxos, strict=True)
     weights = [input_weight(psbt_input, utxo) for psbt_input, utxo in pairs]
@@ -163,7 +163,7 @@ def expected_weight(draft: Draft) -> Weight:
 
 
 def shared_weight(before: Sequence[bool], added: Sequence[bool]) -> int:
-    """What added inputs weigh beside themselves; each is true where it has a witness.
+    """Return the additional shared weight of added inputs; each is True if it has a witness.
 
     That is the transaction's marker and flag, an empty witness of one byte for each input without
     one beside a witness, and the count of inputs (BIP 144).
@@ -179,7 +179,7 @@ def _shared_by(segwit: Collection[bool]) -> int:
 def signed_weight(psbt_input: PsbtInput, utxo: TxOut) -> Weight:
     """The weight of a final input, with its signature at full length.
 
-    Fees are set before everybody has signed, and then a signature may be a byte shorter.
+    Fees are set before all have signed, and a signature may become a byte shorter.
     """
     actual = input_weight(psbt_input, utxo)
     try:
@@ -189,22 +189,22 @@ def signed_weight(psbt_input: PsbtInput, utxo: TxOut) -> Weight:
 
 
 def meets_minimum(fee: Sats, transaction: Transaction, minimum: FeeRate) -> bool:
-    """Whether a signed transaction pays a rate, but for the length of its signatures and rounding.
+    """Whether a signed transaction pays a rate, with a tolerance for signatures and rounding.
 
-    Each input may turn out a virtual byte heavier than it was when the fee was set.
+    Each input may be a virtual byte heavier than when the fee was set.
     """
     return fee >= _least_fee(minimum, transaction.weight, len(transaction.inputs))
 
 
 def total(txouts: Iterable[TxOut]) -> int:
-    """The sum of some values; peers may claim more than there is money."""
+    """Return the sum of some values; peers may claim more than 21 million bitcoins."""
     return sum(int(txout.value) for txout in txouts)
 
 
 def fee_at(rate: FeeRate, weight: int) -> int:
-    """The fee for a weight, rounded up; unlike `FeeRate.fee` it may be more than there is money.
+    """Return the fee for a weight, rounded up; unlike `FeeRate.fee` without an upper limit.
 
-    Peers choose rates, and an absurd one is not an error but too high a fee.
+    Peers choose rates, and an absurd rate must give a too high fee, not an error.
     """
     return -(-rate.sat_per_kwu * weight // 1000)
 
@@ -212,12 +212,12 @@ def fee_at(rate: FeeRate, weight: int) -> int:
 def most_for_inputs(
     original_fee: int, original: Transaction, added: Iterable[Weight], shared: int = 0
 ) -> int:
-    """The most a sender pays for these added inputs: whole virtual bytes at the Original's rate.
+    """Return the most a sender pays for added inputs: whole virtual bytes at the Original's rate.
 
-    `shared` is their `shared_weight`. One virtual byte more is allowed for: a receiver that weighs
-    the whole transaction takes the sender's signatures to be as long as they may be. The rate is
-    exact and the sum rounded up, so that no way of rounding makes an honest receiver a cheat
-    (BIP 78, Sender's payjoin proposal checklist).
+    `shared` is their `shared_weight`. One virtual byte more is allowed, because a receiver that
+    weighs the whole transaction may assume the longest signatures of the sender. The rate is exact
+    and the sum rounded up, so that no honest receiver's rounding is refused (BIP 78, Sender's
+    payjoin proposal checklist).
     """
     each = [weight.vbytes for weight in added]
     vbytes = sum(each) + Weight(shared).vbytes + 1 if each else 0
@@ -231,7 +231,7 @@ def _least_fee(minimum: FeeRate, weight: Weight, inputs: int) -> int:
 def _sender_contribution(
     draft: Draft, original: Transaction, original_fee: Sats
 ) -> tuple[int, int]:
-    """The fee output's position in the draft, and what may be taken from it; 0 if nothing."""
+    """Return the fee output's position in the draft, and the most to take from it, perhaps 0."""
     offer = draft.params.fee_contribution
     outputs, ours = original.outputs, frozenset(draft.receiver_outputs)
     if (
@@ -247,17 +247,17 @@ def _sender_contribution(
     above_dust = int(fee_output.value) - int(fee_output.script_pubkey.dust_limit)
     return position, min(
         int(offer.max_amount),
-        max(0, above_dust),  # a dust output would keep the payjoin from relaying
+        max(0, above_dust),  # nodes would not relay a payjoin with a dust output
         _most_to_take(draft, original, original_fee),
     )
 
 
 def _most_to_take(draft: Draft, original: Transaction, original_fee: Sats) -> int:
-    """What every known sender allows to be taken for our inputs.
+    """Return the most that all known senders allow for our inputs.
 
-    They round the Original's rate down to 1000 weight units and count the inputs alone. BIP 78
-    has each input weigh as much as the sender's, in whole virtual bytes, which senders of
-    version 1 hold us to.
+    They round the Original's rate down to sat per 1000 weight units and count only the inputs. By
+    BIP 78 each input weighs as much as the sender's, in whole virtual bytes, and senders of
+    version 1 require this.
     """
     weight = sum(placed.coin.weight for placed in draft.inputs)
     most = fee_at(FeeRate.of(original_fee, original.weight), weight)
@@ -269,7 +269,7 @@ def _most_to_take(draft: Draft, original: Transaction, original_fee: Sats) -> in
 
 
 def _spare_in_drain(draft: Draft) -> int:
-    """What the drain can give: not below dust, nor below its value where it must not shrink."""
+    """Return what the drain can pay: it must stay above dust, and perhaps keep its value."""
     drain = draft.outputs[draft.drain]
     keep = drain.script_pubkey.dust_limit
     if not draft.params.output_substitution:

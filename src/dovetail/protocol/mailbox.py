@@ -38,13 +38,13 @@ class ShortId(str):
 
     @classmethod
     def of(cls, key: PublicKey) -> Self:
-        """The mailbox of the receiver key or the reply key."""
+        """Return the mailbox of the receiver key or the reply key."""
         return cls(_name_of(key))
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read 13 characters, all in one case; raises `InvalidMessage`."""
-        # Before decoding, the time of which grows with the square of the length.
+        # Check before decoding, whose time grows with the square of the length.
         if len(text) != _SHORT_ID_LENGTH:
             raise InvalidMessage("A mailbox has a name of 13 characters; check its address.")
         decode_base32(text, InvalidMessage)
@@ -62,7 +62,7 @@ def _name_of(key: PublicKey) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MessageA:
-    """What a sender wrote: where to reply, and the body without its padding."""
+    """The decrypted Message A: the reply key, and the body without its padding."""
 
     reply_key: PublicKey
     body: bytes
@@ -96,9 +96,9 @@ def encode_original(psbt: Psbt, params: SenderParams) -> bytes:
 def decode_original(body: bytes, *, default_version: Literal[1, 2]) -> tuple[Psbt, SenderParams]:
     """Read the body of Message A (default version 2) or of a plaintext message (1).
 
-    Neither the PSBT nor the parameters have been checked against BIP 78's rules yet, and who
-    gets version 1 by way of a directory must still rule out output substitution. Raises
-    `InvalidMessage`, or `UnsupportedVersion`, which is one.
+    Neither the PSBT nor the parameters are checked by BIP 78's rules yet. For version 1 through a
+    directory the caller must also forbid output substitution. Raises `InvalidMessage`, or
+    `UnsupportedVersion`, which is one.
     """
     base64, _, query = body.partition(b"\n")
     psbt = parse_base64_psbt(base64)
@@ -111,7 +111,7 @@ def parse_base64_psbt(data: bytes) -> Psbt:
     try:
         return Psbt.from_base64(data.decode("ascii").strip())
     except (UnicodeDecodeError, InvalidPsbt) as error:
-        raise InvalidMessage("The message holds no PSBT in base64; do without payjoin.") from error
+        raise InvalidMessage("The message holds no PSBT in base64; pay without payjoin.") from error
 
 
 def seal_message_a(
@@ -119,7 +119,7 @@ def seal_message_a(
 ) -> bytes:
     """Encrypt the Original for the receiver: 7168 bytes that look random (BIP 77, PjV2MsgA).
 
-    They leave once; a retry seals afresh (P1). Raises `PayloadTooLarge` above 7055 bytes.
+    Send them once; a retry must encrypt again (P1). Raises `PayloadTooLarge` above 7055 bytes.
     """
     padded = _padded(body, ORIGINAL_CAPACITY)
     encapsulated, context = setup_base_sender(receiver_key, _INFO_A, entropy=entropy)
@@ -128,10 +128,10 @@ def seal_message_a(
 
 
 def open_message_a(message: bytes, *, receiver_secret: SecretKey) -> MessageA:
-    """Decrypt what lies in the receiver's mailbox; anyone who knows the URI can write there.
+    """Decrypt a message in the receiver's mailbox; anyone who knows the URI can write there.
 
-    Raises `DecryptionError` if it is not for this key and `InvalidMessage` if it has not 7168
-    bytes or begins with no reply key.
+    Raises `DecryptionError` if it is for another key, and `InvalidMessage` if it does not have
+    7168 bytes or does not begin with a reply key.
     """
     encapsulated, sealed = _split(message)
     plaintext = setup_base_receiver(encapsulated, receiver_secret, _INFO_A).open(sealed)
@@ -147,7 +147,7 @@ def seal_message_b(
 ) -> bytes:
     """Encrypt a Proposal PSBT's bytes or an error's JSON for the sender (BIP 77, PjV2MsgB).
 
-    The 7168 bytes leave once; a retry seals afresh (P1). Raises `PayloadTooLarge` above 7088
+    Send the 7168 bytes once; a retry must encrypt again (P1). Raises `PayloadTooLarge` above 7088
     bytes.
     """
     padded = _padded(payload, PROPOSAL_CAPACITY)
@@ -158,10 +158,10 @@ def seal_message_b(
 def open_message_b(
     message: bytes, *, reply_secret: SecretKey, receiver_key: PublicKey
 ) -> Psbt | ErrorReply:
-    """Decrypt and read what lies in the sender's mailbox; only the receiver can have written it.
+    """Decrypt and parse a message in the sender's mailbox; only the receiver can have written it.
 
-    Raises `DecryptionError` if it is from anyone else, and `InvalidMessage` if it has not 7168
-    bytes or holds neither an error reply nor one PSBT and zeros.
+    Raises `DecryptionError` if it is from anyone else, and `InvalidMessage` if it does not have
+    7168 bytes or is neither an error reply nor one PSBT followed by zeros.
     """
     encapsulated, sealed = _split(message)
     context = setup_auth_receiver(encapsulated, reply_secret, _INFO_B, receiver_key)
@@ -190,5 +190,5 @@ def _padded(payload: bytes, capacity: int) -> bytes:
 
 def _split(message: bytes) -> tuple[PublicKey, bytes]:
     if len(message) != MESSAGE_SIZE:
-        raise InvalidMessage(f"A message has {MESSAGE_SIZE} bytes, this one not; ignore it.")
+        raise InvalidMessage(f"A message must have {MESSAGE_SIZE} bytes; ignore this one.")
     return ellswift_decode(message[:_ELLSWIFT_BYTES]), message[_ELLSWIFT_BYTES:]

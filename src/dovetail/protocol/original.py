@@ -1,4 +1,4 @@
-"""The Original PSBT: what a sender sends and a receiver checks.
+"""The Original PSBT: the sender prepares it, and the receiver checks it.
 
 BIP 78, Protocol and Receiver's original PSBT checklist.
 """
@@ -14,27 +14,26 @@ from dovetail.protocol.disclosure import bare_psbt, for_counterparty
 from dovetail.protocol.signature_scope import asks_for_whole_signatures, commits_to_everything
 
 MAX_WEIGHT = Weight(400_000)
-"""Nodes relay no heavier transaction: 100,000 virtual bytes (Bitcoin Core's standardness)."""
+"""The heaviest transaction that nodes relay: 100,000 virtual bytes (Bitcoin Core)."""
 
 
 def check_original(psbt: Psbt) -> Transaction:
-    """The fallback transaction of a well-formed Original PSBT, as a receiver gets it.
+    """Check a received Original PSBT and return its fallback transaction.
 
-    Every input must be final, tell what it spends and be signed with sighash ALL or DEFAULT; all
-    must share one sequence, as no proposal could otherwise; the transaction must pay a fee and be
-    light enough for nodes to relay.
-    Whether it can be broadcast, whose inputs it spends and whether they were seen before is for
-    the caller to find out. Raises `OriginalRejected`
-    (BIP 78, Receiver's original PSBT checklist).
+    Every input must be final, hold its UTXO and be signed with sighash ALL or DEFAULT. All must
+    have the same sequence, because BIP 78 requires it of a proposal. The transaction must pay a
+    fee and be light enough for nodes to relay. The caller must check that it can be broadcast, who
+    owns its inputs, and if they were seen before. Raises `OriginalRejected` (BIP 78, Receiver's
+    original PSBT checklist).
     """
     transaction = fallback_of(psbt)
     if transaction.weight > MAX_WEIGHT:
-        raise OriginalRejected("The Original PSBT is heavier than what nodes relay; reject it.")
+        raise OriginalRejected("The Original PSBT is too heavy for nodes to relay; reject it.")
     return transaction
 
 
 def fallback_of(psbt: Psbt) -> Transaction:
-    """The fallback transaction of an Original PSBT that was checked before, whatever it weighs.
+    """Return the fallback transaction of an Original PSBT that was checked before, of any weight.
 
     Raises `OriginalRejected` as `check_original` does.
     """
@@ -45,12 +44,12 @@ def fallback_of(psbt: Psbt) -> Transaction:
 
 
 def prepare_original(signed: Psbt, *, payee: Script) -> Psbt:
-    """The Original PSBT to send: final, and without anything the receiver does not need.
+    """Make the Original PSBT to send: final, and without data that the receiver does not need.
 
-    `signed` has all its signatures, final or not, and exactly one output to the payee. Witness
-    inputs lose their previous transactions, which are what most often overruns a message.
-    Raises `UsageError` when no proposal could follow, `InvalidPsbt` when signatures are missing
-    (BIP 78, Protocol).
+    `signed` has all signatures, final or not, and exactly one output to the payee. Witness inputs
+    lose their previous transactions, which are the usual reason for a too large message. Raises
+    `UsageError` when no proposal could follow, `InvalidPsbt` when signatures are missing (BIP 78,
+    Protocol).
     """
     if not signed.is_finalized:
         signed = signed.finalize()
@@ -67,19 +66,19 @@ def prepare_original(signed: Psbt, *, payee: Script) -> Psbt:
 
 
 def fee_rate(psbt: Psbt) -> FeeRate:
-    """The rate a final PSBT pays, rounded down; raises `InvalidPsbt` when it is not final."""
+    """Return the fee rate of a final PSBT, rounded down; raises `InvalidPsbt`."""
     return FeeRate.of(psbt.fee, psbt.extract().weight)
 
 
 def receiver_outputs(transaction: Transaction, owned: Collection[Script]) -> tuple[int, ...]:
-    """The indices of the outputs with one of these scripts, in ascending order."""
+    """Return the indices of the outputs with one of these scripts, in ascending order."""
     return tuple(
         index for index, txout in enumerate(transaction.outputs) if txout.script_pubkey in owned
     )
 
 
 def _problem(psbt: Psbt) -> str | None:
-    """What keeps a PSBT from being an Original, or None."""
+    """Return why a PSBT cannot be an Original PSBT, or None."""
     if not psbt.is_finalized:
         return "is not final in all of its inputs"
     try:
@@ -91,7 +90,8 @@ def _problem(psbt: Psbt) -> str | None:
     if len({txin.sequence for txin in psbt.unsigned_transaction.inputs}) > 1:
         return "has inputs of different sequences"
     for psbt_input, utxo in zip(psbt.inputs, utxos, strict=True):
-        # M4: another sighash type lets whoever holds the fallback change what it pays.
+        # M4: with another sighash type, others could change the outputs of the fallback
+        # transaction.
         if not (asks_for_whole_signatures(psbt_input) and commits_to_everything(psbt_input, utxo)):
             return "has a signature that does not cover all inputs and outputs"
     return None

@@ -1,8 +1,8 @@
-"""Which final inputs prove, by valid signatures, the output they spend (BIP 143, BIP 341).
+"""Final inputs whose signatures prove the output that they spend (BIP 143, BIP 341).
 
-A signature in a witness commits to the amount. But it does so by one reading of the witness, and
-the output that is really spent may read the same witness otherwise: a public key is 33 bytes that
-may also be a script. An output that can be spent by such a script says nothing about its amount.
+A signature in a witness commits to the amount, but only for one interpretation of the witness. The
+real output may interpret the same witness differently: a public key of 33 bytes may also be a
+script. If another output could be spent so, the signature does not prove the amount.
 """
 
 from dovetail.bitcoin.psbt import PsbtInput
@@ -12,11 +12,11 @@ from dovetail.protocol.witness_scripts import may_succeed
 
 
 def proves_output(psbt_input: PsbtInput, utxo: TxOut) -> bool:
-    """Whether valid signatures in these final scripts prove the output, amount included.
+    """Whether valid signatures in these final scripts prove the output with its amount.
 
-    They do where they sign it and nothing else can be spent by the same witness: P2TR by its key
-    path, P2WPKH and multisig in P2WSH, and the latter two inside P2SH. Whether the signatures are
-    valid is for `verify_input` to say.
+    They do if no other kind of output can be spent by the same witness: P2TR by its key path,
+    P2WPKH and multisig in P2WSH, and the latter two inside P2SH. Verify the signatures themselves
+    by `verify_input`.
     """
     witness = psbt_input.final_script_witness or ()
     match utxo.script_pubkey.type:
@@ -26,7 +26,7 @@ def proves_output(psbt_input: PsbtInput, utxo: TxOut) -> bool:
             return bool(witness) and not may_succeed(witness[-1])
         case ScriptType.P2WSH:
             return bool(witness) and _is_verifiable(Script(witness[-1]))
-        case ScriptType.P2SH:  # the script_sig names the program, so that no other can be meant
+        case ScriptType.P2SH:  # the script_sig contains the program
             nested = Script((psbt_input.final_script_sig or b"")[1:])
             is_key = nested.type is ScriptType.P2WPKH
             return bool(witness) and (is_key or _is_verifiable(Script(witness[-1])))
@@ -35,10 +35,10 @@ def proves_output(psbt_input: PsbtInput, utxo: TxOut) -> bool:
 
 
 def signature_will_prove(psbt_input: PsbtInput, utxo: TxOut, key: bytes | None) -> bool:
-    """Whether an honest signature to come will prove the output; `key` is a P2WPKH coin's own.
+    """Whether a future honest signature will prove the output; `key` is a P2WPKH coin's key.
 
-    A wallet tells the whole previous transaction of any other coin: without it a sender cannot
-    know the amount, and refuses the payjoin.
+    For any other coin a wallet includes the previous transaction: without it a sender cannot know
+    the amount, and refuses the payjoin.
     """
     witness_script = Script(psbt_input.witness_script or b"")
     match utxo.script_pubkey.type:

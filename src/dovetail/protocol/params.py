@@ -17,7 +17,7 @@ _NO_MINIMUM = FeeRate(0)
 
 @dataclass(frozen=True, slots=True)
 class FeeContribution:
-    """How many satoshis, at most, the receiver may take from which of the sender's outputs."""
+    """The most satoshis that the receiver may take for fees, and from which output."""
 
     max_amount: Sats
     output_index: int
@@ -25,7 +25,7 @@ class FeeContribution:
 
 @dataclass(frozen=True, slots=True)
 class SenderParams:
-    """What the sender asks of the receiver; a `min_fee_rate` of zero asks for nothing.
+    """The sender's parameters; a `min_fee_rate` of zero means no minimum.
 
     Raises `UnsupportedVersion` for a version other than 1 and 2.
     """
@@ -42,15 +42,15 @@ class SenderParams:
 
     @classmethod
     def parse(cls, query: str, *, default_version: Literal[1, 2]) -> Self:
-        """Read a query string; of repeated parameters the last one counts.
+        """Read a query string; the last of repeated parameters counts.
 
-        `default_version` is 2 for an encrypted message, which may also say 1, and 1 for
-        plaintext, which may not say 2. As BIP 78 has it, unknown parameters are ignored, and so
-        is a fee contribution that is incomplete or no whole number of satoshis and outputs, of
-        which no transaction has more than 32 bits can count.
-        Whatever is not plainly false forbids output substitution, which no sender can mind.
-        Raises `UnsupportedVersion`, and `InvalidMessage` for a `minfeerate` that is not a plain
-        decimal in sat/vB: to ignore it would break what the sender was promised.
+        `default_version` is 2 for an encrypted message, which may also contain 1, and 1 for
+        plaintext, which may not contain 2. As in BIP 78, unknown parameters are ignored, and also
+        a fee contribution that is incomplete or not two whole numbers; the output index has at
+        most 32 bits. Any value of `disableoutputsubstitution` other than false forbids output
+        substitution, which is always safe. Raises `UnsupportedVersion`, and `InvalidMessage` for a
+        `minfeerate` that is not a plain decimal in sat/vB: ignoring it would break the sender's
+        requirement.
         """
         values = dict(parse_qsl(query, keep_blank_values=True))
         version, supported = values.get("v", str(default_version)), _VERSIONS[default_version]

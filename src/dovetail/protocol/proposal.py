@@ -60,7 +60,7 @@ RULES = tuple(_RULES)
 
 
 def rule_words(rule: str) -> str:
-    """What a proposal did that broke `rule`, in a sentence; one of a newer release has none."""
+    """Return a sentence about the broken `rule`; a rule of a newer release has no sentence."""
     broken = _RULES.get(rule)
     return "It broke a rule that is not known here." if broken is None else f"It {broken}."
 
@@ -73,13 +73,13 @@ def check_proposal(
     payee: Script,
     output_substitution: bool,
 ) -> Psbt:
-    """The PSBT to sign, once the proposal has kept every rule.
+    """Check a proposal by all rules and return the PSBT to sign.
 
-    `params` are those sent with the Original, `payee` is the script the URI asks to pay,
-    `output_substitution` what the URI allows. Our inputs come back with what our own Original
-    says they spend; of the receiver's only final scripts and UTXOs are kept. Sign only the
-    inputs of the Original, and pass the result to `complete`. Raises `ProposalRejected` with the
-    rule that was broken first.
+    `params` are those sent with the Original PSBT, `payee` is the script of the URI's address,
+    `output_substitution` is what the URI allows. Our inputs get the UTXOs of our own Original; of
+    the receiver's inputs only final scripts and UTXOs are kept. Sign only the inputs of the
+    Original, and pass the result to `complete`. Raises `ProposalRejected` with the first broken
+    rule.
     """
     ours, theirs = original.unsigned_transaction, proposal.unsigned_transaction
     _require("version", holds=theirs.version == ours.version)
@@ -117,12 +117,12 @@ def check_proposal(
 
 
 def complete(accepted: Psbt, signed: Psbt, *, params: SenderParams) -> Transaction:
-    """The payjoin to broadcast, from what `check_proposal` gave and what the wallet signed.
+    """Return the payjoin to broadcast, from the PSBT of `check_proposal` and the signed one.
 
-    Only the signatures of our own inputs are taken over, so that nothing else the wallet may have
-    signed can do harm. Raises `UsageError` when the wallet changed the transaction, left one of
-    our inputs unsigned or signed less than the whole transaction; `ProposalRejected` when the
-    signed transaction pays a lower rate than `minfeerate`.
+    Only the signatures of our own inputs are used, so that other signatures of the wallet can do
+    no harm. Raises `UsageError` when the wallet changed the transaction, left one of our inputs
+    unsigned or signed less than the whole transaction; `ProposalRejected` when the signed
+    transaction pays a lower rate than `minfeerate`.
     """
     if signed.unsigned_transaction != accepted.unsigned_transaction:
         raise UsageError("The wallet changed the transaction; have it sign the proposal as it is.")
@@ -147,12 +147,12 @@ def complete(accepted: Psbt, signed: Psbt, *, params: SenderParams) -> Transacti
 def fee_contribution(
     original: Psbt, payee: Script, *, change: Collection[Script] | None = None
 ) -> FeeContribution | None:
-    """What to offer the receiver: `cost_of_input`, out of our change.
+    """Return the fee contribution to offer: `cost_of_input`, taken from our change.
 
-    `change` are the scripts that are our change; unless given, the other one of exactly two
-    outputs is taken for it, so give it where the Original pays somebody else too. Never more than
-    leaves the change above dust; None when there is no such change. Raises `InvalidPsbt` when the
-    Original is not final (BIP 78, Fee output).
+    `change` are the scripts of our change. By default the other one of exactly two outputs counts
+    as change, so pass it if the Original pays somebody else too. The offer keeps the change above
+    dust; None if there is no such change. Raises `InvalidPsbt` when the Original is not final (BIP
+    78, Fee output).
     """
     outputs = original.unsigned_transaction.outputs
     indices = [
@@ -170,11 +170,11 @@ def fee_contribution(
 
 
 def cost_of_input(original: Psbt, payee: Script) -> int:
-    """What one more input costs at the Original's rate, in satoshis.
+    """Return the fee of one more input at the Original's rate, in satoshis.
 
-    It is like one of ours, or like one that spends the payee's kind of output, whichever costs
-    more: a receiver's coins are most often of the kind it is paid to. What a transaction with it
-    weighs beside the input is counted too. Raises `InvalidPsbt` when the Original is not final.
+    The input is of our kind or of the payee's output's kind, whichever costs more: a receiver's
+    coins usually have the kind of its address. The shared weight of the transaction is included.
+    Raises `InvalidPsbt` when the Original is not final.
     """
     transaction = original.extract()
     pairs = zip(original.inputs, original.utxos(), strict=True)
@@ -183,7 +183,7 @@ def cost_of_input(original: Psbt, payee: Script) -> int:
         (signed_weight(psbt_input, utxo), segwit)
         for (psbt_input, utxo), segwit in zip(pairs, before, strict=True)
     ]
-    with suppress(InvalidPsbt):  # what spends other scripts cannot be told
+    with suppress(InvalidPsbt):  # the weight for other scripts is unknown
         kinds.append((predicted_input_weight(payee.type), payee.type is not ScriptType.P2PKH))
     return max(
         most_for_inputs(original.fee, transaction, [weight], shared_weight(before, [segwit]))
@@ -199,7 +199,7 @@ def _require(rule: str, *, holds: bool) -> None:
 
 
 def _check_inputs(original: Psbt, proposal: Psbt) -> dict[int, int]:
-    """Check all inputs; the result maps the positions of ours to their indices in the Original."""
+    """Check all inputs; map our inputs' positions to their indices in the Original."""
     ours, theirs = original.unsigned_transaction, proposal.unsigned_transaction
     where = {txin.previous_output: position for position, txin in enumerate(theirs.inputs)}
     positions = [where.get(outpoint, -1) for outpoint in ours.contested()]
@@ -232,10 +232,10 @@ def _tells_utxo(proposal: Psbt, position: int) -> bool:
 
 
 def _check_signatures(original: Psbt, proposal: Psbt, origins: dict[int, int]) -> None:
-    """Check what the receiver's inputs spend: all sums of the fee rules hang on it (M4).
+    """Check the UTXOs of the receiver's inputs, on which all fee rules depend (M4).
 
-    A signature is valid over the true amount alone, so it proves the one it was verified over,
-    wherever it commits to one; elsewhere the previous transaction must.
+    A signature that commits to the amount is valid only for the true amount, so it proves it. For
+    other inputs the previous transaction must prove it.
     """
     spent = [
         original.utxo(origins[position]) if position in origins else proposal.utxo(position)
@@ -255,7 +255,7 @@ def _check_signatures(original: Psbt, proposal: Psbt, origins: dict[int, int]) -
 
 
 def _fee_output(original: Transaction, payee: Script, params: SenderParams) -> int | None:
-    """The index of the output we offered to take fees from, if the offer is a valid one."""
+    """Return the index of the offered fee output, if the offer is valid."""
     offer = params.fee_contribution
     if offer is None or offer.output_index >= len(original.outputs):
         return None
@@ -267,9 +267,9 @@ def _fee_output(original: Transaction, payee: Script, params: SenderParams) -> i
 def _check_outputs(
     original: Psbt, proposal: Psbt, payee: Script, *, may_substitute: bool
 ) -> dict[int, int]:
-    """Check that outputs are there and in order; maps their positions to the Original's indices.
+    """Check the order of our outputs; return a map from positions to the Original's indices.
 
-    Where substitution is allowed, the payment may change, move or be missing.
+    If substitution is allowed, the payment output may change, move or be missing.
     """
     for psbt_output in proposal.outputs:
         has_paths = psbt_output.bip32_derivations or psbt_output.tap_bip32_derivations

@@ -1,4 +1,4 @@
-"""Requests and their answers.
+"""HTTP requests of both versions and their responses.
 
 BIP 77, Client/Directory interactions (mailboxes behind OHTTP); BIP 78, Protocol (v1 over HTTP).
 """
@@ -41,9 +41,9 @@ Relay = str
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """An HTTP POST that must leave at most once; a retry asks for a fresh one (P1).
+    """An HTTP POST that must be sent at most once; a retry needs a new one (P1).
 
-    Only that of a v1 sender, which holds no ciphertext, is the same again.
+    Only a v1 sender's request, which holds no ciphertext, may be sent again.
     """
 
     url: str
@@ -56,13 +56,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MailboxReply:
-    """What a directory answered inside OHTTP, with a status from 200 to 599."""
+    """A directory's response inside OHTTP, with a status from 200 to 599."""
 
     status: int
     body: bytes
 
     def message(self) -> bytes | None:
-        """What a GET found in the mailbox, or None while it is empty; raises `TransportError`."""
+        """Return the polled message, or None if the mailbox is empty; raises `TransportError`."""
         if self.status == _OK:
             return self.body
         if self.status == _ACCEPTED:
@@ -72,14 +72,14 @@ class MailboxReply:
     def confirm_posted(self) -> None:
         """Return if a POST or PUT is in the mailbox; otherwise raise `TransportError`.
 
-        409 says that an earlier attempt already put the message there.
+        409 means that an earlier attempt has already put the message there.
         """
         if self.status not in (_OK, _CONFLICT):
             raise self._refusal()
 
     @property
     def refused_for_good(self) -> bool:
-        """Whether another try will be answered no better: a client's error but 408, 425 and 429.
+        """Whether a retry is useless: a client error other than 408, 425 and 429.
 
         RFC 9110 §15.5, RFC 8470 §5.2, RFC 6585 §4.
         """
@@ -93,7 +93,7 @@ class MailboxReply:
 
 
 class OhttpContext:
-    """Opens the one answer to one request; it cannot be pickled or copied."""
+    """Opens the only response to one request; it cannot be pickled or copied."""
 
     __slots__ = ("_once",)
 
@@ -101,22 +101,22 @@ class OhttpContext:
         self._once = Once(context)
 
     def open(self, body: bytes) -> MailboxReply:
-        """Decrypt the 8192-byte body of the answer.
+        """Decrypt the 8192-byte body of the response.
 
-        Raises `TransportError` for any other, which is the relay's or the gateway's own and not
-        the directory's, and `ContextUsedUp` on a second call, whatever the first one did.
+        Raises `TransportError` for any other body, which comes from the relay or the gateway, and
+        `ContextUsedUp` on a second call, even if the first one failed.
         """
         context = self._once.take()
         if len(body) != OHTTP_MESSAGE_SIZE:
             raise TransportError(
-                "The relay or gateway answered with an error of its own; try again, or by another "
-                "relay."
+                "The relay or gateway answered with an error of its own; try again, or use "
+                "another relay."
             )
         try:
             response = BhttpResponse.parse(context.open(body))
         except (DecryptionError, InvalidBhttp, InvalidOhttp) as error:
             raise TransportError(
-                "The directory's answer cannot be read; try again, or by another relay."
+                "The directory's answer cannot be read; try again, or use another relay."
             ) from error
         return MailboxReply(response.status, response.body)
 
@@ -131,10 +131,10 @@ def post_to_mailbox(
     method: Literal["POST", "PUT"] = "POST",
     entropy: Entropy = system,
 ) -> tuple[Request, OhttpContext]:
-    """Ask a directory to put a message into a mailbox; without a relay, straight at its gateway.
+    """Make a request that puts a message into a mailbox, through a relay or directly.
 
-    Send the request once; the context opens its answer. PUT answers a v1 sender from the
-    receiver's own mailbox. Raises `PayloadTooLarge` for what does not fit 8192 bytes.
+    Send the request once; the context opens the response. PUT replies to a v1 sender at the
+    receiver's own mailbox. Raises `PayloadTooLarge` for a message that does not fit 8192 bytes.
     """
     return _encapsulated(relay, directory, short_id, ohttp_keys, method, body, entropy)
 
@@ -147,9 +147,9 @@ def poll_mailbox(
     ohttp_keys: KeyConfig,
     entropy: Entropy = system,
 ) -> tuple[Request, OhttpContext]:
-    """Ask a directory for the message in a mailbox; without a relay, straight at its gateway.
+    """Make a request for the message in a mailbox, through a relay or directly.
 
-    Send the request once and wait for the answer at least 40 s; the context opens it.
+    Send the request once and wait at least 40 s for the response; the context opens it.
     """
     return _encapsulated(relay, directory, short_id, ohttp_keys, "GET", b"", entropy)
 
@@ -167,17 +167,17 @@ def _encapsulated(
     inner = BhttpRequest(method, scheme, authority, f"/{short_id}", body=body)
     padded = inner.serialize(_PADDED_REQUEST_SIZE, entropy=entropy)
     sealed, context = encapsulate(ohttp_keys, padded, entropy=entropy)
-    # The relay learns the directory, but not the mailbox. Other implementations write the slash.
+    # The relay learns the directory but not the mailbox. Other implementations add the slash too.
     url = f"{directory}{GATEWAY_PATH}" if relay is None else f"{relay.rstrip('/')}/{directory}/"
     return Request(url, OHTTP_REQUEST_TYPE, sealed), OhttpContext(context)
 
 
 def v1_request(endpoint_url: str, psbt: Psbt, params: SenderParams) -> Request:
-    """Send the Original PSBT to a v1 receiver; its answer is the proposal (BIP 78, Protocol).
+    """Make a request with the Original PSBT for a v1 receiver (BIP 78, Protocol).
 
-    The parameters go into the URL with `v=1`. Where no answer came it may be sent again, as it
-    is: a receiver that had it answers the same, or refuses it as a replay. Another Original must
-    never follow it.
+    The parameters are added to the URL with `v=1`. If no response came, the same request may be
+    sent again: a receiver that has it gives the same response, or refuses it as a replay. Never
+    send another Original PSBT after it.
     """
     url = endpoint_url.partition("#")[0]
     query = replace(params, version=1).serialize()
@@ -186,19 +186,19 @@ def v1_request(endpoint_url: str, psbt: Psbt, params: SenderParams) -> Request:
 
 
 def read_v1_request(body: bytes, query: str) -> tuple[Psbt, SenderParams]:
-    """Read what a v1 sender posted to our own endpoint, and the query of the URL it used.
+    """Parse the body and the query of a v1 sender's request to our own endpoint.
 
-    Raises `InvalidMessage` for a body that is no PSBT in base64 or has more than 5333333 bytes,
-    or `UnsupportedVersion`, which is one.
+    Raises `InvalidMessage` for a body that is not a PSBT in base64 or has more than 5333333 bytes,
+    and its subclass `UnsupportedVersion`.
     """
     return _parse_v1_psbt(body), SenderParams.parse(query, default_version=1)
 
 
 def v1_reply(status: int, body: bytes) -> Psbt | ErrorReply:
-    """Read a v1 receiver's answer: the Proposal PSBT, or an error reply under any status.
+    """Parse a v1 receiver's response: the Proposal PSBT, or an error reply with any status.
 
-    Raises `InvalidMessage` if it is neither, or `TransportError` if the status says so too: then
-    it comes from a proxy or web server.
+    Raises `InvalidMessage` if it is neither, or `TransportError` if the status is an error too:
+    then a proxy or web server sent it.
     """
     try:
         if body.lstrip().startswith(b"{"):
@@ -210,8 +210,8 @@ def v1_reply(status: int, body: bytes) -> Psbt | ErrorReply:
             raise
     if status in _REDIRECTS:
         raise TransportError(
-            f"The receiver's server points to another address (status {status}), to which no"
-            " payment is sent: tell the receiver.",
+            f"The receiver's server redirects to another address (status {status}), which "
+            "payments do not follow: tell the receiver.",
             at="receiver",
         )
     raise TransportError(
@@ -221,5 +221,5 @@ def v1_reply(status: int, body: bytes) -> Psbt | ErrorReply:
 
 def _parse_v1_psbt(body: bytes) -> Psbt:
     if len(body) > V1_BODY_LIMIT:
-        raise InvalidMessage("The message is too large for a PSBT; do without payjoin.")
+        raise InvalidMessage("The message is too large for a PSBT; pay without payjoin.")
     return parse_base64_psbt(body)

@@ -1,4 +1,4 @@
-"""Which known transaction spent the contested outpoints, and how to rebuild a payjoin."""
+"""Classifies the transaction that spent the contested outpoints, and rebuilds a payjoin."""
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -14,29 +14,29 @@ InputSignature = tuple[bytes, tuple[bytes, ...]]
 
 
 class Settlement(Enum):
-    """What a transaction that spends a contested outpoint is to the session."""
+    """The meaning of a contested outpoint's spend for the session."""
 
     PAYJOIN = auto()
     FALLBACK = auto()
     PAYMENT = auto()
-    """It is neither, and pays the invoice in full: who was to be paid is paid."""
+    """Another transaction that pays the invoice in full."""
     UNRECOGNIZED = auto()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Due:
-    """What an invoice asks for: an amount to a script."""
+    """An invoice's amount and script."""
 
     payee: Script
     amount: Sats
 
     def paid_by(self, transaction: Transaction) -> bool:
-        """Whether `transaction` pays it in full, in one output or in several."""
+        """Whether `transaction` pays it in full, in one or more outputs."""
         return paid_to(transaction, self.payee) >= self.amount
 
 
 def paid_to(transaction: Transaction, script: Script) -> Sats:
-    """What `transaction` pays to `script` in all."""
+    """Return the total that `transaction` pays to `script`."""
     return Sats.sum(
         output.value for output in transaction.outputs if output.script_pubkey == script
     )
@@ -49,14 +49,15 @@ def classify(
     fallback: Transaction | None,
     due: Due | None = None,
 ) -> Settlement:
-    """Tell a spend of a contested outpoint, whatever its signatures look like.
+    """Classify a spend of a contested outpoint, regardless of its signatures.
 
-    What is neither payjoin nor fallback is told by its effect: a wallet that raises the fee makes
-    another transaction, and the same payment (M4). Without `due` no effect is looked at.
+    A transaction that is neither payjoin nor fallback is classified by its effect: a wallet that
+    raises the fee makes another transaction with the same payment (M4). Without `due` the effect
+    is not checked.
 
-    Script_sigs and witnesses are left out of the comparison, since legacy and P2SH inputs change
-    the txid when they are signed, and anyone may malleate a legacy fallback. Unsigned
-    transactions do as well as signed ones.
+    The comparison ignores script_sigs and witnesses, because signatures of legacy and P2SH inputs
+    change the txid, and anyone can malleate a legacy fallback transaction. Unsigned transactions
+    are accepted too.
     """
     skeleton = spend.without_signatures()
     if payjoin is not None and payjoin.without_signatures() == skeleton:
@@ -69,10 +70,10 @@ def classify(
 
 
 def sender_signatures(payjoin: Transaction, proposal: Psbt) -> tuple[InputSignature, ...]:
-    """The script_sigs and witnesses of the inputs that the proposal leaves to the sender.
+    """Return the script_sigs and witnesses of the inputs that the sender signs.
 
-    With the proposal they are all that `rebuild` needs. Raises `UsageError` when the transaction
-    is not a signed form of the proposal.
+    `rebuild` needs only them and the proposal. Raises `UsageError` when the transaction is not a
+    signed form of the proposal.
     """
     if payjoin.without_signatures() != proposal.unsigned_transaction:
         raise UsageError("The transaction is not this session's payjoin; look it up again.")
@@ -83,9 +84,9 @@ def sender_signatures(payjoin: Transaction, proposal: Psbt) -> tuple[InputSignat
 
 
 def rebuild(proposal: Psbt, signatures: tuple[InputSignature, ...]) -> Transaction:
-    """The signed payjoin, from the proposal and the sender's script_sigs and witnesses.
+    """Return the signed payjoin, from the proposal and the sender's script_sigs and witnesses.
 
-    Raises `UsageError` when there is not one for each input that the proposal leaves open, and
+    Raises `UsageError` when there is not one for each unsigned input of the proposal, and
     `InvalidPsbt` when one of them is empty.
     """
     open_inputs = [index for index, each in enumerate(proposal.inputs) if not each.is_finalized]

@@ -1,4 +1,4 @@
-"""Which parts of a transaction the signatures of a final input commit to (BIP 143, BIP 341)."""
+"""The parts of a transaction that a final input's signatures commit to (BIP 143, BIP 341)."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def asks_for_whole_signatures(psbt_input: PsbtInput) -> bool:
 def commits_to_everything(psbt_input: PsbtInput, utxo: TxOut) -> bool:
     """Whether every signature in the final scripts covers all inputs and all outputs.
 
-    Signatures are told from other data by their form, and are not verified.
+    Signatures are recognized by their form, and are not verified.
     """
     witness = psbt_input.final_script_witness or ()
     if utxo.script_pubkey.type is ScriptType.P2TR:
@@ -50,7 +50,7 @@ def _is_ecdsa(item: bytes) -> bool:
 
 
 def pushed(script: bytes) -> Iterator[bytes]:
-    """What a script pushes, wherever in it that stands."""
+    """Yield the data that a script pushes."""
     offset = 0
     while offset < len(script):
         size = script[offset]

@@ -22,7 +22,7 @@ _URL = re.compile(
     r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
     re.ASCII | re.IGNORECASE,
 )
-# Where plain http is as good as encrypted, as the traffic never leaves the machine or Tor.
+# Hosts for which plain http is allowed, because the traffic stays on the machine or in Tor.
 _THIS_MACHINE = r"(?:.+\.)?localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]"
 _PRIVATE_HOST = re.compile(rf"{_THIS_MACHINE}|.+\.onion", re.ASCII)
 _LOCAL_ORIGIN = re.compile(rf"http://(?:{_THIS_MACHINE})(?::[0-9]+)?", re.ASCII)
@@ -33,7 +33,7 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _UNRESERVED = re.compile("%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.ASCII)
 _OLD_KEY = re.compile(r"A[g-z0-9_-][A-Za-z0-9_-]{42}", re.ASCII)
 _DIRECTORIES = re.compile(r"https?://(?:.+\.)?payjo\.in(?::[0-9]+)?", re.ASCII)
-"""Where nobody but directories of BIP 77 answers."""
+"""Hosts that run only BIP 77 directories."""
 _FRAGMENT_SIZES = {"EX1": 4, "OH1": 34, "RK1": 33}
 
 
@@ -46,7 +46,7 @@ class _Url(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class V1Endpoint:
-    """Where a v1 receiver takes the Original PSBT: an https URL, or http to Tor or this machine.
+    """A v1 receiver's endpoint: an https URL, or http for Tor or this machine.
 
     Raises `InvalidUri`.
     """
@@ -63,9 +63,9 @@ class V1Endpoint:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class V2Endpoint:
-    """A receiver's mailbox on a directory, with all a sender needs to write to it in secret.
+    """A receiver's mailbox on a directory, with the keys that a sender needs.
 
-    `directory` may be in any spelling that `parse_directory` reads and becomes its origin.
+    `directory` may have any form that `parse_directory` accepts; it becomes the origin.
     `expires_at` is from 0 to 2**32 - 1. Raises `InvalidUri`.
     """
 
@@ -105,7 +105,7 @@ Endpoint = V1Endpoint | V2Endpoint
 
 
 def is_on_this_machine(endpoint: Endpoint) -> bool:
-    """Whether a payment to it would be posted, unencrypted, to a server of the payer's own."""
+    """Whether the endpoint is on the payer's own machine, without encryption."""
     named = endpoint.directory if isinstance(endpoint, V2Endpoint) else endpoint.url
     return _LOCAL_ORIGIN.fullmatch(_parse_url(named).origin) is not None
 
@@ -114,8 +114,9 @@ def is_on_this_machine(endpoint: Endpoint) -> bool:
 class PayjoinUri:
     """A request for payment by payjoin; its repr shows nothing of it (P4).
 
-    Without `output_substitution` (`pjos=0`) the receiver may not change where its money goes:
-    so it must be wherever v1 senders are welcome at a directory, which could tamper with theirs.
+    Without `output_substitution` (`pjos=0`) the receiver may not change its payment output. This
+    is required if the receiver accepts v1 senders through a directory, which could change their
+    messages.
     """
 
     address: Address
@@ -127,14 +128,14 @@ class PayjoinUri:
 
     @classmethod
     def parse(cls, text: str) -> "PayjoinUri":
-        """Read a Bitcoin URI that offers payjoin, by `pj` or `req-pj`; other parameters are lost.
+        """Read a Bitcoin URI with `pj` or `req-pj`; other parameters are dropped.
 
         Raises `InvalidUri`.
         """
         return _parse_uri(text)
 
     def serialize(self) -> str:
-        """Write the URI, `pj` last; share it with the payer only."""
+        """Write the URI with `pj` last; share it with the payer only."""
         endpoint = self.endpoint
         url = endpoint.url if isinstance(endpoint, V1Endpoint) else endpoint.serialize()
         substitution = () if self.output_substitution else (("pjos", "0"),)
@@ -173,7 +174,7 @@ def _parse_uri(text: str) -> PayjoinUri:
 
 
 def checked_mailbox(directory: str, expires_at: UnixTime) -> str:
-    """The directory's origin; raises `InvalidUri` where it or the expiration fits no URI."""
+    """Return the directory's origin; raises `InvalidUri`, also for the expiration."""
     if not 0 <= expires_at <= _MAX_EXPIRATION:
         raise InvalidUri("A session expires between 1970 and 2106; choose such a time.")
     return parse_directory(directory)
@@ -187,16 +188,17 @@ def parse_directory(text: str) -> str:
     """
     url = _parse_url(text)
     if url.path not in ("", "/") or "?" in text or "#" in text:
-        raise InvalidUri("A directory's address ends after its host; leave out what follows.")
+        raise InvalidUri("A directory's address must end after its host; remove the rest.")
     return url.origin
 
 
 def parse_endpoint(text: str) -> Endpoint:
     """Read the value of `pj`.
 
-    It belongs to a mailbox if its path is a ShortId or its fragment has one of the parameters;
-    then all must be right, lest an Original PSBT be sent in plaintext where encryption was meant.
-    What else shows that, such as the URIs of BIP 77's drafts, is refused. Raises `InvalidUri`.
+    It is a mailbox if its path is a ShortId or its fragment has one of the parameters. Then all
+    parts must be valid; otherwise an Original PSBT could be sent in plaintext although encryption
+    was intended. Other signs of encryption, such as URIs of BIP 77's drafts, are refused. Raises
+    `InvalidUri`.
     """
     url = _parse_url(text)
     keys = {part[:3] for part in re.split("[+-]", url.fragment.upper())}
@@ -215,7 +217,7 @@ OLDER_DRAFT = (
 
 
 def _is_of_older_draft(url: _Url, name: str) -> bool:
-    """Whether the URL shows that encryption was meant, by a key or by its host (P4)."""
+    """Whether a key or the host shows that encryption was intended (P4)."""
     asked = {part.partition("=")[0].lower() for part in url.query.split("&")}
     return "ohttp" in asked or _DIRECTORIES.fullmatch(url.origin) is not None or _is_key(name)
 
@@ -239,10 +241,10 @@ _HEX_KEY_SIZE, _BASE32_KEY_SIZE = 66, 53
 
 
 def normalised_url(text: str) -> str:
-    """One spelling for all that name the same v1 endpoint (RFC 3986, section 6.2).
+    """Return a normal form of a v1 endpoint's URL (RFC 3986, section 6.2).
 
-    Scheme and host are in lower case, the usual port, an empty query and any fragment are gone,
-    an empty path is `/`, and what need not be percent-encoded is not. Raises `InvalidUri`.
+    Scheme and host are in lower case. The default port, an empty query and any fragment are
+    removed. An empty path is `/`, and needless percent-encodings are decoded. Raises `InvalidUri`.
     """
     url = _parse_url(text)
     scheme, _, place = url.origin.partition("://")
@@ -269,7 +271,9 @@ def _parse_v2(url: _Url) -> V2Endpoint:
             expires_at=UnixTime(int.from_bytes(expiration, "little")),
         )
     except InvalidKey as error:
-        raise InvalidUri("A key in the URI is no key of payjoin's; ask for another one.") from error
+        raise InvalidUri(
+            "A key in the URI is not a valid payjoin key; ask for another one."
+        ) from error
     if url.path.strip("/").upper() != endpoint.short_id:
         raise InvalidUri("The URI's mailbox does not match its key; ask for another one.")
     return endpoint
@@ -285,8 +289,8 @@ def _fragment_values(fragment: str) -> dict[str, bytes]:
         if key not in _FRAGMENT_SIZES:
             continue
         if key in values:
-            raise InvalidUri("A payjoin parameter is there twice; ask for another URI.")
-        # Before decoding, the time of which grows with the square of the length.
+            raise InvalidUri("A payjoin parameter occurs twice; ask for another URI.")
+        # Check before decoding, whose time grows with the square of the length.
         if len(text) != -(-_FRAGMENT_SIZES[key] * 8 // 5):
             raise InvalidUri("A payjoin parameter has a wrong length; copy the URI again.")
         values[key] = decode_base32(text, InvalidUri)

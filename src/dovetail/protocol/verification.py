@@ -1,8 +1,8 @@
-"""Whether an input is signed, told without a node (BIP 16, BIP 141, BIP 143, BIP 341).
+"""Verifies signatures of inputs without a node (BIP 16, BIP 141, BIP 143, BIP 341).
 
-P2PK, P2PKH, P2WPKH, P2TR by its key path and multisig, and the first two and multisig also inside
-P2SH, P2WSH and P2SH-P2WSH, P2WPKH inside P2SH. The rules are those by which nodes relay, which are
-stricter than consensus.
+It supports P2PK, P2PKH, P2WPKH, P2TR by its key path, and multisig; P2PK, P2PKH and multisig also
+inside P2SH, P2WSH and P2SH-P2WSH; and P2WPKH inside P2SH. The rules are those of relay policy,
+which is stricter than consensus.
 """
 
 from collections.abc import Sequence
@@ -29,18 +29,18 @@ _MAX_REDEEM_SCRIPT, _MAX_WITNESS_SCRIPT = 520, 3600
 
 
 class Verdict(Enum):
-    """What an input's final scripts are worth."""
+    """The result of verifying an input."""
 
     VALID = auto()
-    """Signed as its output asks, over the amount and script given."""
+    """The signatures are valid for the given amount and script."""
     INVALID = auto()
-    """No node would relay it: a signature is wrong, or a script is not the one asked for."""
+    """No node would relay it: a signature or a script is wrong."""
     UNVERIFIABLE = auto()
-    """A kind of script that only a node can run."""
+    """Only a node can verify this kind of script."""
 
 
 def verify(transaction: Transaction, spent: Sequence[TxOut]) -> Verdict:
-    """The worst of the inputs' verdicts; `spent` are the outputs they spend, in order.
+    """Return the worst verdict of all inputs; `spent` are the outputs they spend, in order.
 
     Raises `UsageError` unless there is one for each input.
     """
@@ -58,7 +58,7 @@ def verify(transaction: Transaction, spent: Sequence[TxOut]) -> Verdict:
 def verify_input(
     hashes: SignatureHashes, index: int, script_sig: bytes, witness: tuple[bytes, ...]
 ) -> Verdict:
-    """What one input's final scripts are worth; those of the other inputs play no part."""
+    """Verify one input's final scripts; other inputs' scripts do not matter."""
     script = hashes.spent[index].script_pubkey
     if script.type is ScriptType.P2SH:
         return _verify_p2sh(hashes, index, script_sig, witness)
@@ -67,11 +67,11 @@ def verify_input(
     items = pushes(script_sig)
     if witness or items is None:
         return Verdict.INVALID
-    return _judge(items, _Signed(hashes, index, script, segwit=False))
+    return _verify_script(items, _Signed(hashes, index, script, segwit=False))
 
 
 def pushes(script: bytes) -> tuple[bytes, ...] | None:
-    """What a script of pushes leaves on the stack; None where it is not one that nodes relay.
+    """Return the items that a push-only script leaves on the stack; None if nodes do not relay it.
 
     Numbers and lengths must be in their shortest form (Bitcoin Core, MINIMALDATA).
     """
@@ -114,7 +114,7 @@ def _verify_p2sh(
         return _verify_witness(hashes, index, redeem_script, witness)
     if witness:
         return Verdict.INVALID
-    return _judge(items[:-1], _Signed(hashes, index, redeem_script, segwit=False))
+    return _verify_script(items[:-1], _Signed(hashes, index, redeem_script, segwit=False))
 
 
 def _verify_witness(
@@ -123,12 +123,12 @@ def _verify_witness(
     match program.type:
         case ScriptType.P2WPKH:
             code = Script(b"\x76\xa9" + program[1:] + b"\x88\xac")
-            return _judge(witness, _Signed(hashes, index, code, segwit=True))
+            return _verify_script(witness, _Signed(hashes, index, code, segwit=True))
         case ScriptType.P2WSH:
             script = Script(witness[-1] if witness else b"")
             if sha256(script) != program[2:] or len(script) > _MAX_WITNESS_SCRIPT:
                 return Verdict.INVALID
-            return _judge(witness[:-1], _Signed(hashes, index, script, segwit=True))
+            return _verify_script(witness[:-1], _Signed(hashes, index, script, segwit=True))
         case ScriptType.P2TR if len(witness) < 2:
             return _verify_key_path(hashes, index, program, b"".join(witness))
         case _:
@@ -152,7 +152,7 @@ def _verify_key_path(
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """What the ECDSA signatures of one input sign."""
+    """The data that one input's ECDSA signatures sign."""
 
     hashes: SignatureHashes
     index: int
@@ -160,7 +160,7 @@ class _Signed:
     segwit: bool
 
     def by(self, signature: bytes, public_key: bytes) -> bool:
-        """Whether the signature, with its sighash byte, is the key's."""
+        """Whether the signature, with its sighash byte, is valid for the key."""
         if signature[-1:] not in _SIGHASH_BYTES or not self.allows(public_key):
             return False
         digest_of = self.hashes.witness_v0 if self.segwit else self.hashes.legacy
@@ -168,13 +168,13 @@ class _Signed:
         return verify_ecdsa(public_key, digest, signature[:-1])
 
     def allows(self, public_key: bytes) -> bool:
-        """Whether a key of this form may sign: a witness takes compressed ones alone (BIP 143)."""
+        """Whether a key of this form may sign: a witness allows only compressed keys (BIP 143)."""
         if len(public_key) == COMPRESSED_BYTES:
             return public_key[0] in (2, 3)
         return not self.segwit and len(public_key) == UNCOMPRESSED_BYTES and public_key[0] == 4
 
 
-def _judge(items: tuple[bytes, ...], signed: _Signed) -> Verdict:
+def _verify_script(items: tuple[bytes, ...], signed: _Signed) -> Verdict:
     """Whether the items satisfy the innermost script."""
     script = signed.code
     match script.type:
@@ -183,18 +183,18 @@ def _judge(items: tuple[bytes, ...], signed: _Signed) -> Verdict:
         case ScriptType.P2PKH:
             valid = len(items) == 2 and hash160(items[1]) == script[3:23] and signed.by(*items)
         case ScriptType.MULTISIG:
-            return _judge_multisig(items, signed)
+            return _verify_multisig(items, signed)
         case _:
             return Verdict.UNVERIFIABLE
     return Verdict.VALID if valid else Verdict.INVALID
 
 
-def _judge_multisig(items: tuple[bytes, ...], signed: _Signed) -> Verdict:
-    """Whether as many signatures as are wanted are there, in the order of their keys."""
+def _verify_multisig(items: tuple[bytes, ...], signed: _Signed) -> Verdict:
+    """Whether the required number of signatures is present, in the order of the keys."""
     required, keys = signed.code.multisig or (0, ())
     if not all(map(signed.allows, keys)):
         return Verdict.UNVERIFIABLE
-    if len(items) != 1 + required or items[0]:  # BIP 147: the item too many is empty
+    if len(items) != 1 + required or items[0]:  # BIP 147: the extra item is empty
         return Verdict.INVALID
     waiting = iter(keys)
     valid = all(any(signed.by(signature, key) for key in waiting) for signature in items[1:])

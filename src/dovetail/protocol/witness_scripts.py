@@ -1,7 +1,7 @@
-"""Whether bytes might be a witness script that succeeds beside one stack item (BIP 141).
+"""Checks if bytes could be a witness script that succeeds with one stack item (BIP 141).
 
-Followed is how many items there are on the stack, not what they are: what cannot fail for want of
-items, and may leave exactly one, might succeed.
+Only the number of stack items is followed, not their values. A script might succeed if it never
+lacks items and can leave exactly one.
 """
 
 _OP_PUSHDATA1, _OP_PUSHDATA4, _OP_RESERVED, _OP_16 = 0x4C, 0x4E, 0x50, 0x60
@@ -45,24 +45,24 @@ _EFFECTS: dict[int, tuple[int, int]] = {
     **dict.fromkeys((0xB0, *range(0xB3, 0xBA)), (0, 0)),  # NOP1, NOP4 to NOP10
     **dict.fromkeys((0xB1, 0xB2), (1, 0)),  # CHECKLOCKTIMEVERIFY, CHECKSEQUENCEVERIFY
 }
-"""How many items an opcode needs, and how many more there are after it."""
+"""The items that an opcode needs, and the change of their number."""
 _NUMERIC = frozenset((0x8B, 0x8C, *range(0x8F, 0x95), *range(0x9A, 0xA6)))
-"""Those that read the topmost item as a number, which has at most four bytes."""
+"""Opcodes that read the topmost item as a number of at most four bytes."""
 _LONG_PUSHES = range(5, 0x4C)
 _VARIABLE = {
     0x73: (1, 0, 1),  # IFDUP
     0xAE: (3, -42, -2),  # CHECKMULTISIG, of up to 20 keys and as many signatures
     0xAF: (3, -43, -3),  # CHECKMULTISIGVERIFY
 }
-"""The same of those that look at what the items are: at least so many more, and at most."""
+"""The same for opcodes that depend on values: the least and the greatest change."""
 
 
 def may_succeed(script: bytes) -> bool:
     """Whether these bytes, as a witness script, might succeed beside one stack item.
 
-    False only where they must fail: cut short, with an opcode that fails, with open conditions,
-    for want of stack items, or with another number of items left than one (BIP 141). Nothing is
-    followed beyond the first condition.
+    False only if they must fail: a truncated push, a failing opcode, unbalanced conditions,
+    missing stack items, or a final number of items other than one (BIP 141). Nothing is followed
+    after the first condition.
     """
     opcodes = _opcodes(script)
     if opcodes is None or not _FAILS_WHEREVER.isdisjoint(opcodes):
@@ -72,7 +72,7 @@ def may_succeed(script: bytes) -> bool:
 
 
 def _may_leave_one(opcodes: tuple[int, ...]) -> bool:
-    """Whether they might leave exactly one item of the one there is, as far as can be followed."""
+    """Whether the script can leave exactly one item, as far as it can be followed."""
     least, most, aside, before = 1, 1, 0, 0
     for opcode in opcodes:
         if opcode in _CONDITIONS:
@@ -91,7 +91,7 @@ def _may_leave_one(opcodes: tuple[int, ...]) -> bool:
 
 
 def _effect(opcode: int) -> tuple[int, int, int] | None:
-    """How many items it needs, and the range of how many more there are then; None: it fails."""
+    """Return the needed items and the range of the change; None if the opcode fails."""
     if opcode <= _OP_16 and opcode != _OP_RESERVED:
         return 0, 1, 1
     if opcode in _EFFECTS:
@@ -101,7 +101,7 @@ def _effect(opcode: int) -> tuple[int, int, int] | None:
 
 
 def _opcodes(script: bytes) -> tuple[int, ...] | None:
-    """The script's opcodes without what they push, or None where a push runs over its end."""
+    """Return the script's opcodes without pushed data, or None for a truncated push."""
     found: list[int] = []
     offset = 0
     while offset < len(script):

@@ -13,7 +13,7 @@ from dovetail.tor import (
     Failure,
     ProxyFailed,
     SocksProxy,
-    connecting,
+    socks_handshake,
 )
 
 
@@ -37,7 +37,7 @@ class SocksBackend(httpcore2.AsyncNetworkBackend):
         stream = await self._dial(timeout, local_address, socket_options)
         try:
             async with asyncio.timeout(CIRCUIT_PATIENCE):
-                await _converse(stream, connecting(host, port))
+                await _converse(stream, socks_handshake(host, port))
         except BaseException as error:
             await stream.aclose()
             if isinstance(error, ProxyFailed):

@@ -102,7 +102,7 @@ class HttpTransport:
         `trust` takes the place of the usual certificate authorities.
         """
         self._patience = patience
-        self._turns = Turns(connections_of(open_files.raised()), full=too_few)
+        self._turns = Turns(connections_of(open_files.raise_limit()), full=too_few)
         self._trust = trust or ssl.create_default_context(cafile=certifi.where())
         self._tor = None if tor is None else SocksBackend(tor)
         self._direct = Connections(self._trust)

@@ -1,1 +1,1 @@
-"""What HTTP servers of ours share: bodies within limits, answers, connections, listening."""
+"""Shared parts of the HTTP servers: request bodies, responses, connections and sockets."""

@@ -1,4 +1,4 @@
-"""The little of ASGI that our servers need: reading bodies within limits, sending answers."""
+"""The part of ASGI that the servers use: read bodies within limits, send responses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,17 +12,18 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# A server reads and drops what an early answer leaves of a body; beyond this it hangs up.
-WORTH_READING = 1 << 20
+# After an early answer, a server reads and drops at most this many bytes of the rest of the body;
+# it closes the connection when more is left.
+MAX_DISCARDED = 1 << 20
 
 
 def address_of(name: Any) -> tuple[str, int] | None:
-    """Host and port, of IPv4 and IPv6 alike."""
+    """Return host and port of an IPv4 or IPv6 address."""
     return (name[0], name[1]) if name and not isinstance(name, str) else None
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of this lower-case name."""
+    """Return the first header with this lower-case name."""
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value)
@@ -30,13 +31,13 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def media_type(scope: Scope) -> bytes:
-    """The request's media type, lower-case and without parameters."""
+    """Return the request's media type in lower case and without parameters."""
     value = header(scope, b"content-type") or b""
     return value.partition(b";")[0].strip().lower()
 
 
 def raw_path(scope: Scope) -> str:
-    """The path as it was sent, still percent-encoded."""
+    """Return the path as it was sent, still percent-encoded."""
     path = scope.get("raw_path") or scope["path"].encode()
     return bytes(path).decode("latin-1")
 
@@ -44,16 +45,16 @@ def raw_path(scope: Scope) -> str:
 async def read_body(
     scope: Scope, receive: Receive, *, limit: int, seconds: float, exactly: bool = False
 ) -> bytes | Response:
-    """Read a body of at most (or `exactly`) `limit` bytes, or say why not.
+    """Read a body of at most (or `exactly`) `limit` bytes, or return the error response.
 
-    An announced length is judged before anything is read; never more than the limit and one
-    chunk are held.
+    An announced length is checked before anything is read. At most the limit and one chunk are
+    held in memory.
     """
     announced = header(scope, b"content-length")
     if announced is not None and announced.isdigit():
         size = int(announced[:20])
         if size > limit or (exactly and size < limit):
-            return _wrong_size(limit, more=size > limit, close=size > WORTH_READING)
+            return _wrong_size(limit, more=size > limit, close=size > MAX_DISCARDED)
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
@@ -75,7 +76,7 @@ async def read_body(
 
 
 async def send_answer(send: Send, answer: Response) -> None:
-    """Send it; other origins may read it, as wallets run in browsers too."""
+    """Send a response. Other origins may read it, because some wallets run in browsers."""
     headers = [
         *answer.headers,
         (b"access-control-allow-origin", b"*"),

@@ -1,6 +1,6 @@
-"""Who asks, told by network, and how much of what is limited one of them may hold.
+"""Identify clients by their network, and share limited resources between them.
 
-Nothing of it is written anywhere: a client is known by a hash under a key of this run.
+Nothing is stored: a client is identified by a keyed hash, and the key is new in each run.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ _CACHED = 4_096
 
 
 class Clients:
-    """Names clients. Those at the addresses of the operator's own `proxies` have no name.
+    """Identifies clients. The operator's own `proxies` are not clients.
 
-    With a `forwarded` header, in which a proxy writes the client's address last, a request
-    through a proxy is that client's. Raises `ConfigurationError`.
+    `forwarded` names the header in which a proxy writes the client's address last. A request
+    through a proxy then belongs to that client. Raises `ConfigurationError`.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Clients:
         self._named = lru_cache(_CACHED)(self._name)
 
     def at(self, address: str | None) -> Client | None:
-        """The client at an IP address; None where all that is known is a proxy."""
+        """Return the client at an IP address, or None for a proxy or an unknown address."""
         return None if address is None else self._named(address)
 
     def of(self, scope: Scope) -> Client | None:
-        """Whose request an ASGI scope is."""
+        """Return the client that sent the request of an ASGI scope."""
         peer = scope.get("client")
         client = self.at(peer[0]) if peer else None
         if client is None and self._forwarded is not None:
@@ -68,32 +68,32 @@ class Clients:
 
 
 class Share:
-    """One place of somebody's."""
+    """One place that a client holds."""
 
-    __slots__ = ("_shares", "client", "give_way")
+    __slots__ = ("_shares", "client", "evict")
 
     def __init__(
-        self, shares: "Shares", client: Hashable | None, give_way: Callable[[], object] | None
+        self, shares: "Shares", client: Hashable | None, evict: Callable[[], object] | None
     ) -> None:
-        """`give_way` is what `Shares` calls when it gives the place to another."""
+        """`Shares` calls `evict` when it gives the place to another client."""
         self._shares: Shares | None = shares
         self.client = client
-        self.give_way = give_way
+        self.evict = evict
 
     def end(self) -> None:
-        """Give the place back; nothing if that was done, or if another has it now."""
+        """Give the place back. A second call, or a call after an eviction, does nothing."""
         shares, self._shares = self._shares, None
         if shares is not None:
             shares.give_back(self)
 
 
 class Shares:
-    """At most `limit` at once, and of one client at most `per_client` and what is still free.
+    """At most `limit` places at once; one client gets `per_client`, and no more than are free.
 
-    Beyond that the oldest place of the client that holds the most is given to one that would
-    still hold less, if those who hold places can give way: so there is room for another one until
-    there are as many clients as places. None counts as nobody: it is bound by the limit alone,
-    and gives way to nobody.
+    When no place is free, the client with the most places loses its oldest one to a client that
+    would still hold fewer. This needs a place that can be evicted. So a new client finds room
+    until there are as many clients as places. The client None stands for unknown clients: only
+    `limit` binds it, and it never loses a place.
     """
 
     def __init__(self, limit: int, per_client: int | None = None) -> None:
@@ -106,20 +106,20 @@ class Shares:
 
     @property
     def count(self) -> int:
-        """How many are taken."""
+        """The number of places that are taken."""
         return self._count
 
     def take(
-        self, client: Hashable | None, give_way: Callable[[], object] | None = None
+        self, client: Hashable | None, evict: Callable[[], object] | None = None
     ) -> Share | None:
-        """Take one for this client, to be ended; None if it may not have it now."""
+        """Take a place for this client, or return None if it gets none. End it later."""
         free = self._limit - self._count
         mine = 0 if client is None else len(self._held.get(client, ()))
         if client is not None and mine >= self._per_client:
             return None
         if mine >= free and not self._make_room(mine):
             return None
-        share = Share(self, client, give_way)
+        share = Share(self, client, evict)
         self._count += 1
         if client is not None:
             self._held.setdefault(client, {})[share] = None
@@ -127,7 +127,7 @@ class Shares:
         return share
 
     def give_back(self, share: Share) -> None:
-        """What `Share.end` does."""
+        """Take back a place; `Share.end` calls this."""
         self._count -= 1
         if share.client is None:
             return
@@ -139,10 +139,10 @@ class Shares:
 
     @contextmanager
     def hold(
-        self, client: Hashable | None, give_way: Callable[[], object] | None = None
+        self, client: Hashable | None, evict: Callable[[], object] | None = None
     ) -> Generator[bool]:
-        """Take one for as long as the block runs; gives False if it may not have it now."""
-        share = self.take(client, give_way)
+        """Hold a place while the block runs; yields False if the client gets none now."""
+        share = self.take(client, evict)
         try:
             yield share is not None
         finally:
@@ -150,19 +150,19 @@ class Shares:
                 share.end()
 
     def _make_room(self, mine: int) -> bool:
-        """Let the largest client give way to one that holds `mine`, and one more hereafter."""
+        """Evict the client with the most places for one that will hold `mine` + 1."""
         if self._most <= mine + 1:
             return False
         largest = next(iter(self._by_count[self._most]))
         for share in self._held[largest]:
-            if share.give_way is not None:
+            if share.evict is not None:
                 share.end()
-                share.give_way()
+                share.evict()
                 return True
         return False
 
     def _move(self, client: Hashable, before: int, after: int) -> None:
-        """Note how much a client holds."""
+        """Record how many places a client holds."""
         if before:
             del self._by_count[before][client]
             if not self._by_count[before]:

@@ -1,7 +1,7 @@
-"""One connection of a server: HTTP/1.1 read strictly, and never more than is being answered.
+"""One HTTP/1.1 connection, parsed strictly, with one request at a time (RFC 9112).
 
-It stands between uvicorn, which listens and ends, and the application. uvicorn's own protocols
-queue every request that arrives, take heads of any size and wait for ever for a client to read.
+It replaces uvicorn's own protocol classes. Those queue every request that arrives, accept heads of
+any size, and wait without limit for a client to read.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from dovetail.serving.asgi import WORTH_READING, Scope, address_of
+from dovetail.serving.asgi import MAX_DISCARDED, Scope, address_of
 from dovetail.serving.deadline import Deadline
 from dovetail.serving.request_body import Body
 from dovetail.serving.request_cycle import Exchange
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from dovetail.serving.connection_limits import ConnectionLimiter
 
 AHEAD_LIMIT = HEAD_LIMIT
-"""Bytes that may lie here while a request before them is answered."""
-GOODBYE = 0.5
-"""Seconds for a client to take what was said to it last."""
+"""Bytes that are buffered while an earlier request is answered."""
+CLOSE_SECONDS = 0.5
+"""Seconds for a client to read the last response before the connection closes."""
 _LAST_BODY = 1.0
-"""Seconds for the rest of a body once the server ends: none of it was answered."""
+"""Seconds for the rest of a body once the server stops."""
 _UNREAD_LIMIT = 65_536
 _LEAST = 16_384
-"""Bytes a client must read in the time it has, unless all is read then."""
+"""Bytes that a client must read within its time limit, unless it has read everything."""
 _FULL = (
     f"HTTP/1.1 503 Service Unavailable\r\nretry-after: {RETRY_AFTER}\r\n"
     "content-length: 0\r\nconnection: close\r\n\r\n"
@@ -49,13 +49,13 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        door: "ConnectionLimiter",
+        limiter: "ConnectionLimiter",
         config: Config,
         state: ServerState,
         app_state: dict[str, Any],
     ) -> None:
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self._door = door
+        self._limiter = limiter
         self._config = config
         self._state = state
         self._app_state = app_state
@@ -65,11 +65,11 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._inner: asyncio.Protocol | None = None
         self._inner_left = 0
-        self._leaving = False
+        self._closing = False
         self._dropped = 0
         self._reading = True
         self._writable = True
-        self._let_in = False
+        self._admitted = False
         self._idle = False
         self._deadline = Deadline(self._give_up)
         self._stall: asyncio.TimerHandle | None = None
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one but in name
+        self.transport = cast("asyncio.Transport", transport)  # also uvloop's
         self.transport.set_write_buffer_limits(high=1, low=0)
         self._scope = {
             "client": address_of(transport.get_extra_info("peername")),
@@ -87,10 +87,10 @@ class Connection(asyncio.Protocol):
             "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
         }
         peer = self._scope["client"]
-        self._let_in = self._door.enter(self, peer and peer[0])
-        if self._let_in:
+        self._admitted = self._limiter.enter(self, peer and peer[0])
+        if self._admitted:
             self._state.connections.add(cast("Any", self))
-            self._deadline.put_off(self._door.seconds)
+            self._deadline.put_off(self._limiter.seconds)
         else:
             self.transport.write(_FULL)
             self.transport.close()
@@ -99,19 +99,19 @@ class Connection(asyncio.Protocol):
         """See asyncio."""
         if self._inner is not None:
             self._pass_on(data)
-        elif self._leaving:
+        elif self._closing:
             self._dropped += len(data)
-            if self._dropped > WORTH_READING:
+            if self._dropped > MAX_DISCARDED:
                 self.transport.abort()
-        elif self._let_in:
+        elif self._admitted:
             if self._idle:
                 self._idle = False
-                self._deadline.put_off(self._door.seconds)
+                self._deadline.put_off(self._limiter.seconds)
             self._arrived += data
             self._advance()
 
     def eof_received(self) -> bool | None:
-        """See asyncio; whoever stops sending does not wait for an answer either."""
+        """See asyncio. A client that stops sending gets no answer."""
         return self._inner.eof_received() if self._inner is not None else None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -125,21 +125,21 @@ class Connection(asyncio.Protocol):
             self._exchange.lost()
         if self._inner is not None:
             self._inner.connection_lost(exc)
-        if self._let_in:
-            self._let_in = False
-            self._door.leave(self)
+        if self._admitted:
+            self._admitted = False
+            self._limiter.leave(self)
 
     def pause_writing(self) -> None:
-        """See asyncio: something waits here for the client to read."""
+        """See asyncio: the write buffer is full."""
         self._writable = False
         if self._exchange is not None:
             self._exchange.pause()
         if self._inner is not None:
             self._inner.pause_writing()
-        self._watch_stall()
+        self._start_stall_timer()
 
     def resume_writing(self) -> None:
-        """See asyncio: it has read everything."""
+        """See asyncio: the write buffer has room again."""
         self._writable = True
         if self._stall is not None:
             self._stall.cancel()
@@ -147,12 +147,12 @@ class Connection(asyncio.Protocol):
             self._exchange.resume()
         if self._inner is not None:
             self._inner.resume_writing()
-        elif not self._leaving:
+        elif not self._closing:
             self._advance()
 
     def shutdown(self) -> None:
-        """What uvicorn calls when it ends: answer what was asked, and no more."""
-        self._door.closing = True
+        """Finish the current request and take no more; uvicorn calls this when it stops."""
+        self._limiter.closing = True
         if self._inner is not None:
             return
         if self._exchange is None:
@@ -162,19 +162,19 @@ class Connection(asyncio.Protocol):
             if not self._exchange.body.done:
                 self._deadline.put_off(_LAST_BODY)
         if not self._writable:
-            self._watch_stall()
+            self._start_stall_timer()
 
-    def give_way(self) -> None:
-        """Leave the place to another client."""
+    def evict(self) -> None:
+        """Close, because another client gets this place."""
         if self._exchange is None and self._inner is None and self._writable:
             self._end()
         else:
             self.transport.abort()
 
     def _advance(self) -> None:
-        """Go as far as what arrived allows."""
+        """Process the bytes that have arrived."""
         try:
-            while not self._leaving and not self.transport.is_closing():
+            while not self._closing and not self.transport.is_closing():
                 if self._exchange is not None:
                     if not self._exchange.body.done:
                         self._feed(self._exchange)
@@ -187,31 +187,33 @@ class Connection(asyncio.Protocol):
                 self._begin(head)
         except BadRequest as error:
             self._refuse(error)
-        self._choose_to_read()
+        self._update_reading()
 
     def _begin(self, head: Head) -> None:
-        if head.method == "CONNECT" and self._door.open_tunnel(self, head):
+        if head.method == "CONNECT" and self._limiter.open_tunnel(self, head):
             return
         if head.websocket and self._config.ws_protocol_class is not None:
             self._become_websocket(head)
             return
         if head.method == "CONNECT":
-            raise BadRequest(HTTPStatus.NOT_IMPLEMENTED, "No tunnels are opened here.")
+            raise BadRequest(HTTPStatus.NOT_IMPLEMENTED, "This server opens no tunnels.")
         exchange = Exchange(
             head,
-            Body(head.length, limit=self._door.body_limit),
+            Body(head.length, limit=self._limiter.body_limit),
             write=self._write,
-            wants_more=self._choose_to_read,
+            wants_more=self._update_reading,
             fields=self._state.default_headers,
         )
         self._exchange = exchange
         scope = self._scope_of(head)
-        share = self._door.begin(scope, self)
+        share = self._limiter.begin(scope, self)
         if isinstance(share, Response):
             exchange.answer(share)
             self._finish(exchange)
             return
-        self._deadline.put_off(None if exchange.body.done else self._door.seconds + GOODBYE)
+        self._deadline.put_off(
+            None if exchange.body.done else self._limiter.seconds + CLOSE_SECONDS
+        )
         task = self._loop.create_task(self._serve(exchange, scope, share))
         task.add_done_callback(self._state.tasks.discard)
         self._state.tasks.add(task)
@@ -230,14 +232,14 @@ class Connection(asyncio.Protocol):
                 "query_string": head.query,
                 **self._scope,
             }
-        if head is self._heads.last:  # its next request mostly has the same
+        if head is self._heads.last:  # requests mostly repeat it
             self._last_head, self._last_scope = head, fixed
         return fixed | {"headers": head.fields.copy(), "state": self._app_state.copy()}
 
     async def _serve(self, exchange: Exchange, scope: Scope, share: "Share") -> None:
         try:
             await cast("Any", self._config).loaded_app(scope, exchange.receive, exchange.send)
-        except Exception as error:  # noqa: BLE001  # a fault of ours must not end the server
+        except Exception as error:  # noqa: BLE001  # a bug must not stop the server
             # Not the error's own text, which could quote the request (P4).
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("A request failed with %s at\n%s", type(error).__name__, where)
@@ -246,7 +248,7 @@ class Connection(asyncio.Protocol):
             self._finish(exchange)
 
     def _finish(self, exchange: Exchange) -> None:
-        """Go on after an answer, or end where the application left it unfinished."""
+        """Continue after a response, or close if the application did not finish it."""
         if self._exchange is not exchange or exchange.gone:
             return
         if not exchange.started:
@@ -257,19 +259,21 @@ class Connection(asyncio.Protocol):
         elif exchange.body.done and exchange.keep_alive:
             self._exchange = None
             self._idle = not self._arrived
-            self._deadline.put_off(self._door.keep_alive if self._idle else self._door.seconds)
+            self._deadline.put_off(
+                self._limiter.keep_alive if self._idle else self._limiter.seconds
+            )
             if self._idle:
-                self._choose_to_read()
+                self._update_reading()
             else:
                 self._loop.call_soon(self._advance)
-        elif exchange.keep_alive and (exchange.body.left or inf) <= WORTH_READING:
-            self._deadline.put_off(self._door.seconds)
+        elif exchange.keep_alive and (exchange.body.left or inf) <= MAX_DISCARDED:
+            self._deadline.put_off(self._limiter.seconds)
             self._advance()
         else:
-            self._take_leave()
+            self._close_gracefully()
 
     def _feed(self, exchange: Exchange) -> None:
-        """Give the exchange what belongs to its body."""
+        """Pass the body's bytes to the exchange."""
         data = exchange.body.take(self._arrived)
         if data or exchange.body.done:
             exchange.arrived(data)
@@ -281,44 +285,44 @@ class Connection(asyncio.Protocol):
             self._deadline.put_off(None)
 
     def _refuse(self, error: BadRequest) -> None:
-        """Answer what is not understood, and read nothing after it."""
+        """Answer a request that cannot be parsed, and read nothing after it."""
         exchange = self._exchange
         if exchange is None or not exchange.started:
             Exchange(
                 REFUSED,
                 Body(0, limit=0),
                 write=self._write,
-                wants_more=self._choose_to_read,
+                wants_more=self._update_reading,
                 fields=self._state.default_headers,
             ).answer(problem(error.status, str(error)))
-        self._take_leave()
+        self._close_gracefully()
 
-    def _take_leave(self) -> None:
-        """End the connection so that the client sees what was said last (RFC 9112 §9.6)."""
+    def _close_gracefully(self) -> None:
+        """Close the connection so that the client can read the last response (RFC 9112 §9.6)."""
         if self._exchange is not None and not self._exchange.answered:
             self._exchange.lost()
-        self._leaving = True
+        self._closing = True
         self._arrived.clear()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self._deadline.put_off(GOODBYE)
-            self._choose_to_read()
+            self._deadline.put_off(CLOSE_SECONDS)
+            self._update_reading()
         else:
             self._end()
 
     def _end(self) -> None:
-        """Close, and see to it that the connection ends: in TLS a client need not agree to it."""
-        if not self.transport.is_closing():  # asyncio's TLS forgets itself at the second time
+        """Close, and abort if the client does not take part in the TLS closure."""
+        if not self.transport.is_closing():  # a second close would break asyncio's TLS
             self.transport.close()
-        self._deadline.put_off(GOODBYE)
+        self._deadline.put_off(CLOSE_SECONDS)
 
-    def _choose_to_read(self) -> None:
-        """Read on unless what is here must be dealt with first."""
+    def _update_reading(self) -> None:
+        """Pause or resume reading, by how much is buffered."""
         exchange = self._exchange
-        if exchange is None or self._leaving:
-            wanted = self._leaving or self._writable or not self._arrived
+        if exchange is None or self._closing:
+            wanted = self._closing or self._writable or not self._arrived
         elif exchange.body.done:
             wanted = not self._arrived
         else:
@@ -344,10 +348,10 @@ class Connection(asyncio.Protocol):
         )
         path = head.path + (b"?" + head.query if head.query else b"")
         lines = [b"GET %b HTTP/1.1" % path, *(b"%b: %b" % each for each in head.fields), b"", b""]
-        self.become(inner, b"\r\n".join(lines), limit=self._door.websocket_limit)
+        self.become(inner, b"\r\n".join(lines), limit=self._limiter.websocket_limit)
 
     def become(self, inner: asyncio.Protocol, data: bytes = b"", *, limit: int) -> None:
-        """Let another protocol go on with this connection, which may be sent `limit` bytes."""
+        """Hand the connection to another protocol; the client may send it `limit` bytes."""
         rest = data + bytes(self._arrived)
         self._arrived.clear()
         self._deadline.put_off(None)
@@ -375,17 +379,17 @@ class Connection(asyncio.Protocol):
         else:
             self._end()
 
-    def _watch_stall(self) -> None:
-        """Hang up on a client that does not read."""
+    def _start_stall_timer(self) -> None:
+        """Start the timer that closes the connection of a client that does not read."""
         if self._stall is not None:
             self._stall.cancel()
         left = self.transport.get_write_buffer_size()
-        seconds = GOODBYE if self._door.closing else self._door.seconds
-        self._stall = self._loop.call_later(seconds, self._look_at_stall, left)
+        seconds = CLOSE_SECONDS if self._limiter.closing else self._limiter.seconds
+        self._stall = self._loop.call_later(seconds, self._check_stall, left)
 
-    def _look_at_stall(self, before: int) -> None:
+    def _check_stall(self, before: int) -> None:
         left = self.transport.get_write_buffer_size()
         if left and left > before - _LEAST:
             self.transport.abort()
         elif left:
-            self._watch_stall()
+            self._start_stall_timer()

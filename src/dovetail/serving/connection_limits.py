@@ -1,4 +1,4 @@
-"""Who is let into a server: how many connections and requests, and of one client how many."""
+"""Limits on connections and requests at once, in all and for each client."""
 
 import asyncio
 import logging
@@ -17,20 +17,20 @@ from dovetail.serving.responses import Response, overloaded
 from dovetail.serving.tls_handshake import Handshake
 
 BODY_LIMIT = 1 << 20
-"""Bytes of a body that any application here may ask for."""
+"""The largest body in bytes that any application here reads."""
 KEEP_ALIVE = 60.0
-"""Seconds a connection is kept between two requests of a client."""
+"""Seconds that an idle connection is kept open between two requests."""
 STREAM_LIMIT = 1 << 20
-"""Bytes that a client may send into a tunnel or a WebSocket, framing included."""
+"""Bytes that a client may send through a tunnel or a WebSocket, framing included."""
 
-Guest: TypeAlias = Connection | Handshake
-"""What has one of the places."""
+AnyConnection: TypeAlias = Connection | Handshake
+"""A connection in either phase; it holds one place."""
 
 _log = logging.getLogger(__name__)
 
 
 class Tunnels(Protocol):
-    """Who takes connections that ask for CONNECT."""
+    """Serves connections that ask for CONNECT."""
 
     async def connect(
         self,
@@ -39,17 +39,17 @@ class Tunnels(Protocol):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        """Serve one of them, and close it."""
+        """Serve one connection, and close it."""
         ...
 
 
-def none() -> Tunnels | None:
-    """For a server that opens no tunnels."""
+def no_tunnels() -> Tunnels | None:
+    """Return no tunnels, for a server that opens none."""
     return None
 
 
 class ConnectionLimiter:
-    """Makes a `Connection` for each that is accepted; give it to uvicorn as its HTTP protocol."""
+    """Creates and limits connections. Give it to uvicorn as its HTTP protocol."""
 
     websocket_limit = STREAM_LIMIT
 
@@ -62,13 +62,13 @@ class ConnectionLimiter:
         clients: Clients | None = None,
         keep_alive: float = KEEP_ALIVE,
         body_limit: int = BODY_LIMIT,
-        tunnels: Callable[[], Tunnels | None] = none,
+        tunnels: Callable[[], Tunnels | None] = no_tunnels,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """At most `limit` connections, and requests, of one client at most `per_client`.
+        """Allow `limit` connections and `limit` requests at once, and `per_client` for a client.
 
-        A client has `seconds` to agree on TLS, to send a request, to send its body and to read
-        what it is sent. `tls` is given here and not to uvicorn.
+        A client has `seconds` to agree on TLS, to send a request, to send its body and to read the
+        response. Pass `tls` here and not to uvicorn.
         """
         self.seconds = seconds
         self.keep_alive = keep_alive
@@ -79,7 +79,7 @@ class ConnectionLimiter:
         self._clients = clients or Clients()
         self._connections = Shares(limit, per_client)
         self._requests = Shares(limit, per_client)
-        self._inside: dict[Guest, Share] = {}
+        self._admitted: dict[AnyConnection, Share] = {}
         self._tunnelling: set[asyncio.Task[None]] = set()
 
     def __call__(
@@ -89,52 +89,52 @@ class ConnectionLimiter:
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> asyncio.Protocol:
-        """What uvicorn calls for each connection."""
+        """Create the protocol of a new connection; uvicorn calls this."""
         connection = Connection(self, config, server_state, app_state)
         return connection if self._tls is None else Handshake(self, self._tls, connection)
 
-    def enter(self, guest: Guest, peer: str | None) -> bool:
-        """Whether one from the IP address `peer` may have a place, or has it already."""
-        if guest in self._inside:
+    def enter(self, connection: AnyConnection, peer: str | None) -> bool:
+        """Whether a connection from the IP address `peer` gets a place, or holds one already."""
+        if connection in self._admitted:
             return True
         if self.closing:
             return False
-        share = self._connections.take(self._clients.at(peer), guest.give_way)
+        share = self._connections.take(self._clients.at(peer), connection.evict)
         if share is not None:
-            self._inside[guest] = share
+            self._admitted[connection] = share
             return True
         _log.warning(
-            "A connection was refused: %d are open, or its network has its share.",
+            "A connection was refused: %d are open, or its client has reached its limit.",
             self._connections.count,
         )
         return False
 
-    def pass_on(self, guest: Guest, other: Guest) -> None:
-        """Give the place of one to another."""
-        share = self._inside[other] = self._inside.pop(guest)
-        share.give_way = other.give_way
+    def pass_on(self, connection: AnyConnection, other: AnyConnection) -> None:
+        """Move the place of one connection to another."""
+        share = self._admitted[other] = self._admitted.pop(connection)
+        share.evict = other.evict
 
-    def leave(self, guest: Guest) -> None:
-        """One that was let in has ended."""
-        self._inside.pop(guest).end()
+    def leave(self, connection: AnyConnection) -> None:
+        """Free the place of a connection that has ended."""
+        self._admitted.pop(connection).end()
 
-    def begin(self, scope: Scope, guest: Guest) -> Response | Share:
-        """Let a request in: its place, to be ended when it is over, or why not."""
-        share = self._requests.take(self._clients.of(scope), guest.give_way)
+    def begin(self, scope: Scope, connection: AnyConnection) -> Response | Share:
+        """Take a place for a request and return it, or return the error response. End it later."""
+        share = self._requests.take(self._clients.of(scope), connection.evict)
         if share is not None:
             return share
         _log.warning(
-            "A request was refused: %d are in flight, or its client has its share.",
+            "A request was refused: %d are in flight, or its client has reached its limit.",
             self._requests.count,
         )
         return overloaded("requests")
 
     def open_tunnel(self, connection: Connection, head: Head) -> bool:
-        """Go on with a connection as a tunnel, if this server opens any."""
+        """Turn a connection into a tunnel, if this server opens tunnels."""
         tunnels = self._tunnels()
         if tunnels is None:
             return False
-        client = cast("Client | None", self._inside[connection].client)
+        client = cast("Client | None", self._admitted[connection].client)
 
         def start(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.ensure_future(tunnels.connect(head.path, client, reader, writer))
@@ -147,7 +147,7 @@ class ConnectionLimiter:
         return True
 
     def close(self) -> None:
-        """Send away who asks nothing, and soon who does not take what it was sent."""
+        """Close idle connections now, and slow readers soon."""
         self.closing = True
-        for guest in tuple(self._inside):
-            guest.shutdown()
+        for connection in tuple(self._admitted):
+            connection.shutdown()

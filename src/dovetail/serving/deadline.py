@@ -1,4 +1,4 @@
-"""A moment by which something has to have happened, put off cheaply."""
+"""A timeout that is cheap to extend."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from math import inf
 
 
 class Deadline:
-    """Calls back when it passes. Putting it off costs no timer: the one that is set looks again."""
+    """Calls back when it expires. Extending it starts no new timer: the old one checks again."""
 
-    def __init__(self, passed: Callable[[], None]) -> None:
-        """`passed` is called at the deadline, and never before."""
+    def __init__(self, on_expiry: Callable[[], None]) -> None:
+        """`on_expiry` is called at the deadline, never earlier."""
         self._loop = asyncio.get_running_loop()
-        self._passed = passed
+        self._on_expiry = on_expiry
         self._at = inf
         self._alarm: asyncio.TimerHandle | None = None
 
     def put_off(self, seconds: float | None) -> None:
-        """Let it pass in so many seconds from now; None is never."""
+        """Let it expire in this many seconds from now; None means never."""
         self._at = inf if seconds is None else self._loop.time() + seconds
         if self._alarm is not None and self._alarm.when() > self._at:
             self.cancel()
@@ -24,7 +24,7 @@ class Deadline:
             self._alarm = self._loop.call_at(self._at, self._ring)
 
     def cancel(self) -> None:
-        """Leave no timer behind."""
+        """Cancel the timer."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -32,6 +32,6 @@ class Deadline:
     def _ring(self) -> None:
         self._alarm = None
         if self._loop.time() >= self._at:
-            self._passed()
+            self._on_expiry()
         elif self._at < inf:
             self._alarm = self._loop.call_at(self._at, self._ring)

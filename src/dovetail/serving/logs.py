@@ -1,4 +1,4 @@
-"""The log of a server: lines with time and level, that never make it wait for their reader."""
+"""A server's log: lines with time and level. A slow reader never blocks the server."""
 
 import json
 import logging
@@ -13,48 +13,48 @@ from queue import Empty, SimpleQueue
 
 STDERR = 2
 LINES_WAITING = 1_000
-"""Lines kept for a reader that is slow; further ones are dropped and counted."""
+"""Lines that are kept for a slow reader; more are dropped and counted."""
 ALIKE = 5
-"""Lines of one kind in `ALIKE_SECONDS`; further ones are counted."""
+"""Lines of one kind that are written in `ALIKE_SECONDS`; more are only counted."""
 ALIKE_SECONDS = 60.0
 LONGEST_LINE = 4_000
-"""Bytes of a line, which are fewer than a pipe takes in one piece."""
+"""The longest line in bytes; a pipe takes this much in one write."""
 
-_LONGEST_WORDS = 600
+_LONGEST_MESSAGE = 600
 _KINDS = 1_000
 _POLL_SECONDS = 0.2
-_FAREWELL_SECONDS = 2.0
+_CLOSE_SECONDS = 2.0
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
 
 
 class TextLines(logging.Formatter):
-    """Lines for people."""
+    """Formats lines for people."""
 
     def __init__(self) -> None:
         """With time, level and the log's name."""
         super().__init__(_FORMAT, _TIME)
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, with the number of those like it that were left out."""
+        """Return one line, with the number of similar lines that were left out."""
         more = getattr(record, "left_out", 0)
         told = f" ({more} more like it were not written)" if more else ""
         return f"{super().format(record)}{told}"
 
 
 class JsonLines(logging.Formatter):
-    """Lines for programs: one JSON object each, of `time`, `level`, `log`, `words` and more.
+    """Formats lines for programs: a JSON object each, with `time`, `level`, `log` and `words`.
 
-    What a record brings as `values` is added to it.
+    The `values` of a record are added to it.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One object in one line, never longer than is written whole."""
+        """Return one object in one line of at most `LONGEST_LINE` bytes."""
         told: dict[str, object] = {
             "time": self.formatTime(record, _TIME),
             "level": record.levelname.lower(),
             "log": record.name,
-            "words": record.getMessage()[:_LONGEST_WORDS],
+            "words": record.getMessage()[:_LONGEST_MESSAGE],
         }
         more = getattr(record, "left_out", 0)
         told |= {"left_out": more} if more else {}
@@ -71,7 +71,7 @@ class BoundedHandler(logging.Handler):
         lines: logging.Formatter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """The descriptor stays the caller's; the lines are `TextLines` unless others are given."""
+        """The caller keeps and closes the descriptor. `lines` is `TextLines` by default."""
         super().__init__()
         self.setFormatter(TextLines() if lines is None else lines)
         self._descriptor = descriptor
@@ -84,14 +84,14 @@ class BoundedHandler(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line, unless enough of its kind or of any kind were taken already."""
+        """Queue a line, unless there are too many of its kind or too many in all."""
         more = self._alike(record)
         if more is None:
             return
         record.left_out = more
         try:
             line = self.format(record)
-        except Exception:  # noqa: BLE001  # as logging has it: a bad line is no reason to fail
+        except Exception:  # noqa: BLE001  # as in logging: a bad record must not raise
             self.handleError(record)
             return
         if self._lines.qsize() >= LINES_WAITING:
@@ -100,13 +100,13 @@ class BoundedHandler(logging.Handler):
             self._lines.put(line.encode("utf-8", "backslashreplace")[:LONGEST_LINE] + b"\n")
 
     def close(self) -> None:
-        """Write what waits, if it is read; a second call does nothing."""
+        """Write the queued lines if the reader takes them; a second call does nothing."""
         self._ending.set()
-        self._thread.join(_FAREWELL_SECONDS)
+        self._thread.join(_CLOSE_SECONDS)
         super().close()
 
     def _alike(self, record: logging.LogRecord) -> int | None:
-        """How many lines of this kind were left out before it; None if it is left out, too."""
+        """Return how many similar lines were left out before it; None if it is left out too."""
         kind, now = (record.name, record.msg), self._clock()
         since, count = self._kinds.get(kind, (now, 0))
         if now - since >= ALIKE_SECONDS:
@@ -119,7 +119,7 @@ class BoundedHandler(logging.Handler):
         return 0 if count < ALIKE else None
 
     def _line_of_dropped(self, number: int) -> bytes:
-        words = f"{number} lines of the log were dropped: it was not read."
+        words = f"{number} lines of the log were dropped, because nothing read the log."
         told = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": words}
         return f"{self.format(logging.makeLogRecord(told))}\n".encode()
 
@@ -132,11 +132,11 @@ class BoundedHandler(logging.Handler):
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 line = self._line_of_dropped(dropped) + line
-            # It is written once it can be taken whole: other writers shall not be made to wait.
+            # Write only when the pipe takes the whole line, so that other writers need not wait.
             while not _takes_more(self._descriptor):
                 if self._ending.is_set():
                     return
-            with suppress(OSError):  # nobody reads it any more
+            with suppress(OSError):  # the reader has gone
                 os.write(self._descriptor, line)
 
 
@@ -144,7 +144,7 @@ class BoundedHandler(logging.Handler):
 def logging_to(
     descriptor: int, *names: str, lines: logging.Formatter | None = None
 ) -> Generator[None]:
-    """Send these logs there, and nowhere else, for as long as the block runs."""
+    """Send these logs to `descriptor` only, while the block runs."""
     handler = BoundedHandler(descriptor, lines=lines)
     loggers = [logging.getLogger(name) for name in names]
     former = [(logger, logger.handlers, logger.propagate) for logger in loggers]

@@ -1,4 +1,4 @@
-"""The body of an HTTP/1.1 request, cut out of what arrives (RFC 9112 §6 and §7.1)."""
+"""The body of an HTTP/1.1 request: reads it from the arrived bytes (RFC 9112 §6 and §7.1)."""
 
 import re
 from enum import Enum, auto
@@ -7,9 +7,9 @@ from http import HTTPStatus
 from dovetail.serving.request_head import HEAD_LIMIT, BadRequest, parse_fields
 
 _LINE_LIMIT = 256
-"""Bytes of a chunk's size with its extensions, which are dropped."""
+"""Bytes of a chunk's size line with its extensions, which are ignored."""
 _FREE_CHUNKS = 256
-"""Chunks that may have any size; with all that follow, they must hold `_LEAST_CHUNK` on average."""
+"""The first chunks may have any size; with later ones the average must be `_LEAST_CHUNK` bytes."""
 _LEAST_CHUNK = 32
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
@@ -22,7 +22,7 @@ class _At(Enum):
 
 
 class Body:
-    """One body: of `length` bytes, or in chunks if that is None; at most `limit` bytes."""
+    """One body of `length` bytes, or chunked if that is None; at most `limit` bytes."""
 
     __slots__ = (
         "_at",
@@ -38,7 +38,7 @@ class Body:
     )
 
     def __init__(self, length: int | None, *, limit: int) -> None:
-        """A longer one is refused once so much has arrived: an application may do it better."""
+        """A body is refused when more than `limit` bytes have arrived."""
         self._limit = limit
         self._size = 0
         self._chunked = length is None
@@ -52,11 +52,11 @@ class Body:
 
     @property
     def left(self) -> int | None:
-        """How many bytes are to come, where that is known."""
+        """The number of bytes still to come, if it is known."""
         return None if self._chunked and not self.done else self._left
 
     def take(self, arrived: bytearray) -> bytes:
-        """Cut what belongs to the body off the front of `arrived`. Raises `BadRequest`."""
+        """Remove and return the body's bytes at the front of `arrived`. Raises `BadRequest`."""
         if not self._chunked:
             data = self._cut(arrived)
             self.done = not self._left
@@ -79,7 +79,7 @@ class Body:
         return data
 
     def _step(self, arrived: bytearray, parts: list[bytes]) -> bool:
-        """Go one part of the framing further; False when that has not arrived."""
+        """Read one part of the framing; return False when it has not arrived completely."""
         match self._at:
             case _At.SIZE:
                 line = self._line(arrived, _LINE_LIMIT)
@@ -108,7 +108,7 @@ class Body:
         return True
 
     def _trail(self, line: bytes) -> None:
-        """Trailers are checked and dropped: nothing here has a use for them."""
+        """Check a trailer field and drop it; no application here uses trailers."""
         if line:
             self._trailers.append(line)
         else:
@@ -124,11 +124,11 @@ class Body:
         self._chunks += 1
         if self._left and (self._chunks - _FREE_CHUNKS) * _LEAST_CHUNK > self._size + self._left:
             raise BadRequest(HTTPStatus.BAD_REQUEST, "The chunks of the body are too small.")
-        # What is not data may have as many bytes as that, and those of a head more.
+        # The framing may have as many bytes as the data, plus those of a head.
         self._overhead = self._overhead - self._left if self._left else 0
 
     def _line(self, arrived: bytearray, limit: int) -> bytes | None:
-        """The next line; what was looked at once is not looked at again."""
+        """Return the next line. Bytes that were searched are not searched again."""
         end = arrived.find(b"\r\n", max(0, self._seen - 1))
         size = len(arrived) if end < 0 else end
         if size > limit:

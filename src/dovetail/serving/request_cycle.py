@@ -1,4 +1,4 @@
-"""One request and its answer, as ASGI sees them."""
+"""One request and its response, as ASGI sees them (RFC 9112)."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ Write: TypeAlias = Callable[[bytes], None]
 
 
 class Exchange:
-    """Gives an application the request as it arrives, and writes what it answers."""
+    """Passes an arriving request to the application, and writes the response."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Exchange:
         wants_more: Callable[[], None],
         fields: Fields,
     ) -> None:
-        """`fields` go into every answer; `wants_more` is called when the body is waited for."""
+        """`fields` go into every response. `wants_more` is called when the application waits."""
         self.head = head
         self.body = body
         self.keep_alive = head.keep_alive
@@ -42,69 +42,70 @@ class Exchange:
         self._wants_more = wants_more
         self._fields = fields
         self._unread = bytearray()
-        self._news: asyncio.Event | None = None
+        self._body_event: asyncio.Event | None = None
         self._read: asyncio.Event | None = None
-        self._told_all = False
+        self._end_received = False
         self._must_continue = head.continues
         self._start: Message | None = None
         self._left: int | None = None
-        """Bytes that the answer still owes; None if it goes in chunks, or until the end."""
+        """Bytes of the response still to send; None if it is chunked or ends with the
+        connection."""
         self._chunked = head.version == "1.1"
         self._started = False
 
     @property
     def unread(self) -> int:
-        """Bytes of the body that arrived and that the application has not taken."""
+        """Bytes of the body that have arrived and the application has not read."""
         return len(self._unread)
 
     @property
     def started(self) -> bool:
-        """Whether something of the answer has left."""
+        """Whether a part of the response was sent."""
         return self._started
 
     def arrived(self, data: bytes) -> None:
-        """More of the body, or its end, is here."""
+        """Take more of the body, or its end."""
         if not self.answered:
             self._unread += data
         self._must_continue = self._must_continue and not data
-        self._tell()
+        self._notify()
 
     def lost(self) -> None:
-        """The client has gone."""
+        """Record that the client has disconnected."""
         self.gone = True
         self.resume()
-        self._tell()
+        self._notify()
 
     def pause(self) -> None:
-        """The client does not read now."""
+        """Stop sending: the client does not read now."""
         if self._read is None:
             self._read = asyncio.Event()
 
     def resume(self) -> None:
-        """The client has read all, or has gone."""
+        """Send again: the client has read, or has disconnected."""
         if self._read is not None:
             self._read.set()
             self._read = None
 
     async def receive(self) -> Message:
         """ASGI's receive."""
-        if not self._told_all and not self.gone and not self.answered:
+        if not self._end_received and not self.gone and not self.answered:
             if self._must_continue:
                 self._must_continue = False
                 self._write(CONTINUE)
             self._wants_more()
-        while not (self.gone or self.answered or self._has_news()):
-            self._news = self._news or asyncio.Event()
-            await self._news.wait()
+        while not (self.gone or self.answered or self._has_message()):
+            self._body_event = self._body_event or asyncio.Event()
+            await self._body_event.wait()
         if self.gone or self.answered:
             return {"type": "http.disconnect"}
         data = bytes(self._unread)
         self._unread.clear()
-        self._told_all = self.body.done
+        self._end_received = self.body.done
         return {"type": "http.request", "body": data, "more_body": not self.body.done}
 
     async def send(self, message: Message) -> None:
-        """ASGI's send: the head of the answer leaves with the first bytes of its body."""
+        """ASGI's send: the head of the response is sent with the first bytes of its body."""
         while self._read is not None:
             await self._read.wait()
         if self.gone:
@@ -118,18 +119,18 @@ class Exchange:
                 raise RuntimeError(f"{kind} is out of turn.")
 
     def answer(self, answer: Response) -> None:
-        """Send a whole answer in place of the application's."""
+        """Send a complete response instead of the application's."""
         fields = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
         self._start = {"status": answer.status, "headers": fields}
         self._send_body(answer.body, more=False)
 
-    def _tell(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+    def _notify(self) -> None:
+        if self._body_event is not None:
+            self._body_event.set()
+            self._body_event = None
 
-    def _has_news(self) -> bool:
-        return bool(self._unread) or (self.body.done and not self._told_all)
+    def _has_message(self) -> bool:
+        return bool(self._unread) or (self.body.done and not self._end_received)
 
     def _send_body(self, data: bytes, *, more: bool) -> None:
         parts: list[bytes] = []
@@ -143,12 +144,12 @@ class Exchange:
         elif self._left is not None:
             self._left -= len(data)
             if self._left < 0 or (self._left and not more):
-                raise RuntimeError("The body is not as long as its head says.")
+                raise RuntimeError("The body is longer or shorter than its Content-Length.")
         self._started = True
         self.answered = not more
         parts.append(data)
         self._write(b"".join(parts))
-        self._tell()
+        self._notify()
 
     def _head_of(self, start: Message) -> list[bytes]:
         status = int(start["status"])

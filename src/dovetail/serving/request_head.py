@@ -9,7 +9,7 @@ from typing import TypeAlias
 from dovetail.errors import InvalidMessage
 
 HEAD_LIMIT = 16_384
-"""Bytes of a head, its request line included; of trailers, too."""
+"""Bytes of a head with its request line; the limit of trailers, too."""
 FIELD_LIMIT = 100
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
@@ -23,17 +23,17 @@ _LENGTH = re.compile(rb"\d{1,15}")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
 _END = b"\r\n\r\n"
-_OF_INTEREST = frozenset(
+_RELEVANT_FIELDS = frozenset(
     (b"host", b"connection", b"upgrade", b"expect", b"content-length", b"transfer-encoding")
 )
 _REMEMBERED, _REMEMBERED_FIELDS = 512, 16
-"""Bytes and fields of the longest head that is remembered: each connection has one."""
+"""Bytes and fields of the longest head that is cached; each connection caches one."""
 
 _Values: TypeAlias = Mapping[bytes, list[bytes]]
 
 
 class BadRequest(InvalidMessage):
-    """A request that is not understood, and the status that says so; nothing after it can be."""
+    """A request that cannot be parsed, with its status. Nothing after it can be parsed either."""
 
     def __init__(self, status: HTTPStatus, detail: str) -> None:
         super().__init__(detail)
@@ -42,11 +42,11 @@ class BadRequest(InvalidMessage):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a request says before its body. Names of fields are lower-case."""
+    """The head of a request: all before its body. Names of fields are lower-case."""
 
     method: str
     path: bytes
-    """Still percent-encoded; of CONNECT, the authority."""
+    """Still percent-encoded; for CONNECT the authority."""
     query: bytes
     version: str
     fields: Fields
@@ -59,13 +59,13 @@ class Head:
 
 
 REFUSED = Head("GET", b"", b"", "1.1", [], 0, keep_alive=False, continues=False, websocket=False)
-"""Stands for what could not be read."""
+"""Stands for a head that could not be parsed."""
 
 
 class HeadReader:
-    """Finds the end of a head among bytes that arrive in pieces; each is looked at once.
+    """Finds the end of a head in bytes that arrive in pieces.
 
-    The requests of a connection mostly have the same head, which is then not read again.
+    The requests of a connection usually have the same head, which is then parsed only once.
     """
 
     def __init__(self) -> None:
@@ -73,10 +73,10 @@ class HeadReader:
         self._fresh = True
         self._last = b""
         self.last = REFUSED
-        """The head that is remembered."""
+        """The cached head."""
 
     def take(self, arrived: bytearray) -> Head | None:
-        """Cut a head off the front of `arrived`; None while there is none. Raises `BadRequest`."""
+        """Remove and return a head at the front of `arrived`, or None. Raises `BadRequest`."""
         if self._last and not self._seen and arrived.startswith(self._last):
             del arrived[: len(self._last)]
             self._fresh = True
@@ -96,8 +96,8 @@ class HeadReader:
         return None if end < 0 else self._cut(arrived, end)
 
     def _begin(self, arrived: bytearray) -> None:
-        """Look at the first byte, which may come after one empty line."""
-        if self._fresh and arrived.startswith(b"\r\n"):  # one too many after the last body
+        """Check the first byte, which may follow one empty line."""
+        if self._fresh and arrived.startswith(b"\r\n"):  # an extra empty line after the last body
             del arrived[:2]
             self._fresh = False
         half = self._fresh and len(arrived) == 1 and arrived.startswith(b"\r")
@@ -124,19 +124,19 @@ def parse_head(data: bytes) -> Head:
     method, asked, major, minor = line.groups()
     if major != b"1":
         raise BadRequest(
-            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are spoken here."
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are supported."
         )
     old = minor == b"0"
     fields = parse_fields(lines)
     values: dict[bytes, list[bytes]] = {}
     for name, value in fields:
-        if name in _OF_INTEREST:
+        if name in _RELEVANT_FIELDS:
             values.setdefault(name, []).append(value)
     host = _host(values, old=old)
     target = _target(method, asked)
     if target.authority is not None and target.authority != host:
         fields = [(b"host", target.authority), *(each for each in fields if each[0] != b"host")]
-    wishes = _wishes(values)
+    options = _connection_options(values)
     length = _length(values, old=old)
     return Head(
         method=method.decode(),
@@ -145,9 +145,9 @@ def parse_head(data: bytes) -> Head:
         version="1.0" if old else "1.1",
         fields=fields,
         length=length,
-        keep_alive=not old and b"close" not in wishes,
+        keep_alive=not old and b"close" not in options,
         continues=_continues(values, old=old) and length != 0,
-        websocket=b"upgrade" in wishes
+        websocket=b"upgrade" in options
         and method == b"GET"
         and length == 0
         and [value.lower() for value in values.get(b"upgrade", ())] == [b"websocket"],
@@ -175,7 +175,7 @@ class _Target:
 
 
 def _target(method: bytes, target: bytes) -> _Target:
-    """RFC 9112 §3.2: four forms, told by the method and the first bytes."""
+    """Parse one of the four forms of a target, by method and first bytes (RFC 9112 §3.2)."""
     if method == b"CONNECT":
         return _Target(target)
     if target.startswith(b"/"):
@@ -191,7 +191,7 @@ def _target(method: bytes, target: bytes) -> _Target:
 
 
 def _host(values: _Values, *, old: bool) -> bytes | None:
-    """RFC 9112 §3.2: one of them, and one that can be a host."""
+    """Return the only Host field, if it can be a host (RFC 9112 §3.2)."""
     hosts = values.get(b"host", [])
     if len(hosts) > 1 or not (hosts or old) or not all(map(_HOST.fullmatch, hosts)):
         raise _bad("The request must name one host.")
@@ -199,7 +199,7 @@ def _host(values: _Values, *, old: bool) -> bytes | None:
 
 
 def _length(values: _Values, *, old: bool) -> int | None:
-    """RFC 9112 §6.3, where a request that could be read in two ways is refused."""
+    """Return the body's length (RFC 9112 §6.3). A request with two possible lengths is refused."""
     codings = [value.lower() for value in values.get(b"transfer-encoding", ())]
     lengths = values.get(b"content-length", [])
     if not codings:
@@ -209,10 +209,10 @@ def _length(values: _Values, *, old: bool) -> int | None:
             raise _bad("The length of the body is not one number.")
         return int(lengths[0])
     if lengths or old:
-        raise _bad("The length of the body is told in two ways.")
+        raise _bad("The request gives the length of the body in two ways.")
     if codings != [b"chunked"]:
         raise BadRequest(
-            HTTPStatus.NOT_IMPLEMENTED, "Of transfer codings only `chunked` is understood."
+            HTTPStatus.NOT_IMPLEMENTED, "`chunked` is the only supported transfer coding."
         )
     return None
 
@@ -223,12 +223,12 @@ def _continues(values: _Values, *, old: bool) -> bool:
         return False
     if expected != [b"100-continue"]:
         raise BadRequest(
-            HTTPStatus.EXPECTATION_FAILED, "Only 100-continue can be expected of this server."
+            HTTPStatus.EXPECTATION_FAILED, "100-continue is the only supported expectation."
         )
     return True
 
 
-def _wishes(values: _Values) -> set[bytes]:
+def _connection_options(values: _Values) -> set[bytes]:
     return {
         wish.strip().lower()
         for value in values.get(b"connection", ())

@@ -1,4 +1,4 @@
-"""Answers, among them problem details that say what went wrong (RFC 9457)."""
+"""HTTP responses, and problem details for errors (RFC 9457)."""
 
 import json
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class Response:
 
 
 def typed(media_type: str, body: bytes, *, status: int = 200) -> Response:
-    """An answer with a body of this type."""
+    """Return a response with a body of this media type."""
     return Response(status, ((b"content-type", media_type.encode()),), body)
 
 
 def cached(answer: Response, seconds: int) -> Response:
-    """The answer, which whoever passes it on may keep for so long."""
+    """Return the response, which a cache may keep for so many seconds."""
     keep = (b"cache-control", f"public, max-age={seconds}".encode())
     return Response(answer.status, (*answer.headers, keep), answer.body)
 
@@ -39,9 +39,10 @@ def cached(answer: Response, seconds: int) -> Response:
 def problem(
     status: HTTPStatus, detail: str, *, kind: str = "about:blank", close: bool = False
 ) -> Response:
-    """An error: `detail` is a sentence for the operator of the client, without its data (P4).
+    """Return an error. `detail` is a sentence for the client's operator, without its data (P4).
 
-    503 asks to come again. `close` ends the connection, the rest of the request unread.
+    A 503 gets a Retry-After header. `close` closes the connection and leaves the rest of the
+    request unread.
     """
     headers: Headers = ((b"content-type", PROBLEM_TYPE),)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
@@ -53,26 +54,26 @@ def problem(
 
 
 def overloaded(what: str) -> Response:
-    """503 for a limit that was reached."""
+    """Return 503 for a limit that was reached."""
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE, f"There are too many {what} at once; try again later."
     )
 
 
 def out_of_order() -> Response:
-    """503 for a disk or database that does not do what it should, which may pass."""
+    """Return 503 for a disk or database that fails, perhaps only for a while."""
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "The messages cannot be reached now; try again later."
     )
 
 
 def wrong_method(*allowed: str) -> Response:
-    """405, with what is allowed instead."""
+    """Return 405 with the allowed methods."""
     names = ", ".join(allowed)
-    refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Here only {names} is understood.")
+    refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Use one of these methods here: {names}.")
     return Response(refused.status, (*refused.headers, (b"allow", names.encode())), refused.body)
 
 
 def not_found() -> Response:
-    """404 for a path nothing answers at."""
+    """Return 404 for an unknown path."""
     return problem(HTTPStatus.NOT_FOUND, "Nothing is here; check the path.")

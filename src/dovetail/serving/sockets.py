@@ -1,4 +1,4 @@
-"""The socket that a server listens on, and the URL of it."""
+"""The listening socket of a server, and its URL."""
 
 import socket
 from collections.abc import Generator
@@ -10,7 +10,7 @@ from dovetail.errors import ConfigurationError
 
 @contextmanager
 def bind(host: str, port: int) -> Generator[socket.socket]:
-    """Listen there; port 0 is any. Raises `ConfigurationError`."""
+    """Listen at a host and port; port 0 takes a free one. Raises `ConfigurationError`."""
     if not 0 <= port <= 0xFFFF:  # the system would take it modulo 65536
         raise ConfigurationError(f"{port} is no port; choose one up to 65535.")
     try:
@@ -33,5 +33,5 @@ def bind(host: str, port: int) -> Generator[socket.socket]:
 
 
 def url_of(host: str, port: int, *, scheme: str = "http") -> str:
-    """The URL of a server there, without a slash at its end."""
+    """Return the URL of a server, without a slash at its end."""
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

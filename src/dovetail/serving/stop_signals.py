@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, as a server in the main thread waits for them."""
+"""SIGINT and SIGTERM for a server that waits in the main thread."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_signals(*, hang_up: Callable[[], None] | None = None) -> Generator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; the former handlers return afterwards.
+    """Yield an event that SIGINT and SIGTERM set; restore the former handlers afterwards.
 
     `hang_up` is called at SIGHUP, where a system has that. Call it in the main thread.
     """

@@ -1,6 +1,6 @@
-"""A connection until TLS is agreed on: the client's from its first packet, and for so long only.
+"""The TLS handshake of a connection, with a time limit, counted from its first packet.
 
-uvicorn leaves a handshake asyncio's 60 seconds, and counts a connection once that is over.
+uvicorn gives a handshake asyncio's 60 seconds, and counts a connection only afterwards.
 """
 
 import asyncio
@@ -8,20 +8,20 @@ import ssl
 from typing import TYPE_CHECKING, cast
 
 from dovetail.serving.asgi import address_of
-from dovetail.serving.connection import GOODBYE, Connection
+from dovetail.serving.connection import CLOSE_SECONDS, Connection
 
 if TYPE_CHECKING:
     from dovetail.serving.connection_limits import ConnectionLimiter
 
 
 class Handshake(asyncio.Protocol):
-    """Makes room for a `Connection` when TLS is agreed on; else the client is hung up on."""
+    """Becomes a `Connection` after a successful handshake; otherwise it hangs up."""
 
     def __init__(
-        self, door: "ConnectionLimiter", context: ssl.SSLContext, connection: Connection
+        self, limiter: "ConnectionLimiter", context: ssl.SSLContext, connection: Connection
     ) -> None:
-        """The client has as long as for any other of its sayings."""
-        self._door = door
+        """The handshake has the time limit of a request."""
+        self._limiter = limiter
         self._context = context
         self._connection = connection
         self._early = bytearray()
@@ -29,26 +29,26 @@ class Handshake(asyncio.Protocol):
         self._agreeing: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio; nothing is read before TLS reads it."""
+        """See asyncio. Nothing is read before TLS reads it."""
         self._transport = cast("asyncio.Transport", transport)
         address = address_of(transport.get_extra_info("peername"))
-        if not self._door.enter(self, address and address[0]):
+        if not self._limiter.enter(self, address and address[0]):
             self._transport.abort()
             return
         self._transport.pause_reading()
         self._agreeing = asyncio.get_running_loop().create_task(self._agree())
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio: what came in one piece with the end of the handshake."""
+        """See asyncio: bytes that came together with the end of the handshake."""
         self._early += data
 
     def shutdown(self) -> None:
-        """Hang up: nothing was asked yet."""
+        """Hang up: there is no request yet."""
         if self._agreeing is not None:
             self._agreeing.cancel()
 
-    def give_way(self) -> None:
-        """Leave the place to another client."""
+    def evict(self) -> None:
+        """Close, because another client gets this place."""
         self.shutdown()
 
     async def _agree(self) -> None:
@@ -59,20 +59,20 @@ class Handshake(asyncio.Protocol):
                 self,
                 self._context,
                 server_side=True,
-                ssl_handshake_timeout=self._door.seconds,
-                ssl_shutdown_timeout=GOODBYE,
+                ssl_handshake_timeout=self._limiter.seconds,
+                ssl_shutdown_timeout=CLOSE_SECONDS,
             )
-        except OSError:  # no TLS, none in time, or the client has gone
+        except OSError:  # no TLS, a timeout, or the client has gone
             pass
         finally:
             if agreed is None or agreed.is_closing():
-                self._door.leave(self)
+                self._limiter.leave(self)
                 self._transport.abort()
             else:
                 self._hand_over(agreed)
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
-        self._door.pass_on(self, self._connection)
+        self._limiter.pass_on(self, self._connection)
         transport.set_protocol(self._connection)
         self._connection.connection_made(transport)
         if self._early:

@@ -1,4 +1,4 @@
-"""uvicorn, as our servers want it: no log of requests, no name, one door, an end in time."""
+"""The uvicorn configuration of the servers: no access log, no server name, limited connections."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 def configuration(
-    app: object, door: ConnectionLimiter, *, drain: float, **more: Any
+    app: object, limiter: ConnectionLimiter, *, drain: float, **more: Any
 ) -> uvicorn.Config:
-    """For an ASGI application behind `door`, which has `drain` seconds to finish when it ends."""
+    """Configure an ASGI application behind `limiter`; it has `drain` seconds to stop."""
     return uvicorn.Config(
         cast("Any", app),
-        http=cast("Any", door),
+        http=cast("Any", limiter),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -34,30 +34,31 @@ def configuration(
 
 
 async def started(server: uvicorn.Server, serving: "asyncio.Task[None]") -> None:
-    """Wait until it listens, or has failed to."""
+    """Wait until the server listens or has failed."""
     while not (server.started or serving.done()):  # noqa: ASYNC110  # uvicorn sets a flag
         await asyncio.sleep(_POLL_SECONDS)
 
 
 def allow_many_files(connections: int, *, beside: int = 0) -> None:
-    """Raise the process's limit of open files as far as it goes; tell if that is too few."""
-    files = open_files.raised()
+    """Raise the limit of open files as far as possible; log a warning if it is too low."""
+    files = open_files.raise_limit()
     fewer = affordable(connections, beside=beside)
     if fewer < connections:
         _log.warning(
-            "Only %d connections are let in at once: the system allows %d open files. Raise that.",
+            "Only %d connections are accepted at once: the system allows %d open files. Raise "
+            "that limit.",
             fewer,
             files,
         )
 
 
 def affordable(connections: int, *, beside: int = 0) -> int:
-    """So many connections, or as many as the files that may be open allow.
+    """Return `connections`, or fewer if the limit of open files allows only fewer.
 
-    Beyond all of them the system lets nobody in, and nobody is told why. Up to half are left to
-    `beside`, such as connections to gateways, and to the disk and names.
+    Beyond that limit the system refuses connections without a reason. Up to half of the files are
+    reserved for `beside`, such as connections to gateways, and for the disk and name lookups.
     """
-    files = open_files.allowed()
+    files = open_files.current_limit()
     if files is None:
         return connections
     return min(connections, max(files - beside - _FILES_BESIDE, files // 2, 1))

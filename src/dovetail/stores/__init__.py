@@ -1,4 +1,4 @@
-"""Durable logs of sessions: what every store offers, and two that do, in SQL and in memory."""
+"""Durable session logs: the store's interface, and stores in SQL and in memory."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What sessions must not share: inputs that were seen, and coins (P2, P3)."""
+"""Inputs that sessions have seen, and coins that they hold; no two may share them (P2, P3)."""
 
 from collections.abc import Collection
 from typing import Any
@@ -24,7 +24,7 @@ _IS_CLOSED = select(sessions.c.session_id).where(
 def claim(
     connection: Connection, session_id: SessionId, outpoints: Collection[OutPoint], at: UnixTime
 ) -> frozenset[OutPoint]:
-    """One statement that records what is new and answers whose each outpoint is (P2)."""
+    """Record outpoints; return those that another session saw first, in one statement (P2)."""
     if not outpoints:
         return frozenset()
     statement = upsert(inputs_seen).values(
@@ -44,9 +44,9 @@ def claim(
 def reserve(
     connection: Connection, session_id: SessionId, outpoints: Collection[OutPoint]
 ) -> frozenset[OutPoint]:
-    """The same for coins, where one that a session gave back goes to the next (P3).
+    """Reserve coins; return those that another session holds. Released coins are free (P3).
 
-    Raises `StaleSession` for a closed session, from which nothing would ever give them back.
+    Raises `StaleSession` for a closed session, because nothing would release its coins.
     """
     if not outpoints:
         return frozenset()
@@ -72,7 +72,7 @@ def _others(owners: Any, session_id: SessionId) -> frozenset[OutPoint]:
 
 
 def release(connection: Connection, session_id: SessionId) -> None:
-    """Give this session's coins back; what was exposed stays known as exposed."""
+    """Release this session's coins; exposed coins stay recorded as exposed."""
     connection.execute(_RELEASE, {"session": session_id})
 
 
@@ -89,7 +89,7 @@ def expose(connection: Connection, session_id: SessionId, at: UnixTime) -> None:
 
 
 def remember(connection: Connection, outpoints: Collection[OutPoint], at: UnixTime) -> None:
-    """Record coins as exposed, whoever holds them."""
+    """Record coins as exposed, without a holder."""
     statement = upsert(coin_reservations)
     known = func.coalesce(coin_reservations.c.exposed_at, statement.excluded.exposed_at)
     remembering = statement.on_conflict_do_update(

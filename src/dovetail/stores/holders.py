@@ -1,4 +1,4 @@
-"""How the sessions that hold coins are named to a person."""
+"""Names the sessions that hold coins, for messages."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ _MOST_NAMED = 12
 
 
 def sessions_words(sessions: Iterable[SessionId]) -> str:
-    """Sessions by their ids, such as `session 6` or `sessions 6, 8, 16`."""
+    """Return a text such as `session 6` or `sessions 6, 8, 16`."""
     names = [str(each) for each in numbered(sessions)]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     listed = ", ".join(names[:_MOST_NAMED])
@@ -16,10 +16,10 @@ def sessions_words(sessions: Iterable[SessionId]) -> str:
 
 
 def numbered(sessions: Iterable[SessionId]) -> list[SessionId]:
-    """Sessions in the order of their ids."""
+    """Return the sessions in the order of their ids."""
     return sorted(sessions, key=_in_order)
 
 
 def _in_order(session: object) -> tuple[int, str]:
-    """Numbers as numbers, other ids as text."""
+    """Return a sort key: numbers by value, other ids as text."""
     return (session, "") if isinstance(session, int) else (0, str(session))

@@ -1,7 +1,7 @@
-"""A log as a store keeps it, and how it is read: whole, or not at all.
+"""Reads a stored log completely, or raises an error.
 
-Whatever is wrong with it is a `ReplayError` that names the session, the entry and the cause. The
-log stays as it is, and no other session is affected.
+Any damage is a `ReplayError` that names the session, the entry and the cause. The log is not
+changed, and other sessions are not affected.
 """
 
 from collections.abc import Generator, Sequence
@@ -21,7 +21,7 @@ Session: TypeAlias = ReceiverSession | SenderSession
 
 @contextmanager
 def naming(session_id: object) -> Generator[None]:
-    """Name the session in every `ReplayError` of the block."""
+    """Add the session to every `ReplayError` of the block."""
     try:
         yield
     except ReplayError as error:
@@ -33,7 +33,7 @@ def naming(session_id: object) -> Generator[None]:
 
 
 def read(codec: EventCodec[EventT], log: StoredLog) -> tuple[EventT, ...]:
-    """The events of a log in order; raises `ReplayError`."""
+    """Return the events of a log in order; raises `ReplayError`."""
     row, entries = log.row, log.events
     with naming(row.session_id):
         _check_order(entries, row.next_seq)
@@ -49,7 +49,7 @@ def read(codec: EventCodec[EventT], log: StoredLog) -> tuple[EventT, ...]:
 
 
 def load_session(store: Store, session_id: SessionId) -> Session:
-    """A session as its log has it; raises `SessionNotFound` and `ReplayError`."""
+    """Load and replay a session; raises `SessionNotFound` and `ReplayError`."""
     log = store.stored(session_id)
     with naming(session_id):
         if log.row.role is Role.RECEIVER:
@@ -63,7 +63,7 @@ def _check_order(entries: Sequence[StoredEvent], expected: int) -> None:
             continue
         if entry.seq == seq - 1:
             raise ReplayError(
-                f"Entry {entry.seq} of the log is there twice; restore it from a backup.",
+                f"Entry {entry.seq} of the log occurs twice; restore it from a backup.",
                 seq=entry.seq,
             )
         raise _missing(seq)
@@ -83,13 +83,14 @@ def _missing(seq: int) -> ReplayError:
 def _check(entry: StoredEvent, kind: str) -> None:
     if entry.tag != kind:
         raise ReplayError(
-            f"Entry {entry.seq} of the log is not of the kind it is filed under; restore it from"
+            f"Entry {entry.seq} of the log does not match its stored tag; restore it from"
             " a backup.",
             seq=entry.seq,
         )
     if entry.checksum is not None and entry.checksum != checksum_of(entry.seq, entry.data):
         raise ReplayError(
-            f"Entry {entry.seq} of the log is not as it was written: the disk or another program"
-            " changed it; restore it from a backup.",
+            f"Entry {entry.seq} of the log was changed after it was written, by the disk or "
+            "another"
+            " program; restore it from a backup.",
             seq=entry.seq,
         )

@@ -1,4 +1,4 @@
-"""What every store offers, and the values it speaks in."""
+"""The store's interface and its values."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,13 +43,13 @@ __all__ = [
 ]
 
 SessionId = NewType("SessionId", object)
-"""A session's name in its store: opaque, hashable, with a text that a person can type back.
+"""A session's id in its store: opaque and hashable, with a text that a person can type.
 
-Only the store knows what it is. SQLite has one writer, so it counts 1, 2, 3, … across both roles:
-integers cannot collide there, a person can type them, and no command needs to be told the role.
-An id is never given twice, not even after the newest session was deleted: what a session has seen
-and shown is kept under its id. A store with many independent writers uses UUIDv7 instead: they
-share no counter, and an id is there before the insert. The sessions themselves know neither.
+Only the store knows its type. SQLite has one writer, so it counts 1, 2, 3, … across both roles:
+integers cannot collide, a person can type them, and no command needs the role. An id is never
+reused, not even after the newest session was deleted, because inputs and coins are recorded under
+it. A store with many independent writers uses UUIDv7: they share no counter, and an id is known
+before the insert. Sessions do not know their ids.
 """
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ E = TypeVar("E", ReceiverEvent, SenderEvent)
 
 
 class SessionLog(Protocol[E]):
-    """One session's log: a `SessionPersister` and an `AsyncSessionPersister` that reads too."""
+    """One session's log: a `SessionPersister` and `AsyncSessionPersister` that can also load."""
 
     @property
     def session_id(self) -> SessionId:
@@ -65,62 +65,61 @@ class SessionLog(Protocol[E]):
         ...
 
     def append(self, event: E, /, *, seq: int, closes: bool) -> None:
-        """See `SessionPersister.append`. Closing gives the session's coins back (P3)."""
+        """See `SessionPersister.append`. Closing releases the session's coins (P3)."""
         ...
 
     async def append_async(self, event: E, /, *, seq: int, closes: bool) -> None:
-        """As `append`; a cancelled await leaves the write running to its end."""
+        """Append in a thread; a cancelled await does not stop the write."""
         ...
 
     def advance(self, event: E, state: Any, /, *, seq: int, closes: bool) -> None:
-        """As `append`, for an event that leads to `state`: lists show what is drawn from it.
+        """Append an event that leads to `state`; the session's row shows a summary of it.
 
-        `append` has to replay the log for that, and so has this where the state is None.
+        `append`, and this method with None as the state, replay the log for the summary.
         """
         ...
 
     async def advance_async(self, event: E, state: Any, /, *, seq: int, closes: bool) -> None:
-        """As `advance`; a cancelled await leaves the write running to its end."""
+        """Advance in a thread; a cancelled await does not stop the write."""
         ...
 
     def load(self) -> tuple[E, ...]:
-        """All events in order; raises `ReplayError` for a log that cannot be read."""
+        """Return all events in order; raises `ReplayError` for a log that cannot be read."""
         ...
 
     def within(self, connection: Any) -> "SessionLog[E]":
-        """The same log inside a transaction of the caller's, to save events beside other rows.
+        """Return the log inside the caller's transaction, to save events together with other rows.
 
-        `connection` is what `Store.write` gives, or a connection of the caller's own to the same
-        database, in a transaction. What is appended is durable once that is committed, and gone
-        if it is taken back: a state that a save within it gave does not count before.
+        `connection` is the one that `Store.write` passes on, or the caller's own connection to the
+        same database in a transaction. Events are durable after the commit and lost after a
+        rollback: do not act on a saved state before the commit.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Appended:
-    """An event that is being written, as the rows that go with it need to know it."""
+    """An event that is being written, for the function that writes the application's rows."""
 
     session_id: SessionId
     seq: int
     event: ReceiverEvent | SenderEvent
     closes: bool
-    """Whether the log ends with it."""
+    """Whether it closes the log."""
     created_at: UnixTime
 
 
 Rows: TypeAlias = Callable[[Any, Appended], None]
-"""Writes the rows of an application that go with an event, on the connection it is given.
+"""Writes the application's rows for an event, on the given connection.
 
-A store that has one calls it for every event that is saved, in the same transaction: both are
-durable, or neither is. It runs where the store writes, with others waiting, and again where that
-transaction has to be repeated; so it does nothing but use the connection. If it raises, nothing is
-written, and the save raises `StoreUnavailable`.
+The store calls it for every saved event in the same transaction: both are durable, or neither.
+Other writers wait meanwhile, and a repeated transaction calls it again, so it must only use the
+connection. If it raises, nothing is written, and the save raises `StoreUnavailable`.
 """
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A session as lists show it, known without replay."""
+    """A session's row for lists; it needs no replay."""
 
     session_id: SessionId
     role: Role
@@ -130,30 +129,30 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_tag: str
     next_seq: int
     sighting: Sighting | None = None
-    """What the chain showed of its money, as any process saw it last; None: nothing yet."""
+    """The latest observation of its transactions on the chain by any process, or None."""
     seen_at: UnixTime | None = None
-    """When that was first so."""
+    """When this observation was made first."""
     label: str | None = None
     """The label of the request, such as what an invoice is for."""
     amount: Sats | None = None
-    """What is paid, as far as it is known."""
+    """The amount of the payment, if known."""
     outcome: str | None = None
-    """The code of how it ended; None while it is open, and for a log that cannot be read."""
+    """The code of its outcome; None if it is open or its log cannot be read."""
     summary: Summary | None = None
-    """Where it stands, or what it came to; None where only its log can tell, if it can be read."""
+    """A summary of its state or outcome; None if the log must be replayed for that."""
 
     @property
     def ending(self) -> Ending | None:
-        """What it came to; None while it is open, and where only its log can tell."""
+        """The summary of its outcome; None if it is open or the log must be replayed."""
         return self.summary if isinstance(self.summary, Ending) else None
 
     @property
     def standing(self) -> Standing | None:
-        """Where it stands; None once it is closed, and where only its log can tell."""
+        """The summary of its state; None if it is closed or the log must be replayed."""
         return self.summary if isinstance(self.summary, Standing) else None
 
     def status(self, now: UnixTime) -> SessionStatus:
-        """Where the session stands; raises `ReplayError` for a log by a newer Dovetail."""
+        """Return the session's status; raises `ReplayError` for a log of a newer Dovetail."""
         return status_of(
             self.role.value,
             self.last_tag,
@@ -165,125 +164,125 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredLog:
-    """A session as it lies in the store."""
+    """A stored session: its row and its entries."""
 
     row: SessionRow
     events: tuple[StoredEvent, ...]
 
 
 class Store(Protocol):
-    """Durable logs of many sessions, and what sessions must not share.
+    """Durable logs of many sessions, with the inputs and coins that they must not share.
 
-    A new session exists from the save of its first event: row, event and reserved coins are
-    one write. That save raises `DuplicateSession` when the URI or receiver key was used for a
-    payment before, and `CoinsTaken` when another live session holds one of the coins.
+    The save of the first event creates the session: row, event and reserved coins are one write.
+    It raises `DuplicateSession` if the URI or receiver key was used for a payment before, and
+    `CoinsTaken` if another live session holds one of the coins.
     """
 
     def new_receiver(self) -> SessionLog[ReceiverEvent]:
-        """The log of a receiver that is about to be created."""
+        """Return the log of a new receiver."""
         ...
 
     def new_sender(
         self, *, reserving: Collection[OutPoint] = (), alone: bool = False
     ) -> SessionLog[SenderEvent]:
-        """The log of a sender that is about to be created, holding these coins.
+        """Return the log of a new sender that will hold these coins.
 
-        `alone`: its first save raises `DuplicateSession` too where another session pays the same
-        address or did (see `session_paying_to`), which the same statement looks for.
+        With `alone` the first save also raises `DuplicateSession` if another session pays or paid
+        the same address (see `session_paying_to`), in the same transaction.
         """
         ...
 
     def receiver(self, session_id: SessionId) -> SessionLog[ReceiverEvent]:
-        """An existing receiver's log; raises `SessionNotFound`."""
+        """Return an existing receiver's log; raises `SessionNotFound`."""
         ...
 
     def sender(self, session_id: SessionId) -> SessionLog[SenderEvent]:
-        """An existing sender's log; raises `SessionNotFound`."""
+        """Return an existing sender's log; raises `SessionNotFound`."""
         ...
 
     def row(self, session_id: SessionId) -> SessionRow:
-        """One session; raises `SessionNotFound`."""
+        """Return one session's row; raises `SessionNotFound`."""
         ...
 
     def session_paying(self, uri: PayjoinUri) -> SessionId | None:
-        """The session that pays this URI or did, so that it cannot be paid again; None: none."""
+        """Return the session that pays or paid this URI, which excludes another one, or None."""
         ...
 
     def session_paying_to(self, address: Address) -> SessionId | None:
-        """The newest session that pays this address or did, by whatever URI; None: none.
+        """Return the newest session that pays or paid this address by any URI, or None.
 
-        One that ended without a payment, and can never make it, does not count.
+        A session that ended without a payment, and can never make one, does not count.
         """
         ...
 
     def live(self) -> tuple[SessionRow, ...]:
-        """Every session whose log is open, oldest first."""
+        """Return all open sessions, oldest first."""
         ...
 
     def heads(self) -> Mapping[SessionId, int]:
-        """How many events each open session has."""
+        """Return the number of events of each open session."""
         ...
 
     def saw(self, session_id: SessionId, sighting: Sighting) -> None:
-        """Keep what the chain shows of a session's money, in place of what it showed before."""
+        """Store the latest chain observation of a session, instead of the earlier one."""
         ...
 
     def pulse(self) -> int:
-        """A number that changes with every write, by whichever process; cheap to ask for often.
+        """Return a number that changes with every write of any process; this is cheap.
 
-        It compares only with what the same store gave before.
+        Compare it only with earlier numbers of the same store object.
         """
         ...
 
     def history(
         self, *, limit: int = 50, before: SessionId | None = None, wanted: Wanted = EVERY
     ) -> tuple[SessionRow, ...]:
-        """Sessions, newest first; `before` pages on from the last one shown.
+        """Return sessions, newest first; `before` is the last session of the previous page.
 
-        Only those that are `wanted`; no log is replayed for that. Raises `SessionNotFound` for a
-        `before` that no session can have.
+        Only sessions that meet `wanted`; no log is replayed. Raises `SessionNotFound` for an
+        impossible `before`.
         """
         ...
 
     def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
-        """Those of these sessions whose log may not be what it was as their row was written.
+        """Return those of these sessions whose log may be damaged.
 
-        An entry is missing, too many, filed wrongly or not as it was written, or is older than
-        checksums. Nothing is replayed: `load_session` then says what is wrong, if anything is.
+        An entry is missing, surplus, mislabelled or changed, or has no checksum because it is old.
+        Nothing is replayed: use `load_session` to find the damage, if there is any.
         """
         ...
 
     def stored(self, session_id: SessionId) -> StoredLog:
-        """The row and the log of one moment, readable or not; raises `SessionNotFound`."""
+        """Return a consistent row and log, readable or not; raises `SessionNotFound`."""
         ...
 
     def adopt(self, moved: "ImportedSession") -> "ImportResult":
-        """Take in a session of another store, all of it or nothing (see `transfer`).
+        """Import a session of another store, all or nothing (see `transfer`).
 
-        A session is the one that is here already if it has the same first entry. Its log here
-        only ever grows: by entries that follow those it has, in an open session.
+        A session with the same first entry as one in this store is the same session. Its log here
+        can only grow, by entries that follow its own, if it is open.
 
-        Raises `DuplicateSession` when the logs part ways, or the payment was started here by
-        another session, and `CoinsTaken` when an open session brings coins or inputs that
-        another session here holds or has seen (P2, P3).
+        Raises `DuplicateSession` if the logs differ, or another session here has started the
+        payment, and `CoinsTaken` if an open session has coins or inputs that another session here
+        holds or has seen (P2, P3).
         """
         ...
 
     def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
-        """Record inputs as seen by this session; returns those that another saw first (P2)."""
+        """Record inputs as seen by this session; return those that another saw first (P2)."""
         ...
 
     def reserve(
         self, session_id: SessionId, outpoints: Collection[OutPoint]
     ) -> frozenset[OutPoint]:
-        """Hold coins for this session; returns those that another live session holds (P3).
+        """Hold coins for this session; return those that another live session holds (P3).
 
-        Raises `StaleSession` for a session that is closed: it gives no coin back any more.
+        Raises `StaleSession` for a closed session, because it would never release them.
         """
         ...
 
     def release(self, session_id: SessionId) -> None:
-        """Give this session's coins back. What was exposed stays known as exposed."""
+        """Release this session's coins; exposed coins stay recorded as exposed."""
         ...
 
     def expose(self, session_id: SessionId) -> None:
@@ -291,38 +290,38 @@ class Store(Protocol):
         ...
 
     def reserved(self, *, besides: SessionId | None = None) -> frozenset[OutPoint]:
-        """The coins that live sessions hold; those of the session `besides` are left out."""
+        """Return the coins that live sessions hold, except those of `besides`."""
         ...
 
     def holders(self) -> Mapping[OutPoint, SessionId]:
-        """The coins that live sessions hold, each with the session that does."""
+        """Return the coins that live sessions hold, each with its session."""
         ...
 
     def exposed(self) -> frozenset[OutPoint]:
-        """The coins that any sender ever saw."""
+        """Return the coins that any sender has ever seen."""
         ...
 
     def write(self, work: Callable[[Any], T]) -> T:
-        """Run a caller's own statements, and saves `within` their connection, as one transaction.
+        """Run the caller's statements, and saves `within` their connection, as one transaction.
 
-        It is durable when this returns; if `work` raises, nothing is written, and that is raised.
-        `work` runs once. Whatever writes to the store by another way than the connection raises
-        `UsageError` inside of it, instead of waiting for itself.
+        It is durable when this returns. If `work` raises, nothing is written and its error is
+        raised. `work` runs once. Any other write to the store inside `work` raises `UsageError`,
+        because it would wait for itself.
         """
         ...
 
     def write_async(self, work: Callable[[Any], T]) -> Awaitable[T]:
-        """As `write`; a cancelled await leaves the write running to its end."""
+        """Write in a thread; a cancelled await does not stop the write."""
         ...
 
     def close(self) -> None:
-        """Finish what was submitted and let go of the database."""
+        """Finish all submitted writes and close the database."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ImportedSession:
-    """A session from elsewhere whose log was read and replayed: what `Store.adopt` takes in."""
+    """A verified session of another store, for `Store.adopt`."""
 
     index: SessionIndex
     events: tuple[StoredEvent, ...]
@@ -330,15 +329,15 @@ class ImportedSession:
     seen: frozenset[OutPoint]
     """The inputs it has seen (P2)."""
     coins: frozenset[OutPoint]
-    """Our coins that it uses, which it holds as long as it is open (P3)."""
+    """The wallet's coins that it holds while it is open (P3)."""
     exposed: bool
     """Whether a counterparty may know those coins."""
     summary: Summary | None
-    """What its row shows."""
+    """The summary for its row."""
 
 
 class ImportOutcome(StrEnum):
-    """What became of a session that came from elsewhere."""
+    """The result of importing a session."""
 
     ADDED = "added"
     EXTENDED = "extended"
@@ -347,7 +346,7 @@ class ImportOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """Its name here, and whether anything changed."""
+    """The session's id here, and the outcome."""
 
     session_id: SessionId
     adoption: ImportOutcome
@@ -360,9 +359,9 @@ SHARED = (
 
 
 def new_entries(here: Sequence[bytes], there: Sequence[bytes]) -> int:
-    """How many entries the log `there` adds to the one `here`; raises `DuplicateSession`.
+    """Return how many entries the log `there` adds to `here`; raises `DuplicateSession`.
 
-    A log never loses an entry and never gets another in the place of one: it grows or stays.
+    Entries of a log never change and are never removed.
     """
     common = min(len(here), len(there))
     if here[:common] != there[:common]:

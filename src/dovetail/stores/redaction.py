@@ -1,4 +1,4 @@
-"""Log entries for other people's eyes: without the keys that `Created` holds."""
+"""Log entries for other people, without secret keys."""
 
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ WITHHELD = "withheld"
 
 
 def legible(entry: StoredEvent) -> str | None:
-    """The text of an entry without its keys; None where that cannot be made sure."""
+    """Return the text of an entry without its keys, or None if that is not certain."""
     try:
         value = msgspec.json.decode(entry.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -28,7 +28,7 @@ def _is_public(value: Any) -> bool:
 
 
 def _without_keys(value: Any, *, public: bool) -> Any:
-    """Withhold what has a key's name or a key's size, wherever a damaged log may have it."""
+    """Withhold values with a key's name or size, anywhere in the entry."""
     if isinstance(value, dict):
         return {
             name: WITHHELD
@@ -42,5 +42,5 @@ def _without_keys(value: Any, *, public: bool) -> Any:
 
 
 def _has_the_size_of_a_key(text: str) -> bool:
-    """Whether it is as 32 bytes in base64 are."""
+    """Whether a text has the form of 32 bytes in base64."""
     return len(text) == 44 and text.endswith("=")

@@ -1,4 +1,4 @@
-"""Which sessions a list is to show, and how a text is looked for in them. No log is replayed."""
+"""Filters for lists of sessions, and the text search in them; no log is replayed."""
 
 import re
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ from dovetail.errors import ParseError
 from dovetail.stores.session_index import Role
 
 LEAST = 8
-"""Characters of an address or a txid that are looked for: fewer would fit any."""
+"""The least characters of an address or a txid for a search; fewer would match too many."""
 
 _TXID = re.compile(rf"([0-9a-f]{{{LEAST},64}})(?:…([0-9a-f]*))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The sessions that a list shows: those that meet every condition that is set."""
+    """A filter for sessions: they must meet every condition that is set."""
 
     open: bool | None = None
-    """True: whose log is open; False: whose log is closed."""
+    """True: open sessions; False: closed sessions."""
     role: Role | None = None
     since: UnixTime | None = None
-    """Begun at that time or later."""
+    """Created at that time or later."""
     text: str | None = None
-    """What label or message have in them, whatever the case; or what the address or a txid begins
-    with, from `LEAST` characters on. A txid may be shortened in its middle by `…`."""
+    """A part of the label or message, in any case, or the first `LEAST` or more characters of the
+    address or a txid. A txid may be shortened in its middle by `…`."""
 
 
 EVERY = Wanted()
-"""All of them."""
+"""All sessions."""
 
 
 def row_says(text: str, label: bytes, address: bytes, txids: bytes) -> bool:
-    """Whether what lies in a session's row has `text`, be the rest of the row damaged.
+    """Whether a session's row matches `text`; other columns may be damaged.
 
-    `label` and `address` are UTF-8, `txids` is whatever the row's txids stand in.
+    `label` and `address` are UTF-8; `txids` is any text with the row's txids.
     """
     wanted = text.casefold()
     if wanted in _read(label):
@@ -48,7 +48,7 @@ def row_says(text: str, label: bytes, address: bytes, txids: bytes) -> bool:
 
 
 def request_says(text: str, entry: bytes) -> bool:
-    """Whether the message of a request has `text`; `entry` is the first of its session's log.
+    """Whether the message of a request contains `text`; `entry` is the first of the log.
 
     False for an entry that cannot be read.
     """
@@ -61,7 +61,7 @@ def request_says(text: str, entry: bytes) -> bool:
 
 
 class _Request(msgspec.Struct, frozen=True, gc=False):
-    """Where the first events of both roles have the message."""
+    """The fields with the message in the first events of both roles."""
 
     message: str | None = None
     uri: str | None = None

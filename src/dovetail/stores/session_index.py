@@ -1,4 +1,4 @@
-"""What a session's row repeats of its first event, so that it can be found and is unique."""
+"""Columns of a session's row from its first event, to find it and to keep it unique."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ReceiverIndex:
-    """A receiver is found by its id alone; its address is no key, as it may be used again."""
+    """A receiver's columns. Its address is not unique, because it may be reused."""
 
     role: ClassVar[Role] = Role.RECEIVER
 
@@ -36,7 +36,7 @@ class ReceiverIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SenderIndex:
-    """A sender pays one URI, once: a receiver key tells v2 URIs apart, else address and URI."""
+    """A sender's columns; its receiver key, or address and URL, identify the URI it pays."""
 
     role: ClassVar[Role] = Role.SENDER
 
@@ -51,7 +51,7 @@ SessionIndex: TypeAlias = ReceiverIndex | SenderIndex
 
 
 def index_of(event: ReceiverEvent | SenderEvent) -> SessionIndex:
-    """The row for a new session's first event; raises `StaleSession` for any other event."""
+    """Return the columns for a first event; raises `StaleSession` for any other event."""
     match event:
         case ReceiverCreated():
             return ReceiverIndex(
@@ -66,9 +66,9 @@ def index_of(event: ReceiverEvent | SenderEvent) -> SessionIndex:
 
 
 def payment_index(uri: PayjoinUri, expires_at: int = 0) -> SenderIndex:
-    """The row of a sender who pays `uri`; a key tells URIs apart, else address and endpoint.
+    """Return the columns of a sender that pays `uri`.
 
-    The endpoint is normalised, so that one in another spelling is the same.
+    The endpoint is normalised, so that another spelling gives the same columns.
     """
     pj_uri, key = _identity(uri.endpoint)
     return SenderIndex(
@@ -87,7 +87,7 @@ def _identity(endpoint: V1Endpoint | V2Endpoint) -> tuple[str, bytes | None]:
 
 
 def _plain_index(terms: SenderTerms) -> SenderIndex:
-    """The row of an ordinary payment, which no URI tells from another: its transaction does."""
+    """Return the columns of an ordinary payment, whose transaction identifies it."""
     return SenderIndex(
         address=str(terms.address),
         expires_at=terms.expires_at,
@@ -100,9 +100,9 @@ _UNPAID = (outcomes.Cancelled, outcomes.Revoked)
 
 
 def may_have_paid(entry: bytes) -> bool:
-    """Whether a payer's log that is closed by `entry` may have brought its terms.
+    """Whether a sender's log that ends with `entry` may have made the payment.
 
-    What cannot be read, or ended by a transaction that nobody knew, may have.
+    True also if the entry cannot be read, or an unrecognized transaction ended it.
     """
     try:
         event = decode_event(entry)

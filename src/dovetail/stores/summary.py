@@ -1,4 +1,4 @@
-"""What a log came to, for its session's row."""
+"""Summaries of logs for session rows."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from dovetail.stores.session_index import Role
 
 
 def summary_after(role: Role, entries: Sequence[bytes], *, closes: bool) -> Summary | None:
-    """What a log came to; of a closed one that cannot be replayed, what its last entry says.
+    """Return a log's summary; if a closed log cannot be replayed, by its last entry.
 
-    None where that says nothing either: a list then has to look at the log.
+    Return None if that is impossible too: lists must then read the log.
     """
     try:
         if role is Role.RECEIVER:

@@ -1,17 +1,16 @@
-"""Sessions on their way between databases: JSON Lines, one session a line after a header.
+"""Export and import of sessions as JSON Lines: a header, then one line for each session.
 
-The header names the format, how many sessions follow and whether their keys are with them. A
-session's line has its row's facts and every entry as it is stored, readable or not.
+The header has the format version, the number of sessions, and whether their keys are included. A
+session's line has columns of its row and all stored entries, readable or not.
 
-What comes in is checked as hard as what the store itself holds: each log is read and replayed,
-and all else is drawn from it: the row, the inputs it has seen, the coins it holds or has shown.
-The session gets an id of its own here. It is the same session as one that begins with the same
-entry, so that importing twice does nothing. The log here then only grows, by what follows it:
-one that went another way is refused. Each session is taken in whole or not at all, and one that
-is refused stops no other.
+An import checks each log like the store's own logs: it is read and replayed, and the row, the seen
+inputs and the coins are computed from it. The session gets a new id. A session with the same first
+entry as one in the store is the same session, so a second import does nothing. The existing log
+can then only grow by entries that follow it; a log that differs is refused. Each session is
+imported completely or not at all, and a refused one does not stop the others.
 
-Without its keys an export is for whoever helps to find a fault, and is not taken in. It still
-tells addresses, amounts and transactions. A session that is open must go on in one place only.
+An export without keys is for people who help to find an error, and cannot be imported. It still
+contains addresses, amounts and transactions. Continue an open session in one place only.
 """
 
 from collections.abc import Generator, Iterable
@@ -41,10 +40,11 @@ from dovetail.stores.stored_event import StoredEvent
 
 FORMAT = 1
 LONGEST_LINE = 1 << 24
-"""Bytes; a log is some kilobytes, and a few hundred with the largest transactions."""
+"""The longest line in bytes; a log takes some kilobytes, or a few hundred with large
+transactions."""
 
 LATEST = 1 << 53
-"""No moment in a database is as late as this."""
+"""A limit above all times in a database."""
 
 Number = Annotated[int, msgspec.Meta(ge=0, lt=LATEST)]
 
@@ -57,7 +57,7 @@ class _Struct(
 
 
 class Header(_Struct, frozen=True, kw_only=True):
-    """The first line."""
+    """The header: the first line."""
 
     dovetail_sessions: int
     """The version of the format."""
@@ -66,7 +66,7 @@ class Header(_Struct, frozen=True, kw_only=True):
 
 
 class Entry(_Struct, frozen=True, kw_only=True):
-    """One entry: its text as it is stored, its bytes if it is no text, or neither if withheld."""
+    """One entry: its text, its bytes if it is not text, or neither if it is withheld."""
 
     seq: int
     tag: str
@@ -80,7 +80,7 @@ class Line(_Struct, frozen=True, kw_only=True):
     """One session."""
 
     session: Number | str
-    """Its id where it comes from; text where a store does not count."""
+    """Its id in the exporting store; text if that store does not use numbers."""
     role: Role
     next_seq: Number
     last_tag: str
@@ -89,15 +89,15 @@ class Line(_Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one session of a file: where it is now, or why it was refused."""
+    """The result for one session of a file: its import, or the error."""
 
     number: int | str | None
-    """Its id where it comes from; None for a line that cannot be read."""
+    """Its id in the exporting store; None for a line that cannot be read."""
     result: ImportResult | DovetailError
 
 
 def every_session(store: Store) -> list[SessionId]:
-    """The sessions of a store, oldest first."""
+    """Return the sessions of a store, oldest first."""
     found: list[SessionId] = []
     while page := store.history(limit=1000, before=found[-1] if found else None):
         found += [row.session_id for row in page]
@@ -107,11 +107,11 @@ def every_session(store: Store) -> list[SessionId]:
 def export_sessions(
     store: Store, sessions: Iterable[SessionId], *, secrets: bool
 ) -> Generator[bytes, None, None]:
-    """The lines of an export, each with its line end; raises `SessionNotFound` before the first.
+    """Yield the lines of an export with line ends; raises `SessionNotFound` before the first.
 
-    With `secrets`, whoever has the file can take the sessions' payments over: keep it as safe as
-    the database. Logs that cannot be read are exported as they are; without `secrets`, without
-    the entries that may hold a key.
+    With `secrets` the file gives control over the sessions' payments: protect it like the
+    database. Unreadable logs are exported unchanged; without `secrets`, entries that may hold a
+    key are left out.
     """
     numbers = [store.row(each).session_id for each in dict.fromkeys(sessions)]
     header = Header(dovetail_sessions=FORMAT, count=len(numbers), secrets=secrets)
@@ -121,11 +121,11 @@ def export_sessions(
 
 
 def import_sessions(store: Store, stream: BinaryIO) -> Generator[Imported, None, None]:
-    """Take in the sessions of an export, one at a time, and say what became of each.
+    """Import the sessions of an export one by one, and yield each result.
 
-    Raises `ParseError` for a file that is no export, is cut short or was written by a newer
-    release, and `UsageError` for one without its keys; `StoreUnavailable` as it occurs. What was
-    taken in before stays, and an import can be repeated.
+    Raises `ParseError` for a file that is not an export, is incomplete or was written by a newer
+    release, `UsageError` for one without keys, and `StoreUnavailable`. Sessions imported before
+    the error stay, and an import can be repeated.
     """
     header = _header(_read_line(stream))
     count = 0
@@ -286,7 +286,7 @@ def _sender(
 
 
 def _raw(entry: Entry) -> StoredEvent:
-    """What lacks a checksum gets none: an older release wrote it."""
+    """Decode an entry; one of an older release has no checksum and gets none."""
     data = entry.data or b"" if entry.text is None else entry.text.encode()
     return StoredEvent(
         seq=entry.seq,

@@ -1,4 +1,4 @@
-"""What a session needs of a wallet and of a chain: `ports`, and the adapters beside it."""
+"""The wallet and chain interfaces that sessions need (`ports`), and their adapters."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dovetail.wallets.ports import SweepingWallet as SweepingWallet
     from dovetail.wallets.ports import Unknown as Unknown
     from dovetail.wallets.ports import Wallet as Wallet
-    from dovetail.wallets.ports import told_each as told_each
+    from dovetail.wallets.ports import query_each as query_each
 else:
     from dovetail.names import on_first_use
 
@@ -21,6 +21,6 @@ else:
         __name__,
         {
             "ports": "Accepted Balance Chain Output Payment Refused Spend SweepingWallet Unknown"
-            " Wallet told_each"
+            " Wallet query_each"
         },
     )

@@ -1,8 +1,8 @@
-"""A wallet's backup: one file, encrypted with a passphrase, with all that a loss would take.
+"""A wallet's backup: its secret and its sessions in one encrypted file.
 
-In the open it says only what it is and for which network. Encrypted are the wallet's secret, how
-far its addresses were given (or else one at which an open session waits would be given again), and
-an export of its sessions.
+Unencrypted are only the format and the network. Encrypted are the wallet's secret, the indices of
+the addresses it has given out, and an export of its sessions. Without the indices a restored
+wallet could give out the address of an open session again.
 """
 
 from typing import Annotated, Literal
@@ -12,15 +12,15 @@ import msgspec
 from dovetail.bitcoin import Network, UnixTime
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.errors import ParseError
-from dovetail.wallets.encryption import Sealed, opened, sealed
+from dovetail.wallets.encryption import Sealed, decrypt, encrypt
 from dovetail.wallets.wallet_file import Secret
 
 LARGEST = 1 << 30
-"""Bytes; a session is some kilobytes."""
+"""The largest backup in bytes; a session takes some kilobytes."""
 
 _BOUND = b"dovetail backup 1\n"
 _NO_BACKUP = (
-    "This file is no backup of a wallet, is cut short, or is of a newer version: name another one."
+    "This file is not a wallet backup, is incomplete, or has a newer version: choose another file."
 )
 _Index = Annotated[int, msgspec.Meta(ge=-1, lt=2**31)]
 
@@ -31,14 +31,14 @@ class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Backup(_Struct, frozen=True, kw_only=True):
-    """What a backup holds."""
+    """The contents of a backup."""
 
     secret: Secret
     revealed: tuple[_Index, _Index]
-    """The last index given of its addresses for payments and for change; -1 for none (BIP 32)."""
+    """The last address index given out for payments and for change; -1 for none (BIP 32)."""
     made_at: UnixTime
     sessions: bytes
-    """An export of the sessions with their keys; empty where there was none."""
+    """An export of the sessions with their keys; empty if there are none."""
 
 
 class _File(_Struct, frozen=True, kw_only=True):
@@ -47,15 +47,15 @@ class _File(_Struct, frozen=True, kw_only=True):
     sealed: Sealed
 
 
-def serialized(backup: Backup, passphrase: str, *, entropy: Entropy = system) -> bytes:
-    """The file's bytes. Raises `UsageError` for a passphrase that is too short or too long."""
+def serialize_backup(backup: Backup, passphrase: str, *, entropy: Entropy = system) -> bytes:
+    """Return the file's bytes. Raises `UsageError` for a too short or too long passphrase."""
     network = backup.secret.network
-    box = sealed(msgspec.json.encode(backup), passphrase, _bound(network), entropy=entropy)
+    box = encrypt(msgspec.json.encode(backup), passphrase, _bound(network), entropy=entropy)
     return msgspec.json.encode(_File(network=network, sealed=box)) + b"\n"
 
 
 class ClosedBackup:
-    """A backup's file, read and not opened; raises `ParseError` for any other."""
+    """A backup file that is not yet decrypted; raises `ParseError` for any other file."""
 
     def __init__(self, data: bytes) -> None:
         try:
@@ -65,12 +65,12 @@ class ClosedBackup:
 
     @property
     def network(self) -> Network:
-        """The network that its wallet is on."""
+        """The network of its wallet."""
         return self._file.network
 
-    def opened(self, passphrase: str) -> Backup:
-        """What it holds. Raises `WrongPassphrase`, and `ParseError` for what no backup holds."""
-        plain = opened(self._file.sealed, passphrase, _bound(self.network))
+    def decrypt(self, passphrase: str) -> Backup:
+        """Decrypt the contents. Raises `WrongPassphrase` and `ParseError`."""
+        plain = decrypt(self._file.sealed, passphrase, _bound(self.network))
         try:
             found = msgspec.json.decode(plain, type=Backup)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Answers of servers that need not be honest: bounded in time and size, and never quoted (P4)."""
+"""HTTP answers of untrusted servers: limited in time and size, and never quoted (P4)."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from dovetail.wallets.server_faults import Faults
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer that was read whole; `wait` in seconds is its Retry-After (RFC 9110)."""
+    """A complete HTTP answer; `wait` is its Retry-After in seconds (RFC 9110)."""
 
     status: int
     body: bytes
@@ -30,7 +30,7 @@ def fetch_bounded(
     seconds: float,
     most: int,
 ) -> Reply:
-    """The answer, with a body of `most` bytes at most, that came whole within `seconds`.
+    """Fetch a complete answer within `seconds`, with a body of at most `most` bytes.
 
     Raises `ChainError`.
     """
@@ -52,7 +52,7 @@ def fetch_bounded(
 
 
 def _header(response: httpcore2.Response, name: bytes) -> str | None:
-    """The first header of this name, which is in small letters."""
+    """Return the first header with this lower-case name."""
     for key, value in response.headers:
         if key.lower() == name:
             return value.decode("latin-1")
@@ -60,7 +60,7 @@ def _header(response: httpcore2.Response, name: bytes) -> str | None:
 
 
 def _wait(told: str | None) -> float | None:
-    """Seconds, as they are told or until the date that is told (RFC 9110, 10.2.3)."""
+    """Return a Retry-After of seconds or a date as seconds (RFC 9110, 10.2.3)."""
     if told is None:
         return None
     if told.strip().isdecimal():
@@ -83,11 +83,11 @@ def _read(response: httpcore2.Response, deadline: float, faults: Faults, most: i
     return bytes(body)
 
 
-class Manners:
-    """When one server may be asked again. Threads may share it.
+class BackOff:
+    """The pauses that one server asks for. Threads may share it.
 
-    A server that asks for fewer requests (429), or is overloaded (503), is left alone for as long
-    as it says, at most an hour; one that does not say how long for twice as long each time.
+    After 429 or 503 no request is sent for as long as the server says, at most an hour. If it does
+    not say how long, the pause doubles each time.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -96,14 +96,14 @@ class Manners:
         self._until = 0.0
         self._pause = _FIRST_PAUSE
 
-    def require_leave(self) -> None:
-        """Raise `ChainError` while the server wants to be left alone."""
+    def require_no_pause(self) -> None:
+        """Raise `ChainError` during a pause."""
         left = self._until - self._clock()
         if left > 0:
             raise ChainError(_FEWER.format(math.ceil(left)))
 
-    def heed(self, reply: Reply) -> None:
-        """Note what the server says about that, and raise `ChainError` where it turned us away."""
+    def note_reply(self, reply: Reply) -> None:
+        """Record a pause that the reply asks for, and raise `ChainError` in that case."""
         if reply.status not in (_TOO_MANY, _OVERLOADED):
             self._pause = _FIRST_PAUSE
             return
@@ -115,4 +115,4 @@ class Manners:
 
 _TOO_MANY, _OVERLOADED = 429, 503
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_WAIT = 5.0, 300.0, 3_600.0  # seconds
-_FEWER = "The chain server asks for fewer requests: it is asked again after {} seconds."
+_FEWER = "The chain server asks for fewer requests: Dovetail asks it again after {} seconds."

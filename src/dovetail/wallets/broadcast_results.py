@@ -1,9 +1,9 @@
-"""What a source says when it is handed a transaction: taken, refused, its own trouble, or neither.
+"""Interpret a server's answer to a broadcast: accepted, refused, a server error, or unknown.
 
-Every server passes on what its node says (Bitcoin Core, rpc/protocol.h and validation.cpp), each
-in its own frame: with the node's code (electrs of Blockstream and mempool), behind a sentence
-(ElectrumX, Fulcrum), or bare (romanz/electrs). So the code decides where there is one, and else
-the shape of the node's own reject reasons.
+Every server passes on its node's message (Bitcoin Core, rpc/protocol.h and validation.cpp) in its
+own format: with the node's code (electrs of Blockstream and mempool), after a sentence (ElectrumX,
+Fulcrum), or unchanged (romanz/electrs). The code decides if there is one, otherwise the form of
+the node's reject reasons.
 """
 
 import re
@@ -16,7 +16,7 @@ from dovetail.errors import ChainError
 from dovetail.wallets.mempool_policy import KNOWN, shortened
 from dovetail.wallets.ports import Accepted, Refused, Unknown
 
-TROUBLED = "The chain server could not broadcast the transaction just now; it is tried again."
+TROUBLED = "The chain server could not broadcast the transaction now; Dovetail tries again."
 
 _ALREADY_THERE = -27
 _REJECTED, _ERROR, _NOT_DECODED = -26, -25, -22
@@ -61,8 +61,8 @@ _TROUBLE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """The node's words, and its code where the frame kept it."""
+class _NodeMessage:
+    """The node's message, and its code if the server passed it on."""
 
     words: str
     code: int | None = None
@@ -73,35 +73,35 @@ class _Error(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-def told(words: str, *, code: int | None = None) -> Accepted | Refused | Unknown:
-    """What `words` say about a transaction that was handed over; `code` the node's, if known.
+def parse_broadcast_result(words: str, *, code: int | None = None) -> Accepted | Refused | Unknown:
+    """Interpret the message about a broadcast transaction; `code` is the node's, if known.
 
-    Raises `ChainError` where they tell of the server's own trouble.
+    Raises `ChainError` if the message reports a server error.
     """
-    said = _said(words) if code is None else _Said(words, code)
-    reason = shortened(_DATA.sub("…", said.words))
-    if said.code == _ALREADY_THERE or _ALREADY.search(said.words):
+    message = _node_message(words) if code is None else _NodeMessage(words, code)
+    reason = shortened(_DATA.sub("…", message.words))
+    if message.code == _ALREADY_THERE or _ALREADY.search(message.words):
         return Accepted()
-    if said.code in (_REJECTED, _NOT_DECODED) or _REASON.search(said.words):
+    if message.code in (_REJECTED, _NOT_DECODED) or _REASON.search(message.words):
         return Refused(reason)
-    if said.code not in (None, _ERROR) or _TROUBLE.search(said.words):
+    if message.code not in (None, _ERROR) or _TROUBLE.search(message.words):
         raise ChainError(TROUBLED)
-    if said.code == _ERROR or _FRAMED.search(words):
+    if message.code == _ERROR or _FRAMED.search(words):
         return Refused(reason)
     return Unknown(reason)
 
 
-def _said(words: str) -> _Said:
-    """The node's part of what a server passes on."""
+def _node_message(words: str) -> _NodeMessage:
+    """Return the node's part of the server's message."""
     if words.lstrip().startswith("<"):
-        return _Said("")  # a page of whatever stands before the server, whose words mean nothing
+        return _NodeMessage("")  # an HTML page of a proxy
     for found in _JSON.finditer(words):
         with suppress(msgspec.DecodeError):
             error = msgspec.json.decode(found[0], type=_Error)
-            return _Said(error.message, error.code)
+            return _NodeMessage(error.message, error.code)
     coded = _CODE.search(words)
     if coded is not None:
-        return _Said(coded[2], int(coded[1]))
+        return _NodeMessage(coded[2], int(coded[1]))
     for frame in _FRAMES:
         words = frame.sub("", words, count=1)
-    return _Said(words)
+    return _NodeMessage(words)

@@ -1,9 +1,8 @@
-"""Spare a public server: what it told holds until a block or a turn at the mempool comes.
+"""A cache for public servers: answers stay valid until a new block or a mempool check.
 
-A turn is one request each `pace` seconds for whatever was asked of longest ago, however many
-sessions are watched. A new block is asked for once. What it does not touch is as it was; what it
-may touch is asked for again, by itself where it is little, and by one look into the whole block
-where it is much.
+Each `pace` seconds one request refreshes the oldest answer, for any number of watched sessions.
+Each new block is fetched once. Answers that the block does not affect stay valid. Few affected
+keys are asked for again one by one; for many keys the whole block is searched.
 """
 
 import threading
@@ -20,7 +19,7 @@ Key = OutPoint | Script
 T = TypeVar("T")
 
 PACE = 60.0
-"""Seconds; by it one watched payment makes at most 120 requests an hour."""
+"""Seconds between two refreshes; one watched payment makes at most 120 requests an hour."""
 
 _TIP_PACES = 2
 _FORGOTTEN_PACES = 30
@@ -32,7 +31,7 @@ _HEADER = 80
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block's place in the chain."""
+    """A block's hash, height and previous block."""
 
     name: str
     height: int
@@ -40,23 +39,23 @@ class Block:
 
 
 class Blocks(Protocol):
-    """What a server tells of blocks; each raises `ChainError`."""
+    """Fetches blocks of a server; each method raises `ChainError`."""
 
     def tip(self) -> str:
-        """The name of the best block."""
+        """Return the hash of the best block."""
         ...
 
     def block(self, name: str) -> Block:
-        """Where it is."""
+        """Return the block of this hash."""
         ...
 
     def raw(self, name: str) -> bytes | None:
-        """The whole block; None where the server gives none."""
+        """Return the serialized block, or None if the server does not offer it."""
         ...
 
 
 class Queue:
-    """One after the other to one server. Who waited while it failed does not try it as well."""
+    """Serializes requests to one server. If one fails, those that waited for it fail too."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,7 +64,7 @@ class Queue:
 
     @contextmanager
     def turn(self) -> Generator[None]:
-        """Whatever is asked in here; a `ChainError` is also that of all who waited for it."""
+        """Hold the queue during a request; all waiting callers get its `ChainError`."""
         began = time.monotonic()
         with self._lock:
             if self._failed_at > began:
@@ -86,13 +85,13 @@ class _Told(Generic[T]):
     is_stale: bool = False
 
 
-class Looks(Generic[T]):
-    """What one server told of coins and scripts. Threads may share it, and wait for each other."""
+class AnswerCache(Generic[T]):
+    """Cached answers of one server about coins and scripts. Threads share it and wait in turn."""
 
     def __init__(
         self, blocks: Blocks, *, pace: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`pace` in seconds between two turns; `clock` in seconds."""
+        """`pace` is the seconds between two refreshes; `clock` gives seconds."""
         self._blocks = blocks
         self._pace = pace
         self._clock = clock
@@ -100,12 +99,12 @@ class Looks(Generic[T]):
         self._told: dict[Key, _Told[T]] = {}
         self._dropped: set[Key] = set()
         self._next: Key | None = None
-        """Whose turn is the next."""
+        """The key that is refreshed next."""
         self._tip: Block | None = None
         self._tip_at = self._turn_at = float("-inf")
 
     def height(self) -> int:
-        """The height of the best block, at most two paces old. Raises `ChainError`."""
+        """Return the height of the best block, at most two paces old. Raises `ChainError`."""
         with self._queue.turn():
             return self._at_tip().height
 
@@ -118,9 +117,9 @@ class Looks(Generic[T]):
         return self._tip
 
     def get(self, key: Key, ask: Callable[[], tuple[T, bool]]) -> T:
-        """What is told of `key`; `ask` tells it, and whether a block holds it by now.
+        """Return the answer for `key`; `ask` returns it, and whether it is confirmed in a block.
 
-        What a block holds is asked for again only where a reorganisation took blocks away.
+        A confirmed answer is asked for again only after a reorganisation.
         """
         with self._queue.turn():
             self._at_tip()
@@ -140,7 +139,7 @@ class Looks(Generic[T]):
             return value
 
     def drop(self, keys: Collection[Key]) -> None:
-        """Ask for these again at the next look: we changed something ourselves."""
+        """Drop these keys, because we have changed their state ourselves."""
         self._dropped.update(key for key in keys if key in self._told)
 
     def _is_its_turn(self, key: Key, told: _Told[T], now: float) -> bool:
@@ -148,17 +147,17 @@ class Looks(Generic[T]):
             return False
         following = None if self._next is None else self._told.get(self._next)
         if following is None or not self._waits(following, now):
-            # Looked for once in each turn: there may be thousands.
+            # Compute this once for each refresh, because there may be thousands of keys.
             waiting = {key: each for key, each in self._told.items() if self._waits(each, now)}
             self._next = min(waiting, key=lambda key: waiting[key].asked_at)
         return key == self._next
 
     def _waits(self, told: _Told[T], now: float) -> bool:
-        """Whether it takes turns: not where a block holds it, nor where nobody asks any more."""
+        """Whether it must be refreshed: it is not confirmed, and was asked for recently."""
         return not told.settled and now - told.wanted_at < _GONE_PACES * self._pace
 
     def _followed(self, tip: str) -> Block:
-        """Go on to this block, and mark what the blocks since the last one may have changed."""
+        """Advance to this block, and mark the answers that the new blocks may affect."""
         known = self._tip
         new: list[Block] = []
         while known is None or tip != known.name:
@@ -187,7 +186,7 @@ class Looks(Generic[T]):
             told.is_stale = raw is None or raw.find(_bytes(key), _HEADER) >= 0
 
     def _forget(self, now: float) -> None:
-        """Drop what nobody wants any more, lest it take turns."""
+        """Drop keys that were not asked for recently."""
         oldest = now - _FORGOTTEN_PACES * self._pace
         self._told = {k: told for k, told in self._told.items() if told.wanted_at >= oldest}
 

@@ -1,8 +1,8 @@
-"""Secrets at rest: encrypted with a passphrase, by scrypt and ChaCha20-Poly1305.
+"""Encryption of stored secrets with a passphrase, by scrypt and ChaCha20-Poly1305.
 
-The key is scrypt's (RFC 7914) of the passphrase in Unicode's NFKD, as BIP 39 has it, in UTF-8. A
-new salt and a new nonce are drawn each time. The parameters are kept with what they were used for,
-so that later ones may be dearer; what a file asks for is bounded.
+The key is derived by scrypt (RFC 7914) from the passphrase in NFKD and UTF-8, as in BIP 39. Each
+encryption draws a new salt and nonce. The parameters are stored with the ciphertext, so that later
+versions can use higher costs. The parameters of a file are limited.
 """
 
 import unicodedata
@@ -25,7 +25,7 @@ _MOST_BLOCKS = 2**23  # of 128 bytes: scrypt takes 1 GiB
 
 
 class Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="scrypt"):
-    """What scrypt was asked for (RFC 7914, section 2): `n` is its cost, `r` and `p` its sizes."""
+    """The parameters of scrypt (RFC 7914, section 2): `n` is its cost, `r` and `p` its sizes."""
 
     n: Annotated[int, msgspec.Meta(ge=2, le=2**23)]
     r: Annotated[int, msgspec.Meta(ge=1, le=32)]
@@ -33,13 +33,13 @@ class Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     salt: Annotated[bytes, msgspec.Meta(min_length=_SALT_SIZE, max_length=64)]
 
     def __post_init__(self) -> None:
-        """Refuse what scrypt does not define, and what would take all memory."""
+        """Refuse invalid parameters, and those that need too much memory."""
         if self.n & (self.n - 1) or self.n * self.r > _MOST_BLOCKS:
-            raise ValueError("These parameters of scrypt are not to be used.")
+            raise ValueError("These parameters of scrypt must not be used.")
 
     def key(self, passphrase: str) -> bytes:
-        """The key of 32 bytes; takes about half a second by the usual parameters."""
-        from cryptography.hazmat.primitives.kdf.scrypt import (  # noqa: PLC0415 - for who unlocks
+        """Return the key of 32 bytes; this takes about half a second with the usual parameters."""
+        from cryptography.hazmat.primitives.kdf.scrypt import (  # noqa: PLC0415 - only to unlock
             Scrypt as Derivation,
         )
 
@@ -49,7 +49,7 @@ class Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What a new key costs: by default 128 MiB, and about half a second."""
+    """The cost of a new key: by default 128 MiB, and about half a second."""
 
     n: int = 2**17
     r: int = 8
@@ -60,7 +60,7 @@ COST = Cost()
 
 
 class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A ciphertext with its tag (ChaCha20-Poly1305, RFC 8439), and how its key is made."""
+    """A ciphertext with its tag (ChaCha20-Poly1305, RFC 8439), and the parameters of its key."""
 
     kdf: Scrypt
     nonce: Annotated[bytes, msgspec.Meta(min_length=_NONCE_SIZE, max_length=_NONCE_SIZE)]
@@ -70,8 +70,10 @@ class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return "<Sealed>"
 
 
-def sealed(plaintext: bytes, passphrase: str, bound: bytes, *, entropy: Entropy = system) -> Sealed:
-    """`plaintext`, encrypted; `bound` is authenticated with it and has to be given again.
+def encrypt(
+    plaintext: bytes, passphrase: str, bound: bytes, *, entropy: Entropy = system
+) -> Sealed:
+    """Encrypt `plaintext`; `bound` is authenticated with it and must be given to decrypt.
 
     Raises `UsageError` for a passphrase that is too short or too long.
     """
@@ -82,9 +84,9 @@ def sealed(plaintext: bytes, passphrase: str, bound: bytes, *, entropy: Entropy 
     return Sealed(kdf=kdf, nonce=nonce, data=data)
 
 
-def opened(box: Sealed, passphrase: str, bound: bytes) -> bytes:
-    """The plaintext. Raises `WrongPassphrase`, also where box or `bound` were changed."""
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - for who unlocks
+def decrypt(box: Sealed, passphrase: str, bound: bytes) -> bytes:
+    """Decrypt. Raises `WrongPassphrase`, also if the box or `bound` was changed."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only to unlock
 
     if len(passphrase) > MOST_LENGTH:
         raise WrongPassphrase(_WRONG)
@@ -113,6 +115,6 @@ _WRONG = (
 
 
 def _cipher(key: bytes) -> "ChaCha20Poly1305":
-    from cryptography.hazmat.primitives.ciphers import aead  # noqa: PLC0415 - for who unlocks
+    from cryptography.hazmat.primitives.ciphers import aead  # noqa: PLC0415 - only to unlock
 
     return aead.ChaCha20Poly1305(key)

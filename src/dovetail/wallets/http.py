@@ -1,4 +1,4 @@
-"""Connections to an HTTP server that may drip: one deadline for connecting, head and body."""
+"""HTTP connections with one deadline for connecting, head and body, also for slow servers."""
 
 import os
 import ssl
@@ -13,7 +13,7 @@ import certifi
 import httpcore2
 
 USUAL_IDLE = 5.0
-"""Seconds after which a connection that nobody uses is closed."""
+"""Seconds after which an idle connection is closed."""
 _KEPT = 4
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -21,7 +21,7 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def within(seconds: float) -> Generator[None]:
-    """Whatever a `BoundedTransport` waits for in here ends in time, by a `TimeoutException`."""
+    """Limit all requests in the block to `seconds`; raises `TimeoutException`."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -30,10 +30,10 @@ def within(seconds: float) -> Generator[None]:
 
 
 class Carrier(Protocol):
-    """What carries requests: a pool of connections, or what stands in for one."""
+    """Sends requests: a connection pool, or a substitute."""
 
     def handle_request(self, request: httpcore2.Request) -> httpcore2.Response:
-        """The answer's head, with a body that is read as it comes; see httpcore2."""
+        """Return the response's head, with a streamed body; see httpcore2."""
         ...
 
     def close(self) -> None:
@@ -42,9 +42,9 @@ class Carrier(Protocol):
 
 
 def connections(url: str, *, idle: float = USUAL_IDLE) -> Carrier:
-    """A pool of connections to `url`, on which no single byte restarts the clock.
+    """Return a connection pool for `url` with one deadline for a whole response.
 
-    It logs no URL (P4), and follows no redirect. A connection is closed after `idle` seconds.
+    It logs no URL (P4) and follows no redirect. A connection closes after `idle` seconds.
     """
     return httpcore2.ConnectionPool(
         ssl_context=_trust() if urlsplit(url).scheme == "https" else None,
@@ -64,7 +64,7 @@ def request(
     connect: float,
     timeout: float,
 ) -> httpcore2.Request:
-    """A request; `connect` and `timeout`, for each piece, in seconds."""
+    """Return a request; `connect` and `timeout` (for each read or write) are in seconds."""
     length = () if body is None else (("content-length", str(len(body))),)
     timeouts = dict.fromkeys(("read", "write", "pool"), timeout) | {"connect": connect}
     return httpcore2.Request(
@@ -77,7 +77,7 @@ def request(
 
 
 def _trust() -> ssl.SSLContext:
-    """The usual certificate authorities, unless OpenSSL's variables name others."""
+    """Return the usual certificate authorities, or those of OpenSSL's environment variables."""
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file or folder:
         return ssl.create_default_context(cafile=file, capath=folder)

@@ -1,4 +1,4 @@
-"""What can be told of a transaction without asking a node: whether the network would take it."""
+"""Mempool acceptance checks without a node."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -19,9 +19,9 @@ _MAX_REASON = 200
 KNOWN = frozenset(
     {"txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness-data-in-mempool"}
 )
-"""Reasons by which Bitcoin Core says that it has the transaction already."""
+"""Bitcoin Core's reasons for a transaction that it already has."""
 SAME = "txn-already-in-mempool"
-"""The one of them that says so of the same signatures, too."""
+"""The reason for a known transaction with the same signatures."""
 
 
 def check_acceptance(
@@ -33,13 +33,13 @@ def check_acceptance(
     min_fee_rate: FeeRate = FeeRate.RELAY_MIN,
     median_time: Callable[[], int],
 ) -> Accepted | Refused:
-    """The verdict by form, inputs, sums, locks and the minimum fee rate, as Bitcoin Core has them.
+    """Check form, inputs, sums, lock times and the minimum fee rate by Bitcoin Core's rules.
 
-    `unspent` finds an output that is there and not spent; `outputs` tells how deep it lies, and is
-    asked only where a relative lock makes that matter; `median_time` is that of the tip in Unix
-    seconds (BIP 113), and asked for only where a lock time in seconds binds. This cannot tell wrong
-    signatures, a replacement that would be taken, a full mempool, unconfirmed chains that are too
-    long and coinbase outputs that are too young.
+    `unspent` finds an unspent output. `outputs` returns its confirmations, and is called only for
+    relative locks. `median_time` returns that of the tip in Unix seconds (BIP 113), and is called
+    only for a lock time in seconds. The check does not find wrong signatures, possible
+    replacements, a full mempool, too long chains of unconfirmed transactions, or immature coinbase
+    outputs.
     """
     reason = not_relayed(transaction)
     if reason is not None:
@@ -69,26 +69,26 @@ def check_acceptance(
 
 
 def depth_of(block_height: int, tip: int) -> int:
-    """How deep a block lies; one that came after we asked for the tip is the newest one."""
+    """Return a block's confirmations; a block above the known tip counts as the tip."""
     return max(1, tip - block_height + 1)
 
 
 def verdict_of(reason: str, *, allowed: bool) -> Accepted | Refused:
-    """What a node's `testmempoolaccept` says; one that it has already counts as accepted."""
+    """Return a node's `testmempoolaccept` result; a known transaction counts as accepted."""
     if allowed or reason in KNOWN:
         return Accepted(tested=allowed or reason == SAME)
     return Refused(shortened(reason))
 
 
 def shortened(reason: str) -> str:
-    """A reason fit for a log."""
+    """Return a reason that is short enough for a log."""
     return "".join(c if c.isprintable() else " " for c in reason[:_MAX_REASON]) or "refused"
 
 
 def _meets_relative_locks(
     transaction: Transaction, outputs: Callable[[Collection[OutPoint]], Mapping[OutPoint, Output]]
 ) -> bool:
-    """Whether each input's coin is deep enough (BIP 68); locks in time are not waited for."""
+    """Whether each input's relative lock in blocks is met; locks in time never are (BIP 68)."""
     locks: dict[OutPoint, int] = {}
     for index, outpoint in enumerate(transaction.contested()):
         lock, in_time = relative_lock(transaction, index) or (0, False)
@@ -99,5 +99,5 @@ def _meets_relative_locks(
     if not locks:
         return True
     known = outputs(locks.keys())
-    # The next block is one after a coin of depth 1, and is that of a coin in the mempool.
+    # The next block is one above a coin with one confirmation, and contains a coin in the mempool.
     return all(at in known and known[at].depth >= lock for at, lock in locks.items())

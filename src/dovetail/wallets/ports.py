@@ -1,7 +1,7 @@
-"""The two ports: a wallet that owns coins, and a chain that says what happened to them.
+"""The wallet and chain interfaces.
 
-Both block; the runtime calls them from worker threads. An implementation raises
-`WalletError`, `InsufficientFunds` or `ChainError`, and nothing else, for what goes wrong outside.
+Their methods block; the runtime calls them in worker threads. For failures outside of the program
+an implementation raises only `WalletError`, `InsufficientFunds` or `ChainError`.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -32,14 +32,14 @@ _AWAY_AFTER = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What a wallet holds, in satoshis."""
+    """A wallet's balance in satoshis."""
 
     confirmed: Sats
     unconfirmed: Sats
 
 
 class Wallet(Protocol):
-    """A wallet that owns and signs."""
+    """A wallet that owns coins and signs."""
 
     @property
     def network(self) -> Network:
@@ -47,35 +47,36 @@ class Wallet(Protocol):
         ...
 
     def sync(self) -> None:
-        """Learn what the chain did to the wallet's coins."""
+        """Update the wallet's coins from the chain."""
         ...
 
     def balance(self) -> Balance:
-        """What it holds, as of the last `sync`."""
+        """Its balance at the last `sync`."""
         ...
 
     def new_address(self) -> Address:
-        """A receiving address that it gave to nobody before, durably taken."""
+        """Return an unused receiving address; that it is given out is durable."""
         ...
 
     def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
-        """Those of `scripts` that it can spend."""
+        """Return those of `scripts` that it can spend."""
         ...
 
     def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
-        """Those of `outpoints` that pay it, spent or not, by its own knowledge of the chain."""
+        """Return those of `outpoints` that pay it, spent or not, as far as it knows the chain."""
         ...
 
     def coins(self) -> tuple[Coin, ...]:
-        """Its confirmed spendable coins, with what a PSBT input needs to sign them."""
+        """Return its confirmed spendable coins, with the PSBT fields for signing."""
         ...
 
     def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
-        """Keep the coins that sessions hold from whatever else spends from this wallet.
+        """Lock the coins of sessions, so that nothing else spends them from this wallet.
 
-        `reserved` tells all of them; what was held before and is not among them is free again. It
-        is called under the wallet's own lock, so that of two callers the later tells the truth. A
-        wallet that nothing else spends from has nothing to do. Called again and again.
+        `reserved` returns all coins to lock; coins that were locked before and are not among them
+        become free. Call `reserved` under the wallet's own lock, so that of two callers the later
+        one has the newer set. A wallet that only sessions spend from does nothing. The runtime
+        calls this often.
         """
         ...
 
@@ -87,56 +88,56 @@ class Wallet(Protocol):
         fee_rate: FeeRate,
         unspendable: Collection[OutPoint] = (),
     ) -> Psbt:
-        """A signed and finalized PSBT that pays `amount` to `script`: an Original PSBT.
+        """Return a signed and finalized PSBT that pays `amount` to `script`: an Original PSBT.
 
         It spends none of `unspendable` and is not broadcast. Raises `InsufficientFunds`.
         """
         ...
 
     def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
-        """Sign and finalize those of `inputs` that are its own, with sighash ALL or DEFAULT.
+        """Sign and finalize those of `inputs` that it owns, with sighash ALL or DEFAULT.
 
-        All other inputs come back as they were, also where they are its own: somebody else may
-        have named them.
+        All other inputs stay unchanged, even if the wallet owns them: the counterparty may have
+        added them.
         """
         ...
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
-        """A signed transaction that spends one of its coins back to itself, not broadcast."""
+        """Return a signed transaction that spends a coin back to itself; not broadcast."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletTransaction:
-    """A transaction that pays a wallet or spends from it, as of its last `sync`."""
+    """A transaction that pays a wallet or spends from it, as of the last `sync`."""
 
     txid: Txid
     received: Sats
-    """What its outputs pay to the wallet."""
+    """The value of its outputs to the wallet."""
     sent: Sats
-    """What of the wallet's coins it spends."""
+    """The value of the wallet's coins that it spends."""
     fee: Sats | None
-    """Its whole fee, whoever paid it; None where not all of its inputs are known."""
+    """Its whole fee, also if others paid a part; None if not all inputs are known."""
     depth: int
-    """How deep it lies: 0 in the mempool."""
+    """Its confirmations; 0 in the mempool."""
     at: UnixTime | None
-    """When its block was mined, or when it was last seen in the mempool; None where not known."""
+    """The time of its block, or when it was last seen in the mempool; None if unknown."""
 
 
 @runtime_checkable
 class SweepingWallet(Protocol):
-    """A wallet that can pay all it has, less the fee: what a `Wallet` may offer besides."""
+    """A `Wallet` that can also pay its whole balance minus the fee."""
 
     def pay_all(
         self, script: Script, *, fee_rate: FeeRate, unspendable: Collection[OutPoint] = ()
     ) -> Psbt:
-        """As `Wallet.pay`, from all coins but `unspendable`, into one output."""
+        """Pay all coins except `unspendable` to one output; see `Wallet.pay`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """The transaction that spends an outpoint, and how deep it lies: 0 in the mempool."""
+    """The transaction that spends an outpoint; `depth` is its confirmations, 0 in the mempool."""
 
     transaction: Transaction
     depth: int
@@ -144,7 +145,7 @@ class Spend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A transaction that pays a script, how much, and how deep it lies: 0 in the mempool."""
+    """A transaction that pays a script; `depth` is its confirmations, 0 in the mempool."""
 
     txid: Txid
     amount: Sats
@@ -153,7 +154,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output that exists, spent or not, and how deep its transaction lies: 0 in the mempool."""
+    """An existing output, spent or not; `depth` is its confirmations, 0 in the mempool."""
 
     txout: TxOut
     depth: int
@@ -161,82 +162,81 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The network took the transaction, would take it, or knew it already."""
+    """The network has accepted the transaction, would accept it, or knew it already."""
 
     tested: bool = False
-    """Whether a node tested the scripts and its own policy: never said of a broadcast, nor of a
-    transaction that is known by its txid, which does not commit to signatures."""
+    """Whether a node tested the scripts and its policy. It is False for a broadcast, and for a
+    transaction that is known only by its txid, which does not commit to signatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The network refused the transaction; `reason` in the node's words, for the debug log."""
+    """The network refused the transaction; `reason`, the node's, is for the debug log."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The source answered in words that tell neither: look at the chain, and try again.
+    """The source's answer is unclear: look at the chain, and try again.
 
-    `reason` in its own words, for the debug log.
+    `reason` is its message, for the debug log only.
     """
 
     reason: str
 
 
 class Chain(Protocol):
-    """What the network knows, as one source tells it."""
+    """One source of chain and mempool data."""
 
     def height(self) -> int:
-        """The height of its best block."""
+        """Return the height of its best block."""
         ...
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
-        """Whether the network would take the transaction now, as well as the source can tell."""
+        """Return whether the network would accept the transaction now, as far as is known."""
         ...
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
-        """Hand the transaction to the network. One that is known already counts as accepted.
+        """Broadcast the transaction. One that is already known counts as accepted.
 
-        Raises `ChainError` only where the source could not be asked.
+        Raises `ChainError` only if the source could not be reached.
         """
         ...
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
-        """Those of the outputs that exist, in the mempool or a block, spent or not."""
+        """Return those of the outputs that exist, in the mempool or a block, spent or not."""
         ...
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
-        """What spends the outpoints, in the mempool or a block; without those that nothing does."""
+        """Return the spends of the outpoints in mempool and blocks, without unspent ones."""
         ...
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
-        """The transactions that pay a script, the deepest first."""
+        """Return the transactions that pay a script, most confirmations first."""
         ...
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
-        """The same for many scripts at once, without those that cannot be told of.
+        """Return the payments to many scripts; scripts whose request failed are left out.
 
-        One by one by `told_each` where the source has nothing better. Raises `ChainError` where it
-        tells of none.
+        Use `query_each` if the source has no better way. Raises `ChainError` if all requests
+        failed.
         """
         ...
 
     def fee_rate(self, *, target: int) -> FeeRate:
-        """The fee rate to confirm within `target` blocks; at least the relay minimum."""
+        """Return the fee rate to confirm within `target` blocks; at least the relay minimum."""
         ...
 
     def min_fee_rate(self) -> FeeRate:
-        """The least that it relays: 0.1 sat/vB where a node keeps to Bitcoin Core's default."""
+        """Return the minimum fee rate that it relays; Bitcoin Core's default is 0.1 sat/vB."""
         ...
 
 
-def told_each(wanted: Collection[K], ask: Callable[[K], T]) -> dict[K, T]:
-    """What `ask` tells of each; those of which it cannot are left out.
+def query_each(wanted: Collection[K], ask: Callable[[K], T]) -> dict[K, T]:
+    """Call `ask` for each of `wanted`; those that fail are left out.
 
-    A source that fails three times in a row is asked no more. Raises its `ChainError` where it has
-    told nothing.
+    It stops after three failures in a row. Raises the `ChainError` if nothing was found.
     """
     found: dict[K, T] = {}
     failures = 0

@@ -1,4 +1,4 @@
-"""Spend one coin back to its wallet, so that nobody else can (BIP 125)."""
+"""Spend one coin back to its wallet, so that nobody else can spend it (BIP 125)."""
 
 from collections.abc import Callable
 
@@ -30,13 +30,14 @@ def revocation(
     *,
     replacing: Callable[[Weight], Sats],
 ) -> Psbt:
-    """An unsigned PSBT that spends one coin of the wallet to `target`.
+    """Return an unsigned PSBT that spends one coin of the wallet to `target`.
 
-    It pays `fee_rate`, or what `replacing` the coin's spender in the mempool takes if that is more.
-    Raises `InsufficientFunds` when that leaves dust, `WalletError` when the coin is not ours.
+    It pays `fee_rate`, or the fee that `replacing` returns if that is more: it replaces the coin's
+    spender in the mempool. Raises `InsufficientFunds` if only dust would be left, and
+    `WalletError` if the coin is not the wallet's.
     """
     if coin is None:
-        raise WalletError("This coin is not known to the wallet; sync it or use the right one.")
+        raise WalletError("The wallet does not know this coin; sync it or use another wallet.")
     transaction = _to(target, Sats(0), outpoint)
     weight = (
         transaction.weight

@@ -1,4 +1,4 @@
-"""What may go wrong with a server that need not be honest; its answers are never quoted (P4)."""
+"""Errors of untrusted servers; their answers are never quoted (P4)."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,39 +15,39 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What may go wrong with one kind of server, each in a sentence that names its setting."""
+    """The errors of one kind of server, as sentences that name its setting."""
 
     server: str
-    """What it is called, such as "the chain server"."""
+    """Its name in sentences, such as "the chain server"."""
     remedy: str
-    """What to check where there is no connection to it."""
+    """Advice if there is no connection to it."""
     broken: str
-    """It was reached, and did not answer whole."""
+    """The connection ended before the answer was complete."""
     too_slow: str
     too_large: str
     strange: str
-    """What came is no answer of such a server."""
+    """The answer is not one of such a server."""
 
     def away(self, error: BaseException | None = None) -> ChainError:
-        """What to raise where there is no connection, with what the system says of it."""
+        """Return the error for a failed connection, with the system's reason."""
         cause = "" if error is None else no_connection(error)
         why = f", as {cause}" if cause else ""
         return ChainError(f"There is no connection to {self.server}{why}: {self.remedy}.")
 
     def not_understood(self) -> ChainError:
-        """What to raise for an answer that is none; the answer itself is not chained."""
+        """Return the error for an invalid answer; the answer itself is not chained."""
         return ChainError(self.strange)
 
     @contextmanager
     def reading(self) -> Generator[None]:
-        """A `ParseError` within is the server's fault; its cause, which may quote, is dropped."""
+        """Turn a `ParseError` into a `ChainError` without its cause, which may quote."""
         try:
             yield
         except ParseError:
             raise self.not_understood() from None
 
     def decoded(self, data: bytes | msgspec.Raw, kind: type[T]) -> T:
-        """JSON of this type. Raises `ChainError`."""
+        """Decode JSON of this type. Raises `ChainError`."""
         try:
             return msgspec.json.decode(data, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

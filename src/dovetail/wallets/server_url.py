@@ -1,4 +1,4 @@
-"""Chain servers: Esplora over HTTP, Electrum over TLS or, to a place nearby, in the clear."""
+"""URLs of chain servers: Esplora over HTTP, Electrum over TLS, or plain TCP on this machine."""
 
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -17,7 +17,7 @@ _ELECTRUM = (_TLS, _CLEAR)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ChainServer:
-    """A chain server by its URL, whose scheme says what it speaks, and how it is reached.
+    """A chain server: its URL, whose scheme is the protocol, and how to connect to it.
 
     `http` and `https` are Esplora's, `ssl://host:port` is Electrum over TLS, `tcp://host:port`
     Electrum in the clear, which is for this machine and for onion addresses. `certificate` is
@@ -32,7 +32,7 @@ class ChainServer:
     proxy: SocksProxy | None = None
 
     def __post_init__(self) -> None:
-        """Check all that can be checked without asking anybody."""
+        """Check everything that needs no connection."""
         object.__setattr__(self, "url", checked_url(self.url))
         if self.certificate is not None and urlsplit(self.url).scheme != _TLS:
             raise ConfigurationError(
@@ -49,22 +49,22 @@ class ChainServer:
 
     @classmethod
     def of(cls, server: Self | str) -> Self:
-        """A server that may be given by its URL alone."""
+        """Return the server; a plain URL is accepted too."""
         return cls(server) if isinstance(server, str) else server
 
     @property
     def is_electrum(self) -> bool:
-        """Whether it speaks Electrum's protocol."""
+        """Whether it uses Electrum's protocol."""
         return urlsplit(self.url).scheme in _ELECTRUM
 
     @property
     def is_onion(self) -> bool:
-        """Whether only Tor can reach it; its name is then never asked of DNS (RFC 7686)."""
+        """Whether only Tor can reach it; its name is then never looked up in DNS (RFC 7686)."""
         return is_onion(self.url)
 
     @property
     def uses_tls(self) -> bool:
-        """Whether an Electrum server must prove who it is."""
+        """Whether an Electrum server is reached by TLS."""
         return urlsplit(self.url).scheme == _TLS
 
     @property
@@ -74,12 +74,12 @@ class ChainServer:
 
     @property
     def port(self) -> int:
-        """The port of an Electrum server, which has no usual one."""
+        """The port of an Electrum server; there is no default."""
         return urlsplit(self.url).port or 0
 
 
 def chain_faults(kind: str) -> Faults:
-    """What may go wrong with a chain server; `kind` is what it should be."""
+    """Return the errors of a chain server; `kind` is its expected kind."""
     return Faults(
         server="the chain server",
         remedy="check `chain` and the network",
@@ -91,7 +91,7 @@ def chain_faults(kind: str) -> Faults:
 
 
 def checked_url(url: str, *, name: str = "The chain server's URL") -> str:
-    """The URL without a slash at its end and blanks around.
+    """Return the URL without blanks around it and a slash at its end.
 
     Raises `ConfigurationError`, which calls it by `name` and never quotes it.
     """

@@ -1,11 +1,11 @@
-"""What every wallet that signs a PSBT keeps to (BIP 174, Signer and Finalizer)."""
+"""Rules for wallets that sign a PSBT (BIP 174, Signer and Finalizer)."""
 
 from dovetail.bitcoin import Psbt, PsbtInput, Script, Transaction, TxOut
 from dovetail.bitcoin.psbt import InputField
 from dovetail.errors import InvalidPsbt, WalletError
 from dovetail.protocol.output_proofs import signature_will_prove
 
-_WHOLE_SIGHASHES = (None, 0, 1)  # nothing asked for, DEFAULT, ALL
+_WHOLE_SIGHASHES = (None, 0, 1)  # none, DEFAULT, ALL
 _SIGNATURES = (
     InputField.PARTIAL_SIG,
     InputField.TAP_KEY_SIG,
@@ -18,13 +18,13 @@ def check_sighash(psbt_input: PsbtInput) -> None:
     """Refuse to sign less than the whole transaction. Raises `WalletError`."""
     if psbt_input.sighash_type not in _WHOLE_SIGHASHES:
         raise WalletError(
-            "The PSBT asks for a signature that others could build upon; only sighash ALL and "
-            "DEFAULT are signed."
+            "The PSBT asks for a signature that does not cover the whole transaction; use "
+            "sighash ALL or DEFAULT."
         )
 
 
 def claimed_script(psbt_input: PsbtInput, vout: int) -> Script | None:
-    """The script that an input spends by its own account; None where it tells nothing."""
+    """Return the script that an input claims to spend, or None."""
     if psbt_input.non_witness_utxo is not None:
         return psbt_input.non_witness_utxo.outputs[vout].script_pubkey
     return None if psbt_input.witness_utxo is None else psbt_input.witness_utxo.script_pubkey
@@ -33,10 +33,10 @@ def claimed_script(psbt_input: PsbtInput, vout: int) -> Script | None:
 def with_what_proves(
     known: PsbtInput, utxo: TxOut, previous: Transaction, key: bytes | None
 ) -> PsbtInput:
-    """A coin's map with the output it spends, or the whole transaction where senders need that.
+    """Return a coin's map with its output, or with the whole transaction if senders need that.
 
-    `key` is the public key of a P2WPKH coin, None where it cannot be told. A transaction takes
-    room in logs and messages, so only the coins have one that no signature will prove.
+    `key` is the public key of a P2WPKH coin, or None if unknown. Transactions take space in logs
+    and messages, so only coins whose amount no signature will prove include theirs.
     """
     bare = known.cleared_of(InputField.WITNESS_UTXO, InputField.NON_WITNESS_UTXO)
     if signature_will_prove(known, utxo, key):
@@ -45,26 +45,26 @@ def with_what_proves(
 
 
 def their_output(psbt: Psbt, index: int) -> TxOut:
-    """What somebody else's input spends: a Taproot signature commits to it (BIP 341).
+    """Return the output that another party's input spends, for a Taproot signature (BIP 341).
 
-    Raises `WalletError` where the PSBT does not tell.
+    Raises `WalletError` if the PSBT does not contain it.
     """
     try:
         return psbt.utxo(index)
     except InvalidPsbt as error:
         raise WalletError(
-            "The PSBT does not tell what each input spends, which a Taproot signature needs; ask "
-            "for one that does."
+            "The PSBT lacks the UTXO of an input, which a Taproot signature needs; ask for a "
+            "complete one."
         ) from error
 
 
 def with_signature(psbt: Psbt, index: int, final: PsbtInput) -> Psbt:
-    """The PSBT with the final scripts of one input in place of its signatures and key paths."""
+    """Return the PSBT with one input's final scripts instead of its signatures and key paths."""
     bare = psbt.inputs[index].cleared_of(*_SIGNATURES).without_signing_data()
     return psbt.with_input(
         index, bare.with_final(final.final_script_sig or b"", final.final_script_witness or ())
     )
 
 
-UNKNOWN_COIN = "The PSBT spends a coin of this wallet that it does not know of; sync it first."
+UNKNOWN_COIN = "The PSBT spends a coin of this wallet that is not known yet; sync the wallet first."
 NOTHING_OURS = "None of the PSBT's inputs is this wallet's; sync it or use another."

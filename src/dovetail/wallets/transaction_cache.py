@@ -1,4 +1,4 @@
-"""Transactions that a server has told: what has a txid pays and spends the same for ever."""
+"""A cache of transactions by txid; inputs and outputs of a txid never change."""
 
 import threading
 from collections import OrderedDict
@@ -6,11 +6,11 @@ from collections import OrderedDict
 from dovetail.bitcoin import Transaction, Txid
 
 MOST = 32_000_000
-"""Weight units of transactions that are kept, the newest ones."""
+"""Weight units of the transactions that are kept; the oldest are dropped."""
 
 
 class KeptTransactions:
-    """By their ids. Whether one is still in the chain or the mempool is for the server to say."""
+    """Cached transactions. Only the server knows if one is still in the chain or mempool."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -18,11 +18,11 @@ class KeptTransactions:
         self._size = 0
 
     def get(self, txid: Txid) -> Transaction | None:
-        """The transaction; None: it has to be asked for."""
+        """Return the transaction, or None."""
         return self._transactions.get(txid)
 
     def put(self, transaction: Transaction) -> None:
-        """Keep it, in place of the oldest ones."""
+        """Keep it, and drop the oldest ones."""
         with self._lock:
             if transaction.txid in self._transactions:
                 return

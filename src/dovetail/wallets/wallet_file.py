@@ -1,8 +1,7 @@
-"""A wallet's directory: the secret in `wallet.json`, what the chain did in `wallet.sqlite`.
+"""A wallet's directory: its secret in `wallet.json`, its chain data in `wallet.sqlite`.
 
-`wallet.json` is of version 1 where the keys lie open in it, of version 2 where a passphrase
-encrypts them. `wallet.lock` keeps processes that share the directory apart. All files have mode
-0600.
+`wallet.json` has version 1 if the keys are unencrypted, and version 2 if a passphrase encrypts
+them. `wallet.lock` is a lock between processes that share the directory. All files have mode 0600.
 """
 
 import os
@@ -19,12 +18,12 @@ from dovetail.causes import no_file
 from dovetail.crypto.entropy import Entropy, system
 from dovetail.durable_files import create_durably, replace_durably
 from dovetail.errors import ConfigurationError, WalletError
-from dovetail.wallets.encryption import Sealed, opened, sealed
+from dovetail.wallets.encryption import Sealed, decrypt, encrypt
 
 _SECRET, _DATA, _LOCK = "wallet.json", "wallet.sqlite", "wallet.lock"
 _LOCK_SECONDS = 30
 _MAX_SECRET_SIZE = 65_536
-# SQLite database file format, section 1.3.7: counts the transactions that changed the file.
+# SQLite database file format, section 1.3.7: the counter of transactions that changed the file.
 _CHANGE_COUNTER = slice(24, 28)
 
 Kind: TypeAlias = Literal["P2PKH", "P2SH", "P2WPKH", "P2TR"]
@@ -35,7 +34,7 @@ class _Version(msgspec.Struct, frozen=True):
 
 
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All that is needed to make the wallet anew; its repr shows nothing of it (P4).
+    """Everything that is needed to restore the wallet; its repr shows none of it (P4).
 
     `external` and `internal` are descriptors with private keys, `mnemonic` the words they come
     from (None for imported descriptors), `kind` the name of their script type.
@@ -53,11 +52,11 @@ class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Locked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A wallet whose keys are encrypted: `sealed` holds its `Secret`, the rest lies open.
+    """A wallet with encrypted keys: `sealed` holds its `Secret`, the rest is unencrypted.
 
-    `external` and `internal` are the descriptors with public keys alone: with them the wallet looks
-    at its coins and gives addresses. They are authenticated with what is sealed. Its repr shows
-    nothing of it (P4).
+    `external` and `internal` are the descriptors with public keys only: with them the wallet finds
+    its coins and gives out addresses. They are authenticated together with `sealed`. Its repr
+    shows none of it (P4).
     """
 
     version: Literal[2] = 2
@@ -71,9 +70,9 @@ class Locked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return f"<Locked wallet on {self.network}>"
 
     def unlocked(self, passphrase: str) -> Secret:
-        """The secret. Raises `WrongPassphrase`, also where the file was changed."""
+        """Return the secret. Raises `WrongPassphrase`, also if the file was changed."""
         try:
-            return msgspec.json.decode(opened(self.sealed, passphrase, self._bound()), type=Secret)
+            return msgspec.json.decode(decrypt(self.sealed, passphrase, self._bound()), type=Secret)
         except msgspec.DecodeError:
             raise WalletError(_DAMAGED) from None
 
@@ -84,14 +83,14 @@ class Locked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 def locked(
     secret: Secret, public: tuple[str, str], passphrase: str, *, entropy: Entropy = system
 ) -> Locked:
-    """The secret, encrypted; `public` are its two descriptors with public keys alone."""
+    """Encrypt the secret; `public` are its two descriptors with public keys only."""
     bound = _bound(secret.network, secret.kind, *public)
     return Locked(
         network=secret.network,
         kind=secret.kind,
         external=public[0],
         internal=public[1],
-        sealed=sealed(msgspec.json.encode(secret), passphrase, bound, entropy=entropy),
+        sealed=encrypt(msgspec.json.encode(secret), passphrase, bound, entropy=entropy),
     )
 
 
@@ -108,9 +107,9 @@ def has_wallet(directory: Path) -> bool:
 
 
 def write_secret(directory: Path, secret: Secret | Locked) -> None:
-    """Make the directory (mode 0700) and its secret, durably and all at once.
+    """Create the directory (mode 0700) and write its secret durably and atomically.
 
-    Raises `ConfigurationError` when there is one already or the directory cannot be written.
+    Raises `ConfigurationError` if there is a secret or the directory cannot be written.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -127,9 +126,9 @@ def write_secret(directory: Path, secret: Secret | Locked) -> None:
 
 
 def replace_secret(directory: Path, former: Secret | Locked, secret: Secret | Locked) -> None:
-    """Put another form of the wallet's secret in its place, all of it or nothing.
+    """Replace the stored form of the wallet's secret atomically.
 
-    Raises `WalletError` where another process has replaced `former`, or the disk refuses.
+    Raises `WalletError` if another process has replaced `former`, or the write failed.
     """
     with exclusive(directory):
         if read_secret(directory) != former:
@@ -138,8 +137,8 @@ def replace_secret(directory: Path, former: Secret | Locked, secret: Secret | Lo
             replace_durably(directory / _SECRET, msgspec.json.encode(secret))
         except OSError as error:
             raise WalletError(
-                "The wallet cannot be written, and is as it was; check the disk and the modes of"
-                " its files."
+                "The wallet cannot be written and is unchanged; check the disk and the modes of "
+                "its files."
             ) from error
 
 
@@ -165,15 +164,15 @@ def read_secret(directory: Path) -> Secret | Locked:
 
 
 def data_path(directory: Path) -> Path:
-    """Where the wallet's data are; the file is made, empty, with mode 0600. Raises `OSError`."""
+    """Return the path of the wallet's data; creates the file if missing. Raises `OSError`."""
     path = directory / _DATA
-    # SQLite would make it readable for others, and gives its journal the same mode.
+    # SQLite would make it readable for others; its journal gets the same mode.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     return path
 
 
 def change_counter(directory: Path) -> bytes:
-    """A mark that changes with every write to the wallet's data."""
+    """Return a value that changes with every write to the wallet's data."""
     try:
         with (directory / _DATA).open("rb") as file:
             return file.read(_CHANGE_COUNTER.stop)[_CHANGE_COUNTER]
@@ -184,7 +183,7 @@ def change_counter(directory: Path) -> bytes:
 @contextmanager
 def exclusive(directory: Path) -> Generator[None]:
     """Keep other processes from changing the wallet. Raises `WalletError` after 30 seconds."""
-    # An SQLite file serves as the lock: it works alike on every system and waits politely.
+    # An SQLite file serves as the lock, because it works on every system and can wait.
     try:
         os.close(os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600))
         lock = sqlite3.connect(
@@ -210,7 +209,7 @@ def _not_locked(error: sqlite3.Error) -> WalletError:
     return WalletError("Another process keeps the wallet locked; wait for it to finish or stop it.")
 
 
-# What SQLite says of its file.
+# Parts of SQLite's messages, and their meaning.
 _LOCK_TROUBLE = {
     "full": "the disk is full: free some space",
     "I/O": "the disk is full or reports an error: free some space, and check its health",

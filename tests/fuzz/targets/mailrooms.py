@@ -63,7 +63,7 @@ class Room:
             read_timeout=0.05,
             forward_timeout=0.05,
         )
-        self.mailroom = Mailroom(settings, find=_nowhere, entropy=SeededEntropy(b"room"))
+        self.mailroom = Mailroom(settings, resolve=_nowhere, entropy=SeededEntropy(b"room"))
         self.loop.run_until_complete(self.mailroom.__aenter__())
         atexit.register(self._close)
 

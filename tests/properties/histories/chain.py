@@ -18,7 +18,7 @@ from tests.properties.histories.servers import (
 from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
 from dovetail.bitcoin.units import Sats
-from dovetail.wallets.ports import Output, Payment, Spend, told_each
+from dovetail.wallets.ports import Output, Payment, Spend, query_each
 
 BURIED = 100
 """How deep the coins lie that everybody begins with."""
@@ -185,7 +185,7 @@ class Chain:
         )
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
-        return told_each(scripts, self.payments_to)
+        return query_each(scripts, self.payments_to)
 
     def shown(self) -> list[Transaction]:
         """All that this source knows."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tests.properties.histories.ledger import require
 
 from dovetail.errors import ChainError
-from dovetail.wallets.broadcast_results import told
+from dovetail.wallets.broadcast_results import parse_broadcast_result
 from dovetail.wallets.ports import Accepted, Refused
 
 
@@ -65,7 +65,7 @@ def understood(server: str, said: Said) -> bool | None:
     if code in (-28, -1):  # which the adapter of a node raises before it reads the words
         return None
     try:
-        verdict = told(words, code=code)
+        verdict = parse_broadcast_result(words, code=code)
     except ChainError:
         found = None
     else:

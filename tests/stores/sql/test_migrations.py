@@ -109,7 +109,7 @@ def test_a_migration_that_fails_leaves_the_old_database_as_it_was(
     path = tmp_path / "sessions.db"
     old(path, "0001")
     before = content(path)
-    with pytest.raises(StoreUnavailable, match="lacks a part"):
+    with pytest.raises(StoreUnavailable, match="lacks a table"):
         SqlStore.open(path)
     assert content(path) == before
     monkeypatch.undo()

@@ -144,7 +144,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(tmp_path: Path) -> None:
         ("attempt to write a readonly database", "read-only"),
         ("database is locked", "Another process"),
         ("unable to open database file", "cannot be opened"),
-        ("no such table: secret", "lacks a part"),
+        ("no such table: secret", "lacks a table"),
         ("disk I/O error", "check its health"),
         ("database disk image is malformed", "damaged"),
         ("something new", "nothing was written"),

@@ -121,7 +121,7 @@ def test_a_signature_that_others_could_build_upon_is_refused(make_wallet, sighas
     wallet = make_wallet(100_000)
     coin = wallet.coins()[0]
     asked = replace(coin, psbt_input=coin.signing_input.with_sighash_type(sighash_type))
-    with pytest.raises(WalletError, match="only sighash ALL"):
+    with pytest.raises(WalletError, match="use sighash ALL"):
         sign_all(wallet, _psbt(asked))
 
 
@@ -153,7 +153,7 @@ def test_a_coin_that_was_never_synced_is_not_signed(server, make_wallet, kind):
     if kind is ScriptType.P2WPKH:
         known = PsbtInput().with_witness_utxo(funding.outputs[0])
     coin = Coin(OutPoint(funding.txid, 0), known, funding.outputs[0])
-    with pytest.raises(WalletError, match="sync it first"):
+    with pytest.raises(WalletError, match="sync the wallet first"):
         sign_all(wallet, _psbt(coin))
     wallet.sync()
     assert sign_all(wallet, _psbt(coin)).is_finalized

@@ -140,7 +140,7 @@ def test_a_coin_whose_key_may_be_a_script_tells_its_whole_transaction(server, tm
         server.node.fund(script, Sats(40_000))
     wallet.sync()
     told = {coin.utxo.script_pubkey: coin for coin in wallet.coins()}
-    assert {script: coin.tells_previous for script, coin in told.items()} == {
+    assert {script: coin.has_only_previous for script, coin in told.items()} == {
         odd: True,
         plain: False,
     }

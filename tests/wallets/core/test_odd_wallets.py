@@ -151,7 +151,7 @@ def test_locks_that_cannot_be_written_down_are_not_made(tmp_path: Path, monkeypa
         raise OSError
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(WalletError, match="cannot be written down: check the data directory"):
+    with pytest.raises(WalletError, match="cannot be written: check the data directory"):
         wallet(tmp_path, lockunspent=_never).hold(lambda: [COIN])
     assert [path.name for path in tmp_path.iterdir()] == ["wallet.lock"]
 

@@ -103,8 +103,8 @@ def test_core_tells_a_whole_transaction_where_a_key_may_be_a_script(stage: Stage
     stage.do(lambda node: str(node.fund(odd, 50_000)))
     stage.fund(40_000)
     coins = {int(coin.utxo.value): coin for coin in stage.wallet.coins()}
-    assert coins[50_000].tells_previous
-    assert not coins[40_000].tells_previous
+    assert coins[50_000].has_only_previous
+    assert not coins[40_000].has_only_previous
     original = stage.wallet.pay(stage.stranger(), Sats(80_000), fee_rate=RATE)
     assert not any(each.non_witness_utxo for each in original.inputs)
     assert isinstance(stage.chain.acceptance(original.extract()), Accepted)
@@ -178,7 +178,7 @@ def test_core_never_signs_for_less_than_the_whole_transaction(stage: Stage) -> N
     psbt = shared(stage, stage.fund(90_000))
     for sighash in (2, 3, 0x81, 0x83):
         wanting = psbt.with_input(1, PsbtInput().with_sighash_type(sighash))
-        with pytest.raises(WalletError, match="only sighash ALL and DEFAULT"):
+        with pytest.raises(WalletError, match="use sighash ALL or DEFAULT"):
             sign_all(stage.wallet, wanting)
 
 
@@ -194,7 +194,7 @@ def test_core_refuses_to_sign_for_a_coin_that_it_does_not_know(stage: Stage) -> 
     script = stage.wallet.new_address().script_pubkey
     psbt = shared(stage, stage.fund(90_000))
     invented = PsbtInput().with_witness_utxo(TxOut(Sats(1_000), script))
-    with pytest.raises(WalletError, match="spends a coin of this wallet that it does not know"):
+    with pytest.raises(WalletError, match="spends a coin of this wallet that is not known yet"):
         sign_all(stage.wallet, psbt.with_input(0, invented))
 
 
@@ -210,7 +210,7 @@ def test_core_takes_a_coin_back_from_what_spends_it(stage: Stage) -> None:
     spend = stage.chain.spend_of(coin)
     assert spend is not None
     assert spend.transaction == revocation
-    with pytest.raises(WalletError, match="not known to the wallet"):
+    with pytest.raises(WalletError, match="does not know this coin"):
         stage.wallet.revoke(foreign_coin(stage)[0], fee_rate=RATE)
     with pytest.raises(InsufficientFunds, match="worth less than the fee"):
         stage.wallet.revoke(coin, fee_rate=FeeRate.from_sat_per_vb(5_000))

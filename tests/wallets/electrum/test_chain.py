@@ -161,7 +161,7 @@ def test_a_history_that_cannot_be_is_not_understood(scripted_electrum, chain, hi
 def test_an_address_that_is_used_without_end_is_not_followed(scripted_electrum, chain):
     entry = {"tx_hash": "00" * 32, "height": 1}
     scripted_electrum.results[HISTORY] = [entry] * 5001
-    with pytest.raises(ChainError, match="used too often"):
+    with pytest.raises(ChainError, match="has too many transactions"):
         chain.payments_to(TARGET)
 
 

@@ -11,7 +11,7 @@ from dovetail.bitcoin import Network
 from dovetail.errors import ChainError, ConfigurationError
 from dovetail.tor import SocksProxy
 from dovetail.wallets.electrum.chain import ElectrumChain
-from dovetail.wallets.electrum.connection import connect, pinned
+from dovetail.wallets.electrum.connection import connect, load_pin
 from dovetail.wallets.server_url import ChainServer
 
 
@@ -30,7 +30,7 @@ def secured(server, tmp_path):
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(secured):
     server, _ = secured
-    with pytest.raises(ChainError, match=r"not one that this system trusts.*`chain_certificate`"):
+    with pytest.raises(ChainError, match=r"This system does not trust.*`chain_certificate`"):
         dial(server.url)
     assert server.asked == []
 
@@ -39,7 +39,7 @@ def test_a_certificate_that_the_system_trusts_is_taken_for_its_host_alone(secure
     server, certificate = secured
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     dial(server.url)
-    with pytest.raises(ChainError, match="not one that this system trusts"):
+    with pytest.raises(ChainError, match="This system does not trust"):
         dial(server.url.replace("127.0.0.1", "localhost"))
 
 
@@ -63,19 +63,19 @@ def test_another_certificate_than_the_pinned_one_is_refused(secured, tmp_path, m
 
 def test_a_file_that_holds_no_certificate_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="`chain_certificate` names cannot be read"):
-        pinned(tmp_path / "none.pem")
+        load_pin(tmp_path / "none.pem")
     with pytest.raises(ConfigurationError, match="`chain_certificate` names cannot be read"):
-        pinned(tmp_path)
+        load_pin(tmp_path)
     path = tmp_path / "some.pem"
     for content in (b"", b"text", b"\xff\xff", b"-----BEGIN CERTIFICATE-----\nAA\n"):
         path.write_bytes(content)
         with pytest.raises(ConfigurationError, match="not one certificate in PEM"):
-            pinned(path)
+            load_pin(path)
 
 
 def test_a_server_in_the_clear_is_not_taken_for_tls(scripted_electrum):
     url = scripted_electrum.url.replace("tcp://", "ssl://")
-    with pytest.raises(ChainError, match="does not answer in TLS there; check the port"):
+    with pytest.raises(ChainError, match="does not use TLS at this port; check the port"):
         dial(url)
 
 

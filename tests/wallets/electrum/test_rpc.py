@@ -98,7 +98,7 @@ def test_a_refusal_is_told_without_its_words(scripted_electrum, rpc):
         with pytest.raises(ChainError, match="refuses to answer") as caught:
             rpc.ask(BANNER, kind=str)
         assert "secret" not in str(caught.value)
-        assert rpc.ask_leave(BANNER, kind=str) == Denied("secret")
+        assert rpc.ask_optional(BANNER, kind=str) == Denied("secret")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_an_answer_that_breaks_off_is_an_error(scripted_electrum, rpc):
 
 def test_what_is_asked_never_reaches_the_log(scripted_electrum, rpc, caplog):
     caplog.set_level(logging.DEBUG)
-    rpc.ask_leave("blockchain.scripthash.get_history", "abcdef", kind=str)
+    rpc.ask_optional("blockchain.scripthash.get_history", "abcdef", kind=str)
     assert "abcdef" not in caplog.text
 
 

@@ -27,8 +27,8 @@ def clock():
 @pytest.fixture
 def chain(scripted_electrum, clock):
     with ElectrumChain(scripted_electrum.url, Network.REGTEST, pace=PACE) as opened:
-        assert opened._followed is not None
-        opened._followed._clock = lambda: clock[0]
+        assert opened._script_watch is not None
+        opened._script_watch._clock = lambda: clock[0]
         yield opened
 
 

@@ -9,7 +9,7 @@ from tests.support.scripted_http import Answer
 
 from dovetail.errors import ChainError, ConfigurationError
 from dovetail.wallets import bounded_answers
-from dovetail.wallets.bounded_answers import Manners, Reply
+from dovetail.wallets.bounded_answers import BackOff, Reply
 from dovetail.wallets.esplora import http as esplora_http
 from dovetail.wallets.esplora.http import EsploraHttp, Outspend
 from dovetail.wallets.http import connections, request
@@ -103,30 +103,30 @@ def test_a_server_is_left_alone_for_as_long_as_it_says(scripted, http, status):
     assert scripted.asked == ["/path"]
 
 
-def _clocked() -> tuple[Manners, list[float]]:
+def _clocked() -> tuple[BackOff, list[float]]:
     now = [0.0]
-    return Manners(lambda: now[0]), now
+    return BackOff(lambda: now[0]), now
 
 
 def test_who_does_not_say_how_long_is_left_alone_for_longer_each_time():
     manners, now = _clocked()
     for pause in (5, 10, 20, 40, 80, 160, 300, 300):
         with pytest.raises(ChainError, match=f"after {pause} seconds"):
-            manners.heed(Reply(429, b""))
+            manners.note_reply(Reply(429, b""))
         now[0] += pause - 0.5
         with pytest.raises(ChainError):
-            manners.require_leave()
+            manners.require_no_pause()
         now[0] += 0.5
-        manners.require_leave()
-    manners.heed(Reply(200, b""))
+        manners.require_no_pause()
+    manners.note_reply(Reply(200, b""))
     with pytest.raises(ChainError, match="after 5 seconds"):
-        manners.heed(Reply(429, b""))
+        manners.note_reply(Reply(429, b""))
 
 
 def test_nobody_is_left_alone_for_ever():
     manners, _ = _clocked()
     with pytest.raises(ChainError, match="after 3600 seconds"):
-        manners.heed(Reply(503, b"", wait=1e9))
+        manners.note_reply(Reply(503, b"", wait=1e9))
 
 
 @pytest.mark.parametrize(

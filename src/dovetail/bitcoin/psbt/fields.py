@@ -1,6 +1,6 @@
 """The known fields of PSBT version 0 and the shapes they must have (BIP 174, BIP 371).
 
-What no BIP among these defines is left alone; fields reserved for version 2 are refused (BIP 370).
+Fields that these BIPs do not define are not checked; fields of version 2 are refused (BIP 370).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -66,7 +66,7 @@ class OutputField(IntEnum):
 
 
 def check_entries(scope: str, checks: Mapping[int, Check], entries: Iterable[Entry]) -> None:
-    """Raise `InvalidPsbt` for the first entry whose key or value has not its type's shape."""
+    """Raise `InvalidPsbt` for the first entry whose key or value is malformed for its type."""
     for key, value in entries:
         field_type = key[0]
         check = checks.get(field_type, _is_unknown)

@@ -1,4 +1,4 @@
-"""From signatures to a final script_sig and witness (BIP 174, Input Finalizer)."""
+"""The Input Finalizer: makes the final script_sig and witness of signatures (BIP 174)."""
 
 from dovetail.bitcoin.hashes import hash160
 from dovetail.bitcoin.psbt.maps import PsbtInput

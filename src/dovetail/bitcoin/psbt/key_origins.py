@@ -1,4 +1,4 @@
-"""Where a key comes from: BIP 174 key origins and BIP 371 Taproot key origins."""
+"""Key origins: BIP 174 key origins and BIP 371 Taproot key origins."""
 
 from dataclasses import dataclass
 from typing import Self

@@ -1,4 +1,4 @@
-"""The key-value maps a PSBT is made of (BIP 174, Specification): order and bytes preserved."""
+"""The key-value maps of a PSBT (BIP 174, Specification); order and bytes are preserved."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class KeyMap:
 
     def get(self, field_type: int, keydata: bytes = b"") -> bytes | None:
         """The value under this key type and key data, or None."""
-        # As `_prefix` says, in place: this is asked for more often than anything else.
+        # `_prefix` inlined: this method is called most often.
         key = _ONE_BYTE[field_type] if field_type < 0xFD else compact_size(field_type)
         return self._values.get(key + keydata if keydata else key)
 
@@ -92,7 +92,7 @@ def read_size(data: bytes, position: int) -> tuple[int, int]:
 def read_map(data: bytes, position: int) -> tuple[KeyMap, int]:
     """The map that starts at this offset, and the offset behind its separator.
 
-    Nothing is allocated on a length's word alone. Raises `InvalidPsbt`.
+    Memory is never allocated by an announced length alone. Raises `InvalidPsbt`.
     """
     entries: list[Entry] = []
     try:

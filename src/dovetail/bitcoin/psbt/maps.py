@@ -1,6 +1,6 @@
-"""The three kinds of maps a PSBT has: global, of an input, of an output (BIP 174, BIP 371).
+"""The maps of a PSBT: global, of an input, and of an output (BIP 174, BIP 371).
 
-A value of these classes is well-formed from its construction on; typed values are read when asked.
+An object of these classes is always well-formed. Typed values are parsed when they are read.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class PsbtGlobal:
         """Check every field; the unsigned transaction is read once and kept."""
         if self.map.get(GlobalField.VERSION) == _VERSION_2:
             raise InvalidPsbt(
-                "The PSBT is of version 2, where version 0 is spoken: convert it by `read_psbt`."
+                "The PSBT is of version 2, where version 0 is required: convert it by `read_psbt`."
             )
         check_entries("global", GLOBAL_CHECKS, self.map.entries)
         object.__setattr__(self, "unsigned_transaction", _unsigned_transaction(self.map))
@@ -60,7 +60,7 @@ class PsbtGlobal:
         """The map of this transaction, which must be unsigned, beside other global fields."""
         check_entries("global", GLOBAL_CHECKS, others.entries)
         _require_unsigned(transaction)
-        # As the constructor makes it, without reading back what was just written.
+        # Skip the constructor, which would parse the serialized transaction again.
         made = object.__new__(cls)
         entries = others.with_value(GlobalField.UNSIGNED_TX, transaction.serialize())
         object.__setattr__(made, "map", entries)
@@ -70,11 +70,11 @@ class PsbtGlobal:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PsbtInput:
-    """One input's map. Raises `InvalidPsbt` when a known field has not its BIP's shape."""
+    """One input's map. Raises `InvalidPsbt` when a known field is malformed."""
 
     map: KeyMap = _EMPTY
     previous: Previous | None = field(init=False, compare=False)
-    """What is known at a glance of the transaction it spends from, if that is given."""
+    """The previous transaction, checked and not yet fully parsed; None if it is not given."""
     _witness_utxo: TxOut | None = field(default=None, init=False, compare=False)
     _witness: tuple[bytes, ...] | None = field(default=None, init=False, compare=False)
 
@@ -95,7 +95,7 @@ class PsbtInput:
 
     @property
     def witness_utxo(self) -> TxOut | None:
-        """The output this input spends, as its PSBT's maker claims."""
+        """The output this input spends, as the PSBT claims."""
         if self._witness_utxo is None:
             raw = self.map.get(InputField.WITNESS_UTXO)
             utxo = None if raw is None else TxOut.read(Reader(raw, InvalidPsbt, "PSBT"))
@@ -109,7 +109,7 @@ class PsbtInput:
 
     @property
     def sighash_type(self) -> int | None:
-        """The sighash type all signatures of this input must have, if one is asked for."""
+        """The sighash type that all signatures of this input must have, if one is set."""
         raw = self.map.get(InputField.SIGHASH_TYPE)
         return None if raw is None else int.from_bytes(raw, "little")
 
@@ -130,12 +130,12 @@ class PsbtInput:
 
     @property
     def final_script_sig(self) -> bytes | None:
-        """The finished script_sig; None where there is none."""
+        """The final script_sig, or None."""
         return self.map.get(InputField.FINAL_SCRIPTSIG)
 
     @property
     def final_script_witness(self) -> tuple[bytes, ...] | None:
-        """The finished witness stack; None where there is none."""
+        """The final witness stack, or None."""
         if self._witness is None:
             raw = self.map.get(InputField.FINAL_SCRIPTWITNESS)
             object.__setattr__(self, "_witness", None if raw is None else parse_witness(raw))
@@ -163,7 +163,7 @@ class PsbtInput:
 
     @property
     def is_finalized(self) -> bool:
-        """Whether a final script_sig or witness that is not empty is there."""
+        """Whether a final script_sig or witness is set and not empty."""
         witness = self.map.get(InputField.FINAL_SCRIPTWITNESS)
         return witness not in _NO_WITNESS or bool(self.final_script_sig)
 
@@ -218,20 +218,20 @@ class PsbtInput:
         return self._fewer(self.map.only(*fields))
 
     def _with(self, kind: InputField, value: bytes, keydata: bytes = b"") -> Self:
-        """The input with one more entry, which alone needs to be checked."""
+        """The input with one more entry; only that entry is checked."""
         check_entries("input", INPUT_CHECKS, ((bytes((kind,)) + keydata, value),))
         previous = _previous(value) if kind is InputField.NON_WITNESS_UTXO else self.previous
         return self._made(self.map.with_value(kind, value, keydata), previous)
 
     def _fewer(self, entries: KeyMap) -> Self:
-        """The input with some of its own entries, which need not be checked again."""
+        """The input with some of its entries, which are not checked again."""
         if len(entries.entries) == len(self.map.entries):
             return self
         kept = entries.get(InputField.NON_WITNESS_UTXO) is not None
         return self._made(entries, self.previous if kept else None)
 
     def _made(self, entries: KeyMap, previous: Previous | None) -> Self:
-        """As the constructor makes it, of entries that have been checked."""
+        """Skip the constructor's checks, for entries that have been checked."""
         made = object.__new__(type(self))
         object.__setattr__(made, "map", entries)
         object.__setattr__(made, "previous", previous)
@@ -242,7 +242,7 @@ class PsbtInput:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PsbtOutput:
-    """One output's map. Raises `InvalidPsbt` when a known field has not its BIP's shape."""
+    """One output's map. Raises `InvalidPsbt` when a known field is malformed."""
 
     map: KeyMap = _EMPTY
 

@@ -1,7 +1,7 @@
-"""The transaction an input spends from (BIP 174, non-witness UTXO): checked at once, read later.
+"""The previous transaction of an input (BIP 174, non-witness UTXO), parsed fully only when needed.
 
-Wallets carry whole transactions along for the sake of one output of theirs, so that making
-objects of all the others would take longer than reading the rest of a PSBT.
+A PSBT holds the whole transaction, although the input spends one of its outputs. Making objects of
+all inputs and outputs would take longer than parsing the rest of the PSBT.
 """
 
 from typing import Final
@@ -16,34 +16,34 @@ _LONG = 0xFD  # from here on a size takes more than one byte
 
 
 class Previous:
-    """A well-formed transaction, of which the id and the number of outputs are known."""
+    """A well-formed transaction whose id and number of outputs are known."""
 
     __slots__ = ("_raw", "_transaction", "outputs", "txid")
 
     def __init__(self, raw: bytes) -> None:
-        """Raises `InvalidTransaction` for what `Transaction.parse` refuses."""
+        """Raises `InvalidTransaction` when `Transaction.parse` would."""
         self._raw = raw
         self._transaction: Transaction | None = None
-        glance = _glance(raw)
-        if glance is None:
+        scanned = _scan(raw)
+        if scanned is None:
             self._transaction = Transaction.parse(raw)
-            glance = self._transaction.txid, len(self._transaction.outputs)
-        self.txid: Final[Txid] = glance[0]
-        self.outputs: Final[int] = glance[1]
+            scanned = self._transaction.txid, len(self._transaction.outputs)
+        self.txid: Final[Txid] = scanned[0]
+        self.outputs: Final[int] = scanned[1]
 
     @property
     def transaction(self) -> Transaction:
-        """The transaction as values."""
+        """The parsed transaction."""
         if self._transaction is None:
             self._transaction = Transaction.parse(self._raw)
         return self._transaction
 
 
-def _glance(raw: bytes) -> tuple[Txid, int] | None:
-    """The id and the number of outputs, by stepping over what has the usual form.
+def _scan(raw: bytes) -> tuple[Txid, int] | None:
+    """Return the id and the number of outputs of a transaction of the usual form.
 
-    None where anything is wrong or merely rare, such as a script of more than 252 bytes: the
-    parser then decides. What is accepted here is what the parser accepts.
+    Return None for anything invalid or rare, such as a script of more than 252 bytes: the parser
+    then decides. This function accepts nothing that the parser refuses.
     """
     has_witness = raw[4:6] == _MARKER_AND_FLAG
     start = at = 6 if has_witness else 4
@@ -64,7 +64,7 @@ def _glance(raw: bytes) -> tuple[Txid, int] | None:
             at += 9 + size
         end = at
         if has_witness:
-            at = _behind_witnesses(raw, at, inputs)
+            at = _skip_witnesses(raw, at, inputs)
     except IndexError:
         return None
     usual = 0 < inputs == len(spent) < _LONG and 0 < outputs < _LONG and paid <= MAX_SATS
@@ -73,7 +73,7 @@ def _glance(raw: bytes) -> tuple[Txid, int] | None:
     return None
 
 
-def _behind_witnesses(raw: bytes, at: int, inputs: int) -> int:
+def _skip_witnesses(raw: bytes, at: int, inputs: int) -> int:
     """The offset behind the witnesses, or one too large if they are not of the usual form."""
     found = 0
     for _ in range(inputs):

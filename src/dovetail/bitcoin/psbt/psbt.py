@@ -1,4 +1,4 @@
-"""The PSBT itself and the roles that work on it (BIP 174, version 0)."""
+"""A PSBT and the roles that work on it (BIP 174, version 0)."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ from dovetail.bitcoin.units import Sats
 from dovetail.errors import InvalidAmount, InvalidPsbt
 
 MAGIC = b"psbt\xff"
-"""What every binary PSBT begins with."""
+"""The first bytes of every binary PSBT."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -35,7 +35,7 @@ class Psbt:
     _fee: Sats | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check what the class promises."""
+        """Check that the PSBT is well-formed."""
         transaction = self.global_map.unsigned_transaction
         complete = len(self.inputs) == len(transaction.inputs)
         if not complete or len(self.outputs) != len(transaction.outputs):
@@ -102,7 +102,7 @@ class Psbt:
 
     @classmethod
     def from_unsigned(cls, transaction: Transaction) -> Self:
-        """A PSBT that knows nothing but the transaction (BIP 174, Creator).
+        """A PSBT that holds only the transaction (BIP 174, Creator).
 
         Raises `InvalidPsbt` when it has a script_sig or witness.
         """
@@ -123,18 +123,16 @@ class Psbt:
         if previous is None:
             if claimed is None:
                 raise InvalidPsbt(
-                    "The PSBT does not tell what an input spends; let its wallet fill in the UTXO."
+                    "The PSBT does not hold the UTXO of an input; let its wallet fill it in."
                 )
             return claimed
         proven = previous.outputs[self.unsigned_transaction.inputs[index].previous_output.vout]
         if claimed not in (None, proven):
-            raise InvalidPsbt(
-                "The PSBT tells two different things about what an input spends; do not sign it."
-            )
+            raise InvalidPsbt("The PSBT holds two different UTXOs for one input; do not sign it.")
         return proven
 
     def utxos(self) -> tuple[TxOut, ...]:
-        """What each input spends. Raises `InvalidPsbt` as `utxo` does."""
+        """The output that each input spends. Raises `InvalidPsbt` as `utxo` does."""
         if self._utxos is None:
             utxos = tuple([self.utxo(index) for index in range(len(self.inputs))])
             object.__setattr__(self, "_utxos", utxos)
@@ -143,28 +141,28 @@ class Psbt:
 
     @property
     def fee(self) -> Sats:
-        """What the inputs bring beyond what the outputs take.
+        """The fee: the value of the inputs minus the value of the outputs.
 
-        Raises `InvalidPsbt` where a UTXO is not known or the outputs take more.
+        Raises `InvalidPsbt` when a UTXO is not known or the outputs are worth more.
         """
         if self._fee is None:
-            fee = self._brought()
+            fee = self._compute_fee()
             object.__setattr__(self, "_fee", fee)
             return fee
         return self._fee
 
-    def _brought(self) -> Sats:
+    def _compute_fee(self) -> Sats:
         try:
             spent = Sats.sum(utxo.value for utxo in self.utxos())
             return spent - Sats.sum(txout.value for txout in self.unsigned_transaction.outputs)
         except InvalidAmount as error:
             raise InvalidPsbt(
-                "The PSBT's outputs take more than its inputs bring; do not sign it."
+                "The PSBT's outputs are worth more than its inputs; do not sign it."
             ) from error
 
     @property
     def is_finalized(self) -> bool:
-        """Whether every input is final; false where there is none."""
+        """Whether every input is final; False if there are no inputs."""
         return bool(self.inputs) and all(each.is_finalized for each in self.inputs)
 
     def with_input(self, index: int, psbt_input: PsbtInput) -> Self:
@@ -183,8 +181,8 @@ class Psbt:
         return self._with_maps(self.inputs, tuple(outputs))
 
     def _with_maps(self, inputs: tuple[PsbtInput, ...], outputs: tuple[PsbtOutput, ...]) -> Self:
-        """As the constructor makes it, without checking again what has not changed."""
-        # Signers replace one map after the other, and a v1 peer's may come by the ten thousand.
+        """Skip the constructor, which would check unchanged maps again."""
+        # Signers replace one map after another, and a v1 peer's PSBT may have ten thousand.
         made = object.__new__(type(self))
         object.__setattr__(made, "global_map", self.global_map)
         object.__setattr__(made, "inputs", inputs)
@@ -204,7 +202,7 @@ class Psbt:
         return type(self)(PsbtGlobal.of(transaction, self.global_map.map), inputs, outputs)
 
     def combine(self, other: Self) -> Self:
-        """What both PSBTs know about the same transaction, each map in the order of its keys.
+        """Merge two PSBTs of the same transaction; each map is in the order of its keys.
 
         Where both hold a key, this PSBT's value stays (BIP 174, Handling Duplicated Keys); without
         such conflicts the order of combining does not matter. Raises `InvalidPsbt` when the

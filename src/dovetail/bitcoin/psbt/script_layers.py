@@ -1,4 +1,4 @@
-"""An input's layers of scripts, and where what satisfies them goes (BIP 16, BIP 141, BIP 341)."""
+"""The nested scripts of an input (BIP 16, BIP 141, BIP 341)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -14,7 +14,7 @@ _WITNESS_PROGRAMS = (ScriptType.P2WPKH, ScriptType.P2TR)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SpendPath:
-    """The innermost script, the one that asks for keys, and the layers around it."""
+    """The innermost script, which demands signatures, and the scripts around it."""
 
     script: Script
     redeem_script: Script | None
@@ -22,7 +22,7 @@ class SpendPath:
 
     @classmethod
     def of(cls, psbt_input: PsbtInput, script_pubkey: Script) -> Self:
-        """Open the layers of an output script with the scripts the input holds.
+        """Resolve the nested scripts of an output script with the scripts of the input.
 
         P2PKH, P2WPKH, P2TR and multisig, P2PKH and multisig also inside P2SH, P2WSH and
         P2SH-P2WSH, P2WPKH also inside P2SH. Raises `InvalidPsbt` where a script is missing, does
@@ -34,7 +34,7 @@ class SpendPath:
             redeem_script = psbt_input.redeem_script
             if redeem_script is None or hash160(redeem_script) != script[2:22]:
                 raise InvalidPsbt(
-                    "An input's redeem script is missing or not the one its coin asks for; "
+                    "An input's redeem script is missing or does not match its coin; "
                     "let the wallet that owns the coin fill it in."
                 )
             script, kind = redeem_script, redeem_script.type
@@ -42,7 +42,7 @@ class SpendPath:
             witness_script = psbt_input.witness_script
             if witness_script is None or sha256(witness_script) != script[2:]:
                 raise InvalidPsbt(
-                    "An input's witness script is missing or not the one its coin asks for; "
+                    "An input's witness script is missing or does not match its coin; "
                     "let the wallet that owns the coin fill it in."
                 )
             script, kind = witness_script, witness_script.type

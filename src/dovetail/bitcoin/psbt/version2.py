@@ -1,8 +1,7 @@
-"""PSBT version 2, kept byte for byte, and what it says in version 0 (BIP 370).
+"""PSBT version 2, kept byte for byte, and its conversion to version 0 (BIP 370).
 
-Payjoin speaks version 0 on the wire (BIP 78), and so does everything here that works on a PSBT.
-Version 2 comes from signers and is given back to them: read it, convert it, and put what was
-learned back into it.
+Payjoin uses version 0 on the wire (BIP 78), and all of Dovetail works on version 0. Some signers
+use version 2: parse their PSBT, convert it, and put the results back into it.
 """
 
 import base64
@@ -104,10 +103,10 @@ class PsbtV2:
     inputs: tuple[KeyMap, ...]
     outputs: tuple[KeyMap, ...]
     version_0: Psbt = field(init=False, compare=False)
-    """The same in version 0: the unsigned transaction that the fields make, and all else."""
+    """The same PSBT in version 0, with the unsigned transaction that the fields describe."""
 
     def __post_init__(self) -> None:
-        """Check what the class promises."""
+        """Check that the PSBT is well-formed."""
         check_entries("global", _GLOBAL_CHECKS, self.global_map.entries)
         _require("global", self.global_map, (GlobalField.VERSION, *_GLOBALS[:1], *_GLOBALS[2:4]))
         for each in self.inputs:
@@ -118,7 +117,7 @@ class PsbtV2:
             _require("output", each, _OUTPUTS)
         counts = _counts(self.global_map)
         if counts != (len(self.inputs), len(self.outputs)):
-            raise InvalidPsbt("The PSBT has not the maps it counts; ask for the whole of it.")
+            raise InvalidPsbt("The PSBT has other maps than it announces; ask for the whole of it.")
         object.__setattr__(self, "version_0", self._in_version_0())
 
     def __repr__(self) -> str:
@@ -133,7 +132,7 @@ class PsbtV2:
         check_entries("global", _GLOBAL_CHECKS, global_map.entries)
         maps: list[KeyMap] = []
         inputs, outputs = _counts(global_map)
-        while len(maps) < inputs + outputs:  # each takes a byte at least, so that it ends
+        while len(maps) < inputs + outputs:  # each map takes at least a byte, so the loop ends
             entries, position = read_map(data, position)
             maps.append(entries)
         if position != len(data):
@@ -181,10 +180,10 @@ class PsbtV2:
         )
 
     def with_version_0(self, psbt: Psbt) -> Self:
-        """This PSBT with what `psbt`, of the same transaction, knows; its own fields stay.
+        """This PSBT with the fields of `psbt`, of the same transaction; its own fields stay.
 
-        So a signature that was made in version 0 comes into the PSBT that a signer handed over.
-        What neither has changed keeps its bytes. Raises `InvalidPsbt` for another transaction.
+        This brings a signature made in version 0 into a signer's PSBT. Unchanged fields keep their
+        bytes. Raises `InvalidPsbt` for another transaction.
         """
         if psbt.unsigned_transaction != self.version_0.unsigned_transaction:
             raise InvalidPsbt("The PSBTs are for different transactions; combine copies of one.")
@@ -224,14 +223,14 @@ class PsbtV2:
 def read_psbt(data: bytes | str) -> Psbt:
     """A PSBT of either version, binary or in base64, as version 0. Raises `InvalidPsbt`.
 
-    For what a person or a wallet hands in. Keep a `PsbtV2` where version 2 shall go back.
+    Use it for a PSBT from a person or a wallet. Keep a `PsbtV2` if you must return version 2.
     """
     raw = decode_base64(data) if isinstance(data, str) else data
     return PsbtV2.parse(raw).version_0 if is_version_2(raw) else Psbt.parse(raw)
 
 
 def is_version_2(data: bytes) -> bool:
-    """Whether a binary PSBT says that it is of version 2; false where it cannot be read."""
+    """Whether a binary PSBT is of version 2; False if it cannot be read."""
     try:
         entries, _ = read_map(data, len(MAGIC))
     except InvalidPsbt:
@@ -246,7 +245,7 @@ def _counts(global_map: KeyMap) -> tuple[int, int]:
 
 
 def _lock_time(global_map: KeyMap, inputs: tuple[KeyMap, ...]) -> int:
-    """By height where every input that asks for a lock takes one, else by time."""
+    """Return a height if every input with a lock time accepts one, otherwise a time."""
     asking = [each for each in inputs if _locks(each) != (0, 0)]
     if not asking:
         return _number(global_map.get(_FALLBACK_LOCKTIME))
@@ -255,13 +254,13 @@ def _lock_time(global_map: KeyMap, inputs: tuple[KeyMap, ...]) -> int:
         if all(wanted):
             return max(wanted)
     raise InvalidPsbt(
-        "One input of the PSBT is locked by height and another by time, which no transaction can"
-        " be; ask its creator for another one."
+        "One input of the PSBT is locked by height and another by time, which one transaction"
+        " cannot be; ask its creator for another one."
     )
 
 
 def _locks(entries: KeyMap) -> tuple[int, int]:
-    """The height and the time that an input asks for, 0 where it does not."""
+    """Return the height and the time that an input requires, or 0."""
     return _number(entries.get(_REQUIRED_HEIGHT)), _number(entries.get(_REQUIRED_TIME))
 
 
@@ -292,7 +291,7 @@ def _with(entries: KeyMap, fields: Mapping[int, bytes]) -> KeyMap:
 
 
 def _updated(mine: KeyMap, known: KeyMap, own: Iterable[int]) -> KeyMap:
-    """What is known, in the places of mine; my own kinds of fields stay."""
+    """Return the entries of `known` in the order of `mine`; fields of the kinds `own` stay."""
     prefixes = tuple(bytes((kind,)) for kind in own)
     values = dict(known.entries)
     kept = [

@@ -107,7 +107,7 @@ async def door(
     if listening.certificate is not None and listening.key is not None:
         tls = load_tls(Path(listening.certificate), Path(listening.key))
     host, port = listening.place
-    async with serving(V1Server(agent, begun=begun), host, port, tls=tls) as url:
+    async with serving(V1Server(agent, on_follow=begun), host, port, tls=tls) as url:
         known = f", which they reach as {listening.public_url}," if listening.public_url else ""
         say(f"Serving BIP 78 senders at {url}{known} as long as this command runs.")
         yield listening.public_url or url

@@ -13,7 +13,7 @@ from dovetail.cli.output import Screen, local_time
 from dovetail.errors import ConfigurationError, UsageError
 from dovetail.stores.sql import SqlStore
 from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
-from dovetail.wallets.backups import LARGEST, Backup, ClosedBackup, serialized
+from dovetail.wallets.backups import LARGEST, Backup, ClosedBackup, serialize_backup
 from dovetail.wallets.bdk.wallet import BdkWallet
 
 _NODES = "`bitcoin-cli backupwallet`, and `dovetail export --all --with-secrets` for the sessions"
@@ -32,7 +32,7 @@ def backup(file: Path, screen: Screen) -> int:
             made_at=clock(),
             sessions=sessions,
         )
-        out.write(serialized(whole, passphrase))
+        out.write(serialize_backup(whole, passphrase))
     screen.say(f"The wallet and {count} {_sessions_word(count)} are in {file}, encrypted.")
     if live:
         screen.say(
@@ -64,7 +64,7 @@ def restore(file: Path, screen: Screen) -> int:
             " `--data-dir`."
         )
     passphrase, found = passphrases.tried(
-        closed.opened, "backup", passphrases.named(settings.passphrase_file)
+        closed.decrypt, "backup", passphrases.named(settings.passphrase_file)
     )
     paths.make_folder(place.folder)
     # The sessions come first: what is taken in twice changes nothing, and a wallet is made once.

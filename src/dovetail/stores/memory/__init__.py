@@ -1,4 +1,4 @@
-"""Logs in memory, for tests and for programs that outlive their sessions."""
+"""A store in memory, for tests and for programs that run longer than their sessions."""
 
 from typing import TYPE_CHECKING
 

@@ -33,7 +33,7 @@ class MemoryLog(Generic[E]):
     ) -> None:
         """`session_id` is None for a session whose first event is not saved yet.
 
-        `tables` are what `MemoryStore.write` gave, for a log within it.
+        `tables` is the connection of `MemoryStore.write`, for a log within it.
         """
         self._store = store
         self._codec: EventCodec[E] = codec
@@ -91,7 +91,7 @@ class MemoryLog(Generic[E]):
     def _write(
         self, tables: MemoryTables, event: E, state: AnySession | None, seq: int, *, closes: bool
     ) -> SessionId:
-        """Append; with the rows that go with the event, both or neither."""
+        """Append the event together with the application's rows, both or neither."""
         data, rows = self._codec.encode(event), self._store.rows
         entry = raw_event(seq, type(event).__name__, data, self._store.now())
         summary = None if state is None else summary_of(state)

@@ -1,4 +1,4 @@
-"""Logs in memory, for tests and for programs that outlive their sessions."""
+"""A store in memory, for tests and for programs that run longer than their sessions."""
 
 import threading
 import time
@@ -35,10 +35,10 @@ T = TypeVar("T")
 
 
 class MemoryStore:
-    """A `Store` that is gone with its process. Safe to share between threads."""
+    """A `Store` that exists only in its process. Safe to share between threads."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time, rows: Rows | None = None) -> None:
-        """Start empty; `clock` gives the time that rows carry.
+        """Start empty; `clock` gives the time of new rows.
 
         `rows` is called for every event that is saved, with the `MemoryTables` (see `Rows`).
         """
@@ -49,7 +49,7 @@ class MemoryStore:
         self._writer: int | None = None
 
     def close(self) -> None:
-        """See `Store.close`: there is nothing to let go of."""
+        """See `Store.close`; does nothing."""
         self._refuse_nesting()
 
     def new_receiver(self) -> MemoryLog[ReceiverEvent]:
@@ -181,7 +181,7 @@ class MemoryStore:
 
     @contextmanager
     def turn(self) -> Generator[MemoryTables]:
-        """The only writer for a while; raises `UsageError` inside of another's turn."""
+        """Be the only writer during the block; raises `UsageError` inside another write."""
         with self._lock:
             self._refuse_nesting()
             self._writer = threading.get_ident()
@@ -191,12 +191,12 @@ class MemoryStore:
                 self._writer = None
 
     def require_turn(self, tables: MemoryTables) -> None:
-        """Raise `UsageError` outside of the `write` that gave these tables."""
+        """Raise `UsageError` outside of the `write` that these tables belong to."""
         if tables is not self._tables or self._writer != threading.get_ident():
             raise UsageError("The connection is in no transaction: begin one, then save within it.")
 
     def now(self) -> UnixTime:
-        """The time that new entries carry."""
+        """Return the time of new entries."""
         return UnixTime(int(self._clock()))
 
     def _refuse_nesting(self) -> None:

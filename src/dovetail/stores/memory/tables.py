@@ -1,4 +1,4 @@
-"""What a store in memory holds, and how it changes: one thread at a time, by whole steps."""
+"""The contents of a `MemoryStore` and its changes, which are atomic and by one thread."""
 
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
@@ -31,10 +31,10 @@ from dovetail.stores.summary import summary_after
 
 @dataclass(slots=True, repr=False)
 class MemoryTables:
-    """All that a `MemoryStore` holds, and the connection that its `write` gives.
+    """The contents of a `MemoryStore`; also the connection that its `write` passes on.
 
-    `rows` is for the caller, who keeps in it what goes with events; it is not copied deeply, so
-    that its values have to be replaced, not changed.
+    `rows` is for the application's rows. It is not copied deeply, so replace its values and do not
+    change them.
     """
 
     rows: dict[Any, Any] = field(default_factory=dict[Any, Any])
@@ -53,11 +53,11 @@ class MemoryTables:
     exposed: set[OutPoint] = field(default_factory=set[OutPoint])
 
     def copy(self) -> dict[str, Any]:
-        """What it holds now, for `restore`."""
+        """Return a copy of the contents, for `restore`."""
         return {each.name: getattr(self, each.name).copy() for each in fields(self)}
 
     def restore(self, copy: Mapping[str, Any]) -> None:
-        """Take back what came after the copy."""
+        """Undo all changes since the copy."""
         for name, value in copy.items():
             setattr(self, name, value)
 
@@ -71,7 +71,7 @@ class MemoryTables:
             ) from None
 
     def meets(self, row: SessionRow, wanted: Wanted) -> bool:
-        """Whether a session is among those that are wanted."""
+        """Whether a session meets the conditions."""
         return (
             wanted.open in (None, row.closed_at is None)
             and wanted.role in (None, row.role)
@@ -105,7 +105,7 @@ class MemoryTables:
         *,
         alone: bool = False,
     ) -> SessionId:
-        """Add a session with its first entry and its coins, or nothing."""
+        """Add a session with its first entry and its coins, all or nothing."""
         if alone and self.session_paying_to(Address.parse(index.address)) is not None:
             raise DuplicateSession(PAID_ALREADY, actions=(Action.LIST,))
         if isinstance(index, SenderIndex) and payment_of(index) in self.payments:
@@ -139,7 +139,7 @@ class MemoryTables:
     def add(
         self, session_id: SessionId, entry: StoredEvent, *, closes: bool, summary: Summary | None
     ) -> None:
-        """Add one entry and close, or nothing (M1, M5)."""
+        """Add one entry and perhaps close the session, all or nothing (M1, M5)."""
         row = self.sessions[session_id]
         if row.closed_at is not None or row.next_seq != entry.seq:
             raise StaleSession(
@@ -159,7 +159,7 @@ class MemoryTables:
             self.release(session_id)
 
     def drawn(self, session_id: SessionId, entry: StoredEvent, *, closes: bool) -> Summary | None:
-        """What a log comes to with its next entry, by a replay."""
+        """Return the summary of a log with its next entry, by a replay."""
         entries = [each.data for each in (*self.entries[session_id], entry)]
         return summary_after(self.sessions[session_id].role, entries, closes=closes)
 
@@ -231,7 +231,7 @@ class MemoryTables:
 
 @contextmanager
 def undoable(tables: MemoryTables) -> Generator[None]:
-    """All that is written in the block, or nothing."""
+    """Keep the writes of the block, or none if it raises."""
     before = tables.copy()
     try:
         yield
@@ -245,7 +245,7 @@ def _amount(summary: Summary | None) -> Sats | None:
 
 
 def payment_of(index: SenderIndex) -> tuple[str | bytes, ...]:
-    """What tells a payment from every other."""
+    """Return the unique key of a payment."""
     key = index.receiver_pubkey
     return (key,) if key else (index.address, index.pj_uri)
 

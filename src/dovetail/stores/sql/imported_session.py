@@ -1,4 +1,4 @@
-"""How a session of another store comes into a SQLite database."""
+"""Imports a session of another store into SQLite."""
 
 from sqlalchemy import Connection, select
 
@@ -41,7 +41,7 @@ def adopt(connection: Connection, moved: ImportedSession, at: UnixTime) -> Impor
 def _share(
     connection: Connection, session_id: SessionId, moved: ImportedSession, at: UnixTime
 ) -> None:
-    """Claim what it has seen, hold its coins: of an open session all or nothing (P2, P3)."""
+    """Claim its seen inputs and hold its coins; for an open session all or nothing (P2, P3)."""
     taken = coins.claim(connection, session_id, moved.seen, at)
     if not moved.closed:
         taken |= coins.reserve(connection, session_id, moved.coins)
@@ -52,7 +52,7 @@ def _share(
 
 
 def _known(connection: Connection, moved: ImportedSession) -> SessionId | None:
-    """The session here that begins with the same entry."""
+    """Return the session here with the same first entry, or None."""
     index = moved.index
     found = connection.execute(
         select(sessions.c.session_id)

@@ -94,7 +94,7 @@ class SqlLog(Generic[E]):
         )
 
     def entry(self, event: E, seq: int) -> StoredEvent:
-        """The event as it will be stored."""
+        """Return the entry of an event."""
         return raw_event(seq, type(event).__name__, self.codec.encode(event), self.store.now())
 
     def write(
@@ -107,7 +107,7 @@ class SqlLog(Generic[E]):
         closes: bool,
         summary: Summary | None,
     ) -> SessionId:
-        """Append on this connection, the rows that go with the event included."""
+        """Append on this connection, with the application's rows."""
         if known is None:
             session_id = self._create(connection, event, entry, summary)
         else:
@@ -162,7 +162,7 @@ class SqlLog(Generic[E]):
 
 
 class BoundLog(Generic[E]):
-    """A session's log inside a transaction of the caller's; see `SessionLog.within`."""
+    """A session's log inside the caller's transaction; see `SessionLog.within`."""
 
     def __init__(
         self, log: SqlLog[E], connection: Connection, session_id: SessionId | None
@@ -175,7 +175,7 @@ class BoundLog(Generic[E]):
 
     @property
     def session_id(self) -> SessionId:
-        """See `SessionLog.session_id`; void if the transaction is taken back."""
+        """See `SessionLog.session_id`; invalid after a rollback."""
         return _named(self._session_id)
 
     def load(self) -> tuple[E, ...]:
@@ -208,7 +208,7 @@ class BoundLog(Generic[E]):
         self.advance(event, state, seq=seq, closes=closes)
 
     def within(self, connection: Connection) -> "BoundLog[E]":
-        """The same in another transaction."""
+        """Return the log in another transaction."""
         return self._log.within(connection)
 
 

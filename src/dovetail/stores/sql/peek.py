@@ -1,4 +1,4 @@
-"""A look at a database of sessions by SQLite alone, for those who only ask if there are any."""
+"""Quick queries of a session database by plain SQLite, without opening a store."""
 
 import sqlite3
 from contextlib import closing
@@ -6,10 +6,9 @@ from pathlib import Path
 
 
 def may_hold_sessions(path: Path) -> bool:
-    """Whether the database at `path` holds a session, or cannot be read this simply.
+    """Whether the database at `path` holds a session, or cannot be read this way.
 
-    It is neither made, nor brought up to date, nor looked through for damage: `SqlStore.open` does
-    that, and has the words for what is wrong.
+    The database is not created, upgraded or checked; `SqlStore.open` does that and reports damage.
     """
     if not path.exists():
         return False
@@ -22,7 +21,7 @@ def may_hold_sessions(path: Path) -> bool:
 
 
 def expired_sessions(path: Path, *, before: int) -> tuple[int, ...]:
-    """The open sessions that expired before then; none where it cannot be read this simply."""
+    """Return the open sessions that expired before a time; none if it cannot be read this way."""
     if not path.exists():
         return ()
     try:
@@ -34,7 +33,7 @@ def expired_sessions(path: Path, *, before: int) -> tuple[int, ...]:
 
 
 def latest_sessions(path: Path, *, at_most: int) -> tuple[tuple[int, bool], ...]:
-    """The latest sessions and whether each is open; none where it cannot be read this simply."""
+    """Return the latest sessions and whether each is open; none if it cannot be read this way."""
     if not path.exists():
         return ()
     try:

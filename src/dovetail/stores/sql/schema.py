@@ -1,4 +1,4 @@
-"""The tables (docs/reference/store.md); `migrations/` is what makes them."""
+"""The tables (docs/reference/store.md); `migrations/` creates them."""
 
 from sqlalchemy import (
     Boolean,
@@ -17,10 +17,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# One table for both roles: SQLite has one writer, so sequential ids cannot collide, and since an
-# id is unique across roles a person types it without naming one. AUTOINCREMENT, as an id is never
-# given twice: the inputs that a session has seen are kept under its id, and another session with
-# that id would take them for its own (P2).
+# Both roles share one table: SQLite has one writer, so sequential ids cannot collide, and a person
+# can type an id without a role. AUTOINCREMENT, because an id is never reused: inputs are recorded
+# under it, and another session with that id would treat them as its own (P2).
 #
 # What lists show is drawn from the state that each event leads to: `standing` while the session is
 # open, `outcome` and `ending` once it is closed, and the `amount`, by which lists may be searched
@@ -85,7 +84,8 @@ session_events = Table(
     sqlite_with_rowid=False,
 )
 
-# It stays when its session is deleted, and refers to none: an input is refused for ever (P2).
+# Rows stay when their session is deleted, without a foreign key: an input is refused for ever
+# (P2).
 inputs_seen = Table(
     "inputs_seen",
     metadata,
@@ -95,8 +95,8 @@ inputs_seen = Table(
     sqlite_with_rowid=False,
 )
 
-# The session goes when it ends, the row stays: what a sender has seen of our coins
-# does not become unseen (P3).
+# The session id is removed when the session ends, but the row stays: an exposed coin stays exposed
+# (P3).
 coin_reservations = Table(
     "coin_reservations",
     metadata,
@@ -107,7 +107,7 @@ coin_reservations = Table(
     sqlite_with_rowid=False,
 )
 
-# What the chain showed last: no event, as no decision rests on it.
+# The latest chain observation. It is not an event, because no decision depends on it.
 sightings = Table(
     "sightings",
     metadata,

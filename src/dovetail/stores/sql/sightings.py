@@ -1,4 +1,4 @@
-"""What the chain showed of sessions' money, beside their logs."""
+"""The latest chain observations of sessions, stored beside their logs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _KINDS = frozenset(SpendKind)
 
 
 def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now: UnixTime) -> None:
-    """Write it in place of what was seen before."""
+    """Store an observation instead of the earlier one."""
     values = {
         "kind": sighting.kind.value,
         "txid": str(sighting.txid),
@@ -36,7 +36,7 @@ def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now:
 
 
 def sighting(columns: Sequence[Any]) -> Sighting | None:
-    """What a row has of it, in the table's order; None of a kind that a newer Dovetail has seen."""
+    """Decode a row's columns in the table's order; None for a kind of a newer Dovetail."""
     kind, txid, depth, wanted, gone, receded, rate, came, asked, beside = columns
     if kind not in _KINDS:
         return None

@@ -1,4 +1,4 @@
-"""How we open SQLite: durable, private, and with errors a person can act on."""
+"""Opens SQLite durably and privately, and translates its errors."""
 
 import os
 import threading
@@ -16,10 +16,10 @@ from dovetail.stores.search import request_says, row_says
 from dovetail.stores.stored_event import is_as_written
 
 BUSY_TIMEOUT_MS = 10_000
-"""How long a process waits for its turn to write."""
+"""How long a process waits for the write lock."""
 
 THOROUGH = 1 << 26
-"""The size up to which a file is looked through at the start: about a tenth of a second."""
+"""Files up to this size are fully checked at the start, in about a tenth of a second."""
 
 _READER = "dovetail_reader"
 _BARE = "dovetail_bare"
@@ -35,14 +35,14 @@ _ADVICE = {
 _NAMED = {
     "not a database": "is not a Dovetail database, or its beginning is damaged: restore a copy",
     "malformed": "is damaged: keep the file, and restore a copy of it",
-    "no such": "lacks a part of what Dovetail keeps in it: keep the file, and restore a copy of it",
+    "no such": "lacks a table or column of Dovetail: keep the file, and restore a copy of it",
 }
 
 
 def unavailable(error: DBAPIError, engine: Engine | None = None) -> StoreUnavailable:
-    """The sentence for a fault of the database, without the statement and its values (P4).
+    """Return the error for a database fault, without the statement and its values (P4).
 
-    Damage names the file, if the engine is given.
+    If the engine is given, an error about damage names the file.
     """
     text = str(error.orig)
     for mark, advice in _ADVICE.items():
@@ -51,7 +51,7 @@ def unavailable(error: DBAPIError, engine: Engine | None = None) -> StoreUnavail
     for mark, words in _NAMED.items():
         if mark in text:
             return StoreUnavailable(f"{_name(engine)} {words}.")
-    return StoreUnavailable("The database did not do what was asked; nothing was written.")
+    return StoreUnavailable("The database reported an unknown error; nothing was written.")
 
 
 def _name(engine: Engine | None) -> str:
@@ -60,7 +60,7 @@ def _name(engine: Engine | None) -> str:
 
 @contextmanager
 def translated(engine: Engine | None = None) -> Generator[None]:
-    """Raise `StoreUnavailable` for what SQLite reports inside the block."""
+    """Turn SQLite's errors in the block into `StoreUnavailable`."""
     try:
         yield
     except DBAPIError as error:
@@ -68,11 +68,11 @@ def translated(engine: Engine | None = None) -> Generator[None]:
 
 
 def examine(engine: Engine, path: Path, vital: Collection[str]) -> None:
-    """Look through the file for damage; raises `StoreUnavailable`, naming the file.
+    """Check the file for damage; raises `StoreUnavailable` with the file's name.
 
-    All of it, unless it is larger than `THOROUGH`: then only the tables that are `vital` and are
-    there, so that a start does not cost what a long history weighs. The shape of a file tells
-    nothing about a byte inside a value: the entries of logs have checksums of their own.
+    The whole file is checked, unless it is larger than `THOROUGH`: then only the `vital` tables,
+    so that a long history does not slow down the start. This check cannot find changed bytes
+    inside values: log entries have checksums for that.
     """
     with reading(engine) as connection:
         known = inspect(connection).get_table_names()
@@ -86,10 +86,10 @@ def examine(engine: Engine, path: Path, vital: Collection[str]) -> None:
 
 
 def make_whole(path: Path, prepare: Callable[[Connection], None]) -> None:
-    """Make the database at `path`, unless it is there; a crash leaves none, not an empty one.
+    """Create the database at `path` if missing; a crash never leaves an empty one.
 
-    `prepare` writes its schema. Raises `StoreUnavailable`, also for a file without a byte in it:
-    something emptied it, and what it held must not be forgotten silently.
+    `prepare` writes its schema. Raises `StoreUnavailable`, also for an empty file: something
+    emptied it, and its loss must be reported.
     """
     try:
         if path.stat().st_size:
@@ -105,7 +105,7 @@ def make_whole(path: Path, prepare: Callable[[Connection], None]) -> None:
 
 
 def _make(path: Path, prepare: Callable[[Connection], None]) -> None:
-    # One for each process: two may begin at once, and the first to finish is the one that counts.
+    # One draft for each process: two may start at once, and the first to finish wins.
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         draft.unlink(missing_ok=True)
@@ -135,11 +135,11 @@ def _publish(draft: Path, path: Path) -> None:
 
 
 def open_engine(path: Path) -> Engine:
-    """An engine for the database at `path`, made with file mode 0600 if it is new.
+    """Return an engine for the database at `path`; a new file gets mode 0600.
 
-    WAL with `synchronous=FULL`: a commit survives a power cut. Every transaction begins
-    IMMEDIATE, so two writers take turns instead of failing half-way; `reading` begins
-    a plain one. Raises `StoreUnavailable`.
+    WAL with `synchronous=FULL`: a commit survives a power cut. Every transaction begins IMMEDIATE,
+    so that two writers wait for each other instead of failing half-way; `reading` begins a
+    deferred one. Raises `StoreUnavailable`.
     """
     _create_private(path)
     engine = create_engine(URL.create("sqlite", database=str(path)), hide_parameters=True)
@@ -150,16 +150,16 @@ def open_engine(path: Path) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Generator[Connection]:
-    """A connection that sees one state of the database and does not wait for the writer."""
+    """Yield a connection with a consistent snapshot that does not wait for the writer."""
     with translated(engine), engine.connect().execution_options(**{_READER: True}) as connection:
         yield connection
 
 
 @contextmanager
 def savepoint(connection: Connection) -> Generator[None]:
-    """Take back what the block wrote if it raises; a fault of the database is raised as it was.
+    """Roll back the block's writes if it raises; database faults are raised unchanged.
 
-    A full disk ends the whole transaction, and the savepoint with it.
+    A full disk ends the whole transaction with its savepoint.
     """
     nested = connection.begin_nested()
     try:
@@ -175,9 +175,9 @@ def savepoint(connection: Connection) -> Generator[None]:
 
 
 def require_transaction(connection: Connection) -> None:
-    """Raise `UsageError` unless a transaction is under way that its owner can still take back.
+    """Raise `UsageError` unless the connection is in a transaction.
 
-    A savepoint outside of one would be a transaction of its own, durable once it is released.
+    A savepoint outside of a transaction would commit when it is released.
     """
     driver: Any = connection.connection.driver_connection
     if not (connection.in_transaction() and driver.in_transaction):
@@ -186,10 +186,10 @@ def require_transaction(connection: Connection) -> None:
 
 @contextmanager
 def rebuilding(engine: Engine) -> Generator[Connection]:
-    """A transaction in which a table may be made anew under its name.
+    """Yield a transaction in which a table can be rebuilt under its name.
 
-    SQLite would delete what refers to it, or refuse; so references are not checked meanwhile, which
-    it lets nobody change inside of a transaction.
+    SQLite would delete or refuse rows that refer to it. So foreign keys are switched off before
+    the transaction, because they cannot be changed inside one.
     """
     with translated(engine), engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
@@ -202,27 +202,27 @@ def rebuilding(engine: Engine) -> Generator[Connection]:
 
 
 class Pulse:
-    """Tells whether a database was written to, through whichever connection and process.
+    """Detects writes to a database by any connection and process.
 
-    It keeps a connection of its own, as SQLite's `data_version` compares only within one, and
-    begins no transaction on it, which would hold the version still.
+    It keeps its own connection, because SQLite's `data_version` is valid only for one connection.
+    It begins no transaction, which would freeze the version.
     """
 
     def __init__(self, engine: Engine) -> None:
-        """Nothing is opened before the first look."""
+        """Nothing is opened before the first `read`."""
         self._engine = engine
         self._connection: Connection | None = None
         self._lock = threading.Lock()
 
     def read(self) -> int:
-        """SQLite's number; raises `StoreUnavailable`."""
+        """Return SQLite's number; raises `StoreUnavailable`."""
         with self._lock, translated(self._engine):
             if self._connection is None:
                 self._connection = self._engine.connect().execution_options(**{_BARE: True})
             return int(self._connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

@@ -1,4 +1,4 @@
-"""The statements that read and write sessions and their logs, each on a connection it is given."""
+"""The SQL statements that read and write sessions and their logs."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -27,7 +27,7 @@ from dovetail.stores.sql.schema import session_events, sessions
 from dovetail.stores.stored_event import StoredEvent
 from dovetail.stores.summary import summary_after
 
-# Damage in a column must not keep the others from being read: text that is no text is cast.
+# A damaged column must not prevent reading the others, so text columns are cast to BLOB.
 _LOAD = (
     select(
         session_events.c.seq,
@@ -48,9 +48,9 @@ ROW = (
 )
 _ROLES = {role.value: role for role in Role}
 HIGHEST = (1 << 63) - 1
-"""No session's number is higher."""
+"""The highest possible session number."""
 
-# No two entries of a session have one number: so many from 0 to the last are all of them.
+# Numbers of entries are unique, so this count from 0 to the last means that none is missing.
 _SOUND = (
     "SELECT s.session_id FROM sessions AS s JOIN session_events AS e ON e.session_id = s.session_id"
     " WHERE s.session_id IN (SELECT value FROM json_each(?)) GROUP BY s.session_id"
@@ -66,8 +66,8 @@ _SAYS = (
     " OR EXISTS (SELECT 1 FROM session_events AS e WHERE e.session_id = s.session_id"
     " AND e.seq = 0 AND request_says(?, coalesce(CAST(e.data AS BLOB), x''))))"
 )
-# These two run for every event, and handing SQLAlchemy a statement to render costs as much as
-# SQLite takes to run it: so they go to the driver as they are.
+# These two run for every event. They bypass SQLAlchemy's rendering, which takes as long as SQLite
+# needs to run them.
 _ADVANCE = (
     "UPDATE sessions SET next_seq = next_seq + 1, last_tag = ?, closed_at = ?,"
     " outcome = ?, ending = ?, standing = ?, amount = ?"
@@ -84,7 +84,7 @@ _LOG_OF = (
     .order_by(session_events.c.seq)
 )
 _BEGIN = insert(sessions)
-# With each session its last entry, which says how it ended; none where the log is damaged.
+# Each session with its last entry, which has the outcome; none if the log is damaged.
 _PAYERS = (
     "SELECT s.session_id, s.closed_at, CAST(e.data AS BLOB) FROM sessions AS s"
     " LEFT JOIN session_events AS e ON e.session_id = s.session_id AND e.seq = s.next_seq - 1"
@@ -93,7 +93,7 @@ _PAYERS = (
 
 
 def stored(connection: Connection, session_id: SessionId) -> StoredLog:
-    """The row and the log of one moment; raises `SessionNotFound`."""
+    """Return the row and the log; raises `SessionNotFound`."""
     row = row_of(connection, session_id)
     entries = tuple(map(_raw_event, connection.execute(_LOAD, {"session": session_id})))
     return StoredLog(row=row, events=entries)
@@ -107,7 +107,7 @@ def doubtful(connection: Connection, session_ids: Collection[SessionId]) -> froz
 
 
 def row_of(connection: Connection, session_id: SessionId) -> SessionRow:
-    """One session; raises `SessionNotFound`."""
+    """Return one session's row; raises `SessionNotFound`."""
     for row in rows(connection, " WHERE s.session_id = ?", number(session_id)):
         return row
     raise _not_found(session_id)
@@ -135,12 +135,12 @@ def history(
 
 
 def rows(connection: Connection, which: str, *values: int | str) -> Iterator[SessionRow]:
-    """The sessions that `which` names, in SQL."""
+    """Yield the sessions selected by the SQL clause `which`."""
     return map(session_row, connection.exec_driver_sql(ROW + which, values).all())
 
 
 def number(session_id: SessionId) -> int:
-    """What SQLite counts sessions by; raises `SessionNotFound` for what cannot be one."""
+    """Return the session's number in SQLite; raises `SessionNotFound` for an invalid id."""
     name = cast_type("object", session_id)
     if not isinstance(name, int) or not 0 < name <= HIGHEST:
         raise _not_found(session_id)
@@ -152,7 +152,7 @@ def _not_found(session_id: SessionId) -> SessionNotFound:
 
 
 def session_row(row: Sequence[Any]) -> SessionRow:
-    """One line of `ROW`."""
+    """Decode one result of `ROW`."""
     (
         session_id,
         role,
@@ -197,7 +197,7 @@ def _raw_event(row: Any) -> StoredEvent:
 
 
 def payer_of(connection: Connection, address: str) -> SessionId | None:
-    """The newest session that pays an address or did."""
+    """Return the newest session that pays or paid an address, or None."""
     for session_id, closed_at, data in connection.exec_driver_sql(_PAYERS, (address,)):
         if closed_at is None or may_have_paid(data or b""):
             return SessionId(session_id)
@@ -241,9 +241,9 @@ def append(
     closes: bool,
     summary: Summary | None,
 ) -> SessionId:
-    """M1 and M5: the row moves from `seq` to the next, or nothing is written.
+    """Append an entry if `seq` is the next number, or write nothing (M1, M5).
 
-    `summary` is what the row shows from then on; None leaves it to the log.
+    `summary` is the row's new summary; None means that the log must be replayed.
     """
     closed_at = entry.created_at if closes else None
     shown = _shown(summary)
@@ -261,7 +261,7 @@ def append(
 def drawn(
     connection: Connection, session_id: SessionId, entry: StoredEvent, *, closes: bool
 ) -> Summary | None:
-    """What a log comes to with its next entry, by a replay."""
+    """Return the summary of a log with its next entry, by a replay."""
     found = list(connection.execute(_LOG_OF, {"session": session_id}))
     if len(found) != entry.seq:
         return None  # the fence refuses it
@@ -273,7 +273,7 @@ _SHOWN = ("outcome", "ending", "standing", "amount")
 
 
 def _shown(summary: Summary | None) -> dict[str, Any]:
-    """The columns that a summary fills."""
+    """Return the columns of a summary."""
     match summary:
         case Ending(outcome=outcome, amount=amount):
             ending = encode_summary(summary)

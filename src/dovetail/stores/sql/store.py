@@ -1,4 +1,4 @@
-"""Durable logs in SQLite, through SQLAlchemy Core (docs/reference/store.md)."""
+"""A store in SQLite, through SQLAlchemy Core (docs/reference/store.md)."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -42,7 +42,7 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 
 VITAL = ("sessions", "inputs_seen", "coin_reservations")
-"""What no checksum guards, and what is small beside the logs."""
+"""Tables without checksums; they are small compared with the logs."""
 
 _HEADS = select(sessions.c.session_id, sessions.c.next_seq).where(sessions.c.closed_at.is_(None))
 
@@ -53,7 +53,7 @@ class SqlStore:
     def __init__(
         self, engine: Engine, *, clock: Clock = time.time, rows: Rows | None = None
     ) -> None:
-        """Take an engine whose schema is current; `open` is the usual way in.
+        """Take an engine with a current schema; `open` is the usual way.
 
         `rows` is called for every event that is saved, in its transaction (see `Rows`).
         """
@@ -65,11 +65,11 @@ class SqlStore:
 
     @classmethod
     def open(cls, path: Path, *, clock: Clock = time.time, rows: Rows | None = None) -> Self:
-        """Open or make the database at `path` and bring its schema up to date.
+        """Open or create the database at `path`, and upgrade its schema.
 
-        The upgrade runs under the lock that every writer takes, all of it or nothing. Raises
-        `StoreUnavailable`, naming the file, when it cannot be opened, read or upgraded, when it
-        is damaged, empty, or no database of Dovetail's.
+        The upgrade holds the write lock and is all or nothing. Raises `StoreUnavailable` with the
+        file's name if it cannot be opened, read or upgraded, is damaged or empty, or is not a
+        database of Dovetail.
         """
         make_whole(path, upgrade)
         engine = open_engine(path)
@@ -85,7 +85,7 @@ class SqlStore:
         return cls(engine, clock=clock, rows=rows)
 
     def close(self) -> None:
-        """Finish what was submitted and let go of the file."""
+        """Finish all submitted writes and close the file."""
         self._writer.close()
         self._pulse.close()
         self._engine.dispose()
@@ -242,7 +242,7 @@ class SqlStore:
 
     @property
     def writer(self) -> Writer:
-        """The thread that writes, for statements that refuse before they write."""
+        """The writer thread, for statements that fail before they write."""
         return self._writer
 
     @property
@@ -251,7 +251,7 @@ class SqlStore:
         return self._engine
 
     def now(self) -> UnixTime:
-        """The time that new rows carry, in seconds."""
+        """Return the time of new rows in seconds."""
         return UnixTime(int(self._clock()))
 
     def _coins(self, condition: Any) -> frozenset[OutPoint]:

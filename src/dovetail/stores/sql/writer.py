@@ -1,7 +1,7 @@
-"""The one thread that writes to a database, committing what waits as one group.
+"""The only thread that writes to a database; it commits waiting jobs as one group.
 
-A commit costs a sync of the disk whether it carries one event or sixty-four, so jobs that
-arrive while one sync runs share the next.
+A commit costs one disk sync for one event or for sixty-four, so jobs that arrive during a sync
+share the next.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from dovetail.stores.sql.sqlite import savepoint, unavailable
 T = TypeVar("T")
 
 GROUP = 256
-"""How many jobs share a commit at most, so that one cannot wait without bound."""
+"""The most jobs of one commit, which limits the wait of a job."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class _Job(Generic[T]):
     _refusal: Exception | None = None
 
     def attempt(self, connection: Connection) -> None:
-        """Run the work; a refusal is kept for later, a fault of the database goes up."""
+        """Run the work; keep its refusal for `deliver`, and raise database faults."""
         self._result = self._refusal = None
         try:
             if self.isolated:
@@ -67,11 +67,11 @@ class _Job(Generic[T]):
 class Writer:
     """Owns the only writing connection of one engine; safe to share between threads.
 
-    A job gets the connection inside a transaction and returns only once that is durable.
+    A job gets the connection inside a transaction, and its caller returns when that is durable.
     """
 
     def __init__(self, engine: Engine) -> None:
-        """Start the thread; `close` ends it after what was submitted is done."""
+        """Start the thread; `close` ends it after all submitted jobs."""
         self._engine = engine
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -85,10 +85,10 @@ class Writer:
     ) -> Future[T]:
         """Queue `work`; the future resolves when its transaction is durable.
 
-        `isolated` work may raise after it wrote: a savepoint takes back its part alone.
-        Work that promises to refuse before it writes saves that cost. Work runs again where other
-        work of its group failed, unless it may run only `once`: then it is a group of its own, and
-        hears of an `IntegrityError` of its statements as it is.
+        `isolated` work may raise after it has written: a savepoint then rolls back its part only.
+        Work that raises only before it writes does not need this. If other work of its group
+        fails, work runs again. With `once` it is alone in its group and runs once, and an
+        `IntegrityError` of its statements is raised unchanged.
 
         Raises `UsageError` inside other work of this writer, which would wait for itself, and
         `StoreUnavailable` after `close`.
@@ -104,18 +104,18 @@ class Writer:
     def run(
         self, work: Callable[[Connection], T], *, isolated: bool = True, once: bool = False
     ) -> T:
-        """Do `work` and wait until it is durable."""
+        """Run `work` and wait until it is durable."""
         return self.submit(work, isolated=isolated, once=once).result()
 
     async def run_async(
         self, work: Callable[[Connection], T], *, isolated: bool = True, once: bool = False
     ) -> T:
-        """As `run`; a cancelled await leaves the write running to its end."""
+        """Run `work`; a cancelled await does not stop the write."""
         future = asyncio.wrap_future(self.submit(work, isolated=isolated, once=once))
         return await asyncio.shield(future)
 
     def close(self) -> None:
-        """Finish what was submitted, then end the thread. Closing twice is harmless.
+        """Finish all submitted jobs, then end the thread. A second call does nothing.
 
         Raises `UsageError` inside work of this writer.
         """
@@ -136,7 +136,7 @@ class Writer:
         self._disconnect()
 
     def _groups(self) -> Iterator[list[_Job[Any]]]:
-        ahead: list[_Job[Any] | None] = []  # taken from the queue for the next turn
+        ahead: list[_Job[Any] | None] = []  # taken from the queue for the next group
         while (job := ahead.pop() if ahead else self._jobs.get()) is not None:
             group = [job]
             while not (job.once or ahead or self._jobs.empty() or len(group) == GROUP):
@@ -154,7 +154,7 @@ class Writer:
             with self._connection.begin():
                 for job in group:
                     job.attempt(self._connection)
-        except Exception as error:  # noqa: BLE001  # a waiting caller must hear of every fault
+        except Exception as error:  # noqa: BLE001  # a waiting caller must get every error
             self._disconnect()
             self._assign(group, error)
         else:
@@ -162,14 +162,14 @@ class Writer:
                 job.deliver()
 
     def _disconnect(self) -> None:
-        """Let go of the connection; the next group opens a fresh one."""
+        """Close the connection; the next group opens a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(DBAPIError):
                 connection.close()
 
     def _assign(self, group: list[_Job[Any]], error: Exception) -> None:
-        """Nothing was written. Run each job alone, so that only the guilty one fails."""
+        """Nothing was written, so run each job alone: only the failing one gets the error."""
         if len(group) > 1:
             for job in group:
                 self._commit([job])

@@ -1,4 +1,4 @@
-"""How a BDK wallet's payments are built and signed."""
+"""Build and sign a BDK wallet's payments."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from bdkpython import Script as BdkScript
 from bdkpython import Wallet as BdkCore
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtOutput, Sats, Script
-from dovetail.wallets.bdk.coins import dear, worth
+from dovetail.wallets.bdk.coins import uneconomical_coins, usable_value
 from dovetail.wallets.bdk.errors import building
 from dovetail.wallets.bdk.signing import bdk_outpoint, sign_ours
 
@@ -23,13 +23,13 @@ def payment(
     fee_rate: FeeRate,
     unspendable: Collection[OutPoint],
 ) -> Psbt:
-    """A signed payment of `amount` to `script`; what is left goes to `change`."""
+    """Build a signed payment of `amount` to `script`; the rest goes to `change`."""
     builder = (
         _building_from(fee_rate, unspendable)
         .add_recipient(BdkScript(bytes(script)), Amount.from_sat(int(amount)))
         .drain_to(BdkScript(bytes(change)))
     )
-    free = worth(core, unspendable)
+    free = usable_value(core, unspendable)
     with building(
         f"The wallet has {free:,} sats confirmed and free, too few to pay {amount:,} and"
         " the fee; fund it, or wait for its other coins."
@@ -40,9 +40,9 @@ def payment(
 def payment_of_all(
     core: BdkCore, script: Script, fee_rate: FeeRate, unspendable: Collection[OutPoint]
 ) -> Psbt:
-    """A signed payment of all that is worth its fee, into one output without change."""
-    spared = frozenset(unspendable) | dear(core, fee_rate)
-    builder = _building_from(fee_rate, spared).drain_wallet().drain_to(BdkScript(bytes(script)))
+    """Build a signed payment of all coins that are worth their fee, with one output."""
+    excluded = frozenset(unspendable) | uneconomical_coins(core, fee_rate)
+    builder = _building_from(fee_rate, excluded).drain_wallet().drain_to(BdkScript(bytes(script)))
     with building(
         "The wallet has no coin that is confirmed, free and worth its fee; fund it, or wait"
         " for its other coins."
@@ -51,7 +51,7 @@ def payment_of_all(
 
 
 def _building_from(fee_rate: FeeRate, unspendable: Collection[OutPoint]) -> TxBuilder:
-    """A payment without outputs yet: from confirmed coins, replaceable (BIP 125)."""
+    """Return a builder for a replaceable payment from confirmed coins (BIP 125)."""
     return (
         TxBuilder()
         .unspendable([bdk_outpoint(outpoint) for outpoint in unspendable])
@@ -63,7 +63,7 @@ def _building_from(fee_rate: FeeRate, unspendable: Collection[OutPoint]) -> TxBu
 
 
 def _signed(core: BdkCore, builder: TxBuilder) -> Psbt:
-    """What was built, signed and finalized; it tells no key paths. Raises `WalletError`."""
+    """Build, sign and finalize the payment, without key paths. Raises `WalletError`."""
     built = Psbt.from_base64(str(builder.finish(core).serialize()))
     done = sign_ours(core, built, built.unsigned_transaction.contested())
     for index in range(len(done.outputs)):

@@ -1,4 +1,4 @@
-"""Which coins a BDK wallet can spend, with what it takes to sign them."""
+"""The coins that a BDK wallet can spend, with the data to sign them."""
 
 from collections.abc import Collection
 
@@ -9,13 +9,13 @@ from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats
 from dovetail.bitcoin.weights import input_weight
 from dovetail.protocol.coin import Coin
 from dovetail.wallets.bdk.errors import building
-from dovetail.wallets.bdk.signing import outpoint_of, told
+from dovetail.wallets.bdk.signing import coin_input, outpoint_of
 
 _COINBASE_MATURITY = 100
 
 
 def usable(core: BdkCore) -> list[LocalOutput]:
-    """Its confirmed, mature and unspent coins."""
+    """Return the confirmed, mature and unspent coins."""
     height = core.latest_checkpoint().height
     return [output for output in core.list_unspent() if _is_usable(core, output, height)]
 
@@ -32,10 +32,10 @@ def _is_usable(core: BdkCore, output: LocalOutput, height: int) -> bool:
 
 
 def with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin, ...]:
-    """The coins with what a PSBT input needs to sign them."""
+    """Return the coins with the PSBT fields that a signer needs."""
     if not outputs:
         return ()
-    # BDK tells an input's key paths and scripts only in a PSBT: one that is never used.
+    # BDK gives an input's key paths and scripts only in a PSBT, so build one and drop it.
     builder = (
         TxBuilder()
         .add_utxos([output.outpoint for output in outputs])
@@ -50,11 +50,11 @@ def with_signing_data(core: BdkCore, outputs: list[LocalOutput]) -> tuple[Coin, 
         psbt = Psbt.from_base64(str(builder.finish(core).serialize()))
     outpoints = psbt.unsigned_transaction.contested()
     pairs = zip(outpoints, psbt.inputs, psbt.utxos(), strict=True)
-    return tuple(Coin(at, told(core, at, known, utxo), utxo) for at, known, utxo in pairs)
+    return tuple(Coin(at, coin_input(core, at, known, utxo), utxo) for at, known, utxo in pairs)
 
 
-def worth(core: BdkCore, unspendable: Collection[OutPoint]) -> Sats:
-    """What they come to, without those of `unspendable`."""
+def usable_value(core: BdkCore, unspendable: Collection[OutPoint]) -> Sats:
+    """Return the value of the usable coins without `unspendable`."""
     return Sats.sum(
         output.txout.value.to_sat()
         for output in usable(core)
@@ -62,8 +62,8 @@ def worth(core: BdkCore, unspendable: Collection[OutPoint]) -> Sats:
     )
 
 
-def dear(core: BdkCore, fee_rate: FeeRate) -> frozenset[OutPoint]:
-    """Those that cost more in fees than they bring."""
+def uneconomical_coins(core: BdkCore, fee_rate: FeeRate) -> frozenset[OutPoint]:
+    """Return the coins that cost more in fees than their value."""
     return frozenset(
         coin.outpoint
         for coin in with_signing_data(core, usable(core))

@@ -1,4 +1,4 @@
-"""What BDK raises, as contexts that tell it in our words."""
+"""Context managers that turn BDK's exceptions into Dovetail's errors."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ _STORE_ERRORS = _classes(bdk.PersistenceError, bdk.CreateWithPersistError, OSErr
 
 @contextmanager
 def building(shortage: str) -> Generator[None]:
-    """Around making a transaction. Raises `WalletError`, and `InsufficientFunds` saying so."""
+    """Wrap building. Raises `WalletError`, and `InsufficientFunds` with `shortage`."""
     try:
         yield
     except _BUILD_ERRORS as error:
@@ -48,7 +48,7 @@ def building(shortage: str) -> Generator[None]:
 
 @contextmanager
 def storing() -> Generator[None]:
-    """Around reading and writing the wallet's data. Raises `WalletError`."""
+    """Wrap reading and writing the wallet's data. Raises `WalletError`."""
     try:
         yield
     except _LOAD_ERRORS:

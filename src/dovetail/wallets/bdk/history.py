@@ -9,7 +9,7 @@ from dovetail.wallets.ports import WalletTransaction
 
 
 def transactions(core: BdkCore) -> tuple[WalletTransaction, ...]:
-    """All that pay the wallet or spend from it, the newest first; unconfirmed ones come first."""
+    """Return its transactions: unconfirmed ones first, then the newest."""
     tip = core.latest_checkpoint().height
     found = (
         _transaction(core, listed.transaction.compute_txid(), listed.chain_position, tip)
@@ -36,7 +36,7 @@ def _transaction(
 
 
 def _place(position: ChainPosition, tip: int) -> tuple[int, int | None]:
-    """How deep it lies, and when it came there."""
+    """Return the number of confirmations and the time."""
     if isinstance(position, ChainPosition.CONFIRMED):
         block = position.confirmation_block_time
         return tip - block.block_id.height + 1, block.confirmation_time

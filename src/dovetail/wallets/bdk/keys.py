@@ -1,4 +1,4 @@
-"""A BDK wallet's keys: from words or descriptors to its secret (BIP 39, 44, 49, 84, 86, 380)."""
+"""A BDK wallet's keys: make its secret of words or descriptors (BIP 39, 44, 49, 84, 86, 380)."""
 
 from bdkpython import (
     Descriptor,
@@ -16,7 +16,7 @@ from dovetail.errors import ConfigurationError, WalletError
 from dovetail.wallets.bdk.errors import KEY_ERRORS
 from dovetail.wallets.wallet_file import Kind, Locked, Secret
 
-# Testnet 3 is being retired; where coins can be had today, "testnet" is testnet 4.
+# Testnet 3 is being retired, so "testnet" means testnet 4.
 BDK_NETWORKS = {
     Network.MAINNET: BdkNetwork.BITCOIN,
     Network.TESTNET: BdkNetwork.TESTNET4,
@@ -39,12 +39,12 @@ _MNEMONIC_ENTROPY = 16  # bytes: 12 words
 
 
 def new_mnemonic(entropy: Entropy) -> str:
-    """Twelve new English words (BIP 39)."""
+    """Return twelve new English words (BIP 39)."""
     return str(Mnemonic.from_entropy(entropy(_MNEMONIC_ENTROPY)))
 
 
 def secret_from_mnemonic(words: str, network: Network, kind: ScriptType) -> Secret:
-    """The secret of a wallet with account 0 of these words, without a passphrase.
+    """Return the secret of a wallet with account 0 of these words, without a BIP 39 passphrase.
 
     `kind` is P2WPKH, P2TR, P2PKH, or P2SH for P2SH-P2WPKH. Raises `ConfigurationError`.
     """
@@ -75,7 +75,7 @@ def secret_from_mnemonic(words: str, network: Network, kind: ScriptType) -> Secr
 
 
 def secret_from_descriptors(external: str, internal: str, network: Network) -> Secret:
-    """The secret of a wallet with these two descriptors, which must hold one private key each.
+    """Return the secret of a wallet with two descriptors, each with one private key.
 
     `internal` is for change. Raises `ConfigurationError`.
     """
@@ -84,27 +84,27 @@ def secret_from_descriptors(external: str, internal: str, network: Network) -> S
     except KEY_ERRORS:
         # The cause may quote the keys (P4).
         raise ConfigurationError(
-            "A descriptor cannot be read for this network; copy both from the wallet they are of."
+            "A descriptor cannot be read for this network; copy both again from their wallet."
         ) from None
     kinds: set[Kind | None] = {_KINDS.get(each.desc_type()) for each in parsed}
     kind = kinds.pop()
     if kind is None or kinds:
         raise ConfigurationError(
-            "Both descriptors must be wpkh, tr, sh(wpkh) or pkh, of one key each; give such."
+            "Both descriptors must be wpkh, tr, sh(wpkh) or pkh with one key each; correct them."
         )
     if any(_is_public(each) or not each.has_wildcard() for each in parsed):
         raise ConfigurationError(
-            "The descriptors must hold private keys and end in a wildcard; export them so."
+            "The descriptors must hold private keys and end in a wildcard; export them again."
         )
     if str(parsed[0]) == str(parsed[1]):
         raise ConfigurationError(
-            "Payments and change have the same descriptor; give one of its own to each."
+            "Payments and change have the same descriptor; give two different ones."
         )
     return Secret(network=network, kind=kind, mnemonic=None, external=external, internal=internal)
 
 
 def descriptors(secret: Secret | Locked) -> tuple[Descriptor, Descriptor]:
-    """The external and the internal descriptor; of a locked wallet they hold no private keys.
+    """Return the external and the internal descriptor; a locked wallet's hold no private keys.
 
     Raises `WalletError` if the file was changed.
     """
@@ -118,7 +118,7 @@ def descriptors(secret: Secret | Locked) -> tuple[Descriptor, Descriptor]:
 
 
 def public(secret: Secret) -> tuple[str, str]:
-    """Both descriptors with public keys alone: all that it takes to look at the wallet's coins."""
+    """Return both descriptors with public keys only, which are enough to find its coins."""
     external, internal = descriptors(secret)
     return str(external), str(internal)
 

@@ -1,4 +1,4 @@
-"""Spend one coin back to its BDK wallet, and what replacing its spender costs (BIP 125)."""
+"""Spend one coin back to its BDK wallet, at the cost of a replacement (BIP 125)."""
 
 from bdkpython import Wallet as BdkCore
 
@@ -9,7 +9,7 @@ from dovetail.wallets.revocation import revocation as revocation_of
 
 
 def revocation(core: BdkCore, outpoint: OutPoint, target: Script, fee_rate: FeeRate) -> Psbt:
-    """An unsigned PSBT that spends one coin of the wallet to `target`, as `revoking` has it."""
+    """Return an unsigned PSBT that spends one coin of the wallet to `target`."""
     return revocation_of(
         outpoint,
         our_output(core, outpoint),
@@ -20,13 +20,13 @@ def revocation(core: BdkCore, outpoint: OutPoint, target: Script, fee_rate: FeeR
 
 
 def _replacement_fee(core: BdkCore, outpoint: OutPoint, weight: Weight) -> Sats:
-    """The least that replaces the coin's spender, as far as the wallet knows it (BIP 125, 3, 4)."""
+    """Return the least fee that replaces the coin's known spender (BIP 125, rules 3 and 4)."""
     for known in core.transactions():
         spender = Transaction.parse(bytes(known.transaction.serialize()))
         if spender.spends(outpoint) is not None:
             try:
                 replaced = Sats(core.calculate_fee(known.transaction).to_sat())
             except FEE_ERRORS:
-                break  # foreign inputs of unknown value: the caller's fee rate must do
+                break  # inputs of others have unknown values: use the caller's fee rate
             return FeeRate.BROADCAST_MIN.fee(weight) + replaced
     return Sats(0)

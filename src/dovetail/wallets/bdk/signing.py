@@ -1,4 +1,4 @@
-"""Sign with a BDK wallet, touching nothing but its own inputs (BIP 174, Signer and Finalizer)."""
+"""Sign only the inputs of a BDK wallet (BIP 174, Signer and Finalizer)."""
 
 from collections.abc import Collection
 
@@ -25,33 +25,33 @@ from dovetail.wallets.signing import (
 
 
 def bdk_outpoint(outpoint: OutPoint) -> BdkOutPoint:
-    """The outpoint as BDK takes it."""
+    """Return the outpoint in BDK's type."""
     return BdkOutPoint(txid=bdk_txid(outpoint.txid), vout=outpoint.vout)
 
 
 def outpoint_of(output: LocalOutput) -> OutPoint:
-    """The outpoint of a coin that BDK lists."""
+    """Return the outpoint of a coin that BDK lists."""
     return OutPoint(Txid.from_hex(str(output.outpoint.txid)), output.outpoint.vout)
 
 
 def bdk_txid(txid: Txid) -> BdkTxid:
-    """The txid as BDK takes it."""
+    """Return the txid in BDK's type."""
     return BdkTxid.from_string(str(txid))
 
 
 def is_ours(core: BdkCore, script: bytes) -> bool:
-    """Whether the script is one of the wallet's, or soon will be."""
+    """Whether the script is one of the wallet's, including its next addresses."""
     return bool(core.is_mine(BdkScript(bytes(script))))
 
 
 def previous_transaction(core: BdkCore, txid: Txid) -> Transaction | None:
-    """A transaction of the wallet's history, unless it was evicted or replaced."""
+    """Return a transaction of the wallet's history, or None if it was evicted or replaced."""
     found = core.get_tx(bdk_txid(txid))
     return None if found is None else Transaction.parse(bytes(found.transaction.serialize()))
 
 
 def our_output(core: BdkCore, outpoint: OutPoint) -> TxOut | None:
-    """The wallet's own output at this place, spent or not; None where there is none."""
+    """Return the wallet's own output at an outpoint, spent or not, or None."""
     previous = previous_transaction(core, outpoint.txid)
     if previous is None or outpoint.vout >= len(previous.outputs):
         return None
@@ -59,8 +59,8 @@ def our_output(core: BdkCore, outpoint: OutPoint) -> TxOut | None:
     return output if is_ours(core, output.script_pubkey) else None
 
 
-def told(core: BdkCore, outpoint: OutPoint, known: PsbtInput, utxo: TxOut) -> PsbtInput:
-    """What BDK tells of a coin, with what proves its amount to a sender."""
+def coin_input(core: BdkCore, outpoint: OutPoint, known: PsbtInput, utxo: TxOut) -> PsbtInput:
+    """Return the coin's PSBT input with the data that proves its amount to a sender."""
     previous = previous_transaction(core, outpoint.txid)
     if previous is None:
         return known
@@ -68,10 +68,10 @@ def told(core: BdkCore, outpoint: OutPoint, known: PsbtInput, utxo: TxOut) -> Ps
 
 
 def sign_ours(core: BdkCore, psbt: Psbt, inputs: Collection[OutPoint]) -> Psbt:
-    """Final scripts for those of `inputs` that are the wallet's own; the rest comes back as it was.
+    """Add final scripts to those of `inputs` that the wallet owns, and change no others.
 
-    Raises `WalletError` when none of them is ours, when the wallet does not know the coin, when one
-    of ours asks for a sighash type other than ALL or DEFAULT, or when signing fails.
+    Raises `WalletError` when it owns none of them, when it does not know the coin, when one of its
+    inputs asks for a sighash type other than ALL or DEFAULT, or when signing fails.
     """
     transaction, wanted = psbt.unsigned_transaction, frozenset(inputs)
     ours = {
@@ -82,8 +82,8 @@ def sign_ours(core: BdkCore, psbt: Psbt, inputs: Collection[OutPoint]) -> Psbt:
     }
     if not ours:
         raise WalletError(NOTHING_OURS)
-    # BDK sees a PSBT made for it alone: of our inputs what we know ourselves, of the others what
-    # they spend. So it can neither be told a wrong amount nor finish or change what is not ours.
+    # BDK gets a new PSBT: for our inputs the wallet's own data, for the others only their UTXOs.
+    # So nobody can give it a wrong amount, and it cannot change inputs of others.
     taproot = any(output.script_pubkey.type is ScriptType.P2TR for output in ours.values())
     known = [PsbtInput()] * len(psbt.inputs)
     for index, outpoint in enumerate(transaction.contested()):
@@ -125,7 +125,7 @@ def _own_input(core: BdkCore, outpoint: OutPoint, output: TxOut) -> PsbtInput:
 
 def _sign(core: BdkCore, draft: Psbt) -> Psbt:
     options = SignOptions(
-        trust_witness_utxo=True,  # ours come from the wallet's own history
+        trust_witness_utxo=True,  # our UTXOs come from the wallet's own history
         assume_height=None,
         allow_all_sighashes=False,
         try_finalize=False,

@@ -1,4 +1,4 @@
-"""How a BDK wallet learns what the chain did to its coins: from an Esplora or Electrum server."""
+"""Sync a BDK wallet with an Esplora or Electrum server."""
 
 import os
 import socket
@@ -32,13 +32,13 @@ _PARALLEL_REQUESTS = 4
 _BATCH = 30
 _TIMEOUT_SECONDS = 30
 _LOOK_SECONDS = 5
-# BDK gives its HTTP client no time limit, but the client reads one, in seconds, from here.
+# BDK sets no timeout on its HTTP client; the client reads one in seconds from this variable.
 _TIMEOUT_VARIABLE = "MINREQ_TIMEOUT"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a wallet asks: at first about all addresses it may have used, then about its own."""
+    """A sync request: a scan of all possible addresses at first, later of known ones."""
 
     network: Network
     genesis: BlockHash
@@ -47,7 +47,7 @@ class Question:
 
     @classmethod
     def of(cls, core: BdkCore, network: Network) -> Self:
-        """The question of a wallet as it is."""
+        """Return the request for a wallet's present state."""
         checkpoints = core.checkpoints()
         return cls(
             network,
@@ -57,14 +57,14 @@ class Question:
         )
 
 
-def begun(server: ChainServer, question: Question) -> Future[Update]:
-    """As `fetch_update`, in a thread that keeps no process from ending."""
+def start_fetch(server: ChainServer, question: Question) -> Future[Update]:
+    """Run `fetch_update` in a daemon thread."""
     future = Future[Update]()
 
     def fetch() -> None:
         try:
             future.set_result(fetch_update(server, question))
-        except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
             future.set_exception(error)
 
     threading.Thread(target=fetch, name="dovetail-sync", daemon=True).start()
@@ -72,7 +72,7 @@ def begun(server: ChainServer, question: Question) -> Future[Update]:
 
 
 def fetch_update(server: ChainServer, question: Question) -> Update:
-    """What the server says. Raises `ChainError`, also when it is on another network."""
+    """Fetch the update. Raises `ChainError`, also when the server is on another network."""
     try:
         return (_from_electrum if server.is_electrum else _from_esplora)(server, question)
     except SYNC_ERRORS as error:
@@ -83,9 +83,9 @@ def fetch_update(server: ChainServer, question: Question) -> Update:
 
 
 def _look_for_it(server: ChainServer) -> None:
-    """Say why there is no connection, which BDK does not; raises `ChainError` where that is so."""
+    """Raise `ChainError` with the reason for a failed connection, which BDK omits."""
     if server.is_electrum:
-        return  # the way there is ours, and has said so
+        return  # the bridge has reported it
     parts = urlsplit(server.url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -109,7 +109,7 @@ def _from_electrum(server: ChainServer, question: Question) -> Update:
             _check_network(rpc.genesis(), question)
     with bridge(server, timeout=_TIMEOUT_SECONDS) as url:
         client = ElectrumClient(url, timeout=_TIMEOUT_SECONDS, retry=0)
-        # Outputs of others that were spent tell what a transaction to be replaced pays in fees.
+        # The spent outputs of others give the fee of a transaction that is replaced.
         if question.scan is None:
             return client.sync(question.sync, _BATCH, fetch_prev_txouts=True)
         return client.full_scan(question.scan, _STOP_GAP, _BATCH, fetch_prev_txouts=True)

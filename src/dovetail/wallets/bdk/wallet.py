@@ -44,7 +44,7 @@ from dovetail.wallets.bdk.signing import (
     our_output,
     sign_ours,
 )
-from dovetail.wallets.bdk.sync import Question, begun, fetch_update
+from dovetail.wallets.bdk.sync import Question, fetch_update, start_fetch
 from dovetail.wallets.ports import Balance, WalletTransaction
 from dovetail.wallets.server_url import ChainServer
 from dovetail.wallets.wallet_file import (
@@ -63,7 +63,7 @@ from dovetail.wallets.wallet_file import (
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-# BDK's sums silently overflow at rates far above this one: it would pay no fee at all.
+# Above this rate BDK's sums can overflow silently, and the payment would have no fee.
 _MAX_FEE_RATE = FeeRate(2**32)
 _KEYCHAINS = (KeychainKind.EXTERNAL, KeychainKind.INTERNAL)
 
@@ -84,7 +84,7 @@ class BdkWallet:
         self._descriptors = descriptors(secret)
         self._lock = threading.RLock()
         self._sync_lock = threading.Lock()
-        self._begun: Future[Update] | None = None
+        self._pending_update: Future[Update] | None = None
         with self._changing():
             pass
 
@@ -104,14 +104,13 @@ class BdkWallet:
         passphrase: str | None = None,
         entropy: Entropy = system,
     ) -> Self:
-        """Make a wallet in a directory: from words, from descriptors, or with 12 new words.
+        """Create a wallet in a directory: from words, from descriptors, or with 12 new words.
 
-        The caller shows its owner `mnemonic` once, to write down. `descriptors` are one for
-        payments and one for change, with private keys; `kind` (P2WPKH, P2TR, P2PKH, or P2SH for
-        P2SH-P2WPKH) then does not matter. With a `passphrase` its words and keys are encrypted on
-        the disk; what comes back is unlocked. Testnet is testnet 4. Raises `ConfigurationError`
-        when a wallet is there already or an argument is wrong, `UsageError` for a passphrase that
-        is too short.
+        Show `mnemonic` to the owner once, to write it down. `descriptors` are one for payments and
+        one for change, with private keys; `kind` (P2WPKH, P2TR, P2PKH, or P2SH for P2SH-P2WPKH) is
+        then ignored. With a `passphrase` words and keys are encrypted on the disk; the returned
+        wallet is unlocked. Testnet is testnet 4. Raises `ConfigurationError` if the directory has
+        a wallet or an argument is wrong, and `UsageError` for a passphrase that is too short.
         """
         ChainServer.of(server)
         if descriptors is None:
@@ -133,7 +132,7 @@ class BdkWallet:
         server: ChainServer | str,
         entropy: Entropy = system,
     ) -> Self:
-        """As `create`, from a secret that is there already, such as a backup's."""
+        """Create a wallet from an existing secret, such as a backup's."""
         stored: Secret | Locked = secret
         if passphrase is not None:
             stored = locked(secret, public(secret), passphrase, entropy=entropy)
@@ -146,10 +145,10 @@ class BdkWallet:
     def open(
         cls, directory: Path, *, server: ChainServer | str, network: Network | None = None
     ) -> Self:
-        """Open the wallet of a directory, which must be on `network` if that is given.
+        """Open the wallet of a directory; it must be on `network` if that is given.
 
-        One with a passphrase comes back locked: it looks, and signs nothing before `unlock`.
-        Raises `ConfigurationError` without a wallet there, `WalletError` when it is damaged.
+        A wallet with a passphrase is locked: it can sync, but cannot sign before `unlock`. Raises
+        `ConfigurationError` if there is no wallet, and `WalletError` if it is damaged.
         """
         secret = read_secret(directory)
         if network not in (None, secret.network):
@@ -171,7 +170,7 @@ class BdkWallet:
 
     @property
     def kind(self) -> ScriptType:
-        """Its script type; P2SH stands for P2SH-P2WPKH."""
+        """Its script type; P2SH means P2SH-P2WPKH."""
         return ScriptType[self._secret.kind]
 
     @property
@@ -181,13 +180,13 @@ class BdkWallet:
 
     @property
     def locked(self) -> bool:
-        """Whether it cannot sign before `unlock`."""
+        """Whether it needs `unlock` before it can sign."""
         return isinstance(self._secret, Locked)
 
     def unlock(self, passphrase: str) -> None:
-        """Let this object sign from here on; takes half a second. Raises `WrongPassphrase`.
+        """Decrypt the keys, in about half a second. Raises `WrongPassphrase`.
 
-        Its keys then stay in this process's memory. A wallet that is not locked asks nothing.
+        The keys then stay in this process's memory. An unlocked wallet ignores the call.
         """
         if not isinstance(self._secret, Locked):
             return
@@ -198,10 +197,10 @@ class BdkWallet:
                 pass
 
     def change_passphrase(self, passphrase: str | None) -> None:
-        """Encrypt words and keys with another passphrase, or keep them open with None.
+        """Encrypt words and keys with another passphrase, or store them unencrypted with None.
 
-        The wallet must be unlocked. `wallet.json` is replaced at once or not at all. Raises
-        `WalletLocked`, `WalletError`, and `UsageError` for a passphrase that is too short.
+        The wallet must be unlocked. `wallet.json` is replaced atomically. Raises `WalletLocked`,
+        `WalletError`, and `UsageError` for a passphrase that is too short.
         """
         secret = self.secret()
         stored = secret if passphrase is None else locked(secret, public(secret), passphrase)
@@ -222,17 +221,17 @@ class BdkWallet:
         return self.secret().mnemonic
 
     def begin_sync(self) -> None:
-        """Ask the chain server now, in a thread; the next `sync` takes its answer."""
+        """Start asking the chain server in a thread; the next `sync` uses its answer."""
         with self._sync_lock:
-            self._begun = begun(self._server, self._question())
+            self._pending_update = start_fetch(self._server, self._question())
 
     def sync(self) -> None:
-        """Learn what the chain did to its coins; at first from all addresses it may have used.
+        """Update its coins from the chain server; the first sync scans all possible addresses.
 
-        Raises `ChainError`, and then knows what it knew before.
+        Raises `ChainError`; the wallet is then unchanged.
         """
         with self._sync_lock:
-            # The server is asked without the lock, so that the wallet can be used meanwhile.
+            # Ask the server without the lock, so that the wallet can be used meanwhile.
             update = self._fetch()
             with self._changing() as core:
                 try:
@@ -243,9 +242,9 @@ class BdkWallet:
                     ) from error
 
     def balance(self) -> Balance:
-        """What it holds, as of the last `sync`.
+        """Its balance at the last `sync`.
 
-        Confirmed is what it can spend; unconfirmed is the rest, immature coins included.
+        `confirmed` is spendable; `unconfirmed` is the rest, with immature coins.
         """
         with self._reading() as core:
             known = core.balance()
@@ -255,45 +254,45 @@ class BdkWallet:
             )
 
     def new_address(self) -> Address:
-        """A receiving address that it gave to nobody before, durably taken."""
+        """Return an unused receiving address; that it is given out is durable."""
         with self._changing() as core:
             return self._reveal(core, KeychainKind.EXTERNAL)
 
     def revealed(self) -> tuple[int, int]:
-        """The last index given of its addresses for payments and for change; -1 for none."""
+        """Return the last address index given out for payments and for change; -1 for none."""
         with self._reading() as core:
             external, internal = (core.derivation_index(each) for each in _KEYCHAINS)
             return -1 if external is None else external, -1 if internal is None else internal
 
     def reveal_to(self, revealed: tuple[int, int]) -> None:
-        """Give none of the addresses up to these indices any more, and look for payments there."""
+        """Mark the addresses up to these indices as given out, and watch them for payments."""
         with self._changing() as core:
             for keychain, index in zip(_KEYCHAINS, revealed, strict=True):
                 if index >= 0:
                     core.reveal_addresses_to(keychain, index)
 
     def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
-        """Those of `scripts` that it can spend."""
+        """Return those of `scripts` that it can spend."""
         with self._reading() as core:
             return frozenset(script for script in scripts if is_ours(core, script))
 
     def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
-        """Those of `outpoints` that pay it, spent or not, by its own knowledge of the chain."""
+        """Return those of `outpoints` that pay it, spent or not, as far as it knows the chain."""
         with self._reading() as core:
             return frozenset(each for each in outpoints if our_output(core, each) is not None)
 
     def coins(self) -> tuple[Coin, ...]:
-        """Its confirmed, mature and unspent coins, with what a PSBT input needs to sign them."""
+        """Return its confirmed, mature and unspent coins, with the PSBT fields for signing."""
         with self._reading() as core:
             return with_signing_data(core, usable(core))
 
     def transactions(self) -> tuple[WalletTransaction, ...]:
-        """What pays it or spends from it, the newest first; unconfirmed ones come first."""
+        """Return transactions that pay it or spend from it, unconfirmed and newest first."""
         with self._reading() as core:
             return transactions(core)
 
     def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
-        """Nothing: only sessions spend from this wallet, and `pay` is told what they hold."""
+        """Do nothing: only sessions spend from this wallet, and `pay` gets their coins."""
 
     def pay(
         self,
@@ -303,10 +302,10 @@ class BdkWallet:
         fee_rate: FeeRate,
         unspendable: Collection[OutPoint] = (),
     ) -> Psbt:
-        """A signed and finalized PSBT that pays `amount` to `script`: an Original PSBT.
+        """Return a signed and finalized PSBT that pays `amount` to `script`: an Original PSBT.
 
-        It spends confirmed coins only, as a fallback on a parent that may be replaced would be no
-        sure payment, and none of `unspendable`. It signals replaceability (BIP 125), tells no key
+        It spends only confirmed coins, because a parent of the fallback transaction could be
+        replaced, and none of `unspendable`. It signals replaceability (BIP 125), contains no key
         paths, and is not broadcast. Raises `InsufficientFunds`, and `WalletError` for dust and for
         absurd fee rates.
         """
@@ -318,30 +317,30 @@ class BdkWallet:
     def pay_all(
         self, script: Script, *, fee_rate: FeeRate, unspendable: Collection[OutPoint] = ()
     ) -> Psbt:
-        """As `pay`, from all confirmed coins but `unspendable`, into one output without change.
+        """Pay all confirmed coins except `unspendable` to one output, without change.
 
-        A coin that costs more than it brings at `fee_rate` stays. Raises as `pay` does.
+        Coins that cost more than their value at `fee_rate` stay. Raises the errors of `pay`.
         """
         self._require_ready(fee_rate)
         with self._changing() as core:
             return payment_of_all(core, script, fee_rate, unspendable)
 
     def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
-        """Sign and finalize those of `inputs` that are its own, with sighash ALL or DEFAULT.
+        """Sign and finalize those of `inputs` that it owns, with sighash ALL or DEFAULT.
 
-        All other inputs come back as they were. Raises `WalletError` when none is its own, when it
-        does not know a coin of its own yet, and when one asks for another sighash type.
+        All other inputs stay unchanged. Raises `WalletError` when it owns none of them, when it
+        does not know one of its own coins yet, and when an input asks for another sighash type.
         """
         self.secret()
         with self._reading() as core:
             return sign_ours(core, psbt, inputs)
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
-        """A signed transaction that spends one of its coins back to itself, not broadcast.
+        """Return a signed transaction that spends one of its coins back to itself; not broadcast.
 
-        It pays `fee_rate`, or more where the transaction it replaces demands more (BIP 125, rules
-        3 and 4, as of the last `sync`). Raises `InsufficientFunds` when the coin cannot pay that,
-        `WalletError` when it is not the wallet's.
+        It pays `fee_rate`, or more if the transaction that it replaces requires more (BIP 125,
+        rules 3 and 4, as of the last `sync`). Raises `InsufficientFunds` if the coin cannot pay
+        that, and `WalletError` if it is not the wallet's coin.
         """
         self.secret()
         with self._changing() as core:
@@ -359,7 +358,7 @@ class BdkWallet:
         return Address.from_script(bytes(script), self.network)
 
     def _fetch(self) -> Update:
-        answer, self._begun = self._begun, None
+        answer, self._pending_update = self._pending_update, None
         return fetch_update(self._server, self._question()) if answer is None else answer.result()
 
     def _question(self) -> Question:
@@ -368,7 +367,7 @@ class BdkWallet:
 
     @contextmanager
     def _reading(self) -> Generator[BdkCore]:
-        """The wallet with all that other processes have stored."""
+        """Yield the wallet with the changes that other processes have stored."""
         with self._lock:
             if change_counter(self._directory) != self._seen:
                 with self._changing():
@@ -377,7 +376,7 @@ class BdkWallet:
 
     @contextmanager
     def _changing(self) -> Generator[BdkCore]:
-        """The wallet as it is stored; what it learns is durable after the block, or forgotten."""
+        """Yield the stored wallet; changes are durable after the block, and lost if it raises."""
         with self._lock, exclusive(self._directory):
             with storing():
                 persister = Persister.new_sqlite(str(data_path(self._directory)))
@@ -393,5 +392,5 @@ class BdkWallet:
         try:
             return BdkCore.load(external, internal, persister)
         except NOTHING_STORED:
-            # Its data were never written, or were deleted: the chain still tells most of them.
+            # Its data were never written or were deleted; a sync restores most of them.
             return BdkCore(external, internal, BDK_NETWORKS[self.network], persister)

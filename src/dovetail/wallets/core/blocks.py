@@ -1,4 +1,4 @@
-"""Search a node's blocks for what spends an outpoint, and remember where the search stands."""
+"""Search a node's blocks for the spender of an outpoint, and remember how far it searched."""
 
 import threading
 from collections.abc import Collection
@@ -18,13 +18,13 @@ _LOOKBACK = 4_320
 """Blocks of 30 days: no session lives longer."""
 _BLOCKS_AT_ONCE = 144
 _UNNOTED_LOOKBACK = _BLOCKS_AT_ONCE
-"""Blocks that are read for a coin of which no acceptance was noted, such as one that is named by
-somebody and never was: no stranger shall make the node give away a month of blocks."""
+"""Blocks that are searched for a coin whose last unspent block is unknown. The coin may not exist,
+and a counterparty must not be able to make the node read a month of blocks."""
 _HEADER = 80
 _PREVIOUS = slice(4, 36)
 _MAX_REMEMBERED = 5_000
 _NOT_AVAILABLE = -1
-"""The code for a block that is pruned or not there yet."""
+"""The code for a block that is pruned or not yet downloaded."""
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -71,8 +71,8 @@ class _Hex(msgspec.Struct, frozen=True):
     hex: str
 
 
-class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to this block nothing spends the outpoint; then perhaps a transaction in another does."""
+class SearchState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The state of a search: nothing up to `block` spends the outpoint; then its spender."""
 
     block: str
     spender: str | None = None
@@ -80,36 +80,36 @@ class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BlockSearch:
-    """What is known of each outpoint that was asked for. Threads may share it."""
+    """The searches for outpoints' spenders. Threads may share it."""
 
     def __init__(self, node: CoreNode, memory: Path | None) -> None:
-        """`memory` is the file that outlives this process; without it nothing does."""
+        """`memory` is the file that keeps the searches over restarts, or None."""
         self._node = node
         self._memory = memory
         self._lock = threading.RLock()
         self._known = _read(memory)
 
     def note(self, outpoints: Collection[OutPoint], *, waiting: bool = False) -> None:
-        """Remember which of these no block spends yet: the search for a spender begins here.
+        """Record which of these are unspent in blocks now; a later search starts at this block.
 
-        `waiting` says to look at outputs that wait in the mempool.
+        `waiting` includes outputs of transactions in the mempool.
         """
         wanted = [outpoint for outpoint in outpoints if not self.knows(outpoint)]
         calls = [gettxout(outpoint, mempool=waiting) for outpoint in wanted]
         answers = self._node.batch(calls, msgspec.Raw)
         for outpoint, answer in zip(wanted, answers, strict=True):
-            block = None if isinstance(answer, RpcError) else _unspent_at(answer)
+            block = None if isinstance(answer, RpcError) else _unspent_block(answer)
             if block is not None:
-                self._remember(outpoint, Standing(block))
+                self._remember(outpoint, SearchState(block))
 
     def note_inputs(self, transaction: Transaction) -> None:
-        """The same for what an acceptable transaction spends, be it in the mempool already."""
+        """Record the inputs of an acceptable transaction, even if it is in the mempool already."""
         outpoints = transaction.contested()
         self.note(outpoints)
         self.note(outpoints, waiting=True)
         if all(map(self.knows, outpoints)):
             return
-        tip = self._node.ask("getbestblockhash", str)  # before we look whether it still waits
+        tip = self._node.ask("getbestblockhash", str)  # before the mempool check
         try:
             self._node.ask("getmempoolentry", msgspec.Raw, txid=str(transaction.txid))
         except RpcError as error:
@@ -118,21 +118,21 @@ class BlockSearch:
             return
         for outpoint in outpoints:
             if not self.knows(outpoint):
-                self._remember(outpoint, Standing(tip))
+                self._remember(outpoint, SearchState(tip))
 
     def knows(self, outpoint: OutPoint) -> bool:
-        """Whether it was there once, so that its spender can be searched for."""
+        """Whether the outpoint was recorded, so that its spender can be found."""
         return str(outpoint) in self._known
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        """The single case of `spends_of`."""
+        """Return the spend of one outpoint; see `spends_of`."""
         return self.spends_of([outpoint]).get(outpoint)
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> dict[OutPoint, Spend]:
-        """What spends the outpoints in blocks; without those that nothing does.
+        """Return the confirmed spends of the outpoints; unspent ones are left out.
 
-        Raises `ChainError` where more blocks than a few have to be searched, once it has searched
-        some of them, and where the node has pruned them.
+        Raises `ChainError` if many blocks must be searched, after it has searched some of them,
+        and if the node has pruned them.
         """
         with self._lock:
             found: dict[OutPoint, Spend] = {}
@@ -153,21 +153,21 @@ class BlockSearch:
         header = self._header(known.spender_block)
         if header is not None and header.confirmations > 0:
             return Spend(transaction=parsed(known.spender), depth=header.confirmations)
-        self._known[str(outpoint)] = Standing(known.block)  # a reorganisation took its block away
+        self._known[str(outpoint)] = SearchState(known.block)  # a reorganisation removed its block
         return None
 
     def _spent(self, outpoints: list[OutPoint]) -> list[OutPoint]:
-        """Those of them that are no unspent coin."""
+        """Return the outpoints that are not unspent."""
         answers = self._node.batch([gettxout(outpoint) for outpoint in outpoints], msgspec.Raw)
         spent: list[OutPoint] = []
         for outpoint, answer in zip(outpoints, answers, strict=True):
             if isinstance(answer, RpcError):
                 raise answer
-            block = _unspent_at(answer)
+            block = _unspent_block(answer)
             if block is None:
                 spent.append(outpoint)
             else:
-                self._remember(outpoint, Standing(block))
+                self._remember(outpoint, SearchState(block))
         return spent
 
     def _searched(self, outpoint: OutPoint) -> Spend | None:
@@ -175,7 +175,7 @@ class BlockSearch:
         if start is not None:
             return self._search(outpoint, start, start)
         waiting = self._node.make(gettxout(outpoint, mempool=True), msgspec.Raw)
-        if _unspent_at(waiting) is not None:
+        if _unspent_block(waiting) is not None:
             return None
         parent = self._node.transactions([outpoint.txid]).get(outpoint.txid)
         if parent is None:
@@ -183,11 +183,11 @@ class BlockSearch:
         start = None if parent.blockhash is None else self._before(parent.blockhash)
         return None if start is None else self._search(outpoint, start, start)
 
-    def _last_unspent(self, known: Standing | None) -> _Header | None:
-        """The block up to which nothing spends the outpoint, as it was noted."""
+    def _last_unspent(self, known: SearchState | None) -> _Header | None:
+        """Return the recorded block up to which nothing spends the outpoint."""
         header = None if known is None else self._header(known.block)
         while header is not None and header.confirmations < 0:
-            # Reorganised: what holds up to a block holds up to those before it.
+            # After a reorganisation, use an earlier block: the outpoint was unspent there too.
             header = self._header(header.previousblockhash or "")
         return header
 
@@ -208,7 +208,7 @@ class BlockSearch:
         return None if header is None else self._header(header.previousblockhash or block)
 
     def _in_wallet(self, outpoint: OutPoint, start: _Header) -> Spend | None:
-        """The wallet keeps its own transactions even where the node has pruned their blocks."""
+        """Search the wallet, which keeps its transactions even if their blocks are pruned."""
         since = self._node.ask(
             "listsinceblock",
             _Since,
@@ -236,18 +236,18 @@ class BlockSearch:
                 break  # a reorganisation made the chain shorter
             raw = self._block(block)
             if raw[_PREVIOUS][::-1].hex() != last:
-                break  # a reorganisation: the next look begins where the chains part
+                break  # a reorganisation: the next search starts at the fork
             spender = None
-            if raw.find(outpoint.serialize(), _HEADER) >= 0:  # so fast that few are looked into
+            if raw.find(outpoint.serialize(), _HEADER) >= 0:  # few blocks are parsed
                 spender = self._spender(block, outpoint)
             if spender is not None:
                 return self._found(outpoint, last, spender, block)
             last, height = block, height + 1
-        self._remember(outpoint, Standing(last))
+        self._remember(outpoint, SearchState(last))
         if height < tip:
             raise ChainError(
-                "The node's blocks are still being searched for what spends a coin of the session:"
-                " it goes on by itself."
+                "The node's blocks are still being searched for the spender of a coin of the "
+                "session: the search continues by itself."
             )
         return None
 
@@ -255,10 +255,10 @@ class BlockSearch:
         self, outpoint: OutPoint, before: str, transaction: Transaction, block: str
     ) -> Spend | None:
         raw = transaction.serialize().hex()
-        self._remember(outpoint, Standing(before, raw, block))
+        self._remember(outpoint, SearchState(before, raw, block))
         header = self._header(block)
         if header is None or header.confirmations < 1:
-            return None  # a reorganisation took it away meanwhile
+            return None  # a reorganisation removed it meanwhile
         return Spend(transaction=transaction, depth=header.confirmations)
 
     def _header(self, block: str) -> _Header | None:
@@ -292,7 +292,7 @@ class BlockSearch:
                 return parsed(transaction.hex)
         return None
 
-    def _remember(self, outpoint: OutPoint, standing: Standing) -> None:
+    def _remember(self, outpoint: OutPoint, standing: SearchState) -> None:
         with self._lock:
             if self._known.get(str(outpoint)) == standing:
                 return
@@ -300,31 +300,31 @@ class BlockSearch:
             self._known[str(outpoint)] = standing
             if self._memory is None:
                 return
-            # Another process may have written meanwhile; what of it gets lost costs a search.
+            # Merge the entries of other processes; a lost entry only costs another search.
             merged = _read(self._memory)
             merged.pop(str(outpoint), None)
             merged[str(outpoint)] = standing
             _write(self._memory, dict(list(merged.items())[-_MAX_REMEMBERED:]))
 
 
-def _unspent_at(answer: msgspec.Raw) -> str | None:
-    """The best block when an output was unspent; None for one that is not, or not there."""
+def _unspent_block(answer: msgspec.Raw) -> str | None:
+    """Return the best block if the output is unspent, or None."""
     return None if bytes(answer) == b"null" else FAULTS.decoded(answer, _Unspent).bestblock
 
 
 def gettxout(outpoint: OutPoint, *, mempool: bool = False) -> Call:
-    """Ask for an output that no block spends, nor the mempool where it is looked at."""
+    """Return a call for an output that is unspent in blocks, and in the mempool if included."""
     return call("gettxout", txid=str(outpoint.txid), n=outpoint.vout, include_mempool=mempool)
 
 
-def _read(memory: Path | None) -> dict[str, Standing]:
+def _read(memory: Path | None) -> dict[str, SearchState]:
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         if memory is not None:
-            return msgspec.json.decode(memory.read_bytes(), type=dict[str, Standing])
-    return {}  # what is not known any more is searched for again
+            return msgspec.json.decode(memory.read_bytes(), type=dict[str, SearchState])
+    return {}  # missing entries are searched again
 
 
-def _write(memory: Path, known: dict[str, Standing]) -> None:
+def _write(memory: Path, known: dict[str, SearchState]) -> None:
     with suppress(OSError):
         memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_durably(memory, msgspec.json.encode(known))

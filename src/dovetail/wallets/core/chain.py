@@ -1,4 +1,4 @@
-"""The chain as one Bitcoin Core node tells it, without an index of its own."""
+"""A chain source on one Bitcoin Core node, without `txindex`."""
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -10,21 +10,21 @@ import msgspec
 
 from dovetail.bitcoin import Address, FeeRate, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.errors import ChainError, InvalidAmount, ParseError
-from dovetail.wallets.broadcast_results import told
+from dovetail.wallets.broadcast_results import parse_broadcast_result
 from dovetail.wallets.core.blocks import BlockSearch, gettxout
 from dovetail.wallets.core.node import NOT_FOUND, CoreNode, named, parsed, per_kvb, txid_of
 from dovetail.wallets.core.rpc import FAULTS, RpcError, call
 from dovetail.wallets.mempool_policy import shortened, verdict_of
-from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, query_each
 
 SEARCHES = "core-searches.json"
-"""The usual name of the file that keeps how far the blocks were searched."""
+"""The usual name of the file with the states of block searches."""
 
-# The node's verdicts on a transaction among its error codes (rpc/protocol.h).
+# The error codes that refuse a transaction (rpc/protocol.h).
 _VERDICTS = frozenset({-22, -25, -26, -27})
 _ORPHANED = frozenset({"missing-inputs", "bad-txns-inputs-missingorspent"})
 _ANY_FEE_RATE, _ANY_AMOUNT = 0, "21000000"
-"""Not the node's own limits: the session has decided what it pays."""
+"""These disable the node's own limits, because the session has checked the fee."""
 
 
 class _Verdict(msgspec.Struct, frozen=True):
@@ -84,18 +84,17 @@ class _MempoolInfo(msgspec.Struct, frozen=True):
 class CoreChain:
     """A `Chain` over one node; threads may share it.
 
-    What spends an outpoint is looked for in the mempool, then in the wallet's own transactions, and
-    in the blocks since it was last seen unspent: `memory` is the file that keeps where that was, so
-    that a restart need not search from the beginning. A pruned node can do all this as long as it
-    keeps the blocks since then.
+    The spender of an outpoint is searched in the mempool, in the wallet's transactions, and in the
+    blocks since it was last seen unspent. The file `memory` keeps that block over restarts. A
+    pruned node is enough if it keeps the blocks since then.
     """
 
     def __init__(
         self, node: CoreNode, *, memory: Path | None = None, min_fee_rate: FeeRate | None = None
     ) -> None:
-        """`min_fee_rate` takes the place of what the node's mempool takes at least.
+        """`min_fee_rate` replaces the node's minimum fee rate.
 
-        Raises nothing: the node is asked when something is wanted of it.
+        It raises nothing, because the first request comes later.
         """
         self._node = node
         self._min_fee_rate = min_fee_rate
@@ -115,18 +114,18 @@ class CoreChain:
         self.close()
 
     def height(self) -> int:
-        """The height of its best block."""
+        """Return the height of its best block."""
         return self._node.ask("getblockcount", int)
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
-        """Whether the node would take the transaction now, with those it builds upon if need be."""
+        """Return whether the node would accept the transaction now, with parents if needed."""
         verdict = self._tested([transaction])
         if isinstance(verdict, Refused) and verdict.reason in _ORPHANED:
             parents = self._parents_in_waiting(transaction)
             if parents:
                 verdict = self._tested([*parents, transaction])
         if isinstance(verdict, Accepted) or self._is_confirmed(transaction.txid):
-            # From now on we know where to look for what spends these coins.
+            # Record where a later search for the spender of these coins starts.
             tested = isinstance(verdict, Accepted) and verdict.tested
             note = self._blocks.note_inputs if tested else self._note_unspent
             note(transaction)
@@ -134,7 +133,7 @@ class CoreChain:
         return verdict
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
-        """Hand the transaction to the network. One that is known already counts as accepted."""
+        """Broadcast the transaction. One that is already known counts as accepted."""
         try:
             self._node.ask(
                 "sendrawtransaction",
@@ -146,7 +145,7 @@ class CoreChain:
         except RpcError as error:
             if error.code not in _VERDICTS:
                 raise
-            verdict = told(error.words, code=error.code)
+            verdict = parse_broadcast_result(error.words, code=error.code)
             if not isinstance(verdict, Refused) or self._is_confirmed(transaction.txid):
                 return Accepted()
             if error.words in _ORPHANED:
@@ -160,10 +159,10 @@ class CoreChain:
         self._blocks.note(transaction.contested())
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
-        """Those of the outputs that exist, in the mempool or a block, spent or not.
+        """Return those of the outputs that exist, in the mempool or a block, spent or not.
 
-        Raises `ChainError` for one that was spent in a block before it was ever asked for: the
-        node does not tell any more what it held.
+        Raises `ChainError` for an output that was spent in a block before the first request: the
+        node no longer knows it.
         """
         found = self._unspent(outpoints)
         for outpoint in outpoints:
@@ -186,7 +185,7 @@ class CoreChain:
         return found
 
     def _spent_output(self, outpoint: OutPoint) -> Output | None:
-        """One that is spent: its transaction is in the mempool, the wallet, or an index."""
+        """Return a spent output, if its transaction is in the mempool, the wallet or `txindex`."""
         known = self._node.transactions([outpoint.txid]).get(outpoint.txid)
         depth = 0 if known is None else known.confirmations
         found = known.transaction() if known is not None and depth > 0 else None
@@ -196,27 +195,27 @@ class CoreChain:
             return Output(found.outputs[outpoint.vout], max(0, depth)) if exists else None
         if self._blocks.knows(outpoint):
             raise ChainError(
-                "A coin of the session is spent or gone, and the node does not keep what it was:"
-                " ask a node with `txindex=1`."
+                "A coin of the session is spent or gone, and the node no longer has its "
+                "transaction: use a node with `txindex=1`."
             )
         return None
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
-        """What spends the outpoints, in the mempool or a block; without those that nothing does.
+        """Return the spends of the outpoints in the mempool or blocks; unspent ones are left out.
 
-        Raises `ChainError` where many blocks have to be searched, and goes on where it stopped
-        when it is asked again; also where the node has pruned the blocks that are wanted.
+        Raises `ChainError` if many blocks must be searched; the next call continues the search.
+        Also raises it if the node has pruned the blocks.
         """
         wanted = list(dict.fromkeys(outpoints))
         if not wanted:
             return {}
         waiting = self._waiting_spends(wanted)
-        # If they get into a block, then into a later one.
+        # If they are confirmed, it is in a later block.
         self._blocks.note(list(waiting))
         return waiting | self._blocks.spends_of([each for each in wanted if each not in waiting])
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        """The single case of `spends_of`."""
+        """Return the spend of one outpoint; see `spends_of`."""
         return self.spends_of([outpoint]).get(outpoint)
 
     def _waiting_spends(self, outpoints: list[OutPoint]) -> dict[OutPoint, Spend]:
@@ -235,14 +234,14 @@ class CoreChain:
                 known[txid] = self._from_mempool(txid_of(txid))
             transaction = known[txid]
             if transaction is None:
-                continue  # it left the mempool between the two answers
+                continue  # it left the mempool meanwhile
             if transaction.spends(outpoint) is None:
                 raise FAULTS.not_understood()
             found[outpoint] = Spend(transaction=transaction, depth=0)
         return found
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
-        """The transactions that pay a script of the wallet, the deepest first.
+        """Return the transactions that pay a script of the wallet, most confirmations first.
 
         Raises `ChainError` for other scripts, of which the node keeps no history.
         """
@@ -279,27 +278,29 @@ class CoreChain:
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
         """See `Chain.payments_to_each`."""
-        return told_each(scripts, self.payments_to)
+        return query_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
-        """The fee rate to confirm within `target` blocks; at least what the node relays.
+        """Return the fee rate to confirm within `target` blocks; at least the relay minimum.
 
-        1 sat/vB where the node has not seen enough blocks to estimate: below that receivers may
-        refuse a payment, and older nodes do.
+        If the node has seen too few blocks to estimate, it is 1 sat/vB: older nodes refuse less,
+        and receivers may.
         """
         estimate = self._node.ask("estimatesmartfee", _Estimate, conf_target=target)
-        told = FeeRate.BROADCAST_MIN if estimate.feerate is None else _fee_rate(estimate.feerate)
-        return max(told, self.min_fee_rate())
+        estimated = (
+            FeeRate.BROADCAST_MIN if estimate.feerate is None else _fee_rate(estimate.feerate)
+        )
+        return max(estimated, self.min_fee_rate())
 
     def min_fee_rate(self) -> FeeRate:
-        """The least that its mempool takes now."""
+        """Return the minimum fee rate of its mempool now."""
         if self._min_fee_rate is not None:
             return self._min_fee_rate
         mempool = self._node.ask("getmempoolinfo", _MempoolInfo)
         return max(_fee_rate(mempool.mempoolminfee), _fee_rate(mempool.minrelaytxfee))
 
     def _tested(self, transactions: list[Transaction]) -> Accepted | Refused:
-        """The verdict on the last of them, the others being what it builds upon."""
+        """Return the verdict on the last transaction; the others are its parents."""
         raw = [each.serialize().hex() for each in transactions]
         try:
             verdicts = self._node.ask(
@@ -325,7 +326,7 @@ class CoreChain:
         return False
 
     def _parents_in_waiting(self, transaction: Transaction) -> list[Transaction]:
-        """What it spends from that the wallet has and the mempool has not, such as for its fee."""
+        """Return its parents that the wallet has and the mempool lacks."""
         known = self._node.transactions(outpoint.txid for outpoint in transaction.contested())
         unconfirmed = [txid for txid, each in known.items() if each.confirmations == 0]
         waiting = self._in_mempool(unconfirmed)
@@ -350,10 +351,10 @@ class CoreChain:
         except RpcError as error:
             if error.code != NOT_FOUND:
                 raise
-            return None  # it left the mempool between the two answers
+            return None  # it left the mempool meanwhile
 
     def _is_confirmed(self, txid: Txid) -> bool:
-        """Whether the wallet has it in a block, even if all that it paid is spent again."""
+        """Whether the wallet has it in a block, even if all its outputs are spent."""
         known = self._node.transactions([txid])
         return txid in known and known[txid].confirmations > 0
 

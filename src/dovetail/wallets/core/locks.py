@@ -1,7 +1,7 @@
-"""Coins that sessions hold, locked in the node, so that nothing else there spends them.
+"""Locks in the node on coins of sessions, so that nothing else spends them.
 
-Which locks are ours is written down before they are made: what a crash leaves behind is undone by
-the next look, and what the user locked by hand stays locked.
+A file records our locks before they are set. After a crash the next run removes them, and coins
+that the user locked stay locked.
 """
 
 from collections.abc import Callable, Collection, Generator
@@ -18,7 +18,7 @@ from dovetail.wallets.core.rpc import RpcError, call
 from dovetail.wallets.wallet_file import exclusive
 
 _INVALID_PARAMETER = -8
-"""The code for a coin that is spent, unknown, or locked or not locked already."""
+"""The code for a coin that is spent or unknown, or is already locked or unlocked."""
 
 
 class _Locked(msgspec.Struct, frozen=True):
@@ -27,25 +27,25 @@ class _Locked(msgspec.Struct, frozen=True):
 
 
 class CoinLocks:
-    """The locks of one node's wallet that are ours. Threads and processes may share the file."""
+    """Dovetail's locks in one node's wallet. Threads and processes may share the file."""
 
     def __init__(self, node: CoreNode, record: Path) -> None:
-        """`record` is the file that says which locks are ours."""
+        """`record` is the file that lists our locks."""
         self._node = node
         self._record = record
 
     def held(self) -> frozenset[OutPoint]:
-        """The coins that we locked."""
+        """Return the coins that we have locked."""
         ours = self._read()
         return ours & self.locked() if ours else ours
 
     def locked(self) -> frozenset[OutPoint]:
-        """Every coin that is locked in the node, by whomever."""
+        """Return all coins that are locked in the node, also by the user."""
         listed = self._node.ask("listlockunspent", list[_Locked])
         return frozenset(OutPoint(txid_of(each.txid), each.vout) for each in listed)
 
     def settle(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
-        """Lock these coins and unlock all others that are locked by us; again does nothing."""
+        """Lock these coins and unlock our other locks; a repeated call does nothing."""
         if not (reserved() or self._record.exists()):
             return
         with self._alone():
@@ -61,9 +61,9 @@ class CoinLocks:
     def holding(
         self, coins: Collection[OutPoint], reserved: Callable[[], Collection[OutPoint]]
     ) -> Generator[None]:
-        """Lock these coins for a while, where they are not locked already.
+        """Lock these coins during the block, unless they are locked already.
 
-        Those that a session holds by the end, of whatever process, stay locked: `reserved` tells.
+        Coins that a session of any process holds at the end stay locked: `reserved` returns them.
         """
         with self._alone():
             fresh = frozenset(coins) - self.locked()
@@ -79,14 +79,14 @@ class CoinLocks:
 
     @contextmanager
     def _alone(self) -> Generator[None]:
-        with suppress(OSError):  # of which the lock file will tell
+        with suppress(OSError):  # the lock file reports it
             self._record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with exclusive(self._record.parent):
             yield
 
     def _change(self, coins: Collection[OutPoint], *, unlock: bool) -> None:
-        """One by one: what is spent or not the wallet's cannot be locked, and need not be."""
-        keeps = None if unlock else True  # a lock outlives the node's restart, as sessions do
+        """Change locks one by one, and ignore coins that are spent or not the wallet's."""
+        keeps = None if unlock else True  # the lock survives a restart of the node
         calls = [
             call("lockunspent", unlock=unlock, transactions=[named(coin)], persistent=keeps)
             for coin in sorted(coins, key=str)
@@ -103,9 +103,9 @@ class CoinLocks:
             return frozenset()
         except (OSError, ValueError, msgspec.DecodeError) as error:
             raise WalletError(
-                f"The file {self._record.name} in the data directory cannot be read, which says"
-                " which coins are locked in the node for sessions: move it away, and unlock coins"
-                " with `bitcoin-cli lockunspent` if need be."
+                f"The file {self._record.name} in the data directory, which lists the coins "
+                "locked in the node for sessions, cannot be read: move it away, and unlock "
+                "coins with `bitcoin-cli lockunspent` if necessary."
             ) from error
 
     def _write(self, ours: frozenset[OutPoint]) -> None:
@@ -115,6 +115,6 @@ class CoinLocks:
             replace_durably(self._record, msgspec.json.encode(sorted(map(str, ours))))
         except OSError as error:
             raise WalletError(
-                "What is locked in the node for sessions cannot be written down: check the data"
-                " directory and its free space."
+                "The list of coins locked in the node for sessions cannot be written: check the "
+                "data directory and its free space."
             ) from error

@@ -1,4 +1,4 @@
-"""A Bitcoin Core node and one of its wallets: whether they will do, and what both ports ask."""
+"""A Bitcoin Core node with one of its wallets: checks them, and makes their common calls."""
 
 import threading
 from collections.abc import Collection, Iterable, Sequence
@@ -15,10 +15,10 @@ from dovetail.wallets.http import Carrier
 T = TypeVar("T")
 
 OLDEST_VERSION = 250_000
-"""Bitcoin Core 25.0, the first that funds a transaction from confirmed coins alone."""
+"""Bitcoin Core 25.0, the first version that can fund a transaction from confirmed coins only."""
 
 NOT_FOUND = -5
-"""The code for a transaction, block or address that is not there (rpc/protocol.h)."""
+"""The code for an unknown transaction, block or address (rpc/protocol.h)."""
 
 _CHAINS = {
     Network.MAINNET: ("main",),
@@ -49,7 +49,7 @@ class _AddressInfo(msgspec.Struct, frozen=True):
 
 
 class WalletTransaction(msgspec.Struct, frozen=True):
-    """A transaction that a wallet knows."""
+    """A transaction of the node's wallet."""
 
     hex: str
     confirmations: int
@@ -57,15 +57,15 @@ class WalletTransaction(msgspec.Struct, frozen=True):
     blockheight: int | None = None
 
     def transaction(self) -> Transaction:
-        """The transaction itself. Raises `ChainError`."""
+        """Parse the transaction. Raises `ChainError`."""
         return parsed(self.hex)
 
 
 class CoreNode:
-    """One node, and a descriptor wallet with private keys that it has loaded.
+    """One node with a loaded descriptor wallet that has private keys.
 
-    Threads may share it. The first answer that is wanted from it is preceded by a look at the node:
-    `ConfigurationError` says what has to be changed, `ChainError` what to wait for.
+    Threads may share it. The first request checks the node: `ConfigurationError` says what to
+    change, `ChainError` what to wait for.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class CoreNode:
         timeout: float = 30.0,
         carrier: Carrier | None = None,
     ) -> None:
-        """`url` is the node's without a path, `wallet` the wallet's name, `timeout` in seconds.
+        """`url` has no path, `wallet` is the wallet's name, `timeout` is in seconds.
 
-        `carrier` is what carries the requests; by default one of its own.
+        `carrier` sends the requests; by default the node has its own.
         """
         self._rpc = CoreRpc(url, login, wallet=wallet, timeout=timeout, carrier=carrier)
         self._lock = threading.Lock()
@@ -104,12 +104,12 @@ class CoreNode:
         return self._rpc.make(wanted, kind)
 
     def batch(self, calls: Sequence[Call], kind: type[T]) -> list[T | RpcError]:
-        """Make many calls of one kind in one request; what fails of them is returned."""
+        """Make many calls in one request; failures are returned, not raised."""
         self._check_once()
         return self._rpc.batch(calls, kind)
 
     def check(self) -> None:
-        """Look whether node and wallet will do.
+        """Check that node and wallet can be used.
 
         Raises `ConfigurationError` for a wrong login, an old version, another network, and a wallet
         that is not loaded, has no descriptors or no private keys; `ChainError` for a node that
@@ -142,7 +142,7 @@ class CoreNode:
                 self._is_checked = True
 
     def transactions(self, txids: Iterable[Txid]) -> dict[Txid, WalletTransaction]:
-        """Those of the transactions that the wallet knows. Raises `ChainError` for others."""
+        """Return those of the transactions that the wallet knows."""
         wanted = list(dict.fromkeys(txids))
         answers = self.batch(
             [call("gettransaction", txid=str(txid)) for txid in wanted], WalletTransaction
@@ -164,13 +164,13 @@ class CoreNode:
             try:
                 addresses[script] = str(Address.from_script(script, self.network))
             except InvalidAddress:
-                continue  # the wallet knows its own by their addresses
+                continue  # the wallet's scripts all have addresses
         calls = [call("getaddressinfo", address=address) for address in addresses.values()]
         ours: set[Script] = set()
         for script, answer in zip(addresses, self.batch(calls, _AddressInfo), strict=True):
             if isinstance(answer, RpcError):
                 if answer.code == NOT_FOUND:
-                    continue  # a witness version that this node cannot name yet
+                    continue  # a witness version that this node does not know
                 raise answer
             if answer.ismine and answer.solvable:
                 ours.add(script)
@@ -178,12 +178,12 @@ class CoreNode:
 
 
 def named(outpoint: OutPoint) -> dict[str, Any]:
-    """The outpoint as the node takes it."""
+    """Return the outpoint in the node's format."""
     return {"txid": str(outpoint.txid), "vout": outpoint.vout}
 
 
 def parsed(text: str) -> Transaction:
-    """A transaction that the node gave in hex. Raises `ChainError`."""
+    """Parse a transaction that the node sent in hex. Raises `ChainError`."""
     try:
         return Transaction.parse(bytes.fromhex(text))
     except (ParseError, ValueError):
@@ -191,7 +191,7 @@ def parsed(text: str) -> Transaction:
 
 
 def txid_of(text: str) -> Txid:
-    """A txid that the node gave. Raises `ChainError`."""
+    """Parse a txid that the node sent. Raises `ChainError`."""
     try:
         return Txid.from_hex(text)
     except ParseError:
@@ -199,7 +199,7 @@ def txid_of(text: str) -> Txid:
 
 
 def per_kvb(amount: Decimal) -> Decimal:
-    """sat/vB, of bitcoins for 1000 virtual bytes."""
+    """Convert bitcoins for 1000 virtual bytes into sat/vB."""
     return amount * 100_000
 
 

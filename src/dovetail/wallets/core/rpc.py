@@ -1,6 +1,6 @@
-"""Ask a Bitcoin Core node (JSON-RPC over HTTP): bounded in time and size, never quoted.
+"""A JSON-RPC client for Bitcoin Core, with limits on time and size.
 
-The password, the cookie and what the node says about a call stay out of errors and reprs (P4).
+The password, the cookie and the node's messages never appear in errors or reprs (P4).
 """
 
 import base64
@@ -22,13 +22,13 @@ from dovetail.extras import brought_by
 from dovetail.wallets.server_faults import Faults
 
 with brought_by("agent", "Asking a Bitcoin Core node"):
-    from dovetail.wallets.bounded_answers import Manners, Reply, fetch_bounded
+    from dovetail.wallets.bounded_answers import BackOff, Reply, fetch_bounded
     from dovetail.wallets.http import Carrier, connections, request
 
 T = TypeVar("T")
 
 MAX_ANSWER = 64_000_000
-"""Bytes of one answer that are read at most: a batch of blocks in hex."""
+"""The largest answer in bytes: a batch of blocks in hex."""
 
 PORTS = {
     Network.MAINNET: 8332,
@@ -36,7 +36,7 @@ PORTS = {
     Network.SIGNET: 38332,
     Network.REGTEST: 18443,
 }
-"""Where a node of each network listens unless told otherwise; testnet is testnet 4."""
+"""The default port of each network; testnet is testnet 4."""
 
 _FOLDERS = {
     Network.MAINNET: "",
@@ -46,9 +46,9 @@ _FOLDERS = {
 }
 _MAX_COOKIE = 1_000
 _CONNECT_SECONDS = 10.0
-# The node closes a connection that is idle for 30 seconds; ours are given up before.
+# The node closes connections that are idle for 30 seconds, so close them earlier.
 _IDLE_SECONDS = 15.0
-_TELLING = (200, 400, 404, 500)  # with these the node sends JSON
+_TELLING = (200, 400, 404, 500)  # the node sends JSON with these
 _UNAUTHORIZED, _FORBIDDEN, _BUSY = 401, 403, 503
 _WARMING_UP, _NO_SUCH_WALLET = -28, -18
 
@@ -66,20 +66,20 @@ FAULTS = Faults(
 
 @dataclass(frozen=True, slots=True)
 class CookieFile:
-    """The file in which a running node keeps a password for users of the same machine."""
+    """The cookie file of a running node, with a password for users of the same machine."""
 
     path: Path
 
     def credentials(self) -> bytes:
-        """User and password, read anew each time as a restart changes them.
+        """Read user and password again, because a restart of the node changes them.
 
-        Raises `ChainError` without the file, `ConfigurationError` where it cannot be used.
+        Raises `ChainError` if the file is missing, `ConfigurationError` if it is unusable.
         """
         try:
             with self.path.open("rb") as file:
                 cookie = file.read(_MAX_COOKIE).strip()
         except FileNotFoundError as error:
-            # A node that stops takes its cookie along.
+            # A node deletes its cookie when it stops.
             raise ChainError(
                 "The node's cookie file is not there: start Bitcoin Core, or set `core_cookie` to"
                 " the .cookie in its data directory, or `core_user` and `core_password`."
@@ -109,7 +109,7 @@ class UserPassword:
     password: str
 
     def credentials(self) -> bytes:
-        """Both of them, as HTTP's Basic scheme has them (RFC 7617)."""
+        """Return both in the format of HTTP's Basic scheme (RFC 7617)."""
         return f"{self.user}:{self.password}".encode()
 
     def __repr__(self) -> str:
@@ -125,7 +125,7 @@ Login = CookieFile | UserPassword
 
 
 def usual_cookie(network: Network) -> Path:
-    """Where Bitcoin Core keeps the cookie unless told otherwise."""
+    """Return the default path of Bitcoin Core's cookie."""
     if sys.platform == "darwin":
         home = Path.home() / "Library" / "Application Support" / "Bitcoin"
     elif sys.platform == "win32":
@@ -138,11 +138,11 @@ def usual_cookie(network: Network) -> Path:
 class RpcError(ChainError):
     """The node refused a call; `code` as in Bitcoin Core's rpc/protocol.h.
 
-    `words` are the node's own, for decisions and never for people's eyes.
+    `words` is the node's message, for decisions only; never show it.
     """
 
     def __init__(self, code: int, words: str) -> None:
-        """Say no more than the code in the message."""
+        """The message contains only the code."""
         super().__init__(
             f"The Bitcoin Core node refused a request (code {code}): see its debug.log."
         )
@@ -176,7 +176,7 @@ class Call:
 
 
 def call(method: str, **arguments: Any) -> Call:
-    """A call, written as one; arguments that are None are left out."""
+    """Return a call; arguments that are None are left out."""
     return Call(method, {name: value for name, value in arguments.items() if value is not None})
 
 
@@ -196,14 +196,14 @@ class CoreRpc:
         timeout: float = 30.0,
         carrier: Carrier | None = None,
     ) -> None:
-        """`carrier` is what carries the requests; by default one of our own."""
+        """`carrier` sends the requests; by default the client has its own."""
         self._url = f"{checked_node_url(url)}/wallet/{quote(wallet, safe='')}"
         self._login = login
         self._timeout = timeout
         self._ids = itertools.count(1)
         self._carrier = carrier or connections(self._url, idle=_IDLE_SECONDS)
-        self._manners = Manners()
-        # Whoever forgets to close it leaves no connection open.
+        self._back_off = BackOff()
+        # Close the connections even if the owner forgets `close`.
         weakref.finalize(self, self._carrier.close)
 
     def __repr__(self) -> str:
@@ -232,15 +232,15 @@ class CoreRpc:
         ]
 
     def batch_raw(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
-        """As `batch`, with each answer still to be decoded."""
+        """Make a batch, and leave the answers undecoded."""
         if not calls:
             return []
         requests = [_Request(next(self._ids), each.method, each.arguments) for each in calls]
         alone = len(requests) == 1
-        self._manners.require_leave()
+        self._back_off.require_no_pause()
         reply = self._post(msgspec.json.encode(requests[0] if alone else requests))
         if reply.wait is not None:
-            self._manners.heed(reply)
+            self._back_off.note_reply(reply)
         self._check(reply.status)
         answer = reply.body
         found = (
@@ -256,7 +256,7 @@ class CoreRpc:
             raise ConfigurationError(self._login.refused)
         if status == _FORBIDDEN:
             raise ConfigurationError(
-                "The node does not let us ask it: allow this machine by its `rpcallowip` and the"
+                "The node refuses the connection: allow this machine by its `rpcallowip` and the"
                 " user by its `rpcwhitelist`, or correct `core_url` and `core_user`."
             )
         if status == _BUSY:
@@ -282,7 +282,7 @@ class CoreRpc:
 
 
 def checked_node_url(url: str) -> str:
-    """The URL without a slash at its end. Raises `ConfigurationError`, which never quotes it."""
+    """Return the URL without a slash at its end. Raises `ConfigurationError`."""
     url = url.strip()
     try:
         parts = urlsplit(url)

@@ -1,7 +1,7 @@
-"""Sign with a wallet of a node, touching nothing but its own inputs (BIP 174, Signer, Finalizer).
+"""Sign only the inputs of a node's wallet (BIP 174, Signer and Finalizer).
 
-The node's `walletprocesspsbt` fills in and finishes whatever it can; so it is given a PSBT that was
-made for it alone, and only what it signed is taken from its answer.
+The node's `walletprocesspsbt` fills in and finalizes all it can. So it gets a new PSBT, and only
+the wallet's own final scripts are taken from the result.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -40,7 +40,7 @@ class _Processed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class OwnOutput:
-    """An output that pays the wallet, spent or not, and the transaction it belongs to."""
+    """An output that pays the wallet, spent or not, with its transaction."""
 
     output: TxOut
     previous: Transaction
@@ -48,7 +48,7 @@ class OwnOutput:
 
 
 def own_outputs(node: CoreNode, outpoints: Sequence[OutPoint]) -> dict[OutPoint, OwnOutput]:
-    """Those of the outpoints that are outputs to the wallet."""
+    """Return those of the outpoints that pay the wallet."""
     known = node.transactions(each.txid for each in outpoints)
     found: dict[OutPoint, OwnOutput] = {}
     parsed = {txid: each.transaction() for txid, each in known.items()}
@@ -63,10 +63,10 @@ def own_outputs(node: CoreNode, outpoints: Sequence[OutPoint]) -> dict[OutPoint,
 
 
 def sign_ours(node: CoreNode, psbt: Psbt, inputs: Collection[OutPoint]) -> Psbt:
-    """Final scripts for those of `inputs` that are the wallet's own; the rest comes back as it was.
+    """Add final scripts to those of `inputs` that the wallet owns, and change no others.
 
-    Raises `WalletError` when none of them is ours, when the wallet does not know the coin, when one
-    of ours asks for a sighash type other than ALL or DEFAULT, when the wallet is locked by its
+    Raises `WalletError` when it owns none of them, when it does not know the coin, when one of its
+    inputs asks for a sighash type other than ALL or DEFAULT, when the wallet is locked by its
     passphrase, or when signing fails.
     """
     outpoints = psbt.unsigned_transaction.contested()

@@ -1,4 +1,4 @@
-"""A descriptor wallet of a Bitcoin Core node, which keeps the keys and knows the coins."""
+"""A descriptor wallet of a Bitcoin Core node; the node keeps its keys and coins."""
 
 import re
 from collections.abc import Callable, Collection
@@ -40,7 +40,7 @@ from dovetail.wallets.revocation import revocation
 from dovetail.wallets.signing import with_what_proves
 
 LOCKS = "core-locks.json"
-"""The file in the wallet's folder that says which coins are locked in the node for sessions."""
+"""The file in the wallet's folder that lists the coins locked in the node for sessions."""
 
 _MAX_FEE_RATE = FeeRate(2**32)
 _KEYPOOL_RAN_OUT = -12
@@ -97,13 +97,13 @@ class _Mempool(msgspec.Struct, frozen=True):
 
 
 class CoreWallet:
-    """A `Wallet` that a node holds. Threads may share it, and processes its folder.
+    """A `Wallet` of a node. Threads may share it, and processes may share its folder.
 
-    `folder` keeps which coins are locked in the node for sessions; nothing secret is in it.
+    `folder` holds the list of coins locked in the node for sessions, and no secrets.
     """
 
     def __init__(self, node: CoreNode, folder: Path) -> None:
-        """Raises nothing: the node is asked when something is wanted of it."""
+        """It raises nothing, because the first request comes later."""
         self._node = node
         self._locks = CoinLocks(node, folder / LOCKS)
         self._reserved: Callable[[], Collection[OutPoint]] = tuple
@@ -117,35 +117,35 @@ class CoreWallet:
         return self._node.network
 
     def sync(self) -> None:
-        """Look whether the wallet can be used; the node itself keeps it up to date.
+        """Check that the wallet can be used; the node keeps it up to date.
 
         Raises `ConfigurationError` and `ChainError` as `CoreNode.check`.
         """
         self._node.check()
 
     def balance(self) -> Balance:
-        """What it holds. Confirmed counts locked coins in; unconfirmed counts immature ones in."""
+        """Its balance; `confirmed` includes locked coins, `unconfirmed` includes immature ones."""
         confirmed = _sats(self._node.ask("getbalance", Decimal, minconf=1))
         known = self._node.ask("getbalances", _Balances).mine
         total = _sats(known.trusted + known.untrusted_pending + known.immature)
         return Balance(confirmed=confirmed, unconfirmed=Sats(max(0, total - confirmed)))
 
     def new_address(self) -> Address:
-        """A receiving address that it gave to nobody before, durably taken."""
+        """Return an unused receiving address; that it is given out is durable."""
         return self._address("getnewaddress")
 
     def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
-        """Those of `scripts` that it can spend."""
+        """Return those of `scripts` that it can spend."""
         return self._node.owned(scripts)
 
     def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
-        """Those of `outpoints` that pay it, spent or not, by its own knowledge of the chain."""
+        """Return those of `outpoints` that pay it, spent or not, as far as it knows the chain."""
         return frozenset(own_outputs(self._node, list(outpoints)))
 
     def coins(self) -> tuple[Coin, ...]:
-        """Its confirmed spendable coins, with what a PSBT input needs to sign them.
+        """Return its confirmed spendable coins, with the PSBT fields for signing.
 
-        Coins that the user locked in the node are left out, those locked for sessions are not.
+        Coins that the user locked are left out; coins locked for sessions are included.
         """
         listed = self._node.ask("listunspent", list[_Unspent], minconf=1, include_unsafe=False)
         usable = {
@@ -163,9 +163,9 @@ class CoreWallet:
         return tuple(coin for coin in coins if coin is not None)
 
     def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
-        """Lock the coins that sessions hold in the node, and unlock those that they held before.
+        """Lock the coins of sessions in the node, and unlock coins that they no longer hold.
 
-        The locks outlive a restart of the node; those that the user made stay as they are.
+        The locks survive a restart of the node. Locks of the user do not change.
         """
         self._reserved = reserved
         self._locks.settle(reserved)
@@ -178,10 +178,10 @@ class CoreWallet:
         fee_rate: FeeRate,
         unspendable: Collection[OutPoint] = (),
     ) -> Psbt:
-        """A signed and finalized PSBT that pays `amount` to `script`: an Original PSBT.
+        """Return a signed and finalized PSBT that pays `amount` to `script`: an Original PSBT.
 
-        It spends confirmed coins only and none of `unspendable`, signals replaceability (BIP 125),
-        tells no key paths, locks nothing, and is not broadcast. Raises `InsufficientFunds`, and
+        It spends only confirmed coins and none of `unspendable`, signals replaceability (BIP 125),
+        contains no key paths, locks nothing, and is not broadcast. Raises `InsufficientFunds`, and
         `WalletError` for dust, absurd fee rates and a wallet locked by its passphrase.
         """
         if fee_rate > _MAX_FEE_RATE:
@@ -200,20 +200,20 @@ class CoreWallet:
         return signed
 
     def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
-        """Sign and finalize those of `inputs` that are its own, with sighash ALL or DEFAULT.
+        """Sign and finalize those of `inputs` that it owns, with sighash ALL or DEFAULT.
 
-        All other inputs come back as they were. Raises `WalletError` when none is its own, when it
-        does not know a coin of its own yet, when one asks for another sighash type, and when the
-        wallet is locked by its passphrase.
+        All other inputs stay unchanged. Raises `WalletError` when it owns none of them, when it
+        does not know one of its own coins yet, when an input asks for another sighash type, and
+        when the wallet is locked by its passphrase.
         """
         return sign_ours(self._node, psbt, inputs)
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
-        """A signed transaction that spends one of its coins back to itself, not broadcast.
+        """Return a signed transaction that spends one of its coins back to itself; not broadcast.
 
-        It pays `fee_rate`, or more where the transactions that it replaces in the node's mempool
-        demand more (BIP 125, rules 3 and 4). Raises `InsufficientFunds` when the coin cannot pay
-        that, `WalletError` when it is not the wallet's.
+        It pays `fee_rate`, or more if the transactions that it replaces in the node's mempool
+        require more (BIP 125, rules 3 and 4). Raises `InsufficientFunds` if the coin cannot pay
+        that, and `WalletError` if it is not the wallet's coin.
         """
         own = own_outputs(self._node, (outpoint,)).get(outpoint)
         psbt = revocation(
@@ -239,7 +239,7 @@ class CoreWallet:
             raise FAULTS.not_understood() from None
 
     def _coin(self, outpoint: OutPoint, own: OwnOutput, listed: _Unspent | None) -> Coin | None:
-        """The coin with its scripts; None for one whose signed size we cannot tell."""
+        """Return the coin with its scripts, or None if its signed size cannot be predicted."""
         script, psbt_input = own.output.script_pubkey, PsbtInput()
         redeem_script = None if listed is None else listed.redeem_script
         if script.type is ScriptType.P2SH and redeem_script is None:
@@ -283,9 +283,9 @@ class CoreWallet:
         return parsed(funded.hex)
 
     def _check_funds(self, payment: TxOut, fee_rate: FeeRate) -> None:
-        """Raises `InsufficientFunds` where its free coins do not pay for this and for themselves.
+        """Raise `InsufficientFunds` if the free coins cannot pay the amount and the fee.
 
-        The node says so in words only.
+        The node reports this only as a text.
         """
         held = self._locks.held()
         free = [coin for coin in self.coins() if coin.outpoint not in held]
@@ -314,12 +314,12 @@ class CoreWallet:
                 )
             known = coin.psbt_input
             if coin.utxo.script_pubkey.type is ScriptType.P2WPKH:
-                known = PsbtInput().with_witness_utxo(coin.utxo)  # receivers ask the chain
+                known = PsbtInput().with_witness_utxo(coin.utxo)  # receivers get it from the chain
             psbt = psbt.with_input(index, known)
         return psbt
 
     def _replacement_fee(self, outpoint: OutPoint, weight: Weight) -> Sats:
-        """The least that replaces the coin's spender and what builds upon it (BIP 125, 3, 4)."""
+        """Return the least fee to replace the coin's spender and descendants (BIP 125, 3, 4)."""
         [spender] = self._node.ask(
             "gettxspendingprevout", tuple[_Spender], outputs=[named(outpoint)]
         )
@@ -335,7 +335,7 @@ class CoreWallet:
 
 
 def _key_of(descriptor: str) -> bytes | None:
-    """The public key of a P2WPKH coin's own descriptor; None for any other (BIP 380, BIP 382)."""
+    """Return the public key of a P2WPKH coin's descriptor, or None (BIP 380, BIP 382)."""
     found = _OF_ONE_KEY.match(descriptor)
     return None if found is None else bytes.fromhex(found[1])
 

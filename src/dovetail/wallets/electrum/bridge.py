@@ -1,9 +1,9 @@
-"""BDK's way to an Electrum server: our connection, offered to it on this machine.
+"""A local port through which BDK uses our connection to an Electrum server.
 
-BDK's client trusts a list of its own or nobody and knows no pinned certificate; it limits neither
-the size of a line nor the time until it is whole; and an answer about headers whose size is not
-what it says aborts the whole process. So it speaks in the clear to a port of this machine, which
-takes one connection and passes lines on through ours once they are whole and sound.
+BDK's client supports no pinned certificate, limits neither the size nor the time of a line, and
+aborts the process at a malformed answer about headers. So BDK connects without TLS to a port of
+this machine. The bridge accepts one connection and forwards complete and valid lines through our
+connection.
 """
 
 import selectors
@@ -27,27 +27,27 @@ _HEADER_DIGITS = 160
 
 @contextmanager
 def bridge(server: ChainServer, *, timeout: float) -> Generator[str]:
-    """The URL on this machine that leads to the server until the block is left.
+    """Yield a URL on this machine that leads to the server during the block.
 
-    `timeout` in seconds for one answer. Raises `ChainError` when the server cannot be reached;
-    what goes wrong later ends the connection.
+    `timeout` is in seconds for one answer. Raises `ChainError` if the server cannot be reached;
+    later errors close the connection.
     """
     far = connect(server, timeout=timeout)
     try:
         with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
-            crossing = _Crossing(listener, far, timeout)
-            thread = threading.Thread(target=crossing.run, name="dovetail-bridge", daemon=True)
+            forwarder = _Forwarder(listener, far, timeout)
+            thread = threading.Thread(target=forwarder.run, name="dovetail-bridge", daemon=True)
             thread.start()
             try:
                 yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
             finally:
-                crossing.stop()
+                forwarder.stop()
                 thread.join()
     finally:
         far.close()
 
 
-class _Crossing:
+class _Forwarder:
     def __init__(self, listener: socket.socket, far: socket.socket, timeout: float) -> None:
         self._listener = listener
         self._far = far
@@ -55,10 +55,10 @@ class _Crossing:
         self._wake, self._woken = socket.socketpair()
         self._guard = _Guard()
         self._asked, self._told = bytearray(), bytearray()
-        self._begun_at = 0.0
+        self._line_started_at = 0.0
 
     def stop(self) -> None:
-        """End it, whatever it waits for."""
+        """End the bridge at once."""
         self._wake.close()
 
     def run(self) -> None:
@@ -77,7 +77,7 @@ class _Crossing:
                 finally:
                     hang_up(near)
         except OSError:
-            return  # a side hung up, which the other one learns by it
+            return  # one side hung up; the return closes the other
         finally:
             hang_up(self._far)
 
@@ -104,21 +104,21 @@ class _Crossing:
         return bool(chunk)
 
     def _answer(self, near: socket.socket) -> bool:
-        """Pass on all that came; TLS may hold some of it where no selector sees it."""
+        """Forward all data that arrived; TLS may hold some that no selector sees."""
         while (chunk := self._heard()) is not None:
             if not self._told:
-                self._begun_at = time.monotonic()
+                self._line_started_at = time.monotonic()
             for line in _lines(self._told, chunk):
                 if not self._guard.allows(line):
                     return False
                 near.sendall(line)
-                self._begun_at = time.monotonic()
+                self._line_started_at = time.monotonic()
             if not chunk or len(self._told) > _MAX_LINE:
                 return False
         return True
 
     def _heard(self) -> bytes | None:
-        """What is there at once; None for nothing, as when TLS speaks of its own affairs."""
+        """Return the available bytes, or None, as after TLS's own messages."""
         self._far.settimeout(0)
         try:
             return self._far.recv(_CHUNK)
@@ -126,8 +126,8 @@ class _Crossing:
             return None
 
     def _takes_too_long(self) -> bool:
-        """Whether a line has begun and not ended for long."""
-        return bool(self._told) and time.monotonic() - self._begun_at > self._timeout
+        """Whether a line has been incomplete for too long."""
+        return bool(self._told) and time.monotonic() - self._line_started_at > self._timeout
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -141,7 +141,7 @@ class _Reply(msgspec.Struct, frozen=True):
 
 
 class _Headers(msgspec.Struct, frozen=True):
-    """In one piece up to version 1.4 of the protocol, as a list from 1.6 on."""
+    """Headers: one string up to version 1.4 of the protocol, a list from 1.6 on."""
 
     count: int
     hex: str | None = None
@@ -149,7 +149,7 @@ class _Headers(msgspec.Struct, frozen=True):
 
     @property
     def sound(self) -> bool:
-        """Whether there are as many headers as it says, each whole."""
+        """Whether the number and size of the headers are right."""
         if self.hex is not None:
             return len(self.hex) == self.count * _HEADER_DIGITS
         whole = all(len(header) == _HEADER_DIGITS for header in self.headers)
@@ -157,13 +157,13 @@ class _Headers(msgspec.Struct, frozen=True):
 
 
 class _Guard:
-    """Keeps from BDK what would abort it: it remembers what was asked and looks at the answer."""
+    """Blocks answers that would abort BDK, by checking them against its requests."""
 
     def __init__(self) -> None:
         self._headers: set[int] = set()
 
     def note(self, line: bytes) -> None:
-        """Take in a question of BDK's."""
+        """Record a request of BDK."""
         request = msgspec.json.decode(line, type=_Request)
         if request.method == _HEADERS:
             self._headers.add(request.id)
@@ -181,7 +181,7 @@ class _Guard:
 
 
 def _lines(pending: bytearray, chunk: bytes) -> list[bytes]:
-    """The lines that a chunk makes whole, ends included; the rest is left pending."""
+    """Return the lines that a chunk completes, with line ends; keep the rest in `pending`."""
     pending += chunk
     whole = chunk.rfind(b"\n")
     if whole < 0:

@@ -1,4 +1,4 @@
-"""The chain as one Electrum server tells it (Electrum protocol, versions 1.4 to 1.7)."""
+"""A chain source on one Electrum server (Electrum protocol, versions 1.4 to 1.7)."""
 
 import re
 import time
@@ -10,21 +10,21 @@ import msgspec
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.wallets.broadcast_results import told
+from dovetail.wallets.broadcast_results import parse_broadcast_result
 from dovetail.wallets.cached_chain import PACE
 from dovetail.wallets.electrum.connection import FAULTS
-from dovetail.wallets.electrum.mempool_test import NodesTest
-from dovetail.wallets.electrum.rpc import Denied, ElectrumRpc, agreed
+from dovetail.wallets.electrum.mempool_test import MempoolTest
+from dovetail.wallets.electrum.rpc import Denied, ElectrumRpc, require_answer
 from dovetail.wallets.electrum.subscriptions import (
     HISTORY,
     TIP,
     Entry,
-    Followed,
+    ScriptWatch,
     height_of,
     history_of,
 )
 from dovetail.wallets.mempool_policy import check_acceptance, depth_of
-from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, query_each
 from dovetail.wallets.server_url import ChainServer
 from dovetail.wallets.transaction_cache import KeptTransactions
 
@@ -34,12 +34,12 @@ _TO_SAT_PER_VB = 5  # decimal places from bitcoins per 1000 vB
 _UNTOLD = -1.0
 _OP_RETURN = 0x6A
 _HEADER_SIZE = 80
-# How servers pass on that their node does not have a transaction.
+# Messages of servers whose node does not have a transaction.
 _MISSING = re.compile(r"no such mempool|missing transaction|(?<!\d)-5\b", re.IGNORECASE)
 
 
 class _MempoolInfo(msgspec.Struct, frozen=True):
-    """What `mempool.get_info` says of what the server's node relays, in bitcoins per 1000 vB."""
+    """The answer of `mempool.get_info`: the minimum relay fee in bitcoins per 1000 vB."""
 
     minrelaytxfee: float
 
@@ -47,11 +47,11 @@ class _MempoolInfo(msgspec.Struct, frozen=True):
 class ElectrumChain:
     """A `Chain` over one Electrum server; threads may share it, and `close` ends its connection.
 
-    `server` is its URL, or a `ChainServer` that also names a certificate or Tor's proxy;
-    `timeout` in seconds for one answer; `min_fee_rate` is what its node relays at least, which is
-    asked for unless given. `pace` in seconds spares a public server, see `electrum_following`; 0,
-    as on regtest, asks it each time. What the server says about depth is believed. Raises
-    `ConfigurationError` for what cannot be used. Its repr does not show the URL.
+    `server` is its URL, or a `ChainServer` that also names a certificate or Tor's proxy. `timeout`
+    is in seconds for one answer. `min_fee_rate` replaces the minimum that the server reports.
+    `pace` is the seconds between two requests for the tip (see `subscriptions`); 0, as on regtest,
+    asks each time. The server is trusted about confirmations. Raises `ConfigurationError` for an
+    unusable server. Its repr does not show the URL.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ElectrumChain:
         pace: float | None = None,
     ) -> None:
         self._rpc = ElectrumRpc(ChainServer.of(server), network, timeout=timeout)
-        self._test = NodesTest(ChainServer.of(server), network, timeout=timeout)
+        self._test = MempoolTest(ChainServer.of(server), network, timeout=timeout)
         self._network = network
         self._kept = KeptTransactions()
         self._min_fee_rate = min_fee_rate
@@ -72,7 +72,7 @@ class ElectrumChain:
             pace = 0 if network is Network.REGTEST else PACE
         self._pace = pace
         self._missing_at: dict[Txid, float] = {}
-        self._followed = Followed(self._rpc, pace=pace) if pace else None
+        self._script_watch = ScriptWatch(self._rpc, pace=pace) if pace else None
 
     def __repr__(self) -> str:
         return f"<ElectrumChain on {self._network}>"
@@ -89,18 +89,17 @@ class ElectrumChain:
         self.close()
 
     def height(self) -> int:
-        """The height of its best block."""
-        if self._followed is not None:
-            return self._followed.height()
+        """Return the height of its best block."""
+        if self._script_watch is not None:
+            return self._script_watch.height()
         return height_of(self._rpc.ask(TIP, kind=msgspec.Raw))
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
-        """Whether the network would take the transaction now, as well as can be told.
+        """Return whether the network would accept the transaction now, as far as is known.
 
-        A server that speaks version 1.7 has its node test it. The protocol had no such question
-        before, so we judge by what nodes ask of form, inputs, sums, locks and the minimum fee rate.
-        That cannot tell wrong signatures, which are the core's to verify, a replacement that would
-        be taken, nor a full mempool.
+        A server of version 1.7 lets its node test it. Older versions cannot, so the form, inputs,
+        sums, lock times and the minimum fee rate are checked here. These checks do not find wrong
+        signatures (the core verifies them), possible replacements, or a full mempool.
         """
         height = self.height()
         verdict = self._test.verdict(transaction)
@@ -118,16 +117,16 @@ class ElectrumChain:
         )
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
-        """Hand the transaction to the network. One that is known already counts as accepted."""
+        """Broadcast the transaction. One that is already known counts as accepted."""
         raw = transaction.serialize().hex()
-        answer = self._rpc.ask_leave("blockchain.transaction.broadcast", raw, kind=str)
+        answer = self._rpc.ask_optional("blockchain.transaction.broadcast", raw, kind=str)
         if answer == str(transaction.txid) or self._is_known(transaction):
             return Accepted()
-        return told(answer.message if isinstance(answer, Denied) else answer)
+        return parse_broadcast_result(answer.message if isinstance(answer, Denied) else answer)
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
-        """Those of the outputs that exist, in the mempool or a block, spent or not."""
-        self.height()  # a server that knows nothing must not say "gone"
+        """Return those of the outputs that exist, in the mempool or a block, spent or not."""
+        self.height()  # a server without a chain must not report "gone"
         found: dict[OutPoint, Output] = {}
         for outpoint in outpoints:
             txout = self._output(outpoint)
@@ -139,33 +138,33 @@ class ElectrumChain:
         return found
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
-        """What spends the outpoints, in the mempool or a block; without those that nothing does."""
+        """Return the spends of the outpoints in mempool and blocks, without unspent ones."""
         wanted = list(dict.fromkeys(outpoints))
         if len(wanted) > 1:
-            self._transactions(dict.fromkeys(each.txid for each in wanted))  # all in one exchange
+            self._transactions(dict.fromkeys(each.txid for each in wanted))  # all in one request
         spends = {outpoint: self.spend_of(outpoint) for outpoint in wanted}
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
     def min_fee_rate(self) -> FeeRate:
-        """The least that the server's node relays."""
+        """Return the minimum fee rate that the server's node relays."""
         if self._min_fee_rate is None:
             self._min_fee_rate = self._relay_fee()
         return self._min_fee_rate
 
     def _relay_fee(self) -> FeeRate:
-        """By either of the questions that versions of the protocol have for it."""
-        least = self._rpc.ask_leave("blockchain.relayfee", kind=float)
+        """Ask for it by the method of the server's protocol version."""
+        least = self._rpc.ask_optional("blockchain.relayfee", kind=float)
         if isinstance(least, Denied):
-            mempool = self._rpc.ask_leave("mempool.get_info", kind=_MempoolInfo)
+            mempool = self._rpc.ask_optional("mempool.get_info", kind=_MempoolInfo)
             least = _UNTOLD if isinstance(mempool, Denied) else mempool.minrelaytxfee
         with FAULTS.reading():
             return FeeRate.RELAY_MIN if least == _UNTOLD else _fee_rate(least)
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        """What spends an outpoint, in the mempool or a block; None while nothing does."""
+        """Return the spend of an outpoint in the mempool or a block, or None."""
         output = self._output(outpoint)
         if output is None:
-            self.height()  # a server that knows nothing must not count as "unspent"
+            self.height()  # a server without a chain must not count as "unspent"
             return None
         height, history = self._look(output.script_pubkey)
         places = {Txid.from_hex(entry.tx_hash): entry for entry in reversed(history)}
@@ -175,7 +174,7 @@ class ElectrumChain:
         return None
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
-        """The transactions that pay a script, the deepest first; of its newest 500."""
+        """Return the newest 500 transactions that pay a script, most confirmations first."""
         height, history = self._look(script)
         newest = history[-_NEWEST_PAYMENTS:]
         places = {Txid.from_hex(entry.tx_hash): entry for entry in newest}
@@ -190,12 +189,12 @@ class ElectrumChain:
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
         """See `Chain.payments_to_each`."""
-        return told_each(scripts, self.payments_to)
+        return query_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
-        """The fee rate to confirm within `target` blocks; at least the relay minimum.
+        """Return the fee rate to confirm within `target` blocks; at least the relay minimum.
 
-        1 sat/vB without an estimate: below that receivers may refuse a payment, and older nodes do.
+        Without an estimate it is 1 sat/vB: older nodes refuse less, and receivers may.
         """
         estimate = self._rpc.ask("blockchain.estimatefee", target, kind=float)
         least = self.min_fee_rate()
@@ -204,7 +203,7 @@ class ElectrumChain:
             return max(least, told)
 
     def _is_known(self, transaction: Transaction) -> bool:
-        """Whether a block or the mempool holds it: the history of a script it pays tells."""
+        """Whether it is in a block or the mempool, by the history of a script that it pays."""
         scripts = [out.script_pubkey for out in transaction.outputs]
         script = next((each for each in scripts if each[:1] != bytes([_OP_RETURN])), None)
         if script is None:
@@ -213,14 +212,14 @@ class ElectrumChain:
         return any(entry.tx_hash == str(transaction.txid) for entry in history)
 
     def _median_time(self, height: int) -> int:
-        """The median time of the eleven blocks up to this height (BIP 113)."""
+        """Return the median time of the eleven blocks up to this height (BIP 113)."""
         heights = range(max(0, height - 10), height + 1)
         questions = [("blockchain.block.header", (each,)) for each in heights]
         times: list[int] = []
         for answer in self._rpc.ask_each(questions, str):
             with FAULTS.reading():
                 try:
-                    header = bytes.fromhex(agreed(answer))
+                    header = bytes.fromhex(require_answer(answer))
                 except ValueError:
                     raise FAULTS.not_understood() from None
             if len(header) != _HEADER_SIZE:
@@ -242,7 +241,7 @@ class ElectrumChain:
         return next((found for _, found in self._transactions([txid])), None)
 
     def _transactions(self, txids: Iterable[Txid]) -> list[tuple[Txid, Transaction]]:
-        """Those of them that the server has, in their order."""
+        """Return those that the server has, in their order."""
         wanted = list(txids)
         found = {txid: kept for txid in wanted if (kept := self._kept.get(txid)) is not None}
         missing = [txid for txid in wanted if txid not in found and not self._was_missing(txid)]
@@ -251,24 +250,24 @@ class ElectrumChain:
             if isinstance(answer, Denied) and _MISSING.search(answer.message) is not None:
                 self._missing_at[txid] = time.monotonic()
                 continue
-            found[txid] = _parsed(agreed(answer), txid)
+            found[txid] = _parsed(require_answer(answer), txid)
             self._kept.put(found[txid])
         return [(txid, found[txid]) for txid in wanted if txid in found]
 
     def _was_missing(self, txid: Txid) -> bool:
-        """Whether the server has just said so, where it is spared."""
+        """Whether the server did not have it a short time ago; only if `pace` is set."""
         return time.monotonic() - self._missing_at.get(txid, float("-inf")) < self._pace
 
     def _look(self, script: Script) -> tuple[int, list[Entry]]:
-        """The height, and what pays or spends a script, the oldest first, the mempool last.
+        """Return the height and the history of a script, oldest first, mempool last.
 
-        Both are asked for together, as servers may hold back each short answer for a second.
+        Both are requested together, because servers may delay each short answer for a second.
         """
         name = sha256(script)[::-1].hex()
-        if self._followed is not None:
-            return self._followed.look(name)
+        if self._script_watch is not None:
+            return self._script_watch.look(name)
         tip, told = self._rpc.ask_each([(TIP, ()), (HISTORY, (name,))], msgspec.Raw)
-        return height_of(agreed(tip)), history_of(agreed(told))
+        return height_of(require_answer(tip)), history_of(require_answer(told))
 
 
 def _parsed(text: str, txid: Txid) -> Transaction:

@@ -1,4 +1,4 @@
-"""The way to an Electrum server: a TCP connection, through Tor where it must be, then TLS."""
+"""A connection to an Electrum server: TCP, through Tor if necessary, then TLS."""
 
 import socket
 import ssl
@@ -13,7 +13,7 @@ from dovetail.tor import (
     Failure,
     ProxyFailed,
     SocksProxy,
-    connecting,
+    socks_handshake,
 )
 from dovetail.wallets.server_url import ChainServer, chain_faults
 
@@ -22,8 +22,8 @@ _MAX_CERTIFICATE = 65_536
 FAULTS = chain_faults("an Electrum server")
 
 
-def pinned(path: Path) -> bytes:
-    """The certificate of a PEM file, in DER. Raises `ConfigurationError`."""
+def load_pin(path: Path) -> bytes:
+    """Return the certificate of a PEM file in DER. Raises `ConfigurationError`."""
     try:
         with path.open("rb") as file:
             return ssl.PEM_cert_to_DER_cert(file.read(_MAX_CERTIFICATE).decode("ascii").strip())
@@ -40,12 +40,12 @@ def pinned(path: Path) -> bytes:
 
 
 def connect(server: ChainServer, *, timeout: float) -> socket.socket:
-    """A connection to the server, which has proved over TLS who it is.
+    """Connect to the server and verify its certificate by TLS.
 
-    `timeout`, in seconds, is for dialling and for TLS, and stays the socket's own. Nothing was
-    sent that tells anything about a wallet. Raises `ChainError`.
+    `timeout` in seconds is for the connection and for TLS, and stays set on the socket. Nothing
+    about a wallet is sent. Raises `ChainError`.
     """
-    pin = None if server.certificate is None else pinned(server.certificate)
+    pin = None if server.certificate is None else load_pin(server.certificate)
     dialled = _dialled(server, timeout)
     try:
         dialled.settimeout(timeout)
@@ -72,7 +72,7 @@ def _through(proxy: SocksProxy, server: ChainServer, *, timeout: float) -> socke
     except OSError as error:
         raise ChainError(Failure.AWAY) from error
     try:
-        _converse(dialled, connecting(server.host, server.port), time.monotonic() + timeout)
+        _converse(dialled, socks_handshake(server.host, server.port), time.monotonic() + timeout)
     except BaseException as error:
         dialled.close()
         if isinstance(error, ProxyFailed):
@@ -113,40 +113,40 @@ def _read(dialled: socket.socket, size: int, deadline: float) -> bytes:
 def _secured(dialled: socket.socket, host: str, pin: bytes | None) -> ssl.SSLSocket:
     context = ssl.create_default_context()
     if pin is not None:
-        # The pin says more than a name or a signature could: this certificate and no other.
+        # The pin replaces name and signature checks: only this certificate is accepted.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     try:
         secured = context.wrap_socket(dialled, server_hostname=host.rstrip("."))
     except ssl.SSLCertVerificationError as error:
         raise ChainError(
-            "The chain server's certificate is not one that this system trusts; if the server"
-            " signs its own, save that certificate to a file and set `chain_certificate` to it."
+            "This system does not trust the chain server's certificate; if the server has a "
+            "self-signed one, save it to a file and set `chain_certificate` to that file."
         ) from error
     except TimeoutError as error:
         raise ChainError(FAULTS.too_slow) from error
     except (ssl.SSLError, OSError, ValueError) as error:
         raise ChainError(
-            "The chain server does not answer in TLS there; check the port that `chain` names."
+            "The chain server does not use TLS at this port; check the port in `chain`."
         ) from error
     if pin is not None and secured.getpeercert(binary_form=True) != pin:
         secured.close()
         raise ChainError(
-            "The chain server shows another certificate than the one that `chain_certificate`"
-            " names; go on only when its owner says that it was changed, with the new one."
+            "The chain server's certificate is not the one that `chain_certificate` names; use "
+            "the new one only if the server's owner confirms the change."
         )
     return secured
 
 
 def hang_up(connection: socket.socket) -> None:
-    """End a connection at once, also for a thread that waits on it."""
+    """Close a connection at once, also for a thread that waits on it."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
 
 
 class LineReader:
-    """Lines from a connection, each bounded in size and in the time until it is whole."""
+    """Reads lines from a connection, with limits on their size and time."""
 
     def __init__(self, connection: socket.socket, *, most: int) -> None:
         self._connection = connection
@@ -154,7 +154,7 @@ class LineReader:
         self._read = bytearray()
 
     def ready(self) -> bytes | None:
-        """A line that has come already; None where none has. Raises as `line`."""
+        """Return a line that has arrived, or None. Raises the errors of `line`."""
         while self._read.find(b"\n") < 0:
             if len(self._read) > self._most:
                 raise ChainError(FAULTS.too_large)
@@ -174,9 +174,9 @@ class LineReader:
         return line
 
     def line(self, deadline: float) -> bytes:
-        """The next line without its end; `deadline` on the monotonic clock.
+        """Return the next line without its end; `deadline` is on the monotonic clock.
 
-        Raises `ChainError`; `EOFError` when the server hung up, `OSError` when the way broke.
+        Raises `ChainError`, `EOFError` if the server hung up, `OSError` if the connection broke.
         """
         searched = 0
         while (end := self._read.find(b"\n", searched)) < 0:

@@ -1,14 +1,14 @@
-"""Have an Electrum server's node test a transaction, where the server passes that on (1.7).
+"""Let an Electrum server's node test a transaction (protocol version 1.7).
 
-Version 1.7 of the protocol names scripts in another way than those before it, so that this has a
-connection of its own: whatever else is asked is asked in the version that all servers speak.
+Version 1.7 identifies scripts in another way than earlier versions. So this uses its own
+connection; all other requests use a version that all servers support.
 """
 
 import msgspec
 
 from dovetail.bitcoin import Network, Transaction
 from dovetail.errors import ChainError
-from dovetail.wallets.electrum.rpc import Denied, ElectrumRpc, UnspokenVersion
+from dovetail.wallets.electrum.rpc import Denied, ElectrumRpc, UnsupportedProtocol
 from dovetail.wallets.mempool_policy import verdict_of
 from dovetail.wallets.ports import Accepted, Refused
 from dovetail.wallets.server_url import ChainServer
@@ -18,17 +18,17 @@ _TEST = "blockchain.transaction.testmempoolaccept"
 
 
 class _Verdict(msgspec.Struct, frozen=True):
-    """What Bitcoin Core's `testmempoolaccept` says, as the protocol words it."""
+    """The result of Bitcoin Core's `testmempoolaccept` in the protocol's format."""
 
     allowed: bool | None = None
     reason: str = ""
 
 
-class NodesTest:
-    """Asks one server for its node's verdicts; one that has none is asked once."""
+class MempoolTest:
+    """Asks one server for its node's verdicts; a server that does not offer them is asked once."""
 
     def __init__(self, server: ChainServer, network: Network, *, timeout: float) -> None:
-        """`timeout` in seconds for one answer; nothing is connected to before it is asked."""
+        """`timeout` is in seconds for one answer; it connects at the first request."""
         self._rpc = ElectrumRpc(server, network, timeout=timeout, offers=(_VERSION,))
         self._is_offered = True
 
@@ -37,13 +37,13 @@ class NodesTest:
         self._rpc.close()
 
     def verdict(self, transaction: Transaction) -> Accepted | Refused | None:
-        """Whether the node would take it; None where it cannot be had, now or ever."""
+        """Return whether the node would accept it, or None if the server does not say."""
         if not self._is_offered:
             return None
         raw = transaction.serialize().hex()
         try:
-            verdicts = self._rpc.ask_leave(_TEST, [raw], kind=list[_Verdict])
-        except UnspokenVersion:
+            verdicts = self._rpc.ask_optional(_TEST, [raw], kind=list[_Verdict])
+        except UnsupportedProtocol:
             self._is_offered = False
             return None
         except ChainError:

@@ -1,4 +1,4 @@
-"""Ask an Electrum server (Electrum protocol 1.4, JSON-RPC 2.0 by lines), never quoting it."""
+"""A client of an Electrum server (protocol 1.4, JSON-RPC 2.0 in lines); it never quotes it."""
 
 import socket
 import threading
@@ -18,8 +18,8 @@ from dovetail.wallets.server_url import ChainServer
 T = TypeVar("T")
 
 Offer: TypeAlias = str | tuple[str, str]
-"""A version of the protocol, or the oldest and the newest of some (`server.version`)."""
-# Most servers speak 1.4, and some take no range; others have given it up.
+"""A version of the protocol, or the oldest and newest of a range (`server.version`)."""
+# Most servers support 1.4, and some accept no range; others have dropped 1.4.
 OFFERS: tuple[Offer, ...] = ("1.4", ("1.4", "1.6"))
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex
 _IN_FLIGHT = 50
@@ -35,12 +35,12 @@ _GENESIS = {
 }
 
 
-class UnspokenVersion(ChainError):
-    """The server speaks no version of the protocol that was offered."""
+class UnsupportedProtocol(ChainError):
+    """The server supports none of the offered versions of the protocol."""
 
 
 class Denied(msgspec.Struct, frozen=True):
-    """The server says no; `message` in its words, which are for no one's eyes (P4)."""
+    """The server refused a request; never show its `message` (P4)."""
 
     message: str = ""
 
@@ -49,7 +49,7 @@ Question: TypeAlias = tuple[str, tuple[Any, ...]]
 
 
 class _Reply(msgspec.Struct, frozen=True):
-    """A line from the server: a result, a refusal, or news (which has no id)."""
+    """A line from the server: a result, an error, or a notification (without id)."""
 
     id: int | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
@@ -59,8 +59,8 @@ class _Reply(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What a server said unasked, on its connection of this number."""
+class Notifications:
+    """The notifications of a server on the connection with this number."""
 
     connection: int
     said: tuple[tuple[str, msgspec.Raw], ...] = ()
@@ -68,7 +68,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """An open connection, its protocol agreed upon and its network checked."""
+    """An open connection with an agreed protocol version and a checked network."""
 
     connection: socket.socket
     reader: LineReader
@@ -76,11 +76,11 @@ class _Line:
 
 
 class ElectrumRpc:
-    """One connection to one server, made when it is needed and made anew when it broke.
+    """One connection to one server, opened when needed and reopened after an error.
 
-    Threads may share it; they ask one after the other. `timeout` in seconds for one answer.
-    `offers` are tried one after the other until the server takes one, `UnspokenVersion` if it takes
-    none. Every failure is a `ChainError`.
+    Threads may share it; their requests are sent one after another. `timeout` is in seconds for
+    one answer. `offers` are tried in order until the server accepts one; if it accepts none, it is
+    an `UnspokenVersion`. Every failure is a `ChainError`.
     """
 
     def __init__(
@@ -102,24 +102,24 @@ class ElectrumRpc:
         self._said: list[tuple[str, msgspec.Raw]] = []
 
     def close(self) -> None:
-        """Close the connection; it is opened again when something is asked."""
+        """Close the connection; the next request opens it again."""
         with self._lock:
             self._hang_up()
 
     def genesis(self) -> str:
-        """The hash of the first block, in hex as it is shown; one of the network's."""
+        """Return the hash of the genesis block in the usual hex; it is one of the network's."""
         return self._exchange([])[0].genesis
 
     def ask(self, method: str, *parameters: Any, kind: type[T]) -> T:
-        """The result, of this type. Raises `ChainError`, also when the server says no."""
-        return agreed(self.ask_leave(method, *parameters, kind=kind))
+        """Return the result of this type. Raises `ChainError`, also when the server refuses."""
+        return require_answer(self.ask_optional(method, *parameters, kind=kind))
 
-    def ask_leave(self, method: str, *parameters: Any, kind: type[T]) -> T | Denied:
-        """The same for what a server may say no to."""
+    def ask_optional(self, method: str, *parameters: Any, kind: type[T]) -> T | Denied:
+        """Return the result, or `Denied` when the server refuses."""
         return self.ask_each([(method, parameters)], kind)[0]
 
     def ask_each(self, questions: Sequence[Question], kind: type[T]) -> list[T | Denied]:
-        """Many at once; the answers in the order of the questions."""
+        """Send many requests at once; return the answers in the same order."""
         answers: list[T | Denied] = []
         for start in range(0, len(questions), _IN_FLIGHT):
             _, replies = self._exchange(questions[start : start + _IN_FLIGHT])
@@ -128,13 +128,13 @@ class ElectrumRpc:
 
     @property
     def connection(self) -> int:
-        """The number of the connection; 0 while there is none."""
+        """The number of the connection; 0 if there is none."""
         return self._connections if self._line is not None else 0
 
-    def news(self) -> News:
-        """What came unasked since the last time; nothing is asked for it.
+    def notifications(self) -> Notifications:
+        """Return the notifications since the last call, without a request.
 
-        What was subscribed to on an earlier connection is not told any more.
+        Subscriptions of an earlier connection are no longer valid.
         """
         with self._lock:
             try:
@@ -147,7 +147,7 @@ class ElectrumRpc:
                 raise
             said = tuple(self._said)
             self._said.clear()
-            return News(self.connection, said)
+            return Notifications(self.connection, said)
 
     def _note(self, reply: _Reply) -> None:
         if reply.method and len(self._said) < _MOST_NEWS:
@@ -155,7 +155,7 @@ class ElectrumRpc:
 
     def _exchange(self, questions: Sequence[Question]) -> tuple[_Line, list[_Reply]]:
         with self._lock:
-            # A server closes what was idle for long: then the second try has a fresh connection.
+            # The server may have closed an idle connection, so try twice.
             for last in (self._line is None, True):
                 try:
                     if self._line is None:
@@ -185,17 +185,19 @@ class ElectrumRpc:
                 self._said.clear()
                 start: Question = ("blockchain.block.header", (0,))
                 [header] = self._round(line, [start])
-                return replace(line, genesis=self._genesis(agreed(_understood(header, str))))
+                return replace(
+                    line, genesis=self._genesis(require_answer(_understood(header, str)))
+                )
             except BaseException:
                 hang_up(connection)
                 raise
-        raise UnspokenVersion(
+        raise UnsupportedProtocol(
             "The chain server speaks another version of Electrum's protocol than 1.4 to 1.6:"
             " update it, or set `chain` to another one."
         )
 
     def _agrees(self, line: _Line, offer: Offer) -> bool:
-        """Whether it speaks that version; it may be asked once on a connection."""
+        """Whether the server accepts this version; ask only once on a connection."""
         [hello] = self._round(line, [("server.version", ("dovetail", offer))])
         return not isinstance(_understood(hello, msgspec.Raw), Denied)
 
@@ -221,7 +223,7 @@ class ElectrumRpc:
         ]
         line.connection.settimeout(self._timeout)
         line.connection.sendall(b"".join(lines))
-        # No single answer restarts the clock; servers may hold back each for a second.
+        # One deadline for all answers; servers may delay each answer for a second.
         deadline = time.monotonic() + self._timeout + len(questions) * _HELD_BACK
         replies: dict[int, _Reply] = {}
         while len(replies) < len(questions):
@@ -229,7 +231,7 @@ class ElectrumRpc:
             if reply.id is not None and first <= reply.id <= self._last_id:
                 replies[reply.id] = reply
             elif reply.error is not None:
-                raise FAULTS.not_understood()  # the server could not read what we asked
+                raise FAULTS.not_understood()  # the server could not parse the request
             else:
                 self._note(reply)
         return [replies[number] for number in range(first, self._last_id + 1)]
@@ -240,18 +242,18 @@ class ElectrumRpc:
             self._line = None
 
 
-def agreed(answer: T | Denied) -> T:
-    """An answer that must not be a no. Raises `ChainError`."""
+def require_answer(answer: T | Denied) -> T:
+    """Return the answer, or raise `ChainError` for a refusal."""
     if isinstance(answer, Denied):
         raise ChainError(
-            "The chain server refuses to answer what it is asked; try again later or set `chain`"
+            "The chain server refuses to answer a request; try again later or set `chain`"
             " to another one."
         )
     return answer
 
 
 def other_network(network: Network) -> ChainError:
-    """The server follows another chain than the one that is meant."""
+    """Return the error for a server on another network."""
     return ChainError(f"The chain server is not on {network}; set `chain` to one that is.")
 
 

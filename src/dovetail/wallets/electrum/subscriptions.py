@@ -1,7 +1,7 @@
-"""Follow scripts by what an Electrum server says unasked (protocol 1.4, subscriptions).
+"""Watch scripts by an Electrum server's notifications (protocol 1.4, subscriptions).
 
-A script is asked for once, and again when the server says that its status changed. The tip is asked
-for each `pace` seconds even so, which also tells a connection that died in silence.
+A script's history is requested once, and again when the server notifies a change. The tip is
+requested each `pace` seconds anyway, which also finds a dead connection.
 """
 
 import time
@@ -14,7 +14,7 @@ from dovetail.bitcoin import Txid
 from dovetail.errors import ChainError
 from dovetail.wallets.cached_chain import Queue
 from dovetail.wallets.electrum.connection import FAULTS
-from dovetail.wallets.electrum.rpc import ElectrumRpc, Question, agreed
+from dovetail.wallets.electrum.rpc import ElectrumRpc, Question, require_answer
 
 TIP = "blockchain.headers.subscribe"
 HISTORY = "blockchain.scripthash.get_history"
@@ -23,11 +23,11 @@ _SUBSCRIBE = "blockchain.scripthash.subscribe"
 _MAX_HEIGHT = 100_000_000
 _MAX_HISTORY = 5_000
 _TRUSTED_SECONDS = 3_600.0
-"""How long a server is trusted to tell every change."""
+"""How long a server is trusted to notify every change."""
 
 
 class _Tip(msgspec.Struct, frozen=True):
-    """What the server says of the best block."""
+    """The server's best block."""
 
     height: int
 
@@ -45,13 +45,13 @@ class _Told:
     at: float
 
 
-class Followed:
-    """What one server told of scripts, and tells. Threads may share it, and wait for each other."""
+class ScriptWatch:
+    """The watched scripts of one server. Threads share it and wait in turn."""
 
     def __init__(
         self, rpc: ElectrumRpc, *, pace: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`pace` in seconds between two questions for the tip; `clock` in seconds."""
+        """`pace` is the seconds between two requests for the tip; `clock` gives seconds."""
         self._rpc = rpc
         self._pace = pace
         self._clock = clock
@@ -62,17 +62,17 @@ class Followed:
         self._tip_at = float("-inf")
 
     def height(self) -> int:
-        """The height of the best block. Raises `ChainError`."""
+        """Return the height of the best block. Raises `ChainError`."""
         with self._queue.turn():
-            self._hear()
+            self._apply_notifications()
             if not self._has_tip():
                 self._ask([])
             return self._known_height()
 
     def look(self, name: str) -> tuple[int, list[Entry]]:
-        """The height, and what pays or spends the script of this hash. Raises `ChainError`."""
+        """Return the height and the history of the script with this hash. Raises `ChainError`."""
         with self._queue.turn():
-            self._hear()
+            self._apply_notifications()
             told = self._told.get(name)
             if told is None or self._clock() - told.at >= _TRUSTED_SECONDS:
                 told = self._ask([(_SUBSCRIBE, (name,)), (HISTORY, (name,))], name)
@@ -88,11 +88,11 @@ class Followed:
             raise FAULTS.not_understood()
         return self._height
 
-    def _hear(self) -> None:
-        news = self._rpc.news()
-        if news.connection != self._connection:
-            self._begin_anew(news.connection)
-        for method, said in news.said:
+    def _apply_notifications(self) -> None:
+        notifications = self._rpc.notifications()
+        if notifications.connection != self._connection:
+            self._begin_anew(notifications.connection)
+        for method, said in notifications.said:
             if method == TIP:
                 [tip] = FAULTS.decoded(said, tuple[msgspec.Raw])
                 self._height = height_of(tip)
@@ -106,10 +106,10 @@ class Followed:
         self._height = None
 
     def _ask(self, questions: list[Question], name: str = "") -> _Told:
-        """Ask this, and for the tip where it is time, in one exchange."""
+        """Send these requests, and one for the tip if it is due, together."""
         asks_tip = not self._has_tip()
         whole = [*questions, *([(TIP, ())] if asks_tip else [])]
-        answers = [agreed(answer) for answer in self._rpc.ask_each(whole, msgspec.Raw)]
+        answers = [require_answer(answer) for answer in self._rpc.ask_each(whole, msgspec.Raw)]
         told = _Told(history_of(answers[1]) if questions else [], self._clock())
         if asks_tip:
             self._height, self._tip_at = height_of(answers[-1]), self._clock()
@@ -123,7 +123,7 @@ class Followed:
 
 
 def height_of(told: msgspec.Raw) -> int:
-    """The height in what is told of the best block. Raises `ChainError`."""
+    """Decode the height of the best block. Raises `ChainError`."""
     tip = FAULTS.decoded(told, _Tip)
     if not 0 <= tip.height <= _MAX_HEIGHT:
         raise FAULTS.not_understood()
@@ -131,12 +131,10 @@ def height_of(told: msgspec.Raw) -> int:
 
 
 def history_of(told: msgspec.Raw) -> list[Entry]:
-    """What is told of a script. Raises `ChainError`."""
+    """Decode the history of a script. Raises `ChainError`."""
     history = FAULTS.decoded(told, list[Entry])
     if len(history) > _MAX_HISTORY:
-        raise ChainError(
-            "The address was used too often to be followed; use one that was not given out before."
-        )
+        raise ChainError("The address has too many transactions to watch it; use a new address.")
     with FAULTS.reading():
         for entry in history:
             Txid.from_hex(entry.tx_hash)

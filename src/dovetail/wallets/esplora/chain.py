@@ -1,4 +1,4 @@
-"""The chain as one Esplora server tells it (Blockstream/esplora, API.md; mempool/electrs)."""
+"""A chain source on one Esplora server (Blockstream/esplora, API.md; mempool/electrs)."""
 
 import math
 from collections.abc import Callable, Collection, Generator, Mapping
@@ -10,10 +10,10 @@ import msgspec
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
 from dovetail.bitcoin.hashes import sha256
 from dovetail.extras import brought_by
-from dovetail.wallets.broadcast_results import told
-from dovetail.wallets.cached_chain import PACE, Key, Looks
+from dovetail.wallets.broadcast_results import parse_broadcast_result
+from dovetail.wallets.cached_chain import PACE, AnswerCache, Key
 from dovetail.wallets.mempool_policy import check_acceptance, depth_of, verdict_of
-from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, told_each
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, query_each
 from dovetail.wallets.transaction_cache import KeptTransactions
 
 with brought_by("agent", "dovetail.wallets.esplora.EsploraChain"):
@@ -32,13 +32,13 @@ _MAX_PAGES = 20
 
 
 class _Block(msgspec.Struct, frozen=True):
-    """What `/blocks` tells of each of the newest blocks, the newest first."""
+    """A block in the answer of `/blocks`, which lists the newest first."""
 
     mediantime: int
 
 
 class _Verdict(msgspec.Struct, frozen=True):
-    """What `POST /txs/test` answers of one transaction."""
+    """The answer of `POST /txs/test` for one transaction."""
 
     allowed: bool = False
     reason: str = msgspec.field(default="", name="reject-reason")
@@ -46,7 +46,7 @@ class _Verdict(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What the server told of a coin, or of a script; a height is that of a block."""
+    """The server's answer about a coin or a script; heights are those of blocks."""
 
     spender: Transaction | None = None
     height: int | None = None
@@ -58,10 +58,11 @@ class _Told:
 class EsploraChain:
     """A `Chain` over one Esplora server; threads may share it, and `close` ends its connections.
 
-    `url` is the API's base without a login, `timeout` in seconds for one answer, `min_fee_rate` the
-    least that its node relays, which it does not tell: 0.1 sat/vB unless given. `pace` in seconds
-    spares a public server, see `sparing`; 0, as on regtest, asks it each time. Raises
-    `ConfigurationError` for a URL that cannot be used. Its repr does not show the URL.
+    `url` is the API's base without a login. `timeout` is in seconds for one answer. `min_fee_rate`
+    is the minimum that its node relays, which Esplora does not report; the default is 0.1 sat/vB.
+    `pace` is the seconds between two refreshes of the cache (see `cached_chain`); 0, as on
+    regtest, asks each time. Raises `ConfigurationError` for an unusable URL. Its repr does not
+    show the URL.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class EsploraChain:
         self._min_fee_rate = min_fee_rate or FeeRate.RELAY_MIN
         if pace is None:
             pace = 0 if network is Network.REGTEST else PACE
-        self._looks = Looks[_Told](EsploraBlocks(self._http), pace=pace) if pace else None
+        self._cache = AnswerCache[_Told](EsploraBlocks(self._http), pace=pace) if pace else None
         self._kept = KeptTransactions()
 
     def __repr__(self) -> str:
@@ -95,21 +96,21 @@ class EsploraChain:
         self.close()
 
     def height(self) -> int:
-        """The height of its best block, as far as it is asked for."""
-        if self._looks is not None:
-            return self._looks.height()
+        """Return the height of its best block, perhaps from the cache."""
+        if self._cache is not None:
+            return self._cache.height()
         body = self._http.get("/blocks/tip/height") or b""
         if not body.isdigit() or len(body) > 9 or int(body) > _MAX_HEIGHT:
             raise FAULTS.not_understood()
         return int(body)
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
-        """Whether the network would take the transaction now, as well as the server can tell.
+        """Return whether the network would accept the transaction now, as far as is known.
 
-        Mempool's Esplora and a regtest server of ours ask their node. With any other server we
-        judge by what nodes ask of form, inputs, sums, locks and the minimum fee rate. That cannot
-        tell wrong signatures, which are the core's to verify, a replacement that would be taken,
-        nor a full mempool.
+        Mempool's Esplora and Dovetail's regtest server ask their node. With any other server the
+        form, inputs, sums, lock times and the minimum fee rate are checked here. These checks do
+        not find wrong signatures (the core verifies them), possible replacements, or a full
+        mempool.
         """
         verdict = self._nodes_verdict(transaction)
         if verdict is None:
@@ -117,7 +118,7 @@ class EsploraChain:
         return verdict_of(verdict.reason, allowed=verdict.allowed)
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused | Unknown:
-        """Hand the transaction to the network. One that is known already counts as accepted."""
+        """Broadcast the transaction. One that is already known counts as accepted."""
         answer = self._http.post("/tx", transaction.serialize().hex().encode())
         if answer is None:
             raise FAULTS.not_understood()
@@ -126,16 +127,16 @@ class EsploraChain:
         named = body.strip() == str(transaction.txid).encode()
         if (agreed and named) or self._status(transaction.txid) is not None:
             return Accepted()
-        return told(body.decode("utf-8", "replace"))
+        return parse_broadcast_result(body.decode("utf-8", "replace"))
 
     def _drop(self, transaction: Transaction) -> None:
-        if self._looks is not None:
+        if self._cache is not None:
             scripts = [output.script_pubkey for output in transaction.outputs]
-            self._looks.drop([*transaction.contested(), *scripts])
+            self._cache.drop([*transaction.contested(), *scripts])
 
     def outputs(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Output]:
-        """Those of the outputs that exist, in the mempool or a block, spent or not."""
-        height = self.height()  # first, as a server that knows nothing must not say "gone"
+        """Return those of the outputs that exist, in the mempool or a block, spent or not."""
+        height = self.height()  # first: a server without a chain must not report "gone"
         found: dict[OutPoint, Output] = {}
         for outpoint in outpoints:
             status = self._status(outpoint.txid)
@@ -146,24 +147,24 @@ class EsploraChain:
         return found
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
-        """What spends the outpoints, in the mempool or a block; without those that nothing does."""
+        """Return the spends of the outpoints in mempool and blocks, without unspent ones."""
         spends = {outpoint: self.spend_of(outpoint) for outpoint in dict.fromkeys(outpoints)}
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
     def min_fee_rate(self) -> FeeRate:
-        """The least that it relays, which no Esplora server tells: as given, or 0.1 sat/vB."""
+        """Return the configured minimum fee rate, or 0.1 sat/vB; Esplora does not report it."""
         return self._min_fee_rate
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
-        """What spends an outpoint, in the mempool or a block; None while nothing does."""
-        height = self.height()  # first, as a server that knows nothing must not count as "unspent"
+        """Return the spend of an outpoint in the mempool or a block, or None."""
+        height = self.height()  # first: a server without a chain must not count as "unspent"
         told = self._look(outpoint, lambda: self._spent(outpoint))
         if told.spender is None:
             return None
         return Spend(transaction=told.spender, depth=_depth_at(told.height, height))
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
-        """The transactions that pay a script, the deepest first; of its newest 500 or more."""
+        """Return the newest 500 or more payments to a script, most confirmations first."""
         height = self.height()
         told = self._look(script, lambda: self._paid(script))
         payments = [
@@ -173,9 +174,9 @@ class EsploraChain:
         return tuple(sorted(payments, key=lambda payment: -payment.depth))
 
     def _look(self, key: Key, ask: Callable[[], _Told]) -> _Told:
-        if self._looks is None:
+        if self._cache is None:
             return ask()
-        return self._looks.get(key, lambda: (told := ask(), told.height is not None))
+        return self._cache.get(key, lambda: (told := ask(), told.height is not None))
 
     def _spent(self, outpoint: OutPoint) -> _Told:
         outspend = self._outspend(outpoint)
@@ -184,13 +185,13 @@ class EsploraChain:
         with FAULTS.reading():
             spender = self._kept_transaction(Txid.from_hex(outspend.txid))
         if spender is None:
-            return _Told()  # it left the mempool between the two answers
+            return _Told()  # it left the mempool meanwhile
         if spender.spends(outpoint) is None:
             raise FAULTS.not_understood()
         return _Told(spender=spender, height=_block_height(outspend.status))
 
     def _kept_transaction(self, txid: Txid) -> Transaction | None:
-        """One whose id the server has just named; what it is never changes, and is asked once."""
+        """Return a transaction of a txid that the server named, from the cache if possible."""
         kept = self._kept.get(txid)
         found = self._transaction(txid) if kept is None else kept
         if found is not None:
@@ -209,13 +210,13 @@ class EsploraChain:
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
         """See `Chain.payments_to_each`."""
-        return told_each(scripts, self.payments_to)
+        return query_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
-        """The fee rate to confirm within `target` blocks; at least the relay minimum.
+        """Return the fee rate to confirm within `target` blocks; at least the relay minimum.
 
-        A server without an estimate for so few blocks tells its nearest one. Where it has none at
-        all, 1 sat/vB: below that receivers may refuse a payment, and older nodes do.
+        If the server has no estimate for so few blocks, its nearest one is used. Without any
+        estimate it is 1 sat/vB: older nodes refuse less, and receivers may.
         """
         estimates = self._http.get_json("/fee-estimates", dict[int, float])
         if estimates is None:
@@ -252,7 +253,7 @@ class EsploraChain:
         )
 
     def _median_time(self) -> int:
-        """The median time past of the newest block (BIP 113)."""
+        """Return the median time past of the newest block (BIP 113)."""
         newest = self._http.get_json("/blocks", list[_Block])
         if not newest:
             raise FAULTS.not_understood()
@@ -286,7 +287,7 @@ class EsploraChain:
         return transaction
 
     def _history(self, script: Script) -> Generator[Payer]:
-        """The newest first: what waits in the mempool, then page by page of what is confirmed."""
+        """Yield the history, newest first: mempool transactions, then pages of confirmed ones."""
         path = f"/scripthash/{sha256(script).hex()}/txs"
         page = self._http.get_json(path, list[Payer]) or []
         yield from page

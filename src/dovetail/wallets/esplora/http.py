@@ -1,4 +1,4 @@
-"""Ask an Esplora server (Blockstream/esplora, API.md): bounded in time and size, never quoted."""
+"""An HTTP client for Esplora (Blockstream/esplora, API.md), with limits on time and size."""
 
 import re
 import time
@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from dovetail.errors import ChainError
-from dovetail.wallets.bounded_answers import Manners, Reply, fetch_bounded
+from dovetail.wallets.bounded_answers import BackOff, Reply, fetch_bounded
 from dovetail.wallets.cached_chain import Block
 from dovetail.wallets.http import connections, request
 from dovetail.wallets.server_url import chain_faults, checked_url
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 _MAX_ANSWER = 16_000_000  # bytes: a block-sized transaction in hex, or a page of large ones
 _OK, _NOT_FOUND = 200, 404
-_DENYING = (400, 403, 422, 500)  # with these servers pass on what their node says
+_DENYING = (400, 403, 422, 500)  # servers pass on their node's message with these
 _NO_SUCH_ROUTE = (_NOT_FOUND, 405, 501)
 
 _MOST_RECENT = 20
@@ -36,7 +36,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Outspend(msgspec.Struct, frozen=True):
-    """What spends an output."""
+    """The spender of an output."""
 
     spent: bool
     txid: str | None = None
@@ -44,7 +44,7 @@ class Outspend(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """A transaction's output; some of them have no script that Esplora can tell."""
+    """A transaction's output; Esplora omits some scripts."""
 
     value: int
     scriptpubkey: str = ""
@@ -70,7 +70,7 @@ class EsploraHttp:
         self._base = checked_url(url)
         self._timeout = timeout
         self._carrier = connections(self._base)
-        self._manners = Manners()
+        self._back_off = BackOff()
         self._resume = _Resume()
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class EsploraHttp:
         self._carrier.close()
 
     def get(self, path: str) -> bytes | None:
-        """What stands at this path; None where nothing does."""
+        """Return the body at this path, or None if there is none."""
         reply = self._resume.answer(path) or self._ask("GET", path)
         self._resume.note(path, reply)
         if reply.status == _NOT_FOUND:
@@ -88,12 +88,12 @@ class EsploraHttp:
         return reply.body
 
     def get_json(self, path: str, kind: type[T]) -> T | None:
-        """The same for JSON of this type."""
+        """Return the JSON value of this type at this path, or None."""
         body = self.get(path)
         return None if body is None else FAULTS.decoded(body, kind)
 
     def post(self, path: str, body: bytes) -> tuple[bool, bytes] | None:
-        """Whether the server agreed, and its answer; None when it does not know the path."""
+        """Return whether the server accepted, and its answer; None if the path is unknown."""
         reply = self._ask("POST", path, body)
         if reply.status in _NO_SUCH_ROUTE:
             return None
@@ -102,7 +102,7 @@ class EsploraHttp:
         return reply.status == _OK, reply.body
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
-        self._manners.require_leave()
+        self._back_off.require_no_pause()
         wanted = request(
             method,
             self._base + path,
@@ -115,7 +115,7 @@ class EsploraHttp:
             self._carrier, wanted, FAULTS, seconds=self._timeout, most=_MAX_ANSWER
         )
         try:
-            self._manners.heed(reply)
+            self._back_off.note_reply(reply)
         except ChainError:
             self._resume.interrupted()
             raise
@@ -123,10 +123,10 @@ class EsploraHttp:
 
 
 class _Resume:
-    """What a look had been told already when the server turned its next request away.
+    """Recent answers of a request sequence that the server interrupted by a pause.
 
-    The look is begun anew, and goes on from there: else one of several requests would never come
-    to its end where each second one is refused.
+    The sequence starts again and reuses these answers. Otherwise a sequence of several requests
+    would never end if the server refuses every second one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -151,21 +151,21 @@ class _Resume:
 
 
 class EsploraBlocks:
-    """What the server tells of blocks; see `sparing.Blocks`."""
+    """Fetches blocks of the server; see `cached_chain.Blocks`."""
 
     def __init__(self, http: EsploraHttp) -> None:
-        """Ask by `http`."""
+        """Use the client `http`."""
         self._http = http
 
     def tip(self) -> str:
-        """See `sparing.Blocks`."""
+        """See `cached_chain.Blocks`."""
         body = self._http.get("/blocks/tip/hash") or b""
         if _NAME.fullmatch(body) is None:
             raise FAULTS.not_understood()
         return body.decode()
 
     def block(self, name: str) -> Block:
-        """See `sparing.Blocks`."""
+        """See `cached_chain.Blocks`."""
         told = self._http.get_json(f"/block/{name}", _Block)
         if told is None or not 0 <= told.height <= _MAX_HEIGHT:
             raise FAULTS.not_understood()
@@ -175,7 +175,7 @@ class EsploraBlocks:
         return Block(name, told.height, previous)
 
     def raw(self, name: str) -> bytes | None:
-        """See `sparing.Blocks`."""
+        """See `cached_chain.Blocks`."""
         return self._http.get(f"/block/{name}/raw")
 
 

@@ -1,4 +1,4 @@
-"""Schema versions, applied by Alembic before anything else starts."""
+"""Schema versions, applied by Alembic when the store opens."""
 
 from pathlib import Path
 
@@ -7,23 +7,23 @@ from sqlalchemy import Connection, inspect, text
 from dovetail.errors import StoreUnavailable
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
-"""Every revision ever released, oldest first; a test holds them against the scripts."""
+"""Every released revision, oldest first; a test compares them with the scripts."""
 
 HEAD = REVISIONS[-1]
-"""The newest."""
+"""The newest revision."""
 
 SCRIPTS = Path(__file__).parent
 
 
 def current(connection: Connection) -> str | None:
-    """The revision a database is at; None before the first."""
+    """Return the revision of a database; None before the first."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the database to `HEAD` inside the caller's transaction: all of it or nothing.
+    """Upgrade the database to `HEAD` inside the caller's transaction, all or nothing.
 
     Raises `StoreUnavailable` for a database that a newer Dovetail or another program has
     written.
@@ -40,7 +40,7 @@ def upgrade(connection: Connection) -> None:
         raise StoreUnavailable(
             "The database was written by a newer Dovetail: install that version to open it."
         )
-    # Imported here: a database that is up to date need not pay for Alembic.
+    # Imported here: a current database does not need Alembic.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

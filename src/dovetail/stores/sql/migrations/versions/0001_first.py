@@ -1,4 +1,4 @@
-"""The first schema. It describes itself, so that later changes of the code leave it alone."""
+"""The first schema, written out so that later changes of the code do not affect it."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""A checksum beside each entry, so that a flipped byte is told from what was written."""
+"""A checksum of each entry, to detect changed bytes."""
 
 from alembic import op
 
@@ -7,5 +7,5 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add the column; what was written before has none."""
+    """Add the column; older entries have no checksum."""
     op.execute("ALTER TABLE session_events ADD COLUMN checksum INTEGER")

@@ -1,4 +1,4 @@
-"""What the chain showed of a session's money last, for lists to tell without a look."""
+"""The latest chain observation of each session, for lists."""
 
 from alembic import op
 

@@ -1,12 +1,11 @@
-"""How a session ended is in its row, ids are never given twice, and a row is of one role.
+"""The outcome in the session's row, ids that are never reused, and one table with role checks.
 
-One table for both roles: SQLite has one writer, so sequential ids cannot collide, and since an id
-is unique across roles a person types it without naming one. AUTOINCREMENT keeps the newest id from
-being given again after its session was deleted: the inputs that a session has seen are kept under
-its id, and another session with that id would take them for its own.
+Both roles share one table: SQLite has one writer, so sequential ids cannot collide, and a person
+can type an id without a role. AUTOINCREMENT prevents that the id of a deleted session is used
+again: inputs are recorded under it, and another session with that id would treat them as its own.
 
-SQLite adds neither to a table that is there. The table is made anew beside the old one and takes
-its name, in one transaction in which references are not checked (see `sqlite.rebuilding`).
+SQLite cannot add either to an existing table. So a new table replaces the old one in a transaction
+without foreign key checks (see `sqlite.rebuilding`).
 """
 
 from alembic import op
@@ -50,7 +49,7 @@ _COPY = """
         created_at, expires_at, closed_at, last_tag, next_seq, NULL, NULL
     FROM sessions
 """
-# What was seen stays when its session is deleted, so it refers to none.
+# Seen inputs stay when their session is deleted, so they have no foreign key.
 _SEEN = (
     """
     CREATE TABLE new_inputs_seen (
@@ -63,7 +62,7 @@ _SEEN = (
     "DROP TABLE inputs_seen",
     "ALTER TABLE new_inputs_seen RENAME TO inputs_seen",
 )
-# What a session left behind counts, if it was deleted: its id is not given again either.
+# Rows of deleted sessions count too, so that their ids are not reused.
 _HIGHEST = """
     SELECT max(session_id) FROM (
         SELECT session_id FROM new_sessions UNION ALL SELECT session_id FROM session_events
@@ -89,7 +88,7 @@ _TELL = "UPDATE sessions SET outcome = :outcome, ending = :ending WHERE session_
 
 
 def upgrade() -> None:
-    """Make the table anew, and read how the closed sessions ended out of their logs."""
+    """Rebuild the table, and read the outcomes of closed sessions from their logs."""
     connection = op.get_bind()
     op.execute(_TABLE)
     op.execute(_COPY)

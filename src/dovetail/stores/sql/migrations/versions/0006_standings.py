@@ -1,6 +1,6 @@
-"""Where an open session stands, its amount and its label are in its row, and a rival's rate.
+"""An open session's summary, amount and label in its row, and more columns of sightings.
 
-All of it is drawn from the logs, once; one that cannot be read keeps its session without.
+They are computed once from the logs; sessions with unreadable logs keep empty columns.
 """
 
 from alembic import op
