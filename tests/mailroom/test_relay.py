@@ -7,12 +7,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from tests.mailroom.client import DIRECTORY, OHTTP, Client, in_process, new_mailbox, quick
-from tests.mailroom.fake_gateway import (
-    PURPOSES_BY_LENGTH,
-    FakeGateway,
-    fake_gateway,
-    respond,
-)
+from tests.mailroom.fake_gateway import PURPOSES_BY_LENGTH, FakeGateway, fake_gateway, respond
 from tests.support.certificates import make_certificate
 from tests.support.waiting import until
 
