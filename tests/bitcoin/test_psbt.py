@@ -147,7 +147,7 @@ def test_two_utxos_that_differ_are_refused(lie):
 
 
 def test_an_unknown_utxo_is_an_error():
-    with pytest.raises(InvalidPsbt, match="does not tell"):
+    with pytest.raises(InvalidPsbt, match="does not hold"):
         Psbt.from_unsigned(transaction()).utxos()
 
 

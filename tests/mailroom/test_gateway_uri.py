@@ -184,7 +184,7 @@ async def test_a_host_with_no_address_is_refused_even_locally() -> None:
 
     with pytest.raises(TransportError, match="no public address"):
         await dialler(local=True).addresses("empty.test", 443)
-    with pytest.raises(TransportError, match="not known"):
+    with pytest.raises(TransportError, match="cannot be resolved"):
         await Dialler(local=True, resolve=unknown).addresses("unknown.test", 443)
 
 

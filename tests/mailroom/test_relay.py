@@ -280,7 +280,7 @@ async def test_the_client_with_the_most_lookups_gives_way_to_another(tmp_path: P
         raise OSError
 
     changes: dict[str, Any] = {"max_lookups": 4, "local": False}
-    async with relay(tmp_path, resolve=find, **changes) as (mailroom, _):
+    async with relay(tmp_path, find=find, **changes) as (mailroom, _):
 
         def asks(address: str, name: str) -> "asyncio.Task[httpx.Response]":
             http = from_address(mailroom, address)
@@ -319,7 +319,7 @@ async def test_one_client_has_a_few_gateways_looked_up_at_once(tmp_path: Path) -
         raise OSError
 
     changes: dict[str, Any] = {"max_lookups_per_client": 2, "local": False}
-    async with relay(tmp_path, resolve=find, **changes) as (mailroom, _):
+    async with relay(tmp_path, find=find, **changes) as (mailroom, _):
         greedy, honest = (from_address(mailroom, each) for each in ("198.51.100.1", "203.0.113.1"))
         urls = [f"/https://silent-{n}.test/" for n in range(4)]
         crowd = [asyncio.create_task(greedy.post(url, content=BODY, headers=OHTTP)) for url in urls]

@@ -245,7 +245,7 @@ async def test_a_uri_is_paid_once(pair: World):
     async with pair.agent(pair.alice) as alice:
         payment = await alice.prepare(uri)
         sending = await alice.start(payment)
-        with pytest.raises(DuplicateSession, match=f"dovetail show {sending.session_id}"):
+        with pytest.raises(DuplicateSession, match=f"Session {sending.session_id} pays this URI"):
             await alice.prepare(uri)
         with pytest.raises(DuplicateSession):
             await alice.start(payment)

@@ -18,7 +18,7 @@ from dovetail.serving.uvicorn_config import affordable, allow_many_files
 def test_connections_are_let_in_as_files_allow(
     monkeypatch: pytest.MonkeyPatch, files: int | None, beside: int, connections: int
 ):
-    monkeypatch.setattr(open_files, "allowed", lambda: files)
+    monkeypatch.setattr(open_files, "current_limit", lambda: files)
     assert affordable(10_000, beside=beside) == connections
 
 
@@ -33,6 +33,6 @@ def test_an_operator_is_told_of_too_few_files(
     told: list[str],
 ):
     monkeypatch.setattr(open_files, "raise_limit", lambda: files)
-    monkeypatch.setattr(open_files, "allowed", lambda: files)
+    monkeypatch.setattr(open_files, "current_limit", lambda: files)
     allow_many_files(10_000)
     assert [message.split(":")[0] for message in caplog.messages] == told

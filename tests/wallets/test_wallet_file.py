@@ -235,7 +235,7 @@ def test_a_disk_that_refuses_leaves_the_secret_as_it_was(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(WalletError, match="is as it was"):
+    with pytest.raises(WalletError, match="is unchanged"):
         replace_secret(tmp_path, SECRET, locked(SECRET, ("out", "in"), PASSPHRASE))
     assert read_secret(tmp_path) == SECRET
     assert sorted(path.name for path in tmp_path.iterdir()) == ["wallet.json", "wallet.lock"]

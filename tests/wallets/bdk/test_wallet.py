@@ -251,7 +251,7 @@ def test_a_sync_takes_the_answer_to_what_was_asked_before_it(server, make_wallet
     script = wallet.new_address().script_pubkey
     server.node.fund(script, Sats(2_000))
     wallet.begin_sync()
-    wallet._begun.result()
+    wallet._pending_update.result()
     server.node.fund(script, Sats(500))
     assert wallet.balance().confirmed == 30_000
     wallet.sync()
@@ -349,7 +349,7 @@ def test_only_known_coins_are_taken_back(make_wallet):
         replace(known, vout=1 - known.vout),
         other.coins()[0].outpoint,
     ):
-        with pytest.raises(WalletError, match="not known"):
+        with pytest.raises(WalletError, match="does not know"):
             wallet.revoke(outpoint, fee_rate=RATE)
 
 

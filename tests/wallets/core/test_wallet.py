@@ -170,7 +170,7 @@ def test_core_signs_taproot_inputs_where_it_is_told_what_the_others_spend(stage:
     signed = sign_all(stage.wallet, psbt)
     assert signed.inputs[0] == psbt.inputs[0]
     assert signed.inputs[1].is_finalized
-    with pytest.raises(WalletError, match="does not tell what each input spends"):
+    with pytest.raises(WalletError, match="lacks the UTXO of an input"):
         sign_all(stage.wallet, psbt.with_input(0, PsbtInput()))
 
 
