@@ -15,8 +15,8 @@ from dovetail.bitcoin import Sats
 from dovetail.cli import json_keys
 from dovetail.cli.handlers.show_details import details_of, lines
 from dovetail.explain.session import explain
-from dovetail.runtime.decisions import load
 from dovetail.sessions.amounts import Paid
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import SqlStore
 
@@ -149,7 +149,7 @@ def test_a_payer_sees_what_was_paid_in_all_and_what_the_payjoin_cost(cli: Cli):
 def test_a_payer_sees_which_part_of_the_fee_was_theirs(cli: Cli):
     cli.store("sender/success")
     with SqlStore.open(cli.database) as store:
-        row, state = store.row(SessionId(1)), load(store, SessionId(1))
+        row, state = store.row(SessionId(1)), load_session(store, SessionId(1))
     found = explain(state, row.created_at)
     assert isinstance(found.amounts, Paid)
     shared = replace(found.amounts, fee=Sats(found.amounts.fee + 100))

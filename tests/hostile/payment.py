@@ -9,10 +9,10 @@ from tests.support.world import World
 
 from dovetail.bitcoin import Address, OutPoint, Transaction
 from dovetail.errors import InfrastructureError
-from dovetail.explain.explanation import State
 from dovetail.explain.session import explain
 from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.sessions import receiver
+from dovetail.sessions.standing import AnySession
 
 ROUNDS = 60
 """More than the longest honest ending takes."""
@@ -85,7 +85,7 @@ class Stage:
             tries.failures, tries.watch.trouble = 0, None
         self.hear(session.state)
 
-    def hear(self, state: State) -> None:
+    def hear(self, state: AnySession) -> None:
         """Note what the command line says of where a session stands."""
         found = explain(state, self.world.clock())
         words = found.words, found.advice, found.reason_words
@@ -121,7 +121,7 @@ class Stage:
         if isinstance(state, receiver.PendingFallback) and state.due_at is None:
             session.state = state.release().save(session.log)  # type: ignore[arg-type]
 
-    def _check_word(self, state: State, ends: Ends) -> None:
+    def _check_word(self, state: AnySession, ends: Ends) -> None:
         """What the user reads in the end is what the chain shows."""
         found = explain(state, self.world.clock())
         assert found.paid == (ends is not Ends.UNPAID), found.words

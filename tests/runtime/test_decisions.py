@@ -16,6 +16,7 @@ from dovetail.errors import SessionNotFound, StaleSession, UsageError
 from dovetail.runtime import decisions
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.standing import AnySession
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 
@@ -32,7 +33,7 @@ async def test_an_unknown_session_is_not_found(bob: Side):
 
 def test_a_session_is_loaded_whatever_its_role(bob: Side):
     receiving = bob.receive()
-    assert isinstance(decisions.load(bob.store, receiving.session_id), receiver.Initialized)
+    assert isinstance(load_session(bob.store, receiving.session_id), receiver.Initialized)
 
 
 # cancel
@@ -173,7 +174,7 @@ async def test_a_decision_is_made_anew_where_the_agent_was_faster(
     """M5"""
     sending = await sending_at(alice, bob, sender.PostingOriginal)
 
-    def load_and_be_late(*arguments: object) -> decisions.State:
+    def load_and_be_late(*arguments: object) -> AnySession:
         monkeypatch.setattr(LOAD, load_session)
         state = load_session(*arguments)  # type: ignore[arg-type]  # passed on
         receiver_less = sending.state

@@ -23,6 +23,7 @@ from dovetail.runtime import decisions
 from dovetail.runtime.coin_locks import hold_coins
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.standing import AnySession
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.sql import SqlStore
 
@@ -58,7 +59,7 @@ def paid(world: World, alice: Side, receiving: Receiving, sending: Sending) -> N
 
 
 Event: TypeAlias = Callable[[World, Side, Receiving, Sending], None]
-Word: TypeAlias = Callable[..., Awaitable[decisions.State]]
+Word: TypeAlias = Callable[..., Awaitable[AnySession]]
 
 
 # a receiver

@@ -54,15 +54,15 @@ def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool
     from dovetail.bitcoin import UnixTime  # noqa: PLC0415
     from dovetail.explain.explanation import DeadlineKind, Moment  # noqa: PLC0415
     from dovetail.explain.session import explain_summary  # noqa: PLC0415
-    from dovetail.runtime.decisions import load  # noqa: PLC0415
     from dovetail.sessions.standing import summary_of  # noqa: PLC0415
     from dovetail.sessions.status import SessionStatus  # noqa: PLC0415
+    from dovetail.stores.integrity import load_session  # noqa: PLC0415
     from dovetail.stores.ports import Role  # noqa: PLC0415
 
     seen = row.sighting
     if seen is not None and not seen.gone:
         return False
-    summary = row.summary or summary_of(load(store, row.session_id))
+    summary = row.summary or summary_of(load_session(store, row.session_id))
     if summary is None:
         return False
     at = Moment(now=UnixTime(now), expires_at=row.expires_at, ask=asks, seen=None)

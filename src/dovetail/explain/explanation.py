@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -12,13 +12,9 @@ from dovetail.protocol.proposal import rule_words
 from dovetail.sessions.amounts import Paid, Received
 from dovetail.sessions.overpayment import Surplus
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.receiver import ReceiverSession
-from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import Sighting
 from dovetail.sessions.standing import Standing
 from dovetail.sessions.status import SessionStatus
-
-State: TypeAlias = ReceiverSession | SenderSession
 
 EITHER = "payjoin or ordinary; only one can confirm"
 PLAINLY = "ordinary payment"

@@ -14,7 +14,6 @@ from dovetail.explain.explanation import (
     DeadlineKind,
     Explanation,
     Moment,
-    State,
 )
 from dovetail.explain.outcome import ending
 from dovetail.explain.settling import (
@@ -29,13 +28,13 @@ from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.overpayment import surplus_of, surplus_seen
 from dovetail.sessions.sightings import Sighting, SpendKind
-from dovetail.sessions.standing import Standing, Summary, summary_of
+from dovetail.sessions.standing import AnySession, Standing, Summary, summary_of
 from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import Role, SessionRow
 
 
 def explain(
-    state: State, now: UnixTime, *, ask: bool = False, seen: Sighting | None = None
+    state: AnySession, now: UnixTime, *, ask: bool = False, seen: Sighting | None = None
 ) -> Explanation:
     """Explain `state` at `now`; `ask` is whether the policy asks before a fallback.
 
@@ -78,7 +77,7 @@ def explain_row(row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation | N
     return _as_seen(found, row.sighting)
 
 
-def explain_stored(state: State, row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation:
+def explain_stored(state: AnySession, row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation:
     """Explain a stored session by the state of its log; raises what `explain` raises."""
     return _as_seen(explain(state, now, ask=ask, seen=row.sighting), row.sighting)
 

@@ -14,7 +14,7 @@ from dovetail.errors import ConfigurationError, UsageError
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint
 from dovetail.runtime import decisions, plain_payment, prepared_payment, sender_setup
 from dovetail.runtime.coin_locks import hold_coins
-from dovetail.runtime.decisions import Revocation, State
+from dovetail.runtime.decisions import Revocation
 from dovetail.runtime.live_session import LiveReceiver, LiveSender, live_receiver, live_sender
 from dovetail.runtime.live_sessions import AnyLive, LiveSessions
 from dovetail.runtime.ohttp_keys import OhttpKeys
@@ -32,12 +32,13 @@ from dovetail.runtime.relays import Relays
 from dovetail.runtime.services import Services
 from dovetail.runtime.transport import Transport, opened, way_of
 from dovetail.sessions import receiver
+from dovetail.sessions.standing import AnySession
 from dovetail.stores.ports import Rows, SessionId, Store
 from dovetail.stores.sql import SqlStore
 from dovetail.tor import SocksProxy
 from dovetail.wallets.ports import Chain, Wallet
 
-Verb: TypeAlias = Callable[[Services, SessionId], Awaitable[State]]
+Verb: TypeAlias = Callable[[Services, SessionId], Awaitable[AnySession]]
 
 DATABASE = "sessions.db"
 KEY_CACHE = "ohttp-keys.json"
@@ -304,7 +305,7 @@ class Agent:
         log, state = await sender_setup.create_plain(self.services, payment)
         return self._sessions.begin(live_sender(log, self.services, state))
 
-    async def cancel(self, session_id: SessionId) -> State:
+    async def cancel(self, session_id: SessionId) -> AnySession:
         """Stop the payjoin, not the payment: where a fallback is held, it is still to be decided.
 
         A receiver whose address was paid by a plain payment is closed as paid instead, and one
@@ -317,7 +318,9 @@ class Agent:
         """
         return await self._decide(decisions.cancel, session_id)
 
-    async def fallback(self, session_id: SessionId, *, fee_rate: FeeRate | None = None) -> State:
+    async def fallback(
+        self, session_id: SessionId, *, fee_rate: FeeRate | None = None
+    ) -> AnySession:
         """Broadcast the fallback now, on the user's word; said again it changes nothing.
 
         Where a payjoin may be under way the two compete, and exactly one of them confirms (M4).
@@ -329,7 +332,7 @@ class Agent:
         """
         return await self._decide(partial(decisions.fallback, fee_rate=fee_rate), session_id)
 
-    async def release(self, session_id: SessionId) -> State:
+    async def release(self, session_id: SessionId) -> AnySession:
         """Decline the fallback, on the record. What has left can still be broadcast by others.
 
         Where the chain shows that it was paid meanwhile, that is recorded instead. Raises
@@ -386,7 +389,7 @@ class Agent:
         await self._sessions.stop()
         await self.services.addresses.stop()
 
-    async def _decide(self, verb: Verb, session_id: SessionId) -> State:
+    async def _decide(self, verb: Verb, session_id: SessionId) -> AnySession:
         decided = await verb(self.services, session_id)
         self._sessions.nudge(session_id)
         return decided

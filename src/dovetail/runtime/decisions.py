@@ -28,21 +28,12 @@ from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.services import Services
 from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.receiver.settling import ASKED_FOR
-from dovetail.sessions.sender import SenderSession
-from dovetail.stores.integrity import load_session
-from dovetail.stores.ports import SessionId, Store
-
-State: TypeAlias = ReceiverSession | SenderSession
+from dovetail.sessions.standing import AnySession
+from dovetail.stores.ports import SessionId
 
 
-def load(store: Store, session_id: SessionId) -> State:
-    """The session as its log has it; raises `SessionNotFound` and `ReplayError`."""
-    return load_session(store, session_id)
-
-
-async def cancel(services: Services, session_id: SessionId) -> State:
+async def cancel(services: Services, session_id: SessionId) -> AnySession:
     """Stop the payjoin, not the payment: where a fallback is held, it is still to be decided.
 
     A receiver whose address was paid by a plain payment is closed as paid instead, and one whose
@@ -53,7 +44,7 @@ async def cancel(services: Services, session_id: SessionId) -> State:
 
 async def fallback(
     services: Services, session_id: SessionId, *, fee_rate: FeeRate | None = None
-) -> State:
+) -> AnySession:
     """Pay by the fallback now, on the user's word; said again it changes nothing.
 
     Where a payjoin may be under way the two compete, and exactly one of them confirms (M4). With
@@ -65,7 +56,7 @@ async def fallback(
     return await _decide(partial(_fallback, fee_rate=fee_rate), services, session_id)
 
 
-async def release(services: Services, session_id: SessionId) -> State:
+async def release(services: Services, session_id: SessionId) -> AnySession:
     """Decline the fallback, on the record. What has left can still be broadcast by others.
 
     Where the chain shows that it was paid meanwhile, that is recorded instead.
@@ -73,7 +64,7 @@ async def release(services: Services, session_id: SessionId) -> State:
     return await _decide(_release, services, session_id)
 
 
-def require_releasable(state: State) -> None:
+def require_releasable(state: AnySession) -> None:
     """Raise `UsageError` where there is nothing to decline, or it cannot be declined any more."""
     match state:
         case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
@@ -95,7 +86,7 @@ class Revocation:
     """A transaction that takes a released payment back, signed and not broadcast yet."""
 
     session_id: SessionId
-    state: State
+    state: AnySession
     transaction: Transaction
     fee: Sats | None
     """What it costs; None where it spends coins that the session does not know."""
@@ -161,10 +152,10 @@ def _fee(state: sender.Monitor, transaction: Transaction) -> Sats | None:
     return Sats.sum(brought) - Sats.sum(output.value for output in transaction.outputs)
 
 
-Decision: TypeAlias = Callable[[Services, SessionId, State], Awaitable[State]]
+Decision: TypeAlias = Callable[[Services, SessionId, AnySession], Awaitable[AnySession]]
 
 
-async def _decide(decision: Decision, services: Services, session_id: SessionId) -> State:
+async def _decide(decision: Decision, services: Services, session_id: SessionId) -> AnySession:
     """Decide on the state as it is; on the newer one where an agent was faster (M5)."""
     decided = await _decided(decision, services, session_id)
     await hold_coins(services)
@@ -173,7 +164,7 @@ async def _decide(decision: Decision, services: Services, session_id: SessionId)
     return decided
 
 
-async def _keep_sight(services: Services, session_id: SessionId, state: State) -> None:
+async def _keep_sight(services: Services, session_id: SessionId, state: AnySession) -> None:
     """Look at what was broadcast or recorded, lest the lists name what it has replaced."""
     if not isinstance(state, receiver.Monitor | sender.Monitor) or state.expected is None:
         return
@@ -187,7 +178,7 @@ async def _keep_sight(services: Services, session_id: SessionId, state: State) -
         await services.async_store.saw(session_id, watch.sighting)
 
 
-async def _decided(decision: Decision, services: Services, session_id: SessionId) -> State:
+async def _decided(decision: Decision, services: Services, session_id: SessionId) -> AnySession:
     for _ in range(_TURNS - 1):
         state = await services.async_store.load(session_id)
         with suppress(StaleSession):
@@ -199,7 +190,7 @@ async def _decided(decision: Decision, services: Services, session_id: SessionId
 _TURNS = 5
 
 
-async def _cancel(services: Services, session_id: SessionId, state: State) -> State:
+async def _cancel(services: Services, session_id: SessionId, state: AnySession) -> AnySession:
     match state:
         case receiver.Monitor(seen_spent=False, released=False):
             with suppress(ChainError):  # which takes nobody's right to cancel
@@ -235,8 +226,8 @@ async def _cancel(services: Services, session_id: SessionId, state: State) -> St
 
 
 async def _fallback(
-    services: Services, session_id: SessionId, state: State, *, fee_rate: FeeRate | None
-) -> State:
+    services: Services, session_id: SessionId, state: AnySession, *, fee_rate: FeeRate | None
+) -> AnySession:
     match state:
         case sender.Closed():
             raise UsageError("The session is closed: there is nothing left to pay.")
@@ -258,7 +249,7 @@ async def _fallback(
             return await receiver_decisions.fallback(state, receiving)
 
 
-async def _release(services: Services, session_id: SessionId, state: State) -> State:
+async def _release(services: Services, session_id: SessionId, state: AnySession) -> AnySession:
     match state:
         case receiver.PendingFallback():
             receiving = Turn(services.store.receiver(session_id), services)
@@ -273,7 +264,7 @@ async def _release(services: Services, session_id: SessionId, state: State) -> S
             return state
 
 
-def _too_late(state: State) -> UsageError:
+def _too_late(state: AnySession) -> UsageError:
     match state:
         case receiver.Closed() | sender.Closed():
             return UsageError("The session is closed: there is nothing left to cancel.")

@@ -9,13 +9,13 @@ from dovetail.bitcoin import Sats, Script, UnixTime
 from dovetail.errors import ReplayError
 from dovetail.protocol.settlement import paid_to
 from dovetail.runtime.chain_watch import seen_directly
-from dovetail.runtime.decisions import load
 from dovetail.runtime.services import Services
 from dovetail.sessions import outcomes, receiver
 from dovetail.sessions.amounts import Received, amounts_of, by_payjoin_of
 from dovetail.sessions.other_payments import Receipt, Receipts
 from dovetail.sessions.overpayment import Surplus, surplus_seen
 from dovetail.sessions.sightings import Sighting, SpendKind
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store
 from dovetail.wallets.ports import Chain, Payment
 
@@ -158,7 +158,7 @@ def _may_have_come(row: SessionRow, since: int) -> bool:
 def _ended(store: Store, session_id: SessionId) -> _Known | None:
     """What a session that has ended says has come to its address; None where it says nothing."""
     try:
-        state = load(store, session_id)
+        state = load_session(store, session_id)
     except ReplayError:
         return None
     if not isinstance(state, receiver.Closed):

@@ -4,20 +4,17 @@ from dovetail.bitcoin import UnixTime
 from dovetail.runtime.services import Services
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.fallback_policy import due_at
-from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.receiver.events import Mailbox
-from dovetail.sessions.sender import SenderSession
-
-State = ReceiverSession | SenderSession
+from dovetail.sessions.standing import AnySession
 
 
-def pause(state: State, services: Services) -> float:
+def pause(state: AnySession, services: Services) -> float:
     """Seconds between two tries at the same state: a mailbox is asked again soon, a chain later."""
     waits = polls(state, services.clock())
     return services.policy.poll_pause if waits else services.policy.watch_interval
 
 
-def polls(state: State | None, now: UnixTime) -> bool:
+def polls(state: AnySession | None, now: UnixTime) -> bool:
     """Whether it waits at a mailbox."""
     match state:
         case receiver.Initialized() if isinstance(state.created.endpoint, Mailbox):
@@ -28,13 +25,13 @@ def polls(state: State | None, now: UnixTime) -> bool:
             return False
 
 
-def next_deadline(state: State, now: UnixTime) -> UnixTime | None:
+def next_deadline(state: AnySession, now: UnixTime) -> UnixTime | None:
     """The next moment after `now` at which time alone gives the state something to do."""
     times = (each for each in _deadlines(state) if each is not None and each > now)
     return min(times, default=None)
 
 
-def _deadlines(state: State) -> tuple[UnixTime | None, ...]:
+def _deadlines(state: AnySession) -> tuple[UnixTime | None, ...]:
     match state:
         case receiver.PendingFallback() | receiver.Monitor() | sender.PendingFallback():
             return (due_at(state),)

@@ -26,7 +26,7 @@ from dovetail.cli.service import go_on, next_words
 from dovetail.cli.signals import Stop
 from dovetail.errors import ChainError, UsageError
 from dovetail.explain.chain import low_fee_words
-from dovetail.explain.explanation import Explanation, State
+from dovetail.explain.explanation import Explanation
 from dovetail.explain.session import explain
 from dovetail.runtime import decisions
 from dovetail.runtime.agent import Agent
@@ -36,9 +36,11 @@ from dovetail.runtime.fees import low_fee
 from dovetail.runtime.policy import AtExpiry
 from dovetail.runtime.services import Services
 from dovetail.sessions import receiver, sender
+from dovetail.sessions.standing import AnySession
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import Role, SessionId
 
-Decision: TypeAlias = Callable[[Agent, SessionId], Awaitable[State]]
+Decision: TypeAlias = Callable[[Agent, SessionId], Awaitable[AnySession]]
 
 
 def cancel(number: int, choice: str | None, screen: Screen) -> int:
@@ -99,7 +101,7 @@ async def _cancel(number: int, choice: str | None, screen: Screen, stop: Stop) -
         services = agent.services
         services.store.row(session_id)
         asks = services.policy.at_expiry is AtExpiry.ASK
-        before = decisions.load(services.store, session_id)
+        before = load_session(services.store, session_id)
         if choice is None and _will_hold(before):
             choice = _ask(before, screen, stop, asks=asks)
         stop.guarded = True
@@ -117,7 +119,7 @@ _CHOICES: dict[str | None, Decision] = {"now": Agent.fallback, "never": Agent.re
 
 async def _carried_out(
     decision: Decision, agent: Agent, session_id: SessionId, *, saved: bool = False
-) -> tuple[State, ChainError | None]:
+) -> tuple[AnySession, ChainError | None]:
     """Carry out a decision: the state, and what kept the rest of it from being done.
 
     What was `saved` stays decided though the chain source is away.
@@ -125,7 +127,7 @@ async def _carried_out(
     try:
         return await decision(agent, session_id), None
     except ChainError as error:
-        state = await asyncio.to_thread(decisions.load, agent.services.store, session_id)
+        state = await asyncio.to_thread(load_session, agent.services.store, session_id)
         if not saved and not getattr(state, "requested", False):
             raise
         return state, error
@@ -137,7 +139,7 @@ class _Decided:
 
     session_id: SessionId
     role: Role
-    state: State
+    state: AnySession
     asks: bool
     trouble: ChainError | None
     poor: LowFee | None
@@ -145,7 +147,7 @@ class _Decided:
 
 
 async def _decided(
-    state: State, trouble: ChainError | None, services: Services, session_id: SessionId
+    state: AnySession, trouble: ChainError | None, services: Services, session_id: SessionId
 ) -> _Decided:
     row = services.store.row(session_id)
     return _Decided(
@@ -159,7 +161,7 @@ async def _decided(
     )
 
 
-def _will_hold(state: State) -> bool:
+def _will_hold(state: AnySession) -> bool:
     """Whether a fallback is left to decide on when `state` is cancelled."""
     match state:
         case receiver.HasReplyableError(held=held):
@@ -179,7 +181,7 @@ def _will_hold(state: State) -> bool:
             return True
 
 
-def _ask(state: State, screen: Screen, stop: Stop, *, asks: bool) -> str:
+def _ask(state: AnySession, screen: Screen, stop: Stop, *, asks: bool) -> str:
     """What becomes of the payment; `later` where nobody is there to be asked."""
     if not sys.stdin.isatty():
         return "later"
@@ -203,7 +205,7 @@ def _ask(state: State, screen: Screen, stop: Stop, *, asks: bool) -> str:
 _RECEIVING = get_args(receiver.ReceiverSession)
 
 
-def _risk(state: State) -> str:
+def _risk(state: AnySession) -> str:
     """What cancelling cannot prevent, in one sentence."""
     match state:
         case sender.WithReplyKey():
@@ -222,7 +224,7 @@ def _risk(state: State) -> str:
             )
 
 
-async def _low_fee(state: State, services: Services) -> LowFee | None:
+async def _low_fee(state: AnySession, services: Services) -> LowFee | None:
     waits = isinstance(state, sender.Monitor) and state.expected == state.fallback_transaction.txid
     takes = isinstance(state, receiver.Monitor) and state.fallback_broadcast
     if isinstance(state, sender.Monitor | receiver.Monitor) and (waits or takes):
@@ -297,7 +299,7 @@ def _explain_revocation(prepared: Revocation, screen: Screen) -> None:
     screen.say(_race(prepared.state))
 
 
-def _race(state: State) -> str:
+def _race(state: AnySession) -> str:
     """What the revocation competes with."""
     if isinstance(state, _RECEIVING):
         return (
@@ -327,7 +329,7 @@ async def _asked(
     async with open_agent(open_parts.start(place, signs=signs)) as agent:
         agent.services.store.row(session_id)
         if question is not None:
-            decisions.require_releasable(decisions.load(agent.services.store, session_id))
+            decisions.require_releasable(load_session(agent.services.store, session_id))
             _require_somebody()
             with stop.paused():
                 confirm(question)

@@ -23,9 +23,9 @@ from dovetail.explain.chain import describe_sighting
 from dovetail.explain.explanation import Explanation
 from dovetail.explain.session import explain_row, explain_stored
 from dovetail.explain.text import RECEIVER_CAN_TAKE, printable
-from dovetail.runtime.decisions import load
 from dovetail.sessions.amounts import Received
 from dovetail.sessions.status import SessionStatus
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import EVERY, Role, SessionId, SessionRow, Store, Wanted
 
 _SCREENFUL = 20
@@ -179,7 +179,7 @@ def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool, running: bo
 def _by_log(store: Store, row: SessionRow, *, asks: bool) -> Explanation | None:
     """What the log says; one that cannot be read hides no other."""
     try:
-        return explain_stored(load(store, row.session_id), row, clock(), ask=asks)
+        return explain_stored(load_session(store, row.session_id), row, clock(), ask=asks)
     except ReplayError:
         return None
 

@@ -15,8 +15,8 @@ from dovetail.cli.output import Screen, local_time
 from dovetail.cli.signals import Stop
 from dovetail.errors import ChainError, ReplayError, UsageError
 from dovetail.runtime.agent import Agent
-from dovetail.runtime.decisions import load
 from dovetail.runtime.late_payments import look_back
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 
 
@@ -95,7 +95,7 @@ def _tell_unserved(agent: Agent, wanted: Sequence[SessionId], screen: Screen) ->
     """Say which sessions wait for a sender whom nobody serves."""
     for session_id in wanted:
         with suppress(ReplayError):
-            if waits_at_own_server(load(agent.services.store, session_id)):
+            if waits_at_own_server(load_session(agent.services.store, session_id)):
                 screen.say(
                     f"Session {session_id} waits for its sender at a server of your own: serve it"
                     f" with `dovetail resume {session_id} --listen HOST:PORT`.",

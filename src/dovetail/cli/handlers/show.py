@@ -24,8 +24,8 @@ from dovetail.explain.explanation import Explanation
 from dovetail.explain.session import explain_stored
 from dovetail.explain.text import RECEIVER_CAN_TAKE, RESTORE, UNREADABLE
 from dovetail.explain.wire_sizes import Exchanged, exchanged
-from dovetail.runtime.decisions import load
 from dovetail.sessions.status import SessionStatus
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import Role, SessionId, SessionRow, Store, StoredLog
 from dovetail.stores.redaction import legible
 
@@ -106,7 +106,7 @@ def show(request: Request, screen: Screen) -> int:
 def _shown(store: Store, session_id: SessionId, place: Home) -> Shown:
     log = store.stored(session_id)
     try:
-        state = load(store, session_id)
+        state = load_session(store, session_id)
         found = explain_stored(state, log.row, clock(), ask=place.asks)
     except ReplayError as error:
         return Shown(log=log, running=place.running, problem=error_words(error, session_id))

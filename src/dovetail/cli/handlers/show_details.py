@@ -9,11 +9,12 @@ from dovetail.cli.clock import clock
 from dovetail.cli.json_keys import DETAILS
 from dovetail.cli.live.follow import Seen
 from dovetail.cli.output import local_time, sats
-from dovetail.explain.explanation import Explanation, State
+from dovetail.explain.explanation import Explanation
 from dovetail.explain.text import printable
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.amounts import Joined, Paid, Received, WholeFee, joined_of, whole_fee_of
 from dovetail.sessions.sender.events import Created
+from dovetail.sessions.standing import AnySession
 from dovetail.stores.ports import SessionRow
 
 Line: TypeAlias = tuple[str, str]
@@ -42,7 +43,7 @@ class Details:
     """What a payment takes from a sender's wallet in all, once it is known how it is made."""
 
 
-def details_of(state: State, found: Explanation) -> Details:
+def details_of(state: AnySession, found: Explanation) -> Details:
     """What the log of a session says; `found` is what is told of it besides."""
     joined = joined_of(state)
     if not isinstance(state, sender.SenderSession):

@@ -11,7 +11,7 @@ from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.tables import table
 from dovetail.errors import ReplayError
 from dovetail.explain.session import explain
-from dovetail.runtime import decisions
+from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId, SessionRow, Store
 from dovetail.wallets.ports import WalletTransaction
 
@@ -70,7 +70,7 @@ def _broadcast(store: Store, row: SessionRow) -> set[str]:
     if row.closed_at is not None:
         return set()
     try:
-        txid = explain(decisions.load(store, row.session_id), clock()).txid
+        txid = explain(load_session(store, row.session_id), clock()).txid
     except ReplayError:
         return set()  # one log that cannot be read hides no other
     return set() if txid is None else {txid}

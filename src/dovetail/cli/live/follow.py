@@ -15,12 +15,13 @@ from dovetail.cli.output import Screen, sats, span
 from dovetail.cli.service import next_words
 from dovetail.errors import DovetailError, TransportError
 from dovetail.explain.chain import describe_sighting, low_fee_words, rival_words
-from dovetail.explain.explanation import Explanation, State
+from dovetail.explain.explanation import Explanation
 from dovetail.explain.session import explain
 from dovetail.explain.text import RESTORE, UNREADABLE
 from dovetail.runtime.chain_watch import LowFee, Rival
 from dovetail.runtime.live_session import LiveReceiver, LiveSender
 from dovetail.sessions.sightings import Sighting, SpendKind
+from dovetail.sessions.standing import AnySession
 from dovetail.stores.ports import Role, SessionId, SessionRow
 
 Live: TypeAlias = LiveReceiver | LiveSender
@@ -125,7 +126,7 @@ def session_values(
     }
 
 
-def values_now(live: Live, state: State, *, running: bool) -> dict[str, Any]:
+def values_now(live: Live, state: AnySession, *, running: bool) -> dict[str, Any]:
     """A session that this command does not follow, under `keys.SESSION`."""
     found = explain(state, clock())
     return session_values(live.session_id, live.role, found, int(state.expires_at), running=running)
@@ -183,7 +184,7 @@ class Follower:
                 self._complain(update.trouble, None if self.once else update.again_in)
             if self.explanation is None:
                 continue
-            # Who asks looks first: the chain may have answered meanwhile.
+            # Check the chain once before asking the user.
             looked = update.rested or update.trouble is not None
             if self._finished(self.explanation, looked=looked):
                 self.left = False
@@ -212,7 +213,7 @@ class Follower:
             self._asked.add(explanation.words)
             self._pass_on(HappeningKind.ASKS, f"It waits for your decision. {explanation.words}")
 
-    def _show(self, state: State, seen: Sighting | None) -> None:
+    def _show(self, state: AnySession, seen: Sighting | None) -> None:
         before = self.explanation
         self.explanation = explain(state, clock(), ask=self.asks, seen=seen)
         # How it ended is the result, which `tell_end` prints.

@@ -15,10 +15,11 @@ from dovetail.cli.output import Screen, countdown, local_time, span
 from dovetail.cli.service import go_on
 from dovetail.cli.signals import Stop, first_of
 from dovetail.cli.time_left import DEADLINES
-from dovetail.explain.explanation import DeadlineKind, Explanation, State
+from dovetail.explain.explanation import DeadlineKind, Explanation
 from dovetail.explain.text import UNREADABLE
 from dovetail.sessions import receiver
 from dovetail.sessions.receiver.events import Web
+from dovetail.sessions.standing import AnySession
 
 
 async def follow_all(
@@ -116,7 +117,7 @@ def _tell_seen(follower: Follower) -> None:
         follower.screen.say(f"Seen last: {follower.seen.words}")
 
 
-def waits_at_own_server(state: State | None) -> bool:
+def waits_at_own_server(state: AnySession | None) -> bool:
     """Whether a sender may still come to a server of one's own, which has to run for that."""
     return isinstance(state, receiver.Initialized) and isinstance(state.created.endpoint, Web)
 

@@ -1,43 +1,30 @@
-"""The fields and facts that the receiver's states share."""
+"""The facts that the receiver's states share."""
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.script import Address
 from dovetail.bitcoin.transaction import OutPoint, Transaction
-from dovetail.bitcoin.units import UnixTime
-from dovetail.errors import UsageError
 from dovetail.protocol.mailbox import ShortId
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.receiver.events import Created, ReceiverEvent
 from dovetail.sessions.receiver.payload import Payload
 from dovetail.sessions.receiver.terms import Terms
-from dovetail.sessions.transition import Transition
-
-NextT = TypeVar("NextT", bound="State")
+from dovetail.sessions.state import SessionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class State:
-    """The fields every typestate has; the repr shows only its name and `seq` (P4)."""
+class State(SessionState[ReceiverEvent, Terms]):
+    """A typestate of the receiver."""
 
-    closed: ClassVar[bool] = False
-
-    seq: int
-    """How many events were applied: the slot of the next one (M1)."""
-    terms: Terms
+    role: ClassVar[str] = "receiver"
 
     @property
     def created(self) -> Created:
         """The event the session began with."""
         return self.terms.created
-
-    @property
-    def expires_at(self) -> UnixTime:
-        """When polling and posting end."""
-        return UnixTime(self.terms.created.expires_at)
 
     @property
     def address(self) -> Address:
@@ -53,29 +40,6 @@ class State:
     def short_id(self) -> ShortId:
         """The receiver's mailbox; raises `UsageError` in a session that is served over HTTP."""
         return self.terms.require_mailbox().short_id
-
-    def validate(self) -> None:
-        """Read again what the log says; raises what is wrong with it."""
-        self.terms.validate()
-
-    def _transition(
-        self, event: ReceiverEvent, successor: NextT
-    ) -> Transition[ReceiverEvent, NextT]:
-        """Hold the event for the slot that this state knows to be next."""
-        return Transition(event, successor, seq=self.seq, closes=successor.closed)
-
-    def _require_expired(self, now: UnixTime) -> None:
-        """Raise `UsageError` before the expiration."""
-        if now < self.expires_at:
-            raise UsageError("The session has not expired yet; wait, or cancel it instead.")
-
-    def _require_unexpired(self, now: UnixTime) -> None:
-        """Raise `UsageError` from the expiration on: EX ends posting and polling."""
-        if now >= self.expires_at:
-            raise UsageError("The session has expired; call `expire` and save what it gives.")
-
-    def __repr__(self) -> str:
-        return f"<receiver {type(self).__name__} after {self.seq} events>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

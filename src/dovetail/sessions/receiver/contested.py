@@ -173,8 +173,8 @@ class Contested(WithPayload):
     ) -> Transition[ReceiverEvent, Closed]:
         """End the session because a coin of the sender's has been missed for long (M3).
 
-        Look once more whether the network would take `fallback`. Raises `UsageError` before that
-        was so for as many blocks as the session's depth, and for six.
+        Look once more whether the network would take `fallback_transaction`. Raises `UsageError`
+        before that was so for as many blocks as the session's depth, and for six.
         """
         if not self.coins.are_gone(height, depth=self.depth):
             raise UsageError("The sender's coins may come back: go on looking.")

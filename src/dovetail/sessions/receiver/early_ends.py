@@ -87,7 +87,7 @@ class Stopping(WithPayload):
         return self._transition(event, self._on_expired(event))
 
     def request_fallback(self) -> Transition[ReceiverEvent, PendingFallback]:
-        """Stop the payjoin and decide on the fallback at once: save it, then broadcast `fallback`.
+        """Stop the payjoin for the fallback: save it, then broadcast `fallback_transaction`.
 
         With a proposal in the sender's hands the two compete, and one of them is paid (M4).
         """

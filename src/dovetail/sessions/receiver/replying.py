@@ -160,7 +160,7 @@ class HasReplyableError(State):
         return self._transition(event, self._on_cancelled(event))
 
     def request_fallback(self) -> Transition[ReceiverEvent, PendingFallback]:
-        """Decide on the fallback without telling the sender: save it, then broadcast `fallback`.
+        """Decide on the fallback, and tell the sender nothing: save it, then broadcast it.
 
         Raises `UsageError` where none is held.
         """

@@ -54,7 +54,7 @@ class PendingFallback(Contested):
         return not self._under_way
 
     def request_fallback(self) -> "Transition[ReceiverEvent, PendingFallback]":
-        """The caller's word, or their standing policy's: save it, then broadcast `fallback`.
+        """Decide on the fallback: save it, then broadcast `fallback_transaction`.
 
         A crash between forgets nothing, and said twice it changes nothing. From then on the
         fallback cannot be released, as it may be on its way (M4). A word from before the address

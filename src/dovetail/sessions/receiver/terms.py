@@ -36,6 +36,11 @@ class Terms:
 
     created: Created
 
+    @property
+    def expires_at(self) -> UnixTime:
+        """When polling and posting end."""
+        return UnixTime(self.created.expires_at)
+
     @cached_property
     def address(self) -> Address:
         """The address the sender is shown."""

@@ -69,8 +69,8 @@ class Contested(State):
     def record_gone(self, *, height: int) -> "Transition[SenderEvent, Closed]":
         """End the session because a coin of the payment has been missed for long (M3).
 
-        Look once more whether the network would take `fallback`. Raises `UsageError` before that
-        was so for as many blocks as the session's depth, and for six.
+        Look once more whether the network would take `fallback_transaction`. Raises `UsageError`
+        before that was so for as many blocks as the session's depth, and for six.
         """
         if not self.coins.are_gone(height, depth=self.depth):
             raise UsageError("The payment's coins may come back: go on looking.")

@@ -91,9 +91,9 @@ def create_plain(
 ) -> Transition[SenderEvent, PendingFallback]:
     """Begin to pay the address of `request` by `original`, signed, without a payjoin.
 
-    The user decided on it by that: save it, then broadcast `fallback`. It is kept, watched and
-    broadcast again as the fallback of a payjoin is (M3, M4). Raises `UsageError` when `original`
-    pays less than `request` asks for, or is not signed in full.
+    The user decided on it by that: save it, then broadcast `fallback_transaction`. It is kept,
+    watched and broadcast again as the fallback of a payjoin is (M3, M4). Raises `UsageError` when
+    `original` pays less than `request` asks for, or is not signed in full.
     """
     if depth < 1:
         raise UsageError("A payment settles after at least one confirmation; ask for a depth of 1.")

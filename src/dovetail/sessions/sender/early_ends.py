@@ -30,7 +30,7 @@ class Stopping(State):
         return self._transition(event, self._on_cancelled(event))
 
     def request_fallback(self) -> Transition[SenderEvent, PendingFallback]:
-        """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
+        """Decide on the fallback: save it, then broadcast `fallback_transaction` (M4)."""
         event = events.FallbackRequested(decided=True)
         return self._transition(event, self._on_fallback_requested(event))
 

@@ -81,7 +81,7 @@ class PendingBroadcast(State):
         return self._transition(event, self._on_protocol_failed(event))
 
     def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
-        """The user's word: the fallback instead. Save it, then broadcast `fallback` (M4)."""
+        """Decide on the fallback: save it, then broadcast `fallback_transaction` (M4)."""
         event = events.FallbackRequested(decided=True)
         return self._transition(event, self._on_fallback_requested(event))
 
@@ -120,7 +120,7 @@ class PendingBroadcast(State):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PendingFallback(Contested):
-    """No payjoin will be made here: broadcast `fallback`, or have the user release it.
+    """No payjoin will be made here: broadcast `fallback_transaction`, or have the user release it.
 
     `original_out` says that the receiver may hold the Original PSBT and can broadcast it too:
     nothing the sender does but spending an input elsewhere prevents that. The coins stay
@@ -139,7 +139,7 @@ class PendingFallback(Contested):
         return not (self.original_out or self.requested)
 
     def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
-        """The user's word, or their standing policy's: save it, then broadcast `fallback`.
+        """Decide on the fallback: save it, then broadcast `fallback_transaction`.
 
         A crash between forgets nothing, and said twice it changes nothing. From then on the
         fallback cannot be released, as it may be on its way (M4).
@@ -152,8 +152,8 @@ class PendingFallback(Contested):
     def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
         """The user's word: pay by `original`, signed, which pays the same for a higher fee.
 
-        Save it, then broadcast `fallback`. It spends the same coins, so at most one of the two is
-        ever paid (M4). Raises `UsageError` where it is not such a payment.
+        Save it, then broadcast `fallback_transaction`. It spends the same coins, so at most one of
+        the two is ever paid (M4). Raises `UsageError` where it is not such a payment.
         """
         event = make_bump(self, original)
         return self._transition(event, self._on_fallback_bumped(event))
@@ -274,7 +274,7 @@ class Monitor(Watched):
     def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
         """The user's word: the fallback replaces the payjoin, or ends a release.
 
-        Save it, then broadcast `fallback`: a crash between forgets nothing.
+        Save it, then broadcast `fallback_transaction`: a crash between forgets nothing.
         """
         event = events.FallbackRequested(decided=True)
         return self._transition(event, self._on_fallback_requested(event))
