@@ -1,5 +1,6 @@
 """One party's sessions, step by step: no agent, no tasks, no time that passes by itself."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -30,7 +31,7 @@ State = TypeVar("State", ReceiverSession, SenderSession)
 
 
 @dataclass
-class Stepped(Generic[E, State]):
+class Stepped(ABC, Generic[E, State]):
     """A session in its store, which goes on when it is told to."""
 
     services: Services
@@ -44,9 +45,9 @@ class Stepped(Generic[E, State]):
     def tags(self) -> list[str]:
         return [type(event).__name__ for event in self.log.load()]
 
+    @abstractmethod
     async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> State:
         """One step, as the agent takes it."""
-        raise NotImplementedError
 
     async def to(self, wanted: type[S], steps: int = 40, watch: ChainWatch | None = None) -> S:
         """Step until the session stands there."""

@@ -2,11 +2,10 @@
 
 from dovetail.actions import Action
 from dovetail.errors import ChainError, UsageError
+from dovetail.runtime.chain_queries import NOTHING
 from dovetail.runtime.turn import SenderTurn
 from dovetail.sessions import sender
 from dovetail.sessions.other_payments import Receipt, Receipts
-
-_NOTHING = Receipts()
 
 PAID_BESIDE = (
     "The address was paid that amount already, by another transaction: Dovetail does not make the"
@@ -39,7 +38,7 @@ async def is_paid_beside(session: sender.SenderSession, turn: SenderTurn) -> boo
 async def _received_beside(session: sender.SenderSession, turn: SenderTurn) -> Receipts:
     created, asked = session.created, session.terms.request.amount
     if asked is None or getattr(created, "again", False):
-        return _NOTHING
+        return NOTHING
     known = (
         getattr(session, "payjoin", None),
         session.fallback_transaction,
@@ -52,6 +51,6 @@ async def _received_beside(session: sender.SenderSession, turn: SenderTurn) -> R
     try:
         found = await turn.chain.payments_to(session.terms.due.payee)
     except ChainError:
-        return _NOTHING
+        return NOTHING
     beside = (Receipt(each.txid, each.amount, each.depth) for each in found if each.txid not in own)
     return Receipts.of(beside, asked=asked)
