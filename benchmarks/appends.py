@@ -13,7 +13,7 @@ from benchmarks.harness import Comparison, Timer, TimesAsFast
 from benchmarks.payjoin_round import Payjoin
 
 from dovetail.sessions.receiver import ReceiverEvent
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 TITLE = "Durable appends of a receiver's 12 events, time for each event"
 BASELINE = (
@@ -34,7 +34,7 @@ def comparisons() -> Iterator[Comparison]:
     events, lines = payjoin.receiver_log.events, payjoin.receiver_log.lines
     with (
         TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder,
-        SqlStore.open(Path(folder, "ours.sqlite")) as store,
+        SqliteStore.open(Path(folder, "ours.sqlite")) as store,
         closing(_Plain(Path(folder, "plain.sqlite"))) as plain,
         ThreadPoolExecutor(_MANY) as pool,
     ):
@@ -61,7 +61,7 @@ def comparisons() -> Iterator[Comparison]:
         )
 
 
-def _append(store: SqlStore, events: list[ReceiverEvent]) -> None:
+def _append(store: SqliteStore, events: list[ReceiverEvent]) -> None:
     log = store.new_receiver()
     last = len(events) - 1
     for seq, event in enumerate(events):

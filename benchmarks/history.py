@@ -16,7 +16,7 @@ from dovetail.explain.session import explain, explain_summary
 from dovetail.sessions.receiver import ReceiverEvent
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionRow
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 MANY = 1000
 TITLE = f"History: a list of {MANY:,} sessions, time for the list"
@@ -30,8 +30,8 @@ def comparisons() -> Iterator[Comparison]:
     """Rows alone, then what a person is told of each; open ones with a look at their checksums."""
     with (
         TemporaryDirectory(prefix=".bench-") as folder,
-        SqlStore.open(Path(folder, "closed.sqlite")) as closed,
-        SqlStore.open(Path(folder, "mixed.sqlite")) as mixed,
+        SqliteStore.open(Path(folder, "closed.sqlite")) as closed,
+        SqliteStore.open(Path(folder, "mixed.sqlite")) as mixed,
     ):
         _fill(closed, 0)
         _fill(mixed, MANY // 2)
@@ -40,7 +40,7 @@ def comparisons() -> Iterator[Comparison]:
         yield _words("half of them open, told in words", mixed, target=10)
 
 
-def _rows(store: SqlStore) -> Iterator[Comparison]:
+def _rows(store: SqliteStore) -> Iterator[Comparison]:
     def rows() -> None:
         _require(len(store.history(limit=MANY)))
 
@@ -49,7 +49,7 @@ def _rows(store: SqlStore) -> Iterator[Comparison]:
     yield Comparison("the same, beside the 8 ms it may take", _timer(rows), _ALLOWED, AtMost(1))
 
 
-def _words(name: str, store: SqlStore, *, target: int) -> Comparison:
+def _words(name: str, store: SqliteStore, *, target: int) -> Comparison:
     def told() -> None:
         found = store.history(limit=MANY)
         standing = [row.session_id for row in found if row.standing is not None]
@@ -60,7 +60,7 @@ def _words(name: str, store: SqlStore, *, target: int) -> Comparison:
     return Comparison(name, _timer(told), replaying, target=TimesAsFast(target))
 
 
-def _replay(store: SqlStore) -> None:
+def _replay(store: SqliteStore) -> None:
     for row in store.history(limit=MANY):
         explain(load_session(store, row.session_id), UnixTime(NOW))
 
@@ -76,7 +76,7 @@ def _require(length: int) -> None:
     assert length == MANY
 
 
-def _fill(store: SqlStore, still_open: int) -> None:
+def _fill(store: SqliteStore, still_open: int) -> None:
     """Copy two sessions, which is faster than to sync each event of a thousand."""
     payjoin = Payjoin()
     payjoin.run()
@@ -93,7 +93,7 @@ def _fill(store: SqlStore, still_open: int) -> None:
     store.write(copy)
 
 
-def _keep(store: SqlStore, events: list[ReceiverEvent]) -> None:
+def _keep(store: SqliteStore, events: list[ReceiverEvent]) -> None:
     log = store.new_receiver()
     for seq, event in enumerate(events):
         log.append(event, seq=seq, closes=seq == OPEN)

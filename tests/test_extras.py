@@ -20,7 +20,7 @@ NEEDS = {
     "dovetail.bip78": ("cli", "V1Server load_tls serving"),
     "dovetail.mailroom": ("mailroom", "Mailroom MailroomServer create_app serve"),
     "dovetail.regtest": ("regtest", "RegtestNode RegtestServer esplora_app serve"),
-    "dovetail.stores.sql": ("agent", "SqlStore"),
+    "dovetail.stores.sql": ("agent", "SqliteStore"),
     "dovetail.testing.counting": (
         "agent",
         "CountingChain CountingLog CountingStore CountingTransport CountingWallet",

@@ -19,7 +19,7 @@ from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.transport import HttpTransport
 from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 
 async def pay(world: World, shop: Shop, payer: Agent, invoice: LiveReceiver, uri: str) -> None:
@@ -179,7 +179,7 @@ async def test_what_was_durable_when_the_receiver_died_is_answered_by_the_next_r
         original = shop.original(invoice)
         port = shop.port
     body = original.to_base64().encode()
-    with SqlStore.open(world.bob.folder / DATABASE) as store:
+    with SqliteStore.open(world.bob.folder / DATABASE) as store:
         log = store.receiver(invoice.session_id)
         session = receiver.replay(log.load())
         assert isinstance(session, receiver.Initialized)

@@ -15,7 +15,7 @@ from tests.stores.kept_logs import keep
 
 from dovetail.cli import exits
 from dovetail.cli.app import app
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 PASSPHRASE = "correct horse battery staple"
 LOGS = Path(__file__).parents[1] / "eventlogs" / "v1"
@@ -75,7 +75,7 @@ class Cli:
     def store(self, *names: str) -> None:
         """Put recorded logs, such as `sender/success`, into the database; an id each."""
         self.database.parent.mkdir(parents=True, exist_ok=True)
-        with SqlStore.open(self.database) as store:
+        with SqliteStore.open(self.database) as store:
             for name in names:
                 keep(store, name)
 
@@ -96,6 +96,6 @@ class Cli:
 def events(folder: Path) -> Iterator[tuple[object, int]]:
     """Session and length of every log below a data directory: what must not change."""
     for path in folder.glob("*/sessions.db"):
-        with SqlStore.open(path) as store:
+        with SqliteStore.open(path) as store:
             for row in store.history():
                 yield row.session_id, row.next_seq

@@ -17,7 +17,7 @@ from tests.support.waiting import PATIENCE, wait_for
 from dovetail.cli.overdue import MARGIN
 from dovetail.locking import hold, is_held
 from dovetail.sessions import sender
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 
 def log(folder: Path) -> list[dict[str, object]]:
@@ -128,7 +128,7 @@ def test_it_serves_senders_of_bip_78(person, chain, tmp_path):
 def test_an_overdue_payment_is_told_by_every_command_unless_it_is_worked_on(cli, monkeypatch):
     cli.database.parent.mkdir(parents=True)
     entries = (LOGS / "sender" / "success.jsonl").read_bytes().splitlines()
-    with SqlStore.open(cli.database) as store:
+    with SqliteStore.open(cli.database) as store:
         paying = store.new_sender()
         for seq, sent in enumerate(map(sender.decode_event, entries[:2])):
             paying.append(sent, seq=seq, closes=False)
@@ -162,7 +162,7 @@ def test_a_decision_that_is_saved_while_the_chain_is_away_is_no_error(cli):
     assert cli("wallet", "new").code == 0
     cli.settings["relays"] = "http://127.0.0.1:1"
     entries = (LOGS / "sender" / "success.jsonl").read_bytes().splitlines()
-    with SqlStore.open(cli.database) as store:
+    with SqliteStore.open(cli.database) as store:
         paying = store.new_sender()
         for seq, sent in enumerate(map(sender.decode_event, entries[:2])):
             paying.append(sent, seq=seq, closes=False)

@@ -18,7 +18,7 @@ from dovetail.explain.session import explain
 from dovetail.sessions.amounts import Paid
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 
 def facts(out: str) -> dict[str, str]:
@@ -148,7 +148,7 @@ def test_a_payer_sees_what_was_paid_in_all_and_what_the_payjoin_cost(cli: Cli):
 
 def test_a_payer_sees_which_part_of_the_fee_was_theirs(cli: Cli):
     cli.store("sender/success")
-    with SqlStore.open(cli.database) as store:
+    with SqliteStore.open(cli.database) as store:
         row, state = store.row(SessionId(1)), load_session(store, SessionId(1))
     found = explain(state, row.created_at)
     assert isinstance(found.amounts, Paid)

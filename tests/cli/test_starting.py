@@ -12,7 +12,7 @@ from tests.cli.in_process import Cli
 from dovetail.bitcoin import Network
 from dovetail.cli import context, exits
 from dovetail.runtime import agent
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.wallets.bdk.wallet import BdkWallet
 
 HEAVY = (
@@ -81,7 +81,7 @@ def probe(
 def test_history_of_no_session_loads_nothing_that_reads_one(tmp_path: Path, database: str) -> None:
     if database == "empty":
         (tmp_path / "regtest").mkdir()
-        SqlStore.open(tmp_path / "regtest" / context.DATABASE).close()
+        SqliteStore.open(tmp_path / "regtest" / context.DATABASE).close()
     said = probe(tmp_path, HEAVY, "history")
     assert said.returncode == 0
     assert said.stdout == "[]\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.in_process import Cli, events
 
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.transfer import every_session
 
 SESSIONS = ("sender/success", "receiver/paid-directly")
@@ -84,7 +84,7 @@ def test_one_session_goes_to_stdout_without_its_keys(cli: Cli, other: Cli, file:
 
 def test_an_open_session_comes_with_a_warning(cli: Cli, tmp_path: Path):
     cli.store("sender/success")
-    with SqlStore.open(cli.database) as store:
+    with SqliteStore.open(cli.database) as store:
         store.write(
             lambda connection: connection.exec_driver_sql(
                 "UPDATE sessions SET closed_at = NULL, outcome = NULL, ending = NULL"
@@ -139,7 +139,7 @@ def test_a_damaged_session_is_shown_exported_and_refused(cli: Cli, other: Cli, t
 def test_show_raw_prints_the_log_without_its_keys(cli: Cli):
     cli.store("sender/success")
     said = cli("show", "1", "--raw")
-    with SqlStore.open(cli.database) as store:
+    with SqliteStore.open(cli.database) as store:
         (session,) = every_session(store)
         entries = store.stored(session).events
     key = json.loads(entries[0].data)["reply_key"]
@@ -152,7 +152,7 @@ def test_show_raw_prints_the_log_without_its_keys(cli: Cli):
 
 def test_what_may_hold_a_key_is_withheld(cli: Cli):
     cli.store("sender/success")
-    with SqlStore.open(cli.database) as store:
+    with SqliteStore.open(cli.database) as store:
         store.write(
             lambda connection: connection.exec_driver_sql(
                 "UPDATE session_events SET data = x'7b' WHERE seq = 0"

@@ -13,7 +13,7 @@ import pytest
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import Role
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 LAST_LINE = re.compile(
     r"payjoin [0-9a-f]{64} confirmed: inputs from both parties; ordinary payment not used"
@@ -43,7 +43,7 @@ def secrets(folder: Path) -> Iterator[tuple[str, str]]:
             if isinstance(value, str) and len(value) > 20:
                 yield f"{name}'s wallet", value
         (database,) = (folder / name).rglob("sessions.db")
-        with SqlStore.open(database) as store:
+        with SqliteStore.open(database) as store:
             for row in store.history():
                 if row.role is Role.SENDER:
                     yield from sender_secrets(store.sender(row.session_id).load())

@@ -19,7 +19,7 @@ from dovetail.cli.app import app
 from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE
 from dovetail.runtime import agent, transport
 from dovetail.runtime.transport import HttpTransport
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.counting import (
     CountingChain,
     CountingStore,
@@ -89,7 +89,7 @@ def _wrapped(killer: Killer, clock: SharedClock, bodies: Path) -> Any:
     class CountedStore:
         @classmethod
         def open(cls, path: Path, **settings: Any) -> CountingStore:
-            return CountingStore(SqlStore.open(path, **settings), killer)
+            return CountingStore(SqliteStore.open(path, **settings), killer)
 
     def hasty(place: context.Home) -> Any:
         quick = {"watch_interval": 0.05, "poll_pause": 0.05, "first_retry": 0.05}
@@ -105,7 +105,7 @@ def _wrapped(killer: Killer, clock: SharedClock, bodies: Path) -> Any:
         ),
         patch.object(open_parts, "open_chain", counted_chain),
         patch.object(transport, "HttpTransport", CountedTransport),
-        patch.object(agent, "SqlStore", CountedStore),
+        patch.object(agent, "SqliteStore", CountedStore),
         patch.object(context.Home, "policy", property(hasty)),
         patch.object(time, "time", clock),
         patch.object(ssl, "create_default_context", lambda *_a, **_k: _TLS),

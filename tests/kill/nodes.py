@@ -20,7 +20,7 @@ from tests.live_core.mirror import Mirror
 from dovetail.bitcoin import Address, FeeRate, Network, Script
 from dovetail.errors import InvalidAddress
 from dovetail.regtest.remote import remote_fund
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.wallets.core.chain import CoreChain
 from dovetail.wallets.core.wallet import CoreWallet
 from dovetail.wallets.ports import Accepted
@@ -124,7 +124,7 @@ def owner_of(folder: Path, ports: Ports) -> Callable[[Script], Party | None]:
 
 def stray(home: Path, database: Path, ports: Ports) -> int:
     """The party spends the coin that it offered elsewhere."""
-    with SqlStore.open(database) as store:
+    with SqliteStore.open(database) as store:
         (offered,) = store.exposed()
     node = access(home.parent, ports).node(home.name)
     spend = CoreWallet(node, home).revoke(offered, fee_rate=FeeRate.from_sat_per_vb(30))

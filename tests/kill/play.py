@@ -15,7 +15,7 @@ from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Transaction
 from dovetail.regtest.remote import remote_mine
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver.base import State as ReceiverState
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.kill import Killer
 from dovetail.wallets.bdk.wallet import BdkWallet
 from dovetail.wallets.esplora.chain import EsploraChain
@@ -144,7 +144,7 @@ class Play(Parties):
             return stray(home, self.database(Party.RECEIVER), self.ports)
 
         if self.ports.node is None:
-            with SqlStore.open(self.database(Party.RECEIVER)) as store:
+            with SqliteStore.open(self.database(Party.RECEIVER)) as store:
                 (offered,) = store.exposed()
             self._spend(Party.RECEIVER, lambda wallet: wallet.revoke(offered, fee_rate=_BRISK))
         else:

@@ -33,7 +33,7 @@ from tests.kill.servers import Coins, Ports, run_chain
 from dovetail.bitcoin import Network, Script, ScriptType
 from dovetail.regtest.remote import remote_fund
 from dovetail.sessions import receiver, sender
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.wallets.bdk.wallet import BdkWallet
 
 _TOO_MANY = 4
@@ -270,7 +270,7 @@ def scratch() -> Path:
 
 def warm(folder: Path) -> None:
     """Import what a command imports once it runs: then every fork has it."""
-    with SqlStore.open(folder / "warm.db"):
+    with SqliteStore.open(folder / "warm.db"):
         pass
     for name in ("receive", "send", "resume", "cancel", "release", "revoke"):
         import_module(f"dovetail.cli.commands.{name}")

@@ -10,7 +10,7 @@ import pytest
 from dovetail.errors import DovetailError, StaleSession
 from dovetail.sessions.receiver import events
 from dovetail.stores.ports import SessionLog, Store
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.store_samples import closed, started
 
 Log = SessionLog[events.ReceiverEvent]
@@ -26,20 +26,20 @@ def entries(store: Store, log: Log) -> list[bytes]:
 
 
 def test_what_was_appended_is_never_changed(path: Path) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log, seen = started(store), list[bytes]()
         for seq in range(1, 5):
             before = entries(store, log)
             assert before[: len(seen)] == seen
             log.append(events.Cancelled(), seq=seq, closes=False)
             seen = before
-    with SqlStore.open(path) as again:
+    with SqliteStore.open(path) as again:
         assert entries(again, again.receiver(log.session_id))[: len(seen)] == seen
 
 
 @pytest.mark.parametrize("seq", [0, 1, 3, 99])
 def test_only_the_next_slot_can_be_written(path: Path, seq: int) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = started(store)
         log.append(events.Cancelled(), seq=1, closes=False)
         before = entries(store, log)
@@ -51,7 +51,7 @@ def test_only_the_next_slot_can_be_written(path: Path, seq: int) -> None:
 
 @pytest.mark.parametrize("seq", [0, 1, 2, 3])
 def test_a_closed_log_never_grows(path: Path, seq: int) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = started(store)
         log.append(closed(), seq=1, closes=True)
         before = entries(store, log)
@@ -61,7 +61,7 @@ def test_a_closed_log_never_grows(path: Path, seq: int) -> None:
 
 
 def test_a_session_is_not_closed_where_its_last_event_was_not_written(path: Path) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = started(store)
         _execute(
             path,
@@ -71,7 +71,7 @@ def test_a_session_is_not_closed_where_its_last_event_was_not_written(path: Path
         with pytest.raises(DovetailError):
             log.append(closed(), seq=1, closes=True)
     _execute(path, "DROP TRIGGER cut")
-    with SqlStore.open(path) as again:
+    with SqliteStore.open(path) as again:
         assert again.row(log.session_id).closed_at is None
         assert again.row(log.session_id).next_seq == len(log_of(again, log).load()) == 1
         log_of(again, log).append(closed(), seq=1, closes=True)
@@ -79,7 +79,7 @@ def test_a_session_is_not_closed_where_its_last_event_was_not_written(path: Path
 
 
 def test_a_last_event_is_not_written_where_its_session_was_not_closed(path: Path) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = started(store)
         _execute(
             path,
@@ -89,7 +89,7 @@ def test_a_last_event_is_not_written_where_its_session_was_not_closed(path: Path
         with pytest.raises(DovetailError):
             log.append(closed(), seq=1, closes=True)
     _execute(path, "DROP TRIGGER cut")
-    with SqlStore.open(path) as again:
+    with SqliteStore.open(path) as again:
         assert again.row(log.session_id).next_seq == len(log_of(again, log).load()) == 1
         log_of(again, log).append(closed(), seq=1, closes=True)
         assert again.row(log.session_id).closed_at is not None

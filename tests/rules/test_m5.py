@@ -11,7 +11,7 @@ from dovetail.errors import StaleSession
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import events
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.store_samples import started
 
 
@@ -45,7 +45,7 @@ def test_an_old_handle_of_a_receiver_decides_and_changes_nothing() -> None:
 
 
 def _append(path: Path, session_id: SessionId, barrier, results) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = store.receiver(session_id)
         for seq in range(1, ROUNDS + 1):
             barrier.wait()
@@ -62,7 +62,7 @@ ROUNDS, PROCESSES = 20, 3
 
 def test_of_processes_that_hold_one_session_one_moves_it_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         session_id = started(store).session_id
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(PROCESSES), context.Queue()
@@ -74,5 +74,5 @@ def test_of_processes_that_hold_one_session_one_moves_it_at_a_time(tmp_path: Pat
     for process in processes:
         process.join()
     assert sorted(seq for seq, won in told if won) == list(range(1, ROUNDS + 1))
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert store.row(session_id).next_seq == ROUNDS + 1

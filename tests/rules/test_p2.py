@@ -18,7 +18,7 @@ from dovetail.protocol.mailbox import seal_message_a
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.store_samples import closed, coin, started
 
 OUTPOINTS, PROCESSES = 40, 2
@@ -27,12 +27,12 @@ OUTPOINTS, PROCESSES = 40, 2
 @pytest.mark.parametrize("ends", [False, True], ids=["a live", "a closed"])
 def test_an_input_of_another_session_is_refused_for_good(tmp_path: Path, *, ends: bool) -> None:
     path, seen = tmp_path / "sessions.db", coin()
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         first = started(store)
         assert not store.claim(first.session_id, [seen])
         if ends:
             first.append(closed(), seq=1, closes=True)
-    with SqlStore.open(path) as later:
+    with SqliteStore.open(path) as later:
         second = started(later)
         assert later.claim(second.session_id, [coin(), seen]) == {seen}
         assert later.claim(first.session_id, [seen]) == frozenset()
@@ -76,7 +76,7 @@ def _outpoint(number: int) -> OutPoint:
 
 
 def _claim(path: Path, session_id: SessionId, barrier, results) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         for number in range(OUTPOINTS):
             barrier.wait()
             if not store.claim(session_id, [_outpoint(number)]):
@@ -86,7 +86,7 @@ def _claim(path: Path, session_id: SessionId, barrier, results) -> None:
 
 def test_of_two_processes_that_see_an_input_at_once_one_has_it(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         ids = [started(store).session_id for _ in range(PROCESSES)]
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(PROCESSES), context.Queue()

@@ -19,7 +19,7 @@ from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import StoreUnavailable
 from dovetail.protocol.coin import Coin
 from dovetail.sessions import receiver
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.store_samples import closed, started
 
 COINS, TURNS, PROCESSES = 3, 25, 2
@@ -33,7 +33,7 @@ def _live(path: Path, seed: int, barrier, results) -> None:
     """Want coins when the other does; a file stands for each coin that is offered."""
     rng = random.Random(seed)
     refused = shared = 0
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         for _ in range(TURNS):
             log = started(store)
             wanted = rng.sample(range(1, COINS), rng.randrange(COINS - 1))
@@ -62,7 +62,7 @@ def _put_up(path: Path, number: int) -> bool:
 
 def test_two_processes_never_offer_one_coin_in_two_live_sessions(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
-    SqlStore.open(path).close()
+    SqliteStore.open(path).close()
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(PROCESSES), context.Queue()
     processes = [
@@ -76,16 +76,16 @@ def test_two_processes_never_offer_one_coin_in_two_live_sessions(tmp_path: Path)
         process.join()
     assert [shared for _, shared in told] == [0] * PROCESSES
     assert sum(refused for refused, _ in told) == TURNS * (PROCESSES - 1)
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert store.reserved() == frozenset()
 
 
 def test_a_process_that_died_still_holds_the_coins_of_its_live_session(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         first = started(store)
         store.reserve(first.session_id, [_coin(0)])
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         second = started(store)
         assert store.reserve(second.session_id, [_coin(0), _coin(1)]) == {_coin(0)}
         store.receiver(first.session_id).append(closed(), seq=1, closes=True)
@@ -98,7 +98,7 @@ def test_the_coins_are_held_where_the_close_was_not_written(tmp_path: Path) -> N
         "CREATE TRIGGER cut BEFORE INSERT ON session_events BEGIN "
         "SELECT RAISE(ABORT, 'the power goes'); END"
     )
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = started(store)
         store.reserve(log.session_id, [_coin(0)])
         store.write(lambda connection: connection.execute(cut))
@@ -123,12 +123,12 @@ def test_without_a_seen_coin_chance_decides() -> None:
 
 def test_what_was_seen_is_known_after_the_session_and_the_process(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = started(store)
         store.reserve(log.session_id, [_coin(0)])
         store.expose(log.session_id)
         log.append(closed(), seq=1, closes=True)
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert store.exposed() == {_coin(0)}
         assert store.reserved() == frozenset()
 

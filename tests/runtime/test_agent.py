@@ -27,7 +27,7 @@ from dovetail.runtime.agent import DATABASE
 from dovetail.runtime.transport import Reply
 from dovetail.sessions import receiver, sender
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 AMOUNT = 50_000
 
@@ -335,7 +335,7 @@ async def test_one_log_that_cannot_be_read_stops_no_other_session(world: World):
 
 
 def corrupt(party: Party, session_id: SessionId) -> None:
-    with SqlStore.open(party.folder / DATABASE) as store:
+    with SqliteStore.open(party.folder / DATABASE) as store:
         store.write(
             lambda connection: connection.exec_driver_sql(
                 "UPDATE session_events SET data = X'7b7d' WHERE session_id = ?", (session_id,)

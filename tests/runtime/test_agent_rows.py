@@ -11,7 +11,7 @@ from dovetail import Agent
 from dovetail.errors import StoreUnavailable
 from dovetail.sessions import receiver
 from dovetail.stores.ports import Appended
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.sql.sqlite import reading
 
 AMOUNT = 50_000
@@ -33,7 +33,7 @@ class Shop:
 
 def heard(agent: Agent) -> list[tuple[str, str]]:
     store = agent.services.store
-    assert isinstance(store, SqlStore)
+    assert isinstance(store, SqliteStore)
     with reading(store.engine) as connection:
         return [(row.session, row.tag) for row in connection.execute(text("SELECT * FROM heard"))]
 

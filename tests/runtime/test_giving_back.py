@@ -25,7 +25,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.standing import AnySession
 from dovetail.stores.memory import MemoryStore
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 DEPTH = 3  # what ends the negotiation does not end the session
 UNSHOWN = [receiver.WantsFeeRange, receiver.ProvisionalProposal]
@@ -216,13 +216,13 @@ ENDINGS = {
 }
 
 
-@pytest.fixture(params=[MemoryStore, SqlStore])
+@pytest.fixture(params=[MemoryStore, SqliteStore])
 def paying(request: pytest.FixtureRequest, alice: Side, tmp_path):
     """A payer with each kind of store."""
     if request.param is MemoryStore:
         yield alice
         return
-    with SqlStore.open(tmp_path / "payer.db") as store:
+    with SqliteStore.open(tmp_path / "payer.db") as store:
         alice.store = store  # type: ignore[assignment]  # any store will do
         yield alice
 

@@ -9,7 +9,7 @@ from dovetail.errors import StoreUnavailable
 from dovetail.runtime.log_watch import Lookout
 from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.store_samples import closed, started
 
 
@@ -24,16 +24,16 @@ class Session:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    with SqlStore.open(tmp_path / "sessions.db") as opened:
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(tmp_path / "sessions.db") as opened:
         yield opened
 
 
-def sessions_in(store: SqlStore, number: int) -> list[Session]:
+def sessions_in(store: SqliteStore, number: int) -> list[Session]:
     return [Session(started(store).session_id) for _ in range(number)]
 
 
-async def test_only_the_session_that_moved_is_nudged(store: SqlStore):
+async def test_only_the_session_that_moved_is_nudged(store: SqliteStore):
     sessions = sessions_in(store, 3)
     lookout = Lookout(store, lambda: sessions, every=60)
     await lookout.look()
@@ -43,7 +43,7 @@ async def test_only_the_session_that_moved_is_nudged(store: SqlStore):
     assert [each.nudges for each in sessions] == [0, 1, 0]
 
 
-async def test_a_session_that_another_closed_is_nudged(store: SqlStore):
+async def test_a_session_that_another_closed_is_nudged(store: SqliteStore):
     (session,) = sessions = sessions_in(store, 1)
     store.receiver(session.session_id).append(closed(), seq=1, closes=True)
     await Lookout(store, lambda: sessions, every=60).look()
@@ -51,18 +51,18 @@ async def test_a_session_that_another_closed_is_nudged(store: SqlStore):
 
 
 async def test_where_nothing_was_written_no_log_is_asked_for(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ):
     sessions = sessions_in(store, 5)
     lookout = Lookout(store, lambda: sessions, every=60)
     asked: list[bool] = []
-    heads = SqlStore.heads
+    heads = SqliteStore.heads
 
-    def ask(store: SqlStore) -> dict[SessionId, int]:
+    def ask(store: SqliteStore) -> dict[SessionId, int]:
         asked.append(True)
         return heads(store)
 
-    monkeypatch.setattr(SqlStore, "heads", ask)
+    monkeypatch.setattr(SqliteStore, "heads", ask)
     for _ in range(10):
         await lookout.look()
     assert len(asked) == 1, "one question for all sessions, after the last write"
@@ -71,7 +71,7 @@ async def test_where_nothing_was_written_no_log_is_asked_for(
     assert len(asked) == 2
 
 
-async def test_what_came_while_a_log_was_read_shows_at_the_next_look(store: SqlStore):
+async def test_what_came_while_a_log_was_read_shows_at_the_next_look(store: SqliteStore):
     (session,) = sessions = sessions_in(store, 1)
     lookout = Lookout(store, lambda: sessions, every=60)
     store.receiver(session.session_id).append(Cancelled(), seq=1, closes=False)
@@ -84,18 +84,18 @@ async def test_what_came_while_a_log_was_read_shows_at_the_next_look(store: SqlS
 
 
 async def test_a_store_that_is_away_is_looked_at_again(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ):
     (session,) = sessions = sessions_in(store, 1)
     session.seq = 0
-    pulse, away = SqlStore.pulse, iter([True, True])
+    pulse, away = SqliteStore.pulse, iter([True, True])
 
-    def read(store: SqlStore) -> int:
+    def read(store: SqliteStore) -> int:
         if next(away, False):
             raise StoreUnavailable("The disk is gone.")
         return pulse(store)
 
-    monkeypatch.setattr(SqlStore, "pulse", read)
+    monkeypatch.setattr(SqliteStore, "pulse", read)
     looking = asyncio.create_task(Lookout(store, lambda: sessions, every=0.001).run())
     async with asyncio.timeout(5):
         while not session.nudges:  # noqa: ASYNC110 - the lookout has no event of its own
@@ -103,7 +103,7 @@ async def test_a_store_that_is_away_is_looked_at_again(
     looking.cancel()
 
 
-async def test_what_others_open_is_told_again_until_it_could_be_taken(store: SqlStore):
+async def test_what_others_open_is_told_again_until_it_could_be_taken(store: SqliteStore):
     told: list[list[SessionId]] = []
 
     def opened(found: Collection[SessionId]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.memory.tables import MemoryTables
 from dovetail.stores.ports import Appended, Rows, Store
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.sql.sqlite import reading
 from dovetail.testing.store_samples import NOW
 
@@ -37,7 +37,7 @@ class SqlCaller:
 
     def __init__(self, path: Path) -> None:
         self.hook: Rows | None = None
-        self._sql = SqlStore.open(path, clock=lambda: NOW, rows=self.rows)
+        self._sql = SqliteStore.open(path, clock=lambda: NOW, rows=self.rows)
         self.store: Store = self._sql
         table = "CREATE TABLE IF NOT EXISTS notes (number INTEGER PRIMARY KEY, words UNIQUE)"
         self._sql.write(lambda connection: connection.execute(text(table)).close())

@@ -19,7 +19,7 @@ from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import sqlite
-from dovetail.stores.sql.store import VITAL, SqlStore
+from dovetail.stores.sql.store import VITAL, SqliteStore
 from dovetail.testing.store_samples import started
 
 FIRST = SessionId(1)
@@ -30,12 +30,12 @@ import sys
 from pathlib import Path
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.sessions.receiver.events import Cancelled
-from dovetail.stores.sql.store import VITAL, SqlStore
+from dovetail.stores.sql.store import VITAL, SqliteStore
 from dovetail.testing.store_samples import started
 
 mine = 0
 for round in range(4):
-    with SqlStore.open(Path(sys.argv[1])) as store:
+    with SqliteStore.open(Path(sys.argv[1])) as store:
         log = started(store)
         for seq in range(1, 25):
             log.append(Cancelled(), seq=seq, closes=False)
@@ -50,10 +50,10 @@ DYING = """
 import sys
 from pathlib import Path
 from dovetail.sessions.receiver.events import Cancelled
-from dovetail.stores.sql.store import VITAL, SqlStore
+from dovetail.stores.sql.store import VITAL, SqliteStore
 from dovetail.testing.store_samples import started
 
-store = SqlStore.open(Path(sys.argv[1]))
+store = SqliteStore.open(Path(sys.argv[1]))
 log = started(store)
 for seq in range(1, 100_000):
     log.append(Cancelled(), seq=seq, closes=False)
@@ -64,7 +64,7 @@ for seq in range(1, 100_000):
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         keep(store, "sender/success")
         keep(store, "receiver/paid-by-payjoin", upto=3)
     return path
@@ -78,7 +78,7 @@ def holding_the_lock(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def readable(path: Path) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert load_session(store, FIRST).seq == len(entries("sender/success"))
         assert load_session(store, SessionId(2)).seq == 3
 
@@ -97,7 +97,7 @@ def test_processes_on_one_database_take_turns(path: Path) -> None:
     said = [worker.communicate() for worker in workers]
     assert [err for _, err in said] == ["", ""]
     assert sum(int(out) for out, _ in said) == 100
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert sum(row.next_seq == 25 for row in store.history()) == 8
     readable(path)
 
@@ -114,7 +114,7 @@ def test_a_process_that_is_killed_loses_nothing_acknowledged(path: Path) -> None
     last = [40, *map(int, dying.stdout.read().split())][-1]
     dying.stdout.close()
     assert dying.wait() == -signal.SIGKILL
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = store.receiver(SessionId(3))
         assert last + 1 <= len(log.load()) <= last + 2
         assert len(log.load()) == store.row(log.session_id).next_seq
@@ -125,20 +125,20 @@ def test_a_locked_database_says_so_and_goes_on_when_it_is_free(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = started(store)
         with holding_the_lock(path):
             with pytest.raises(StoreUnavailable, match="Another process"):
                 log.append(Cancelled(), seq=1, closes=False)
             assert len(log.load()) == 1, "readers do not wait"
             with pytest.raises(StoreUnavailable, match="Another process"):
-                SqlStore.open(path)
+                SqliteStore.open(path)
         log.append(Cancelled(), seq=1, closes=False)
         assert len(log.load()) == 2
 
 
 def test_a_read_only_database_says_so_and_loses_nothing(path: Path) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         log = started(store)
 
         def lock_away(connection: Connection) -> None:
@@ -165,7 +165,7 @@ def test_a_garbled_page_is_recognised_at_start_and_the_file_named(path: Path, pa
     garbled(path, page * PAGE, PAGE)
     before = path.read_bytes()
     with pytest.raises(StoreUnavailable, match=r"sessions\.db is damaged"):
-        SqlStore.open(path)
+        SqliteStore.open(path)
     assert path.read_bytes() == before
 
 
@@ -182,14 +182,14 @@ def test_of_a_large_file_what_no_checksum_guards_is_looked_through(
         path.write_bytes(whole)
         garbled(path, (roots[table] - 1) * PAGE, PAGE)
         with pytest.raises(StoreUnavailable, match=r"sessions\.db is damaged"):
-            SqlStore.open(path)
+            SqliteStore.open(path)
 
 
 def test_a_new_file_is_looked_through_though_it_has_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "THOROUGH", -1)
-    with SqlStore.open(tmp_path / "new.db") as store:
+    with SqliteStore.open(tmp_path / "new.db") as store:
         assert store.history() == ()
 
 
@@ -197,14 +197,14 @@ def test_a_garbled_beginning_is_recognised_and_the_file_named(path: Path) -> Non
     garbled(path, 0, 100)
     before = path.read_bytes()
     with pytest.raises(StoreUnavailable, match=r"sessions\.db is not a Dovetail database"):
-        SqlStore.open(path)
+        SqliteStore.open(path)
     assert path.read_bytes() == before
 
 
 def test_a_file_that_was_cut_is_recognised_and_named(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 2 * PAGE)
     with pytest.raises(StoreUnavailable, match=r"sessions\.db is damaged"):
-        SqlStore.open(path)
+        SqliteStore.open(path)
 
 
 @pytest.mark.parametrize("table", ["sessions", "session_events", "inputs_seen"])
@@ -212,7 +212,7 @@ def test_a_database_that_lacks_a_table_is_recognised_and_named(path: Path, table
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"DROP TABLE {table}")
     with pytest.raises(StoreUnavailable, match=r"sessions\.db lacks a table"):
-        SqlStore.open(path)
+        SqliteStore.open(path)
 
 
 def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE photos (n)")
     with pytest.raises(StoreUnavailable, match=r"photos\.db belongs to another program"):
-        SqlStore.open(path)
+        SqliteStore.open(path)
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT name FROM sqlite_schema").fetchall() == [("photos",)]
 
@@ -231,7 +231,7 @@ def test_a_value_that_breaks_a_rule_is_recognised_and_the_file_named(path: Path)
         database.execute("UPDATE sessions SET role = 'miner' WHERE session_id = 1")
         database.commit()
     with pytest.raises(StoreUnavailable, match=r"sessions\.db is damaged"):
-        SqlStore.open(path)
+        SqliteStore.open(path)
 
 
 def test_a_log_of_writes_that_is_garbage_is_left_out(path: Path) -> None:

@@ -13,7 +13,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.stores.integrity import load_session, naming
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.stored_event import checksum_of
 
 Damage = Callable[[sqlite3.Connection], object]
@@ -25,7 +25,7 @@ LAST = len(LOG) - 1
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         keep(store, "sender/success")
         keep(store, "receiver/paid-by-payjoin")
         keep(store, "sender/success-v1")
@@ -33,8 +33,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[SqlStore]:
-    with SqlStore.open(path) as store:
+def store(path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(path) as store:
         yield store
 
 
@@ -68,7 +68,7 @@ def without_key(path: Path) -> None:
     database.close()
 
 
-def refused(store: SqlStore) -> ReplayError:
+def refused(store: SqliteStore) -> ReplayError:
     """The session cannot be read, says where and why, stays as it is and stops no other."""
     before = store.stored(BAD)
     with pytest.raises(ReplayError) as caught:
@@ -83,9 +83,9 @@ def refused(store: SqlStore) -> ReplayError:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", [MemoryStore, SqlStore])
+@pytest.mark.parametrize("kind", [MemoryStore, SqliteStore])
 def test_a_stored_log_replays_as_it_was(tmp_path: Path, name: str, kind: type) -> None:
-    store = MemoryStore() if kind is MemoryStore else SqlStore.open(tmp_path / "sessions.db")
+    store = MemoryStore() if kind is MemoryStore else SqliteStore.open(tmp_path / "sessions.db")
     session_id = keep(store, name)
     assert load_session(store, session_id).seq == len(entries(name))
     role = sender if name.startswith("sender/") else receiver
@@ -94,14 +94,14 @@ def test_a_stored_log_replays_as_it_was(tmp_path: Path, name: str, kind: type) -
     store.close()
 
 
-def test_an_unknown_tag_is_named(path: Path, store: SqlStore) -> None:
+def test_an_unknown_tag_is_named(path: Path, store: SqliteStore) -> None:
     rewrite(path, 2, b'{"v":1,"event":"Teleported"}', tag="Teleported")
     error = refused(store)
     assert error.seq == 2
     assert "Its kind is unknown" in str(error)
 
 
-def test_a_newer_version_is_named(path: Path, store: SqlStore) -> None:
+def test_a_newer_version_is_named(path: Path, store: SqliteStore) -> None:
     rewrite(path, 1, b'{"v":2,"event":"StartedPosting"}')
     error = refused(store)
     assert error.seq == 1
@@ -109,7 +109,7 @@ def test_a_newer_version_is_named(path: Path, store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("seq", range(len(LOG)))
-def test_a_flipped_byte_is_noticed_wherever_it_is(path: Path, store: SqlStore, seq: int) -> None:
+def test_a_flipped_byte_is_noticed_wherever_it_is(path: Path, store: SqliteStore, seq: int) -> None:
     for at in range(0, len(LOG[seq]), 7):
         flipped = bytearray(LOG[seq])
         flipped[at] ^= 1
@@ -125,7 +125,7 @@ def test_a_flipped_byte_is_noticed_wherever_it_is(path: Path, store: SqlStore, s
     refused(store)
 
 
-def test_damage_that_still_reads_is_told_by_the_checksum(path: Path, store: SqlStore) -> None:
+def test_damage_that_still_reads_is_told_by_the_checksum(path: Path, store: SqliteStore) -> None:
     created = LOG[0].replace(b"coffee", b"toffee")
     assert created != LOG[0]
     damage(path, "UPDATE session_events SET data = ? WHERE session_id = 1 AND seq = 0", created)
@@ -134,13 +134,13 @@ def test_damage_that_still_reads_is_told_by_the_checksum(path: Path, store: SqlS
     assert "was changed after it was written" in str(error)
 
 
-def test_an_entry_without_a_checksum_is_read_as_it_is(path: Path, store: SqlStore) -> None:
+def test_an_entry_without_a_checksum_is_read_as_it_is(path: Path, store: SqliteStore) -> None:
     damage(path, "UPDATE session_events SET checksum = NULL")
     assert isinstance(load_session(store, BAD), sender.Closed)
 
 
 @pytest.mark.parametrize("seq", range(len(LOG)))
-def test_a_missing_seq_is_named(path: Path, store: SqlStore, seq: int) -> None:
+def test_a_missing_seq_is_named(path: Path, store: SqliteStore, seq: int) -> None:
     damage(path, "DELETE FROM session_events WHERE session_id = 1 AND seq = ?", seq)
     error = refused(store)
     assert error.seq == seq
@@ -148,7 +148,7 @@ def test_a_missing_seq_is_named(path: Path, store: SqlStore, seq: int) -> None:
 
 
 @pytest.mark.parametrize("seq", range(len(LOG)))
-def test_a_doubled_seq_is_named(path: Path, store: SqlStore, seq: int) -> None:
+def test_a_doubled_seq_is_named(path: Path, store: SqliteStore, seq: int) -> None:
     without_key(path)
     damage(
         path,
@@ -160,14 +160,16 @@ def test_a_doubled_seq_is_named(path: Path, store: SqlStore, seq: int) -> None:
     assert f"Entry {seq} of the log occurs twice" in str(error)
 
 
-def test_an_entry_too_many_is_named(path: Path, store: SqlStore) -> None:
+def test_an_entry_too_many_is_named(path: Path, store: SqliteStore) -> None:
     damage(path, "UPDATE sessions SET next_seq = next_seq - 1 WHERE session_id = 1")
     error = refused(store)
     assert error.seq == LAST
     assert "never acknowledged" in str(error)
 
 
-def test_a_payload_that_contradicts_what_came_before_is_named(path: Path, store: SqlStore) -> None:
+def test_a_payload_that_contradicts_what_came_before_is_named(
+    path: Path, store: SqliteStore
+) -> None:
     rewrite(path, 2, LOG[3], tag="ReceivedProposal")
     rewrite(path, 3, LOG[3], tag="ReceivedProposal")
     error = refused(store)
@@ -176,21 +178,21 @@ def test_a_payload_that_contradicts_what_came_before_is_named(path: Path, store:
     assert "ReceivedProposal cannot follow ProposalReceived" in str(error)
 
 
-def test_an_entry_under_the_tag_of_another_is_named(path: Path, store: SqlStore) -> None:
+def test_an_entry_under_the_tag_of_another_is_named(path: Path, store: SqliteStore) -> None:
     damage(path, "UPDATE session_events SET tag = 'Released' WHERE session_id = 1 AND seq = 1")
     error = refused(store)
     assert error.seq == 1
     assert "does not match its stored tag" in str(error)
 
 
-def test_a_session_whose_last_event_is_another_is_named(path: Path, store: SqlStore) -> None:
+def test_a_session_whose_last_event_is_another_is_named(path: Path, store: SqliteStore) -> None:
     damage(path, "UPDATE sessions SET last_tag = 'Released' WHERE session_id = 1")
     error = refused(store)
     assert error.seq == LAST
     assert "Its last entry" in str(error)
 
 
-def test_text_that_is_no_text_hides_no_other_session(path: Path, store: SqlStore) -> None:
+def test_text_that_is_no_text_hides_no_other_session(path: Path, store: SqliteStore) -> None:
     damage(path, "UPDATE sessions SET last_tag = CAST(x'ff' AS TEXT) WHERE session_id = 1")
     damage(
         path,
@@ -202,7 +204,7 @@ def test_text_that_is_no_text_hides_no_other_session(path: Path, store: SqlStore
     assert store.stored(BAD).events[4].data == b"a text"
 
 
-def test_an_empty_log_is_one_that_lacks_its_first_entry(path: Path, store: SqlStore) -> None:
+def test_an_empty_log_is_one_that_lacks_its_first_entry(path: Path, store: SqliteStore) -> None:
     damage(path, "DELETE FROM session_events WHERE session_id = 1")
     assert refused(store).seq == 0
     damage(path, "UPDATE sessions SET next_seq = 0 WHERE session_id = 1")
@@ -214,5 +216,5 @@ def test_a_name_is_given_once() -> None:
         raise ReplayError("no")
 
 
-def test_an_entry_shows_nothing_of_itself(store: SqlStore) -> None:
+def test_an_entry_shows_nothing_of_itself(store: SqliteStore) -> None:
     assert repr(store.stored(BAD).events[0]) == "<StoredEvent 0>"

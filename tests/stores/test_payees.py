@@ -18,7 +18,7 @@ from dovetail.sessions.sender import events
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import SessionId, Store
 from dovetail.stores.session_index import may_have_paid
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 PAID = outcomes.Success(txid="0a" * 32)
 
@@ -28,7 +28,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    with SqlStore.open(tmp_path / "sessions.db") as opened:
+    with SqliteStore.open(tmp_path / "sessions.db") as opened:
         yield opened
 
 

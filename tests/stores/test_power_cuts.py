@@ -18,7 +18,7 @@ from dovetail.bitcoin import OutPoint, Txid
 from dovetail.sessions import receiver, sender
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 SECTOR = 512
 SENT, PAID = entries("sender/success"), entries("receiver/paid-by-payjoin")
@@ -54,7 +54,7 @@ class Run:
 
     def play(self, *, checkpoint_after: int | None = None) -> None:
         """A sender and a receiver from their first event to their last, in turns."""
-        with SqlStore.open(self.path) as store:
+        with SqliteStore.open(self.path) as store:
             event.listen(store.engine, "commit", lambda _connection: self.copy())
             asking, paying = store.new_receiver(), store.new_sender(reserving=COINS)
             for seq in range(max(len(SENT), len(PAID))):
@@ -100,7 +100,7 @@ def torn(before: Disk, after: Disk) -> Iterator[Disk]:
 def check(disk: Disk, path: Path, *, at_most: dict[SessionId, int]) -> int:
     """Hold one copy to the promise; how many events it has."""
     disk.write(path)
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         rows = {row.session_id: row for row in store.history()}
         for session_id, count in disk.acknowledged.items():
             assert rows[session_id].next_seq >= count

@@ -18,7 +18,7 @@ from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.memory.tables import MemoryTables
 from dovetail.stores.ports import SessionId, Store
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.stored_event import StoredEvent, raw_event
 
 KEPT, OTHER = SessionId(1), SessionId(2)
@@ -29,7 +29,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
     else:
-        with SqlStore.open(tmp_path / "sessions.db") as store:
+        with SqliteStore.open(tmp_path / "sessions.db") as store:
             yield store
 
 
@@ -85,7 +85,7 @@ DAMAGE = {
 @pytest.mark.parametrize("statement", DAMAGE.values(), ids=DAMAGE.keys())
 def test_a_log_that_is_not_as_it_was_written_is_doubtful(tmp_path: Path, statement: str) -> None:
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         keep(store, "sender/success", upto=3)
         keep(store, "receiver/paid-by-payjoin", upto=3)
         assert store.doubtful([KEPT, OTHER]) == frozenset()
@@ -111,7 +111,7 @@ def replace_log(tables: MemoryTables, *, log: tuple[StoredEvent, ...]) -> None:
 
 def test_a_row_that_is_damaged_or_newer_is_left_to_the_log(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         keep(store, "sender/success", upto=3)
         keep(store, "receiver/paid-by-payjoin")
         with closing(sqlite3.connect(path)) as database, database:

@@ -17,7 +17,7 @@ from tests.stores.callers import SqlCaller
 from dovetail.errors import StaleSession, StoreUnavailable, UsageError
 from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores.ports import Appended
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.store_samples import closed, receiver_created, started
 
 POINTS = ("event", "row", "committed")
@@ -31,8 +31,8 @@ def caller(tmp_path: Path) -> Iterator[SqlCaller]:
 
 
 @pytest.fixture
-def store(caller: SqlCaller) -> SqlStore:
-    assert isinstance(caller.store, SqlStore)
+def store(caller: SqlCaller) -> SqliteStore:
+    assert isinstance(caller.store, SqliteStore)
     return caller.store
 
 
@@ -48,7 +48,7 @@ def both(caller: SqlCaller, words: str) -> Callable[[Connection], None]:
 
 
 def test_a_connection_of_the_callers_own_takes_events_too(
-    caller: SqlCaller, store: SqlStore
+    caller: SqlCaller, store: SqliteStore
 ) -> None:
     kept, lost = started(store), started(store)
     with store.engine.begin() as connection:
@@ -64,7 +64,7 @@ def test_a_connection_of_the_callers_own_takes_events_too(
     assert caller.notes() == ["kept"]
 
 
-def test_a_stale_event_is_refused_on_a_callers_connection(store: SqlStore) -> None:
+def test_a_stale_event_is_refused_on_a_callers_connection(store: SqliteStore) -> None:
     log = started(store)
     log.append(Cancelled(), seq=1, closes=False)
     with store.engine.begin() as connection, pytest.raises(StaleSession):
@@ -72,7 +72,9 @@ def test_a_stale_event_is_refused_on_a_callers_connection(store: SqlStore) -> No
     assert len(log.load()) == 2
 
 
-def test_a_connection_whose_transaction_is_none_is_refused(store: SqlStore, tmp_path: Path) -> None:
+def test_a_connection_whose_transaction_is_none_is_refused(
+    store: SqliteStore, tmp_path: Path
+) -> None:
     """Python's driver begins one with the first row: before that a savepoint would be durable."""
     log, plain = started(store), create_engine(f"sqlite:///{tmp_path / 'application.db'}")
     with plain.connect() as connection:
@@ -88,7 +90,7 @@ def test_a_connection_whose_transaction_is_none_is_refused(store: SqlStore, tmp_
     assert len(log.load()) == 1
 
 
-def test_a_log_within_one_transaction_can_go_on_in_another(store: SqlStore) -> None:
+def test_a_log_within_one_transaction_can_go_on_in_another(store: SqliteStore) -> None:
     log = started(store)
     bound = store.write(log.within)
     store.write(lambda each: bound.within(each).append(closed(), seq=1, closes=True))
@@ -119,7 +121,7 @@ def test_a_conflict_in_the_rows_of_one_event_stops_no_other(caller: SqlCaller) -
     assert len(second.load()) == 1
 
 
-def test_a_full_disk_in_the_rows_is_told_as_such(caller: SqlCaller, store: SqlStore) -> None:
+def test_a_full_disk_in_the_rows_is_told_as_such(caller: SqlCaller, store: SqliteStore) -> None:
     log = started(store)
     store.write(lambda connection: connection.execute(text("PRAGMA max_page_count = 1")).close())
     caller.hook = lambda connection, _appended: caller.note(connection, "x" * 1_000_000)
@@ -134,7 +136,7 @@ from pathlib import Path
 from sqlalchemy import text
 from dovetail.sessions.receiver import events
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.store_samples import closed
 
 path, way, point = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -155,7 +157,7 @@ def work(connection):
     log.within(connection).append(closed(), seq=1, closes=True)
     row(connection)
 
-store = SqlStore.open(path, rows=hook if way == "hook" else None)
+store = SqliteStore.open(path, rows=hook if way == "hook" else None)
 log = store.receiver(SessionId(1))
 if way == "hook":
     log.append(closed(), seq=1, closes=True)
@@ -176,7 +178,7 @@ def test_a_process_that_is_killed_leaves_both_or_neither(
     caller.store.close()
     died = subprocess.run([sys.executable, "-c", DYING, str(path), way, point], check=False)
     assert died.returncode == -signal.SIGKILL
-    with closing(SqlStore.open(path)) as store, closing(sqlite3.connect(path)) as database:
+    with closing(SqliteStore.open(path)) as store, closing(sqlite3.connect(path)) as database:
         notes = database.execute("SELECT count(*) FROM notes").fetchone()[0]
         length = len(store.receiver(log.session_id).load())
         assert (length, notes) == ((2, 1) if point == "committed" else (1, 0))

@@ -27,7 +27,7 @@ from dovetail.stores import transfer
 from dovetail.stores.integrity import load_session
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import ImportedSession, ImportOutcome, ImportResult, SessionId, Store
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.stored_event import checksum_of
 from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 
@@ -41,7 +41,7 @@ Change = Callable[[dict[str, Any]], object]
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store: Store = (
-        MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path / "here.db")
+        MemoryStore() if request.param == "memory" else SqliteStore.open(tmp_path / "here.db")
     )
     yield store
     store.close()
@@ -359,7 +359,7 @@ def test_a_damaged_log_is_exported_as_it_is_and_refused(tmp_path: Path) -> None:
             (checksum_of(1, b"\xff\x00"),),
         )
 
-    with SqlStore.open(tmp_path / "here.db") as store:
+    with SqliteStore.open(tmp_path / "here.db") as store:
         keep(store, SENT)
         store.write(damage)
         before = store.stored(FIRST)

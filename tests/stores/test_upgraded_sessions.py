@@ -17,7 +17,7 @@ from dovetail.sessions.sender.terms import Terms
 from dovetail.sessions.standing import summary_of
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore, migrations
+from dovetail.stores.sql import SqliteStore, migrations
 from dovetail.stores.sql.sqlite import open_engine
 from dovetail.testing.store_samples import started
 
@@ -26,7 +26,7 @@ from dovetail.testing.store_samples import started
 def test_sessions_go_on_after_an_upgrade(tmp_path: Path, revision: str) -> None:
     path = tmp_path / "sessions.db"
     old(path, revision)
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert [row.session_id for row in store.live()] == [SessionId(1), SessionId(4)]
         states = [load_session(store, row.session_id) for row in store.history()]
         assert [type(state).__name__ for state in states] == [
@@ -72,7 +72,7 @@ def test_v1_invoices_are_found_in_any_spelling_after_an_upgrade(tmp_path: Path) 
             [(number, url, address) for number, url in rows],
         )
         database.commit()
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         invoice = f"bitcoin:{address}?amount=0.001&pj="
         for url in ("https://shop.example/pay", "https://SHOP.example:443/pay?"):
             assert store.session_paying(PayjoinUri.parse(invoice + url)) == SessionId(12)
@@ -99,7 +99,7 @@ def label_of(state: receiver.ReceiverSession | sender.SenderSession) -> str | No
 def test_sessions_in_every_state_go_on_after_an_upgrade(tmp_path: Path, revision: str) -> None:
     path = tmp_path / "sessions.db"
     names = fill(path, revision)
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         for number, name in names.items():
             session_id, state = SessionId(number), state_of(name)
             assert load_session(store, session_id) == state
@@ -132,7 +132,7 @@ def test_a_database_of_each_release_says_how_its_sessions_ended(tmp_path: Path) 
     for revision in RELEASED:
         path = tmp_path / f"{revision}.db"
         old(path, revision)
-        with SqlStore.open(path) as store:
+        with SqliteStore.open(path) as store:
             told = [row.outcome for row in store.history()]
             assert told == [None, "success", "success", None], revision
 
@@ -143,7 +143,7 @@ def test_a_log_that_cannot_be_read_keeps_its_session_and_stops_no_upgrade(tmp_pa
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE session_events SET data = x'ff' WHERE session_id = 2")
         database.execute("DELETE FROM session_events WHERE session_id = 3")
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         rows = {str(row.session_id): row for row in store.history()}
         assert list(rows) == ["4", "3", "2", "1"]
         assert rows["2"].outcome is rows["3"].outcome is None
@@ -161,7 +161,7 @@ def test_an_open_log_that_cannot_be_read_keeps_its_session_and_stops_no_upgrade(
         database.execute("UPDATE session_events SET data = x'ff' WHERE session_id = 1")
         database.execute("UPDATE sessions SET ending = x'ff' WHERE session_id = 2")
         database.execute("DELETE FROM session_events WHERE session_id = 4")
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         rows = {str(row.session_id): row for row in store.history()}
         assert [number for number, row in rows.items() if row.summary is None] == ["4", "2", "1"]
         assert rows["2"].outcome == "success"
@@ -173,5 +173,5 @@ def test_a_receivers_row_that_had_a_key_loses_it(tmp_path: Path) -> None:
     old(path, "0004")
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE sessions SET receiver_pubkey = x'02' WHERE role = 'receiver'")
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert len(store.history()) == 4

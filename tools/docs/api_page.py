@@ -16,7 +16,7 @@ PUBLIC: dict[str, str] = {
     "dovetail.wallets.bdk": "BdkWallet",
     "dovetail.wallets.esplora": "EsploraChain",
     "dovetail.wallets": "",
-    "dovetail.stores.sql": "SqlStore",
+    "dovetail.stores.sql": "SqliteStore",
     "dovetail.stores": "",
     "dovetail.stores.rust_payjoin": "",
     "dovetail.sessions.receiver": "",

@@ -14,7 +14,7 @@ from dovetail.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from dovetail.stores.sql import SqlStore
+    from dovetail.stores.sql import SqliteStore
     from dovetail.wallets.bdk.wallet import BdkWallet
     from dovetail.wallets.core.chain import CoreChain
     from dovetail.wallets.core.wallet import CoreWallet
@@ -129,12 +129,12 @@ def _server(place: Home) -> "EsploraChain | ElectrumChain":
 
 
 @contextmanager
-def open_store(place: Home) -> "Generator[SqlStore | None]":
+def open_store(place: Home) -> "Generator[SqliteStore | None]":
     """The sessions; None where there never was one, as looking makes no files."""
     if not place.database.exists():
         yield None
         return
-    from dovetail.stores.sql.store import SqlStore  # noqa: PLC0415 - only where there is one
+    from dovetail.stores.sql.store import SqliteStore  # noqa: PLC0415 - only where there is one
 
-    with SqlStore.open(place.database) as store:
+    with SqliteStore.open(place.database) as store:
         yield store

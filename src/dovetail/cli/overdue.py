@@ -33,11 +33,11 @@ def tell(folder: Path, database: Path, *, asks: bool) -> None:
 def _late(database: Path, expired: tuple[int, ...], now: int, *, asks: bool) -> list[int]:
     from dovetail.errors import DovetailError  # noqa: PLC0415 - all of this is heavy, and rare
     from dovetail.stores.ports import SessionId  # noqa: PLC0415
-    from dovetail.stores.sql.store import SqlStore  # noqa: PLC0415
+    from dovetail.stores.sql.store import SqliteStore  # noqa: PLC0415
 
     found: list[int] = []
     try:
-        with SqlStore.open(database) as store:
+        with SqliteStore.open(database) as store:
             for number in expired:
                 try:
                     if _is_late(store, store.row(SessionId(number)), now, asks=asks):

@@ -34,7 +34,7 @@ from dovetail.runtime.transport import Transport, opened, way_of
 from dovetail.sessions import receiver
 from dovetail.sessions.standing import AnySession
 from dovetail.stores.ports import Rows, SessionId, Store
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.tor import SocksProxy
 from dovetail.wallets.ports import Chain, Wallet
 
@@ -142,7 +142,7 @@ class Agent:
         """
         _make(data_dir)
         async with opened(transport, tor) as web:
-            with SqlStore.open(data_dir / DATABASE, rows=rows) as store:
+            with SqliteStore.open(data_dir / DATABASE, rows=rows) as store:
                 agent = cls(
                     store=store,
                     wallet=wallet,

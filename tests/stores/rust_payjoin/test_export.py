@@ -9,7 +9,7 @@ from dovetail.sessions import receiver, sender
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.ports import ImportOutcome, Role
 from dovetail.stores.rust_payjoin import export_of, receiver_events, sender_events
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.transfer import import_sessions
 
 
@@ -28,7 +28,7 @@ def taken_in(store, sessions):
 
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request, tmp_path):
-    opened = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path / "s.db")
+    opened = MemoryStore() if request.param == "memory" else SqliteStore.open(tmp_path / "s.db")
     yield opened
     opened.close()
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from tests.stores.released_databases import RELEASED, SCHEMAS, content, old
 
 from dovetail.errors import StoreUnavailable
-from dovetail.stores.sql import SqlStore, migrations
+from dovetail.stores.sql import SqliteStore, migrations
 from dovetail.stores.sql.schema import metadata
 from dovetail.stores.sql.sqlite import open_engine
 
@@ -110,10 +110,10 @@ def test_a_migration_that_fails_leaves_the_old_database_as_it_was(
     old(path, "0001")
     before = content(path)
     with pytest.raises(StoreUnavailable, match="lacks a table"):
-        SqlStore.open(path)
+        SqliteStore.open(path)
     assert content(path) == before
     monkeypatch.undo()
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert len(store.history()) == 4
 
 
@@ -128,7 +128,7 @@ def test_a_migration_that_is_killed_leaves_the_old_database_as_it_was(tmp_path: 
         "    connection.exec_driver_sql('DELETE FROM session_events')\n"
         "    os.kill(os.getpid(), 9)\n"
         "store.upgrade = upgrade\n"
-        "store.SqlStore.open(Path(sys.argv[1]))\n"
+        "store.SqliteStore.open(Path(sys.argv[1]))\n"
     )
     died = subprocess.run([sys.executable, "-c", dying, str(path)], check=False)
     assert died.returncode == -9
@@ -139,9 +139,9 @@ def test_of_two_processes_that_find_an_old_database_one_upgrades(tmp_path: Path)
     path = tmp_path / "sessions.db"
     old(path, "0001")
     opening = (
-        "import sys; from pathlib import Path; from dovetail.stores.sql.store import SqlStore\n"
+        "import sys; from pathlib import Path; from dovetail.stores.sql.store import SqliteStore\n"
         "sys.stdin.readline()\n"
-        "with SqlStore.open(Path(sys.argv[1])) as store: print(len(store.history()))\n"
+        "with SqliteStore.open(Path(sys.argv[1])) as store: print(len(store.history()))\n"
     )
     processes = [
         subprocess.Popen(
@@ -164,7 +164,7 @@ import os, sys
 from pathlib import Path
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 
 count = 0
 
@@ -176,7 +176,7 @@ def strike(*_):
 
 event.listen(Engine, "before_cursor_execute", strike)
 event.listen(Engine, "commit", strike)
-SqlStore.open(Path(sys.argv[1])).close()
+SqliteStore.open(Path(sys.argv[1])).close()
 print(count)
 """
 
@@ -199,5 +199,5 @@ def test_an_upgrade_that_is_killed_anywhere_is_made_whole_by_the_next(
         died = subprocess.run([sys.executable, "-c", KILLED, str(path), str(at)], check=False)
         assert died.returncode == -signal.SIGKILL
         assert content(path) == before
-    SqlStore.open(path).close()
+    SqliteStore.open(path).close()
     assert content(path) == upgraded

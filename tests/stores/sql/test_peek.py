@@ -4,7 +4,7 @@ import pytest
 from tests.stores.kept_logs import keep
 
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.sql.peek import expired_sessions, latest_sessions, may_hold_sessions
 from dovetail.testing.store_samples import started
 
@@ -20,12 +20,12 @@ def test_where_there_is_no_database_there_is_no_session(path: Path) -> None:
 
 
 def test_a_new_database_holds_none(path: Path) -> None:
-    SqlStore.open(path).close()
+    SqliteStore.open(path).close()
     assert not may_hold_sessions(path)
 
 
 def test_a_session_is_seen_while_its_database_is_open_and_when_it_is_not(path: Path) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         keep(store, "receiver/paid-by-payjoin")
         assert may_hold_sessions(path)
     assert may_hold_sessions(path)
@@ -40,7 +40,7 @@ def test_what_cannot_be_read_may_hold_some(path: Path, content: bytes) -> None:
 
 def test_sessions_that_expired_are_those_that_are_open(path: Path) -> None:
     assert expired_sessions(path, before=2**62) == ()
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         keep(store, "receiver/paid-by-payjoin")
         number = started(store).session_id
         expires_at = int(store.row(number).expires_at)
@@ -56,7 +56,7 @@ def test_no_session_expired_where_the_database_cannot_be_read(path: Path) -> Non
 
 def test_the_latest_sessions_are_told_with_whether_they_are_open(path: Path) -> None:
     assert latest_sessions(path, at_most=9) == ()
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         keep(store, "receiver/paid-by-payjoin")
         started(store)
     assert latest_sessions(path, at_most=9) == ((2, True), (1, False))

@@ -11,7 +11,7 @@ from tests.stores.released_databases import old
 
 from dovetail.bitcoin import OutPoint
 from dovetail.stores.ports import SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.store_samples import started
 
 
@@ -21,7 +21,7 @@ def test_the_id_of_a_deleted_session_is_not_given_again(tmp_path: Path) -> None:
     old(path, "0004")
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("INSERT INTO inputs_seen VALUES (?, 7, 1)", (f"{'0a' * 32}:0",))
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         seen = OutPoint.parse(f"{'0a' * 32}:0")
         first = started(store)
         assert first.session_id == SessionId(8)
@@ -30,7 +30,7 @@ def test_the_id_of_a_deleted_session_is_not_given_again(tmp_path: Path) -> None:
         assert started(store).session_id == SessionId(9)
 
 
-def delete(store: SqlStore, session_id: SessionId) -> None:
+def delete(store: SqliteStore, session_id: SessionId) -> None:
     def work(connection: Connection) -> None:
         for table in ("session_events", "sessions"):
             statement = f"DELETE FROM {table} WHERE session_id = :session"  # noqa: S608
@@ -40,11 +40,11 @@ def delete(store: SqlStore, session_id: SessionId) -> None:
 
 
 def test_the_id_of_a_deleted_session_is_not_given_again_in_a_new_database(tmp_path: Path) -> None:
-    with SqlStore.open(tmp_path / "sessions.db") as store:
+    with SqliteStore.open(tmp_path / "sessions.db") as store:
         first = started(store)
         delete(store, first.session_id)
         assert started(store).session_id == SessionId(2)
-    with SqlStore.open(tmp_path / "sessions.db") as store:
+    with SqliteStore.open(tmp_path / "sessions.db") as store:
         assert started(store).session_id == SessionId(3)
 
 
@@ -66,7 +66,7 @@ def test_a_row_of_mixed_shape_is_refused(tmp_path: Path, values: str) -> None:
         " role, pj_uri, receiver_pubkey, closed_at, outcome, ending, standing)"
     )
     values = values.replace("(", "('a', 1, 1, 'Created', 1, ", 1)
-    with SqlStore.open(tmp_path / "sessions.db") as store:
+    with SqliteStore.open(tmp_path / "sessions.db") as store:
         statement = text(f"INSERT INTO sessions {columns} VALUES {values}")  # noqa: S608
         with pytest.raises(IntegrityError, match="CHECK"):
             store.write(lambda connection: connection.execute(statement).close())

@@ -13,7 +13,7 @@ from dovetail.errors import ReplayError, StaleSession, StoreUnavailable
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver.events import Cancelled, ProtocolFailed
 from dovetail.stores.ports import Wanted
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.sql.schema import session_events, sessions, sightings
 from dovetail.stores.sql.sqlite import reading
 from dovetail.testing.store_contract import StoreContract
@@ -21,10 +21,10 @@ from dovetail.testing.store_samples import NOW, address, closed, receiver_create
 from dovetail.testing.watching_contract import SEEN, WatchingContract
 
 
-class TestSqlStore(StoreContract, WatchingContract):
+class TestSqliteStore(StoreContract, WatchingContract):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[SqlStore]:
-        with SqlStore.open(tmp_path / "sessions.db", clock=lambda: NOW) as store:
+    def store(self, tmp_path: Path) -> Iterator[SqliteStore]:
+        with SqliteStore.open(tmp_path / "sessions.db", clock=lambda: NOW) as store:
             yield store
 
     @pytest.fixture
@@ -40,20 +40,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[SqlStore]:
-    with SqlStore.open(path, clock=lambda: NOW) as store:
+def store(path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(path, clock=lambda: NOW) as store:
         yield store
 
 
 def test_a_log_survives_the_process(path: Path) -> None:
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         session_id = started(store).session_id
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert len(store.receiver(session_id).load()) == 1
 
 
-def test_two_stores_on_one_file_take_turns(path: Path, store: SqlStore) -> None:
-    with SqlStore.open(path) as other:
+def test_two_stores_on_one_file_take_turns(path: Path, store: SqliteStore) -> None:
+    with SqliteStore.open(path) as other:
         first, second = started(store), started(other)
         assert first.session_id != second.session_id
         other.receiver(first.session_id).append(Cancelled(), seq=1, closes=False)
@@ -61,8 +61,8 @@ def test_two_stores_on_one_file_take_turns(path: Path, store: SqlStore) -> None:
             first.append(Cancelled(), seq=1, closes=False)
 
 
-def test_what_another_process_writes_changes_the_pulse(path: Path, store: SqlStore) -> None:
-    with SqlStore.open(path) as other:
+def test_what_another_process_writes_changes_the_pulse(path: Path, store: SqliteStore) -> None:
+    with SqliteStore.open(path) as other:
         before = store.pulse()
         log = started(other)
         after = store.pulse()
@@ -72,7 +72,7 @@ def test_what_another_process_writes_changes_the_pulse(path: Path, store: SqlSto
         assert store.heads() == {log.session_id: 2}
 
 
-def test_a_kind_of_a_newer_dovetail_hides_no_session(store: SqlStore) -> None:
+def test_a_kind_of_a_newer_dovetail_hides_no_session(store: SqliteStore) -> None:
     log = started(store)
     store.saw(log.session_id, SEEN)
     store.write(
@@ -81,7 +81,7 @@ def test_a_kind_of_a_newer_dovetail_hides_no_session(store: SqlStore) -> None:
     assert store.row(log.session_id).sighting is None
 
 
-def test_a_damaged_entry_names_its_session_and_stops_no_other(store: SqlStore) -> None:
+def test_a_damaged_entry_names_its_session_and_stops_no_other(store: SqliteStore) -> None:
     bad, good = started(store), started(store)
     store.write(
         lambda connection: connection.execute(
@@ -97,14 +97,14 @@ def test_a_damaged_entry_names_its_session_and_stops_no_other(store: SqlStore) -
     assert [row.session_id for row in store.live()] == [bad.session_id, good.session_id]
 
 
-def test_a_lost_entry_is_noticed(store: SqlStore) -> None:
+def test_a_lost_entry_is_noticed(store: SqliteStore) -> None:
     log = started(store)
     store.write(lambda connection: connection.execute(delete(session_events)).close())
     with pytest.raises(ReplayError, match="Entry 0 of the log is missing"):
         log.load()
 
 
-def test_a_callers_own_statements_are_one_write_with_nothing_else(store: SqlStore) -> None:
+def test_a_callers_own_statements_are_one_write_with_nothing_else(store: SqliteStore) -> None:
     asyncio.run(store.write_async(lambda c: c.execute(text("CREATE TABLE notes (n)")).close()))
 
     def fail(connection: Connection) -> None:
@@ -117,7 +117,7 @@ def test_a_callers_own_statements_are_one_write_with_nothing_else(store: SqlStor
         assert connection.execute(text("SELECT count(*) FROM notes")).scalar() == 0
 
 
-def test_a_full_disk_loses_nothing_acknowledged(store: SqlStore) -> None:
+def test_a_full_disk_loses_nothing_acknowledged(store: SqliteStore) -> None:
     log = started(store)
     store.write(lambda c: c.execute(text("PRAGMA max_page_count = 1")).close())
 
@@ -133,13 +133,13 @@ def test_a_full_disk_loses_nothing_acknowledged(store: SqlStore) -> None:
     log.append(Cancelled(), seq=kept, closes=False)
 
 
-def test_an_emptied_database_is_not_started_as_a_new_one(path: Path, store: SqlStore) -> None:
+def test_an_emptied_database_is_not_started_as_a_new_one(path: Path, store: SqliteStore) -> None:
     started(store)
     store.close()
     path.write_bytes(b"")
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match=r"sessions\.db is empty: restore a copy"):
-            SqlStore.open(path)
+            SqliteStore.open(path)
     assert path.read_bytes() == b""
 
 
@@ -151,13 +151,13 @@ def test_a_failed_upgrade_leaves_no_database_half_made(
 
     monkeypatch.setattr("dovetail.stores.sql.store.upgrade", fail)
     with pytest.raises(StoreUnavailable):
-        SqlStore.open(path)
+        SqliteStore.open(path)
     monkeypatch.undo()
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         assert store.live() == ()
 
 
-def test_an_ending_that_cannot_be_read_leaves_the_outcome(store: SqlStore) -> None:
+def test_an_ending_that_cannot_be_read_leaves_the_outcome(store: SqliteStore) -> None:
     """A newer Dovetail may write more into it, and a disk may damage it."""
     log = started(store)
     log.append(closed(), seq=1, closes=True)
@@ -169,7 +169,7 @@ def test_an_ending_that_cannot_be_read_leaves_the_outcome(store: SqlStore) -> No
 
 def test_damage_in_a_row_or_an_entry_keeps_no_other_from_being_found(tmp_path: Path):
     path = tmp_path / "sessions.db"
-    with SqlStore.open(path) as store:
+    with SqliteStore.open(path) as store:
         first = started(store).session_id
         named = started(store, structs.replace(receiver_created(), label="Tea")).session_id
         with closing(sqlite3.connect(path)) as database, database:

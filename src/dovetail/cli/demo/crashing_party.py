@@ -14,7 +14,7 @@ from dovetail.cli import context, open_parts
 from dovetail.cli.app import app
 from dovetail.runtime.agent import Agent
 from dovetail.runtime.transport import HttpTransport
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.testing.counting import (
     CountingChain,
     CountingStore,
@@ -28,7 +28,7 @@ async def live(killer: Killer, uri: str | None) -> None:
     """Pay `uri`, or go on with every session, to the end or to the kill."""
     place = context.home()
     web = HttpTransport()
-    with open_parts.open_chain(place) as chain, SqlStore.open(place.database) as store:
+    with open_parts.open_chain(place) as chain, SqliteStore.open(place.database) as store:
         agent = Agent(
             store=CountingStore(store, killer),
             wallet=CountingWallet(open_parts.open_wallet(place), killer),

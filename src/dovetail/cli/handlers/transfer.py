@@ -16,7 +16,7 @@ from dovetail.cli.output import Screen
 from dovetail.cli.paths import make_folder
 from dovetail.errors import DovetailError, SessionNotFound, UsageError
 from dovetail.stores.ports import ImportOutcome, SessionId
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 
 _WORDS = {
@@ -53,7 +53,7 @@ def bring(file: BinaryIO, screen: Screen) -> int:
     place = context.home()
     make_folder(place.folder)
     found: list[Imported] = []
-    with SqlStore.open(place.database) as store:
+    with SqliteStore.open(place.database) as store:
         for each in import_sessions(store, file):
             found.append(each)
             screen.result(sentence(each))

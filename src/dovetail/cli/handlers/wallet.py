@@ -20,7 +20,7 @@ from dovetail.stores.ports import SessionId
 from dovetail.wallets.bdk.wallet import BdkWallet
 
 if TYPE_CHECKING:
-    from dovetail.stores.sql import SqlStore
+    from dovetail.stores.sql import SqliteStore
 
 KINDS = {
     "segwit": ScriptType.P2WPKH,
@@ -158,7 +158,7 @@ def coins(screen: Screen) -> int:
     return Exit.DONE
 
 
-def _holders(store: "SqlStore | None") -> Mapping[OutPoint, SessionId]:
+def _holders(store: "SqliteStore | None") -> Mapping[OutPoint, SessionId]:
     return {} if store is None else store.holders()
 
 

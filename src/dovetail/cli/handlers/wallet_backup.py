@@ -11,7 +11,7 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.handlers import transfer, wallet_secrets
 from dovetail.cli.output import Screen, local_time
 from dovetail.errors import ConfigurationError, UsageError
-from dovetail.stores.sql import SqlStore
+from dovetail.stores.sql import SqliteStore
 from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 from dovetail.wallets.backups import LARGEST, Backup, ClosedBackup, serialize_backup
 from dovetail.wallets.bdk.wallet import BdkWallet
@@ -114,7 +114,7 @@ def _taken_in(place: Home, sessions: bytes, screen: Screen) -> list[Imported]:
     if not sessions:
         return []
     told: list[Imported] = []
-    with SqlStore.open(place.database) as store:
+    with SqliteStore.open(place.database) as store:
         for each in import_sessions(store, BytesIO(sessions)):
             told.append(each)
             screen.result(transfer.sentence(each))

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dovetail.stores.sql.store import SqlStore as SqlStore
+    from dovetail.stores.sql.store import SqliteStore as SqliteStore
 else:
     from dovetail.names import on_first_use
 
-    __getattr__ = on_first_use(__name__, {"store": "SqlStore"})
+    __getattr__ = on_first_use(__name__, {"store": "SqliteStore"})

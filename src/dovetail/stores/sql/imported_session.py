@@ -4,7 +4,6 @@ from sqlalchemy import Connection, select
 
 from dovetail.bitcoin import UnixTime
 from dovetail.errors import CoinsTaken
-from dovetail.stores import coins
 from dovetail.stores.ports import (
     SHARED,
     ImportedSession,
@@ -13,6 +12,7 @@ from dovetail.stores.ports import (
     SessionId,
     new_entries,
 )
+from dovetail.stores.sql import coins
 from dovetail.stores.sql.schema import session_events, sessions
 from dovetail.stores.sql.statements import append, create
 

@@ -18,17 +18,17 @@ from dovetail.errors import (
 )
 from dovetail.sessions.codec import EventCodec
 from dovetail.sessions.standing import AnySession, Summary, summary_of
-from dovetail.stores import coins
 from dovetail.stores.integrity import read
 from dovetail.stores.ports import PAID_ALREADY, ROWS_FAILED, Appended, E, SessionId
 from dovetail.stores.session_index import index_of
+from dovetail.stores.sql import coins
 from dovetail.stores.sql.sqlite import require_transaction, savepoint
 from dovetail.stores.sql.statements import append, create, drawn, payer_of, stored
 from dovetail.stores.stored_event import StoredEvent, raw_event
 from dovetail.stores.summary import summary_after
 
 if TYPE_CHECKING:
-    from dovetail.stores.sql import SqlStore
+    from dovetail.stores.sql import SqliteStore
 
 
 class SqlLog(Generic[E]):
@@ -36,7 +36,7 @@ class SqlLog(Generic[E]):
 
     def __init__(
         self,
-        store: "SqlStore",
+        store: "SqliteStore",
         codec: EventCodec[E],
         session_id: SessionId | None,
         *,

@@ -8,7 +8,8 @@ from pathlib import Path
 def may_hold_sessions(path: Path) -> bool:
     """Whether the database at `path` holds a session, or cannot be read this way.
 
-    The database is not created, upgraded or checked; `SqlStore.open` does that and reports damage.
+    The database is not created, upgraded or checked; `SqliteStore.open` does that, and reports
+    damage.
     """
     if not path.exists():
         return False

@@ -14,7 +14,6 @@ from dovetail.errors import DuplicateSession, SessionNotFound, StaleSession
 from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.standing import Standing, Summary, decode_summary, encode_summary
-from dovetail.stores import coins
 from dovetail.stores.ports import (
     SessionId,
     SessionRow,
@@ -22,7 +21,7 @@ from dovetail.stores.ports import (
 )
 from dovetail.stores.search import Wanted
 from dovetail.stores.session_index import Role, SenderIndex, SessionIndex, may_have_paid
-from dovetail.stores.sql import sightings
+from dovetail.stores.sql import coins, sightings
 from dovetail.stores.sql.schema import session_events, sessions
 from dovetail.stores.stored_event import StoredEvent
 from dovetail.stores.summary import summary_after

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from dovetail.extras import brought_by
 
-with brought_by("agent", "dovetail.stores.sql.SqlStore"):
+with brought_by("agent", "dovetail.stores.sql.SqliteStore"):
     from sqlalchemy import Connection, Engine, select
 
 from dovetail.bitcoin import Address, OutPoint, UnixTime
@@ -19,7 +19,6 @@ from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import CODEC as SENDER_CODEC
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
-from dovetail.stores import coins
 from dovetail.stores.ports import (
     ImportedSession,
     ImportResult,
@@ -30,7 +29,7 @@ from dovetail.stores.ports import (
 )
 from dovetail.stores.search import EVERY, Wanted
 from dovetail.stores.session_index import Role, payment_index
-from dovetail.stores.sql import imported_session, sightings, statements
+from dovetail.stores.sql import coins, imported_session, sightings, statements
 from dovetail.stores.sql.log import SqlLog
 from dovetail.stores.sql.migrations import upgrade
 from dovetail.stores.sql.schema import coin_reservations, metadata, sessions
@@ -47,7 +46,7 @@ VITAL = ("sessions", "inputs_seen", "coin_reservations")
 _HEADS = select(sessions.c.session_id, sessions.c.next_seq).where(sessions.c.closed_at.is_(None))
 
 
-class SqlStore:
+class SqliteStore:
     """A `Store` in one SQLite file. Safe to share between threads and between processes."""
 
     def __init__(
