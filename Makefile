@@ -107,7 +107,6 @@ check: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.docs.reference --check
-	$(BIN)/python -m tests.hostile --check
 	$(BIN)/pytest -q --no-cov README.md docs
 
 bench: $(VENV)/.dev
@@ -115,7 +114,6 @@ bench: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m tools.docs.reference
-	$(BIN)/python -m tests.hostile
 
 lock: | $(BIN)/python
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 
-from tests.hostile.payment import Ends, Played, Stage, played_by
-from tests.hostile.record import Decorator, Peer, trick, tricks_in
+from tests.hostile.payment import Played, Stage, played_by
+from tests.hostile.record import Tricks
 from tests.support.chain import NodeChain
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.cli.actions import error_words
 from dovetail.errors import ChainError
-from dovetail.runtime.chain_watch import FALLBACK_REFUSED
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.reasons import Reason
 from dovetail.wallets.ports import Accepted, Refused
 
 ABSURD = FeeRate.from_sat_per_vb(100_000)
@@ -54,28 +52,11 @@ async def _with(stage: Stage, chain: NodeChain) -> Played:
     return played_by(sending, receiving)
 
 
-def lies(we: str, told: str, ends: Ends, **named: str) -> Decorator:
-    return trick(
-        peer=Peer.CHAIN,
-        we=we,
-        rule="M3 and M4: watched until confirmed, and by both parties",
-        told=told,
-        ends=ends,
-        playing=None,
-        **named,
-    )
+TRICKS = Tricks()
 
 
-@trick(
-    peer=Peer.CHAIN,
-    we="Refuses estimates beyond 2,000 sat/vB, and signs nothing.",
-    rule="An estimate has a highest value; only a person goes beyond it",
-    told="The chain source estimates a fee rate of 100,000 sat/vB, which is beyond all measure."
-    " Choose a `--fee-rate`, or use another source.",
-    ends=Ends.UNPAID,
-)
+@TRICKS
 async def estimates_absurdly(stage: Stage) -> Played:
-    """Estimates 100,000 sat/vB, to have a wallet burn its coins without being asked."""
     stage.alice.party.chain = Greedy(stage.world.node)
     receiving = stage.bob.receive()
     try:
@@ -86,24 +67,11 @@ async def estimates_absurdly(stage: Stage) -> Played:
     return Played(sessions=(receiving,), address=receiving.uri.address)
 
 
-@lies(
-    "The receiver finds none after expiration and grace, and makes the ordinary payment.",
-    Reason.FALLBACK_DUE.words,
-    Ends.ORDINARY,
-)
+@TRICKS
 async def swallows(stage: Stage) -> Played:
-    """Takes the sender's payjoin and tells no node of it."""
     return await _with(stage, Swallowing(stage.world.node))
 
 
-@lies(
-    "Says so and tries again; the receiver makes the ordinary payment in the end.",
-    FALLBACK_REFUSED,
-    Ends.ORDINARY,
-)
+@TRICKS
 async def refuses(stage: Stage) -> Played:
-    """Refuses whatever the sender broadcasts."""
     return await _with(stage, Refusing(stage.world.node))
-
-
-TRICKS = tricks_in(globals())

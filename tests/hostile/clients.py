@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from tests.bip78.shop import Shop, address_of, opened, said
-from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Decorator, Peer, Play, trick, tricks_in
+from tests.hostile.payment import Played, Stage
+from tests.hostile.record import Play, Tricks
 
 from dovetail.bip78 import V1ServerSettings
 from dovetail.protocol.uri import PayjoinUri
@@ -21,13 +21,13 @@ def _head(path: bytes, *lines: bytes) -> bytes:
     return head + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
 
-def posts(status: bytes, *lines: bytes, body: bytes = b"") -> Abuse:
+def posts(status: bytes, *lines: bytes, body: bytes = b"", to: bytes | None = None) -> Play:
     async def abuse(shop: Shop, path: bytes) -> None:
-        answer = await said(shop.port, _head(path, *lines) + body)
+        answer = await said(shop.port, _head(to or path, *lines) + body)
         assert answer.startswith(b"HTTP/1.1 " + status), answer[:60]
         assert b"\x1b" not in answer
 
-    return abuse
+    return at_a_shop(abuse)
 
 
 def at_a_shop(abuse: Abuse) -> Play:
@@ -47,65 +47,18 @@ def at_a_shop(abuse: Abuse) -> Play:
     return play
 
 
-def keeps_busy(we: str, rule: str, **named: str) -> Decorator:
-    return trick(
-        peer=Peer.CLIENT,
-        we=we,
-        rule=rule,
-        told="Waiting for the sender.",
-        ends=Ends.UNPAID,
-        playing=at_a_shop,
-        **named,
-    )
+CLOSE = b"connection: close"
 
-
-CHECKS = "BIP 78, Protocol: what a request must be"
-
-
-_TABLE_1 = (
-    keeps_busy(
-        "Answers 413, and reads nothing of it.",
-        f"{CHECKS}; the length is compared before the body is read",
-        name="announces a body without end",
-        words="Announces ten gigabytes.",
-    )(posts(b"413", b"content-length: 10000000000")),
-    keeps_busy(
-        "Answers 411, and reads nothing of it.",
-        f"{CHECKS}: the length must be known",
-        name="sends chunks",
-        words="Sends a body of unknown length.",
-    )(posts(b"411", b"transfer-encoding: chunked", body=b"ffffffff\r\n")),
-    keeps_busy(
-        "Answers 408 after ten seconds, and closes the connection.",
-        "A body has a deadline",
-        name="drips a body",
-        words="Announces 900 bytes and sends seven.",
-    )(posts(b"408", b"content-length: 900", body=b"cHNidP8")),
+TRICKS = Tricks()
+TRICKS.update(
+    announces_a_body_without_end=posts(b"413", b"content-length: 10000000000"),
+    sends_chunks=posts(b"411", b"transfer-encoding: chunked", body=b"ffffffff\r\n"),
+    drips_a_body=posts(b"408", b"content-length: 900", body=b"cHNidP8"),
+    posts_a_page=posts(b"400", b"content-length: 7", CLOSE, body=b"\x1b[2J\x07<>"),
+    guesses=posts(b"404 ", b"content-length: 4", CLOSE, body=b"cHNi", to=b"/AAAAAAAAAAAAAAAA"),
 )
 
 
-@keeps_busy("Closes the connection after ten seconds.", "A head has a deadline")
+@TRICKS.by(at_a_shop)
 async def says_half_a_head(shop: Shop, _path: bytes) -> None:
-    """Begins a request and does not end it."""
     assert await said(shop.port, b"POST /x HTTP/1.1\r\nhost:") == b""
-
-
-_TABLE_2 = (
-    keeps_busy(
-        "Answers `original-psbt-rejected`, and repeats nothing of it.",
-        f"{CHECKS}: a PSBT in base64",
-        name="posts a page",
-        words="Posts terminal escapes instead of a PSBT.",
-    )(posts(b"400", b"content-length: 7", b"connection: close", body=b"\x1b[2J\x07<>")),
-)
-
-
-@keeps_busy("Answers 404; places are drawn at random, 80 bits long.", "ADR 0017")
-async def guesses(shop: Shop, _path: bytes) -> None:
-    """Posts to places that no invoice has, to find those that one has."""
-    lines = b"content-length: 4", b"connection: close"
-    answer = await said(shop.port, _head(b"/AAAAAAAAAAAAAAAA", *lines) + b"cHNi")
-    assert answer.startswith(b"HTTP/1.1 404 ")
-
-
-TRICKS = tricks_in(globals())

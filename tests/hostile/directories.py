@@ -1,12 +1,13 @@
 """Directories that lie: about what lies in a mailbox, about their keys, about everything."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tests.hostile.payment import Ends, Played, Stage, played_by
-from tests.hostile.record import Decorator, Peer, Play, trick, tricks_in
+from tests.hostile.payment import Played, Stage, played_by
+from tests.hostile.record import Play, Tricks
 from tests.properties.histories.wire import flip
 from tests.support.directory import RESPONSE_SIZE, Directory
+from tests.support.stepping import Receiving
 
 from dovetail.crypto.bhttp import BhttpRequest
 from dovetail.crypto.ohttp import GatewayKey, UnknownKeyId, decapsulate
@@ -15,7 +16,6 @@ from dovetail.protocol.mailbox import MESSAGE_SIZE
 from dovetail.protocol.requests import Request
 from dovetail.runtime.transport import Reply
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.reasons import Reason
 
 Answer = tuple[int, bytes]
 Lie = Callable[["Liar", BhttpRequest, Answer], Answer]
@@ -50,27 +50,43 @@ def polls(request: BhttpRequest) -> bool:
     return request.method == "GET"
 
 
-# to the sender
+def mailbox(request: BhttpRequest) -> str:
+    return request.path.removeprefix("/")
 
 
-def has_nothing(_liar: Liar, request: BhttpRequest, honest: Answer) -> Answer:
-    return (202, b"") if polls(request) else honest
+def honest(_liar: Liar, _request: BhttpRequest, honest: Answer) -> Answer:
+    return honest
+
+
+def to_polls(lie: Lie) -> Lie:
+    """It lies to polls alone."""
+    return lambda liar, request, honest: lie(liar, request, honest) if polls(request) else honest
 
 
 def gives(message: bytes) -> Lie:
-    return lambda _liar, request, honest: (200, message) if polls(request) else honest
+    return to_polls(lambda _liar, _request, _honest: (200, message))
 
 
-def gives_anothers(liar: Liar, request: BhttpRequest, honest: Answer) -> Answer:
-    if not polls(request):
-        return honest
-    name = request.path.removeprefix("/")
-    return 200, next(each for other, each in liar.mailboxes.items() if other != name)
+@to_polls
+def has_nothing(_liar: Liar, _request: BhttpRequest, _honest: Answer) -> Answer:
+    return 202, b""
 
 
-def spoils(_liar: Liar, request: BhttpRequest, honest: Answer) -> Answer:
+@to_polls
+def gives_anothers(liar: Liar, request: BhttpRequest, _honest: Answer) -> Answer:
+    return 200, next(each for other, each in liar.mailboxes.items() if other != mailbox(request))
+
+
+@to_polls
+def spoils(_liar: Liar, _request: BhttpRequest, honest: Answer) -> Answer:
     status, message = honest
-    return (status, flip(message, 4000)) if polls(request) and message else honest
+    return (status, flip(message, 4000)) if message else honest
+
+
+def loses(liar: Liar, request: BhttpRequest, honest: Answer) -> Answer:
+    if request.method == "POST":
+        del liar.mailboxes[mailbox(request)]
+    return honest
 
 
 def says(status: int, method: str) -> Lie:
@@ -79,7 +95,7 @@ def says(status: int, method: str) -> Lie:
     )
 
 
-def _liar(stage: Stage, lie: Lie, malformed: bytes | None = None) -> Liar:
+def _liar(stage: Stage, lie: Lie = honest, malformed: bytes | None = None) -> Liar:
     liar = Liar(lie=lie, malformed=malformed)
     stage.world.wire.directory = liar
     return liar
@@ -130,7 +146,7 @@ def changes_its_key(key_id: int) -> Play:
     """In the middle of a session, without honouring the old one; RFC 9458 has it say so."""
 
     async def play(stage: Stage) -> Played:
-        liar = _liar(stage, lambda _liar, _request, honest: honest)
+        liar = _liar(stage)
         sending, receiving = await stage.begin(sender.PostingOriginal)
         fresh = GatewayKey(key_id, SecretKey(b"\x06" * 32))
         serve = liar.serve
@@ -150,107 +166,57 @@ def changes_its_key(key_id: int) -> Play:
 
 
 GARBAGE = b"\x91" * MESSAGE_SIZE
-UNREADABLE = Reason.PROPOSAL_UNREADABLE.words
-SILENT = Reason.EXPIRED_WAITING_FOR_PROPOSAL.words
-FAILED = Reason.DIRECTORY_UNREACHABLE.words
-ENDS_IT = "Ends the negotiation, and makes the ordinary payment."
-WAITS = "Waits until the expiration, then makes the ordinary payment."
-IGNORES = "The receiver ignores it; the ordinary payment is made at the expiration."
-ONE_MESSAGE = "BIP 77: a mailbox keeps its first message, so what cannot be read ends it"
-EXPIRES = "M3; BIP 77, expiration"
+ANNOUNCES_TOO_MUCH = b"\x01\x40\xc8\x00" + b"\xff" * 8
+STATUS_AFTER_STATUS = b"\x01" + b"\x40\x66\x00" * 2714 + b"\x00"
 
-
-def lies(
-    told: str,
-    *,
-    we: str = ENDS_IT,
-    rule: str = ONE_MESSAGE,
-    ends: Ends = Ends.ORDINARY,
-    **named: str,
-) -> Decorator:
-    return trick(peer=Peer.DIRECTORY, we=we, rule=rule, told=told, ends=ends, playing=None, **named)
-
-
-_TABLE_1 = (
-    lies(
-        SILENT,
-        we=WAITS,
-        rule=EXPIRES,
-        name="has nothing",
-        words="Says 202 for ever, though the answer has come.",
-    )(to_the_sender(has_nothing, patient=True)),
+TRICKS = Tricks()
+TRICKS.update(
+    has_nothing=to_the_sender(has_nothing, patient=True),
+    loses_the_original=to_the_poster(loses),
+    serves_anothers_message=to_the_sender(gives_anothers),
+    serves_garbage=to_the_sender(gives(GARBAGE)),
+    serves_nothing=to_the_sender(gives(b"")),
+    cuts_a_message_short=to_the_sender(gives(GARBAGE[:-1])),
+    serves_too_much=to_the_sender(gives(bytes(8000))),
+    spoils_a_message=to_the_sender(spoils),
+    spoils_the_original=to_the_receiver(spoils),
+    refuses_the_original=to_the_poster(says(403, "POST")),
+    refuses_to_serve=to_the_sender(says(404, "GET"), patient=True),
+    is_always_busy=to_the_sender(says(503, "GET"), patient=True),
+    seals_no_http=to_the_sender(has_nothing, malformed=b"\x91", patient=True),
+    announces_more_than_there_is=to_the_sender(
+        has_nothing, malformed=ANNOUNCES_TOO_MUCH, patient=True
+    ),
+    sends_status_after_status=to_the_sender(
+        has_nothing, malformed=STATUS_AFTER_STATUS, patient=True
+    ),
+    changes_its_key=changes_its_key(2),
 )
 
 
-@lies(SILENT, we=WAITS, rule=EXPIRES, name="loses the Original")
-async def loses_the_original(stage: Stage) -> Played:
-    """Says 200 to the Original and keeps nothing."""
-
-    def lose(liar: Liar, request: BhttpRequest, honest: Answer) -> Answer:
-        if request.method == "POST":
-            del liar.mailboxes[request.path.removeprefix("/")]
-        return honest
-
-    return await to_the_poster(lose)(stage)
+def _place(receiving: Receiving) -> str:
+    return str(getattr(receiving.uri.endpoint, "short_id", ""))
 
 
-@lies(SILENT, we=IGNORES, rule=EXPIRES)
+@TRICKS
 async def squats_the_mailbox(stage: Stage) -> Played:
-    """Puts noise into the receiver's mailbox before the sender comes."""
-    liar = _liar(stage, lambda _liar, _request, honest: honest)
+    liar = _liar(stage)
     receiving = stage.bob.receive()
-    endpoint = receiving.uri.endpoint
-    liar.mailboxes[str(getattr(endpoint, "short_id", ""))] = b"\xaa" * MESSAGE_SIZE
+    liar.mailboxes[_place(receiving)] = b"\xaa" * MESSAGE_SIZE
     sending = await stage.alice.send(receiving.uri)
     await stage.until(sending, sender.PollingForProposal)
     await stage.step(receiving)
     return played_by(sending, receiving)
 
 
-_TABLE_2 = (
-    lies(
-        UNREADABLE,
-        rule="BIP 77, Message B: sealed to the reply key by the receiver key",
-        name="serves another's message",
-        words="Serves the sender what lies in another mailbox.",
-    )(to_the_sender(gives_anothers)),
-    lies(UNREADABLE, name="serves garbage", words="Answers 200 with noise of the right size.")(
-        to_the_sender(gives(GARBAGE))
-    ),
-    lies(UNREADABLE, name="serves nothing", words="Answers 200 with an empty body.")(
-        to_the_sender(gives(b""))
-    ),
-    lies(UNREADABLE, name="cuts a message short", words="Serves a message without its last byte.")(
-        to_the_sender(gives(GARBAGE[:-1]))
-    ),
-    lies(UNREADABLE, name="serves too much", words="Serves a message of 8000 bytes.")(
-        to_the_sender(gives(bytes(8000)))
-    ),
-    lies(
-        UNREADABLE,
-        rule="BIP 77, Message B: the ciphertext is authenticated",
-        name="spoils a message",
-        words="Flips one bit of the receiver's message.",
-    )(to_the_sender(spoils)),
-    lies(
-        SILENT,
-        we=IGNORES,
-        rule="BIP 77, Message A: the ciphertext is authenticated",
-        name="spoils the Original",
-        words="Flips one bit of the sender's message.",
-    )(to_the_receiver(spoils)),
-)
-
-
-@lies(SILENT, we=IGNORES, rule="BIP 77, Message A: sealed to one receiver key")
+@TRICKS
 async def swaps_two_mailboxes(stage: Stage) -> Played:
-    """Serves each of two receivers the other's Original."""
     # Two receivers, each with the other's Original.
     receiving, other = stage.bob.receive(), stage.bob.receive()
-    names = [str(getattr(each.uri.endpoint, "short_id", "")) for each in (receiving, other)]
+    names = [_place(each) for each in (receiving, other)]
 
     def swap(liar: Liar, request: BhttpRequest, honest: Answer) -> Answer:
-        name = request.path.removeprefix("/")
+        name = mailbox(request)
         if not polls(request) or name not in names:
             return honest
         return 200, liar.mailboxes[names[1 - names.index(name)]]
@@ -264,72 +230,14 @@ async def swaps_two_mailboxes(stage: Stage) -> Played:
     for each in (receiving, other):
         await stage.step(each)
         assert isinstance(each.state, receiver.Initialized)
-    return Played(
-        sessions=(sending, another, receiving, other),
-        address=receiving.uri.address,
-        fallback=sending.state.fallback_transaction,
-    )
+    played = played_by(sending, receiving)
+    return replace(played, sessions=(sending, another, receiving, other))
 
 
-_TABLE_3 = (
-    lies(
-        Reason.DIRECTORY_REFUSED.words,
-        rule="BIP 77: a 4xx inside OHTTP is final",
-        name="refuses the Original",
-        words="Answers the Original with 403.",
-    )(to_the_poster(says(403, "POST"))),
-    lies(
-        FAILED,
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule=EXPIRES,
-        name="refuses to serve",
-        words="Answers each poll with 404.",
-    )(to_the_sender(says(404, "GET"), patient=True)),
-    lies(
-        "The directory answered with status 503; try again later.",
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule=EXPIRES,
-        name="is always busy",
-        words="Answers each poll with 503.",
-    )(to_the_sender(says(503, "GET"), patient=True)),
-    lies(
-        "The directory's answer cannot be read; try again, or use another relay.",
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule="RFC 9292: parsers are total",
-        name="seals no HTTP",
-        words="Seals something that is no Binary HTTP.",
-    )(to_the_sender(has_nothing, malformed=b"\x91", patient=True)),
-    lies(
-        "The directory's answer cannot be read; try again, or use another relay.",
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule="RFC 9292: lengths are held to the bytes there are",
-        name="announces more than there is",
-        words="Seals a response that announces 2⁶² bytes.",
-    )(to_the_sender(has_nothing, malformed=b"\x01\x40\xc8\x00" + b"\xff" * 8, patient=True)),
-    lies(
-        "The directory's answer cannot be read; try again, or use another relay.",
-        we="Asks again until the expiration, then makes the ordinary payment.",
-        rule="RFC 9292: parsers end where the bytes do",
-        name="sends status after status",
-        words="Seals nothing but informational responses.",
-    )(
-        to_the_sender(
-            has_nothing, malformed=b"\x01" + b"\x40\x66\x00" * 2714 + b"\x00", patient=True
-        )
-    ),
-)
-
-
-@lies(
-    "The directory's answer cannot be read; try again, or use another relay.",
-    we="Cannot open it, as it is for another request, and asks afresh.",
-    rule="RFC 9458, 4.4: the key of an answer comes from its own request",
-    ends=Ends.PAYJOIN,
-)
+@TRICKS
 async def replays_an_answer(stage: Stage) -> Played:
-    """Sends the sealed answer to an earlier poll again."""
     # The sealed answer to an earlier poll, byte for byte.
-    liar = _liar(stage, lambda _liar, _request, honest: honest)
+    liar = _liar(stage)
     sending, receiving = await stage.begin(sender.PollingForProposal)
     await stage.step(sending)
     stale = liar.sealed[-1]
@@ -339,17 +247,3 @@ async def replays_an_answer(stage: Stage) -> Played:
     stage.world.wire.fault = None
     await stage.until(sending, sender.Monitor)
     return played_by(sending, receiving)
-
-
-_TABLE_4 = (
-    lies(
-        "The OHTTP relay, or the directory behind it, answered with status 400.",
-        we="Trusts no key but the URI's; makes the ordinary payment at the expiration.",
-        rule="BIP 77: the OHTTP key is in the URI; M3",
-        name="changes its key",
-        words="Forgets the key that the URI names while the session is under way.",
-    )(changes_its_key(2)),
-)
-
-
-TRICKS = tricks_in(globals())

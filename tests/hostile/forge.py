@@ -2,20 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-from tests.hostile.payment import Ends, Played, Stage, played_by
-from tests.hostile.record import Decorator, Peer, Play, trick
+from tests.hostile.payment import Played, Stage, played_by
+from tests.hostile.record import Play
 
 from dovetail.bitcoin import Psbt, Script, Transaction
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.crypto.secp256k1 import PublicKey
 from dovetail.protocol.mailbox import ShortId, seal_message_b
-from dovetail.protocol.proposal import rule_words
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.reasons import Reason
-
-CHECKLIST = "BIP 78, Sender's payjoin proposal checklist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +68,7 @@ async def negotiated(
     sending, receiving = await stage.begin(sender.PollingForProposal, v1=v1)
     honest = await receiving.to(receiver.PayjoinProposal)
     forge = Forge(stage, honest.original, honest.proposal, receiving.uri.address.script_pubkey)
-    played = played_by(sending)
-    return forge, played, honest
+    return forge, played_by(sending), honest
 
 
 def reply_to(honest: receiver.PayjoinProposal) -> PublicKey:
@@ -92,9 +86,7 @@ def answer(stage: Stage, honest: receiver.PayjoinProposal, plaintext: bytes) -> 
     """Answer with this plaintext, sealed as it ought to be."""
     secret = honest.terms.require_mailbox().secret_key
     put(
-        stage,
-        honest,
-        seal_message_b(plaintext, receiver_secret=secret, reply_key=reply_to(honest)),
+        stage, honest, seal_message_b(plaintext, receiver_secret=secret, reply_key=reply_to(honest))
     )
 
 
@@ -108,29 +100,3 @@ def answering(lie: Lie, *, pjos: bool = True, inputs: int = 1) -> Play:
         return played
 
     return play
-
-
-def breaks(rule: str, *, pjos: bool = True, inputs: int = 1, **named: str) -> Decorator:
-    """A Proposal that breaks a rule of the sender's checklist."""
-    return trick(
-        peer=Peer.RECEIVER,
-        we="Does not sign, and makes the ordinary payment.",
-        rule=f"{CHECKLIST}: `{rule}`",
-        told=f"{Reason.PROPOSAL_BROKE_RULE.words} {rule_words(rule)}",
-        ends=Ends.ORDINARY,
-        playing=partial(answering, pjos=pjos, inputs=inputs),
-        **named,
-    )
-
-
-def says(reason: Reason, rule: str, **named: str) -> Decorator:
-    """An answer that is no Proposal."""
-    return trick(
-        peer=Peer.RECEIVER,
-        we="Ends the negotiation, and makes the ordinary payment.",
-        rule=rule,
-        told=reason.words,
-        ends=Ends.ORDINARY,
-        playing=answering,
-        **named,
-    )

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from tests.hostile.payment import Ends, Played, Stage
-from tests.hostile.record import Decorator, Peer, Play, trick
+from tests.hostile.payment import Played, Stage
+from tests.hostile.record import Play
 from tests.support.stepping import AMOUNT, Receiving
 from tests.support.wallet import FEE
 
@@ -16,7 +17,6 @@ from dovetail.protocol.mailbox import encode_original, seal_message_a
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.sessions import receiver
-from dovetail.sessions.reasons import Reason
 
 REPLY_KEY = SecretKey(b"\x0b" * 32)
 SEQUENCE = 0xFFFFFFFD
@@ -25,7 +25,6 @@ PARAMS = SenderParams(
 )
 MOST = 50 * 69
 """What the receiver's own fee cap lets one input cost him."""
-_REJECTIONS = "BIP 78, Receiver's original PSBT checklist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +59,22 @@ class Mallory:
         """A payment with change that nobody has signed."""
         spent = self.coins()[:coins]
         rest = sum(coin.utxo.value for coin in spent) - amount - fee
-        change = self.stage.alice.party.wallet.new_address().script_pubkey
         inputs = [
             TxIn(coin.outpoint, sequence=sequence)
             for coin, sequence in zip(spent, sequences, strict=False)
         ]
-        outputs = (TxOut(Sats(amount), to or self.payee), TxOut(Sats(rest), change))
+        outputs = (TxOut(Sats(amount), to or self.payee), TxOut(Sats(rest), self.own_script()))
         psbt = Psbt.from_unsigned(Transaction(2, tuple(inputs), outputs, 0))
         for index, coin in enumerate(spent):
             psbt = psbt.with_input(index, coin.psbt_input)
         return psbt
+
+    def own_script(self) -> Script:
+        return self.stage.alice.party.wallet.new_address().script_pubkey
+
+    def paid(self, *amount: int, **terms: Any) -> Psbt:
+        """The same, signed."""
+        return self.sign(self.payment(*amount, **terms))
 
     def sign(self, psbt: Psbt) -> Psbt:
         outpoints = psbt.unsigned_transaction.contested()
@@ -82,13 +87,19 @@ class Mallory:
     def seal(self, body: bytes, *, reply_key: PublicKey = REPLY_KEY.public_key) -> bytes:
         return seal_message_a(body, receiver_key=self.endpoint.receiver_key, reply_key=reply_key)
 
+    def write(self, body: bytes) -> None:
+        """Post it sealed, whatever it is."""
+        self.post(self.seal(body))
+
     def offer(self, psbt: Psbt, params: SenderParams = PARAMS) -> Psbt:
         """Post it as an Original PSBT; it is given back."""
-        self.post(self.seal(encode_original(psbt, params)))
+        self.write(encode_original(psbt, params))
         return psbt
 
-    def accept(self, proposal: Psbt) -> Transaction:
+    def accept(self, monitor: receiver.Monitor) -> Transaction:
         """Sign the receiver's Proposal, like an honest sender."""
+        proposal = monitor.proposal
+        assert proposal is not None
         coins = {coin.outpoint: coin for coin in self.coins()}
         for place, outpoint in enumerate(proposal.unsigned_transaction.contested()):
             if outpoint in coins:
@@ -133,28 +144,12 @@ def paying(scheme: Scheme) -> Play:
         receiving = stage.bob.receive()
         mallory = Mallory(stage, receiving)
         psbt = scheme(mallory)
-        monitor = await receiving.to(receiver.Monitor)
-        assert monitor.proposal is not None
-        payjoin = mallory.accept(monitor.proposal)
+        payjoin = mallory.accept(await receiving.to(receiver.Monitor))
         assert stage.lost_to_fees(receiving, payjoin) <= MOST
-        stage.world.node.send(payjoin)
-        stage.world.node.mine()
+        stage.mined(payjoin)
         return received(receiving, psbt)
 
     return play
-
-
-def refused(reason: Reason, rule: str, **named: str) -> Decorator:
-    """An Original that is turned down."""
-    return trick(
-        peer=Peer.SENDER,
-        we="Answers with an error, and makes no proposal.",
-        rule=f"{_REJECTIONS}: {rule}",
-        told=reason.words,
-        ends=Ends.UNPAID,
-        playing=offering,
-        **named,
-    )
 
 
 def spoilt(psbt_input: PsbtInput) -> PsbtInput:

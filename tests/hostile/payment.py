@@ -72,6 +72,14 @@ class Stage:
         await sending.to(state)
         return sending, receiving
 
+    def mined(self, transaction: Transaction) -> None:
+        self.world.node.send(transaction)
+        self.world.node.mine()
+
+    def evict(self, transaction: Transaction | None) -> None:
+        assert transaction is not None
+        self.world.evict(transaction.txid)
+
     async def step(self, session: Session) -> None:
         """One step, as the agent takes it: what fails is told, and tried again."""
         tries = self._tries.setdefault(id(session), Tries())

@@ -1,49 +1,34 @@
-"""What is written down about each trick: the page in the docs is made of it."""
+"""The page of hostile peers as data: each of its rows is a test, and some trick plays it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from tests.hostile.payment import Ends, Played, Stage
 
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "hostile-peers.md"
+Play = Callable[[Stage], Awaitable[Played]]
+Deed = TypeVar("Deed", bound=Callable[..., Any])
+
 
 class Peer(Enum):
-    """Who plays a trick: a heading, and who is deceived."""
+    """Who plays a trick, by the heading of the page."""
 
-    RECEIVER = "Receivers", "The sender is to be robbed, tracked or kept waiting."
-    SENDER = "Senders", "The receiver is to be robbed, probed or paid with air."
-    DIRECTORY = (
-        "Directories",
-        "It stores the messages and serves its keys; it can lose what it stores, and lie.",
-    )
-    RELAY = (
-        "Relays",
-        "It carries the ciphertexts; it can drop, repeat, swap and spoil them.",
-    )
-    WEB = (
-        "BIP 78 servers",
-        "The server of a v1 Payjoin URI sees the Original PSBT and answers over HTTP.",
-    )
-    CLIENT = (
-        "BIP 78 clients",
-        "Whoever knows its address can write to an endpoint of one's own.",
-    )
-    LINK = ("Payjoin URIs", "A Payjoin URI comes from a stranger: by a page, a message, a QR code.")
-    CHAIN = (
-        "Chain sources",
-        "What a source says about blocks is believed; what it says twice is not.",
-    )
-
-    def __init__(self, heading: str, words: str) -> None:
-        self.heading = heading
-        self.words = words
+    RECEIVER = "Receivers"
+    SENDER = "Senders"
+    DIRECTORY = "Directories"
+    RELAY = "Relays"
+    WEB = "BIP 78 servers"
+    CLIENT = "BIP 78 clients"
+    CHAIN = "Chain sources"
+    LINK = "Payjoin URIs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One trick in words."""
-
+@dataclass(frozen=True, slots=True)
+class Row:
     peer: Peer
     name: str
     trick: str
@@ -56,63 +41,39 @@ class Record:
     """What the user reads, word for word."""
     ends: Ends
 
-
-Play = Callable[[Stage], Awaitable[Played]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trick(Record):
-    """A trick that is played in a session, or instead of one."""
-
-    play: Play
+    @property
+    def key(self) -> str:
+        """Its name as a function's."""
+        return re.sub(r"\W+", "_", self.name.replace("'", "").lower())
 
 
-Decorator = Callable[[Callable[..., Any]], Trick]
-"""Makes a trick of a function that plays it, or a part of it."""
-
-
-def trick(
-    *,
-    peer: Peer,
-    we: str,
-    rule: str,
-    told: str,
-    ends: Ends,
-    playing: Callable[[Any], Play] | None = None,
-    name: str = "",
-    words: str = "",
-) -> Decorator:
-    """The function's name is the trick's and its docstring what they do, unless these are given.
-
-    `playing` makes a play of a function that is only a part of one.
-    """
-
-    def made(deed: Callable[..., Any]) -> Trick:
-        return Trick(
-            peer=peer,
-            name=name or deed.__name__.replace("_", " "),
-            trick=words or " ".join((deed.__doc__ or "").split()),
-            we=we,
-            rule=rule,
-            told=told,
-            ends=ends,
-            play=deed if playing is None else playing(deed),
-        )
-
-    return made
-
-
-def tricks_in(module: Mapping[str, object]) -> tuple[Trick, ...]:
-    """The tricks of a module, in the order in which they stand there."""
-    found: list[Trick] = []
-    for value in module.values():
-        several = value if isinstance(value, tuple) else (value,)
-        found += [each for each in several if isinstance(each, Trick)]
+def _rows() -> tuple[Row, ...]:
+    found: list[Row] = []
+    for section in PAGE.read_text().split("\n## ")[1:]:
+        heading, *lines = section.splitlines()
+        for line in lines:
+            if line.startswith("| **"):
+                told, we, rule, words, ends = line[2:-2].split(" | ")
+                name, _, trick = told.removeprefix("**").partition(".** ")
+                name = name[:1].lower() + name[1:]
+                found.append(Row(Peer(heading), name, trick, we, rule, words, Ends(ends)))
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link(Record):
-    """A Payjoin URI that confuses, made of an honest one."""
+ROWS = _rows()
 
-    spoil: Callable[[str], str]
+
+class Tricks(dict[str, Play]):
+    """The plays of a module, by the keys of their rows."""
+
+    def __call__(self, play: Play) -> Play:
+        return self.by(lambda whole: whole)(play)
+
+    def by(self, way: Callable[..., Play]) -> Callable[[Deed], Deed]:
+        """For a function that is a part of a play, of which `way` makes a whole one."""
+
+        def add(deed: Deed) -> Deed:
+            self[deed.__name__] = way(deed)
+            return deed
+
+        return add

@@ -1,36 +1,41 @@
-"""The page of hostile peers says what the records say, in whole sentences."""
+"""The page of hostile peers lists what the tests play, in whole sentences."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from tests.hostile.page import page
-from tests.hostile.record import Peer, Record
-from tests.hostile.tricks import ALL
-
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "hostile-peers.md"
+from tests.hostile.links import LINKS
+from tests.hostile.record import PAGE, ROWS, Peer, Row
+from tests.hostile.tricks import PLAYED, PLAYS, SPOILT
 
 
-def test_the_page_is_current():
-    assert page() == PAGE.read_text()
+def test_every_row_is_played_and_every_trick_has_a_row():
+    tricks = sum(len(each) for modules in PLAYS.values() for each in modules) + len(LINKS)
+    assert {*PLAYED, *SPOILT} == {*ROWS}
+    assert len(PLAYED) + len(SPOILT) == len(ROWS) == tricks
 
 
 def test_each_peer_has_a_section_of_its_own_with_all_its_tricks():
-    text = page()
+    text = PAGE.read_text()
     for peer in Peer:
-        assert text.count(f"\n## {peer.heading}\n") == 1
-    assert text.count("\n| **") == len(ALL)
+        assert text.count(f"\n## {peer.value}\n") == 1
+    assert text.count("\n| **") == len(ROWS)
+
+
+def test_the_page_counts_its_tricks():
+    counts = Counter(row.peer for row in ROWS)
+    told = "".join(f"- {peer.value}: {count}\n" for peer, count in counts.items())
+    assert f"\n{len(ROWS)} tricks:\n\n{told}\n" in PAGE.read_text()
 
 
 def test_no_trick_is_listed_twice():
-    names = Counter((record.peer, record.name) for record in ALL)
+    names = Counter((row.peer, row.name) for row in ROWS)
     assert {name for name, count in names.items() if count > 1} == set()
 
 
-@pytest.mark.parametrize("record", ALL, ids=lambda each: f"{each.peer.name}-{each.name}")
-def test_a_record_is_written_in_sentences(record: Record):
-    for sentence in (record.trick, record.we):
+@pytest.mark.parametrize("row", ROWS, ids=lambda each: f"{each.peer.name}-{each.name}")
+def test_a_record_is_written_in_sentences(row: Row):
+    for sentence in (row.trick, row.we):
         assert sentence[0].isupper()
         assert sentence.endswith(".")
-    assert record.rule
-    assert record.told.endswith((".", "?"))
+    assert row.rule
+    assert row.told.endswith((".", "?"))

@@ -1,4 +1,4 @@
-"""All tricks, in the order of the page."""
+"""Who plays the rows of the page: a play in a session or instead of one, or a URI that confuses."""
 
 from tests.hostile import (
     afterwards,
@@ -15,25 +15,25 @@ from tests.hostile import (
     traps,
     vanishing,
     webs,
-)
+)  # fmt: skip
 from tests.hostile.links import LINKS
-from tests.hostile.record import Record, Trick
+from tests.hostile.record import ROWS, Peer, Play, Tricks
 
-TRICKS: tuple[Trick, ...] = (
-    *proposals.TRICKS,
-    *proofs.TRICKS,
-    *replies.TRICKS,
-    *vanishing.BY_RECEIVERS,
-    *senders.TRICKS,
-    *afterwards.TRICKS,
-    *probers.TRICKS,
-    *vanishing.BY_SENDERS,
-    *directories.TRICKS,
-    *keys.TRICKS,
-    *relays.TRICKS,
-    *webs.TRICKS,
-    *clients.TRICKS,
-    *chains.TRICKS,
-    *traps.TRICKS,
-)
-ALL: tuple[Record, ...] = (*TRICKS, *LINKS)
+PLAYS: dict[Peer, tuple[Tricks, ...]] = {
+    Peer.RECEIVER: (proposals.TRICKS, proofs.TRICKS, replies.TRICKS, vanishing.BY_RECEIVERS),
+    Peer.SENDER: (senders.TRICKS, afterwards.TRICKS, probers.TRICKS, vanishing.BY_SENDERS),
+    Peer.DIRECTORY: (directories.TRICKS, keys.TRICKS),
+    Peer.RELAY: (relays.TRICKS,),
+    Peer.WEB: (webs.TRICKS,),
+    Peer.CLIENT: (clients.TRICKS,),
+    Peer.CHAIN: (chains.TRICKS,),
+    Peer.LINK: (traps.TRICKS,),
+}
+ALL: dict[tuple[Peer, str], Play] = {
+    (peer, key): play
+    for peer, modules in PLAYS.items()
+    for tricks in modules
+    for key, play in tricks.items()
+}
+PLAYED = [row for row in ROWS if (row.peer, row.key) in ALL]
+SPOILT = [row for row in ROWS if row.peer is Peer.LINK and row.key in LINKS]

@@ -6,9 +6,9 @@ Neither payjoin nor fallback can confirm then (ADR 0046).
 from dataclasses import dataclass
 from typing import Self
 
-from tests.hostile.mallory import SEQUENCE, Mallory, received, refused
-from tests.hostile.payment import Ends, Played, Stage, played_by
-from tests.hostile.record import Decorator, Peer, trick, tricks_in
+from tests.hostile.mallory import SEQUENCE, Mallory, offering, received
+from tests.hostile.payment import Played, Stage, played_by
+from tests.hostile.record import Tricks
 from tests.support.stepping import AMOUNT
 from tests.support.wallet import FEE
 from tests.support.world import Party
@@ -26,7 +26,6 @@ from dovetail.bitcoin import (
 )
 from dovetail.protocol.coin import Coin
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.reasons import Reason
 
 ENOUGH = Sats(60_000)
 
@@ -50,26 +49,22 @@ class Sand:
     @property
     def coin(self) -> Coin:
         utxo = self.parent.outputs[0]
-        known = PsbtInput().with_witness_utxo(utxo)
-        return Coin(OutPoint(self.parent.txid, 0), known, utxo)
+        outpoint = OutPoint(self.parent.txid, 0)
+        return Coin(outpoint, PsbtInput().with_witness_utxo(utxo), utxo)
 
 
-def _sand(mallory: Mallory) -> Sand:
-    """She pays herself first."""
-    party = mallory.stage.alice.party
-    return Sand.made_by(party, party.wallet.new_address().script_pubkey)
-
-
-def _original(mallory: Mallory, coin: Coin) -> Psbt:
-    """An honest payment from this coin, offered."""
-    change = mallory.stage.alice.party.wallet.new_address().script_pubkey
-    outputs = (
-        TxOut(AMOUNT, mallory.payee),
-        TxOut(Sats(coin.utxo.value - AMOUNT - FEE), change),
-    )
+def _sand(mallory: Mallory, *, mined: bool) -> tuple[Sand, Psbt]:
+    """She pays herself first, and offers an honest payment from that coin."""
+    sand = Sand.made_by(mallory.stage.alice.party, mallory.own_script())
+    mallory.stage.world.node.send(sand.parent)
+    if mined:
+        mallory.stage.world.node.mine()
+    coin = sand.coin
+    rest = Sats(coin.utxo.value - AMOUNT - FEE)
+    outputs = (TxOut(AMOUNT, mallory.payee), TxOut(rest, mallory.own_script()))
     inputs = (TxIn(coin.outpoint, sequence=SEQUENCE),)
     psbt = Psbt.from_unsigned(Transaction(2, inputs, outputs, 0))
-    return mallory.offer(mallory.sign(psbt.with_input(0, coin.psbt_input)))
+    return sand, mallory.offer(mallory.sign(psbt.with_input(0, coin.psbt_input)))
 
 
 async def _freed(stage: Stage, played: Played) -> Played:
@@ -80,31 +75,15 @@ async def _freed(stage: Stage, played: Played) -> Played:
     return played
 
 
-RULE = "M3: a coin that is missed for six blocks, or the depth, ends the session"
+BY_RECEIVERS, BY_SENDERS = Tricks(), Tricks()
 
 
-def takes(peer: Peer, **named: str) -> Decorator:
-    return trick(
-        peer=peer,
-        we="Counts the blocks without the coin, then ends the session and frees its own coins.",
-        rule=RULE,
-        told=Reason.COINS_GONE.words,
-        ends=Ends.UNPAID,
-        playing=None,
-        **named,
-    )
-
-
-@takes(Peer.RECEIVER)
+@BY_RECEIVERS
 async def takes_back_what_it_had_paid(stage: Stage) -> Played:
-    """Has paid the sender the coin that the payment spends, and has a reorganisation take that
-    away.
-    """
     # The sender pays with a coin that came from this very receiver, one block ago.
     wallet = stage.alice.party.wallet
     sand = Sand.made_by(stage.bob.party, wallet.new_address().script_pubkey)
-    stage.world.node.send(sand.parent)
-    stage.world.node.mine()
+    stage.mined(sand.parent)
     wallet.coins = lambda: (sand.coin,)  # type: ignore[method-assign] # all that the wallet has
     sending, _ = await stage.begin(sender.PollingForProposal)
     stage.world.node.reorg(1, transactions=[sand.rival])
@@ -114,49 +93,25 @@ async def takes_back_what_it_had_paid(stage: Stage) -> Played:
     return played_by(sending)
 
 
-@refused(
-    Reason.ORIGINAL_UNCONFIRMED_INPUTS,
-    "the Original must be broadcastable; its coins are confirmed, where the policy allows no"
-    " others",
-)
+@BY_SENDERS.by(offering)
 def pays_with_an_unconfirmed_coin(mallory: Mallory) -> Psbt:
-    """Pays with a coin that is not confirmed, so as to replace later what makes it."""
-    sand = _sand(mallory)
-    mallory.stage.world.node.send(sand.parent)
-    return _original(mallory, sand.coin)
+    return _sand(mallory, mined=False)[1]
 
 
-@takes(Peer.SENDER)
+@BY_SENDERS
 async def replaces_the_parent(stage: Stage) -> Played:
-    """Pays with an unconfirmed coin where the policy allows it, and replaces what makes it once
-    the Proposal is there, so that the receiver's coin is held for ever.
-    """
     # Of a receiver whose policy takes unconfirmed coins.
     receiving = stage.bob.receive(unconfirmed_inputs=True)
-    mallory = Mallory(stage, receiving)
-    sand = _sand(mallory)
-    stage.world.node.send(sand.parent)
-    psbt = _original(mallory, sand.coin)
+    sand, psbt = _sand(Mallory(stage, receiving), mined=False)
     await stage.until(receiving, receiver.Monitor)
-    stage.world.node.send(sand.rival)
-    stage.world.node.mine()
+    stage.mined(sand.rival)
     return await _freed(stage, received(receiving, psbt))
 
 
-@takes(Peer.SENDER)
+@BY_SENDERS
 async def reorganises_her_coin_away(stage: Stage) -> Played:
-    """Has a reorganisation take the payment's coin away once the Proposal is there."""
     receiving = stage.bob.receive()
-    mallory = Mallory(stage, receiving)
-    sand = _sand(mallory)
-    stage.world.node.send(sand.parent)
-    stage.world.node.mine()
-    psbt = _original(mallory, sand.coin)
+    sand, psbt = _sand(Mallory(stage, receiving), mined=True)
     await stage.until(receiving, receiver.Monitor)
     stage.world.node.reorg(1, transactions=[sand.rival])
     return await _freed(stage, received(receiving, psbt))
-
-
-TRICKS = tricks_in(globals())
-BY_RECEIVERS = tuple(each for each in TRICKS if each.peer is Peer.RECEIVER)
-BY_SENDERS = tuple(each for each in TRICKS if each.peer is Peer.SENDER)
