@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-V1 = Path(__file__).parent / "v1"
+KEPT = Path(__file__).parent
+NEWEST = {"receiver": 1, "sender": 2}
+"""The version that each role's events are written in now."""
 
-NAMES = tuple(sorted(f"{path.parent.name}/{path.stem}" for path in V1.glob("*/*.jsonl")))
-"""Every log of version 1, such as `sender/success`."""
+NAMES = tuple(sorted(f"{path.parent.name}/{path.stem}" for path in KEPT.glob("v1/*/*.jsonl")))
+"""Every log of version 1, such as `sender/success`; the sender's are kept in version 2 too."""
 
 
-def entries(name: str) -> list[bytes]:
+def entries(name: str, *, version: int = 1) -> list[bytes]:
     """The entries of one log, in order."""
-    return (V1 / f"{name}.jsonl").read_bytes().splitlines()
+    return (KEPT / f"v{version}" / f"{name}.jsonl").read_bytes().splitlines()

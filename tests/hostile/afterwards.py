@@ -49,7 +49,7 @@ async def probes_with_the_same_coins_later(stage: Stage) -> Played:
     _, first, _ = await honest(stage, receiver.OutputsUnknown)
     outputs = first.state
     assert isinstance(outputs, receiver.OutputsUnknown)
-    first.state = outputs.cancel().save(first.log).release().save(first.log)
+    first.state = outputs.cancel().save(first.log).release(spends=()).save(first.log)
     assert first.state.closed
     other = Mallory(stage, second)
     other.offer(other.paid())

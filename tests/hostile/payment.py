@@ -127,7 +127,7 @@ class Stage:
         """What was never owed waits for its user's word, who is told not to take it."""
         state = session.state
         if isinstance(state, receiver.PendingFallback) and state.due_at is None:
-            session.state = state.release().save(session.log)  # type: ignore[arg-type]
+            session.state = state.release(spends=()).save(session.log)  # type: ignore[arg-type]
 
     def _check_word(self, state: AnySession, ends: Ends) -> None:
         """What the user reads in the end is what the chain shows."""

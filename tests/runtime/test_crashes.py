@@ -49,7 +49,7 @@ class Crashes:
         event = transition._event
         if event is None or transition._seq != self.seq:
             return False
-        return f".{self.role}." in type(event).__module__
+        return f".{self.role}." in type(transition._next).__module__
 
 
 class Cancels:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from dovetail.errors import ReplayError
+from dovetail.sessions import sender
 from dovetail.sessions.codec import EventCodec, SessionEvent
 
 
@@ -117,3 +118,37 @@ def test_a_damaged_old_entry_is_refused() -> None:
 
 def test_no_event_shows_its_values() -> None:  # P4
     assert repr(Opened(key=b"secret")) == str(Opened(key=b"secret")) == "<Opened>"
+
+
+# version 2 of the sender's events tells a dropped spend from a request
+
+
+def test_version_1_of_a_request_that_nobody_decided_is_a_dropped_spend() -> None:
+    decode = sender.decode_event
+    assert decode(b'{"v":1,"event":"FallbackRequested"}') == sender.events.SpendDropped()
+    undecided = b'{"v":1,"event":"FallbackRequested","decided":false}'
+    assert decode(undecided) == sender.events.SpendDropped()
+    decided = b'{"v":1,"event":"FallbackRequested","decided":true}'
+    assert decode(decided) == sender.events.FallbackRequested()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b'{"v":1,"event":"FallbackRequested","decided":1}',
+        b'{"v":1,"event":"FallbackRequested","decided":null}',
+        b'{"v":1,"event":"FallbackRequested","other":true}',
+        b'{"v":2,"event":"FallbackRequested","decided":true}',
+    ],
+)
+def test_an_odd_request_is_damage(entry: bytes) -> None:
+    with pytest.raises(ReplayError, match="damaged"):
+        sender.decode_event(entry)
+
+
+def test_an_entry_keeps_the_tag_under_which_it_was_written() -> None:
+    entry = b'{"v":1,"event":"FallbackRequested"}'
+    codec = sender.events.CODEC
+    assert codec.tag_of(entry, codec.decode(entry)) == "FallbackRequested"
+    again = codec.encode(codec.decode(entry))
+    assert codec.tag_of(again, codec.decode(again)) == "SpendDropped"

@@ -102,10 +102,10 @@ def test_an_unknown_tag_is_named(path: Path, store: SqliteStore) -> None:
 
 
 def test_a_newer_version_is_named(path: Path, store: SqliteStore) -> None:
-    rewrite(path, 1, b'{"v":2,"event":"StartedPosting"}')
+    rewrite(path, 1, b'{"v":3,"event":"StartedPosting"}')
     error = refused(store)
     assert error.seq == 1
-    assert "newer release (version 2)" in str(error)
+    assert "newer release (version 3)" in str(error)
 
 
 @pytest.mark.parametrize("seq", range(len(LOG)))

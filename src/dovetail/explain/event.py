@@ -4,7 +4,7 @@ from dovetail.bitcoin import Sats
 from dovetail.errors import ReplayError
 from dovetail.explain.outcome import ended
 from dovetail.explain.text import sats
-from dovetail.sessions import receiver, sender
+from dovetail.sessions import ending_events, receiver, sender
 from dovetail.sessions.receiver import events as received
 from dovetail.sessions.sender import events as sent
 from dovetail.stores.ports import Role
@@ -52,6 +52,7 @@ SENDER = _BOTH | {
     "SignedPayjoin": "Your wallet signed the payjoin.",
     "BroadcastPayjoin": "The payjoin was broadcast.",
     "PayjoinDropped": "The network lost the payjoin; it is broadcast again.",
+    "SpendDropped": "The network lost what had spent the coins: the payment is due again.",
     "SigningDeadlinePassed": "The payjoin was not signed in time.",
     "ProtocolFailed": "The negotiation ended without a payjoin.",
     "Released": "You declined the ordinary payment; the receiver can still take it.",
@@ -61,23 +62,24 @@ SENDER = _BOTH | {
 
 def meaning(role: Role, tag: str, data: bytes) -> str:
     """The sentence for an event; it stays a sentence for one that cannot be read."""
-    words = (SENDER if role is Role.SENDER else RECEIVER).get(tag)
-    if words is None:
+    words = SENDER if role is Role.SENDER else RECEIVER
+    if tag not in words:
         return "This release does not know this event: upgrade Dovetail."
     try:
         event = sender.decode_event(data) if role is Role.SENDER else receiver.decode_event(data)
     except ReplayError:
-        return f"{words} (The entry cannot be read.)"
+        return f"{words[tag]} (The entry cannot be read.)"
+    told = words[type(event).__name__]  # an older version's tag may have meant something else
     match event:
         case received.GotReplyableError() | received.ProtocolFailed() | sent.ProtocolFailed():
-            return f"{words} {event.reason.words}"
-        case received.Closed() | sent.Closed():
+            return f"{told} {event.reason.words}"
+        case ending_events.Closed():
             return ended(event.outcome, paying=role is Role.SENDER)
         case received.CommittedInputs():
             total = Sats.sum(coin.value for coin in event.coins)
             count = len(event.coins)
             return f"{count} coin{'s' * (count > 1)} of yours, {sats(total)}, went in."
-        case received.ObservedSpend() | sent.ObservedSpend():
-            return f"{words} {event.txid}"
+        case ending_events.ObservedSpend():
+            return f"{told} {event.txid}"
         case _:
-            return words
+            return told

@@ -26,9 +26,10 @@ from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.coin_locks import hold_coins
 from dovetail.runtime.fees import estimated_rate
 from dovetail.runtime.services import Services
+from dovetail.runtime.settlement_steps import fee_of
 from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
-from dovetail.sessions.receiver.settling import ASKED_FOR
+from dovetail.sessions.settlement import REQUESTED
 from dovetail.sessions.standing import AnySession
 from dovetail.stores.ports import SessionId
 
@@ -68,7 +69,7 @@ def require_releasable(state: AnySession) -> None:
     """Raise `UsageError` where there is nothing to decline, or it cannot be declined any more."""
     match state:
         case receiver.PendingFallback(requested=True) | sender.PendingFallback(requested=True):
-            raise UsageError(ASKED_FOR, actions=(Action.RESUME,))
+            raise UsageError(REQUESTED, actions=(Action.RESUME,))
         case receiver.PendingFallback() | sender.PendingFallback():
             return
         case receiver.Closed() | sender.Closed():
@@ -129,7 +130,7 @@ async def prepare_revocation(
         session_id=session_id,
         state=state,
         transaction=transaction,
-        fee=_fee(state, transaction),
+        fee=fee_of(transaction, dict(zip(state.contested, state.original.utxos(), strict=True))),
         replaces=spend is not None,
     )
 
@@ -141,15 +142,6 @@ async def revoke(services: Services, revocation: Revocation) -> None:
     """
     if not await services.async_chain.taken(revocation.transaction):
         raise WalletError("The network refused the revocation: try a higher fee rate.")
-
-
-def _fee(state: sender.Monitor, transaction: Transaction) -> Sats | None:
-    known = dict(zip(state.contested, state.original.utxos(), strict=True))
-    spent = [known.get(outpoint) for outpoint in transaction.contested()]
-    brought = [utxo.value for utxo in spent if utxo is not None]
-    if len(brought) < len(spent):
-        return None
-    return Sats.sum(brought) - Sats.sum(output.value for output in transaction.outputs)
 
 
 Decision: TypeAlias = Callable[[Services, SessionId, AnySession], Awaitable[AnySession]]
@@ -256,9 +248,8 @@ async def _release(services: Services, session_id: SessionId, state: AnySession)
             return await receiver_decisions.release(state, receiving)
         case sender.PendingFallback():
             spend = await services.async_chain.deepest_spend(state.contested)
-            spends = () if spend is None else (spend.transaction,)
-            sender_log = services.store.sender(session_id)
-            return await state.release(spends=spends).save_async(sender_log)
+            released = state.release(spends=() if spend is None else (spend.transaction,))
+            return await released.save_async(services.store.sender(session_id))
         case _:
             require_releasable(state)
             return state

@@ -7,11 +7,9 @@ from dovetail.errors import ChainError, ParseError
 from dovetail.runtime.chain_watch import LowFee
 from dovetail.runtime.services import Services
 from dovetail.runtime.turn import Turn
-from dovetail.sessions import receiver, sender
+from dovetail.sessions.settlement import Settling
 
-Fallback: TypeAlias = (
-    receiver.Monitor | receiver.PendingFallback | sender.Monitor | sender.PendingFallback
-)
+Fallback: TypeAlias = Settling[Any, Any, Any]
 
 AGAIN_AFTER = 600
 """Seconds between two looks at what fees are asked for."""

@@ -11,6 +11,7 @@ from dovetail.runtime.chain_queries import Look
 from dovetail.runtime.chain_snapshot import Watchable, look, payload_of
 from dovetail.runtime.chain_snapshot import received as look_at_address
 from dovetail.runtime.chain_watch import FALLBACK_REFUSED
+from dovetail.runtime.settlement_steps import fee_of
 from dovetail.runtime.turn import ReceiverTurn
 from dovetail.sessions import receiver
 from dovetail.sessions.other_payments import Receipts
@@ -78,12 +79,13 @@ async def fallback(state: ReceiverSession, turn: ReceiverTurn) -> ReceiverSessio
 async def release(state: receiver.PendingFallback, turn: ReceiverTurn) -> ReceiverSession:
     """Decline the fallback; what the chain shows meanwhile is recorded instead, or before."""
     seen = await look(state, turn.chain)
-    if seen.spend is not None:
-        return await state.record_spend(seen.spend.transaction).save_async(turn.log)
-    if not seen.received.full:
-        return await state.release(received=seen.received).save_async(turn.log)
-    paid = await state.record_payment(seen.received, now=turn.now()).save_async(turn.log)
-    return paid if isinstance(paid, receiver.Closed) else await paid.release().save_async(turn.log)
+    spends = () if seen.spend is None else (seen.spend.transaction,)
+    held: receiver.PendingFallback | receiver.Closed = state
+    if seen.received.full and not spends:
+        held = await state.record_payment(seen.received, now=turn.now()).save_async(turn.log)
+    if isinstance(held, receiver.Closed):
+        return held
+    return await held.release(spends=spends, received=seen.received).save_async(turn.log)
 
 
 async def free_coins(
@@ -112,18 +114,15 @@ async def free_coins(
 
 
 def _fee(state: Settling, transaction: Transaction) -> Sats | None:
-    """What it costs; None where it spends coins that the session does not know."""
     proposal = state.proposal
-    outpoints = () if proposal is None else proposal.unsigned_transaction.contested()
+    if proposal is None:
+        return None
     ours = {
         outpoint: proposal.utxo(index)
-        for index, outpoint in enumerate(outpoints)
-        if proposal is not None and outpoint in state.exposed
+        for index, outpoint in enumerate(proposal.unsigned_transaction.contested())
+        if outpoint in state.exposed
     }
-    if not set(transaction.contested()) <= ours.keys():
-        return None
-    brought = Sats.sum(ours[outpoint].value for outpoint in transaction.contested())
-    return brought - Sats.sum(output.value for output in transaction.outputs)
+    return fee_of(transaction, ours)
 
 
 async def _note_spend(state: Watchable, seen: Look, turn: ReceiverTurn) -> ReceiverSession:

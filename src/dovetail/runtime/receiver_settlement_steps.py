@@ -11,6 +11,7 @@ from dovetail.runtime.chain_snapshot import look
 from dovetail.runtime.chain_watch import FALLBACK_REFUSED, Rival
 from dovetail.runtime.fallback_policy import is_due
 from dovetail.runtime.fees import tell_fee
+from dovetail.runtime.settlement_steps import broadcast_fallback
 from dovetail.runtime.turn import ReceiverTurn
 from dovetail.runtime.vanished_coins import are_gone, noted
 from dovetail.sessions import receiver
@@ -56,15 +57,8 @@ async def _settle_by_fallback(
         return ended
     if session.may_end_unpaid:
         return await session.request_fallback().save_async(turn.log)
-    await tell_fee(session, turn)
-    turn.watch.tried_at = turn.now()
-    if await turn.chain.taken(session.fallback_transaction):
-        return await session.record_broadcast(session.fallback_transaction.txid).save_async(
-            turn.log
-        )
-    if spend is not None:
-        return await session.record_spend(spend.transaction).save_async(turn.log)
-    return await _refused(session, turn, seen)
+    watched = await broadcast_fallback(session, turn, rival=spend)
+    return await _refused(session, turn, seen) if watched is None else watched
 
 
 def _is_answer(session: receiver.PendingFallback, spend: Spend) -> bool:

@@ -14,14 +14,12 @@ from dovetail.protocol.requests import V1_BODY_LIMIT
 from dovetail.protocol.settlement import Settlement
 from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.chain_queries import UNTOLD
-from dovetail.runtime.chain_watch import FALLBACK_REFUSED, kind_of
-from dovetail.runtime.fallback_policy import is_due
-from dovetail.runtime.fees import tell_fee
+from dovetail.runtime.chain_watch import kind_of
 from dovetail.runtime.mailbox_wait import attended
 from dovetail.runtime.ohttp_request import exchange, unreachable
+from dovetail.runtime.sender_settlement_steps import settle
 from dovetail.runtime.turn import SenderTurn
-from dovetail.runtime.unmade_fallback import is_paid_beside, require_unpaid
-from dovetail.runtime.vanished_coins import are_gone, noted
+from dovetail.runtime.unmade_fallback import is_paid_beside
 from dovetail.sessions import sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import SenderSession
@@ -54,10 +52,8 @@ async def step_sender(session: SenderSession, turn: SenderTurn) -> SenderSession
             return await _sign(session, turn)
         case sender.PendingBroadcast():
             return await _broadcast_payjoin(session, turn)
-        case sender.PendingFallback():
-            return await _settle_by_fallback(session, turn)
-        case sender.Monitor():
-            return await _watch(session, turn)
+        case sender.PendingFallback() | sender.Monitor():
+            return await settle(session, turn)
         case sender.Closed():
             return session
 
@@ -232,87 +228,6 @@ def is_payjoin(session: sender.PendingBroadcast, spend: Transaction) -> bool:
 def _overdue(turn: SenderTurn) -> bool:
     since, now = turn.watch.broadcasting_since, turn.now()
     return since is not None and now >= since + turn.policy.broadcast_patience
-
-
-async def _settle_by_fallback(session: sender.PendingFallback, turn: SenderTurn) -> SenderSession:
-    """Look before every broadcast: the payment may have been made already (M4).
-
-    What the user asked for in so many words competes with what waits to be mined.
-    """
-    spend = await _spend(session, turn)
-    missing = await turn.chain.missing_at(session.contested) if spend is None else None
-    looked = await noted(session, turn, missing=missing)
-    if looked is not session:
-        return looked
-    if spend is not None and (spend.depth or not session.requested):
-        return await session.record_spend(spend.transaction).save_async(turn.log)
-    if missing is not None and await are_gone(session, turn, missing=missing):
-        return await session.record_gone(height=missing).save_async(turn.log)
-    if not is_due(session, turn.services):
-        return session
-    if not session.requested:
-        await require_unpaid(session, turn)
-    if session.may_end_unpaid:
-        return await session.request_fallback().save_async(turn.log)
-    await tell_fee(session, turn)
-    if await turn.chain.taken(session.fallback_transaction):
-        return await session.record_broadcast(session.fallback_transaction.txid).save_async(
-            turn.log
-        )
-    if spend is not None:
-        return await session.record_spend(spend.transaction).save_async(turn.log)
-    raise ChainError(FALLBACK_REFUSED)
-
-
-async def _watch(session: sender.Monitor, turn: SenderTurn) -> SenderSession:
-    spend = await _spend(session, turn)
-    missing = await turn.chain.missing_at(session.contested) if spend is None else None
-    looked = await noted(session, turn, missing=missing)
-    if looked is not session:
-        return looked
-    if session.expected == session.fallback_transaction.txid and (spend is None or not spend.depth):
-        await tell_fee(session, turn)
-    if spend is not None:
-        scripts = [output.script_pubkey for output in spend.transaction.outputs]
-        owned = await turn.wallet.owned(scripts)
-        turn.watch.see(session, spend, owned=owned)
-        return await session.record_settlement(
-            spend.transaction, depth=spend.depth, owned=owned
-        ).save_async(turn.log)
-    turn.watch.see(session, None)
-    if missing is not None and await are_gone(session, turn, missing=missing):
-        return await session.record_gone(height=missing).save_async(turn.log)
-    if session.released or await _rebroadcast(session, turn) or missing is not None:
-        return session  # what spends coins that are not there can only wait for them
-    if await _spend(session, turn) is not None:
-        return session  # it came in sight meanwhile
-    if _awaited_payjoin(session) is not None:
-        return await session.payjoin_dropped(now=turn.now()).save_async(turn.log)
-    if session.expected == session.fallback_transaction.txid:
-        raise ChainError(FALLBACK_REFUSED)
-    return await session.spend_dropped().save_async(turn.log)
-
-
-async def _rebroadcast(session: sender.Monitor, turn: SenderTurn) -> bool:
-    """Whether the network takes, or still has, what was broadcast last.
-
-    A source that forgets, or shows a mempool late, thereby costs no event in the log.
-    """
-    payjoin = _awaited_payjoin(session)
-    if payjoin is not None:
-        transaction = payjoin
-    elif session.expected == session.fallback_transaction.txid:
-        transaction = session.fallback_transaction
-    else:
-        return False
-    return await turn.chain.taken(transaction)
-
-
-def _awaited_payjoin(session: sender.Monitor) -> Transaction | None:
-    # A reason means that the negotiation was given up: its payjoin is not broadcast again.
-    if session.payjoin is None or session.reason is not None:
-        return None
-    return session.payjoin if session.expected == session.payjoin.txid else None
 
 
 async def _try_spend(

@@ -78,6 +78,12 @@ class EventCodec(Generic[EventT]):
                 pass  # read again below, slowly, to say why
         return self._decode_otherwise(entry)
 
+    def tag_of(self, entry: bytes, event: EventT) -> str:
+        """The tag under which `event` was written in `entry`: an older version's may be another."""
+        if entry.startswith(self._head):
+            return type(event).__name__
+        return str(_json_object(entry)["event"])
+
     def decode_log(self, entries: Iterable[bytes]) -> tuple[EventT, ...]:
         """A whole log, in order; a `ReplayError` names the entry by its number from 0."""
         events: list[EventT] = []

@@ -1,9 +1,12 @@
 """How a session ended: what the chain showed, and why there was no payjoin if there was none."""
 
+from collections.abc import Iterable
 from typing import Annotated, TypeAlias
 
 import msgspec
 
+from dovetail.bitcoin.transaction import Txid
+from dovetail.sessions.other_payments import Receipts
 from dovetail.sessions.reasons import Reason
 
 Satoshis: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2_100_000_000_000_000)]
@@ -132,6 +135,26 @@ Outcome = (
     | Expired
 )
 """How a session ended."""
+
+
+def cancelled(why: Reason, received: Receipts | None) -> Cancelled:
+    """The outcome of a session that ends without its payment; None: nobody has looked."""
+    if received is None:
+        return Cancelled(why=why)
+    return Cancelled(why=why, received=int(received.amount), txids=hexes(received.txids))
+
+
+def expired(why: Reason | None, received: Receipts | None) -> Expired:
+    """The outcome of a session whose time ran out; None: nobody has looked."""
+    if received is None:
+        return Expired(why=why)
+    return Expired(why=why, received=int(received.amount), txids=hexes(received.txids))
+
+
+def hexes(txids: Iterable[Txid]) -> tuple[str, ...]:
+    """Transaction ids as outcomes name them, in display hex."""
+    return tuple(str(txid) for txid in txids)
+
 
 CODES: dict[type[Outcome], str] = {
     Success: "success",

@@ -17,6 +17,11 @@ class SessionTerms(Protocol):
         """When posting and polling end."""
         ...
 
+    @property
+    def depth(self) -> int:
+        """How many confirmations make a payment final."""
+        ...
+
     def validate(self) -> None:
         """Parse everything now; raises what is wrong with it."""
         ...

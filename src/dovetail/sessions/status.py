@@ -76,6 +76,7 @@ _BY_TAG = MappingProxyType(
             "SignedPayjoin": SessionStatus.READY_TO_BROADCAST,
             "BroadcastPayjoin": SessionStatus.CONFIRMING,
             "PayjoinDropped": SessionStatus.READY_TO_BROADCAST,
+            "SpendDropped": SessionStatus.FALLBACK_PENDING,
             "CreatedPlain": SessionStatus.FALLBACK_PENDING,
             "FallbackBumped": SessionStatus.FALLBACK_PENDING,
             "SigningDeadlinePassed": SessionStatus.FALLBACK_PENDING,

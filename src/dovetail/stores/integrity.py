@@ -39,7 +39,7 @@ def read(codec: EventCodec[EventT], log: StoredLog) -> tuple[EventT, ...]:
         _check_order(entries, row.next_seq)
         events = codec.decode_log(entry.data for entry in entries)
         for entry, event in zip(entries, events, strict=True):
-            _check(entry, type(event).__name__)
+            _check(entry, codec.tag_of(entry.data, event))
         if entries and entries[-1].tag != row.last_tag:
             raise ReplayError(
                 "Its last entry is not the one that the session names; restore it from a backup.",

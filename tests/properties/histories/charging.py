@@ -242,7 +242,7 @@ class Payee(Collector):
             case receiver.PendingFallback():
                 spend = handle.fallback_transaction
                 return [
-                    handle.release,
+                    lambda: handle.release(spends=()),
                     handle.request_fallback,
                     lambda: handle.record_broadcast(spend.txid),
                     lambda: handle.record_spend(spend),

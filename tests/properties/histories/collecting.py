@@ -125,7 +125,7 @@ class Collector(Accounts):
             self.attempt(lambda: state.record_payment(seen.received, now=self.world.time))
         pending = self.hand = self.state
         if isinstance(pending, receiver.PendingFallback):
-            self.attempt(lambda: pending.release(received=seen.received))
+            self.attempt(lambda: pending.release(spends=(), received=seen.received))
 
     def request_fallback(self) -> None:
         """The user's word; what paid the address meanwhile is said first, and asked again."""

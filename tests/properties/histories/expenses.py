@@ -27,7 +27,8 @@ class Expenses(Actor):
     @property
     def released(self) -> bool:
         """Whether the user's last word in the log was to decline."""
-        words = [tag for tag in self.tags if tag in ("Released", "FallbackRequested")]
+        said = ("Released", "FallbackRequested", "SpendDropped")
+        words = [tag for tag in self.tags if tag in said]
         state = self.state
         declined = isinstance(state, sender.Closed) and isinstance(
             state.outcome, outcomes.Cancelled
@@ -37,9 +38,7 @@ class Expenses(Actor):
     @property
     def decided(self) -> bool:
         """Whether the log says that the fallback is to be made, whatever else is asked."""
-        events = map(sender.decode_event, self.entries)
-        asked = [e for e in events if isinstance(e, sender.events.FallbackRequested)]
-        return any(event.decided for event in asked)
+        return "FallbackRequested" in self.tags
 
     def moved(self) -> None:
         state = self.state

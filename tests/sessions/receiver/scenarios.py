@@ -132,7 +132,7 @@ def replied_then_released(play: Play) -> None:
     error = play.error_owed()
     request, context = error.reply(RELAY, now=NOW, entropy=play.entropy)
     pending = play.save(error.process_reply(play.directory.serve(request), context))
-    play.save(expect(pending, receiver.PendingFallback).release())
+    play.save(expect(pending, receiver.PendingFallback).release(spends=()))
 
 
 def reply_failed_then_broadcast(play: Play) -> None:
@@ -152,7 +152,7 @@ def reply_expired_with_fallback(play: Play) -> None:
 
 
 def released_while_proposal_is_out(play: Play) -> None:
-    monitor = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    monitor = expect(play.save(play.pending_after_proposal().release(spends=())), receiver.Monitor)
     play.save(monitor.record_settlement(spend_to(BOB.script(0), AMOUNT), depth=2))
 
 
@@ -198,7 +198,9 @@ def paid_while_replying(play: Play) -> None:
         play.save(play.error_owed().record_payment(RECEIVED)), receiver.PendingFallback
     )
     play.save(
-        expect(play.save(pending.release()), receiver.Monitor).record_payment(RECEIVED, now=NOW)
+        expect(play.save(pending.release(spends=())), receiver.Monitor).record_payment(
+            RECEIVED, now=NOW
+        )
     )
 
 
@@ -244,7 +246,7 @@ def never_owed(play: Play) -> None:
 
 
 def coins_taken_back(play: Play) -> None:
-    monitor = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    monitor = expect(play.save(play.pending_after_proposal().release(spends=())), receiver.Monitor)
     play.save(monitor.record_revoked(spend_of(RECEIVER_COIN.outpoint), depth=2))
 
 

@@ -106,7 +106,7 @@ def test_a_payment_that_was_noted_is_watched_after_a_release(play: Play) -> None
     paid = expect(
         play.save(play.pending_owed().record_payment(SEEN, now=NOW)), receiver.PendingFallback
     )
-    monitor = expect(play.save(paid.release()), receiver.Monitor)
+    monitor = expect(play.save(paid.release(spends=())), receiver.Monitor)
     assert monitor.released
     with pytest.raises(UsageError, match="may still be made"):
         monitor.expire(UnixTime(END - 1))
@@ -161,7 +161,7 @@ def test_a_strangers_spend_tells_what_came_besides(play: Play) -> None:
 
 
 def test_coins_that_were_shown_are_freed_by_spending_them(play: Play) -> None:
-    released = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    released = expect(play.save(play.pending_after_proposal().release(spends=())), receiver.Monitor)
     assert released.exposed == (RECEIVER_COIN.outpoint,)
     freeing = Transaction(2, (TxIn(RECEIVER_COIN.outpoint),), UNRELATED.outputs, 0)
     assert play.save(released.record_revoked(freeing, depth=1)) is released
@@ -170,7 +170,7 @@ def test_coins_that_were_shown_are_freed_by_spending_them(play: Play) -> None:
 
 
 def test_coins_that_are_freed_do_not_hide_that_the_invoice_was_paid(play: Play) -> None:
-    released = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    released = expect(play.save(play.pending_after_proposal().release(spends=())), receiver.Monitor)
     freeing = Transaction(2, (TxIn(RECEIVER_COIN.outpoint),), UNRELATED.outputs, 0)
     shallow, deep = received((AMOUNT, 1)), received((AMOUNT, 2))
     assert play.save(released.record_revoked(freeing, depth=2, received=shallow)) is released

@@ -243,5 +243,5 @@ def test_every_state_that_holds_the_fallback_calls_it_so(play: Play) -> None:
     closed = early.save(early.created().cancel())
     assert expect(closed, receiver.Closed).fallback_transaction is None
     held = Play()
-    ended = held.save(held.pending_held().release())
+    ended = held.save(held.pending_held().release(spends=()))
     assert expect(ended, receiver.Closed).fallback_transaction == FALLBACK

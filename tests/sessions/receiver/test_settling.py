@@ -61,7 +61,7 @@ def test_a_watched_payment_falls_due_after_the_grace(play: Play) -> None:
 
 
 def test_a_released_fallback_never_falls_due_but_can_be_asked_for(play: Play) -> None:
-    monitor = expect(play.save(play.pending_after_proposal().release()), receiver.Monitor)
+    monitor = expect(play.save(play.pending_after_proposal().release(spends=())), receiver.Monitor)
     assert monitor.released
     assert monitor.due_at is None
     with pytest.raises(UsageError, match="not due"):
@@ -74,7 +74,7 @@ def test_a_posted_proposal_may_be_given_up_while_nothing_is_seen(play: Play) -> 
     assert pending.reason is Reason.CANCELLED_BY_US
     assert pending.proposal_out
     assert not pending.requested
-    released = expect(play.save(pending.release()), receiver.Monitor)
+    released = expect(play.save(pending.release(spends=())), receiver.Monitor)
     with pytest.raises(UsageError, match="request the fallback instead"):
         released.cancel()
 
@@ -112,14 +112,14 @@ def test_a_held_fallback_never_falls_due(play: Play) -> None:
 
 
 def test_releasing_with_nothing_under_way_closes(play: Play) -> None:
-    closed = expect(play.save(play.pending_owed().release()), receiver.Closed)
+    closed = expect(play.save(play.pending_owed().release(spends=())), receiver.Closed)
     assert closed.outcome == outcomes.Cancelled(why=Reason.CANCELLED_BY_US)
 
 
 def test_releasing_a_fallback_once_broadcast_goes_on_watching(play: Play) -> None:  # M3
     monitor = play.save(play.pending_owed().record_broadcast(FALLBACK.txid))
     pending = play.save(monitor.fallback_due(END_OF_GRACE))
-    assert isinstance(play.save(pending.release()), receiver.Monitor)
+    assert isinstance(play.save(pending.release(spends=())), receiver.Monitor)
 
 
 def test_a_fallback_asked_for_is_not_released_and_not_asked_for_twice(play: Play) -> None:  # M4
@@ -132,7 +132,7 @@ def test_a_fallback_asked_for_is_not_released_and_not_asked_for_twice(play: Play
     assert not asked.may_end_unpaid
     assert play.save(asked.request_fallback()) is asked
     with pytest.raises(UsageError, match="cannot be declined any more"):
-        asked.release()
+        asked.release(spends=())
     assert receiver.replay(play.log.events) == asked
 
 
@@ -153,7 +153,7 @@ def test_what_was_asked_for_stays_so_though_another_spend_was_seen(play: Play) -
 
 
 def test_only_the_fallback_is_recorded_as_broadcast(play: Play) -> None:
-    with pytest.raises(UsageError, match="not the fallback's txid"):
+    with pytest.raises(UsageError, match="not the txid"):
         play.pending_owed().record_broadcast(ELSEWHERE)
 
 

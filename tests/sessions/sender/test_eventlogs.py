@@ -1,13 +1,11 @@
 """Logs of earlier releases, which every later release reads (the policy in `codec.py`)."""
 
-from pathlib import Path
-
 import pytest
+from tests.eventlogs.logs import NAMES, entries
 
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 
-LOGS = Path(__file__).parents[2] / "eventlogs" / "v1" / "sender"
 PAYJOIN = "6070aa495cb7f6fc73b54e97f5d34d131a0ec761066279d98e33ed75a7ca6e71"
 FALLBACK = "03cfab0a465facbb2f4c906a87c41b8a73c057de18b4928bc5f3e2e36fc6356d"
 REVOCATION = "5a2ba3dd266fa72eb8f216f0634d0237bccf8b0690087fa94dee654dd97a19c0"
@@ -66,21 +64,24 @@ OPEN: dict[str, tuple[type[sender.SenderSession], Reason | None]] = {
 
 
 def test_every_log_is_named_here():
-    assert {path.stem for path in LOGS.iterdir()} == OUTCOMES.keys() | OPEN.keys()
+    kept = {name.removeprefix("sender/") for name in NAMES if name.startswith("sender/")}
+    assert kept == OUTCOMES.keys() | OPEN.keys()
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_a_log_of_version_1_still_ends_as_it_did(name):
-    lines = (LOGS / f"{name}.jsonl").read_bytes().splitlines()
+def test_a_kept_log_still_ends_as_it_did(name, version):
+    lines = entries(f"sender/{name}", version=version)
     session = sender.replay(map(sender.decode_event, lines))
     assert isinstance(session, sender.Closed)
     assert session.outcome == OUTCOMES[name]
     assert session.seq == len(lines)
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("name", OPEN)
-def test_an_open_log_of_version_1_still_stands_where_it_did(name):
-    lines = (LOGS / f"{name}.jsonl").read_bytes().splitlines()
+def test_an_open_kept_log_still_stands_where_it_did(name, version):
+    lines = entries(f"sender/{name}", version=version)
     session = sender.replay(map(sender.decode_event, lines))
     assert session.seq == len(lines)
     assert (type(session), getattr(session, "reason", None)) == OPEN[name]

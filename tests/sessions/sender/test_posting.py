@@ -195,7 +195,7 @@ def test_a_fallback_broadcast_by_the_receiver_ends_the_negotiation(log, place):
 @pytest.mark.parametrize("place", [*NEGOTIATIONS, play.proposal_received])
 def test_a_transaction_that_spends_nothing_of_ours_is_no_spend(log, place):
     unrelated = play.spend_elsewhere(play.ELSEWHERE, outpoint=play.RECEIVER_OUTPOINT)
-    with pytest.raises(UsageError, match="none of the session's inputs"):
+    with pytest.raises(UsageError, match="none of the sender's inputs"):
         place(log).record_spend(unrelated)
 
 

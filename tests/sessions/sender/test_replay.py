@@ -33,8 +33,8 @@ def samples(kind: type[SenderEvent]) -> list[SenderEvent]:
         events.SigningDeadlinePassed(),
         events.ProtocolFailed(reason=Reason.PROPOSAL_BROKE_RULE, rule="some-rule"),
         events.PayjoinDropped(),
+        events.SpendDropped(),
         events.FallbackRequested(),
-        events.FallbackRequested(decided=True),
         events.FallbackBumped(original=play.raised(6_000).serialize()),
         events.BroadcastFallback(),
         events.ObservedSpend(txid="0a" * 32),
@@ -184,7 +184,7 @@ def drop(decide):
 def test_events_are_stored_as_tagged_json_with_a_version(log):
     play.posting(log)
     entry = json.loads(log.entries[1])
-    assert entry == {"v": 1, "event": "StartedPosting"}
+    assert entry == {"v": 2, "event": "StartedPosting"}
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_transaction_that_spends_nothing_of_ours_settles_nothing(log, place):
         record = partial(session.record_settlement, depth=2)
     else:
         record = session.record_spend
-    with pytest.raises(UsageError, match="none of the session's inputs"):
+    with pytest.raises(UsageError, match="none of the sender's inputs"):
         record(unrelated)
 
 
@@ -321,8 +321,8 @@ def test_the_fallback_is_asked_for_from_every_state_of_a_negotiation(log, place)
     assert pending.original_out is (place is not play.create)
     with pytest.raises(UsageError, match="requested already"):
         pending.release(spends=())
-    with pytest.raises(ReplayError, match="asked for by its user"):
-        sender.replay((*log.events()[:-1], events.FallbackRequested()))
+    with pytest.raises(ReplayError, match="SpendDropped cannot follow"):
+        sender.replay((*log.events()[:-1], events.SpendDropped()))
 
 
 def test_a_fault_before_anything_left_is_on_the_record(log):

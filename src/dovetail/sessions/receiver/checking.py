@@ -11,15 +11,10 @@ from dovetail.errors import InvalidEvent
 from dovetail.protocol.original import fee_rate, receiver_outputs
 from dovetail.protocol.verification import Verdict
 from dovetail.sessions.other_payments import Receipts
+from dovetail.sessions.outcomes import cancelled, expired
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
-from dovetail.sessions.receiver.closing import (
-    UNPAID_OUTCOMES,
-    Closed,
-    cancelled,
-    expired,
-    paid_directly,
-)
+from dovetail.sessions.receiver.closing import UNPAID_OUTCOMES, Closed, paid_directly
 from dovetail.sessions.receiver.early_ends import Refusing, Stopping
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.receiver.payload import Plan

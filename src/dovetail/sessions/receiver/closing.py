@@ -1,15 +1,14 @@
 """The end of a session, and what every early end notes of the money (M3)."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dovetail.bitcoin.transaction import Transaction, Txid
+from dovetail.bitcoin.transaction import Transaction
 from dovetail.errors import UsageError
 from dovetail.protocol.settlement import rebuild
 from dovetail.sessions import outcomes
 from dovetail.sessions.other_payments import Receipts
-from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.outcomes import Outcome, hexes
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import State
@@ -52,8 +51,7 @@ def observed(received: Receipts) -> events.ObservedPayment:
     Raises `UsageError` for less than was asked for.
     """
     _require_full(received)
-    txids = tuple(str(txid) for txid in received.txids)
-    return events.ObservedPayment(txids=txids, received=int(received.amount))
+    return events.ObservedPayment(txids=hexes(received.txids), received=int(received.amount))
 
 
 def paid_directly(received: Receipts, *, depth: int) -> outcomes.PaidDirectly:
@@ -73,27 +71,6 @@ def paid_directly(received: Receipts, *, depth: int) -> outcomes.PaidDirectly:
     )
 
 
-def hexes(txids: Iterable[Txid]) -> tuple[str, ...]:
-    """Transaction ids as outcomes name them."""
-    return tuple(str(txid) for txid in txids)
-
-
 def _require_full(received: Receipts) -> None:
     if not received.full:
         raise UsageError("The address has received less than was asked for; go on looking.")
-
-
-def cancelled(why: Reason, received: Receipts | None) -> outcomes.Cancelled:
-    """The outcome of a session that ends without its payment; None: nobody has looked."""
-    if received is None:
-        return outcomes.Cancelled(why=why)
-    txids = tuple(str(txid) for txid in received.txids)
-    return outcomes.Cancelled(why=why, received=int(received.amount), txids=txids)
-
-
-def expired(why: Reason | None, received: Receipts | None) -> outcomes.Expired:
-    """The outcome of a session whose time ran out; None: nobody has looked."""
-    if received is None:
-        return outcomes.Expired(why=why)
-    txids = tuple(str(txid) for txid in received.txids)
-    return outcomes.Expired(why=why, received=int(received.amount), txids=txids)

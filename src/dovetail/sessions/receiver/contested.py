@@ -9,22 +9,16 @@ from dovetail.bitcoin.units import UnixTime
 from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement, classify, sender_signatures
 from dovetail.sessions import outcomes
-from dovetail.sessions.coin_presence import Presence
 from dovetail.sessions.other_payments import Receipts
-from dovetail.sessions.outcomes import InputSignature, Outcome
+from dovetail.sessions.outcomes import InputSignature, Outcome, cancelled, expired, hexes
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import WithPayload
-from dovetail.sessions.receiver.closing import (
-    Closed,
-    cancelled,
-    expired,
-    hexes,
-    observed,
-    paid_directly,
-)
+from dovetail.sessions.receiver.closing import Closed, observed, paid_directly
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.receiver.payload import Finalized
+from dovetail.sessions.receiver.terms import Terms
+from dovetail.sessions.settlement import Settling
 from dovetail.sessions.transition import Transition
 
 AT_ONCE = UnixTime(0)
@@ -32,8 +26,8 @@ UNPAYABLE = (Reason.COINS_GONE, Reason.FALLBACK_INVALID)
 """Why a fallback can never confirm."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Contested(WithPayload):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Contested(WithPayload, Settling[ReceiverEvent, Terms, Closed]):
     """A fallback is held, and perhaps a proposal is out: at most one of them is paid.
 
     Also look at the address: a payment in full that spends no contested outpoint makes the
@@ -43,31 +37,22 @@ class Contested(WithPayload):
     settles_here: ClassVar[bool] = False
     """Whether a spend of a contested outpoint can close it."""
 
-    reason: Reason | None
-    """Why there is no payjoin so far; None while there may well be one."""
     owed: bool
     """Whether the fallback is known to pay us and to spend nobody else's coins."""
     finalized: Finalized | None
     """The Proposal, which counts as in the sender's hands."""
     seen_spent: bool = False
     """Whether the fallback was broadcast, or a spend of a contested outpoint was seen."""
-    requested: bool = False
-    """Whether the fallback was decided on: nothing is asked again, and nothing released."""
-    released: bool = False
-    """Whether the caller declined the fallback: no policy broadcasts it any more."""
     fallback_broadcast: bool = False
     """Whether the fallback was broadcast from here: then it is again, should it be evicted."""
     paid_by: tuple[str, ...] = ()
     """The transactions that paid the address in full without payjoin or fallback."""
     insisted: bool = False
     """Whether the caller asked for the fallback knowing of that payment."""
-    looked: Presence | None = None
-    """What later looks at the sender's coins have changed; None: as when they were checked."""
 
     @property
-    def coins(self) -> Presence:
-        """Whether the sender's coins are still there, as far as was recorded."""
-        return Presence.known(self.payload.known_at) if self.looked is None else self.looked
+    def _known_at(self) -> int | None:
+        return self.payload.known_at
 
     @property
     def proposal(self) -> Psbt | None:
@@ -90,11 +75,6 @@ class Contested(WithPayload):
     def proposal_out(self) -> bool:
         """Whether the sender may hold a proposal, so that the fallback may double-spend it."""
         return self.finalized is not None
-
-    @property
-    def depth(self) -> int:
-        """How many confirmations make a payment final."""
-        return self.created.depth
 
     @property
     def watched_until(self) -> UnixTime:
@@ -150,35 +130,9 @@ class Contested(WithPayload):
         if received.depth >= self.depth and not patient:
             return self._close(paid_directly(received, depth=self.depth))
         if self.paid_by:
-            return Transition(None, self, seq=self.seq)
+            return self._stay()
         event = observed(received)
         return self._transition(event, self._on_observed_payment(event))
-
-    def record_coins(self, *, missing: bool, height: int) -> Transition[ReceiverEvent, Self]:
-        """Say whether one of `contested` exists no more, neither in the mempool nor in a block.
-
-        `height` is that of the source's best block; what it does not answer is no absence. Only
-        what is new is noted, and nothing of a source that is behind what was known before.
-        """
-        if not self.coins.is_news(missing=missing, height=height):
-            return Transition(None, self, seq=self.seq)
-        if missing:
-            missed = events.CoinsMissed(height=height)
-            return self._transition(missed, self._on_coins_missed(missed))
-        found = events.CoinsFound(height=height)
-        return self._transition(found, self._on_coins_found(found))
-
-    def record_gone(
-        self, *, height: int, received: Receipts | None = None
-    ) -> Transition[ReceiverEvent, Closed]:
-        """End the session because a coin of the sender's has been missed for long (M3).
-
-        Look once more whether the network would take `fallback_transaction`. Raises `UsageError`
-        before that was so for as many blocks as the session's depth, and for six.
-        """
-        if not self.coins.are_gone(height, depth=self.depth):
-            raise UsageError("The sender's coins may come back: go on looking.")
-        return self._close(cancelled(Reason.COINS_GONE, received))
 
     def record_invalid(
         self, *, now: UnixTime, received: Receipts | None = None
@@ -262,32 +216,13 @@ class Contested(WithPayload):
         script = self.address.script_pubkey
         return sum(int(out.value) for out in spend.outputs if out.script_pubkey == script)
 
-    def _close(self, outcome: Outcome) -> Transition[ReceiverEvent, Closed]:
-        event = events.Closed(outcome=outcome)
-        return self._transition(event, self._on_closed(event))
-
     def _on_observed_payment(self, event: events.ObservedPayment) -> Self:
         if self.paid_by or not event.txids:
             raise InvalidEvent("A payment to the address is noted once, with its transactions.")
         return replace(self, seq=self.seq + 1, paid_by=event.txids)
 
-    def _on_coins_missed(self, event: events.CoinsMissed) -> Self:
-        return replace(self, seq=self.seq + 1, looked=self.coins.missed(event.height))
-
-    def _on_coins_found(self, event: events.CoinsFound) -> Self:
-        return replace(self, seq=self.seq + 1, looked=self.coins.found(event.height))
-
-    def _on_closed(self, event: events.Closed) -> Closed:
-        if not self._may_end_as(event.outcome):
-            raise InvalidEvent("A session that holds a fallback cannot end like this (M3).")
-        return Closed(
-            seq=self.seq + 1,
-            terms=self.terms,
-            payload=self.payload,
-            finalized=self.finalized,
-            outcome=event.outcome,
-            reason=self.reason,
-        )
+    def _ended(self, event: events.Closed) -> Closed:
+        return self._become(Closed, outcome=event.outcome)
 
     def _may_end_as(self, outcome: Outcome) -> bool:
         match outcome:
@@ -309,9 +244,9 @@ class Contested(WithPayload):
                 return self.settles_here
 
     @property
-    def _paid_perhaps(self) -> bool:
+    def _may_be_paid(self) -> bool:
         return self.proposal_out or self.seen_spent or bool(self.paid_by)
 
     @property
     def _under_way(self) -> bool:
-        return self._paid_perhaps or self.requested
+        return self._may_be_paid or self.requested

@@ -16,12 +16,63 @@ from msgspec import Meta
 from dovetail.errors import InvalidEvent
 from dovetail.protocol.error_replies import ErrorCode
 from dovetail.sessions.codec import EventCodec, SessionEvent
-from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.ending_events import (
+    Cancelled,
+    Closed,
+    CoinsFound,
+    CoinsMissed,
+    Count,
+    Expired,
+    FallbackRequested,
+    ObservedSpend,
+    Released,
+    TxidText,
+)
 from dovetail.sessions.reasons import Reason
 
-Count: TypeAlias = Annotated[int, Meta(ge=0, le=2_100_000_000_000_000)]
-"""An amount in satoshis, an index, a number of seconds or of confirmations."""
-TxidText: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+__all__ = [
+    "CODEC",
+    "AppliedFeeRange",
+    "BroadcastFallback",
+    "Cancelled",
+    "Channel",
+    "CheckedBroadcastSuitability",
+    "CheckedInputsNotOwned",
+    "CheckedNoInputsSeenBefore",
+    "Closed",
+    "CoinsFound",
+    "CoinsMissed",
+    "CommittedCoin",
+    "CommittedInputs",
+    "CommittedOutputs",
+    "Count",
+    "Created",
+    "Expired",
+    "FallbackDue",
+    "FallbackRequested",
+    "FinalizedProposal",
+    "GotReplyableError",
+    "IdentifiedReceiverOutputs",
+    "Mailbox",
+    "ObservedPayment",
+    "ObservedSpend",
+    "OutPointText",
+    "PostedPayjoinProposal",
+    "ProtocolFailed",
+    "ReceiverEvent",
+    "Released",
+    "Reopened",
+    "RepliedWithError",
+    "ReplyFailed",
+    "RetrievedOriginalPayload",
+    "TxidText",
+    "Web",
+    "checksum_of",
+    "decode_event",
+    "encode_event",
+    "require_checksum",
+]
+
 OutPointText: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}:[0-9]{1,10}$")]
 
 
@@ -182,28 +233,14 @@ class Reopened(SessionEvent, frozen=True, kw_only=True):
     """Its sender was told, or could not be, and the session takes another payment."""
 
 
-class Cancelled(SessionEvent, frozen=True, kw_only=True):
-    """The caller stopped the payjoin, not the payment."""
-
-
 class ProtocolFailed(SessionEvent, frozen=True, kw_only=True):
     """The negotiation cannot go on, and nobody can be told."""
 
     reason: Reason
 
 
-class Expired(SessionEvent, frozen=True, kw_only=True):
-    """The expiration passed before the negotiation ended."""
-
-
 class BroadcastFallback(SessionEvent, frozen=True, kw_only=True):
     """The network took the fallback."""
-
-    txid: TxidText
-
-
-class ObservedSpend(SessionEvent, frozen=True, kw_only=True):
-    """A transaction that spends a contested outpoint was seen."""
 
     txid: TxidText
 
@@ -215,37 +252,8 @@ class ObservedPayment(SessionEvent, frozen=True, kw_only=True):
     received: Count
 
 
-class Released(SessionEvent, frozen=True, kw_only=True):
-    """The caller declined to broadcast the fallback, on the record."""
-
-
 class FallbackDue(SessionEvent, frozen=True, kw_only=True):
     """The expiration and the grace passed without a spend of a contested outpoint."""
-
-
-class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
-    """The fallback was decided on: durable before it leaves, and not to be released any more."""
-
-
-class CoinsMissed(SessionEvent, frozen=True, kw_only=True):
-    """A coin of the payment exists no more, neither in the mempool nor in a block.
-
-    `height` is that of the chain source's best block.
-    """
-
-    height: Count
-
-
-class CoinsFound(SessionEvent, frozen=True, kw_only=True):
-    """All coins of the payment are there again; `height` as in `CoinsMissed`."""
-
-    height: Count
-
-
-class Closed(SessionEvent, frozen=True, kw_only=True):
-    """The session ended, with this outcome."""
-
-    outcome: Outcome
 
 
 ReceiverEvent: TypeAlias = (

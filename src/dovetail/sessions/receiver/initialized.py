@@ -22,17 +22,12 @@ from dovetail.protocol.original import check_original
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.requests import OhttpContext, Request, poll_mailbox, read_v1_request
 from dovetail.sessions.other_payments import Receipts
+from dovetail.sessions.outcomes import cancelled, expired
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import events
 from dovetail.sessions.receiver.base import State
 from dovetail.sessions.receiver.checking import UncheckedOriginalPayload
-from dovetail.sessions.receiver.closing import (
-    UNPAID_OUTCOMES,
-    Closed,
-    cancelled,
-    expired,
-    paid_directly,
-)
+from dovetail.sessions.receiver.closing import UNPAID_OUTCOMES, Closed, paid_directly
 from dovetail.sessions.receiver.events import Channel, ReceiverEvent
 from dovetail.sessions.receiver.payload import Payload, RefusedOriginal, ReplyTo, mark_of
 from dovetail.sessions.receiver.replying import HasReplyableError, error_code

@@ -36,6 +36,7 @@ from dovetail.sessions.receiver.events import (
     checksum_of,
 )
 from dovetail.sessions.receiver.terms import Terms
+from dovetail.sessions.settlement import require_spend
 
 # What a padded BHTTP request of 8104 bytes leaves for a PUT's body and the directory's name.
 _PUT_ROOM = 8040
@@ -157,7 +158,7 @@ class Payload:
 
     def keep(self, original: Psbt, fallback: Transaction) -> None:
         """Take what was just read from the very bytes of the event: it is not read again."""
-        self.__dict__.update(original=original, fallback=fallback)
+        self.__dict__.update(original=original, fallback_transaction=fallback)
 
     @cached_property
     def params(self) -> SenderParams:
@@ -189,10 +190,7 @@ class Payload:
 
     def require_spend(self, transaction: Transaction) -> None:
         """Raise `UsageError` unless `transaction` spends a contested outpoint."""
-        if not any(transaction.spends(outpoint) is not None for outpoint in self.contested):
-            raise UsageError(
-                "This transaction spends none of the sender's inputs; look the spender up again."
-            )
+        require_spend(self.contested, transaction)
 
     @cached_property
     def signatures(self) -> Verdict:

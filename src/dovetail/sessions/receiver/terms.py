@@ -41,6 +41,11 @@ class Terms:
         """When polling and posting end."""
         return UnixTime(self.created.expires_at)
 
+    @property
+    def depth(self) -> int:
+        """How many confirmations make a payment final."""
+        return self.created.depth
+
     @cached_property
     def address(self) -> Address:
         """The address the sender is shown."""

@@ -9,7 +9,6 @@ from dovetail.protocol.settlement import Settlement, classify
 from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.sender import events
 from dovetail.sessions.sender.base import State
 
 
@@ -48,7 +47,6 @@ def why_spent(state: State, spend: Transaction, proposal: Psbt | None) -> Reason
     return Reason.INPUTS_ALREADY_SPENT
 
 
-def are_gone(event: events.Closed) -> bool:
+def are_gone(outcome: Outcome) -> bool:
     """Whether the payment ended because its coins are gone."""
-    outcome = event.outcome
     return isinstance(outcome, outcomes.Cancelled) and outcome.why is Reason.COINS_GONE

@@ -1,46 +1,31 @@
 """What the two states share in which only the chain can end the session (M3, M4)."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction
 from dovetail.errors import InvalidEvent, UsageError
-from dovetail.sessions import outcomes
-from dovetail.sessions.coin_presence import Presence
-from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.base import State
 from dovetail.sessions.sender.closing import Closed
 from dovetail.sessions.sender.events import SenderEvent
-from dovetail.sessions.transition import Transition
+from dovetail.sessions.sender.terms import Terms
+from dovetail.sessions.settlement import Settling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Contested(State):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Contested(State, Settling[SenderEvent, Terms, Closed]):
     """What both states know in which the fallback may be on its way."""
 
-    reason: Reason | None
-    """Why there is no payjoin; None while there may well be one."""
     rule: str | None = None
     proposal: Psbt | None = None
     payjoin: Transaction | None = None
-    requested: bool = False
-    """Whether the fallback was decided on: nothing is asked again, and nothing released."""
     bumped: Psbt | None = None
     """The fallback with its fee raised, which is broadcast instead of the first."""
-    looked: Presence | None = None
-    """What later looks at the coins have changed; None: as when the session began."""
 
     @property
-    def coins(self) -> Presence:
-        """Whether the payment's coins are still there, as far as was recorded."""
-        return Presence.known(self.created.height) if self.looked is None else self.looked
-
-    @property
-    def depth(self) -> int:
-        """How many confirmations settle the session."""
-        return self.created.depth
+    def _known_at(self) -> int | None:
+        return self.created.height
 
     @property
     def original(self) -> Psbt:
@@ -52,54 +37,8 @@ class Contested(State):
         """The transaction that pays without a payjoin, with its fee raised where it was."""
         return self.terms.fallback_transaction if self.bumped is None else self.bumped.extract()
 
-    def record_coins(self, *, missing: bool, height: int) -> Transition[SenderEvent, Self]:
-        """Say whether a coin of the payment exists no more, neither in the mempool nor in a block.
-
-        `height` is that of the source's best block; what it does not answer is no absence. Only
-        what is new is noted, and nothing of a source that is behind what was known before.
-        """
-        if not self.coins.is_news(missing=missing, height=height):
-            return Transition(None, self, seq=self.seq)
-        if missing:
-            missed = events.CoinsMissed(height=height)
-            return self._transition(missed, self._on_coins_missed(missed))
-        found = events.CoinsFound(height=height)
-        return self._transition(found, self._on_coins_found(found))
-
-    def record_gone(self, *, height: int) -> "Transition[SenderEvent, Closed]":
-        """End the session because a coin of the payment has been missed for long (M3).
-
-        Look once more whether the network would take `fallback_transaction`. Raises `UsageError`
-        before that was so for as many blocks as the session's depth, and for six.
-        """
-        if not self.coins.are_gone(height, depth=self.depth):
-            raise UsageError("The payment's coins may come back: go on looking.")
-        event = events.Closed(outcome=outcomes.Cancelled(why=Reason.COINS_GONE))
-        return self._transition(event, self._ended(event))
-
-    def _on_coins_missed(self, event: events.CoinsMissed) -> Self:
-        return replace(self, seq=self.seq + 1, looked=self.coins.missed(event.height))
-
-    def _on_coins_found(self, event: events.CoinsFound) -> Self:
-        return replace(self, seq=self.seq + 1, looked=self.coins.found(event.height))
-
-    def _ended(self, event: events.Closed) -> "Closed":
-        return Closed(
-            seq=self.seq + 1,
-            terms=self.terms,
-            outcome=event.outcome,
-            reason=self.reason,
-            rule=self.rule,
-            proposal=self.proposal,
-            payjoin=self.payjoin,
-            bumped=self.bumped,
-        )
-
-
-def require_decided(event: events.FallbackRequested) -> None:
-    """Raise `InvalidEvent` unless the user asked for it: nothing had been broadcast before."""
-    if not event.decided:
-        raise InvalidEvent("What was never broadcast is asked for by its user.")
+    def _ended(self, event: events.Closed) -> Closed:
+        return self._become(Closed, outcome=event.outcome)
 
 
 def make_bump(state: Contested, original: Psbt) -> events.FallbackBumped:

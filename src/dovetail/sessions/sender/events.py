@@ -4,13 +4,51 @@ Amounts in satoshis, fee rates in satoshis per 1000 weight units, times in Unix 
 policy for changes stands at the head of `dovetail.sessions.codec`.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta
 
 from dovetail.sessions.codec import EventCodec, SessionEvent
-from dovetail.sessions.outcomes import Outcome
+from dovetail.sessions.ending_events import (
+    Cancelled,
+    Closed,
+    CoinsFound,
+    CoinsMissed,
+    Expired,
+    FallbackRequested,
+    ObservedSpend,
+    Released,
+)
 from dovetail.sessions.reasons import Reason
+
+__all__ = [
+    "CODEC",
+    "BroadcastFallback",
+    "BroadcastPayjoin",
+    "Cancelled",
+    "Closed",
+    "CoinsFound",
+    "CoinsMissed",
+    "Count",
+    "Created",
+    "CreatedPlain",
+    "Expired",
+    "FallbackBumped",
+    "FallbackRequested",
+    "ObservedSpend",
+    "PayjoinDropped",
+    "PostedOriginalPsbt",
+    "ProtocolFailed",
+    "ReceivedProposal",
+    "Released",
+    "SenderEvent",
+    "SignedPayjoin",
+    "SigningDeadlinePassed",
+    "SpendDropped",
+    "StartedPosting",
+    "decode_event",
+    "encode_event",
+]
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
@@ -73,17 +111,17 @@ class BroadcastPayjoin(SessionEvent, frozen=True, kw_only=True):
     """The network took the payjoin, or knew it already."""
 
 
+class SpendDropped(SessionEvent, frozen=True, kw_only=True):
+    """What had spent the coins left the mempool or the chain: the fallback is owed again.
+
+    It is no decision: who had a say before it was seen has it again.
+    """
+
+
 class PayjoinDropped(SessionEvent, frozen=True, kw_only=True):
     """The payjoin left the mempool or the chain and has to be broadcast again."""
 
     at: Count | None = None
-
-
-class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
-    """The fallback is to be made: durable before it leaves, so that it is not asked for twice."""
-
-    decided: bool = False
-    """By the user, or by their policy; else what had spent the coins is gone: it is owed again."""
 
 
 class FallbackBumped(SessionEvent, frozen=True, kw_only=True):
@@ -93,14 +131,6 @@ class FallbackBumped(SessionEvent, frozen=True, kw_only=True):
     """
 
     original: bytes
-
-
-class Cancelled(SessionEvent, frozen=True, kw_only=True):
-    """The user stopped the payjoin; the payment is still owed."""
-
-
-class Expired(SessionEvent, frozen=True, kw_only=True):
-    """The Payjoin URI expired before a proposal came."""
 
 
 class SigningDeadlinePassed(SessionEvent, frozen=True, kw_only=True):
@@ -118,37 +148,6 @@ class BroadcastFallback(SessionEvent, frozen=True, kw_only=True):
     """The network took the fallback transaction, or knew it already."""
 
 
-class ObservedSpend(SessionEvent, frozen=True, kw_only=True):
-    """Transaction `txid` (display hex) was seen to spend a contested outpoint."""
-
-    txid: str
-
-
-class Released(SessionEvent, frozen=True, kw_only=True):
-    """The user declined to broadcast the fallback; the receiver can still take the payment."""
-
-
-class CoinsMissed(SessionEvent, frozen=True, kw_only=True):
-    """A coin of the payment exists no more, neither in the mempool nor in a block.
-
-    `height` is that of the chain source's best block.
-    """
-
-    height: Count
-
-
-class CoinsFound(SessionEvent, frozen=True, kw_only=True):
-    """All coins of the payment are there again; `height` as in `CoinsMissed`."""
-
-    height: Count
-
-
-class Closed(SessionEvent, frozen=True, kw_only=True):
-    """The session is over; `outcome` is what the chain shows."""
-
-    outcome: Outcome
-
-
 SenderEvent: TypeAlias = (
     Created
     | CreatedPlain
@@ -158,6 +157,7 @@ SenderEvent: TypeAlias = (
     | SignedPayjoin
     | BroadcastPayjoin
     | PayjoinDropped
+    | SpendDropped
     | FallbackRequested
     | FallbackBumped
     | Cancelled
@@ -172,7 +172,20 @@ SenderEvent: TypeAlias = (
     | Closed
 )
 
-CODEC: EventCodec[SenderEvent] = EventCodec(SenderEvent)
+
+def _tell_dropped_from_requested(fields: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 to 2: a `FallbackRequested` that nobody had decided was a `SpendDropped`."""
+    if fields.get("event") != "FallbackRequested":
+        return fields
+    decided = fields.pop("decided", False)
+    if type(decided) is not bool:
+        raise TypeError
+    return fields if decided else fields | {"event": "SpendDropped"}
+
+
+CODEC: EventCodec[SenderEvent] = EventCodec(
+    SenderEvent, version=2, upcasters={1: _tell_dropped_from_requested}
+)
 
 
 def encode_event(event: SenderEvent) -> bytes:

@@ -96,6 +96,7 @@ TABLE: tuple[Row, ...] = (
     row(PendingFallback, on.CoinsFound, PendingFallback._on_coins_found, PendingFallback),
     row(PendingFallback, on.Closed, PendingFallback._on_closed, Closed),
     row(Monitor, on.PayjoinDropped, Monitor._on_payjoin_dropped, PendingBroadcast),
+    row(Monitor, on.SpendDropped, Monitor._on_spend_dropped, PendingFallback),
     row(Monitor, on.FallbackRequested, Monitor._on_fallback_requested, PendingFallback),
     row(Monitor, on.FallbackBumped, Monitor._on_fallback_bumped, PendingFallback),
     row(Monitor, on.CoinsMissed, Monitor._on_coins_missed, Monitor),

@@ -7,7 +7,6 @@ closes on what the chain shows, or where nothing ever left and the user declined
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from dovetail.actions import Action
 from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.transaction import Transaction, Txid
 from dovetail.bitcoin.units import UnixTime
@@ -15,19 +14,17 @@ from dovetail.errors import InvalidEvent, UsageError
 from dovetail.protocol.settlement import Settlement
 from dovetail.sessions import outcomes
 from dovetail.sessions.coin_presence import Presence
+from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.base import State
 from dovetail.sessions.sender.closing import Closed, are_gone, classify_spend, why_spent
-from dovetail.sessions.sender.contested import Contested, make_bump, read_bump, require_decided
+from dovetail.sessions.sender.contested import Contested, make_bump, read_bump
 from dovetail.sessions.sender.events import SenderEvent
+from dovetail.sessions.sender.terms import Terms
 from dovetail.sessions.sender.watched import Watched
+from dovetail.sessions.settlement import HoldsFallback, Watches
 from dovetail.sessions.transition import Transition
-
-ASKED_FOR = (
-    "The ordinary payment was requested already and may be on its way: it cannot be declined any"
-    " more."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -82,7 +79,7 @@ class PendingBroadcast(State):
 
     def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
         """Decide on the fallback: save it, then broadcast `fallback_transaction` (M4)."""
-        event = events.FallbackRequested(decided=True)
+        event = events.FallbackRequested()
         return self._transition(event, self._on_fallback_requested(event))
 
     def _broadcast(self) -> Transition[SenderEvent, "Monitor"]:
@@ -102,8 +99,7 @@ class PendingBroadcast(State):
     def _on_protocol_failed(self, event: events.ProtocolFailed) -> "PendingFallback":
         return self._owe_fallback(event.reason)
 
-    def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
-        require_decided(event)
+    def _on_fallback_requested(self, _event: events.FallbackRequested) -> "PendingFallback":
         return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=True)
 
     def _owe_fallback(self, reason: Reason) -> "PendingFallback":
@@ -118,8 +114,8 @@ class PendingBroadcast(State):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PendingFallback(Contested):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PendingFallback(Contested, HoldsFallback[SenderEvent, Terms, Closed, "Monitor"]):
     """No payjoin will be made here: broadcast `fallback_transaction`, or have the user release it.
 
     `original_out` says that the receiver may hold the Original PSBT and can broadcast it too:
@@ -131,23 +127,8 @@ class PendingFallback(Contested):
     original_out: bool
 
     @property
-    def may_end_unpaid(self) -> bool:
-        """Whether `release` would close the session: before a broadcast, save that it is decided.
-
-        Else another process could close it as unpaid at the very moment (M4).
-        """
-        return not (self.original_out or self.requested)
-
-    def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
-        """Decide on the fallback: save it, then broadcast `fallback_transaction`.
-
-        A crash between forgets nothing, and said twice it changes nothing. From then on the
-        fallback cannot be released, as it may be on its way (M4).
-        """
-        if self.requested:
-            return Transition(None, self, seq=self.seq)
-        event = events.FallbackRequested(decided=True)
-        return self._transition(event, self._on_fallback_requested(event))
+    def _may_be_paid(self) -> bool:
+        return self.original_out
 
     def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
         """The user's word: pay by `original`, signed, which pays the same for a higher fee.
@@ -160,90 +141,34 @@ class PendingFallback(Contested):
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
         """The network took the fallback; "already known" counts. `txid` must be the fallback's."""
-        if txid != self.fallback_transaction.txid:
-            raise UsageError(
-                "This is not the txid of the fallback; broadcast `session.fallback` unchanged."
-            )
+        self._require_fallback(txid)
         event = events.BroadcastFallback()
         return self._transition(event, self._on_broadcast_fallback(event))
 
-    def record_spend(self, spend: Transaction) -> Transition[SenderEvent, "Monitor"]:
-        """A contested outpoint was seen spent, by whomever: watch it confirm.
-
-        Raises `UsageError` when `spend` spends no contested outpoint.
-        """
-        self.terms.require_spend(spend)
-        event = events.ObservedSpend(txid=str(spend.txid))
-        return self._transition(event, self._on_observed_spend(event))
-
-    def release(
-        self, *, spends: Collection[Transaction]
-    ) -> Transition[SenderEvent, "Monitor | Closed"]:
-        """The user declines the fallback. Ask first: this stops no payment that has left.
-
-        Look before you call: `spends` are the known transactions that spend contested outpoints,
-        if any. Such a one is watched instead, for a crash may have hidden our own broadcast (M4).
-        Where the Original never left, the session closes as `Cancelled` and its coins are free;
-        else it is watched on, and the receiver can still take this payment. Raises `UsageError`
-        once the user asked for the fallback.
-        """
-        for spend in spends:
-            if self.terms.spent_by(spend):
-                return self.record_spend(spend)
-        if self.requested:
-            raise UsageError(ASKED_FOR, actions=(Action.RESUME,))
-        if self.original_out:
-            released = events.Released()
-            return self._transition(released, self._on_released(released))
-        closed = events.Closed(outcome=outcomes.Cancelled(why=self.reason))
-        return self._transition(closed, self._on_closed(closed))
-
     def _on_broadcast_fallback(self, _event: events.BroadcastFallback) -> "Monitor":
-        return self._watch(self.fallback_transaction.txid)
-
-    def _on_observed_spend(self, event: events.ObservedSpend) -> "Monitor":
-        return self._watch(Txid.from_hex(event.txid))
-
-    def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
-        if self.requested or not event.decided:
-            raise InvalidEvent("A pending fallback is asked for once, and by its user.")
-        return replace(self, seq=self.seq + 1, requested=True)
+        return self._watch(expected=self.fallback_transaction.txid)
 
     def _on_fallback_bumped(self, event: events.FallbackBumped) -> "PendingFallback":
         bumped = read_bump(self, event)
         return replace(self, seq=self.seq + 1, requested=True, bumped=bumped)
 
-    def _on_released(self, _event: events.Released) -> "Monitor":
-        if not self.original_out:
-            raise InvalidEvent("A payment that never left is closed when it is released.")
+    def _on_released(self, event: events.Released) -> "Monitor":
         if self.requested:
-            raise InvalidEvent("A fallback that was asked for cannot be released.")
-        return self._watch(None)
+            raise InvalidEvent("A fallback that was requested cannot be released.")
+        return super()._on_released(event)
 
-    def _on_closed(self, event: events.Closed) -> Closed:
+    def _may_end_as(self, outcome: Outcome) -> bool:
         # M3: nothing that anyone else could broadcast may be left behind.
-        owed = (self.original_out or self.requested) and not are_gone(event)
-        if owed or not isinstance(event.outcome, outcomes.Cancelled):
-            raise InvalidEvent("A fallback that is owed cannot be closed, only released.")
-        return self._ended(event)
-
-    def _watch(self, expected: Txid | None) -> "Monitor":
-        return Monitor(
-            seq=self.seq + 1,
-            terms=self.terms,
-            reason=self.reason,
-            rule=self.rule,
-            proposal=self.proposal,
-            payjoin=self.payjoin,
-            expected=expected,
-            requested=self.requested,
-            bumped=self.bumped,
-            looked=self.looked,
+        return are_gone(outcome) or (
+            isinstance(outcome, outcomes.Cancelled) and self.may_end_unpaid
         )
 
+    def _watch(self, **changes: object) -> "Monitor":
+        return self._become(Monitor, **changes)
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Monitor(Watched):
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Monitor(Watched, Watches[SenderEvent, Terms, Closed, PendingFallback]):
     """A payment that is, or may be, on its way; what fell out is made again or owed again."""
 
     def payjoin_dropped(
@@ -268,16 +193,8 @@ class Monitor(Watched):
 
         Who had a say before it was seen has it again; what the user asked for stays asked for.
         """
-        event = events.FallbackRequested()
-        return self._transition(event, self._on_fallback_requested(event))
-
-    def request_fallback(self) -> Transition[SenderEvent, "PendingFallback"]:
-        """The user's word: the fallback replaces the payjoin, or ends a release.
-
-        Save it, then broadcast `fallback_transaction`: a crash between forgets nothing.
-        """
-        event = events.FallbackRequested(decided=True)
-        return self._transition(event, self._on_fallback_requested(event))
+        event = events.SpendDropped()
+        return self._transition(event, self._on_spend_dropped(event))
 
     def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
         """As `PendingFallback.bump`: it replaces what waits to be mined, be it the payjoin."""
@@ -296,22 +213,13 @@ class Monitor(Watched):
             looked=self.looked,
         )
 
-    def _on_fallback_requested(self, event: events.FallbackRequested) -> "PendingFallback":
-        return replace(self._owing(), requested=event.decided or self.requested)
+    def _on_spend_dropped(self, _event: events.SpendDropped) -> "PendingFallback":
+        return self._owe_fallback(Reason.FALLBACK_REQUESTED)
 
     def _on_fallback_bumped(self, event: events.FallbackBumped) -> "PendingFallback":
-        return replace(self._owing(), requested=True, bumped=read_bump(self, event))
+        bumped = read_bump(self, event)
+        return self._owe_fallback(Reason.FALLBACK_REQUESTED, requested=True, bumped=bumped)
 
-    def _owing(self) -> PendingFallback:
-        return PendingFallback(
-            seq=self.seq + 1,
-            terms=self.terms,
-            reason=self.reason or Reason.FALLBACK_REQUESTED,
-            rule=self.rule,
-            original_out=True,
-            proposal=self.proposal,
-            payjoin=self.payjoin,
-            requested=self.requested,
-            bumped=self.bumped,
-            looked=self.looked,
-        )
+    def _owe_fallback(self, reason: Reason, **changes: object) -> PendingFallback:
+        reset = {"reason": self.reason or reason, "released": False, "original_out": True}
+        return self._become(PendingFallback, **(reset | changes))

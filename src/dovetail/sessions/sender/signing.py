@@ -12,7 +12,6 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sender import events
 from dovetail.sessions.sender.base import State
 from dovetail.sessions.sender.closing import classify_spend, why_spent
-from dovetail.sessions.sender.contested import require_decided
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sender.settling import PendingBroadcast, PendingFallback
 from dovetail.sessions.transition import Transition
@@ -92,7 +91,7 @@ class ProposalReceived(State):
 
     def request_fallback(self) -> Transition[SenderEvent, PendingFallback]:
         """Decide on the fallback: save it, then broadcast `fallback_transaction` (M4)."""
-        event = events.FallbackRequested(decided=True)
+        event = events.FallbackRequested()
         return self._transition(event, self._on_fallback_requested(event))
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
@@ -133,8 +132,7 @@ class ProposalReceived(State):
             since=None if event.at is None else UnixTime(event.at),
         )
 
-    def _on_fallback_requested(self, event: events.FallbackRequested) -> PendingFallback:
-        require_decided(event)
+    def _on_fallback_requested(self, _event: events.FallbackRequested) -> PendingFallback:
         return replace(self._owe_fallback(Reason.FALLBACK_REQUESTED), requested=True)
 
     def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:

@@ -10,13 +10,14 @@ from dovetail.bitcoin.transaction import OutPoint, Transaction
 from dovetail.bitcoin.units import FeeRate, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.errors import InvalidEvent, UsageError
+from dovetail.errors import InvalidEvent
 from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.original import prepare_original
 from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.settlement import Due, paid_to
 from dovetail.protocol.uri import PayjoinUri, V1Endpoint, V2Endpoint
 from dovetail.sessions.sender.events import Created, CreatedPlain
+from dovetail.sessions.settlement import require_spend, spends_one_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,6 +34,11 @@ class Terms:
         _ = self.params
         if isinstance(self.endpoint, V2Endpoint):
             _ = self.reply_key
+
+    @property
+    def depth(self) -> int:
+        """How many confirmations settle the session."""
+        return self.created.depth
 
     @property
     def is_plain(self) -> bool:
@@ -143,14 +149,11 @@ class Terms:
 
     def spent_by(self, transaction: Transaction) -> bool:
         """Whether `transaction` spends a contested outpoint."""
-        return any(transaction.spends(outpoint) is not None for outpoint in self.contested)
+        return spends_one_of(self.contested, transaction)
 
     def require_spend(self, transaction: Transaction) -> None:
         """Raise `UsageError` unless `transaction` spends a contested outpoint."""
-        if not self.spent_by(transaction):
-            raise UsageError(
-                "This transaction spends none of the session's inputs; look for one that does."
-            )
+        require_spend(self.contested, transaction)
 
     def paid_back(self, transaction: Transaction, owned: Collection[Script]) -> bool:
         """Whether all outputs of `transaction` are among the wallet's `owned` scripts."""

@@ -5,34 +5,27 @@ from dataclasses import dataclass
 from typing import Self
 
 from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import Transaction, Txid
-from dovetail.errors import InvalidEvent, UsageError
+from dovetail.bitcoin.transaction import Transaction
+from dovetail.errors import UsageError
 from dovetail.protocol.settlement import Settlement
 from dovetail.sessions import outcomes
 from dovetail.sessions.outcomes import Outcome
 from dovetail.sessions.reasons import Reason
-from dovetail.sessions.sender import events
 from dovetail.sessions.sender.closing import Closed, are_gone, classify_spend
 from dovetail.sessions.sender.contested import Contested
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.transition import Transition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Watched(Contested):
-    """Something spends, or may spend, the contested outpoints: watch them until one is deep.
-
-    `expected` is the transaction that was broadcast or seen last; None once the fallback was
-    released, when the receiver can still take this payment.
-    """
+    """Something spends, or may spend, the contested outpoints: watch them until one is deep."""
 
     reason: Reason | None = None
-    expected: Txid | None
 
     @property
-    def released(self) -> bool:
-        """Whether the user declined the fallback: nothing of ours is on its way."""
-        return self.expected is None
+    def _may_be_paid(self) -> bool:
+        return True
 
     def record_settlement(
         self, spend: Transaction, *, depth: int, owned: Collection[Script] = ()
@@ -43,11 +36,10 @@ class Watched(Contested):
         belong to the wallet: a spend neither payjoin nor fallback that pays only those is a
         revocation. Raises `UsageError` when `spend` spends no contested outpoint.
         """
-        self.terms.require_spend(spend)
+        self.require_spend(spend)
         if depth < self.depth:
-            return Transition(None, self, seq=self.seq)
-        event = events.Closed(outcome=self._outcome(spend, owned))
-        return self._transition(event, self._on_closed(event))
+            return self._stay()
+        return self._close(self._outcome(spend, owned))
 
     def check_revocation(self, transaction: Transaction, *, owned: Collection[Script]) -> None:
         """Raise `UsageError` unless broadcasting `transaction` would revoke a released payment.
@@ -78,19 +70,16 @@ class Watched(Contested):
             case _:
                 return outcomes.Unrecognized(txid=txid)
 
-    def _on_closed(self, event: events.Closed) -> Closed:
-        match event.outcome:
+    def _may_end_as(self, outcome: Outcome) -> bool:
+        match outcome:
             case outcomes.Success():
-                valid = self.proposal is not None
+                return self.proposal is not None
             case (
                 outcomes.FallbackBroadcasted()
                 | outcomes.PaidDirectly()
                 | outcomes.Unrecognized()
                 | outcomes.Revoked()
             ):
-                valid = True
+                return True
             case _:
-                valid = are_gone(event)
-        if not valid:
-            raise InvalidEvent("A payment that may be on its way ends as the chain shows (M3).")
-        return self._ended(event)
+                return are_gone(outcome)

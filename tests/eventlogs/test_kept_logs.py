@@ -1,4 +1,4 @@
-"""The logs of version 1 are for ever: nobody writes them anew, and nothing is missing in them."""
+"""Kept logs are for ever: nobody writes them anew, and nothing is missing in them."""
 
 import hashlib
 import json
@@ -7,14 +7,16 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from tests.eventlogs.logs import NAMES, V1, entries
+from tests.eventlogs.logs import KEPT, NAMES, NEWEST, entries
 
 from dovetail.errors import InvalidEvent
 from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.receiver.events import Channel, CommittedCoin, Mailbox, Web
 
 PINNED = {
-    name: digest for digest, name in map(str.split, (V1 / "SHA256SUMS").read_text().splitlines())
+    f"{sums.parent.name}/{name}": digest
+    for sums in KEPT.glob("v*/SHA256SUMS")
+    for digest, name in map(str.split, sums.read_text().splitlines())
 }
 EVENTS = {"receiver": get_args(receiver.ReceiverEvent), "sender": get_args(sender.SenderEvent)}
 PARTS = (CommittedCoin, Mailbox, Web, outcomes.InputSignature, *get_args(outcomes.Outcome))
@@ -44,16 +46,24 @@ def objects(value: object) -> Iterator[dict[str, Any]]:
             yield from objects(each)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PINNED)
 def test_the_bytes_of_a_log_never_change(name: str) -> None:
-    """Whoever sees this fail has changed what users have on disk: write an upcaster instead."""
-    digest = hashlib.sha256((V1 / f"{name}.jsonl").read_bytes()).hexdigest()
-    assert digest == PINNED[f"{name}.jsonl"]
+    """A failure here means that users' logs on disk no longer read: write an upcaster instead."""
+    assert hashlib.sha256((KEPT / name).read_bytes()).hexdigest() == PINNED[name]
 
 
 def test_no_log_is_taken_away() -> None:
-    assert {f"{name}.jsonl" for name in NAMES} == PINNED.keys()
+    kept = {path.relative_to(KEPT).as_posix() for path in KEPT.glob("v*/*/*.jsonl")}
+    assert kept == PINNED.keys()
     assert len(NAMES) == 132
+    assert len(kept) == 169
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("sender")])
+def test_a_log_of_the_sender_means_the_same_in_both_versions(name: str) -> None:
+    old, new = ([*map(sender.decode_event, entries(name, version=each))] for each in (1, 2))
+    assert old == new
+    assert sender.replay(old) == sender.replay(new)
 
 
 @pytest.mark.parametrize(("role", "module"), [("receiver", receiver), ("sender", sender)])
@@ -68,9 +78,8 @@ def test_every_path_of_the_table_is_in_a_log(role: str, module: Any) -> None:
 
 def written(role: str, kind: type) -> list[set[str]]:
     """The fields of each entry of this kind."""
-    found = [
-        json.loads(entry) for name in NAMES if name.startswith(role) for entry in entries(name)
-    ]
+    names = [name for name in NAMES if name.startswith(role)]
+    found = [json.loads(each) for name in names for each in entries(name, version=NEWEST[role])]
     return [fields.keys() - {"v", "event"} for fields in found if fields["event"] == kind.__name__]
 
 
