@@ -70,11 +70,6 @@ class Settling(SessionState[EventT, TermsT], ABC, Generic[EventT, TermsT, Closed
     def _known_at(self) -> int | None:
         """The best block's height when the coins were known to be there; None: nobody looked."""
 
-    @property
-    @abstractmethod
-    def _may_be_paid(self) -> bool:
-        """Whether a transaction may be under way, or in hands that can broadcast it."""
-
     @abstractmethod
     def _may_end_as(self, outcome: Outcome) -> bool:
         """Whether the session may close like this; all that money hangs on is asked here (M3)."""
@@ -161,6 +156,11 @@ class HoldsFallback(Settling[EventT, TermsT, ClosedT], Generic[EventT, TermsT, C
     Broadcast `fallback_transaction` and save `record_broadcast`, or save `release`. If someone
     spends a contested outpoint meanwhile, save `record_spend`.
     """
+
+    @property
+    @abstractmethod
+    def _may_be_paid(self) -> bool:
+        """Whether a transaction may be under way, or in hands that can broadcast it."""
 
     @abstractmethod
     def record_broadcast(self, txid: Txid) -> Transition[EventT, MonitorT]:

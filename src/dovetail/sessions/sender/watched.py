@@ -23,10 +23,6 @@ class Watched(Contested):
 
     reason: Reason | None = None
 
-    @property
-    def _may_be_paid(self) -> bool:
-        return True
-
     def record_settlement(
         self, spend: Transaction, *, depth: int, owned: Collection[Script] = ()
     ) -> Transition[SenderEvent, "Self | Closed"]:
