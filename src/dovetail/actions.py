@@ -1,4 +1,4 @@
-"""Actions that a person can take on a session, as values. A command line or page names them."""
+"""Actions that a person can take, as values. A command line or page names them."""
 
 from enum import StrEnum
 
@@ -22,3 +22,5 @@ class Action(StrEnum):
     """Decline the ordinary payment."""
     REVOKE = "revoke"
     """Take back the coins of a payment that the other party can still broadcast."""
+    PAY = "pay"
+    """Pay the address of a URI by an ordinary payment, without a payjoin."""

@@ -1,9 +1,9 @@
 import pytest
 
-from dovetail.bitcoin.script import Address
+from dovetail.bitcoin.script import Address, Network
 from dovetail.bitcoin.units import Sats
-from dovetail.bitcoin.uri import BitcoinUri
-from dovetail.errors import InvalidAddress, InvalidAmount, InvalidUri
+from dovetail.bitcoin.uri import BitcoinUri, amount_due
+from dovetail.errors import InvalidAddress, InvalidAmount, InvalidUri, UsageError
 
 # The examples of BIP 21 and BIP 321 name an address that is invalid on purpose; this one is valid.
 BIP_ADDRESS = "175tWpb8K1S7NmH4Zx6rewF9WQrcZv245W"
@@ -239,3 +239,44 @@ def test_slashes_and_blanks_that_change_nothing_are_let_pass(text):
 def test_what_is_wrong_is_named(text, sentence):
     with pytest.raises(InvalidUri, match=sentence):
         BitcoinUri.parse(text)
+
+
+REGTEST = "bitcoin:bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+
+
+@pytest.mark.parametrize("query", ["", "?req-pj=https://example.org", "?unknown=1"])
+def test_the_payee_is_the_address_of_the_payers_network(query):
+    uri = BitcoinUri.parse(REGTEST + query)
+    assert uri.payee(Network.REGTEST) == uri.address
+    with pytest.raises(UsageError, match="not for mainnet"):
+        uri.payee(Network.MAINNET)
+
+
+def test_a_uri_that_nobody_here_may_pay_has_no_payee():
+    with pytest.raises(UsageError, match="requires a feature"):
+        BitcoinUri.parse(f"{REGTEST}?req-else=1").payee(Network.REGTEST)
+    with pytest.raises(UsageError, match="no address"):
+        BitcoinUri(None, params=(("lightning", "x"),)).payee(Network.REGTEST)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "due"),
+    [(Sats(5), None, 5), (Sats(5), Sats(5), 5), (None, Sats(7), 7)],
+)
+def test_the_amount_due_is_the_uris_or_else_the_payers(asked, given, due):
+    assert amount_due(asked, given) == due
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "sentence"),
+    [
+        (None, None, "names no amount"),
+        (None, Sats(0), "names no amount"),
+        (Sats(0), None, "asks for 0 sats"),
+        (Sats(0), Sats(5), "asks for 0 sats"),
+        (Sats(50_000), Sats(5), "already asks for 50,000 sats"),
+    ],
+)
+def test_an_amount_that_is_missing_or_differs_is_refused(asked, given, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        amount_due(asked, given)

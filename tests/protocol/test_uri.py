@@ -14,10 +14,11 @@ from tests.protocol.examples import (
     RK,
 )
 
-from dovetail.bitcoin.script import Address
+from dovetail.actions import Action
+from dovetail.bitcoin.script import Address, Network
 from dovetail.bitcoin.units import Sats, UnixTime
 from dovetail.crypto.ohttp import KeyConfig
-from dovetail.errors import InvalidUri
+from dovetail.errors import InvalidUri, UsageError
 from dovetail.protocol.uri import (
     PayjoinUri,
     V1Endpoint,
@@ -331,3 +332,51 @@ def test_an_endpoint_on_the_payers_own_machine_is_told(url: str, *, local: bool)
 def test_a_directory_on_the_payers_own_machine_is_told() -> None:
     assert not is_on_this_machine(ENDPOINT)
     assert is_on_this_machine(replace(ENDPOINT, directory="http://127.0.0.1:8080"))
+
+
+def test_an_address_that_can_be_paid_without_payjoin_is_told_as_an_action() -> None:
+    for query in ("", "?pjos=0", "?pj=http://example.com", "?pj=https://a.com&ohttp=1"):
+        with pytest.raises(InvalidUri) as refused:
+            PayjoinUri.parse(MAINNET + query)
+        assert refused.value.actions == {Action.PAY}
+    for text in (
+        "bitcoin:?pj=https://a.com",
+        f"{MAINNET}?req-else=1",
+        "bitcoin:x?pj=https://a.com",
+    ):
+        with pytest.raises(InvalidUri) as refused:
+            PayjoinUri.parse(text)
+        assert not refused.value.actions
+
+
+def test_a_sound_uri_tells_the_amount_to_pay() -> None:
+    uri, free = PayjoinUri.parse(BIP77_URI), pj("https://example.com")
+    before = UnixTime(EXPIRES_AT - 1)
+    assert uri.check(network=Network.SIGNET, now=before) == 666_666
+    assert uri.check(network=Network.SIGNET, now=before, amount=Sats(666_666)) == 666_666
+    assert free.check(network=Network.MAINNET, now=EXPIRES_AT, amount=Sats(5)) == 5
+    with pytest.raises(UsageError, match="names no amount"):
+        free.check(network=Network.MAINNET, now=before)
+    with pytest.raises(UsageError, match="already asks for"):
+        uri.check(network=Network.SIGNET, now=before, amount=Sats(5))
+
+
+def test_a_uri_of_another_network_is_refused_and_its_address_not_to_be_paid() -> None:
+    with pytest.raises(UsageError, match="not for regtest") as refused:
+        PayjoinUri.parse(BIP77_URI).check(network=Network.REGTEST, now=UnixTime(0))
+    assert not refused.value.actions
+
+
+def test_the_address_of_an_expired_uri_can_still_be_paid() -> None:
+    with pytest.raises(UsageError, match="has expired") as refused:
+        PayjoinUri.parse(BIP77_URI).check(network=Network.SIGNET, now=EXPIRES_AT)
+    assert refused.value.actions == {Action.PAY}
+
+
+def test_on_mainnet_no_receiver_is_on_the_payers_own_machine() -> None:
+    uri = pj("http://127.0.0.1:8332")
+    with pytest.raises(UsageError, match="your own machine") as refused:
+        uri.check(network=Network.MAINNET, now=UnixTime(0), amount=Sats(5))
+    assert refused.value.actions == {Action.PAY}
+    trial = replace(uri, address=Address.parse("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"))
+    assert trial.check(network=Network.REGTEST, now=UnixTime(0), amount=Sats(5)) == 5

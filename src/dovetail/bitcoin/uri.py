@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote, unquote_to_bytes
 
-from dovetail.bitcoin.script import Address
+from dovetail.bitcoin.script import Address, Network
 from dovetail.bitcoin.units import Sats
-from dovetail.errors import InvalidAddress, InvalidAmount, InvalidUri
+from dovetail.errors import InvalidAddress, InvalidAmount, InvalidUri, UsageError
 
 _URI = re.compile(r"bitcoin:([!-~]*)", re.ASCII | re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -112,8 +112,53 @@ class BitcoinUri:
         keys = (_lower_ascii(key) for key, _ in self.params)
         return tuple(key for key in keys if key.startswith(_REQUIRED_PREFIX))
 
+    def payee(self, network: Network) -> Address:
+        """The address to pay; `req-pj` may be there, as payjoin is not required to pay it.
+
+        Raises `UsageError` where there is none, for another network, and for a feature that the
+        URI requires and nobody here knows (BIP 321).
+        """
+        if self.address is None:
+            raise UsageError("The URI has no address that could be paid; ask for another one.")
+        require_network(self.address, network)
+        if self.requires_unknown:
+            raise UsageError(UNKNOWN_FEATURE)
+        return self.address
+
+    @property
+    def requires_unknown(self) -> bool:
+        """Whether the URI requires a feature other than payjoin: nobody here may pay it."""
+        return not {"req-pj"}.issuperset(self.unknown_required)
+
     def __repr__(self) -> str:
         return "<BitcoinUri>"
+
+
+UNKNOWN_FEATURE = "The URI requires a feature that Dovetail does not know; ask for another one."
+
+
+def require_network(address: Address, network: Network) -> None:
+    """Raise `UsageError` unless `address` can be paid on `network`."""
+    if not address.is_for(network):
+        raise UsageError(
+            f"The address is not for {network}, the network of this wallet: ask the receiver for"
+            " one that is, or pay from a wallet on the other network."
+        )
+
+
+def amount_due(asked: Sats | None, given: Sats | None) -> Sats:
+    """What is paid where a URI asks for `asked` and the payer says `given`.
+
+    Raises `UsageError` where they differ, where neither is there, and for 0 sats.
+    """
+    if asked == 0:
+        raise UsageError("The URI asks for 0 sats: ask the receiver for another one.")
+    if None not in (asked, given) and asked != given:
+        raise UsageError(f"The URI already asks for {asked:,} sats: give no other `amount`.")
+    due = asked or given
+    if not due:
+        raise UsageError("The URI names no amount: give the `amount` to pay, in satoshis.")
+    return due
 
 
 def _lower_ascii(text: str) -> str:

@@ -19,6 +19,7 @@ _COMMANDS: Mapping[Action, str] = MappingProxyType(
         Action.RAISE_FEE: "fallback {} --fee-rate RATE",
         Action.RELEASE: "release {}",
         Action.REVOKE: "revoke {}",
+        Action.PAY: "pay URI",
     }
 )
 _EFFECTS: Mapping[Action, str] = MappingProxyType(
@@ -31,6 +32,7 @@ _EFFECTS: Mapping[Action, str] = MappingProxyType(
         Action.RAISE_FEE: "raises its fee",
         Action.RELEASE: "declines it",
         Action.REVOKE: "takes the coins back",
+        Action.PAY: "pays its address without a payjoin",
     }
 )
 
@@ -51,6 +53,7 @@ def sentence(actions: Collection[Action], session: object) -> str:
 OPTIONS: Mapping[str, str] = MappingProxyType(
     {
         "again": "--again",
+        "amount": "--amount",
         "certificate": "--tls-cert",
         "endpoint": "--listen",
         "fee_rate": "--fee-rate",
@@ -70,7 +73,7 @@ def error_words(error: DovetailError, session: object = None) -> str:
     """
     words = _PARAMETER.sub(lambda found: f"`{OPTIONS[found[1]]}`", str(error))
     number = session if error.session is None else error.session
-    known = error.actions if number is not None else error.actions & {Action.LIST}
+    known = error.actions if number is not None else error.actions & {Action.LIST, Action.PAY}
     return " ".join(filter(None, (words, sentence(known, number))))
 
 

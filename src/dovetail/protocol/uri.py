@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from dovetail.actions import Action
 from dovetail.bitcoin.bech32 import decode_base32, encode_base32
-from dovetail.bitcoin.script import Address
+from dovetail.bitcoin.script import Address, Network
 from dovetail.bitcoin.units import Sats, UnixTime
-from dovetail.bitcoin.uri import BitcoinUri
+from dovetail.bitcoin.uri import UNKNOWN_FEATURE, BitcoinUri, amount_due, require_network
 from dovetail.crypto.ohttp import KeyConfig
 from dovetail.crypto.secp256k1 import PublicKey
-from dovetail.errors import InvalidKey, InvalidMessage, InvalidUri
+from dovetail.errors import InvalidKey, InvalidMessage, InvalidUri, UsageError
 from dovetail.protocol.mailbox import ShortId
 
 _URL = re.compile(
@@ -130,9 +131,30 @@ class PayjoinUri:
     def parse(cls, text: str) -> "PayjoinUri":
         """Read a Bitcoin URI with `pj` or `req-pj`; other parameters are dropped.
 
-        Raises `InvalidUri`.
+        Raises `InvalidUri`; with `Action.PAY` where the address can be paid without a payjoin.
         """
         return _parse_uri(text)
+
+    def check(self, *, network: Network, now: UnixTime, amount: Sats | None = None) -> Sats:
+        """Return the amount to pay; `amount` is the payer's own.
+
+        Raises `UsageError` for an address of another network, an endpoint on the payer's own
+        machine on mainnet, a URI that has expired, and an amount that is missing or differs; with
+        `Action.PAY` where the address can be paid without a payjoin.
+        """
+        require_network(self.address, network)
+        if network is Network.MAINNET and is_on_this_machine(self.endpoint):
+            raise UsageError(
+                "The URI sends the payment to a server on your own machine, where no receiver is:"
+                " ask for another one.",
+                actions=(Action.PAY,),
+            )
+        if isinstance(self.endpoint, V2Endpoint) and self.endpoint.expires_at <= now:
+            raise UsageError(
+                "The Payjoin URI has expired: ask the receiver for a new one.",
+                actions=(Action.PAY,),
+            )
+        return amount_due(self.amount, amount)
 
     def serialize(self) -> str:
         """Write the URI with `pj` last; share it with the payer only."""
@@ -149,28 +171,29 @@ class PayjoinUri:
 @lru_cache(maxsize=128)
 def _parse_uri(text: str) -> PayjoinUri:
     uri = BitcoinUri.parse(text)
+    if uri.address is None:
+        raise InvalidUri("The URI has no address, which payjoin needs; ask for another one.")
+    if uri.requires_unknown:
+        raise InvalidUri(UNKNOWN_FEATURE)
+    try:
+        endpoint, substitution = _offer(uri)
+    except InvalidUri as error:
+        error.actions = frozenset({Action.PAY})
+        raise
+    return PayjoinUri(uri.address, uri.amount, endpoint, substitution, uri.label, uri.message)
+
+
+def _offer(uri: BitcoinUri) -> tuple[Endpoint, bool]:
+    """The endpoint, and whether outputs may be substituted."""
     if uri.all("ohttp"):
         raise InvalidUri(OLDER_DRAFT)
     endpoint = _only(uri.all("pj") + uri.all("req-pj"))
     if endpoint is None:
-        raise InvalidUri("The URI does not offer payjoin; pay its address as usual.")
-    if uri.address is None:
-        raise InvalidUri("The URI has no address, which payjoin needs; ask for another one.")
-    if not {"req-pj"}.issuperset(uri.unknown_required):
-        raise InvalidUri(
-            "The URI requires a feature that Dovetail does not know; ask for another one."
-        )
+        raise InvalidUri("The URI does not offer payjoin.")
     substitution = _only(uri.all("pjos"))
     if substitution not in (None, "0", "1"):
         raise InvalidUri("The URI's pjos is neither 0 nor 1; ask for another one.")
-    return PayjoinUri(
-        uri.address,
-        uri.amount,
-        parse_endpoint(endpoint),
-        substitution != "0",
-        uri.label,
-        uri.message,
-    )
+    return parse_endpoint(endpoint), substitution != "0"
 
 
 def checked_mailbox(directory: str, expires_at: UnixTime) -> str:
@@ -210,10 +233,7 @@ def parse_endpoint(text: str) -> Endpoint:
     return V1Endpoint(text)
 
 
-OLDER_DRAFT = (
-    "The URI is of an older draft of payjoin, or was not copied whole: ask for a new one. Its"
-    " address can be paid as usual."
-)
+OLDER_DRAFT = "The URI is of an older draft of payjoin, or was not copied whole: ask for a new one."
 
 
 def _is_of_older_draft(url: _Url, name: str) -> bool:

@@ -46,18 +46,7 @@ def prepare(
     again: bool,
 ) -> PlainPayment:
     """Build and sign it; see `Agent.prepare_plain`."""
-    wallet, address = services.wallet, request.address
-    if address is None:
-        raise UsageError("The URI has no address that could be paid; ask for another one.")
-    if not address.is_for(wallet.network):
-        raise UsageError(
-            f"This address is for another network than the wallet's ({wallet.network}):"
-            " ask the receiver for one of that network."
-        )
-    if not {"req-pj"}.issuperset(request.unknown_required):
-        raise UsageError(
-            "The URI requires a feature that Dovetail does not know; ask for another one."
-        )
+    wallet, address = services.wallet, request.payee(services.wallet.network)
     if None not in (request.amount, amount) and request.amount != amount:
         raise UsageError("The URI asks for another amount. Pay that, or ask for another URI.")
     due = request.amount or amount

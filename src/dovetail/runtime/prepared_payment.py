@@ -4,13 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from dovetail.actions import Action
-from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats
+from dovetail.bitcoin import FeeRate, OutPoint, Sats
 from dovetail.bitcoin.psbt import Psbt
-from dovetail.errors import DuplicateSession, UsageError
+from dovetail.errors import DuplicateSession
 from dovetail.protocol.original import fee_rate as paid_rate
 from dovetail.protocol.params import SenderParams
 from dovetail.protocol.proposal import cost_of_input, fee_contribution
-from dovetail.protocol.uri import PayjoinUri, is_on_this_machine
+from dovetail.protocol.uri import PayjoinUri
 from dovetail.runtime import plain_payment
 from dovetail.runtime.coin_choice import naming_holders, unspendable
 from dovetail.runtime.fees import estimated_rate
@@ -63,16 +63,7 @@ def prepare(
 ) -> PreparedPayment:
     """Build and sign it, as `Agent.prepare` says; raises what that raises."""
     wallet, store = services.wallet, services.store
-    if not uri.address.is_for(wallet.network):
-        raise UsageError(
-            f"This URI is for another network than the wallet's ({wallet.network}):"
-            " ask the receiver for one of that network."
-        )
-    if wallet.network is Network.MAINNET and is_on_this_machine(uri.endpoint):
-        raise UsageError(
-            "This URI sends the payment to a server on your own machine, where no receiver is:"
-            " pay its address as usual, or ask for another one."
-        )
+    due = uri.check(network=wallet.network, now=services.clock(), amount=amount)
     known = store.session_paying(uri)
     if known is not None:
         raise DuplicateSession(
@@ -80,11 +71,6 @@ def prepare(
             actions=(Action.SHOW,),
             session=known,
         )
-    if uri.amount is not None and amount is not None and amount != uri.amount:
-        raise UsageError("The URI asks for another amount. Pay that, or ask for another URI.")
-    due = uri.amount or amount
-    if not due:
-        raise UsageError("The URI names no amount: say how many sats to pay.")
     if not again:
         plain_payment.require_unpaid(services, uri.address, uri.amount)
     rate = fee_rate or estimated_rate(services)
