@@ -41,7 +41,14 @@ def bob(person) -> Cli:
 
 def test_a_uri_without_pj(bob, uri):
     plain = uri.split("&pj=")[0]
-    refused(bob, 2, "does not offer payjoin; pay its address as usual", "send", plain, "--yes")
+    refused(
+        bob,
+        2,
+        "does not offer payjoin. `dovetail pay URI` pays its address",
+        "send",
+        plain,
+        "--yes",
+    )
 
 
 @pytest.mark.parametrize("text", ["", "hello", "bitcoin:", "https://example.org", "bitcoin:x?pj=y"])
@@ -59,7 +66,7 @@ def test_an_expired_uri(person, bob):
 def test_a_uri_of_another_network(bob, uri):
     address = uri.removeprefix("bitcoin:").partition("?")[0]
     other = uri.replace(address, MAINNET)
-    refused(bob, 2, "The URI is not for regtest", "send", other, "--yes")
+    refused(bob, 2, "The address is not for regtest", "send", other, "--yes")
 
 
 def test_an_amount_of_nothing(bob, uri):
@@ -70,7 +77,7 @@ def test_an_amount_of_nothing(bob, uri):
 
 def test_a_uri_without_an_amount(bob, uri):
     open_uri = uri.replace("amount=0.0005&", "")
-    refused(bob, 2, "Add `--amount SATS`", "send", open_uri, "--yes")
+    refused(bob, 2, "give the `--amount` to pay", "send", open_uri, "--yes")
 
 
 def test_an_amount_that_is_not_the_uri_s(bob, uri):

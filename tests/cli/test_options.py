@@ -1,6 +1,7 @@
 import click
 import pytest
 
+from dovetail.bitcoin import FeeRate
 from dovetail.cli.option_types import Amount, Duration, Place, Rate, seconds
 
 
@@ -43,7 +44,7 @@ def test_nobody_can_ask_for_more_than_there_is():
 
 @pytest.mark.parametrize("text", ["1", "2.5", "0.125"])
 def test_a_fee_rate_is_plain_decimal(text):
-    assert Rate().convert(text, None, None) == text
+    assert Rate().convert(text, None, None) == FeeRate.from_sat_per_vb(text)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1e3", "1,5", "1.0001", "fast"])

@@ -61,7 +61,7 @@ def test_a_link_whose_payjoin_cannot_be_used_is_paid_all_the_same(person, chain,
     refused = bob("send", uri, "--yes")
     assert refused.code == 2
     assert "not encrypted" in refused.err
-    assert "`--plain` pays it as usual" in refused.err
+    assert "`dovetail pay URI` pays its address" in refused.err
     words = ["--plain"] if command == "send" else []
     said = bob(command, uri, *words, "--yes", "--no-wait", "--fee-rate", "2", "--json")
     assert said.code == 0, said.err
@@ -72,9 +72,8 @@ def test_a_link_whose_payjoin_cannot_be_used_is_paid_all_the_same(person, chain,
 def test_a_link_of_an_older_draft_is_refused_and_its_address_can_be_paid(person):
     said = person("bob", 300_000)("send", DRAFT, "--yes")
     assert said.code == 2
-    assert said.err.count("as usual") == 1
     assert "ask for a new one" in said.err
-    assert "--plain" in said.err
+    assert "`dovetail pay URI` pays its address" in said.err
 
 
 def test_an_expired_link_is_paid_without_a_payjoin(person, chain, monkeypatch):
@@ -84,7 +83,7 @@ def test_an_expired_link_is_paid_without_a_payjoin(person, chain, monkeypatch):
     refused = bob("send", uri, "--yes")
     assert refused.code == 2
     assert "expired" in refused.err
-    assert "still good" in refused.err
+    assert "`dovetail pay URI` pays its address" in refused.err
     said = bob("send", uri, "--plain", "--yes", "--no-wait", "--json")
     assert said.code == 0, said.err
     assert received(chain, str(PayjoinUri.parse(uri).address)) == [50_000]

@@ -274,7 +274,6 @@ def warm(folder: Path) -> None:
         pass
     for name in ("receive", "send", "resume", "cancel", "release", "revoke"):
         import_module(f"dovetail.cli.commands.{name}")
-    for name in ("receive", "send", "resume", "decisions"):
         import_module(f"dovetail.cli.handlers.{name}")
     servers = ("httptools", "uvloop", "websockets", "uvicorn.protocols.http.httptools_impl")
     for name in (*servers, "anyio._backends._asyncio", "encodings.idna", "zoneinfo"):

@@ -19,7 +19,7 @@ def require_fair_fee(amount: int, most: int) -> None:
         )
 
 
-def require_fair_rate(rate: FeeRate) -> None:
+def require_fair_rate(rate: FeeRate | None) -> None:
     """Raise `UsageError` for a rate beyond what payments pay."""
-    if rate > _HIGH_RATE:
+    if rate is not None and rate > _HIGH_RATE:
         raise UsageError(f"The fee rate of {rate} is higher than {_HIGH_RATE}. {_SLIP}")

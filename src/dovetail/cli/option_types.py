@@ -3,10 +3,13 @@
 import re
 import time
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from dovetail.bitcoin import FeeRate, OutPoint
 
 HIGHEST_PORT = 65_535
 MOST_SATS = 2_100_000_000_000_000
@@ -54,17 +57,21 @@ class AmountOrAll(Amount):
         return super().convert(value, param, ctx)
 
 
-class Coin(click.ParamType[str]):
+class Coin(click.ParamType["OutPoint"]):
     """A coin as `wallet coins` lists it."""
 
     name = "TXID:VOUT"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check its form."""
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "OutPoint":
+        """Read it."""
+        from dovetail.bitcoin import OutPoint  # noqa: PLC0415 - no help needs it
+
         text = str(value).lower()
         if not re.fullmatch(r"[0-9a-f]{64}:[0-9]{1,9}", text, re.ASCII):
             self.fail("give a coin as `wallet coins` lists it, TXID:VOUT.", param, ctx)
-        return text
+        return OutPoint.parse(text)
 
 
 class Duration(click.ParamType[float]):
@@ -99,19 +106,23 @@ class Since(click.ParamType[int]):
             self.fail("give a date such as 2026-11-24, or how long ago, such as 7d.", param, ctx)
 
 
-class Rate(click.ParamType[str]):
+class Rate(click.ParamType["FeeRate"]):
     """A fee rate in sat/vB, as plain decimal text."""
 
     name = "SAT/VB"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check its form; the exact value is read where it is used."""
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "FeeRate":
+        """Read it exactly."""
+        from dovetail.bitcoin import FeeRate  # noqa: PLC0415 - no help needs it
+
         text = str(value)
         if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", text, re.ASCII):
             self.fail("give a fee rate in sat/vB, such as 2.5.", param, ctx)
         if not float(text):
             self.fail("a payment without a fee is never mined; give at least 0.1.", param, ctx)
-        return text
+        return FeeRate.from_sat_per_vb(text)
 
 
 class Place(click.ParamType[tuple[str, int]]):

@@ -267,6 +267,7 @@ coin_control = click.option(
 
 timeout = click.option(
     "--timeout",
+    "patience",
     type=Duration(),
     help="Leave after this long, such as 10m; the session stays resumable.",
 )

@@ -113,6 +113,12 @@ def confirm(question: str) -> None:
     click.confirm(terminal.fitted(question, sys.stderr), abort=True, err=True)
 
 
+def require_somebody() -> None:
+    """Raise `UsageError` unless a person can be asked."""
+    if not sys.stdin.isatty():
+        raise UsageError("Can't ask for confirmation (no terminal). Add --yes.")
+
+
 def _legible(style: dict[str, Any]) -> dict[str, Any]:
     """Yellow letters cannot be read on white."""
     if style.get("fg") == "yellow" and terminal.has_light_background():

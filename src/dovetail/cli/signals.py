@@ -5,9 +5,12 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 
 from dovetail.cli.exits import Exit
+
+P = ParamSpec("P")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -68,6 +71,18 @@ def at_once() -> Generator[None]:
 def run(work: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
     """Run `work` to its exit code; raises `KeyboardInterrupt` if it was stopped before it began."""
     return asyncio.run(_run(work))
+
+
+def interruptible(
+    work: Callable[Concatenate[Stop, P], Coroutine[Any, Any, int]],
+) -> Callable[P, int]:
+    """Make a command's work, whose first argument is the `Stop`, a function that runs it."""
+
+    @wraps(work)
+    def run_it(*args: P.args, **kwargs: P.kwargs) -> int:
+        return run(lambda stop: work(stop, *args, **kwargs))
+
+    return run_it
 
 
 async def _run(work: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:

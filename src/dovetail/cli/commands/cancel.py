@@ -1,8 +1,9 @@
 """`dovetail cancel`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SESSION
 from dovetail.cli.options import chain, common, json_option, routes, session_argument
@@ -26,7 +27,7 @@ from dovetail.cli.output import Screen
 @chain
 @json_option(SESSION)
 @common
-def cancel(*, session_id: int, choice: str | None, as_json: bool) -> int:
+def cancel(*, as_json: bool, **given: Any) -> int:
     """Stop the payjoin, not the payment.
 
     Where an ordinary payment is held, it is made `now`, kept for `later`, or declined for `never`.
@@ -35,4 +36,6 @@ def cancel(*, session_id: int, choice: str | None, as_json: bool) -> int:
     payment when the session would have expired, unless `at_expiry` is `ask`. What was sent can
     still be broadcast by the other party, whatever you choose.
     """
-    return handlers.decisions.cancel(session_id, choice, Screen(as_json=as_json))
+    from dovetail.cli.handlers import cancel as handler
+
+    return handler.cancel(Screen(as_json=as_json), **given)

@@ -25,7 +25,7 @@ def completion(*, shell: str) -> None:
 
     With it, Tab completes commands, options and the numbers of sessions.
     """
-    from click.shell_completion import ShellComplete, get_completion_class  # noqa: PLC0415
+    from click.shell_completion import ShellComplete, get_completion_class
 
     found = get_completion_class(shell)
     if found is not None:

@@ -2,7 +2,7 @@
 
 import click
 
-from dovetail.cli import handlers, json_keys
+from dovetail.cli import json_keys
 from dovetail.cli.help_layout import Group
 from dovetail.cli.options import chain, common, directory, json_option, routes
 from dovetail.cli.output import Screen
@@ -27,7 +27,9 @@ def config() -> None:
 @common
 def path(*, as_json: bool) -> int:
     """Print where the configuration file is, or would be."""
-    return handlers.config.path(Screen(as_json=as_json))
+    from dovetail.cli.handlers import config
+
+    return config.path(Screen(as_json=as_json))
 
 
 @config.command(cls=Reading)
@@ -38,7 +40,9 @@ def show(*, as_json: bool) -> int:
 
     Durations are in seconds. A password is not shown.
     """
-    return handlers.config.show(Screen(as_json=as_json))
+    from dovetail.cli.handlers import config
+
+    return config.show(Screen(as_json=as_json))
 
 
 @config.command()
@@ -53,4 +57,6 @@ def init(*, as_json: bool) -> int:
     What the options say is set in it, and all else is left as it is by default. A file that is
     there stays as it is.
     """
-    return handlers.config.init(Screen(as_json=as_json))
+    from dovetail.cli.handlers import config
+
+    return config.init(Screen(as_json=as_json))

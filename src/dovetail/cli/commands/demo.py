@@ -34,9 +34,9 @@ def demo(keep: str | None, verbose: int, *, kill: bool) -> int:
     payjoin is on the chain, or, with --kill, if each payment was made once.
     """
     if kill:
-        from dovetail.cli.demo.kills import tell_kills  # noqa: PLC0415 - as below
+        from dovetail.cli.demo.kills import tell_kills
 
         return tell_kills(keep, verbose)
-    from dovetail.cli.demo.script import tell  # noqa: PLC0415 - --help needs none of it
+    from dovetail.cli.demo.script import tell
 
     return tell(keep, verbose)

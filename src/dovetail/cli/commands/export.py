@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.option_types import SessionNumber
 from dovetail.cli.options import common
@@ -41,4 +40,6 @@ def export(*, sessions: tuple[int, ...], every: bool, secrets: bool, output: Pat
     addresses and amounts. With them, whoever has the file can take the payments over, and an
     open session must go on in one place only.
     """
-    return handlers.transfer.export(sessions, output, Screen(), every=every, secrets=secrets)
+    from dovetail.cli.handlers import transfer
+
+    return transfer.export(sessions, output, Screen(), every=every, secrets=secrets)

@@ -1,8 +1,9 @@
 """`dovetail fallback`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SESSION
 from dovetail.cli.option_types import Rate
@@ -34,7 +35,7 @@ from dovetail.cli.output import Screen
 @chain
 @json_option(SESSION)
 @common
-def fallback(*, session_id: int, fee_rate: str | None, allow_high_fee: bool, as_json: bool) -> int:
+def fallback(*, as_json: bool, **given: Any) -> int:
     """Pay now, by the ordinary payment.
 
     Where a payjoin may be under way the two compete, and exactly one of them confirms. Running it
@@ -42,6 +43,6 @@ def fallback(*, session_id: int, fee_rate: str | None, allow_high_fee: bool, as_
     payjoin, is replaced at a higher fee, which comes out of your change. Where another transaction
     paid the address already, run it twice to pay again. Watch it with `dovetail resume`.
     """
-    return handlers.decisions.fallback(
-        session_id, Screen(as_json=as_json), fee_rate=fee_rate, allow_high_fee=allow_high_fee
-    )
+    from dovetail.cli.handlers import fallback as handler
+
+    return handler.fallback(Screen(as_json=as_json), **given)

@@ -1,8 +1,9 @@
 """`dovetail history`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import CSV, HISTORY
 from dovetail.cli.option_types import Since
@@ -49,41 +50,27 @@ from dovetail.errors import UsageError
     help="Print all as CSV for a spreadsheet, one session a line.",
 )
 @common
-def history(  # noqa: PLR0913 - one argument for each option
-    *,
-    limit: int | None,
-    before: int | None,
-    is_open: bool,
-    is_closed: bool,
-    sent: bool,
-    received: bool,
-    since: int | None,
-    text: str | None,
-    as_json: bool,
-    as_csv: bool,
+def history(
+    *, limit: int | None, before: int | None, as_json: bool, as_csv: bool, **filters: Any
 ) -> int:
     """List sessions, open and closed.
 
     The newest first, with what to do next for each. Several filters narrow the list together.
     Nothing is asked of the network.
     """
+    from dovetail.cli.handlers import empty_store
+
     if as_json and as_csv:
         raise UsageError("Choose one: --json prints an object, --csv lines for a spreadsheet.")
-    if (is_open and is_closed) or (sent and received):
+    if (filters["is_open"] and filters["is_closed"]) or (filters["sent"] and filters["received"]):
         raise UsageError("No session is both. Remove one of the two options.")
     screen = Screen(as_json=as_json)
-    if not handlers.empty_store.may_have_sessions():
-        return handlers.empty_store.tell_of_none(screen, as_csv=as_csv)
-    request = handlers.history.Request(
-        limit=limit,
-        before=before,
-        is_open=is_open if is_open or is_closed else None,
-        role="sender" if sent else "receiver" if received else None,
-        since=since,
-        text=text,
-    )
-    return (
-        handlers.history_csv.history(request)
-        if as_csv
-        else handlers.history.history(request, screen)
-    )
+    if not empty_store.may_have_sessions():
+        return empty_store.tell_of_none(screen, as_csv=as_csv)
+    from dovetail.cli.handlers import history as handler
+    from dovetail.cli.handlers import history_csv
+
+    wanted = handler.wanted_of(**filters)
+    if as_csv:
+        return history_csv.history(wanted, limit=limit, before=before)
+    return handler.history(screen, wanted, limit=limit, before=before)

@@ -4,7 +4,6 @@ from typing import BinaryIO
 
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import IMPORT
 from dovetail.cli.options import common, json_option
@@ -27,4 +26,6 @@ def bring(*, file: BinaryIO, as_json: bool) -> int:
     and is taken in whole or not at all. Importing twice does nothing; a session that is here
     already only grows.
     """
-    return handlers.transfer.bring(file, Screen(as_json=as_json))
+    from dovetail.cli.handlers import transfer
+
+    return transfer.bring(file, Screen(as_json=as_json))

@@ -1,8 +1,10 @@
 """`dovetail mailroom`."""
 
+from pathlib import Path
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import Group
 from dovetail.cli.option_types import Duration
 from dovetail.cli.options import common, listening
@@ -39,36 +41,18 @@ def mailroom() -> None:
 @click.option(
     "--ca-file",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="PEM certificates the relay trusts instead of the system's.",
 )
 @click.option("--ttl", type=Duration(), help="How long a message is kept; 7d unless given.")
 @common
-def serve(
-    *,
-    place: tuple[str, int],
-    folder: str | None,
-    directory: bool,
-    relay: bool,
-    local: bool,
-    v1: bool,
-    ca_file: str | None,
-    ttl: float | None,
-) -> int:
+def serve(**given: Any) -> int:
     """Serve until Ctrl-C.
 
     Prints its URL, to be used as `directory` and among `relays`. Put a proxy that speaks https
     in front of it if others are to reach it. What it is limited to can be set in the table
     [mailroom] of the configuration; the guide to running a mailroom lists every key.
     """
-    request = handlers.mailroom.Request(
-        place=place,
-        folder=folder,
-        directory=directory,
-        relay=relay,
-        local=local,
-        v1=v1,
-        ca_file=ca_file,
-        ttl=ttl,
-    )
-    return handlers.mailroom.run(request, Screen())
+    from dovetail.cli.handlers import mailroom as handler
+
+    return handler.serve(Screen(), **given)

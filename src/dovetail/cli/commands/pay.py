@@ -1,11 +1,12 @@
 """`dovetail pay`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import PAY
-from dovetail.cli.option_types import EVERYTHING, AmountOrAll, Rate
+from dovetail.cli.option_types import AmountOrAll, Rate
 from dovetail.cli.options import (
     chain,
     coin_control,
@@ -25,7 +26,7 @@ from dovetail.cli.output import Screen
         "dovetail pay bc1q… all --fee-rate 2": "Pay everything that can be spent.",
     },
 )
-@click.argument("payee", metavar="URI|ADDRESS")
+@click.argument("uri", metavar="URI|ADDRESS")
 @click.argument("amount", metavar="[AMOUNT|all]", type=AmountOrAll(), required=False)
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
@@ -39,20 +40,7 @@ from dovetail.cli.output import Screen
 @json_option(PAY)
 @events
 @common
-def pay(  # noqa: PLR0913 - options, each by its name
-    *,
-    payee: str,
-    amount: int | None,
-    fee_rate: str | None,
-    coins: tuple[str, ...],
-    allow_high_fee: bool,
-    yes: bool,
-    again: bool,
-    no_wait: bool,
-    timeout: float | None,
-    as_json: bool,
-    as_events: bool,
-) -> int:
+def pay(*, as_json: bool, as_events: bool, **given: Any) -> int:
     """Pay an address as usual, without a payjoin.
 
     For an address, a URI that offers no payjoin, or one whose payjoin cannot be used. Shows what
@@ -61,16 +49,6 @@ def pay(  # noqa: PLR0913 - options, each by its name
     satoshis, where the URI names none; `all` pays everything that can be spent, less the fee.
     Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
-    request = handlers.payment_request.Request(
-        uri=payee,
-        amount=None if amount == EVERYTHING else amount,
-        everything=amount == EVERYTHING,
-        coins=coins,
-        allow_high_fee=allow_high_fee,
-        fee_rate=fee_rate,
-        yes=yes,
-        again=again,
-        wait=not no_wait,
-        patience=timeout,
-    )
-    return handlers.pay.pay(request, Screen(as_json=as_json, as_events=as_events))
+    from dovetail.cli.handlers import pay as handler
+
+    return handler.pay(Screen(as_json=as_json, as_events=as_events), **given)

@@ -1,10 +1,10 @@
 """`dovetail receive`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import RECEIVE
 from dovetail.cli.option_types import Amount, Duration
@@ -29,7 +29,7 @@ from dovetail.cli.output import Screen
         "dovetail receive 50000 --lifetime 1h --json": "Ask from a script.",
     },
 )
-@click.argument("sats", metavar="[SATS]", type=Amount(), required=False)
+@click.argument("amount", metavar="[SATS]", type=Amount(), required=False)
 @click.option("--label", metavar="TEXT", help="Your name, as the sender's wallet shows it.")
 @click.option("--message", metavar="TEXT", help="What the payment is for, shown there too.")
 @click.option("--lifetime", type=Duration(), help="How long the URI is good for, such as 24h.")
@@ -41,7 +41,13 @@ from dovetail.cli.output import Screen
 @served(public=True)
 @click.option("--no-wait", is_flag=True, help="Leave once the URI is printed.")
 @timeout
-@click.option("--qr", "qr_file", metavar="FILE", help="Write the QR code to a .png or .svg file.")
+@click.option(
+    "--qr",
+    "qr_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the QR code to a .png or .svg file.",
+)
 @click.option("--no-qr", is_flag=True, help="Draw no QR code.")
 @directory
 @routes
@@ -50,24 +56,7 @@ from dovetail.cli.output import Screen
 @json_option(RECEIVE)
 @events
 @common
-def receive(  # noqa: PLR0913 - one argument for each option
-    *,
-    sats: int | None,
-    label: str | None,
-    message: str | None,
-    lifetime: float | None,
-    v1: bool,
-    place: tuple[str, int] | None,
-    public_url: str | None,
-    tls_cert: str | None,
-    tls_key: str | None,
-    no_wait: bool,
-    timeout: float | None,
-    qr_file: str | None,
-    no_qr: bool,
-    as_json: bool,
-    as_events: bool,
-) -> int:
+def receive(*, as_json: bool, as_events: bool, **given: Any) -> int:
     """Ask for a payment and see it through.
 
     Prints a Payjoin URI for one sender and one payment, then follows the session until the
@@ -78,17 +67,6 @@ def receive(  # noqa: PLR0913 - one argument for each option
     --listen there is no mailbox: senders that speak BIP 78 pay at a server that runs as long as
     this command does.
     """
-    listening = handlers.v1_server.Listening(place, tls_cert, tls_key, public_url)
-    request = handlers.receive.Request(
-        amount=sats,
-        label=label,
-        message=message,
-        lifetime=lifetime,
-        v1=v1,
-        listening=listening,
-        wait=not no_wait,
-        qr=not no_qr,
-        qr_file=None if qr_file is None else Path(qr_file),
-        patience=timeout,
-    )
-    return handlers.receive.receive(request, Screen(as_json=as_json, as_events=as_events))
+    from dovetail.cli.handlers import receive as handler
+
+    return handler.receive(Screen(as_json=as_json, as_events=as_events), **given)

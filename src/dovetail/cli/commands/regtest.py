@@ -2,7 +2,7 @@
 
 import click
 
-from dovetail.cli import handlers, json_keys
+from dovetail.cli import json_keys
 from dovetail.cli.help_layout import Group
 from dovetail.cli.option_types import HIGHEST_PORT, Amount
 from dovetail.cli.options import chain, common, json_option, listening
@@ -46,7 +46,9 @@ def serve(*, place: tuple[str, int], folder: str | None, blocks: int, electrum: 
 
     Prints its URL, to be used as `chain`; with --electrum, a second one that serves as well.
     """
-    return handlers.regtest.run(place, folder, blocks=blocks, electrum=electrum, screen=Screen())
+    from dovetail.cli.handlers import regtest
+
+    return regtest.run(place, folder, blocks=blocks, electrum=electrum, screen=Screen())
 
 
 @regtest.command()
@@ -64,7 +66,9 @@ def serve(*, place: tuple[str, int], folder: str | None, blocks: int, electrum: 
 @common
 def fund(*, address: str, sats: int, confirmations: int, as_json: bool) -> int:
     """Have the miner pay an address."""
-    return handlers.regtest.fund(address, sats, confirmations, Screen(as_json=as_json))
+    from dovetail.cli.handlers import regtest
+
+    return regtest.fund(address, sats, confirmations, Screen(as_json=as_json))
 
 
 @regtest.command()
@@ -75,4 +79,6 @@ def fund(*, address: str, sats: int, confirmations: int, as_json: bool) -> int:
 @common
 def mine(*, blocks: int, address: str | None, as_json: bool) -> int:
     """Mine blocks, or one."""
-    return handlers.regtest.mine(blocks, address, Screen(as_json=as_json))
+    from dovetail.cli.handlers import regtest
+
+    return regtest.mine(blocks, address, Screen(as_json=as_json))

@@ -1,8 +1,9 @@
 """`dovetail release`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SESSION
 from dovetail.cli.options import chain, common, json_option, routes, session_argument
@@ -20,10 +21,12 @@ from dovetail.cli.output import Screen
 @chain
 @json_option(SESSION)
 @common
-def release(*, session_id: int, yes: bool, as_json: bool) -> int:
+def release(*, as_json: bool, **given: Any) -> int:
     """Don't pay: never broadcast the ordinary payment.
 
     What was sent can still be broadcast by the other party: a sender's coins stay reserved
     until the payment is made or taken back with `dovetail revoke`.
     """
-    return handlers.decisions.release(session_id, Screen(as_json=as_json), yes=yes)
+    from dovetail.cli.handlers import release as handler
+
+    return handler.release(Screen(as_json=as_json), **given)

@@ -1,8 +1,9 @@
 """`dovetail resume`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import RESUME
 from dovetail.cli.option_types import SessionNumber
@@ -34,23 +35,13 @@ from dovetail.cli.output import Screen
 @json_option(RESUME)
 @events
 @common
-def resume(
-    *,
-    ids: tuple[int, ...],
-    timeout: float | None,
-    place: tuple[str, int] | None,
-    tls_cert: str | None,
-    tls_key: str | None,
-    as_json: bool,
-    as_events: bool,
-) -> int:
+def resume(*, as_json: bool, as_events: bool, **given: Any) -> int:
     """Go on with open sessions.
 
     With all, or with those named. They are followed until each is paid, has ended or waits for
     your decision. One that cannot be read stops no other. Sessions made with `receive --listen`
     need --listen again, while their sender has not come.
     """
-    listening = handlers.v1_server.Listening(place, tls_cert, tls_key)
-    return handlers.resume.resume(
-        ids, timeout, listening, Screen(as_json=as_json, as_events=as_events)
-    )
+    from dovetail.cli.handlers import resume as handler
+
+    return handler.resume(Screen(as_json=as_json, as_events=as_events), **given)

@@ -1,8 +1,9 @@
 """`dovetail revoke`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import REVOKE
 from dovetail.cli.option_types import Rate
@@ -32,16 +33,13 @@ from dovetail.cli.output import Screen
 @chain
 @json_option(REVOKE)
 @common
-def revoke(
-    *, session_id: int, fee_rate: str | None, allow_high_fee: bool, yes: bool, as_json: bool
-) -> int:
+def revoke(*, as_json: bool, **given: Any) -> int:
     """Take back a payment that was released.
 
     Spends one of its coins back to your wallet, so that the receiver can no longer take the
     payment once that confirms. It costs a fee, and it is a race: if the receiver's broadcast is
     mined first, the payment is made. Watch it with `dovetail resume`.
     """
-    screen = Screen(as_json=as_json)
-    return handlers.decisions.revoke(
-        session_id, screen, fee_rate=fee_rate, allow_high_fee=allow_high_fee, yes=yes
-    )
+    from dovetail.cli.handlers import revoke as handler
+
+    return handler.revoke(Screen(as_json=as_json), **given)

@@ -1,8 +1,9 @@
 """`dovetail run`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.options import chain, common, passphrase, routes, served
 
@@ -26,13 +27,7 @@ from dovetail.cli.options import chain, common, passphrase, routes, served
 @passphrase
 @chain
 @common
-def run(
-    *,
-    place: tuple[str, int] | None,
-    tls_cert: str | None,
-    tls_key: str | None,
-    log_format: str,
-) -> int:
+def run(*, log_format: str, **given: Any) -> int:
     """Take every session forward, as a service.
 
     Works until Ctrl-C or SIGTERM, on all open sessions and on those that other commands begin
@@ -40,7 +35,6 @@ def run(
     ordinary payment when that falls due. Only one runs in a data folder at a time. It tells a
     service manager when it is ready (sd_notify), and settings are read at its start.
     """
-    listening = handlers.v1_server.Listening(place, tls_cert, tls_key)
-    return handlers.run.run(
-        handlers.run.Request(listening=listening, json_log=log_format == "json")
-    )
+    from dovetail.cli.handlers import run as handler
+
+    return handler.run(json_log=log_format == "json", **given)

@@ -1,8 +1,9 @@
 """`dovetail send`."""
 
+from typing import Any
+
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SEND
 from dovetail.cli.option_types import Amount, Rate
@@ -45,21 +46,7 @@ URI = "'bitcoin:…?amount=0.0005&pj=…'"
 @json_option(SEND)
 @events
 @common
-def send(  # noqa: PLR0913 - options, each by its name
-    *,
-    uri: str,
-    fee_rate: str | None,
-    amount: int | None,
-    coins: tuple[str, ...],
-    allow_high_fee: bool,
-    yes: bool,
-    again: bool,
-    plain: bool,
-    no_wait: bool,
-    timeout: float | None,
-    as_json: bool,
-    as_events: bool,
-) -> int:
+def send(*, plain: bool, as_json: bool, as_events: bool, **given: Any) -> int:
     """Pay a Payjoin URI and see the payment through.
 
     Shows what will be paid, to whom, the fee and the most that a payjoin may add to it, and asks.
@@ -68,16 +55,7 @@ def send(  # noqa: PLR0913 - options, each by its name
     Where the URI has expired or its payjoin cannot be used, `--plain` pays its address as usual.
     Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
-    request = handlers.payment_request.Request(
-        uri=uri,
-        amount=amount,
-        coins=coins,
-        allow_high_fee=allow_high_fee,
-        fee_rate=fee_rate,
-        yes=yes,
-        again=again,
-        wait=not no_wait,
-        patience=timeout,
-    )
+    from dovetail.cli.handlers import pay, send
+
     screen = Screen(as_json=as_json, as_events=as_events)
-    return handlers.pay.pay(request, screen) if plain else handlers.send.send(request, screen)
+    return pay.pay(screen, **given) if plain else send.send(screen, **given)

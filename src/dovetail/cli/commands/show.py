@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from dovetail.cli import handlers
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SHOW
 from dovetail.cli.options import common, json_option, session_argument
@@ -54,10 +53,8 @@ def show(*, session_id: int, qr: str | None, raw: bool, as_json: bool) -> int:
     of the network: confirmations are as they were seen last. A damaged log can be looked at with
     `--raw`, and saved with `dovetail export`.
     """
-    request = handlers.show.Request(
-        number=session_id,
-        raw=raw,
-        draw=qr == _DRAWN,
-        qr_file=None if qr in (None, _DRAWN) else Path(qr),
-    )
-    return handlers.show.show(request, Screen(as_json=as_json))
+    from dovetail.cli.handlers import show as handler
+
+    file = None if qr in (None, _DRAWN) else Path(qr)
+    screen = Screen(as_json=as_json)
+    return handler.show(screen, session_id, raw=raw, draw=qr == _DRAWN, qr_file=file)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from dovetail.cli import handlers, json_keys
+from dovetail.cli import json_keys
 from dovetail.cli.help_layout import Group
 from dovetail.cli.options import chain, common, json_option, passphrase, together
 from dovetail.cli.output import Screen
@@ -70,7 +70,9 @@ def new(*, kind: str, no_passphrase: bool, as_json: bool) -> int:
     that sign ask for it; those that only look do not. Without a terminal it is read from
     --passphrase-file or --passphrase-fd, and without either there is none.
     """
-    return handlers.wallet.new(kind, Screen(as_json=as_json), unprotected=no_passphrase)
+    from dovetail.cli.handlers import wallet
+
+    return wallet.new(kind, Screen(as_json=as_json), unprotected=no_passphrase)
 
 
 @wallet.command(name="import")
@@ -87,7 +89,9 @@ def bring(*, kind: str, descriptors: bool, no_passphrase: bool, as_json: bool) -
     for on a terminal and else read from stdin, one on each line: never from the command line,
     which other users of the machine can see. The passphrase is chosen as with `wallet new`.
     """
-    return handlers.wallet.bring(
+    from dovetail.cli.handlers import wallet
+
+    return wallet.bring(
         kind, Screen(as_json=as_json), descriptors=descriptors, unprotected=no_passphrase
     )
 
@@ -104,7 +108,9 @@ def change(*, new_file: Path | None, new_fd: int | None, remove: bool, as_json: 
     It encrypts words and keys in the wallet's file. Copies that were made before, such as a
     backup of the whole disk, stay as they are.
     """
-    return handlers.wallet_secrets.change(new_file, new_fd, Screen(as_json=as_json), remove=remove)
+    from dovetail.cli.handlers import wallet_secrets
+
+    return wallet_secrets.change(new_file, new_fd, Screen(as_json=as_json), remove=remove)
 
 
 @wallet.command()
@@ -118,7 +124,9 @@ def keyring(*, remove: bool, as_json: bool) -> int:
     Commands that sign take it from there with --passphrase-keyring, or with
     `passphrase_keyring = true` in the configuration. The keyring opens as you log in.
     """
-    return handlers.wallet_secrets.keyring(Screen(as_json=as_json), remove=remove)
+    from dovetail.cli.handlers import wallet_secrets
+
+    return wallet_secrets.keyring(Screen(as_json=as_json), remove=remove)
 
 
 @wallet.command(cls=Reading)
@@ -132,7 +140,9 @@ def words(*, yes: bool, as_json: bool) -> int:
     Whoever sees them has the money. A wallet that was imported by descriptors has no words: its
     descriptors with their private keys are shown.
     """
-    return handlers.wallet_secrets.words(Screen(as_json=as_json), yes=yes)
+    from dovetail.cli.handlers import wallet_secrets
+
+    return wallet_secrets.words(Screen(as_json=as_json), yes=yes)
 
 
 @wallet.command()
@@ -147,7 +157,9 @@ def backup(*, file: Path, as_json: bool) -> int:
     none. The words alone bring the coins back; the backup also brings the sessions, without
     which a payment under way is not seen through.
     """
-    return handlers.wallet_backup.backup(file, Screen(as_json=as_json))
+    from dovetail.cli.handlers import wallet_backup
+
+    return wallet_backup.backup(file, Screen(as_json=as_json))
 
 
 @wallet.command()
@@ -161,7 +173,9 @@ def restore(*, file: Path, as_json: bool) -> int:
     The wallet keeps the backup's passphrase. Only where the former place is lost: an open
     session must go on in one place only.
     """
-    return handlers.wallet_backup.restore(file, Screen(as_json=as_json))
+    from dovetail.cli.handlers import wallet_backup
+
+    return wallet_backup.restore(file, Screen(as_json=as_json))
 
 
 @wallet.command(cls=Reading)
@@ -169,7 +183,9 @@ def restore(*, file: Path, as_json: bool) -> int:
 @common
 def info(*, as_json: bool) -> int:
     """Say what kind of wallet this is, and whether a passphrase protects it."""
-    return handlers.wallet_secrets.info(Screen(as_json=as_json))
+    from dovetail.cli.handlers import wallet_secrets
+
+    return wallet_secrets.info(Screen(as_json=as_json))
 
 
 @wallet.command()
@@ -177,7 +193,9 @@ def info(*, as_json: bool) -> int:
 @common
 def address(*, as_json: bool) -> int:
     """Print a fresh address."""
-    return handlers.wallet.address(Screen(as_json=as_json))
+    from dovetail.cli.handlers import wallet
+
+    return wallet.address(Screen(as_json=as_json))
 
 
 @wallet.command(cls=Reading)
@@ -186,7 +204,9 @@ def address(*, as_json: bool) -> int:
 @common
 def balance(*, as_json: bool) -> int:
     """Say what the wallet holds."""
-    return handlers.wallet.balance(Screen(as_json=as_json))
+    from dovetail.cli.handlers import wallet
+
+    return wallet.balance(Screen(as_json=as_json))
 
 
 @wallet.command(cls=Reading)
@@ -205,7 +225,9 @@ def transactions(*, limit: int, as_json: bool) -> int:
 
     The newest first. Amounts are what the wallet gained or lost by it, its fee included.
     """
-    return handlers.wallet_transactions.transactions(limit, Screen(as_json=as_json))
+    from dovetail.cli.handlers import wallet_transactions
+
+    return wallet_transactions.transactions(limit, Screen(as_json=as_json))
 
 
 @wallet.command(cls=Reading)
@@ -214,4 +236,6 @@ def transactions(*, limit: int, as_json: bool) -> int:
 @common
 def coins(*, as_json: bool) -> int:
     """List the confirmed coins."""
-    return handlers.wallet.coins(Screen(as_json=as_json))
+    from dovetail.cli.handlers import wallet
+
+    return wallet.coins(Screen(as_json=as_json))

@@ -85,47 +85,38 @@ class Listed:
         return Seen.in_row(self.row)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line asked for."""
-
-    limit: int | None
-    """How many; None: as many as fit a screen, or all where a program reads lines."""
-    before: int | None
-    is_open: bool | None
-    role: str | None
-    since: int | None
-    text: str | None
-
-    @property
-    def last(self) -> SessionId | None:
-        """The session before which the list begins."""
-        return None if self.before is None else SessionId(self.before)
-
-    @property
-    def wanted(self) -> Wanted:
-        """Which sessions are listed."""
-        return Wanted(
-            open=self.is_open,
-            role=None if self.role is None else Role(self.role),
-            since=None if self.since is None else UnixTime(self.since),
-            text=self.text,
-        )
+def wanted_of(
+    *,
+    is_open: bool,
+    is_closed: bool,
+    sent: bool,
+    received: bool,
+    since: int | None,
+    text: str | None,
+) -> Wanted:
+    """The sessions that the options ask for."""
+    return Wanted(
+        open=is_open if is_open or is_closed else None,
+        role=Role.SENDER if sent else Role.RECEIVER if received else None,
+        since=None if since is None else UnixTime(since),
+        text=text,
+    )
 
 
-def history(request: Request, screen: Screen) -> int:
+def history(screen: Screen, wanted: Wanted, *, limit: int | None, before: int | None) -> int:
     """List sessions; see `dovetail history --help`."""
     place = context.home()
     listed: list[Listed] = []
-    more, running, wanted = False, place.running, request.wanted
-    limit = _SCREENFUL if request.limit is None else request.limit
+    more, running = False, place.running
+    limit = _SCREENFUL if limit is None else limit
+    last = None if before is None else SessionId(before)
     with open_parts.open_store(place) as store:
         if store is not None:
-            rows = store.history(limit=limit + 1, before=request.last, wanted=wanted)
+            rows = store.history(limit=limit + 1, before=last, wanted=wanted)
             more = len(rows) > limit
             listed = _listed(store, rows[:limit], asks=place.asks, running=running)
     if not listed:
-        screen.say(_NO_MORE if wanted != EVERY or request.before else empty_store.NONE_YET)
+        screen.say(_NO_MORE if wanted != EVERY or before else empty_store.NONE_YET)
     elif not screen.as_json:
         _print(listed, screen, running=running)
         _tell_who_works(listed, screen, running=running)
@@ -135,14 +126,14 @@ def history(request: Request, screen: Screen) -> int:
     return Exit.DONE
 
 
-def pages(request: Request) -> Iterator[list[Listed]]:
+def pages(wanted: Wanted, *, limit: int | None, before: int | None) -> Iterator[list[Listed]]:
     """All that is wanted, page by page, newest first."""
     place = context.home()
-    last, left = request.last, request.limit
+    last, left = None if before is None else SessionId(before), limit
     with open_parts.open_store(place) as store:
         while store is not None and left != 0:
-            limit = _PAGE if left is None else min(_PAGE, left)
-            rows = store.history(limit=limit, before=last, wanted=request.wanted)
+            size = _PAGE if left is None else min(_PAGE, left)
+            rows = store.history(limit=size, before=last, wanted=wanted)
             if not rows:
                 return
             yield _listed(store, rows, asks=place.asks, running=place.running)

@@ -8,19 +8,20 @@ from datetime import UTC, datetime
 import click
 
 from dovetail.cli.exits import Exit
-from dovetail.cli.handlers.history import Listed, Request, pages
+from dovetail.cli.handlers.history import Listed, pages
 from dovetail.cli.json_keys import CSV
 from dovetail.explain.text import printable
+from dovetail.stores.ports import Wanted
 
 _TIMES = ("created_at", "closed_at", "expires_at")
 _FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for a formula where a cell begins with it."""
 
 
-def history(request: Request) -> int:
+def history(wanted: Wanted, *, limit: int | None, before: int | None) -> int:
     """Write the list; see `dovetail history --help`."""
     _write([list(CSV)])
-    for page in pages(request):
+    for page in pages(wanted, limit=limit, before=before):
         _write(map(_cells, page))
     return Exit.DONE
 

@@ -1,7 +1,6 @@
 """`dovetail receive`: a URI to show, then the session until the payment is in."""
 
 import asyncio
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,42 +25,40 @@ if TYPE_CHECKING:
     from dovetail.runtime.live_session import LiveReceiver
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line asked for."""
-
-    amount: int | None
-    label: str | None
-    message: str | None
-    lifetime: float | None
-    v1: bool
-    listening: Listening
-    wait: bool
-    qr: bool
-    qr_file: Path | None
-    patience: float | None
-
-
-def receive(request: Request, screen: Screen) -> int:
+@signals.interruptible
+async def receive(  # noqa: PLR0913 - one argument for each option
+    stop: Stop,
+    screen: Screen,
+    *,
+    amount: int | None,
+    label: str | None,
+    message: str | None,
+    lifetime: float | None,
+    v1: bool,
+    place: tuple[str, int] | None,
+    public_url: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    no_wait: bool,
+    patience: float | None,
+    qr_file: Path | None,
+    no_qr: bool,
+) -> int:
     """Ask for a payment; see `dovetail receive --help`."""
-    return signals.run(lambda stop: _receive(request, screen, stop))
-
-
-async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
-    listening = request.listening
-    if request.qr_file is not None:
-        qr.require_format(request.qr_file)
-    place = context.home()
-    listening.check(elsewhere=place.running)
+    listening = Listening(place, tls_cert, tls_key, public_url)
+    if qr_file is not None:
+        qr.require_format(qr_file)
+    home = context.home()
+    listening.check(elsewhere=home.running)
     listening.check_public()
-    if listening.wanted and not request.wait:
+    if listening.wanted and no_wait:
         raise UsageError("A server has to wait for its sender: remove --no-wait or --listen.")
     served = listening.at_own
     start = open_parts.start(
-        place,
+        home,
         receives=not served,
         v1_only=served,
-        signs=request.wait,  # who only prints a URI adds no coin yet
+        signs=not no_wait,  # no coin is added yet where only a URI is printed
         ahead=True,
     )
     # What follows is loaded while the chain server is asked.
@@ -71,49 +68,58 @@ async def _receive(request: Request, screen: Screen, stop: Stop) -> int:
         v1_server.served(agent, listening, screen) as endpoint,
     ):
         await _look(agent, screen)
-        lifetime = _lifetime(request, place)
+        seconds = _lifetime(lifetime, home)
         stop.guarded = True
-        live = await _begin(agent, request, lifetime, endpoint or listening.public_url)
+        try:
+            live = await agent.receive(
+                amount,
+                label=label,
+                message=message,
+                lifetime=seconds,
+                v1=v1,
+                endpoint=endpoint or public_url,
+            )
+        except TransportError as error:
+            raise TransportError(f"No URI was made. {error}") from error
         uri = live.uri
         try:
-            _show(live, uri, request, screen)
+            screen.say(f"Session {live.session_id}: receiving {sats(amount)}.", bold=True)
+            if qr_file is not None:
+                qr_output.write(uri, qr_file, screen)
+            elif not no_qr:
+                words = "Have the sender scan this, or send them the line below it."
+                qr_output.draw(uri, screen, words=words)
+            screen.result(uri)
+            if screen.as_json and not no_wait:
+                screen.say(uri)
+            _tell_expiry(live, screen)
             _warn_of_directory(uri, agent, screen)
-            if not request.wait:
-                _leave(live, uri, place, screen)
+            if no_wait:
+                _leave(live, uri, home, screen)
                 return Exit.DONE
         except OSError as error:
             await working.agent.call_off(agent, live.session_id)
             raise _unsaid(live, error) from error
-        follower = together.follower_of(live, place, screen)
+        follower = together.follower_of(live, home, screen)
         follower.begin(uri)
-        code = await together.follow_all([follower], stop, patience=request.patience)
+        code = await together.follow_all([follower], stop, patience=patience)
         screen.emit(RECEIVE, {"uri": uri} | follower.values)
         return code
 
 
-def _lifetime(request: Request, place: Home) -> int:
+def _tell_expiry(live: "LiveReceiver", screen: Screen) -> None:
+    if live.state is not None:
+        at = live.state.expires_at
+        screen.say(f"It expires at {local_time(at)}, in {span(at - clock())}.")
+
+
+def _lifetime(given: float | None, place: Home) -> int:
     """How long the URI is good for; bounded as the configuration's is, but for regtest's tests."""
-    if request.lifetime is None:
+    if given is None:
         return place.settings.lifetime
-    if place.network is Network.REGTEST and request.lifetime < LONGEST:
-        return int(request.lifetime)
-    return readers.seconds(SHORTEST, LONGEST)("--lifetime", request.lifetime)
-
-
-async def _begin(
-    agent: "Agent", request: Request, lifetime: int, endpoint: str | None
-) -> "LiveReceiver":
-    try:
-        return await agent.receive(
-            request.amount,
-            label=request.label,
-            message=request.message,
-            lifetime=lifetime,
-            v1=request.v1,
-            endpoint=endpoint,
-        )
-    except TransportError as error:
-        raise TransportError(f"No URI was made. {error}") from error
+    if place.network is Network.REGTEST and given < LONGEST:
+        return int(given)
+    return readers.seconds(SHORTEST, LONGEST)("--lifetime", given)
 
 
 def _unsaid(live: "LiveReceiver", error: OSError) -> UsageError:
@@ -139,29 +145,6 @@ async def _look(agent: "Agent", screen: Screen) -> None:
             " not a payjoin.",
             fg="yellow",
         )
-
-
-def _show(live: "LiveReceiver", uri: str, request: Request, screen: Screen) -> None:
-    state = live.state
-    if state is not None:
-        screen.say(f"Session {live.session_id}: receiving {sats(request.amount)}.", bold=True)
-    _show_code(uri, request, screen)
-    screen.result(uri)
-    if screen.as_json and request.wait:
-        screen.say(uri)
-    if state is not None:
-        left = span(state.expires_at - clock())
-        screen.say(f"It expires at {local_time(state.expires_at)}, in {left}.")
-
-
-def _show_code(uri: str, request: Request, screen: Screen) -> None:
-    """Draw the code where it fits, and write it where that was asked for."""
-    if not (request.qr or request.qr_file):
-        return
-    if request.qr_file is not None:
-        qr_output.write(uri, request.qr_file, screen)
-        return
-    qr_output.draw(uri, screen, words="Have the sender scan this, or send them the line below it.")
 
 
 def _warn_of_directory(uri: str, agent: "Agent", screen: Screen) -> None:

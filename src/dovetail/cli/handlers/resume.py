@@ -20,20 +20,25 @@ from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 
 
-def resume(ids: Sequence[int], patience: float | None, listening: Listening, screen: Screen) -> int:
-    """Go on with sessions; see `dovetail resume --help`."""
-    return signals.run(lambda stop: _resume(ids, patience, listening, screen, stop))
-
-
-async def _resume(
-    ids: Sequence[int], patience: float | None, listening: Listening, screen: Screen, stop: Stop
+@signals.interruptible
+async def resume(
+    stop: Stop,
+    screen: Screen,
+    *,
+    ids: Sequence[int],
+    patience: float | None,
+    place: tuple[str, int] | None,
+    tls_cert: str | None,
+    tls_key: str | None,
 ) -> int:
+    """Go on with sessions; see `dovetail resume --help`."""
+    listening = Listening(place, tls_cert, tls_key)
     listening.check()
-    place = context.home()
-    if not place.database.exists() and not ids:
+    home = context.home()
+    if not home.database.exists() and not ids:
         return _nothing(screen)
     async with (
-        open_agent(open_parts.start(place, v1_only=listening.wanted)) as agent,
+        open_agent(open_parts.start(home, v1_only=listening.wanted)) as agent,
         v1_server.served(agent, listening, screen),
     ):
         await _look_back(agent, screen)
@@ -41,16 +46,16 @@ async def _resume(
         if not wanted:
             return _nothing(screen)
         stop.guarded = True
-        if not listening.wanted and not place.running:
+        if not listening.wanted and not home.running:
             _tell_unserved(agent, wanted, screen)
         several = len(wanted) > 1
         followers = [
-            follower_of(live, place, screen, prefix=f"#{live.session_id} " * several)
+            follower_of(live, home, screen, prefix=f"#{live.session_id} " * several)
             for live in agent.resume(wanted)
         ]
         for follower in followers:
             _tell_seen(follower, agent)
-        if place.running:
+        if home.running:
             screen.say("`dovetail run` is working on it too; Ctrl-C ends this command alone.")
         code = await follow_all(followers, stop, patience=patience)
         screen.emit(RESUME, {"sessions": [follower.values for follower in followers]})

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dovetail import locking
@@ -38,14 +37,6 @@ _LOOK_BACK_EVERY = 3600.0
 _AFTER_A_FAULT = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line asked for."""
-
-    listening: Listening
-    json_log: bool
-
-
 class _Mute(Screen):
     """What goes to the log is not said on the screen as well."""
 
@@ -53,33 +44,36 @@ class _Mute(Screen):
         """Say nothing."""
 
 
-def run(request: Request) -> int:
+def run(
+    *, place: tuple[str, int] | None, tls_cert: str | None, tls_key: str | None, json_log: bool
+) -> int:
     """Work until a signal comes; see `dovetail run --help`."""
-    request.listening.check()
-    place = context.home(tell=False)
-    lines = JsonLines() if request.json_log else None
+    listening = Listening(place, tls_cert, tls_key)
+    listening.check()
+    home = context.home(tell=False)
+    lines = JsonLines() if json_log else None
     with (
-        locking.hold(place.folder, taken=_SECOND, patience=_LOCK_PATIENCE),
+        locking.hold(home.folder, taken=_SECOND, patience=_LOCK_PATIENCE),
         logging_to(STDERR, "dovetail", "uvicorn.error", lines=lines),
         rare_collections(),
     ):
         _log.setLevel(logging.INFO)
         try:
-            return signals.run(lambda stop: _run(request, place, stop))
+            return _run(listening, home)
         except KeyboardInterrupt:  # told to stop before it had begun
             return Exit.DONE
 
 
-async def _run(request: Request, place: Home, stop: Stop) -> int:
+@signals.interruptible
+async def _run(stop: Stop, listening: Listening, place: Home) -> int:
     notifier = Notifier()
     async with AsyncExitStack() as opened:
-        wanted = request.listening.wanted
-        start = open_parts.start(place, v1_only=wanted)
+        start = open_parts.start(place, v1_only=listening.wanted)
         agent = await opened.enter_async_context(open_agent(start))
         stop.guarded = True
         service = _Service(agent, place)
         opened.push_async_callback(service.stop)
-        door = v1_server.door(agent, request.listening, _log.info, service.take)
+        door = v1_server.door(agent, listening, _log.info, service.take)
         await opened.enter_async_context(door)
         agent.adopt(service.take)
         service.also(service.look_back())

@@ -49,17 +49,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line asked for."""
-
-    number: int
-    raw: bool = False
-    draw: bool = False
-    """Whether the QR code is to be drawn on the terminal."""
-    qr_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """A session with what is told of it; a `problem` where its log cannot be read."""
 
@@ -76,30 +65,29 @@ class Shown:
         return self.log.row
 
 
-def show(request: Request, screen: Screen) -> int:
+def show(screen: Screen, number: int, *, raw: bool, draw: bool, qr_file: Path | None) -> int:
     """Show one session; see `dovetail show --help`."""
-    number = request.number
-    if request.qr_file is not None:
-        qr.require_format(request.qr_file)
+    if qr_file is not None:
+        qr.require_format(qr_file)
     place = context.home()
     with open_parts.open_store(place) as store:
         if store is None:
             raise SessionNotFound(f"There is no session {number}.", actions=(Action.LIST,))
         shown = _shown(store, SessionId(number), place)
-    uri = _uri(shown) if request.draw or request.qr_file else None
+    uri = _uri(shown) if draw or qr_file else None
     entries = _entries(shown.log)
-    if request.raw and not screen.as_json:
+    if raw and not screen.as_json:
         _print_raw(shown.row, entries, screen)
     elif not screen.as_json:
         _print(shown, entries, screen)
     if shown.problem and not screen.as_json:
         screen.say(shown.problem, fg="yellow")
-    told = {
-        "problem": shown.problem,
-        "events": [_values(each, raw=request.raw) for each in entries],
-    }
+    told = {"problem": shown.problem, "events": [_values(each, raw=raw) for each in entries]}
     screen.emit(SHOW, _told_values(shown) | told)
-    _show_code(uri, request, screen)
+    if uri is not None and qr_file is not None:
+        qr_output.write(uri, qr_file, screen)
+    elif uri is not None:
+        qr_output.draw(uri, screen, words="Have the sender scan this.")
     return Exit.DONE
 
 
@@ -134,15 +122,6 @@ def _uri(shown: Shown) -> str:
         f"Nobody can pay by the Payjoin URI of session {number} any more: make a new one with"
         " `dovetail receive`."
     )
-
-
-def _show_code(uri: str | None, request: Request, screen: Screen) -> None:
-    if uri is None:
-        return
-    if request.qr_file is not None:
-        qr_output.write(uri, request.qr_file, screen)
-    else:
-        qr_output.draw(uri, screen, words="Have the sender scan this.")
 
 
 def _entries(log: StoredLog) -> list[Entry]:

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from dovetail.bitcoin import Address, FeeRate, Sats
 from dovetail.cli.clock import clock
 from dovetail.cli.fee_checks import require_fair_fee, require_fair_rate
-from dovetail.cli.handlers.payment_request import Request
 from dovetail.cli.output import Screen, confirm, local_time, sats, span
 from dovetail.cli.signals import Stop
 from dovetail.errors import ChainError
@@ -70,20 +69,25 @@ class Asked:
 async def agree_on(
     payment: PreparedPayment | PlainPayment,
     services: Services,
-    request: Request,
     screen: Screen,
     stop: Stop,
+    *,
+    chosen: bool,
+    allow_high_fee: bool,
+    yes: bool,
 ) -> None:
-    """Show the payment and ask for it, unless that was said before; from then on it is guarded."""
-    if not (screen.as_json and request.yes):  # a script has decided: nobody reads it
-        chosen = request.fee_rate is not None
+    """Show the payment and ask for it, unless `yes` says so; from then on it is guarded.
+
+    `chosen` is whether a person chose its fee rate.
+    """
+    if not (screen.as_json and yes):  # a script has decided: nobody reads it
         asked = await asyncio.to_thread(Asked.of, services, chosen=chosen)
         show(payment, services.relays, asked, screen)
-    if not request.allow_high_fee:
+    if not allow_high_fee:
         added = payment.most_added if isinstance(payment, PreparedPayment) else 0
         require_fair_rate(payment.fee_rate)
         require_fair_fee(payment.amount, payment.fee + added)
-    if not request.yes:
+    if not yes:
         with stop.paused():
             confirm("Pay this?")
     stop.guarded = True
