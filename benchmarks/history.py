@@ -68,8 +68,7 @@ def _replay(store: SqliteStore) -> None:
 def _told(row: SessionRow) -> Explanation | None:
     if row.summary is None:
         return None
-    at = Moment(now=UnixTime(NOW), expires_at=row.expires_at, ask=False)
-    return explain_summary(row.summary, at, paying=False)
+    return explain_summary(row.summary, Moment.of_row(row, UnixTime(NOW), ask=False))
 
 
 def _require(length: int) -> None:

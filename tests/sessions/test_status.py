@@ -1,75 +1,90 @@
-"""A session's status from its last event."""
+"""A session's status from the summary in its row."""
 
-from typing import Literal, get_args
+from typing import Any, get_args
 
 import pytest
+from tests.eventlogs.logs import NAMES
+from tests.sessions.test_standing import states
 
 from dovetail.bitcoin.units import UnixTime
-from dovetail.errors import ReplayError
-from dovetail.sessions.receiver import ReceiverEvent
-from dovetail.sessions.sender import SenderEvent
-from dovetail.sessions.status import SessionStatus, status_of
+from dovetail.sessions import outcomes
+from dovetail.sessions.ended import Ending
+from dovetail.sessions.standing import EDITION, Standing, StateName, Summary, status_of, summary_of
+from dovetail.sessions.status import SessionStatus
 
 EXPIRES_AT = UnixTime(1000)
 BEFORE, AFTER = UnixTime(999), EXPIRES_AT
 
 
-@pytest.mark.parametrize(("role", "union"), [("receiver", ReceiverEvent), ("sender", SenderEvent)])
-def test_every_event_has_a_status(role: Literal["receiver", "sender"], union: object) -> None:
-    for kind in get_args(union):
-        status = status_of(role, kind.__name__, expires_at=EXPIRES_AT, now=BEFORE)
-        assert status is not SessionStatus.EXPIRED
+def status(found: Summary, *, paying: bool = False, now: UnixTime = BEFORE) -> SessionStatus:
+    return status_of(found, paying=paying, expires_at=EXPIRES_AT, now=now)
+
+
+def standing(state: StateName, **facts: Any) -> Standing:
+    return Standing(edition=EDITION, state=state, **facts)
 
 
 @pytest.mark.parametrize(
-    ("role", "tag", "status"),
+    ("state", "expected"),
     [
-        ("receiver", "Created", SessionStatus.WAITING_FOR_PAYMENT),
-        ("receiver", "CommittedInputs", SessionStatus.NEGOTIATING),
-        ("receiver", "PostedPayjoinProposal", SessionStatus.PROPOSAL_SENT),
-        ("sender", "Created", SessionStatus.READY_TO_SEND),
-        ("sender", "PostedOriginalPsbt", SessionStatus.WAITING_FOR_PROPOSAL),
-        ("sender", "Released", SessionStatus.RELEASED),
+        ("Initialized", SessionStatus.WAITING_FOR_PAYMENT),
+        ("WantsInputs", SessionStatus.NEGOTIATING),
+        ("PayjoinProposal", SessionStatus.SENDING_PROPOSAL),
+        ("HasReplyableError", SessionStatus.SENDING_ERROR),
+        ("WithReplyKey", SessionStatus.READY_TO_SEND),
+        ("PollingForProposal", SessionStatus.WAITING_FOR_PROPOSAL),
+        ("PendingFallback", SessionStatus.FALLBACK_PENDING),
     ],
 )
-def test_the_status_says_where_a_session_stands(
-    role: Literal["receiver", "sender"], tag: str, status: SessionStatus
-) -> None:
-    assert status_of(role, tag, expires_at=EXPIRES_AT, now=BEFORE) is status
+def test_the_status_says_where_a_session_stands(state: StateName, expected: SessionStatus) -> None:
+    assert status(standing(state)) is expected
 
 
-@pytest.mark.parametrize("tag", ["Created", "RetrievedOriginalPayload", "GotReplyableError"])
-def test_expiry_ends_waiting_and_negotiating(tag: str) -> None:
-    status = status_of("receiver", tag, expires_at=EXPIRES_AT, now=AFTER)
-    assert status is SessionStatus.EXPIRED
+def test_what_a_party_knows_of_a_payment_under_way() -> None:
+    assert status(standing("Monitor"), paying=True) is SessionStatus.CONFIRMING
+    assert status(standing("Monitor")) is SessionStatus.PROPOSAL_SENT
+    assert status(standing("Monitor", broadcast=True)) is SessionStatus.CONFIRMING
+    assert status(standing("Monitor", seen_spent=True)) is SessionStatus.CONFIRMING
+    for paying in (True, False):
+        released = standing("Monitor", released=True)
+        assert status(released, paying=paying) is SessionStatus.RELEASED
+        missing = standing("PendingFallback", missing=True)
+        assert status(missing, paying=paying) is SessionStatus.COINS_MISSING
 
 
-@pytest.mark.parametrize(
-    ("role", "tag"),
-    [
-        ("receiver", "FinalizedProposal"),
-        ("receiver", "PostedPayjoinProposal"),
-        ("receiver", "Cancelled"),
-        ("sender", "ReceivedProposal"),
-        ("sender", "SignedPayjoin"),
-        ("sender", "BroadcastPayjoin"),
-    ],
+KEPT: tuple[StateName, ...] = (
+    "PayjoinProposal",
+    "ProposalReceived",
+    "PendingBroadcast",
+    "PendingFallback",
+    "Monitor",
 )
-def test_expiry_moves_nothing_that_has_money_at_stake(
-    role: Literal["receiver", "sender"], tag: str
-) -> None:
-    late = status_of(role, tag, expires_at=EXPIRES_AT, now=AFTER)
-    assert late is status_of(role, tag, expires_at=EXPIRES_AT, now=BEFORE)
 
 
-def test_a_closed_log_is_closed_whatever_closed_it() -> None:
+@pytest.mark.parametrize("state", sorted({*get_args(StateName)} - {*KEPT}))
+def test_expiry_ends_waiting_and_negotiating(state: StateName) -> None:
+    assert status(standing(state)) is not SessionStatus.EXPIRED
+    assert status(standing(state), now=AFTER) is SessionStatus.EXPIRED
+
+
+@pytest.mark.parametrize("paying", [True, False])
+@pytest.mark.parametrize("state", KEPT)
+def test_expiry_moves_nothing_that_has_money_at_stake(state: StateName, *, paying: bool) -> None:
+    late = status(standing(state), paying=paying, now=AFTER)
+    assert late is status(standing(state), paying=paying)
+    assert late is not SessionStatus.EXPIRED
+
+
+def test_a_closed_session_is_closed_whatever_its_outcome() -> None:
     for now in (BEFORE, AFTER):
-        status = status_of(
-            "receiver", "RepliedWithError", expires_at=EXPIRES_AT, now=now, closed=True
+        assert (
+            status(Ending(outcome=outcomes.Revoked(txid="0a" * 32)), now=now)
+            is SessionStatus.CLOSED
         )
-        assert status is SessionStatus.CLOSED
 
 
-def test_an_unknown_event_is_not_guessed_at() -> None:
-    with pytest.raises(ReplayError, match="unknown to this release"):
-        status_of("sender", "PostedPayjoinProposal", expires_at=EXPIRES_AT, now=BEFORE)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_state_of_a_kept_log_has_a_status(name: str) -> None:
+    found = [summary_of(state) for state in states(name)]
+    seen = [status(each, paying=name.startswith("sender/")) for each in found if each is not None]
+    assert len(seen) == len(found)

@@ -57,7 +57,6 @@ def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool
     from dovetail.sessions.standing import summary_of  # noqa: PLC0415
     from dovetail.sessions.status import SessionStatus  # noqa: PLC0415
     from dovetail.stores.integrity import load_session  # noqa: PLC0415
-    from dovetail.stores.ports import Role  # noqa: PLC0415
 
     seen = row.sighting
     if seen is not None and not seen.gone:
@@ -65,8 +64,7 @@ def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool
     summary = row.summary or summary_of(load_session(store, row.session_id))
     if summary is None:
         return False
-    at = Moment(now=UnixTime(now), expires_at=row.expires_at, ask=asks, seen=None)
-    found = explain_summary(summary, at, paying=row.role is Role.SENDER)
+    found = explain_summary(summary, Moment.of_row(row, UnixTime(now), ask=asks))
     made = found.status in (SessionStatus.CONFIRMING, SessionStatus.COINS_MISSING)
     later = found.deadline is not None and found.deadline.kind is DeadlineKind.FALLBACK
     return found.unpaid and not (made or later or found.needs_decision)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -13,8 +13,9 @@ from dovetail.sessions.amounts import Paid, Received
 from dovetail.sessions.overpayment import Surplus
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Sighting
-from dovetail.sessions.standing import Standing
+from dovetail.sessions.standing import Standing, status_of
 from dovetail.sessions.status import SessionStatus
+from dovetail.stores.ports import Role, SessionRow
 
 EITHER = "payjoin or ordinary; only one can confirm"
 PLAINLY = "ordinary payment"
@@ -98,6 +99,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 class Moment:
     """The time, the policy and the last sighting: an explanation depends on them and the log."""
 
+    paying: bool
+    """Whether the session is the sender's."""
     now: UnixTime
     expires_at: UnixTime
     ask: bool
@@ -105,10 +108,20 @@ class Moment:
     seen: Sighting | None = None
     """The last sighting on the chain."""
 
+    @classmethod
+    def of_row(cls, row: SessionRow, now: UnixTime, *, ask: bool) -> Self:
+        """Of a stored session."""
+        paying = row.role is Role.SENDER
+        return cls(paying=paying, now=now, expires_at=row.expires_at, ask=ask, seen=row.sighting)
+
     @property
     def shown(self) -> Sighting | None:
         """The same, unless it is gone."""
         return None if self.seen is None or self.seen.gone else self.seen
+
+    def status(self, found: Standing) -> SessionStatus:
+        """Where the session stands now."""
+        return status_of(found, paying=self.paying, expires_at=self.expires_at, now=self.now)
 
     def due(self, found: Standing, *, ask: bool = False) -> UnixTime | None:
         """From when the ordinary payment is broadcast; None: only on the user's word."""
@@ -127,6 +140,7 @@ class Moment:
         `owed` is how the payment is made where it is still `unpaid`, and else a sentence.
         """
         return Explanation(
+            status=self.status(found),
             owed=f"{_money(found.amount)} ({owed})" if unpaid else owed,
             unpaid=unpaid,
             amount=None if found.amount is None else Sats(found.amount),

@@ -29,8 +29,8 @@ from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.overpayment import surplus_of, surplus_seen
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.standing import AnySession, Standing, Summary, summary_of
-from dovetail.sessions.status import SessionStatus
-from dovetail.stores.ports import Role, SessionRow
+from dovetail.sessions.status import ENDED_BY_EXPIRY, SessionStatus
+from dovetail.stores.ports import SessionRow
 
 
 def explain(
@@ -44,17 +44,18 @@ def explain(
     found = summary_of(state)
     if found is None:
         raise ReplayError("The log holds a value that cannot be read; restore it from a backup.")
-    at = Moment(now=now, ask=ask, seen=seen, expires_at=state.expires_at)
-    return explain_summary(found, at, paying=isinstance(state, sender.SenderSession))
+    paying = isinstance(state, sender.SenderSession)
+    at = Moment(paying=paying, now=now, ask=ask, seen=seen, expires_at=state.expires_at)
+    return explain_summary(found, at)
 
 
-def explain_summary(found: Summary, at: Moment, *, paying: bool) -> Explanation:
-    """Explain the summary in a row; `paying` is whether the session is the sender's."""
+def explain_summary(found: Summary, at: Moment) -> Explanation:
+    """Explain the summary in a row."""
     if isinstance(found, Ending):
-        ended = explain_ending(found, paying=paying, expires_at=at.expires_at)
-        return ended if paying else _with_surplus(ended, found, at)
-    explained = _explained(found, at, paying=paying)
-    if not paying:
+        ended = _ended(found, at)
+        return ended if at.paying else _with_surplus(ended, found, at)
+    explained = _explained(found, at)
+    if not at.paying:
         explained = replace(explained, surplus=surplus_seen(at.seen))
     if found.missing:
         return coins_missing(explained, depth=found.depth)
@@ -72,9 +73,8 @@ def explain_row(row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation | N
         return None
     if row.summary is None:
         return None
-    at = Moment(now=now, expires_at=row.expires_at, ask=ask, seen=row.sighting)
-    found = explain_summary(row.summary, at, paying=row.role is Role.SENDER)
-    return _as_seen(found, row.sighting)
+    at = Moment.of_row(row, now, ask=ask)
+    return _as_seen(explain_summary(row.summary, at), row.sighting)
 
 
 def explain_stored(state: AnySession, row: SessionRow, now: UnixTime, *, ask: bool) -> Explanation:
@@ -115,8 +115,8 @@ def _with_surplus(explained: Explanation, found: Ending, at: Moment) -> Explanat
     return replace(explained, surplus=surplus, advice=surplus.advice or explained.advice)
 
 
-def _explained(found: Standing, at: Moment, *, paying: bool) -> Explanation:
-    match found.state, paying:
+def _explained(found: Standing, at: Moment) -> Explanation:
+    match found.state, at.paying:
         case "PendingFallback", False:
             return receiver_pending(found, at)
         case "PendingFallback", True:
@@ -131,16 +131,6 @@ def _explained(found: Standing, at: Moment, *, paying: bool) -> Explanation:
             return _open(found, at)
 
 
-_STATUS = {
-    "Initialized": SessionStatus.WAITING_FOR_PAYMENT,
-    "HasReplyableError": SessionStatus.SENDING_ERROR,
-    "PayjoinProposal": SessionStatus.SENDING_PROPOSAL,
-    "WithReplyKey": SessionStatus.READY_TO_SEND,
-    "PostingOriginal": SessionStatus.SENDING_ORIGINAL,
-    "PollingForProposal": SessionStatus.WAITING_FOR_PROPOSAL,
-    "ProposalReceived": SessionStatus.READY_TO_SIGN,
-    "PendingBroadcast": SessionStatus.READY_TO_BROADCAST,
-}
 _CHECKING = ("UncheckedOriginalPayload", "MaybeInputsOwned", "MaybeInputsSeen", "OutputsUnknown")
 
 _WORDS = {
@@ -161,18 +151,6 @@ _WORDS = {
 _WAITING_FOR_ANOTHER = "A payment came that does not count; waiting for another one."
 _ASKING_V1 = "The payment goes to the receiver's server, which answers with the payjoin at once."
 
-_ENDS_BY_EXPIRY = frozenset(
-    {
-        SessionStatus.WAITING_FOR_PAYMENT,
-        SessionStatus.NEGOTIATING,
-        SessionStatus.SENDING_ERROR,
-        SessionStatus.READY_TO_SEND,
-        SessionStatus.SENDING_ORIGINAL,
-        SessionStatus.WAITING_FOR_PROPOSAL,
-    }
-)
-
-
 _GOES_ON = frozenset({Action.RESUME})
 
 
@@ -184,13 +162,9 @@ def _can_be_cancelled(found: Standing) -> bool:
 
 
 def _open(found: Standing, at: Moment) -> Explanation:
-    status = _STATUS.get(found.state, SessionStatus.NEGOTIATING)
-    if at.now >= at.expires_at and status in _ENDS_BY_EXPIRY:
-        status = SessionStatus.EXPIRED
-    owed = _owed(found, at)
+    status, owed = at.status(found), _owed(found, at)
     return at.explanation(
         found,
-        status=status,
         words=_words(found, status, at),
         actions=_GOES_ON | {Action.CANCEL} if _can_be_cancelled(found) else _GOES_ON,
         **owed,
@@ -216,7 +190,6 @@ def _was_refused(found: Standing, at: Moment) -> bool:
 def _last_look(found: Standing, at: Moment) -> Explanation:
     return at.explanation(
         found,
-        status=SessionStatus.EXPIRED,
         words="Expired. Dovetail still looks for an ordinary payment.",
         actions=_GOES_ON | {Action.CANCEL},
         **_owed(found, at),
@@ -252,14 +225,13 @@ def _next(found: Standing, status: SessionStatus, at: Moment) -> Deadline | None
             return None
         return Deadline(DeadlineKind.SIGNING, UnixTime(found.until))
     waits = status is SessionStatus.SENDING_PROPOSAL and at.now < at.expires_at
-    if waits or status in _ENDS_BY_EXPIRY:
+    if waits or status in ENDED_BY_EXPIRY:
         return Deadline(DeadlineKind.EXPIRES, at.expires_at)
     return None
 
 
-def explain_ending(found: Ending, *, paying: bool, expires_at: UnixTime) -> Explanation:
-    """Explain a closed session; `paying` is whether it was the sender's."""
-    words, advice, paid = ending(found.outcome, paying=paying, asked=found.asked)
+def _ended(found: Ending, at: Moment) -> Explanation:
+    words, advice, paid = ending(found.outcome, paying=at.paying, asked=found.asked)
     return Explanation(
         status=SessionStatus.CLOSED,
         words=words,
@@ -267,7 +239,7 @@ def explain_ending(found: Ending, *, paying: bool, expires_at: UnixTime) -> Expl
         advice=advice,
         owed="Nothing.",
         amount=None if found.amount is None else Sats(found.amount),
-        expires_at=expires_at,
+        expires_at=at.expires_at,
         reason=found.reason,
         rule=found.rule,
         outcome=code_of(found.outcome),

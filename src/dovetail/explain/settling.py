@@ -8,7 +8,6 @@ from dovetail.sessions.coin_presence import BLOCKS_WITHOUT
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.sessions.standing import Standing
-from dovetail.sessions.status import SessionStatus
 
 
 def receiver_pending(found: Standing, at: Moment) -> Explanation:
@@ -43,7 +42,6 @@ def receiver_pending(found: Standing, at: Moment) -> Explanation:
         words = _RIVAL_OF_SENDERS
     return at.explanation(
         found,
-        status=SessionStatus.FALLBACK_PENDING,
         words=words,
         actions=_TO_DECIDE if undecided else _GOES_ON,
         advice=advice,
@@ -88,7 +86,6 @@ def sender_pending(found: Standing, at: Moment) -> Explanation:
         )
     return at.explanation(
         found,
-        status=SessionStatus.FALLBACK_PENDING,
         words=words,
         actions=_TO_DECIDE if undecided else _GOES_ON,
         advice=advice,
@@ -118,10 +115,9 @@ _SPENT = (Reason.INPUTS_ALREADY_SPENT, Reason.RECEIVER_TOOK_FALLBACK)
 
 def receiver_monitor(found: Standing, at: Moment) -> Explanation:
     """A payment to us is, or may be, on its way."""
-    status, deadline, actions, advice = SessionStatus.CONFIRMING, None, _GOES_ON, ""
+    deadline, actions, advice = None, _GOES_ON, ""
     seen, confirmations = at.shown, _confirmations(found.depth)
     if found.released:
-        status = SessionStatus.RELEASED
         words = "You declined the ordinary payment; the sender can still make it."
         advice = "You can still take the ordinary payment."
         actions = _GOES_ON | {Action.FALLBACK}
@@ -135,10 +131,8 @@ def receiver_monitor(found: Standing, at: Moment) -> Explanation:
             f" {confirmations}."
         )
     elif seen is not None and seen.kind in _PAYING:
-        status = SessionStatus.PROPOSAL_SENT
         words = f"The payment has been seen and waits for {confirmations}."
     else:
-        status = SessionStatus.PROPOSAL_SENT
         actions = _GOES_ON if _has_rival(at) else _GOES_ON | {Action.CANCEL}
         words = "The sender has the payjoin; waiting for it to confirm."
         deadline = at.fallback_at(at.due(found))
@@ -146,7 +140,6 @@ def receiver_monitor(found: Standing, at: Moment) -> Explanation:
         words = _RIVAL_OF_SENDERS
     return at.explanation(
         found,
-        status=status,
         words=words,
         actions=actions,
         advice=advice,
@@ -179,11 +172,10 @@ def _is_payment(found: Standing, seen: Sighting | None) -> bool:
 
 def sender_monitor(found: Standing, at: Moment) -> Explanation:
     """Our payment is on its way, or was declined and can still be taken."""
-    status, actions, advice = SessionStatus.CONFIRMING, _GOES_ON, ""
+    actions, advice = _GOES_ON, ""
     owed = PLAINLY if found.plain else EITHER
     confirmations = _confirmations(found.depth)
     if found.released:
-        status = SessionStatus.RELEASED
         words = "You declined the ordinary payment, but the receiver can still take it."
         advice = "Pay after all, take the coins back, or wait."
         actions = _GOES_ON | {Action.FALLBACK, Action.REVOKE}
@@ -199,7 +191,6 @@ def sender_monitor(found: Standing, at: Moment) -> Explanation:
         actions = _GOES_ON | {Action.RAISE_FEE}
     return at.explanation(
         found,
-        status=status,
         words=words,
         actions=actions,
         advice=advice,
@@ -214,7 +205,6 @@ def coins_missing(explained: Explanation, *, depth: int) -> Explanation:
     blocks = max(depth, BLOCKS_WITHOUT)
     return replace(
         explained,
-        status=SessionStatus.COINS_MISSING,
         words=(
             "A coin that the payment spends is gone: its transaction was replaced or left the"
             " chain. It may come back."

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from dovetail.bitcoin import Txid
+from dovetail.bitcoin import Txid, UnixTime
 from dovetail.errors import DovetailError
 from dovetail.protocol.uri import V1Endpoint
 from dovetail.sessions import receiver, sender
@@ -19,6 +19,7 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import SpendKind
+from dovetail.sessions.status import ENDED_BY_EXPIRY, SessionStatus
 
 EDITION = 2
 """Raise it with what is drawn or how: what another edition drew is read from the log instead."""
@@ -117,6 +118,39 @@ def summary_of(state: AnySession) -> Summary | None:
         return _standing(state)
     except DovetailError:  # of a state that nobody has validated
         return None
+
+
+def status_of(
+    found: Summary, *, paying: bool, expires_at: UnixTime, now: UnixTime
+) -> SessionStatus:
+    """The status of a session; `paying` is whether it is the sender's.
+
+    `EXPIRED` is a session that its next step will end.
+    """
+    if isinstance(found, Ending):
+        return SessionStatus.CLOSED
+    if found.missing:
+        return SessionStatus.COINS_MISSING
+    if found.state == "Monitor":
+        if found.released:
+            return SessionStatus.RELEASED
+        known = paying or found.broadcast or found.seen_spent
+        return SessionStatus.CONFIRMING if known else SessionStatus.PROPOSAL_SENT
+    status = _STATUS.get(found.state, SessionStatus.NEGOTIATING)
+    return SessionStatus.EXPIRED if now >= expires_at and status in ENDED_BY_EXPIRY else status
+
+
+_STATUS = {
+    "Initialized": SessionStatus.WAITING_FOR_PAYMENT,
+    "HasReplyableError": SessionStatus.SENDING_ERROR,
+    "PayjoinProposal": SessionStatus.SENDING_PROPOSAL,
+    "WithReplyKey": SessionStatus.READY_TO_SEND,
+    "PostingOriginal": SessionStatus.SENDING_ORIGINAL,
+    "PollingForProposal": SessionStatus.WAITING_FOR_PROPOSAL,
+    "ProposalReceived": SessionStatus.READY_TO_SIGN,
+    "PendingBroadcast": SessionStatus.READY_TO_BROADCAST,
+    "PendingFallback": SessionStatus.FALLBACK_PENDING,
+}
 
 
 def encode_summary(summary: Summary) -> bytes:

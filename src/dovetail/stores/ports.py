@@ -3,19 +3,19 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NewType, Protocol, TypeAlias, TypeVar
+from typing import Any, NewType, Protocol, TypeAlias, TypeVar, get_args
 
 import msgspec
 
 from dovetail.bitcoin import Address, OutPoint, Sats, UnixTime
-from dovetail.errors import DuplicateSession
+from dovetail.errors import DuplicateSession, ReplayError
 from dovetail.protocol.uri import PayjoinUri
 from dovetail.sessions.ended import Ending
 from dovetail.sessions.receiver.events import ReceiverEvent
 from dovetail.sessions.sender.events import SenderEvent
 from dovetail.sessions.sightings import Sighting
-from dovetail.sessions.standing import Standing, Summary
-from dovetail.sessions.status import SessionStatus, status_of
+from dovetail.sessions.standing import Standing, Summary, status_of
+from dovetail.sessions.status import SessionStatus
 from dovetail.stores.search import EVERY, Wanted
 from dovetail.stores.session_index import Role, SessionIndex
 from dovetail.stores.stored_event import StoredEvent
@@ -152,14 +152,26 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.summary if isinstance(self.summary, Standing) else None
 
     def status(self, now: UnixTime) -> SessionStatus:
-        """Return the session's status; raises `ReplayError` for a log of a newer Dovetail."""
-        return status_of(
-            self.role.value,
-            self.last_tag,
-            expires_at=self.expires_at,
-            now=now,
-            closed=self.closed_at is not None,
-        )
+        """Return the session's status; raises `ReplayError` where only its log can tell.
+
+        It can where the log has an event of a newer Dovetail, or the row no summary.
+        """
+        if self.last_tag not in _TAGS[self.role]:
+            raise ReplayError(
+                "The session's last event is unknown to this release; upgrade Dovetail to read it."
+            )
+        if self.closed_at is not None:
+            return SessionStatus.CLOSED
+        if self.summary is None:
+            raise ReplayError("The session's row tells no status: load its log.")
+        paying = self.role is Role.SENDER
+        return status_of(self.summary, paying=paying, expires_at=self.expires_at, now=now)
+
+
+_TAGS = {
+    role: frozenset(kind.__name__ for kind in get_args(union))
+    for role, union in ((Role.RECEIVER, ReceiverEvent), (Role.SENDER, SenderEvent))
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
