@@ -3,16 +3,15 @@
 import asyncio
 import logging
 import sys
-import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from http import HTTPStatus
 from typing import TypeVar, cast
 
 from dovetail.bip78.dispatch import Dispatcher, OnFollow, PendingRequest
 from dovetail.bip78.responses import refusal, unavailable
 from dovetail.bip78.settings import V1ServerSettings
-from dovetail.errors import ConfigurationError, StoreError
+from dovetail.errors import ConfigurationError
 from dovetail.protocol.error_replies import ErrorCode
 from dovetail.protocol.requests import V1_TYPE
 from dovetail.runtime.agent import Agent
@@ -20,25 +19,21 @@ from dovetail.serving.asgi import (
     Receive,
     Scope,
     Send,
+    caught,
     disconnected,
     header,
+    live,
     media_type,
     raw_path,
     read_body,
     send_answer,
 )
 from dovetail.serving.client_shares import Client, Clients, Shares
-from dovetail.serving.responses import Response
+from dovetail.serving.responses import Response, preflight
 from dovetail.stores.ports import SessionId
 
 _CLOSE = (b"connection", b"close")
-_PREFLIGHT = Response(
-    HTTPStatus.NO_CONTENT,
-    (
-        (b"access-control-allow-methods", b"OPTIONS, POST"),
-        (b"access-control-allow-headers", b"content-type, content-length"),
-    ),
-)
+_PREFLIGHT = preflight("OPTIONS, POST")
 
 T = TypeVar("T")
 
@@ -82,28 +77,15 @@ class V1Server:
         """Serve one ASGI scope."""
         match scope["type"]:
             case "http":
-                answer = await self._answer(scope, receive)
+                fault = unavailable(HTTPStatus.INTERNAL_SERVER_ERROR)
+                route = self._route(scope, receive)
+                answer = await caught(route, store=unavailable(), fault=fault)
                 with suppress(OSError):  # the sender has gone
                     await send_answer(send, answer)
             case "lifespan":
-                await receive()
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-                await send({"type": "lifespan.shutdown.complete"})
+                await live(receive, send, nullcontext())
             case _:
                 raise ConfigurationError("The server uses a protocol other than HTTP: use HTTP.")
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        try:
-            return await self._route(scope, receive)
-        except StoreError as error:
-            _log.error("A request could not be served: %s", error)
-            return unavailable()
-        except Exception as error:  # noqa: BLE001  # a bug must not stop the server
-            # Not the error's own text, which could quote the request (P4).
-            where = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("A request failed with %s at\n%s", type(error).__name__, where)
-            return unavailable(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _route(self, scope: Scope, receive: Receive) -> Response:
         if scope["method"] == "OPTIONS":

@@ -5,14 +5,13 @@ import json
 import logging
 import re
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from typing import Self
 
 from dovetail.crypto.entropy import Entropy, system
-from dovetail.errors import ConfigurationError, DovetailError, StoreUnavailable
+from dovetail.errors import ConfigurationError, DovetailError
 from dovetail.mailroom.bootstrap import Tunnels
 from dovetail.mailroom.clock import SteadyClock, monotonic_seconds
 from dovetail.mailroom.data_folder import hold
@@ -31,16 +30,20 @@ from dovetail.serving.asgi import (
     Receive,
     Scope,
     Send,
+    caught,
     disconnected,
+    live,
     raw_path,
     read_body,
     send_answer,
+    where,
 )
 from dovetail.serving.client_shares import Clients
 from dovetail.serving.responses import (
     Response,
     not_found,
     out_of_order,
+    preflight,
     problem,
     typed,
     wrong_method,
@@ -51,15 +54,9 @@ HEALTH_PATH = "/health"
 
 _TAG_BYTES = 32
 _FORWARD = re.compile(r"/https?:/", re.IGNORECASE)
+_FAULT = "The mailroom failed; try again."
 _WELCOME = b"This is a Dovetail mailroom for payjoin (BIP 77).\n"
-_PREFLIGHT = Response(
-    HTTPStatus.NO_CONTENT,
-    (
-        (b"access-control-allow-methods", b"GET, OPTIONS, POST"),
-        (b"access-control-allow-headers", b"content-type, content-length"),
-        (b"access-control-max-age", b"86400"),
-    ),
-)
+_PREFLIGHT = preflight("GET, OPTIONS, POST", (b"access-control-max-age", b"86400"))
 
 _log = logging.getLogger(__name__)
 
@@ -154,9 +151,7 @@ class Mailroom:
             except DovetailError as error:
                 _log.error("Housekeeping failed and is tried again: %s", error)
             except Exception as error:  # noqa: BLE001  # it must run as long as the server
-                _log.error(
-                    "Housekeeping failed with %s at\n%s", type(error).__name__, _where(error)
-                )
+                _log.error("Housekeeping failed with %s at\n%s", type(error).__name__, where(error))
         self.refusals.log_counts()
 
     async def _tidy_mailboxes(self) -> None:
@@ -184,23 +179,15 @@ class Mailroom:
         """Serve one ASGI scope."""
         match scope["type"]:
             case "http":
-                await send_answer(send, await self._answer(scope, receive))
+                fault = problem(HTTPStatus.INTERNAL_SERVER_ERROR, _FAULT)
+                answer = caught(self._route(scope, receive), store=out_of_order(), fault=fault)
+                await send_answer(send, await answer)
             case "websocket":
                 await self._serve_websocket(scope, receive, send)
             case "lifespan":
-                await self._live(receive, send)
+                await live(receive, send, self)
             case _:
                 raise ConfigurationError("The server uses a protocol other than HTTP: use HTTP.")
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        try:
-            return await self._route(scope, receive)
-        except StoreUnavailable as error:
-            _log.error("A request could not be served: %s", error)
-            return out_of_order()
-        except Exception as error:  # noqa: BLE001  # a bug must not stop the server
-            _log.error("A request failed with %s at\n%s", type(error).__name__, _where(error))
-            return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The mailroom failed; try again.")
 
     async def _route(self, scope: Scope, receive: Receive) -> Response:
         method, path = scope["method"], raw_path(scope)
@@ -262,18 +249,6 @@ class Mailroom:
             return
         with suppress(OSError):  # the client has gone
             await self._tunnels.websocket(scope, receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            await self.__aenter__()
-        except DovetailError as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self.__aexit__()
-        await send({"type": "lifespan.shutdown.complete"})
 
     def _open_directory(self, opened: AsyncExitStack, tag: bytes) -> None:
         settings = self.settings
@@ -344,11 +319,6 @@ def create_app(settings: MailroomSettings, *, clock: Callable[[], float] = time.
 
 def _only_get(method: str, answer: Response, *others: str) -> Response:
     return answer if method in ("GET", "HEAD") else wrong_method("GET", *others)
-
-
-def _where(error: BaseException) -> str:
-    """Return the traceback without the error's text, which could quote a request (P4)."""
-    return "".join(traceback.format_tb(error.__traceback__))
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

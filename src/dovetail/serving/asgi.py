@@ -1,16 +1,22 @@
 """The part of ASGI that the servers use: read bodies within limits, send responses."""
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any
 
+from dovetail.errors import DovetailError, StoreError
 from dovetail.serving.responses import Response, problem
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
 
 # After an early answer, a server reads and drops at most this many bytes of the rest of the body;
 # it closes the connection when more is left.
@@ -86,6 +92,37 @@ async def send_answer(send: Send, answer: Response) -> None:
         headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def caught(answer: Awaitable[Response], *, store: Response, fault: Response) -> Response:
+    """Return the answer, or the one for a failing `store` or for a `fault` of the program."""
+    try:
+        return await answer
+    except StoreError as error:
+        _log.error("A request could not be served: %s", error)
+        return store
+    except Exception as error:  # noqa: BLE001  # a bug must not stop the server
+        _log.error("A request failed with %s at\n%s", type(error).__name__, where(error))
+        return fault
+
+
+def where(error: BaseException) -> str:
+    """Return the traceback without the error's text, which could quote a request (P4)."""
+    return "".join(traceback.format_tb(error.__traceback__))
+
+
+async def live(receive: Receive, send: Send, parts: AbstractAsyncContextManager[object]) -> None:
+    """Serve ASGI's lifespan: `parts` are open between start-up and shutdown."""
+    await receive()
+    try:
+        await parts.__aenter__()
+    except DovetailError as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await parts.__aexit__(None, None, None)
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def disconnected(receive: Receive) -> None:

@@ -53,6 +53,15 @@ def problem(
     return Response(status, headers, json.dumps(fields).encode())
 
 
+def preflight(methods: str, *headers: tuple[bytes, bytes]) -> Response:
+    """Return the answer to a browser that asks what it may send here (CORS)."""
+    allowed = (
+        (b"access-control-allow-methods", methods.encode()),
+        (b"access-control-allow-headers", b"content-type, content-length"),
+    )
+    return Response(HTTPStatus.NO_CONTENT, (*allowed, *headers))
+
+
 def overloaded(what: str) -> Response:
     """Return 503 for a limit that was reached."""
     return problem(
