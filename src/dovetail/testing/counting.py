@@ -6,7 +6,6 @@ response before it is handled; a broadcast before and after.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from dovetail.bitcoin import Address, FeeRate, Network, OutPoint, Sats, Script, Transaction
@@ -95,12 +94,7 @@ class CountingStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def new_receiver(self) -> SessionLog[ReceiverEvent]:

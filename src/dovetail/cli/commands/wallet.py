@@ -1,6 +1,7 @@
 """`dovetail wallet`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,20 +22,21 @@ _kind = click.option(
 
 _open = click.option(
     "--no-passphrase",
+    "unprotected",
     is_flag=True,
     help="Keep words and keys unencrypted: whoever can read the wallet's file can spend.",
 )
 _new_passphrase = together(
     click.option(
         "--new-passphrase-file",
-        "new_file",
+        "file",
         metavar="FILE",
         type=click.Path(dir_okay=False, path_type=Path),
         help="Read the new passphrase from this file's first line.",
     ),
     click.option(
         "--new-passphrase-fd",
-        "new_fd",
+        "descriptor",
         metavar="N",
         type=click.IntRange(min=0),
         help="Read it from this open file descriptor.",
@@ -63,7 +65,7 @@ def wallet() -> None:
 @_open
 @json_option(json_keys.WALLET_NEW)
 @common
-def new(*, kind: str, no_passphrase: bool, as_json: bool) -> int:
+def new(*, as_json: bool, **given: Any) -> int:
     """Make a wallet and print its 12 words.
 
     On a terminal it asks for a passphrase, which encrypts words and keys on the disk. Commands
@@ -72,7 +74,7 @@ def new(*, kind: str, no_passphrase: bool, as_json: bool) -> int:
     """
     from dovetail.cli.handlers import wallet
 
-    return wallet.new(kind, Screen(as_json=as_json), unprotected=no_passphrase)
+    return wallet.new(Screen(as_json=as_json), **given)
 
 
 @wallet.command(name="import")
@@ -82,7 +84,7 @@ def new(*, kind: str, no_passphrase: bool, as_json: bool) -> int:
 @_open
 @json_option(json_keys.WALLET_IMPORT)
 @common
-def bring(*, kind: str, descriptors: bool, no_passphrase: bool, as_json: bool) -> int:
+def bring(*, as_json: bool, **given: Any) -> int:
     """Make a wallet from words you have.
 
     The words, or the descriptors for payments and for change with their private keys, are asked
@@ -91,9 +93,7 @@ def bring(*, kind: str, descriptors: bool, no_passphrase: bool, as_json: bool) -
     """
     from dovetail.cli.handlers import wallet
 
-    return wallet.bring(
-        kind, Screen(as_json=as_json), descriptors=descriptors, unprotected=no_passphrase
-    )
+    return wallet.bring(Screen(as_json=as_json), **given)
 
 
 @wallet.command(name="passphrase")
@@ -102,7 +102,7 @@ def bring(*, kind: str, descriptors: bool, no_passphrase: bool, as_json: bool) -
 @click.option("--remove", is_flag=True, help="Keep words and keys unencrypted from now on.")
 @json_option(json_keys.WALLET_PASSPHRASE)
 @common
-def change(*, new_file: Path | None, new_fd: int | None, remove: bool, as_json: bool) -> int:
+def change(*, as_json: bool, **given: Any) -> int:
     """Set, change or remove the wallet's passphrase.
 
     It encrypts words and keys in the wallet's file. Copies that were made before, such as a
@@ -110,7 +110,7 @@ def change(*, new_file: Path | None, new_fd: int | None, remove: bool, as_json: 
     """
     from dovetail.cli.handlers import wallet_secrets
 
-    return wallet_secrets.change(new_file, new_fd, Screen(as_json=as_json), remove=remove)
+    return wallet_secrets.change(Screen(as_json=as_json), **given)
 
 
 @wallet.command()

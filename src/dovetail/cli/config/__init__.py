@@ -17,19 +17,3 @@ from dovetail.cli.config.table import LOCAL_MAILROOM as LOCAL_MAILROOM
 from dovetail.cli.config.table import PREFIX as PREFIX
 from dovetail.cli.config.table import Settings as Settings
 from dovetail.cli.config.template import template as template
-
-__all__ = [
-    "KEYS",
-    "LOCAL_CHAIN",
-    "LOCAL_MAILROOM",
-    "PREFIX",
-    "File",
-    "Found",
-    "Settings",
-    "default_file",
-    "find",
-    "load",
-    "look_up",
-    "read",
-    "template",
-]

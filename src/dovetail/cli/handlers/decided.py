@@ -9,7 +9,7 @@ from dovetail.cli.clock import clock
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
 from dovetail.cli.json_keys import SESSION
-from dovetail.cli.live.follow import Seen, session_values
+from dovetail.cli.live.follow import row_values
 from dovetail.cli.live.follow_all import tell_deadline
 from dovetail.cli.output import Screen, sats
 from dovetail.cli.service import next_words
@@ -74,9 +74,8 @@ async def _low_fee(state: AnySession, services: Services) -> LowFee | None:
 
 def tell(decided: Decided, place: Home, screen: Screen) -> int:
     """Say what became of it, and what to do next; the exit code."""
-    row, state, seen = decided.row, decided.state, Seen.in_row(decided.row)
-    sighting, running = None if seen is None else seen.sighting, place.running
-    found = explain(state, clock(), ask=place.asks, seen=sighting)
+    row, state, running = decided.row, decided.state, place.running
+    found = explain(state, clock(), ask=place.asks, seen=row.sighting)
     screen.say(found.words, bold=True)
     if decided.trouble is not None:
         words = f"Your decision is saved. The rest could not be done yet: {decided.trouble}"
@@ -90,9 +89,7 @@ def tell(decided: Decided, place: Home, screen: Screen) -> int:
     screen.say(next_words(row.session_id, found, running=running))
     if found.needs_decision:
         tell_deadline(found, screen)
-    expires_at = int(state.expires_at)
-    values = session_values(row.session_id, row.role, found, expires_at, seen, running=running)
-    screen.emit(SESSION, values)
+    screen.emit(SESSION, row_values(row, found, running=running))
     if found.needs_decision:
         return Exit.FALLBACK_PENDING
     left = decided.trouble is not None and found.outcome is None

@@ -13,7 +13,7 @@ from dovetail.cli.clock import clock
 from dovetail.cli.exits import Exit
 from dovetail.cli.handlers import empty_store
 from dovetail.cli.json_keys import HISTORY
-from dovetail.cli.live.follow import Seen, session_values
+from dovetail.cli.live.follow import Seen, row_values
 from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.service import NOT_RUNNING
 from dovetail.cli.tables import tabulated
@@ -60,16 +60,7 @@ class Listed:
     @property
     def values(self) -> dict[str, Any]:
         """What `--json` says of it."""
-        row = self.row
-        values = session_values(
-            row.session_id,
-            row.role,
-            self.explanation,
-            int(row.expires_at),
-            self.seen,
-            running=self.running,
-        )
-        return values | row_values(row)
+        return listed_values(self.row, self.explanation, running=self.running)
 
     @property
     def txid(self) -> str | None:
@@ -140,9 +131,11 @@ def pages(wanted: Wanted, *, limit: int | None, before: int | None) -> Iterator[
             last, left = rows[-1].session_id, None if left is None else left - len(rows)
 
 
-def row_values(row: SessionRow) -> dict[str, Any]:
-    """What `--json` says of a session besides, by its row alone."""
-    return {
+def listed_values(
+    row: SessionRow, explanation: Explanation | None, *, running: bool
+) -> dict[str, Any]:
+    """What `--json` says of a session in a list."""
+    return row_values(row, explanation, running=running) | {
         "label": row.label,
         "created_at": int(row.created_at),
         "closed_at": None if row.closed_at is None else int(row.closed_at),

@@ -9,7 +9,7 @@ from dovetail.cli.fee_checks import require_fair_rate
 from dovetail.cli.handlers.decided import RECEIVING
 from dovetail.cli.json_keys import REVOKE
 from dovetail.cli.live.agent import open_agent
-from dovetail.cli.live.follow import Seen, session_values
+from dovetail.cli.live.follow import row_values
 from dovetail.cli.output import Screen, confirm, require_somebody, sats
 from dovetail.cli.service import go_on
 from dovetail.cli.signals import Stop
@@ -36,7 +36,7 @@ async def revoke(
     with about(session_id):
         async with open_agent(open_parts.start(place)) as agent:
             store = agent.services.store
-            role = store.row(session_id).role
+            store.row(session_id)
             prepared = await agent.prepare_revocation(session_id, fee_rate=fee_rate)
             _explain_revocation(prepared, screen)
             if not yes:
@@ -45,15 +45,14 @@ async def revoke(
                     confirm("Spend the coin back to your wallet?")
             stop.guarded = True
             await agent.revoke(prepared)
-            seen = Seen.in_row(store.row(session_id))
+            row = store.row(session_id)
     state, txid = prepared.state, str(prepared.transaction.txid)
     other = "sender" if isinstance(state, RECEIVING) else "receiver"
     screen.say(f"The coins are on their way back; until that confirms, the {other} may be faster.")
     screen.result(txid)
     running, found = place.running, explain(state, clock())
     screen.say(go_on(session_id, found, running=running))
-    expires_at = int(state.expires_at)
-    values = session_values(session_id, role, found, expires_at, seen, running=running)
+    values = row_values(row, found, running=running)
     fee = None if prepared.fee is None else int(prepared.fee)
     screen.emit(REVOKE, values | {"revocation_txid": txid, "revocation_fee_sats": fee})
     return Exit.DONE

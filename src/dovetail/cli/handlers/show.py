@@ -10,10 +10,10 @@ from dovetail.cli.actions import error_words
 from dovetail.cli.clock import clock
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
-from dovetail.cli.handlers.history import row_values
+from dovetail.cli.handlers.history import listed_values
 from dovetail.cli.handlers.show_details import Details, Line, detail_values, details_of, lines
 from dovetail.cli.json_keys import SHOW
-from dovetail.cli.live.follow import Seen, session_values
+from dovetail.cli.live.follow import Seen
 from dovetail.cli.output import Screen, local_time, sats
 from dovetail.cli.service import next_words
 from dovetail.cli.time_left import time_left
@@ -105,10 +105,8 @@ def _shown(store: Store, session_id: SessionId, place: Home) -> Shown:
 
 def _told_values(shown: Shown) -> dict[str, Any]:
     row, found = shown.row, shown.explanation
-    seen = Seen.in_row(row)
-    number, expires_at = row.session_id, int(row.expires_at)
-    values = session_values(number, row.role, found, expires_at, seen, running=shown.running)
-    return values | row_values(row) | detail_values(row, found, shown.details)
+    values = listed_values(row, found, running=shown.running)
+    return values | detail_values(row, found, shown.details)
 
 
 def _uri(shown: Shown) -> str:

@@ -1,7 +1,8 @@
 """`dovetail wallet`: make one, look into it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,7 @@ from dovetail.wallets.bdk.wallet import BdkWallet
 
 if TYPE_CHECKING:
     from dovetail.stores.sql import SqliteStore
+    from dovetail.wallets.core.wallet import CoreWallet
 
 KINDS = {
     "segwit": ScriptType.P2WPKH,
@@ -30,7 +32,7 @@ KINDS = {
 }
 
 
-def new(kind: str, screen: Screen, *, unprotected: bool) -> int:
+def new(screen: Screen, *, kind: str, unprotected: bool) -> int:
     """Make a wallet with new words."""
     place = _place_for_new()
     passphrase = wallet_secrets.for_new(place.settings, unprotected=unprotected)
@@ -52,7 +54,7 @@ def new(kind: str, screen: Screen, *, unprotected: bool) -> int:
     return Exit.DONE
 
 
-def bring(kind: str, screen: Screen, *, descriptors: bool, unprotected: bool) -> int:
+def bring(screen: Screen, *, kind: str, descriptors: bool, unprotected: bool) -> int:
     """Make a wallet from words or descriptors, which are read from stdin."""
     place = _place_for_new()
     passphrase = wallet_secrets.for_new(place.settings, unprotected=unprotected)
@@ -88,12 +90,7 @@ def address(screen: Screen) -> int:
 
 def balance(screen: Screen) -> int:
     """Say what the wallet holds."""
-    place = context.home()
-    wallet = open_parts.open_wallet(place, ahead=True)
-    with open_parts.open_store(place) as store:
-        screen.tick("Looking at the chain ...")
-        with signals.at_once():
-            wallet.sync()
+    with _synced(screen) as (wallet, store):
         held = wallet.balance()
         holders = _holders(store)
         taken = [coin for coin in wallet.coins() if coin.outpoint in holders]
@@ -121,12 +118,7 @@ def balance(screen: Screen) -> int:
 
 def coins(screen: Screen) -> int:
     """List the confirmed coins."""
-    place = context.home()
-    wallet = open_parts.open_wallet(place, ahead=True)
-    with open_parts.open_store(place) as store:
-        screen.tick("Looking at the chain ...")
-        with signals.at_once():
-            wallet.sync()
+    with _synced(screen) as (wallet, store):
         found = wallet.coins()
         holders = _holders(store)
         seen = frozenset[OutPoint]() if store is None else store.exposed()
@@ -156,6 +148,18 @@ def coins(screen: Screen) -> int:
     ]
     screen.emit(json_keys.WALLET_COINS, {"coins": rows})
     return Exit.DONE
+
+
+@contextmanager
+def _synced(screen: Screen) -> "Generator[tuple[BdkWallet | CoreWallet, SqliteStore | None]]":
+    """The wallet, in sync with the chain, and the sessions."""
+    place = context.home()
+    wallet = open_parts.open_wallet(place, ahead=True)
+    with open_parts.open_store(place) as store:
+        screen.tick("Looking at the chain ...")
+        with signals.at_once():
+            wallet.sync()
+        yield wallet, store
 
 
 def _holders(store: "SqliteStore | None") -> Mapping[OutPoint, SessionId]:

@@ -51,7 +51,7 @@ def tell_unprotected(passphrase: str | None, screen: Screen) -> None:
         screen.say(UNPROTECTED, fg="yellow")
 
 
-def change(file: Path | None, descriptor: int | None, screen: Screen, *, remove: bool) -> int:
+def change(screen: Screen, *, file: Path | None, descriptor: int | None, remove: bool) -> int:
     """Set, change or remove the passphrase."""
     if remove and (file is not None or descriptor is not None):
         raise UsageError("Remove the passphrase or give a new one, not both.")

@@ -126,6 +126,14 @@ def session_values(
     }
 
 
+def row_values(
+    row: SessionRow, explanation: Explanation | None, *, running: bool
+) -> dict[str, Any]:
+    """The same of a stored session, with what was seen of it last."""
+    number, expires_at, seen = row.session_id, int(row.expires_at), Seen.in_row(row)
+    return session_values(number, row.role, explanation, expires_at, seen, running=running)
+
+
 def values_now(live: Live, state: AnySession, *, running: bool) -> dict[str, Any]:
     """A session that this command does not follow, under `keys.SESSION`."""
     found = explain(state, clock())
