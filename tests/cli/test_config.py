@@ -327,12 +327,10 @@ def test_all_missing_settings_are_told_together(cli: Cli):
     assert "Not set for signet: `chain` (" in said.err
     assert "`directory` (" in said.err
     assert "and `relays` (" in said.err
-    assert (
-        f"Settings belong into {default_file()}, which `dovetail config init` begins." in said.err
-    )
+    assert f"Put settings in {default_file()}, which `dovetail config init` begins." in said.err
     cli.settings["direct"] = "true"
     cli.settings["chain"] = "http://127.0.0.1:1"
     cli("config", "init")
     said = cli("receive", "1000")
     assert "No directory is set" in said.err
-    assert said.err.endswith(f"Settings belong into {default_file()}.\n")
+    assert said.err.endswith(f"Put settings in {default_file()}.\n")

@@ -61,7 +61,7 @@ def test_a_new_wallet_asks_for_a_passphrase_twice(cli: Cli, typed):
 def test_who_wants_no_passphrase_is_told_what_that_means(cli: Cli):
     said = cli("wallet", "new", "--no-passphrase", "--json", stdin=Terminal())
     assert not said.json["encrypted"]
-    assert "whoever can read its file can spend" in said.err
+    assert "anyone who can read its file can spend" in said.err
     assert "has no passphrase" in cli("wallet", "info").err
 
 

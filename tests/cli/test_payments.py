@@ -123,7 +123,7 @@ def test_receive_draws_a_qr_code_where_it_fits_or_writes_it_to_a_file(
     assert "▀" in told(60)
     small = told(24)
     assert "▀" not in small
-    assert "enlarge the terminal, or have it in a file with --qr FILE" in " ".join(small.split())
+    assert "enlarge the terminal, or write it to a file with --qr FILE" in " ".join(small.split())
     assert "QR" not in told(60, "--no-qr")
     picture = tmp_path / "code.svg"
     assert "▀" not in told(60, "--qr", str(picture))

@@ -156,6 +156,6 @@ def test_a_fault_in_one_session_hides_no_other(person, monkeypatch):
     monkeypatch.setattr(LiveSession, "_advance", advance)
     said = alice("resume", "--timeout", "1s")
     assert said.code == 1
-    assert "Session 1 met a fault of the program (ZeroDivisionError)" in said.err
+    assert "A bug in Dovetail stopped session 1 (ZeroDivisionError)" in said.err
     assert "bcrt1" not in said.err, "P4"
     assert [line[:3] for line in said.lines] == ["#1 ", "#2 "]

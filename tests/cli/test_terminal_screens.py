@@ -79,7 +79,7 @@ def as_read(tty: Tty, settings: dict[str, str], *words: str, typed: str = "") ->
     shown = tty(*words, typed=typed)
     assert shown.too_long() == []
     assert "Traceback" not in shown.text
-    assert "fault of its own" not in shown.text
+    assert "Dovetail has a bug" not in shown.text
     assert not {"\N{REPLACEMENT CHARACTER}", "?" if tty.encoding == "ascii" else "\0"} & set(
         shown.text.replace("bcrt1", "").replace("?amount", "").replace("?pj", "").replace("s?", "")
     )

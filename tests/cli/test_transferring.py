@@ -31,7 +31,7 @@ def file(cli: Cli, tmp_path: Path) -> Path:
 def test_sessions_move_to_another_machine(cli: Cli, other: Cli, file: Path):
     said = other("import", str(file))
     assert said.code == 0
-    assert "Session 1 of the file came in as session 1." in said.lines
+    assert "Session 1 of the file was added as session 1." in said.lines
     for number in ("1", "2"):
         moved, stayed = (each("show", number, "--json").json for each in (other, cli))
         assert moved["outcome"] == stayed["outcome"]
@@ -130,7 +130,7 @@ def test_a_damaged_session_is_shown_exported_and_refused(cli: Cli, other: Cli, t
     said = other("import", str(path))
     assert said.code == 1
     assert "Session 1 of the file was refused. Session 1: Entry 0" in said.out
-    assert "Session 2 of the file came in as session 1." in said.out
+    assert "Session 2 of the file was added as session 1." in said.out
     values = other("import", str(path), "--json").json["sessions"]
     assert [each["result"] for each in values] == ["refused", "unchanged"]
     assert values[0]["session"] is None

@@ -194,7 +194,7 @@ def test_a_receiver_hears_that_what_came_does_not_count_unless_the_address_was_p
     for kind in (None, SpendKind.DOUBLE_SPEND):
         found = explain(state, EARLY, seen=None if kind is None else sighting(kind))
         assert found.words == "A payment came that does not count; waiting for another one."
-        assert found.owed == "Nothing: what came is no payment to count on."
+        assert found.owed == "Nothing: the payment that came does not count."
         assert found.reason is Reason.ORIGINAL_MALFORMED
     assert explain(state, EARLY, seen=sighting(SpendKind.DIRECT)).words == "Waiting for the sender."
 

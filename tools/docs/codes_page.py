@@ -81,7 +81,7 @@ HAPPENED: Mapping[str, str] = {
     Happened.ENDED: "It ended without its payment.",
     Happened.LEFT: "The command ends before the session does.",
     Happened.DAMAGED: "Its log cannot be read.",
-    Happened.FAULT: "A fault of the program stopped it.",
+    Happened.FAULT: "A bug in Dovetail stopped it.",
 }
 
 _TOLD_APART = {

@@ -1,4 +1,4 @@
-"""What a payment cost, under its keys and in words."""
+"""The cost of a payment, as JSON values and in words."""
 
 from dovetail.bitcoin import FeeRate
 from dovetail.cli.output import sats
@@ -7,7 +7,7 @@ from dovetail.sessions.overpayment import Surplus
 
 
 def amount_values(found: Received | Paid | None) -> dict[str, int | str | None]:
-    """The amounts under their keys in `keys.SESSION`."""
+    """The amounts under their keys in `json_keys.SESSION`."""
     received = found if isinstance(found, Received) else None
     paid = found if isinstance(found, Paid) else None
     return {
@@ -19,7 +19,7 @@ def amount_values(found: Received | Paid | None) -> dict[str, int | str | None]:
 
 
 def surplus_values(found: Surplus | None) -> dict[str, int | list[str] | None]:
-    """What came beside a receiver's payment, under its keys in `keys.SESSION`."""
+    """The money that came beside a receiver's payment, under its keys in `json_keys.SESSION`."""
     too_much = None if found is None else found.too_much
     return {
         "in_all_sats": None if found is None else int(found.received),

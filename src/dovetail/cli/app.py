@@ -84,7 +84,7 @@ SYNONYMS = {
     "init": "config init",
     "help": "--help",
 }
-"""What people type, and the command that does it."""
+"""Words that people type, and the command for each."""
 
 
 class LazyGroup(Group):

@@ -1,4 +1,4 @@
-"""What time it is for a command."""
+"""The clock of the commands."""
 
 import time
 

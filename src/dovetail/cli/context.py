@@ -24,7 +24,7 @@ UNSET = {
     "directory": "the mailroom where your payments come in",
     "relays": "OHTTP relays, which keep your IP address from the directory; or `direct = true`",
 }
-"""What is to be set where a command needs it and nobody did."""
+"""The settings that a command may miss, and what each is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Home:
     def _unset(self, sentence: str) -> ConfigurationError:
         file = self.settings.file
         begin = "" if file.exists() else ", which `dovetail config init` begins"
-        return ConfigurationError(f"{sentence} Settings belong into {file}{begin}.")
+        return ConfigurationError(f"{sentence} Put settings in {file}{begin}.")
 
     @property
     def policy(self) -> "Policy":

@@ -1,4 +1,4 @@
-"""What went wrong, as a code for programs: `--json` and `--events` print it as an object."""
+"""Error codes for programs: `--json` and `--events` print an error as an object."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ OTHERS: Mapping[str, str] = MappingProxyType(
         STOPPED: "Somebody stopped the command, or said no, before anything was done.",
         MISSING: "A package that the command needs is not installed.",
         SYSTEM: "The system refused to go on, such as for want of space or permission.",
-        FAULT: "Dovetail has a fault of its own.",
+        FAULT: "Dovetail has a bug.",
     }
 )
 """The codes of what else ends a command, and what they mean."""

@@ -49,7 +49,7 @@ NO_OUTPUT = (
     " or send it to a file."
 )
 UNREAD = (
-    "Standard output was closed. What was begun is kept: `dovetail history` shows it,"
+    "Standard output was closed. A session that had begun is kept: `dovetail history` shows it,"
     " and `dovetail resume` goes on."
 )
 _HELP = frozenset({"-h", "--help", "--version"})
@@ -68,7 +68,7 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
 
 
 def _let_go() -> None:
-    """Leave nothing to print at the end, where what could not be printed would fail once more."""
+    """Flush stdout, and drop what cannot be printed, so that it does not fail again at the exit."""
     output = sys.stdout
     if output is None:  # as where the shell closed it
         return
@@ -98,7 +98,7 @@ def _run(command: click.Command, args: list[str] | None) -> int:
 
 
 def _unread(args: Sequence[str] | None) -> int:
-    """Who looked at a help page has seen enough; else what was begun is to be looked for."""
+    """End quietly after a help page; else say where to look for what was begun."""
     if _HELP.isdisjoint(_arguments(args)):
         return _failed(Failure(error_codes.SYSTEM, UNREAD, Exit.FAILED), args)
     return Exit.DONE
@@ -110,7 +110,7 @@ def _arguments(args: Sequence[str] | None) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What ended a command: a code for programs, one sentence for people, and the exit code."""
+    """An error that ended a command: its code for programs, its sentence, and the exit code."""
 
     code: str
     sentence: str
@@ -139,8 +139,8 @@ def _failure(error: Exception) -> Failure:
             return Failure(error_codes.SYSTEM, words, Exit.FAILED)
         case _:
             words = (
-                f"Dovetail has a fault of its own ({_place(error)}); no session is lost:"
-                " `dovetail resume` goes on. Please report it with these words."
+                f"Dovetail has a bug ({_place(error)}); no session is lost:"
+                " `dovetail resume` goes on. Please report this message."
             )
             return Failure(error_codes.FAULT, words, Exit.FAILED)
 
@@ -150,7 +150,7 @@ def _code(answer: object) -> int:
 
 
 def _sentence(error: click.ClickException) -> str:
-    """What click says, in one sentence, and where to read on."""
+    """Click's message in one sentence, and where to read on."""
     words = _OPTIONAL.sub(r"'\1'", " ".join(error.format_message().split()))
     words = f"{words[:1].upper()}{words[1:]}"
     words = words if words.endswith((".", "?", "!")) else f"{words}."
@@ -173,7 +173,7 @@ def _failed(failure: Failure, args: Sequence[str] | None, *, plainly: bool = Fal
 
 
 def _place(error: Exception) -> str:
-    """Where it happened, without the message, which may hold what nobody shall read."""
+    """The place of the error, without its message, which may hold private data (P4)."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
     return f"{type(error).__name__} at {where}"

@@ -1,4 +1,4 @@
-"""Fees that look like a slip, or like a chain server that lies: refused unless they are meant."""
+"""Refuse a fee that looks like a mistake or like a lying chain server, unless it is intended."""
 
 from dovetail.bitcoin import FeeRate
 from dovetail.cli.output import sats
@@ -20,6 +20,6 @@ def require_fair_fee(amount: int, most: int) -> None:
 
 
 def require_fair_rate(rate: FeeRate | None) -> None:
-    """Raise `UsageError` for a rate beyond what payments pay."""
+    """Raise `UsageError` for a rate far above the usual."""
     if rate is not None and rate > _HIGH_RATE:
         raise UsageError(f"The fee rate of {rate} is higher than {_HIGH_RATE}. {_SLIP}")

@@ -137,7 +137,7 @@ class Group(Command, click.Group):
 
     command_class = Command
     synonyms: Mapping[str, str] = {}
-    """What people type for a command's name, and the command."""
+    """Words that people type for a command's name, and the command."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands first."""
@@ -185,7 +185,7 @@ def sections(
 
 
 def likely(name: str, among: Collection[str]) -> list[str]:
-    """What may have been meant, the likeliest first."""
+    """The names that may have been meant, the likeliest first."""
     import difflib  # noqa: PLC0415 - for mistakes alone
 
     bare = {each.lstrip("-"): each for each in among}  # what all begin with says nothing

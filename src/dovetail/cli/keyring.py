@@ -22,15 +22,15 @@ NOTHING_KEPT = (
 
 
 class Keyring(Protocol):
-    """What is used of a `keyring.backend.KeyringBackend`."""
+    """The part of `keyring.backend.KeyringBackend` that is used."""
 
     @property
     def name(self) -> str:
-        """What it is called, for people."""
+        """Its name, for people."""
         ...
 
     def get_password(self, service: str, username: str) -> str | None:
-        """What is kept; None: nothing."""
+        """The kept password, or None."""
         ...
 
     def set_password(self, service: str, username: str, password: str) -> None:

@@ -16,7 +16,7 @@ _LONGEST = 3650 * 86_400.0
 _SIZE = re.compile(r"([0-9]{1,6})\s*([KMGT])i?B?", re.ASCII | re.IGNORECASE)
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _FLAGS = ("data_dir", "directory", "relay", "local", "v1", "ca_file")
-"""What the command line alone says."""
+"""Settings that only the command line has."""
 
 
 def read(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From settings to the things a command works with: wallet, chain source, store.
+"""Open what a command works with, by the settings: wallet, chain source, store.
 
 Each is loaded when it is opened, as most commands want one kind of it, or none.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What an agent starts from: the settings it needs, which are there, and its wallet."""
+    """The settings that an agent needs, checked, and its wallet."""
 
     place: Home
     wallet: "BdkWallet | CoreWallet"
@@ -41,7 +41,7 @@ def start(
     signs: bool = True,
     ahead: bool = False,
 ) -> Start:
-    """What an agent needs before it is loaded; `receives` wants a directory as well.
+    """Collect what an agent needs, before it is loaded; `receives` needs a directory too.
 
     `v1_only` needs neither directory nor relay, and uses those that are set. `signs` and `ahead`
     are as for `open_wallet`. Raises `ConfigurationError`.
@@ -74,7 +74,7 @@ def open_wallet(
 
 
 def open_own(place: Home, *, offline: bool = False, signs: bool = False) -> "BdkWallet":
-    """The same, where Dovetail keeps the wallet and not a node."""
+    """Open Dovetail's own wallet."""
     from dovetail.cli.passphrases import unlock  # noqa: PLC0415 - only the kind that is used
     from dovetail.wallets.bdk.wallet import BdkWallet  # noqa: PLC0415
 
@@ -130,7 +130,7 @@ def _server(place: Home) -> "EsploraChain | ElectrumChain":
 
 @contextmanager
 def open_store(place: Home) -> "Generator[SqliteStore | None]":
-    """The sessions; None where there never was one, as looking makes no files."""
+    """Open the sessions; None where there is no database: a command that reads makes none."""
     if not place.database.exists():
         yield None
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HIGHEST_PORT = 65_535
 MOST_SATS = 2_100_000_000_000_000
 EVERYTHING = -1
-"""What `all` is read as, where an amount is asked for."""
+"""The value of `all`, where an amount is asked for."""
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([smhdw]?)", re.ASCII)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}

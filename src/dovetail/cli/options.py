@@ -20,7 +20,7 @@ def remember(ctx: click.Context, key: str, value: Any) -> None:
 
 
 def flags() -> dict[str, Any]:
-    """What the flags of this command line say."""
+    """The settings given by the flags of this command line."""
     found: dict[str, Any] = click.get_current_context().meta.get(MEMORY, {})
     return found
 

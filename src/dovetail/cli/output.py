@@ -1,4 +1,4 @@
-"""What is printed: results on stdout, talk on stderr, one JSON object where it was asked for."""
+"""Output: results on stdout, messages on stderr, one JSON object where it was asked for."""
 
 import json
 import os
@@ -62,7 +62,7 @@ class Screen:
             click.echo(json.dumps({key: values[key] for key in keys}))
 
     def event(self, keys: Mapping[str, str], values: Mapping[str, Any]) -> None:
-        """What happened, as one JSON object in a line, where that was asked for; at once."""
+        """Print an event at once, as one JSON object in a line, where that was asked for."""
         if self.as_events:
             self.untick()
             click.echo(json.dumps({key: values[key] for key in keys}))
@@ -120,7 +120,7 @@ def require_somebody() -> None:
 
 
 def _legible(style: dict[str, Any]) -> dict[str, Any]:
-    """Yellow letters cannot be read on white."""
+    """Replace yellow on a light background, where it cannot be read."""
     if style.get("fg") == "yellow" and terminal.has_light_background():
         return style | {"fg": None, "bold": True}
     return style
@@ -151,7 +151,7 @@ def span(seconds: float) -> str:
 
 
 def countdown(seconds: float) -> str:
-    """What is left, to the second, such as `23:59:07`."""
+    """A remaining time to the second, such as `23:59:07`."""
     left = max(0, int(seconds))
     return f"{left // HOUR}:{left % HOUR // MINUTE:02}:{left % MINUTE:02}"
 

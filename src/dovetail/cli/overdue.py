@@ -1,4 +1,4 @@
-"""Payments that are overdue and that nobody works on: every command says so."""
+"""Overdue payments that no process works on: every command warns of them."""
 
 import time
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dovetail.stores.ports import SessionRow, Store
 
 MARGIN = 180
-"""Seconds after which whoever works on a session would have made its payment."""
+"""Seconds after which a process that works on a session would have made its payment."""
 _MOST_TOLD = 3
 _MOST_READ = 100
 

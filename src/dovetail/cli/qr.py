@@ -57,13 +57,13 @@ def fits(found: segno.QRCode) -> bool:
 def lacking(found: segno.QRCode) -> str | None:
     """Why no code is drawn, in a sentence; None where it fits."""
     if not (terminal.rewrites(sys.stderr) and terminal.writes(_BLOCK, sys.stderr)):
-        return "This terminal cannot draw a QR code: have it in a file with --qr FILE."
+        return "This terminal cannot draw a QR code: write it to a file with --qr FILE."
     room, needed = terminal.room(sys.stderr), size(found)
     if needed.columns <= room.columns and needed.lines < room.lines:
         return None
     return (
         f"The QR code needs {needed.columns} columns and {needed.lines + 1} lines here: enlarge the"
-        " terminal, or have it in a file with --qr FILE."
+        " terminal, or write it to a file with --qr FILE."
     )
 
 

@@ -1,4 +1,4 @@
-"""Commands that only look: whoever stops to read what they print has seen enough."""
+"""Commands that only read: they end quietly when the reader of their output leaves."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ NOT_RUNNING = "`dovetail run` is not running"
 
 
 def go_on(number: SessionId, found: Explanation, *, running: bool, listening: str = "") -> str:
-    """Who takes an open session forward, or what a person has to run for that."""
+    """Say that `dovetail run` works on an open session, or which command a person has to run."""
     if running:
         return WORKING
     command = f"`dovetail resume {number}{listening}`"
@@ -32,7 +32,7 @@ def _at_expiry(found: Explanation) -> str:
 
 
 def next_words(number: SessionId, found: Explanation, *, running: bool) -> str:
-    """What a person can do next: the advice, the commands, and who does the work meanwhile."""
+    """The next steps: the advice, the commands, and whether `dovetail run` works on it."""
     goes_on = go_on(number, found, running=running) if Action.RESUME in found.actions else ""
     chosen = sentence(found.actions - {Action.RESUME, Action.CANCEL}, number)
     return " ".join(filter(None, (found.advice, chosen, repeated(goes_on))))

@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """What a signal does: set `asked`, and cancel the work unless it looks at `asked` itself.
+    """Handles signals: sets `asked`, and cancels the work unless it looks at `asked` itself.
 
     A second signal ends the process at once, though a server keeps us waiting: what is durable
     stays so.

@@ -58,7 +58,7 @@ def _kept(every: list[list[str]], widths: list[int], room: int | None) -> list[i
 
 
 def _below(names: list[str], row: list[str], kept: list[int], room: int) -> list[str]:
-    """What of a row has no column, as many as fit in a line."""
+    """The cells of a row without a column, as many as fit in a line."""
     parts = [
         f"{name}: {cell}"
         for at, (name, cell) in enumerate(zip(names, row, strict=True))

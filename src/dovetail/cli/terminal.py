@@ -1,4 +1,4 @@
-"""What a stream can show: how wide it is, which letters it has, whether a line can be rewritten."""
+"""The abilities of a stream: its width, its letters, and whether a line can be rewritten."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from typing import TextIO
 DUMB = frozenset({"", "dumb", "unknown"})
 FALLBACK = os.terminal_size((80, 24))
 _LABEL = re.compile(r" *(?:[└-] |(?:\S+(?: \S+)*? {2,})?)")
-"""What the further lines of a wrapped line stand under the end of: an indent, a label, a mark."""
+"""The beginning of a wrapped line; further lines are indented by it: an indent, a label, a mark."""
 _INNER = 4
 _C_LOCALE = frozenset({"C", "POSIX"})
 _LIGHT_BACKGROUNDS = frozenset({"7", "15"})
@@ -128,7 +128,7 @@ def wrapped(line: str, columns: int) -> str:
 
 
 def clipped(line: str, columns: int) -> str:
-    """What of a line fits in one: without its indent, then without its last words."""
+    """Shorten a line to fit: without its indent, then without its last words."""
     if cells(line) <= columns:
         return line
     line = line.strip()

@@ -1,4 +1,4 @@
-"""What time alone does next with a session, and in how long."""
+"""The next deadline of a session, and the time left until then."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ BRIEFLY = {**DEADLINES, DeadlineKind.FALLBACK: "due", DeadlineKind.SIGNING: "sig
 
 
 def time_left(explanation: Explanation, names: Mapping[DeadlineKind, str] | None = None) -> str:
-    """What time alone does next, and in how long, such as `expires in 23h 59m`; else empty."""
+    """The next deadline and the time left, such as `expires in 23h 59m`; empty without one."""
     deadline = explanation.deadline
     if deadline is None:
         return ""

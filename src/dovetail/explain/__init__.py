@@ -1,4 +1,4 @@
-"""Sessions in words: where each stands, what its events meant, and what a person can do next.
+"""Sessions in words: the state of each, the meaning of its events, and a person's next steps.
 
 The texts name no address, no key and no command: a command line spells the actions as commands, a
 page as buttons.

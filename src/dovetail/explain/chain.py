@@ -66,6 +66,6 @@ def low_fee_words(found: LowFee) -> str:
 def rival_words(rival: Rival) -> str:
     """One sentence for the fee of a transaction that keeps the ordinary payment out."""
     if rival.rate is None:
-        return f"What it pays is not known; the ordinary payment pays {rival.ours}."
+        return f"Its fee rate is not known; the ordinary payment pays {rival.ours}."
     can = "and may replace it" if rival.ours > rival.rate else "too little to replace it"
     return f"It pays {rival.rate}, the ordinary payment {rival.ours}, {can}."

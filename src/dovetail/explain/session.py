@@ -28,8 +28,8 @@ from dovetail.sessions.ended import Ending
 from dovetail.sessions.outcomes import code_of
 from dovetail.sessions.overpayment import surplus_of, surplus_seen
 from dovetail.sessions.sightings import Sighting, SpendKind
-from dovetail.sessions.standing import AnySession, Standing, Summary, summary_of
-from dovetail.sessions.status import ENDED_BY_EXPIRY, SessionStatus
+from dovetail.sessions.standing import ENDED_BY_EXPIRY, AnySession, Standing, Summary, summary_of
+from dovetail.sessions.status import SessionStatus
 from dovetail.stores.ports import SessionRow
 
 
@@ -206,11 +206,11 @@ def _owed(found: Standing, at: Moment) -> dict[str, Any]:
 def _why_nothing(found: Standing, at: Moment) -> str | None:
     match found.state:
         case "Initialized" if _was_refused(found, at):
-            return "Nothing: what came is no payment to count on."
+            return "Nothing: the payment that came does not count."
         case "Initialized":
             return "Nothing yet: no payment has come through the Payjoin URI."
         case "HasReplyableError" if not found.held:
-            return "Nothing: what came is no payment to count on."
+            return "Nothing: the payment that came does not count."
         case "HasReplyableError" if not found.owed:
             return "Nothing that is safe to count on."
         case state if state in _CHECKING:

@@ -117,7 +117,7 @@ class Block:
 
 
 def subsidy(height: int) -> Sats:
-    """What a block's coinbase may create: 50 BTC, halved every 150 blocks on regtest."""
+    """The most that a block's coinbase may create: 50 BTC, halved every 150 blocks on regtest."""
     return Sats((50 * 100_000_000) >> (height // _HALVING_INTERVAL))
 
 

@@ -18,7 +18,7 @@ _MEDIAN_TIME_SPAN = 11
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a submitted block did to the active chain, each in the order it happened.
+    """The changes that a submitted block made to the active chain, in the order they happened.
 
     Both are empty for a block on a side branch and for one already known.
     """

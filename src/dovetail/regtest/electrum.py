@@ -1,4 +1,4 @@
-"""What an Electrum server answers (Electrum protocol 1.4), for a regtest node."""
+"""The answers of an Electrum server (Electrum protocol 1.4), for a regtest node."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class ElectrumSession:
             return _line({**head, "error": {"code": code, "message": str(error)}})
 
     def news(self) -> bytes:
-        """What changed of that to which the client subscribed, as lines."""
+        """The changes of what the client subscribed to, as lines."""
         lines: list[bytes] = []
         with self.node.lock:
             view = _view(self.node)

@@ -1,4 +1,4 @@
-"""What Esplora takes by POST (a broadcast, and mempool's test), and our own `/regtest/` actions."""
+"""Esplora's POST requests (a broadcast, and mempool's test), and our own `/regtest/` actions."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ _MAX_MINED = 1000
 _BlockCount: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=_MAX_MINED)]
 _MOST_TESTED = 25
 _TESTED_WORDS = {"bad-txns-inputs-missingorspent": "missing-inputs"}
-"""What a node calls by another name where it only tests."""
+"""Reasons that a node names otherwise when it only tests a transaction."""
 _COIN = 100_000_000
 # Bitcoin Core's RPC error codes.
 _MISSING_INPUTS, _REJECTED, _ALREADY_CONFIRMED, _NOT_A_TRANSACTION = -25, -26, -27, -22

@@ -1,4 +1,4 @@
-"""What the active chain holds: transactions, unspent outputs, and the history of each script."""
+"""An index of the active chain: transactions, unspent outputs, and the history of each script."""
 
 from dataclasses import dataclass, field
 

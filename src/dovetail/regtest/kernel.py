@@ -41,7 +41,7 @@ class Kernel:
 
     def close(self) -> None:
         """Free the kernel and its directory; a second call does nothing."""
-        # What is freed must never reach the C library again.
+        # A freed handle must never reach the C library again.
         self._open = False
         self._manager.__exit__(None, None, None)
         self._context.__exit__(None, None, None)

@@ -51,7 +51,7 @@ class Mempool:
         min_fee_rate: FeeRate = FeeRate.RELAY_MIN,
     ) -> None:
         self.min_fee_rate = min_fee_rate
-        """What it relays at least, and what a replacement pays for its own relay."""
+        """The least rate that it relays, and that a replacement pays for its own relay."""
         self._chain = chain
         self._full_rbf = full_rbf
         self._entries: dict[Txid, Entry] = {}
@@ -59,7 +59,7 @@ class Mempool:
 
     @property
     def usual_fee_rate(self) -> FeeRate:
-        """What its wallets pay: nothing competes for space here, and many pay no less elsewhere."""
+        """The rate of its wallets: nothing competes for space here; many pay no less elsewhere."""
         return max(self.min_fee_rate, FeeRate.BROADCAST_MIN)
 
     def __len__(self) -> int:
@@ -133,8 +133,8 @@ class Mempool:
     def follow(self, change: Change, time: int) -> None:
         """Adapt to a change of the active chain.
 
-        What a new block confirmed or made impossible leaves; what a reorganisation took out
-        of the chain comes back where it still connects.
+        Transactions that a new block confirmed or made impossible leave. Those that a
+        reorganisation took out of the chain come back, if they still connect.
         """
         if not change.disconnected:
             for block in change.connected:
@@ -152,7 +152,7 @@ class Mempool:
             self.accept(transaction, came)
 
     def template(self) -> tuple[Entry, ...]:
-        """What the next block takes: as much as fits, oldest first, parents before children."""
+        """Transactions of the next block: as many as fit, oldest first, parents before children."""
         room = _MAX_BLOCK_WEIGHT
         chosen: dict[Txid, Entry] = {}
         for txid, entry in self._entries.items():

@@ -26,7 +26,7 @@ _MEMPOOL_FILE = "mempool.txt"
 class RegtestNode:
     """An embedded regtest chain; close it after use.
 
-    What a method did is durable in `directory` when it returns, the mempool included; without
+    Each change is durable in `directory` when its method returns, the mempool included; without
     a directory everything is gone after `close`. A chain shorter than `blocks` is mined up to
     that height at the start: 110 gives the miner eleven spendable coinbases of 50 BTC. `clock`
     gives seconds since 1970 for block times. With `full_rbf` off, only transactions that
@@ -143,9 +143,9 @@ class RegtestNode:
     ) -> tuple[BlockHash, ...]:
         """Replace the last `depth` blocks by `depth + 1` or so many `blocks` others.
 
-        The first of these holds `transactions`, which no mempool rule restrains. What the old
-        blocks held returns to the mempool where it still connects. Raises UsageError when that
-        cannot be done; the chain is as it was then.
+        The first of these holds `transactions`, which no mempool rule restrains. Transactions of
+        the old blocks return to the mempool, if they still connect. Raises UsageError when that
+        cannot be done; the chain is unchanged then.
         """
         with self._changing():
             count = depth + 1 if blocks is None else blocks
@@ -182,7 +182,7 @@ class RegtestNode:
             return self.mempool.get(txid) is not None
 
     def mempool_txids(self) -> tuple[Txid, ...]:
-        """What waits in the mempool, parents before children."""
+        """The transactions in the mempool, parents before children."""
         with self.lock:
             return tuple(entry.transaction.txid for entry in self.mempool)
 

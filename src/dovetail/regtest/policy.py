@@ -1,4 +1,4 @@
-"""What a node asks of a single transaction: consensus form, standardness, BIP 65/68/113 finality.
+"""A node's rules for a single transaction: consensus form, standardness, BIP 65/68/113 finality.
 
 Reasons are spelt as Bitcoin Core spells them.
 """

@@ -1,6 +1,6 @@
 """The embedded chain as a program: a node and its Esplora HTTP API.
 
-What to call:
+Call one of:
 
 - `serve(directory)` runs until it is told to stop; `on_ready` gets the server once it listens.
 - `RegtestServer()` does the same in a thread, for tests and demos; its `node` can be used

@@ -19,7 +19,7 @@ from dovetail.sessions.reasons import Reason
 from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import SpendKind
-from dovetail.sessions.status import ENDED_BY_EXPIRY, SessionStatus
+from dovetail.sessions.status import SessionStatus
 
 EDITION = 2
 """Raise it with what is drawn or how: what another edition drew is read from the log instead."""
@@ -151,6 +151,18 @@ _STATUS = {
     "PendingBroadcast": SessionStatus.READY_TO_BROADCAST,
     "PendingFallback": SessionStatus.FALLBACK_PENDING,
 }
+
+ENDED_BY_EXPIRY = frozenset(
+    {
+        SessionStatus.WAITING_FOR_PAYMENT,
+        SessionStatus.NEGOTIATING,
+        SessionStatus.SENDING_ERROR,
+        SessionStatus.READY_TO_SEND,
+        SessionStatus.SENDING_ORIGINAL,
+        SessionStatus.WAITING_FOR_PROPOSAL,
+    }
+)
+"""What EX ends: waiting and negotiating, never what has a proposal or a fallback at stake."""
 
 
 def encode_summary(summary: Summary) -> bytes:

@@ -25,16 +25,3 @@ class SessionStatus(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     CLOSED = "closed"
-
-
-ENDED_BY_EXPIRY = frozenset(
-    {
-        SessionStatus.WAITING_FOR_PAYMENT,
-        SessionStatus.NEGOTIATING,
-        SessionStatus.SENDING_ERROR,
-        SessionStatus.READY_TO_SEND,
-        SessionStatus.SENDING_ORIGINAL,
-        SessionStatus.WAITING_FOR_PROPOSAL,
-    }
-)
-"""What EX ends: waiting and negotiating, never what has a proposal or a fallback at stake."""

@@ -12,7 +12,7 @@ from dovetail.cli.output import Screen
 
 @command(
     examples={
-        "dovetail cancel 5": "Stop the payjoin of session 5; it asks what becomes of the payment.",
+        "dovetail cancel 5": "Stop the payjoin of session 5; it asks about the payment.",
         "dovetail cancel 5 --fallback now": "Stop it, and make the ordinary payment now.",
     },
 )
@@ -21,7 +21,7 @@ from dovetail.cli.output import Screen
     "--fallback",
     "choice",
     type=click.Choice(["now", "later", "never"]),
-    help="What becomes of the ordinary payment; asked for unless given.",
+    help="Make the ordinary payment now, later or never; asked for unless given.",
 )
 @routes
 @chain
@@ -30,11 +30,11 @@ from dovetail.cli.output import Screen
 def cancel(*, as_json: bool, **given: Any) -> int:
     """Stop the payjoin, not the payment.
 
-    Where an ordinary payment is held, it is made `now`, kept for `later`, or declined for `never`.
-    Later, which is also what happens where nobody can be asked, the session waits for `dovetail
-    fallback` or `dovetail release`, the exit code is 4, and `dovetail run` or `resume` makes the
-    payment when the session would have expired, unless `at_expiry` is `ask`. What was sent can
-    still be broadcast by the other party, whatever you choose.
+    If an ordinary payment is held, Dovetail makes it `now`, keeps it for `later`, or `never` makes
+    it. With `later`, which is the choice where nobody can be asked, the session waits for `dovetail
+    fallback` or `dovetail release`, and the exit code is 4. `dovetail run` or `resume` makes the
+    payment when the session would have expired, unless `at_expiry` is `ask`. The other party can
+    still broadcast what was sent, whatever you choose.
     """
     from dovetail.cli.handlers import cancel as handler
 

@@ -14,7 +14,7 @@ from dovetail.cli.read_only import Reading
     cls=Group,
     examples={
         "dovetail config init --network signet": "Begin the file, with every key explained.",
-        "dovetail config show": "See what holds, and who says so.",
+        "dovetail config show": "See every setting, and where it comes from.",
         "dovetail config path": "See where the file is.",
     },
 )
@@ -54,7 +54,7 @@ def show(*, as_json: bool) -> int:
 def init(*, as_json: bool) -> int:
     """Begin the configuration file: every key, with what it means.
 
-    What the options say is set in it, and all else is left as it is by default. A file that is
+    It sets what the options say, and leaves every other key at its default. A file that is
     there stays as it is.
     """
     from dovetail.cli.handlers import config

@@ -36,9 +36,9 @@ def export(*, sessions: tuple[int, ...], every: bool, secrets: bool, output: Pat
     """Write sessions to a file, to move or to show them.
 
     JSON Lines: a header, then one session a line, damaged logs included. Without
-    `--with-secrets` the keys are left out: such a file is for whoever helps you, and still tells
-    addresses and amounts. With them, whoever has the file can take the payments over, and an
-    open session must go on in one place only.
+    `--with-secrets` the keys are left out: such a file is for someone who helps you, and still
+    shows addresses and amounts. With them, anyone who has the file can take over the payments, and
+    an open session must go on in one place only.
     """
     from dovetail.cli.handlers import transfer
 

@@ -38,9 +38,9 @@ from dovetail.cli.output import Screen
 def fallback(*, as_json: bool, **given: Any) -> int:
     """Pay now, by the ordinary payment.
 
-    Where a payjoin may be under way the two compete, and exactly one of them confirms. Running it
+    If a payjoin may be under way, the two compete, and exactly one of them confirms. Running it
     again changes nothing. With `--fee-rate` a payment of yours that has not confirmed, even a
-    payjoin, is replaced at a higher fee, which comes out of your change. Where another transaction
+    payjoin, is replaced at a higher fee, which comes out of your change. If another transaction has
     paid the address already, run it twice to pay again. Watch it with `dovetail resume`.
     """
     from dovetail.cli.handlers import fallback as handler

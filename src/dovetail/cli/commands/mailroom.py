@@ -21,8 +21,8 @@ from dovetail.cli.output import Screen
 def mailroom() -> None:
     """Run a directory, gateway and relay.
 
-    Where receivers have their mailboxes, and through which senders and receivers reach those of
-    others without showing their IP address.
+    Receivers have their mailboxes there, and through it senders and receivers reach the mailboxes
+    of others without showing their IP address.
     """
 
 
@@ -50,7 +50,7 @@ def serve(**given: Any) -> int:
     """Serve until Ctrl-C.
 
     Prints its URL, to be used as `directory` and among `relays`. Put a proxy that speaks https
-    in front of it if others are to reach it. What it is limited to can be set in the table
+    in front of it if others are to reach it. Set its limits in the table
     [mailroom] of the configuration; the guide to running a mailroom lists every key.
     """
     from dovetail.cli.handlers import mailroom as handler

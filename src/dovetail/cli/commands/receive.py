@@ -31,7 +31,7 @@ from dovetail.cli.output import Screen
 )
 @click.argument("amount", metavar="[SATS]", type=Amount(), required=False)
 @click.option("--label", metavar="TEXT", help="Your name, as the sender's wallet shows it.")
-@click.option("--message", metavar="TEXT", help="What the payment is for, shown there too.")
+@click.option("--message", metavar="TEXT", help="The purpose of the payment, shown there too.")
 @click.option("--lifetime", type=Duration(), help="How long the URI is good for, such as 24h.")
 @click.option(
     "--v1",

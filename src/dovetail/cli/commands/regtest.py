@@ -73,7 +73,7 @@ def fund(*, address: str, sats: int, confirmations: int, as_json: bool) -> int:
 
 @regtest.command()
 @click.argument("blocks", type=click.IntRange(1, 10_000), default=1)
-@click.option("--address", help="Who gets the reward; the miner unless given.")
+@click.option("--address", help="Pay the reward to this address, and not to the miner.")
 @chain
 @json_option(json_keys.REGTEST_MINE)
 @common

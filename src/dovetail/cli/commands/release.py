@@ -24,7 +24,7 @@ from dovetail.cli.output import Screen
 def release(*, as_json: bool, **given: Any) -> int:
     """Don't pay: never broadcast the ordinary payment.
 
-    What was sent can still be broadcast by the other party: a sender's coins stay reserved
+    The other party can still broadcast what was sent: a sender's coins stay reserved
     until the payment is made or taken back with `dovetail revoke`.
     """
     from dovetail.cli.handlers import release as handler

@@ -11,7 +11,7 @@ from dovetail.cli.output import Screen
 from dovetail.cli.read_only import Reading
 
 _DRAWN = "-"
-"""What `--qr` is without a file's name."""
+"""The value of `--qr` without a file's name."""
 
 
 class Show(Reading):

@@ -24,7 +24,7 @@ _open = click.option(
     "--no-passphrase",
     "unprotected",
     is_flag=True,
-    help="Keep words and keys unencrypted: whoever can read the wallet's file can spend.",
+    help="Keep words and keys unencrypted: anyone who can read the wallet's file can spend.",
 )
 _new_passphrase = together(
     click.option(
@@ -137,7 +137,7 @@ def keyring(*, remove: bool, as_json: bool) -> int:
 def words(*, yes: bool, as_json: bool) -> int:
     """Show the wallet's words, after a confirmation.
 
-    Whoever sees them has the money. A wallet that was imported by descriptors has no words: its
+    Anyone who sees them has the money. A wallet that was imported by descriptors has no words: its
     descriptors with their private keys are shown.
     """
     from dovetail.cli.handlers import wallet_secrets

@@ -25,7 +25,7 @@ class File:
     values: Mapping[str, Any]
 
     def reading(self, name: str, read: Callable[[], T]) -> T:
-        """What `read` makes of a key; its `ConfigurationError` then says where the key is."""
+        """Return what `read` makes of a key; a `ConfigurationError` says where the key is."""
         try:
             return read()
         except ConfigurationError as error:

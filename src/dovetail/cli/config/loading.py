@@ -15,7 +15,7 @@ from dovetail.cli.config.table import KEYS, TABLE, Key, Settings
 from dovetail.errors import ConfigurationError
 
 _BY_NAME = {key.name: key for key in KEYS}
-# What one may look for under the name of its kind.
+# Keys that people may look for under another name.
 _KINDS = {"esplora": "chain", "electrum": "chain"}
 
 
@@ -73,7 +73,7 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _bare(value: Any) -> Any:
-    """Text without blanks around it, which nobody means."""
+    """Strip blanks around text."""
     return value.strip() if isinstance(value, str) else value
 
 

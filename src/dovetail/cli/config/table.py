@@ -181,7 +181,7 @@ KEYS = (
         readers.truth,
         False,
         "false",
-        "Let a receiver take an Original PSBT that spends unconfirmed coins; whoever made those"
+        "Let a receiver take an Original PSBT that spends unconfirmed coins; those who made those"
         " coins can replace them, and the payment is gone with them.",
     ),
     Key(
@@ -212,8 +212,7 @@ KEYS = (
         readers.choice("broadcast", "ask"),
         "broadcast",
         "broadcast",
-        "What happens to the ordinary payment when the payjoin did not happen: broadcast it, or"
-        " ask.",
+        "Whether to broadcast the ordinary payment when the payjoin did not happen, or to ask.",
     ),
     Key(
         "watch_interval",
@@ -228,7 +227,7 @@ KEYS = (
         None,
         "none: it is asked for on the terminal",
         "The file whose first line is the wallet's passphrase, for commands that sign where nobody"
-        " can type it. Whoever can read this file and the wallet's can spend.",
+        " can type it. Anyone who can read this file and the wallet's can spend.",
     ),
     Key(
         "passphrase_keyring",

@@ -1,4 +1,4 @@
-"""A configuration file to begin with: every key with what it means, most of them asleep."""
+"""A configuration file to begin with: every key with its meaning, most of them commented out."""
 
 import json
 import textwrap
@@ -30,7 +30,7 @@ EXAMPLES: Mapping[str, Any] = {
     "core_user": "dovetail",
     "core_password": "...",
 }
-"""What a key without a default may look like."""
+"""Examples for keys without a default."""
 
 
 def template(chosen: Mapping[str, Any]) -> str:

@@ -85,7 +85,7 @@ def _resumed(person: Person) -> Process:
 
 
 def _judged(stage: Stage, people: tuple[Person, Person], height: int) -> Counter[str]:
-    """What the chain shows of one payment."""
+    """One payment as the chain shows it."""
     for person in people:
         stage.note_coins(person)
     ledgers = [Ledger.of(each, stage.owners) for each in _transactions(stage, height)]

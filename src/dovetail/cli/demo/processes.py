@@ -106,7 +106,7 @@ class Person:
 
     @property
     def journal(self) -> Path:
-        """What `begin_mortal` writes its effects to."""
+        """The file to which `begin_mortal` writes its effects."""
         return self.folder / "effects.log"
 
     def begin_mortal(self, at: int, *uri: str) -> Process:
@@ -164,7 +164,7 @@ class Stage:
         self.chain = f"http://127.0.0.1:{free_port()}"
         self.mailroom = f"http://127.0.0.1:{free_port()}"
         self.owners: dict[str, str] = {}
-        """Whose each coin is, by `txid:vout`."""
+        """The owner of each coin, by `txid:vout`."""
 
     def serve_chain(self) -> None:
         """Start the chain."""
@@ -195,7 +195,7 @@ class Stage:
         return person
 
     def note_coins(self, person: Person) -> None:
-        """Whose coins there are, so that a transaction can be told apart at the end."""
+        """Note the owner of each coin, to name the parties of a transaction at the end."""
         coins = person.run("wallet", "coins")["coins"]
         self.owners |= {coin["outpoint"]: person.name for coin in coins}
 

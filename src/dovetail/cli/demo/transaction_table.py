@@ -1,4 +1,4 @@
-"""Whose input, whose output: the payjoin as the chain shows it."""
+"""The inputs and outputs of the payjoin with their owners, as the chain shows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Ledger:
         return self.confirmed and len({entry.owner for entry in self.inputs}) == 2
 
     def gain(self, name: str) -> int:
-        """What one party has more than before; negative for less."""
+        """The gain of one party; negative for a loss."""
         got = sum(entry.amount for entry in self.outputs if entry.owner == name)
         return got - sum(entry.amount for entry in self.inputs if entry.owner == name)
 

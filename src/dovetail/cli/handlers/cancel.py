@@ -63,7 +63,7 @@ def _will_hold(state: AnySession) -> bool:
 
 
 def _ask(state: AnySession, screen: Screen, stop: Stop, *, asks: bool) -> str:
-    """What becomes of the payment; `later` where nobody is there to be asked."""
+    """Ask what to do with the payment; `later` where nobody can be asked."""
     if not sys.stdin.isatty():
         return "later"
     paying = not isinstance(state, RECEIVING)
@@ -84,7 +84,7 @@ def _ask(state: AnySession, screen: Screen, stop: Stop, *, asks: bool) -> str:
 
 
 def _risk(state: AnySession) -> str:
-    """What cancelling cannot prevent, in one sentence."""
+    """Say in one sentence what cancelling cannot prevent."""
     match state:
         case sender.WithReplyKey():
             return "Nothing has been sent yet: you can still pay or not."

@@ -1,4 +1,4 @@
-"""The configuration as somebody looks at it, and its file as it is begun."""
+"""Show the configuration, and write a file to begin with."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def path(screen: Screen) -> int:
 
 
 def show(screen: Screen) -> int:
-    """What holds, and who says so."""
+    """Print the settings, and where each comes from."""
     written = config.read(flags(), os.environ)
     found = config.look_up(written, flags(), os.environ)
     rows = [(name, _words(name, each), each.origin) for name, each in found.items()]
@@ -95,7 +95,7 @@ def _words(name: str, found: Found) -> str:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """As JSON has it; a password is not told."""
+    """The value for JSON; a password is left out."""
     if name == _SECRET:
         return None
     if isinstance(value, tuple):

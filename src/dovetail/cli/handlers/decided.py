@@ -31,7 +31,7 @@ RECEIVING = get_args(receiver.ReceiverSession)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What became of a decision; `trouble` is what kept the rest of it from being done."""
+    """The result of a decision; `trouble` kept the rest of it from being done."""
 
     row: SessionRow
     state: AnySession
@@ -42,7 +42,7 @@ class Decided:
 async def carry_out(
     decision: Decision, agent: Agent, session_id: SessionId, *, saved: bool = False
 ) -> Decided:
-    """Carry out a decision. What was `saved` stays decided though the chain source is away."""
+    """Carry out a decision. One that is `saved` already stands though the chain source is away."""
     try:
         return await decided(agent, session_id, await decision(agent, session_id))
     except ChainError as error:
@@ -55,7 +55,7 @@ async def carry_out(
 async def decided(
     agent: Agent, session_id: SessionId, state: AnySession, trouble: ChainError | None = None
 ) -> Decided:
-    """What became of a decision that led to `state`."""
+    """Return the result of a decision that led to `state`."""
     return Decided(
         row=agent.services.store.row(session_id),
         state=state,

@@ -1,4 +1,4 @@
-"""What is told of sessions before there is any, without loading what reads them."""
+"""The answers about sessions before there is any; the modules that read them stay unloaded."""
 
 import click
 

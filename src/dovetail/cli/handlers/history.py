@@ -59,7 +59,7 @@ class Listed:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What `--json` says of it."""
+        """Its values for `--json`."""
         return listed_values(self.row, self.explanation, running=self.running)
 
     @property
@@ -72,7 +72,7 @@ class Listed:
 
     @property
     def seen(self) -> Seen | None:
-        """What the chain source showed of it last."""
+        """The last sighting of it on the chain."""
         return Seen.in_row(self.row)
 
 
@@ -134,7 +134,7 @@ def pages(wanted: Wanted, *, limit: int | None, before: int | None) -> Iterator[
 def listed_values(
     row: SessionRow, explanation: Explanation | None, *, running: bool
 ) -> dict[str, Any]:
-    """What `--json` says of a session in a list."""
+    """The values of a listed session for `--json`."""
     return row_values(row, explanation, running=running) | {
         "label": row.label,
         "created_at": int(row.created_at),
@@ -143,9 +143,9 @@ def listed_values(
 
 
 def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool, running: bool) -> list[Listed]:
-    """By the rows alone, but for open sessions whose logs may not be what they were.
+    """Explain sessions by their rows; by the log if an open session's log may have changed.
 
-    What a closed one came to stays true whatever becomes of its log.
+    The row of a closed session stays right, because its log never changes.
     """
     standing = [row.session_id for row in rows if row.standing is not None]
     doubtful = store.doubtful(standing)
@@ -161,7 +161,7 @@ def _listed(store: Store, rows: Sequence[SessionRow], *, asks: bool, running: bo
 
 
 def _by_log(store: Store, row: SessionRow, *, asks: bool) -> Explanation | None:
-    """What the log says; one that cannot be read hides no other."""
+    """Explain a session by its log; None for a log that cannot be read."""
     try:
         return explain_stored(load_session(store, row.session_id), row, clock(), ask=asks)
     except ReplayError:
@@ -179,7 +179,7 @@ def _print(listed: list[Listed], screen: Screen, *, running: bool) -> None:
 
 
 def _tell_who_works(listed: list[Listed], screen: Screen, *, running: bool) -> None:
-    """Say whether somebody takes those forward that nobody is asked about."""
+    """Say whether `dovetail run` works on the open sessions that need no decision."""
     found = (each.explanation for each in listed)
     if any(each is not None and each.outcome is None and not each.needs_decision for each in found):
         told = "`dovetail run` is working on the open sessions."
@@ -188,7 +188,7 @@ def _tell_who_works(listed: list[Listed], screen: Screen, *, running: bool) -> N
 
 
 def _notes(each: Listed) -> list[str]:
-    """What a session's line has no room for."""
+    """Notes that a session's line has no room for."""
     label, found, seen = each.row.label, each.explanation, each.seen
     notes = [f"Label: {printable(label)}"] if label else []
     if found is None:

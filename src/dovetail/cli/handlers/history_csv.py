@@ -15,7 +15,7 @@ from dovetail.stores.ports import Wanted
 
 _TIMES = ("created_at", "closed_at", "expires_at")
 _FORMULA = ("=", "+", "-", "@")
-"""What a spreadsheet takes for a formula where a cell begins with it."""
+"""Characters at the start of a cell that make a spreadsheet calculate it."""
 
 
 def history(wanted: Wanted, *, limit: int | None, before: int | None) -> int:
@@ -46,6 +46,6 @@ def _time(at: int | None) -> str | None:
 
 
 def _text(label: str | None) -> str | None:
-    """The other party's words, which no spreadsheet shall calculate."""
+    """The other party's text, made safe for spreadsheets, which would calculate it."""
     text = None if label is None else printable(label)
     return f"'{text}" if text and text.lstrip().startswith(_FORMULA) else text

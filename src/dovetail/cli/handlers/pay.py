@@ -46,7 +46,7 @@ async def pay(  # noqa: PLR0913 - one argument for each option
             " after `bitcoin-cli listlockunspent`, as sessions hold coins."
         )
     start = open_parts.start(place, v1_only=True, ahead=True)
-    # What follows is loaded while the chain server is asked.
+    # The rest is loaded while the chain server is asked.
     together, following = working.follow_all, working.follow
     async with working.agent.open_agent(start) as agent:
         screen.tick("Building the payment ...")

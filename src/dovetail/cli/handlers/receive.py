@@ -61,7 +61,7 @@ async def receive(  # noqa: PLR0913 - one argument for each option
         signs=not no_wait,  # no coin is added yet where only a URI is printed
         ahead=True,
     )
-    # What follows is loaded while the chain server is asked.
+    # The rest is loaded while the chain server is asked.
     together = working.follow_all
     async with (
         working.agent.open_agent(start) as agent,
@@ -131,7 +131,7 @@ def _unsaid(live: "LiveReceiver", error: OSError) -> UsageError:
 
 
 async def _look(agent: "Agent", screen: Screen) -> None:
-    """Learn which coins there are to add to the payjoin; a receiver without any can go on."""
+    """Look for coins to add to the payjoin; a receiver without any can go on."""
     screen.tick("Looking at the chain ...")
     try:
         await asyncio.to_thread(agent.services.wallet.sync)
@@ -148,7 +148,7 @@ async def _look(agent: "Agent", screen: Screen) -> None:
 
 
 def _warn_of_directory(uri: str, agent: "Agent", screen: Screen) -> None:
-    """Say where the user's leave to go without a relay is made use of."""
+    """Warn if no relay hides the IP address from the directory."""
     endpoint = PayjoinUri.parse(uri).endpoint
     if isinstance(endpoint, V2Endpoint) and not agent.services.relays.hides_from(
         endpoint.directory
@@ -161,7 +161,7 @@ def _warn_of_directory(uri: str, agent: "Agent", screen: Screen) -> None:
 
 
 def _leave(live: "LiveReceiver", uri: str, place: Home, screen: Screen) -> None:
-    """Say who has to take it forward from here, and print the result."""
+    """Say how it goes on from here, and print the result."""
     state = live.state
     if state is None:
         return

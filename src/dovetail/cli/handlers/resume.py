@@ -63,7 +63,7 @@ async def resume(
 
 
 def _tell_seen(follower: Follower, agent: Agent) -> None:
-    """Say what was seen before as what it is, lest it pass for what the chain shows now."""
+    """Say what was seen before, and when."""
     follower.seen = Seen.in_row(agent.services.store.row(follower.live.session_id))
     if follower.seen is not None:
         at = local_time(follower.seen.at)
@@ -71,7 +71,7 @@ def _tell_seen(follower: Follower, agent: Agent) -> None:
 
 
 async def _look_back(agent: Agent, screen: Screen) -> None:
-    """Say what came to a receiver's address although its session had ended."""
+    """Report payments that came to a receiver's address after its session had ended."""
     try:
         found = await look_back(agent.services)
     except ChainError as error:
@@ -97,7 +97,7 @@ def _wanted(agent: Agent, ids: Sequence[int]) -> list[SessionId]:
 
 
 def _tell_unserved(agent: Agent, wanted: Sequence[SessionId], screen: Screen) -> None:
-    """Say which sessions wait for a sender whom nobody serves."""
+    """Name the sessions that wait for a sender while no server runs for it."""
     for session_id in wanted:
         with suppress(ReplayError):
             if waits_at_own_server(load_session(agent.services.store, session_id)):

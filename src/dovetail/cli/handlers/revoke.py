@@ -67,14 +67,14 @@ def _explain_revocation(prepared: Revocation, screen: Screen) -> None:
 
 
 def _race(state: AnySession) -> str:
-    """What the revocation competes with."""
+    """Name the transaction that the revocation competes with."""
     if isinstance(state, RECEIVING):
         return (
-            "It is a race: whichever is mined first counts, this or the payjoin that the sender can"
-            " still broadcast; a higher fee rate makes yours likelier. Their ordinary payment is"
-            " as good as before."
+            "It is a race between this transaction and the payjoin that the sender can still"
+            " broadcast: the first to be mined counts, and a higher fee rate makes yours likelier."
+            " Their ordinary payment is as good as before."
         )
     return (
-        "It is a race: whichever is mined first counts, this or the payment that the receiver can"
-        " still broadcast; a higher fee rate makes yours likelier."
+        "It is a race between this transaction and the payment that the receiver can still"
+        " broadcast: the first to be mined counts, and a higher fee rate makes yours likelier."
     )

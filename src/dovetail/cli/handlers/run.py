@@ -38,7 +38,7 @@ _AFTER_A_FAULT = 60.0
 
 
 class _Mute(Screen):
-    """What goes to the log is not said on the screen as well."""
+    """A screen that says nothing, because everything goes to the log."""
 
     def say(self, text: str = "", **style: Any) -> None:
         """Say nothing."""

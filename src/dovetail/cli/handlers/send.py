@@ -41,7 +41,7 @@ async def send(  # noqa: PLR0913 - one argument for each option
         require_somebody()
     v1_only = isinstance(wanted.endpoint, V1Endpoint)
     start = open_parts.start(place, v1_only=v1_only, ahead=True)
-    # What follows is loaded while the chain server is asked.
+    # The rest is loaded while the chain server is asked.
     together, following = working.follow_all, working.follow
     async with working.agent.open_agent(start) as agent:
         screen.tick("Building the payment ...")

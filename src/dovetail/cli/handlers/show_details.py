@@ -1,4 +1,4 @@
-"""What `show` tells of a session besides its story: the request, the money, the times."""
+"""The facts that `show` tells beside a session's events: the request, the money, the times."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -31,20 +31,20 @@ class Details:
     uri: str | None
     """Of a receiver, while somebody can still pay by it."""
     asked: Sats | None
-    """What the URI asks for; None: any amount."""
+    """The amount that the URI asks for; None means any."""
     fee_rate: FeeRate | None
-    """What a sender chose, where that was noted: an ordinary payment's log does not have it."""
+    """The rate that a sender chose, if known: an ordinary payment's log does not have it."""
     plain: bool
     """Whether it is an ordinary payment, which nobody is asked about and which never expires."""
     joined: Joined | None
     fee: WholeFee | None
     """Of the transaction that pays, once it is known which."""
     spent: Sats | None
-    """What a payment takes from a sender's wallet in all, once it is known how it is made."""
+    """The whole cost of a payment to a sender's wallet, once it is known how it is made."""
 
 
 def details_of(state: AnySession, found: Explanation) -> Details:
-    """What the log of a session says; `found` is what is told of it besides."""
+    """Return the facts of a session's log; `found` is its explanation."""
     joined = joined_of(state)
     if not isinstance(state, sender.SenderSession):
         payable = isinstance(state, receiver.Initialized) and clock() < state.expires_at

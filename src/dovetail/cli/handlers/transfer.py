@@ -20,8 +20,8 @@ from dovetail.stores.sql import SqliteStore
 from dovetail.stores.transfer import Imported, every_session, export_sessions, import_sessions
 
 _WORDS = {
-    ImportOutcome.ADDED: "came in as session",
-    ImportOutcome.EXTENDED: "has more to tell of session",
+    ImportOutcome.ADDED: "was added as session",
+    ImportOutcome.EXTENDED: "extended session",
     ImportOutcome.UNCHANGED: "is here already as session",
 }
 
@@ -67,7 +67,7 @@ def is_refused(each: Imported) -> bool:
 
 
 def sentence(each: Imported) -> str:
-    """What became of a session, for people."""
+    """Say what happened to a session of the file."""
     name = "A session" if each.number is None else f"Session {each.number}"
     if isinstance(each.result, DovetailError):
         return f"{name} of the file was refused. {error_words(each.result)}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What the command line says of a server; nothing unless there is a `place`."""
+    """The options of a server; there is none unless there is a `place`."""
 
     place: tuple[str, int] | None
     certificate: str | None = None
@@ -54,7 +54,7 @@ class Listening:
         host = None if self.place is None else self.place[0]
         if self.public_url is None and host not in (None, "localhost", "127.0.0.1", "::1"):
             raise UsageError(
-                "Where it listens is not what senders can be told: say how senders reach it with"
+                "Senders cannot use the address where it listens: say how they reach it with"
                 " --public-url."
             )
 

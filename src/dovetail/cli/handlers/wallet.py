@@ -38,7 +38,7 @@ def new(screen: Screen, *, kind: str, unprotected: bool) -> int:
     passphrase = wallet_secrets.for_new(place.settings, unprotected=unprotected)
     words = _created(place, kind, passphrase).mnemonic() or ""
     screen.say(f"A new wallet on {place.network}. Write these 12 words down and keep them safe:")
-    screen.say("whoever has them has the money. `dovetail wallet words` shows them again.")
+    screen.say("anyone who has them has the money. `dovetail wallet words` shows them again.")
     screen.result(words)
     wallet_secrets.tell_unprotected(passphrase, screen)
     screen.say("Next: `dovetail wallet address`")

@@ -15,7 +15,7 @@ from dovetail.wallets.bdk.wallet import BdkWallet
 from dovetail.wallets.encryption import require_passphrase
 
 UNPROTECTED = (
-    "The wallet has no passphrase: whoever can read its file can spend. Set one with"
+    "The wallet has no passphrase: anyone who can read its file can spend. Set one with"
     " `dovetail wallet passphrase`."
 )
 NONE = "The keyring kept no passphrase of this wallet."
@@ -70,10 +70,8 @@ def change(screen: Screen, *, file: Path | None, descriptor: int | None, remove:
         wallet.change_passphrase(chosen)
         if place.settings.passphrase_keyring:
             system_keyring.keep(place, chosen)
-        screen.say(
-            "The passphrase is set. Copies of the wallet's file from before are as they were."
-        )
-        screen.say("Forgotten, it leaves only the words: see `dovetail wallet words`.")
+        screen.say("The passphrase is set. Earlier copies of the wallet's file are as they were.")
+        screen.say("If you forget it, only the words remain: see `dovetail wallet words`.")
     screen.emit(json_keys.WALLET_PASSPHRASE, {"encrypted": not remove})
     return Exit.DONE
 
@@ -175,7 +173,7 @@ def _agree_to_show(*, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The words are shown on a terminal only: add --yes to print them here.")
-    confirm("Whoever sees the words can take the money. Show them here?")
+    confirm("Anyone who sees the words can take the money. Show them here?")
 
 
 def _path(network: Network, kind: ScriptType) -> str:

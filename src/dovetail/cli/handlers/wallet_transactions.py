@@ -57,7 +57,7 @@ def _sessions(store: Store) -> dict[str, list[SessionId]]:
 
 
 def _txids(row: SessionRow) -> set[str]:
-    """What the chain showed of a session, and what it ended with."""
+    """The transactions that the chain showed of a session, and those of its outcome."""
     outcome = None if row.ending is None else row.ending.outcome
     told = {getattr(outcome, "txid", None), *getattr(outcome, "txids", ())}
     if row.sighting is not None:
@@ -66,7 +66,7 @@ def _txids(row: SessionRow) -> set[str]:
 
 
 def _broadcast(store: Store, row: SessionRow) -> set[str]:
-    """What an open session has broadcast, which nobody may have looked for on the chain yet."""
+    """The transaction that an open session has broadcast; the chain may not have shown it yet."""
     if row.closed_at is not None:
         return set()
     try:

@@ -1,4 +1,4 @@
-"""What commands do with sessions under way: loaded while the chain is asked (ADR 0048)."""
+"""Sessions under way: loaded while the chain is asked (ADR 0048)."""
 
 from typing import TYPE_CHECKING
 

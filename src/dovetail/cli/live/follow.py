@@ -30,14 +30,14 @@ Enough: TypeAlias = Callable[[Explanation], bool]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the chain source showed of a session's money, and since when."""
+    """The last sighting of a session's money on the chain, and when it was made first."""
 
     sighting: Sighting
     at: int
 
     @classmethod
     def in_row(cls, row: SessionRow) -> Self | None:
-        """What any process saw last."""
+        """The last sighting by any process, or None."""
         if row.sighting is None or row.seen_at is None:
             return None
         return cls(row.sighting, int(row.seen_at))
@@ -49,7 +49,7 @@ class Seen:
 
     @property
     def rate_words(self) -> str:
-        """What a rival of the ordinary payment pays, in a sentence; else empty."""
+        """The fee rate of a rival of the ordinary payment, in a sentence; else empty."""
         rate = self.sighting.rate
         return "" if rate is None else f"It pays {rate}."
 
@@ -163,7 +163,7 @@ class Follower:
     tried: bool = False
     """Whether it was left because one try was enough."""
     fault: Exception | None = None
-    """A fault of the program that ended it."""
+    """An exception that ended it: a bug."""
     seen: Seen | None = None
     low_fee: LowFee | None = None
     rival: Rival | None = None
@@ -177,7 +177,7 @@ class Follower:
         except Exception as fault:
             self.fault = fault
             name = type(fault).__name__
-            self._pass_on(HappeningKind.FAULT, f"A fault of the program stopped it ({name}).")
+            self._pass_on(HappeningKind.FAULT, f"A bug in Dovetail stopped it ({name}).")
             if alone:
                 raise
 
@@ -264,7 +264,7 @@ class Follower:
         self._pass_on(HappeningKind.BEGUN, "The session has begun.", uri=uri)
 
     def _amount(self) -> str:
-        """What the seen transaction pays, where it is this payment."""
+        """The amount of the seen transaction, where it is this payment."""
         found, seen = self.explanation, self.seen
         paying = seen is not None and seen.sighting.kind in PAYMENTS and not seen.tells_amount
         if found is None or found.amount is None or not paying:
@@ -314,7 +314,7 @@ class Follower:
 
     @property
     def trouble_words(self) -> str | None:
-        """What keeps it from going on, in a sentence."""
+        """The trouble that keeps it from going on, in a sentence."""
         number = self.live.session_id
         return None if self.trouble is None else error_words(self.trouble, number)
 
@@ -335,7 +335,7 @@ def never(_explanation: Explanation) -> bool:
 
 
 def at_once(_explanation: Explanation) -> bool:
-    """Leave it to who else takes it forward."""
+    """Leave it to `dovetail run`."""
     return True
 
 

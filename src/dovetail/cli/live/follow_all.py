@@ -77,11 +77,11 @@ def tell_end(follower: Follower) -> None:
     elif follower.fault is not None:
         name = type(follower.fault).__name__
         screen.say(
-            f"Session {number} met a fault of the program ({name}) and is left as it is:"
+            f"A bug in Dovetail stopped session {number} ({name}). The session is as it was:"
             " please report it.",
             fg="red",
         )
-        _summarise(follower, f"{found.words} A fault of the program stopped it.")
+        _summarise(follower, f"{found.words} A bug in Dovetail stopped it.")
     elif found.outcome is not None:
         words = f"{follower.prefix}{found.words}"
         screen.result(words if found.txid is None else f"{words} {found.txid}")

@@ -1,4 +1,4 @@
-"""What is shown of a payment before it is made, and the word that it waits for."""
+"""The preview of a payment, and the question whether to make it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _LONGEST = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the chain source asks of a payment; None where it does not say, or was not asked."""
+    """The fee rates that the chain source names; None where it does not, or was not asked."""
 
     least: FeeRate | None = None
     """The least that it relays."""
@@ -50,7 +50,7 @@ class Asked:
         return cls(least=least, estimate=estimate, target=target)
 
     def warning(self, rate: FeeRate) -> str | None:
-        """What to know of a rate below what is asked: the gravest alone."""
+        """The gravest warning about a low rate, or None."""
         if self.least is not None and rate < self.least:
             return f"Nodes relay from {self.least} on: below it this payment may never confirm."
         if rate < FeeRate.BROADCAST_MIN:
@@ -96,7 +96,7 @@ async def agree_on(
 def show(
     payment: PreparedPayment | PlainPayment, relays: Relays, asked: Asked, screen: Screen
 ) -> None:
-    """What will be paid, to whom, at what cost, and who sees it."""
+    """Show the payment: amount, payee, cost, and who sees it."""
     address, label, message = _payee(payment)
     screen.say(f"You pay       {sats(payment.amount)}", bold=True)
     screen.say(f"To            {address}")
@@ -125,7 +125,7 @@ def _payee(payment: PreparedPayment | PlainPayment) -> tuple[Address, str | None
 
 
 def _of_coins(payment: PreparedPayment | PlainPayment) -> tuple[str, str]:
-    """What is spent for it and what comes back."""
+    """The coins that are spent, and the change."""
     spent = Sats.sum(utxo.value for utxo in payment.original.utxos())
     change = spent - payment.amount - payment.fee
     number = len(payment.original.inputs)
@@ -149,7 +149,7 @@ def _of_endpoint(uri: PayjoinUri, relays: Relays) -> tuple[str, ...]:
 
 
 def _of_payjoin(payment: PreparedPayment) -> tuple[str, ...]:
-    """What a payjoin may cost, and what to expect where our change cannot pay for all of it."""
+    """The most that a payjoin may cost, and what happens if our change is too small for it."""
     rate = payment.params.min_fee_rate
     most = f"Payjoin       may add at most {sats(payment.most_added)} to that fee"
     lines = (most, f"{_INDENT}and pays at least {rate} in all")

@@ -1,4 +1,4 @@
-"""What happens to a session, told to people, to programs and to a service's log."""
+"""The events of a session, for people, for programs and for a service's log."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from dovetail.stores.ports import Role, SessionId
 
 
 class HappeningKind(StrEnum):
-    """What happened; the values are stable."""
+    """The kind of an event; the values are stable."""
 
     BEGUN = "begun"
     """Somebody began the session, or it is taken forward from now on."""
@@ -72,7 +72,7 @@ Teller: TypeAlias = Callable[[Happening], None]
 
 
 def nobody(_happening: Happening) -> None:
-    """Tell nobody else."""
+    """Do nothing with an event."""
 
 
 def as_events(screen: Screen) -> Teller:
