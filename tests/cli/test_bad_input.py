@@ -81,7 +81,7 @@ def test_a_uri_without_an_amount(bob, uri):
 
 
 def test_an_amount_that_is_not_the_uri_s(bob, uri):
-    refused(bob, 2, "Remove `--amount`", "send", uri, "--amount", "1", "--yes")
+    refused(bob, 2, "remove `--amount`", "send", uri, "--amount", "1", "--yes")
 
 
 def test_too_few_coins(bob, uri):

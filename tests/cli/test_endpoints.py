@@ -81,7 +81,7 @@ def test_tls_is_served_and_an_unknown_certificate_is_not_trusted(person, tmp_pat
         (("--listen", "127.0.0.1:0", "--public-url", "shop"), "must be an https"),
         (("--listen", "127.0.0.1:0", "--public-url", "https://a.example/?x=1"), "no query"),
         (("--listen", "127.0.0.1:0", "--no-wait"), "has to wait"),
-        (("--listen", "0.0.0.0:0"), "say how senders reach it with --public-url"),
+        (("--listen", "0.0.0.0:0"), "say how they reach it with --public-url"),
         (("--listen", "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), "cannot be read"),
     ],
 )

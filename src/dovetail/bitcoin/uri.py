@@ -154,7 +154,7 @@ def amount_due(asked: Sats | None, given: Sats | None) -> Sats:
     if asked == 0:
         raise UsageError("The URI asks for 0 sats: ask the receiver for another one.")
     if None not in (asked, given) and asked != given:
-        raise UsageError(f"The URI already asks for {asked:,} sats: give no other `amount`.")
+        raise UsageError(f"The URI already asks for {asked:,} sats: remove `amount`.")
     due = asked or given
     if not due:
         raise UsageError("The URI names no amount: give the `amount` to pay, in satoshis.")

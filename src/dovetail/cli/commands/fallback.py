@@ -4,18 +4,10 @@ from typing import Any
 
 import click
 
+from dovetail.cli import options
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SESSION
 from dovetail.cli.option_types import Rate
-from dovetail.cli.options import (
-    chain,
-    common,
-    high_fee,
-    json_option,
-    passphrase,
-    routes,
-    session_argument,
-)
 from dovetail.cli.output import Screen
 
 
@@ -25,16 +17,16 @@ from dovetail.cli.output import Screen
         "dovetail fallback 5 --fee-rate 8": "Pay it at a higher fee, where it does not confirm.",
     },
 )
-@session_argument
+@options.session_argument
 @click.option(
     "--fee-rate", type=Rate(), help="Raise the fee: pay the same from the same coins, for more."
 )
-@routes
-@high_fee
-@passphrase
-@chain
-@json_option(SESSION)
-@common
+@options.routes
+@options.high_fee
+@options.passphrase
+@options.chain
+@options.json_option(SESSION)
+@options.common
 def fallback(*, as_json: bool, **given: Any) -> int:
     """Pay now, by the ordinary payment.
 

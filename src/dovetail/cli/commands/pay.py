@@ -4,19 +4,10 @@ from typing import Any
 
 import click
 
+from dovetail.cli import options
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import PAY
 from dovetail.cli.option_types import AmountOrAll, Rate
-from dovetail.cli.options import (
-    chain,
-    coin_control,
-    common,
-    events,
-    high_fee,
-    json_option,
-    passphrase,
-    timeout,
-)
 from dovetail.cli.output import Screen
 
 
@@ -32,14 +23,14 @@ from dovetail.cli.output import Screen
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
 @click.option("--again", is_flag=True, help="Pay an address again that you already pay or paid.")
 @click.option("--no-wait", is_flag=True, help="Leave after the first try to broadcast it.")
-@timeout
-@coin_control
-@high_fee
-@passphrase
-@chain
-@json_option(PAY)
-@events
-@common
+@options.timeout
+@options.coin_control
+@options.high_fee
+@options.passphrase
+@options.chain
+@options.json_option(PAY)
+@options.events
+@options.common
 def pay(*, as_json: bool, as_events: bool, **given: Any) -> int:
     """Pay an address as usual, without a payjoin.
 

@@ -5,20 +5,10 @@ from typing import Any
 
 import click
 
+from dovetail.cli import options
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import RECEIVE
 from dovetail.cli.option_types import Amount, Duration
-from dovetail.cli.options import (
-    chain,
-    common,
-    directory,
-    events,
-    json_option,
-    passphrase,
-    routes,
-    served,
-    timeout,
-)
 from dovetail.cli.output import Screen
 
 
@@ -38,9 +28,9 @@ from dovetail.cli.output import Screen
     is_flag=True,
     help="Also welcome senders that speak only BIP 78, at the directory or with --listen.",
 )
-@served(public=True)
+@options.served(public=True)
 @click.option("--no-wait", is_flag=True, help="Leave once the URI is printed.")
-@timeout
+@options.timeout
 @click.option(
     "--qr",
     "qr_file",
@@ -49,13 +39,13 @@ from dovetail.cli.output import Screen
     help="Write the QR code to a .png or .svg file.",
 )
 @click.option("--no-qr", is_flag=True, help="Draw no QR code.")
-@directory
-@routes
-@passphrase
-@chain
-@json_option(RECEIVE)
-@events
-@common
+@options.directory
+@options.routes
+@options.passphrase
+@options.chain
+@options.json_option(RECEIVE)
+@options.events
+@options.common
 def receive(*, as_json: bool, as_events: bool, **given: Any) -> int:
     """Ask for a payment and see it through.
 

@@ -4,19 +4,10 @@ from typing import Any
 
 import click
 
+from dovetail.cli import options
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import RESUME
 from dovetail.cli.option_types import SessionNumber
-from dovetail.cli.options import (
-    chain,
-    common,
-    events,
-    json_option,
-    passphrase,
-    routes,
-    served,
-    timeout,
-)
 from dovetail.cli.output import Screen
 
 
@@ -27,14 +18,14 @@ from dovetail.cli.output import Screen
     },
 )
 @click.argument("ids", metavar="[ID]...", nargs=-1, type=SessionNumber())
-@timeout
-@served(public=False)
-@routes
-@passphrase
-@chain
-@json_option(RESUME)
-@events
-@common
+@options.timeout
+@options.served(public=False)
+@options.routes
+@options.passphrase
+@options.chain
+@options.json_option(RESUME)
+@options.events
+@options.common
 def resume(*, as_json: bool, as_events: bool, **given: Any) -> int:
     """Go on with open sessions.
 

@@ -4,18 +4,10 @@ from typing import Any
 
 import click
 
+from dovetail.cli import options
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import REVOKE
 from dovetail.cli.option_types import Rate
-from dovetail.cli.options import (
-    chain,
-    common,
-    high_fee,
-    json_option,
-    passphrase,
-    routes,
-    session_argument,
-)
 from dovetail.cli.output import Screen
 
 
@@ -24,15 +16,15 @@ from dovetail.cli.output import Screen
         "dovetail revoke 5": "Take the payment of session 5 back, after `dovetail release 5`.",
     },
 )
-@session_argument
+@options.session_argument
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("-y", "--yes", is_flag=True, help="Revoke without asking.")
-@routes
-@high_fee
-@passphrase
-@chain
-@json_option(REVOKE)
-@common
+@options.routes
+@options.high_fee
+@options.passphrase
+@options.chain
+@options.json_option(REVOKE)
+@options.common
 def revoke(*, as_json: bool, **given: Any) -> int:
     """Take back a payment that was released.
 

@@ -4,20 +4,10 @@ from typing import Any
 
 import click
 
+from dovetail.cli import options
 from dovetail.cli.help_layout import command
 from dovetail.cli.json_keys import SEND
 from dovetail.cli.option_types import Amount, Rate
-from dovetail.cli.options import (
-    chain,
-    coin_control,
-    common,
-    events,
-    high_fee,
-    json_option,
-    passphrase,
-    routes,
-    timeout,
-)
 from dovetail.cli.output import Screen
 
 URI = "'bitcoin:…?amount=0.0005&pj=…'"
@@ -37,15 +27,15 @@ URI = "'bitcoin:…?amount=0.0005&pj=…'"
 @click.option("--again", is_flag=True, help="Pay an address again that you already pay or paid.")
 @click.option("--plain", is_flag=True, help="Pay the address as usual, without a payjoin.")
 @click.option("--no-wait", is_flag=True, help="Leave after the first try to ask the receiver.")
-@timeout
-@routes
-@coin_control
-@high_fee
-@passphrase
-@chain
-@json_option(SEND)
-@events
-@common
+@options.timeout
+@options.routes
+@options.coin_control
+@options.high_fee
+@options.passphrase
+@options.chain
+@options.json_option(SEND)
+@options.events
+@options.common
 def send(*, plain: bool, as_json: bool, as_events: bool, **given: Any) -> int:
     """Pay a Payjoin URI and see the payment through.
 
