@@ -24,7 +24,7 @@ SECTIONS = {
     "Pay and be paid": {
         "receive": Entry("receive:receive", "Ask for a payment and see it through."),
         "send": Entry("send:send", "Pay a Payjoin URI and see the payment through."),
-        "pay": Entry("pay:pay", "Pay an address as usual, without a payjoin."),
+        "pay": Entry("pay:pay", "Pay an address without a payjoin."),
         "resume": Entry("resume:resume", "Go on with open sessions."),
     },
     "See": {
@@ -48,7 +48,7 @@ SECTIONS = {
         "mailroom": Entry("mailroom:mailroom", "Run a directory, gateway and relay."),
         "regtest": Entry("regtest:regtest", "Run a chain of your own, for tests and demos."),
         "demo": Entry("demo:demo", "Watch a whole payjoin on this machine, told step by step."),
-        "completion": Entry("completion:completion", "Print what completes commands in a shell."),
+        "completion": Entry("completion:completion", "Print the completion script for a shell."),
     },
 }
 """The commands by what somebody wants to do."""

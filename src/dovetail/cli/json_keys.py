@@ -16,14 +16,14 @@ SESSION = {
     "owed": "what is still to be paid or to come, and how, in words",
     "receiver_can_take": "whether the receiver can still take a payment that was cancelled or"
     " declined here",
-    "deadline": "what time alone does next: `expires`, `fallback` (the ordinary payment is"
+    "deadline": "the next effect of time: `expires`, `fallback` (the ordinary payment is"
     " broadcast), `watching` (nobody paid, and it ends), `signing`; null where nothing",
     "deadline_at": "when, in Unix seconds",
     "txid": "the transaction that was broadcast or seen; null before",
-    "seen": "what the chain source showed of the payment last, to any process: `kind` (`payjoin`,"
+    "seen": "the last sighting of the payment on the chain, by any process: `kind` (`payjoin`,"
     " `fallback`, `direct` to the address, `revocation`, `stranger`, or the `double-spend` of a"
     " payment that came to a receiver), `txid`, `confirmations`, `gone` (it was there and is no"
-    " more), `at` (when that was first so, in Unix seconds),"
+    " more), `at` (when it was first seen so, in Unix seconds),"
     " `came_sats` (what has come to a receiver's address in all, also in part; null where nothing"
     " but the payment itself did) of `asked_sats` (null where no amount was named),"
     " `fee_rate` (of an unconfirmed stranger that keeps the ordinary payment out: sat/vB as text;"
@@ -31,8 +31,8 @@ SESSION = {
     "received_sats": "what the receiver gets by the payjoin or the ordinary payment, or got at the"
     " address in all where the session ended otherwise; null on the sender's side, and before that"
     " is known",
-    "receiver_fee_sats": "what is missing in it of what was asked for: the receiver's part of the"
-    " fee",
+    "receiver_fee_sats": "the receiver's part of the fee: it is missing from the amount that was"
+    " asked for",
     "in_all_sats": "what has come to a receiver's address in all, where more came than the payment;"
     " else null",
     "too_much_sats": "how much of that is more than was asked for; null where no amount was named",
@@ -93,7 +93,7 @@ DETAILS = {
     "asked_sats": "what the request asks for; null for any amount",
     "asked_fee_rate": "the fee rate that a sender chose, in sat/vB as text; null where that was not"
     " noted, and on the receiver's side",
-    "transaction_fee_sats": "the whole fee of the transaction that pays, whoever pays it; null"
+    "transaction_fee_sats": "the whole fee of the transaction that pays, by both parties; null"
     " where that is not known",
     "transaction_fee_rate": "its rate in sat/vB, as text; a receiver knows it of a payjoin once"
     " that has confirmed",
@@ -101,8 +101,8 @@ DETAILS = {
     " that is known, and on the receiver's side",
     "payjoin_cost_sats": "what the payjoin costs beside the ordinary payment: a sender pays that"
     " much more, a receiver gets that much less; null where none pays",
-    "payjoin_added_sats": "what each of the receiver's coins is worth that went in; null where no"
-    " payjoin pays",
+    "payjoin_added_sats": "the value of each coin that the receiver added; null where no payjoin"
+    " pays",
     "confirmations": "how many the transaction had when it was seen last (0: in the mempool); null"
     " where it was not seen",
     "confirmations_wanted": "how many it needs; null likewise",
@@ -218,7 +218,7 @@ WALLET_BALANCE = {
 WALLET_TRANSACTIONS = {
     "transactions": "the newest first, each with `txid`, `at` (when it was mined or seen, in Unix"
     " seconds; null where not known), `received_sats` (paid to the wallet), `sent_sats` (of the"
-    " wallet's coins), `fee_sats` (the whole fee, whoever paid it; null where not known),"
+    " wallet's coins), `fee_sats` (the whole fee, by all parties; null where not known),"
     " `confirmations` (0: in the mempool) and `sessions` (the numbers of the sessions it belongs"
     " to)",
     "more": "whether there are older ones: raise `--limit`",

@@ -18,7 +18,7 @@ _MOST_READ = 100
 
 
 def tell(folder: Path, database: Path, *, asks: bool) -> None:
-    """Say on stderr, in a line, which payments ought to have been made; nothing by `run`.
+    """Say on stderr, in a line, which payments are overdue; nothing while `run` works.
 
     `asks` is whether the policy asks before it makes them.
     """
@@ -50,7 +50,7 @@ def _late(database: Path, expired: tuple[int, ...], now: int, *, asks: bool) -> 
 
 
 def _is_late(store: "Store", row: "SessionRow", now: int, *, asks: bool) -> bool:
-    """Whether its payment was to be made without another word, and no process has seen it."""
+    """Whether its payment was due without a decision, and no process has seen it."""
     from dovetail.bitcoin import UnixTime  # noqa: PLC0415
     from dovetail.explain.explanation import DeadlineKind, Moment  # noqa: PLC0415
     from dovetail.explain.session import explain_summary  # noqa: PLC0415

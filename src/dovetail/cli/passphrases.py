@@ -31,7 +31,7 @@ HIDDEN = "It is not shown while you type."
 
 
 def unlock(wallet: "BdkWallet", place: Home) -> str | None:
-    """Let the wallet sign, by the passphrase; a wallet that is not locked asks nothing.
+    """Unlock the wallet by its passphrase; a wallet that is not locked needs none.
 
     A service calls this once at its start. Gives the passphrase. Raises `WalletLocked` where
     nobody can be asked, `WrongPassphrase`, and `ConfigurationError` for a file or a keyring that
@@ -58,9 +58,9 @@ def _of_keyring(wallet: "BdkWallet", place: Home) -> str:
 
 
 def tried(use: Callable[[str], T], what: str, given: str | None) -> tuple[str, T]:
-    """The passphrase with which `use` succeeds, and what that gives.
+    """Return the passphrase with which `use` succeeds, and its result.
 
-    It is what is `given`, else what a person types, who has three tries.
+    It is the one `given`, or the one that a person types, in three tries.
     """
     if given is not None:
         return given, use(given)

@@ -41,7 +41,7 @@ def server_folder(given: str | None, *usual: str) -> Path:
 
 
 def _log_to_stderr(verbosity: int) -> None:
-    """Only our own log: those of the libraries tell URLs (P4)."""
+    """Log only Dovetail's own messages: those of the libraries contain URLs (P4)."""
     logger = logging.getLogger("dovetail")
     logger.setLevel(_LEVELS[min(verbosity, 2)])
     if verbosity and not logger.handlers:

@@ -21,7 +21,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @common
 def completion(*, shell: str) -> None:
-    """Print what completes commands in a shell.
+    """Print the completion script for a shell.
 
     With it, Tab completes commands, options and the numbers of sessions.
     """

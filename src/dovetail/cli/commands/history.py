@@ -55,8 +55,8 @@ def history(
 ) -> int:
     """List sessions, open and closed.
 
-    The newest first, with what to do next for each. Several filters narrow the list together.
-    Nothing is asked of the network.
+    Lists the newest first, each with its next step. Several filters narrow the list together. It
+    asks nothing of the network.
     """
     from dovetail.cli.handlers import empty_store
 

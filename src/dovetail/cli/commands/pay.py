@@ -32,13 +32,13 @@ from dovetail.cli.output import Screen
 @options.events
 @options.common
 def pay(*, as_json: bool, as_events: bool, **given: Any) -> int:
-    """Pay an address as usual, without a payjoin.
+    """Pay an address without a payjoin.
 
-    For an address, a URI that offers no payjoin, or one whose payjoin cannot be used. Shows what
-    will be paid, to whom, and the fee, and asks. It spends no coin that a session holds, is kept
-    as a session of its own, and is broadcast again until it has confirmed. AMOUNT is in
-    satoshis, where the URI names none; `all` pays everything that can be spent, less the fee.
-    Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
+    Pays an address, a URI that offers no payjoin, or one whose payjoin cannot be used. It shows the
+    amount, the payee and the fee, and asks. The payment spends no coin that a session holds. It
+    becomes a session of its own, and is broadcast again until it confirms. AMOUNT is in satoshis,
+    if the URI names none; `all` pays everything that can be spent, less the fee. If the one try of
+    --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
     from dovetail.cli.handlers import pay as handler
 

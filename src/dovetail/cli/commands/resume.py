@@ -29,9 +29,9 @@ from dovetail.cli.output import Screen
 def resume(*, as_json: bool, as_events: bool, **given: Any) -> int:
     """Go on with open sessions.
 
-    With all, or with those named. They are followed until each is paid, has ended or waits for
-    your decision. One that cannot be read stops no other. Sessions made with `receive --listen`
-    need --listen again, while their sender has not come.
+    Goes on with all, or with those named, and follows each until it is paid, has ended or waits
+    for your decision. A session that cannot be read does not stop the others. Sessions made with
+    `receive --listen` need --listen again until their sender has come.
     """
     from dovetail.cli.handlers import resume as handler
 

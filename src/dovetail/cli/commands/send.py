@@ -25,7 +25,7 @@ URI = "'bitcoin:…?amount=0.0005&pj=…'"
 @click.option("--amount", type=Amount(), help="Sats to pay, if the URI names no amount.")
 @click.option("-y", "--yes", is_flag=True, help="Pay without asking.")
 @click.option("--again", is_flag=True, help="Pay an address again that you already pay or paid.")
-@click.option("--plain", is_flag=True, help="Pay the address as usual, without a payjoin.")
+@click.option("--plain", is_flag=True, help="Pay the address without a payjoin.")
 @click.option("--no-wait", is_flag=True, help="Leave after the first try to ask the receiver.")
 @options.timeout
 @options.routes
@@ -42,8 +42,8 @@ def send(*, plain: bool, as_json: bool, as_events: bool, **given: Any) -> int:
     Shows what will be paid, to whom, the fee and the most that a payjoin may add to it, and asks.
     Then it follows the session until the payment is confirmed. Ctrl-C leaves it for `dovetail
     resume`. The payment is made once, by a payjoin if it can be, else by the ordinary payment.
-    Where the URI has expired or its payjoin cannot be used, `--plain` pays its address as usual.
-    Where the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
+    If the URI has expired or its payjoin cannot be used, `--plain` pays its address without one. If
+    the one try of --no-wait fails, the exit code is 3, and `resume` or `run` tries again.
     """
     from dovetail.cli.handlers import pay, send
 

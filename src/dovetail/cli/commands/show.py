@@ -48,10 +48,10 @@ class Show(Reading):
 def show(*, session_id: int, qr: str | None, raw: bool, as_json: bool) -> int:
     """Show one session: what happened and what is still to pay.
 
-    The request with its URI, as long as somebody can pay by it; amounts, fees and what a payjoin
-    cost; its events with their local time; where it stands, and what to do next. Nothing is asked
-    of the network: confirmations are as they were seen last. A damaged log can be looked at with
-    `--raw`, and saved with `dovetail export`.
+    Shows the request with its URI, as long as it can be paid; amounts, fees and the cost of a
+    payjoin; the events with their local time; the state, and what to do next. It asks nothing of
+    the network: confirmations are those seen last. `--raw` shows a damaged log, and `dovetail
+    export` saves it.
     """
     from dovetail.cli.handlers import show as handler
 

@@ -49,7 +49,7 @@ _new_passphrase = together(
     examples={
         "dovetail wallet new": "Make a wallet, once.",
         "dovetail wallet address": "Print an address for coins to come to.",
-        "dovetail wallet balance": "Say what can be spent.",
+        "dovetail wallet balance": "See what can be spent.",
     },
 )
 def wallet() -> None:
@@ -87,9 +87,10 @@ def new(*, as_json: bool, **given: Any) -> int:
 def bring(*, as_json: bool, **given: Any) -> int:
     """Make a wallet from words you have.
 
-    The words, or the descriptors for payments and for change with their private keys, are asked
-    for on a terminal and else read from stdin, one on each line: never from the command line,
-    which other users of the machine can see. The passphrase is chosen as with `wallet new`.
+    Asks on a terminal for the words, or for the descriptors for payments and for change with their
+    private keys; without a terminal it reads them from stdin, one on each line. The command line
+    takes neither, because other users of the machine can see it. Choose the passphrase as with
+    `wallet new`.
     """
     from dovetail.cli.handlers import wallet
 
@@ -153,9 +154,9 @@ def words(*, yes: bool, as_json: bool) -> int:
 def backup(*, file: Path, as_json: bool) -> int:
     """Write a backup of the wallet and its sessions to a new file.
 
-    It is encrypted: with the wallet's passphrase, or with one of its own where the wallet has
-    none. The words alone bring the coins back; the backup also brings the sessions, without
-    which a payment under way is not seen through.
+    The backup is encrypted: with the wallet's passphrase, or with one of its own if the wallet has
+    none. The words alone restore the coins; the backup also restores the sessions, which Dovetail
+    needs to finish a payment under way.
     """
     from dovetail.cli.handlers import wallet_backup
 
@@ -168,9 +169,9 @@ def backup(*, file: Path, as_json: bool) -> int:
 @json_option(json_keys.WALLET_RESTORE)
 @common
 def restore(*, file: Path, as_json: bool) -> int:
-    """Make the wallet and the sessions of a backup anew.
+    """Restore the wallet and the sessions of a backup.
 
-    The wallet keeps the backup's passphrase. Only where the former place is lost: an open
+    The wallet keeps the backup's passphrase. Restore only if the former place is lost: an open
     session must go on in one place only.
     """
     from dovetail.cli.handlers import wallet_backup
@@ -203,7 +204,7 @@ def address(*, as_json: bool) -> int:
 @json_option(json_keys.WALLET_BALANCE)
 @common
 def balance(*, as_json: bool) -> int:
-    """Say what the wallet holds."""
+    """Print the wallet's balance."""
     from dovetail.cli.handlers import wallet
 
     return wallet.balance(Screen(as_json=as_json))

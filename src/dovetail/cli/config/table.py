@@ -79,15 +79,14 @@ KEYS = (
         readers.folder,
         None,
         "the platform's data directory",
-        "Where wallet and sessions are kept, in one folder per network.",
+        "The folder of wallet and sessions, with one folder per network.",
     ),
     Key(
         "network",
         readers.choice(*NETWORKS),
         None,
         "the network of the only wallet there is",
-        "mainnet, testnet (testnet4), signet or regtest. A new wallet is never for a network by"
-        " chance.",
+        "mainnet, testnet (testnet4), signet or regtest. A new wallet needs one by name.",
     ),
     Key(
         "wallet",
@@ -95,16 +94,16 @@ KEYS = (
         "bdk",
         "bdk",
         "The kind of wallet: `bdk` for one of Dovetail's own, `core` for one of a Bitcoin Core"
-        " node, which then also tells about the chain.",
+        " node, which is then also the chain source.",
     ),
     Key(
         "chain",
         readers.server,
         None,
         f"{LOCAL_CHAIN} on regtest, else none",
-        "The server that is asked about the chain: http:// or https:// for Esplora,"
-        " ssl://host:port for Electrum (tcp:// on this machine or to an onion address). It sees"
-        ' your addresses: use your own or one you trust. With wallet = "core" the node is asked.',
+        "The server to ask about the chain: http:// or https:// for Esplora, ssl://host:port for"
+        " Electrum (tcp:// on this machine or to an onion address). It sees your addresses: use"
+        ' your own or one you trust. With wallet = "core" Dovetail asks the node.',
     ),
     Key(
         "chain_certificate",
@@ -119,16 +118,16 @@ KEYS = (
         readers.duration(0, 3600),
         None,
         "1m; 0s on regtest",
-        "How long a public `chain` is spared between two looks at its mempool; by 1m it is asked at"
-        " most 120 times an hour. 0s asks at each `watch_interval`, for a server of your own.",
+        "The time between two looks at the mempool of a public `chain`; 1m means at most 120"
+        " requests an hour. 0s asks at each `watch_interval`, for a server of your own.",
     ),
     Key(
         "directory",
         readers.urls,
         (),
         f"{LOCAL_MAILROOM} on regtest, else none",
-        "The directory where a receiver has its mailbox, or a list of them: the next is used where"
-        " the keys of one cannot be had.",
+        "The directory where a receiver has its mailbox, or a list of them: the next is used if"
+        " the keys of one cannot be fetched.",
     ),
     Key(
         "relays",
@@ -136,31 +135,30 @@ KEYS = (
         (),
         f"{LOCAL_MAILROOM} on regtest, else none",
         "OHTTP relays, which keep your IP address from the directory. One of the directory's"
-        " own operator (of the same registrable domain) is never used. In a variable they are"
-        " parted by commas.",
+        " own operator (of the same registrable domain) is never used. In a variable,"
+        " separate them by commas.",
     ),
     Key(
         "direct",
         readers.truth,
         False,
         "false",
-        "Allow going without a relay, where none is set or all are the directory's own; it then"
-        " sees your IP address.",
+        "Allow going without a relay, if none is set or all are the directory's own; the directory"
+        " then sees your IP address.",
     ),
     Key(
         "tor",
         readers.socks_proxy,
         None,
         "none",
-        "The SOCKS5 proxy of Tor, such as socks5://127.0.0.1:9050, through which onion addresses"
-        " are reached; everything else goes as it does without.",
+        "The SOCKS5 proxy of Tor, such as socks5://127.0.0.1:9050, for onion addresses alone.",
     ),
     Key(
         "fee_target",
         readers.whole(1, 1008),
         6,
         "6",
-        "Within how many blocks a payment is to confirm, if no fee rate is given.",
+        "The number of blocks within which a payment should confirm, if no fee rate is given.",
     ),
     Key(
         "min_fee_rate",
@@ -181,8 +179,8 @@ KEYS = (
         readers.truth,
         False,
         "false",
-        "Let a receiver take an Original PSBT that spends unconfirmed coins; those who made those"
-        " coins can replace them, and the payment is gone with them.",
+        "Let a receiver take an Original PSBT that spends unconfirmed coins; their makers can"
+        " replace them, and the payment is gone with them.",
     ),
     Key(
         "relay_fee_rate",
@@ -191,14 +189,21 @@ KEYS = (
         "what the chain source says; 0.1 over Esplora, which cannot",
         "sat/vB: the least that nodes relay.",
     ),
-    Key("depth", readers.whole(1, 144), 1, "1", "How many confirmations make a payment final."),
+    Key(
+        "depth",
+        readers.whole(1, 144),
+        1,
+        "1",
+        "The number of confirmations that make a payment final.",
+    ),
     Key(
         "grace",
         readers.seconds(0, 7 * 86_400),
         600,
         "10m",
-        "How long after the expiration a receiver leaves a proposal it sent to the sender, before"
-        " the ordinary payment falls due; and how long it still looks for a payment if none came.",
+        "The time after the expiration in which a sender can still broadcast a payjoin, before the"
+        " receiver broadcasts the ordinary payment. If no payment came, the receiver still looks"
+        " for one in this time.",
     ),
     Key(
         "lifetime",
@@ -219,7 +224,7 @@ KEYS = (
         readers.duration(0.1, 3600),
         15.0,
         "15s",
-        "How long to wait between two looks at the chain.",
+        "The time between two looks at the chain.",
     ),
     Key(
         "passphrase_file",
@@ -243,7 +248,7 @@ KEYS = (
         None,
         "the usual port of the network on this machine",
         'With `wallet = "core"`: where the node answers RPC requests. Without a path; over plain'
-        " http only on this machine or through a tunnel, as the login goes along.",
+        " http only on this machine or through a tunnel, because the login is sent too.",
     ),
     Key(
         "core_wallet",

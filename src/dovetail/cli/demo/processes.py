@@ -21,14 +21,14 @@ from dovetail.errors import InfrastructureError, UsageError
 from dovetail.regtest import remote_fund
 
 PATIENCE = 60.0
-"""Seconds that anything in the demo may take; on a slow machine it takes a fraction of that."""
+"""The longest wait of the demo in seconds; even a slow machine needs a fraction of it."""
 
 Json = dict[str, Any]
 Process = subprocess.Popen[str]
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on right now."""
+    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -98,7 +98,7 @@ class Person:
         return self._result(process, words, (0,))
 
     def stop(self) -> None:
-        """End what is still running."""
+        """End the processes that still run."""
         for process in self._begun:
             if process.poll() is None:
                 process.terminate()
@@ -175,7 +175,7 @@ class Stage:
         self._serve("mailroom", self.mailroom, "/health", "--local")
 
     def person(self, name: str, *values: int) -> Person:
-        """Somebody with a new wallet and a confirmed coin of each value."""
+        """Return a person with a new wallet and a confirmed coin of each value."""
         home = self._folder / name
         home.mkdir()
         settings = {

@@ -46,7 +46,7 @@ def _roles(wanted: MailroomSettings) -> str:
 
 
 def _limits(configured: Settings) -> dict[str, Any]:
-    """The table of the file; what is wrong in it is told with the file's name."""
+    """Read the table of the file; an error names the file."""
     try:
         return mailroom_limits.read(configured.mailroom)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""`dovetail run`: takes every session forward, whoever begins it, until it is told to stop."""
+"""`dovetail run`: takes every session forward, also those of other commands, until it stops."""
 
 import asyncio
 import logging
@@ -119,7 +119,7 @@ class _Service:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def look_back(self) -> None:
-        """Look, now and then, whether a payment came to an ended session's address."""
+        """Look every hour whether a payment came to an ended session's address."""
         while True:
             try:
                 for late in await look_back(self._agent.services):

@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A session with what is told of it; a `problem` where its log cannot be read."""
+    """A session with its explanation; `problem` says why its log cannot be read."""
 
     log: StoredLog
     running: bool
@@ -110,7 +110,7 @@ def _told_values(shown: Shown) -> dict[str, Any]:
 
 
 def _uri(shown: Shown) -> str:
-    """The Payjoin URI; raises `UsageError` where nobody can pay by it."""
+    """Return the Payjoin URI; raises `UsageError` if it can no longer be paid."""
     number, details = shown.row.session_id, shown.details
     if details is not None and details.uri is not None:
         return details.uri

@@ -29,13 +29,13 @@ class Details:
     address: str
     message: str | None
     uri: str | None
-    """Of a receiver, while somebody can still pay by it."""
+    """A receiver's URI, while it can still be paid."""
     asked: Sats | None
     """The amount that the URI asks for; None means any."""
     fee_rate: FeeRate | None
     """The rate that a sender chose, if known: an ordinary payment's log does not have it."""
     plain: bool
-    """Whether it is an ordinary payment, which nobody is asked about and which never expires."""
+    """Whether it is an ordinary payment, which never expires."""
     joined: Joined | None
     fee: WholeFee | None
     """Of the transaction that pays, once it is known which."""

@@ -31,7 +31,7 @@ class Listening:
 
     @property
     def at_own(self) -> bool:
-        """Whether senders come to a server of one's own, be it one that another process keeps."""
+        """Whether senders come to the user's own server, in this process or another."""
         return self.wanted or self.public_url is not None
 
     def check(self, *, elsewhere: bool = False) -> None:

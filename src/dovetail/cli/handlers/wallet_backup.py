@@ -44,7 +44,7 @@ def backup(file: Path, screen: Screen) -> int:
 
 
 def restore(file: Path, screen: Screen) -> int:
-    """Make the wallet and the sessions of a backup anew."""
+    """Restore the wallet and the sessions of a backup."""
     closed = ClosedBackup(_read(file))
     settings = paths.settings()
     if settings.wallet == context.CORE:
@@ -67,7 +67,7 @@ def restore(file: Path, screen: Screen) -> int:
         closed.decrypt, "backup", passphrases.named(settings.passphrase_file)
     )
     paths.make_folder(place.folder)
-    # The sessions come first: what is taken in twice changes nothing, and a wallet is made once.
+    # The sessions come first: importing twice changes nothing, but a wallet can be made only once.
     told = _taken_in(place, found.sessions, screen)
     wallet = BdkWallet.keep(
         place.wallet_folder,

@@ -38,5 +38,5 @@ async def open_agent(start: Start) -> AsyncGenerator[Agent]:
 
 
 async def call_off(agent: Agent, session_id: SessionId) -> None:
-    """Cancel a session that has just begun, as nobody can know of it."""
+    """Cancel a session that has just begun and that no sender was told of."""
     await agent.cancel(session_id)

@@ -16,7 +16,7 @@ class HappeningKind(StrEnum):
     """The kind of an event; the values are stable."""
 
     BEGUN = "begun"
-    """Somebody began the session, or it is taken forward from now on."""
+    """The session began, or is taken forward from now on."""
     STATE = "state"
     SEEN = "seen"
     """The chain shows something else of its money: in the mempool, confirmed, gone."""
