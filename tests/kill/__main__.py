@@ -11,7 +11,7 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,11 +45,8 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
-    parser.add_argument(
-        "--paths",
-        default="",
-        help="only paths with these words in their names; several apart by `;`",
-    )
+    words = "only paths with these words in their names; several apart by `;`"
+    parser.add_argument("--paths", default="", help=words)
     parser.add_argument("--party", choices=[str(each) for each in Party])
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2) + 1)
     parser.add_argument("--stride", type=int, default=1, help="every so many effects only")
@@ -172,7 +169,7 @@ def _print_table(results: list[Result]) -> None:
         manner = "two" if result.task.twice else "installed" if result.task.real else ""
         groups.setdefault((result.task.way, result.task.party, manner), []).append(result)
     for (way, party, manner), found in sorted(groups.items()):
-        count = Counter(each.verdict.ending for each in found if _counts(each))
+        count = _count(filter(_counts, found))
         columns = " ".join(
             f"{count[ending]:>{width}}"
             for ending, width in zip(Ending, (8, 8, 8, 8, 5, 8), strict=True)
@@ -189,6 +186,10 @@ def _say(line: str) -> None:
 def _counts(result: Result) -> bool:
     """Kills, and whatever went wrong without one."""
     return bool(result.struck and result.at) or result.verdict.trouble is not None
+
+
+def _count(results: Iterable[Result]) -> Counter[Ending]:
+    return Counter(result.verdict.ending for result in results)
 
 
 def _endings(count: Counter[Ending]) -> str:
@@ -210,27 +211,25 @@ def _repeated(values: list[str]) -> int:
 
 
 def _conclude(results: list[Result], bodies: list[list[str]], seconds: float) -> int:
-    count = Counter(result.verdict.ending for result in results)
     asked = {whole for where, whole, _ in bodies if where == ASKED}
     left = [(whole, key) for where, whole, key in bodies if where == LEFT]
-    wrong = (
-        _repeated([whole for whole, _ in left]),
-        _repeated([key for _, key in left]),
-        sum(1 for whole, _ in left if whole not in asked),
+    twice, keyed_twice = (
+        (_repeated(list(each)) for each in zip(*left, strict=True)) if left else (0, 0)
     )
+    unasked = sum(1 for whole, _ in left if whole not in asked)
     _say(
-        f"\n{len(left)} OHTTP ciphertexts left by sockets; {wrong[0]} of them twice,"
-        f" {wrong[1]} with a key of another, {wrong[2]} unasked (P1)."
+        f"\n{len(left)} OHTTP ciphertexts left by sockets; {twice} of them twice,"
+        f" {keyed_twice} with a key of another, {unasked} unasked (P1)."
     )
     undisturbed = [result for result in results if not result.struck or not result.at]
     if undisturbed:
-        told = _endings(Counter(result.verdict.ending for result in undisturbed))
+        told = _endings(_count(undisturbed))
         _say(f"{len(undisturbed)} runs with two `resume` at once and no kill: {told}.")
     _say(f"{seconds:.0f} s")
-    killed = Counter(result.verdict.ending for result in results if _counts(result))
     kills = sum(1 for result in results if result.struck and result.at)
-    _say(f"{kills} kills: {_endings(killed)}")
-    bad = count[Ending.LOST] + count[Ending.DOUBLED] + sum(wrong)
+    _say(f"{kills} kills: {_endings(_count(filter(_counts, results)))}")
+    count = _count(results)
+    bad = count[Ending.LOST] + count[Ending.DOUBLED] + twice + keyed_twice + unasked
     blind = bool(asked) and not left
     return int(bad > 0 or kills == 0 or blind)
 

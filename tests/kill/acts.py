@@ -1,12 +1,11 @@
 """What people do on the paths: sets-up, which no kill disturbs, acts, and odd peers."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from unittest.mock import patch
 
 from tests.kill.ledger import AMOUNT, Party
+from tests.kill.path import Acts, Stuck
 from tests.kill.play import LIFETIME, Play
-from tests.kill.run_options import Stuck
 
 from dovetail.bitcoin import OutPoint, Script
 from dovetail.bitcoin.psbt import Psbt
@@ -15,12 +14,7 @@ from dovetail.protocol.params import SenderParams
 from dovetail.sessions.sender.base import State as SenderState
 
 SENDER, RECEIVER = Party.SENDER, Party.RECEIVER
-
-Acts = Callable[[Play], None]
-
-
-def nothing(_play: Play) -> None:
-    """No set-up: kills may come from the very first effect on."""
+PROPOSED = "PostedPayjoinProposal"
 
 
 # Sets-up
@@ -37,13 +31,13 @@ def posted(play: Play) -> None:
 
 def proposed(play: Play) -> None:
     posted(play)
-    play.halt(RECEIVER, "append PostedPayjoinProposal")
+    play.halt(RECEIVER, f"append {PROPOSED}")
 
 
-def receiver_at(effect: str) -> Acts:
+def receiver_at(event: str) -> Acts:
     def setup(play: Play) -> None:
         posted(play)
-        play.halt(RECEIVER, effect)
+        play.halt(RECEIVER, f"append {event}")
 
     return setup
 
@@ -56,10 +50,10 @@ def sending_at(effect: str) -> Acts:
     return setup
 
 
-def sender_at(effect: str) -> Acts:
+def sender_at(event: str) -> Acts:
     def setup(play: Play) -> None:
         proposed(play)
-        play.halt(SENDER, effect)
+        play.halt(SENDER, f"append {event}")
 
     return setup
 
@@ -74,10 +68,9 @@ def strayed(play: Play) -> None:
 
 
 def complete(play: Play) -> None:
-    play.receive()
-    play.send()
+    posted(play)
     play.begin(RECEIVER)
-    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+    play.until_logged(RECEIVER, PROPOSED)
 
 
 def complete_by_run(play: Play) -> None:
@@ -91,17 +84,21 @@ def complete_by_run(play: Play) -> None:
 def complete_v1(play: Play) -> None:
     play.serve()
     play.send()
-    play.until(lambda: play.logged(SENDER, "ReceivedProposal"), "for the proposal")
+    play.until_logged(SENDER, "ReceivedProposal")
 
 
 def pay(play: Play) -> None:
     play.send()
 
 
+def _post(play: Play) -> None:
+    play.send()
+    play.until_logged(SENDER, "PostedOriginalPsbt")
+
+
 def cancel_before(play: Play) -> None:
     play.decide(RECEIVER, "cancel")
-    play.send()
-    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    _post(play)
     play.pass_time()
 
 
@@ -143,49 +140,46 @@ def pay_and_decline(play: Play) -> None:
 
 def _decline(play: Play) -> None:
     play.begin(RECEIVER)
-    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+    play.until_logged(RECEIVER, PROPOSED)
     play.decide(SENDER, "cancel")
     play.answer(SENDER, "release", "--yes")
+    play.pass_time()
 
 
 def take_back(play: Play) -> None:
     """The sender declines and takes the coin back while the receiver broadcasts the fallback."""
     _decline(play)
-    play.pass_time()
     play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
 
 
 def take_back_late(play: Play) -> None:
     """The sender wants the coin back when the receiver's fallback is in a block already."""
     _decline(play)
-    play.pass_time()
-    play.until(lambda: play.closed(RECEIVER), "for the receiver's fallback")
+    play.until_closed(RECEIVER)
     play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
 
 
 def unanswered(play: Play) -> None:
-    play.send()
-    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    _post(play)
     play.pass_time()
     play.begin(SENDER)
-    play.until(lambda: play.closed(SENDER), "for the sender's fallback")
+    play.until_closed(SENDER)
 
 
 def abandoned(play: Play) -> None:
-    play.send()
-    play.until(lambda: play.logged(SENDER, "PostedOriginalPsbt"), "for the Original")
+    _post(play)
     play.pause(SENDER)
     play.begin(RECEIVER)
-    play.until(lambda: play.logged(RECEIVER, "PostedPayjoinProposal"), "for the proposal")
+    play.until_logged(RECEIVER, PROPOSED)
     play.pass_time()
-    play.until(lambda: play.closed(RECEIVER), "for the receiver's fallback")
+    play.until_closed(RECEIVER)
 
 
 def payjoin_undone(play: Play) -> None:
     """A block confirms the payjoin; then the chain reorganises, and no mempool knows it."""
     play.begin(RECEIVER)
     play.begin(SENDER)
-    play.until(lambda: play.logged(SENDER, "BroadcastPayjoin"), "for the payjoin")
+    play.until_logged(SENDER, "BroadcastPayjoin")
     play.undo()
 
 
@@ -206,26 +200,35 @@ def in_grace(play: Play) -> None:
     """Both come back after the expiration, within the grace; then that passes too."""
     play.pass_time(LIFETIME + 60)
     play.begin(SENDER)
+    _look_around(play)
+
+
+def _look_around(play: Play) -> None:
+    """The receiver comes back for a moment before its time is over."""
     play.begin(RECEIVER)
     play.linger()
     play.pass_time()
 
 
-def _forgotten(play: Play) -> tuple[OutPoint, ...]:
-    """The payer loses its session; the coins that its Original spends."""
+def _contested(play: Play) -> tuple[OutPoint, ...]:
+    """The coins that the payer's Original spends."""
     state = play.state(SENDER)
     if not isinstance(state, SenderState):
-        raise Stuck("The payer has no session to lose.")
-    play.forget(SENDER)
+        raise Stuck("The payer has no session.")
     return state.contested
+
+
+def _forgotten(play: Play) -> tuple[OutPoint, ...]:
+    """The payer loses its session."""
+    contested = _contested(play)
+    play.forget(SENDER)
+    return contested
 
 
 def paid_directly(play: Play) -> None:
     """A payer who lost its session pays the address from another coin."""
     play.pay_directly(AMOUNT, sparing=_forgotten(play))
-    play.begin(RECEIVER)
-    play.linger()
-    play.pass_time()
+    _look_around(play)
 
 
 def paid_in_parts(play: Play) -> None:
@@ -241,17 +244,15 @@ def paid_in_parts(play: Play) -> None:
 
 def _pay_too(play: Play) -> None:
     """Once the payment waits for its block, another wallet of the payer's makes it again."""
-    state = play.state(SENDER)
-    if not isinstance(state, SenderState):
-        raise Stuck("The payer has no session.")
+    contested = _contested(play)
     play.pause(SENDER)
-    play.pay_directly(AMOUNT, sparing=state.contested)
+    play.pay_directly(AMOUNT, sparing=contested)
 
 
 def paid_by_payjoin_and_directly(play: Play) -> None:
     """The receiver comes back when both wait to be mined, and hears of both."""
     play.begin(SENDER)
-    play.until(lambda: play.logged(SENDER, "BroadcastPayjoin"), "for the payjoin")
+    play.until_logged(SENDER, "BroadcastPayjoin")
     _pay_too(play)
 
 
@@ -265,9 +266,7 @@ def paid_by_fallback_and_directly(play: Play) -> None:
 def inputs_taken_away(play: Play) -> None:
     """The payer's coin is spent elsewhere, to depth, while the receiver is away."""
     play.take_away(_forgotten(play)[0])
-    play.begin(RECEIVER)
-    play.linger()
-    play.pass_time()
+    _look_around(play)
 
 
 def unanswered_broadcast(play: Play) -> None:

@@ -156,17 +156,19 @@ def _sum(entries: Iterable[tuple[Party | None, int]], who: Party) -> int:
     return sum(value for owner, value in entries if owner is who)
 
 
+def _rows(database: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
+        return connection.execute(sql).fetchall()
+
+
 def entries(database: Path) -> tuple[list[str], list[bytes]]:
     """The tags and events of the only session of a database, if it has one."""
     if not database.exists():
         return [], []
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
-        try:
-            rows = connection.execute(
-                "SELECT tag, data, session_id FROM session_events ORDER BY seq"
-            ).fetchall()
-        except sqlite3.OperationalError:  # its tables are not made yet
-            return [], []
+    try:
+        rows = _rows(database, "SELECT tag, data, session_id FROM session_events ORDER BY seq")
+    except sqlite3.OperationalError:  # its tables are not made yet
+        return [], []
     if any(row[2] != 1 for row in rows):
         raise AssertionError("A party has begun a second session.")
     return [row[0] for row in rows], [bytes(row[1]) for row in rows]
@@ -174,11 +176,7 @@ def entries(database: Path) -> tuple[list[str], list[bytes]]:
 
 def held(database: Path) -> int:
     """How many coins the sessions of a database hold."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
-        (count,) = connection.execute(
-            "SELECT count(*) FROM coin_reservations WHERE session_id IS NOT NULL"
-        ).fetchone()
-    return int(count)
+    return len(_rows(database, "SELECT 1 FROM coin_reservations WHERE session_id IS NOT NULL"))
 
 
 def state_of(party: Party, database: Path) -> State | None:
@@ -306,18 +304,7 @@ def _false_outcome(
     state: receiver.Closed | sender.Closed, kinds: dict[str, Movement]
 ) -> str | None:
     outcome = state.outcome
-    wanted: set[SpendKind] = set()
     match outcome:
-        case outcomes.Success():
-            wanted = {SpendKind.PAYJOIN}
-        case outcomes.FallbackBroadcasted():
-            wanted = {SpendKind.FALLBACK}
-        case outcomes.PaidDirectly():
-            wanted = {SpendKind.FALLBACK, SpendKind.DIRECT}
-        case outcomes.Revoked():
-            wanted = {SpendKind.TAKEN_BACK}
-        case outcomes.Unrecognized():
-            wanted = {SpendKind.TAKEN_BACK}
         case outcomes.Cancelled() | outcomes.Expired():
             # A receiver who had nothing to fall back on may be paid later by the sender's.
             paid = isinstance(state, sender.Closed) and kinds
@@ -325,6 +312,15 @@ def _false_outcome(
         case outcomes.PayjoinProposalSent():
             return "closed without looking at the chain"
     shown = kinds.get(outcome.txid)
-    if shown is None or shown.kind not in wanted:
+    if shown is None or shown.kind not in _SHOWN[type(outcome)]:
         return f"closed as {type(outcome).__name__}, which the chain does not show"
     return None
+
+
+_SHOWN: dict[type, tuple[SpendKind, ...]] = {
+    outcomes.Success: (SpendKind.PAYJOIN,),
+    outcomes.FallbackBroadcasted: (SpendKind.FALLBACK,),
+    outcomes.PaidDirectly: (SpendKind.FALLBACK, SpendKind.DIRECT),
+    outcomes.Revoked: (SpendKind.TAKEN_BACK,),
+    outcomes.Unrecognized: (SpendKind.TAKEN_BACK,),
+}

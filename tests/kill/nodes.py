@@ -16,6 +16,7 @@ from tests.kill.processes import Process
 from tests.kill.servers import Coins, Ports
 from tests.live_core.bitcoind import ABSENT, NodeAccess, command, installed
 from tests.live_core.mirror import Mirror
+from tests.support.waiting import wait_for
 
 from dovetail.bitcoin import Address, FeeRate, Network, Script
 from dovetail.errors import InvalidAddress
@@ -25,16 +26,7 @@ from dovetail.wallets.core.chain import CoreChain
 from dovetail.wallets.core.wallet import CoreWallet
 from dovetail.wallets.ports import Accepted
 
-__all__ = [
-    "ABSENT",
-    "end_node",
-    "installed",
-    "locked",
-    "make_wallet",
-    "owner_of",
-    "run_node",
-    "stray",
-]
+__all__ = ["ABSENT", "installed"]
 
 _KINDS = {Coins.TAPROOT: "bech32m", Coins.NESTED: "p2sh-segwit", Coins.LEGACY: "legacy"}
 _PATIENCE = 90.0
@@ -60,9 +52,7 @@ def run_node(folder: Path, ports: Ports) -> Iterator[Process]:
     ready.unlink(missing_ok=True)
 
     def mirror() -> int:
-        deadline = time.monotonic() + _PATIENCE
-        while not node.is_up() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(node.is_up, _PATIENCE)
         with Mirror(ports.chain_url, node) as kept:
             kept.settle()
             ready.touch()
@@ -70,11 +60,10 @@ def run_node(folder: Path, ports: Ports) -> Iterator[Process]:
                 time.sleep(60)
 
     process = Process(mirror, folder / "mirror.log")
-    while not ready.exists():
-        if process.code is not None:
-            told = [(folder / name).read_text() for name in ("mirror.log", "node.log")]
-            raise TimeoutError(f"The node did not start: {told}")
-        time.sleep(0.01)
+    wait_for(lambda: ready.exists() or process.code is not None, 2 * _PATIENCE)
+    if process.code is not None:
+        told = [(folder / name).read_text() for name in ("mirror.log", "node.log")]
+        raise TimeoutError(f"The node did not start: {told}")
     yield process
     node.close()
 
@@ -82,11 +71,7 @@ def run_node(folder: Path, ports: Ports) -> Iterator[Process]:
 def end_node(folder: Path, ports: Ports, process: Process) -> None:
     """Stop the node in peace, with all written down."""
     access(folder, ports).rpc("stop")
-    deadline = time.monotonic() + _PATIENCE
-    while process.code is None:
-        if time.monotonic() > deadline:
-            raise TimeoutError("The node did not stop.")
-        time.sleep(0.01)
+    wait_for(lambda: process.code is not None, _PATIENCE)
 
 
 def make_wallet(home: Path, ports: Ports, coins: Coins, funds: tuple[int, ...]) -> None:
@@ -97,11 +82,7 @@ def make_wallet(home: Path, ports: Ports, coins: Coins, funds: tuple[int, ...]) 
     for value in funds:
         address = node.rpc("getnewaddress", "", kind, wallet=home.name)
         remote_fund(ports.chain_url, address, value)
-    deadline = time.monotonic() + _PATIENCE
-    while len(node.rpc("listunspent", wallet=home.name)) < len(funds):
-        if time.monotonic() > deadline:
-            raise TimeoutError("The node did not get the coins.")
-        time.sleep(0.02)
+    wait_for(lambda: len(node.rpc("listunspent", wallet=home.name)) == len(funds), _PATIENCE)
 
 
 def owner_of(folder: Path, ports: Ports) -> Callable[[Script], Party | None]:

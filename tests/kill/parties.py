@@ -9,8 +9,8 @@ from typing import Self
 from tests.kill.commands import Command
 from tests.kill.ledger import ChainView, Party, State, entries, state_of
 from tests.kill.nodes import run_node
+from tests.kill.path import How, Stuck
 from tests.kill.processes import Group, Process, RealProcess, SharedClock
-from tests.kill.run_options import How, Stuck
 from tests.kill.servers import Ports, run_chain, run_mailroom
 
 from dovetail.regtest.node import RegtestNode
@@ -111,16 +111,16 @@ class Parties:
         return (self.home(party) / "command.log").read_text()[-300:]
 
     def _command(self, party: Party, words: tuple[str, ...]) -> Command:
-        settings = self.ports.settings(self.home(party), self.how.dialect)
-        settings |= dict(self.how.settings.get(party, {}))
-        settings["DOVETAIL_DEPTH"] = str(self.how.depth)
+        settings = self.ports.settings(self.home(party), self.how.way.dialect)
+        settings |= dict(self.how.way.settings.get(party, {}))
+        settings["DOVETAIL_DEPTH"] = str(self.how.way.depth)
         return Command(
             words=words,
             home=self.home(party),
             settings=settings,
             clock=self.clock,
             bodies=self._bodies,
-            tweaks=self.how.tweaks.get(party, ()),
+            tweaks=self.how.way.tweaks.get(party, ()),
         )
 
     def _start(self, party: Party, words: tuple[str, ...], *, armed: bool = True) -> Process:
@@ -165,7 +165,7 @@ class Parties:
         )
 
     def _start_chain(self) -> None:
-        self._chain = self._group.add(run_chain(self.folder, self.ports, self.how.dialect))
+        self._chain = self._group.add(run_chain(self.folder, self.ports, self.how.way.dialect))
 
     def _forget_the_tip(self) -> None:
         """A longer branch takes the place of the last block, whose transactions are forgotten."""

@@ -1,15 +1,18 @@
 """The paths that a payment can take, and on each of which somebody is killed at every step."""
 
+from typing import Any
+
 from tests.kill import acts
+from tests.kill.acts import receiver_at, sender_at, sending_at
 from tests.kill.dialects import Dialect
 from tests.kill.ledger import Ending, Party
-from tests.kill.path import Way
+from tests.kill.path import Acts, Way, nothing
 from tests.kill.servers import Coins
 
 from dovetail.sessions.reasons import Reason
 
-SENDER, RECEIVER, MAILROOM = Party.SENDER, Party.RECEIVER, Party.MAILROOM
-
+SENDER, RECEIVER = Party.SENDER, Party.RECEIVER
+EVERYBODY, THE_SENDER, THE_RECEIVER = (*Party,), (SENDER,), (RECEIVER,)
 
 _RECEIVER_STATES = (
     "RetrievedOriginalPayload",
@@ -23,337 +26,169 @@ _RECEIVER_STATES = (
     "FinalizedProposal",
     "PostedPayjoinProposal",
 )
-
+_UNPOSTED, _PAYABLE = sending_at("append Created"), receiver_at("IdentifiedReceiverOutputs")
 _SENDER_STATES = {
-    "WithReplyKey": acts.sending_at("append Created"),
-    "PostingOriginal": acts.sending_at("append StartedPosting"),
-    "PostingOriginal, posted": acts.sending_at("response"),
+    "WithReplyKey": _UNPOSTED,
+    "PostingOriginal": sending_at("append StartedPosting"),
+    "PostingOriginal, posted": sending_at("response"),
 }
 _SIGNING_STATES = {
-    "ProposalReceived": acts.sender_at("append ReceivedProposal"),
-    "PendingBroadcast": acts.sender_at("append SignedPayjoin"),
-    "Monitor": acts.sender_at("append BroadcastPayjoin"),
+    "ProposalReceived": sender_at("ReceivedProposal"),
+    "PendingBroadcast": sender_at("SignedPayjoin"),
+    "Monitor": sender_at("BroadcastPayjoin"),
+}
+_TAKEN_BACK = {
+    "PostingOriginal": sending_at("response"),
+    "PollingForProposal": sending_at("append PostedOriginalPsbt"),
+    "ProposalReceived": sender_at("ReceivedProposal"),
+}
+_PARTS = ("RetrievedOriginalPayload", "CommittedInputs", "PostedPayjoinProposal")
+
+_PAYJOIN, _RACE = (Ending.PAYJOIN,), (Ending.PAYJOIN, Ending.FALLBACK)
+_FALLBACK, _DIRECT, _RELEASED = (Ending.FALLBACK,), (Ending.DIRECT,), (Ending.RELEASED,)
+_REJECTED = Reason.RECEIVER_ORIGINAL_PSBT_REJECTED
+_STRAYED: dict[str, Any] = {
+    "why": Reason.PAYJOIN_REFUSED_BY_NETWORK,
+    "may_stray": True,
+    "timeless": True,
 }
 
-_TAKEN_BACK = {
-    "PostingOriginal": acts.sending_at("response"),
-    "PollingForProposal": acts.sending_at("append PostedOriginalPsbt"),
-    "ProposalReceived": acts.sender_at("append ReceivedProposal"),
-}
-_PAYJOIN, _RACE = (Ending.PAYJOIN,), (Ending.PAYJOIN, Ending.FALLBACK)
+
+def _completes(what: str, way: Acts = acts.complete, **more: Any) -> Way:
+    """What ends by payjoin whoever is killed."""
+    return Way(f"payjoin completes, {what}", way, ends=_PAYJOIN, always=True, **more)
+
+
+def _at(what: str, way: Acts, tags: tuple[str, ...] = _RECEIVER_STATES, **more: Any):
+    """The receiver is where each of these events has left it."""
+    for tag in tags:
+        yield Way(f"{what} {tag}", way, receiver_at(tag), **more)
+
+
+def _least_fee(rate: str, **more: str) -> dict[Party, dict[str, str]]:
+    return {RECEIVER: {"DOVETAIL_MIN_FEE_RATE": rate, **more}}
+
 
 WAYS = (
-    Way(
-        name="payjoin completes, segwit",
-        acts=acts.complete,
-        parties=(*Party,),
-        ends=_PAYJOIN,
-        always=True,
-        timeless=True,
-    ),
-    Way(
-        name="payjoin completes, taproot",
-        acts=acts.complete,
-        coins=Coins.TAPROOT,
-        ends=_PAYJOIN,
-        always=True,
-        stride=3,
-    ),
-    Way(
-        name="payjoin completes, nested segwit",
-        acts=acts.complete,
-        coins=Coins.NESTED,
-        ends=_PAYJOIN,
-        always=True,
-        stride=3,
-    ),
-    Way(
-        name="payjoin completes, legacy",
-        acts=acts.complete,
-        coins=Coins.LEGACY,
-        ends=_PAYJOIN,
-        always=True,
-        stride=3,
-    ),
-    Way(
-        name="payjoin completes, v1",
-        acts=acts.complete_v1,
-        ends=_PAYJOIN,
-        always=True,
-        alone=True,
-        timeless=True,
-    ),
-    Way(
-        name="payjoin completes, by `run`",
-        acts=acts.complete_by_run,
-        ends=_PAYJOIN,
-        always=True,
-        alone=True,
-        timeless=True,
-    ),
-    Way(
-        name="payjoin completes, OHTTP keys rotate",
-        acts=acts.complete,
-        parties=(*Party,),
+    _completes("segwit", parties=EVERYBODY, timeless=True),
+    _completes("taproot", coins=Coins.TAPROOT, stride=3),
+    _completes("nested segwit", coins=Coins.NESTED, stride=3),
+    _completes("legacy", coins=Coins.LEGACY, stride=3),
+    _completes("v1", acts.complete_v1, alone=True, timeless=True),
+    _completes("by `run`", acts.complete_by_run, alone=True, timeless=True),
+    _completes(
+        "OHTTP keys rotate",
+        parties=EVERYBODY,
         mailroom={"housekeeping": 0.1, "key_lifetime": 0.3},
-        ends=_PAYJOIN,
-        always=True,
         stride=3,
         most=36,
     ),
     Way(
-        name="a reorganisation removes the payjoin",
-        setup=acts.proposed,
-        acts=acts.payjoin_undone,
-        depth=2,
-        ends=_PAYJOIN,
-        always=True,
-        timeless=True,
+        "a reorganisation removes the payjoin", acts.payjoin_undone, acts.proposed, _PAYJOIN,
+        depth=2, always=True, timeless=True,
     ),
     Way(
-        name="a reorganisation removes the fallback",
-        setup=acts.receiver_at("append IdentifiedReceiverOutputs"),
-        acts=acts.fallback_undone,
-        depth=2,
-        timeless=True,
+        "a reorganisation removes the fallback", acts.fallback_undone, _PAYABLE,
+        depth=2, timeless=True,
     ),
-    Way(name="receiver cancels before the Original", setup=acts.asked, acts=acts.cancel_before),
+    Way("receiver cancels before the Original", acts.cancel_before, acts.asked),
+    Way("receiver cancels after the Original", acts.cancel_and_take, _PAYABLE, timeless=True),
+    Way("receiver cancels and releases", acts.cancel_and_release, _PAYABLE),
+    Way("receiver cancels its proposal", acts.cancel_late, receiver_at("FinalizedProposal")),
     Way(
-        name="receiver cancels after the Original",
-        setup=acts.receiver_at("append IdentifiedReceiverOutputs"),
-        acts=acts.cancel_and_take,
-        timeless=True,
-    ),
-    Way(
-        name="receiver cancels and releases",
-        setup=acts.receiver_at("append IdentifiedReceiverOutputs"),
-        acts=acts.cancel_and_release,
-    ),
-    Way(
-        name="receiver cancels its proposal",
-        setup=acts.receiver_at("append FinalizedProposal"),
-        acts=acts.cancel_late,
-    ),
-    Way(
-        name="sender cancels at WithReplyKey",
-        setup=acts.sending_at("append Created"),
-        acts=acts.cancel_unposted,
-        ends=(Ending.RELEASED,),
+        "sender cancels at WithReplyKey", acts.cancel_unposted, _UNPOSTED, _RELEASED,
         may_release=True,
     ),
     Way(
-        name="sender cancels at WithReplyKey, and pays",
-        setup=acts.sending_at("append Created"),
-        acts=acts.cancel_and_pay,
-        timeless=True,
+        "sender cancels at WithReplyKey, and pays", acts.cancel_and_pay, _UNPOSTED, timeless=True
     ),
     Way(
-        name="sender pays and declines at once",
-        setup=acts.sending_at("append Created"),
-        acts=acts.pay_and_decline,
-        ends=(Ending.FALLBACK, Ending.RELEASED),
-        parties=(SENDER,),
-        may_release=True,
+        "sender pays and declines at once", acts.pay_and_decline, _UNPOSTED,
+        _FALLBACK + _RELEASED, THE_SENDER, may_release=True,
     ),
     *(
-        Way(
-            name=f"sender revokes at {state}",
-            setup=setup,
-            acts=acts.take_back,
-            ends=(Ending.RELEASED, Ending.FALLBACK),
-            may_release=True,
-        )
+        Way(f"sender revokes at {state}", acts.take_back, setup, _RELEASED + _FALLBACK,
+            may_release=True)
         for state, setup in _TAKEN_BACK.items()
     ),
     *(
-        Way(
-            name=f"sender revokes late at {state}",
-            setup=setup,
-            acts=acts.take_back_late,
-            may_release=True,
-        )
+        Way(f"sender revokes late at {state}", acts.take_back_late, setup, may_release=True)
         for state, setup in _TAKEN_BACK.items()
     ),
-    Way(name="receiver never answers", setup=acts.asked, acts=acts.unanswered),
-    Way(name="sender never returns", setup=acts.asked, acts=acts.abandoned),
+    Way("receiver never answers", acts.unanswered, acts.asked),
+    Way("sender never returns", acts.abandoned, acts.asked),
     Way(
-        name="refused: unavailable",
-        setup=acts.asked,
-        acts=acts.pay,
-        coins=Coins.POOR,
-        parties=(*Party,),
-        why=Reason.RECEIVER_UNAVAILABLE,
-        timeless=True,
+        "refused: unavailable", acts.pay, acts.asked, parties=EVERYBODY,
+        coins=Coins.POOR, why=Reason.RECEIVER_UNAVAILABLE, timeless=True,
     ),
     Way(
-        name="refused: not-enough-money",
-        setup=acts.asked,
-        acts=acts.pay,
-        coins=Coins.EXACT,
-        settings={RECEIVER: {"DOVETAIL_MIN_FEE_RATE": "3", "DOVETAIL_MAX_FEE_RATE": "1"}},
-        why=Reason.RECEIVER_NOT_ENOUGH_MONEY,
-        timeless=True,
+        "refused: not-enough-money", acts.pay, acts.asked,
+        settings=_least_fee("3", DOVETAIL_MAX_FEE_RATE="1"),
+        coins=Coins.EXACT, why=Reason.RECEIVER_NOT_ENOUGH_MONEY, timeless=True,
     ),
     Way(
-        name="refused: version-unsupported",
-        setup=acts.asked,
-        acts=acts.pay,
-        tweaks={SENDER: (acts.speaks_version_3,)},
-        why=Reason.RECEIVER_VERSION_UNSUPPORTED,
+        "refused: version-unsupported", acts.pay, acts.asked,
+        tweaks={SENDER: (acts.speaks_version_3,)}, why=Reason.RECEIVER_VERSION_UNSUPPORTED,
     ),
     Way(
-        name="refused: original-psbt-rejected",
-        setup=acts.asked,
-        acts=acts.pay,
-        settings={RECEIVER: {"DOVETAIL_MIN_FEE_RATE": "40"}},
-        why=Reason.RECEIVER_ORIGINAL_PSBT_REJECTED,
-        timeless=True,
+        "refused: original-psbt-rejected", acts.pay, acts.asked,
+        settings=_least_fee("40"), why=_REJECTED, timeless=True,
     ),
-    Way(
-        name="expiry: nobody pays",
-        setup=acts.asked,
-        acts=acts.late,
-        parties=(RECEIVER,),
-        ends=(Ending.RELEASED,),
-    ),
-    Way(name="expiry: receiver at Initialized, paid", setup=acts.posted, acts=acts.late),
+    Way("expiry: nobody pays", acts.late, acts.asked, _RELEASED, THE_RECEIVER),
+    Way("expiry: receiver at Initialized, paid", acts.late, acts.posted),
+    *_at("expiry: receiver at", acts.late),
+    *_at("expiry: receiver at", acts.late, ("GotReplyableError",), coins=Coins.POOR),
     *(
-        Way(
-            name=f"expiry: receiver at {tag}",
-            setup=acts.receiver_at(f"append {tag}"),
-            acts=acts.late,
-        )
-        for tag in _RECEIVER_STATES
-    ),
-    Way(
-        name="expiry: receiver at GotReplyableError",
-        setup=acts.receiver_at("append GotReplyableError"),
-        acts=acts.late,
-        coins=Coins.POOR,
-    ),
-    *(
-        Way(name=f"expiry: sender at {state}", setup=setup, acts=acts.late)
+        Way(f"expiry: sender at {state}", acts.late, setup)
         for state, setup in _SENDER_STATES.items()
     ),
     *(
-        Way(name=f"expiry: sender at {state}", setup=setup, acts=acts.late, ends=_RACE)
+        Way(f"expiry: sender at {state}", acts.late, setup, _RACE)
         for state, setup in _SIGNING_STATES.items()
     ),
-    Way(name="expiry: in the grace", setup=acts.proposed, acts=acts.in_grace),
-    Way(
-        name="network refuses the payjoin",
-        setup=acts.strayed,
-        acts=acts.nothing,
-        why=Reason.PAYJOIN_REFUSED_BY_NETWORK,
-        may_stray=True,
-        timeless=True,
-    ),
+    Way("expiry: in the grace", acts.in_grace, acts.proposed),
+    Way("network refuses the payjoin", nothing, acts.strayed, **_STRAYED),
     *(
-        Way(
-            name=f"network refuses the payjoin, {dialect}",
-            setup=acts.strayed,
-            acts=acts.nothing,
-            why=Reason.PAYJOIN_REFUSED_BY_NETWORK,
-            dialect=dialect,
-            may_stray=True,
-            timeless=True,
-            stride=4,
-        )
+        Way(f"network refuses the payjoin, {dialect}", nothing, acts.strayed,
+            dialect=dialect, stride=4, **_STRAYED)
         for dialect in Dialect
         if dialect.is_electrum
     ),
     Way(
-        name=f"network refuses the payjoin, {Dialect.FORBIDDEN}",
-        setup=acts.strayed,
-        acts=acts.unanswered_broadcast,
-        dialect=Dialect.FORBIDDEN,
-        may_stray=True,
-        stride=4,
+        f"network refuses the payjoin, {Dialect.FORBIDDEN}", acts.unanswered_broadcast,
+        acts.strayed, dialect=Dialect.FORBIDDEN, may_stray=True, stride=4,
     ),
     Way(
-        name="refused: a signature that does not hold",
-        setup=acts.asked,
-        acts=acts.pay,
-        dialect=Dialect.ELECTRS,
-        tweaks={SENDER: (acts.garbles_its_signature,)},
-        why=Reason.RECEIVER_ORIGINAL_PSBT_REJECTED,
-        stride=2,
+        "refused: a signature that does not hold", acts.pay, acts.asked, dialect=Dialect.ELECTRS,
+        tweaks={SENDER: (acts.garbles_its_signature,)}, why=_REJECTED, stride=2,
     ),
-    *(
-        Way(
-            name=f"paid directly: receiver at {tag}",
-            setup=acts.receiver_at(f"append {tag}"),
-            acts=acts.paid_directly,
-            parties=(RECEIVER,),
-            coins=Coins.SPARE,
-            ends=(Ending.DIRECT,),
-            always=True,
-            stride=3,
-        )
-        for tag in _RECEIVER_STATES
+    *_at(
+        "paid directly: receiver at", acts.paid_directly,
+        parties=THE_RECEIVER, coins=Coins.SPARE, ends=_DIRECT, always=True, stride=3,
     ),
-    *(
-        Way(
-            name=f"paid in parts: receiver at {tag}",
-            setup=acts.receiver_at(f"append {tag}"),
-            acts=acts.paid_in_parts,
-            parties=(RECEIVER,),
-            coins=Coins.SPARE,
-            ends=(Ending.DIRECT,),
-            always=True,
-            stride=4,
-        )
-        for tag in ("RetrievedOriginalPayload", "CommittedInputs", "PostedPayjoinProposal")
+    *_at(
+        "paid in parts: receiver at", acts.paid_in_parts, _PARTS,
+        parties=THE_RECEIVER, coins=Coins.SPARE, ends=_DIRECT, always=True, stride=4,
     ),
     Way(
-        name="paid by payjoin and directly too",
-        setup=acts.proposed,
-        acts=acts.paid_by_payjoin_and_directly,
-        coins=Coins.SPARE,
-        ends=_PAYJOIN,
-        always=True,
-        beside=True,
+        "paid by payjoin and directly too", acts.paid_by_payjoin_and_directly, acts.proposed,
+        _PAYJOIN, coins=Coins.SPARE, always=True, beside=True,
     ),
     Way(
-        name="paid by fallback and directly too",
-        setup=acts.receiver_at("append IdentifiedReceiverOutputs"),
-        acts=acts.paid_by_fallback_and_directly,
-        coins=Coins.SPARE,
-        always=True,
-        beside=True,
+        "paid by fallback and directly too", acts.paid_by_fallback_and_directly, _PAYABLE,
+        coins=Coins.SPARE, always=True, beside=True,
+    ),
+    *_at(
+        "inputs taken away: receiver at", acts.inputs_taken_away,
+        parties=THE_RECEIVER, ends=_RELEASED, always=True, may_release=True, stride=3,
+    ),
+    *_at(
+        "`fallback` of the receiver at", acts.pay_now(RECEIVER), _RECEIVER_STATES[1:],
+        parties=THE_RECEIVER, stride=3,
     ),
     *(
-        Way(
-            name=f"inputs taken away: receiver at {tag}",
-            setup=acts.receiver_at(f"append {tag}"),
-            acts=acts.inputs_taken_away,
-            parties=(RECEIVER,),
-            ends=(Ending.RELEASED,),
-            always=True,
-            may_release=True,
-            stride=3,
-        )
-        for tag in _RECEIVER_STATES
-    ),
-    *(
-        Way(
-            name=f"`fallback` of the receiver at {tag}",
-            setup=acts.receiver_at(f"append {tag}"),
-            acts=acts.pay_now(RECEIVER),
-            parties=(RECEIVER,),
-            stride=3,
-        )
-        for tag in _RECEIVER_STATES[1:]
-    ),
-    *(
-        Way(
-            name=f"`fallback` of the sender at {state}",
-            setup=setup,
-            acts=acts.pay_now(SENDER),
-            parties=(SENDER,),
-            ends=_RACE,
-            stride=3,
-        )
+        Way(f"`fallback` of the sender at {state}", acts.pay_now(SENDER), setup, _RACE,
+            THE_SENDER, stride=3)
         for state, setup in (_SENDER_STATES | _SIGNING_STATES).items()
     ),
-)
+)  # fmt: skip

@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.kill.ledger import Party
 from tests.kill.nodes import locked, stray
 from tests.kill.parties import PEOPLE, Parties
+from tests.kill.path import Stuck
 from tests.kill.processes import Process
-from tests.kill.run_options import Stuck
 
 from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Transaction
 from dovetail.regtest.remote import remote_mine
@@ -148,10 +148,7 @@ class Play(Parties):
                 (offered,) = store.exposed()
             self._spend(Party.RECEIVER, lambda wallet: wallet.revoke(offered, fee_rate=_BRISK))
         else:
-            process = self._group.add(Process(on_the_node, home / "stray.log"))
-            self.until(lambda: process.code is not None, "for the stray coin")
-            if process.code != 0:
-                raise Stuck("The receiver's coin could not be spent elsewhere.")
+            self.done(Process(on_the_node, home / "stray.log"), "the stray coin")
         self.mine()
 
     def forget(self, party: Party) -> None:
@@ -191,15 +188,12 @@ class Play(Parties):
             with EsploraChain(url, Network.REGTEST) as chain:
                 return int(not isinstance(chain.broadcast(spend), Accepted))
 
-        process = self._group.add(Process(work, home / "spend.log"))
-        self.until(lambda: process.code is not None, "for a plain transaction")
-        if process.code != 0:
-            raise Stuck(f"The {party}'s plain transaction was not taken.")
+        self.done(Process(work, home / "spend.log"), f"a plain transaction of the {party}")
         return told.read_text()
 
     def mine(self) -> None:
         remote_mine(self.ports.chain_url)
-        self._to_bury = self.how.depth - 1
+        self._to_bury = self.how.way.depth - 1
 
     def undo(self) -> None:
         """Mine what waits, let it be seen, and make it as if it had never been broadcast."""
@@ -214,9 +208,22 @@ class Play(Parties):
         self._start_chain()
         self.linger()
 
-    def closed(self, party: Party) -> bool:
-        """Whether the party's log is closed, while blocks are mined."""
-        return self.mined() and isinstance(self.state(party), _CLOSED)
+    def until_logged(self, party: Party, tag: str) -> None:
+        """Let those who have begun go on until a log has this entry, or is closed."""
+        self.until(lambda: self.logged(party, tag), f"for {tag}")
+
+    def until_closed(self, party: Party) -> None:
+        """The same until the party's log is closed, while blocks are mined."""
+        self.until(
+            lambda: self.mined() and isinstance(self.state(party), _CLOSED), f"for the {party}"
+        )
+
+    def done(self, process: Process, what: str) -> None:
+        """Let a process that is no party's come to its end."""
+        self._group.add(process)
+        self.until(lambda: process.code is not None, what)
+        if process.code != 0:
+            raise Stuck(f"It failed: {what}")
 
     def settle(self) -> None:
         """Let both go on, and mine what they broadcast, until nothing is left to wait for.

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from unittest.mock import patch
 
 from tests.kill.dialects import Dialect, speaking
 from tests.kill.processes import Process
+from tests.support.waiting import wait_for
 
 from dovetail import durable_files
 from dovetail.mailroom import Mailroom, MailroomServer, MailroomSettings, keys, mailboxes
@@ -83,7 +83,6 @@ class Ports:
 
 def run_chain(folder: Path, ports: Ports, dialect: Dialect = Dialect.ESPLORA) -> Process:
     """Bitcoin Core's consensus code behind HTTP, and Electrum's protocol; up when this returns."""
-    ready = folder / "chain.up"
 
     def work() -> int:
         home = folder / "chain"
@@ -95,11 +94,11 @@ def run_chain(folder: Path, ports: Ports, dialect: Dialect = Dialect.ESPLORA) ->
         home.mkdir(exist_ok=True)
         electrum = ports.electrum if dialect.is_electrum else None
         with speaking(dialect), RegtestServer(home, port=ports.chain, electrum=electrum):
-            ready.touch()
+            (folder / "chain.up").touch()
             signal.pause()
         return 0
 
-    return _started(lambda: Process(work, folder / "chain.log"), ready)
+    return _started(work, folder, "chain")
 
 
 def run_mailroom(
@@ -112,7 +111,6 @@ def run_mailroom(
 
     `more` are settings other than the usual ones.
     """
-    ready = folder / "mailroom.up"
 
     def work() -> int:
         usual: dict[str, Any] = {"local": True, "wait": 0.3}
@@ -122,21 +120,20 @@ def run_mailroom(
                 changes.enter_context(_counted_writes(killer))
             room = Mailroom(settings)
             with MailroomServer(port=ports.mailroom, mailroom=room):
-                ready.touch()
+                (folder / "mailroom.up").touch()
                 signal.pause()
         return 0
 
-    return _started(lambda: Process(work, folder / "mailroom.log"), ready)
+    return _started(work, folder, "mailroom")
 
 
-def _started(start: Callable[[], Process], ready: Path) -> Process:
+def _started(work: Callable[[], int], folder: Path, name: str) -> Process:
+    """A process that makes a file once it is up."""
+    ready = folder / f"{name}.up"
     ready.unlink(missing_ok=True)
-    process = start()
-    deadline = time.monotonic() + _PATIENCE
-    while not ready.exists() and process.code is None:
-        if time.monotonic() > deadline:
-            raise TimeoutError("A server of the harness did not start.")
-        time.sleep(0.002)
+
+    process = Process(work, folder / f"{name}.log")
+    wait_for(lambda: ready.exists() or process.code is not None, _PATIENCE)
     return process
 
 

@@ -4,12 +4,12 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from tests.kill.acts import nothing
 from tests.kill.ledger import (
     AMOUNT,
     ChainView,
@@ -24,10 +24,9 @@ from tests.kill.ledger import (
 )
 from tests.kill.nodes import end_node, make_wallet, owner_of, run_node
 from tests.kill.parties import PEOPLE
-from tests.kill.path import Way
+from tests.kill.path import How, Kill, Stuck, Way, nothing
 from tests.kill.play import Play, copy
 from tests.kill.processes import Process, SharedClock
-from tests.kill.run_options import How, Kill, Stuck
 from tests.kill.servers import Coins, Ports, run_chain
 
 from dovetail.bitcoin import Network, Script, ScriptType
@@ -40,20 +39,12 @@ _TOO_MANY = 4
 """Kills of one sweep that went wrong: the others would too, each after its time-out."""
 
 
-def _funds(coins: Coins, party: Party) -> tuple[int, ...]:
-    match coins, party:
-        case Coins.POOR, Party.RECEIVER:
-            return ()
-        case Coins.EXACT, Party.SENDER:
-            return (AMOUNT + 380,)
-        case Coins.SPARE, Party.SENDER:
-            return (1_000_000, 300_000)
-        case _, Party.SENDER:
-            return (1_000_000,)
-        case _:
-            return (200_000, 350_000)
-
-
+_FUNDS: dict[tuple[Coins, Party], tuple[int, ...]] = {
+    (Coins.POOR, Party.RECEIVER): (),
+    (Coins.EXACT, Party.SENDER): (AMOUNT + 380,),
+    (Coins.SPARE, Party.SENDER): (1_000_000, 300_000),
+}
+_USUAL = {Party.SENDER: (1_000_000,), Party.RECEIVER: (200_000, 350_000)}
 _KINDS = {
     Coins.TAPROOT: ScriptType.P2TR,
     Coins.NESTED: ScriptType.P2SH,
@@ -96,8 +87,7 @@ class Worker:
         base = self._base(way.coins)
         stand = copy(base, self._folder / "stand")
         self._clock.ahead = 0
-        how = How(settings=way.settings, tweaks=way.tweaks, depth=way.depth, dialect=way.dialect)
-        with self._play(stand, how) as play:
+        with self._play(stand, How(way)) as play:
             way.setup(play)
         ahead = self._clock.ahead
         height = self._height(stand)
@@ -122,16 +112,7 @@ class Worker:
         world = copy(stand, self._folder / "run")
         self._clock.ahead = ahead
         kill = None if at is None else Kill(task.party, at)
-        how = How(
-            kill=kill,
-            twice=task.twice,
-            real=task.real,
-            settings=way.settings,
-            tweaks=way.tweaks,
-            mailroom=way.mailroom,
-            depth=way.depth,
-            dialect=way.dialect,
-        )
+        how = How(way, kill, twice=task.twice, real=task.real, mailroom=way.mailroom)
         trouble = None
         with self._play(world, how) as play:
             try:
@@ -169,12 +150,10 @@ class Worker:
 
     def _height(self, stand: Path) -> int:
         chain = run_chain(stand, self._ports)
-        view = ChainView(self._ports.chain)
-        try:
-            return view.height
-        finally:
-            view.close()
-            chain.end()
+        with closing(ChainView(self._ports.chain)) as view:
+            height = view.height
+        chain.end()
+        return height
 
     def _base(self, coins: Coins) -> Path:
         """A chain, and two wallets with their coins; made once."""
@@ -182,11 +161,12 @@ class Worker:
             folder = self._folder / f"base {coins}"
             folder.mkdir()
             chain = run_chain(folder, self._ports)
+            funds = {party: _FUNDS.get((coins, party), _USUAL[party]) for party in PEOPLE}
             if self._ports.node is not None:
-                self._make_node_wallets(folder, coins)
+                self._make_node_wallets(folder, coins, funds)
             else:
                 for party in PEOPLE:
-                    self._make_wallet(folder / party, coins, _funds(coins, party))
+                    self._make_wallet(folder / party, coins, funds[party])
             chain.end()
             self._bases[coins] = folder
         return self._bases[coins]
@@ -209,11 +189,13 @@ class Worker:
         if process.code != 0:
             raise Stuck("A wallet could not be made.")
 
-    def _make_node_wallets(self, folder: Path, coins: Coins) -> None:
+    def _make_node_wallets(
+        self, folder: Path, coins: Coins, funds: dict[Party, tuple[int, ...]]
+    ) -> None:
         node, mirror = run_node(folder, self._ports)
         for party in PEOPLE:
             (folder / party).mkdir()
-            make_wallet(folder / party, self._ports, coins, _funds(coins, party))
+            make_wallet(folder / party, self._ports, coins, funds[party])
         mirror.end()
         end_node(folder, self._ports, node)
 
