@@ -1,20 +1,25 @@
 """What two honest parties may do besides the usual: fees, substitution, many coins, v1 senders."""
 
-from collections.abc import Iterator
 from itertools import product
 
-from tests.interop.combinations import THEM, US, at_once
 from tests.interop.dovetail_peer import OurReceiver, OurSender
-from tests.interop.environment import Ending, How, Stage
+from tests.interop.environment import Ending, How
 from tests.interop.pairing import (
     AMOUNT,
+    POOR,
+    THEM,
+    US,
     Books,
     Pairing,
     Payee,
+    Payer,
     Purses,
     address_in,
-    both,
+    anybody,
+    at_once,
     stranger,
+    they_pay,
+    we_pay,
 )
 from tests.interop.rust_peer import TheirReceiver, TheirSender
 
@@ -26,74 +31,38 @@ _FEES = "Fees"
 _SUBSTITUTION = "Output substitution"
 _MANY = "Several inputs and outputs"
 _V1 = "A v1 sender and a v2 receiver"
+_V1_PAYJOIN = "through the directory, a payjoin"
 
 
-def behaviours() -> Iterator[Pairing]:
-    """All of them, most in both directions."""
-    for group, what, play in (
-        (_FEES, "with a fee contribution", _fee_contribution),
-        (_FEES, "without one", _no_fee_contribution),
-        (_SUBSTITUTION, "allowed, and done", _their_substitution),
-        (_SUBSTITUTION, "forbidden by pjos=0, and not done", _their_substitution_forbidden),
-        (_MANY, "three coins pay, two join, two outputs", _many_of_theirs),
-    ):
-        yield Pairing(group, what, US, THEM, THEM, US, play)
-    for group, what, play in (
-        (_FEES, "with a fee contribution", _fee_contribution),
-        (_FEES, "without one", _no_fee_contribution),
-        (_SUBSTITUTION, "allowed, and done", _our_substitution),
-        (_SUBSTITUTION, "forbidden by the sender, and not done", _our_substitution_forbidden),
-        (_MANY, "three coins pay, two of four outputs to others", _many_of_ours),
-    ):
-        yield Pairing(group, what, THEM, US, US, THEM, play)
-    for payee, directory in product((US, THEM), repeat=2):
-        yield Pairing(
-            _V1, "through the directory, a payjoin", THEM, payee, directory, US, _v1, "v1"
-        )
-    for payee, directory in ((US, US), (US, THEM)):
-        yield Pairing(
-            _V1, "through the directory, an error", THEM, payee, directory, US, _v1_error, "v1"
-        )
+async def _fee_contribution(payer: Payer, payee: Payee, books: Books) -> None:
+    uri = await payee.ask(AMOUNT)
+    lost, _ = await books.close(*await at_once(payer.pay(uri), payee.serve()))
+    assert lost > AMOUNT + payer.fallback_fee
 
 
-async def _fee_contribution(stage: Stage, pairing: Pairing) -> None:
-    async with both(stage, pairing) as (payer, payee, books):
-        uri = await payee.ask(AMOUNT)
-        paid, got = await at_once(payer.pay(uri), payee.serve())
-        lost, _ = await books.close(paid, got)
-        assert lost > AMOUNT + payer.fallback_fee
+async def _no_fee_contribution(payer: Payer, payee: Payee, books: Books) -> None:
+    uri = await payee.ask(AMOUNT)
+    ours = isinstance(payer, OurSender)
+    paying = payer.pay(uri, contribute=False) if ours else payer.pay(uri, contribution=0)
+    lost, gained = await books.close(*await at_once(paying, payee.serve()))
+    assert lost == AMOUNT + payer.fallback_fee
+    assert gained < AMOUNT
 
 
-async def _no_fee_contribution(stage: Stage, pairing: Pairing) -> None:
-    async with both(stage, pairing) as (payer, payee, books):
-        uri = await payee.ask(AMOUNT)
-        if isinstance(payer, OurSender):
-            paid, got = await at_once(payer.pay(uri, contribute=False), payee.serve())
-        else:
-            paid, got = await at_once(payer.pay(uri, contribution=0), payee.serve())
-        lost, gained = await books.close(paid, got)
-        assert lost == AMOUNT + payer.fallback_fee
-        assert gained < AMOUNT
+async def _their_substitution(payer: OurSender, payee: TheirReceiver, books: Books) -> None:
+    uri = (await payee.ask(AMOUNT)).replace("pjos=0&", "")
+    script = await payee.script()
+    paid, _ = await books.both(payer.pay(uri), payee.serve(substitute=script.hex()))
+    _pays(books, paid, script)
 
 
-async def _their_substitution(stage: Stage, pairing: Pairing) -> None:
-    async with both(stage, pairing) as (payer, payee, books):
-        assert isinstance(payee, TheirReceiver)
-        uri = (await payee.ask(AMOUNT)).replace("pjos=0&", "")
-        script = await payee.script()
-        paid, got = await at_once(payer.pay(uri), payee.serve(substitute=script.hex()))
-        await books.close(paid, got)
-        _pays(stage, paid, script)
-
-
-async def _their_substitution_forbidden(stage: Stage, pairing: Pairing) -> None:
+async def _their_substitution_forbidden(
+    payer: OurSender, payee: TheirReceiver, books: Books
+) -> None:
     """Their URIs always say pjos=0; we tell them with the Original that we keep to it."""
-    async with both(stage, pairing) as (payer, payee, books):
-        assert isinstance(payee, TheirReceiver)
-        uri = await payee.ask(AMOUNT)
-        assert "pjos=0" in uri
-        paid, got = await at_once(payer.pay(uri), _wishing_to_substitute(payee))
-        await books.close(paid, got)
+    uri = await payee.ask(AMOUNT)
+    assert "pjos=0" in uri
+    await books.both(payer.pay(uri), _wishing_to_substitute(payee))
 
 
 async def _wishing_to_substitute(payee: TheirReceiver) -> Ending:
@@ -104,14 +73,11 @@ async def _wishing_to_substitute(payee: TheirReceiver) -> Ending:
     return await payee.watch()
 
 
-async def _our_substitution(stage: Stage, pairing: Pairing) -> None:
-    async with both(stage, pairing) as (payer, payee, books):
-        assert isinstance(payee, OurReceiver)
-        uri = await payee.ask(AMOUNT, away=True)
-        script = payee.wallet.new_address().script_pubkey
-        paid, got = await at_once(payer.pay(uri), _substituting(payee, script))
-        await books.close(paid, got)
-        _pays(stage, paid, script)
+async def _our_substitution(payer: TheirSender, payee: OurReceiver, books: Books) -> None:
+    uri = await payee.ask(AMOUNT, away=True)
+    script = payee.wallet.new_address().script_pubkey
+    paid, _ = await books.both(payer.pay(uri), _substituting(payee, script))
+    _pays(books, paid, script)
 
 
 async def _substituting(payee: OurReceiver, script: Script) -> Ending:
@@ -121,14 +87,10 @@ async def _substituting(payee: OurReceiver, script: Script) -> Ending:
     return await payee.serve()
 
 
-async def _our_substitution_forbidden(stage: Stage, pairing: Pairing) -> None:
-    async with both(stage, pairing) as (payer, payee, books):
-        assert isinstance(payee, OurReceiver)
-        assert isinstance(payer, TheirSender)
-        uri = await payee.ask(AMOUNT, away=True)
-        paid, got = await at_once(payer.pay(uri, substitution=False), _kept_from_it(payee))
-        await books.close(paid, got)
-        _pays(stage, paid, Address.parse(address_in(uri)).script_pubkey)
+async def _our_substitution_forbidden(payer: TheirSender, payee: OurReceiver, books: Books) -> None:
+    uri = await payee.ask(AMOUNT, away=True)
+    paid, _ = await books.both(payer.pay(uri, substitution=False), _kept_from_it(payee))
+    _pays(books, paid, Address.parse(address_in(uri)).script_pubkey)
 
 
 async def _kept_from_it(payee: OurReceiver) -> Ending:
@@ -142,45 +104,27 @@ async def _kept_from_it(payee: OurReceiver) -> Ending:
     raise AssertionError("our receiver would substitute although the sender forbids it")
 
 
-async def _many_of_theirs(stage: Stage, pairing: Pairing) -> None:
-    purses = Purses(paying=(40_000, 45_000, 50_000), charging=(60_000, 70_000))
-    async with both(stage, pairing, purses) as (payer, payee, books):
-        assert isinstance(payee, TheirReceiver)
-        uri = (await payee.ask(120_000)).replace("pjos=0&", "")
-        outputs = [[30_000, await payee.address()], [90_000, await payee.address()]]
-        paid, got = await at_once(payer.pay(uri), payee.serve(coins=2, replace=outputs))
-        await books.close(paid, got, amount=120_000, coins=2)
+async def _many_of_theirs(payer: OurSender, payee: TheirReceiver, books: Books) -> None:
+    uri = (await payee.ask(120_000)).replace("pjos=0&", "")
+    outputs = [[30_000, await payee.address()], [90_000, await payee.address()]]
+    charging = payee.serve(coins=2, replace=outputs)
+    await books.both(payer.pay(uri), charging, amount=120_000, coins=2)
 
 
-async def _many_of_ours(stage: Stage, pairing: Pairing) -> None:
-    purses = Purses(paying=(60_000, 70_000, 80_000), charging=(60_000, 70_000))
-    async with both(stage, pairing, purses) as (payer, payee, books):
-        assert isinstance(payer, TheirSender)
-        uri = await payee.ask(120_000)
-        others = [[10_000, stranger(1)], [11_000, stranger(2)]]
-        paid, got = await at_once(payer.pay(uri, also=others, contribution=0), payee.serve())
-        await books.close(paid, got, amount=120_000, elsewhere=21_000, coins=None)
+async def _many_of_ours(payer: TheirSender, payee: OurReceiver, books: Books) -> None:
+    others = [[10_000, stranger(1)], [11_000, stranger(2)]]
+    paying = payer.pay(await payee.ask(120_000), also=others, contribution=0)
+    await books.both(paying, payee.serve(), amount=120_000, elsewhere=21_000, coins=None)
 
 
-async def _v1(stage: Stage, pairing: Pairing) -> None:
-    async with both(stage, pairing) as (payer, payee, books):
-        assert isinstance(payer, TheirSender)
-        await payer.prepare(await _welcoming_v1(payee), version=1)
-        paid, got = await at_once(_paying_v1(payer), payee.serve())
-        await books.close(paid, got)
+async def _v1(payer: TheirSender, payee: Payee, books: Books) -> None:
+    await books.both(payer.pay_v1(await _welcoming_v1(payee)), payee.serve())
 
 
-async def _v1_error(stage: Stage, pairing: Pairing) -> None:
+async def _v1_error(payer: TheirSender, payee: Payee, books: Books) -> None:
     """A receiver without coins says so, in plaintext and in time."""
-    async with both(stage, pairing, Purses(charging=())) as (payer, payee, books):
-        assert isinstance(payer, TheirSender)
-        await payer.prepare(await _welcoming_v1(payee), version=1)
-        paid, got = await at_once(_paying_v1(payer), payee.serve())
-        await _fallback(books, paid, got)
-
-
-async def _fallback(books: Books, *endings: Ending) -> None:
-    await books.close(*endings, how=How.FALLBACK)
+    uri = await _welcoming_v1(payee)
+    await books.both(payer.pay_v1(uri), payee.serve(), how=How.FALLBACK)
 
 
 async def _welcoming_v1(payee: Payee) -> str:
@@ -189,12 +133,34 @@ async def _welcoming_v1(payee: Payee) -> str:
     return await payee.ask(AMOUNT)
 
 
-async def _paying_v1(payer: TheirSender) -> Ending:
-    return await payer.finish(await payer.post_v1())
-
-
-def _pays(stage: Stage, ending: Ending, script: Script) -> None:
+def _pays(books: Books, ending: Ending, script: Script) -> None:
     assert ending.txid is not None
-    transaction = stage.confirmed(ending.txid)
+    transaction = books.stage.confirmed(ending.txid)
     assert transaction is not None
     assert script in [output.script_pubkey for output in transaction.outputs]
+
+
+_THREE_COINS = Purses(paying=(40_000, 45_000, 50_000), charging=(60_000, 70_000))
+_V1_ERROR = anybody(_v1_error, POOR)
+_FOUR_OUTPUTS = Purses(paying=(60_000, 70_000, 80_000), charging=(60_000, 70_000))
+
+BEHAVIOURS = (
+    we_pay(_FEES, "with a fee contribution", _fee_contribution),
+    we_pay(_FEES, "without one", _no_fee_contribution),
+    we_pay(_SUBSTITUTION, "allowed, and done", _their_substitution),
+    we_pay(_SUBSTITUTION, "forbidden by pjos=0, and not done", _their_substitution_forbidden),
+    we_pay(_MANY, "three coins pay, two join, two outputs", _many_of_theirs, _THREE_COINS),
+    they_pay(_FEES, "with a fee contribution", _fee_contribution),
+    they_pay(_FEES, "without one", _no_fee_contribution),
+    they_pay(_SUBSTITUTION, "allowed, and done", _our_substitution),
+    they_pay(_SUBSTITUTION, "forbidden by the sender, and not done", _our_substitution_forbidden),
+    they_pay(_MANY, "three coins pay, two of four outputs to others", _many_of_ours, _FOUR_OUTPUTS),
+    *(
+        Pairing(_V1, _V1_PAYJOIN, THEM, payee, directory, US, anybody(_v1), "v1")
+        for payee, directory in product((US, THEM), repeat=2)
+    ),
+    *(
+        Pairing(_V1, "through the directory, an error", THEM, US, directory, US, _V1_ERROR, "v1")
+        for directory in (US, THEM)
+    ),
+)

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,11 +18,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from tests.interop.combinations import THEM, US, at_once
-from tests.interop.dovetail_peer import our_receiver, our_sender
 from tests.interop.environment import Ending, How, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.pairing import AMOUNT, Books, Pairing
+from tests.interop.pairing import AMOUNT, THEM, US, Books, Pairing, Purses, payee_of, payer_of
 from tests.interop.programs import Missing, Program
 from tests.interop.v1_endpoint import serving_app
 from tests.live_core.bitcoind import ABSENT, Bitcoind, installed
@@ -51,17 +49,9 @@ class CliPairing(Pairing):
     __slots__ = ()
 
     def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:
-        """See `Pairing.missing`."""
         if installed() is None:
             return ABSENT
         return GET_CLI if program() is None else super().missing(peer, mailroom)
-
-
-def core_cli() -> Iterator[Pairing]:
-    """Both roles, through each side's directory by the other's relay."""
-    for directory, relay in ((THEM, US), (US, THEM)):
-        yield CliPairing(_GROUP, "a payjoin", Make.CLI, US, directory, relay, _they_pay)
-        yield CliPairing(_GROUP, "a payjoin", US, Make.CLI, directory, relay, _we_pay)
 
 
 def program() -> str | None:
@@ -85,7 +75,6 @@ class Cli:
     serving: asyncio.subprocess.Process | None = None
 
     async def balance(self) -> int:
-        """What the wallet holds, confirmed."""
         await asyncio.to_thread(self.mirror.settle)
         told = await asyncio.to_thread(self.node.rpc, "getbalance", wallet=_WALLET)
         return int(Decimal(told) * _BTC)
@@ -155,19 +144,16 @@ class Cli:
 async def _they_pay(stage: Stage, pairing: Pairing) -> None:
     async with (
         _cli(stage, pairing) as payer,
-        our_receiver(
-            stage, pairing.relay_url(stage), 150_000, directory=pairing.directory_url(stage)
-        ) as payee,
+        payee_of(stage, pairing, Purses()) as payee,
         stage.mining(),
     ):
         books = await Books.open(stage, payer, payee)
-        paid, got = await at_once(payer.pay(await payee.ask(AMOUNT)), payee.serve())
-        await books.close(paid, got)
+        await books.both(payer.pay(await payee.ask(AMOUNT)), payee.serve())
 
 
 async def _we_pay(stage: Stage, pairing: Pairing) -> None:
     async with (
-        our_sender(stage, pairing.relay_url(stage), 200_000) as payer,
+        payer_of(stage, pairing, Purses()) as payer,
         _cli(stage, pairing) as payee,
         stage.mining(),
     ):
@@ -236,3 +222,11 @@ def _with_version(params: list[object]) -> list[object]:
     lock_time, options, paths = (*rest, None, None, None)[:3]
     told = True if paths is None else paths
     return [inputs, outputs, lock_time or 0, options or {}, told, _TRANSACTION_VERSION, 0]
+
+
+CORE_CLI = tuple(
+    CliPairing(_GROUP, "a payjoin", sender, receiver, directory, relay, play)
+    for directory, relay in ((THEM, US), (US, THEM))
+    for sender, receiver, play in ((Make.CLI, US, _they_pay), (US, Make.CLI, _we_pay))
+)
+"""Both roles, through each side's directory by the other's relay."""

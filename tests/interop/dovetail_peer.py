@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from tests.interop.environment import Ending, How, Stage
 
@@ -17,13 +17,11 @@ from dovetail import (
     PaidDirectly,
     PayjoinUri,
     Policy,
-    Sats,
     Success,
 )
 from dovetail.bip78 import V1Server, serving
 from dovetail.bitcoin import FeeRate, Network, OutPoint, ScriptType, Txid, UnixTime
 from dovetail.runtime.agent import now
-from dovetail.runtime.live_session import LiveSession
 from dovetail.runtime.receiver_steps import step_receiver
 from dovetail.runtime.transport import HttpTransport
 from dovetail.runtime.turn import Turn
@@ -42,6 +40,7 @@ KINDS = {
     "P2PKH": ScriptType.P2PKH,
 }
 S = TypeVar("S", bound=ReceiverSession)
+P = TypeVar("P", bound="Ours")
 
 
 @dataclass
@@ -65,7 +64,6 @@ class Ours:
     clock: AheadClock
 
     async def balance(self) -> int:
-        """What it holds, confirmed."""
         await asyncio.to_thread(self.wallet.sync)
         return int(self.wallet.balance().confirmed)
 
@@ -74,42 +72,23 @@ class Ours:
 class OurSender(Ours):
     """Pays: `start`, then `end`; or `pay` for both."""
 
-    session: LiveSender | None = None
+    session: LiveSender = field(init=False)
     fallback_fee: int = 0
 
-    async def pay(
-        self,
-        uri: str,
-        *,
-        amount: int | None = None,
-        contribute: bool = True,
-        rate: FeeRate = RATE,
-    ) -> Ending:
-        """Pay as a user would."""
-        await self.start(uri, amount=amount, contribute=contribute, rate=rate)
+    async def pay(self, uri: str, **how: Any) -> Ending:
+        await self.start(uri, **how)
         return await self.end()
 
-    async def start(
-        self,
-        uri: str,
-        *,
-        amount: int | None = None,
-        contribute: bool = True,
-        rate: FeeRate = RATE,
-    ) -> LiveSender:
+    async def start(self, uri: str, *, contribute: bool = True, rate: FeeRate = RATE) -> LiveSender:
         """Begin to pay; without `contribute`, no fee is offered for the receiver's inputs."""
-        sats = None if amount is None else Sats(amount)
-        payment = await self.agent.prepare(PayjoinUri.parse(uri), amount=sats, fee_rate=rate)
+        payment = await self.agent.prepare(PayjoinUri.parse(uri), fee_rate=rate)
         if not contribute:
-            params = replace(payment.params, fee_contribution=None)
-            payment = replace(payment, params=params)
+            payment = replace(payment, params=replace(payment.params, fee_contribution=None))
         self.fallback_fee = int(payment.fee)
         self.session = await self.agent.start(payment)
         return self.session
 
     async def end(self) -> Ending:
-        """Wait for the outcome."""
-        assert self.session is not None
         return await ending_of(self.session)
 
 
@@ -117,20 +96,20 @@ class OurSender(Ours):
 class OurReceiver(Ours):
     """Is paid: `ask`, then `serve`."""
 
-    session: LiveReceiver | None = None
+    session: LiveReceiver = field(init=False)
+    url: str | None = None
+    """Its own endpoint, where it has one and speaks v1."""
 
     async def ask(
         self, amount: int, *, v1: bool = False, lifetime: int = 600, away: bool = False
     ) -> str:
         """The URI to pay; `away` leaves its mailbox alone until `lead` or `resume`."""
-        self.session = await self.agent.receive(amount, v1=v1, lifetime=lifetime)
+        self.session = await self.agent.receive(amount, v1=v1, lifetime=lifetime, endpoint=self.url)
         if away:
             await self.session.stop()
         return self.session.uri
 
     async def serve(self) -> Ending:
-        """Wait for the outcome."""
-        assert self.session is not None
         return await ending_of(self.session)
 
     async def lead(self, state: type[S]) -> tuple[S, SessionLog[ReceiverEvent]]:
@@ -138,7 +117,6 @@ class OurReceiver(Ours):
 
         For a session whose receiver is `away`.
         """
-        assert self.session is not None
         assert not self.session.running
         services = self.agent.services
         log = services.store.receiver(self.session.session_id)
@@ -149,26 +127,7 @@ class OurReceiver(Ours):
 
     def resume(self) -> None:
         """Let the agent go on with the session."""
-        assert self.session is not None
-        followed = self.agent.follow(self.session.session_id)
-        assert isinstance(followed, LiveSession)
-        self.session = cast("LiveReceiver", followed)
-
-
-@dataclass
-class OurV1Receiver(OurReceiver):
-    """Is paid at its own endpoint."""
-
-    url: str = ""
-
-    async def ask(
-        self, amount: int, *, v1: bool = False, lifetime: int = 600, away: bool = False
-    ) -> str:
-        """The URI to pay."""
-        assert not v1, "nobody else is welcome here"
-        assert not away, "an endpoint has somebody there"
-        self.session = await self.agent.receive(amount, lifetime=lifetime, endpoint=self.url)
-        return self.session.uri
+        self.session = cast("LiveReceiver", self.agent.follow(self.session.session_id))
 
 
 async def until(
@@ -197,60 +156,18 @@ async def ending_of(session: LiveReceiver | LiveSender) -> Ending:
             return Ending(How.NOT_AT_ALL, why=repr(outcome))
 
 
-@dataclass
-class _Made:
-    agent: Agent
-    wallet: BdkWallet
-    coins: list[OutPoint] = field(default_factory=list)
-
-
 @asynccontextmanager
-async def our_sender(
-    stage: Stage, relay: str | None, *values: int, kind: str = "P2WPKH", policy: Policy = EAGER
-) -> AsyncGenerator[OurSender]:
-    """A Dovetail with one coin of each value; without a relay it pays by v1 alone."""
-    clock = AheadClock()
-    async with _agent(stage, relay, values, kind, policy, clock) as made:
-        yield OurSender(stage, made.agent, made.wallet, made.coins, clock)
-
-
-@asynccontextmanager
-async def our_receiver(
-    stage: Stage,
-    relay: str,
-    *values: int,
-    directory: str,
-    kind: str = "P2WPKH",
-    policy: Policy = EAGER,
-) -> AsyncGenerator[OurReceiver]:
-    """A Dovetail with one coin of each value and a directory."""
-    clock = AheadClock()
-    async with _agent(stage, relay, values, kind, policy, clock, directory) as made:
-        yield OurReceiver(stage, made.agent, made.wallet, made.coins, clock)
-
-
-@asynccontextmanager
-async def our_v1_receiver(stage: Stage, *values: int) -> AsyncGenerator[OurV1Receiver]:
-    """A Dovetail with one coin of each value and an endpoint on TLS."""
-    clock = AheadClock()
-    async with (
-        _agent(stage, None, values, "P2WPKH", EAGER, clock) as made,
-        serving(V1Server(made.agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
-    ):
-        yield OurV1Receiver(stage, made.agent, made.wallet, made.coins, clock, url=url)
-
-
-@asynccontextmanager
-async def _agent(
+async def ours(
+    party: type[P],
     stage: Stage,
     relay: str | None,
-    values: tuple[int, ...],
-    kind: str,
-    policy: Policy,
-    clock: AheadClock,
+    *values: int,
     directory: str | None = None,
-) -> AsyncGenerator[_Made]:
-    home = stage.place("dovetail")
+    kind: str = "P2WPKH",
+    policy: Policy = EAGER,
+) -> AsyncGenerator[P]:
+    """A Dovetail with one coin of each value; without a relay it speaks v1 alone."""
+    home, clock = stage.place("dovetail"), AheadClock()
     wallet, coins = await asyncio.to_thread(wallet_with, stage, home / "wallet", kind, values)
     async with (
         trusting(stage) as transport,
@@ -266,7 +183,18 @@ async def _agent(
             transport=transport,
         ) as agent,
     ):
-        yield _Made(agent, wallet, coins)
+        yield party(stage, agent, wallet, coins, clock)
+
+
+@asynccontextmanager
+async def our_v1_receiver(stage: Stage, *values: int) -> AsyncGenerator[OurReceiver]:
+    """A Dovetail with one coin of each value and an endpoint on TLS."""
+    tls = stage.certificate.server()
+    async with (
+        ours(OurReceiver, stage, None, *values) as payee,
+        serving(V1Server(payee.agent), "127.0.0.1", 0, tls=tls) as payee.url,
+    ):
+        yield payee
 
 
 @asynccontextmanager

@@ -78,7 +78,7 @@ async def refused(sender: TheirSender, receiver: TheirReceiver, uri: str) -> Non
 async def version_one(sender: TheirSender, receiver: TheirReceiver, uri: str) -> None:
     """A v1 sender through the directory, which keeps no log of its own."""
     await sender.prepare(uri, version=1)
-    posting = asyncio.create_task(sender.post_v1())
+    posting = asyncio.create_task(sender.peer.exchange("post", "answered"))
     await receiver.fetch()
     await receiver.check()
     await receiver.propose()

@@ -1,12 +1,13 @@
 """One pairing: who pays whom through whose mailrooms, and what is to come of it."""
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from tests.interop.dovetail_peer import EAGER, OurReceiver, OurSender, our_receiver, our_sender
+from tests.interop.dovetail_peer import EAGER, OurReceiver, OurSender, our_v1_receiver, ours
 from tests.interop.environment import Costs, Ending, How, Stage
 from tests.interop.mailrooms import Make
 from tests.interop.programs import Missing, Program
@@ -14,8 +15,8 @@ from tests.interop.rust_peer import (
     TheirReceiver,
     TheirSender,
     TheirV1Receiver,
-    their_receiver,
-    their_sender,
+    their_v1_receiver,
+    theirs,
 )
 
 from dovetail import Policy
@@ -26,8 +27,13 @@ MOST_FEES = 16_000
 """Satoshis that a party may pay to miners in any of the pairings."""
 
 
+Payer = OurSender | TheirSender
+Payee = OurReceiver | TheirReceiver | TheirV1Receiver
+US, THEM = Make.OURS, Make.THEIRS
+
+
 class Purse(Protocol):
-    """Whoever has money: the coins they came with, and what they hold now."""
+    """Whoever has money."""
 
     @property
     def coins(self) -> list[OutPoint]:
@@ -37,10 +43,6 @@ class Purse(Protocol):
     async def balance(self) -> int:
         """Confirmed satoshis."""
         ...
-
-
-Payer = OurSender | TheirSender
-Payee = OurReceiver | TheirReceiver | TheirV1Receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Pairing:
     receiver: Make
     directory: Make | None
     relay: Make | None
-    play: "Callable[[Stage, Pairing], Awaitable[None]]"
+    play: "Play"
     version: str = "v2"
 
     def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:
@@ -70,9 +72,11 @@ class Pairing:
         return stage.mailrooms.directories[self.directory]
 
     def relay_url(self, stage: Stage) -> str:
-        """Through whom both go."""
-        assert self.relay is not None
-        return stage.mailrooms.relays[self.relay]
+        """Through whom both go; nobody in v1 over HTTPS."""
+        return "" if self.relay is None else stage.mailrooms.relays[self.relay]
+
+
+Play = Callable[[Stage, Pairing], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,38 +90,25 @@ class Purses:
     policy: Policy = EAGER
 
 
-USUAL = Purses()
+USUAL, POOR = Purses(), Purses(charging=())
 
 
-@asynccontextmanager
-async def payer_of(stage: Stage, pairing: Pairing, purses: Purses) -> AsyncGenerator[Payer]:
-    """The sender, of whichever make."""
-    relay, kind = pairing.relay_url(stage), purses.sender_kind
-    if pairing.sender is Make.OURS:
-        async with our_sender(
-            stage, relay, *purses.paying, kind=kind, policy=purses.policy
-        ) as ours:
-            yield ours
-    else:
-        async with their_sender(stage, relay, *purses.paying, kind=kind) as theirs:
-            yield theirs
+def payer_of(stage: Stage, pairing: Pairing, purses: Purses) -> AbstractAsyncContextManager[Payer]:
+    relay, kind, coins = pairing.relay_url(stage), purses.sender_kind, purses.paying
+    if pairing.sender is THEM:
+        return theirs(TheirSender, stage, relay, *coins, kind=kind)
+    return ours(OurSender, stage, relay or None, *coins, kind=kind, policy=purses.policy)
 
 
-@asynccontextmanager
-async def payee_of(stage: Stage, pairing: Pairing, purses: Purses) -> AsyncGenerator[Payee]:
-    """The receiver, of whichever make."""
-    relay, kind = pairing.relay_url(stage), purses.receiver_kind
-    directory = pairing.directory_url(stage)
-    if pairing.receiver is Make.OURS:
-        async with our_receiver(
-            stage, relay, *purses.charging, directory=directory, kind=kind, policy=purses.policy
-        ) as ours:
-            yield ours
-    else:
-        async with their_receiver(
-            stage, relay, *purses.charging, directory=directory, kind=kind
-        ) as theirs:
-            yield theirs
+def payee_of(stage: Stage, pairing: Pairing, purses: Purses) -> AbstractAsyncContextManager[Payee]:
+    relay, coins = pairing.relay_url(stage), purses.charging
+    us = pairing.receiver is US
+    if not relay:
+        return our_v1_receiver(stage, *coins) if us else their_v1_receiver(stage, *coins)
+    at: Any = {"kind": purses.receiver_kind, "directory": pairing.directory_url(stage)}
+    if us:
+        return ours(OurReceiver, stage, relay, *coins, policy=purses.policy, **at)
+    return theirs(TheirReceiver, stage, relay, *coins, **at)
 
 
 @asynccontextmanager
@@ -125,9 +116,10 @@ async def both(
     stage: Stage, pairing: Pairing, purses: Purses = USUAL
 ) -> AsyncGenerator[tuple[Payer, Payee, "Books"]]:
     """Sender and receiver, and the books that must balance in the end."""
+    # The sender leaves first: a server says goodbye to TLS clients that are still there, and waits.
     async with (
-        payer_of(stage, pairing, purses) as payer,
         payee_of(stage, pairing, purses) as payee,
+        payer_of(stage, pairing, purses) as payer,
         stage.mining(),
     ):
         yield payer, payee, await Books.open(stage, payer, payee)
@@ -183,6 +175,48 @@ class Books:
         if how is How.FALLBACK:
             assert got == amount, got
         return lost, got
+
+    async def both(
+        self,
+        paying: Coroutine[None, None, Ending],
+        charging: Coroutine[None, None, Ending],
+        **how: Any,
+    ) -> tuple[Ending, Ending]:
+        """Both parties at the same time, to the end that is wanted."""
+        paid, got = await at_once(paying, charging)
+        await self.close(paid, got, **how)
+        return paid, got
+
+
+async def at_once(
+    paying: Coroutine[None, None, Ending], charging: Coroutine[None, None, Ending]
+) -> tuple[Ending, Ending]:
+    """Both parties at the same time; where one fails, the other stops."""
+    async with asyncio.TaskGroup() as group:
+        tasks = group.create_task(paying), group.create_task(charging)
+    return tasks[0].result(), tasks[1].result()
+
+
+Act = Callable[[Any, Any, Books], Awaitable[object]]
+"""What payer and payee do, of whichever make."""
+
+
+def anybody(act: Act, purses: Purses = USUAL) -> Play:
+    async def play(stage: Stage, pairing: Pairing) -> None:
+        async with both(stage, pairing, purses) as (payer, payee, books):
+            await act(payer, payee, books)
+
+    return play
+
+
+def we_pay(group: str, what: str, act: Act, purses: Purses = USUAL) -> Pairing:
+    """We pay them, through their directory by our relay."""
+    return Pairing(group, what, US, THEM, THEM, US, anybody(act, purses))
+
+
+def they_pay(group: str, what: str, act: Act, purses: Purses = USUAL) -> Pairing:
+    """They pay us, through our directory by their relay."""
+    return Pairing(group, what, THEM, US, US, THEM, anybody(act, purses))
 
 
 def address_in(uri: str) -> str:

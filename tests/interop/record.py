@@ -18,13 +18,7 @@ from tests.interop.recording import (
     RecordingTransport,
     RecordingWallet,
 )
-from tests.interop.rust_peer import (
-    TheirReceiver,
-    TheirSender,
-    their_receiver,
-    their_sender,
-    their_v1_receiver,
-)
+from tests.interop.rust_peer import TheirReceiver, TheirSender, their_v1_receiver, theirs
 from tests.interop.scenes import Scene
 from tests.interop.transcript import Transcript, drawing_from
 from tests.interop.transcript_agent import begin, entries, open_agent
@@ -51,7 +45,8 @@ async def record(stage: Stage, scene: Scene, folder: Path) -> None:
 
 async def _our_sender(stage: Stage, scene: Scene) -> Transcript:
     relay, directory = _urls(stage, scene)
-    async with their_receiver(stage, relay, 150_000, directory=directory) as payee, stage.mining():
+    payees = theirs(TheirReceiver, stage, relay, 150_000, directory=directory)
+    async with payees as payee, stage.mining():
         uri = await payee.ask(AMOUNT, lifetime=600)
         terms = dict(scene.terms)
         if scene.substitutes:
@@ -93,32 +88,29 @@ async def _serve(payee: TheirReceiver, scene: Scene, terms: dict[str, object]) -
 
 async def _our_receiver(stage: Stage, scene: Scene) -> Transcript:
     relay, _ = _urls(stage, scene)
-    async with their_sender(stage, relay, 200_000) as payer, stage.mining():
-        order = _charging_order(scene, None)
-        async with _recorded(stage, scene, order) as (transcript, agent):
-            session = await begin(agent, transcript)
-            await payer.prepare(session.uri, **({"version": 1} if scene.v1 else {}))
-            if scene.v1:
-                await _until_both_end(session, _paying_v1(payer))
-            else:
-                await payer.post()
-                await _until_both_end(session, _paying(payer))
-            transcript.events = entries(agent, session)
+    async with (
+        theirs(TheirSender, stage, relay, 200_000) as payer,
+        stage.mining(),
+        _recorded(stage, scene, _charging_order(scene)) as (transcript, agent),
+    ):
+        session = await begin(agent, transcript)
+        paying = payer.pay_v1 if scene.v1 else payer.pay
+        await _until_both_end(session, paying(session.uri))
+        transcript.events = entries(agent, session)
     return transcript
 
 
 async def _our_v1_receiver(stage: Stage, scene: Scene) -> Transcript:
-    order = _charging_order(scene, None)
+    order = _charging_order(scene)
     async with (
         _recorded(stage, scene, order) as (transcript, agent),
         serving(V1Server(agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
-        their_sender(stage, "", 200_000) as payer,
+        theirs(TheirSender, stage, "", 200_000) as payer,
         stage.mining(),
     ):
         order["endpoint"] = url
         session = await begin(agent, transcript)
-        await payer.prepare(session.uri, version=1)
-        await _until_both_end(session, _paying_v1(payer))
+        await _until_both_end(session, payer.pay_v1(session.uri))
         assert payer.peer.carried is not None
         request, response = payer.peer.carried
         transcript.asked = {
@@ -130,16 +122,8 @@ async def _our_v1_receiver(stage: Stage, scene: Scene) -> Transcript:
     return transcript
 
 
-def _charging_order(scene: Scene, endpoint: str | None) -> dict[str, object]:
-    return {"amount": AMOUNT, "lifetime": 600, "v1": scene.v1, "endpoint": endpoint}
-
-
-async def _paying(payer: TheirSender) -> Ending:
-    return await payer.finish(await payer.answer())
-
-
-async def _paying_v1(payer: TheirSender) -> Ending:
-    return await payer.finish(await payer.post_v1())
+def _charging_order(scene: Scene) -> dict[str, object]:
+    return {"amount": AMOUNT, "lifetime": 600, "v1": scene.v1, "endpoint": None}
 
 
 async def _until_both_end(

@@ -1,18 +1,19 @@
 """Bad messages, each with one fault: ours which rust-payjoin refuses, and its which we refuse."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import httpx2 as httpx
-from tests.interop.combinations import THEM, US, at_once
 from tests.interop.dovetail_peer import OurReceiver, OurSender
-from tests.interop.environment import How, Stage
-from tests.interop.pairing import AMOUNT, Pairing, both
+from tests.interop.environment import How
+from tests.interop.pairing import AMOUNT, Books, they_pay, we_pay
 from tests.interop.rust_peer import TheirReceiver, TheirSender
 from tests.interop.rust_program import PeerError
 
 from dovetail import PayjoinUri
-from dovetail.bitcoin import Psbt, Sats, TxOut
+from dovetail.bitcoin import Psbt, Sats, Transaction, TxOut
 from dovetail.bitcoin.psbt import PsbtInput
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.mailbox import ShortId, seal_message_a, seal_message_b
@@ -21,20 +22,6 @@ from dovetail.protocol.uri import V2Endpoint
 from dovetail.runtime.prepared_payment import PreparedPayment
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
-
-_OUR_PROPOSALS = "Bad proposals of ours"
-_OUR_ORIGINALS = "Bad Originals of ours"
-_THEIR_PROPOSALS = "Bad proposals of theirs"
-
-
-def refusals() -> Iterator[Pairing]:
-    """All of them."""
-    for what in BAD_PROPOSALS:
-        yield Pairing(_OUR_PROPOSALS, what, THEM, US, US, THEM, _they_refuse_a_proposal)
-    for what in BAD_ORIGINALS:
-        yield Pairing(_OUR_ORIGINALS, what, US, THEM, THEM, US, _they_refuse_an_original)
-    for what in THEIR_BAD_PROPOSALS:
-        yield Pairing(_THEIR_PROPOSALS, what, US, THEM, THEM, US, _we_refuse_a_proposal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,87 +35,81 @@ class Proposal:
     change: int
     fee: int
 
+    @property
+    def transaction(self) -> Transaction:
+        return self.psbt.unsigned_transaction
 
-def _version(good: Proposal) -> bytes:
-    return _with(good, version=1)
+    def changed(self, **changes: Any) -> bytes:
+        """With another transaction, of as many inputs and outputs."""
+        transaction = replace(self.transaction, **changes)
+        return self._like(transaction, self.psbt.inputs, self.psbt.outputs)
 
+    def with_input(self, index: int, psbt_input: PsbtInput) -> bytes:
+        return self.psbt.with_input(index, psbt_input).serialize()
 
-def _lock_time(good: Proposal) -> bytes:
-    return _with(good, lock_time=1)
+    def sequenced(self, *places: int) -> bytes:
+        """With another sequence at these places."""
+        inputs = enumerate(self.transaction.inputs)
+        return self.changed(
+            inputs=tuple(
+                replace(txin, sequence=0xFFFFFFFE) if at in places else txin for at, txin in inputs
+            )
+        )
 
+    def without_theirs(self) -> bytes:
+        inputs, maps = _without(self.theirs, self.transaction.inputs, self.psbt.inputs)
+        return self._like(replace(self.transaction, inputs=inputs), maps, self.psbt.outputs)
 
-def _sequence(good: Proposal) -> bytes:
-    inputs = tuple(
-        replace(txin, sequence=0xFFFFFFFE) for txin in good.psbt.unsigned_transaction.inputs
-    )
-    return _with(good, inputs=inputs)
+    def without_change(self) -> bytes:
+        outputs, maps = _without(self.change, self.transaction.outputs, self.psbt.outputs)
+        return self._like(replace(self.transaction, outputs=outputs), self.psbt.inputs, maps)
 
+    def moved(self, source: int | None, target: int | None, sats: int) -> bytes:
+        outputs = list(self.transaction.outputs)
+        for at, sign in ((source, -1), (target, 1)):
+            if at is not None:
+                value = Sats(int(outputs[at].value) + sign * sats)
+                outputs[at] = TxOut(value, outputs[at].script_pubkey)
+        return self.changed(outputs=tuple(outputs))
 
-def _mixed_sequences(good: Proposal) -> bytes:
-    inputs = list(good.psbt.unsigned_transaction.inputs)
-    inputs[good.ours] = replace(inputs[good.ours], sequence=0xFFFFFFFE)
-    return _with(good, inputs=tuple(inputs))
-
-
-def _without_their_input(good: Proposal) -> bytes:
-    transaction = good.psbt.unsigned_transaction
-    inputs = tuple(each for at, each in enumerate(transaction.inputs) if at != good.theirs)
-    maps = tuple(each for at, each in enumerate(good.psbt.inputs) if at != good.theirs)
-    spoilt = good.psbt.with_transaction(
-        replace(transaction, inputs=inputs), maps, good.psbt.outputs
-    )
-    return spoilt.serialize()
-
-
-def _without_change(good: Proposal) -> bytes:
-    transaction = good.psbt.unsigned_transaction
-    outputs = tuple(each for at, each in enumerate(transaction.outputs) if at != good.change)
-    maps = tuple(each for at, each in enumerate(good.psbt.outputs) if at != good.change)
-    spoilt = good.psbt.with_transaction(
-        replace(transaction, outputs=outputs), good.psbt.inputs, maps
-    )
-    return spoilt.serialize()
-
-
-def _change_taken(good: Proposal) -> bytes:
-    return _moved(good, good.change, good.payment, 5_000)
+    def _like(self, transaction: Transaction, *maps: Any) -> bytes:
+        return self.psbt.with_transaction(transaction, *maps).serialize()
 
 
-def _change_burnt(good: Proposal) -> bytes:
-    return _moved(good, good.change, None, 5_000)
-
-
-def _fee_decreased(good: Proposal) -> bytes:
-    return _moved(good, None, good.payment, good.fee - 50)
+def _without(left_out: int, *rows: tuple[Any, ...]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(each for at, each in enumerate(row) if at != left_out) for row in rows)
 
 
 def _unsigned(good: Proposal) -> bytes:
-    utxo = good.psbt.utxo(good.ours)
-    return good.psbt.with_input(good.ours, PsbtInput().with_witness_utxo(utxo)).serialize()
+    bare = PsbtInput().with_witness_utxo(good.psbt.utxo(good.ours))
+    return good.with_input(good.ours, bare)
 
 
 def _no_utxo(good: Proposal) -> bytes:
     final = good.psbt.inputs[good.ours]
     bare = PsbtInput().with_final(final.final_script_sig or b"", final.final_script_witness or ())
-    return good.psbt.with_input(good.ours, bare).serialize()
+    return good.with_input(good.ours, bare)
 
 
 def _their_input_final(good: Proposal) -> bytes:
     final = good.psbt.inputs[good.ours].final_script_witness or ()
-    spoilt = good.psbt.inputs[good.theirs].with_final(b"", final)
-    return good.psbt.with_input(good.theirs, spoilt).serialize()
+    return good.with_input(good.theirs, good.psbt.inputs[good.theirs].with_final(b"", final))
 
 
 BAD_PROPOSALS: Mapping[str, Callable[[Proposal], bytes]] = {
-    "another transaction version": _version,
-    "another lock time": _lock_time,
-    "another sequence in every input": _sequence,
-    "mixed sequences": _mixed_sequences,
-    "the sender's input is missing": _without_their_input,
-    "the sender's change is missing": _without_change,
-    "the sender's change goes to the receiver": _change_taken,
-    "the sender's change goes to miners": _change_burnt,
-    "the fee is lower than the Original's": _fee_decreased,
+    "another transaction version": lambda good: good.changed(version=1),
+    "another lock time": lambda good: good.changed(lock_time=1),
+    "another sequence in every input": lambda good: good.sequenced(*range(len(good.psbt.inputs))),
+    "mixed sequences": lambda good: good.sequenced(good.ours),
+    "the sender's input is missing": Proposal.without_theirs,
+    "the sender's change is missing": Proposal.without_change,
+    "the sender's change goes to the receiver": lambda good: good.moved(
+        good.change, good.payment, 5_000
+    ),
+    "the sender's change goes to miners": lambda good: good.moved(good.change, None, 5_000),
+    "the fee is lower than the Original's": lambda good: good.moved(
+        None, good.payment, good.fee - 50
+    ),
     "the receiver's input is not signed": _unsigned,
     "the receiver's input has no UTXO": _no_utxo,
     "the sender's input is final": _their_input_final,
@@ -137,50 +118,32 @@ BAD_PROPOSALS: Mapping[str, Callable[[Proposal], bytes]] = {
 }
 
 
-def _with(good: Proposal, **changes: object) -> bytes:
-    transaction = replace(good.psbt.unsigned_transaction, **changes)  # type: ignore[arg-type]
-    return good.psbt.with_transaction(transaction, good.psbt.inputs, good.psbt.outputs).serialize()
-
-
-def _moved(good: Proposal, source: int | None, target: int | None, sats: int) -> bytes:
-    outputs = list(good.psbt.unsigned_transaction.outputs)
-    for at, sign in ((source, -1), (target, 1)):
-        if at is not None:
-            value = Sats(int(outputs[at].value) + sign * sats)
-            outputs[at] = TxOut(value, outputs[at].script_pubkey)
-    return _with(good, outputs=tuple(outputs))
-
-
-async def _they_refuse_a_proposal(stage: Stage, pairing: Pairing) -> None:
-    async with both(stage, pairing) as (payer, payee, books):
-        assert isinstance(payer, TheirSender)
-        assert isinstance(payee, OurReceiver)
-        await payer.prepare(await payee.ask(AMOUNT, away=True))
-        await payer.post()
-        state, _ = await payee.lead(receiver.PayjoinProposal)
-        payload = BAD_PROPOSALS[pairing.what](_good(state))
-        await _post_proposal(state, payload, pairing.relay_url(stage))
-        answer = await payer.answer()
-        assert answer["state"] == "Closed", answer
-        paid = await payer.finish(answer)
-        payee.resume()
-        await books.close(paid, await payee.serve(), how=How.FALLBACK)
+async def _they_refuse_a_proposal(
+    payer: TheirSender, payee: OurReceiver, books: Books, *, spoil: Callable[[Proposal], bytes]
+) -> None:
+    await payer.prepare(await payee.ask(AMOUNT, away=True))
+    await payer.post()
+    state, _ = await payee.lead(receiver.PayjoinProposal)
+    await _post_proposal(state, spoil(_good(state)), payer.relay)
+    answer = await payer.answer()
+    assert answer["state"] == "Closed", answer
+    paid = await payer.finish(answer)
+    payee.resume()
+    await books.close(paid, await payee.serve(), how=How.FALLBACK)
 
 
 def _good(state: receiver.PayjoinProposal) -> Proposal:
     psbt = state.proposal
-    contested = state.contested
-    transaction = psbt.unsigned_transaction
-    places = range(len(transaction.inputs))
-    theirs = next(at for at in places if transaction.inputs[at].previous_output in contested)
-    ours = next(at for at in places if transaction.inputs[at].previous_output not in contested)
+    spent = psbt.unsigned_transaction.contested()
+    theirs = next(at for at, each in enumerate(spent) if each in state.contested)
+    ours = next(at for at, each in enumerate(spent) if each not in state.contested)
     payee = state.address.script_pubkey
-    scripts = [output.script_pubkey for output in transaction.outputs]
-    payment = scripts.index(payee)
+    outputs = psbt.unsigned_transaction.outputs
+    scripts = [output.script_pubkey for output in outputs]
     change = next(at for at, script in enumerate(scripts) if script != payee)
     brought = sum(utxo.value for utxo in (*state.original.utxos(), psbt.utxo(ours)))
-    fee = brought - sum(output.value for output in transaction.outputs)
-    return Proposal(psbt, ours, theirs, payment, change, fee)
+    fee = brought - sum(output.value for output in outputs)
+    return Proposal(psbt, ours, theirs, scripts.index(payee), change, fee)
 
 
 async def _post_proposal(state: receiver.PayjoinProposal, payload: bytes, relay: str) -> None:
@@ -203,72 +166,57 @@ async def _post(relay, directory, short_id, keys, body) -> None:
     context.open(reply.content).confirm_posted()
 
 
-def _garbage(_payment: PreparedPayment) -> bytes:
-    return b"no PSBT\nv=2"
-
-
-def _unknown_version(payment: PreparedPayment) -> bytes:
-    return f"{payment.original.to_base64()}\nv=9".encode()
-
-
-def _absurd_fee_rate(payment: PreparedPayment) -> bytes:
-    return f"{payment.original.to_base64()}\nv=2&minfeerate=1000000000".encode()
+def _with_input(payment: PreparedPayment, psbt_input: PsbtInput) -> bytes:
+    return f"{payment.original.with_input(0, psbt_input).to_base64()}\nv=2".encode()
 
 
 def _unsigned_original(payment: PreparedPayment) -> bytes:
-    psbt = payment.original
-    bare = PsbtInput().with_witness_utxo(psbt.utxo(0))
-    return f"{psbt.with_input(0, bare).to_base64()}\nv=2".encode()
+    return _with_input(payment, PsbtInput().with_witness_utxo(payment.original.utxo(0)))
 
 
 def _original_without_utxo(payment: PreparedPayment) -> bytes:
     final = payment.original.inputs[0].final_script_witness or ()
-    bare = payment.original.with_input(0, PsbtInput().with_final(b"", final))
-    return f"{bare.to_base64()}\nv=2".encode()
+    return _with_input(payment, PsbtInput().with_final(b"", final))
 
 
 def _bad_signature(payment: PreparedPayment) -> bytes:
     witness = payment.original.inputs[0].final_script_witness or ()
     broken = (witness[0][:-2] + bytes([witness[0][-2] ^ 1]) + witness[0][-1:], *witness[1:])
-    utxo = payment.original.utxo(0)
-    spoilt = PsbtInput().with_witness_utxo(utxo).with_final(b"", broken)
-    return f"{payment.original.with_input(0, spoilt).to_base64()}\nv=2".encode()
+    known = PsbtInput().with_witness_utxo(payment.original.utxo(0))
+    return _with_input(payment, known.with_final(b"", broken))
+
+
+def _asking(payment: PreparedPayment, query: str) -> bytes:
+    return f"{payment.original.to_base64()}\n{query}".encode()
 
 
 BAD_ORIGINALS: Mapping[str, Callable[[PreparedPayment], bytes]] = {
-    "no PSBT": _garbage,
-    "an unknown version": _unknown_version,
-    "an absurd minfeerate": _absurd_fee_rate,
+    "no PSBT": lambda _: b"no PSBT\nv=2",
+    "an unknown version": partial(_asking, query="v=9"),
+    "an absurd minfeerate": partial(_asking, query="v=2&minfeerate=1000000000"),
     "an input is not signed": _unsigned_original,
     "an input has no UTXO": _original_without_utxo,
     "a signature is wrong": _bad_signature,
 }
 
 
-async def _they_refuse_an_original(stage: Stage, pairing: Pairing) -> None:
+async def _they_refuse_an_original(
+    payer: OurSender,
+    payee: TheirReceiver,
+    books: Books,
+    *,
+    spoil: Callable[[PreparedPayment], bytes],
+) -> None:
     """Nothing was signed that could be paid, so nothing is paid."""
-    async with both(stage, pairing) as (payer, payee, books):
-        assert isinstance(payer, OurSender)
-        assert isinstance(payee, TheirReceiver)
-        uri = PayjoinUri.parse(await payee.ask(AMOUNT))
-        body = BAD_ORIGINALS[pairing.what](await payer.agent.prepare(uri))
-        assert isinstance(uri.endpoint, V2Endpoint)
-        sealed = seal_message_a(
-            body,
-            receiver_key=uri.endpoint.receiver_key,
-            reply_key=SecretKey.generate().public_key,
-        )
-        endpoint = uri.endpoint
-        await _post(
-            pairing.relay_url(stage),
-            endpoint.directory,
-            endpoint.short_id,
-            endpoint.ohttp_keys,
-            sealed,
-        )
-        assert await _refuses(payee)
-        assert await payee.balance() == books.paid_to
-        assert await payer.balance() == books.paid_from
+    uri = PayjoinUri.parse(await payee.ask(AMOUNT))
+    body, to = spoil(await payer.agent.prepare(uri)), uri.endpoint
+    assert isinstance(to, V2Endpoint)
+    reply_key = SecretKey.generate().public_key
+    sealed = seal_message_a(body, receiver_key=to.receiver_key, reply_key=reply_key)
+    await _post(payee.relay, to.directory, to.short_id, to.ohttp_keys, sealed)
+    assert await _refuses(payee)
+    assert await payee.balance() == books.paid_to
+    assert await payer.balance() == books.paid_from
 
 
 async def _refuses(payee: TheirReceiver) -> bool:
@@ -280,16 +228,29 @@ async def _refuses(payee: TheirReceiver) -> bool:
     return bool(checked["state"] == "HasReplyableError")
 
 
-THEIR_BAD_PROPOSALS: Mapping[str, tuple[Mapping[str, object], str]] = {
-    "the receiver's input is not signed": ({"sign": False}, "receiver-input-not-final"),
-    "the receiver's input has no UTXO": ({"utxos": False}, "receiver-input-utxo"),
-}
+async def _we_refuse_a_proposal(
+    payer: OurSender, payee: TheirReceiver, books: Books, **terms: bool
+) -> None:
+    charging = payee.serve(**terms)
+    paid, _ = await books.both(payer.pay(await payee.ask(AMOUNT)), charging, how=How.FALLBACK)
+    assert paid.why == Reason.PROPOSAL_BROKE_RULE
 
 
-async def _we_refuse_a_proposal(stage: Stage, pairing: Pairing) -> None:
-    terms, _rule = THEIR_BAD_PROPOSALS[pairing.what]
-    async with both(stage, pairing) as (payer, payee, books):
-        assert isinstance(payee, TheirReceiver)
-        paid, got = await at_once(payer.pay(await payee.ask(AMOUNT)), payee.serve(**terms))
-        await books.close(paid, got, how=How.FALLBACK)
-        assert paid.why == Reason.PROPOSAL_BROKE_RULE
+_THEIRS = "Bad proposals of theirs"
+
+REFUSALS = (
+    *(
+        they_pay("Bad proposals of ours", what, partial(_they_refuse_a_proposal, spoil=spoil))
+        for what, spoil in BAD_PROPOSALS.items()
+    ),
+    *(
+        we_pay("Bad Originals of ours", what, partial(_they_refuse_an_original, spoil=bad))
+        for what, bad in BAD_ORIGINALS.items()
+    ),
+    we_pay(
+        _THEIRS, "the receiver's input is not signed", partial(_we_refuse_a_proposal, sign=False)
+    ),
+    we_pay(
+        _THEIRS, "the receiver's input has no UTXO", partial(_we_refuse_a_proposal, utxos=False)
+    ),
+)

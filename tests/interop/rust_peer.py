@@ -5,6 +5,7 @@ from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import httpx2 as httpx
 from tests.interop.dovetail_peer import RATE
@@ -16,7 +17,7 @@ from dovetail.bitcoin import Address, FeeRate, OutPoint, Psbt, Script, Transacti
 
 P2WPKH, P2TR, P2SH, P2PKH = "P2WPKH", "P2TR", "P2SH-P2WPKH", "P2PKH"
 KINDS = (P2WPKH, P2TR, P2SH, P2PKH)
-_BLINK = 0.03
+P = TypeVar("P", bound="Theirs")
 
 
 @dataclass
@@ -27,12 +28,12 @@ class Theirs:
     peer: RustPeer
     kind: str
     relay: str
+    directory: str = ""
     coins: list[OutPoint] = field(default_factory=list)
-    original: Transaction | None = None
+    original: Transaction = field(init=False)
     """What a sender offered to pay, once there is one."""
 
     async def add_coins(self, values: Sequence[int]) -> None:
-        """One confirmed coin of each value."""
         scripts = [await self.script() for _ in values]
         funding = await asyncio.to_thread(self.stage.fund, list(zip(scripts, values, strict=True)))
         for vout in range(len(values)):
@@ -40,32 +41,38 @@ class Theirs:
             self.coins.append(OutPoint(funding.txid, vout))
 
     async def script(self) -> Script:
-        """A fresh script of its own."""
+        """A fresh one of its own."""
         return Address.parse(await self.address()).script_pubkey
 
     async def address(self) -> str:
-        """A fresh address of its own."""
         answer = await self.peer.order("address", kind=self.kind)
         return str(answer["address"])
 
-    async def balance(self) -> int:
-        """What it holds, confirmed."""
+    async def scripts(self) -> list[Script]:
         scripts = (await self.peer.order("scripts"))["scripts"]
-        return self.stage.unspent([Script(bytes.fromhex(script)) for script in scripts])
+        return [Script(bytes.fromhex(script)) for script in scripts]
+
+    async def balance(self) -> int:
+        return self.stage.unspent(await self.scripts())
 
     async def paid(self, why: str = "") -> Ending:
         """Wait until the sender's coins are spent, by whatever it is."""
-        assert self.original is not None
         found = await self.stage.settled(self.original.contested()[0])
         how = How.FALLBACK if found.txid == self.original.txid else How.PAYJOIN
         return Ending(how, found.txid, why)
+
+    async def heard(self, state: str, *, unlike: bool = False) -> Answer:
+        """Poll until it stands there, or no longer does."""
+        while True:
+            answer = await self.peer.exchange("poll", "polled", relay=self.relay)
+            if (answer["state"] == state) is not unlike:
+                return answer
 
 
 @dataclass
 class TheirSender(Theirs):
     """Pays: `prepare`, `post`, `answer`; or `pay` for all of it."""
 
-    fallback: Transaction | None = None
     fallback_fee: int = 0
 
     async def pay(self, uri: str, *, rate: FeeRate = RATE, **terms: object) -> Ending:
@@ -78,7 +85,7 @@ class TheirSender(Theirs):
         """Build and sign the Original PSBT; `terms` are those of the order `send`."""
         wanted = {"change": self.kind, "fee_rate": 2, **terms}
         answer = await self.peer.order("send", uri=uri, **wanted)
-        self.fallback_transaction = Transaction.parse(bytes.fromhex(answer["fallback"]))
+        self.original = Transaction.parse(bytes.fromhex(answer["fallback"]))
         self.fallback_fee = int(Psbt.from_base64(answer["original"]).fee)
         return answer
 
@@ -86,41 +93,33 @@ class TheirSender(Theirs):
         """Put the Original PSBT into the receiver's mailbox."""
         await self.peer.exchange("post", "posted", relay=self.relay)
 
-    async def post_v1(self) -> Answer:
+    async def pay_v1(self, uri: str) -> Ending:
         """Post the Original PSBT in plaintext and wait for the answer (BIP 78)."""
-        return await self.peer.exchange("post", "answered")
+        await self.prepare(uri, version=1)
+        return await self.finish(await self.peer.exchange("post", "answered"))
 
     async def answer(self) -> Answer:
         """Poll until the receiver has answered."""
-        while True:
-            answer = await self.peer.exchange("poll", "polled", relay=self.relay)
-            if answer["state"] != "PollingForProposal":
-                return answer
+        return await self.heard("PollingForProposal", unlike=True)
 
     async def finish(self, answer: Answer) -> Ending:
         """Broadcast the payjoin, or the fallback where there is none."""
         if answer["state"] == "Proposal":
             payjoin = Transaction.parse(bytes.fromhex(answer["payjoin"]))
-            if self.stage.send(payjoin):
-                await self.stage.settled(payjoin.contested()[0])
-                return Ending(How.PAYJOIN, payjoin.txid)
-            raise AssertionError("the network refuses the payjoin")
+            assert self.stage.send(payjoin), "the network refuses the payjoin"
+            await self.stage.settled(payjoin.contested()[0])
+            return Ending(How.PAYJOIN, payjoin.txid)
         return await self.fall_back(str(answer.get("code") or answer.get("refused")))
 
     async def fall_back(self, why: str = "") -> Ending:
         """Broadcast the fallback, or find it broadcast."""
-        assert self.fallback_transaction is not None
-        self.stage.send(self.fallback_transaction)
-        found = await self.stage.settled(self.fallback_transaction.contested()[0])
-        how = How.FALLBACK if found.txid == self.fallback_transaction.txid else How.PAYJOIN
-        return Ending(how, found.txid, why)
+        self.stage.send(self.original)
+        return await self.paid(why)
 
 
 @dataclass
 class TheirReceiver(Theirs):
     """Is paid: `ask`, `original`, `check`, `propose`, `watch`; or `serve` for all but `ask`."""
-
-    directory: str = ""
 
     async def ask(self, amount: int, **terms: object) -> str:
         """The URI to pay; `terms` are those of the order `receive`."""
@@ -147,22 +146,18 @@ class TheirReceiver(Theirs):
 
     async def fetch(self) -> Transaction:
         """Poll until a sender has come."""
-        while True:
-            answer = await self.peer.exchange("poll", "polled", relay=self.relay)
-            if answer["state"] == "UncheckedOriginalPayload":
-                self.original = Transaction.parse(bytes.fromhex(answer["original"]))
-                return self.original
+        answer = await self.heard("UncheckedOriginalPayload")
+        self.original = Transaction.parse(bytes.fromhex(answer["original"]))
+        return self.original
 
     async def check(self, **facts: object) -> Answer:
         """The receiver's checklist, with the node's word on the Original unless `facts` has it."""
-        assert self.original is not None
         said = {"broadcastable": self.stage.accepts(self.original), **facts}
         return await self.peer.order("check", **said)
 
     async def propose(self, **terms: object) -> Answer:
         """Make, sign and post the proposal."""
-        wanted = {"max_fee_rate": 100, **terms}
-        answer = await self.peer.order("propose", **wanted)
+        answer = await self.peer.order("propose", **{"max_fee_rate": 100, **terms})
         await self.peer.exchange("post", "posted", relay=self.relay)
         return answer
 
@@ -174,8 +169,7 @@ class TheirReceiver(Theirs):
     async def watch(self) -> Ending:
         """Let it look for its money on the chain until it closes."""
         found = await self.paid()
-        assert found.txid is not None
-        transaction = self.stage.confirmed(found.txid)
+        transaction = self.stage.spender(self.original.contested()[0])
         assert transaction is not None
         closed = await self.peer.order("settle", transactions=[transaction.serialize().hex()])
         outcome = str(closed.get("outcome"))
@@ -200,11 +194,8 @@ class TheirV1Receiver(Theirs):
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(self, amount: int, **terms: object) -> str:
-        """The URI to pay."""
-        answer = await self.peer.order(
-            "receive_v1", endpoint=self.url, amount=amount, kind=self.kind, **terms
-        )
-        return str(answer["uri"])
+        order = {"endpoint": self.url, "amount": amount, "kind": self.kind, **terms}
+        return str((await self.peer.order("receive_v1", **order))["uri"])
 
     async def __call__(self, asked: Asked) -> tuple[int, bytes]:
         """Answer a sender's request."""
@@ -228,42 +219,24 @@ class TheirV1Receiver(Theirs):
 
 
 @asynccontextmanager
-async def their_sender(
-    stage: Stage, relay: str, *values: int, kind: str = P2WPKH
-) -> AsyncGenerator[TheirSender]:
+async def theirs(
+    party: type[P], stage: Stage, relay: str, *values: int, kind: str = P2WPKH, directory: str = ""
+) -> AsyncGenerator[P]:
     """A rust-payjoin with one coin of each value."""
-    async with _peer(stage) as peer:
-        party = TheirSender(stage, peer, kind, relay)
-        await party.add_coins(values)
-        yield party
-
-
-@asynccontextmanager
-async def their_receiver(
-    stage: Stage, relay: str, *values: int, directory: str, kind: str = P2WPKH
-) -> AsyncGenerator[TheirReceiver]:
-    """A rust-payjoin with one coin of each value and a directory."""
-    async with _peer(stage) as peer:
-        party = TheirReceiver(stage, peer, kind, relay, directory=directory)
-        await party.add_coins(values)
-        yield party
+    assert stage.peer is not None
+    # One public key in 200 may also be read as a script, and a payjoin with its coin is refused.
+    seed = f"rust-payjoin wallet {next(stage.numbers)}".encode()
+    async with rust_peer(stage.peer, seed, stage.certificate.trust()) as peer:
+        made = party(stage, peer, kind, relay, directory)
+        await made.add_coins(values)
+        yield made
 
 
 @asynccontextmanager
 async def their_v1_receiver(stage: Stage, *values: int) -> AsyncGenerator[TheirV1Receiver]:
     """A rust-payjoin with one coin of each value, and an endpoint of its own."""
-    async with _peer(stage) as peer:
-        party = TheirV1Receiver(stage, peer, P2WPKH, "")
-        await party.add_coins(values)
-        async with serving(party, stage.certificate.server()) as url:
-            party.url = url
-            yield party
-
-
-@asynccontextmanager
-async def _peer(stage: Stage) -> AsyncGenerator[RustPeer]:
-    assert stage.peer is not None
-    # One public key in 200 may also be read as a script, and a payjoin with its coin is refused.
-    seed = f"rust-payjoin wallet {next(stage.numbers)}".encode()
-    async with rust_peer(stage.peer, seed, stage.certificate.trust()) as peer:
-        yield peer
+    async with (
+        theirs(TheirV1Receiver, stage, "", *values) as payee,
+        serving(payee, stage.certificate.server()) as payee.url,
+    ):
+        yield payee

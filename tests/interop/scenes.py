@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from tests.interop.combinations import THEM, US
 from tests.interop.mailrooms import Make
+from tests.interop.pairing import THEM, US
 
 from dovetail.stores.ports import Role
 

@@ -3,11 +3,11 @@
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from tests.interop.combinations import THEM, US, at_once
 from tests.interop.dovetail_peer import (
     EAGER,
     AheadClock,
@@ -17,7 +17,7 @@ from tests.interop.dovetail_peer import (
     trusting,
 )
 from tests.interop.environment import Ending, Stage
-from tests.interop.pairing import AMOUNT, Pairing, both
+from tests.interop.pairing import AMOUNT, Books, they_pay, we_pay
 from tests.interop.rust_peer import TheirReceiver, Theirs, TheirSender
 
 from dovetail import Agent
@@ -28,26 +28,6 @@ from dovetail.stores.ports import Role
 from dovetail.stores.rust_payjoin import export_of, receiver_events, sender_events
 from dovetail.stores.transfer import import_sessions
 from dovetail.wallets.ports import Balance
-
-Play = Callable[[Stage, Pairing], Awaitable[None]]
-_GROUP = "Taken over from rust-payjoin"
-
-
-def taken_over() -> Iterator[Pairing]:
-    """Each role, from where its log may end."""
-    for what, play in (
-        ("the sender, before its log says that it posted", _sender(_nothing)),
-        ("the sender, which polls", _sender(_posts)),
-        ("the sender, which has a proposal", _sender(_hears)),
-    ):
-        yield Pairing(_GROUP, what, THEM, US, US, THEM, play)
-    for what, play in (
-        ("the receiver, which waits", _receiver(_nothing)),
-        ("the receiver, which checks the Original", _receiver(_checks)),
-        ("the receiver, which has signed its proposal", _receiver(_signs)),
-        ("the receiver, whose proposal is out", _receiver(_proposes)),
-    ):
-        yield Pairing(_GROUP, what, US, THEM, THEM, US, play)
 
 
 @dataclass
@@ -63,19 +43,15 @@ class PeerWallet:
         """It knows its coins."""
 
     def balance(self) -> Balance:
-        """Nobody asks."""
         return Balance(confirmed=Sats(0), unconfirmed=Sats(0))
 
     def owned(self, scripts: Collection[Script]) -> frozenset[Script]:
-        """Those that its keys have made."""
         return self.scripts & frozenset(scripts)
 
     def owned_coins(self, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
-        """Those that it came with."""
         return frozenset(self.party.coins) & frozenset(outpoints)
 
     def coins(self) -> tuple[Coin, ...]:
-        """All that it came with."""
         return tuple(map(self._coin, self.party.coins))
 
     def hold(self, _: object) -> None:
@@ -89,15 +65,12 @@ class PeerWallet:
         return Psbt.from_base64(str(answer["psbt"]))
 
     def new_address(self):
-        """What it takes over has an address."""
         raise WalletError("no address is needed")
 
     def pay(self, *_: object, **__: object):
-        """What it takes over has its payment."""
         raise WalletError("no payment is needed")
 
     def revoke(self, *_: object, **__: object):
-        """Nobody takes a payment back."""
         raise WalletError("nothing is revoked")
 
     def _coin(self, outpoint: OutPoint) -> Coin:
@@ -111,12 +84,8 @@ async def _to_its_end(stage: Stage, party: Theirs, role: Role) -> Ending:
     """Take the party's session over, and wait for its outcome."""
     clock = AheadClock()
     entries = [json.dumps(event) for event in (await party.peer.order("log"))["events"]]
-    scripts = (await party.peer.order("scripts"))["scripts"]
-    wallet = PeerWallet(
-        party,
-        frozenset(Script(bytes.fromhex(each)) for each in scripts),
-        asyncio.get_running_loop(),
-    )
+    scripts = frozenset(await party.scripts())
+    wallet = PeerWallet(party, scripts, asyncio.get_running_loop())
     log = (
         sender_events(entries, network=Network.REGTEST, now=clock())
         if role is Role.SENDER
@@ -174,31 +143,44 @@ async def _proposes(payee: TheirReceiver) -> None:
     await payee.propose()
 
 
-def _sender(began: Began) -> Play:
-    async def play(stage: Stage, pairing: Pairing) -> None:
-        async with both(stage, pairing) as (payer, payee, books):
-            assert isinstance(payer, TheirSender)
-            assert isinstance(payee, OurReceiver)
-            await payer.prepare(await payee.ask(AMOUNT))
-            await began(payer)
-            paid, got = await at_once(_to_its_end(stage, payer, Role.SENDER), payee.serve())
-            await books.close(paid, got)
-
-    return play
+async def _sender(payer: TheirSender, payee: OurReceiver, books: Books, *, began: Began) -> None:
+    await payer.prepare(await payee.ask(AMOUNT))
+    await began(payer)
+    await books.both(_to_its_end(books.stage, payer, Role.SENDER), payee.serve())
 
 
-def _receiver(began: Began) -> Play:
-    async def play(stage: Stage, pairing: Pairing) -> None:
-        async with both(stage, pairing) as (payer, payee, books):
-            assert isinstance(payer, OurSender)
-            assert isinstance(payee, TheirReceiver)
-            uri = await payee.ask(AMOUNT)
+async def _receiver(payer: OurSender, payee: TheirReceiver, books: Books, *, began: Began) -> None:
+    uri = await payee.ask(AMOUNT)
 
-            async def charged() -> Ending:
-                await began(payee)
-                return await _to_its_end(stage, payee, Role.RECEIVER)
+    async def charged() -> Ending:
+        await began(payee)
+        return await _to_its_end(books.stage, payee, Role.RECEIVER)
 
-            paid, got = await at_once(payer.pay(uri), charged())
-            await books.close(paid, got)
+    await books.both(payer.pay(uri), charged())
 
-    return play
+
+TAKEN_OVER = tuple(
+    way("Taken over from rust-payjoin", what, partial(act, began=began))
+    for way, act, ends in (
+        (
+            they_pay,
+            _sender,
+            {
+                "the sender, before its log says that it posted": _nothing,
+                "the sender, which polls": _posts,
+                "the sender, which has a proposal": _hears,
+            },
+        ),
+        (
+            we_pay,
+            _receiver,
+            {
+                "the receiver, which waits": _nothing,
+                "the receiver, which checks the Original": _checks,
+                "the receiver, which has signed its proposal": _signs,
+                "the receiver, whose proposal is out": _proposes,
+            },
+        ),
+    )
+    for what, began in ends.items()
+)
