@@ -22,8 +22,6 @@ LOGS = Path(__file__).parents[1] / "eventlogs" / "v1"
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
     def isatty(self) -> bool:
         return True
 

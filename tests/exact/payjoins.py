@@ -46,8 +46,6 @@ RATES = tuple(
 
 
 class Offer(Enum):
-    """What the sender offers."""
-
     CHANGE = "change pays"
     NOTHING = "no offer"
     NO_CHANGE = "no change"
@@ -88,8 +86,6 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of it."""
-
     case: Case
     payjoin: Transaction
     fee: int

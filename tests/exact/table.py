@@ -33,7 +33,6 @@ def tried(some: Iterable[Case]) -> list[Made]:
 
 
 def report(made: Sequence[Made]) -> int:
-    """Print the table and its sum; the exit code."""
     pairs: dict[tuple[ScriptType, ScriptType], list[Made]] = defaultdict(list)
     for each in made:
         pairs[each.case.sender, each.case.receiver].append(each)

@@ -83,10 +83,9 @@ class Wallet:
 
     def estimate(self, inputs: int, outputs: tuple[TxOut, ...]) -> Weight:
         """What this wallet takes a transaction of its own to weigh."""
-        shorter = {
-            ScriptType.P2PKH: 4 * (72 - self.habit.estimate),
-            ScriptType.P2TR: 0,
-        }.get(self.kind, 72 - self.habit.estimate)
+        shorter = {ScriptType.P2PKH: 4 * (72 - self.habit.estimate), ScriptType.P2TR: 0}.get(
+            self.kind, 72 - self.habit.estimate
+        )
         segwit = [self.kind is not ScriptType.P2PKH] * inputs
         each = predicted_input_weight(self.kind) - shorter
         fixed = 4 * 9 + sum(map(output_weight, outputs))
@@ -131,7 +130,6 @@ class Wallet:
         return self.sign(psbt)
 
     def sign(self, psbt: Psbt) -> Psbt:
-        """Finalize the inputs that spend this wallet's script."""
         hashes = SignatureHashes(psbt.unsigned_transaction, psbt.utxos())
         for index, spent in enumerate(hashes.spent):
             if spent.script_pubkey == self.script():

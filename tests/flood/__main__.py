@@ -16,7 +16,6 @@ from tests.flood.measuring import BOUND, ENDING, MEMORY, ending_of, measure
 
 
 async def run(words: list[str], seconds: float) -> int:
-    """Print the table, and give how many attacks locked somebody out of ours."""
     names = [each for each in ATTACKS if not words or any(word in each for word in words)]
     peer = named_peer()
     print(

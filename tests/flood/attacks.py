@@ -16,17 +16,7 @@ from tests.flood.crowds import CROWDS
 from tests.flood.makes import Mailroom, Make, Relay, Shop
 from tests.flood.measuring import BREACHED
 from tests.flood.rebinding import PRIVATE, RELAY
-from tests.flood.sending import (
-    CHUNK,
-    GATEWAY,
-    HOST,
-    OHTTP,
-    Attack,
-    Breach,
-    Target,
-    flood,
-    keep_on,
-)
+from tests.flood.sending import CHUNK, GATEWAY, HOST, OHTTP, Attack, Breach, Target, flood, keep_on
 from tests.flood.shops import SHOP, TLS
 
 from dovetail.crypto.ohttp import KeyConfig, encapsulate
@@ -124,7 +114,6 @@ _LONGEST = 120.0
 
 
 async def attack(name: str, target: Target) -> None:
-    """Attack until the input ends."""
     loop = asyncio.get_running_loop()
     told = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)

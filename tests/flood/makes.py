@@ -33,22 +33,16 @@ class Make(Protocol):
     """A server of one make."""
 
     @property
-    def name(self) -> str:
-        """What the table calls it."""
-        ...
+    def name(self) -> str: ...
 
     @property
     def ours(self) -> bool:
         """Whether it is held to the bounds."""
         ...
 
-    def command(self, home: Path, port: int) -> list[str]:
-        """What starts it."""
-        ...
+    def command(self, home: Path, port: int) -> list[str]: ...
 
-    def ready(self, home: Path) -> bool:
-        """Whether it can be asked, once it takes connections."""
-        ...
+    def ready(self, home: Path) -> bool: ...
 
     def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:
         """What an honest client asks of it, in order, again and again."""

@@ -94,7 +94,6 @@ async def measure(
 
 
 async def _listens(make: Make, home: Path, port: int, process: Process) -> bool:
-    """Wait until it takes connections, or has ended."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_START):
             while process.returncode is None:
@@ -108,12 +107,7 @@ async def _listens(make: Make, home: Path, port: int, process: Process) -> bool:
 
 
 async def _beside(
-    process: Process,
-    asks: list[Asks],
-    fared: Fared,
-    where: tuple[Path, int, float],
-    *,
-    ends: bool,
+    process: Process, asks: list[Asks], fared: Fared, where: tuple[Path, int, float], *, ends: bool
 ) -> None:
     home, port, seconds = where
     command = [sys.executable, "-m", "tests.flood.attacks", fared.attack, "127.0.0.1", str(port)]

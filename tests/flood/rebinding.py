@@ -59,7 +59,6 @@ class _Names(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def names(target: Target, addresses: Addresses) -> AsyncGenerator[_Names]:
-    """The name server that the relay asks."""
     place = ("127.0.0.1", target.facts["names"])
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: _Names(addresses), local_addr=place

@@ -17,8 +17,6 @@ from dovetail.mailroom.resolver import Names
 
 
 def main(home: Path, port: int, names: int, *, local: bool) -> None:
-    """Serve until SIGTERM."""
-
     def servers() -> dns.asyncresolver.Resolver:
         resolver = dns.asyncresolver.Resolver(configure=False)
         resolver.nameservers = ["127.0.0.1"]

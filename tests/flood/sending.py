@@ -76,7 +76,6 @@ class Target:
                 writer.transport.abort()
 
     async def fetch(self, path: bytes) -> bytes:
-        """The body of a GET."""
         reader, writer = await asyncio.open_connection(*self._place)
         writer.write(b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
         answer = await reader.read()
@@ -84,7 +83,6 @@ class Target:
         return answer.partition(b"\r\n\r\n")[2]
 
     async def ask(self, request: bytes, *, networks: int = 1) -> None:
-        """One request whose answer is read to its end."""
         with suppress(OSError):
             reader, writer = await self.connect(networks=networks)
             try:
@@ -115,8 +113,6 @@ def flood(
     networks: int = 1,
     plain: bool = False,
 ) -> Attack:
-    """The same bytes on `count` connections."""
-
     async def attack(target: Target) -> None:
         await keep_on(
             lambda: target.send(begin, again, pause=pause, networks=networks, plain=plain), count

@@ -20,7 +20,6 @@ from dovetail.serving.logs import STDERR, logging_to
 
 
 async def serve(home: Path, port: int, *, tls: bool) -> None:
-    """Serve until SIGTERM."""
     made = make_certificate(home)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -13,7 +13,6 @@ LEAST = 2
 
 
 def main() -> int:
-    """Fuzz what is asked for; 0 only where nothing was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these; all unless given")
     parser.add_argument("--seconds", type=int, default=10, help="for each target (default: 10)")
@@ -56,7 +55,6 @@ def _fuzz_all(chosen: list[Target], seconds: int) -> int:
 
 
 def say(text: str) -> None:
-    """Print a line at once, whoever reads it."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

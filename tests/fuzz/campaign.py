@@ -29,8 +29,6 @@ _MARKS = ("Error", "Exception", "Broken", "ERROR:", "File ")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An input that broke a promise."""
-
     target: str
     file: Path
     words: str
@@ -59,7 +57,6 @@ class Run:
 
 
 def folder_of(target: Target, kind: str) -> Path:
-    """A folder of this target's, made if it is missing."""
     folder = GROWN / target.name / kind
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -114,7 +111,6 @@ def _standing(target: Target, crashes: Path) -> tuple[Finding, ...]:
 
 
 def work(target: Target, *options: str, patience: float) -> tuple[int, str]:
-    """Run the worker; its exit status and what it said."""
     scratch = folder_of(target, "scratch")
     limits = [
         f"-max_len={target.longest}",

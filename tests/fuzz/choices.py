@@ -15,25 +15,20 @@ class Choices:
 
     @property
     def more(self) -> bool:
-        """Whether anything is left."""
         return self._at < len(self._data)
 
     def take(self, size: int) -> bytes:
-        """That many bytes, fewer at the end."""
         taken = self._data[self._at : self._at + size]
         self._at += len(taken)
         return taken
 
     def rest(self) -> bytes:
-        """All that is left."""
         return self.take(len(self._data))
 
     def number(self, size: int = 1) -> int:
-        """A number of so many bytes."""
         return int.from_bytes(self.take(size))
 
     def signed(self, size: int) -> int:
-        """A number of so many bytes that may be negative."""
         return int.from_bytes(self.take(size), signed=True)
 
     def below(self, count: int) -> int:
@@ -41,7 +36,6 @@ class Choices:
         return self.number(1 if count <= 0x100 else 2) % count
 
     def one_of(self, items: Sequence[T]) -> T:
-        """One of these."""
         return items[self.below(len(items))]
 
     def some(self) -> bytes:

@@ -12,7 +12,6 @@ MOST_FILES = 32
 
 
 def keep(target: Target) -> str:
-    """Choose anew what is kept, from what has grown and was kept before; says what that is."""
     kept, merged = CORPUS / target.name, folder_of(target, "merged")
     grown = folder_of(target, "corpus")
     if kept.is_dir():

@@ -57,7 +57,6 @@ class Parts:
         ]
 
     def serialize(self) -> bytes:
-        """The PSBT's bytes, sound or not."""
         unsigned = b"".join(
             (
                 self.version.to_bytes(4, "little"),
@@ -154,7 +153,6 @@ class Parts:
 
 
 def inputs_of(psbt: Psbt) -> list[Input]:
-    """Each input of a PSBT with its map."""
     return [
         Input(txin.previous_output.serialize(), txin.sequence, list(each.map.entries))
         for txin, each in zip(psbt.unsigned_transaction.inputs, psbt.inputs, strict=True)

@@ -9,7 +9,6 @@ from shutil import rmtree
 
 @cache
 def folder() -> Path:
-    """A folder of this process, removed at its end."""
     made = Path(tempfile.mkdtemp(prefix="dovetail-fuzz-"))
     atexit.register(rmtree, made, ignore_errors=True)
     return made

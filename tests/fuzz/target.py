@@ -32,7 +32,6 @@ class Target:
     longest: int = 4096
 
     def kept(self) -> list[Path]:
-        """The files of this target's kept corpus and past crashes."""
         folders = (CORPUS / self.name, CRASHES / self.name)
         return sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir())
 
@@ -59,3 +58,31 @@ def require(holds: bool, promise: str) -> None:  # noqa: FBT001 - reads as a sen
 
 class BrokenPromise(AssertionError):
     """An input made the code break what it promises."""
+
+
+def rereads(
+    parse: Callable[..., T],
+    write: Callable[[T], Any],
+    error: type[Exception],
+    *,
+    text: str = "",
+    also: Callable[[T, Any], None] = lambda _found, _data: None,
+) -> Callable[[bytes], None]:
+    """What a parser takes, it takes again as it was written; the input is `text` in this code.
+
+    `also` holds more of it, and of the input.
+    """
+
+    def run(data: bytes) -> None:
+        given = data.decode(text, "surrogateescape") if text else data
+        found = parsed(parse, given, error=error)
+        if found is not None:
+            require(parse(write(found)) == found, "it reads as it was written")
+            also(found, given)
+
+    return run
+
+
+def same(write: Callable[[T], Any], promise: str) -> Callable[[T, Any], None]:
+    """The input is the only form of what was read."""
+    return lambda found, given: require(write(found) == given, promise)

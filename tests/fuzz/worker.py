@@ -11,7 +11,6 @@ import atheris
 
 
 def main() -> None:
-    """Fuzz until libFuzzer ends the process."""
     name, *options = sys.argv[1:]
     with atheris.instrument_imports(include=["dovetail"], enable_loader_override=False):
         target = importlib.import_module("tests.fuzz.registry").TARGETS[name]

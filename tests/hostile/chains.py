@@ -26,8 +26,6 @@ class Greedy(NodeChain):
 
 @dataclass
 class Swallowing(NodeChain):
-    """It takes every transaction and tells nobody."""
-
     def broadcast(self, transaction: Transaction) -> Accepted | Refused:
         self.broadcasts.append(transaction)
         return Accepted()

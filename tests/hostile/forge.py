@@ -78,7 +78,6 @@ def reply_to(honest: receiver.PayjoinProposal) -> PublicKey:
 
 
 def put(stage: Stage, honest: receiver.PayjoinProposal, message: bytes) -> None:
-    """Put a message into the sender's mailbox."""
     stage.world.wire.directory.mailboxes[ShortId.of(reply_to(honest))] = message
 
 

@@ -88,7 +88,6 @@ class Mallory:
         return seal_message_a(body, receiver_key=self.endpoint.receiver_key, reply_key=reply_key)
 
     def write(self, body: bytes) -> None:
-        """Post it sealed, whatever it is."""
         self.post(self.seal(body))
 
     def offer(self, psbt: Psbt, params: SenderParams = PARAMS) -> Psbt:

@@ -48,8 +48,6 @@ def played_by(sending: Sending, *others: Receiving) -> Played:
 
 @dataclass
 class Tries:
-    """What the agent remembers of a session between two steps."""
-
     failures: int = 0
     watch: ChainWatch = field(default_factory=ChainWatch)
 
@@ -100,7 +98,6 @@ class Stage:
         self.heard += [each for each in words if each]
 
     async def until(self, session: Session, *states: type) -> None:
-        """Step until one of these states is reached."""
         for _ in range(40):
             if isinstance(session.state, states):
                 return

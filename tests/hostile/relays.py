@@ -92,8 +92,6 @@ def replies(body: bytes, *, status: int = 200, headers: str = "") -> Prank:
 
 
 def sends(raw: bytes, drip: bytes = b"") -> Prank:
-    """These bytes, and then others for ever."""
-
     async def prank(_relay: Relay, asked: Asked) -> None:
         await asked.send(raw)
         if drip:

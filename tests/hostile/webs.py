@@ -31,8 +31,6 @@ def error(code: str, *, status: int = 400) -> Behaviour:
 
 
 def met(behaviour: Behaviour, *, gives_up: bool = True) -> Play:
-    """A payment to such a server, until it has ended."""
-
     async def play(stage: Stage) -> Played:
         address = stage.bob.party.wallet.new_address()
         seen: list[bytes] = []

@@ -18,7 +18,6 @@ from tests.interop.table import conclusion, heading, row
 
 
 def main() -> int:
-    """Run what is asked for; 0 only where nothing failed."""
     options = _options()
     _tell("Building the peers (minutes, once) ...")
     peer, mailroom = programs.peer(), programs.mailroom()
@@ -50,7 +49,6 @@ async def _record(
     peer: programs.Program | programs.Missing,
     mailroom: programs.Program | programs.Missing,
 ) -> int:
-    """Write the transcripts anew, or those whose names are wanted."""
     if isinstance(peer, programs.Missing) or isinstance(mailroom, programs.Missing):
         _tell("Nothing is recorded without both peers: see `make interop`.")
         return 1

@@ -19,7 +19,6 @@ from tests.interop.pairing import (
 
 
 async def payjoin(payer: Payer, payee: Payee, books: Books) -> None:
-    """The whole of it, with nothing special."""
     await books.both(payer.pay(await payee.ask(AMOUNT)), payee.serve())
 
 

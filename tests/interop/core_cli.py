@@ -80,7 +80,6 @@ class Cli:
         return int(Decimal(told) * _BTC)
 
     async def pay(self, uri: str) -> Ending:
-        """`payjoin-cli send`."""
         process = await self._run("send", uri, "--fee-rate", "2")
         out, _ = await process.communicate()
         assert process.returncode == 0, out.decode()
@@ -91,7 +90,6 @@ class Cli:
         return Ending(How.PAYJOIN, txid)
 
     async def ask(self, amount: int) -> str:
-        """`payjoin-cli receive`, as far as the URI."""
         async with httpx.AsyncClient(trust_env=False) as client:
             keys = await client.get(f"{self.directory}/.well-known/ohttp-gateway")
         found = self.home / "ohttp-keys"
@@ -169,10 +167,7 @@ async def _we_pay(stage: Stage, pairing: Pairing) -> None:
 async def _cli(stage: Stage, pairing: Pairing) -> AsyncGenerator[Cli]:
     """A node that follows the chain, a wallet with one coin, and the program."""
     home = stage.place("core")
-    with (
-        Bitcoind(home / "node", "-txindex=1") as node,
-        Mirror(stage.regtest.url, node) as mirror,
-    ):
+    with Bitcoind(home / "node", "-txindex=1") as node, Mirror(stage.regtest.url, node) as mirror:
         node.make_wallet(_WALLET)
         address = node.rpc("getnewaddress", "", "bech32", wallet=_WALLET)
         funding = stage.fund([(Address.parse(address).script_pubkey, 150_000)])

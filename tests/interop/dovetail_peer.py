@@ -45,8 +45,6 @@ P = TypeVar("P", bound="Ours")
 
 @dataclass
 class AheadClock:
-    """The system's clock, which a behaviour can put forward."""
-
     ahead: int = 0
 
     def __call__(self) -> UnixTime:
@@ -126,13 +124,11 @@ class OurReceiver(Ours):
         return now, log
 
     def resume(self) -> None:
-        """Let the agent go on with the session."""
         self.session = cast("LiveReceiver", self.agent.follow(self.session.session_id))
 
 
 async def until(
-    session: LiveReceiver | LiveSender,
-    found: Callable[[ReceiverSession | SenderSession], bool],
+    session: LiveReceiver | LiveSender, found: Callable[[ReceiverSession | SenderSession], bool]
 ) -> ReceiverSession | SenderSession:
     """Wait for a session to stand where `found` is true."""
     async for update in session.updates():

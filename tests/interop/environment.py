@@ -70,18 +70,15 @@ class Stage:
     """What the payment of the pairing that is played cost, once it was made."""
 
     def place(self, name: str) -> Path:
-        """A folder of its own for one party."""
         made = self.folder / f"{next(self.numbers)}-{name}"
         made.mkdir()
         return made
 
     def fund(self, outputs: list[tuple[Script, int]]) -> Transaction:
-        """One confirmed transaction that pays these first."""
         wanted = [TxOut(Sats(value), script) for script, value in outputs]
         return self.regtest.node.fund_many(wanted)
 
     def unspent(self, scripts: list[Script]) -> int:
-        """What these scripts hold, confirmed."""
         node = self.regtest.node
         with node.lock:
             index = node.chain.index
@@ -97,21 +94,17 @@ class Stage:
         return getattr(answer, "reason", None) in (None, "txn-already-in-mempool")
 
     def accepts(self, transaction: Transaction) -> bool:
-        """Whether the node would take it."""
         return getattr(self.regtest.node.test(transaction), "reason", None) is None
 
     def confirmed(self, txid: Txid) -> Transaction | None:
-        """A transaction that a block holds."""
         node = self.regtest.node
         return node.transaction(txid) if node.confirmations(txid) else None
 
     def spender(self, outpoint: OutPoint) -> Transaction | None:
-        """The confirmed transaction that spends a coin."""
         txid = self.regtest.node.spender(outpoint)
         return None if txid is None else self.confirmed(txid)
 
     async def settled(self, outpoint: OutPoint) -> Transaction:
-        """Wait until a block holds what spends a coin."""
         while True:
             found = self.spender(outpoint)
             if found is not None:

@@ -36,7 +36,6 @@ class Ground:
         self._node = regtest.node
 
     def fund(self, outputs: list[tuple[Script, int]]) -> Transaction:
-        """One confirmed transaction that pays these first."""
         return self._node.fund_many([TxOut(Sats(value), script) for script, value in outputs])
 
     def accepts(self, _: Transaction) -> bool:
@@ -94,7 +93,6 @@ PLAYS: dict[str, tuple[str, Play]] = {
 
 
 async def record(name: str, program: programs.Program, regtest: RegtestServer, url: str) -> Any:
-    """Play one payment; the URI and both logs."""
     kind, play = PLAYS[name]
     stage = cast("Stage", Ground(regtest))
     trust = ssl.create_default_context()

@@ -22,8 +22,6 @@ _PATIENCE = 10.0
 
 
 class Make(StrEnum):
-    """Whose software."""
-
     OURS = "Dovetail"
     THEIRS = "rust-payjoin"
     NPM = "payjoin-client"
@@ -77,7 +75,6 @@ def _theirs(program: Program, home: Path) -> Generator[str]:
 
 
 def await_health(url: str, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until a mailroom says that it serves."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:

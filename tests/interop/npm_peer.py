@@ -72,7 +72,6 @@ class Shop:
 
     @property
     def key(self) -> SecretKey:
-        """The customer's."""
         return SecretKey(bytes(28) + (7_000 + self.number).to_bytes(4, "big"))
 
     @property
@@ -87,7 +86,6 @@ class Shop:
         return Script(b"\xa9\x14" + hash160(segwit) + b"\x87")
 
     async def ask(self) -> LiveReceiver:
-        """An invoice at our endpoint."""
         return await self.agent.receive(AMOUNT, endpoint=self.url)
 
     async def ask_at_directory(self) -> LiveReceiver:
@@ -132,7 +130,6 @@ class Shop:
         return answer
 
     async def settled(self, invoice: LiveReceiver) -> Any:
-        """Mine what waits, and how the invoice ended."""
         await asyncio.to_thread(self.regtest.node.mine)
         return await invoice.wait_closed()
 
@@ -148,7 +145,6 @@ Act = Callable[[Shop], Awaitable[None]]
 
 
 async def payjoin(shop: Shop, **parameters: Any) -> None:
-    """Both see the same payjoin confirm."""
     invoice = await shop.ask()
     answer = await shop.pay(invoice, **parameters)
     await completed(shop, invoice, answer)
@@ -172,7 +168,6 @@ async def through_directory(shop: Shop) -> None:
 
 
 async def with_fees(shop: Shop) -> None:
-    """The sender contributes to the fee of our input."""
     await payjoin(shop, **WITH_FEES)
 
 
@@ -193,7 +188,6 @@ async def several(shop: Shop) -> None:
 
 
 async def refused(shop: Shop) -> None:
-    """A receiver without coins says so; the ordinary payment is made, and once."""
     invoice = await shop.ask()
     answer = await shop.pay(invoice, **WITH_FEES)
     assert answer["code"] == "unavailable", answer
@@ -235,12 +229,7 @@ async def _shop(
     with EsploraChain(regtest.url, Network.REGTEST) as chain, MailroomServer(desk) as mailroom:
         async with (
             Agent.open(
-                home,
-                wallet=wallet,
-                chain=chain,
-                directory=mailroom.url,
-                direct=True,
-                policy=EAGER,
+                home, wallet=wallet, chain=chain, directory=mailroom.url, direct=True, policy=EAGER
             ) as agent,
             serving(V1Server(agent), "127.0.0.1", 0) as url,
         ):
@@ -253,7 +242,6 @@ class NpmPairing(Pairing):
     __slots__ = ()
 
     def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:  # noqa: ARG002 - another peer
-        """Why it cannot be run here, and how to get what is not there."""
         return install()
 
 

@@ -27,7 +27,6 @@ as users run it.
 
 
 def page(passed: Iterable[Pairing]) -> str:
-    """The whole page; without times, which differ from run to run."""
     peers = (
         ("`payjoin`", peer_version()),
         ("`payjoin-mailroom`", MAILROOM_VERSION),

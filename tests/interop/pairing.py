@@ -40,9 +40,7 @@ class Purse(Protocol):
         """What they came with."""
         ...
 
-    async def balance(self) -> int:
-        """Confirmed satoshis."""
-        ...
+    async def balance(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,6 @@ class Pairing:
         return None
 
     def directory_url(self, stage: Stage) -> str:
-        """Where the receiver's mailbox is."""
         assert self.directory is not None
         return stage.mailrooms.directories[self.directory]
 
@@ -220,7 +217,6 @@ def they_pay(group: str, what: str, act: Act, purses: Purses = USUAL) -> Pairing
 
 
 def address_in(uri: str) -> str:
-    """The address that a Payjoin URI pays."""
     return uri.removeprefix("bitcoin:").partition("?")[0]
 
 

@@ -28,7 +28,6 @@ class Missing:
 
 
 def peer() -> Program | Missing:
-    """Our small program on the `payjoin` crate, built from its sources where they changed."""
     cargo = shutil.which("cargo")
     if cargo is None:
         return Missing(GET_CARGO)
@@ -44,7 +43,6 @@ def peer() -> Program | Missing:
 
 
 def peer_version() -> str:
-    """The version of the `payjoin` crate that is pinned."""
     manifest = tomllib.loads((HERE / "Cargo.toml").read_text())
     return str(manifest["dependencies"]["payjoin"]["version"]).removeprefix("=")
 

@@ -12,12 +12,7 @@ from tests.interop.environment import Ending, Stage
 from tests.interop.mailrooms import Make
 from tests.interop.pairing import AMOUNT
 from tests.interop.programs import MAILROOM_VERSION, peer_version
-from tests.interop.recording import (
-    Recorder,
-    RecordingChain,
-    RecordingTransport,
-    RecordingWallet,
-)
+from tests.interop.recording import Recorder, RecordingChain, RecordingTransport, RecordingWallet
 from tests.interop.rust_peer import TheirReceiver, TheirSender, their_v1_receiver, theirs
 from tests.interop.scenes import Scene
 from tests.interop.transcript import Transcript, drawing_from
@@ -30,7 +25,6 @@ from dovetail.stores.ports import Role
 
 
 async def record(stage: Stage, scene: Scene, folder: Path) -> None:
-    """Live the scene with rust-payjoin and write its transcript."""
     match scene.role, scene.https:
         case Role.SENDER, False:
             transcript = await _our_sender(stage, scene)

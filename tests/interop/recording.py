@@ -21,14 +21,7 @@ from dovetail.bitcoin import (
 from dovetail.protocol.coin import Coin
 from dovetail.protocol.requests import Request
 from dovetail.runtime.transport import LIMIT, Reply
-from dovetail.wallets.ports import (
-    Accepted,
-    Payment,
-    Refused,
-    Spend,
-    Unknown,
-    query_each,
-)
+from dovetail.wallets.ports import Accepted, Payment, Refused, Spend, Unknown, query_each
 
 _LATER = 3600
 
@@ -49,11 +42,9 @@ class Recorder:
         self.now = self.transcript.began
 
     def time(self) -> UnixTime:
-        """The clock of a session that is written down."""
         return UnixTime(self.now)
 
     def note(self, did: str, **what: object) -> None:
-        """Something happened."""
         self._requests += did == "post"
         if did == "post" and self._requests == self.expires_after:
             self._ahead = _LATER
@@ -74,8 +65,6 @@ class _Recording:
 
 
 class RecordingTransport(_Recording):
-    """Every request of ours and its answer."""
-
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
         reply: Reply = await self._inner.post(request, limit=limit)
         self._recorder.note(
@@ -98,8 +87,6 @@ def _told(reply: Reply) -> Entry:
 
 
 class RecordingWallet(_Recording):
-    """What the wallet said."""
-
     def new_address(self) -> Address:
         address: Address = self._inner.new_address()
         self._recorder.transcript.addresses.append(str(address))

@@ -84,11 +84,9 @@ class Past:
         self._payments: dict[str, tuple[Payment, ...]] = {}
 
     def require_end(self) -> None:
-        """All that happened then has happened again."""
         assert not self._story, [entry["did"] for entry in self._story]
 
     def time(self) -> UnixTime:
-        """The clock, which only the story moves."""
         return UnixTime(self._now)
 
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:  # noqa: ARG002 - the port's

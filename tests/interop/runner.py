@@ -53,7 +53,6 @@ def staged(peer: Program | Missing, mailroom: Program | Missing) -> Generator[St
 async def run(
     pairings: Iterable[Pairing], peer: Program | Missing, mailroom: Program | Missing
 ) -> AsyncIterator[Result]:
-    """Each result as it comes."""
     with staged(peer, mailroom) as stage:
         for pairing in pairings:
             missing = pairing.missing(peer, mailroom)

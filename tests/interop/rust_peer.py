@@ -41,7 +41,6 @@ class Theirs:
             self.coins.append(OutPoint(funding.txid, vout))
 
     async def script(self) -> Script:
-        """A fresh one of its own."""
         return Address.parse(await self.address()).script_pubkey
 
     async def address(self) -> str:
@@ -90,7 +89,6 @@ class TheirSender(Theirs):
         return answer
 
     async def post(self) -> None:
-        """Put the Original PSBT into the receiver's mailbox."""
         await self.peer.exchange("post", "posted", relay=self.relay)
 
     async def pay_v1(self, uri: str) -> Ending:
@@ -145,7 +143,6 @@ class TheirReceiver(Theirs):
         return await self.watch()
 
     async def fetch(self) -> Transaction:
-        """Poll until a sender has come."""
         answer = await self.heard("UncheckedOriginalPayload")
         self.original = Transaction.parse(bytes.fromhex(answer["original"]))
         return self.original
@@ -156,7 +153,6 @@ class TheirReceiver(Theirs):
         return await self.peer.order("check", **said)
 
     async def propose(self, **terms: object) -> Answer:
-        """Make, sign and post the proposal."""
         answer = await self.peer.order("propose", **{"max_fee_rate": 100, **terms})
         await self.peer.exchange("post", "posted", relay=self.relay)
         return answer
@@ -198,7 +194,6 @@ class TheirV1Receiver(Theirs):
         return str((await self.peer.order("receive_v1", **order))["uri"])
 
     async def __call__(self, asked: Asked) -> tuple[int, bytes]:
-        """Answer a sender's request."""
         self.original = Psbt.from_base64(asked.body.decode()).extract()
         facts = {"broadcastable": self.stage.accepts(self.original), "max_fee_rate": 100}
         answer = await self.peer.order(
@@ -213,7 +208,6 @@ class TheirV1Receiver(Theirs):
         return int(answer["status"]), b64decode(answer["body"])
 
     async def serve(self) -> Ending:
-        """Wait to be asked and paid."""
         await self.asked.wait()
         return replace(await self.paid(), why=self.refused)
 

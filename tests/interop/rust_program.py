@@ -64,10 +64,7 @@ async def rust_peer(
 ) -> AsyncGenerator[RustPeer]:
     """Start the peer with a wallet whose keys come from `seed`; `trust` is for its TLS."""
     process = await asyncio.create_subprocess_exec(
-        program.path,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_LIMIT,
+        program.path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LIMIT
     )
     try:
         async with httpx.AsyncClient(timeout=45, trust_env=False, verify=trust) as client:

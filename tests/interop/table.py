@@ -8,7 +8,6 @@ _WIDTHS = (15, 15, 13, 13, 4)
 
 
 def heading() -> str:
-    """The names of the columns."""
     columns = ("sender", "receiver", "directory", "relay", "")
     cells = "".join(name.ljust(width) for name, width in zip(columns, _WIDTHS, strict=True))
     return f"{cells}{'what':<62}seconds  rate and amount"

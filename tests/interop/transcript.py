@@ -56,12 +56,10 @@ class Transcript:
     """The log that came of it, entry by entry."""
 
     def write(self, path: Path) -> None:
-        """One file."""
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """As it was written."""
         return cls(**json.loads(path.read_text()))
 
 

@@ -42,14 +42,10 @@ def open_agent(
 
 
 async def begin(agent: Agent, transcript: Transcript) -> LiveReceiver | LiveSender:
-    """Do what the user did."""
     order = transcript.order
     if transcript.role == Role.RECEIVER:
         return await agent.receive(
-            order["amount"],
-            lifetime=order["lifetime"],
-            v1=order["v1"],
-            endpoint=order["endpoint"],
+            order["amount"], lifetime=order["lifetime"], v1=order["v1"], endpoint=order["endpoint"]
         )
     payment = await agent.prepare(PayjoinUri.parse(order["uri"]), fee_rate=RATE)
     if not order["contribute"]:
@@ -58,7 +54,6 @@ async def begin(agent: Agent, transcript: Transcript) -> LiveReceiver | LiveSend
 
 
 def entries(agent: Agent, session: LiveReceiver | LiveSender) -> list[str]:
-    """The session's log as a store keeps it."""
     store = agent.services.store
     if session.role is Role.RECEIVER:
         log = store.receiver(session.session_id).load()

@@ -17,8 +17,6 @@ _BLINK = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a v1 sender posted."""
-
     body: bytes
     content_type: str
     query: str

@@ -192,7 +192,6 @@ def fallback_undone(play: Play) -> None:
 
 
 def late(play: Play) -> None:
-    """Both come back when the expiration and its grace are over."""
     play.pass_time()
 
 
@@ -304,7 +303,6 @@ def garbles_its_signature() -> AbstractContextManager[object]:
 
 
 def speaks_version_3() -> AbstractContextManager[object]:
-    """A sender from the future."""
     serialize = SenderParams.serialize
     return patch.object(
         SenderParams, "serialize", lambda self: serialize(self).replace("v=2", "v=3")

@@ -48,7 +48,6 @@ class Command:
     tweaks: tuple[Tweak, ...] = ()
 
     def start(self, killer: Killer) -> Process:
-        """Run it in a process of its own, with its ports wrapped."""
         return Process(lambda: self._work(killer), self.home / "command.log")
 
     def _work(self, killer: Killer) -> int:

@@ -23,8 +23,6 @@ _BAD_REQUEST, _DAEMON_ERROR = 1, 2
 
 
 class Dialect(StrEnum):
-    """Which server's words a run hears."""
-
     ESPLORA = "Esplora"
     FORBIDDEN = "Esplora, 403"
     ELECTRS = "electrs"

@@ -24,8 +24,6 @@ State = ReceiverSession | SenderSession
 
 
 class Party(StrEnum):
-    """Who is killed."""
-
     SENDER = "sender"
     RECEIVER = "receiver"
     MAILROOM = "mailroom"

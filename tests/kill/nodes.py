@@ -33,7 +33,6 @@ _PATIENCE = 90.0
 
 
 def access(folder: Path, ports: Ports) -> NodeAccess:
-    """The node of a world."""
     if ports.node is None:
         raise ValueError("This run has no node.")
     return NodeAccess(folder / "core", ports.node)
@@ -69,13 +68,11 @@ def run_node(folder: Path, ports: Ports) -> Iterator[Process]:
 
 
 def end_node(folder: Path, ports: Ports, process: Process) -> None:
-    """Stop the node in peace, with all written down."""
     access(folder, ports).rpc("stop")
     wait_for(lambda: process.code is not None, _PATIENCE)
 
 
 def make_wallet(home: Path, ports: Ports, coins: Coins, funds: tuple[int, ...]) -> None:
-    """A party's wallet with its coins."""
     node = access(home.parent, ports)
     node.make_wallet(home.name, load_on_startup=True)
     kind = _KINDS.get(coins, "bech32")
@@ -86,7 +83,6 @@ def make_wallet(home: Path, ports: Ports, coins: Coins, funds: tuple[int, ...]) 
 
 
 def owner_of(folder: Path, ports: Ports) -> Callable[[Script], Party | None]:
-    """Whose a script is."""
     node = access(folder, ports)
 
     @cache
@@ -113,6 +109,5 @@ def stray(home: Path, database: Path, ports: Ports) -> int:
 
 
 def locked(folder: Path, ports: Ports) -> bool:
-    """Whether any coin is still locked in a wallet."""
     node = access(folder, ports)
     return any(node.locked(str(party)) for party in (Party.SENDER, Party.RECEIVER))

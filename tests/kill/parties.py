@@ -87,7 +87,6 @@ class Parties:
         self._revive(party)
 
     def pause(self, party: Party) -> None:
-        """The party is not there for a while."""
         self._begun.discard(party)
         for process in self._running[party]:
             process.end()

@@ -59,7 +59,6 @@ class Process:
         return self._status
 
     def end(self) -> None:
-        """Kill it if it still runs."""
         if self.code is None:
             os.kill(self.pid, signal.SIGKILL)
             while self.code is None:

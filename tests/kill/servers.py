@@ -26,8 +26,6 @@ _PATIENCE = 30.0
 
 
 class Coins(StrEnum):
-    """What the two wallets hold."""
-
     USUAL = "usual"
     TAPROOT = "taproot"
     NESTED = "nested segwit"
@@ -62,7 +60,6 @@ class Ports:
         return f"http://127.0.0.1:{self.mailroom}"
 
     def settings(self, home: Path, dialect: Dialect = Dialect.ESPLORA) -> dict[str, str]:
-        """A party's configuration."""
         electrum = f"tcp://127.0.0.1:{self.electrum}"
         core = {
             "DOVETAIL_WALLET": "core",

@@ -66,8 +66,6 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One kill and how it ended."""
-
     task: Task
     at: int
     struck: str

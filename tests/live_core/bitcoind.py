@@ -23,7 +23,6 @@ _MATURE = 101
 
 
 def installed() -> str | None:
-    """The program; None where there is none."""
     return os.environ.get("BITCOIND") or shutil.which("bitcoind")
 
 
@@ -75,7 +74,6 @@ class NodeAccess:
         return told["result"]
 
     def node(self, wallet: str, *, timeout: float = 30.0) -> CoreNode:
-        """The node as Dovetail sees it."""
         return CoreNode(
             self.url,
             CookieFile(self.cookie),

@@ -10,7 +10,6 @@ from tests.live_core.bitcoind import ABSENT, Bitcoind, installed
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Bitcoind]]:
-    """Start a node with these options."""
     if installed() is None:
         pytest.skip(ABSENT)
     with ExitStack() as running:

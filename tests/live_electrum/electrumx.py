@@ -20,7 +20,6 @@ _PATIENCE = 60.0
 
 
 def installed() -> str | None:
-    """The program; None where there is none."""
     return os.environ.get("ELECTRUMX") or shutil.which("electrumx_server")
 
 

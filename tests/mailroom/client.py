@@ -58,10 +58,7 @@ class Client:
     async def poll(self, short_id: ShortId) -> MailboxReply:
         return await self._send(
             *poll_mailbox(
-                relay=self.relay,
-                directory=self.directory,
-                short_id=short_id,
-                ohttp_keys=self.keys,
+                relay=self.relay, directory=self.directory, short_id=short_id, ohttp_keys=self.keys
             )
         )
 

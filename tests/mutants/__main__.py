@@ -11,7 +11,6 @@ from tests.mutants.trial import Verdict, try_mutant, unmutated
 
 
 def main() -> int:
-    """Run what is asked for; 0 only where each mutant was caught by its test."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these; all unless given")
     parser.add_argument("--jobs", type=int, default=2)

@@ -88,7 +88,6 @@ def unmutated(tests: Collection[str]) -> dict[str, str]:
 
 
 def run(tests: Collection[str], folder: Path, *options: str) -> Report:
-    """Run these tests against the source in `folder`."""
     source, path = folder / "src", folder / "report.xml"
     command = [
         *(sys.executable, "-m", "pytest", "-q", "--no-cov", "-p", "no:cacheprovider"),

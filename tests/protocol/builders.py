@@ -219,7 +219,6 @@ FORBIDDEN = params(680, output_substitution=False)
 def broken_rule(
     proposal: Psbt, psbt: Psbt | None = None, sent: SenderParams | None = None, **options: bool
 ) -> str:
-    """The rule that our own check says a proposal breaks."""
     with pytest.raises(ProposalRejected) as caught:
         accept(proposal, psbt, sent, **options)
     assert caught.value.rule in RULES

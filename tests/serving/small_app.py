@@ -101,7 +101,6 @@ class Web:
 
     @contextmanager
     def client(self, address: str = "127.0.0.1", *, small: bool = False) -> Iterator[socket.socket]:
-        """A connection from this address; a `small` one takes little before it reads."""
         with socket.socket() as client:
             client.settimeout(10)
             if small:
@@ -152,7 +151,6 @@ def served(*, limit: int = 64, **settings: Any) -> Iterator[Web]:
 def request(
     path: str = "/", *lines: str, method: str = "GET", body: bytes = b"", version: str = "1.1"
 ) -> bytes:
-    """A request, with its length if it has a body."""
     lengths = [f"content-length: {len(body)}"] if body else []
     head = [f"{method} {path} HTTP/{version}", "host: x", *lines, *lengths]
     return "\r\n".join([*head, "", ""]).encode() + body

@@ -19,7 +19,6 @@ class Certificate:
     key: Path
 
     def trust(self) -> ssl.SSLContext:
-        """What a client has to trust."""
         return ssl.create_default_context(cafile=str(self.cert))
 
     def server(self) -> ssl.SSLContext:

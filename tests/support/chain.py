@@ -7,15 +7,7 @@ from dovetail.bitcoin import FeeRate, OutPoint, Sats, Script, Transaction
 from dovetail.errors import ChainError
 from dovetail.regtest.index import script_hash
 from dovetail.regtest.node import RegtestNode
-from dovetail.wallets.ports import (
-    Accepted,
-    Output,
-    Payment,
-    Refused,
-    Spend,
-    Unknown,
-    query_each,
-)
+from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Unknown, query_each
 
 KNOWN = ("txn-already-in-mempool", "txn-already-known")
 

@@ -28,7 +28,6 @@ class Directory:
         return self.key.config
 
     def serve(self, request: Request) -> bytes:
-        """Answer one OHTTP request."""
         self.bodies.append(request.body)
         message, context = decapsulate(self.key, request.body)
         status, body = self._answer(BhttpRequest.parse(message))

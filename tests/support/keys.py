@@ -21,8 +21,6 @@ SEQUENCE = 0xFFFFFFFD
 
 @dataclass(frozen=True)
 class Keys:
-    """Keys derived from a name: key n guards script n."""
-
     name: str
 
     def key(self, index: int) -> SecretKey:

@@ -24,7 +24,6 @@ class Loopback:
     folder: Path
 
     def wallet(self, name: str, *values: int) -> BdkWallet:
-        """A new wallet with one confirmed coin of each value."""
         home = self.folder / name
         home.mkdir()
         return bdk_wallet(home / "wallet", self.regtest, *values)

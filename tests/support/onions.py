@@ -69,7 +69,6 @@ def _join(near: socket.socket, far: socket.socket) -> None:
 
 @asynccontextmanager
 async def onions(known: Mapping[str, int]) -> AsyncIterator[Onions]:
-    """A proxy that leads to these."""
     with Onions(known) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()

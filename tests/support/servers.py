@@ -31,6 +31,5 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 
 def free_port() -> int:
-    """A port on which nobody listens yet."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -32,8 +32,6 @@ State = TypeVar("State", ReceiverSession, SenderSession)
 
 @dataclass
 class Stepped(ABC, Generic[E, State]):
-    """A session in its store, which goes on when it is told to."""
-
     services: Services
     log: SessionLog[E]
     state: State
@@ -61,8 +59,6 @@ class Stepped(ABC, Generic[E, State]):
 
 @dataclass
 class Receiving(Stepped[ReceiverEvent, ReceiverSession]):
-    """A receiver's session."""
-
     @property
     def uri(self) -> PayjoinUri:
         return self.state.payjoin_uri
@@ -79,8 +75,6 @@ class Receiving(Stepped[ReceiverEvent, ReceiverSession]):
 
 @dataclass
 class Sending(Stepped[SenderEvent, SenderSession]):
-    """A sender's session."""
-
     async def step(self, *, failures: int = 0, watch: ChainWatch | None = None) -> SenderSession:
         turn = Turn(self.log, self.services, failures, watch or ChainWatch())
         self.state = await step_sender(self.state, turn)
@@ -93,8 +87,6 @@ class Sending(Stepped[SenderEvent, SenderSession]):
 
 @dataclass
 class Side:
-    """What one party brings."""
-
     world: World
     party: Party
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -122,12 +114,7 @@ class Side:
         )
 
     def receive(
-        self,
-        *,
-        amount: Sats | None = AMOUNT,
-        lifetime: int = 3600,
-        v1: bool = False,
-        **policy: Any,
+        self, *, amount: Sats | None = AMOUNT, lifetime: int = 3600, v1: bool = False, **policy: Any
     ) -> Receiving:
         services = self.services(**policy)
         log = self.store.new_receiver()
@@ -194,7 +181,6 @@ async def proposed(
 
 
 async def broadcast(alice: Side, bob: Side, **policy: Any) -> Sending:
-    """A payment whose payjoin is in the mempool."""
     sending, _ = await proposed(alice, bob, **policy)
     await sending.to(sender.Monitor)
     return sending

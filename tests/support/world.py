@@ -85,7 +85,6 @@ class World:
             yield agent
 
     def evict(self, txid: Txid) -> None:
-        """What a full mempool does to a transaction."""
         with self.node.lock:
             self.node.mempool._remove(txid)
 
@@ -98,7 +97,6 @@ class World:
 async def until(
     session: LiveReceiver | LiveSender, *states: type[ReceiverSession] | type[SenderSession]
 ) -> ReceiverSession | SenderSession:
-    """Wait for a session to be in one of these states."""
     async for update in session.updates():
         if isinstance(update.state, states):
             return update.state

@@ -6,14 +6,11 @@ import httpcore2
 
 
 def content(request: httpcore2.Request) -> bytes:
-    """The body of a request."""
     assert isinstance(request.stream, Iterable)
     return b"".join(request.stream)
 
 
 class Answering:
-    """Carries each request to a function."""
-
     def __init__(self, respond: Callable[[httpcore2.Request], httpcore2.Response]) -> None:
         self.handle_request = respond
 

@@ -116,11 +116,7 @@ class Stage:
             user, _, password = live.cookie.read_text().partition(":")
             login, url = UserPassword(user, password), live.url
         node = CoreNode(
-            url,
-            login,
-            wallet=self._name,
-            network=Network.REGTEST,
-            carrier=TapedCarrier(self.tape),
+            url, login, wallet=self._name, network=Network.REGTEST, carrier=TapedCarrier(self.tape)
         )
         self._made.append(node)
         return node

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from itertools import chain
+from typing import Any
 
 from tests.fuzz.choices import Choices
 from tests.fuzz.meddling import framed
-from tests.fuzz.target import Target, parsed, require
+from tests.fuzz.target import Target, parsed, require, rereads, same
 from tests.protocol import builders
 from tests.protocol.examples import BIP77_URI, ORIGINAL, PROPOSAL
 
@@ -121,25 +121,11 @@ def _play_roles(found: Psbt) -> None:
 def psbts() -> Iterable[bytes]:
     for each in originals():
         yield each.serialize()
-    yield builders.build_proposal(
-        builders.original(), builders.params(680), builders.coin()
-    ).serialize()
+    honest = builders.build_proposal(builders.original(), builders.params(680), builders.coin())
+    yield honest.serialize()
     for kind in builders.ALL_KINDS:
-        yield Psbt.from_unsigned(
-            builders.original((100_000, kind)).unsigned_transaction
-        ).serialize()
-
-
-def psbt_base64(data: bytes) -> None:
-    text = data.decode("latin-1")
-    found = parsed(Psbt.from_base64, text, error=InvalidPsbt)
-    if found is not None:
-        require(found.to_base64() == text, "base64 has one form")
-
-
-def psbt_texts() -> Iterable[bytes]:
-    yield ORIGINAL.encode()
-    yield PROPOSAL.encode()
+        unsigned = builders.original((100_000, kind)).unsigned_transaction
+        yield Psbt.from_unsigned(unsigned).serialize()
 
 
 def address(data: bytes) -> None:
@@ -164,12 +150,6 @@ def address(data: bytes) -> None:
             require(made_of.script_pubkey == data, "an address is of the script it was made of")
 
 
-def addresses() -> Iterable[bytes]:
-    yield from (text.encode() for text in ADDRESSES)
-    yield from builders.ALL_KINDS
-    yield encode_base58check(b"\x00" + hash160(b"")).encode()
-
-
 def script(data: bytes) -> None:
     found = Script(data)
     _ = found.type, found.is_witness_program, found.dust_limit
@@ -178,10 +158,6 @@ def script(data: bytes) -> None:
         required, keys = multisig
         require(1 <= required <= len(keys) <= 20, "a multisig asks for some of its keys")
         require(all(key in data for key in keys), "its keys stand in it")
-
-
-def scripts() -> Iterable[bytes]:
-    yield from (*builders.ALL_KINDS, builders.MULTISIG, b"\x6a\x02ab", b"\x6a\x4c\x01a")
 
 
 def units(data: bytes) -> None:
@@ -201,38 +177,18 @@ def units(data: bytes) -> None:
         parsed(FeeRate.from_sat_per_vb, float(text), error=InvalidAmount)
 
 
-def quantities() -> Iterable[bytes]:
-    yield from (b"0", b"1.5", b"20999999.9769", b"0.00000001", b".5", b"5.", b"1e8", b"nan")
-    yield b"\x30" * 64 + b":0"
-    yield b"ab" * 32 + b":4294967295"
-
-
-def bitcoin_uri(data: bytes) -> None:
-    found = parsed(BitcoinUri.parse, data.decode("utf-8", "surrogateescape"), error=InvalidUri)
-    if found is not None:
-        require(BitcoinUri.parse(found.serialize()) == found, "a URI means what it meant")
-
-
-def uris() -> Iterable[bytes]:
-    yield BIP77_URI.encode()
-    yield f"BITCOIN:{ADDRESSES[0]}?amount=0.5&label=a%20b&message=%C3%A9&x=&req-y=1".encode()
-    yield f"bitcoin:?bc={ADDRESSES[2]}&pop=a%3A".encode()
-
-
 def rebuilt(data: bytes) -> None:
     """Fields of any bytes in a PSBT of the right frame: what byte by byte is seldom reached."""
     choices = Choices(data)
     base = choices.one_of(FRAMES)
-    maps = [list(each.map.entries) for each in base.inputs]
-    maps += [list(each.map.entries) for each in base.outputs]
-    top = list(base.global_map.map.entries)
+    parts: tuple[Any, ...] = base.global_map, *base.inputs, *base.outputs
+    maps = [list(each.map.entries) for each in parts]
     while choices.more:
-        entries = choices.one_of([top, *maps])
+        entries = choices.one_of(maps)
         key = bytes((choices.number(),)) + choices.some()
         entries.append((key, choices.some()))
     raw = b"psbt\xff" + b"".join(
-        b"".join(framed(part) for entry in entries for part in entry) + b"\0"
-        for entries in chain([top], maps)
+        b"".join(framed(part) for entry in entries for part in entry) + b"\0" for entries in maps
     )
     psbt(raw)
 
@@ -249,19 +205,45 @@ FIELDS = tuple(
     for key, value in psbt_input.map.entries
 )
 
+URI = f"BITCOIN:{ADDRESSES[0]}?amount=0.5&label=a%20b&message=%C3%A9&x=&req-y=1"
+PARAMETERS = b"amount=", b"label=", b"message=", b"req-", b"pop=", b"bc=", b"%00", b"&"
+DATA = b"\x6a\x02ab", b"\x6a\x4c\x01a"
+NUMBERS = b"0", b"1.5", b"20999999.9769", b"0.00000001", b".5", b"5.", b"1e8", b"nan"
+OUTPOINTS = b"\x30" * 64 + b":0", b"ab" * 32 + b":4294967295"
+
 TARGETS = (
     Target("transaction", transaction, transactions),
     Target("psbt", psbt, psbts),
     Target("psbt-fields", rebuilt, lambda: FIELDS),
-    Target("psbt-base64", psbt_base64, psbt_texts),
-    Target("address", address, addresses, (b"bc1", b"tb1", b"bcrt1", b"1", b"q", b"p"), 256),
-    Target("script", script, scripts, longest=1024),
-    Target("units", units, quantities, (b"e", b".", b"nan", b"inf", b"0x"), 128),
+    Target(
+        "psbt-base64",
+        rereads(
+            Psbt.from_base64,
+            Psbt.to_base64,
+            InvalidPsbt,
+            text="latin-1",
+            also=same(Psbt.to_base64, "base64 has one form"),
+        ),
+        lambda: (ORIGINAL.encode(), PROPOSAL.encode()),
+    ),
+    Target(
+        "address",
+        address,
+        lambda: (
+            *(text.encode() for text in ADDRESSES),
+            *builders.ALL_KINDS,
+            encode_base58check(b"\x00" + hash160(b"")).encode(),
+        ),
+        (b"bc1", b"tb1", b"bcrt1", b"1", b"q", b"p"),
+        256,
+    ),
+    Target("script", script, lambda: (*builders.ALL_KINDS, builders.MULTISIG, *DATA), longest=1024),
+    Target("units", units, lambda: NUMBERS + OUTPOINTS, (b"e", b".", b"nan", b"inf", b"0x"), 128),
     Target(
         "bitcoin-uri",
-        bitcoin_uri,
-        uris,
-        (b"bitcoin:", b"amount=", b"label=", b"message=", b"req-", b"pop=", b"bc=", b"%00", b"&"),
+        rereads(BitcoinUri.parse, BitcoinUri.serialize, InvalidUri, text="utf-8"),
+        lambda: map(str.encode, (BIP77_URI, URI, f"bitcoin:?bc={ADDRESSES[2]}&pop=a%3A")),
+        (b"bitcoin:", *PARAMETERS),
         1024,
     ),
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 import atexit
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -16,9 +16,7 @@ from uvicorn.server import ServerState
 
 from dovetail.crypto import KeyConfig, encapsulate
 from dovetail.crypto.entropy import SeededEntropy
-from dovetail.errors import (
-    InvalidUri,
-)
+from dovetail.errors import InvalidUri
 from dovetail.mailroom import Mailroom, MailroomSettings
 from dovetail.mailroom.gateway_prober import Probe, judge, parse_purposes
 from dovetail.mailroom.gateway_uri import Target as Origin
@@ -46,29 +44,33 @@ def targets(data: bytes) -> None:
     judge(Probe(200, "application/x-ohttp-allowed-purposes", data))
 
 
-def paths() -> Iterable[bytes]:
-    yield from (b"/https://payjo.in:443/", b"/http:/[::1]:80", b"a.example:1", b"10.0.0.1")
-    yield from (b"64:ff9b::7f00:1", b"::ffff:127.0.0.1%1", PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH)
-
-
 class Room:
     """A mailroom of this process, open until its end."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        settings = MailroomSettings(
-            folder() / "mailroom",
-            v1=True,
-            wait=0.001,
-            read_timeout=0.05,
-            forward_timeout=0.05,
-        )
+        quick: Any = {"wait": 0.001, "read_timeout": 0.05, "forward_timeout": 0.05}
+        settings = MailroomSettings(folder() / "mailroom", v1=True, **quick)
         self.mailroom = Mailroom(settings, resolve=_nowhere, entropy=SeededEntropy(b"room"))
         self.loop.run_until_complete(self.mailroom.__aenter__())
         atexit.register(self._close)
 
-    def ask(self, scope: dict[str, Any], chunks: list[bytes]) -> tuple[int, bytes]:
-        """The status and body of the answer to one HTTP request."""
+    def ask(
+        self,
+        method: str,
+        path: bytes,
+        chunks: list[bytes],
+        query: bytes = b"",
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> tuple[int, bytes]:
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path.decode("latin-1"),
+            "raw_path": path,
+            "query_string": query,
+            "headers": headers,
+        }
         return self.loop.run_until_complete(self._ask(scope, chunks))
 
     async def _ask(self, scope: dict[str, Any], chunks: list[bytes]) -> tuple[int, bytes]:
@@ -137,15 +139,8 @@ def request(data: bytes) -> None:
     if kind == 3:
         body, headers = _sealed(body), [HEADERS[0]]
     half = len(body) // 2
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path.decode("latin-1"),
-        "raw_path": path,
-        "query_string": query,
-        "headers": headers,
-    }
-    status, answer = opened.ask(scope, [body[:half], body[half:]] if kind else [body])
+    chunks = [body[:half], body[half:]] if kind else [body]
+    status, answer = opened.ask(method, path, chunks, query, headers)
     require(200 <= status < 600 and status != 500, "no request makes a mailroom fail")
     require(len(answer) <= 8_192, "no answer is larger than the protocol allows")
     sealed = kind == 3 and (method, path) == ("POST", PATHS[0])
@@ -153,17 +148,7 @@ def request(data: bytes) -> None:
 
 
 def _sealed(message: bytes) -> bytes:
-    _, served = room().ask(
-        {
-            "type": "http",
-            "method": "GET",
-            "path": GATEWAY_PATH,
-            "raw_path": PATHS[0],
-            "query_string": b"",
-            "headers": [],
-        },
-        [b""],
-    )
+    _, served = room().ask("GET", PATHS[0], [b""])
     padded = message[:8_104].ljust(8_104, b"\0")
     return encapsulate(KeyConfig.parse(served), padded, entropy=SeededEntropy(b"fuzz"))[0]
 
@@ -181,7 +166,6 @@ def requests() -> Iterable[bytes]:
 
 @cache
 def spoken() -> Config:
-    """How uvicorn serves the mailroom."""
     server = Config(room().mailroom, log_config=None, access_log=False, lifespan="off")
     server.load()
     return server
@@ -200,32 +184,19 @@ class _Line:
     def close(self) -> None:
         self.closed = True
 
+    abort = close
+
     def is_closing(self) -> bool:
         return self.closed
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        pass
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
 
     def get_extra_info(self, _name: str, default: Any = None) -> Any:
         return default
 
-    def pause_reading(self) -> None:
-        pass
+    def get_write_buffer_size(self) -> int:
+        return 0
 
-    def resume_reading(self) -> None:
-        pass
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_, **__: True  # pausing, resuming and limits mean nothing to it
 
 
 def door(data: bytes) -> None:
@@ -249,18 +220,26 @@ async def _knock(data: bytes) -> None:
     require(b" 500 " not in line.written[:20], "no bytes make a mailroom fail")
 
 
+KNOCKS = (
+    b"CONNECT payjo.in:443 HTTP/1.1\r\nhost: payjo.in:443\r\n\r\n",
+    b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",
+    b"POST /" + NAME.encode() + b" HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc",
+)
+
+
 def knocks() -> Iterable[bytes]:
-    for head in (
-        b"CONNECT payjo.in:443 HTTP/1.1\r\nhost: payjo.in:443\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",
-        b"POST /" + NAME.encode() + b" HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc",
-    ):
+    for head in KNOCKS:
         yield bytes((len(head) - 1,)) + head
         yield bytes((2,)) + head[:3] + bytes((len(head),)) + head[3:]
 
 
+ADDRESSES = b"::ffff:", b"64:ff9b::"
+PATHS_OF_RELAYS = (
+    b"/https://payjo.in:443/", b"/http:/[::1]:80", b"a.example:1", b"10.0.0.1",
+    b"64:ff9b::7f00:1", b"::ffff:127.0.0.1%1", PURPOSES_BY_COUNT, PURPOSES_BY_LENGTH,
+)  # fmt: skip
 TARGETS = (
-    Target("relay-targets", targets, paths, (b"https://", b"::ffff:", b"64:ff9b::"), 256),
+    Target("relay-targets", targets, lambda: PATHS_OF_RELAYS, (b"https://", *ADDRESSES), 256),
     Target("mailroom-request", request, requests, longest=1024),
     Target("mailroom-door", door, knocks, (b"CONNECT ", b" HTTP/1.1\r\n", b"\r\n\r\n"), 1024),
 )

@@ -280,11 +280,7 @@ def reading(data: bytes) -> None:
 
 
 def _answered(
-    kind: int,
-    choices: Choices,
-    session: receiver.Initialized,
-    life: Life,
-    request: Request,
+    kind: int, choices: Choices, session: receiver.Initialized, life: Life, request: Request
 ) -> bytes:
     directory = Directory()
     made = play.Play(states=[session], directory=directory, entropy=life.entropy)

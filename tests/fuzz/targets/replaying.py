@@ -157,7 +157,6 @@ def _logs(role: str) -> Iterable[bytes]:
 
 
 def event(data: bytes) -> None:
-    """One entry, of either role."""
     for module in (receiver, sender):
         role: Any = module
         found = parsed(role.decode_event, data, error=ReplayError)

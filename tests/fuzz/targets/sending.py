@@ -30,8 +30,6 @@ SPENT = sum(int(coin.value) for coin in play.COINS.values())
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one sender agreed to."""
-
     params: SenderParams
     substitution: bool = True
     third_party: bool = False
@@ -43,7 +41,6 @@ class Terms:
 
     @property
     def contribution(self) -> int:
-        """The most that may be taken."""
         offer = self.params.fee_contribution
         return 0 if offer is None else int(offer.max_amount)
 
@@ -99,7 +96,6 @@ STOCK = Stock(
 
 @cache
 def waiting(terms: Terms, *, v1: bool) -> sender.PostingOriginal | sender.PollingForProposal:
-    """A sender who waits for an answer."""
     uri = replace(play.V1_URI if v1 else play.URI, output_substitution=terms.substitution)
     log = play.Log()
     posting = (

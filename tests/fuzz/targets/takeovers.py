@@ -14,7 +14,6 @@ _REFUSED = (ParseError, UsageError)
 
 
 def sender_takeover(data: bytes) -> None:
-    """A sender's log, an entry a line."""
     entries = data.splitlines()
     events = parsed(
         lambda: sender_events(entries, network=Network.REGTEST, now=NOW), error=_REFUSED
@@ -26,7 +25,6 @@ def sender_takeover(data: bytes) -> None:
 
 
 def receiver_takeover(data: bytes) -> None:
-    """A receiver's log, an entry a line."""
     entries = data.splitlines()
     events = parsed(lambda: receiver_events(entries, now=NOW), error=_REFUSED)
     if events is not None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tests.fuzz.choices import Choices
-from tests.fuzz.target import Target, parsed, require
+from tests.fuzz.target import Target, parsed, require, rereads
 from tests.protocol.examples import (
     BIP77_URI,
     ENDPOINT,
@@ -99,38 +100,14 @@ def keys(data: bytes) -> None:
     parsed(ellswift_decode, data, error=InvalidKey)
 
 
-def key_bytes() -> Iterable[bytes]:
-    yield from (_PUBLIC.compressed, _PUBLIC.uncompressed, b"\x01" * 32)
-    yield ellswift_encode(_PUBLIC, entropy=SeededEntropy(b"fuzz"))
-
-
-def key_config(data: bytes) -> None:
-    found = parsed(KeyConfig.parse, data, error=InvalidOhttp)
-    if found is not None:
-        bare = found.serialize()
-        require(len(bare) == 74, "a configuration of ours has 74 bytes")
-        require(KeyConfig.parse(bare) == found, "a configuration reads as it was written")
-
-
-def key_configs() -> Iterable[bytes]:
-    bare = GATEWAY.config.serialize()
-    yield bare
-    yield len(bare).to_bytes(2) + bare
-    yield (
-        b"\x00\x2d\x01\x00\x20"
-        + bytes(32)
-        + b"\x00\x08\x00\x01\x00\x01\x00\x01\x00\x03"
-        + (len(bare).to_bytes(2) + bare)
-    )
+def _grows_not(found: BhttpRequest | BhttpResponse, data: bytes) -> None:
+    require(len(found.body) <= len(data), "nothing grows")
 
 
 def bhttp(data: bytes) -> None:
     kinds: tuple[Any, ...] = BhttpRequest, BhttpResponse
     for kind in kinds:
-        found = parsed(kind.parse, data, error=InvalidBhttp)
-        if found is not None:
-            require(kind.parse(found.serialize()) == found, "a message reads as it was written")
-            require(len(found.body) <= len(data), "nothing grows")
+        rereads(kind.parse, kind.serialize, InvalidBhttp, also=_grows_not)(data)
 
 
 def ohttp_request(data: bytes) -> None:
@@ -165,58 +142,40 @@ def ohttp_response(data: bytes) -> None:
         parsed(opened.confirm_posted, error=TransportError)
 
 
-def responses() -> Iterable[bytes]:
-    yield from (b"\1" + BHTTP_RESPONSE, b"\1" + INFORMATIONAL, b"\0" + bytes(40))
-    yield b"\1" + BhttpResponse(202).serialize()
-
-
 def payjoin_uri(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     found = parsed(PayjoinUri.parse, text, error=InvalidUri)
     if found is not None:
         require(PayjoinUri.parse(found.serialize()) == found, "a URI means what it meant")
-        again = parse_endpoint(
-            found.endpoint.serialize()
-            if hasattr(found.endpoint, "serialize")
-            else found.endpoint.url
-        )
-        require(again == found.endpoint, "an endpoint means what it meant")
+        to = found.endpoint
+        written = to.serialize() if hasattr(to, "serialize") else to.url
+        require(parse_endpoint(written) == to, "an endpoint means what it meant")
     parsed(parse_endpoint, text, error=InvalidUri)
     origin = parsed(parse_directory, text, error=InvalidUri)
     if origin is not None:
         require(parse_directory(origin) == origin, "an origin stays as it is")
 
 
-def payjoin_uris() -> Iterable[bytes]:
-    yield BIP77_URI.encode()
-    yield BIP77_URI.replace("-", "+").encode()
-    yield ENDPOINT.serialize().encode()
-    yield b"bitcoin:" + BIP77_URI[8:50].encode() + b"?pj=https://a.example/pay%3Fid=1&pjos=0"
-    yield b"http://[::1]:80/"
+def _sealed(data: bytes, enc: PublicKey, context: Any) -> tuple[bytes, bytes]:
+    """A message of any plaintext, and that."""
+    plaintext = data[:PROPOSAL_CAPACITY].ljust(PROPOSAL_CAPACITY, b"\0")
+    key = ellswift_encode(enc, entropy=SeededEntropy(b"fuzz"))
+    return key + context.seal(plaintext), plaintext
 
 
 def message_a(data: bytes) -> None:
     """Any plaintext a sender can seal; the reply key in it is theirs to choose, too."""
-    enc, context = setup_base_sender(_PUBLIC, b"PjV2MsgA", entropy=SeededEntropy(b"fuzz"))
-    plaintext = data[:PROPOSAL_CAPACITY].ljust(PROPOSAL_CAPACITY, b"\0")
-    message = ellswift_encode(enc, entropy=SeededEntropy(b"fuzz")) + context.seal(plaintext)
+    made = setup_base_sender(_PUBLIC, b"PjV2MsgA", entropy=SeededEntropy(b"fuzz"))
+    message, _ = _sealed(data, *made)
     opened = parsed(lambda: open_message_a(message, receiver_secret=RECEIVER), error=InvalidMessage)
     if opened is not None:
         original(opened.body)
 
 
-def originals() -> Iterable[bytes]:
-    reply_key = REPLY.public_key.compressed
-    yield reply_key + ORIGINAL.encode() + b"\n" + QUERY
-    yield reply_key + b"\n"
-
-
 def original(data: bytes) -> None:
     for version in (1, 2):
-        found = parsed(
-            lambda version=version: decode_original(data, default_version=version),
-            error=InvalidMessage,
-        )
+        decode = partial(decode_original, default_version=version)
+        found = parsed(decode, data, error=InvalidMessage)
         if found is not None:
             _check_params(found[1])
 
@@ -228,11 +187,9 @@ def _check_params(params: SenderParams) -> None:
 
 def message_b(data: bytes) -> None:
     """Any plaintext a receiver can seal."""
-    enc, context = setup_auth_sender(
-        REPLY.public_key, b"PjV2MsgB", RECEIVER, entropy=SeededEntropy(b"fuzz")
-    )
-    plaintext = data[:PROPOSAL_CAPACITY].ljust(PROPOSAL_CAPACITY, b"\0")
-    message = ellswift_encode(enc, entropy=SeededEntropy(b"fuzz")) + context.seal(plaintext)
+    entropy = SeededEntropy(b"fuzz")
+    made = setup_auth_sender(REPLY.public_key, b"PjV2MsgB", RECEIVER, entropy=entropy)
+    message, plaintext = _sealed(data, *made)
     opened = parsed(
         lambda: open_message_b(message, reply_secret=REPLY, receiver_key=_PUBLIC),
         error=InvalidMessage,
@@ -240,11 +197,6 @@ def message_b(data: bytes) -> None:
     if isinstance(opened, Psbt):
         raw = opened.serialize()
         require(plaintext == raw.ljust(len(plaintext), b"\0"), "a proposal is all there is")
-
-
-def proposals() -> Iterable[bytes]:
-    yield Psbt.from_base64(PROPOSAL).serialize()
-    yield from replies()
 
 
 def mailbox(data: bytes) -> None:
@@ -261,12 +213,8 @@ def mailbox(data: bytes) -> None:
 
 def params(data: bytes) -> None:
     for version in (1, 2):
-        found = parsed(
-            lambda version=version: SenderParams.parse(
-                data.decode("utf-8", "replace"), default_version=version
-            ),
-            error=InvalidMessage,
-        )
+        parse = partial(SenderParams.parse, default_version=version)
+        found = parsed(parse, data.decode("utf-8", "replace"), error=InvalidMessage)
         if found is not None:
             _check_params(found)
 
@@ -279,11 +227,12 @@ def reply(data: bytes) -> None:
         require(len(found.supported) <= 16, "a list of versions has an end")
 
 
-def replies() -> Iterable[bytes]:
-    yield from (ErrorReply(code).serialize() for code in ErrorCode)
-    yield ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (1, 2)).serialize()
-    yield b'{"errorCode":"version-unsupported","supported":"[1, 2]"}'
-    yield b'{"errorCode":"x","message":"\\u00e9"}'
+REPLIES = (
+    *(ErrorReply(code).serialize() for code in ErrorCode),
+    ErrorReply(ErrorCode.VERSION_UNSUPPORTED, (1, 2)).serialize(),
+    b'{"errorCode":"version-unsupported","supported":"[1, 2]"}',
+    b'{"errorCode":"x","message":"\\u00e9"}',
+)
 
 
 def v1(data: bytes) -> None:
@@ -299,12 +248,6 @@ def v1(data: bytes) -> None:
         require(status == 200 or isinstance(answer, ErrorReply), "errors propose nothing")
 
 
-def v1_messages() -> Iterable[bytes]:
-    yield b"\0" + ORIGINAL.encode() + b"\nv=1&minfeerate=2"
-    yield b"\0" + PROPOSAL.encode()
-    yield from (bytes((at,)) + each for at, each in enumerate(replies()))
-
-
 def peers() -> Iterable[bytes]:
     """Messages rust-payjoin sealed for other keys of ours."""
     for name in ("message_a", "message_b"):
@@ -313,23 +256,51 @@ def peers() -> Iterable[bytes]:
     yield b"TXJCGKTKXLUUZ"
 
 
+BARE = GATEWAY.config.serialize()
+LISTED = len(BARE).to_bytes(2) + BARE
+X25519 = b"\x00\x2d\x01\x00\x20" + bytes(32) + b"\x00\x08\x00\x01\x00\x01\x00\x01\x00\x03"
+ELLSWIFT = ellswift_encode(_PUBLIC, entropy=SeededEntropy(b"fuzz"))
+REPLY_KEY = REPLY.public_key.compressed
+URIS = (
+    BIP77_URI,
+    BIP77_URI.replace("-", "+"),
+    ENDPOINT.serialize(),
+    f"bitcoin:{BIP77_URI[8:50]}?pj=https://a.example/pay%3Fid=1&pjos=0",
+    "http://[::1]:80/",
+)
+URI_WORDS = b"&pj=", b"pjos=0", b"req-pj=", b"EX1", b"OH1", b"RK1", b"%23", b"HTTPS://", b".onion"
+RESPONSES = (
+    b"\1" + BHTTP_RESPONSE,
+    b"\1" + INFORMATIONAL,
+    b"\0" + bytes(40),
+    b"\1" + BhttpResponse(202).serialize(),
+)
+ORIGINALS = REPLY_KEY + ORIGINAL.encode() + b"\n" + QUERY, REPLY_KEY + b"\n"
+PROPOSALS = Psbt.from_base64(PROPOSAL).serialize(), *REPLIES
+V1_MESSAGES = (
+    b"\0" + ORIGINAL.encode() + b"\nv=1&minfeerate=2",
+    b"\0" + PROPOSAL.encode(),
+    *(bytes((at,)) + each for at, each in enumerate(REPLIES)),
+)
+KEYS = _PUBLIC.compressed, _PUBLIC.uncompressed, b"\x01" * 32, ELLSWIFT
+key_config = rereads(
+    KeyConfig.parse,
+    KeyConfig.serialize,
+    InvalidOhttp,
+    also=lambda found, _: require(len(found.serialize()) == 74, "a configuration has 74 bytes"),
+)
+
 TARGETS = (
-    Target("keys", keys, key_bytes, longest=128),
-    Target("key-config", key_config, key_configs, longest=512),
+    Target("keys", keys, lambda: KEYS, longest=128),
+    Target("key-config", key_config, lambda: (BARE, LISTED, X25519 + LISTED), longest=512),
     Target("bhttp", bhttp, lambda: BHTTP_SEEDS, longest=1024),
     Target("ohttp-request", ohttp_request, lambda: (REQUEST,), longest=512),
-    Target("ohttp-response", ohttp_response, responses, longest=1024),
-    Target(
-        "payjoin-uri",
-        payjoin_uri,
-        payjoin_uris,
-        (b"&pj=", b"pjos=0", b"req-pj=", b"EX1", b"OH1", b"RK1", b"%23", b"HTTPS://", b".onion"),
-        1024,
-    ),
-    Target("message-a", message_a, originals, QUERY_WORDS, 2048),
-    Target("message-b", message_b, proposals, REPLY_WORDS, 2048),
+    Target("ohttp-response", ohttp_response, lambda: RESPONSES, longest=1024),
+    Target("payjoin-uri", payjoin_uri, lambda: map(str.encode, URIS), URI_WORDS, 1024),
+    Target("message-a", message_a, lambda: ORIGINALS, QUERY_WORDS, 2048),
+    Target("message-b", message_b, lambda: PROPOSALS, REPLY_WORDS, 2048),
     Target("mailbox", mailbox, peers, longest=7168),
     Target("params", params, lambda: (QUERY,), QUERY_WORDS, 512),
-    Target("reply", reply, replies, REPLY_WORDS, 512),
-    Target("v1", v1, v1_messages, (*QUERY_WORDS, *REPLY_WORDS), 2048),
+    Target("reply", reply, lambda: REPLIES, REPLY_WORDS, 512),
+    Target("v1", v1, lambda: V1_MESSAGES, (*QUERY_WORDS, *REPLY_WORDS), 2048),
 )

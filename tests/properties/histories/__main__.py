@@ -16,7 +16,6 @@ CHUNK = 500
 
 
 def main() -> int:
-    """Run what was asked for, print a table, and fail where a rule was broken."""
     chosen = _arguments()
     context = multiprocessing.get_context("spawn")
     say(f"{'machine':28}{'histories':>10}{'steps':>10}{'checks':>11}  rules checked")
@@ -35,9 +34,7 @@ def main() -> int:
         say(f"{sentence:72}{total.checked[name]:>11}  {name}")
     for failure in total.failures:
         say(f"\n{failure}")
-    say(
-        f"{total.histories} histories, {len(total.failures)} violations, seed {chosen.seed}",
-    )
+    say(f"{total.histories} histories, {len(total.failures)} violations, seed {chosen.seed}")
     return 1 if total.failures else 0
 
 
@@ -66,7 +63,6 @@ def _arguments() -> argparse.Namespace:
 
 
 def say(line: str) -> None:
-    """Print a line at once, whoever reads it."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -23,11 +23,7 @@ from dovetail.stores.memory import MemoryStore
 
 AMOUNT = Sats(50_000)
 
-OFFERING = (
-    receiver.WantsFeeRange,
-    receiver.ProvisionalProposal,
-    receiver.PayjoinProposal,
-)
+OFFERING = (receiver.WantsFeeRange, receiver.ProvisionalProposal, receiver.PayjoinProposal)
 
 
 @dataclass

@@ -55,7 +55,6 @@ class Chain:
         return 0
 
     def acceptable(self, tx: Transaction) -> bool:
-        """Whether it could be mined on this chain."""
         outpoints = tx.contested()
         return (
             len(set(outpoints)) == len(outpoints)
@@ -188,7 +187,6 @@ class Chain:
         return query_each(scripts, self.payments_to)
 
     def shown(self) -> list[Transaction]:
-        """All that this source knows."""
         return [*self.confirmed(), *(self.mempool if self.shows_mempool else ())]
 
     @staticmethod
@@ -211,7 +209,6 @@ class Chain:
         return max(found, key=lambda spend: spend[1], default=None)
 
     def paid_to(self, script: Script) -> list[Transaction]:
-        """The confirmed transactions that pay a script."""
         return [
             tx
             for tx in self.confirmed()

@@ -23,8 +23,6 @@ OURS = frozenset(BOB.scripts())
 
 
 class Payee(Collector):
-    """Bob is paid at one address."""
-
     def __init__(self, world: SimulatedWorld, till: Till, *, v1: bool = False) -> None:
         self.till = till
         index = len(till.sessions)

@@ -33,8 +33,6 @@ IDLE_ROUNDS, CALM_ROUNDS = 9, 100
 
 
 class Histories(RuleBasedStateMachine):
-    """What the world does to anybody, and how a history ends."""
-
     count: ClassVar[int] = 0
     steps: ClassVar[int] = 0
 

@@ -123,7 +123,6 @@ ANSWERS = ("honest", "echoes the Original", "leaves its input unsigned", *LIES, 
 
 @lru_cache(maxsize=256)
 def answer(coins: int, lie: str) -> bytes:
-    """The plaintext of a receiver's Message B."""
     if lie in WORDS:
         return WORDS[lie]
     if lie == "echoes the Original":
@@ -210,7 +209,6 @@ def original(index: int, coin: int, lie: str) -> tuple[Psbt, SenderParams]:
 
 @lru_cache(maxsize=512)
 def body(index: int, coin: int, lie: str) -> bytes:
-    """The plaintext of Message A."""
     psbt, params = original(index, coin, lie)
     if lie == "babbles":
         return b"cHNidP8\n"

@@ -40,8 +40,6 @@ def payment(coins: int) -> tuple[Psbt, SenderParams]:
 
 
 class Payer(Expenses):
-    """Alice pays a Payjoin URI."""
-
     def __init__(
         self, world: SimulatedWorld, uri: PayjoinUri, *, coins: int = 2, deadline: int | None = None
     ) -> None:

@@ -17,8 +17,6 @@ STEPS = 40
 
 @dataclass
 class Report:
-    """What some histories of one machine showed."""
-
     machine: str
     histories: int = 0
     steps: int = 0

@@ -12,7 +12,6 @@ NOW = UnixTime(1_999_000_000)
 
 
 def recorded(name: str) -> Any:
-    """The URI, and the events of both parties."""
     return json.loads((HERE / f"{name}.json").read_text())
 
 

@@ -42,11 +42,7 @@ class CoreScene(Told):
             getrawtransaction=self._unless_away(self._raw),
             getmempoolentry=self._unless_away(self._entry),
             getblockheader=self._unless_away(self._header),
-            getblockchaininfo={
-                "chain": "regtest",
-                "initialblockdownload": False,
-                "blocks": HEIGHT,
-            },
+            getblockchaininfo={"chain": "regtest", "initialblockdownload": False, "blocks": HEIGHT},
             getblockhash=self._unless_away(lambda height: f"{height:064x}"),
             getblock=self._unless_away(self._block),
             listsinceblock=self._unless_away(self._since),

@@ -58,10 +58,7 @@ ELECTRUMX = Make(
     {"code": 2, "message": f"daemon error: DaemonError({{'code': -5, 'message': '{_MISSING}'}})"},
 )
 FULCRUM = Make(
-    "Fulcrum 1.11",
-    fulcrum,
-    ("1.4", "1.5"),
-    {"code": 2, "message": f"daemon error: {_MISSING}"},
+    "Fulcrum 1.11", fulcrum, ("1.4", "1.5"), {"code": 2, "message": f"daemon error: {_MISSING}"}
 )
 ROMANZ = Make("electrs/0.10", romanz, ("1.4",), {"code": 2, "message": _MISSING})
 LATEST = Make("ElectrumX 1.18, set to protocol 1.6", electrumx, (), ELECTRUMX.missing)
