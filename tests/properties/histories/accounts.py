@@ -101,13 +101,7 @@ class Accounts(Actor):
         )
 
     @property
-    def released(self) -> bool:
-        """Whether the user's last word in the log was to decline."""
-        words = [tag for tag in self.tags if tag in ("Released", "FallbackRequested")]
-        return words[-1:] == ["Released"] or self._declined
-
-    @property
-    def _declined(self) -> bool:
+    def declined(self) -> bool:
         return isinstance(self.state, receiver.Closed) and isinstance(
             self.states[-2], receiver.PendingFallback
         )

@@ -1,9 +1,10 @@
 """A party with one session, and what M1, M2 and M5 say about every step that it takes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from tests.properties.histories.chain import Chain
 from tests.properties.histories.ledger import require
@@ -21,6 +22,7 @@ START = UnixTime(1_800_000_000)
 LIFETIME = 3_600
 GRACE = 600
 Move = Callable[[], Transition[Any, Any]]
+Tries = Mapping[str, Callable[[Any], Transition[Any, Any]]]
 
 _PEOPLE = (ALICE, BOB, MALLORY)
 PRIVATE = (
@@ -79,6 +81,8 @@ class Actor(ABC):
 
     role: Any
     """`dovetail.sessions.sender` or `dovetail.sessions.receiver`."""
+    tries: ClassVar[Tries]
+    """Every move that a handle may offer, by its name, with arguments for it."""
 
     def __init__(self, world: SimulatedWorld, store: MemoryStore, log: Any, created: Any) -> None:
         self.world = world
@@ -98,6 +102,18 @@ class Actor(ABC):
     @property
     def tags(self) -> list[str]:
         return [type(self.role.decode_event(entry)).__name__ for entry in self.entries]
+
+    @property
+    def released(self) -> bool:
+        """Whether the user's last word in the log was to decline."""
+        said = "Released", "FallbackRequested", "SpendDropped"
+        words = [tag for tag in self.tags if tag in said]
+        return words[-1:] == ["Released"] or self.declined
+
+    @property
+    @abstractmethod
+    def declined(self) -> bool:
+        """Whether the end of the session was the user's word."""
 
     def save(self, transition: Transition[Any, Any]) -> bool:
         """Save from the newest handle; after a fault go on from what the log says.
@@ -222,9 +238,9 @@ class Actor(ABC):
     def step(self, fate: str = "honest") -> None:
         """What a careful caller does next with the handle in hand."""
 
-    @abstractmethod
     def moves(self, handle: Any) -> list[Move]:
         """Everything a handle offers, sensible or not."""
+        return [partial(move, handle) for name, move in self.tries.items() if hasattr(handle, name)]
 
     @abstractmethod
     def words(self, state: Any) -> list[Move]:
@@ -284,8 +300,7 @@ class Actor(ABC):
     def _stored(self) -> tuple[tuple[bytes, ...], bool]:
         """The log as it lies in the store, and whether it is closed."""
         stored = self.store.stored(self.log.session_id)
-        entries = tuple(entry.data for entry in stored.events)
-        return entries, stored.row.closed_at is not None
+        return tuple(entry.data for entry in stored.events), stored.row.closed_at is not None
 
     @abstractmethod
     def moved(self) -> None:

@@ -115,6 +115,13 @@ class Chain:
             self.mempool = [known for known in self.mempool if not conflict(known, tx)] + [tx]
             self.mine(only=len(self.mempool) - 1)
 
+    def take(self, tx: Transaction, *, mined: bool, whim: bool = False) -> None:
+        """Somebody pays: a miner confirms it, or it waits."""
+        if mined:
+            self.mine_directly(tx)
+        else:
+            self.broadcast(tx, whim=whim)
+
     def reorganise(self, *, forget: bool) -> None:
         """The last block gives way, unless somebody relies on it by now."""
         if len(self.blocks) > self.final:
@@ -169,18 +176,13 @@ class Chain:
 
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
         found = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
-        return {
-            outpoint: Spend(transaction=spend[0], depth=spend[1])
-            for outpoint, spend in found.items()
-            if spend is not None
-        }
+        return {o: Spend(transaction=s[0], depth=s[1]) for o, s in found.items() if s is not None}
 
     def payments_to(self, script: Script) -> tuple[Payment, ...]:
-        paid = [(tx, self.pays(tx, script)) for tx in self.shown()]
         return tuple(
             Payment(txid=tx.txid, amount=Sats(amount), depth=self.depth_of(tx.txid))
-            for tx, amount in paid
-            if amount
+            for tx in self.shown()
+            if (amount := self.pays(tx, script))
         )
 
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
@@ -195,25 +197,15 @@ class Chain:
 
     def spend_of(self, outpoint: OutPoint) -> tuple[Transaction, int] | None:
         """Who spends a coin and how deep, as far as this source shows it."""
-        for tx in self.confirmed():
-            if tx.spends(outpoint) is not None:
-                return tx, self.depth_of(tx.txid)
-        if self.shows_mempool:
-            for tx in self.mempool:
-                if tx.spends(outpoint) is not None:
-                    return tx, 0
-        return None
+        spends = (tx for tx in self.shown() if tx.spends(outpoint) is not None)
+        return next(((tx, self.depth_of(tx.txid)) for tx in spends), None)
 
     def deepest(self, outpoints: tuple[OutPoint, ...]) -> tuple[Transaction, int] | None:
         found = [spend for spend in map(self.spend_of, outpoints) if spend is not None]
         return max(found, key=lambda spend: spend[1], default=None)
 
     def paid_to(self, script: Script) -> list[Transaction]:
-        return [
-            tx
-            for tx in self.confirmed()
-            if any(output.script_pubkey == script for output in tx.outputs)
-        ]
+        return [tx for tx in self.confirmed() if self.pays(tx, script)]
 
 
 def conflict(one: Transaction, other: Transaction) -> bool:

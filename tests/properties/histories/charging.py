@@ -1,10 +1,10 @@
 """Bob's session: what a careful receiver does at each of its states."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.properties.histories.accounts import AMOUNT, OFFERING, Till
-from tests.properties.histories.actor import GRACE, LIFETIME, START, Move, SimulatedWorld
+from tests.properties.histories.actor import GRACE, LIFETIME, START, Move, SimulatedWorld, Tries
 from tests.properties.histories.collecting import Collector
 from tests.properties.histories.ledger import require
 from tests.properties.histories.people import BOB
@@ -23,6 +23,30 @@ OURS = frozenset(BOB.scripts())
 
 
 class Payee(Collector):
+    tries: ClassVar[Tries] = {
+        "check_broadcast_suitability": lambda at: at.check_broadcast_suitability(
+            accepted=True, tested=False, spent=as_claimed(at)
+        ),
+        "check_inputs_not_owned": lambda at: at.check_inputs_not_owned(()),
+        "check_no_inputs_seen_before": lambda at: at.check_no_inputs_seen_before(()),
+        "identify_receiver_outputs": lambda at: at.identify_receiver_outputs(OURS),
+        "commit_outputs": lambda at: at.commit_outputs(),
+        "cannot_contribute": lambda at: at.cannot_contribute(),
+        "apply_fee_range": lambda at: at.apply_fee_range(*RATES),
+        "finalize_proposal": lambda at: at.finalize_proposal(BOB.sign(at.psbt_to_sign)),
+        "cannot_sign": lambda at: at.cannot_sign(),
+        "reply_failed": lambda at: at.reply_failed(),
+        "cancel": lambda at: at.cancel(),
+        "expire": lambda at: at.expire(at.expires_at),
+        "refuse": lambda at: at.refuse(Reason.WALLET_UNAVAILABLE),
+        "fail": lambda at: at.fail(Reason.DIRECTORY_UNREACHABLE),
+        "release": lambda at: at.release(spends=()),
+        "request_fallback": lambda at: at.request_fallback(),
+        "record_broadcast": lambda at: at.record_broadcast(at.fallback_transaction.txid),
+        "record_settlement": lambda at: at.record_settlement(at.fallback_transaction, depth=9),
+        "record_spend": lambda at: at.record_spend(at.fallback_transaction),
+    }
+
     def __init__(self, world: SimulatedWorld, till: Till, *, v1: bool = False) -> None:
         self.till = till
         index = len(till.sessions)
@@ -198,57 +222,3 @@ class Payee(Collector):
             for outpoint in taken:
                 del coins[outpoint]
         self.attempt(state.cannot_contribute)
-
-    def moves(self, handle: Any) -> list[Move]:  # noqa: C901, PLR0912 - one case a state
-        ends: list[Move] = []
-        if hasattr(handle, "cancel"):
-            ends.append(handle.cancel)
-        if hasattr(handle, "expire"):
-            ends.append(lambda: handle.expire(handle.expires_at))
-        if hasattr(handle, "refuse"):
-            ends.append(lambda: handle.refuse(Reason.WALLET_UNAVAILABLE))
-        if hasattr(handle, "fail"):
-            ends.append(lambda: handle.fail(Reason.DIRECTORY_UNREACHABLE))
-        match handle:
-            case receiver.UncheckedOriginalPayload():
-                return [
-                    lambda: handle.check_broadcast_suitability(
-                        accepted=True, tested=False, spent=as_claimed(handle)
-                    ),
-                    *ends,
-                ]
-            case receiver.MaybeInputsOwned():
-                return [lambda: handle.check_inputs_not_owned(()), *ends]
-            case receiver.MaybeInputsSeen():
-                return [lambda: handle.check_no_inputs_seen_before(()), *ends]
-            case receiver.OutputsUnknown():
-                return [lambda: handle.identify_receiver_outputs(OURS), *ends]
-            case receiver.WantsOutputs():
-                return [handle.commit_outputs, *ends]
-            case receiver.WantsInputs():
-                return [handle.cannot_contribute, *ends]
-            case receiver.WantsFeeRange():
-                return [lambda: handle.apply_fee_range(*RATES), *ends]
-            case receiver.ProvisionalProposal():
-                return [
-                    lambda: handle.finalize_proposal(BOB.sign(handle.psbt_to_sign)),
-                    handle.cannot_sign,
-                    *ends,
-                ]
-            case receiver.HasReplyableError():
-                return [handle.reply_failed, *ends]
-            case receiver.PendingFallback():
-                spend = handle.fallback_transaction
-                return [
-                    lambda: handle.release(spends=()),
-                    handle.request_fallback,
-                    lambda: handle.record_broadcast(spend.txid),
-                    lambda: handle.record_spend(spend),
-                ]
-            case receiver.Monitor():
-                return [
-                    handle.request_fallback,
-                    lambda: handle.record_settlement(handle.fallback_transaction, depth=9),
-                ]
-            case _:
-                return ends

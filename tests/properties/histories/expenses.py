@@ -25,15 +25,9 @@ class Expenses(Actor):
     params: SenderParams
 
     @property
-    def released(self) -> bool:
-        """Whether the user's last word in the log was to decline."""
-        said = ("Released", "FallbackRequested", "SpendDropped")
-        words = [tag for tag in self.tags if tag in said]
-        state = self.state
-        declined = isinstance(state, sender.Closed) and isinstance(
-            state.outcome, outcomes.Cancelled
-        )
-        return declined or words[-1:] == ["Released"]
+    def declined(self) -> bool:
+        outcome = getattr(self.state, "outcome", None)
+        return isinstance(outcome, outcomes.Cancelled)
 
     @property
     def decided(self) -> bool:

@@ -68,10 +68,7 @@ class WithPayer(Histories):
     def pay_from_elsewhere(self, part: int, coin: int, *, mined: bool) -> None:
         """Another wallet pays the address."""
         paid = MALLORY.pay(BOB.script(0), part, coins=MALLORYS[coin : coin + 1], fee=2_000)
-        if mined:
-            self.world.chain.mine_directly(paid.extract())
-        else:
-            self.world.chain.broadcast(paid.extract())
+        self.world.chain.take(paid.extract(), mined=mined)
 
     @rule(dares=RARELY, coin=st.integers(0, 1))
     def a_reorganisation_takes_a_coin(self, dares: int, coin: int) -> None:
@@ -153,10 +150,7 @@ class PayingHistories(WithPayer):
     def the_receiver_broadcasts_the_fallback(self, mined: bool) -> None:  # noqa: FBT001 - drawn by name
         """Whoever saw the Original can, at any time, and cannot be prevented."""
         fallback = self.alice.original.extract()
-        if mined:
-            self.world.chain.mine_directly(fallback)
-        else:
-            self.world.chain.broadcast(fallback, whim=True)
+        self.world.chain.take(fallback, mined=mined, whim=True)
 
     @rule()
     def the_receiver_spends_its_own_coin(self) -> None:
@@ -164,13 +158,9 @@ class PayingHistories(WithPayer):
 
     @rule(dares=RARELY, fee=FEES, mined=st.booleans())
     def another_device_of_the_sender_spends(self, dares: int, fee: int, *, mined: bool) -> None:
-        if dares:
-            return
-        rival = ALICE.spend(ALICES[:1], MALLORY.script(0), fee=fee)
-        if mined:
-            self.world.chain.mine_directly(rival)
-        else:
-            self.world.chain.broadcast(rival)
+        if not dares:
+            rival = ALICE.spend(ALICES[:1], MALLORY.script(0), fee=fee)
+            self.world.chain.take(rival, mined=mined)
 
     @rule(part=PARTS, coin=st.integers(2, 3), mined=st.booleans())
     def somebody_pays_the_address(self, part: int, coin: int, *, mined: bool) -> None:
@@ -343,10 +333,7 @@ class ReceivingHistories(Histories):
                 self._pay(BOB.spend((coin,), BOB.script(7), fee=3_000), mined=mined)
 
     def _pay(self, transaction: Transaction, *, mined: bool, whim: bool = True) -> None:
-        if mined:
-            self.world.chain.mine_directly(transaction)
-        else:
-            self.world.chain.broadcast(transaction, whim=whim)
+        self.world.chain.take(transaction, mined=mined, whim=whim)
 
 
 class PayjoinHistories(WithPayer):

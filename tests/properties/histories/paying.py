@@ -1,10 +1,10 @@
 """Alice's session: what a careful sender does at each of its states."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.properties.histories.accounts import AMOUNT
-from tests.properties.histories.actor import GRACE, Move, SimulatedWorld
+from tests.properties.histories.actor import GRACE, Move, SimulatedWorld, Tries
 from tests.properties.histories.expenses import OURS, Expenses
 from tests.properties.histories.paying_twice import refused, require_refused, spelled
 from tests.properties.histories.people import ALICE, ALICES, BOB
@@ -40,6 +40,22 @@ def payment(coins: int) -> tuple[Psbt, SenderParams]:
 
 
 class Payer(Expenses):
+    tries: ClassVar[Tries] = {
+        "start_posting": lambda at: at.start_posting(),
+        "cancel": lambda at: at.cancel(),
+        "request_fallback": lambda at: at.request_fallback(),
+        "expire": lambda at: at.expire(at.expires_at),
+        "fail": lambda at: at.fail(Reason.DIRECTORY_UNREACHABLE),
+        "record_signed": lambda at: at.record_signed(ALICE.sign(at.psbt_to_sign)),
+        "refused": lambda at: at.refused(spends=()),
+        "release": lambda at: at.release(spends=()),
+        "spend_dropped": lambda at: at.spend_dropped(),
+        "payjoin_dropped": lambda at: at.payjoin_dropped(),
+        "record_spend": lambda at: at.record_spend(at.fallback_transaction),
+        "record_settlement": lambda at: at.record_settlement(at.fallback_transaction, depth=9),
+        "record_broadcast": lambda at: at.record_broadcast(_last(at).txid),
+    }
+
     def __init__(
         self, world: SimulatedWorld, uri: PayjoinUri, *, coins: int = 2, deadline: int | None = None
     ) -> None:
@@ -252,10 +268,7 @@ class Payer(Expenses):
         if not any(tx.spends(coins[0].outpoint) is not None for tx in chain.mempool):
             return
         raised = ALICE.pay(BOB.script(0), AMOUNT, coins=coins, fee=1_000 + more).extract()
-        if mined:
-            chain.mine_directly(raised)
-        else:
-            chain.broadcast(raised)
+        chain.take(raised, mined=mined)
 
     def revoke(self) -> None:
         """Take a released payment back, if nothing has taken it."""
@@ -280,52 +293,9 @@ class Payer(Expenses):
             heard.append(lambda: state.release(spends=()))
         return heard
 
-    def moves(self, handle: Any) -> list[Move]:
-        spend = self.state.fallback_transaction
-        match handle:
-            case sender.WithReplyKey():
-                return [
-                    handle.start_posting,
-                    handle.request_fallback,
-                    handle.cancel,
-                    lambda: handle.expire(handle.expires_at),
-                ]
-            case sender.PostingOriginal() | sender.PollingForProposal():
-                return [
-                    handle.cancel,
-                    handle.request_fallback,
-                    lambda: handle.fail(Reason.DIRECTORY_UNREACHABLE),
-                    lambda: handle.expire(handle.expires_at),
-                    lambda: handle.record_spend(spend),
-                ]
-            case sender.ProposalReceived():
-                return [
-                    lambda: handle.record_signed(ALICE.sign(handle.psbt_to_sign)),
-                    lambda: handle.record_spend(spend),
-                    handle.cancel,
-                    handle.request_fallback,
-                    lambda: handle.fail(Reason.WALLET_CANNOT_SIGN),
-                ]
-            case sender.PendingBroadcast():
-                return [
-                    lambda: handle.record_broadcast(handle.payjoin.txid),
-                    lambda: handle.refused(spends=()),
-                    handle.request_fallback,
-                    lambda: handle.record_spend(spend),
-                ]
-            case sender.PendingFallback():
-                return [
-                    lambda: handle.record_broadcast(handle.fallback_transaction.txid),
-                    lambda: handle.record_spend(spend),
-                    lambda: handle.release(spends=()),
-                    handle.request_fallback,
-                ]
-            case sender.Monitor():
-                return [
-                    handle.request_fallback,
-                    handle.spend_dropped,
-                    handle.payjoin_dropped,
-                    lambda: handle.record_settlement(spend, depth=9),
-                ]
-            case _:
-                return []
+
+def _last(handle: Any) -> Transaction:
+    """What this handle may have broadcast."""
+    payjoin = isinstance(handle, sender.PendingBroadcast)
+    last: Transaction = handle.payjoin if payjoin else handle.fallback_transaction
+    return last
