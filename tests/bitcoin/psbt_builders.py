@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from dovetail.bitcoin import OutPoint, Sats, Script, Transaction, Txid, TxIn, TxOut
 from dovetail.bitcoin.encoding import prefixed
 from dovetail.bitcoin.hashes import hash160, sha256
 from dovetail.bitcoin.psbt import KeyMap, Psbt, PsbtInput
-from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
-from dovetail.bitcoin.units import Sats
 
 KEY = b"\x02" + b"\x11" * 32
 KEYS = tuple(b"\x03" + bytes([n]) * 32 for n in range(1, 4))

@@ -1,9 +1,6 @@
 """What other senders let be taken from their change, restated: rust-payjoin, and BIP 78 itself."""
 
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.transaction import TxOut
-from dovetail.bitcoin.units import FeeRate
-from dovetail.bitcoin.weights import input_weight, predicted_input_weight
+from dovetail.bitcoin import FeeRate, Psbt, TxOut, input_weight, predicted_input_weight
 from dovetail.protocol.params import SenderParams
 
 

@@ -8,13 +8,10 @@ from itertools import product
 from tests.exact.checklists import bip78_allows, rust_payjoin_allows
 from tests.exact.wallets import HABITS, KINDS, Habit, Wallet
 
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.script import Script, ScriptType
-from dovetail.bitcoin.transaction import OutPoint, Transaction, TxOut
-from dovetail.bitcoin.units import FeeRate, Sats
+from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, ScriptType, Transaction, TxOut
 from dovetail.bitcoin.weights import output_weight, predicted_input_weight
-from dovetail.crypto.entropy import SeededEntropy
-from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.crypto import SecretKey, SeededEntropy
+from dovetail.protocol import FeeContribution, SenderParams, check_original, prepare_original
 from dovetail.protocol.contribution import (
     Draft,
     apply_fees,
@@ -25,8 +22,6 @@ from dovetail.protocol.contribution import (
 )
 from dovetail.protocol.cost import Shares, shares
 from dovetail.protocol.fees import fee_at, shared_weight
-from dovetail.protocol.original import check_original, prepare_original
-from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.proposal import check_proposal, complete, fee_contribution
 from dovetail.protocol.verification import Verdict, verify
 

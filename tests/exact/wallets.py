@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from itertools import count
 
 from btclib_secp256k1 import dsa, ssa
+from tests.support.keys import unsigned
 
+from dovetail.bitcoin import FeeRate, Psbt, PsbtInput, Sats, Script, ScriptType, Weight
 from dovetail.bitcoin.hashes import hash160, sha256
-from dovetail.bitcoin.psbt import Psbt, PsbtInput
-from dovetail.bitcoin.script import Script, ScriptType
 from dovetail.bitcoin.sighash import ALL, SignatureHashes
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
-from dovetail.bitcoin.units import FeeRate, Sats, Weight
 from dovetail.bitcoin.weights import output_weight, predicted_input_weight
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.coin import Coin
@@ -18,8 +17,6 @@ from dovetail.protocol.fees import fee_at, shared_weight
 
 KINDS = (ScriptType.P2PKH, ScriptType.P2SH, ScriptType.P2WPKH, ScriptType.P2TR)
 """P2SH is nested P2WPKH."""
-
-SEQUENCE = 0xFFFFFFFD
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +120,7 @@ class Wallet:
         last = outputs[-1]
         rest = brought - fee - (amount if change else 0)
         outputs = (*outputs[:-1], TxOut(Sats(rest), last.script_pubkey))
-        txins = tuple(TxIn(coin.outpoint, sequence=SEQUENCE) for coin in coins)
-        psbt = Psbt.from_unsigned(Transaction(2, txins, outputs, 0))
-        for index, coin in enumerate(coins):
-            psbt = psbt.with_input(index, coin.psbt_input)
-        return self.sign(psbt)
+        return self.sign(unsigned(coins, *outputs))
 
     def sign(self, psbt: Psbt) -> Psbt:
         hashes = SignatureHashes(psbt.unsigned_transaction, psbt.utxos())

@@ -19,8 +19,7 @@ from tests.support.certificates import make_certificate
 from tests.support.servers import free_port
 
 from dovetail.crypto.ohttp import KeyConfig
-from dovetail.protocol import Request, poll_mailbox, post_to_mailbox
-from dovetail.protocol.requests import OhttpContext
+from dovetail.protocol import OhttpContext, Request, poll_mailbox, post_to_mailbox
 
 _DOVETAIL = Path(sys.executable).with_name("dovetail")
 _HONEST = "127.77.7.7"

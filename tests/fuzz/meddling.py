@@ -9,9 +9,7 @@ from typing import Any
 
 from tests.fuzz.choices import Choices
 
-from dovetail.bitcoin.encoding import compact_size
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.transaction import TxOut
+from dovetail.bitcoin import Psbt, TxOut, compact_size
 
 Fields = list[tuple[bytes, bytes]]
 

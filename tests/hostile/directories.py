@@ -9,11 +9,8 @@ from tests.properties.histories.wire import flip
 from tests.support.directory import RESPONSE_SIZE, Directory
 from tests.support.stepping import Receiving
 
-from dovetail.crypto.bhttp import BhttpRequest
-from dovetail.crypto.ohttp import GatewayKey, UnknownKeyId, decapsulate
-from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.mailbox import MESSAGE_SIZE
-from dovetail.protocol.requests import Request
+from dovetail.crypto import BhttpRequest, GatewayKey, SecretKey, UnknownKeyId, decapsulate
+from dovetail.protocol import MESSAGE_SIZE, Request
 from dovetail.runtime.transport import Reply
 from dovetail.sessions import receiver, sender
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from tests.hostile.payment import Played, Stage, played_by
 from tests.hostile.record import Play
 
-from dovetail.bitcoin import Psbt, Script, Transaction
-from dovetail.bitcoin.psbt import PsbtInput
+from dovetail.bitcoin import Psbt, PsbtInput, Script, Transaction
 from dovetail.crypto.secp256k1 import PublicKey
 from dovetail.protocol.mailbox import ShortId, seal_message_b
 from dovetail.sessions import receiver, sender

@@ -9,8 +9,7 @@ from tests.runtime.test_agent import paid
 from tests.support.directory import Directory
 
 from dovetail.bitcoin import Sats
-from dovetail.crypto.ohttp import GatewayKey
-from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.crypto import GatewayKey, SecretKey
 from dovetail.errors import TransportError
 from dovetail.protocol.requests import GATEWAY_PATH
 from dovetail.protocol.uri import V2Endpoint

@@ -1,25 +1,23 @@
 """A dishonest sender: whatever can be written into a receiver's mailbox."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.hostile.payment import Played, Stage
 from tests.hostile.record import Play
+from tests.support.keys import unsigned
 from tests.support.stepping import AMOUNT, Receiving
 from tests.support.wallet import FEE
 
-from dovetail.bitcoin import FeeRate, Psbt, PsbtInput, Sats, Script, Transaction, TxIn, TxOut
+from dovetail.bitcoin import FeeRate, Psbt, PsbtInput, Sats, Script, Transaction, TxOut
 from dovetail.crypto.secp256k1 import PublicKey, SecretKey
 from dovetail.errors import InvalidPsbt
-from dovetail.protocol.coin import Coin
+from dovetail.protocol import Coin, FeeContribution, SenderParams, V2Endpoint
 from dovetail.protocol.mailbox import encode_original, seal_message_a
-from dovetail.protocol.params import FeeContribution, SenderParams
-from dovetail.protocol.uri import V2Endpoint
 from dovetail.sessions import receiver
 
 REPLY_KEY = SecretKey(b"\x0b" * 32)
-SEQUENCE = 0xFFFFFFFD
 PARAMS = SenderParams(
     min_fee_rate=FeeRate.BROADCAST_MIN, fee_contribution=FeeContribution(Sats(300), 1)
 )
@@ -48,26 +46,13 @@ class Mallory:
         return sorted(self.stage.alice.party.wallet.coins(), key=lambda coin: coin.outpoint)
 
     def payment(
-        self,
-        amount: int = AMOUNT,
-        *,
-        to: Script | None = None,
-        fee: int = FEE,
-        coins: int = 1,
-        sequences: tuple[int, ...] = (SEQUENCE, SEQUENCE),
+        self, amount: int = AMOUNT, *, to: Script | None = None, fee: int = FEE, coins: int = 1
     ) -> Psbt:
         """A payment with change that nobody has signed."""
         spent = self.coins()[:coins]
         rest = sum(coin.utxo.value for coin in spent) - amount - fee
-        inputs = [
-            TxIn(coin.outpoint, sequence=sequence)
-            for coin, sequence in zip(spent, sequences, strict=False)
-        ]
-        outputs = (TxOut(Sats(amount), to or self.payee), TxOut(Sats(rest), self.own_script()))
-        psbt = Psbt.from_unsigned(Transaction(2, tuple(inputs), outputs, 0))
-        for index, coin in enumerate(spent):
-            psbt = psbt.with_input(index, coin.psbt_input)
-        return psbt
+        outputs = TxOut(Sats(amount), to or self.payee), TxOut(Sats(rest), self.own_script())
+        return unsigned(spent, *outputs)
 
     def own_script(self) -> Script:
         return self.stage.alice.party.wallet.new_address().script_pubkey
@@ -149,6 +134,12 @@ def paying(scheme: Scheme) -> Play:
         return received(receiving, psbt)
 
     return play
+
+
+def changed(psbt: Psbt, **parts: Any) -> Psbt:
+    """With another transaction, of as many inputs and outputs."""
+    transaction = replace(psbt.unsigned_transaction, **parts)
+    return psbt.with_transaction(transaction, psbt.inputs, psbt.outputs)
 
 
 def spoilt(psbt_input: PsbtInput) -> PsbtInput:

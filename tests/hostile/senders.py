@@ -3,21 +3,21 @@
 from base64 import b64encode
 from dataclasses import replace
 
-from tests.hostile.mallory import PARAMS, Mallory, offering, paying, spoilt
+from tests.hostile.mallory import PARAMS, Mallory, changed, offering, paying, spoilt
 from tests.hostile.record import Play, Tricks
+from tests.support.keys import SEQUENCE
 from tests.support.stepping import AMOUNT
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Txid, TxIn
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.mailbox import encode_original, seal_message_a
-from dovetail.protocol.params import FeeContribution
+from dovetail.protocol import FeeContribution, encode_original, seal_message_a
 
 SINGLE_ANYONE = 0x83
 NONE = b"\x02"
 GREEDY = replace(PARAMS, min_fee_rate=FeeRate.from_sat_per_vb(100_000))
 
 
-def offers(amount: int = AMOUNT, **terms: int | tuple[int, ...]) -> Play:
+def offers(amount: int = AMOUNT, **terms: int) -> Play:
     """A signed payment on these terms."""
     return offering(lambda mallory: mallory.offer(mallory.paid(amount, **terms)))
 
@@ -32,7 +32,6 @@ TRICKS = Tricks()
 TRICKS.update(
     pays_little=offers(1_000),
     is_not_signed=offering(lambda mallory: mallory.offer(mallory.payment())),
-    mixes_sequences=offers(coins=2, sequences=(0xFFFFFFFD, 0xFFFFFFFE)),
     pays_no_fee=offers(fee=0),
     pays_too_low_a_fee=offers(fee=20),
     babbles=offering(lambda mallory: mallory.write(b"cHNidP8\nminfeerate=\x1b[2J")),
@@ -94,11 +93,8 @@ def spends_a_spent_coin(mallory: Mallory) -> Psbt:
 
 @TRICKS.by(offering)
 def spends_a_coin_that_is_not_there(mallory: Mallory) -> Psbt:
-    psbt = mallory.payment()
-    sequence = psbt.unsigned_transaction.inputs[0].sequence
-    nowhere = TxIn(OutPoint(Txid(b"\x66" * 32), 0), sequence=sequence)
-    changed = replace(psbt.unsigned_transaction, inputs=(nowhere,))
-    return mallory.offer(mallory.sign(psbt.with_transaction(changed, psbt.inputs, psbt.outputs)))
+    nowhere = TxIn(OutPoint(Txid(b"\x66" * 32), 0), sequence=SEQUENCE)
+    return mallory.offer(mallory.sign(changed(mallory.payment(), inputs=(nowhere,))))
 
 
 @TRICKS.by(offering)
@@ -109,9 +105,16 @@ def signs_wrongly(mallory: Mallory) -> Psbt:
 
 @TRICKS.by(offering)
 def locks_the_time(mallory: Mallory) -> Psbt:
-    psbt = mallory.payment()
-    later = replace(psbt.unsigned_transaction, lock_time=mallory.stage.world.node.height + 1000)
-    return mallory.offer(mallory.sign(psbt.with_transaction(later, psbt.inputs, psbt.outputs)))
+    later = mallory.stage.world.node.height + 1000
+    return mallory.offer(mallory.sign(changed(mallory.payment(), lock_time=later)))
+
+
+@TRICKS.by(offering)
+def mixes_sequences(mallory: Mallory) -> Psbt:
+    psbt = mallory.payment(coins=2)
+    first, second = psbt.unsigned_transaction.inputs
+    inputs = first, replace(second, sequence=SEQUENCE + 1)
+    return mallory.offer(mallory.sign(changed(psbt, inputs=inputs)))
 
 
 @TRICKS.by(offering)

@@ -6,9 +6,10 @@ Neither payjoin nor fallback can confirm then (ADR 0046).
 from dataclasses import dataclass
 from typing import Self
 
-from tests.hostile.mallory import SEQUENCE, Mallory, offering, received
+from tests.hostile.mallory import Mallory, offering, received
 from tests.hostile.payment import Played, Stage, played_by
 from tests.hostile.record import Tricks
+from tests.support.keys import unsigned
 from tests.support.stepping import AMOUNT
 from tests.support.wallet import FEE
 from tests.support.world import Party
@@ -21,7 +22,6 @@ from dovetail.bitcoin import (
     Sats,
     Script,
     Transaction,
-    TxIn,
     TxOut,
 )
 from dovetail.protocol.coin import Coin
@@ -62,9 +62,7 @@ def _sand(mallory: Mallory, *, mined: bool) -> tuple[Sand, Psbt]:
     coin = sand.coin
     rest = Sats(coin.utxo.value - AMOUNT - FEE)
     outputs = (TxOut(AMOUNT, mallory.payee), TxOut(rest, mallory.own_script()))
-    inputs = (TxIn(coin.outpoint, sequence=SEQUENCE),)
-    psbt = Psbt.from_unsigned(Transaction(2, inputs, outputs, 0))
-    return sand, mallory.offer(mallory.sign(psbt.with_input(0, coin.psbt_input)))
+    return sand, mallory.offer(mallory.sign(unsigned([coin], *outputs)))
 
 
 async def _freed(stage: Stage, played: Played) -> Played:

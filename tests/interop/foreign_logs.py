@@ -18,8 +18,7 @@ from tests.interop.rust_peer import KINDS, P2WPKH, TheirReceiver, TheirSender
 from tests.interop.rust_program import rust_peer
 
 from dovetail.bitcoin import Sats, Script, Transaction, TxOut
-from dovetail.mailroom import MailroomServer
-from dovetail.mailroom.settings import MailroomSettings
+from dovetail.mailroom import MailroomServer, MailroomSettings
 from dovetail.regtest import RegtestServer
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ import httpx2 as httpx
 from tests.interop.programs import Program
 from tests.support.servers import free_port
 
-from dovetail.mailroom import MailroomServer
-from dovetail.mailroom.settings import MailroomSettings
+from dovetail.mailroom import MailroomServer, MailroomSettings
 
 WAIT = 2
 """Seconds that a poll of an empty mailbox waits, so that a pairing in which nobody answers is

@@ -17,8 +17,7 @@ from tests.interop.pairing import (
     we_pay,
 )
 
-from dovetail.bitcoin import FeeRate
-from dovetail.bitcoin.weights import predicted_input_weight
+from dovetail.bitcoin import FeeRate, predicted_input_weight
 from dovetail.protocol.fees import fee_at
 
 CHOSEN = {we_pay: ("1", "5", "20.5", "50"), they_pay: ("1", "5", "20", "50")}

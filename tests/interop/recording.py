@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.interop.transcript import Entry, Transcript
+from tests.support.keys import unsigned
 
 from dovetail.bitcoin import (
     Address,
@@ -15,11 +16,9 @@ from dovetail.bitcoin import (
     Sats,
     Script,
     Transaction,
-    TxIn,
     UnixTime,
 )
-from dovetail.protocol.coin import Coin
-from dovetail.protocol.requests import Request
+from dovetail.protocol import Coin, Request
 from dovetail.runtime.transport import LIMIT, Reply
 from dovetail.wallets.ports import Accepted, Payment, Refused, Spend, Unknown, query_each
 
@@ -117,11 +116,7 @@ class RecordingWallet(_Recording):
 
 def coins_to_psbt(coins: Collection[Coin]) -> Psbt:
     """Coins in a form that keeps all they bring."""
-    inputs = tuple(TxIn(coin.outpoint) for coin in coins)
-    psbt = Psbt.from_unsigned(Transaction(2, inputs, (), 0))
-    for index, coin in enumerate(coins):
-        psbt = psbt.with_input(index, coin.psbt_input)
-    return psbt
+    return unsigned(tuple(coins), sequence=0xFFFFFFFF)
 
 
 def coins_from_psbt(psbt: Psbt) -> tuple[Coin, ...]:

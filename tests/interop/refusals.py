@@ -13,12 +13,9 @@ from tests.interop.rust_peer import TheirReceiver, TheirSender
 from tests.interop.rust_program import PeerError
 
 from dovetail import PayjoinUri
-from dovetail.bitcoin import Psbt, Sats, Transaction, TxOut
-from dovetail.bitcoin.psbt import PsbtInput
+from dovetail.bitcoin import Psbt, PsbtInput, Sats, Transaction, TxOut
 from dovetail.crypto.secp256k1 import SecretKey
-from dovetail.protocol.mailbox import ShortId, seal_message_a, seal_message_b
-from dovetail.protocol.requests import post_to_mailbox
-from dovetail.protocol.uri import V2Endpoint
+from dovetail.protocol import ShortId, V2Endpoint, post_to_mailbox, seal_message_a, seal_message_b
 from dovetail.runtime.prepared_payment import PreparedPayment
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason

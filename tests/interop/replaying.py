@@ -27,8 +27,7 @@ from dovetail.bitcoin import (
     Txid,
     UnixTime,
 )
-from dovetail.protocol.coin import Coin
-from dovetail.protocol.requests import Request
+from dovetail.protocol import Coin, Request
 from dovetail.runtime.transport import LIMIT, Reply
 from dovetail.wallets.ports import (
     Accepted,

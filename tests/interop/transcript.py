@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
 
-from dovetail.crypto import entropy
-from dovetail.crypto.entropy import Entropy, SeededEntropy
+from dovetail.crypto import Entropy, SeededEntropy, entropy
 
 FOLDER = Path(__file__).parent / "transcripts"
 Entry = dict[str, Any]

@@ -7,10 +7,8 @@ from tests.kill.ledger import AMOUNT, Party
 from tests.kill.path import Acts, Stuck
 from tests.kill.play import LIFETIME, Play
 
-from dovetail.bitcoin import OutPoint, Script
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.protocol.original import prepare_original
-from dovetail.protocol.params import SenderParams
+from dovetail.bitcoin import OutPoint, Psbt, Script
+from dovetail.protocol import SenderParams, prepare_original
 from dovetail.sessions.sender.base import State as SenderState
 
 SENDER, RECEIVER = Party.SENDER, Party.RECEIVER

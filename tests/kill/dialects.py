@@ -15,9 +15,8 @@ from unittest.mock import patch
 from starlette.responses import PlainTextResponse, Response
 
 from dovetail.bitcoin import Transaction
-from dovetail.regtest import esplora_actions
+from dovetail.regtest import PolicyRejection, esplora_actions
 from dovetail.regtest.electrum import ElectrumSession, Refusal
-from dovetail.regtest.policy import PolicyRejection
 
 _BAD_REQUEST, _DAEMON_ERROR = 1, 2
 

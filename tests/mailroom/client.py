@@ -10,9 +10,7 @@ import httpx2 as httpx
 from tests.support.clock import Clock
 from tests.support.waiting import until
 
-from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
-from dovetail.crypto.ohttp import KeyConfig, encapsulate
-from dovetail.crypto.secp256k1 import SecretKey
+from dovetail.crypto import BhttpRequest, BhttpResponse, KeyConfig, SecretKey, encapsulate
 from dovetail.mailroom import Mailroom, MailroomSettings
 from dovetail.protocol import MailboxReply, Request, ShortId, poll_mailbox, post_to_mailbox
 from dovetail.protocol.requests import OhttpContext

@@ -10,13 +10,11 @@ import pytest
 from tests.protocol import signer
 from tests.protocol.signer import Signed, final_scripts, signed_again
 
-from dovetail.bitcoin.psbt import Psbt, PsbtInput
-from dovetail.bitcoin.script import Script
+from dovetail.bitcoin import FeeRate, Psbt, PsbtInput, Sats, Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
-from dovetail.bitcoin.units import FeeRate, Sats
 from dovetail.crypto.entropy import SeededEntropy
 from dovetail.errors import ProposalRejected
-from dovetail.protocol.coin import Coin
+from dovetail.protocol import Coin, FeeContribution, SenderParams
 from dovetail.protocol.contribution import (
     Draft,
     apply_fees,
@@ -25,7 +23,6 @@ from dovetail.protocol.contribution import (
     finalize,
     place_coins,
 )
-from dovetail.protocol.params import FeeContribution, SenderParams
 from dovetail.protocol.proposal import RULES, check_proposal
 
 KEY = signer.KEY

@@ -5,8 +5,7 @@ from base64 import b64decode
 from pathlib import Path
 
 from dovetail.bitcoin.units import UnixTime
-from dovetail.crypto.ohttp import GatewayKey, KeyConfig
-from dovetail.crypto.secp256k1 import PublicKey, SecretKey
+from dovetail.crypto import GatewayKey, KeyConfig, PublicKey, SecretKey
 from dovetail.protocol.uri import V2Endpoint
 
 # BIP 77, Payjoin URI.

@@ -8,13 +8,9 @@ from typing import NamedTuple
 from hypothesis import assume
 from tests.protocol.builders import P2PKH, P2WPKH, PAYEE
 
-from dovetail.bitcoin.psbt import Psbt, PsbtInput
-from dovetail.bitcoin.transaction import TxOut
-from dovetail.bitcoin.units import FeeRate
-from dovetail.bitcoin.weights import input_weight, predicted_input_weight
-from dovetail.protocol.coin import Coin
+from dovetail.bitcoin import FeeRate, Psbt, PsbtInput, TxOut, input_weight, predicted_input_weight
+from dovetail.protocol import Coin, SenderParams
 from dovetail.protocol.fees import fee_at
-from dovetail.protocol.params import SenderParams
 
 
 class Case(NamedTuple):

@@ -5,11 +5,9 @@ from itertools import count
 
 from btclib_secp256k1 import dsa, ssa
 
+from dovetail.bitcoin import OutPoint, Psbt, Script, TxOut
 from dovetail.bitcoin.hashes import hash160, sha256
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.sighash import ALL, SignatureHashes
-from dovetail.bitcoin.transaction import OutPoint, TxOut
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.signature_scope import pushed
 

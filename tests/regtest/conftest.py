@@ -2,8 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dovetail.regtest.node import RegtestNode
-from dovetail.regtest.server import RegtestServer
+from dovetail.regtest import RegtestNode, RegtestServer
 
 
 @pytest.fixture

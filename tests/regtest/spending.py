@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 import bdkpython as bdk
 
+from dovetail.bitcoin import OutPoint, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.bitcoin.hashes import sha256
-from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, TxIn, TxOut
-from dovetail.bitcoin.units import Sats
 from dovetail.regtest.node import RegtestNode
 
 # Another script than the miner's own, so that the miner leaves these coins alone.

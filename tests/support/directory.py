@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
+from dovetail.crypto import BhttpRequest, BhttpResponse, SecretKey
 from dovetail.crypto.ohttp import GatewayKey, KeyConfig, decapsulate
-from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.requests import Request
 
 RESPONSE_SIZE = 8144

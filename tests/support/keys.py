@@ -1,16 +1,15 @@
 """A few P2WPKH keys that sign (BIP 143): enough to pay and to be paid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from btclib_secp256k1 import dsa
 
+from dovetail.bitcoin import Address, Network, Psbt, PsbtInput, Sats, Script
 from dovetail.bitcoin.hashes import hash160, hash256
-from dovetail.bitcoin.psbt import Psbt, PsbtInput
 from dovetail.bitcoin.psbt.finalizer import finalize_input
-from dovetail.bitcoin.script import Address, Network, Script
 from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid, TxIn, TxOut
-from dovetail.bitcoin.units import Sats
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.coin import Coin
 from dovetail.sessions import receiver
@@ -44,11 +43,7 @@ class Keys:
         """A signed and finalized payment with change: an Original PSBT."""
         change = sum(coin.utxo.value for coin in coins) - amount - fee
         outputs = (TxOut(Sats(amount), script), TxOut(Sats(change), self.script(7)))
-        inputs = tuple(TxIn(coin.outpoint, sequence=SEQUENCE) for coin in coins)
-        psbt = Psbt.from_unsigned(Transaction(2, inputs, outputs, 0))
-        for index, coin in enumerate(coins):
-            psbt = psbt.with_input(index, coin.psbt_input)
-        return self.sign(psbt)
+        return self.sign(unsigned(coins, *outputs))
 
     def sign(self, psbt: Psbt) -> Psbt:
         """Sign and finalize the inputs that are ours, and leave the rest."""
@@ -64,6 +59,15 @@ class Keys:
             signed = psbt_input.with_partial_signature(public_key, signature)
             psbt = psbt.with_input(index, finalize_input(signed, utxo.script_pubkey))
         return psbt
+
+
+def unsigned(coins: Sequence[Coin], *outputs: TxOut, sequence: int = SEQUENCE) -> Psbt:
+    """A PSBT that spends these coins, with all that they bring."""
+    inputs = tuple(TxIn(coin.outpoint, sequence=sequence) for coin in coins)
+    psbt = Psbt.from_unsigned(Transaction(2, inputs, outputs, 0))
+    for index, coin in enumerate(coins):
+        psbt = psbt.with_input(index, coin.psbt_input)
+    return psbt
 
 
 def as_claimed(session: receiver.UncheckedOriginalPayload) -> dict[OutPoint, TxOut]:

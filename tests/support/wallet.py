@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Collection
 
-from tests.support.keys import Keys
+from tests.support.keys import Keys, unsigned
 
 from dovetail.bitcoin import (
     Address,
@@ -14,7 +14,6 @@ from dovetail.bitcoin import (
     Sats,
     Script,
     Transaction,
-    TxIn,
     TxOut,
 )
 from dovetail.bitcoin.psbt import PsbtInput
@@ -119,24 +118,14 @@ class NodeWallet:
 
     def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:  # noqa: ARG002 - too
         utxo = self.node.chain.index.coins[outpoint].output
-        outputs = (TxOut(Sats(utxo.value - 20 * FEE), self.new_address().script_pubkey),)
-        unsigned = Transaction(2, (TxIn(outpoint, sequence=0xFFFFFFFD),), outputs, 0)
-        psbt = Psbt.from_unsigned(unsigned).with_input(0, PsbtInput().with_witness_utxo(utxo))
-        return self.keys.sign(psbt).extract()
+        coin = Coin(outpoint, PsbtInput().with_witness_utxo(utxo), utxo)
+        back = TxOut(Sats(utxo.value - 20 * FEE), self.new_address().script_pubkey)
+        return self.keys.sign(unsigned([coin], back)).extract()
 
     def _signed_payment(self, coins: tuple[Coin, ...], script: Script, amount: Sats) -> Psbt:
         change = self.new_address().script_pubkey
         rest = Sats(sum(coin.utxo.value for coin in coins) - amount - FEE)
-        unsigned = Transaction(
-            2,
-            tuple(TxIn(coin.outpoint, sequence=0xFFFFFFFD) for coin in coins),
-            (TxOut(amount, script), TxOut(rest, change)),
-            0,
-        )
-        psbt = Psbt.from_unsigned(unsigned)
-        for index, coin in enumerate(coins):
-            psbt = psbt.with_input(index, coin.psbt_input)
-        return self.keys.sign(psbt)
+        return self.keys.sign(unsigned(coins, TxOut(amount, script), TxOut(rest, change)))
 
 
 class _ManyKeys(Keys):

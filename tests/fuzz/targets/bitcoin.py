@@ -10,16 +10,13 @@ from tests.fuzz.target import Target, parsed, require, rereads, same
 from tests.protocol import builders
 from tests.protocol.examples import BIP77_URI, ORIGINAL, PROPOSAL
 
+from dovetail.bitcoin import Address, BitcoinUri, Network, OutPoint, Psbt, Script, Transaction, Txid
 from dovetail.bitcoin.base58 import decode_base58check, encode_base58check
 from dovetail.bitcoin.bech32 import decode_base32, decode_segwit, encode_base32
 from dovetail.bitcoin.encoding import compact_size, read_compact_size
 from dovetail.bitcoin.hashes import hash160, hash256
-from dovetail.bitcoin.psbt import Psbt
 from dovetail.bitcoin.psbt.non_witness_utxo import Previous
-from dovetail.bitcoin.script import Address, Network, Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
 from dovetail.bitcoin.units import MAX_SATS, FeeRate, Sats
-from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import (
     InvalidAddress,
     InvalidAmount,

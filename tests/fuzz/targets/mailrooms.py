@@ -14,8 +14,7 @@ from tests.protocol.examples import BIP77_URI, ORIGINAL
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from dovetail.crypto import KeyConfig, encapsulate
-from dovetail.crypto.entropy import SeededEntropy
+from dovetail.crypto import KeyConfig, SeededEntropy, encapsulate
 from dovetail.errors import InvalidUri
 from dovetail.mailroom import Mailroom, MailroomSettings
 from dovetail.mailroom.gateway_prober import Probe, judge, parse_purposes

@@ -15,12 +15,8 @@ from tests.sessions.sender.play import SIGNATURE
 from tests.support.directory import Directory
 from tests.support.keys import as_claimed
 
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.transaction import TxOut
-from dovetail.bitcoin.units import FeeRate, Weight
-from dovetail.crypto.bhttp import BhttpResponse
-from dovetail.crypto.entropy import SeededEntropy
-from dovetail.crypto.ohttp import decapsulate
+from dovetail.bitcoin import FeeRate, Psbt, TxOut, Weight
+from dovetail.crypto import BhttpResponse, SeededEntropy, decapsulate
 from dovetail.errors import (
     CounterpartyError,
     DovetailError,
@@ -28,9 +24,8 @@ from dovetail.errors import (
     PayloadTooLarge,
     TransportError,
 )
+from dovetail.protocol import ORIGINAL_CAPACITY, Request, encode_original
 from dovetail.protocol.disclosure import utxo_only
-from dovetail.protocol.mailbox import ORIGINAL_CAPACITY, encode_original
-from dovetail.protocol.requests import Request
 from dovetail.sessions import receiver
 from dovetail.sessions.transition import Transition
 

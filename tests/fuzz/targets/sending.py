@@ -11,15 +11,10 @@ from tests.fuzz.meddling import Parts, Stock, inputs_of, paid_to
 from tests.fuzz.target import BrokenPromise, Target, parsed, require
 from tests.sessions.sender import play
 
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.transaction import Transaction, TxOut
-from dovetail.bitcoin.units import FeeRate, Sats
-from dovetail.crypto.entropy import SeededEntropy
-from dovetail.crypto.ohttp import decapsulate
+from dovetail.bitcoin import FeeRate, Psbt, Sats, Transaction, TxOut
+from dovetail.crypto import SeededEntropy, decapsulate
 from dovetail.errors import TransportError
-from dovetail.protocol.error_replies import ErrorCode, ErrorReply
-from dovetail.protocol.params import FeeContribution, SenderParams
-from dovetail.protocol.requests import Request
+from dovetail.protocol import ErrorCode, ErrorReply, FeeContribution, Request, SenderParams
 from dovetail.sessions import sender
 from dovetail.sessions.transition import Transition
 

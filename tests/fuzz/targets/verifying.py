@@ -12,12 +12,10 @@ from tests.fuzz.targets.bitcoin import originals
 from tests.protocol.examples import ORIGINAL
 from tests.protocol.signer import KEY, sign_input
 
+from dovetail.bitcoin import Psbt, PsbtV2, Script, Transaction, TxOut, read_psbt
 from dovetail.bitcoin.hashes import sha256
-from dovetail.bitcoin.psbt import Psbt, PsbtV2, read_psbt
 from dovetail.bitcoin.psbt.version2 import is_version_2
-from dovetail.bitcoin.script import Script
 from dovetail.bitcoin.sighash import SignatureHashes
-from dovetail.bitcoin.transaction import Transaction, TxOut
 from dovetail.errors import InvalidPsbt, InvalidTransaction
 from dovetail.protocol.verification import Verdict, verify
 from dovetail.protocol.witness_scripts import may_succeed

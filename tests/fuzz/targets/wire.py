@@ -43,7 +43,7 @@ from dovetail.errors import (
     InvalidUri,
     TransportError,
 )
-from dovetail.protocol.error_replies import ErrorCode, ErrorReply
+from dovetail.protocol import ErrorCode, ErrorReply, SenderParams
 from dovetail.protocol.mailbox import (
     PROPOSAL_CAPACITY,
     ShortId,
@@ -51,7 +51,6 @@ from dovetail.protocol.mailbox import (
     open_message_a,
     open_message_b,
 )
-from dovetail.protocol.params import SenderParams
 from dovetail.protocol.requests import poll_mailbox, read_v1_request, v1_reply
 from dovetail.protocol.uri import PayjoinUri, parse_directory, parse_endpoint
 

@@ -9,12 +9,9 @@ from tests.properties.histories.ledger import require
 from tests.properties.histories.people import BOBS
 from tests.properties.histories.surplus import beyond, require_told, told_as_too_much
 
-from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin import OutPoint, Sats, Script, Transaction
 from dovetail.explain.session import explain
-from dovetail.protocol.coin import Coin
-from dovetail.protocol.settlement import Settlement, classify
+from dovetail.protocol import Coin, Settlement, classify
 from dovetail.runtime.chain_queries import Look, look_at
 from dovetail.runtime.late_payments import late_payments
 from dovetail.sessions import outcomes, receiver

@@ -15,9 +15,7 @@ from tests.properties.histories.servers import (
     understood,
 )
 
-from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, Txid
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin import OutPoint, Sats, Script, Transaction, Txid
 from dovetail.wallets.ports import Output, Payment, Spend, query_each
 
 BURIED = 100

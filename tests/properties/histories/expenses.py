@@ -5,11 +5,8 @@ from tests.properties.histories.actor import Actor
 from tests.properties.histories.ledger import require
 from tests.properties.histories.people import ALICE, BOB, UTXOS
 
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.transaction import Transaction
-from dovetail.protocol.params import SenderParams
-from dovetail.protocol.settlement import Settlement, classify
-from dovetail.protocol.uri import PayjoinUri
+from dovetail.bitcoin import Psbt, Transaction
+from dovetail.protocol import PayjoinUri, SenderParams, Settlement, classify
 from dovetail.sessions import outcomes, sender
 
 OURS = frozenset(ALICE.scripts())

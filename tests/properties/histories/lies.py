@@ -18,12 +18,9 @@ from tests.properties.histories.people import (
     Person,
 )
 
-from dovetail.bitcoin.psbt import Psbt, PsbtInput
-from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import Transaction, TxIn, TxOut
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin import Psbt, PsbtInput, Sats, Script, Transaction, TxIn, TxOut
 from dovetail.crypto.entropy import SeededEntropy
-from dovetail.protocol.coin import Coin
+from dovetail.protocol import Coin, ErrorCode, ErrorReply, encode_original
 from dovetail.protocol.contribution import (
     apply_fees,
     begin_draft,
@@ -31,8 +28,6 @@ from dovetail.protocol.contribution import (
     finalize,
     place_coins,
 )
-from dovetail.protocol.error_replies import ErrorCode, ErrorReply
-from dovetail.protocol.mailbox import encode_original
 from dovetail.protocol.original import prepare_original, receiver_outputs
 from dovetail.protocol.params import FeeContribution, SenderParams
 

@@ -25,8 +25,7 @@ from tests.properties.histories.people import (
 )
 from tests.properties.histories.wire import ORIGIN
 
-from dovetail.bitcoin.transaction import Transaction
-from dovetail.bitcoin.units import UnixTime
+from dovetail.bitcoin import Transaction, UnixTime
 from dovetail.crypto.secp256k1 import PublicKey, SecretKey
 from dovetail.errors import DovetailError
 from dovetail.protocol.mailbox import ShortId, open_message_a, seal_message_a, seal_message_b

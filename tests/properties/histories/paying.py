@@ -10,13 +10,8 @@ from tests.properties.histories.paying_twice import refused, require_refused, sp
 from tests.properties.histories.people import ALICE, ALICES, BOB
 from tests.properties.histories.wire import Flight
 
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.transaction import Transaction
-from dovetail.bitcoin.units import FeeRate, UnixTime
-from dovetail.protocol.params import SenderParams
-from dovetail.protocol.proposal import fee_contribution
-from dovetail.protocol.settlement import Settlement
-from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.bitcoin import FeeRate, Psbt, Transaction, UnixTime
+from dovetail.protocol import PayjoinUri, SenderParams, Settlement, V1Endpoint, fee_contribution
 from dovetail.sessions import outcomes, sender
 from dovetail.sessions.reasons import Reason
 from dovetail.sessions.transition import Transition

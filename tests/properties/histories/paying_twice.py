@@ -5,12 +5,10 @@ from dataclasses import replace
 
 from tests.properties.histories.ledger import require
 
-from dovetail.bitcoin.psbt import Psbt
-from dovetail.bitcoin.units import UnixTime
+from dovetail.bitcoin import Psbt, UnixTime
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.errors import DuplicateSession, UsageError
-from dovetail.protocol.params import SenderParams
-from dovetail.protocol.uri import PayjoinUri, V1Endpoint
+from dovetail.protocol import PayjoinUri, SenderParams, V1Endpoint
 from dovetail.sessions import sender
 from dovetail.stores.memory import MemoryStore
 

@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from tests.support.keys import SEQUENCE, Keys, signatures_are_valid
+from tests.support.keys import Keys, signatures_are_valid, unsigned
 
-from dovetail.bitcoin.psbt import Psbt, PsbtInput
-from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import OutPoint, Transaction, TxIn, TxOut
-from dovetail.bitcoin.units import Sats
+from dovetail.bitcoin import OutPoint, Psbt, PsbtInput, Sats, Script, Transaction, TxOut
 from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.coin import Coin
 
@@ -29,12 +26,8 @@ class Person(Keys):
     def spend(self, coins: tuple[Coin, ...], *scripts: Script, fee: int) -> Transaction:
         """A signed transaction that gives these coins to these scripts in equal parts."""
         part = (sum(coin.utxo.value for coin in coins) - fee) // len(scripts)
-        inputs = tuple(TxIn(coin.outpoint, sequence=SEQUENCE) for coin in coins)
-        outputs = tuple(TxOut(Sats(part), script) for script in scripts)
-        psbt = Psbt.from_unsigned(Transaction(2, inputs, outputs, 0))
-        for index, coin in enumerate(coins):
-            psbt = psbt.with_input(index, coin.psbt_input)
-        return self.sign(psbt).extract()
+        outputs = (TxOut(Sats(part), script) for script in scripts)
+        return self.sign(unsigned(coins, *outputs)).extract()
 
 
 @cache

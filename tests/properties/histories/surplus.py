@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from tests.properties.histories.ledger import require
 from tests.properties.histories.people import BOB, UTXOS
 
-from dovetail.bitcoin.script import Script
-from dovetail.bitcoin.transaction import Transaction
+from dovetail.bitcoin import Script, Transaction
 from dovetail.sessions.overpayment import Surplus
 
 OURS = frozenset(BOB.scripts())

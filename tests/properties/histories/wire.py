@@ -5,10 +5,8 @@ from typing import Any
 
 from tests.properties.histories.ledger import require
 
-from dovetail.crypto.bhttp import BhttpRequest, BhttpResponse
-from dovetail.crypto.entropy import Entropy
+from dovetail.crypto import BhttpRequest, BhttpResponse, Entropy, SecretKey
 from dovetail.crypto.ohttp import GatewayKey, ReplyContext, decapsulate
-from dovetail.crypto.secp256k1 import SecretKey
 from dovetail.protocol.mailbox import MESSAGE_SIZE
 from dovetail.protocol.requests import OHTTP_MESSAGE_SIZE, OhttpContext, Request
 
