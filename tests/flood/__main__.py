@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.flood.attacks import ATTACKS, MAILROOM
-from tests.flood.makes import Mailroom, named_peer
+from tests.flood.makes import Peer, named_peer
 from tests.flood.measuring import BOUND, ENDING, MEMORY, ending_of, measure
 
 
@@ -28,7 +28,7 @@ async def run(words: list[str], seconds: float) -> int:
         for number, name in enumerate(names):
             makes = [ATTACKS[name][0]]
             if peer is not None and name in MAILROOM:
-                makes.append(Mailroom(peer))
+                makes.append(Peer(program=peer))
             for make in makes:
                 home = Path(folder, f"{number}-{make.name}")
                 fared = await measure(make, name, home, seconds, ending=ending_of(name))

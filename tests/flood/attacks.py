@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.flood.crowds import CROWDS
-from tests.flood.makes import Mailroom, Make, Relay, Shop
+from tests.flood.makes import Make, Relay, Shop
 from tests.flood.measuring import BREACHED
 from tests.flood.rebinding import PRIVATE, RELAY
 from tests.flood.sending import CHUNK, GATEWAY, HOST, OHTTP, Attack, Breach, Target, flood, keep_on
@@ -107,7 +107,7 @@ OURS: dict[str, tuple[Make, Attack]] = {
 }
 """What takes one of our servers that is set up for it."""
 ATTACKS: dict[str, tuple[Make, Attack]] = {
-    **{name: (Mailroom(), each) for name, each in MAILROOM.items()},
+    **{name: (Make(), each) for name, each in MAILROOM.items()},
     **OURS,
 }
 _LONGEST = 120.0

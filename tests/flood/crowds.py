@@ -59,24 +59,25 @@ def _forwards(networks: int) -> Attack:
 
 
 def _plaintext(networks: int) -> Attack:
-    async def attack(target: Target) -> None:
-        await keep_on(
-            lambda: target.ask(_whole(b"/" + str(_new()).encode(), b"cHNidP8="), networks=networks),
-            300,
-        )
+    def request() -> bytes:
+        return _whole(b"/" + str(_new()).encode(), b"cHNidP8=")
 
-    return attack
+    return lambda target: keep_on(lambda: target.ask(request(), networks=networks), 300)
+
+
+def _posts(keys: KeyConfig) -> bytes:
+    return _sealed(keys, "POST", _new(), _MESSAGE)
+
+
+def _polls(keys: KeyConfig) -> bytes:
+    return _sealed(keys, "GET", _new())
 
 
 CROWDS: dict[str, Attack] = {
-    "new mailboxes": sealed(lambda keys: _sealed(keys, "POST", _new(), _MESSAGE), count=8),
-    "new mailboxes, 12 networks": sealed(
-        lambda keys: _sealed(keys, "POST", _new(), _MESSAGE), count=12, networks=12
-    ),
-    "polls of empty mailboxes": sealed(lambda keys: _sealed(keys, "GET", _new()), count=300),
-    "polls of empty mailboxes, 12 networks": sealed(
-        lambda keys: _sealed(keys, "GET", _new()), count=300, networks=12
-    ),
+    "new mailboxes": sealed(_posts, count=8),
+    "new mailboxes, 12 networks": sealed(_posts, count=12, networks=12),
+    "polls of empty mailboxes": sealed(_polls, count=300),
+    "polls of empty mailboxes, 12 networks": sealed(_polls, count=300, networks=12),
     "polls of one mailbox": sealed(partial(_sealed, method="GET", mailbox=_new()), count=300),
     "senders of BIP 78": _plaintext(1),
     "senders of BIP 78, 12 networks": _plaintext(12),

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
-from typing import Any, Protocol
+from typing import Any
 
 import httpx2 as httpx
 from tests.flood.sending import CERTIFICATE, FACTS
@@ -26,26 +26,6 @@ _HONEST = "127.77.7.7"
 
 Asks = Callable[[], Awaitable[bool]]
 """Asks once, and says whether it was answered as it should be."""
-
-
-class Make(Protocol):
-    """A server of one make."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def ours(self) -> bool:
-        """Whether it is held to the bounds."""
-        ...
-
-    def command(self, home: Path, port: int) -> list[str]: ...
-
-    def ready(self, home: Path) -> bool: ...
-
-    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:
-        """What an honest client asks of it, in order, again and again."""
-        ...
 
 
 class _Mailbox:
@@ -78,76 +58,61 @@ class _Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailroom:
-    """Ours, or `payjoin-mailroom` where a program is named."""
+class Make:
+    """A server: by default our mailroom, and two who write to each other there."""
 
-    program: str | None = None
-
-    @property
-    def name(self) -> str:
-        return "payjoin-mailroom" if self.program else "Dovetail"
-
-    @property
-    def ours(self) -> bool:
-        return self.program is None
+    name: str = "Dovetail"
+    ours: bool = True
+    """Whether it is held to the bounds."""
 
     def command(self, home: Path, port: int) -> list[str]:
-        address = f"127.0.0.1:{port}"
-        if self.program is None:
-            options = ["--listen", address, "--data", str(home), "--local", "--v1"]
-            return [str(_DOVETAIL), "mailroom", "serve", *options]
-        config = home / "config.toml"
-        data = home / "data"
-        config.write_text(
-            f'listener = "{address}"\nstorage_dir = "{data}"\ntimeout = {WAIT}\n[v1]\n'
-        )
-        return [self.program, "--config", str(config)]
+        """What starts it."""
+        options = ["--listen", f"127.0.0.1:{port}", "--data", str(home), "--local", "--v1"]
+        return [str(_DOVETAIL), "mailroom", "serve", *options]
 
-    def ready(self, home: Path) -> bool:  # noqa: ARG002
+    def ready(self, home: Path) -> bool:  # noqa: ARG002 - others look there
+        """Whether it can be asked, once it takes connections."""
         return True
 
-    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:  # noqa: ARG002
+    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:  # noqa: ARG002 - too
+        """What an honest client asks of it, in order, again and again."""
         client = _Mailbox(http, f"http://127.0.0.1:{port}")
         return [client.post, client.get]
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class Peer(Make):
+    """`payjoin-mailroom`."""
+
+    name: str = "payjoin-mailroom"
+    ours: bool = False
+    program: str = ""
+
+    def command(self, home: Path, port: int) -> list[str]:
+        config, listener = home / "config.toml", f'listener = "127.0.0.1:{port}"'
+        config.write_text(f'{listener}\nstorage_dir = "{home / "data"}"\ntimeout = {WAIT}\n[v1]\n')
+        return [self.program, "--config", str(config)]
+
+
+@dataclass(frozen=True, slots=True)
+class Relay(Make):
     """Our mailroom, whose relay asks a name server on this machine."""
 
-    local: bool
-    name: str = "Dovetail"
-    ours: bool = True
+    local: bool = True
 
     def command(self, home: Path, port: int) -> list[str]:
         names = free_port()
         make_certificate(home, ["gateway.rebind.test"])
         (home / FACTS).write_text(json.dumps({"names": names}))
-        more = ["--local"] if self.local else []
-        return [
-            sys.executable,
-            "-m",
-            "tests.flood.relayed",
-            str(home),
-            str(port),
-            str(names),
-            *more,
-        ]
-
-    def ready(self, home: Path) -> bool:
-        return Mailroom().ready(home)
-
-    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:
-        return Mailroom().honest(http, home, port)
+        words = ["-m", "tests.flood.relayed", str(home), str(port), str(names)]
+        return [sys.executable, *words, *(["--local"] if self.local else [])]
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class Shop(Make):
     """Our BIP 78 server; the honest customer offers the same payment again."""
 
     tls: bool = False
-    name: str = "Dovetail"
-    ours: bool = True
 
     def command(self, home: Path, port: int) -> list[str]:
         more = ["--tls"] if self.tls else []

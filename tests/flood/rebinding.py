@@ -166,15 +166,15 @@ async def _tunnel(target: Target, port: int, words: bytes, *, websocket: bool) -
 def tunnels(*, websocket: bool) -> Attack:
     """Tunnels to a gateway that opted in, whose name then leads elsewhere."""
 
+    said = itertools.cycle((hello(NAME), *_WORDS, hello("intranet.test")))
+
     async def attack(target: Target) -> None:
         async with far_side(target) as far:
             where = lambda _: [_VICTIM if far.opened.is_set() else _GATEWAY]  # noqa: E731
-            said = itertools.cycle((hello(NAME), *_WORDS, hello("intranet.test")))
+            tunnel = lambda: _tunnel(target, far.port, next(said), websocket=websocket)  # noqa: E731
             async with names(target, where) as server:
                 try:
-                    await keep_on(
-                        lambda: _tunnel(target, far.port, next(said), websocket=websocket), 24
-                    )
+                    await keep_on(tunnel, 24)
                 finally:
                     _judge(far, asked=server.asked)
 

@@ -105,17 +105,12 @@ async def keep_on(act: Callable[[], Awaitable[None]], count: int) -> None:
 
 
 def flood(
-    begin: bytes,
-    again: bytes = b"",
-    *,
-    count: int = 1,
-    pause: float = 0.0,
-    networks: int = 1,
-    plain: bool = False,
+    begin: bytes | Callable[[Target], bytes], again: bytes = b"", *, count: int = 1, **how: Any
 ) -> Attack:
+    """The same bytes on `count` connections; `how` they are sent, `Target.send` says."""
+
     async def attack(target: Target) -> None:
-        await keep_on(
-            lambda: target.send(begin, again, pause=pause, networks=networks, plain=plain), count
-        )
+        first = begin if isinstance(begin, bytes) else begin(target)
+        await keep_on(lambda: target.send(first, again, **how), count)
 
     return attack

@@ -1,7 +1,6 @@
 """What a hostile customer does to a BIP 78 server: the token of an invoice is known to it."""
 
 import itertools
-from collections.abc import Callable
 
 from tests.flood.sending import CHUNK, HOST, Attack, Target, flood, keep_on
 
@@ -15,23 +14,6 @@ def _post(target: Target, *fields: bytes) -> bytes:
     return b"POST " + path + b"?v=1 HTTP/1.1\r\n" + HOST + _TEXT + lines + b"\r\n"
 
 
-def _to_invoice(
-    begin: Callable[[Target], bytes],
-    again: bytes = b"",
-    *,
-    count: int,
-    pause: float = 0.0,
-    networks: int = 1,
-) -> Attack:
-    """The same bytes on many connections, which begin with the head of a POST."""
-
-    async def attack(target: Target) -> None:
-        first = begin(target)
-        await keep_on(lambda: target.send(first, again, pause=pause, networks=networks), count)
-
-    return attack
-
-
 def _long(target: Target) -> bytes:
     return _post(target, b"Content-Length: 5000000")
 
@@ -40,13 +22,17 @@ def _chunked(target: Target) -> bytes:
     return _post(target, b"Transfer-Encoding: chunked")
 
 
+def _short(target: Target) -> bytes:
+    return _post(target, b"Content-Length: 4") + b"cHNi"
+
+
 async def _pipelined(target: Target) -> None:
-    again = _post(target, b"Content-Length: 4") + b"cHNi"
+    again = _short(target)
     await keep_on(lambda: target.send(b"", again * 200), 24)
 
 
 async def _unread(target: Target) -> None:
-    again = _post(target, b"Content-Length: 4") + b"cHNi"
+    again = _short(target)
     await keep_on(lambda: target.send(b"", again, pause=0.002, networks=4), 60)
 
 
@@ -75,17 +61,15 @@ SHOP: dict[str, Attack] = {
     "BIP 78: slow heads, 12 networks": flood(
         b"POST / HTTP/1.1\r\n", b"x", count=400, pause=0.5, networks=12
     ),
-    "BIP 78: slow bodies": _to_invoice(_long, b"x", count=200, pause=0.5),
-    "BIP 78: hoarded bodies, 12 networks": _to_invoice(
+    "BIP 78: slow bodies": flood(_long, b"x", count=200, pause=0.5),
+    "BIP 78: hoarded bodies, 12 networks": flood(
         _long, b"x" * 16_384, count=200, pause=0.5, networks=12
     ),
-    "BIP 78: chunks without end": _to_invoice(
-        _chunked, b"10000\r\n" + b"x" * CHUNK + b"\r\n", count=8
-    ),
-    "BIP 78: trailers": _to_invoice(
+    "BIP 78: chunks without end": flood(_chunked, b"10000\r\n" + b"x" * CHUNK + b"\r\n", count=8),
+    "BIP 78: trailers": flood(
         lambda target: _chunked(target) + b"0\r\n", b"x: y\r\n" * 10_000, count=8
     ),
-    "BIP 78: tiny chunks": _to_invoice(_chunked, b"1\r\nx\r\n" * 10_000, count=8),
+    "BIP 78: tiny chunks": flood(_chunked, b"1\r\nx\r\n" * 10_000, count=8),
     "BIP 78: clients that never read": _unread,
     "BIP 78: connections that say nothing": flood(b"", count=400, networks=12),
     "BIP 78: links that nobody made": _unknown,
@@ -96,6 +80,6 @@ TLS: dict[str, Attack] = {
     "BIP 78: TLS handshakes of other bytes": flood(
         b"GET / HTTP/1.1\r\n\r\n", count=100, plain=True
     ),
-    "BIP 78: slow bodies in TLS": _to_invoice(_long, b"x", count=80, pause=0.5, networks=12),
+    "BIP 78: slow bodies in TLS": flood(_long, b"x", count=80, pause=0.5, networks=12),
     "BIP 78: clients that never read in TLS": _unread,
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from tests.flood.attacks import ATTACKS, MAILROOM, OURS
-from tests.flood.makes import Asks
+from tests.flood.makes import Asks, Make
 from tests.flood.measuring import measure
 
 QUIET = "pipelined GETs"
@@ -35,12 +35,10 @@ def test_there_are_attacks_on_each_server() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Make):
     """A server that does one thing wrong."""
 
-    script: str
-    name: str = "broken"
-    ours: bool = True
+    script: str = ""
 
     def command(self, home: Path, port: int) -> list[str]:
         return [sys.executable, "-c", LISTEN + self.script, str(port), str(home)]
@@ -85,14 +83,14 @@ def serve(status=b"200 OK"):
     ids=["well", "silent", "refusing", "large", "dying", "not ending"],
 )
 async def test_a_lock_out_is_counted(tmp_path: Path, script: str, *, wrong: bool) -> None:
-    fared = await measure(Broken(script), QUIET, tmp_path / "server", 0.7, bound=2, ending=1)
+    fared = await measure(Broken(script=script), QUIET, tmp_path / "server", 0.7, bound=2, ending=1)
     assert fared.asked
     assert fared.locked_out is wrong, str(fared)
     assert (fared.answered == fared.asked) is (script.endswith("serve()") and not fared.gone)
 
 
 async def test_a_server_that_does_not_start_has_locked_out_everybody(tmp_path: Path) -> None:
-    fared = await measure(Broken("sys.exit(1)"), QUIET, tmp_path / "server", 0.1)
+    fared = await measure(Broken(script="sys.exit(1)"), QUIET, tmp_path / "server", 0.1)
     assert fared.locked_out
     assert (fared.asked, fared.answered, fared.gone) == (1, 0, True)
 
@@ -106,17 +104,11 @@ async def test_a_breach_is_counted(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Reckless:
+class Reckless(Make):
     """A relay for tests on one machine, which may go anywhere."""
-
-    name: str = "reckless"
-    ours: bool = True
 
     def command(self, home: Path, port: int) -> list[str]:
         return [*ATTACKS["names on a silent name server"][0].command(home, port)]
 
     def ready(self, home: Path) -> bool:
         return home.exists()
-
-    def honest(self, http: httpx.AsyncClient, home: Path, port: int) -> list[Asks]:
-        return ATTACKS[QUIET][0].honest(http, home, port)

@@ -42,22 +42,23 @@ class Ground:
         return True
 
 
-async def payjoin(sender: TheirSender, receiver: TheirReceiver, uri: str) -> None:
-    """Up to the proposal, in both logs."""
+async def _offered(sender: TheirSender, receiver: TheirReceiver, uri: str, **facts: Any) -> None:
     await sender.prepare(uri)
     await sender.post()
     await receiver.fetch()
-    await receiver.check()
+    await receiver.check(**facts)
+
+
+async def payjoin(sender: TheirSender, receiver: TheirReceiver, uri: str) -> None:
+    """Up to the proposal, in both logs."""
+    await _offered(sender, receiver, uri)
     await receiver.propose()
     await sender.answer()
 
 
 async def cancelled(sender: TheirSender, receiver: TheirReceiver, uri: str) -> None:
     """Both stop, the receiver with its proposal out."""
-    await sender.prepare(uri)
-    await sender.post()
-    await receiver.fetch()
-    await receiver.check()
+    await _offered(sender, receiver, uri)
     await receiver.propose()
     await sender.peer.order("cancel")
     await receiver.peer.order("cancel")
@@ -65,10 +66,7 @@ async def cancelled(sender: TheirSender, receiver: TheirReceiver, uri: str) -> N
 
 async def refused(sender: TheirSender, receiver: TheirReceiver, uri: str) -> None:
     """The receiver refuses the Original, and tells the sender."""
-    await sender.prepare(uri)
-    await sender.post()
-    await receiver.fetch()
-    await receiver.check(broadcastable=False)
+    await _offered(sender, receiver, uri, broadcastable=False)
     await receiver.peer.exchange("reply", "replied", relay=receiver.relay)
     await sender.answer()
 

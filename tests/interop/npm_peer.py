@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,13 @@ RATE = 4
 EAGER = Policy(watch_interval=0.05, poll_pause=0.05)
 PATIENCE = 60.0
 
-WITH_FEES = {
+WITH_FEES: dict[str, Any] = {
     "payjoinVersion": 1,
     "additionalFeeOutputIndex": 1,
     "maxAdditionalFeeContribution": 1_000,
     "minimumFeeRate": 1,
 }
-WITHOUT_FEES = {"disableOutputSubstitution": True}
+WITHOUT_FEES: dict[str, Any] = {"disableOutputSubstitution": True}
 
 
 @cache
@@ -87,10 +87,6 @@ class Shop:
 
     async def ask(self) -> LiveReceiver:
         return await self.agent.receive(AMOUNT, endpoint=self.url)
-
-    async def ask_at_directory(self) -> LiveReceiver:
-        """A v2 link that welcomes v1 senders, at a mailroom that serves them."""
-        return await self.agent.receive(AMOUNT, v1=True)
 
     async def pay(
         self, invoice: LiveReceiver, *, extra: int = 0, **parameters: Any
@@ -162,18 +158,9 @@ async def completed(shop: Shop, invoice: LiveReceiver, answer: dict[str, Any]) -
 
 async def through_directory(shop: Shop) -> None:
     """A wallet that knows BIP 78 alone pays a v2 link: the directory holds its request."""
-    invoice = await shop.ask_at_directory()
+    invoice = await shop.agent.receive(AMOUNT, v1=True)
     answer = await shop.pay(invoice, **WITH_FEES, disableOutputSubstitution=True)
     await completed(shop, invoice, answer)
-
-
-async def with_fees(shop: Shop) -> None:
-    await payjoin(shop, **WITH_FEES)
-
-
-async def without_fees(shop: Shop) -> None:
-    """The receiver pays for its input by itself, and substitutes nothing."""
-    await payjoin(shop, **WITHOUT_FEES)
 
 
 async def several(shop: Shop) -> None:
@@ -187,14 +174,19 @@ async def several(shop: Shop) -> None:
         await completed(shop, invoice, answer)
 
 
+async def ordinary(shop: Shop, invoice: LiveReceiver, answer: dict[str, Any]) -> Any:
+    """The payment was made once all the same, by the customer's own transaction."""
+    outcome = await shop.settled(invoice)
+    assert isinstance(outcome, FallbackBroadcasted | PaidDirectly), outcome
+    assert outcome.txid == answer["original"]
+    return getattr(outcome, "why", None)
+
+
 async def refused(shop: Shop) -> None:
     invoice = await shop.ask()
     answer = await shop.pay(invoice, **WITH_FEES)
     assert answer["code"] == "unavailable", answer
-    outcome = await shop.settled(invoice)
-    assert isinstance(outcome, FallbackBroadcasted), outcome
-    assert outcome.txid == answer["original"]
-    assert outcome.why is Reason.NO_COINS_TO_CONTRIBUTE
+    assert await ordinary(shop, invoice, answer) is Reason.NO_COINS_TO_CONTRIBUTE
 
 
 async def broken_rate(shop: Shop) -> None:
@@ -203,10 +195,7 @@ async def broken_rate(shop: Shop) -> None:
     answer = await shop.pay(invoice, extra=70, **WITH_FEES)
     assert answer["error"] == "The actual contribution is not only paying for additional inputs"
     assert answer["sent"] == [answer["original"]]
-    outcome = await shop.settled(invoice)
-    assert isinstance(outcome, FallbackBroadcasted), outcome
-    assert outcome.txid == answer["original"]
-    assert outcome.why is Reason.SENDER_CHOSE_FALLBACK
+    assert await ordinary(shop, invoice, answer) is Reason.SENDER_CHOSE_FALLBACK
 
 
 async def another_version(shop: Shop) -> None:
@@ -215,9 +204,7 @@ async def another_version(shop: Shop) -> None:
     answer = await shop.pay(invoice, payjoinVersion=2)
     assert answer["code"] == "version-unsupported", answer
     assert answer["sent"] == [answer["original"]]
-    outcome = await shop.settled(invoice)
-    assert isinstance(outcome, PaidDirectly), outcome
-    assert outcome.txid == answer["original"]
+    assert await ordinary(shop, invoice, answer) is None, "not paid directly"
 
 
 @asynccontextmanager
@@ -256,6 +243,7 @@ def _row(
     return NpmPairing("Another v1 sender", what, Make.NPM, Make.OURS, None, None, play, "v1")
 
 
+with_fees, without_fees = partial(payjoin, **WITH_FEES), partial(payjoin, **WITHOUT_FEES)
 PAIRINGS = (
     _row("a payjoin, the sender contributing to the fee", with_fees),
     _row("a payjoin, the receiver paying for its input", without_fees),

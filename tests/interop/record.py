@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,21 @@ from tests.interop.scenes import Scene
 from tests.interop.transcript import Transcript, drawing_from
 from tests.interop.transcript_agent import begin, entries, open_agent
 
-from dovetail import Agent, LiveReceiver, LiveSender
+from dovetail import Agent
 from dovetail.bip78 import V1Server, serving
 from dovetail.runtime.agent import now
 from dovetail.stores.ports import Role
 
+Told = tuple[Transcript, Agent]
+
 
 async def record(stage: Stage, scene: Scene, folder: Path) -> None:
-    match scene.role, scene.https:
-        case Role.SENDER, False:
-            transcript = await _our_sender(stage, scene)
-        case Role.SENDER, True:
-            transcript = await _our_v1_sender(stage, scene)
-        case _, False:
-            transcript = await _our_receiver(stage, scene)
-        case _:
-            transcript = await _our_v1_receiver(stage, scene)
-    transcript.write(folder / f"{scene.name}.json")
+    charges = scene.role is Role.RECEIVER
+    if scene.https:
+        way = _our_v1_receiver if charges else _our_v1_sender
+    else:
+        way = _our_receiver if charges else _our_sender
+    (await way(stage, scene)).write(folder / f"{scene.name}.json")
 
 
 async def _our_sender(stage: Stage, scene: Scene) -> Transcript:
@@ -46,25 +44,18 @@ async def _our_sender(stage: Stage, scene: Scene) -> Transcript:
         if scene.substitutes:
             uri = uri.replace("pjos=0&", "")
             terms["substitute"] = (await payee.script()).hex()
-        async with _recorded(stage, scene, _paying_order(scene, uri)) as (transcript, agent):
-            session = await begin(agent, transcript)
-            if scene.expires_after:
-                await session.wait_closed()
-            else:
-                await _until_both_end(session, _serve(payee, scene, terms))
-            transcript.events = entries(agent, session)
-    return transcript
+        async with _recorded(stage, scene, _paying_order(scene, uri)) as told:
+            return await _lived(
+                told, lambda _: None if scene.expires_after else _serve(payee, scene, terms)
+            )
 
 
 async def _our_v1_sender(stage: Stage, scene: Scene) -> Transcript:
     async with their_v1_receiver(stage, 150_000) as payee, stage.mining():
         payee.terms = dict(scene.facts)
         order = _paying_order(scene, await payee.ask(AMOUNT))
-        async with _recorded(stage, scene, order) as (transcript, agent):
-            session = await begin(agent, transcript)
-            await _until_both_end(session, payee.serve())
-            transcript.events = entries(agent, session)
-    return transcript
+        async with _recorded(stage, scene, order) as told:
+            return await _lived(told, lambda _: payee.serve())
 
 
 def _paying_order(scene: Scene, uri: str) -> dict[str, object]:
@@ -85,53 +76,49 @@ async def _our_receiver(stage: Stage, scene: Scene) -> Transcript:
     async with (
         theirs(TheirSender, stage, relay, 200_000) as payer,
         stage.mining(),
-        _recorded(stage, scene, _charging_order(scene)) as (transcript, agent),
+        _recorded(stage, scene, _charging_order(scene)) as told,
     ):
-        session = await begin(agent, transcript)
-        paying = payer.pay_v1 if scene.v1 else payer.pay
-        await _until_both_end(session, paying(session.uri))
-        transcript.events = entries(agent, session)
-    return transcript
+        return await _lived(told, payer.pay_v1 if scene.v1 else payer.pay)
 
 
 async def _our_v1_receiver(stage: Stage, scene: Scene) -> Transcript:
     order = _charging_order(scene)
     async with (
-        _recorded(stage, scene, order) as (transcript, agent),
-        serving(V1Server(agent), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
+        _recorded(stage, scene, order) as told,
+        serving(V1Server(told[1]), "127.0.0.1", 0, tls=stage.certificate.server()) as url,
         theirs(TheirSender, stage, "", 200_000) as payer,
         stage.mining(),
     ):
         order["endpoint"] = url
-        session = await begin(agent, transcript)
-        await _until_both_end(session, payer.pay_v1(session.uri))
+        transcript = await _lived(told, payer.pay_v1)
         assert payer.peer.carried is not None
         request, response = payer.peer.carried
-        transcript.asked = {
-            **request,
-            "status": response.status_code,
-            "answer": b64encode(response.content).decode(),
-        }
-        transcript.events = entries(agent, session)
-    return transcript
+        answer = b64encode(response.content).decode()
+        transcript.asked = {**request, "status": response.status_code, "answer": answer}
+        return transcript
 
 
 def _charging_order(scene: Scene) -> dict[str, object]:
     return {"amount": AMOUNT, "lifetime": 600, "v1": scene.v1, "endpoint": None}
 
 
-async def _until_both_end(
-    session: LiveReceiver | LiveSender, other: Coroutine[None, None, Ending]
-) -> None:
+async def _lived(
+    told: Told, other: Callable[[str], Coroutine[None, None, Ending] | None]
+) -> Transcript:
+    """Our session to its end, beside what the other party does with its URI."""
+    transcript, agent = told
+    session = await begin(agent, transcript)
+    peer = other(getattr(session, "uri", ""))
     async with asyncio.TaskGroup() as group:
         group.create_task(session.wait_closed())
-        group.create_task(other)
+        if peer is not None:
+            group.create_task(peer)
+    transcript.events = entries(agent, session)
+    return transcript
 
 
 @asynccontextmanager
-async def _recorded(
-    stage: Stage, scene: Scene, order: dict[str, object]
-) -> AsyncGenerator[tuple[Transcript, Agent]]:
+async def _recorded(stage: Stage, scene: Scene, order: dict[str, object]) -> AsyncGenerator[Told]:
     """Our agent, with a transcript of all it does."""
     relay, directory = _urls(stage, scene)
     home = stage.place("recorded")

@@ -1,6 +1,7 @@
 """The pairings that are worth a transcript: our session, told by what the other side does."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.interop.mailrooms import Make
 from tests.interop.pairing import THEM, US
@@ -10,16 +11,16 @@ from dovetail.stores.ports import Role
 Terms = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Scene:
     """`role` is ours; the other party pays with, or serves with, `terms`."""
 
     name: str
     what: str
     role: Role
+    coins: tuple[int, ...] = (200_000,)
     directory: Make = THEM
     relay: Make = US
-    coins: tuple[int, ...] = (200_000,)
     kind: str = "P2WPKH"
     contribute: bool = True
     v1: bool = False
@@ -35,87 +36,62 @@ class Scene:
     """Whether rust-payjoin pays itself to another address than the URI's."""
 
 
+_PAYING, _CHARGING = Role.SENDER, Role.RECEIVER
+_OUR_DIRECTORY: dict[str, Any] = {"directory": US, "relay": THEM}
+_REFUSED: Terms = {"broadcastable": False}
+
 SCENES = (
-    Scene(name="sender-payjoin", what="our sender, their receiver: a payjoin", role=Role.SENDER),
+    Scene("sender-payjoin", "our sender, their receiver: a payjoin", _PAYING),
     Scene(
-        name="sender-payjoin-taproot",
-        what="our sender of a taproot coin, their receiver: a payjoin without a fee contribution",
-        role=Role.SENDER,
-        directory=US,
-        relay=THEM,
-        kind="P2TR",
-        contribute=False,
+        "sender-payjoin-taproot",
+        "our sender of a taproot coin, their receiver: a payjoin without a fee contribution",
+        _PAYING, kind="P2TR", contribute=False, **_OUR_DIRECTORY,
     ),
     Scene(
-        name="sender-substitution",
-        what="our sender, their receiver: a payjoin whose output was substituted",
-        role=Role.SENDER,
-        substitutes=True,
+        "sender-substitution", "our sender, their receiver: a payjoin whose output was substituted",
+        _PAYING, substitutes=True,
     ),
     Scene(
-        name="sender-refused",
-        what="our sender, their receiver: an error reply, and the fallback",
-        role=Role.SENDER,
-        facts={"broadcastable": False},
+        "sender-refused", "our sender, their receiver: an error reply, and the fallback",
+        _PAYING, facts=_REFUSED,
     ),
     Scene(
-        name="sender-refuses",
-        what="our sender, their receiver: an unsigned proposal, and the fallback",
-        role=Role.SENDER,
-        terms={"sign": False},
+        "sender-refuses", "our sender, their receiver: an unsigned proposal, and the fallback",
+        _PAYING, terms={"sign": False},
     ),
     Scene(
-        name="sender-expires",
-        what="our sender, their receiver who is silent: expired, and the fallback",
-        role=Role.SENDER,
-        expires_after=2,
+        "sender-expires",
+        "our sender, their receiver who is silent: expired, and the fallback",
+        _PAYING, expires_after=2,
     ),
     Scene(
-        name="receiver-payjoin",
-        what="our receiver, their sender: a payjoin",
-        role=Role.RECEIVER,
-        coins=(120_000, 150_000),
+        "receiver-payjoin", "our receiver, their sender: a payjoin", _CHARGING, (120_000, 150_000)
     ),
     Scene(
-        name="receiver-payjoin-nested",
-        what="our receiver with a nested coin, their sender: a payjoin through our directory",
-        role=Role.RECEIVER,
-        directory=US,
-        relay=THEM,
-        coins=(150_000,),
-        kind="P2SH-P2WPKH",
+        "receiver-payjoin-nested",
+        "our receiver with a nested coin, their sender: a payjoin through our directory",
+        _CHARGING, (150_000,), kind="P2SH-P2WPKH", **_OUR_DIRECTORY,
     ),
     Scene(
-        name="receiver-refuses",
-        what="our receiver without coins, their sender: an error reply, and the fallback",
-        role=Role.RECEIVER,
-        coins=(),
+        "receiver-refuses",
+        "our receiver without coins, their sender: an error reply, and the fallback",
+        _CHARGING, (),
     ),
     Scene(
-        name="receiver-v1-sender",
-        what="our receiver, their v1 sender through the directory: a payjoin",
-        role=Role.RECEIVER,
-        v1=True,
-        coins=(150_000,),
+        "receiver-v1-sender",
+        "our receiver, their v1 sender through the directory: a payjoin",
+        _CHARGING, (150_000,), v1=True,
     ),
     Scene(
-        name="sender-v1",
-        what="our v1 sender, their v1 receiver over HTTPS: a payjoin",
-        role=Role.SENDER,
-        https=True,
+        "sender-v1", "our v1 sender, their v1 receiver over HTTPS: a payjoin", _PAYING, https=True
     ),
     Scene(
-        name="sender-v1-refused",
-        what="our v1 sender, their v1 receiver over HTTPS: an error reply, and the fallback",
-        role=Role.SENDER,
-        https=True,
-        facts={"broadcastable": False},
+        "sender-v1-refused",
+        "our v1 sender, their v1 receiver over HTTPS: an error reply, and the fallback",
+        _PAYING, https=True, facts=_REFUSED,
     ),
     Scene(
-        name="receiver-v1",
-        what="our v1 receiver, their v1 sender over HTTPS: a payjoin",
-        role=Role.RECEIVER,
-        https=True,
-        coins=(150_000,),
+        "receiver-v1", "our v1 receiver, their v1 sender over HTTPS: a payjoin",
+        _CHARGING, (150_000,), https=True,
     ),
-)
+)  # fmt: skip
