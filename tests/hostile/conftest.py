@@ -1,24 +1,17 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import _own_configuration, cli
 from tests.hostile.payment import Stage
 from tests.hostile.servers import PATIENCE
+from tests.support.fixtures import node
 from tests.support.stepping import Side
 from tests.support.world import World
 
 from dovetail.regtest.node import RegtestNode
 from dovetail.runtime import transport
 
-__all__ = ["_own_configuration", "cli"]
-
-
-@pytest.fixture(scope="session")
-def node() -> Iterator[RegtestNode]:
-    """One chain for all tricks: each has wallets and coins of its own."""
-    with RegtestNode(blocks=130) as opened:
-        yield opened
+__all__ = ["_own_configuration", "cli", "node"]
 
 
 @pytest.fixture

@@ -118,9 +118,9 @@ def to_the_poster(lie: Lie) -> Play:
 
     async def play(stage: Stage) -> Played:
         liar = _liar(stage, lie)
-        sending, receiving = await stage.begin(sender.PostingOriginal)
+        parties = await stage.begin(sender.PostingOriginal)
         liar.lying = True
-        return played_by(sending, receiving)
+        return played_by(*parties)
 
     return play
 

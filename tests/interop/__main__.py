@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import click
-from tests.interop import programs
 from tests.interop.matrix import PAIRINGS
 from tests.interop.page import PAGE, page
 from tests.interop.pairing import Pairing
+from tests.interop.programs import Missing, Peers, Program
 from tests.interop.record import record
 from tests.interop.runner import Result, run, staged
 from tests.interop.scenes import SCENES
@@ -20,17 +20,17 @@ from tests.interop.table import conclusion, heading, row
 def main() -> int:
     options = _options()
     _tell("Building the peers (minutes, once) ...")
-    peer, mailroom = programs.peer(), programs.mailroom()
-    for program in (peer, mailroom):
-        if isinstance(program, programs.Program):
+    peers = Peers.built()
+    for program in (peers.peer, peers.mailroom):
+        if isinstance(program, Program):
             _tell(f"with {program.version}")
     wanted = options.only.lower()
     chosen = [each for each in PAIRINGS if wanted in f"{each.group}: {each.what}".lower()]
     if options.record is not None:
         options.record.mkdir(parents=True, exist_ok=True)
-        return asyncio.run(_record(options.record, wanted, peer, mailroom))
+        return asyncio.run(_record(options.record, wanted, peers))
     began = time.monotonic()
-    results = asyncio.run(_play(chosen, peer, mailroom))
+    results = asyncio.run(_play(chosen, peers))
     click.echo(conclusion(results))
     _tell(f"{time.monotonic() - began:.0f} s in all")
     if options.page and not wanted and all(result.passed for result in results):
@@ -43,16 +43,11 @@ def _tell(text: str) -> None:
     click.echo(text, err=True)
 
 
-async def _record(
-    folder: Path,
-    wanted: str,
-    peer: programs.Program | programs.Missing,
-    mailroom: programs.Program | programs.Missing,
-) -> int:
-    if isinstance(peer, programs.Missing) or isinstance(mailroom, programs.Missing):
+async def _record(folder: Path, wanted: str, peers: Peers) -> int:
+    if isinstance(peers.peer, Missing) or isinstance(peers.mailroom, Missing):
         _tell("Nothing is recorded without both peers: see `make interop`.")
         return 1
-    with staged(peer, mailroom) as stage:
+    with staged(peers) as stage:
         for scene in SCENES:
             if wanted in scene.name:
                 await record(stage, scene, folder)
@@ -60,14 +55,10 @@ async def _record(
     return 0
 
 
-async def _play(
-    chosen: list[Pairing],
-    peer: programs.Program | programs.Missing,
-    mailroom: programs.Program | programs.Missing,
-) -> list[Result]:
+async def _play(chosen: list[Pairing], peers: Peers) -> list[Result]:
     results = []
     click.echo(heading())
-    async for result in run(chosen, peer, mailroom):
+    async for result in run(chosen, peers):
         click.echo(row(result))
         results.append(result)
     return results

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from tests.interop.environment import Ending, How, Stage
 from tests.interop.mailrooms import Make
 from tests.interop.pairing import AMOUNT, THEM, US, Books, Pairing, Purses, payee_of, payer_of
-from tests.interop.programs import Missing, Program
+from tests.interop.programs import Peers
 from tests.interop.v1_endpoint import serving_app
 from tests.live_core.bitcoind import ABSENT, Bitcoind, installed
 from tests.live_core.mirror import Mirror
@@ -48,10 +48,10 @@ class CliPairing(Pairing):
 
     __slots__ = ()
 
-    def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:
+    def missing(self, peers: Peers) -> str | None:
         if installed() is None:
             return ABSENT
-        return GET_CLI if program() is None else super().missing(peer, mailroom)
+        return GET_CLI if program() is None else super().missing(peers)
 
 
 def program() -> str | None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tests.interop.mailrooms import Mailrooms, open_mailrooms
-from tests.interop.programs import Program
+from tests.interop.programs import Peers
 from tests.support.certificates import Certificate, make_certificate
 
 from dovetail.bitcoin import Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
@@ -59,7 +59,7 @@ class Stage:
     regtest: RegtestServer
     chain: EsploraChain
     mailrooms: Mailrooms
-    peer: Program | None
+    peers: Peers
     folder: Path
     certificate: Certificate
     """For servers on TLS, on this machine."""
@@ -129,13 +129,11 @@ class Stage:
 
 
 @contextmanager
-def open_stage(
-    folder: Path, *, peer: Program | None = None, mailroom: Program | None = None
-) -> Generator[Stage]:
+def open_stage(folder: Path, peers: Peers) -> Generator[Stage]:
     """A fresh chain, our mailrooms, and of theirs what there is."""
     with (
         RegtestServer(blocks=BLOCKS) as regtest,
         EsploraChain(regtest.url, Network.REGTEST) as chain,
-        open_mailrooms(folder, mailroom) as mailrooms,
+        open_mailrooms(folder, peers.mailroom) as mailrooms,
     ):
-        yield Stage(regtest, chain, mailrooms, peer, folder, make_certificate(folder))
+        yield Stage(regtest, chain, mailrooms, peers, folder, make_certificate(folder))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import httpx2 as httpx
-from tests.interop.programs import Program
+from tests.interop.programs import Missing, Program
 from tests.support.servers import free_port
 
 from dovetail.mailroom import MailroomServer, MailroomSettings
@@ -36,7 +36,7 @@ class Mailrooms:
 
 
 @contextmanager
-def open_mailrooms(folder: Path, program: Program | None) -> Generator[Mailrooms]:
+def open_mailrooms(folder: Path, program: Program | Missing) -> Generator[Mailrooms]:
     """Ours, and theirs where there is a `program`."""
     with ExitStack() as opened:
         directories: dict[Make, str] = {}
@@ -46,7 +46,7 @@ def open_mailrooms(folder: Path, program: Program | None) -> Generator[Mailrooms
             home.mkdir()
             settings = MailroomSettings(home, local=True, v1=True, wait=WAIT)
             urls[Make.OURS] = opened.enter_context(MailroomServer(settings)).url
-            if program is not None:
+            if isinstance(program, Program):
                 home = folder / f"their-{name}"
                 urls[Make.THEIRS] = opened.enter_context(_theirs(program, home))
         yield Mailrooms(directories, relays)

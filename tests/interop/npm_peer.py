@@ -15,7 +15,7 @@ from tests.interop.dovetail_peer import KINDS
 from tests.interop.environment import Stage
 from tests.interop.mailrooms import Make
 from tests.interop.pairing import Pairing
-from tests.interop.programs import Missing, Program
+from tests.interop.programs import Peers
 from tests.support.bdk import bdk_wallet
 
 from dovetail import Agent, FallbackBroadcasted, PaidDirectly, Policy, Reason, Success
@@ -228,7 +228,7 @@ class NpmPairing(Pairing):
 
     __slots__ = ()
 
-    def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:  # noqa: ARG002 - another peer
+    def missing(self, peers: Peers) -> str | None:  # noqa: ARG002 - another peer
         return install()
 
 

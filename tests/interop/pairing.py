@@ -5,12 +5,12 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from tests.interop.dovetail_peer import EAGER, OurReceiver, OurSender, our_v1_receiver, ours
 from tests.interop.environment import Costs, Ending, How, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.programs import Missing, Program
+from tests.interop.programs import Missing, Peers
 from tests.interop.rust_peer import (
     TheirReceiver,
     TheirSender,
@@ -20,7 +20,7 @@ from tests.interop.rust_peer import (
 )
 
 from dovetail import Policy
-from dovetail.bitcoin import Address, Network, OutPoint
+from dovetail.bitcoin import Address, Network
 
 AMOUNT = 50_000
 MOST_FEES = 16_000
@@ -30,17 +30,6 @@ MOST_FEES = 16_000
 Payer = OurSender | TheirSender
 Payee = OurReceiver | TheirReceiver | TheirV1Receiver
 US, THEM = Make.OURS, Make.THEIRS
-
-
-class Purse(Protocol):
-    """Whoever has money."""
-
-    @property
-    def coins(self) -> list[OutPoint]:
-        """What they came with."""
-        ...
-
-    async def balance(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +45,14 @@ class Pairing:
     play: "Play"
     version: str = "v2"
 
-    def missing(self, peer: Program | Missing, mailroom: Program | Missing) -> str | None:
+    def missing(self, peers: Peers) -> str | None:
         """Why it cannot be run here, and how to get what is not there."""
-        if Make.THEIRS in (self.sender, self.receiver) and isinstance(peer, Missing):
-            return peer.why
-        if Make.THEIRS in (self.directory, self.relay) and isinstance(mailroom, Missing):
-            return mailroom.why
-        return None
+        wanted = (
+            (peers.peer, (self.sender, self.receiver)),
+            (peers.mailroom, (self.directory, self.relay)),
+        )
+        lacking = (each for each, makes in wanted if THEM in makes and isinstance(each, Missing))
+        return next((each.why for each in lacking), None)
 
     def directory_url(self, stage: Stage) -> str:
         assert self.directory is not None
@@ -124,16 +114,16 @@ async def both(
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Who had what; `close` asks the chain who has what now."""
+    """Who had what; `close` asks the chain who has what now. Both have `coins` and a `balance`."""
 
     stage: Stage
-    payer: Purse
-    payee: Purse
+    payer: Any
+    payee: Any
     paid_from: int
     paid_to: int
 
     @classmethod
-    async def open(cls, stage: Stage, payer: Purse, payee: Purse) -> "Books":
+    async def open(cls, stage: Stage, payer: Any, payee: Any) -> "Books":
         """Before the payment, which begins now."""
         books = cls(stage, payer, payee, await payer.balance(), await payee.balance())
         stage.began = time.monotonic()

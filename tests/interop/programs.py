@@ -6,6 +6,7 @@ import subprocess
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 HERE = Path(__file__).parent / "peer"
 MAILROOM_VERSION = "0.1.3"
@@ -25,6 +26,18 @@ class Missing:
     """A program that cannot be had here, and how to get it."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """What there is of rust-payjoin."""
+
+    peer: Program | Missing
+    mailroom: Program | Missing
+
+    @classmethod
+    def built(cls) -> Self:
+        return cls(peer(), mailroom())
 
 
 def peer() -> Program | Missing:

@@ -1,11 +1,12 @@
 """The agent's ports, with everything that passes through them written down."""
 
 from base64 import b64encode
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.interop.transcript import Entry, Transcript
+from tests.support.chain import OneByOne
 from tests.support.keys import unsigned
 
 from dovetail.bitcoin import (
@@ -20,7 +21,7 @@ from dovetail.bitcoin import (
 )
 from dovetail.protocol import Coin, Request
 from dovetail.runtime.transport import LIMIT, Reply
-from dovetail.wallets.ports import Accepted, Payment, Refused, Spend, Unknown, query_each
+from dovetail.wallets.ports import Accepted, Payment, Refused, Spend, Unknown
 
 _LATER = 3600
 
@@ -124,7 +125,7 @@ def coins_from_psbt(psbt: Psbt) -> tuple[Coin, ...]:
     return tuple(map(Coin, psbt.unsigned_transaction.contested(), psbt.inputs, psbt.utxos()))
 
 
-class RecordingChain(_Recording):
+class RecordingChain(_Recording, OneByOne):
     """What the chain showed, each time it showed something else."""
 
     def acceptance(self, transaction: Transaction) -> Accepted | Refused:
@@ -142,11 +143,7 @@ class RecordingChain(_Recording):
         )
         return answer
 
-    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
-        spends = {outpoint: self._spend_of(outpoint) for outpoint in outpoints}
-        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
-
-    def _spend_of(self, outpoint: OutPoint) -> Spend | None:
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
         spend: Spend | None = self._inner.spends_of([outpoint]).get(outpoint)
         if self._changed(str(outpoint), spend):
             self._recorder.note(
@@ -166,9 +163,6 @@ class RecordingChain(_Recording):
                 payments=[[str(each.txid), int(each.amount), each.depth] for each in payments],
             )
         return payments
-
-    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
-        return query_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         rate: FeeRate = self._inner.fee_rate(target=target)

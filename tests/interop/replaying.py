@@ -13,6 +13,7 @@ import httpx2 as httpx
 from tests.interop.recording import coins_from_psbt
 from tests.interop.transcript import Entry, Transcript, drawing_from
 from tests.interop.transcript_agent import begin, entries, open_agent
+from tests.support.chain import OneByOne
 
 from dovetail import Agent, Sats
 from dovetail.bip78 import V1Server
@@ -37,7 +38,6 @@ from dovetail.wallets.ports import (
     Refused,
     Spend,
     Unknown,
-    query_each,
 )
 
 
@@ -69,7 +69,7 @@ async def _ask(agent: Agent, then: Entry) -> None:
     assert b64encode(reply.content).decode() == then["answer"], "another answer than then"
 
 
-class Past:
+class Past(OneByOne):
     """The agent's transport, wallet, chain and clock, as they were."""
 
     network = Network.REGTEST
@@ -123,14 +123,7 @@ class Past:
     def hold(self, reserved: Callable[[], Collection[OutPoint]]) -> None:
         """Nobody else spends from it."""
 
-    def pay(
-        self,
-        script: Script,  # noqa: ARG002 - the port's
-        amount: Sats,  # noqa: ARG002 - the port's
-        *,
-        fee_rate: FeeRate,  # noqa: ARG002 - the port's
-        unspendable: Collection[OutPoint] = (),  # noqa: ARG002 - the port's
-    ) -> Psbt:
+    def pay(self, *_: Any, **__: Any) -> Psbt:
         assert self._transcript.original is not None
         return Psbt.from_base64(self._transcript.original)
 
@@ -140,7 +133,7 @@ class Past:
         assert inputs
         return Psbt.from_base64(then["signed"])
 
-    def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:  # noqa: ARG002 - too
+    def revoke(self, *_: Any, **__: Any) -> Transaction:
         raise AssertionError("nobody revoked anything then")
 
     def height(self) -> int:
@@ -167,14 +160,10 @@ class Past:
         told = next(each for each in self._transcript.events if '"psbt"' in each)
         return Psbt.parse(b64decode(json.loads(told)["psbt"]))
 
-    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
-        spends = {outpoint: self._spend_of(outpoint) for outpoint in outpoints}
-        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
-
     def min_fee_rate(self) -> FeeRate:
         return FeeRate.BROADCAST_MIN
 
-    def _spend_of(self, outpoint: OutPoint) -> Spend | None:
+    def spend_of(self, outpoint: OutPoint) -> Spend | None:
         name = str(outpoint)
         if self._next_is("see spend", of=name):
             then = self._pop("see spend")
@@ -193,10 +182,7 @@ class Past:
             )
         return self._payments.get(name, ())
 
-    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
-        return query_each(scripts, self.payments_to)
-
-    def fee_rate(self, *, target: int) -> FeeRate:  # noqa: ARG002 - the port's
+    def fee_rate(self, **_: Any) -> FeeRate:
         assert self._transcript.fee_rate is not None
         return FeeRate(self._transcript.fee_rate)
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tests.interop.environment import Costs, Stage, open_stage
 from tests.interop.pairing import Pairing
-from tests.interop.programs import Missing, Program
+from tests.interop.programs import Peers
 
 PATIENCE = 60.0
 """Seconds after which a pairing has failed."""
@@ -37,29 +37,22 @@ class Result:
 
 
 @contextmanager
-def staged(peer: Program | Missing, mailroom: Program | Missing) -> Generator[Stage]:
+def staged(peers: Peers) -> Generator[Stage]:
     """The world, in a folder of its own that goes with it."""
     with (
         TemporaryDirectory(prefix="dovetail-interop-") as folder,
-        open_stage(
-            Path(folder),
-            peer=peer if isinstance(peer, Program) else None,
-            mailroom=mailroom if isinstance(mailroom, Program) else None,
-        ) as stage,
+        open_stage(Path(folder), peers) as stage,
     ):
         yield stage
 
 
-async def run(
-    pairings: Iterable[Pairing], peer: Program | Missing, mailroom: Program | Missing
-) -> AsyncIterator[Result]:
-    with staged(peer, mailroom) as stage:
+async def run(pairings: Iterable[Pairing], peers: Peers) -> AsyncIterator[Result]:
+    with staged(peers) as stage:
         for pairing in pairings:
-            missing = pairing.missing(peer, mailroom)
-            if missing is not None:
-                yield Result(pairing, missing=missing)
-            else:
-                yield await _play(stage, pairing)
+            missing = pairing.missing(peers)
+            yield (
+                await _play(stage, pairing) if missing is None else Result(pairing, missing=missing)
+            )
 
 
 async def _play(stage: Stage, pairing: Pairing) -> Result:

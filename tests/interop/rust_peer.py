@@ -10,6 +10,7 @@ from typing import TypeVar
 import httpx2 as httpx
 from tests.interop.dovetail_peer import RATE
 from tests.interop.environment import Ending, How, Stage
+from tests.interop.programs import Program
 from tests.interop.rust_program import Answer, RustPeer, rust_peer
 from tests.interop.v1_endpoint import Asked, serving
 
@@ -217,10 +218,11 @@ async def theirs(
     party: type[P], stage: Stage, relay: str, *values: int, kind: str = P2WPKH, directory: str = ""
 ) -> AsyncGenerator[P]:
     """A rust-payjoin with one coin of each value."""
-    assert stage.peer is not None
+    program = stage.peers.peer
+    assert isinstance(program, Program)
     # One public key in 200 may also be read as a script, and a payjoin with its coin is refused.
     seed = f"rust-payjoin wallet {next(stage.numbers)}".encode()
-    async with rust_peer(stage.peer, seed, stage.certificate.trust()) as peer:
+    async with rust_peer(program, seed, stage.certificate.trust()) as peer:
         made = party(stage, peer, kind, relay, directory)
         await made.add_coins(values)
         yield made

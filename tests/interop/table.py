@@ -7,30 +7,26 @@ from tests.interop.runner import Result
 _WIDTHS = (15, 15, 13, 13, 4)
 
 
+def _cells(*columns: str) -> str:
+    return "".join(name.ljust(width) for name, width in zip(columns, _WIDTHS, strict=True))
+
+
 def heading() -> str:
-    columns = ("sender", "receiver", "directory", "relay", "")
-    cells = "".join(name.ljust(width) for name, width in zip(columns, _WIDTHS, strict=True))
+    cells = _cells("sender", "receiver", "directory", "relay", "")
     return f"{cells}{'what':<62}seconds  rate and amount"
 
 
 def row(result: Result) -> str:
     """One pairing on a line, and what went wrong below it."""
-    pairing = result.pairing
-    columns = (
-        pairing.sender,
-        pairing.receiver,
-        pairing.directory or "-",
-        pairing.relay or "-",
-        pairing.version,
-    )
-    cells = "".join(name.ljust(width) for name, width in zip(columns, _WIDTHS, strict=True))
-    what = f"{pairing.group.lower()}: {pairing.what}"
+    of = result.pairing
+    cells = _cells(of.sender, of.receiver, of.directory or "-", of.relay or "-", of.version)
+    what = f"{cells}{f'{of.group.lower()}: {of.what}':<62}"
     if result.missing:
-        return f"{cells}{what:<62}not run"
+        return f"{what}not run"
     if result.fault:
-        return f"{cells}{what:<62}{result.seconds:6.1f}  FAILED\n{result.fault}"
+        return f"{what}{result.seconds:6.1f}  FAILED\n{result.fault}"
     costs = "" if result.costs is None else f"   {result.costs}"
-    return f"{cells}{what:<62}{result.seconds:6.1f}{costs}"
+    return f"{what}{result.seconds:6.1f}{costs}"
 
 
 def conclusion(results: Sequence[Result]) -> str:

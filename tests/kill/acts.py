@@ -1,6 +1,8 @@
 """What people do on the paths: sets-up, which no kill disturbs, acts, and odd peers."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Concatenate, ParamSpec
 from unittest.mock import patch
 
 from tests.kill.ledger import AMOUNT, Party
@@ -11,200 +13,101 @@ from dovetail.bitcoin import OutPoint, Psbt, Script
 from dovetail.protocol import SenderParams, prepare_original
 from dovetail.sessions.sender.base import State as SenderState
 
+P = ParamSpec("P")
 SENDER, RECEIVER = Party.SENDER, Party.RECEIVER
 PROPOSED = "PostedPayjoinProposal"
 
 
+def _step(method: Callable[Concatenate[Play, P], object]) -> Callable[P, Acts]:
+    """A method of `Play`, to be called once there is one."""
+    return lambda *words, **named: lambda play: method(play, *words, **named)
+
+
+def _steps(*acts: Acts) -> Acts:
+    """One after the other."""
+
+    def all_of(play: Play) -> None:
+        for act in acts:
+            act(play)
+
+    return all_of
+
+
+_begin, _pause, _halt = _step(Play.begin), _step(Play.pause), _step(Play.halt)
+_logged, _closed = _step(Play.until_logged), _step(Play.until_closed)
+_decide, _answer, _at_once = _step(Play.decide), _step(Play.answer), _step(Play.at_once)
+_RELEASE, _REVOKE = ("release", "--yes"), ("revoke", "--yes", "--fee-rate", "20")
+pay, late = Play.send, Play.pass_time
+
+
 # Sets-up
 
-
-def asked(play: Play) -> None:
-    play.receive()
-
-
-def posted(play: Play) -> None:
-    play.receive()
-    play.send()
-
-
-def proposed(play: Play) -> None:
-    posted(play)
-    play.halt(RECEIVER, f"append {PROPOSED}")
+asked = Play.receive
+posted = _steps(Play.receive, Play.send)
+proposed = _steps(posted, _halt(RECEIVER, f"append {PROPOSED}"))
+strayed = _steps(proposed, Play.stray)
+"""The receiver's coin is spent elsewhere once the sender has the proposal."""
 
 
 def receiver_at(event: str) -> Acts:
-    def setup(play: Play) -> None:
-        posted(play)
-        play.halt(RECEIVER, f"append {event}")
-
-    return setup
-
-
-def sending_at(effect: str) -> Acts:
-    def setup(play: Play) -> None:
-        asked(play)
-        play.halt(SENDER, effect, *play.sending(wait=True))
-
-    return setup
+    return _steps(posted, _halt(RECEIVER, f"append {event}"))
 
 
 def sender_at(event: str) -> Acts:
-    def setup(play: Play) -> None:
-        proposed(play)
-        play.halt(SENDER, f"append {event}")
-
-    return setup
+    return _steps(proposed, _halt(SENDER, f"append {event}"))
 
 
-def strayed(play: Play) -> None:
-    """The receiver's coin is spent elsewhere once the sender has the proposal."""
-    proposed(play)
-    play.stray()
+def sending_at(effect: str) -> Acts:
+    return _steps(asked, lambda play: play.halt(SENDER, effect, *play.sending(wait=True)))
 
 
 # Acts
 
+_propose = _steps(_begin(RECEIVER), _logged(RECEIVER, PROPOSED))
+_post = _steps(Play.send, _logged(SENDER, "PostedOriginalPsbt"))
+_broadcast = _steps(_begin(SENDER), _logged(SENDER, "BroadcastPayjoin"))
+_look_around = _steps(_begin(RECEIVER), Play.linger, Play.pass_time)
+"""The receiver comes back for a moment before its time is over."""
+_decline = _steps(_propose, _decide(SENDER, "cancel"), _answer(SENDER, *_RELEASE), Play.pass_time)
 
-def complete(play: Play) -> None:
-    posted(play)
-    play.begin(RECEIVER)
-    play.until_logged(RECEIVER, PROPOSED)
-
-
-def complete_by_run(play: Play) -> None:
-    """A service of each does the work, beside the commands that begin it."""
-    play.employ()
-    play.receive()
-    play.employ()  # whoever was killed before there was a session was paused
-    play.send()
-
-
-def complete_v1(play: Play) -> None:
-    play.serve()
-    play.send()
-    play.until_logged(SENDER, "ReceivedProposal")
-
-
-def pay(play: Play) -> None:
-    play.send()
-
-
-def _post(play: Play) -> None:
-    play.send()
-    play.until_logged(SENDER, "PostedOriginalPsbt")
-
-
-def cancel_before(play: Play) -> None:
-    play.decide(RECEIVER, "cancel")
-    _post(play)
-    play.pass_time()
-
-
-def cancel_and_take(play: Play) -> None:
-    play.decide(RECEIVER, "cancel")
-    play.answer(RECEIVER, "fallback")
-
-
-def cancel_and_release(play: Play) -> None:
-    """The receiver wants it no more; the sender makes the payment all the same."""
-    play.decide(RECEIVER, "cancel")
-    play.answer(RECEIVER, "release", "--yes")
-    play.pass_time()
+complete = _steps(posted, _propose)
+complete_by_run = _steps(Play.employ, Play.receive, Play.employ, Play.send)
+"""A service of each does the work, beside the commands that begin it; whoever was killed before
+there was a session was paused."""
+complete_v1 = _steps(Play.serve, Play.send, _logged(SENDER, "ReceivedProposal"))
+cancel_before = _steps(_decide(RECEIVER, "cancel"), _post, Play.pass_time)
+cancel_and_take = _steps(_decide(RECEIVER, "cancel"), _answer(RECEIVER, "fallback"))
+cancel_and_release = _steps(
+    _decide(RECEIVER, "cancel"), _answer(RECEIVER, *_RELEASE), Play.pass_time
+)
+"""The receiver wants it no more; the sender makes the payment all the same."""
+cancel_late = _steps(_decide(RECEIVER, "cancel"), Play.pass_time)
+cancel_unposted = _steps(_decide(SENDER, "cancel"), _answer(SENDER, *_RELEASE), Play.pass_time)
+cancel_and_pay = _steps(_decide(SENDER, "cancel"), _answer(SENDER, "fallback"))
+"""Nothing has left yet; the sender stops the payjoin and pays all the same."""
+pay_and_decline = _steps(
+    _decide(SENDER, "cancel"), _at_once(SENDER, ("fallback",), _RELEASE), Play.pass_time
+)
+"""Two people at two terminals: one pays, one declines, at the same moment."""
+take_back = _steps(_decline, _decide(SENDER, *_REVOKE))
+"""The sender declines and takes the coin back while the receiver broadcasts the fallback."""
+take_back_late = _steps(_decline, _closed(RECEIVER), _decide(SENDER, *_REVOKE))
+"""The sender wants the coin back when the receiver's fallback is in a block already."""
+unanswered = _steps(_post, Play.pass_time, _begin(SENDER), _closed(SENDER))
+abandoned = _steps(_post, _pause(SENDER), _propose, Play.pass_time, _closed(RECEIVER))
+payjoin_undone = _steps(_begin(RECEIVER), _broadcast, Play.undo)
+"""A block confirms the payjoin; then the chain reorganises, and no mempool knows it."""
+fallback_undone = _steps(cancel_and_take, _begin(SENDER), Play.until_waiting, Play.undo)
+"""The same with the fallback that the receiver took."""
+in_grace = _steps(_step(Play.pass_time)(LIFETIME + 60), _begin(SENDER), _look_around)
+"""Both come back after the expiration, within the grace; then that passes too."""
+unanswered_broadcast = _steps(_begin(SENDER), Play.linger, Play.pass_time)
+"""The sender's server tells neither that it takes the payjoin nor that it does not."""
 
 
-def cancel_late(play: Play) -> None:
-    play.decide(RECEIVER, "cancel")
-    play.pass_time()
-
-
-def cancel_unposted(play: Play) -> None:
-    play.decide(SENDER, "cancel")
-    play.answer(SENDER, "release", "--yes")
-    play.pass_time()
-
-
-def cancel_and_pay(play: Play) -> None:
-    """Nothing has left yet; the sender stops the payjoin and pays all the same."""
-    play.decide(SENDER, "cancel")
-    play.answer(SENDER, "fallback")
-
-
-def pay_and_decline(play: Play) -> None:
-    """Two people at two terminals: one pays, one declines, at the same moment."""
-    play.decide(SENDER, "cancel")
-    play.at_once(SENDER, ("fallback",), ("release", "--yes"))
-    play.pass_time()
-
-
-def _decline(play: Play) -> None:
-    play.begin(RECEIVER)
-    play.until_logged(RECEIVER, PROPOSED)
-    play.decide(SENDER, "cancel")
-    play.answer(SENDER, "release", "--yes")
-    play.pass_time()
-
-
-def take_back(play: Play) -> None:
-    """The sender declines and takes the coin back while the receiver broadcasts the fallback."""
-    _decline(play)
-    play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
-
-
-def take_back_late(play: Play) -> None:
-    """The sender wants the coin back when the receiver's fallback is in a block already."""
-    _decline(play)
-    play.until_closed(RECEIVER)
-    play.decide(SENDER, "revoke", "--yes", "--fee-rate", "20")
-
-
-def unanswered(play: Play) -> None:
-    _post(play)
-    play.pass_time()
-    play.begin(SENDER)
-    play.until_closed(SENDER)
-
-
-def abandoned(play: Play) -> None:
-    _post(play)
-    play.pause(SENDER)
-    play.begin(RECEIVER)
-    play.until_logged(RECEIVER, PROPOSED)
-    play.pass_time()
-    play.until_closed(RECEIVER)
-
-
-def payjoin_undone(play: Play) -> None:
-    """A block confirms the payjoin; then the chain reorganises, and no mempool knows it."""
-    play.begin(RECEIVER)
-    play.begin(SENDER)
-    play.until_logged(SENDER, "BroadcastPayjoin")
-    play.undo()
-
-
-def fallback_undone(play: Play) -> None:
-    """The same with the fallback that the receiver took."""
-    cancel_and_take(play)
-    play.begin(SENDER)
-    play.until(lambda: bool(play.chain.waiting()), "for the fallback")
-    play.undo()
-
-
-def late(play: Play) -> None:
-    play.pass_time()
-
-
-def in_grace(play: Play) -> None:
-    """Both come back after the expiration, within the grace; then that passes too."""
-    play.pass_time(LIFETIME + 60)
-    play.begin(SENDER)
-    _look_around(play)
-
-
-def _look_around(play: Play) -> None:
-    """The receiver comes back for a moment before its time is over."""
-    play.begin(RECEIVER)
-    play.linger()
-    play.pass_time()
+def pay_now(party: Party) -> Acts:
+    """Pay by the fallback at once, whatever is under way; said twice, it is still one payment."""
+    return _steps(_decide(party, "fallback"), _decide(party, "fallback"), Play.pass_time)
 
 
 def _contested(play: Play) -> tuple[OutPoint, ...]:
@@ -246,42 +149,16 @@ def _pay_too(play: Play) -> None:
     play.pay_directly(AMOUNT, sparing=contested)
 
 
-def paid_by_payjoin_and_directly(play: Play) -> None:
-    """The receiver comes back when both wait to be mined, and hears of both."""
-    play.begin(SENDER)
-    play.until_logged(SENDER, "BroadcastPayjoin")
-    _pay_too(play)
-
-
-def paid_by_fallback_and_directly(play: Play) -> None:
-    """The same with the fallback that the receiver took."""
-    cancel_and_take(play)
-    play.until(lambda: bool(play.chain.waiting()), "for the fallback")
-    _pay_too(play)
+paid_by_payjoin_and_directly = _steps(_broadcast, _pay_too)
+"""The receiver comes back when both wait to be mined, and hears of both."""
+paid_by_fallback_and_directly = _steps(cancel_and_take, Play.until_waiting, _pay_too)
+"""The same with the fallback that the receiver took."""
 
 
 def inputs_taken_away(play: Play) -> None:
     """The payer's coin is spent elsewhere, to depth, while the receiver is away."""
     play.take_away(_forgotten(play)[0])
     _look_around(play)
-
-
-def unanswered_broadcast(play: Play) -> None:
-    """The sender's server tells neither that it takes the payjoin nor that it does not."""
-    play.begin(SENDER)
-    play.linger()
-    play.pass_time()
-
-
-def pay_now(party: Party) -> Acts:
-    """Pay by the fallback at once, whatever is under way; said twice, it is still one payment."""
-
-    def acts(play: Play) -> None:
-        play.decide(party, "fallback")
-        play.decide(party, "fallback")
-        play.pass_time()
-
-    return acts
 
 
 # Peers

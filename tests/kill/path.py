@@ -11,7 +11,7 @@ from tests.kill.servers import Coins
 
 from dovetail.sessions.reasons import Reason
 
-Acts = Callable[[Any], None]
+Acts = Callable[[Any], object]
 """What people do in a `Play`."""
 
 

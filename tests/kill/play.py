@@ -198,7 +198,7 @@ class Play(Parties):
     def undo(self) -> None:
         """Mine what waits, let it be seen, and make it as if it had never been broadcast."""
         if self.ports.node is not None:  # from which it comes a moment later
-            self.until(lambda: bool(self.chain.waiting()), "for the mempool")
+            self.until_waiting()
         while self.chain.waiting():
             self.mine()
         self.linger()
@@ -217,6 +217,10 @@ class Play(Parties):
         self.until(
             lambda: self.mined() and isinstance(self.state(party), _CLOSED), f"for the {party}"
         )
+
+    def until_waiting(self) -> None:
+        """The same until something waits for a block."""
+        self.until(lambda: bool(self.chain.waiting()), "for a transaction")
 
     def done(self, process: Process, what: str) -> None:
         """Let a process that is no party's come to its end."""

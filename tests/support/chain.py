@@ -1,5 +1,6 @@
 """The `Chain` port on a regtest node in this process."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -12,8 +13,25 @@ from dovetail.wallets.ports import Accepted, Output, Payment, Refused, Spend, Un
 KNOWN = ("txn-already-in-mempool", "txn-already-known")
 
 
+class OneByOne(ABC):
+    """A chain source that looks for one thing after the other."""
+
+    @abstractmethod
+    def spend_of(self, outpoint: OutPoint) -> Spend | None: ...
+
+    @abstractmethod
+    def payments_to(self, script: Script) -> tuple[Payment, ...]: ...
+
+    def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
+        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
+        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+
+    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
+        return query_each(scripts, self.payments_to)
+
+
 @dataclass
-class NodeChain:
+class NodeChain(OneByOne):
     """The `Chain` of a node in this process; it can be `away`, or blind to its mempool."""
 
     node: RegtestNode
@@ -60,8 +78,7 @@ class NodeChain:
     def spends_of(self, outpoints: Collection[OutPoint]) -> Mapping[OutPoint, Spend]:
         self._require()
         self.looks += 1
-        spends = {outpoint: self.spend_of(outpoint) for outpoint in outpoints}
-        return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+        return super().spends_of(outpoints)
 
     def spend_of(self, outpoint: OutPoint) -> Spend | None:
         self._require()
@@ -91,9 +108,6 @@ class NodeChain:
                 if any(output.script_pubkey == script for output in transaction.outputs)
             ]
         return tuple(sorted(payments, key=lambda payment: -payment.depth))
-
-    def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
-        return query_each(scripts, self.payments_to)
 
     def fee_rate(self, *, target: int) -> FeeRate:  # noqa: ARG002 - the port's
         self._require()
