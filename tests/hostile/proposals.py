@@ -5,7 +5,7 @@ from functools import partial
 
 from tests.hostile.forge import Forge, answering
 from tests.hostile.record import Tricks
-from tests.properties.histories.lies import moved, without
+from tests.properties.histories.lies import moved, redirected, without
 
 from dovetail.bitcoin import Sats, Script, Transaction, TxIn, TxOut
 from dovetail.bitcoin.psbt import GlobalField, InputField, OutputField, PsbtGlobal, PsbtInput
@@ -33,11 +33,10 @@ def with_sequence(forge: Forge, sequence: int, *places: int) -> bytes:
     return changed(forge, inputs=tuple(inputs))
 
 
-def redirected(forge: Forge, old: Script) -> bytes:
+def to_another(forge: Forge, old: Script) -> bytes:
     """What goes to this script goes to another one of the receiver's."""
     new = forge.stage.bob.party.wallet.new_address().script_pubkey
-    outputs = [TxOut(o.value, new) if o.script_pubkey == old else o for o in forge.tx.outputs]
-    return changed(forge, outputs=tuple(outputs))
+    return forge.signed(redirected(forge.tx, old, new))
 
 
 def with_theirs(forge: Forge, psbt_input: PsbtInput) -> bytes:
@@ -76,8 +75,8 @@ TRICKS.update(
         lambda forge: forge.signed(moved(_original(forge), forge.change, -100))
     ),
     forgets_the_change=answering(lambda forge: forge.signed(without(forge.tx, forge.change))),
-    keeps_the_change=answering(lambda forge: redirected(forge, forge.change)),
-    pays_elsewhere=answering(lambda forge: redirected(forge, forge.payee), pjos=False),
+    keeps_the_change=answering(lambda forge: to_another(forge, forge.change)),
+    pays_elsewhere=answering(lambda forge: to_another(forge, forge.payee), pjos=False),
     turns_the_outputs_round=answering(
         lambda forge: changed(forge, outputs=forge.tx.outputs[::-1]), pjos=False
     ),

@@ -43,6 +43,7 @@ class Told:
 
     stage: Stage = Stage.UNSENT
     words: str | None = None
+    away: bool = False
 
     coin = (COIN, FUNDING.outputs[0])
     payment = PAYMENT
@@ -55,6 +56,12 @@ class Told:
 
     def be_busy(self) -> None:
         self.words = LOADING
+
+    def mumble(self) -> None:
+        self.words = "\0"
+
+    def go_away(self) -> None:
+        self.away = True
 
     def block_of(self, transaction: Transaction) -> int | None:
         """The height of its block; 0 in the mempool, None where it is nowhere."""

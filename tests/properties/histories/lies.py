@@ -59,11 +59,9 @@ def without(tx: Transaction, script: Script) -> Transaction:
     return replace(tx, outputs=tuple(o for o in tx.outputs if o.script_pubkey != script))
 
 
-def redirected(tx: Transaction) -> Transaction:
-    outputs = [
-        TxOut(o.value, BOB.script(3)) if o.script_pubkey == ALICE.script(7) else o
-        for o in tx.outputs
-    ]
+def redirected(tx: Transaction, old: Script, new: Script) -> Transaction:
+    """What goes to one script goes to another."""
+    outputs = [TxOut(o.value, new) if o.script_pubkey == old else o for o in tx.outputs]
     return replace(tx, outputs=tuple(outputs))
 
 
@@ -88,7 +86,7 @@ LIES: dict[str, Lie] = {
     "takes from the change": lambda tx: moved(moved(tx, CHANGE, -5_000), PAYEE, 5_000),
     "takes one satoshi": lambda tx: moved(moved(tx, CHANGE, -1), PAYEE, 1),
     "burns the change": lambda tx: moved(tx, CHANGE, -5_000),
-    "keeps the change": redirected,
+    "keeps the change": lambda tx: redirected(tx, CHANGE, BOB.script(3)),
     "forgets the change": lambda tx: without(tx, CHANGE),
     "pays itself less": lambda tx: moved(tx, PAYEE, -1_000),
     "spends another coin of the sender": lambda tx: replace(tx, inputs=(*tx.inputs, _ANOTHER)),

@@ -30,7 +30,6 @@ class CoreScene(Told):
     """A node of this version; its wallet has both transactions."""
 
     version: Version = CORE_30
-    away: bool = False
 
     def __post_init__(self) -> None:
         self.node = node(
@@ -57,12 +56,6 @@ class CoreScene(Told):
             },
         )
         self.chain = CoreChain(self.node)
-
-    def mumble(self) -> None:
-        self.words = "\0"
-
-    def go_away(self) -> None:
-        self.away = True
 
     def _unless_away(self, usual: Callable[..., Any]) -> Callable[..., Any]:
         return lambda **named: Refusal(-9, "not connected") if self.away else usual(**named)

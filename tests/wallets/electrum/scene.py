@@ -75,13 +75,6 @@ class ElectrumScene(Told):
         self.server = ScriptedElectrum(self)  # type: ignore[arg-type]
         self.server.answer = self._answer  # type: ignore[method-assign]
         self.chain = ElectrumChain(self.server.url, Network.REGTEST, timeout=5)
-        self.away = False
-
-    def mumble(self) -> None:
-        self.words = "\0"
-
-    def go_away(self) -> None:
-        self.away = True
 
     def _answer(self, session: object, line: bytes) -> bytes:
         del session

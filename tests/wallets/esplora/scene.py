@@ -59,9 +59,6 @@ class EsploraScene(Told):
         self.server.answers = EsploraAnswers(self)
         self.chain = EsploraChain(self.server.url, Network.SIGNET, timeout=5, pace=0)
 
-    def mumble(self) -> None:
-        self.words = "\0"
-
     def go_away(self) -> None:
         self.server.answers = dict.fromkeys((), Answer())
         self.server.otherwise = Answer(502, b"Bad Gateway")
