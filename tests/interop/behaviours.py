@@ -2,22 +2,18 @@
 
 from itertools import product
 
+from tests.interop.books import AMOUNT, Books, address_in, at_once, stranger
 from tests.interop.dovetail_peer import OurReceiver, OurSender
 from tests.interop.environment import Ending, How
 from tests.interop.pairing import (
-    AMOUNT,
     POOR,
     THEM,
     US,
-    Books,
     Pairing,
     Payee,
     Payer,
     Purses,
-    address_in,
     anybody,
-    at_once,
-    stranger,
     they_pay,
     we_pay,
 )

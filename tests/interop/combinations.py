@@ -2,20 +2,9 @@
 
 from itertools import product
 
+from tests.interop.books import AMOUNT, Books
 from tests.interop.dovetail_peer import KINDS
-from tests.interop.pairing import (
-    AMOUNT,
-    THEM,
-    US,
-    Books,
-    Pairing,
-    Payee,
-    Payer,
-    Purses,
-    anybody,
-    they_pay,
-    we_pay,
-)
+from tests.interop.pairing import THEM, US, Pairing, Payee, Payer, Purses, anybody, they_pay, we_pay
 
 
 async def payjoin(payer: Payer, payee: Payee, books: Books) -> None:

@@ -18,9 +18,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from tests.interop.books import AMOUNT, Books
 from tests.interop.environment import Ending, How, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.pairing import AMOUNT, THEM, US, Books, Pairing, Purses, payee_of, payer_of
+from tests.interop.pairing import THEM, US, Pairing, Purses, payee_of, payer_of
 from tests.interop.programs import Peers
 from tests.interop.v1_endpoint import serving_app
 from tests.live_core.bitcoind import ABSENT, Bitcoind, installed

@@ -5,20 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.interop.books import AMOUNT, Books, address_in, at_once, stranger
 from tests.interop.dovetail_peer import EAGER, OurReceiver, OurSender, until
 from tests.interop.environment import Ending, How
-from tests.interop.pairing import (
-    AMOUNT,
-    POOR,
-    Act,
-    Books,
-    Purses,
-    address_in,
-    at_once,
-    stranger,
-    they_pay,
-    we_pay,
-)
+from tests.interop.pairing import POOR, Act, Purses, they_pay, we_pay
 from tests.interop.rust_peer import TheirReceiver, TheirSender
 from tests.interop.rust_program import PeerError
 

@@ -4,18 +4,9 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import product
 
+from tests.interop.books import AMOUNT, Books, at_once
 from tests.interop.dovetail_peer import KINDS, OurSender
-from tests.interop.pairing import (
-    AMOUNT,
-    Books,
-    Pairing,
-    Payee,
-    Payer,
-    Purses,
-    at_once,
-    they_pay,
-    we_pay,
-)
+from tests.interop.pairing import Pairing, Payee, Payer, Purses, they_pay, we_pay
 
 from dovetail.bitcoin import FeeRate, predicted_input_weight
 from dovetail.protocol.fees import fee_at

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.interop.books import AMOUNT
 from tests.interop.dovetail_peer import trusting, wallet_with
 from tests.interop.environment import Ending, Stage
 from tests.interop.mailrooms import Make
-from tests.interop.pairing import AMOUNT
 from tests.interop.programs import MAILROOM_VERSION, peer_version
 from tests.interop.recording import Recorder, RecordingChain, RecordingTransport, RecordingWallet
 from tests.interop.rust_peer import TheirReceiver, TheirSender, their_v1_receiver, theirs

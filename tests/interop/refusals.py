@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 import httpx2 as httpx
+from tests.interop.books import AMOUNT, Books
 from tests.interop.dovetail_peer import OurReceiver, OurSender
 from tests.interop.environment import How
-from tests.interop.pairing import AMOUNT, Books, they_pay, we_pay
+from tests.interop.pairing import they_pay, we_pay
 from tests.interop.rust_peer import TheirReceiver, TheirSender
 from tests.interop.rust_program import PeerError
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from tests.interop.books import AMOUNT, Books
 from tests.interop.dovetail_peer import (
     EAGER,
     AheadClock,
@@ -17,7 +18,7 @@ from tests.interop.dovetail_peer import (
     trusting,
 )
 from tests.interop.environment import Ending, Stage
-from tests.interop.pairing import AMOUNT, Books, they_pay, we_pay
+from tests.interop.pairing import they_pay, we_pay
 from tests.interop.rust_peer import TheirReceiver, Theirs, TheirSender
 
 from dovetail import Agent

@@ -2,22 +2,10 @@
 
 from typing import Any
 
+from tests.interop.books import AMOUNT, Books
 from tests.interop.environment import Ending, How
 from tests.interop.mailrooms import Make
-from tests.interop.pairing import (
-    AMOUNT,
-    POOR,
-    THEM,
-    US,
-    USUAL,
-    Act,
-    Books,
-    Pairing,
-    Payee,
-    Payer,
-    Purses,
-    anybody,
-)
+from tests.interop.pairing import POOR, THEM, US, USUAL, Act, Pairing, Payee, Payer, Purses, anybody
 from tests.interop.rust_peer import TheirSender, TheirV1Receiver
 
 from dovetail.sessions.reasons import Reason
