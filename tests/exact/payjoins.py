@@ -135,9 +135,18 @@ def least_cases(floors: tuple[FeeRate, ...] = FLOORS) -> Iterator[Case]:
     numbers = product((1, 2, 3), repeat=2)
     choices = product(KINDS, KINDS, numbers, HABITS, (2, 1), floors)
     for sender, receiver, (senders, receivers), habit, version, floor in choices:
-        numbers = senders, receivers
         yield Case(
-            sender, receiver, rate, *numbers, Offer.PEERS, Payee.KEPT, version, habit, rate, floor
+            sender=sender,
+            receiver=receiver,
+            rate=rate,
+            senders=senders,
+            receivers=receivers,
+            offer=Offer.PEERS,
+            payee=Payee.KEPT,
+            version=version,
+            habit=habit,
+            minimum=rate,
+            floor=floor,
         )
 
 
