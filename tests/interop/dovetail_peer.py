@@ -1,7 +1,7 @@
 """Dovetail as a party: the agent that users run, on a BDK wallet and the chain's Esplora API."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +27,6 @@ from dovetail.runtime.transport import HttpTransport
 from dovetail.runtime.turn import Turn
 from dovetail.sessions import receiver, sender
 from dovetail.sessions.receiver import ReceiverEvent, ReceiverSession
-from dovetail.sessions.sender import SenderSession
 from dovetail.stores.ports import SessionLog
 from dovetail.wallets.bdk.wallet import BdkWallet
 
@@ -125,16 +124,6 @@ class OurReceiver(Ours):
 
     def resume(self) -> None:
         self.session = cast("LiveReceiver", self.agent.follow(self.session.session_id))
-
-
-async def until(
-    session: LiveReceiver | LiveSender, found: Callable[[ReceiverSession | SenderSession], bool]
-) -> ReceiverSession | SenderSession:
-    """Wait for a session to stand where `found` is true."""
-    async for update in session.updates():
-        if update.state is not None and found(update.state):
-            return update.state
-    raise AssertionError(f"the session ended as {session.state!r}")
 
 
 async def ending_of(session: LiveReceiver | LiveSender) -> Ending:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 from tests.interop.books import AMOUNT, Books, address_in, at_once, stranger
-from tests.interop.dovetail_peer import EAGER, OurReceiver, OurSender, until
+from tests.interop.dovetail_peer import EAGER, OurReceiver, OurSender
 from tests.interop.environment import Ending, How
 from tests.interop.pairing import POOR, Act, Purses, they_pay, we_pay
 from tests.interop.rust_peer import TheirReceiver, TheirSender
 from tests.interop.rust_program import PeerError
+from tests.support.world import until
 
 from dovetail.bitcoin import FeeRate, Transaction
 from dovetail.runtime import decisions
@@ -26,7 +27,7 @@ SHORT = 2
 
 async def _our_sender_cancels(payer: OurSender, payee: TheirReceiver, books: Books) -> None:
     session = await payer.start(await payee.ask(AMOUNT))
-    await until(session, lambda state: isinstance(state, sender.PollingForProposal))
+    await until(session, sender.PollingForProposal)
     await decisions.cancel(payer.agent.services, session.session_id)
     await decisions.fallback(payer.agent.services, session.session_id)
     paid, _ = await books.both(payer.end(), payee.serve(), how=How.FALLBACK)
@@ -49,7 +50,7 @@ async def _cancelling(payee: TheirReceiver) -> Ending:
 
 async def _our_sender_expires(payer: OurSender, payee: TheirReceiver, books: Books) -> None:
     session = await payer.start(await payee.ask(AMOUNT, lifetime=60))
-    await until(session, lambda state: isinstance(state, sender.PollingForProposal))
+    await until(session, sender.PollingForProposal)
     payer.clock.ahead = 61
     paid, _ = await books.both(payer.end(), payee.serve(), how=How.FALLBACK)
     assert paid.why == Reason.EXPIRED_WAITING_FOR_PROPOSAL
@@ -136,7 +137,7 @@ async def _our_receiver_cannot_broadcast(
     await payer.prepare(uri)
     assert books.stage.send(elsewhere)
     await _rejected(payer)
-    await until(payee.session, lambda state: isinstance(state, receiver.Initialized))
+    await until(payee.session, receiver.Initialized)
     payee.clock.ahead = 600 + payee.agent.services.policy.grace + 1
     assert (await payee.serve()).how is How.NOT_AT_ALL
     assert await payee.balance() == books.paid_to

@@ -47,6 +47,12 @@ RECEIVER_SECRET = SecretKey(b"\x21" * 32)
 REPLY_SECRET = SecretKey(b"\x22" * 32)
 
 
+def mallory_pays(index: int, coin: int, amount: int = AMOUNT, fee: int = 2_000) -> Transaction:
+    """A payment to Bob's address `index` that spends one of Mallory's coins."""
+    coins = MALLORYS[coin : coin + 1]
+    return MALLORY.pay(BOB.script(index), int(amount), coins=coins, fee=fee).extract()
+
+
 class WithPayer(Histories):
     """What an honest payer's user, wallet and coins may do, whoever the receiver is."""
 
@@ -66,8 +72,7 @@ class WithPayer(Histories):
 
     def pay_from_elsewhere(self, part: int, coin: int, *, mined: bool) -> None:
         """Another wallet pays the address."""
-        paid = MALLORY.pay(BOB.script(0), part, coins=MALLORYS[coin : coin + 1], fee=2_000)
-        self.world.chain.take(paid.extract(), mined=mined)
+        self.world.chain.take(mallory_pays(0, coin, part), mined=mined)
 
     @rule(dares=RARELY, coin=st.integers(0, 1))
     def a_reorganisation_takes_a_coin(self, dares: int, coin: int) -> None:
@@ -240,9 +245,7 @@ class ReceivingHistories(Histories):
     def the_sender_raises_the_fee(self, which: int, coin: int, more: int, *, mined: bool) -> None:
         """Its wallet's own `bumpfee`: the same payment and less change."""
         index, _ = self.session(which)
-        coins = lies.THEIRS[coin : coin + 1]
-        raised = MALLORY.pay(BOB.script(index), int(AMOUNT), coins=coins, fee=1_000 + more)
-        self._pay(raised.extract(), mined=mined)
+        self._pay(mallory_pays(index, coin, fee=1_000 + more), mined=mined)
 
     @rule(dares=RARELY, coin=st.integers(0, 1), mined=st.booleans(), fee=FEES)
     def the_sender_pays_somebody_else(
@@ -258,16 +261,14 @@ class ReceivingHistories(Histories):
     def the_sender_pays_the_address(self, which: int, coin: int, part: int, *, mined: bool) -> None:
         """From other coins: all of it, or a part, which others may make up for."""
         index, _ = self.session(which)
-        paid = MALLORY.pay(BOB.script(index), part, coins=MALLORYS[coin : coin + 1], fee=2_000)
-        self._pay(paid.extract(), mined=mined)
+        self._pay(mallory_pays(index, coin, part), mined=mined)
 
     @rule(which=SMALL, before=st.integers(1, 12), after=st.integers(0, 4), mined=st.booleans())
     def the_sender_pays_twice(self, which: int, before: int, after: int, *, mined: bool) -> None:
         """An Original, and then the whole amount from another coin, in every state between."""
         index, payee = self.session(which)
         self.the_sender_pays(which=which, coin=0, times=before)
-        paid = MALLORY.pay(BOB.script(index), int(AMOUNT), coins=MALLORYS[2:3], fee=2_000)
-        self._pay(paid.extract(), mined=mined)
+        self._pay(mallory_pays(index, 2), mined=mined)
         for _ in range(after):
             payee.go_on()
 
