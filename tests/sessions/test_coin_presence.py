@@ -50,7 +50,7 @@ def test_servers_of_different_heights_fill_no_log():
 
 
 def test_a_log_in_which_coins_are_missed_twice_or_found_unmissed_is_none():
-    with pytest.raises(InvalidEvent, match="missed once"):
+    with pytest.raises(InvalidEvent, match="as missing already"):
         KNOWN.missed(101).missed(102)
-    with pytest.raises(InvalidEvent, match="not missed"):
+    with pytest.raises(InvalidEvent, match="not recorded as missing"):
         KNOWN.found(101)

@@ -1,4 +1,4 @@
-"""What a payment really costs each party: the fee, its rate, and what the receiver is left with."""
+"""The real cost of a payment for each party: the fee, its rate, and the amount received."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ _Paying: TypeAlias = sender.PendingBroadcast | sender.Monitor | sender.Closed
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a receiver gets, by the payjoin, by the ordinary payment or by others, in all."""
+    """The total that a receiver gets: by payjoin, ordinary payment or other transactions."""
 
     amount: Sats
     paid: Sats
-    """What is missing in it of what the sender paid: the receiver's part of the fee."""
+    """The receiver's part of the fee: the part of the sender's payment that is missing here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What a payjoin meant to one side, beside an ordinary payment."""
+    """The effect of a payjoin on one party, compared with an ordinary payment."""
 
     cost: Sats
     """A sender pays that much more, or a receiver gets that much less."""
     added: tuple[Sats, ...]
-    """What the receiver's coins are worth that went in."""
+    """The value of the coins that the receiver added."""
 
 
 @dataclass(frozen=True, slots=True)
 class WholeFee:
-    """The fee of the transaction that pays, whoever pays it."""
+    """The whole fee of the transaction that pays, the parts of both parties together."""
 
     fee: Sats
     rate: FeeRate | None
@@ -66,7 +66,7 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def amounts(self) -> Received | Paid | None:
-        """What the payment costs, where that is known."""
+        """The cost of the payment; None where it is not known."""
         if self.received is not None:
             amount, paid = self.received
             return Received(Sats(amount), Sats(paid))
@@ -90,7 +90,7 @@ def figures(
 
 
 def amounts_of(state: ReceiverSession | SenderSession) -> Received | Paid | None:
-    """What the payment of a session costs; None before a transaction that pays is chosen."""
+    """The cost of a session's payment; None before a transaction that pays is chosen."""
     try:
         match state:
             case receiver.PayjoinProposal() | receiver.Monitor() | receiver.Closed():
@@ -99,7 +99,7 @@ def amounts_of(state: ReceiverSession | SenderSession) -> Received | Paid | None
                 return _paid(state)
             case _:
                 return None
-    except ParseError:  # a closed session's log is not read whole before
+    except ParseError:  # the payloads of a closed session were not parsed before
         return None
 
 
@@ -140,7 +140,7 @@ def _way(state: _Proposed, payload: Payload) -> Settlement | None:
 
 
 def joined_of(state: ReceiverSession | SenderSession) -> Joined | None:
-    """What the payjoin means to whose session it is; None where it is not what pays."""
+    """The payjoin's effect on the session's own party; None where the payjoin is not what pays."""
     try:
         match state:
             case receiver.PayjoinProposal() | receiver.Monitor() | receiver.Closed():
@@ -162,7 +162,7 @@ def _receiver_joined(state: _Proposed) -> Joined | None:
 
 
 def whole_fee_of(state: ReceiverSession) -> WholeFee | None:
-    """What the transaction that pays a receiver costs; None where nobody can tell."""
+    """The whole fee of the transaction that pays a receiver; None where it cannot be known."""
     try:
         match state:
             case receiver.PayjoinProposal() | receiver.Monitor() | receiver.Closed():
@@ -208,7 +208,7 @@ def _sender_joined(state: _Paying) -> Joined | None:
 
 
 def by_payjoin_of(payload: Payload, proposal: Psbt, script: Script) -> Received:
-    """What a proposal's payjoin brings the receiver's address, without the coins it added."""
+    """The amount a proposal's payjoin pays to the receiver's address, less the coins it added."""
     found = shares(payload.original, proposal, payload.params.fee_contribution)
     return Received(
         paid_to(payload.fallback_transaction, script) - found.from_receiver, found.from_receiver
@@ -257,7 +257,7 @@ def _settling(state: _Paying) -> Txid | None:
 
 
 def amount_of(state: ReceiverSession | SenderSession) -> Sats | None:
-    """What is paid in the session; None for a receiver that named no amount and was not paid."""
+    """The amount of the session; None for a receiver that named no amount and was not paid."""
     match state:
         case (
             sender.WithReplyKey()

@@ -79,7 +79,7 @@ class EventCodec(Generic[EventT]):
         return self._decode_otherwise(entry)
 
     def tag_of(self, entry: bytes, event: EventT) -> str:
-        """The tag under which `event` was written in `entry`: an older version's may be another."""
+        """The tag under which `event` was written in `entry`; an older version may use another."""
         if entry.startswith(self._head):
             return type(event).__name__
         return str(_json_object(entry)["event"])

@@ -1,7 +1,7 @@
-"""What a session came to, small enough to lie beside it in a list.
+"""The summary of a closed session, small enough to lie beside it in a list.
 
-A closed log never grows (M1): what was drawn from it once holds for ever, and no list has to replay
-it again.
+A closed log never grows (M1), so its summary never changes, and no list has to replay the log
+again.
 """
 
 import msgspec
@@ -18,9 +18,9 @@ class Ending(Spending, frozen=True, kw_only=True, omit_defaults=True):
     outcome: Outcome
     """Without the signatures of a `Success`: the log has them."""
     amount: int | None = None
-    """What was paid, or should have been; None where a receiver had named no amount."""
+    """The amount that was paid, or was due; None where a receiver had named no amount."""
     asked: int | None = None
-    """What a receiver had asked for."""
+    """The amount that a receiver had asked for."""
     reason: Reason | None = None
     rule: str | None = None
 
@@ -29,7 +29,7 @@ class Ending(Spending, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def ending_of(state: receiver.Closed | sender.Closed) -> Ending:
-    """What a closed session came to."""
+    """The summary of a closed session."""
     outcome, amount = state.outcome, amount_of(state)
     received, paid = figures(amounts_of(state))
     if isinstance(outcome, outcomes.Success):
@@ -53,7 +53,7 @@ _USUAL: dict[type[Outcome], Reason] = {
     outcomes.Revoked: Reason.TAKEN_BACK,
     outcomes.Expired: Reason.EXPIRED_WAITING_FOR_ORIGINAL,
 }
-"""What an outcome says by itself, where nothing had stopped the payjoin before."""
+"""The reason that an outcome implies, where nothing had stopped the payjoin before."""
 
 
 def reason_of(state: receiver.Closed | sender.Closed) -> Reason | None:

@@ -1,4 +1,4 @@
-"""The events of an end, which both roles share: how a negotiation stops, and what the chain shows.
+"""The ending events, which both roles share: how a negotiation stops, and what the chain shows.
 
 They are members of both unions, and each role's log reads as if they were its own.
 """
@@ -25,7 +25,7 @@ class Expired(SessionEvent, frozen=True, kw_only=True):
 
 
 class FallbackRequested(SessionEvent, frozen=True, kw_only=True):
-    """The user, or their policy, decided on the fallback: durable before it leaves (M4)."""
+    """The user, or their policy, decided on the fallback; saved before it is broadcast (M4)."""
 
 
 class ObservedSpend(SessionEvent, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class Released(SessionEvent, frozen=True, kw_only=True):
 
 
 class CoinsMissed(SessionEvent, frozen=True, kw_only=True):
-    """A coin of the payment exists no more, neither in the mempool nor in a block.
+    """A coin of the payment no longer exists, neither in the mempool nor in a block.
 
     `height` is that of the chain source's best block.
     """
@@ -48,7 +48,7 @@ class CoinsMissed(SessionEvent, frozen=True, kw_only=True):
 
 
 class CoinsFound(SessionEvent, frozen=True, kw_only=True):
-    """All coins of the payment are there again; `height` as in `CoinsMissed`."""
+    """All coins of the payment exist again; `height` as in `CoinsMissed`."""
 
     height: Count
 

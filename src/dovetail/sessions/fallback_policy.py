@@ -1,4 +1,4 @@
-"""When a fallback that is owed is broadcast without another word, by the user's policy."""
+"""When the user's policy broadcasts a fallback that is owed, without asking again."""
 
 from typing import TypeAlias
 
@@ -14,10 +14,10 @@ AT_ONCE = UnixTime(0)
 
 
 def due_at(state: Owing, *, ask: bool = False) -> UnixTime | None:
-    """From when the policy broadcasts the fallback of `state`; None: only on the user's word.
+    """From when the policy broadcasts the fallback of `state`; None: only if the user requests it.
 
-    `ask` is whether the policy asks first. Who cancelled has decided about the payjoin and not
-    yet about the payment: the session leaves them the time until it would have expired.
+    `ask` is whether the policy asks first. A user who cancelled has decided about the payjoin and
+    not yet about the payment: they may still decide until the session would have expired.
     """
     match state:
         case sender.Monitor():

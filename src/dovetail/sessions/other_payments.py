@@ -1,4 +1,4 @@
-"""What an address has received by transactions that are neither payjoin nor fallback."""
+"""The payments to an address by transactions that are neither payjoin nor fallback."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from dovetail.bitcoin.units import Sats
 
 _NOTHING = Sats(0)
 MOST_NAMED = 8
-"""How many transactions are named of those that do not add up to what was asked for."""
+"""The most transactions that are named where all do not add up to the amount asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One transaction that pays the address, how much, and how deep it lies: 0 in the mempool."""
+    """One transaction that pays the address, its amount, and its depth: 0 in the mempool."""
 
     txid: Txid
     amount: Sats
@@ -22,35 +22,35 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipts:
-    """All that came to an address by itself: a payment, its parts, or nothing."""
+    """All that other transactions paid to an address: a payment, its parts, or nothing."""
 
     txids: tuple[Txid, ...] = ()
-    """Those that make up the payment; the largest ones where they fall short."""
+    """The transactions that make up the payment; the largest ones where they fall short."""
     amount: Sats = _NOTHING
-    """All that came, in satoshis."""
+    """The total received, in satoshis."""
     full: bool = False
-    """Whether it is at least what was asked for."""
+    """Whether the total is at least the amount asked for."""
     depth: int = 0
-    """How deep the payment lies: as deep as its shallowest part; 0 where it falls short."""
+    """The depth of the payment, which is that of its shallowest part; 0 where it falls short."""
     beyond: tuple[Txid, ...] = ()
-    """The largest of those that came although others make up the payment."""
+    """The largest of the transactions that came although others make up the payment."""
     rest: int = 0
-    """How deep all that came lies where it falls short, which another transaction may complete."""
+    """The depth of all that came where it falls short; another transaction may complete it."""
 
     @property
     def named(self) -> tuple[Txid, ...]:
-        """Those that are named, the payment and its parts first."""
+        """The transactions that are named, the payment and its parts first."""
         return (*self.txids, *self.beyond)
 
     def counts_from(self, depth: int) -> bool:
-        """Whether it lies at least that deep, be it the payment or a part of it."""
+        """Whether the payment, or the part of it that came, lies at least that deep."""
         return (self.depth if self.full else self.rest) >= depth
 
     @classmethod
     def of(cls, found: Iterable[Receipt], *, asked: int | None) -> "Receipts":
-        """Add up what was found; without an amount any payment is one in full.
+        """Add up what was found; where no amount was asked for, any payment is in full.
 
-        Of the ways to make up the amount the deepest counts, and of its parts the largest.
+        Among the ways to make up the amount the deepest counts, and among its parts the largest.
         """
         receipts = sorted(found, key=lambda receipt: (-receipt.depth, -receipt.amount))
         total = Sats.sum(receipt.amount for receipt in receipts)
@@ -71,7 +71,7 @@ def _largest(receipts: Iterable[Receipt]) -> tuple[Txid, ...]:
 
 
 def _enough(receipts: list[Receipt], asked: int) -> list[Receipt] | None:
-    """The first of them that add up; None where all do not."""
+    """The first receipts that add up to the amount; None where even all of them do not."""
     so_far = 0
     for count, receipt in enumerate(receipts, start=1):
         so_far += receipt.amount

@@ -39,7 +39,7 @@ class _Outcome(
 class _Single(_Outcome, frozen=True, kw_only=True):
     """One transaction made the payment; `txid` in display hex.
 
-    `beside` is what other transactions, `others`, had brought to a receiver's address, in satoshis.
+    `beside` is what other transactions, `others`, had paid to a receiver's address, in satoshis.
     """
 
     txid: str
@@ -58,7 +58,7 @@ class Success(_Single, frozen=True, kw_only=True):
 
 
 class FallbackBroadcasted(_Single, frozen=True, kw_only=True):
-    """The fallback confirmed; `why` says what stopped the payjoin, None where nobody knows."""
+    """The fallback confirmed; `why` says what stopped the payjoin, None where it is not known."""
 
     why: Reason | None = None
 
@@ -67,7 +67,7 @@ class Unrecognized(_Outcome, frozen=True, kw_only=True):
     """A transaction that is neither payjoin nor fallback spent a contested outpoint.
 
     `received` is what the address had received, in satoshis, and less than was asked for; None
-    where nobody had looked.
+    where the address was not checked.
     """
 
     txid: str
@@ -78,7 +78,7 @@ class PaidDirectly(_Outcome, frozen=True, kw_only=True):
     """The receiver's address was paid by transactions that are neither payjoin nor fallback.
 
     `others` are the further parts, where it was paid in parts; `received` is all that the address
-    had received, in satoshis, None where it was not noted. `beyond` are those that came although
+    had received, in satoshis, None if not recorded. `beyond` are the ones that came although
     the others make up the payment.
     """
 
@@ -89,14 +89,14 @@ class PaidDirectly(_Outcome, frozen=True, kw_only=True):
 
 
 class PayjoinProposalSent(_Outcome, frozen=True, kw_only=True):
-    """The proposal was sent, and the chain source could tell nothing about what became of it.
+    """The proposal was sent, and the chain source could not tell what happened to it.
 
-    No session ends so any more, as each chain source can tell. Logs of earlier releases may.
+    Sessions no longer end so, as each chain source can tell. Logs of earlier releases may.
     """
 
 
 class Revoked(_Outcome, frozen=True, kw_only=True):
-    """The session's own side took its coins back to its wallet, and no payment can come of it."""
+    """The session's own party spent its coins back to its wallet: this payment cannot be made."""
 
     txid: str
 
@@ -105,7 +105,7 @@ class Cancelled(_Outcome, frozen=True, kw_only=True):
     """No payment was made in this session; `why` says what ended it.
 
     `received` is what the address had received, in satoshis, by the transactions `txids`; None
-    where nobody had looked.
+    where the address was not checked.
     """
 
     why: Reason
@@ -114,7 +114,7 @@ class Cancelled(_Outcome, frozen=True, kw_only=True):
 
 
 class Expired(_Outcome, frozen=True, kw_only=True):
-    """Time ran out before the payment; `why` where something else than time was in the way.
+    """Time ran out before the payment; `why` names another cause, where there was one.
 
     `received` and `txids` as in `Cancelled`.
     """
@@ -138,14 +138,14 @@ Outcome = (
 
 
 def cancelled(why: Reason, received: Receipts | None) -> Cancelled:
-    """The outcome of a session that ends without its payment; None: nobody has looked."""
+    """The outcome of a session that ends without its payment; None: the address was not checked."""
     if received is None:
         return Cancelled(why=why)
     return Cancelled(why=why, received=int(received.amount), txids=hexes(received.txids))
 
 
 def expired(why: Reason | None, received: Receipts | None) -> Expired:
-    """The outcome of a session whose time ran out; None: nobody has looked."""
+    """The outcome of a session whose time ran out; None: the address was not checked."""
     if received is None:
         return Expired(why=why)
     return Expired(why=why, received=int(received.amount), txids=hexes(received.txids))

@@ -1,4 +1,4 @@
-"""What a receiver's address was paid more than was asked for: an invoice that was paid twice."""
+"""Overpayment: a receiver's address got more than was asked for, as if it was paid twice."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from dovetail.sessions.sightings import Sighting, SpendKind
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """All that came, what was asked for, and the transactions that came beside the payment."""
+    """The total received, the amount asked for, and the transactions beside the payment."""
 
     received: Sats
     asked: Sats | None
-    """None where no amount was named: then nothing is too much."""
+    """None where no amount was named, so that there is no overpayment."""
     txids: tuple[str, ...]
 
     @property
@@ -29,10 +29,10 @@ class Surplus:
 
     @property
     def advice(self) -> str | None:
-        """What to do about it; None where nobody can tell that it is too much."""
+        """Advice to the user in a sentence; None where no amount was named."""
         if self.too_much is None:
             return None
-        # Which payment was the one too many only the payers know: parts may overshoot together.
+        # Only the payers know which payment was the extra one: parts may overshoot together.
         return (
             f"Give {self.too_much:,} sats back to whoever paid too much, and ask them for an"
             " address first."
@@ -40,12 +40,12 @@ class Surplus:
 
     @property
     def too_much(self) -> Sats | None:
-        """What came beyond what was asked for."""
+        """The satoshis received beyond the amount asked for."""
         return None if self.asked is None else self.received - self.asked
 
 
 def surplus_of(outcome: Outcome, *, asked: int | None, payment: int | None) -> Surplus | None:
-    """What came beside the payment by the end; `payment` is what that brought, in satoshis."""
+    """The surplus at the end of the session; `payment` is what the payment itself paid."""
     match outcome:
         case outcomes.Success(beside=beside, others=others) if beside:
             return _beyond((payment or 0) + beside, asked, others)
@@ -59,7 +59,7 @@ def surplus_of(outcome: Outcome, *, asked: int | None, payment: int | None) -> S
 
 
 def surplus_seen(seen: Sighting | None) -> Surplus | None:
-    """What the chain shows beside a payment that is on its way."""
+    """The surplus that the chain shows while a payment is on its way."""
     if seen is None or seen.gone or seen.came is None:
         return None
     named = tuple(str(txid) for txid in seen.beside)
@@ -69,7 +69,7 @@ def surplus_seen(seen: Sighting | None) -> Surplus | None:
 
 
 def brought_by(session: receiver.PendingFallback | receiver.Monitor, spend: Transaction) -> Sats:
-    """What a spend of the contested outpoints brings the receiver, without the coins it added."""
+    """The amount a spend of the contested outpoints pays the receiver, less the coins it added."""
     script, proposal = session.address.script_pubkey, session.proposal
     if proposal is None or (
         classify(spend, payjoin=proposal.unsigned_transaction, fallback=None)

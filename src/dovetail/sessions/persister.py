@@ -1,4 +1,4 @@
-"""Where a session's log goes: the two protocols a store implements."""
+"""The two protocols for keeping a session's log, which a store implements."""
 
 from typing import Protocol, TypeVar
 
@@ -8,14 +8,14 @@ E_contra = TypeVar("E_contra", contravariant=True)
 class SessionPersister(Protocol[E_contra]):
     """Durable storage of one session's log.
 
-    It is bound to one session, whose name its implementer chose: a sequential integer where one
+    It is bound to one session, whose name the implementer chose: a sequential integer where one
     writer owns the database and people type the id, a UUIDv7 where independent writers must not
-    share a counter or the id is needed before the insert. No name is ever given to a second
-    session: what the first has seen is kept under it (P2). The core names no sessions.
+    share a counter or the id is needed before the insert. A name is never given to a second
+    session, as the coins the first has seen are kept under it (P2). The core names no sessions.
 
-    One that keeps what it draws from the states, such as rows for lists, may also have
+    A persister that keeps data derived from the states, such as rows for lists, may also have
     `advance(event, state, /, *, seq, closes)`, which is called instead of `append` and promises
-    the same: `state` is what the event leads to. Its awaited form is `advance_async`.
+    the same; `state` is the state after the event. Its awaited form is `advance_async`.
     """
 
     def append(self, event: E_contra, /, *, seq: int, closes: bool) -> None:
@@ -29,7 +29,7 @@ class SessionPersister(Protocol[E_contra]):
 
 
 class AsyncSessionPersister(Protocol[E_contra]):
-    """The same, awaited; its implementer names the session by the same rules.
+    """The asynchronous form; its implementer names the session by the same rules.
 
     A cancelled await leaves durability unknown: reload the session.
     """

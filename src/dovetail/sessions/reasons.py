@@ -1,4 +1,4 @@
-"""Why a session brought no payjoin: a closed list of codes, with words and advice.
+"""Why a session made no payjoin: a closed list of codes, with words and advice.
 
 A code is stored in logs and answered with `--json`: it never changes its meaning. The
 counterparty's own text is never among them (P4).
@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "Reason | None":
-        """What older logs call by another name."""
+        """Read a code that older logs spell differently."""
         return cls.COINS_GONE if value == "original-inputs-gone" else None
 
     # ours

@@ -7,12 +7,12 @@ from dovetail.errors import DovetailError, ReplayError
 
 
 class Replayable(Protocol):
-    """What replay asks of a state."""
+    """The methods that replay needs of a state."""
 
     closed: ClassVar[bool]
 
     def validate(self) -> None:
-        """Read again what the log says; raises what is wrong with it."""
+        """Parse again what the log holds; raises where it is not valid."""
         ...
 
 
@@ -23,11 +23,11 @@ Apply = Callable[[SessionT | None, EventT], SessionT]
 
 
 def replay(events: Iterable[EventT], apply: Apply[SessionT, EventT]) -> SessionT:
-    """The state that a log leads to; trusts nothing that a live session is going to use.
+    """The state that a log leads to; it trusts nothing in the log of a live session.
 
-    `apply` compares payloads with their checksums, or reads them. A state that is not closed is
-    read again in full (`validate`). Raises `ReplayError` naming the event by its number from 0,
-    and the cause. It writes nothing, and an expired session replays as any other (M2).
+    `apply` compares payloads with their checksums, or parses them. A state that is not closed is
+    parsed again in full (`validate`). Raises `ReplayError` naming the event by its number from 0,
+    and the cause. It writes nothing, and an expired session replays like any other (M2).
     """
     log = tuple(events)
     session: SessionT | None = None

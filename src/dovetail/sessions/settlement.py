@@ -5,8 +5,8 @@ watched until one transaction that spends them is deep enough. Payjoin and fallb
 so the chain takes one at most. A session closes only on what the chain shows, or where nothing is
 under way and the user declines.
 
-`Settling` is what both states share. `HoldsFallback` waits for a decision about the fallback;
-`Watches` follows what was broadcast or seen. A role adds what is its own, and says what may end it.
+`Settling` is the base of both states. `HoldsFallback` waits for a decision about the fallback;
+`Watches` follows what was broadcast or seen. A role adds its own facts and says what may end it.
 """
 
 from abc import ABC, abstractmethod
@@ -44,11 +44,11 @@ class Settling(SessionState[EventT, TermsT], ABC, Generic[EventT, TermsT, Closed
     reason: Reason | None
     """Why there is no payjoin so far; None while there may well be one."""
     requested: bool = False
-    """Whether the fallback was decided on: nothing is asked again, and nothing released."""
+    """Whether the fallback was decided on, so that it cannot be released any more."""
     released: bool = False
     """Whether the user declined the fallback: no policy broadcasts it any more."""
     looked: Presence | None = None
-    """What later looks at the coins have changed; None: as when they were checked first."""
+    """The presence of the coins by later checks; None: as when they were first checked."""
 
     @property
     @abstractmethod
@@ -68,11 +68,11 @@ class Settling(SessionState[EventT, TermsT], ABC, Generic[EventT, TermsT, Closed
     @property
     @abstractmethod
     def _known_at(self) -> int | None:
-        """The best block's height when the coins were known to be there; None: nobody looked."""
+        """The best block's height when the coins were known to exist; None: not checked."""
 
     @abstractmethod
     def _may_end_as(self, outcome: Outcome) -> bool:
-        """Whether the session may close like this; all that money hangs on is asked here (M3)."""
+        """Whether the session may close like this: the one check before money is given up (M3)."""
 
     @property
     def depth(self) -> int:
@@ -81,7 +81,7 @@ class Settling(SessionState[EventT, TermsT], ABC, Generic[EventT, TermsT, Closed
 
     @property
     def coins(self) -> Presence:
-        """Whether the payment's coins are still there, as far as was recorded."""
+        """Whether the payment's coins still exist, as recorded in the log."""
         return Presence.known(self._known_at) if self.looked is None else self.looked
 
     def require_spend(self, transaction: Transaction) -> None:
@@ -89,10 +89,10 @@ class Settling(SessionState[EventT, TermsT], ABC, Generic[EventT, TermsT, Closed
         require_spend(self.contested, transaction)
 
     def record_coins(self, *, missing: bool, height: int) -> Transition[EventT, Self]:
-        """Say whether a coin of the payment exists no more, neither in the mempool nor in a block.
+        """Say whether a coin of the payment is missing, that is, in neither mempool nor block.
 
-        `height` is that of the source's best block; what it does not answer is no absence. Only
-        what is new is noted, and nothing of a source that is behind what was known before.
+        `height` is that of the source's best block; no answer does not mean that a coin is missing.
+        Only news is recorded, and nothing from a source that is behind what was known before.
         """
         if not self.coins.is_news(missing=missing, height=height):
             return self._stay()
@@ -105,14 +105,14 @@ class Settling(SessionState[EventT, TermsT], ABC, Generic[EventT, TermsT, Closed
     def record_gone(
         self, *, height: int, received: Receipts | None = None
     ) -> Transition[EventT, ClosedT]:
-        """End the session because a coin of the payment has been missed for long (M3).
+        """End the session because a coin of the payment has been missing for long (M3).
 
-        Look once more whether the network would take `fallback_transaction`. `received` is what a
-        receiver's address has received. Raises `UsageError` before that was so for as many blocks
-        as the session's depth, and for six.
+        Check first whether the network would still take `fallback_transaction`. `received` is what
+        a receiver's address has received. Raises `UsageError` until the coin was missing for as
+        many blocks as the session's depth, and at least six.
         """
         if not self.coins.are_gone(height, depth=self.depth):
-            raise UsageError("The payment's coins may come back: go on looking.")
+            raise UsageError("The payment's coins may come back: keep watching.")
         return self._close(cancelled(Reason.COINS_GONE, received))
 
     def _on_coins_missed(self, event: events.CoinsMissed) -> Self:
@@ -142,7 +142,7 @@ class Settling(SessionState[EventT, TermsT], ABC, Generic[EventT, TermsT, Closed
         return Transition(None, self, seq=self.seq)
 
     def _become(self, successor: type[NextT], **changes: object) -> NextT:
-        """The next state, with each fact that both states have, but for these changes."""
+        """The next state: the fields that both states have are copied, save for these changes."""
         names = {each.name for each in fields(self)} & {each.name for each in fields(successor)}
         facts: dict[str, Any] = {name: getattr(self, name) for name in names}
         facts.update(changes, seq=self.seq + 1)
@@ -160,7 +160,7 @@ class HoldsFallback(Settling[EventT, TermsT, ClosedT], Generic[EventT, TermsT, C
     @property
     @abstractmethod
     def _may_be_paid(self) -> bool:
-        """Whether a transaction may be under way, or in hands that can broadcast it."""
+        """Whether a transaction may be under way, or another party can broadcast one."""
 
     @abstractmethod
     def record_broadcast(self, txid: Txid) -> Transition[EventT, MonitorT]:
@@ -175,21 +175,21 @@ class HoldsFallback(Settling[EventT, TermsT, ClosedT], Generic[EventT, TermsT, C
 
     @property
     def may_end_unpaid(self) -> bool:
-        """Whether `release` would close the session: before a broadcast, save that it is decided.
+        """Whether `release` would close the session: then save the request before you broadcast.
 
-        Else another process could close it as unpaid at the very moment (M4).
+        Else another process could close the session as unpaid at that moment (M4).
         """
         return not (self._may_be_paid or self.requested)
 
     @property
     def _word_stands(self) -> bool:
-        """Whether the fallback was requested, and nothing has made that word void."""
+        """Whether the fallback was requested, and nothing has made that request void."""
         return self.requested
 
     def request_fallback(self) -> Transition[EventT, Self]:
         """Decide on the fallback: save it, then broadcast `fallback_transaction`.
 
-        A crash between forgets nothing, and said twice it changes nothing. From then on the
+        A crash between the two loses nothing, and a second call changes nothing. From then on the
         fallback cannot be released, as it may be on its way (M4).
         """
         if self._word_stands:
@@ -209,12 +209,12 @@ class HoldsFallback(Settling[EventT, TermsT, ClosedT], Generic[EventT, TermsT, C
     def release(
         self, *, spends: Collection[Transaction], received: Receipts | None = None
     ) -> Transition[EventT, MonitorT | ClosedT]:
-        """Decline to broadcast the fallback. Ask the user first: this stops no payment that left.
+        """Decline to broadcast the fallback. Ask the user first: it stops no payment already sent.
 
-        Look before you call. `spends` are the known transactions that spend contested outpoints,
-        if any: such a one is watched instead, for a crash may have hidden our own broadcast (M4).
+        Check the chain before you call. `spends` are the known spends of contested outpoints, if
+        any: such a spend is watched instead, as a crash may have hidden our own broadcast (M4).
         `received` is what a receiver's address has received. Where nothing may be under way, the
-        session closes as `Cancelled` and its coins are free; else it is watched on, and the other
+        session closes as `Cancelled` and its coins are free; else it keeps watching, and the other
         party can still take the payment. Raises `UsageError` once the fallback was requested.
         """
         for spend in spends:
@@ -265,9 +265,9 @@ class Watches(Settling[EventT, TermsT, ClosedT], Generic[EventT, TermsT, ClosedT
         """The state that holds the fallback; `reason` is for a session that had none."""
 
     def request_fallback(self) -> Transition[EventT, PendingT]:
-        """Go on to the fallback on the user's word; it may replace a payjoin under way.
+        """Go on to the fallback, as the user decided; it may replace a payjoin under way.
 
-        Save it, then broadcast `fallback_transaction`: a crash between forgets nothing.
+        Save it, then broadcast `fallback_transaction`: a crash between the two loses nothing.
         """
         event = events.FallbackRequested()
         return self._move(event, self._on_fallback_requested(event))

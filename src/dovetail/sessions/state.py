@@ -1,4 +1,4 @@
-"""What the typestates of both roles share: their place in the log, and their expiration."""
+"""The base of both roles' typestates: their place in the log, and their expiration."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -10,7 +10,7 @@ from dovetail.sessions.transition import Transition
 
 
 class SessionTerms(Protocol):
-    """What the first event of either role fixes."""
+    """The terms that the first event of either role fixes."""
 
     @property
     def expires_at(self) -> UnixTime:
@@ -23,7 +23,7 @@ class SessionTerms(Protocol):
         ...
 
     def validate(self) -> None:
-        """Parse everything now; raises what is wrong with it."""
+        """Parse everything now; raises where it is not valid."""
         ...
 
 
@@ -49,7 +49,7 @@ class SessionState(Generic[EventT, TermsT]):
         return self.terms.expires_at
 
     def validate(self) -> None:
-        """Read again what the log says; raises what is wrong with it."""
+        """Parse again what the log holds; raises where it is not valid."""
         self.terms.validate()
 
     def _transition(self, event: EventT, successor: NextT) -> Transition[EventT, NextT]:
@@ -64,7 +64,7 @@ class SessionState(Generic[EventT, TermsT]):
     def _require_unexpired(self, now: UnixTime) -> None:
         """Raise `UsageError` from the expiration on, which ends posting and polling."""
         if now >= self.expires_at:
-            raise UsageError("The session has expired; call `expire` and save what it gives.")
+            raise UsageError("The session has expired; call `expire` and save what it returns.")
 
     def __repr__(self) -> str:
         return f"<{self.role} {type(self).__name__} after {self.seq} events>"

@@ -1,4 +1,4 @@
-"""A role's machine as one declared table: what `apply` looks up, tests walk and the docs draw."""
+"""A role's machine as one declared table, which `apply` looks up and the docs draw."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ EventT = TypeVar("EventT")
 NextT = TypeVar("NextT")
 
 Edge: TypeAlias = tuple[type | None, type, type]
-"""A state, the event that it takes, and a state that this leads to; None is the beginning."""
+"""A state, an event that it takes, and a state that follows; None is the beginning."""
 
 Moves: TypeAlias = Mapping[tuple[type, type], Callable[[Any, Any], Any]]
 """The method for each state and event; it takes both, and returns the next state."""

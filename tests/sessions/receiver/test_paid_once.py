@@ -250,7 +250,7 @@ def test_after_many_that_do_not_count_only_the_address_is_watched(play: Play) ->
         reopened = receiver.apply(refusing, e.Reopened())
         waiting = expect(reopened, receiver.Initialized)
     assert len(waiting.refused) == MOST_REFUSED
-    with pytest.raises(UsageError, match="watch its address alone"):
+    with pytest.raises(UsageError, match="watch its address only"):
         waiting.poll(None, now=NOW)
 
 
@@ -278,7 +278,7 @@ ENDS: dict[str, Callable[[receiver.HasReplyableError], object]] = {
 def test_a_payment_that_was_only_seen_closes_nothing_whoever_says_so(play: Play, end: str) -> None:
     """M3: the payment may still vanish. The session goes on looking, and closes on its depth."""
     error = play.save(play.retrieved().refuse_as_paid(ELSEWHERE))
-    with pytest.raises(UsageError, match="has to confirm"):
+    with pytest.raises(UsageError, match="must confirm first"):
         ENDS[end](error)
     waiting = play.save(receiver.reopen(error))
     with pytest.raises(UsageError, match="not deep enough"):
@@ -291,13 +291,13 @@ def test_a_told_sender_closes_nothing_where_a_payment_was_only_seen(play: Play) 
     error = play.save(play.retrieved().refuse_as_paid(ELSEWHERE))
     request, context = error.reply(RELAY, now=NOW)
     told = play.directory.serve(request)
-    with pytest.raises(UsageError, match="has to confirm"):
+    with pytest.raises(UsageError, match="must confirm first"):
         error.process_reply(told, context)
 
 
 def test_an_http_answer_closes_nothing_where_a_payment_was_only_seen(play: Play) -> None:
     error = play.save(play.retrieved_http().refuse_as_paid(ELSEWHERE))
-    with pytest.raises(UsageError, match="has to confirm"):
+    with pytest.raises(UsageError, match="must confirm first"):
         error.record_replied()
 
 

@@ -126,7 +126,7 @@ def test_a_fallback_with_nothing_under_way_is_closed_and_not_watched(play: Play)
 
 def test_a_released_fallback_never_falls_due(play: Play) -> None:
     released = play.save(play.pending_after_proposal().release(spends=()))
-    with pytest.raises(InvalidEvent, match="never falls due"):
+    with pytest.raises(InvalidEvent, match="never becomes due"):
         receiver.apply(released, e.FallbackDue())
 
 

@@ -33,7 +33,7 @@ class State(SessionState[ReceiverEvent, Terms]):
 
     @property
     def payjoin_uri(self) -> PayjoinUri:
-        """What to show the sender; for one sender and one payment only."""
+        """The Payjoin URI to show the sender; for one sender and one payment only."""
         return self.terms.uri
 
     @property
@@ -60,15 +60,15 @@ class WithPayload(State):
 
     @property
     def params(self) -> SenderParams:
-        """What the sender asked for."""
+        """The parameters that the sender asked for."""
         return self.payload.params
 
     def validate(self) -> None:
-        """Read again what the log says; raises what is wrong with it."""
+        """Parse again what the log holds; raises where it is not valid."""
         State.validate(self)
         _ = self.payload.fallback_transaction, self.payload.params, self.payload.reply_to
 
     @property
     def contested(self) -> tuple[OutPoint, ...]:
-        """The sender's inputs, in order: one transaction only can spend them, so watch them."""
+        """The sender's inputs, in order; watch them, as only one transaction can spend them."""
         return self.payload.contested

@@ -1,4 +1,4 @@
-"""The receiver's checks of the Original PSBT, each with the facts of its own (BIP 78)."""
+"""The receiver's checks of the Original PSBT, one state for each (BIP 78)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class UncheckedOriginalPayload(Refusing):
 
     Also look at the address: if a plain payment has arrived, `refuse_as_paid`. And at
     `contested`: refuse one that is spent already, or rests on coins that are not confirmed
-    where nobody watches over the session.
+    where no person watches the session.
     """
 
     holds_fallback: ClassVar[bool] = False
@@ -59,7 +59,7 @@ class UncheckedOriginalPayload(Refusing):
         min_fee_rate: FeeRate | None = None,
         height: int | None = None,
     ) -> "Transition[ReceiverEvent, MaybeInputsOwned | HasReplyableError]":
-        """Say what the chain knows of `transaction`; it must pay at least `min_fee_rate`.
+        """Say what the chain source knows of `transaction`, which must pay at least `min_fee_rate`.
 
         `accepted`: whether the network would take it, as far as the source can tell. `tested`:
         whether the source had a node run its scripts and policy (`testmempoolaccept`); where it
@@ -91,7 +91,7 @@ class UncheckedOriginalPayload(Refusing):
         return self._unsigned(tested=tested)
 
     def _unsigned(self, *, tested: bool) -> Reason | None:
-        """What is wrong with the signatures: nobody may probe us without a real payment."""
+        """The fault of the signatures, if any: probing us must take a payment that is valid."""
         verdict = self.signatures
         if verdict is Verdict.INVALID:
             return Reason.ORIGINAL_SIGNATURE_INVALID
@@ -116,7 +116,7 @@ class UncheckedOriginalPayload(Refusing):
         return self._close(events.Closed(outcome=paid_directly(received, depth=self.created.depth)))
 
     def cancel(self, *, received: Receipts | None = None) -> Transition[ReceiverEvent, Closed]:
-        """Close the session; nothing was promised yet. `received` is what the address had."""
+        """Close the session; nothing is owed yet. `received` is what the address had received."""
         return self._close(events.Closed(outcome=cancelled(Reason.CANCELLED_BY_US, received)))
 
     def expire(
@@ -160,10 +160,10 @@ class MaybeInputsOwned(Refusing, Stopping):
     def check_inputs_not_owned(
         self, owned: Collection[OutPoint]
     ) -> "Transition[ReceiverEvent, MaybeInputsSeen | HasReplyableError]":
-        """Say which of `contested` the receiver's wallet owns: any at all is refused.
+        """Say which of `contested` the receiver's wallet owns; if any, the Original is refused.
 
-        Ask it by outpoint, not by what the sender says of them: else we could be tricked into
-        signing away our own coins (BIP 78).
+        Ask the wallet by outpoint and do not trust the sender's data about them: else we could be
+        tricked into signing away our own coins (BIP 78).
         """
         if not set(self.contested).isdisjoint(owned):
             return self.refuse(Reason.ORIGINAL_SPENDS_OUR_COINS)
@@ -185,9 +185,9 @@ class MaybeInputsSeen(Refusing, Stopping):
     def check_no_inputs_seen_before(
         self, seen: Collection[OutPoint]
     ) -> "Transition[ReceiverEvent, OutputsUnknown | HasReplyableError]":
-        """Say which of `contested` other sessions own: any at all is refused (P2).
+        """Say which of `contested` other sessions have seen; if any, the Original is refused (P2).
 
-        Claim them in the store first, which answers just that; a session's own are not `seen`.
+        Claim them in the store first, which answers this; a session's own are not `seen`.
         """
         if not set(self.contested).isdisjoint(seen):
             return self.refuse(Reason.ORIGINAL_INPUTS_SEEN_BEFORE)
@@ -216,9 +216,9 @@ class OutputsUnknown(Refusing, Stopping):
     ) -> Transition[ReceiverEvent, WantsOutputs | HasReplyableError]:
         """Say which of `output_scripts` are ours; this session's address must be among them.
 
-        An Original that pays another address of ours would count for two sessions, and one that
-        pays less than was asked for for more than it is: both are refused. Once saved the fallback
-        is owed (M3).
+        An Original that pays another address of ours could count for two sessions, and one that
+        pays less than was asked for could count as full payment: both are refused. Once this is
+        saved, the fallback is owed (M3).
         """
         indices = receiver_outputs(self.payload.fallback_transaction, owned)
         ours = self.address.script_pubkey

@@ -1,4 +1,4 @@
-"""The end of a session, and what every early end notes of the money (M3)."""
+"""The end of a session, and the payment that every early end records (M3)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -25,7 +25,7 @@ class Closed(State):
     payload: Payload | None = None
     finalized: Finalized | None = None
     reason: Reason | None = None
-    """What had stopped the payjoin before the end; None where nothing had."""
+    """The reason that had stopped the payjoin before the end; None where nothing had."""
 
     @property
     def fallback_transaction(self) -> Transaction | None:
@@ -42,11 +42,11 @@ class Closed(State):
 
 
 UNPAID_OUTCOMES = (outcomes.PaidDirectly, outcomes.Cancelled, outcomes.Expired)
-"""How a session may end that never held a fallback."""
+"""The outcomes of a session that never held a fallback."""
 
 
 def observed(received: Receipts) -> events.ObservedPayment:
-    """The event of a payment that came to the address by itself.
+    """The event of a payment to the address that is neither payjoin nor fallback.
 
     Raises `UsageError` for less than was asked for.
     """
@@ -61,7 +61,7 @@ def paid_directly(received: Receipts, *, depth: int) -> outcomes.PaidDirectly:
     """
     _require_full(received)
     if received.depth < depth:
-        raise UsageError("The payment to the address is not deep enough yet; go on looking.")
+        raise UsageError("The payment to the address is not deep enough yet; keep watching.")
     first, *others = hexes(received.txids)
     return outcomes.PaidDirectly(
         txid=first,
@@ -73,4 +73,4 @@ def paid_directly(received: Receipts, *, depth: int) -> outcomes.PaidDirectly:
 
 def _require_full(received: Receipts) -> None:
     if not received.full:
-        raise UsageError("The address has received less than was asked for; go on looking.")
+        raise UsageError("The address has received less than was asked for; keep watching.")

@@ -1,4 +1,4 @@
-"""What the two states share in which only the chain can end the session (M3, M4)."""
+"""The base of the two states in which only the chain can end the session (M3, M4)."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -38,17 +38,17 @@ class Contested(WithPayload, Settling[ReceiverEvent, Terms, Closed]):
     """Whether a spend of a contested outpoint can close it."""
 
     owed: bool
-    """Whether the fallback is known to pay us and to spend nobody else's coins."""
+    """Whether the fallback is known to pay us and to spend only the sender's coins."""
     finalized: Finalized | None
     """The Proposal, which counts as in the sender's hands."""
     seen_spent: bool = False
     """Whether the fallback was broadcast, or a spend of a contested outpoint was seen."""
     fallback_broadcast: bool = False
-    """Whether the fallback was broadcast from here: then it is again, should it be evicted."""
+    """Whether we broadcast the fallback: then we broadcast it again if it is evicted."""
     paid_by: tuple[str, ...] = ()
     """The transactions that paid the address in full without payjoin or fallback."""
     insisted: bool = False
-    """Whether the caller asked for the fallback knowing of that payment."""
+    """Whether the caller requested the fallback after that payment was recorded."""
 
     @property
     def _known_at(self) -> int | None:
@@ -78,24 +78,24 @@ class Contested(WithPayload, Settling[ReceiverEvent, Terms, Closed]):
 
     @property
     def watched_until(self) -> UnixTime:
-        """The expiration and the grace: until then a payjoin is waited for."""
+        """The expiration plus the grace: the session waits for a payjoin until then."""
         return UnixTime(self.created.expires_at + self.created.grace)
 
     @property
     def paid_twice(self) -> bool:
-        """Whether the fallback would pay for what was paid already: no policy broadcasts it."""
+        """Whether the fallback would be a second payment, so that no policy broadcasts it."""
         return bool(self.paid_by) and not self.insisted
 
     @property
     def may_expire(self) -> bool:
-        """Whether nothing is owed and nothing under way, so that `expire` can end it."""
+        """Whether nothing is owed or under way, so that `expire` can end the session."""
         nothing_owed = self.released or not self.owed
         return nothing_owed and not (self.requested or self.proposal_out)
 
     def pays(self, spend: Transaction, received: Receipts | None = None) -> bool:
-        """Whether the address has what was asked for, once this transaction is in the chain.
+        """Whether the address has the amount asked for, once this transaction is in the chain.
 
-        `received` is what other transactions brought.
+        `received` is what other transactions paid to it.
         """
         brought = 0 if received is None else int(received.amount)
         return self._paid_by(spend) + brought >= (self.created.amount or 1)
@@ -106,13 +106,13 @@ class Contested(WithPayload, Settling[ReceiverEvent, Terms, Closed]):
         return kind is not Settlement.UNRECOGNIZED or self.pays(spend)
 
     def _rests_on_shallow(self, spend: Transaction, received: Receipts | None) -> bool:
-        """Whether this spend is no payment but for others, which may still be replaced."""
+        """Whether this spend pays in full only with others, which may still be replaced."""
         if received is None or self.settles(spend) or not self.pays(spend, received):
             return False
         return not received.counts_from(self.depth)
 
     def validate(self) -> None:
-        """Read again what the log says; raises what is wrong with it."""
+        """Parse again what the log holds; raises where it is not valid."""
         WithPayload.validate(self)
         _ = self.proposal
 
@@ -121,10 +121,10 @@ class Contested(WithPayload, Settling[ReceiverEvent, Terms, Closed]):
     ) -> Transition[ReceiverEvent, Self | Closed]:
         """Say that other transactions have paid the address in full.
 
-        The fallback is no longer owed from then on, whatever becomes of them: only the caller's
-        word broadcasts it. Once they are deep enough the session closes as paid, with a proposal
-        out not before `watched_until`. For payjoin and fallback there is `record_spend`. Raises
-        `UsageError` for less than was asked for.
+        From then on the fallback is no longer owed, even if they vanish again: it is broadcast only
+        if the caller requests it. Once they are deep enough the session closes as paid; with a
+        proposal out, not before `watched_until`. For payjoin and fallback call `record_spend`.
+        Raises `UsageError` for less than was asked for.
         """
         patient = self.proposal_out and now < self.watched_until
         if received.depth >= self.depth and not patient:
@@ -183,7 +183,7 @@ class Contested(WithPayload, Settling[ReceiverEvent, Terms, Closed]):
                 return outcomes.Unrecognized(txid=txid, received=amount)
 
     def _paid_otherwise(self, spend: Transaction, received: Receipts | None) -> Outcome:
-        """The spend pays by itself, or together with what came beside it."""
+        """The outcome of a payment by this spend alone, or together with other transactions."""
         parts = () if received is None else hexes(received.txids)
         beyond = () if received is None else hexes(received.beyond)
         brought = self._paid_by(spend)
@@ -207,8 +207,8 @@ class Contested(WithPayload, Settling[ReceiverEvent, Terms, Closed]):
     def _counts(self, spend: Transaction) -> bool:
         """Whether the fallback is this session's payment.
 
-        One that was refused because it does not pay, or too little, may still be broadcast by its
-        sender.
+        One that was refused because it does not pay us, or too little, may still be broadcast by
+        its sender.
         """
         return self.owed or self.requested or self.fallback_broadcast or self.pays(spend)
 
@@ -218,7 +218,7 @@ class Contested(WithPayload, Settling[ReceiverEvent, Terms, Closed]):
 
     def _on_observed_payment(self, event: events.ObservedPayment) -> Self:
         if self.paid_by or not event.txids:
-            raise InvalidEvent("A payment to the address is noted once, with its transactions.")
+            raise InvalidEvent("A payment to the address is recorded once, with its transactions.")
         return replace(self, seq=self.seq + 1, paid_by=event.txids)
 
     def _ended(self, event: events.Closed) -> Closed:

@@ -31,7 +31,7 @@ def create(  # noqa: PLR0913 - the terms of a session, named one by one
 ) -> Transition[ReceiverEvent, Initialized]:
     """Begin a session with a mailbox on a directory (BIP 77).
 
-    Save it before anyone sees the URI. `v1` welcomes v1 senders too, at the price of output
+    Save it before anyone sees the URI. `v1` accepts v1 senders too, and rules out output
     substitution (`pjos=0`). The fallback is due `grace` seconds after the expiration; `depth`
     confirmations make a payment final. `secret_key` must never have been used. Raises
     `InvalidUri` for a directory or expiration that no URI can name, `UsageError` for a negative
@@ -93,7 +93,7 @@ def _begin(event: events.Created) -> Transition[ReceiverEvent, Initialized]:
     if event.grace < 0 or event.depth < 1:
         raise UsageError("A grace is at least 0 seconds and a depth at least 1; choose such.")
     successor = on_created(event)
-    _ = successor.payjoin_uri  # a session nobody can be invited to must not begin
+    _ = successor.payjoin_uri  # a session without a valid URI must not begin
     return Transition(event, successor, seq=0)
 
 

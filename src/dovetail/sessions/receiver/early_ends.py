@@ -1,4 +1,4 @@
-"""What every state between the Original and the Proposal can do: refuse, stop, fail, expire."""
+"""The moves of each state between the Original and the Proposal: refuse, stop, fail, expire."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -26,7 +26,7 @@ class Refusing(WithPayload):
     holds_fallback: ClassVar[bool] = True
     """Whether the Original may be broadcast if the negotiation ends here."""
     owed: ClassVar[bool] = False
-    """Whether it is known to pay us and to touch neither our coins nor another session's."""
+    """Whether the Original is known to pay us and to spend no coin of ours or another session."""
 
     def refuse(self, reason: Reason) -> Transition[ReceiverEvent, HasReplyableError]:
         """End the negotiation for this reason; the sender is told by the next state."""
@@ -59,9 +59,9 @@ class Refusing(WithPayload):
 class Stopping(WithPayload):
     """States that hold a fallback, so that every early end leads to it (M3).
 
-    Look at `contested` and at the address before coins are committed, and before the
-    proposal is signed and posted: what spends the former is for `record_spend`, what pays the
-    latter in full for `record_payment`, and no coin is shown to a payment that is dead or made.
+    Check `contested` and the address before coins are committed, and again before the proposal
+    is signed and posted: save a spend of the former with `record_spend`, a full payment to the
+    latter with `record_payment`. So no coin is shown for a payment that is dead or already made.
     """
 
     owed: ClassVar[bool] = False
@@ -76,7 +76,7 @@ class Stopping(WithPayload):
         return self._transition(event, self._on_cancelled(event))
 
     def fail(self, reason: Reason) -> Transition[ReceiverEvent, PendingFallback]:
-        """Give up where nothing helps any more and the sender cannot be told."""
+        """Give up, where the payjoin cannot go on and the sender cannot be told."""
         event = events.ProtocolFailed(reason=reason)
         return self._transition(event, self._on_protocol_failed(event))
 
@@ -97,8 +97,8 @@ class Stopping(WithPayload):
     def record_spend(self, spend: Transaction) -> Transition[ReceiverEvent, Monitor]:
         """Say that this transaction, confirmed or not, spends a contested outpoint.
 
-        The negotiation is over, and what is not posted stays here. Raises `UsageError` if it
-        spends none.
+        The negotiation is over, and a proposal that is not posted is never sent. Raises
+        `UsageError` if it spends none.
         """
         self.payload.require_spend(spend)
         event = events.ObservedSpend(txid=str(spend.txid))
@@ -107,8 +107,8 @@ class Stopping(WithPayload):
     def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, PendingFallback]:
         """Say that other transactions have paid the address in full: no proposal may leave (M4).
 
-        Where the sender can be told, `refuse_as_paid` does. Raises `UsageError` for less than was
-        asked for.
+        Where the sender can be told, call `refuse_as_paid` instead. Raises `UsageError` for less
+        than was asked for.
         """
         event = observed(received)
         return self._transition(event, self._on_observed_payment(event))
@@ -122,7 +122,7 @@ class Stopping(WithPayload):
 
     def _on_observed_payment(self, event: events.ObservedPayment) -> PendingFallback:
         if not event.txids:
-            raise InvalidEvent("A payment to the address is noted with its transactions.")
+            raise InvalidEvent("A payment to the address is recorded with its transactions.")
         return replace(self._pending(Reason.PAID_DIRECTLY), paid_by=event.txids)
 
     def _on_cancelled(self, _event: events.Cancelled) -> PendingFallback:

@@ -160,7 +160,7 @@ class CheckedBroadcastSuitability(SessionEvent, frozen=True, kw_only=True):
 
     interactive: bool = False
     height: Count | None = None
-    """The best block's height when its inputs were known to be there; None: nobody noted it."""
+    """The best block's height when its inputs were known to exist; None: not recorded."""
 
 
 class CheckedInputsNotOwned(SessionEvent, frozen=True, kw_only=True):
@@ -210,7 +210,7 @@ class PostedPayjoinProposal(SessionEvent, frozen=True, kw_only=True):
 
 
 class GotReplyableError(SessionEvent, frozen=True, kw_only=True):
-    """The negotiation ended with an error the sender shall be told."""
+    """The negotiation ended with an error that the sender is to be told."""
 
     code: ErrorCode
     reason: Reason
@@ -230,11 +230,11 @@ class ReplyFailed(SessionEvent, frozen=True, kw_only=True):
 
 
 class Reopened(SessionEvent, frozen=True, kw_only=True):
-    """Its sender was told, or could not be, and the session takes another payment."""
+    """The sender was told, or could not be, and the session takes another payment."""
 
 
 class ProtocolFailed(SessionEvent, frozen=True, kw_only=True):
-    """The negotiation cannot go on, and nobody can be told."""
+    """The negotiation cannot go on, and the sender cannot be told."""
 
     reason: Reason
 
@@ -290,7 +290,7 @@ CODEC: EventCodec[ReceiverEvent] = EventCodec(ReceiverEvent)
 
 
 def checksum_of(payload: bytes) -> int:
-    """A CRC-32: it tells damage, at next to no cost; it proves nothing."""
+    """A CRC-32: it detects damage at next to no cost, and is no protection against forgery."""
     return crc32(payload)
 
 
@@ -301,7 +301,7 @@ def require_checksum(payload: bytes, checksum: int) -> None:
 
 
 def encode_event(event: ReceiverEvent) -> bytes:
-    """One JSON object, for a store to keep."""
+    """The event as one JSON object, for a store to keep."""
     return CODEC.encode(event)
 
 

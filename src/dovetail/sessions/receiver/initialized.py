@@ -36,14 +36,14 @@ from dovetail.sessions.transition import Transition
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Initialized(State):
-    """No payment to count on has come.
+    """No Original PSBT that passes the checks has come.
 
-    Show `payjoin_uri`, send what `poll` gives and save `process_poll`. Also look at the address:
+    Show `payjoin_uri`, send what `poll` returns and save `process_poll`. Also check the address:
     a wallet without payjoin pays it directly (`record_payment`).
     """
 
     refused: tuple[RefusedOriginal, ...] = ()
-    """The Originals that were no payments to count on; none of them is judged again."""
+    """The Originals that were refused; none of them is checked again."""
 
     @property
     def takes_originals(self) -> bool:
@@ -57,13 +57,13 @@ class Initialized(State):
 
     @property
     def last_refusal(self) -> Reason | None:
-        """Why the last Original that came is no payment to count on; None where none came."""
+        """Why the last Original that came was refused; None where none came."""
         bad = (each.reason for each in self.refused if each.reason is not Reason.PAID_DIRECTLY)
         return next(reversed([*bad]), None)
 
     @property
     def watched_until(self) -> UnixTime:
-        """Until when to look at the address before `expire`: the expiration and the grace.
+        """Until when to watch the address before `expire`: the expiration plus the grace.
 
         At the expiration a sender whose Original was lost makes the ordinary payment.
         """
@@ -72,7 +72,7 @@ class Initialized(State):
     def poll(
         self, relay: str | None, *, now: UnixTime, entropy: Entropy = system
     ) -> tuple[Request, OhttpContext]:
-        """Ask for the message in our mailbox; send it once, a retry polls afresh (P1).
+        """The request for our mailbox's message; send it once, a retry calls `poll` again (P1).
 
         Without a relay it goes straight to the gateway. Raises `UsageError` when expired, in a
         session that is served over HTTP, or unless `takes_originals`.
@@ -93,8 +93,8 @@ class Initialized(State):
     ) -> Transition[ReceiverEvent, "Initialized | ReceivedOriginal"]:
         """Read the answer to a poll; nothing changes while the mailbox holds no Original.
 
-        Bytes that do not open are ignored: anyone who saw the URI can write there. An Original
-        that opens but breaks the rules becomes an error for its sender. Raises `TransportError`
+        Bytes that do not decrypt are ignored: anyone who saw the URI can write there. An Original
+        that decrypts but breaks the rules leads to an error for its sender. Raises `TransportError`
         where another try may help.
         """
         message = context.open(body).message()
@@ -124,7 +124,7 @@ class Initialized(State):
         return self._close(events.Closed(outcome=paid_directly(received, depth=self.created.depth)))
 
     def cancel(self, *, received: Receipts | None = None) -> Transition[ReceiverEvent, Closed]:
-        """Close the session; a sender who comes later finds nobody.
+        """Close the session; a sender who comes later gets no answer.
 
         `received` is what the address had received by then.
         """
@@ -135,17 +135,15 @@ class Initialized(State):
     ) -> Transition[ReceiverEvent, Closed]:
         """Close the session; raises `UsageError` before the expiration.
 
-        `why` is for what kept a sender out, such as a directory that could not be reached; where
-        the last Original was refused it is that. `received` is what the address had received.
+        `why` is the obstacle, such as a directory that could not be reached; where the last
+        Original was refused, its reason counts. `received` is what the address had received.
         """
         self._require_expired(now)
         return self._close(events.Closed(outcome=expired(why or self.last_refusal, received)))
 
     def _require_room(self) -> None:
         if not self.takes_originals:
-            raise UsageError(
-                "Too many payments that do not count came by this URI: watch its address alone."
-            )
+            raise UsageError("Too many payments by this URI were refused: watch its address only.")
 
     def _read_encrypted(
         self, message: bytes, now: UnixTime
@@ -265,17 +263,17 @@ class Initialized(State):
 
 
 ReceivedOriginal: TypeAlias = UncheckedOriginalPayload | HasReplyableError
-"""What an Original in the mailbox leads to."""
+"""The state after an Original in the mailbox."""
 
 
 MOST_REFUSED = 16
-"""After so many Originals that are no payments to count on a Payjoin URI takes no more."""
+"""The most refused Originals of one Payjoin URI; after them it takes no more."""
 
 
 def reopen(error: HasReplyableError) -> Transition[ReceiverEvent, Initialized]:
     """Wait for another payment: the sender was told, or could not be.
 
-    Their Original is forgotten but for its mark. Raises `UsageError` unless `error.reopens`.
+    Only the mark of their Original is kept. Raises `UsageError` unless `error.reopens`.
     """
     event = events.Reopened()
     try:

@@ -180,7 +180,7 @@ TABLE: tuple[Row, ...] = (
     row(s.Monitor, e.Cancelled, s.Monitor._on_cancelled, s.PendingFallback),
     row(s.Monitor, e.Closed, s.Monitor._on_closed, s.Closed),
 )
-"""Every event that a state takes, by which method, and where it leads: two where facts decide."""
+"""Every event that a state takes, its method, and the next states: two where facts decide."""
 
 TRANSITIONS: tuple[Edge, ...] = edges_of(TABLE)
 """The table as (state, event, next state); None is the state before the first event."""

@@ -1,7 +1,7 @@
-"""What the sender sent and what was decided about it, read from events when first asked for.
+"""The sender's payload and the decisions about it, read from events when first needed.
 
-Reading a PSBT costs more than the whole rest of a replay, and a closed session needs none of it.
-So `apply` compares checksums, which cost next to nothing, and `replay` reads everything again
+Parsing a PSBT costs more than the whole rest of a replay, and a closed session needs no PSBT.
+So `apply` compares checksums, which cost next to nothing, and `replay` parses everything again
 where the session is live.
 """
 
@@ -38,7 +38,7 @@ from dovetail.sessions.receiver.events import (
 from dovetail.sessions.receiver.terms import Terms
 from dovetail.sessions.settlement import require_spend
 
-# What a padded BHTTP request of 8104 bytes leaves for a PUT's body and the directory's name.
+# The room in a padded BHTTP request of 8104 bytes for a PUT's body and the directory's name.
 _PUT_ROOM = 8040
 
 
@@ -54,7 +54,7 @@ class ReplyTo:
     ) -> tuple[Request, OhttpContext]:
         """The one request that carries the answer (P1).
 
-        `payload` is what Message B holds, `v1_body` what a v1 sender reads. Raises
+        `payload` is the content of Message B, `v1_body` is what a v1 sender reads. Raises
         `PayloadTooLarge`, and `UsageError` where the answer is an HTTP response.
         """
         if self.channel is Channel.V1_HTTP:
@@ -102,7 +102,7 @@ class ReplyTo:
         """Raise `UsageError` unless the sender waits for an HTTP response."""
         if self.channel is not Channel.V1_HTTP:
             raise UsageError(
-                "This sender is answered through the directory: send what `post` or `reply` gives."
+                "This sender is answered through the directory: send what `reply` or `post` makes."
             )
 
     def __repr__(self) -> str:
@@ -111,7 +111,7 @@ class ReplyTo:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RefusedOriginal:
-    """An Original that is no payment to count on, as it is known again, and why it was refused."""
+    """A refused Original: the mark by which it is recognized, and the reason."""
 
     mark: bytes
     reason: Reason
@@ -121,11 +121,11 @@ class RefusedOriginal:
 
 
 def mark_of(reply_key: bytes | None, psbt: bytes) -> bytes:
-    """By what an Original is known again: the key for its answer, or its checksum."""
+    """The mark by which an Original is recognized: the key for its answer, or its checksum."""
     return checksum_of(psbt).to_bytes(4, "big") if reply_key is None else reply_key
 
 
-# An agent replays the same logs again and again: what these bytes hold is found out once.
+# An agent replays the same logs again and again: cached, so these bytes are parsed once.
 _read_original = lru_cache(maxsize=128)(Psbt.parse)
 _read_proposal = lru_cache(maxsize=128)(Psbt.parse)
 _read_key = lru_cache(maxsize=128)(PublicKey.parse)
@@ -144,7 +144,7 @@ class Payload:
     refused: tuple["RefusedOriginal", ...] = ()
     """The Originals that came before it and were refused."""
     known_at: int | None = None
-    """The best block's height when what it spends was known to be there; None: not noted."""
+    """The best block's height when its inputs were known to exist; None: not recorded."""
 
     @cached_property
     def original(self) -> Psbt:
@@ -157,12 +157,12 @@ class Payload:
         return _read_fallback(self.event.psbt)
 
     def keep(self, original: Psbt, fallback: Transaction) -> None:
-        """Take what was just read from the very bytes of the event: it is not read again."""
+        """Keep what was just parsed from the bytes of the event, so that it is not parsed again."""
         self.__dict__.update(original=original, fallback_transaction=fallback)
 
     @cached_property
     def params(self) -> SenderParams:
-        """What the sender asked for; raises `ParseError`."""
+        """The parameters that the sender asked for; raises `ParseError`."""
         contribution = self.event.fee_contribution
         return SenderParams(
             version=self.event.version,
@@ -199,7 +199,7 @@ class Payload:
 
     @property
     def mark(self) -> bytes:
-        """By what it is known again, should it be refused."""
+        """The mark by which it is recognized if it is refused and comes again."""
         return mark_of(self.event.reply_key, self.event.psbt)
 
     def __repr__(self) -> str:
@@ -208,7 +208,7 @@ class Payload:
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """What was decided about the proposal so far."""
+    """The decisions about the proposal so far."""
 
     payload: Payload
     identified: IdentifiedReceiverOutputs
@@ -232,7 +232,7 @@ class Plan:
         )
 
     def _values(self, outputs: CommittedOutputs) -> Collection[int]:
-        """What the outputs pay, by the last decision about it."""
+        """The values of the outputs, by the last decision about them."""
         if self.fees is not None:
             return self.fees.values
         values = [value for value, _ in outputs.outputs]

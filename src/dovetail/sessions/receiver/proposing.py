@@ -40,7 +40,7 @@ class _Drafting(Refusing, Stopping):
         return self.plan.draft
 
     def validate(self) -> None:
-        """Read again what the log says; raises what is wrong with it."""
+        """Parse again what the log holds; raises where it is not valid."""
         WithPayload.validate(self)
         _ = self.plan.draft
 
@@ -79,12 +79,12 @@ class WantsOutputs(_Drafting):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WantsInputs(_Drafting):
-    """The outputs are fixed; next are the coins of ours that join."""
+    """The outputs are fixed; next are the coins that we contribute."""
 
     def select_coins(
         self, candidates: Collection[Coin], *, entropy: Entropy = system
     ) -> tuple[Coin, ...]:
-        """Which of these coins hide best which input is whose; empty if none is usable."""
+        """The coins that best hide which input is whose; empty if none is usable."""
         return select_coins(self.draft, candidates, entropy=entropy)
 
     def commit_inputs(
@@ -127,7 +127,7 @@ def _committed(placed: PlacedCoin) -> CommittedCoin:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WantsFeeRange(_Drafting):
-    """Our coins are in; next is what the payjoin may cost."""
+    """Our coins are committed; next is the fee of the payjoin."""
 
     def apply_fee_range(
         self,
@@ -139,8 +139,8 @@ class WantsFeeRange(_Drafting):
         """Pay for the added weight, from the sender's contribution first, then from our drain.
 
         `max_fee_rate` caps what we pay for our own inputs and outputs; above it the sender is
-        told `not-enough-money`. `relay_fee_rate` is what our node relays from: it is kept to the
-        satoshi, `min_fee_rate` but for rounding.
+        told `not-enough-money`. `relay_fee_rate` is the lowest rate that our node relays: it is met
+        to the satoshi, `min_fee_rate` but for rounding.
         """
         try:
             draft = apply_fees(
@@ -214,7 +214,7 @@ class ProvisionalProposal(_Drafting):
 class PayjoinProposal(Stopping):
     """The Proposal is signed and counts as in the sender's hands, posted or not.
 
-    Send what `post` gives and save `process_post`; over HTTP, answer with `v1_body` and save
+    Send what `post` returns and save `process_post`; over HTTP, answer with `v1_body` and save
     `record_posted`.
     """
 
@@ -228,7 +228,7 @@ class PayjoinProposal(Stopping):
         return self.finalized.psbt
 
     def validate(self) -> None:
-        """Read again what the log says; raises what is wrong with it."""
+        """Parse again what the log holds; raises where it is not valid."""
         WithPayload.validate(self)
         _ = self.finalized.psbt
 
@@ -241,7 +241,7 @@ class PayjoinProposal(Stopping):
     def txid_is_stable(self) -> bool:
         """Whether the payjoin's txid is known already: that of `payjoin_skeleton` (BIP 141).
 
-        It is not where an input of either party needs a script_sig, which the txid covers.
+        It is unknown where an input of either party needs a script_sig, which the txid covers.
         """
         inputs = (*self.original.inputs, *self.proposal.inputs)
         return not any(psbt_input.final_script_sig for psbt_input in inputs)
@@ -275,7 +275,7 @@ class PayjoinProposal(Stopping):
         return self.fail(Reason.SENDER_GONE)
 
     def record_posted(self) -> Transition[ReceiverEvent, Monitor]:
-        """Say that `v1_body` is the HTTP response, of which nobody knows whether it arrives."""
+        """Say that `v1_body` is the HTTP response; whether it arrives is never known."""
         self.payload.reply_to.require_http()
         return self._posted()
 

@@ -46,21 +46,21 @@ _WORTHLESS = (
     Reason.ORIGINAL_INPUTS_SPENT,
     Reason.COINS_GONE,
 )
-"""Why an Original that is held is no payment to count on, whoever asks."""
+"""The reasons that make an Original no valid payment, in any session."""
 
 
 def error_code(reason: Reason) -> ErrorCode:
-    """What the sender is told about a reason; `unavailable` where it is none of their business."""
+    """The code the sender is told for a reason; `unavailable` where it is not theirs to know."""
     return _CODES.get(reason, ErrorCode.UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HasReplyableError(State):
-    """There will be no payjoin, and the sender shall hear why instead of polling on.
+    """There will be no payjoin, and the sender is to be told why instead of polling on.
 
-    Send what `reply` gives and save `process_reply`; over HTTP, answer with `v1_body` and save
-    `record_replied`. If it cannot be sent, save `reply_failed`. Where `reopens` says so, save
-    `dovetail.sessions.receiver.reopen` in the place of each: the URI takes another payment.
+    Send what `reply` returns and save `process_reply`; over HTTP, answer with `v1_body` and save
+    `record_replied`. If it cannot be sent, save `reply_failed`. Where `reopens` is true, save
+    `dovetail.sessions.receiver.reopen` instead of these: the URI takes another payment.
     """
 
     reason: Reason
@@ -71,7 +71,7 @@ class HasReplyableError(State):
     owed: bool
     paid_by: str | None
     mark: bytes
-    """By what the Original is known, should it come again."""
+    """The mark by which the Original is recognized if it comes again."""
     refused: tuple[RefusedOriginal, ...] = ()
     """The Originals that came before it and were refused."""
 
@@ -82,14 +82,14 @@ class HasReplyableError(State):
 
     @property
     def reopens(self) -> bool:
-        """Whether its Original was no payment to count on, so that another may still come.
+        """Whether its Original was no valid payment, so that another may still come.
 
-        Anybody who has the URI can send one: it must not keep out whoever really pays (M4).
+        Anybody who has the URI can send one: it must not keep out the real sender (M4).
         """
         return self.held is None or (not self.owed and self.reason in _WORTHLESS)
 
     def validate(self) -> None:
-        """Read again what the log says; raises what is wrong with it."""
+        """Parse again what the log holds; raises where it is not valid."""
         State.validate(self)
         if self.held is not None:
             _ = self.held.fallback_transaction, self.held.params
@@ -116,20 +116,20 @@ class HasReplyableError(State):
     ) -> Transition[ReceiverEvent, NoPayjoin]:
         """Read the directory's answer; raises `TransportError` where another try may help.
 
-        Raises `UsageError`, as all that ends this state does, where a payment to the address is
-        all there is: `check_reply`, and `dovetail.sessions.receiver.reopen`.
+        Like each move that ends this state, it raises `UsageError` where the address was paid and
+        no fallback is held: call `check_reply`, and `dovetail.sessions.receiver.reopen`.
         """
         self._require_settled()
         return self._replied() if self.check_reply(body, context) else self.reply_failed()
 
     def _require_settled(self) -> None:
-        """Raise `UsageError` where the address was paid, to whatever depth: nothing is held here.
+        """Raise `UsageError` where the address was paid, at any depth: no fallback is held here.
 
-        What was only seen may still vanish, so no end may rest on it (M3).
+        A payment that was only seen may still vanish, so no end may rest on it (M3).
         """
         if self.held is None and self.paid_by is not None:
             raise UsageError(
-                "The address was paid, which has to confirm: reopen the session, and go on looking."
+                "The payment to the address must confirm first: reopen the session, keep watching."
             )
 
     def _require_held(self) -> Payload:
@@ -160,7 +160,7 @@ class HasReplyableError(State):
         return self._transition(event, self._on_cancelled(event))
 
     def request_fallback(self) -> Transition[ReceiverEvent, PendingFallback]:
-        """Decide on the fallback, and tell the sender nothing: save it, then broadcast it.
+        """Decide on the fallback without telling the sender: save it, then broadcast it.
 
         Raises `UsageError` where none is held.
         """
@@ -178,8 +178,8 @@ class HasReplyableError(State):
     def record_payment(self, received: Receipts) -> Transition[ReceiverEvent, NoPayjoin]:
         """Say that other transactions have paid the address in full.
 
-        The session closes, or holds back a fallback that is held. Raises `UsageError` for less
-        than was asked for.
+        The session closes; if a fallback is held, it is not broadcast instead. Raises `UsageError`
+        for less than was asked for.
         """
         if self.held is None:
             closed = events.Closed(outcome=paid_directly(received, depth=self.created.depth))
@@ -213,7 +213,7 @@ class HasReplyableError(State):
 
     def _on_observed_payment(self, event: events.ObservedPayment) -> PendingFallback:
         if self.paid_by is not None or not event.txids:
-            raise InvalidEvent("A payment to the address is noted once, with its transactions.")
+            raise InvalidEvent("A payment to the address is recorded once, with its transactions.")
         return replace(self._pending(), paid_by=event.txids)
 
     def _on_observed_spend(self, event: events.ObservedSpend) -> Monitor:

@@ -1,4 +1,4 @@
-"""The end of a session: what the chain shows, and a fallback in case (M3, M4)."""
+"""The end of a session: what the chain shows, and a fallback if need be (M3, M4)."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self, TypeAlias
@@ -24,15 +24,15 @@ class PendingFallback(Contested, HoldsFallback[ReceiverEvent, Terms, Closed, "Mo
 
     Broadcast `fallback_transaction` and save `record_broadcast`, or save `release`. If someone
     spends a contested outpoint meanwhile, save `record_spend`. A request from before the address
-    was paid in full does not count after it: only the caller may say it again.
+    was paid in full does not count after it: only the caller may repeat it.
     """
 
     @property
     def due_at(self) -> UnixTime | None:
-        """From when a policy may broadcast the fallback; None: only on the caller's word.
+        """From when a policy may broadcast the fallback; None: only if the caller requests it.
 
-        0 is at once. While a proposal may be out it is the expiration plus the grace, and then
-        only after looking for the payjoin; never once the address was paid in full (M4).
+        0 means at once. While a proposal may be out it is the expiration plus the grace, and then
+        only after a check for the payjoin; None once the address was paid in full (M4).
         """
         if self.paid_twice:
             return None
@@ -77,7 +77,7 @@ class PendingFallback(Contested, HoldsFallback[ReceiverEvent, Terms, Closed, "Mo
 class Monitor(Contested, Watches[ReceiverEvent, Terms, Closed, PendingFallback]):
     """A payment is, or may be, under way: watch `contested` until one of them is spent for good.
 
-    Save `record_settlement` whenever the chain shows a spend; `fallback_due` once it says so.
+    Save `record_settlement` whenever the chain shows a spend, and `fallback_due` from `due_at` on.
     """
 
     settles_here: ClassVar[bool] = True
@@ -97,12 +97,12 @@ class Monitor(Contested, Watches[ReceiverEvent, Terms, Closed, PendingFallback])
         Look for a spend of `contested` first. Raises `UsageError` before `due_at`.
         """
         if self.due_at is None or now < self.due_at:
-            raise UsageError("The fallback is not due; wait, or request it in so many words.")
+            raise UsageError("The fallback is not due; wait, or call `request_fallback`.")
         event = events.FallbackDue()
         return self._transition(event, self._on_fallback_due(event))
 
     def cancel(self) -> Transition[ReceiverEvent, PendingFallback]:
-        """Give the payjoin up, though the sender may hold the proposal and can still broadcast it.
+        """Give up the payjoin; a sender who holds the proposal can still broadcast it.
 
         Raises `UsageError` once a payment was seen or broadcast, and after a release.
         """
@@ -120,9 +120,9 @@ class Monitor(Contested, Watches[ReceiverEvent, Terms, Closed, PendingFallback])
     ) -> "Transition[ReceiverEvent, Monitor | Closed]":
         """Say that a transaction spends a contested outpoint, and how deep it is in the chain.
 
-        `received` is what other transactions brought to the address; together they may be the
-        payment. Below the configured depth nothing changes, nor while what would make it one is
-        not that deep (M3). Raises `UsageError` if it spends none.
+        `received` is what other transactions paid to the address; together they may be the payment.
+        Nothing changes below the configured depth, nor while other transactions that it needs to be
+        the payment are not that deep (M3). Raises `UsageError` if it spends none.
         """
         self.require_spend(spend)
         if depth < self.depth or self._rests_on_shallow(spend, received):
@@ -134,9 +134,9 @@ class Monitor(Contested, Watches[ReceiverEvent, Terms, Closed, PendingFallback])
     ) -> "Transition[ReceiverEvent, Monitor | Closed]":
         """Say that a transaction other than the payjoin spends one of our coins in the proposal.
 
-        Nothing is left then of a payment that the caller declined; where other transactions have
-        paid the address in full, `received`, the session ends as paid. Below the configured depth
-        of both nothing changes. Raises `UsageError` if it spends none, or before a release.
+        After that, the payjoin of a payment that the caller declined cannot be made. Where other
+        transactions paid the address in full, `received`, the session ends as paid. Nothing changes
+        below the configured depth of both. Raises `UsageError` if it spends none, or unreleased.
         """
         if not (self.released and any(spend.spends(coin) is not None for coin in self.exposed)):
             raise UsageError("A payment may still be made: watch the chain.")
@@ -149,7 +149,7 @@ class Monitor(Contested, Watches[ReceiverEvent, Terms, Closed, PendingFallback])
 
     def _on_fallback_due(self, _event: events.FallbackDue) -> PendingFallback:
         if self.due_at is None:
-            raise InvalidEvent("This fallback never falls due by itself.")
+            raise InvalidEvent("This fallback never becomes due.")
         return self._owe_fallback(Reason.FALLBACK_DUE)
 
     def _on_fallback_requested(self, event: events.FallbackRequested) -> PendingFallback:
@@ -167,4 +167,4 @@ class Monitor(Contested, Watches[ReceiverEvent, Terms, Closed, PendingFallback])
 
 
 NoPayjoin: TypeAlias = PendingFallback | Closed
-"""Where a session without a payjoin goes on: Closed if it holds no fallback."""
+"""The state after a negotiation that failed: Closed if no fallback is held."""

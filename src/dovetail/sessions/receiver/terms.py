@@ -1,4 +1,4 @@
-"""What `Created` fixed: whom to pay, until when, and where the sender writes (BIP 77, BIP 78)."""
+"""The terms that `Created` fixed: the address, the expiration, the endpoint (BIP 77, BIP 78)."""
 
 from dataclasses import dataclass
 from functools import cached_property

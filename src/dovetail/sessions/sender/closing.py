@@ -1,4 +1,4 @@
-"""The end of a session, and what a spend of its coins is to it (M3, M4)."""
+"""The end of a session, and how a spend of its coins is classified (M3, M4)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,9 +20,9 @@ class Closed(State):
 
     outcome: Outcome
     reason: Reason | None = None
-    """What had stopped the payjoin before the end; None where nothing had."""
+    """The reason that had stopped the payjoin before the end; None where nothing had."""
     rule: str | None = None
-    """The rule of BIP 78 that the proposal broke, where that was it."""
+    """The rule of BIP 78 that the proposal broke, where that was the reason."""
     proposal: Psbt | None = None
     payjoin: Transaction | None = None
     """The payjoin as it was signed here; None where it was not."""
@@ -31,7 +31,7 @@ class Closed(State):
 
 
 def classify_spend(state: State, spend: Transaction, proposal: Psbt | None) -> Settlement:
-    """What a spend of a contested outpoint is: payjoin, fallback, the same payment, or none."""
+    """Classify a spend of a contested outpoint: payjoin, fallback, the same payment, or none."""
     terms = state.terms
     payjoin = None if proposal is None else proposal.unsigned_transaction
     found = classify(spend, payjoin=payjoin, fallback=terms.fallback_transaction, due=terms.due)
@@ -41,7 +41,7 @@ def classify_spend(state: State, spend: Transaction, proposal: Psbt | None) -> S
 
 
 def why_spent(state: State, spend: Transaction, proposal: Psbt | None) -> Reason:
-    """Why a spend ends the payjoin: who was to be paid took the payment, or it is another."""
+    """Why a spend ends the payjoin: it is the fallback, or another transaction."""
     if classify_spend(state, spend, proposal) is Settlement.FALLBACK:
         return Reason.RECEIVER_TOOK_FALLBACK
     return Reason.INPUTS_ALREADY_SPENT

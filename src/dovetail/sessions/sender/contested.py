@@ -1,4 +1,4 @@
-"""What the two states share in which only the chain can end the session (M3, M4)."""
+"""The base of the two states in which only the chain can end the session (M3, M4)."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from dovetail.sessions.settlement import Settling
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Contested(State, Settling[SenderEvent, Terms, Closed]):
-    """What both states know in which the fallback may be on its way."""
+    """The facts of both states in which the fallback may be on its way."""
 
     rule: str | None = None
     proposal: Psbt | None = None
@@ -42,7 +42,7 @@ class Contested(State, Settling[SenderEvent, Terms, Closed]):
 
 
 def make_bump(state: Contested, original: Psbt) -> events.FallbackBumped:
-    """What raises the fallback's fee to that of `original`; raises `UsageError`."""
+    """The event that raises the fallback's fee to that of `original`; raises `UsageError`."""
     event = events.FallbackBumped(original=original.serialize())
     try:
         read_bump(state, event)

@@ -18,9 +18,9 @@ from dovetail.sessions.sender.terms import Terms
 from dovetail.sessions.transition import Transition
 
 V1_PATIENCE = 600
-"""Seconds a v1 receiver has to answer where the caller names no end: a v1 URI names none."""
+"""Seconds a v1 receiver has to answer where the caller sets no end, as a v1 URI has none."""
 LONGEST_WAIT = 30 * 86_400
-"""Seconds a payer waits for an answer at most, whatever the URI says."""
+"""The most seconds a payer waits for an answer, even if the URI allows more."""
 
 
 def create(  # noqa: PLR0913 - facts, each by its name
@@ -36,14 +36,14 @@ def create(  # noqa: PLR0913 - facts, each by its name
     height: int | None = None,
     entropy: Entropy = system,
 ) -> Transition[SenderEvent, WithReplyKey]:
-    """Begin to pay `uri` with `original`, the signed payment that is owed whatever comes.
+    """Begin to pay `uri` with `original`, the signed payment that is owed in any case.
 
     `params` goes with it to the receiver; its version is set by the endpoint, and where the URI
     rules out output substitution (`pjos=0`), so does what the receiver is told. `expires_at` ends
     posting and polling earlier than the URI does; `signing_deadline` ends waiting for the
     wallet; `depth` is the number of confirmations that settle the session. `again` says that the
     address may have been paid before, which is no reason not to pay it. `height` is that of the
-    best block when the coins were known to be there. A URI or receiver
+    best block when the coins were known to exist. A URI or receiver
     key is never used for a second session: the store refuses it.
 
     Raises `UsageError` when the URI has expired or `original` does not pay it in full, once, with
@@ -91,8 +91,8 @@ def create_plain(
 ) -> Transition[SenderEvent, PendingFallback]:
     """Begin to pay the address of `request` by `original`, signed, without a payjoin.
 
-    The user decided on it by that: save it, then broadcast `fallback_transaction`. It is kept,
-    watched and broadcast again as the fallback of a payjoin is (M3, M4). Raises `UsageError` when
+    The user thereby decided on it: save it, then broadcast `fallback_transaction`. It is kept,
+    watched and broadcast again like the fallback of a payjoin (M3, M4). Raises `UsageError` when
     `original` pays less than `request` asks for, or is not signed in full.
     """
     if depth < 1:
@@ -136,7 +136,7 @@ def answer_until(uri: PayjoinUri, *, now: UnixTime) -> UnixTime:
     """When a payer of `uri` no longer waits, and pays without a payjoin.
 
     The URI's expiration, but no later than `LONGEST_WAIT` from now: a receiver who writes the year
-    2106 keeps nobody's coins until then.
+    2106 cannot tie up the sender's coins until then.
     """
     if isinstance(uri.endpoint, V2Endpoint):
         return UnixTime(min(uri.endpoint.expires_at, now + LONGEST_WAIT))

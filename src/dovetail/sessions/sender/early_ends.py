@@ -1,4 +1,4 @@
-"""What every state before the receiver's answer can do: cancel, fail, expire, fall back."""
+"""The moves of each state before the receiver's answer: cancel, fail, expire, fall back."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar

@@ -54,7 +54,7 @@ Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 class Created(SessionEvent, frozen=True, kw_only=True):
-    """A payment was decided: whom, how much, and the fallback that pays them if need be."""
+    """A payment was decided: the payee, the amount, and the fallback that pays if need be."""
 
     uri: str
     original: bytes
@@ -68,16 +68,16 @@ class Created(SessionEvent, frozen=True, kw_only=True):
     signing_deadline: Count | None = None
     depth: Annotated[int, Meta(ge=1)] = 1
     again: bool = False
-    """Whether its address may have been paid before: what it got is no reason not to pay it."""
+    """Whether the address may have been paid before, which is no reason not to pay it."""
     height: Count | None = None
-    """The best block's height when the coins were known to be there; None: nobody looked."""
+    """The best block's height when the coins were known to exist; None: not checked."""
 
 
 class CreatedPlain(SessionEvent, frozen=True, kw_only=True):
-    """An ordinary payment was decided, without a payjoin: what is left is to make it."""
+    """An ordinary payment was decided, without a payjoin; it remains to be made."""
 
     uri: str
-    """A Bitcoin URI with the address, and what else of the request is worth keeping."""
+    """A Bitcoin URI with the address, and the other parts of the request worth keeping."""
     original: bytes
     created_at: Count
     depth: Annotated[int, Meta(ge=1)] = 1
@@ -86,7 +86,7 @@ class CreatedPlain(SessionEvent, frozen=True, kw_only=True):
 
 
 class StartedPosting(SessionEvent, frozen=True, kw_only=True):
-    """The Original PSBT may leave from here on; it cannot be called back."""
+    """The Original PSBT may be sent from here on; it cannot be called back."""
 
 
 class PostedOriginalPsbt(SessionEvent, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ class PostedOriginalPsbt(SessionEvent, frozen=True, kw_only=True):
 
 
 class ReceivedProposal(SessionEvent, frozen=True, kw_only=True):
-    """A Proposal PSBT passed the sender's checklist; `proposal` is what the wallet is to sign."""
+    """A Proposal PSBT passed the sender's checklist; the wallet is to sign `proposal`."""
 
     proposal: bytes
 
@@ -104,7 +104,7 @@ class SignedPayjoin(SessionEvent, frozen=True, kw_only=True):
 
     transaction: bytes
     at: Count | None = None
-    """From when it is broadcast; None in logs that are older than this."""
+    """From when it is broadcast; None in logs that are older than this field."""
 
 
 class BroadcastPayjoin(SessionEvent, frozen=True, kw_only=True):
@@ -112,9 +112,9 @@ class BroadcastPayjoin(SessionEvent, frozen=True, kw_only=True):
 
 
 class SpendDropped(SessionEvent, frozen=True, kw_only=True):
-    """What had spent the coins left the mempool or the chain: the fallback is owed again.
+    """The spend of the coins left the mempool or the chain: the fallback is owed again.
 
-    It is no decision: who had a say before it was seen has it again.
+    This is no decision: the user or policy that was to decide before the spend decides again.
     """
 
 
@@ -127,7 +127,7 @@ class PayjoinDropped(SessionEvent, frozen=True, kw_only=True):
 class FallbackBumped(SessionEvent, frozen=True, kw_only=True):
     """The user raised the fallback's fee: `original` pays the same, from the same coins.
 
-    It was asked for by that, and is durable before it leaves.
+    This also requests it, and is saved before it is broadcast.
     """
 
     original: bytes
@@ -174,7 +174,7 @@ SenderEvent: TypeAlias = (
 
 
 def _tell_dropped_from_requested(fields: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 to 2: a `FallbackRequested` that nobody had decided was a `SpendDropped`."""
+    """Version 1 to 2: a `FallbackRequested` without a decision was a `SpendDropped`."""
     if fields.get("event") != "FallbackRequested":
         return fields
     decided = fields.pop("decided", False)
@@ -189,7 +189,7 @@ CODEC: EventCodec[SenderEvent] = EventCodec(
 
 
 def encode_event(event: SenderEvent) -> bytes:
-    """One JSON object, for a store to keep."""
+    """The event as one JSON object, for a store to keep."""
     return CODEC.encode(event)
 
 

@@ -39,7 +39,7 @@ from dovetail.sessions.sender.terms import Terms
 from dovetail.sessions.transition import Transition
 
 LAST_POLL_LEAD = 5
-"""Seconds before the expiration at which the last poll should leave."""
+"""Seconds before the expiration at which the last poll should be sent."""
 
 _REASONS: Mapping[ErrorCode | None, Reason] = MappingProxyType(
     {
@@ -59,9 +59,9 @@ class WithReplyKey(Stopping):
     _left: ClassVar[bool] = False
 
     def start_posting(self) -> Transition[SenderEvent, "PostingOriginal"]:
-        """Let the Original PSBT go. Once saved, only its inputs' spending takes it back.
+        """Begin to post the Original PSBT; then only a spend of its inputs can undo it.
 
-        Save this before the first byte leaves: from then on the receiver can broadcast it (M3).
+        Save this before the first byte is sent: from then on the receiver can broadcast it (M3).
         """
         event = events.StartedPosting()
         return self._transition(event, self._on_started_posting(event))
@@ -72,7 +72,7 @@ class WithReplyKey(Stopping):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Offered(Stopping):
-    """What the states share in which the receiver may hold the Original and has not answered."""
+    """The base of the states in which the receiver may hold the Original and has not answered."""
 
     def record_spend(self, spend: Transaction) -> Transition[SenderEvent, PendingFallback]:
         """A contested outpoint was seen spent; record it again on the state this leads to.
@@ -145,7 +145,7 @@ class PostingOriginal(Offered):
     def process_post(
         self, body: bytes, context: OhttpContext
     ) -> Transition[SenderEvent, "PollingForProposal | PendingFallback"]:
-        """Read the directory's answer to `post`, of whatever time it left.
+        """Read the directory's answer to `post`, however late it comes.
 
         Raises `TransportError` when another try may succeed.
         """
@@ -196,7 +196,7 @@ class PollingForProposal(Offered):
 
     @property
     def last_poll_at(self) -> UnixTime:
-        """When the last poll should leave; one that left before the expiration may end after."""
+        """When the last poll should be sent; its answer may come after the expiration."""
         return UnixTime(self.expires_at - LAST_POLL_LEAD)
 
     def poll(
@@ -220,7 +220,7 @@ class PollingForProposal(Offered):
     def process_poll(
         self, body: bytes, context: OhttpContext
     ) -> Transition[SenderEvent, "PollingForProposal | ProposalReceived | PendingFallback"]:
-        """Read the answer to `poll`, of whatever time it left; 202 leaves the session as it is.
+        """Read the answer to `poll`, however late it comes; 202 leaves the session as it is.
 
         The sender's checklist of BIP 78 runs here, once. A mailbox keeps its first message, so
         one that cannot be read ends the negotiation. Raises `TransportError` when another try

@@ -34,9 +34,9 @@ class PendingBroadcast(State):
     proposal: Psbt
     payjoin: Transaction
     since: UnixTime | None = None
-    """From when it is broadcast; None in logs that are older than this."""
+    """From when it is broadcast; None in logs that are older than this field."""
     looked: Presence | None = None
-    """What was recorded of its coins before it was dropped; None: nothing."""
+    """The presence of its coins as recorded before it was dropped; None: nothing."""
 
     def record_broadcast(self, txid: Txid) -> Transition[SenderEvent, "Monitor"]:
         """The network took the payjoin; "already known" counts. `txid` must be the payjoin's."""
@@ -57,11 +57,11 @@ class PendingBroadcast(State):
     def refused(
         self, *, spends: Collection[Transaction]
     ) -> Transition[SenderEvent, "Monitor | PendingFallback"]:
-        """The network refused the payjoin; `spends`: who spends the contested outpoints, if any.
+        """The network refused the payjoin; `spends` are the spends of contested outpoints, if any.
 
-        Look before you call: an input may be missing because the payjoin itself has confirmed,
-        which is no failure (M4). Others among `spends` than those of contested outpoints are
-        ignored.
+        Check the chain before you call: an input may be missing because the payjoin itself has
+        confirmed, which is no failure (M4). Transactions in `spends` that spend no contested
+        outpoint are ignored.
         """
         rivals = [spend for spend in spends if self.terms.spent_by(spend)]
         if any(
@@ -73,7 +73,7 @@ class PendingBroadcast(State):
         return self.fail(Reason.PAYJOIN_REFUSED_BY_NETWORK)
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, "PendingFallback"]:
-        """Give the payjoin up; it may be on its way all the same, and then competes (M4)."""
+        """Give up the payjoin; it may be on its way, and then competes with the fallback (M4)."""
         event = events.ProtocolFailed(reason=reason)
         return self._transition(event, self._on_protocol_failed(event))
 
@@ -119,8 +119,8 @@ class PendingFallback(Contested, HoldsFallback[SenderEvent, Terms, Closed, "Moni
     """No payjoin will be made here: broadcast `fallback_transaction`, or have the user release it.
 
     `original_out` says that the receiver may hold the Original PSBT and can broadcast it too:
-    nothing the sender does but spending an input elsewhere prevents that. The coins stay
-    reserved until the session is closed.
+    the sender can prevent that only by spending an input elsewhere. The coins stay reserved
+    until the session is closed.
     """
 
     reason: Reason
@@ -131,7 +131,7 @@ class PendingFallback(Contested, HoldsFallback[SenderEvent, Terms, Closed, "Moni
         return self.original_out
 
     def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
-        """The user's word: pay by `original`, signed, which pays the same for a higher fee.
+        """Pay by `original`, signed, which pays the same for a higher fee, as the user decided.
 
         Save it, then broadcast `fallback_transaction`. It spends the same coins, so at most one of
         the two is ever paid (M4). Raises `UsageError` where it is not such a payment.
@@ -158,7 +158,7 @@ class PendingFallback(Contested, HoldsFallback[SenderEvent, Terms, Closed, "Moni
         return super()._on_released(event)
 
     def _may_end_as(self, outcome: Outcome) -> bool:
-        # M3: nothing that anyone else could broadcast may be left behind.
+        # M3: no transaction that anyone else could broadcast may be left behind.
         return are_gone(outcome) or (
             isinstance(outcome, outcomes.Cancelled) and self.may_end_unpaid
         )
@@ -169,15 +169,15 @@ class PendingFallback(Contested, HoldsFallback[SenderEvent, Terms, Closed, "Moni
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Monitor(Watched, Watches[SenderEvent, Terms, Closed, PendingFallback]):
-    """A payment that is, or may be, on its way; what fell out is made again or owed again."""
+    """A payment is, or may be, on its way; one that is dropped is made again or owed again."""
 
     def payjoin_dropped(
         self, *, now: UnixTime | None = None
     ) -> Transition[SenderEvent, "PendingBroadcast | PendingFallback"]:
         """The payjoin was evicted or reorganised away, and nothing else spends its inputs.
 
-        It is broadcast again; where the negotiation had been given up before the payjoin was
-        seen, the fallback is instead. Raises `UsageError` where no payjoin was expected.
+        It is broadcast again. Where the negotiation had been given up before the payjoin was seen,
+        the fallback is owed instead. Raises `UsageError` where no payjoin was expected.
         """
         if self.payjoin is None or self.expected != self.payjoin.txid:
             raise UsageError(
@@ -189,15 +189,15 @@ class Monitor(Watched, Watches[SenderEvent, Terms, Closed, PendingFallback]):
         return self._transition(event, self._on_payjoin_dropped(event))
 
     def spend_dropped(self) -> Transition[SenderEvent, "PendingFallback"]:
-        """What was seen was evicted or reorganised away: the fallback is owed again.
+        """The spend that was seen was evicted or reorganised away: the fallback is owed again.
 
-        Who had a say before it was seen has it again; what the user asked for stays asked for.
+        A fallback that the user requested stays requested; else it has to be decided again.
         """
         event = events.SpendDropped()
         return self._transition(event, self._on_spend_dropped(event))
 
     def bump(self, original: Psbt) -> Transition[SenderEvent, "PendingFallback"]:
-        """As `PendingFallback.bump`: it replaces what waits to be mined, be it the payjoin."""
+        """As `PendingFallback.bump`: it replaces the unconfirmed transaction, even the payjoin."""
         event = make_bump(self, original)
         return self._transition(event, self._on_fallback_bumped(event))
 

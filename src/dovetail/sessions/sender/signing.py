@@ -1,4 +1,4 @@
-"""The sender's state between a sound proposal and the wallet's signatures (BIP 78)."""
+"""The sender's state between a valid proposal and the wallet's signatures (BIP 78)."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ from dovetail.sessions.transition import Transition
 class ProposalReceived(State):
     """A proposal passed the checklist and waits for the wallet's signatures.
 
-    It stays good past the expiration: until it is signed, the user cancels, a signing deadline
+    It stays valid past the expiration: until it is signed, the user cancels, a signing deadline
     passes or a contested outpoint is spent.
     """
 
@@ -39,7 +39,7 @@ class ProposalReceived(State):
 
     @property
     def signing_deadline(self) -> UnixTime | None:
-        """When the wallet must have signed; None: whenever the user likes."""
+        """When the wallet must have signed; None: no deadline."""
         return self.terms.signing_deadline
 
     def record_signed(
@@ -95,7 +95,7 @@ class ProposalReceived(State):
         return self._transition(event, self._on_fallback_requested(event))
 
     def fail(self, reason: Reason) -> Transition[SenderEvent, PendingFallback]:
-        """Give the payjoin up, for instance because the wallet cannot sign it."""
+        """Give up the payjoin, for instance because the wallet cannot sign it."""
         return self._failed(reason)
 
     def signing_deadline_passed(self, now: UnixTime) -> Transition[SenderEvent, PendingFallback]:

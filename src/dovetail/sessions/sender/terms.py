@@ -1,4 +1,4 @@
-"""What the first event fixed: whom to pay, how much, and the fallback that does (BIP 77)."""
+"""The terms that the first event fixed: the payee, the amount, and the fallback (BIP 77)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from dovetail.sessions.settlement import require_spend, spends_one_of
 
 @dataclass(frozen=True, repr=False)
 class Terms:
-    """What the first event says, as values; each is parsed once, when first asked for."""
+    """The fields of the first event as values; each is parsed once, when first needed."""
 
     created: Created | CreatedPlain
 
@@ -42,12 +42,12 @@ class Terms:
 
     @property
     def is_plain(self) -> bool:
-        """Whether no payjoin was meant: there is an address to pay, and nobody to ask."""
+        """Whether this pays an address without a payjoin, so that no receiver is asked."""
         return isinstance(self.created, CreatedPlain)
 
     @cached_property
     def request(self) -> BitcoinUri | PayjoinUri:
-        """Whom to pay and how much, with or without a payjoin."""
+        """The payee and the amount, with or without a payjoin."""
         if isinstance(self.created, CreatedPlain):
             return BitcoinUri.parse(self.created.uri)
         return self.uri
@@ -61,7 +61,7 @@ class Terms:
 
     @cached_property
     def due(self) -> Due:
-        """What is paid, and to whom: another transaction that does it too makes this payment."""
+        """The amount and the payee; another transaction that pays them makes this payment too."""
         script = self.address.script_pubkey
         return Due(script, self.request.amount or paid_to(self.fallback_transaction, script))
 
@@ -95,12 +95,12 @@ class Terms:
 
     @cached_property
     def disclosed(self) -> Psbt:
-        """The Original PSBT as the receiver gets it: nothing that it need not know (BIP 78, P4)."""
+        """The Original PSBT as the receiver gets it, without what it need not know (BIP 78, P4)."""
         return prepare_original(self.original, payee=self.uri.address.script_pubkey)
 
     @cached_property
     def body(self) -> bytes:
-        """What the receiver gets; raises `PayloadTooLarge` where no message holds it (BIP 77)."""
+        """The request body; raises `PayloadTooLarge` where no message holds it (BIP 77)."""
         return encode_original(self.disclosed, self.params)
 
     @cached_property
@@ -143,7 +143,7 @@ class Terms:
 
     @property
     def signing_deadline(self) -> UnixTime | None:
-        """When the wallet must have signed a proposal; None: whenever the user likes."""
+        """When the wallet must have signed a proposal; None: no deadline."""
         deadline = self._asked.signing_deadline
         return None if deadline is None else UnixTime(deadline)
 

@@ -28,9 +28,9 @@ class Watched(Contested):
     ) -> Transition[SenderEvent, "Self | Closed"]:
         """`spend` spends a contested outpoint and has `depth` confirmations.
 
-        Short of the configured depth nothing moves. `owned` are those of its output scripts that
-        belong to the wallet: a spend neither payjoin nor fallback that pays only those is a
-        revocation. Raises `UsageError` when `spend` spends no contested outpoint.
+        Below the configured depth nothing changes. `owned` are the output scripts of `spend` that
+        belong to the wallet: a spend that is neither payjoin nor fallback and pays only to them is
+        a revocation. Raises `UsageError` when `spend` spends no contested outpoint.
         """
         self.require_spend(spend)
         if depth < self.depth:
