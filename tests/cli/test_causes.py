@@ -75,7 +75,7 @@ def test_a_mailroom_that_shall_forward_to_itself(person, apart):
     bob = person("bob", 100_000)
     bob.settings |= {"directory": apart.url, "relays": apart.url}
     told = bob("receive", "1000", "--timeout", "2s")
-    assert "is the directory and the relay at once" in told.err
+    assert "is both the directory and the relay" in told.err
 
 
 def test_a_link_for_v1_senders_at_a_mailroom_that_takes_none(person):

@@ -98,7 +98,7 @@ async def test_cancelling_what_was_paid_says_so(world: World, bob: Side):
 async def test_what_is_being_paid_cannot_be_cancelled(world: World, bob: Side):
     receiving = bob.receive()
     world.node.fund(receiving.uri.address.script_pubkey, AMOUNT, confirmations=0)
-    with pytest.raises(UsageError, match="waits for its confirmation"):
+    with pytest.raises(UsageError, match="is not confirmed yet"):
         await decisions.cancel(receiving.services, receiving.session_id)
     assert receiving.tags() == ["Created"]
 

@@ -147,7 +147,7 @@ async def test_a_payment_without_change_cannot_pay_more(
 ):
     sending = await waiting(alice, bob)
     monkeypatch.setattr(alice.party.wallet, "owned", lambda _scripts: frozenset())
-    with pytest.raises(InsufficientFunds, match="leaves no change"):
+    with pytest.raises(InsufficientFunds, match="has no change"):
         await decisions.fallback(sending.services, sending.session_id, fee_rate=RATE)
 
 

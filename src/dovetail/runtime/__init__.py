@@ -1,1 +1,1 @@
-"""What turns states into progress: transport, relays, keys, one step per typestate, the agent."""
+"""The I/O of sessions: transport, relays, keys, one step per typestate, the agent."""

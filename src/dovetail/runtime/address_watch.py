@@ -1,4 +1,4 @@
-"""What addresses have received: one look at the chain for all sessions of an agent (ADR 0038)."""
+"""Watch the addresses of all sessions of an agent by shared chain queries (ADR 0038)."""
 
 import asyncio
 import logging
@@ -16,14 +16,14 @@ Paid: TypeAlias = tuple[Payment, ...]
 Tell: TypeAlias = Callable[[Paid | None], None]
 
 TOGETHER = 0.01
-"""Seconds for which a look waits for others, to be one with them."""
+"""Seconds for which a query waits for others, to be asked together with them."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class Follower:
-    """Whoever wants to hear of a script; `looked_at`: when it was last told of, in loop time."""
+    """A follower of a script; `looked_at`: when it was last told of it, in loop time."""
 
     script: Script
     seen: Paid
@@ -32,15 +32,15 @@ class Follower:
 
 
 class Addresses:
-    """Looks at scripts for many sessions at once, in one thread.
+    """Queries scripts for many sessions at once, in one thread.
 
-    Looks that are wanted at the same time are one, and each `every` seconds there is one at all
-    that is followed. What is told is compared with what its follower saw last: whatever was missed
-    shows at the next look.
+    Queries that are wanted at the same time become one, and every `every` seconds one asks for all
+    scripts that are followed. Each result is compared with what the follower saw last, so that a
+    missed change shows in the next one.
     """
 
     def __init__(self, chain: AsyncChain, *, every: float) -> None:
-        """Ask `chain`; nothing is asked before somebody wants to know."""
+        """Ask `chain`, but only once a script is queried or followed."""
         self._chain = chain
         self._every = every
         self._wanted: dict[Script, list[asyncio.Future[Paid | None]]] = {}
@@ -50,23 +50,23 @@ class Addresses:
         self._working: asyncio.Task[None] | None = None
 
     async def look(self, script: Script) -> Paid:
-        """What pays a script, asked for from now on; raises `ChainError`."""
+        """The payments to a script, by a query that begins from now on; raises `ChainError`."""
         answer: asyncio.Future[Paid | None] = asyncio.get_running_loop().create_future()
         self._wanted.setdefault(script, []).append(answer)
         self._work()
         self._something.set()
         paid = await answer
-        # One that could not be told among others says why when it is asked for alone.
+        # A script that has no answer among others is asked for alone, which raises the cause.
         return await self._chain.payments_to(script) if paid is None else paid
 
     @contextmanager
     def following(
         self, script: Script, seen: Paid, tell: Tell, *, looked_at: float
     ) -> Generator[Follower]:
-        """In the block, `tell` is called with what is not as it was seen; None: it is not known.
+        """In the block, `tell` is called with payments that differ from `seen`; None: unknown.
 
-        `looked_at` is when it was `seen`. A change is told within `every` seconds, as far as the
-        chain source lets it be seen; a block that ends sooner may have had no look.
+        `looked_at` is when they were `seen`. A change is told within `every` seconds, as far as the
+        chain source shows it; a block that ends sooner may have had no query.
         """
         follower = Follower(script, seen, tell, looked_at)
         if not self._followers:
@@ -81,11 +81,11 @@ class Addresses:
                 self._something.set()
 
     def is_fresh(self, looked_at: float) -> bool:
-        """Whether what was seen then holds: no look is due for it yet."""
+        """Whether a result of that time is recent enough, so that no query is due."""
         return asyncio.get_running_loop().time() < looked_at + self._every
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop asking."""
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
@@ -126,7 +126,7 @@ class Addresses:
         for script, waiting in wanted.items():
             for answer in waiting:
                 if answer.done():
-                    continue  # who asked has gone
+                    continue  # the caller has gone
                 if failure is None:
                     answer.set_result(told.get(script))
                 else:
@@ -138,7 +138,7 @@ class Addresses:
         try:
             told = await self._told({each.script for each in self._followers})
         except Exception as error:  # noqa: BLE001 - each follower looks alone, and raises it
-            logger.info("No look at the chain: %s", type(error).__name__)
+            logger.info("The chain could not be checked: %s", type(error).__name__)
         self._round_at = asyncio.get_running_loop().time() + self._every
         for follower in tuple(self._followers):
             paid = told.get(follower.script)
@@ -154,5 +154,5 @@ class Addresses:
 
 
 def _copied(failure: Exception) -> Exception:
-    """One for each of those who wait, as each adds where it came by."""
+    """A copy for each waiter, as each adds its own traceback."""
     return ChainError(str(failure)) if isinstance(failure, ChainError) else failure

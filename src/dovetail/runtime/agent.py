@@ -64,7 +64,7 @@ class Agent:
 
     Make one of parts of your own and enter it, `async with Agent(…) as agent`; or have `open` make
     the usual parts. Entering tells the wallet which coins are held and goes on with every live
-    session; on leaving, each stops where it is, with everything saved. What was brought stays open.
+    session; on leaving, each stops where it is, with everything saved. Your parts stay open.
     """
 
     def __init__(  # noqa: PLR0913 - parts and settings, each by its name
@@ -83,11 +83,11 @@ class Agent:
         clock: Callable[[], UnixTime] = now,
         key_cache: Path | None = None,
     ) -> None:
-        """Nothing is asked or begun before it is entered, or told to do something.
+        """Nothing is asked or begun before the agent is entered, or a method is called.
 
         New receivers have their mailboxes at `directory`: at the first of several whose keys can be
-        had through a relay of another operator. `direct` allows to go without a relay, so that the
-        directory sees our IP address. BIP 78 needs neither, so `v1_only` allows to name none.
+        fetched through a relay of another operator. `direct` allows using no relay, so that the
+        directory sees our IP address. BIP 78 needs neither, so `v1_only` allows naming none.
         `key_cache` is a file that keeps directories' OHTTP keys between two runs. With
         `resume=False` entering goes on with no session: see the method. `clock` tells the time in
         seconds since 1970.
@@ -134,10 +134,10 @@ class Agent:
 
         Onion addresses are reached through `tor`. `rows` writes the application's own rows that go
         with an event, in the event's transaction (see `dovetail.stores.Rows`); while it raises,
-        the session waits and tries again. All else is as `Agent` says.
+        the session waits and tries again. The other arguments are those of `Agent`.
 
         On leaving, each session stops where it is, with everything saved; a `transport` of the
-        caller's own stays open, and has its own way to onion addresses. Raises
+        caller's own stays open, and reaches onion addresses in its own way. Raises
         `StoreUnavailable` and `ConfigurationError`.
         """
         _make(data_dir)
@@ -162,7 +162,7 @@ class Agent:
 
     async def __aenter__(self) -> Self:
         """Tell the wallet which coins are held, and go on with every live session."""
-        await hold_coins(self.services)  # a crash may have come before it was told
+        await hold_coins(self.services)  # a crash may have come before the wallet was told
         try:
             if self._resumes:
                 self.resume()
@@ -185,11 +185,11 @@ class Agent:
         v1: bool = False,
         endpoint: str | None = None,
     ) -> LiveReceiver:
-        """Begin to receive; the session's URI is durable before this returns it.
+        """Begin to receive; the session is saved before this returns its URI.
 
-        `lifetime` is in seconds. The session has its mailbox on the directory, where `v1` makes
-        v1 senders welcome too; or it is at `endpoint`, the URL at which a `dovetail.bip78` of
-        this agent is reached, for v1 senders alone. Raises `TransportError` when the directory's
+        `lifetime` is in seconds. The session has its mailbox on the directory, where `v1` accepts
+        v1 senders too; or it is at `endpoint`, the URL at which a `dovetail.bip78` of
+        this agent is reached, for v1 senders only. Raises `TransportError` when the directory's
         keys cannot be fetched, `WalletError`, `InvalidUri` for an endpoint on plain http,
         `UsageError` for an amount of 0, for one that nodes do not relay (dust) and without a
         directory or endpoint, and `ConfigurationError` where the directory takes no v1 senders or
@@ -228,13 +228,13 @@ class Agent:
         coins: Collection[OutPoint] = (),
         again: bool = False,
     ) -> PreparedPayment:
-        """Build and sign the fallback payment of `uri`, so that a person can look at it.
+        """Build and sign the fallback payment of `uri`, so that a person can review it.
 
-        Nothing leaves and nothing is stored. `amount` only where the URI names none, `fee_rate`
-        is estimated unless given. Only `coins` are spent, where there are some: confirmed coins
+        Nothing is sent or stored. Give `amount` only where the URI names none; `fee_rate` is
+        estimated unless given. If `coins` are given, only they are spent: confirmed coins
         that no session holds. Raises `ConfigurationError` where no relay but the directory's
         own is set and going without is not allowed; `DuplicateSession` for a URI that was used
-        before and, unless `again` says so, for an address that is paid or was, in whatever URI;
+        before and, without `again`, for an address that a session pays or paid, by any URI;
         `UsageError`, `InsufficientFunds` and `ChainError`; for an onion address
         `ConfigurationError` without `tor`, and `TransportError` where Tor is not running.
         """
@@ -260,8 +260,8 @@ class Agent:
     ) -> PlainPayment:
         """Build and sign an ordinary payment of an address, without a payjoin.
 
-        Nothing leaves and nothing is stored until `start_plain`. `everything` pays all that can be
-        spent, less the fee, where no amount is named. Raises as `prepare` does.
+        Nothing is sent or stored until `start_plain`. `everything` pays all that can be spent, less
+        the fee, where no amount is named. Raises as `prepare` does.
         """
         return await asyncio.to_thread(
             plain_payment.prepare,
@@ -313,19 +313,19 @@ class Agent:
 
         Like `fallback`, `release` and `revoke` it is durable when it returns, and works on each
         session of the store, under way here or not. All raise `SessionNotFound`, `ReplayError` for
-        a log that cannot be read, and `UsageError`, with nothing changed, where the session does
-        not stand for it.
+        a log that cannot be read, and `UsageError`, with nothing changed, where the session's state
+        does not allow it.
         """
         return await self._decide(decisions.cancel, session_id)
 
     async def fallback(
         self, session_id: SessionId, *, fee_rate: FeeRate | None = None
     ) -> AnySession:
-        """Broadcast the fallback now, on the user's word; said again it changes nothing.
+        """Broadcast the fallback now, as the user decided; a second call changes nothing.
 
         Where a payjoin may be under way the two compete, and exactly one of them confirms (M4).
         With `fee_rate` a sender's fallback is made anew: the same payment from the same coins, out
-        of the change, at this rate or what replaces what waits in the mempool (BIP 125). Raises
+        of the change, at this rate or one that replaces an unconfirmed spend (BIP 125). Raises
         `WalletError` where the network refuses and `ChainError` where it cannot be asked: either
         way the decision is saved, and the fallback broadcast once that is possible. Raises
         `InsufficientFunds` where the change is too small.
@@ -333,7 +333,7 @@ class Agent:
         return await self._decide(partial(decisions.fallback, fee_rate=fee_rate), session_id)
 
     async def release(self, session_id: SessionId) -> AnySession:
-        """Decline the fallback, on the record. What has left can still be broadcast by others.
+        """Decline the fallback, and save that. Others can still broadcast what was sent to them.
 
         Where the chain shows that it was paid meanwhile, that is recorded instead. Raises
         `ChainError` where the chain cannot be asked.
@@ -343,17 +343,17 @@ class Agent:
     async def prepare_revocation(
         self, session_id: SessionId, *, fee_rate: FeeRate | None = None
     ) -> Revocation:
-        """Build and sign what takes coins back, so that a person can look at its cost.
+        """Build and sign a transaction that revokes, so that a person can review its cost.
 
-        A sender's released payment loses one of its coins to the wallet; a receiver's coins that a
-        sender was shown in a payjoin are spent, so that no payjoin can come of them. `fee_rate` is
+        It spends a coin of a sender's released payment back to the wallet, or a receiver's coin
+        that a sender was shown in a payjoin, so that the payjoin cannot be made. `fee_rate` is
         estimated unless given. Raises `UsageError` where nothing was released or shown, or it is
         spent already, `WalletError` and `ChainError`.
         """
         return await decisions.prepare_revocation(self.services, session_id, fee_rate=fee_rate)
 
     async def revoke(self, revocation: Revocation) -> None:
-        """Broadcast what `prepare_revocation` has built: a race until one of both confirms.
+        """Broadcast a revocation of `prepare_revocation`: it competes until one of both confirms.
 
         Raises `WalletError` where the network refuses, and `ChainError` where it cannot be asked.
         """
@@ -363,7 +363,7 @@ class Agent:
     def resume(self, session_ids: Collection[SessionId] | None = None) -> tuple[AnyLive, ...]:
         """Go on with these live sessions, or with all of them.
 
-        One that cannot be read stops no other: it is there with its `trouble`.
+        A session that cannot be read stops no other: it is returned with its `trouble`.
         """
         return self._sessions.resume(session_ids)
 
@@ -372,16 +372,16 @@ class Agent:
         return self._sessions.follow(session_id)
 
     def adopt(self, begun: Callable[[AnyLive], None]) -> None:
-        """From now on go on with every open session, whichever process begins or reopens it.
+        """From now on go on with every open session, also of other processes.
 
-        A new one is noticed within `log_interval`. `begun` is told of each, in the event loop. One
-        whose log cannot be read is told once, and left as it is.
+        A new one is noticed within `log_interval`. `begun` is called with each, in the event loop.
+        A session whose log cannot be read is reported once, and left as it is.
         """
         self._sessions.adopt(begun)
 
     @property
     def sessions(self) -> tuple[AnyLive, ...]:
-        """The sessions this agent takes forward; those it took to their end are forgotten."""
+        """The sessions under way in this agent; the closed ones are forgotten."""
         return tuple(session for session in self._sessions.known if not session.closed)
 
     async def stop(self) -> None:

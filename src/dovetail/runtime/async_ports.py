@@ -1,8 +1,8 @@
-"""Wallet, chain and store as an event loop asks them: each question in a thread.
+"""Wallet, chain and store for an event loop: each call runs in a thread.
 
-The ports block. What is here owns the hop to a thread, and nothing else. A cancelled await leaves
-the call that has begun running to its end, as a write must. The methods are the ports' own, which
-say what they do; those of `chain_queries` are one hop each, however many calls they make.
+The ports block. These classes only move each call to a thread. When an await is cancelled, a call
+that has begun still runs to its end, as a write must. The methods are those of the ports, which
+document them; those of `chain_queries` are one hop each, even if they make many calls.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 async def compute(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run in a thread what computes for long, such as a verification of signatures."""
+    """Run a long computation in a thread, such as a verification of signatures."""
     return await asyncio.to_thread(work, *args, **kwargs)
 
 
@@ -151,7 +151,7 @@ class AsyncStore:
         self._store = store
 
     async def load(self, session_id: SessionId) -> ReceiverSession | SenderSession:
-        """The session as its log has it; raises `SessionNotFound` and `ReplayError`."""
+        """The session, replayed from its log; raises `SessionNotFound` and `ReplayError`."""
         return await asyncio.to_thread(load_session, self._store, session_id)
 
     async def row(self, session_id: SessionId) -> SessionRow:

@@ -1,4 +1,4 @@
-"""What a chain source is asked in more than one call, or whose answer has to be read (blocking)."""
+"""Blocking queries that take several calls to a chain source, or interpret its answer."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from dovetail.wallets.ports import Accepted, Chain, Spend, Unknown
 
 NOTHING = Receipts()
 UNTOLD = (
-    "The chain source does not say whether the network took the transaction: Dovetail looks for"
+    "The chain source does not say whether the network took the transaction. Dovetail looks for"
     " it and broadcasts it again."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What the chain source shows at one moment."""
+    """The state of a session's coins and address on the chain at one moment."""
 
     spend: Spend | None = None
-    """What spends a contested outpoint, the deepest of several."""
+    """The spend of a contested outpoint, the deepest of several."""
     missing_at: int | None = None
-    """The best block's height where a contested outpoint exists no more, in a block or waiting."""
+    """The best block's height if a contested outpoint is in neither a block nor the mempool."""
     received: Receipts = NOTHING
-    """What the address has received by transactions that spend no contested outpoint."""
+    """Payments to the address by transactions that spend no contested outpoint."""
     revoked: Spend | None = None
-    """What spends a coin of ours that the proposal brings, and is no payjoin."""
+    """A spend of a coin that we added to the proposal, if it is no payjoin."""
 
 
 def look_at(
@@ -38,9 +38,9 @@ def look_at(
     exposed: Collection[OutPoint] = (),
     own: Collection[Txid] = (),
 ) -> Look:
-    """Look at the contested outpoints and at the address; `own` are never payments beside it.
+    """Query the contested outpoints and the address; `own` never count as payments beside it.
 
-    The address comes first: a payjoin that appears in between then counts as a spend alone.
+    The address is asked first: a payjoin that appears in between then counts only as a spend.
     """
     paid = chain.payments_to(script)
     spends = chain.spends_of((*contested, *exposed))
@@ -63,16 +63,16 @@ def look_at(
 def deepest_spend(chain: Chain, contested: Iterable[OutPoint]) -> Spend | None:
     """The transaction that spends a contested outpoint, the deepest if there are several.
 
-    Different ones are possible when somebody else spends some of them.
+    Several are possible when another party spends some of the outpoints.
     """
     spends = chain.spends_of(tuple(contested))
     return max(spends.values(), key=lambda spend: spend.depth, default=None)
 
 
 def taken(chain: Chain, transaction: Transaction) -> bool:
-    """Broadcast it, and tell whether the network has it now; False where it refuses.
+    """Broadcast it, and return whether the network has it now; False where it refuses.
 
-    Raises `ChainError` where that stays open.
+    Raises `ChainError` where that stays unknown.
     """
     answer = chain.broadcast(transaction)
     if isinstance(answer, Unknown):
@@ -81,16 +81,16 @@ def taken(chain: Chain, transaction: Transaction) -> bool:
 
 
 def missing_at(chain: Chain, outpoints: Collection[OutPoint]) -> int | None:
-    """The height at which one of the outputs does not exist; None: all are there, spent or not.
+    """The height at which one of the outputs does not exist; None: all exist, spent or not.
 
-    Raises `ChainError` where that stays open.
+    Raises `ChainError` where that stays unknown.
     """
     found = chain.outputs(outpoints)
     return None if all(outpoint in found for outpoint in outpoints) else chain.height()
 
 
 def fee_rate_of(chain: Chain, spend: Transaction) -> FeeRate | None:
-    """What a transaction pays; None where the chain source does not have all that it spends."""
+    """The fee rate of a transaction; None where the chain source lacks an output it spends."""
     try:
         spent = chain.outputs(spend.contested())
     except ChainError:

@@ -1,4 +1,4 @@
-"""One look at the chain: what became of a session's coins, and what its address has received."""
+"""A snapshot of the chain: a session's coins, and what its address has received."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeAlias
@@ -26,7 +26,7 @@ Held: TypeAlias = (
     | receiver.PendingFallback
     | receiver.Monitor
 )
-"""The states that hold a fallback by themselves."""
+"""The states that always hold a fallback."""
 Watchable: TypeAlias = Held | receiver.HasReplyableError
 """The states that hold a fallback, or may."""
 
@@ -40,7 +40,7 @@ def payload_of(session: Watchable | receiver.UncheckedOriginalPayload) -> Payloa
 
 
 async def look(session: Watchable | receiver.UncheckedOriginalPayload, chain: AsyncChain) -> Look:
-    """What the chain shows of a session that holds an Original; raises `ChainError`."""
+    """The chain's view of a session that holds an Original; raises `ChainError`."""
     proposal: Psbt | None = getattr(session, "proposal", None)
     fallback = payload_of(session).fallback_transaction
     ours = (fallback,) if proposal is None else (fallback, proposal.unsigned_transaction)
@@ -56,11 +56,11 @@ async def look(session: Watchable | receiver.UncheckedOriginalPayload, chain: As
 
 
 def receipts(session: receiver.ReceiverSession, paid: Collection[Payment]) -> Receipts:
-    """What the address of a session without an Original has received."""
+    """The payments to the address of a session without an Original, as receipts."""
     found = (Receipt(each.txid, each.amount, each.depth) for each in paid)
     return Receipts.of(found, asked=session.created.amount)
 
 
 async def received(session: receiver.ReceiverSession, chain: AsyncChain) -> Receipts:
-    """The same by a look; raises `ChainError`."""
+    """The same, asked of the chain source; raises `ChainError`."""
     return receipts(session, await chain.payments_to(session.address.script_pubkey))

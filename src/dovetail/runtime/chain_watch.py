@@ -1,4 +1,4 @@
-"""What the chain says about a session's money, and what one process remembers of it."""
+"""The chain's view of a session's money, as one process remembers it."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -33,7 +33,7 @@ Watched: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class LowFee:
-    """The fallback pays less than is asked for at present, so that it may wait for long."""
+    """The fallback's fee rate is below the present estimate, so that it may wait for long."""
 
     paid: FeeRate
     asked: FeeRate
@@ -43,8 +43,8 @@ class LowFee:
 class Rival:
     """A transaction in the mempool that spends the sender's coins and is no payment.
 
-    `rate` is what it pays, None where the chain source cannot tell; `ours` what the ordinary
-    payment does, which it keeps out.
+    `rate` is its fee rate, None where the chain source cannot tell; `ours` is that of the ordinary
+    payment, which it keeps out.
     """
 
     txid: Txid
@@ -54,7 +54,7 @@ class Rival:
 
 @dataclass(slots=True)
 class ChainWatch:
-    """What one process has seen of a session; whatever has to outlive it is in the log."""
+    """One process's view of a session; all that has to outlive the process is in the log."""
 
     sighting: Sighting | None = None
     payjoin: Transaction | None = None
@@ -64,22 +64,22 @@ class ChainWatch:
     broadcasting_since: UnixTime | None = None
     """From when a payjoin is broadcast, where its log does not say."""
     received: Receipts = _NOTHING
-    """What the receiver's address has received by other transactions."""
+    """The payments to the receiver's address by other transactions."""
     rival: Rival | None = None
     tried_at: UnixTime | None = None
     """When the fallback was last broadcast against a rival."""
     trouble: DovetailError | None = None
-    """What the last try failed of; None when it did not."""
+    """The error of the last try; None where it succeeded."""
     unreachable: Reason | None = None
-    """Who kept the other party out until the expiration, where it was that."""
+    """The failure that kept the other party out until the expiration, if one did."""
     paid: tuple[Payment, ...] | None = None
-    """What its address had received at the last look; None: a look is due."""
+    """The payments to its address at the last check; None: a check is due."""
     looked_at: float = 0.0
-    """When that look was, by the event loop's clock."""
+    """When that was, by the event loop's clock."""
     gave_back: bool = False
-    """Whether this process has seen to it that no coin is held which nobody was shown."""
+    """Whether this process has given back the coins that no sender was shown."""
     news: News = field(default_factory=News)
-    """Set once the log may have grown without us: whoever waits then looks at it."""
+    """Set once the log may have grown without us, so that a waiting step reads it."""
     tell: Callable[[], None] = lambda: None
     """Called for each new sighting."""
 
@@ -91,9 +91,9 @@ class ChainWatch:
         owned: Collection[Script] = (),
         received: Receipts = _NOTHING,
     ) -> None:
-        """Note what spends the contested outpoints; `owned` are the wallet's among its outputs.
+        """Note the spend of the contested outpoints; `owned` are the wallet's among its outputs.
 
-        `received` is what other transactions brought to a receiver's address.
+        `received` is what other transactions paid to a receiver's address.
         """
         if spend is None:
             self._lose(direct=False)
@@ -114,7 +114,7 @@ class ChainWatch:
         self._note(self._rated(found))
 
     def see_rival(self, rival: Rival | None) -> None:
-        """Note what keeps the ordinary payment out, and what that pays; None: nothing does."""
+        """Note the rival that keeps the ordinary payment out, if any, and its fee rate."""
         self.rival = rival
         if self.sighting is not None and not self.sighting.gone:
             self._note(self._rated(self.sighting))
@@ -125,7 +125,7 @@ class ChainWatch:
         return replace(found, rate=rival.rate if rival is not None and named else None)
 
     def see_double_spend(self, spend: Spend, *, wanted: int) -> None:
-        """Note what had spent the coins of a payment as it came to a receiver."""
+        """Note a spend of a payment's coins that was there when the payment came to a receiver."""
         self._note(
             Sighting(
                 kind=SpendKind.DOUBLE_SPEND,
@@ -136,7 +136,7 @@ class ChainWatch:
         )
 
     def see_received(self, received: Receipts, *, wanted: int, asked: int | None) -> None:
-        """Note what other transactions brought to the receiver's address, be it in part."""
+        """Note what other transactions paid to the receiver's address, in full or in part."""
         self.received = received
         if not received.txids:
             self._lose(direct=True)
@@ -144,7 +144,7 @@ class ChainWatch:
         self._note(seen_directly(received, wanted=wanted, asked=asked))
 
     def _lose(self, *, direct: bool) -> None:
-        """Nothing is there; which says nothing of a sighting of the other sort."""
+        """Nothing is there; a sighting of the other sort stays as it is."""
         before = self.sighting
         if before is not None and (before.kind is SpendKind.DIRECT) is direct and not before.gone:
             receded = before.depth > 0 or before.receded
@@ -169,7 +169,7 @@ class ChainWatch:
 
 
 def seen_directly(received: Receipts, *, wanted: int, asked: int | None) -> Sighting:
-    """What came to an address by itself, as it is told; raises `IndexError` for nothing."""
+    """The sighting of direct payments to an address; raises `IndexError` for none."""
     return Sighting(
         kind=SpendKind.DIRECT,
         txid=received.txids[0],
@@ -182,7 +182,7 @@ def seen_directly(received: Receipts, *, wanted: int, asked: int | None) -> Sigh
 
 
 def _same_money(before: Sighting, found: Sighting) -> bool:
-    """Whether less depth is a reorganisation: it is none where another payment came besides."""
+    """Whether less depth is a reorganisation, and not the effect of another payment besides."""
     if SpendKind.DIRECT not in (before.kind, found.kind):
         return True
     more = before.came is not None and found.came is not None and found.came > before.came
@@ -190,7 +190,7 @@ def _same_money(before: Sighting, found: Sighting) -> bool:
 
 
 def kind_of(state: Watched, spend: Transaction, *, owned: Collection[Script] = ()) -> SpendKind:
-    """What `spend` is to a session, whatever its signatures look like."""
+    """The kind of `spend` in a session; its signatures do not matter."""
     match _settlement(state, spend):
         case Settlement.PAYJOIN:
             return SpendKind.PAYJOIN
@@ -217,6 +217,6 @@ def _settlement(state: Watched, spend: Transaction) -> Settlement:
 
 
 FALLBACK_REFUSED = (
-    "The network refuses the ordinary payment for now, and nothing else spends its coins: it stays"
+    "The network refuses the ordinary payment for now, and nothing else spends its coins. It stays"
     " owed, and Dovetail broadcasts it again until it is accepted."
 )

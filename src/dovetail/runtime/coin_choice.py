@@ -1,4 +1,4 @@
-"""Which coins a payment may spend: not those of other sessions, and only those that were named."""
+"""The coins that a payment may spend: none of other sessions, and only those that were named."""
 
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from dovetail.stores.holders import sessions_words
 
 
 def unspendable(services: Services, coins: Collection[OutPoint]) -> frozenset[OutPoint]:
-    """The coins that a payment must leave alone: all but `coins`, where there are some.
+    """The coins that a payment must not spend: all but `coins`, where any are named.
 
     Raises `UsageError` for a coin that the wallet cannot spend now, and `CoinsTaken` for one that
     a session holds.
@@ -32,7 +32,7 @@ def unspendable(services: Services, coins: Collection[OutPoint]) -> frozenset[Ou
 
 @contextmanager
 def naming_holders(services: Services) -> Generator[None]:
-    """Around building a payment: an `InsufficientFunds` also says which sessions hold coins."""
+    """A context for building a payment: `InsufficientFunds` then names sessions that hold coins."""
     try:
         yield
     except InsufficientFunds as error:

@@ -9,10 +9,10 @@ logger = logging.getLogger(__name__)
 
 
 async def hold_coins(services: Services) -> bool:
-    """Whether the wallet knows now; one that is away is told with the next change.
+    """Return whether the wallet knows now; one that is away is told with the next change.
 
-    What was not told in time is made good later, so that neither a wallet that is away nor a crash
-    between a session's end and this takes a coin away for good.
+    A lock that the wallet missed is repeated later, so that neither a wallet that is away nor a
+    crash between a session's end and this call locks a coin for good.
     """
     try:
         await services.async_wallet.hold(services.store.reserved)

@@ -1,8 +1,8 @@
 """Plain HTTP/1.1 connections: one for each request under way, and kept for a moment after it.
 
-What a request costs does not grow with the number of those under way: thousands of mailboxes are
-waited for at once. Of httpcore2, it is the single connections that are used, not its pool, which
-looks through all of them for each request.
+The cost of a request does not grow with the number of requests under way, as thousands of
+mailboxes are polled at once. So this uses single connections of httpcore2 and not its pool,
+which looks through all connections for each request.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ Header: TypeAlias = tuple[str, str]
 _Server: TypeAlias = tuple[bytes, bytes, int]
 
 IDLE = 5.0
-"""Seconds for which a connection is kept; shorter than servers do, so that few meet their end."""
+"""Seconds for which an idle connection is kept; servers keep it longer, so few are cut off."""
 
 AT_A_TIME = 64
-"""Connections to one server that are being made at a time, as many as any server's queue takes."""
+"""The most connections to one server that are opened at a time, which any server can queue."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Call:
 
 
 class Once:
-    """A body that leaves once (P1), and is not kept while its answer is waited for."""
+    """A body that is sent once (P1), and is not kept while its answer is awaited."""
 
     def __init__(self, body: bytes) -> None:
         self._body: bytes | None = body
@@ -53,18 +53,18 @@ class Once:
         """The body in one piece."""
         body, self._body = self._body, None
         if body is None:
-            raise RuntimeError("A body leaves once: make another request.")
+            raise RuntimeError("A body is sent once: make another request.")
         yield body
 
 
 class Turns:
-    """At most `most` at once; further ones wait for their turn, the first one first.
+    """At most `most` at once; further ones wait for their turn, in order.
 
-    What that means to whoever waits is said once.
+    The first time that one has to wait, the log says so.
     """
 
     def __init__(self, most: int | None, *, full: Callable[[int], str]) -> None:
-        """`full` says it, and is told how many there are."""
+        """`full` makes that message from the number that are under way."""
         self.most = most
         self.busy = 0
         self._full = full
@@ -88,7 +88,7 @@ class Turns:
                 self._slots.release()
 
     def overfull(self, idle: int) -> bool:
-        """Whether there are too many with those that are `idle`."""
+        """Whether there are too many, with the `idle` ones."""
         return self.most is not None and self.busy + idle > self.most
 
 
@@ -111,7 +111,7 @@ class Connections:
 
     @property
     def idle(self) -> int:
-        """How many are kept that nobody uses."""
+        """How many connections are idle."""
         return sum(map(len, self._idle.values()))
 
     @asynccontextmanager
@@ -138,7 +138,7 @@ class Connections:
             await self._give_back(url.origin, connection)
 
     async def drop_one(self) -> None:
-        """Close the one that has been idle for longest, for want of files."""
+        """Close the one that has been idle for longest, where open files run out."""
         oldest = min(
             filter(None, self._idle.values()), key=lambda kept: kept[0].since, default=None
         )
@@ -146,7 +146,7 @@ class Connections:
             await oldest.popleft().connection.aclose()
 
     async def aclose(self) -> None:
-        """Close what nobody uses; whoever uses one closes it."""
+        """Close the idle connections; the others are closed after their use."""
         if self._sweeping is not None:
             self._sweeping.cancel()
         await self._drop(self._clock())
@@ -176,7 +176,7 @@ class Connections:
             self._sweeping = asyncio.create_task(self._sweep(), name="idle connections")
 
     async def _sweep(self) -> None:
-        """Close what nobody has used for a moment, until none is left."""
+        """Close connections that have been idle for a moment, until none is left."""
         while self.idle:
             await asyncio.sleep(IDLE / 2)
             await self._drop(self._clock() - IDLE)
@@ -190,7 +190,7 @@ class Connections:
 
 
 class _Unhurried(httpcore2.AsyncNetworkBackend):
-    """Dials no server more often at a time than it can take, however many sessions begin."""
+    """Limits how many connections to one server are dialled at a time."""
 
     def __init__(self) -> None:
         self._network = AsyncioBackend()

@@ -1,6 +1,6 @@
-"""What a person decides about a session: cancel, pay by the fallback, release, revoke.
+"""The user's decisions about a session: cancel, pay by the fallback, release, revoke.
 
-Each loads the session, saves what was decided and broadcasts what has to be. Where the state
+Each loads the session, saves the decision and broadcasts if it has to. Where the state
 does not allow it, `UsageError` says why and nothing is changed. An agent that has the same
 session under way notices and goes on from there.
 """
@@ -46,11 +46,11 @@ async def cancel(services: Services, session_id: SessionId) -> AnySession:
 async def fallback(
     services: Services, session_id: SessionId, *, fee_rate: FeeRate | None = None
 ) -> AnySession:
-    """Pay by the fallback now, on the user's word; said again it changes nothing.
+    """Pay by the fallback now, as the user decided; a second call changes nothing.
 
     Where a payjoin may be under way the two compete, and exactly one of them confirms (M4). With
     `fee_rate` a payer's fallback is made anew: the same payment from the same coins, out of the
-    change, at this rate or what replaces what waits in the mempool (BIP 125). Raises `UsageError`
+    change, at this rate or one that replaces an unconfirmed spend (BIP 125). Raises `UsageError`
     where nothing can be broadcast, `WalletError` where the network refuses, and
     `InsufficientFunds` where the change is too small.
     """
@@ -58,7 +58,7 @@ async def fallback(
 
 
 async def release(services: Services, session_id: SessionId) -> AnySession:
-    """Decline the fallback, on the record. What has left can still be broadcast by others.
+    """Decline the fallback, and save that. Others can still broadcast what was sent to them.
 
     Where the chain shows that it was paid meanwhile, that is recorded instead.
     """
@@ -90,9 +90,9 @@ class Revocation:
     state: AnySession
     transaction: Transaction
     fee: Sats | None
-    """What it costs; None where it spends coins that the session does not know."""
+    """The fee in satoshis; None where it spends coins that the session does not know."""
     replaces: bool
-    """Whether it replaces a spend that waits in the mempool."""
+    """Whether it replaces an unconfirmed spend in the mempool."""
 
     def __repr__(self) -> str:
         return "<Revocation>"
@@ -101,10 +101,10 @@ class Revocation:
 async def prepare_revocation(
     services: Services, session_id: SessionId, *, fee_rate: FeeRate | None = None
 ) -> Revocation:
-    """What `revoke` would broadcast, so that a person can look at its cost.
+    """The transaction that `revoke` would broadcast, so that a person can review its cost.
 
     A payer takes a released payment back: one of its coins is spent to ourselves. A receiver frees
-    the coins that a sender was shown in a payjoin that never came. Raises `UsageError` for a
+    the coins that a sender was shown in a payjoin that was never made. Raises `UsageError` for a
     session that was not released, or is spent already.
     """
     state = await services.async_store.load(session_id)
@@ -136,9 +136,9 @@ async def prepare_revocation(
 
 
 async def revoke(services: Services, revocation: Revocation) -> None:
-    """Hand it to the network: a race, if the other party broadcasts at the same time.
+    """Broadcast it; it competes with the payment if the other party broadcasts at the same time.
 
-    What has not confirmed yet is replaced. Raises `WalletError` where the network refuses.
+    An unconfirmed spend is replaced. Raises `WalletError` where the network refuses.
     """
     if not await services.async_chain.taken(revocation.transaction):
         raise WalletError("The network refused the revocation: try a higher fee rate.")
@@ -148,16 +148,16 @@ Decision: TypeAlias = Callable[[Services, SessionId, AnySession], Awaitable[AnyS
 
 
 async def _decide(decision: Decision, services: Services, session_id: SessionId) -> AnySession:
-    """Decide on the state as it is; on the newer one where an agent was faster (M5)."""
+    """Decide on the current state; on the newer one where an agent was faster (M5)."""
     decided = await _decided(decision, services, session_id)
     await hold_coins(services)
-    with suppress(InfrastructureError):  # what was decided is decided
+    with suppress(InfrastructureError):  # the decision is saved already
         await _keep_sight(services, session_id, decided)
     return decided
 
 
 async def _keep_sight(services: Services, session_id: SessionId, state: AnySession) -> None:
-    """Look at what was broadcast or recorded, lest the lists name what it has replaced."""
+    """Update the sighting after a broadcast, so that lists do not name a replaced transaction."""
     if not isinstance(state, receiver.Monitor | sender.Monitor) or state.expected is None:
         return
     row, watch = await services.async_store.row(session_id), ChainWatch()
@@ -185,7 +185,7 @@ _TURNS = 5
 async def _cancel(services: Services, session_id: SessionId, state: AnySession) -> AnySession:
     match state:
         case receiver.Monitor(seen_spent=False, released=False):
-            with suppress(ChainError):  # which takes nobody's right to cancel
+            with suppress(ChainError):  # the user may still cancel
                 if await services.async_chain.deepest_spend(state.contested):
                     raise _too_late(state)
             return await state.cancel().save_async(services.store.receiver(session_id))
@@ -270,7 +270,7 @@ def _too_late(state: AnySession) -> UsageError:
             )
         case _:
             return UsageError(
-                "A payment is on its way already: nothing can stop it, but the ordinary payment"
+                "A payment is on its way already and cannot be stopped, but the ordinary payment"
                 " can compete with it.",
                 actions=(Action.FALLBACK,),
             )

@@ -1,4 +1,4 @@
-"""Whether a fallback that is owed is broadcast now, without another word."""
+"""Whether the policy broadcasts a fallback that is owed now, without asking again."""
 
 from dovetail.runtime.policy import AtExpiry
 from dovetail.runtime.services import Services

@@ -1,4 +1,4 @@
-"""A payer's word to pay without the payjoin, from wherever the session stands."""
+"""A payer's request to pay without the payjoin, in any state of the session."""
 
 from contextlib import suppress
 
@@ -20,7 +20,7 @@ PAID_ALREADY = (
     " pay it a second time. Request it again only if you want that."
 )
 _NOT_RAISED = (
-    "The network refused the payment with its fee raised: what waits there stays until it is"
+    "The network refused the payment with its fee raised: the earlier one stays until it is"
     " replaced or mined. Try a higher `fee_rate`."
 )
 
@@ -28,8 +28,8 @@ _NOT_RAISED = (
 async def pay(state: Paying, turn: SenderTurn, *, fee_rate: FeeRate | None) -> SenderSession:
     """Broadcast the fallback, once; with `fee_rate` made anew at a higher fee.
 
-    The decision is durable before anything leaves (M4). What is on its way already, or lies in a
-    block, is left alone. Where others have paid the invoice the word has to be said twice.
+    The decision is saved before anything is broadcast (M4). A payment already on its way, or in a
+    block, is left alone. Where others have paid the invoice the user has to request it twice.
     """
     if fee_rate is not None:
         return await _raise_fee(state, turn, fee_rate)
@@ -45,7 +45,7 @@ async def pay(state: Paying, turn: SenderTurn, *, fee_rate: FeeRate | None) -> S
 
 
 def _is_under_way(state: Paying) -> bool:
-    """Whether it was asked for and broadcast, or something else that is seen competes with it."""
+    """Whether it was requested and broadcast, or another transaction competes with it."""
     if not isinstance(state, sender.Monitor):
         return False
     return state.expected == state.fallback_transaction.txid or (
@@ -56,7 +56,7 @@ def _is_under_way(state: Paying) -> bool:
 async def _ask_once(state: Paying, turn: SenderTurn) -> None:
     """Raise `UsageError` where this would be a second payment, which the user may not know (M4).
 
-    What was told of it is kept, so that the same word said again is for a second payment.
+    The payment that was reported is recorded, so that a repeated request is for a second payment.
     """
     watch, told = turn.watch, (await turn.store.row(turn.session_id)).sighting
     if getattr(state, "requested", False) or not await is_paid_beside(state, turn):
@@ -89,7 +89,7 @@ async def _broadcast(pending: sender.PendingFallback, turn: SenderTurn) -> Sende
             return await pending.record_broadcast(pending.fallback_transaction.txid).save_async(
                 turn.log
             )
-        # An agent saw it on the chain before we could say so.
+        # An agent recorded it first.
         return sender.replay(await compute(turn.log.load))
     spend = await _spend(pending, turn)
     if spend is None and pending.bumped is None:
@@ -103,7 +103,7 @@ async def _broadcast(pending: sender.PendingFallback, turn: SenderTurn) -> Sende
 
 
 async def _look(state: Paying, turn: SenderTurn) -> Spend | None:
-    """A chain source that is away takes nobody's right to decide."""
+    """Check the chain; if the source is away, the user may still decide."""
     try:
         return await _spend(state, turn)
     except ChainError:

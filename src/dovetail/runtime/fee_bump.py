@@ -22,16 +22,16 @@ Paying: TypeAlias = (
 """Every state that holds a fallback."""
 
 _SIGNATURE_SLACK = 4
-"""Weight units an input may grow by when it is signed anew: an ECDSA signature varies."""
+"""Weight units by which an input may grow when signed anew, as ECDSA signatures vary."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Raised:
-    """A fallback with its fee raised, signed; nothing is stored and nothing has left."""
+    """A fallback with its fee raised, signed; nothing is stored or sent yet."""
 
     original: Psbt
     replaces: bool
-    """Whether it replaces what waits in the mempool."""
+    """Whether it replaces an unconfirmed spend in the mempool."""
 
     def __repr__(self) -> str:
         return "<Raised>"
@@ -40,9 +40,9 @@ class Raised:
 async def raised(
     state: Paying, rival: Spend | None, wallet: AsyncWallet, *, fee_rate: FeeRate
 ) -> Raised:
-    """Build and sign the fallback of `state` anew; `rival` is what spends its coins now.
+    """Build and sign the fallback of `state` anew; `rival` is the present spend of its coins.
 
-    It pays `fee_rate`, or what replaces `rival` if that is more, out of the wallet's change.
+    It pays `fee_rate`, or the rate that replaces `rival` if higher, out of the wallet's change.
     Raises `UsageError` where the payment has confirmed or pays as much already, and
     `InsufficientFunds` where the change is too small.
     """
@@ -55,16 +55,16 @@ async def raised(
     owned = await wallet.owned(scripts)
     change = next((i for i, each in enumerate(outputs) if each.script_pubkey in owned), None)
     if change is None:
-        raise InsufficientFunds("The payment leaves no change from which a higher fee could come.")
+        raise InsufficientFunds("The payment has no change that could pay a higher fee.")
     unsigned = _with_fee(state.original, change, _fee(state, rival, fee_rate))
     signed = await wallet.sign(unsigned, inputs=state.contested)
     return Raised(signed if signed.is_finalized else signed.finalize(), rival is not None)
 
 
 def _fee(state: Paying, rival: Spend | None, fee_rate: FeeRate) -> Sats:
-    """What to pay in all: the chosen rate, and enough to replace `rival` (BIP 125, rules 3 and 4).
+    """The whole fee: the chosen rate, and enough to replace `rival` (BIP 125, rules 3 and 4).
 
-    Whoever raises a fee wants to be mined before what is there, so its rate is beaten too.
+    The new transaction should be mined before the one it replaces, so its rate must be higher.
     """
     inputs = len(state.fallback_transaction.inputs)
     weight = Weight(state.fallback_transaction.weight + _SIGNATURE_SLACK * inputs)
@@ -79,7 +79,7 @@ def _fee(state: Paying, rival: Spend | None, fee_rate: FeeRate) -> Sats:
 
 
 def _known_fee(state: Paying, rival: Transaction) -> Sats | None:
-    """What `rival` pays, where the session knows all that it spends."""
+    """The fee of `rival`; None unless the session knows all coins that it spends."""
     skeleton = rival.without_signatures()
     known = (state.original, state.terms.original, getattr(state, "proposal", None))
     for psbt in known:

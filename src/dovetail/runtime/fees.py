@@ -1,4 +1,4 @@
-"""What to pay miners, and whether a fallback pays enough to be mined soon."""
+"""Fee estimates, and whether a fallback pays enough to be mined soon."""
 
 from typing import Any, TypeAlias
 
@@ -12,29 +12,29 @@ from dovetail.sessions.settlement import Settling
 Fallback: TypeAlias = Settling[Any, Any, Any]
 
 AGAIN_AFTER = 600
-"""Seconds between two looks at what fees are asked for."""
+"""Seconds between two fee estimates."""
 
 HIGHEST_ESTIMATE = FeeRate.from_sat_per_vb(2_000)
-"""More than a block has ever asked for; only a person pays more."""
+"""More than any block has ever required; only a person may pay more."""
 
 
 def estimated_rate(services: Services) -> FeeRate:
-    """What the chain source estimates for `fee_target`.
+    """The chain source's estimate for `fee_target`.
 
-    Raises `ChainError` for an estimate beyond all measure: a source that errs, or lies, must not
-    have a wallet burn its coins.
+    Raises `ChainError` for an absurdly high estimate: a source that errs, or lies, must not make
+    a wallet burn its coins.
     """
     estimate = services.chain.fee_rate(target=services.policy.fee_target)
     if estimate > HIGHEST_ESTIMATE:
         raise ChainError(
-            f"The chain source estimates a fee rate of {estimate}, which is beyond all measure."
+            f"The chain source estimates a fee rate of {estimate}, which is far too high."
             " Choose a `fee_rate`, or use another source."
         )
     return estimate
 
 
 async def low_fee(state: Fallback, services: Services) -> LowFee | None:
-    """The fallback's fee rate beside what `fee_target` asks for now, where it is the lower one.
+    """The fallback's fee rate and the present estimate for `fee_target`, if it is below that.
 
     None also where the chain source cannot tell.
     """
@@ -47,7 +47,7 @@ async def low_fee(state: Fallback, services: Services) -> LowFee | None:
 
 
 async def tell_fee(state: Fallback, turn: Turn[Any]) -> None:
-    """Note in `watch` whether the fallback, which waits to be mined, pays too little."""
+    """Note in `watch` whether the unconfirmed fallback pays too low a fee rate."""
     now = turn.now()
     if turn.watch.fee_told_at is None or now >= turn.watch.fee_told_at + AGAIN_AFTER:
         turn.watch.fee_told_at = now

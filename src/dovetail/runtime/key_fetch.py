@@ -1,4 +1,4 @@
-"""Fetch a directory's OHTTP keys, for wallets that drive the states by themselves (RFC 9458)."""
+"""Fetch a directory's OHTTP keys, for wallets that drive the states without an agent."""
 
 import time
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ async def fetch_ohttp_keys(
 ) -> KeyConfig:
     """The key configuration of `directory`, for `receiver.create`; keep it for six hours at most.
 
-    It is fetched through a tunnel of one of `relays`, another one where that fails, so that an
-    https directory does not learn who asks; `direct` allows to ask it straight. Raises
-    `TransportError` where the keys cannot be had, `ConfigurationError` with neither a relay nor
+    It is fetched through a tunnel of one of `relays`, or of another where that fails, so that an
+    https directory does not learn our address; `direct` allows asking it straight. Raises
+    `TransportError` where the fetch fails, `ConfigurationError` with neither a relay nor
     `direct`, and `InvalidUri` for a directory that is no URL (RFC 9458, Section 3).
     """
     routes = Relays(relays, clock=time.time, direct=direct)

@@ -1,4 +1,4 @@
-"""What came to the addresses of sessions that had ended: without their payment, or after it."""
+"""Payments to the addresses of sessions that had ended, with or without their payment."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -20,14 +20,14 @@ from dovetail.stores.ports import Role, SessionId, SessionRow, Store
 from dovetail.wallets.ports import Chain, Payment
 
 LOOKED_BACK = 30 * 86_400
-"""Seconds after the expiration for which the address of an ended session is looked at."""
+"""Seconds after the expiration for which the address of an ended session is checked."""
 MOST = 20
-"""How many sessions are looked at, the newest first: a public server is spared (ADR 0028)."""
+"""The most sessions that are checked, newest first, to spare a public server (ADR 0028)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What an address has received in all, though its session had ended, paid or unpaid."""
+    """A payment to an address after its session had ended, paid or unpaid."""
 
     session_id: SessionId
     received: Sats
@@ -38,7 +38,7 @@ class Late:
 
     @property
     def surplus(self) -> Surplus | None:
-        """What is more than was asked for."""
+        """The overpayment; None where there is none."""
         return surplus_seen(self.sighting)
 
     @property
@@ -56,32 +56,32 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a session that has ended says of its address."""
+    """The facts that a closed session has about its address."""
 
     script: Script
     asked: int | None
     depth: int
     paid: bool
     amount: int
-    """What its outcome says has come, in satoshis, and nothing of `own`."""
+    """The satoshis received by its outcome, without those of `own`."""
     own: frozenset[str] = frozenset()
-    """The transaction that made the payment, which is none beside it."""
+    """The transaction that made the payment, which is not counted beside it."""
     brought: int = 0
-    """What that brought."""
+    """The satoshis that it paid to the address."""
     payjoin: tuple[int, int] = (0, 0)
-    """What the proposal's payjoin pays the address, and how much of it is no coin of ours."""
+    """The amount that the proposal's payjoin pays the address, and the part without our coins."""
 
     def receipt(self, payment: Payment) -> Receipt:
-        """A payment as it counts: of a payjoin that came after all, without our own coins."""
+        """A payment as it counts: for a payjoin that was made after all, without our own coins."""
         whole, net = self.payjoin
         amount = Sats(net) if whole and payment.amount == whole else payment.amount
         return Receipt(payment.txid, amount, payment.depth)
 
 
 async def look_back(services: Services) -> tuple[Late, ...]:
-    """What came to receivers' addresses after the end, in one look; it is kept for the lists.
+    """Query the payments to receivers' addresses after the end, and store them for the lists.
 
-    What was told once it was final is not told again. Raises `ChainError` and `StoreUnavailable`.
+    A payment reported as final is not reported again. Raises `ChainError` and `StoreUnavailable`.
     """
 
     def look() -> tuple[Late, ...]:
@@ -91,13 +91,13 @@ async def look_back(services: Services) -> tuple[Late, ...]:
 
 
 def late_payments(store: Store, chain: Chain, now: UnixTime) -> Iterator[Late]:
-    """The same without an event loop; each is kept before it is given."""
+    """The same without an event loop; each is stored before it is yielded."""
     rows = [row for row in store.history(limit=MOST) if _may_have_come(row, now - LOOKED_BACK)]
     ended = [(row, known) for row in rows if (known := _ended(store, row.session_id))]
     told = chain.payments_to_each({known.script for _, known in ended})
     for row, known in ended:
         script = known.script
-        # One that could not be told among others says why when it is asked for alone.
+        # A script that has no answer among others is asked for alone, which raises the cause.
         paid = told[script] if script in told else chain.payments_to(script)
         late = _late(row, known, paid)
         if late is None:
@@ -112,7 +112,7 @@ def late_payments(store: Store, chain: Chain, now: UnixTime) -> Iterator[Late]:
 
 
 def _late(row: SessionRow, known: _Known, paid: Iterable[Payment]) -> Late | None:
-    """What has come beyond what the outcome says; None: nothing has."""
+    """The payments beyond those of the outcome; None where there are none."""
     beside = [known.receipt(each) for each in paid if str(each.txid) not in known.own]
     received = Receipts.of(beside, asked=known.asked)
     if received.amount <= known.amount:
@@ -138,7 +138,7 @@ def _late(row: SessionRow, known: _Known, paid: Iterable[Payment]) -> Late | Non
 
 
 def _gone(row: SessionRow, known: _Known) -> Sighting | None:
-    """What was seen after the end and has left the chain and the mempool; None: nothing has."""
+    """A sighting after the end that has left the chain and the mempool; None: there is none."""
     seen = row.sighting
     if seen is None or seen.gone or seen.kind is not SpendKind.DIRECT or seen.came is None:
         return None
@@ -156,7 +156,7 @@ def _may_have_come(row: SessionRow, since: int) -> bool:
 
 
 def _ended(store: Store, session_id: SessionId) -> _Known | None:
-    """What a session that has ended says has come to its address; None where it says nothing."""
+    """The facts that a closed session has about its address; None where it has none."""
     try:
         state = load_session(store, session_id)
     except ReplayError:

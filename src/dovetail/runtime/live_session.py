@@ -1,4 +1,4 @@
-"""One session under way: steps, pauses, retries, and who is told about them."""
+"""One session under way: its steps, pauses and retries, and the updates about them."""
 
 import asyncio
 import logging
@@ -46,20 +46,20 @@ class Step(Protocol[S, E]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update(Generic[S]):
-    """Where a session stands, what went wrong since it last moved, and what the chain shows."""
+    """The state of a session, the error since it last moved, and what the chain shows."""
 
     state: S | None
     trouble: DovetailError | None
     sighting: Sighting | None = None
-    """What moves the session's money, as any process saw it last; None: nothing yet."""
+    """The transaction that moves the session's money, as last seen; None: nothing yet."""
     low_fee: LowFee | None = None
     """Set while the fallback waits to be mined with a fee that may be too low."""
     rival: Rival | None = None
     """Set while an unconfirmed transaction that is no payment keeps the fallback out."""
     again_in: float | None = None
-    """Seconds from then until the next try, where something went wrong that another may mend."""
+    """Seconds from then until the next try, after an error that another try may mend."""
     rested: bool = False
-    """Whether a look at the world has found nothing to do: what the log says is still so."""
+    """Whether a check has found nothing to do, so that the state of the log is current."""
 
 
 class LiveSession(Generic[S, E]):
@@ -94,7 +94,7 @@ class LiveSession(Generic[S, E]):
 
     @property
     def running(self) -> bool:
-        """Whether steps are being taken; no longer once it is closed, unreadable or stopped."""
+        """Whether steps are being taken: until it is closed, stopped or found unreadable."""
         return self._task is not None and not self._task.done()
 
     @property
@@ -104,22 +104,22 @@ class LiveSession(Generic[S, E]):
 
     @property
     def state(self) -> S | None:
-        """Where it stands; None while its log has not been read, or cannot be."""
+        """Its state; None while its log has not been read, or cannot be."""
         return self._update.state
 
     @property
     def seq(self) -> int | None:
-        """How many events of its log it knows; None while that has not been read."""
+        """The number of events known of its log; None while the log has not been read."""
         return None if self._update.state is None else self._update.state.seq
 
     @property
     def trouble(self) -> DovetailError | None:
-        """What went wrong since it last moved; it is tried again by itself."""
+        """The error since it last moved; the step is retried automatically."""
         return self._update.trouble
 
     @property
     def sighting(self) -> Sighting | None:
-        """What moves the session's money, as any process saw it last."""
+        """The transaction that moves the session's money, as any process saw it last."""
         return self._update.sighting
 
     @property
@@ -129,7 +129,7 @@ class LiveSession(Generic[S, E]):
 
     @property
     def uri(self) -> str:
-        """The Payjoin URI, durable already; a receiver shows it to one sender."""
+        """The Payjoin URI, saved already; a receiver shows it to one sender."""
         state = self._update.state
         if state is None:
             raise UsageError("The session has not been read yet: wait for its first update.")
@@ -138,9 +138,9 @@ class LiveSession(Generic[S, E]):
         return state.payjoin_uri.serialize()
 
     async def updates(self) -> AsyncIterator[Update[S]]:
-        """Where it stands now, then each change, until it is closed or was stopped.
+        """The present state, then each change, until the session is closed or was stopped.
 
-        Who reads slowly sees the latest. A fault of the program that ended it is raised.
+        A slow reader skips to the latest update. A fault of the program that ended it is raised.
         """
         seen = None
         while True:
@@ -158,7 +158,7 @@ class LiveSession(Generic[S, E]):
         """Wait for the session's end, and return how it ended.
 
         Raises `ReplayError` where its log cannot be read, `UsageError` where it was stopped, and
-        whatever fault of the program ended it.
+        the fault of the program, if one ended it.
         """
         async for _ in self.updates():
             pass
@@ -171,7 +171,7 @@ class LiveSession(Generic[S, E]):
     def start(self, *, then: Callable[[], None] = lambda: None, nudged: bool = False) -> None:
         """Begin to take steps, in a task of the running event loop; `then` is called at its end.
 
-        `nudged` is whether somebody nudges it when its log grows: else it looks for itself.
+        `nudged` is whether it will be nudged when its log grows: else it polls the log itself.
         """
         self._nudged = nudged
         self._task = asyncio.create_task(self._run(), name=f"session {self.session_id}")
@@ -179,7 +179,7 @@ class LiveSession(Generic[S, E]):
         self._task.add_done_callback(lambda _task: then())
 
     def nudge(self) -> None:
-        """Look at the log at once: somebody else has appended to it."""
+        """Read the log at once, as another handle or process has appended to it."""
         self._watch.news.set()
 
     async def stop(self) -> None:
@@ -216,22 +216,22 @@ class LiveSession(Generic[S, E]):
             self._failures = self._tried = 0
             self._watch.trouble = None
             if after is not before or not holding:
-                # Before anybody hears of an end, as they may leave at once.
+                # Before the end is published, as a listener may exit at once.
                 holding = await hold_coins(self._services)
             if after is not before:
                 self._publish(after, None)
                 logger.info("Session %s: %r", self.session_id, after)
             else:
-                if not self._watch.news.is_set():  # else the step may have given up for it
+                if not self._watch.news.is_set():  # else the step may have returned for it
                     self._rest()
                 await self._sleep(after, pause(after, self._services))
 
     async def _advance(self, before: S | None) -> S:
         told = self._nudged and polls(before, self._services.clock())
-        rested = self._rested and not told  # thousands may poll, and none of them needs to look
+        rested = self._rested and not told  # thousands may poll, and none needs to read the log
         looks = rested or self._watch.news.is_set()
         self._rested = False
-        self._watch.news.clear()  # before the look at what it was about
+        self._watch.news.clear()  # before the log is read
         if before is None or (looks and await self._moved_on(before)):
             return await compute(self._load)
         try:
@@ -241,11 +241,11 @@ class LiveSession(Generic[S, E]):
             # Another handle or process has moved it on: go on from where it is.
             loaded = await compute(self._load)
             if loaded.seq == before.seq:
-                raise  # a store that contradicts itself is trouble, and no reason to hurry
+                raise  # a store that contradicts itself is an error: no fast retry
             return loaded
 
     async def _moved_on(self, state: S) -> bool:
-        """Whether somebody else acted on the session: what only waits would never notice."""
+        """Whether another handle or process moved the session, which a waiting step cannot see."""
         row = await self._services.async_store.row(self.session_id)
         return row.next_seq != state.seq
 
@@ -257,7 +257,7 @@ class LiveSession(Generic[S, E]):
         return state
 
     async def _sleep(self, state: S | None, seconds: float) -> None:
-        """Wait, until a nudge or the moment at which the state has something else to do."""
+        """Wait until a nudge, or until the state has something else to do."""
         self._rested = True
         now = self._services.clock()
         deadline = None if state is None else next_deadline(state, now)
@@ -265,7 +265,7 @@ class LiveSession(Generic[S, E]):
         await asyncio.wait((self._watch.news.coming(),), timeout=max(longest, 0))
 
     def _backoff(self) -> float:
-        """Seconds until the next try: doubling up to the longest, the second half by chance."""
+        """Seconds until the next try: doubling up to the longest, the second half random."""
         policy = self._services.policy
         longest = min(policy.first_retry * float(2 ** min(self._tried, 20)), policy.longest_retry)
         self._tried += 1
@@ -287,7 +287,7 @@ class LiveSession(Generic[S, E]):
                 raise fault
 
     def _rest(self) -> None:
-        """Tell, where the state stayed, that the trouble is over or that the chain changed."""
+        """Publish, where the state stayed, that the error is over or that the chain changed."""
         told, watch = self._update, self._watch
         before = told.sighting, told.low_fee, told.rival
         seen = before != (watch.sighting, watch.low_fee, watch.rival)
@@ -295,20 +295,20 @@ class LiveSession(Generic[S, E]):
             self._publish(self.state, None, rested=True)
 
     def _tell(self) -> None:
-        """Tell a sighting at once, while the step that made it goes on, and keep it for others."""
+        """Publish a sighting at once, while its step goes on, and store it for other processes."""
         told = self._update
         self._publish(told.state, told.trouble, rested=told.rested, again_in=told.again_in)
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
-        """Write the last sighting down; a disk that refuses costs others the news, no more."""
+        """Store the last sighting; if the disk refuses, only other processes miss it."""
         kept, seen = None, self._watch.sighting
         while seen is not None and seen is not kept:
             try:
                 await self._services.async_store.saw(self.session_id, seen)
             except StoreUnavailable as error:
-                logger.info("A sighting was not kept: %s", type(error).__name__)
+                logger.info("A sighting could not be stored: %s", type(error).__name__)
             kept, seen = seen, self._watch.sighting
 
     def _publish(

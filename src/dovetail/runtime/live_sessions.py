@@ -18,7 +18,7 @@ class LiveSessions:
     """Begins sessions, goes on with those of the store, and forgets those that have ended."""
 
     def __init__(self, services: Services) -> None:
-        """Of this store, by these parts."""
+        """Sessions of this store, run with these parts."""
         self._services = services
         self._live: dict[SessionId, AnyLive] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -26,11 +26,11 @@ class LiveSessions:
 
     @property
     def known(self) -> Collection[AnyLive]:
-        """Those under way, and those that were stopped or cannot be read."""
+        """The sessions under way, and those that were stopped or cannot be read."""
         return self._live.values()
 
     def begin(self, session: L) -> L:
-        """Take its steps from now on; where that is done already, return the one that does."""
+        """Take its steps from now on; if it is under way already, return the known one."""
         known = self._live.get(session.session_id)
         if known is not None and known.running:
             return cast("L", known)  # the lookout was faster
@@ -62,7 +62,7 @@ class LiveSessions:
         self._look_out()
 
     def nudge(self, session_id: SessionId) -> None:
-        """Have a session that is under way go on at once from what was decided."""
+        """Have a session that is under way read its log at once, after a decision."""
         if (session := self._live.get(session_id)) is not None:
             session.nudge()
 
@@ -86,7 +86,7 @@ class LiveSessions:
         if self._adopting is None:
             return
         for each in opened:
-            # Its end may have come, and been forgotten, since the look.
+            # It may have ended, and been forgotten, since the log was checked.
             if each not in self._live and self._services.store.row(each).closed_at is None:
                 self._adopting(self.follow(each))
 
@@ -94,6 +94,6 @@ class LiveSessions:
         return tuple(session for session in self._live.values() if session.running)
 
     def _forget(self, session: AnyLive) -> None:
-        """Memory follows live sessions, never history; one that cannot be read stays in sight."""
+        """Keep only live sessions in memory, and those whose log cannot be read."""
         if isinstance(session.state, receiver.Closed | sender.Closed):
             self._live.pop(session.session_id, None)

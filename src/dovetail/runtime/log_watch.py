@@ -1,4 +1,4 @@
-"""Notices what others append to the logs: one look for all sessions of an agent."""
+"""Notices what others append to the logs, by one query for all sessions of an agent."""
 
 import asyncio
 import logging
@@ -18,19 +18,19 @@ class Watched(Protocol):
 
     @property
     def seq(self) -> int | None:
-        """How many events it knows; None while it has not been read."""
+        """The number of events it knows; None while it has not been read."""
         ...
 
     def nudge(self) -> None:
-        """Have it look at its log."""
+        """Have it read its log."""
         ...
 
 
 class Lookout:
     """Nudges each session whose log has grown, or was closed, by another handle or process.
 
-    The store tells cheaply whether anything was written; only then the logs' lengths are read,
-    all by one question. So the cost follows what happens, not how many sessions wait.
+    The store tells cheaply whether anything was written; only then are the logs' lengths read,
+    all by one query. So the cost grows with the writes, not with the number of sessions.
     """
 
     def __init__(
@@ -41,10 +41,9 @@ class Lookout:
         every: float,
         opened: Callable[[Collection[SessionId]], None] = lambda _opened: None,
     ) -> None:
-        """Look `every` so many seconds at what `sessions` gives.
+        """Check the sessions that `sessions` returns, every `every` seconds.
 
-        `opened` is told which sessions are open, whoever began them, whenever something was
-        written.
+        After each write, `opened` is called with the open sessions, also of other processes.
         """
         self._store = store
         self._sessions = sessions
@@ -53,24 +52,24 @@ class Lookout:
         self._pulse: int | None = None
 
     async def run(self) -> None:
-        """Look until it is cancelled; a store that is away is looked at again."""
+        """Check until cancelled; a store that is away is tried again."""
         while True:
             try:
                 await self.look()
             except StoreUnavailable as error:
-                logger.info("No look at the logs: %s", type(error).__name__)
+                logger.info("The logs could not be checked: %s", type(error).__name__)
             await asyncio.sleep(self._every)
 
     async def look(self) -> None:
-        """Look once; raises `StoreUnavailable`."""
+        """Check once; raises `StoreUnavailable`."""
         pulse, heads = await asyncio.to_thread(self._changed)
         if heads is None:
             return
-        self._opened(heads.keys())  # what it cannot do now is tried at the next look
+        self._opened(heads.keys())  # a failure is tried again at the next check
         self._pulse = pulse
         for session in self._sessions():
             if session.seq is None:
-                self._pulse = None  # it is being read: what came meanwhile shows at the next look
+                self._pulse = None  # it is being read: what came meanwhile shows at the next check
             elif heads.get(session.session_id) != session.seq:
                 session.nudge()
 

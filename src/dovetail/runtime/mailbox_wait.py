@@ -1,4 +1,4 @@
-"""Waiting for another party's answer without losing sight of the log and of the chain."""
+"""Wait for the other party's answer while watching the log and the chain."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -9,13 +9,13 @@ from dovetail.runtime.chain_watch import ChainWatch
 T = TypeVar("T")
 Ask: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
 Look: TypeAlias = Callable[[], Awaitable[bool]]
-"""A look at the chain; whether the session has something else to do now than to wait."""
+"""A check of the chain; it returns whether the session has something else to do now."""
 
 
 async def attended(ask: Ask[T], watch: ChainWatch, look: Look, *, every: float) -> T | None:
-    """What `ask` gives; None where the log or a look, `every` so many seconds, had news first.
+    """The result of `ask`; None where the log, or `look` every `every` seconds, had news first.
 
-    What is given up then has left once and is never sent again: the next try asks afresh (P1).
+    The request is then given up and never sent again: the next try makes a fresh one (P1).
     Its answer is not lost, as reading a mailbox does not consume.
     """
     if watch.news.is_set():
@@ -29,7 +29,7 @@ async def attended(ask: Ask[T], watch: ChainWatch, look: Look, *, every: float) 
 
 
 async def attended_until(ask: Ask[T], watch: ChainWatch, other: asyncio.Future[None]) -> T | None:
-    """The same; None where `other` was done first, whose failure is raised."""
+    """The same, but until `other`: None where it was done first; its failure is raised."""
     if watch.news.is_set():
         return None
     asking = asyncio.ensure_future(ask())

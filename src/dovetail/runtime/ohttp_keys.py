@@ -17,7 +17,7 @@ from dovetail.runtime.transport import Transport
 from dovetail.tor import is_onion
 
 KEEP = 6 * 3600
-"""Seconds until keys are fetched anew: a directory honours old ones far longer."""
+"""Seconds until keys are fetched anew; a directory accepts old ones far longer."""
 
 _OK = 200
 _LARGEST = 4096
@@ -27,9 +27,9 @@ _TRIES = 3
 class OhttpKeys:
     """Fetches key configurations and keeps them in a file, which holds nothing secret.
 
-    An https directory is asked through a relay's tunnel, so that it does not learn who asks;
+    An https directory is asked through a relay's tunnel, so that it does not learn our address;
     straight only where the user allows that, where the directory is on plain http and a tunnel
-    would hide nothing, or where Tor leads to it.
+    would hide nothing, or where Tor is used.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class OhttpKeys:
         clock: Callable[[], int],
         cache: Path | None = None,
     ) -> None:
-        """`cache` is the file; None keeps the keys in memory alone."""
+        """`cache` is the file; None keeps the keys in memory only."""
         self._transport = transport
         self._relays = relays
         self._clock = clock
@@ -58,7 +58,7 @@ class OhttpKeys:
         return config
 
     async def _fetch_patiently(self, directory: str) -> KeyConfig:
-        """By another relay where one fails: a person waits for this answer."""
+        """Fetch, by another relay where one fails, as a person waits for this answer."""
         for _ in range(_TRIES - 1):
             relay = tunnel_to(directory, self._relays)
             with suppress(TransportError):
@@ -85,8 +85,8 @@ class OhttpKeys:
             return KeyConfig.parse(reply.body)
         except ParseError as error:
             raise TransportError(
-                "What the directory gives as its OHTTP keys cannot be read, and it may be no"
-                " payjoin directory: check `directory`."
+                "The directory's OHTTP keys cannot be read, and it may be no payjoin directory:"
+                " check `directory`."
             ) from error
 
 
@@ -97,7 +97,7 @@ def tunnel_to(directory: str, relays: Relays) -> str | None:
 
 
 def _read(cache: Path | None) -> dict[str, tuple[int, bytes]]:
-    """What a former run kept; a damaged file is as good as none."""
+    """The keys that a former run kept; a damaged file counts as none."""
     if cache is None or not cache.exists():
         return {}
     try:
@@ -114,7 +114,7 @@ def _read(cache: Path | None) -> dict[str, tuple[int, bytes]]:
 
 
 def _write(cache: Path | None, known: dict[str, tuple[int, bytes]]) -> None:
-    """Keep the keys for the next run; a disk that refuses costs a fetch, no more."""
+    """Keep the keys for the next run; if the disk refuses, they are fetched again."""
     if cache is None:
         return
     entries = {

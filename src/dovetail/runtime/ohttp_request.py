@@ -1,4 +1,4 @@
-"""One request through a relay, with the blame put where it belongs."""
+"""One request through a relay; its error says whether relay or directory failed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,21 +15,21 @@ from dovetail.sessions.receiver import ReceiverSession
 from dovetail.sessions.sender import SenderSession
 
 Ask = Callable[[str | None], tuple[Request, OhttpContext]]
-"""Makes a fresh request for the relay it is given; what it made leaves once (P1)."""
+"""Makes a fresh request for the relay it is given; each is sent once (P1)."""
 
 _OK, _REFUSED = 200, 400
 _GATEWAY_FAILED = (502, 504)
-"""What a relay answers whose own way to the directory failed (RFC 9110)."""
+"""The statuses of a relay that could not reach the directory (RFC 9110)."""
 
 
 async def exchange(
     ask: Ask, session: ReceiverSession | SenderSession, services: Services
 ) -> tuple[bytes, OhttpContext]:
-    """Send what `ask` makes through a relay; the encrypted answer and the context that opens it.
+    """Send the request of `ask` through a relay; returns the encrypted answer and its context.
 
     The relay is of another operator than the session's directory. One that does not answer with
-    an encrypted response is spared for a while. Raises `TransportError` that says which of relay
-    and directory failed; the next try asks afresh.
+    an encrypted response is avoided for a while. Raises `TransportError` that says which of relay
+    and directory failed; the next try makes a fresh request.
     """
     endpoint = session.payjoin_uri.endpoint
     if isinstance(endpoint, V1Endpoint):
@@ -37,7 +37,7 @@ async def exchange(
     relay = services.relays.choose(endpoint.directory)
     request, context = ask(relay)
     posting = services.transport.post(request)
-    del request  # it leaves once, and is not kept while the answer is waited for
+    del request  # it is sent once, and is not kept while the answer is awaited
     try:
         reply = await posting
     except TransportError as error:
@@ -55,9 +55,9 @@ async def exchange(
 
 
 def unreachable(turn: Turn[Any]) -> Reason | None:
-    """Why a session that expires was never answered: who failed in its last tries, `tries` of them.
+    """Why a session that expires was never answered: the relay or directory failed `tries` times.
 
-    None where it was the other party's silence.
+    None where the other party was silent.
     """
     trouble = turn.watch.trouble
     if turn.failures < turn.policy.tries or not isinstance(trouble, TransportError):
@@ -77,7 +77,7 @@ def _blamed(reply: Reply, relay: str | None, directory: str) -> TransportError:
     through_relay = relay is not None
     if relay is not None and reply.status == _REFUSED and place(relay) == place(directory):
         return TransportError(
-            f"{place(relay)} is the directory and the relay at once, and refuses to forward to"
+            f"{place(relay)} is both the directory and the relay, and refuses to forward to"
             " itself: set `relays` to another operator's.",
             at="relay",
         )

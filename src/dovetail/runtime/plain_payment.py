@@ -1,4 +1,4 @@
-"""Ordinary payments, without a payjoin: for URIs that offer none that can be used."""
+"""Ordinary payments, for URIs without a payjoin that can be used."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -16,7 +16,7 @@ from dovetail.wallets.ports import SweepingWallet
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PlainPayment:
-    """An ordinary payment, built and signed and not begun; its coins are not reserved yet."""
+    """An ordinary payment, built and signed but not begun; its coins are not reserved yet."""
 
     request: BitcoinUri
     address: Address
@@ -24,11 +24,11 @@ class PlainPayment:
     fee_rate: FeeRate
     original: Psbt
     again: bool = False
-    """Whether its address may be one that is paid already, or was."""
+    """Whether its address may be one that a session already pays or paid."""
 
     @property
     def fee(self) -> Sats:
-        """What it pays to miners."""
+        """The fee that it pays to miners."""
         return self.original.fee
 
     def __repr__(self) -> str:
@@ -80,8 +80,8 @@ def prepare(
 def require_unpaid(services: Services, address: Address, invoiced: Sats | None) -> None:
     """Raise `DuplicateSession` for an address that a session here pays or paid, in any URI.
 
-    Also where the chain shows that an invoice is paid: by another wallet of the payer's, or by
-    whomever. A chain source that is away does not tell, and keeps nobody from paying (M4).
+    Also where the chain shows that an invoice is paid, by another wallet of the payer's or by
+    anybody. A chain source that is away cannot tell, and does not prevent paying (M4).
     """
     known = services.store.session_paying_to(address)
     if known is not None:

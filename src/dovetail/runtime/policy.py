@@ -1,4 +1,4 @@
-"""What the user has decided beforehand, for every session."""
+"""The user's standing decisions, which hold for every session."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,12 +7,12 @@ from dovetail.bitcoin import FeeRate
 
 
 class AtExpiry(StrEnum):
-    """What happens to an owed fallback when no payjoin came about."""
+    """The fate of an owed fallback when no payjoin was made."""
 
     BROADCAST = "broadcast"
-    """The payment that was meant is made."""
+    """The fallback is broadcast, which makes the payment."""
     ASK = "ask"
-    """The session waits for the user's word."""
+    """The session waits for the user's decision."""
 
 
 _HIGH = FeeRate.from_sat_per_vb(50)
@@ -20,18 +20,18 @@ _HIGH = FeeRate.from_sat_per_vb(50)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The user's standing decisions.
+    """The user's standing decisions; times are in seconds.
 
     `depth` confirmations make a payment final; a receiver's fallback waits `grace` seconds
-    beyond the expiration while a proposal may be out, and where nobody came it looks as long for a
-    payment. The receiver refuses an Original below
+    beyond the expiration while a proposal may be out, and a receiver without an Original watches
+    its address as long. The receiver refuses an Original below
     `min_fee_rate` and pays at most `max_fee_rate` for what it adds itself. `watch_interval`
-    and `poll_pause` are seconds between two looks at the chain and between two polls; after a
-    failure it is `first_retry`, then twice that, up to `longest_retry`. What another process
-    appends to a log is noticed within `log_interval`. A sender that sees its coins spent asks its
+    and `poll_pause` are seconds between two checks of the chain and between two polls; after a
+    failure it is `first_retry`, then twice that, up to `longest_retry`. An event that another
+    process appends is noticed within `log_interval`. A sender that sees its coins spent asks its
     mailbox for `last_word` seconds why. A receiver whose wallet or chain failed `tries` times in
-    a row tells the sender, who would wait in vain. A payjoin of which the chain source has not
-    said for `broadcast_patience` seconds whether the network takes it gives way to the fallback.
+    a row tells the sender, who would wait in vain. If the chain source has not said within
+    `broadcast_patience` seconds whether the network takes the payjoin, the fallback is made.
     """
 
     depth: int = 1
@@ -51,5 +51,5 @@ class Policy:
     unconfirmed_inputs: bool = False
     """Whether a receiver takes a payment that spends coins that are not confirmed yet.
 
-    Whoever made those coins can replace them, and the payment is gone with what it spends.
+    Their maker can replace them, which makes the payment invalid.
     """

@@ -1,4 +1,4 @@
-"""A payment of a Payjoin URI before it begins: built and signed, for a person to look at."""
+"""A payment of a Payjoin URI before it begins: built and signed, for a person to review."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from dovetail.runtime.services import Services
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PreparedPayment:
-    """A payment that was built and signed, and not begun; its coins are not reserved yet."""
+    """A payment that was built and signed but not begun; its coins are not reserved yet."""
 
     uri: PayjoinUri
     amount: Sats
@@ -27,11 +27,11 @@ class PreparedPayment:
     original: Psbt
     params: SenderParams
     again: bool = False
-    """Whether its address may be one that is paid already, or was."""
+    """Whether its address may be one that a session already pays or paid."""
 
     @property
     def fee(self) -> Sats:
-        """What the fallback pays to miners; a payjoin pays at most `most_added` more."""
+        """The fee of the fallback; a payjoin takes at most `most_added` more from us."""
         return self.original.fee
 
     @property
@@ -42,7 +42,7 @@ class PreparedPayment:
 
     @property
     def receiver_pays(self) -> bool:
-        """Whether our change cannot pay for the receiver's input at the rate that is demanded.
+        """Whether our change cannot pay for the receiver's input at the minimum fee rate.
 
         Then the receiver pays for it, or there is no payjoin.
         """
@@ -61,7 +61,7 @@ def prepare(
     coins: Collection[OutPoint] = (),
     again: bool,
 ) -> PreparedPayment:
-    """Build and sign it, as `Agent.prepare` says; raises what that raises."""
+    """Build and sign it; see `Agent.prepare`, also for what is raised."""
     wallet, store = services.wallet, services.store
     due = uri.check(network=wallet.network, now=services.clock(), amount=amount)
     known = store.session_paying(uri)
@@ -85,7 +85,7 @@ def prepare(
         if output.script_pubkey != script
     ]
     params = SenderParams(
-        min_fee_rate=min(rate, paid_rate(original)),  # what a wallet rounds off is not demanded
+        min_fee_rate=min(rate, paid_rate(original)),  # a wallet may round its rate down
         fee_contribution=fee_contribution(original, script, change=wallet.owned(others)),
     )
     return PreparedPayment(

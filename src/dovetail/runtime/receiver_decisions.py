@@ -1,4 +1,4 @@
-"""What a person decides about a receiver's session: see `actions`, which finds it and saves."""
+"""The user's decisions about a receiver's session; `decisions` loads it and calls these."""
 
 from contextlib import suppress
 from typing import TypeAlias
@@ -21,8 +21,8 @@ Early: TypeAlias = receiver.Initialized | receiver.UncheckedOriginalPayload
 Settling: TypeAlias = receiver.PendingFallback | receiver.Monitor
 
 WAITS = (
-    "A plain payment to this session waits for its confirmation: the session closes as paid once"
-    " it has it."
+    "A plain payment to this session is not confirmed yet: the session closes as paid once it is"
+    " confirmed."
 )
 PAID_ALREADY = (
     "The address was paid in full by another transaction: the ordinary payment would charge the"
@@ -44,11 +44,11 @@ async def _received(state: Early, turn: ReceiverTurn) -> Receipts | None:
     try:
         return await look_at_address(state, turn.chain)
     except ChainError:
-        return None  # a chain source that is away takes nobody's right to cancel
+        return None  # if the chain source is away, the user may still cancel
 
 
 async def fallback(state: ReceiverSession, turn: ReceiverTurn) -> ReceiverSession:
-    """Broadcast the fallback, from every state that holds one; where it is out, do nothing."""
+    """Broadcast the fallback, in every state that holds one; if it is out already, do nothing."""
     match state:
         case receiver.Closed():
             raise UsageError("The session is closed: there is nothing left to pay.")
@@ -67,7 +67,7 @@ async def fallback(state: ReceiverSession, turn: ReceiverTurn) -> ReceiverSessio
     if seen.received.full and not _knows(state):
         return await _note_payment(state, seen.received, turn)
     if not (isinstance(state, receiver.Monitor) and state.requested):
-        # Durable before it leaves (M4), with the end of the payjoin in the same step.
+        # Saved before the broadcast (M4), with the end of the payjoin in the same step.
         state = await _request(state, turn)
     if await turn.chain.taken(_fallback(state)):
         return await _note_broadcast(state, turn)
@@ -77,7 +77,7 @@ async def fallback(state: ReceiverSession, turn: ReceiverTurn) -> ReceiverSessio
 
 
 async def release(state: receiver.PendingFallback, turn: ReceiverTurn) -> ReceiverSession:
-    """Decline the fallback; what the chain shows meanwhile is recorded instead, or before."""
+    """Decline the fallback; news from the chain is recorded instead, or before."""
     seen = await look(state, turn.chain)
     spends = () if seen.spend is None else (seen.spend.transaction,)
     held: receiver.PendingFallback | receiver.Closed = state
@@ -91,11 +91,11 @@ async def release(state: receiver.PendingFallback, turn: ReceiverTurn) -> Receiv
 async def free_coins(
     state: ReceiverSession, turn: ReceiverTurn, *, fee_rate: FeeRate
 ) -> tuple[Transaction, Sats | None, bool]:
-    """A transaction that spends a coin of ours which a sender was shown back to the wallet.
+    """A transaction to our wallet that spends a coin of ours which a sender was shown.
 
-    Signed and not broadcast; with its cost, and whether it replaces what waits in the mempool.
-    No payjoin can come of the session once it confirms; the fallback is as good as before. Raises
-    `UsageError` where none was shown, or where the payment is made or waits to be mined.
+    It is signed and not broadcast; with its fee, and whether it replaces an unconfirmed spend.
+    Once it confirms the payjoin cannot be made; the fallback stays valid. Raises `UsageError`
+    where no coin was shown, or where the payment is made or is in the mempool.
     """
     if not isinstance(state, Settling) or not state.exposed:
         raise UsageError("No coin of yours is out in a payjoin of this session.")
@@ -126,7 +126,7 @@ def _fee(state: Settling, transaction: Transaction) -> Sats | None:
 
 
 async def _note_spend(state: Watchable, seen: Look, turn: ReceiverTurn) -> ReceiverSession:
-    """Record what spends the coins already: nothing is left to broadcast."""
+    """Record the spend of the coins: nothing is left to broadcast."""
     if isinstance(state, receiver.Monitor) or seen.spend is None:
         return state
     watched = await state.record_spend(seen.spend.transaction).save_async(turn.log)
@@ -166,7 +166,7 @@ async def _note_broadcast(state: Watchable, turn: ReceiverTurn) -> ReceiverSessi
         return state
     with suppress(StaleSession):
         return await state.record_broadcast(state.fallback_transaction.txid).save_async(turn.log)
-    # An agent saw it on the chain before we could say so.
+    # An agent recorded it first.
     return await compute(lambda: receiver.replay(turn.log.load()))
 
 

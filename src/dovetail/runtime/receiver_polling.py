@@ -14,7 +14,7 @@ from dovetail.sessions.receiver.events import Web
 
 
 async def wait_for_original(session: receiver.Initialized, turn: ReceiverTurn) -> ReceiverSession:
-    """Wait at the mailbox; past the expiration at the address alone, as long as the grace.
+    """Poll the mailbox; past the expiration watch the address alone, as long as the grace.
 
     A sender whose Original was lost makes the ordinary payment at the expiration.
     """
@@ -28,7 +28,7 @@ async def wait_for_original(session: receiver.Initialized, turn: ReceiverTurn) -
         if now >= session.expires_at:
             return await _expire(session, turn, received)
     if not _polls(session):
-        return session  # whoever serves its URL brings the Original
+        return session  # the server of its URL brings the Original
     return await _poll(session, turn)
 
 
@@ -44,17 +44,17 @@ async def _expire(
     now = turn.now()
     turn.watch.unreachable = turn.watch.unreachable or unreachable(turn)
     if received.full or now < session.watched_until:
-        return session  # what was paid closes it once that is deep enough
+        return session  # the payment closes it once it is deep enough
     why = turn.watch.unreachable
     return await session.expire(now, why=why, received=received).save_async(turn.log)
 
 
 async def _poll(session: receiver.Initialized, turn: ReceiverTurn) -> ReceiverSession:
-    """Ask the mailbox, unless the address is found to be paid.
+    """Poll the mailbox, unless the address is found to be paid.
 
-    What the last look showed holds for the next poll where this one found nothing and the address
-    was followed meanwhile, but no longer than a look is good for: a mailbox that answers at once
-    must not keep us from looking. In any other case a look is due, which has the last word (M4).
+    The last check of the address holds for the next poll if this one found nothing and the address
+    was followed meanwhile, but only as long as the check is fresh: a mailbox that answers at once
+    must not keep us from checking. Otherwise the address is checked again, which decides (M4).
     """
     seen, turn.watch.paid = turn.watch.paid or (), None
     now, script = turn.now(), session.address.script_pubkey
@@ -89,7 +89,7 @@ async def _poll(session: receiver.Initialized, turn: ReceiverTurn) -> ReceiverSe
 
 
 async def _look(session: receiver.Initialized, turn: ReceiverTurn) -> Receipts:
-    """What the address has received; a sighting is told at once."""
+    """Query what the address has received; a sighting is published at once."""
     turn.watch.looked_at = asyncio.get_running_loop().time()
     turn.watch.paid = await turn.services.addresses.look(session.address.script_pubkey)
     received = receipts(session, turn.watch.paid)

@@ -1,4 +1,4 @@
-"""The receiver's last two states: the fallback, and the watch over what was sent or broadcast."""
+"""The receiver's last two states: a fallback that is held, and a payment under way."""
 
 from typing import TypeAlias
 
@@ -21,14 +21,14 @@ from dovetail.wallets.ports import Spend
 Settling: TypeAlias = receiver.PendingFallback | receiver.Monitor
 
 AGAIN_AFTER = 600
-"""Seconds between two tries against a transaction that waits in the mempool."""
+"""Seconds between two broadcasts against a rival in the mempool."""
 
 
 async def settle(session: Settling, turn: ReceiverTurn) -> ReceiverSession:
-    """Take one step towards the end of what was sent or is owed.
+    """Take one step towards the settlement.
 
-    A crash between the end of a negotiation and the giving back would hold the coins until the
-    close. So each process gives them back once, where no sender was shown them (P3).
+    A crash after the end of a negotiation and before its coins are given back would hold them
+    until the close. So each process gives them back once, where no sender was shown them (P3).
     """
     if not session.proposal_out and not turn.watch.gave_back:
         await turn.store.release(turn.session_id)
@@ -41,7 +41,7 @@ async def settle(session: Settling, turn: ReceiverTurn) -> ReceiverSession:
 async def _settle_by_fallback(
     session: receiver.PendingFallback, turn: ReceiverTurn
 ) -> ReceiverSession:
-    """Look before every broadcast: the payment may have been made already (M4)."""
+    """Check the chain before every broadcast: the payment may have been made already (M4)."""
     seen = await look(session, turn.chain)
     await note(session, turn, seen)
     looked = await noted(session, turn, missing=seen.missing_at)
@@ -64,8 +64,8 @@ async def _settle_by_fallback(
 def _is_answer(session: receiver.PendingFallback, spend: Spend) -> bool:
     """Whether the chain has decided, or waits to confirm what the fallback would pay.
 
-    A transaction that is neither the payment nor confirmed keeps nobody from the fallback. The
-    user's word for the fallback stands against a payjoin too.
+    An unconfirmed transaction that is not the payment does not prevent the fallback. A fallback
+    that the user requested is broadcast against a payjoin too.
     """
     if spend.depth or spend.transaction.txid == session.fallback_transaction.txid:
         return True
@@ -73,7 +73,7 @@ def _is_answer(session: receiver.PendingFallback, spend: Spend) -> bool:
 
 
 async def _watch_payment(session: receiver.Monitor, turn: ReceiverTurn) -> ReceiverSession:
-    """Follow what spends the contested outpoints, and bring back what fell out (M3)."""
+    """Follow the spends of the contested outpoints, and rebroadcast what was dropped (M3)."""
     seen = await look(session, turn.chain)
     spend = seen.spend
     if session.fallback_broadcast and (spend is None or not spend.depth):
@@ -100,10 +100,10 @@ async def _watch_payment(session: receiver.Monitor, turn: ReceiverTurn) -> Recei
 
 
 async def _bring_back(session: receiver.Monitor, turn: ReceiverTurn, seen: Look) -> ReceiverSession:
-    """Broadcast again what was dropped, or what a rival in the mempool keeps out.
+    """Broadcast again a transaction that was dropped, or that a rival in the mempool keeps out.
 
-    What was seen or broadcast before is no new decision, and fills no log when a mempool or a
-    reorganisation drops it.
+    This is no new decision, so it adds no event when a mempool or a reorganisation drops a
+    transaction that was seen or broadcast before.
     """
     rival = seen.spend
     payjoin = None if session.fallback_broadcast or rival else turn.watch.payjoin
@@ -143,7 +143,7 @@ def _again(turn: ReceiverTurn) -> bool:
 
 
 async def _end_without_it(session: Settling, turn: ReceiverTurn, seen: Look) -> ReceiverSession:
-    """End or hold back the fallback where it was paid otherwise, or can never be."""
+    """End or hold back the fallback where the payment was made otherwise, or cannot be made."""
     now = turn.now()
     if seen.received.full:
         return await session.record_payment(seen.received, now=now).save_async(turn.log)
@@ -159,7 +159,7 @@ async def _end_without_it(session: Settling, turn: ReceiverTurn, seen: Look) -> 
 
 
 async def note(session: Settling, turn: ReceiverTurn, seen: Look) -> None:
-    """Keep what one look showed, for whoever follows the session."""
+    """Note the result of one check of the chain, for updates and lists."""
     turn.watch.received = seen.received
     if seen.spend is None:
         turn.watch.see_received(seen.received, wanted=session.depth, asked=session.created.amount)

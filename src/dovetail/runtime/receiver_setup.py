@@ -1,4 +1,4 @@
-"""What a new receiver is given: an address without a history, and a place of its own."""
+"""The setup of a new receiver: an address without a history, and an endpoint of its own."""
 
 import logging
 from collections.abc import Collection
@@ -33,19 +33,19 @@ Creation: TypeAlias = Transition[receiver.ReceiverEvent, receiver.Initialized]
 
 
 class Mailboxes:
-    """Where new receivers have their mailboxes: at the first directory that can be had."""
+    """The directory for the mailboxes of new receivers: the first whose keys can be fetched."""
 
     def __init__(self, directories: tuple[str, ...], services: Services, keys: OhttpKeys) -> None:
-        """At these `directories`, whose keys come of `keys`."""
+        """Use these `directories`, whose keys `keys` fetches."""
         self._directories = directories
         self._services = services
         self._keys = keys
 
     async def open(self, *, v1: bool) -> partial[Creation]:
-        """What creates a receiver there.
+        """The function that creates a receiver there.
 
-        Raises `UsageError` where there is no directory, and what the last one raises where none
-        can be had.
+        Raises `UsageError` where there is no directory, and the error of the last one where all
+        fail.
         """
         if not self._directories:
             raise UsageError("No directory is configured: set `directory` to receive payjoins.")
@@ -59,7 +59,7 @@ class Mailboxes:
 
     async def _at(self, directory: str, *, v1: bool) -> partial[Creation]:
         services = self._services
-        services.relays.choose(directory)  # raises where nothing would hide us
+        services.relays.choose(directory)  # raises where nothing would hide our address
         keys = await self._keys.of(directory)
         if v1:
             await require_v1(directory, services.transport, services.relays)
@@ -67,7 +67,7 @@ class Mailboxes:
 
 
 def require_room(services: Services, sessions: Collection[LiveReceiver | LiveSender]) -> None:
-    """Rather no invoice than one at which nobody waits; raises `ConfigurationError`.
+    """Raise `ConfigurationError` where too few connections are left to wait for a sender.
 
     `sessions` are those that the agent knows of.
     """
@@ -79,7 +79,7 @@ def require_room(services: Services, sessions: Collection[LiveReceiver | LiveSen
 
 
 def place_at(endpoint: str) -> str:
-    """A URL of its own for one session at an endpoint; its last part cannot be guessed."""
+    """The URL of one session at an endpoint; its last part cannot be guessed."""
     if "?" in endpoint or "#" in endpoint:
         raise UsageError("An endpoint's URL has no query and no fragment: leave them out.")
     return f"{endpoint.rstrip('/')}/{encode_base32(system(_TOKEN_BYTES))}"
@@ -96,14 +96,14 @@ def require_relayable(address: Address, amount: int | None) -> None:
 
 
 def fresh_address(services: Services) -> Address:
-    """An address without a history, lest an old payment pass for the one that is awaited."""
+    """An address without a history, so that no old payment counts as the expected one."""
     wallet, chain = services.wallet, services.chain
     for _ in range(_ADDRESS_TRIES):
         address = wallet.new_address()
         try:
             paid = chain.payments_to(address.script_pubkey)
         except ChainError:
-            return address  # the wallet's word has to do
+            return address  # only the wallet can tell
         if not paid:
             return address
     raise WalletError(

@@ -1,7 +1,7 @@
-"""One step for each of the receiver's typestates: what I/O a state asks for, and nothing else.
+"""One step for each of the receiver's typestates: the I/O that the state needs, nothing else.
 
 Each step saves at most one transition and returns the state that follows, or the same state
-when there is nothing to do yet. What it raises leaves the session where it was.
+when there is nothing to do yet. When it raises, the session stays where it was.
 """
 
 from collections.abc import Collection, Mapping
@@ -38,7 +38,7 @@ _Negotiating = (
 
 
 _Guarded = receiver.WantsInputs | receiver.ProvisionalProposal
-"""Before coins are committed, and before they are shown: days may lie in between (M4)."""
+"""The states before coins are committed, and before they are shown, perhaps days later (M4)."""
 
 
 async def step_receiver(session: ReceiverSession, turn: ReceiverTurn) -> ReceiverSession:
@@ -65,7 +65,7 @@ async def step_receiver(session: ReceiverSession, turn: ReceiverTurn) -> Receive
 
 
 async def _negotiate(session: _Negotiating, turn: ReceiverTurn) -> ReceiverSession:
-    """Make the proposal, or an answer from which the sender learns that there is none.
+    """Make the proposal, or an answer that tells the sender that there is none.
 
     Past the expiration the checks go on until the fallback is known to be owed: then it is paid.
     """
@@ -76,7 +76,7 @@ async def _negotiate(session: _Negotiating, turn: ReceiverTurn) -> ReceiverSessi
         case receiver.MaybeInputsOwned():
             return await _check_ownership(session, turn)
         case receiver.MaybeInputsSeen():
-            # Durable before the event (P2): a crash between is harmless, the claim is our own.
+            # Saved before the event (P2): a crash in between is harmless, the claim is our own.
             seen = await turn.store.claim(turn.session_id, session.contested)
             return await session.check_no_inputs_seen_before(seen).save_async(turn.log)
         case receiver.OutputsUnknown():
@@ -97,14 +97,14 @@ async def _negotiate(session: _Negotiating, turn: ReceiverTurn) -> ReceiverSessi
 
 
 async def _stop_in_time(session: _Negotiating, turn: ReceiverTurn) -> ReceiverSession | None:
-    """End the negotiation for want of time, of a wallet or of a payment; None: it goes on."""
+    """End the negotiation if time is up, or wallet or payment is gone; None: it goes on."""
     now = turn.now()
     if isinstance(session, _Owing) and now >= session.expires_at:
         expired = await session.expire(now).save_async(turn.log)
         await turn.store.release(turn.session_id)
         return expired
     if turn.failures >= turn.policy.tries:
-        # The sender must not wait in vain until the expiration for a wallet that is away.
+        # The sender must not wait until the expiration for a wallet that is away.
         signing = isinstance(session, receiver.ProvisionalProposal)
         reason = Reason.WALLET_CANNOT_SIGN if signing else Reason.WALLET_UNAVAILABLE
         return await session.refuse(reason).save_async(turn.log)
@@ -121,7 +121,7 @@ async def _stop_in_time(session: _Negotiating, turn: ReceiverTurn) -> ReceiverSe
 async def _check_broadcast(
     session: receiver.UncheckedOriginalPayload, turn: ReceiverTurn
 ) -> ReceiverSession:
-    """Take no payment that is made already, that is dead already, or that rests on sand."""
+    """Refuse a payment that is already made, already dead, or spends unconfirmed coins."""
     seen = await look(session, turn.chain)
     _tell_received(session, seen, turn.watch)
     if seen.received.full:
@@ -135,7 +135,7 @@ async def _check_broadcast(
 
 
 def _pays(session: receiver.UncheckedOriginalPayload, spend: Transaction) -> bool:
-    """Whether it pays our address, as the Original does: then the address tells of it."""
+    """Whether it pays our address, as the Original does: then a query of the address shows it."""
     payee = session.address.script_pubkey
     return any(output.script_pubkey == payee for output in spend.outputs)
 
@@ -143,7 +143,7 @@ def _pays(session: receiver.UncheckedOriginalPayload, spend: Transaction) -> boo
 def _judged(
     session: receiver.UncheckedOriginalPayload, services: Services
 ) -> Transition[ReceiverEvent, ReceiverSession]:
-    """What chain and signatures say of an Original; a transaction that is refused is not shown."""
+    """Check an Original by chain and signatures; one that is refused is not sent to the node."""
     chain, policy = services.chain, services.policy
     height, existing = chain.height(), chain.outputs(session.contested)
     if not policy.unconfirmed_inputs and any(each.depth == 0 for each in existing.values()):
@@ -163,7 +163,7 @@ def _tell_received(
     seen: Look,
     watch: ChainWatch,
 ) -> None:
-    """Note what came beside the payment; its own transaction may have passed for that before."""
+    """Note what came beside the payment, as its own transaction may have been noted before."""
     if seen.spend is None or seen.received.full:
         watch.see_received(
             seen.received, wanted=session.created.depth, asked=session.created.amount
@@ -173,9 +173,9 @@ def _tell_received(
 async def _forestalled(
     session: _Guarded, turn: ReceiverTurn
 ) -> Transition[ReceiverEvent, ReceiverSession] | None:
-    """What ends the negotiation before a coin of ours is shown; None: nothing does (M4).
+    """End the negotiation before a coin of ours is shown, if it has to end; None: it goes on (M4).
 
-    The sender is told, unless a block has answered already.
+    The sender is told, unless a block shows the outcome already.
     """
     seen = await look(session, turn.chain)
     _tell_received(session, seen, turn.watch)
@@ -197,7 +197,7 @@ async def _check_ownership(
 ) -> ReceiverSession:
     """Ask the wallet by outpoint, and by script, as it may not know its newest coins yet.
 
-    The scripts are the true ones: they were compared with the chain's before.
+    The scripts can be trusted: they were compared with the chain's before.
     """
     outpoints, scripts = session.contested, session.sender_scripts
     owned, ours = await turn.wallet.owned_coins(outpoints), await turn.wallet.owned(scripts)
@@ -209,13 +209,13 @@ async def _check_ownership(
 async def _contribute(session: receiver.WantsInputs, turn: ReceiverTurn) -> ReceiverSession:
     """Choose coins and hold them; those that another session holds are left out (P3).
 
-    Nothing is given back here: another process may be at this same step, and what it holds and
-    commits must not become free for a third session meanwhile. Who holds what is read before the
-    coins are: one that its session spends and gives back in between would pass for a free one.
-    Whatever another process takes after that, the reservation tells.
+    Nothing is given back here: another process may be at this same step, and the coins it holds
+    and commits must not become free for a third session. The reservations are read before the
+    coins: a coin that its session spends and gives back in between would look free. If another
+    process takes a coin after that, the reservation fails.
     """
     coins = await _free_coins(turn)
-    # Coins that are there and cost more than they are worth ask for lower fees, not for funds.
+    # If coins exist but cost more than they are worth, the reason is the fee, not a lack of coins.
     dear = coins and _asked_rate(session) > turn.policy.max_fee_rate
     reason = Reason.FEE_CAP if dear else Reason.NO_COINS_TO_CONTRIBUTE
     while chosen := session.select_coins(coins.values()):
@@ -238,7 +238,7 @@ async def _contribute(session: receiver.WantsInputs, turn: ReceiverTurn) -> Rece
 def _too_large(coins: Mapping[OutPoint, Coin], tried: Collection[OutPoint]) -> frozenset[OutPoint]:
     """The coins to leave out once some were too large: all but the smallest, if it is smaller.
 
-    So a large Original has two tries at most, however many coins there are.
+    So a large Original has two tries at most, for any number of coins.
     """
     smallest = min(coins, key=lambda outpoint: coins[outpoint].size)
     if coins[smallest].size == min(coins[outpoint].size for outpoint in tried):
@@ -247,7 +247,7 @@ def _too_large(coins: Mapping[OutPoint, Coin], tried: Collection[OutPoint]) -> f
 
 
 async def _free_coins(turn: ReceiverTurn) -> dict[OutPoint, Coin]:
-    """The wallet's coins as the chain has them now, but for those that other sessions hold."""
+    """The wallet's coins that exist on the chain now, without those of other sessions."""
     held = await turn.store.reserved(besides=turn.session_id)
     await turn.wallet.sync()
     coins = await turn.wallet.coins()
@@ -256,7 +256,7 @@ async def _free_coins(turn: ReceiverTurn) -> dict[OutPoint, Coin]:
 
 
 def _asked_rate(session: receiver.WantsInputs) -> FeeRate:
-    """What the sender pays by the Original, or demands beyond it."""
+    """The fee rate that the Original pays, or the higher one that the sender demands."""
     return max(session.draft.params.min_fee_rate, fee_rate(session.draft.original))
 
 
@@ -266,7 +266,7 @@ def _marked(coin: Coin, exposed: frozenset[OutPoint]) -> Coin:
 
 async def _sign(session: receiver.ProvisionalProposal, turn: ReceiverTurn) -> ReceiverSession:
     signed = await turn.wallet.sign(session.psbt_to_sign, inputs=session.inputs_to_sign)
-    # Durable before the event that hands the proposal out (P3): a crash between costs nothing.
+    # Saved before the event that hands the proposal out (P3): a crash in between is harmless.
     await turn.store.expose(turn.session_id)
     try:
         finalized = session.finalize_proposal(signed)
@@ -294,7 +294,7 @@ async def _post_proposal(
     if seen.missing_at is not None:
         return await session.fail(Reason.COINS_GONE).save_async(turn.log)
     if session.payload.reply_to.channel is Channel.V1_HTTP:
-        # It counts as in the sender's hands; who holds the HTTP request answers with it (ADR 0017).
+        # It counts as in the sender's hands; the HTTP server answers with it (ADR 0017).
         return await session.record_posted().save_async(turn.log)
     body, context = await exchange(
         lambda relay: session.post(relay, now=now), session, turn.services
@@ -303,7 +303,7 @@ async def _post_proposal(
 
 
 async def _reply(session: receiver.HasReplyableError, turn: ReceiverTurn) -> ReceiverSession:
-    """Tell the sender; one whose payment does not count leaves the URI to another."""
+    """Tell the sender; if their payment does not count, the URI takes another one."""
     await turn.store.release(turn.session_id)
     now = turn.now()
     if now >= session.expires_at:

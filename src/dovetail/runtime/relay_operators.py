@@ -1,7 +1,7 @@
-"""Whether a relay and a directory are in one hand, as far as their names tell.
+"""Whether a relay and a directory have one operator, as far as their names tell.
 
-Who runs both sees a network address and the times at which a mailbox is used together, which
-Oblivious HTTP exists to prevent (RFC 9458, Section 6.1).
+An operator of both sees a network address together with the times at which a mailbox is used,
+which Oblivious HTTP exists to prevent (RFC 9458, Section 6.1).
 """
 
 from functools import cache
@@ -18,11 +18,11 @@ _OURS = ("localhost", "local", "internal")
 
 @cache
 def operator(url: str) -> str | None:
-    """Who runs the server of `url`: its registrable domain, or its address on the internet.
+    """The operator of the server of `url`: its registrable domain, or its public IP address.
 
-    None for one's own machine and network, where nobody is to be kept from what one knows. A
-    domain is registrable below a suffix of a registry; those of hosting companies count as one,
-    as each sees what all its customers' servers see. Raises `ValueError` for what is no URL.
+    None for one's own machine and network, where there is nobody to hide from. A domain is
+    registrable below a suffix of a registry; a hosting company's domains count as one, as it
+    sees what all its customers' servers see. Raises `ValueError` if `url` is no URL.
     """
     host = (urlsplit(url).hostname or "").rstrip(".")
     address = _address(host)
@@ -34,7 +34,7 @@ def operator(url: str) -> str | None:
 
 
 def one_hand(relay: str, directory: str) -> bool:
-    """Whether both are of one operator."""
+    """Whether both have one operator."""
     named = operator(relay)
     return named is not None and named == operator(directory)
 

@@ -1,4 +1,4 @@
-"""Which OHTTP relay to use, and for how long to leave one alone that failed."""
+"""The choice of an OHTTP relay, and how long one that failed is avoided."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class _Standing:
 
 
 class Relays:
-    """Chooses among relays at random, sparing those that failed lately.
+    """Chooses among relays at random, and avoids those that failed lately.
 
     A relay of the directory's own operator hides nothing from it, and is never chosen (ADR 0036).
     A quarantine always ends: it lasts 30 s after the first failure in a row and doubles up to
@@ -39,7 +39,7 @@ class Relays:
         """`direct` allows going without a relay: the directory then sees our address.
 
         Raises `ConfigurationError` when there is neither a relay nor that permission, and for a
-        relay that is no URL. Unless `required`, it is `choose` that raises for want of a relay.
+        relay that is no URL. Unless `required`, `choose` raises where there is no relay.
         """
         if required and not urls and not direct:
             raise _no_relay()
@@ -49,10 +49,10 @@ class Relays:
         self._entropy = entropy
 
     def choose(self, directory: str) -> str | None:
-        """The relay for one request to `directory`; None is straight to it.
+        """The relay for one request to `directory`; None means straight to it.
 
-        To an onion address that is right, as Tor hides ours. Raises `ConfigurationError` where no
-        relay of another operator is configured, and going without is not allowed.
+        An onion address needs no relay, as Tor hides our address. Raises `ConfigurationError` where
+        no relay of another operator is configured, and going without is not allowed.
         """
         if is_onion(directory):
             return None
@@ -68,7 +68,7 @@ class Relays:
         return min(apart, key=lambda url: self._standings[url].until)
 
     def hides_from(self, directory: str) -> bool:
-        """Whether `directory` does not learn our network address: a relay or Tor keeps it."""
+        """Whether a relay or Tor hides our network address from `directory`."""
         return is_onion(directory) or bool(self._apart(directory))
 
     def _apart(self, directory: str) -> list[str]:

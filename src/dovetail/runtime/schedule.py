@@ -1,4 +1,4 @@
-"""How long a session that has nothing to do may wait before it looks again."""
+"""How long a session that has nothing to do waits before its next step."""
 
 from dovetail.bitcoin import UnixTime
 from dovetail.runtime.services import Services
@@ -9,13 +9,13 @@ from dovetail.sessions.standing import AnySession
 
 
 def pause(state: AnySession, services: Services) -> float:
-    """Seconds between two tries at the same state: a mailbox is asked again soon, a chain later."""
+    """Seconds between two steps in the same state: short for a mailbox, longer for a chain."""
     waits = polls(state, services.clock())
     return services.policy.poll_pause if waits else services.policy.watch_interval
 
 
 def polls(state: AnySession | None, now: UnixTime) -> bool:
-    """Whether it waits at a mailbox."""
+    """Whether it polls a mailbox."""
     match state:
         case receiver.Initialized() if isinstance(state.created.endpoint, Mailbox):
             return now < state.expires_at
@@ -26,7 +26,7 @@ def polls(state: AnySession | None, now: UnixTime) -> bool:
 
 
 def next_deadline(state: AnySession, now: UnixTime) -> UnixTime | None:
-    """The next moment after `now` at which time alone gives the state something to do."""
+    """The next time after `now` at which the state has something to do by a deadline."""
     times = (each for each in _deadlines(state) if each is not None and each > now)
     return min(times, default=None)
 

@@ -1,4 +1,4 @@
-"""The sender's last two states: the fallback, and the watch over what was broadcast or seen."""
+"""The sender's last two states: a fallback that is held, and a payment under way."""
 
 from typing import TypeAlias
 
@@ -18,16 +18,16 @@ Settling: TypeAlias = sender.PendingFallback | sender.Monitor
 
 
 async def settle(session: Settling, turn: SenderTurn) -> SenderSession:
-    """Take one step towards the end of what was broadcast or is owed."""
+    """Take one step towards the settlement."""
     if isinstance(session, sender.PendingFallback):
         return await _settle_by_fallback(session, turn)
     return await _watch_payment(session, turn)
 
 
 async def _settle_by_fallback(session: sender.PendingFallback, turn: SenderTurn) -> SenderSession:
-    """Look before every broadcast: the payment may have been made already (M4).
+    """Check the chain before every broadcast: the payment may have been made already (M4).
 
-    What the user asked for in so many words competes with what waits to be mined.
+    A fallback that the user requested competes with an unconfirmed spend.
     """
     spend = await turn.chain.deepest_spend(session.contested)
     missing = await turn.chain.missing_at(session.contested) if spend is None else None
@@ -69,9 +69,9 @@ async def _watch_payment(session: sender.Monitor, turn: SenderTurn) -> SenderSes
     if missing is not None and await are_gone(session, turn, missing=missing):
         return await session.record_gone(height=missing).save_async(turn.log)
     if session.released or await _rebroadcast(session, turn) or missing is not None:
-        return session  # what spends coins that are not there can only wait for them
+        return session  # its coins are missing: it can only wait for them
     if await turn.chain.deepest_spend(session.contested) is not None:
-        return session  # it came in sight meanwhile
+        return session  # it was seen meanwhile
     if _awaited_payjoin(session) is not None:
         return await session.payjoin_dropped(now=turn.now()).save_async(turn.log)
     if session.expected == session.fallback_transaction.txid:
@@ -80,9 +80,9 @@ async def _watch_payment(session: sender.Monitor, turn: SenderTurn) -> SenderSes
 
 
 async def _rebroadcast(session: sender.Monitor, turn: SenderTurn) -> bool:
-    """Whether the network takes, or still has, what was broadcast last.
+    """Whether the network takes, or still has, the transaction that was broadcast last.
 
-    A source that forgets, or shows a mempool late, thereby costs no event in the log.
+    So a source that forgets it, or shows a mempool late, causes no event in the log.
     """
     payjoin = _awaited_payjoin(session)
     if payjoin is not None:

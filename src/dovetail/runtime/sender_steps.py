@@ -1,7 +1,7 @@
-"""One step for each of the sender's typestates: what I/O a state asks for, and nothing else.
+"""One step for each of the sender's typestates: the I/O that the state needs, nothing else.
 
 Each step saves at most one transition and returns the state that follows, or the same state
-when there is nothing to do yet. What it raises leaves the session where it was.
+when there is nothing to do yet. When it raises, the session stays where it was.
 """
 
 import logging
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 async def step_sender(session: SenderSession, turn: SenderTurn) -> SenderSession:
     """Take `session` one step further.
 
-    A payer's wallet may be away as long as it likes. Raises `InfrastructureError` where another try
+    A payer's wallet may be away for any time. Raises `InfrastructureError` where another try
     may help, `StaleSession` where the session has to be loaded again, and `StoreUnavailable`.
     """
     match session:
@@ -70,7 +70,7 @@ async def _expire(
     turn: SenderTurn,
     reason: Reason | None,
 ) -> SenderSession:
-    """Give up; `reason` says who could not be reached, where it was that."""
+    """Give up; `reason` says which party could not be reached, if that is why."""
     spend = await _try_spend(session, turn)
     if spend is not None:
         return await session.record_spend(spend.transaction).save_async(turn.log)
@@ -97,10 +97,10 @@ async def _post_original(session: sender.PostingOriginal, turn: SenderTurn) -> S
 
 
 async def _post_v1(session: sender.PostingOriginal, turn: SenderTurn) -> SenderSession:
-    """Ask the receiver's server, and again where its answer was lost (ADR 0014).
+    """Post to the receiver's server, and again where its answer was lost (ADR 0014).
 
-    It has the Original by then, so it learns nothing from the same one; what it answers spends
-    the same coins (M4). A receiver that takes it for a replay refuses, and the fallback is paid.
+    The server has the Original by then, so it learns nothing new, and any proposal spends the
+    same coins (M4). A receiver that treats it as a replay refuses, and the fallback is paid.
     """
     request = session.post_v1(now=turn.now())
     try:
@@ -117,7 +117,7 @@ async def _post_v1(session: sender.PostingOriginal, turn: SenderTurn) -> SenderS
 
 
 async def _record_spend(session: sender.PostingOriginal, turn: SenderTurn) -> SenderSession:
-    """Record what a look has shown; where it was the log that moved, leave that to the reload."""
+    """Record the spend that was seen; if instead the log moved, leave that to the reload."""
     spend = None if turn.watch.news.is_set() else await _try_spend(session, turn)
     if spend is None:
         return session
@@ -125,11 +125,11 @@ async def _record_spend(session: sender.PostingOriginal, turn: SenderTurn) -> Se
 
 
 async def _poll(session: sender.PollingForProposal, turn: SenderTurn) -> SenderSession:
-    """Look at the chain, then into the mailbox.
+    """Check the chain, then the mailbox.
 
     A spend that is seen is most likely the receiver's fallback, whose reason lies in the mailbox
-    already: it is asked for once, and not for long, before the spend is recorded. A stranger's is
-    recorded at once: whatever the receiver answered, it is why there is no payjoin.
+    already: it is asked for once, and not for long, before the spend is recorded. Another spend is
+    recorded at once: it is why there is no payjoin, even if the receiver gave another answer.
     """
     spend = await _try_spend(session, turn)
     if spend is not None and kind_of(session, spend.transaction) is SpendKind.UNRECOGNIZED:
@@ -161,9 +161,9 @@ async def _attended(
     *,
     known: bool = False,
 ) -> T | None:
-    """What `ask` gives; None where the log moved, or the chain showed a spend that was not `known`.
+    """The result of `ask`; None where the log moved, or the chain showed a spend not `known` yet.
 
-    One that is known leaves the mailbox the time to say why.
+    With a spend that is known, the mailbox is still asked for the reason.
     """
 
     async def spent() -> bool:
@@ -176,7 +176,7 @@ async def _attended(
 
 
 async def _sign(session: sender.ProposalReceived, turn: SenderTurn) -> SenderSession:
-    """Sign what is neither spent nor paid already: the payjoin would be a second payment (M4)."""
+    """Sign, unless the coins are spent or the payee is paid: it would be a second payment (M4)."""
     spend = await _spend(session, turn)
     if spend is not None:
         now = turn.now()
@@ -195,9 +195,9 @@ async def _sign(session: sender.ProposalReceived, turn: SenderTurn) -> SenderSes
 
 
 async def _broadcast_payjoin(session: sender.PendingBroadcast, turn: SenderTurn) -> SenderSession:
-    """Look, then broadcast; what nobody answers for gives way to the fallback after a time.
+    """Check the chain, then broadcast; without an answer the fallback is made after a time.
 
-    A rival that waits to be mined is competed with, one in a block is not (M4).
+    The payjoin competes with an unconfirmed rival, but not with one in a block (M4).
     """
     spend = await _look(session, turn)
     if spend is not None and (spend.depth or is_payjoin(session, spend.transaction)):
@@ -234,9 +234,9 @@ async def _try_spend(
     session: sender.PostingOriginal | sender.PollingForProposal,
     turn: SenderTurn,
 ) -> Spend | None:
-    """A look while the receiver is waited for: a chain source that is away delays no payjoin.
+    """Check the chain while waiting for the receiver; a source that is away delays no payjoin.
 
-    Whose a stranger's spend is, is told once it is recorded.
+    An unknown spend is classified once it is recorded.
     """
     spend = await _look(session, turn)
     if spend is not None and kind_of(session, spend.transaction) is SpendKind.FALLBACK:
@@ -248,7 +248,7 @@ async def _look(session: SenderSession, turn: SenderTurn) -> Spend | None:
     try:
         return await _spend(session, turn)
     except ChainError as error:
-        logger.info("No look at the chain: %s", type(error).__name__)
+        logger.info("The chain could not be checked: %s", type(error).__name__)
         return None
 
 

@@ -1,4 +1,4 @@
-"""What a step may use."""
+"""The services that a step uses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from dovetail.wallets.ports import Chain, Wallet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The world, as the steps see it."""
+    """Wallet, chain, store, transport, relays, clock and policy, as the steps use them."""
 
     wallet: Wallet
     chain: Chain
@@ -27,12 +27,12 @@ class Services:
     async_wallet: AsyncWallet = field(init=False, repr=False, compare=False)
     async_chain: AsyncChain = field(init=False, repr=False, compare=False)
     async_store: AsyncStore = field(init=False, repr=False, compare=False)
-    """The same three, each question in a thread, for whoever must not block the event loop."""
+    """The same three, each call in a thread, for callers that must not block the event loop."""
     addresses: Addresses = field(init=False, repr=False, compare=False)
-    """What addresses have received, for all sessions that share these services."""
+    """The watch over addresses, for all sessions that share these services."""
 
     def __post_init__(self) -> None:
-        """Look at the addresses on this chain."""
+        """Make the asynchronous ports, and watch addresses on this chain."""
         chain = AsyncChain(self.chain)
         object.__setattr__(self, "async_wallet", AsyncWallet(self.wallet))
         object.__setattr__(self, "async_chain", chain)

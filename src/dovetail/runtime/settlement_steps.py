@@ -1,4 +1,4 @@
-"""What both roles do about a fallback that is to be made (ADR 0052, M4)."""
+"""The broadcast of a fallback, for both roles (ADR 0052, M4)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ async def broadcast_fallback(
 ) -> MonitorT | None:
     """Broadcast it, and record that, or the `rival` that keeps it out; None: it was refused.
 
-    Look at the chain before, and save the decision where the session could still end unpaid.
+    Check the chain before, and save the decision where the session could still end unpaid.
     """
     await tell_fee(session, turn)
     turn.watch.tried_at = turn.now()
@@ -28,7 +28,7 @@ async def broadcast_fallback(
 
 
 def fee_of(transaction: Transaction, coins: Mapping[OutPoint, TxOut]) -> Sats | None:
-    """What it costs to spend these coins so; None where it spends others too."""
+    """The fee of a transaction that spends these coins; None where it spends others too."""
     if not set(transaction.contested()) <= coins.keys():
         return None
     brought = Sats.sum(coins[outpoint].value for outpoint in transaction.contested())

@@ -33,7 +33,7 @@ class SocksBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """See httpcore2; raises `TransportError` that says whether Tor or the host is away."""
+        """See httpcore2; raises `TransportError` that says whether Tor or the host failed."""
         stream = await self._dial(timeout, local_address, socket_options)
         try:
             async with asyncio.timeout(CIRCUIT_PATIENCE):
@@ -50,7 +50,7 @@ class SocksBackend(httpcore2.AsyncNetworkBackend):
         return stream
 
     async def check(self, timeout: float) -> None:  # noqa: ASYNC109  # as connect_tcp
-        """Raise `TransportError` unless somebody listens where the proxy should be."""
+        """Raise `TransportError` unless a server listens at the proxy's address."""
         await (await self._dial(timeout, None, None)).aclose()
 
     async def _dial(

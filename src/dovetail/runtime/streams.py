@@ -1,7 +1,7 @@
-"""Byte streams over TCP and TLS by asyncio itself, for httpcore2.
+"""Byte streams over TCP and TLS directly by asyncio, for httpcore2.
 
-A stream that waits is a protocol, a transport and one future: thousands wait at once, and the
-layer in between that httpcore2 has of its own was the most of what they cost.
+A waiting stream is a protocol, a transport and one future. Thousands wait at once, and
+httpcore2's own layer in between was most of their cost.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from typing import Any, cast
 import httpcore2
 
 HEAD_START = 0.25
-"""Seconds that one address of a host has before the next is tried beside it (RFC 8305, 5)."""
+"""Seconds before the next address of a host is tried beside the first (RFC 8305, 5)."""
 
 _MOST_UNREAD = 262_144
-"""Bytes that arrive unasked before reading stops for a while."""
+"""Unread bytes at which reading pauses."""
 _NAMED = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -50,7 +50,7 @@ class AsyncioBackend(httpcore2.AsyncNetworkBackend):
 
 
 class _Arrivals(asyncio.Protocol):
-    """What has arrived and was not read yet, and whether more may be written."""
+    """The bytes that have arrived and were not read yet, and whether more may be written."""
 
     __slots__ = ("_drained", "_news", "_paused", "ended", "failure", "transport", "unread")
 
@@ -91,18 +91,18 @@ class _Arrivals(asyncio.Protocol):
             drained.set_result(None)
 
     def coming(self) -> "asyncio.Future[None] | None":
-        """Done once something is unread, or nothing will come any more; None: it is so now."""
+        """A future, done once something is unread or the stream ends; None: that is so now."""
         if self.unread or self.ended:
             return None
         self._news = asyncio.get_running_loop().create_future()
         return self._news
 
     def draining(self) -> "asyncio.Future[None] | None":
-        """Done once more may be written; None: it may be now."""
+        """A future, done once more may be written; None: it may be now."""
         return self._drained
 
     def take(self, most: int) -> bytes:
-        """What is unread, `most` bytes of it."""
+        """The unread bytes, at most `most` of them."""
         taken = bytes(self.unread[:most])
         del self.unread[:most]
         if self._paused and len(self.unread) <= _MOST_UNREAD:
@@ -177,7 +177,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         return self._arrivals.transport.get_extra_info(_INFO.get(info, info))
 
     def _waits(self) -> bool:
-        """Whether the system has something that the event loop has not read yet, be it the end."""
+        """Whether the system has data, or the end, that the event loop has not read yet."""
         socket = self._arrivals.transport.get_extra_info("socket")
         if sys.platform == "win32":
             return bool(select.select([socket], [], [], 0)[0])
@@ -190,7 +190,7 @@ _INFO = {"client_addr": "sockname", "server_addr": "peername"}
 
 
 def _still_open(transport: asyncio.Transport | None) -> asyncio.Transport:
-    """What `start_tls` gives: None where the other side hung up meanwhile."""
+    """The transport that `start_tls` returned; None from it means that the peer hung up."""
     if transport is None:
         raise BrokenPipeError
     return transport
@@ -209,7 +209,7 @@ async def _at_most(
 
 @asynccontextmanager
 async def _connecting(seconds: float | None) -> AsyncGenerator[None]:
-    """Name what goes wrong meanwhile as httpcore2 does."""
+    """Raise failures in the block as httpcore2's errors."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -220,7 +220,7 @@ async def _connecting(seconds: float | None) -> AsyncGenerator[None]:
 
 
 def _told(error: OSError) -> OSError:
-    """The same with its number: of several failures asyncio of Python 3.11 gives words alone."""
+    """The error with its number, which asyncio of Python 3.11 omits for several failures."""
     named = None if error.errno is not None else _NAMED.search(str(error))
     if named is None:
         return error

@@ -1,4 +1,4 @@
-"""HTTP, as a protocol whose ciphertexts leave once needs it (P1): no retries, no redirects."""
+"""HTTP without retries and redirects, as each ciphertext is sent once (P1)."""
 
 import asyncio
 import errno
@@ -25,10 +25,10 @@ PATIENCE = 45.0
 
 CONNECT_PATIENCE = 10.0
 LIMIT = 65_536
-"""Bytes of an answer that are read at most; an OHTTP response has 8192."""
+"""The most bytes of an answer that are read; an OHTTP response has 8192."""
 
 _FILES_BESIDE = 64
-"""Files at least that are left to the store, the chain source and the program around."""
+"""The fewest files that are left to the store, the chain source and the host program."""
 _PART_BESIDE = 8
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _USUAL = (("accept", "*/*"), ("accept-encoding", "identity"))
@@ -52,7 +52,7 @@ class Reply:
 
 
 class Transport(Protocol):
-    """The seam between the runtime and the network; a test may stand in for it."""
+    """The interface between the runtime and the network; a test may replace it."""
 
     async def post(self, request: Request, *, limit: int = LIMIT) -> Reply:
         """Send the request once and read the answer.
@@ -68,15 +68,15 @@ class Transport(Protocol):
 
 @runtime_checkable
 class RoutedTransport(Protocol):
-    """A transport that knows its ways and its limit: what a `Transport` may offer besides."""
+    """A transport that knows its routes and its limit, which a `Transport` may also offer."""
 
     @property
     def most_at_once(self) -> int | None:
-        """Requests under way at once at most; None: no limit."""
+        """The most requests under way at once; None: no limit."""
         ...
 
     async def require_way(self, url: str) -> None:
-        """Look, before anything leaves, whether there is a way to `url`.
+        """Check, before anything is sent, whether there is a way to `url`.
 
         Raises `ConfigurationError` or `TransportError` where there is none.
         """
@@ -86,8 +86,8 @@ class RoutedTransport(Protocol):
 class HttpTransport:
     """The `Transport` over httpcore2, which logs no URL (P4). Close it with `aclose`.
 
-    Hosts on onion addresses are reached through `tor` alone: without it they are not, and no
-    resolver is ever asked for them (RFC 7686).
+    Hosts on onion addresses are reached through `tor` only: without it they are not reached, and
+    no resolver is ever asked for them (RFC 7686).
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class HttpTransport:
         tor: SocksProxy | None = None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """`patience` in seconds bounds the wait for an answer, however slowly it drips in.
+        """`patience` in seconds bounds the wait for a whole answer, even one that drips in slowly.
 
-        `trust` takes the place of the usual certificate authorities.
+        `trust` replaces the usual certificate authorities.
         """
         self._patience = patience
         self._turns = Turns(connections_of(open_files.raise_limit()), full=too_few)
@@ -111,9 +111,9 @@ class HttpTransport:
 
     @property
     def most_at_once(self) -> int | None:
-        """Requests under way at once, as many as there may be connections; None: no limit.
+        """The most requests under way at once, one for each connection; None: no limit.
 
-        More wait for their turn, and that wait is no failure.
+        Further ones wait for their turn, and that wait is no failure.
         """
         return self._turns.most
 
@@ -121,7 +121,7 @@ class HttpTransport:
         """See `Transport.post`."""
         url = request.url
         call = _call("POST", url, self._timeouts(url), request)
-        del request  # thousands wait for their answers, and none needs its question any more
+        del request  # thousands wait for their answers, and none needs its request any more
         return await self._ask(self._way_to(url).stream(call), call, limit, to=url)
 
     async def get(self, url: str, *, proxy: str | None = None, limit: int = LIMIT) -> Reply:
@@ -132,7 +132,7 @@ class HttpTransport:
         return await self._ask(self._through(proxy, call), call, limit, to=proxy)
 
     async def require_way(self, url: str) -> None:
-        """Look, before anything leaves, whether there is a way to `url`; only Tor is asked.
+        """Check, before anything is sent, whether there is a way to `url`; only Tor is asked.
 
         Raises `ConfigurationError` where an onion address needs `tor`, and `TransportError`
         where Tor is not running.
@@ -167,12 +167,12 @@ class HttpTransport:
             yield
 
     def _timeouts(self, url: str) -> dict[str, float]:
-        # All that comes after the connection has one limit in whole: see `_ask`.
+        # After connecting, one limit holds for all the rest: see `_ask`.
         return {"connect": CONNECT_PATIENCE + (CIRCUIT_PATIENCE if is_onion(url) else 0.0)}
 
     @asynccontextmanager
     async def _through(self, relay: str, call: Call) -> AsyncGenerator[httpcore2.Response]:
-        """The same through a relay's tunnel, by connections of its own."""
+        """The same through a relay's tunnel, on separate connections."""
         backend = self._tor if is_onion(relay) else None
         async with (
             httpcore2.AsyncHTTPProxy(
@@ -223,7 +223,7 @@ class HttpTransport:
 
 @asynccontextmanager
 async def opened(transport: Transport | None, tor: SocksProxy | None) -> AsyncGenerator[Transport]:
-    """What is brought, which stays open; or one of our own, which is closed at the end."""
+    """The caller's transport, which stays open; or one of our own, which is closed at the end."""
     if transport is not None:
         yield transport
         return
@@ -235,28 +235,28 @@ async def opened(transport: Transport | None, tor: SocksProxy | None) -> AsyncGe
 
 
 def way_of(transport: Transport) -> Callable[[str], Awaitable[None]]:
-    """What looks whether there is a way to a URL, and raises where there is none."""
+    """The transport's check for a way to a URL, which raises where there is none."""
     return transport.require_way if isinstance(transport, RoutedTransport) else _any_way
 
 
 def most_at_once(transport: Transport) -> int | None:
-    """How many requests it has under way at once at most; None: no limit is known."""
+    """The most requests it has under way at once; None: no limit is known."""
     return transport.most_at_once if isinstance(transport, RoutedTransport) else None
 
 
 async def _any_way(_url: str) -> None:
-    """Whoever brings a transport knows where it leads."""
+    """Accept any URL: the caller's transport knows where it leads."""
 
 
 def connections_of(files: int | None) -> int | None:
-    """How many connections a process may have that may open so many files; None: any number."""
+    """The most connections of a process that may open this many files; None: any number."""
     if files is None:
         return None
     return max(1, files - max(_FILES_BESIDE, files // _PART_BESIDE))
 
 
 def too_few(connections: int) -> str:
-    """What to say where the system allows no more connections than these."""
+    """The message where the system allows no more connections than these."""
     return (
         f"This process can have {connections} connections open, and each session that waits needs"
         " one: raise the limit of open files, such as by `ulimit -n` or `LimitNOFILE=`. Until then"

@@ -1,4 +1,4 @@
-"""What one step of a session works with."""
+"""A turn: the arguments of one step of a session."""
 
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias
@@ -15,7 +15,7 @@ from dovetail.stores.ports import E, SessionId, SessionLog
 
 @dataclass(frozen=True, slots=True)
 class Turn(Generic[E]):
-    """A session's turn: its log, the world, and what this process knows of the session."""
+    """A session's turn: its log, the services, and what this process knows of the session."""
 
     log: SessionLog[E]
     services: Services
@@ -45,7 +45,7 @@ class Turn(Generic[E]):
 
     @property
     def policy(self) -> Policy:
-        """What the user decided beforehand."""
+        """The user's standing decisions."""
         return self.services.policy
 
     def now(self) -> UnixTime:

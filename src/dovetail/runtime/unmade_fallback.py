@@ -9,14 +9,14 @@ from dovetail.sessions.other_payments import Receipt, Receipts
 
 PAID_BESIDE = (
     "The address was paid that amount already, by another transaction: Dovetail does not make the"
-    " ordinary payment by itself. Pay anyway, or decline it."
+    " ordinary payment without you. Pay anyway, or decline it."
 )
 
 
 async def require_unpaid(session: sender.PendingFallback, turn: SenderTurn) -> None:
     """Raise `UsageError` where the policy would pay an invoice that is paid already (M4).
 
-    By another wallet of the payer's, or by whomever: only the user can tell.
+    Another wallet of the payer's, or anybody, may have paid it: only the user can tell.
     """
     if await is_paid_beside(session, turn):
         raise UsageError(PAID_BESIDE, actions=(Action.FALLBACK, Action.RELEASE))
@@ -25,8 +25,8 @@ async def require_unpaid(session: sender.PendingFallback, turn: SenderTurn) -> N
 async def is_paid_beside(session: sender.SenderSession, turn: SenderTurn) -> bool:
     """Whether other transactions have paid the invoice in full; `watch` keeps it.
 
-    Not where the user has insisted on a second payment. A chain source that does not answer this
-    keeps nobody from paying.
+    False where the user has insisted on a second payment. A chain source that does not answer
+    does not prevent paying.
     """
     received = await _received_beside(session, turn)
     if received.full:

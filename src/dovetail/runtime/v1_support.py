@@ -17,8 +17,8 @@ _OK = 200
 async def require_v1(directory: str, transport: Transport, relays: Relays) -> None:
     """Raise `ConfigurationError` where the mailroom at `directory`, an origin, refuses v1 senders.
 
-    Not every directory has a health page that tells, and one that does not is taken at the user's
-    word. It is asked as for its keys, and learns no more.
+    Not every directory has a health page that tells; without one, the user's setting is trusted.
+    The page is fetched in the same way as the keys, so the directory learns no more.
     """
     relay = tunnel_to(directory, relays)
     try:

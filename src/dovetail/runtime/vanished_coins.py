@@ -1,7 +1,7 @@
-"""Coins that vanish under a payment: one rule, for whoever pays and for whoever is paid.
+"""Coins of a payment that vanish: one rule for both roles.
 
-Absence is what the source answers to the question, never that it did not answer. The log keeps
-since when, so that no restart begins the count anew.
+A coin is missing only if the source answers so, never because it did not answer. The log keeps
+since when, so that a restart does not begin the count anew.
 """
 
 from collections.abc import Collection
@@ -21,7 +21,7 @@ S = TypeVar("S", sender.PendingFallback, sender.Monitor, receiver.PendingFallbac
 
 
 async def noted(session: S, turn: Turn[Any], *, missing: int | None) -> S:
-    """Record that a coin is missed since this height, or that all are there again."""
+    """Record that a coin is missing since this height, or that all exist again."""
     if missing is not None:
         return await session.record_coins(missing=True, height=missing).save_async(turn.log)
     if session.coins.missed_at is None:
@@ -31,7 +31,7 @@ async def noted(session: S, turn: Turn[Any], *, missing: int | None) -> S:
 
 
 async def are_gone(session: Settling, turn: Turn[Any], *, missing: int | None) -> bool:
-    """Whether no payment can come of the coins any more, by the source's word twice (M3)."""
+    """Whether the coins can make no payment any more, as the source answered twice (M3)."""
     if missing is None or not session.coins.are_gone(missing, depth=session.depth):
         return False
     answer = await turn.chain.acceptance(session.fallback_transaction)
@@ -39,7 +39,7 @@ async def are_gone(session: Settling, turn: Turn[Any], *, missing: int | None) -
 
 
 async def known_at(chain: AsyncChain, outpoints: Collection[OutPoint]) -> int | None:
-    """A height at which all of these are known to be there; None where nobody can tell now."""
+    """A height at which all of these are known to exist; None where that is unknown now."""
     try:
         height = await chain.height()
         missing = await chain.missing_at(outpoints)

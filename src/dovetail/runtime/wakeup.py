@@ -1,33 +1,33 @@
-"""Word that comes while somebody waits."""
+"""A wake-up for a waiting task."""
 
 import asyncio
 
 
 class News:
-    """As an `asyncio.Event`, but what waits for it needs no task of its own."""
+    """Like an `asyncio.Event`, but a waiter needs no task of its own."""
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin unset."""
         self._is_set = False
         self._coming: asyncio.Future[None] | None = None
 
     def is_set(self) -> bool:
-        """Whether it has come."""
+        """Whether there is news."""
         return self._is_set
 
     def set(self) -> None:
-        """It has come."""
+        """Wake all waiters."""
         self._is_set = True
         if self._coming is not None:
             self._coming.set_result(None)
             self._coming = None
 
     def clear(self) -> None:
-        """Wait for the next."""
+        """Begin to wait for the next news."""
         self._is_set = False
 
     def coming(self) -> "asyncio.Future[None]":
-        """Done once it comes; of whoever waits, nobody may cancel it."""
+        """A future that is done once news comes; all waiters share it, so none may cancel it."""
         if self._is_set:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             done.set_result(None)
