@@ -1,6 +1,6 @@
-"""What every chain source must keep: inherit `ChainContract` in a test class and give it a scene.
+"""The contract of every chain source: inherit `ChainContract` in a test class, with a scene.
 
-A scene is a server or node, real or played, that can be brought to what a test is about. A subclass
+A scene is a server or node, real or simulated, that a test can bring into a state. A subclass
 provides it by the pytest fixture `scene`::
 
     class TestMyChain(ChainContract):
@@ -39,7 +39,7 @@ ALREADY = (
     "Transaction already in block chain",
     "txn-already-known",
 )
-"""By what it says that it has the transaction, in a block or in its mempool."""
+"""Its words for a transaction that it has already, in a block or in its mempool."""
 
 
 class Stage(StrEnum):
@@ -52,16 +52,16 @@ class Stage(StrEnum):
 
 
 class Scene(Protocol):
-    """A source and what it can be brought to."""
+    """A source, and the states that it can be brought into."""
 
     @property
     def chain(self) -> Chain:
-        """The source, which spares nothing: each look is asked for."""
+        """The source, without any cache: each query is asked of the server."""
         ...
 
     @property
     def coin(self) -> tuple[OutPoint, TxOut]:
-        """A coin that is in a block, and what it holds."""
+        """A coin that is in a block, and its output."""
         ...
 
     @property
@@ -70,26 +70,26 @@ class Scene(Protocol):
         ...
 
     def show(self, stage: Stage) -> None:
-        """Bring the payment there; until then it is unsent."""
+        """Bring the payment to this stage; until then it is unsent."""
         ...
 
     def answer_broadcasts(self, words: str) -> None:
-        """Have the node answer every broadcast by these words, in the source's own frame.
+        """Have the node answer every broadcast with these words, in the source's own format.
 
         Its index knows nothing of the transaction.
         """
         ...
 
     def be_busy(self) -> None:
-        """Have it answer every broadcast as while its node still loads its blocks."""
+        """Have it answer every broadcast as if its node were still loading its blocks."""
         ...
 
     def mumble(self) -> None:
-        """Have it answer every broadcast in words that tell neither yes nor no."""
+        """Have it answer every broadcast with words that mean neither yes nor no."""
         ...
 
     def go_away(self) -> None:
-        """Answer nothing any more."""
+        """Stop answering."""
         ...
 
 

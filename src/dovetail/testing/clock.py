@@ -4,9 +4,9 @@ from dovetail.bitcoin import UnixTime
 
 
 class ManualClock:
-    """Stands still until it is moved: the `clock` of an `Agent`, of a store or of a `Transition`.
+    """A clock that stands still until it is moved, for an `Agent`, a store or a `Transition`.
 
-    It tells the time by which sessions expire and fallbacks are due. The pauses between two looks
+    It gives the time at which sessions expire and fallbacks are due. The pauses between two checks
     are real seconds: a `Policy` sets them, such as `Policy(watch_interval=0.01, poll_pause=0.01)`.
     """
 

@@ -1,7 +1,7 @@
-"""The ports, wrapped so that a `Killer` counts what a party does to the world.
+"""The ports, wrapped so that a `Killer` counts the side effects of a party.
 
-An append, a claim, a reservation and a signature count once they are done: to be killed just
-before one is to be killed just after what preceded it. A request counts before it leaves and its
+An append, a claim, a reservation and a signature count once they are done, as a kill just before
+one equals a kill just after the effect before it. A request counts before it is sent and its
 response before it is handled; a broadcast before and after.
 """
 
@@ -52,7 +52,7 @@ class CountingLog(Generic[E]):
     """A `SessionLog`; each append is an effect, named by its event."""
 
     def __init__(self, log: SessionLog[E], killer: Killer) -> None:
-        """Count on `killer` what is appended to `log`."""
+        """Count the appends to `log` on `killer`."""
         self._log: SessionLog[E] = log
         self._killer = killer
 
@@ -87,7 +87,7 @@ class CountingStore:
     """A `Store`; each of its writes is an effect."""
 
     def __init__(self, store: Store, killer: Killer) -> None:
-        """Count on `killer` what is written to `store`."""
+        """Count the writes to `store` on `killer`."""
         self._store = store
         self._killer = killer
 
@@ -193,7 +193,7 @@ class CountingStore:
 
 
 class CountingTransport:
-    """A `Transport`; each request counts before it leaves, each response before it is handled."""
+    """A `Transport`; each request counts before it is sent, each response before it is handled."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class CountingTransport:
         *,
         leaving: Callable[[Request], None] = lambda _request: None,
     ) -> None:
-        """`leaving` is told of each request that was not stopped (P1 can be judged by them)."""
+        """`leaving` is called with each request that is sent, so that a test can check P1."""
         self._transport = transport
         self._killer = killer
         self._leaving = leaving
@@ -222,10 +222,10 @@ class CountingTransport:
 
 
 class CountingWallet:
-    """A `Wallet`; each signature is an effect, and each address it gives away."""
+    """A `Wallet`; each signature and each new address is an effect."""
 
     def __init__(self, wallet: Wallet, killer: Killer) -> None:
-        """Count on `killer` what `wallet` does."""
+        """Count the effects of `wallet` on `killer`."""
         self._wallet = wallet
         self._killer = killer
 
@@ -280,10 +280,10 @@ class CountingWallet:
 
 
 class CountingChain:
-    """A `Chain`; each broadcast counts before it leaves and after it was answered."""
+    """A `Chain`; each broadcast counts before it is sent and after it was answered."""
 
     def __init__(self, chain: Chain, killer: Killer) -> None:
-        """Count on `killer` what is broadcast through `chain`."""
+        """Count the broadcasts through `chain` on `killer`."""
         self._chain = chain
         self._killer = killer
 

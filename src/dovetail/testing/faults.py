@@ -9,14 +9,14 @@ E_contra = TypeVar("E_contra", contravariant=True)
 
 
 class Crash(BaseException):
-    """The process dies here. Not an `Exception`, so that no handler mistakes it for one."""
+    """The process dies here. It is no `Exception`, so that no handler catches it."""
 
 
 class CrashingPersister(Generic[E_contra]):
     """Passes appends on, and crashes at chosen seqs: before the write, or after it.
 
-    It is saved to by `save` or by `save_async`, as the persister that it is given. After the crash
-    the session has to be loaded again, as after a real one.
+    Use it with `save` or `save_async`, like the persister that it is given. After the crash the
+    session has to be loaded again, as after a real one.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a store promises of lists that are not of all sessions."""
+"""The promises of a store about lists of selected sessions."""
 
 import pytest
 from msgspec import structs
@@ -27,7 +27,7 @@ def _found(store: Store, text: str) -> list[SessionId]:
 
 
 class FindingContract:
-    """See `StoreContract`, which has these."""
+    """A part of `StoreContract`."""
 
     def test_history_can_be_of_open_sessions_alone(self, store: Store) -> None:
         logs = [started(store) for _ in range(4)]

@@ -1,7 +1,7 @@
 """Kill a party at a chosen side effect: the ports, wrapped so that each effect is counted.
 
 Production code knows nothing of this. A harness gives a process the wrapped ports of `counting`,
-lets it be killed at the n-th effect, for every n, and starts it again: what it had not made
+lets it be killed at the n-th effect, for every n, and starts it again: all that was not yet
 durable is gone, as after a power cut, and the rest has to suffice.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def sigkill() -> None:
-    """End this process as nothing can prevent: no handler, no `finally`, no flush."""
+    """End this process at once: no handler, no `finally`, no flush."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -21,7 +21,7 @@ class Killer:
     """Counts side effects and strikes at one of them. Threads may share it.
 
     Each effect is written to `journal`, a line each, before the strike: `effects` and `struck`
-    read what the dead had done. Processes of one party may share it; each counts for itself.
+    read the effects of killed processes. Processes of one party may share it; each counts its own.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Killer:
         return self._count
 
     def point(self, effect: str) -> None:
-        """An effect has happened, or is about to where it is named `… leaves`."""
+        """An effect has happened, or is about to if it is named `… leaves`."""
         with self._lock:
             self._count += 1
             strikes = self._count == self._at or effect == self._on
@@ -56,12 +56,12 @@ class Killer:
 
 
 def effects(journal: Path) -> tuple[str, ...]:
-    """What was written to a journal so far."""
+    """The effects in a journal so far."""
     return tuple(line.removeprefix(_MARK) for line in _lines(journal))
 
 
 def struck(journal: Path) -> str | None:
-    """The effect at which somebody was killed last, if anybody was."""
+    """The effect at which a process was last killed; None where none was."""
     marked = [line.removeprefix(_MARK) for line in _lines(journal) if line.startswith(_MARK)]
     return marked[-1] if marked else None
 

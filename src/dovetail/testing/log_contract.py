@@ -1,4 +1,4 @@
-"""What a store promises of each session's log, and of the lists of sessions."""
+"""The promises of a store about each session's log, and about lists of sessions."""
 
 import asyncio
 import threading
@@ -53,7 +53,7 @@ def _advance(
 
 
 class LogContract:
-    """See `StoreContract`, which has these."""
+    """A part of `StoreContract`."""
 
     def test_a_new_session_is_named_by_its_first_event(self, store: Store) -> None:
         log = store.new_receiver()
@@ -164,7 +164,7 @@ class LogContract:
 
     @pytest.mark.parametrize("name", [10**20, -1, 1 << 63, "one"])
     def test_a_name_that_no_session_can_have_is_not_found(self, store: Store, name: object) -> None:
-        """Whatever a person typed: a plain refusal, and no error of the database's."""
+        """Any text that a person typed leads to `SessionNotFound`, never to a database error."""
         started(store)
         unknown = SessionId(name)
         for look_up in (store.row, store.stored, store.receiver, store.sender):
@@ -259,7 +259,7 @@ class LogContract:
         assert store.doubtful([]) == frozenset()
 
     def test_an_end_without_its_own_event_is_in_the_row_too(self, store: Store) -> None:
-        """A receiver who holds no fallback ends as it has told the sender."""
+        """A receiver that holds no fallback ends once it has told the sender."""
         log = started(store)
         refused = receiver_events.GotReplyableError(
             code=ErrorCode.VERSION_UNSUPPORTED,

@@ -1,8 +1,7 @@
 """Both parties of a session in one process, without a socket: `MemoryTransport`.
 
-The directory behind it is of this process too. Its cryptography is the real one: what leaves an
-agent is the ciphertext that would have left it for the network, and is opened by the gateway's key
-(BIP 77, RFC 9458, RFC 9292).
+Its directory is in this process too. The cryptography is real: an agent sends the same ciphertext
+as over the network, and the gateway's key decrypts it (BIP 77, RFC 9458, RFC 9292).
 """
 
 import asyncio
@@ -48,7 +47,7 @@ class MemoryTransport:
         """A poll of an empty mailbox is answered after `hold` seconds, or once a message comes."""
         self.origin = origin
         self.sent: list[bytes] = []
-        """Every ciphertext that left, answered or not: no two are equal (P1)."""
+        """Every ciphertext that was sent, answered or not: no two are equal (P1)."""
         self.lose_requests = 0
         """How many of the next requests are lost on their way."""
         self.lose_answers = 0
@@ -104,7 +103,7 @@ class MemoryTransport:
         return (_EMPTY, b"") if message is None else (_OK, message)
 
     async def _await_message(self, mailbox: str) -> bytes | None:
-        """By looking again and again, as the parties may live in event loops of their own."""
+        """Poll for the message, as the parties may run in separate event loops."""
         until = asyncio.get_running_loop().time() + self._hold
         while (message := self._mailboxes.get(mailbox)) is None:
             left = until - asyncio.get_running_loop().time()

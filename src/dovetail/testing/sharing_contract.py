@@ -1,4 +1,4 @@
-"""What a store promises of all that sessions must not share: payments, inputs and coins."""
+"""The promises of a store about what sessions must not share: payments, inputs and coins."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ from dovetail.testing.store_samples import (
 
 
 class SharingContract:
-    """See `StoreContract`, which has these."""
+    """A part of `StoreContract`."""
 
     def test_a_v2_uri_is_paid_once_even_after_the_first_session_closed(self, store: Store) -> None:
         endpoint = v2_endpoint()

@@ -1,7 +1,7 @@
-"""What every store must keep: inherit `StoreContract` in a test class and give it a store.
+"""The contract of every store: inherit `StoreContract` in a test class and give it a store.
 
 A subclass provides two pytest fixtures. `store` is an empty `Store` whose clock reads `NOW`.
-`caller` is another one with an application beside it, which has rows of its own (see
+`caller` is an application with such a store, which has rows of its own (see
 `transaction_contract.Caller`)::
 
     class TestMyStore(StoreContract):

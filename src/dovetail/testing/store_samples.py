@@ -23,12 +23,12 @@ _coins = count(1)
 
 
 def coin() -> OutPoint:
-    """An outpoint that no other call gave."""
+    """A new outpoint for each call."""
     return OutPoint(Txid(next(_coins).to_bytes(32, "little")), 0)
 
 
 def address() -> Address:
-    """An address like any other."""
+    """An example address."""
     return Address.from_script(Script(b"\x00\x14" + bytes(20)), Network.REGTEST)
 
 
@@ -84,7 +84,7 @@ def sender_closed() -> sender_events.Closed:
 def started(
     store: Store, created: receiver_events.Created | None = None
 ) -> SessionLog[receiver_events.ReceiverEvent]:
-    """A receiver session of one event, of a usual one unless it is given."""
+    """A receiver session of one event, a usual one unless it is given."""
     log = store.new_receiver()
     log.append(created or receiver_created(), seq=0, closes=False)
     return log

@@ -1,4 +1,4 @@
-"""What a store promises of an application's rows: they are written with an event, or not at all."""
+"""The promises of a store about an application's rows: they are written with an event or not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ class Caller(Protocol):
     store: Store
     """An empty store whose clock reads `NOW`, made with the `rows` of this application."""
     hook: Rows | None
-    """What `rows` does; nothing where it is None, as it is at first."""
+    """The function that `rows` calls; None, the initial value, does nothing."""
 
     def note(self, connection: Any, text: str) -> None:
         """Write a row on this connection."""
@@ -65,11 +65,11 @@ WRITES: dict[str, Callable[[Store, SessionId], object]] = {
     "awaited write": lambda store, _: _at_once(store.write_async(lambda _connection: None)),
     "close": lambda store, _: store.close(),
 }
-"""Every way to write to a store by itself."""
+"""Every way to write to a store outside a transaction of the caller."""
 
 
 def _at_once(awaitable: Awaitable[object]) -> None:
-    """Await what has no reason to wait, wherever this is."""
+    """Run an awaitable that must not wait, with or without an event loop."""
     for _ in awaitable.__await__():
         raise AssertionError("It waits.")
 
@@ -79,7 +79,7 @@ class Regret(Exception):
 
 
 class TransactionContract:
-    """See `StoreContract`, which has these."""
+    """A part of `StoreContract`."""
 
     def test_an_event_and_a_callers_rows_are_one_write(self, caller: Caller) -> None:
         log = started(caller.store)

@@ -1,4 +1,4 @@
-"""What every wallet must keep: inherit `WalletContract` in a test class and give it a scene.
+"""The contract of every wallet: inherit `WalletContract` in a test class and give it a scene.
 
 A scene is a new wallet on a chain that the test owns, such as one of `dovetail.regtest`. A subclass
 provides it by the pytest fixture `scene`::
@@ -32,7 +32,7 @@ from dovetail.wallets.ports import Accepted, Chain, Wallet
 
 RATE = FeeRate.from_sat_per_vb(2)
 FOREIGN = OutPoint(Txid(b"\x5a" * 32), 3)
-"""An outpoint that is nobody's."""
+"""An outpoint that does not exist."""
 _REPLACEABLE = 0xFFFFFFFD
 
 
@@ -46,7 +46,7 @@ class Scene(Protocol):
 
     @property
     def chain(self) -> Chain:
-        """The same chain as a source tells it, at once."""
+        """A source for the same chain, without delay."""
         ...
 
     @property
@@ -55,11 +55,11 @@ class Scene(Protocol):
         ...
 
     def fund(self, amount: Sats, *, confirmed: bool = True) -> OutPoint:
-        """Pay a new address of the wallet by a transaction that lies in a block, or waits."""
+        """Pay a new address of the wallet by a transaction in a block, or in the mempool."""
         ...
 
     def go_away(self) -> None:
-        """Have what the wallet asks, a server or node, answer nothing any more."""
+        """Have the wallet's server or node stop answering."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What every store tells of what others do: inherit `WatchingContract` as `StoreContract`."""
+"""The promises of a store about writes by others; inherit it as `StoreContract`."""
 
 import pytest
 
