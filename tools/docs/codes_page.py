@@ -64,7 +64,7 @@ SEEN: Mapping[str, str] = {
     Sighted.PAYJOIN: "The payjoin.",
     Sighted.FALLBACK: "The ordinary payment.",
     Sighted.REVOCATION: "It pays back to the sender's own wallet.",
-    Sighted.PAYMENT: "It is neither, and makes the same payment.",
+    Sighted.PAYMENT: "It is neither payjoin nor fallback, and makes the same payment.",
     Sighted.UNRECOGNIZED: "It spends the sender's coins and is no payment.",
     Sighted.DOUBLE_SPEND: "It spends the coins of a payment that was refused for that.",
     Sighted.DIRECT: "It pays the receiver's address from other coins.",
