@@ -1,15 +1,15 @@
 """Applications that keep rows of their own beside the sessions, in stores of every kind."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, text
 
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.memory.tables import MemoryTables
 from dovetail.stores.ports import Appended, Rows, Store
-from dovetail.stores.sql import SqliteStore
-from dovetail.stores.sql.sqlite import reading
+from dovetail.stores.sql import SqliteStore, SqlStore
 from dovetail.testing.store_samples import NOW
 
 
@@ -36,19 +36,26 @@ class MemoryCaller(_Caller):
 
 
 class SqlCaller(_Caller):
-    """Its notes are a table in the same file."""
+    """Its notes are a table in the same database."""
 
-    def __init__(self, path: Path) -> None:
-        self._sql = SqliteStore.open(path, clock=lambda: NOW, rows=self.rows)
+    def __init__(self, open_store: Callable[[Rows], SqlStore]) -> None:
+        self._sql = open_store(self.rows)
         self.store: Store = self._sql
-        table = "CREATE TABLE IF NOT EXISTS notes (number INTEGER PRIMARY KEY, words UNIQUE)"
+        counted = {"sqlite": "INTEGER", "postgresql": "BIGSERIAL"}[self._sql.engine.dialect.name]
+        table = (
+            f"CREATE TABLE IF NOT EXISTS notes (number {counted} PRIMARY KEY, words TEXT UNIQUE)"
+        )
         self._sql.write(lambda connection: connection.execute(text(table)).close())
+
+    @classmethod
+    def in_sqlite(cls, path: Path) -> Self:
+        return cls(lambda rows: SqliteStore.open(path, clock=lambda: NOW, rows=rows))
 
     def note(self, connection: Connection, words: str) -> None:
         connection.execute(text("INSERT INTO notes (words) VALUES (:words)"), {"words": words})
 
     def notes(self) -> list[str]:
-        with reading(self._sql.engine) as connection:
+        with self._sql.reading() as connection:
             return list(
                 connection.execute(text("SELECT words FROM notes ORDER BY number")).scalars()
             )

@@ -19,7 +19,7 @@ from dovetail.sessions.receiver.events import Cancelled
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql import sqlite
-from dovetail.stores.sql.store import VITAL, SqliteStore
+from dovetail.stores.sql.sqlite_store import VITAL, SqliteStore
 from dovetail.testing.store_samples import started
 
 FIRST = SessionId(1)
@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 from dovetail.bitcoin import OutPoint, Txid
 from dovetail.sessions.receiver.events import Cancelled
-from dovetail.stores.sql.store import VITAL, SqliteStore
+from dovetail.stores.sql.sqlite_store import VITAL, SqliteStore
 from dovetail.testing.store_samples import started
 
 mine = 0
@@ -50,7 +50,7 @@ DYING = """
 import sys
 from pathlib import Path
 from dovetail.sessions.receiver.events import Cancelled
-from dovetail.stores.sql.store import VITAL, SqliteStore
+from dovetail.stores.sql.sqlite_store import VITAL, SqliteStore
 from dovetail.testing.store_samples import started
 
 store = SqliteStore.open(Path(sys.argv[1]))

@@ -25,7 +25,7 @@ POINTS = ("event", "row", "committed")
 
 @pytest.fixture
 def caller(tmp_path: Path) -> Iterator[SqlCaller]:
-    caller = SqlCaller(tmp_path / "application.db")
+    caller = SqlCaller.in_sqlite(tmp_path / "application.db")
     yield caller
     caller.store.close()
 
@@ -173,7 +173,7 @@ def test_a_process_that_is_killed_leaves_both_or_neither(
     tmp_path: Path, way: str, point: str
 ) -> None:
     path = tmp_path / "application.db"
-    caller = SqlCaller(path)
+    caller = SqlCaller.in_sqlite(path)
     log = started(caller.store)
     caller.store.close()
     died = subprocess.run([sys.executable, "-c", DYING, str(path), way, point], check=False)

@@ -134,7 +134,7 @@ def open_store(place: Home) -> "Generator[SqliteStore | None]":
     if not place.database.exists():
         yield None
         return
-    from dovetail.stores.sql.store import SqliteStore  # noqa: PLC0415 - only where there is one
+    from dovetail.stores.sql.sqlite_store import SqliteStore  # noqa: PLC0415 - only where there is one
 
     with SqliteStore.open(place.database) as store:
         yield store

@@ -33,7 +33,7 @@ def tell(folder: Path, database: Path, *, asks: bool) -> None:
 def _late(database: Path, expired: tuple[int, ...], now: int, *, asks: bool) -> list[int]:
     from dovetail.errors import DovetailError  # noqa: PLC0415 - all of this is heavy, and rare
     from dovetail.stores.ports import SessionId  # noqa: PLC0415
-    from dovetail.stores.sql.store import SqliteStore  # noqa: PLC0415
+    from dovetail.stores.sql.sqlite_store import SqliteStore  # noqa: PLC0415
 
     found: list[int] = []
     try:

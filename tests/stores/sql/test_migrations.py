@@ -123,7 +123,7 @@ def test_a_migration_that_is_killed_leaves_the_old_database_as_it_was(tmp_path: 
     before = content(path)
     dying = (
         "import os, sys; from pathlib import Path; from alembic.op import execute\n"
-        "from dovetail.stores.sql import store\n"
+        "from dovetail.stores.sql import sqlite_store as store\n"
         "def upgrade(connection):\n"
         "    connection.exec_driver_sql('DELETE FROM session_events')\n"
         "    os.kill(os.getpid(), 9)\n"
@@ -139,7 +139,7 @@ def test_of_two_processes_that_find_an_old_database_one_upgrades(tmp_path: Path)
     path = tmp_path / "sessions.db"
     old(path, "0001")
     opening = (
-        "import sys; from pathlib import Path; from dovetail.stores.sql.store import SqliteStore\n"
+        "import sys; from pathlib import Path; from dovetail.stores.sql import SqliteStore\n"
         "sys.stdin.readline()\n"
         "with SqliteStore.open(Path(sys.argv[1])) as store: print(len(store.history()))\n"
     )

@@ -29,7 +29,7 @@ class TestSqliteStore(StoreContract, WatchingContract):
 
     @pytest.fixture
     def caller(self, tmp_path: Path) -> Iterator[SqlCaller]:
-        caller = SqlCaller(tmp_path / "application.db")
+        caller = SqlCaller.in_sqlite(tmp_path / "application.db")
         yield caller
         caller.store.close()
 
@@ -149,7 +149,7 @@ def test_a_failed_upgrade_leaves_no_database_half_made(
     def fail(_connection: Connection) -> None:
         raise StoreUnavailable("no")
 
-    monkeypatch.setattr("dovetail.stores.sql.store.upgrade", fail)
+    monkeypatch.setattr("dovetail.stores.sql.sqlite_store.upgrade", fail)
     with pytest.raises(StoreUnavailable):
         SqliteStore.open(path)
     monkeypatch.undo()

@@ -3,8 +3,12 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dovetail.stores.sql.store import SqliteStore as SqliteStore
+    from dovetail.stores.sql.sqlite_store import SqliteStore as SqliteStore
+    from dovetail.stores.sql.store import SqlStore as SqlStore
 else:
     from dovetail.names import on_first_use
 
-    __getattr__ = on_first_use(__name__, {"store": "SqliteStore"})
+    __getattr__ = on_first_use(
+        __name__,
+        {"sqlite_store": "SqliteStore", "store": "SqlStore"},
+    )

@@ -1,23 +1,39 @@
-"""Inputs that sessions have seen, and coins that they hold; no two may share them (P2, P3)."""
+"""Inputs that sessions have seen, and coins that they hold; no two may share them (P2, P3).
+
+PostgreSQL has many writers at once. Each statement locks its rows in the order of their outpoints,
+so that two of them wait for each other instead of ending in a deadlock.
+"""
 
 from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from dovetail.bitcoin import OutPoint, UnixTime
 from dovetail.errors import StaleSession
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql.schema import coin_reservations, inputs_seen, sessions
+from dovetail.stores.sql.upsert import upsert
 
-_RELEASE = (
-    update(coin_reservations)
+_HELD = (
+    select(coin_reservations.c.outpoint)
     .where(coin_reservations.c.session_id == bindparam("session"))
-    .values(session_id=None)
+    .order_by(coin_reservations.c.outpoint)
+    .with_for_update()
 )
-_IS_CLOSED = select(sessions.c.session_id).where(
-    sessions.c.session_id == bindparam("session"), sessions.c.closed_at.is_not(None)
+_RELEASE = (
+    update(coin_reservations).where(coin_reservations.c.outpoint.in_(_HELD)).values(session_id=None)
+)
+_EXPOSE = (
+    update(coin_reservations)
+    .where(coin_reservations.c.outpoint.in_(_HELD), coin_reservations.c.exposed_at.is_(None))
+    .values(exposed_at=bindparam("at"))
+)
+# The lock keeps another writer from closing the session before its coins are reserved.
+_CLOSED_AT = (
+    select(sessions.c.closed_at)
+    .where(sessions.c.session_id == bindparam("session"))
+    .with_for_update(key_share=True)
 )
 
 
@@ -27,10 +43,10 @@ def claim(
     """Record outpoints; return those that another session saw first, in one statement (P2)."""
     if not outpoints:
         return frozenset()
-    statement = upsert(inputs_seen).values(
+    statement = upsert(connection, inputs_seen).values(
         [
-            {"outpoint": str(outpoint), "session_id": session_id, "seen_at": at}
-            for outpoint in outpoints
+            {"outpoint": outpoint, "session_id": session_id, "seen_at": at}
+            for outpoint in _in_order(outpoints)
         ]
     )
     owners = connection.execute(
@@ -50,12 +66,12 @@ def reserve(
     """
     if not outpoints:
         return frozenset()
-    if connection.execute(_IS_CLOSED, {"session": session_id}).first() is not None:
+    if connection.execute(_CLOSED_AT, {"session": session_id}).scalar() is not None:
         raise StaleSession(
             "This session was closed since it was loaded: load it again before you act on it."
         )
-    statement = upsert(coin_reservations).values(
-        [{"outpoint": str(outpoint), "session_id": session_id} for outpoint in outpoints]
+    statement = upsert(connection, coin_reservations).values(
+        [{"outpoint": outpoint, "session_id": session_id} for outpoint in _in_order(outpoints)]
     )
     holder = coin_reservations.c.session_id
     owners = connection.execute(
@@ -65,6 +81,10 @@ def reserve(
         ).returning(coin_reservations.c.outpoint, holder)
     )
     return _others(owners, session_id)
+
+
+def _in_order(outpoints: Collection[OutPoint]) -> list[str]:
+    return sorted(set(map(str, outpoints)))
 
 
 def _others(owners: Any, session_id: SessionId) -> frozenset[OutPoint]:
@@ -78,22 +98,15 @@ def release(connection: Connection, session_id: SessionId) -> None:
 
 def expose(connection: Connection, session_id: SessionId, at: UnixTime) -> None:
     """Record that a counterparty may learn this session's coins from now on (P3)."""
-    connection.execute(
-        update(coin_reservations)
-        .where(
-            coin_reservations.c.session_id == session_id,
-            coin_reservations.c.exposed_at.is_(None),
-        )
-        .values(exposed_at=at)
-    )
+    connection.execute(_EXPOSE, {"session": session_id, "at": at})
 
 
 def remember(connection: Connection, outpoints: Collection[OutPoint], at: UnixTime) -> None:
     """Record coins as exposed, without a holder."""
-    statement = upsert(coin_reservations)
+    statement = upsert(connection, coin_reservations)
     known = func.coalesce(coin_reservations.c.exposed_at, statement.excluded.exposed_at)
     remembering = statement.on_conflict_do_update(
         index_elements=["outpoint"], set_={"exposed_at": known}
     )
-    for outpoint in outpoints:
-        connection.execute(remembering, {"outpoint": str(outpoint), "exposed_at": at})
+    for outpoint in _in_order(outpoints):
+        connection.execute(remembering, {"outpoint": outpoint, "exposed_at": at})

@@ -1,4 +1,4 @@
-"""Imports a session of another store into SQLite."""
+"""Imports a session of another store into a SQL database."""
 
 from sqlalchemy import Connection, select
 
@@ -14,18 +14,22 @@ from dovetail.stores.ports import (
 )
 from dovetail.stores.sql import coins
 from dovetail.stores.sql.schema import session_events, sessions
-from dovetail.stores.sql.statements import append, create
+from dovetail.stores.sql.statements import Statements
 
 
-def adopt(connection: Connection, moved: ImportedSession, at: UnixTime) -> ImportResult:
+def adopt(
+    statements: Statements, connection: Connection, moved: ImportedSession, at: UnixTime
+) -> ImportResult:
     """See `Store.adopt`."""
+    statements.take_turns(connection, moved.events[0].data)
     session_id = _known(connection, moved)
     adoption = ImportOutcome.ADDED if session_id is None else ImportOutcome.EXTENDED
     if session_id is None:
         summary = moved.summary if len(moved.events) == 1 else None
-        session_id = create(connection, moved.index, moved.events[0], summary)
+        session_id = statements.create(connection, moved.index, moved.events[0], summary)
         known = 1
     else:
+        statements.lock(connection, session_id)
         here = _entries(connection, session_id)
         known = len(here)
         if not new_entries(here, [entry.data for entry in moved.events]):
@@ -33,7 +37,8 @@ def adopt(connection: Connection, moved: ImportedSession, at: UnixTime) -> Impor
     for entry in moved.events[known:]:
         last = entry is moved.events[-1]
         summary = moved.summary if last else None
-        append(connection, session_id, entry, closes=moved.closed and last, summary=summary)
+        closes = moved.closed and last
+        statements.append(connection, session_id, entry, closes=closes, summary=summary)
     _share(connection, session_id, moved, at)
     return ImportResult(session_id, adoption)
 

@@ -1,4 +1,4 @@
-"""One session's log in SQLite."""
+"""One session's log in a SQL database."""
 
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Generic
@@ -22,13 +22,12 @@ from dovetail.stores.integrity import read
 from dovetail.stores.ports import PAID_ALREADY, ROWS_FAILED, Appended, E, SessionId
 from dovetail.stores.session_index import index_of
 from dovetail.stores.sql import coins
-from dovetail.stores.sql.sqlite import require_transaction, savepoint
-from dovetail.stores.sql.statements import append, create, drawn, payer_of, stored
+from dovetail.stores.sql.savepoint import savepoint
 from dovetail.stores.stored_event import StoredEvent, raw_event
 from dovetail.stores.summary import summary_after
 
 if TYPE_CHECKING:
-    from dovetail.stores.sql import SqliteStore
+    from dovetail.stores.sql.store import SqlStore
 
 
 class SqlLog(Generic[E]):
@@ -36,7 +35,7 @@ class SqlLog(Generic[E]):
 
     def __init__(
         self,
-        store: "SqliteStore",
+        store: "SqlStore",
         codec: EventCodec[E],
         session_id: SessionId | None,
         *,
@@ -81,7 +80,7 @@ class SqlLog(Generic[E]):
 
     def within(self, connection: Connection) -> "BoundLog[E]":
         """See `SessionLog.within`; raises `UsageError` for a connection in no transaction."""
-        require_transaction(connection)
+        self.store.require_transaction(connection)
         return BoundLog(self, connection, self._session_id)
 
     def _work(
@@ -111,8 +110,9 @@ class SqlLog(Generic[E]):
         if known is None:
             session_id = self._create(connection, event, entry, summary)
         else:
-            summary = summary or drawn(connection, known, entry, closes=closes)
-            session_id = append(connection, known, entry, closes=closes, summary=summary)
+            statements = self.store.statements
+            summary = summary or statements.drawn(connection, known, entry, closes=closes)
+            session_id = statements.append(connection, known, entry, closes=closes, summary=summary)
         self._take_along(connection, session_id, event, entry, closes=closes)
         return session_id
 
@@ -127,10 +127,13 @@ class SqlLog(Generic[E]):
         index = index_of(event)
         if entry.seq != 0:
             raise StaleSession("A new log begins at 0: reload the session.")
-        if self._alone and payer_of(connection, index.address) is not None:
-            raise DuplicateSession(PAID_ALREADY, actions=(Action.LIST,))
+        statements = self.store.statements
+        if self._alone:
+            statements.take_turns(connection, index.address.encode())
+            if statements.payer_of(connection, index.address) is not None:
+                raise DuplicateSession(PAID_ALREADY, actions=(Action.LIST,))
         summary = summary or summary_after(index.role, [entry.data], closes=False)
-        session_id = create(connection, index, entry, summary)
+        session_id = statements.create(connection, index, entry, summary)
         if coins.reserve(connection, session_id, self._reserving):
             raise CoinsTaken("Another live session holds one of the coins: choose others.")
         return session_id
@@ -179,8 +182,10 @@ class BoundLog(Generic[E]):
         return _named(self._session_id)
 
     def load(self) -> tuple[E, ...]:
-        """See `SessionLog.load`, as the transaction sees it."""
-        return read(self._log.codec, stored(self._connection, self.session_id))
+        """See `SessionLog.load`, as the transaction sees it; no other one appends meanwhile."""
+        statements = self._log.store.statements
+        statements.lock(self._connection, self.session_id)
+        return read(self._log.codec, statements.stored(self._connection, self.session_id))
 
     def append(self, event: E, /, *, seq: int, closes: bool) -> None:
         """See `SessionLog.append`; durable once the transaction is."""

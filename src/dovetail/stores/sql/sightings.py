@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from dovetail.bitcoin import FeeRate, Sats, Txid, UnixTime
 from dovetail.sessions.sightings import Sighting, SpendKind
 from dovetail.stores.ports import SessionId
 from dovetail.stores.sql.schema import sightings
+from dovetail.stores.sql.upsert import upsert
 
 _KINDS = frozenset(SpendKind)
 
@@ -29,7 +29,7 @@ def keep(connection: Connection, session_id: SessionId, sighting: Sighting, now:
         "beside": ",".join(str(txid) for txid in sighting.beside) or None,
         "seen_at": now,
     }
-    statement = upsert(sightings).values(session_id=session_id, **values)
+    statement = upsert(connection, sightings).values(session_id=session_id, **values)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["session_id"], set_=values)
     ).close()

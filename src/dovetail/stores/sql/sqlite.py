@@ -155,25 +155,6 @@ def reading(engine: Engine) -> Generator[Connection]:
         yield connection
 
 
-@contextmanager
-def savepoint(connection: Connection) -> Generator[None]:
-    """Roll back the block's writes if it raises; database faults are raised unchanged.
-
-    A full disk ends the whole transaction with its savepoint.
-    """
-    nested = connection.begin_nested()
-    try:
-        yield
-    except DBAPIError:
-        with suppress(DBAPIError):
-            nested.rollback()
-        raise
-    except BaseException:
-        nested.rollback()
-        raise
-    nested.commit()
-
-
 def require_transaction(connection: Connection) -> None:
     """Raise `UsageError` unless the connection is in a transaction.
 

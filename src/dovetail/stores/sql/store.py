@@ -1,14 +1,11 @@
-"""A store in SQLite, through SQLAlchemy Core (docs/reference/store.md)."""
+"""A store in a SQL database, through SQLAlchemy Core (docs/reference/store.md)."""
 
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar
 
-from dovetail.extras import brought_by
-
-with brought_by("agent", "dovetail.stores.sql.SqliteStore"):
-    from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from dovetail.bitcoin import Address, OutPoint, UnixTime
 from dovetail.errors import SessionNotFound
@@ -28,65 +25,59 @@ from dovetail.stores.ports import (
 )
 from dovetail.stores.search import EVERY, Wanted
 from dovetail.stores.session_index import Role, payment_index
-from dovetail.stores.sql import coins, imported_session, sightings, statements
+from dovetail.stores.sql import coins, imported_session, sightings
+from dovetail.stores.sql.jobs import Jobs
 from dovetail.stores.sql.log import SqlLog
-from dovetail.stores.sql.migrations import upgrade
-from dovetail.stores.sql.schema import coin_reservations, metadata, sessions
-from dovetail.stores.sql.sqlite import Pulse, examine, make_whole, open_engine, reading, rebuilding
-from dovetail.stores.sql.statements import HIGHEST, number, payer_of
-from dovetail.stores.sql.writer import Writer
+from dovetail.stores.sql.schema import coin_reservations, sessions
+from dovetail.stores.sql.statements import Statements
 
 T = TypeVar("T")
 Clock = Callable[[], float]
 
-VITAL = ("sessions", "inputs_seen", "coin_reservations")
-"""Tables without checksums; they are small compared with the logs."""
-
 _HEADS = select(sessions.c.session_id, sessions.c.next_seq).where(sessions.c.closed_at.is_(None))
 
 
-class SqliteStore:
-    """A `Store` in one SQLite file. Safe to share between threads and between processes."""
+class SqlStore(ABC):
+    """What `SqliteStore` and `PostgresStore` share.
+
+    Other tables of the same database are read within `reading`, and written within `write` or, with
+    each event, by `rows`: one transaction covers them and the sessions.
+    """
 
     def __init__(
-        self, engine: Engine, *, clock: Clock = time.time, rows: Rows | None = None
+        self,
+        engine: Engine,
+        statements: Statements,
+        writer: Jobs,
+        *,
+        clock: Clock,
+        rows: Rows | None,
     ) -> None:
-        """Take an engine with a current schema; `open` is the usual way.
-
-        `rows` is called for every event that is saved, in its transaction (see `Rows`).
-        """
+        """Take an engine with a current schema, and what its database does in its own way."""
         self.rows = rows
+        self.statements = statements
         self._engine = engine
         self._clock = clock
-        self._writer = Writer(engine)
-        self._pulse = Pulse(engine)
+        self._writer = writer
 
-    @classmethod
-    def open(cls, path: Path, *, clock: Clock = time.time, rows: Rows | None = None) -> Self:
-        """Open or create the database at `path`, and upgrade its schema.
+    @abstractmethod
+    def pulse(self) -> int:
+        """See `Store.pulse`."""
 
-        The upgrade holds the write lock and is all or nothing. Raises `StoreUnavailable` with the
-        file's name if it cannot be opened, read or upgraded, is damaged or empty, or is not a
-        database of Dovetail.
-        """
-        make_whole(path, upgrade)
-        engine = open_engine(path)
-        try:
-            examine(engine, path, VITAL)
-            with rebuilding(engine) as connection:
-                upgrade(connection)
-                for table in metadata.sorted_tables:
-                    connection.execute(select(table).limit(0)).close()
-        except BaseException:
-            engine.dispose()
-            raise
-        return cls(engine, clock=clock, rows=rows)
-
+    @abstractmethod
     def close(self) -> None:
-        """Finish all submitted writes and close the file."""
-        self._writer.close()
-        self._pulse.close()
-        self._engine.dispose()
+        """See `Store.close`."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Yield a connection with a consistent snapshot, to read any tables.
+
+        It does not wait for writers. Raises `StoreUnavailable` for errors of the database.
+        """
+
+    @abstractmethod
+    def require_transaction(self, connection: Connection) -> None:
+        """Raise `UsageError` unless the connection is in a transaction."""
 
     def __enter__(self) -> Self:
         return self
@@ -114,8 +105,8 @@ class SqliteStore:
 
     def row(self, session_id: SessionId) -> SessionRow:
         """See `Store.row`."""
-        with reading(self._engine) as connection:
-            return statements.row_of(connection, session_id)
+        with self.reading() as connection:
+            return self.statements.row_of(connection, session_id)
 
     def session_paying(self, uri: PayjoinUri) -> SessionId | None:
         """See `Store.session_paying`."""
@@ -129,62 +120,60 @@ class SqliteStore:
                 row.address == index.address,
                 row.pj_uri == index.pj_uri,
             )
-        with reading(self._engine) as connection:
+        with self.reading() as connection:
             found = connection.execute(query).scalar()
         return None if found is None else SessionId(found)
 
     def session_paying_to(self, address: Address) -> SessionId | None:
         """See `Store.session_paying_to`."""
-        with reading(self._engine) as connection:
-            return payer_of(connection, str(address))
+        with self.reading() as connection:
+            return self.statements.payer_of(connection, str(address))
 
     def live(self) -> tuple[SessionRow, ...]:
         """See `Store.live`."""
         which = " WHERE s.closed_at IS NULL ORDER BY s.session_id"
-        with reading(self._engine) as connection:
-            return tuple(statements.rows(connection, which))
+        with self.reading() as connection:
+            return tuple(self.statements.rows(connection, which))
 
     def heads(self) -> dict[SessionId, int]:
         """See `Store.heads`."""
-        with reading(self._engine) as connection:
+        with self.reading() as connection:
             return {SessionId(each): head for each, head in connection.execute(_HEADS)}
 
     def saw(self, session_id: SessionId, sighting: Sighting) -> None:
         """See `Store.saw`."""
-        known = SessionId(number(session_id))
+        known = SessionId(self.statements.key(session_id))
         now = self.now()
         self._writer.run(lambda connection: sightings.keep(connection, known, sighting, now))
-
-    def pulse(self) -> int:
-        """See `Store.pulse`."""
-        return self._pulse.read()
 
     def history(
         self, *, limit: int = 50, before: SessionId | None = None, wanted: Wanted = EVERY
     ) -> tuple[SessionRow, ...]:
         """See `Store.history`."""
-        last = HIGHEST if before is None else number(before)
-        with reading(self._engine) as connection:
-            return tuple(statements.history(connection, wanted, limit=limit, before=last))
+        with self.reading() as connection:
+            found = self.statements.history(connection, wanted, limit=limit, before=before)
+            return tuple(found)
 
     def doubtful(self, session_ids: Collection[SessionId]) -> frozenset[SessionId]:
         """See `Store.doubtful`."""
-        with reading(self._engine) as connection:
-            return statements.doubtful(connection, session_ids)
+        with self.reading() as connection:
+            return self.statements.doubtful(connection, session_ids)
 
     def stored(self, session_id: SessionId) -> StoredLog:
         """See `Store.stored`."""
-        with reading(self._engine) as connection:
-            return statements.stored(connection, session_id)
+        with self.reading() as connection:
+            return self.statements.stored(connection, session_id)
 
     def adopt(self, moved: ImportedSession) -> ImportResult:
         """See `Store.adopt`."""
         now = self.now()
-        return self._writer.run(lambda connection: imported_session.adopt(connection, moved, now))
+        return self._writer.run(
+            lambda connection: imported_session.adopt(self.statements, connection, moved, now)
+        )
 
     def claim(self, session_id: SessionId, outpoints: Collection[OutPoint]) -> frozenset[OutPoint]:
         """See `Store.claim`."""
-        known = SessionId(number(session_id))
+        known = SessionId(self.statements.key(session_id))
         now = self.now()
         return self._writer.run(lambda connection: coins.claim(connection, known, outpoints, now))
 
@@ -192,17 +181,17 @@ class SqliteStore:
         self, session_id: SessionId, outpoints: Collection[OutPoint]
     ) -> frozenset[OutPoint]:
         """See `Store.reserve`."""
-        known = SessionId(number(session_id))
+        known = SessionId(self.statements.key(session_id))
         return self._writer.run(lambda connection: coins.reserve(connection, known, outpoints))
 
     def release(self, session_id: SessionId) -> None:
         """See `Store.release`."""
-        known = SessionId(number(session_id))
+        known = SessionId(self.statements.key(session_id))
         self._writer.run(lambda connection: coins.release(connection, known))
 
     def expose(self, session_id: SessionId) -> None:
         """See `Store.expose`."""
-        known = SessionId(number(session_id))
+        known = SessionId(self.statements.key(session_id))
         now = self.now()
         self._writer.run(lambda connection: coins.expose(connection, known, now))
 
@@ -211,13 +200,13 @@ class SqliteStore:
         holder = coin_reservations.c.session_id
         if besides is None:
             return self._coins(holder.is_not(None))
-        return self._coins(holder != number(besides))
+        return self._coins(holder != self.statements.key(besides))
 
     def holders(self) -> Mapping[OutPoint, SessionId]:
         """See `Store.holders`."""
         holder = coin_reservations.c.session_id
         query = select(coin_reservations.c.outpoint, holder).where(holder.is_not(None))
-        with reading(self._engine) as connection:
+        with self.reading() as connection:
             found = connection.execute(query)
             return {OutPoint.parse(coin): SessionId(session) for coin, session in found}
 
@@ -234,13 +223,13 @@ class SqliteStore:
         return await self._writer.run_async(work, once=True)
 
     @property
-    def writer(self) -> Writer:
-        """The writer thread, for statements that fail before they write."""
+    def writer(self) -> Jobs:
+        """Runs what is written."""
         return self._writer
 
     @property
     def engine(self) -> Engine:
-        """The database, for reading."""
+        """The database."""
         return self._engine
 
     def now(self) -> UnixTime:
@@ -249,7 +238,7 @@ class SqliteStore:
 
     def _coins(self, condition: Any) -> frozenset[OutPoint]:
         query = select(coin_reservations.c.outpoint).where(condition)
-        with reading(self._engine) as connection:
+        with self.reading() as connection:
             return frozenset(map(OutPoint.parse, connection.execute(query).scalars()))
 
     def _known(self, session_id: SessionId, role: Role) -> SessionId:

@@ -4,7 +4,6 @@ A commit costs one disk sync for one event or for sixty-four, so jobs that arriv
 share the next.
 """
 
-import asyncio
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +17,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dovetail.errors import DovetailError, StoreUnavailable, UsageError
 from dovetail.stores.ports import NESTED
-from dovetail.stores.sql.sqlite import savepoint, unavailable
+from dovetail.stores.sql.jobs import Jobs
+from dovetail.stores.sql.savepoint import savepoint
+from dovetail.stores.sql.sqlite import unavailable
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ class _Job(Generic[T]):
             self.future.set_result(self._result)  # type: ignore[arg-type]  # T may include None
 
 
-class Writer:
+class Writer(Jobs):
     """Owns the only writing connection of one engine; safe to share between threads.
 
     A job gets the connection inside a transaction, and its caller returns when that is durable.
@@ -83,15 +84,10 @@ class Writer:
     def submit(
         self, work: Callable[[Connection], T], *, isolated: bool = True, once: bool = False
     ) -> Future[T]:
-        """Queue `work`; the future resolves when its transaction is durable.
+        """Queue `work`; see `Jobs.submit`.
 
-        `isolated` work may raise after it has written: a savepoint then rolls back its part only.
-        Work that raises only before it writes does not need this. If other work of its group
-        fails, work runs again. With `once` it is alone in its group and runs once, and an
-        `IntegrityError` of its statements is raised unchanged.
-
-        Raises `UsageError` inside other work of this writer, which would wait for itself, and
-        `StoreUnavailable` after `close`.
+        `isolated` work gets a savepoint. If other work of its group fails, work runs again; with
+        `once` it is alone in its group.
         """
         self._refuse_nesting()
         job = _Job(work, isolated, once)
@@ -100,19 +96,6 @@ class Writer:
                 raise StoreUnavailable("The store is closed: open it again.")
             self._jobs.put(job)
         return job.future
-
-    def run(
-        self, work: Callable[[Connection], T], *, isolated: bool = True, once: bool = False
-    ) -> T:
-        """Run `work` and wait until it is durable."""
-        return self.submit(work, isolated=isolated, once=once).result()
-
-    async def run_async(
-        self, work: Callable[[Connection], T], *, isolated: bool = True, once: bool = False
-    ) -> T:
-        """Run `work`; a cancelled await does not stop the write."""
-        future = asyncio.wrap_future(self.submit(work, isolated=isolated, once=once))
-        return await asyncio.shield(future)
 
     def close(self) -> None:
         """Finish all submitted jobs, then end the thread. A second call does nothing.

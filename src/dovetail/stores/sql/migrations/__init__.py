@@ -1,10 +1,18 @@
-"""Schema versions, applied by Alembic when the store opens."""
+"""Schema versions, applied by Alembic when the store opens.
+
+The scripts up to 0006 are of SQLite alone, and `postgresql` begins with that one. Write a later one
+for both databases: with Alembic's operations, and with the types of `schema`.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
 from dovetail.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every released revision, oldest first; a test compares them with the scripts."""
@@ -36,15 +44,36 @@ def upgrade(connection: Connection) -> None:
         )
     if revision == HEAD:
         return
+    require_known(revision)
+    run(connection)
+
+
+def require_known(revision: str | None) -> None:
+    """Raise `StoreUnavailable` for a revision of a newer Dovetail."""
     if revision is not None and revision not in REVISIONS:
         raise StoreUnavailable(
             "The database was written by a newer Dovetail: install that version to open it."
         )
-    # Imported here: a current database does not need Alembic.
-    from alembic import command  # noqa: PLC0415
+
+
+def run(connection: Connection, *, versions: str = "alembic_version") -> None:
+    """Run the scripts up to `HEAD`; `versions` is the table with the revision."""
+    from alembic import command  # noqa: PLC0415 - a current database does not need Alembic
+
+    command.upgrade(_config(connection, versions), HEAD)
+
+
+def stamp(connection: Connection, revision: str, *, versions: str) -> None:
+    """Record that the database has this revision."""
+    from alembic import command  # noqa: PLC0415 - a current database does not need Alembic
+
+    command.stamp(_config(connection, versions), revision)
+
+
+def _config(connection: Connection, versions: str) -> "Config":
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    config.attributes.update(connection=connection, versions=versions)
+    return config
