@@ -9,27 +9,30 @@ from tests.guides.stable import stable
 
 from dovetail.extras import PURPOSES
 
-NEEDS = {
-    "dovetail": (
+NEEDS = (
+    (
+        "dovetail",
         "agent",
         (
             "Agent LiveReceiver LiveSender PlainPayment PreparedPayment Revocation Update"
             " fetch_ohttp_keys"
         ),
     ),
-    "dovetail.bip78": ("cli", "V1Server load_tls serving"),
-    "dovetail.mailroom": ("mailroom", "Mailroom MailroomServer create_app serve"),
-    "dovetail.regtest": ("regtest", "RegtestNode RegtestServer esplora_app serve"),
-    "dovetail.stores.sql": ("agent", "SqliteStore"),
-    "dovetail.testing.counting": (
+    ("dovetail.bip78", "cli", "V1Server load_tls serving"),
+    ("dovetail.mailroom", "mailroom", "Mailroom MailroomServer create_app serve"),
+    ("dovetail.regtest", "regtest", "RegtestNode RegtestServer esplora_app serve"),
+    ("dovetail.stores.sql", "agent", "SqliteStore"),
+    ("dovetail.stores.sql", "postgresql", "PostgresStore"),
+    (
+        "dovetail.testing.counting",
         "agent",
         "CountingChain CountingLog CountingStore CountingTransport CountingWallet",
     ),
-    "dovetail.testing.memory_transport": ("agent", "MemoryTransport"),
-    "dovetail.wallets.bdk": ("agent", "BdkWallet"),
-    "dovetail.wallets.core": ("agent", "CoreChain CoreWallet"),
-    "dovetail.wallets.esplora": ("agent", "EsploraChain"),
-}
+    ("dovetail.testing.memory_transport", "agent", "MemoryTransport"),
+    ("dovetail.wallets.bdk", "agent", "BdkWallet"),
+    ("dovetail.wallets.core", "agent", "CoreChain CoreWallet"),
+    ("dovetail.wallets.esplora", "agent", "EsploraChain"),
+)
 """The names of each module that need an extra."""
 FREE = {
     "dovetail.wallets.electrum": ["ElectrumChain"],
@@ -59,7 +62,7 @@ print(json.dumps(said))
 """
 BLOCKED = [
     *("alembic", "bdkpython", "certifi", "click", "dns", "httpcore2", "pbk", "platformdirs"),
-    *("publicsuffixlist", "segno", "sqlalchemy", "starlette", "uvicorn"),
+    *("psycopg", "publicsuffixlist", "segno", "sqlalchemy", "starlette", "uvicorn"),
 ]
 """What a bare installation does not have, as it is imported."""
 
@@ -67,7 +70,7 @@ BLOCKED = [
 def said_without_extras() -> dict[str, str]:
     """What each public name that cannot be had says in a bare installation."""
     names = {module: sorted(found) for module, found in stable().items()} | FREE
-    for module, (_, listed) in NEEDS.items():
+    for module, _, listed in NEEDS:
         names[module] = sorted({*names.get(module, ()), *listed.split()})
     told = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps([names, BLOCKED])],
@@ -84,11 +87,7 @@ SAID = said_without_extras()
 
 @pytest.mark.parametrize(
     ("name", "extra"),
-    [
-        (f"{module}.{name}", extra)
-        for module, (extra, listed) in NEEDS.items()
-        for name in listed.split()
-    ],
+    [(f"{module}.{name}", extra) for module, extra, listed in NEEDS for name in listed.split()],
 )
 def test_a_name_whose_extra_is_missing_says_which_and_what_for(name, extra):
     ending = (
@@ -102,9 +101,7 @@ def test_a_name_whose_extra_is_missing_says_which_and_what_for(name, extra):
 
 
 def test_every_other_public_name_is_there_without_an_extra():
-    needing = {
-        f"{module}.{name}" for module, (_, listed) in NEEDS.items() for name in listed.split()
-    }
+    needing = {f"{module}.{name}" for module, _, listed in NEEDS for name in listed.split()}
     assert SAID.keys() == needing
 
 

@@ -223,7 +223,10 @@ class CoinsTaken(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store is full, locked, read-only or unreachable; nothing was written."""
+    """The store is full, locked, read-only or unreachable.
+
+    Nothing was written, unless the message says that this is unknown: then load the session again.
+    """
 
 
 class ReplayError(StoreError):

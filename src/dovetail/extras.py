@@ -10,6 +10,7 @@ PURPOSES = MappingProxyType(
         "cli": "the command line and the BIP 78 endpoint",
         "keyring": "the system's keyring for the wallet's passphrase",
         "mailroom": "a directory, gateway and relay",
+        "postgresql": "a store in PostgreSQL",
         "regtest": "a chain of your own for tests",
     }
 )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from dovetail.stores.memory import MemoryStore
 from dovetail.stores.memory.tables import MemoryTables
 from dovetail.stores.ports import Appended, Rows, Store
-from dovetail.stores.sql import SqliteStore, SqlStore
+from dovetail.stores.sql import PostgresStore, SqliteStore, SqlStore
 from dovetail.testing.store_samples import NOW
 
 
@@ -50,6 +50,10 @@ class SqlCaller(_Caller):
     @classmethod
     def in_sqlite(cls, path: Path) -> Self:
         return cls(lambda rows: SqliteStore.open(path, clock=lambda: NOW, rows=rows))
+
+    @classmethod
+    def in_postgresql(cls, url: str) -> Self:
+        return cls(lambda rows: PostgresStore.open(url, clock=lambda: NOW, rows=rows))
 
     def note(self, connection: Connection, words: str) -> None:
         connection.execute(text("INSERT INTO notes (words) VALUES (:words)"), {"words": words})

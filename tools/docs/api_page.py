@@ -16,7 +16,7 @@ PUBLIC: dict[str, str] = {
     "dovetail.wallets.bdk": "BdkWallet",
     "dovetail.wallets.esplora": "EsploraChain",
     "dovetail.wallets": "",
-    "dovetail.stores.sql": "SqliteStore",
+    "dovetail.stores.sql": "PostgresStore SqliteStore",
     "dovetail.stores": "",
     "dovetail.stores.rust_payjoin": "",
     "dovetail.sessions.receiver": "",

@@ -1,8 +1,9 @@
-"""Logs in a SQL database, through SQLAlchemy Core (extra `store`)."""
+"""Logs in a SQL database, through SQLAlchemy Core (extras `store` and `postgresql`)."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dovetail.stores.sql.postgresql_store import PostgresStore as PostgresStore
     from dovetail.stores.sql.sqlite_store import SqliteStore as SqliteStore
     from dovetail.stores.sql.store import SqlStore as SqlStore
 else:
@@ -10,5 +11,9 @@ else:
 
     __getattr__ = on_first_use(
         __name__,
-        {"sqlite_store": "SqliteStore", "store": "SqlStore"},
+        {
+            "postgresql_store": "PostgresStore",
+            "sqlite_store": "SqliteStore",
+            "store": "SqlStore",
+        },
     )
