@@ -48,8 +48,8 @@ SessionId = NewType("SessionId", object)
 Only the store knows its type. SQLite has one writer, so it counts 1, 2, 3, … across both roles:
 integers cannot collide, a person can type them, and no command needs the role. An id is never
 reused, not even after the newest session was deleted, because inputs and coins are recorded under
-it. A store with many independent writers uses UUIDv7: they share no counter, and an id is known
-before the insert. Sessions do not know their ids.
+it. PostgreSQL has many independent writers, so its ids are UUIDv7 (`uuid.UUID`): they share no
+counter, and an id is known before the insert. Sessions do not know their ids.
 """
 
 T = TypeVar("T")
