@@ -35,7 +35,7 @@ OURS = 70_000
 def invoice(**terms: Any) -> Invoice:
     """50,000 sats that one confirmation settles, unless other terms are given."""
     depth = terms.pop("depth", 1)
-    usual = {
+    usual: dict[str, Any] = {
         "id": UUID(int=7),
         "address": Address.from_script(PAYEE, Network.REGTEST),
         "amount": Sats(AMOUNT),

@@ -14,7 +14,7 @@ from tests.merchant.builders import (
 )
 from tests.protocol.builders import CHANGE, PAYEE
 
-from dovetail.bitcoin import Sats, Transaction, TxIn, TxOut
+from dovetail.bitcoin import Sats, Transaction, TxIn, TxOut, UnixTime
 from dovetail.merchant.credit import PaymentKind, Worth, contributed, worth_of
 from dovetail.merchant.negotiation import Negotiation
 
@@ -59,7 +59,7 @@ def test_the_shops_part_of_the_fee_is_not_the_customers_debt():
 def test_a_fallback_is_known_whatever_its_signatures_are():
     begun, fallback, _ = pinned(at=40)
     assert worth(signed(fallback, b"malleated"), begun) == Worth(
-        kind=PaymentKind.FALLBACK, gain=Sats(AMOUNT), received_at=CREATED + 40
+        kind=PaymentKind.FALLBACK, gain=Sats(AMOUNT), received_at=UnixTime(CREATED + 40)
     )
     assert worth(fallback, negotiated(fallback)).kind is PaymentKind.FALLBACK
 

@@ -169,13 +169,15 @@ def test_payments_that_come_back_from_one_that_had_replaced_both_count_both():
 
 def test_two_customers_whose_payjoins_share_a_coin_of_ours_are_two_records():
     """A coin that one customer has seen is offered to the next one (P3)."""
-    one, _, first = pinned(1, ours=90)
-    other, fallback, _ = pinned(2, ours=90)
-    found = records(look(1, first), look(2, first, fallback, at=200), negotiations=(one, other))
+    one, fallback, first = pinned(1, ours=90)
+    other, _, second = pinned(2, ours=90)
+    looks = look(1, first), look(2, second, fallback, at=200)
+    found = records(*looks, negotiations=(one, other))
     assert [[each.kind for each in payment.transactions] for payment in found] == [
+        ["payjoin", "fallback"],
         ["payjoin"],
-        ["fallback"],
     ]
+    assert [len(payment.counted) for payment in found] == [1, 1]
 
 
 def test_two_payjoins_that_share_a_coin_of_ours_are_not_counted_both():

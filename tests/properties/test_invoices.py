@@ -299,7 +299,7 @@ def test_every_rule_holds_in_every_life() -> None:
 
 
 def counts_late_money(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(payments._Held, "_is_in_time", lambda *_: True)
+    patch.setattr(payments._Judge, "_is_in_time", lambda *_: True)
 
 
 def subtracts_no_coin_of_ours(patch: pytest.MonkeyPatch) -> None:

@@ -159,10 +159,10 @@ class Payments:
         }
         standing = self._standing(known, worths)
         spent = spent_by(self.seen[txid] for txid in standing)
-        held = _Held(worths, standing, spent, frozenset(contributed(negotiations)))
+        judge = _Judge(worths, standing, spent, frozenset(contributed(negotiations)))
         return tuple(
-            Payment(tuple(held.judged(each, group, invoice) for each in group))
-            for group in _groups(known, held)
+            Payment(tuple(judge.judged(each, group, invoice) for each in group))
+            for group in _groups(known, judge)
         )
 
     @property
@@ -191,7 +191,7 @@ class Payments:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _Judge:
     """What is known of all transactions of an invoice, to judge each."""
 
     worths: Mapping[Txid, Worth]
@@ -258,14 +258,14 @@ def _age(seen: Seen) -> tuple[int, Txid]:
     return seen.first_seen, seen.transaction.txid
 
 
-def _groups(known: Iterable[Seen], held: _Held) -> list[list[Seen]]:
+def _groups(known: Iterable[Seen], judge: _Judge) -> list[list[Seen]]:
     """The transactions that are linked by customers' coins, each group and all in it by age."""
     groups: dict[Txid, list[Seen]] = {}
     group_of: dict[OutPoint, Txid] = {}
     for each in known:
-        linked = {group_of[coin] for coin in held.coins(each) if coin in group_of}
+        linked = {group_of[coin] for coin in judge.coins(each) if coin in group_of}
         group = sorted([each, *(one for txid in linked for one in groups.pop(txid))], key=_age)
         first = group[0].transaction.txid
         groups[first] = group
-        group_of.update((coin, first) for one in group for coin in held.coins(one))
+        group_of.update((coin, first) for one in group for coin in judge.coins(one))
     return sorted(groups.values(), key=lambda group: _age(group[0]))
