@@ -5,19 +5,16 @@ since when, so that a restart does not begin the count anew.
 """
 
 from collections.abc import Collection
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from dovetail.bitcoin import OutPoint
 from dovetail.errors import ChainError
 from dovetail.runtime.async_ports import AsyncChain
 from dovetail.runtime.turn import Turn
-from dovetail.sessions import receiver, sender
+from dovetail.sessions.settlement import Settling
 from dovetail.wallets.ports import Refused
 
-Settling: TypeAlias = (
-    sender.PendingFallback | sender.Monitor | receiver.PendingFallback | receiver.Monitor
-)
-S = TypeVar("S", sender.PendingFallback, sender.Monitor, receiver.PendingFallback, receiver.Monitor)
+S = TypeVar("S", bound=Settling[Any, Any, Any])
 
 
 async def noted(session: S, turn: Turn[Any], *, missing: int | None) -> S:
@@ -30,7 +27,9 @@ async def noted(session: S, turn: Turn[Any], *, missing: int | None) -> S:
     return await session.record_coins(missing=False, height=height).save_async(turn.log)
 
 
-async def are_gone(session: Settling, turn: Turn[Any], *, missing: int | None) -> bool:
+async def are_gone(
+    session: Settling[Any, Any, Any], turn: Turn[Any], *, missing: int | None
+) -> bool:
     """Whether the coins can make no payment any more, as the source answered twice (M3)."""
     if missing is None or not session.coins.are_gone(missing, depth=session.depth):
         return False

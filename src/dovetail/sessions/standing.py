@@ -230,7 +230,6 @@ def _receiver_settling(state: receiver.PendingFallback | receiver.Monitor) -> di
         "owed": state.owed,
         "safe": state.due_at is not None,
         "out": state.proposal_out,
-        "released": state.released,
         "broadcast": state.fallback_broadcast,
         "seen_spent": state.seen_spent,
         "paid_twice": state.paid_twice,
@@ -246,7 +245,6 @@ def _sender_settling(state: sender.PendingFallback | sender.Monitor) -> dict[str
         "rule": state.rule,
         "plain": state.terms.is_plain,
         "out": isinstance(state, sender.Monitor) or state.original_out,
-        "released": isinstance(state, sender.Monitor) and state.released,
         "raised": state.bumped is not None,
     }
 
@@ -264,5 +262,6 @@ def _settling(
         "due_if_asked": due_at(state, ask=True),
         "depth": state.depth,
         "requested": state.requested,
+        "released": state.released,
         "missing": state.coins.missed_at is not None,
     }

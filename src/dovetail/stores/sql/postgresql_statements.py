@@ -14,21 +14,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Executable, bindparam, select
 
-from dovetail.sessions.standing import Summary
 from dovetail.stores.ports import SessionId, SessionRow
 from dovetail.stores.search import Wanted, request_says, row_says
-from dovetail.stores.sql import coins
 from dovetail.stores.sql.schema import session_events, sessions
 from dovetail.stores.sql.statements import (
     FROM,
-    SHOWN,
     Statements,
     columns_of,
     conditions,
     not_found,
     session_row,
-    shown,
-    stale,
 )
 from dovetail.stores.stored_event import StoredEvent, is_as_written
 
@@ -143,28 +138,10 @@ class PostgresStatements(Statements):
         with rows:
             return list(islice(_matching(rows, wanted.text), limit))
 
-    def append(
-        self,
-        connection: Connection,
-        session_id: SessionId,
-        entry: StoredEvent,
-        *,
-        closes: bool,
-        summary: Summary | None,
-    ) -> SessionId:
-        """See `Statements.append`.
-
-        The coins are released by a statement of its own, after the first one has the session's
-        lock: it also finds the coins that were reserved while the first one waited.
-        """
-        closed_at = entry.created_at if closes else None
-        told = shown(summary)
-        advance = (entry.tag, closed_at, *(told.get(each) for each in SHOWN), session_id, entry.seq)
-        if connection.exec_driver_sql(_APPEND, (*advance, *columns_of(entry))).rowcount != 1:
-            raise stale()
-        if closes:
-            coins.release(connection, session_id)
-        return session_id
+    def advance(self, connection: Connection, row: Sequence[Any], entry: StoredEvent) -> bool:
+        """See `Statements.advance`."""
+        values = (*row, *columns_of(entry))
+        return connection.exec_driver_sql(_APPEND, values).rowcount == 1
 
 
 def _is_sound(next_seq: int, last_tag: str, log: Sequence[Any]) -> bool:

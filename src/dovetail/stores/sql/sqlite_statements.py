@@ -4,24 +4,19 @@ A damaged column must not prevent reading the others, so text columns are cast t
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, ClassVar
 from typing import cast as cast_type
 
 from sqlalchemy import Connection, Executable, Integer, LargeBinary, bindparam, cast, select
 
-from dovetail.sessions.standing import Summary
 from dovetail.stores.ports import SessionId, SessionRow
 from dovetail.stores.search import Wanted
-from dovetail.stores.sql import coins
 from dovetail.stores.sql.schema import session_events
 from dovetail.stores.sql.statements import (
-    SHOWN,
     Statements,
     conditions,
     not_found,
-    shown,
-    stale,
 )
 from dovetail.stores.stored_event import StoredEvent
 
@@ -115,22 +110,9 @@ class SqliteStatements(Statements):
         order = " ORDER BY s.session_id DESC LIMIT ?"
         return self.rows(connection, f" WHERE {which}{order}", last, *values, limit)
 
-    def append(
-        self,
-        connection: Connection,
-        session_id: SessionId,
-        entry: StoredEvent,
-        *,
-        closes: bool,
-        summary: Summary | None,
-    ) -> SessionId:
-        """See `Statements.append`."""
-        closed_at = entry.created_at if closes else None
-        told = shown(summary)
-        values = (entry.tag, closed_at, *(told.get(each) for each in SHOWN), session_id, entry.seq)
-        if connection.exec_driver_sql(_ADVANCE, values).rowcount != 1:
-            raise stale()
-        self.record(connection, session_id, entry)
-        if closes:
-            coins.release(connection, session_id)
-        return session_id
+    def advance(self, connection: Connection, row: Sequence[Any], entry: StoredEvent) -> bool:
+        """See `Statements.advance`."""
+        if connection.exec_driver_sql(_ADVANCE, tuple(row)).rowcount != 1:
+            return False
+        self.record(connection, row[-2], entry)
+        return True

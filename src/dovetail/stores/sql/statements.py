@@ -19,7 +19,7 @@ from dovetail.stores.ports import (
 )
 from dovetail.stores.search import Wanted
 from dovetail.stores.session_index import Role, SenderIndex, SessionIndex, may_have_paid
-from dovetail.stores.sql import sightings
+from dovetail.stores.sql import coins, sightings
 from dovetail.stores.sql.schema import session_events, sessions
 from dovetail.stores.sql.upsert import upsert
 from dovetail.stores.stored_event import StoredEvent
@@ -106,6 +106,12 @@ class Statements(ABC):
         """See `Store.history`."""
 
     @abstractmethod
+    def advance(self, connection: Connection, row: Sequence[Any], entry: StoredEvent) -> bool:
+        """Append an entry to the session that `row` ends with; False if its turn is over.
+
+        `row` is the new tag, the time of the close, the summary's columns, the id and the number.
+        """
+
     def append(
         self,
         connection: Connection,
@@ -117,8 +123,20 @@ class Statements(ABC):
     ) -> SessionId:
         """Append an entry if `seq` is the next number, or write nothing (M1, M5).
 
-        `summary` is the row's new summary; None means that the log must be replayed.
+        `summary` is the row's new summary; None means that the log must be replayed. The coins are
+        released by a statement of its own, after the first one has the session's lock: it also
+        finds the coins that were reserved while the first one waited.
         """
+        closed_at = entry.created_at if closes else None
+        told = shown(summary)
+        row = (entry.tag, closed_at, *(told.get(each) for each in SHOWN), session_id, entry.seq)
+        if not self.advance(connection, row, entry):
+            raise StaleSession(
+                "This session has moved on since it was loaded: load it again before you act on it."
+            )
+        if closes:
+            coins.release(connection, session_id)
+        return session_id
 
     def stored(self, connection: Connection, session_id: SessionId) -> StoredLog:
         """Return the row and the log; raises `SessionNotFound`."""
@@ -221,13 +239,6 @@ def conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
 def not_found(session_id: SessionId) -> SessionNotFound:
     """Return the error for an unknown session."""
     return SessionNotFound(f"There is no session {session_id}.", actions=(Action.LIST,))
-
-
-def stale() -> StaleSession:
-    """Return the error of the fence."""
-    return StaleSession(
-        "This session has moved on since it was loaded: load it again before you act on it."
-    )
 
 
 def session_row(row: Sequence[Any]) -> SessionRow:
