@@ -34,7 +34,7 @@ def shared_url(server: Server, template: str) -> Iterator[str]:
 def url(shared_url: str) -> str:
     """A database with the newest schema and no rows; leave its tables as they are."""
     with psycopg.connect(shared_url) as connection:
-        connection.execute("DROP TABLE IF EXISTS notes")
+        connection.execute("DROP TABLE IF EXISTS notes, numbers")
         tables = ", ".join([*metadata.tables, "session_writes"])
         connection.execute(f"TRUNCATE {tables}")
     return shared_url

@@ -2,15 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
+from tests.stores.jobs_contract import TABLE, JobsContract, numbers, put, putting
 
-from dovetail.errors import StaleSession, StoreUnavailable, UsageError
-from dovetail.stores.sql.postgresql import open_engine, parse_url, reading
+from dovetail.errors import StaleSession, StoreUnavailable
+from dovetail.stores.sql.postgresql import open_engine, parse_url
 from dovetail.stores.sql.postgresql_writer import PooledWriter
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def engine(url: str) -> Iterator[Engine]:
     engine = open_engine(parse_url(url), connections=5)
     with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE notes (n INTEGER PRIMARY KEY)"))
+        connection.execute(TABLE)
     yield engine
     engine.dispose()
 
@@ -33,23 +34,8 @@ def writer(engine: Engine) -> Iterator[PooledWriter]:
     writer.close()
 
 
-def put(connection: Connection, n: int) -> int:
-    connection.execute(text("INSERT INTO notes VALUES (:n)"), {"n": n})
-    return n
-
-
-def putting(n: int) -> Callable[[Connection], int]:
-    return lambda connection: put(connection, n)
-
-
-def numbers(engine: Engine) -> list[int]:
-    with reading(engine) as connection:
-        return list(connection.execute(text("SELECT n FROM notes ORDER BY n")).scalars())
-
-
-def test_a_job_is_durable_when_its_result_arrives(writer: PooledWriter, engine: Engine) -> None:
-    assert writer.run(putting(7)) == 7
-    assert numbers(engine) == [7]
+class TestPooledWriter(JobsContract):
+    """All that every writer promises."""
 
 
 def test_jobs_run_beside_each_other(writer: PooledWriter) -> None:
@@ -70,20 +56,8 @@ def test_a_refusal_takes_back_its_job_alone(writer: PooledWriter, engine: Engine
     assert numbers(engine) == [1, 2]
 
 
-def test_an_unforeseen_fault_is_raised_as_it_is(writer: PooledWriter, engine: Engine) -> None:
-    def fail(connection: Connection) -> None:
-        put(connection, 5)
-        raise LookupError("a fault of the caller's own")
-
-    with pytest.raises(LookupError):
-        writer.run(fail)
-    assert numbers(engine) == []
-
-
-def test_a_conflict_is_told_to_work_that_runs_once(writer: PooledWriter) -> None:
+def test_a_conflict_is_told_without_the_row(writer: PooledWriter) -> None:
     writer.run(putting(1))
-    with pytest.raises(IntegrityError):
-        writer.run(putting(1), once=True)
     with pytest.raises(StoreUnavailable) as caught:
         writer.run(putting(1))
     assert caught.value.__cause__ is None, "the database quotes the row"
@@ -138,11 +112,11 @@ def test_work_that_others_are_always_in_the_way_of_gives_up(writer: PooledWriter
 
 def test_a_commit_that_is_refused_has_written_nothing(writer: PooledWriter, engine: Engine) -> None:
     with engine.begin() as connection:
-        unique = "ALTER TABLE notes ADD COLUMN m INTEGER UNIQUE DEFERRABLE INITIALLY DEFERRED"
+        unique = "ALTER TABLE numbers ADD COLUMN m INTEGER UNIQUE DEFERRABLE INITIALLY DEFERRED"
         connection.execute(text(unique))
 
     def work(connection: Connection) -> None:
-        connection.execute(text("INSERT INTO notes VALUES (1, 1), (2, 1)"))
+        connection.execute(text("INSERT INTO numbers VALUES (1, 1), (2, 1)"))
 
     with pytest.raises(IntegrityError):
         writer.run(work, once=True)
@@ -195,18 +169,3 @@ def test_closing_finishes_what_was_submitted_and_refuses_the_rest(
     with pytest.raises(StoreUnavailable, match="closed"):
         writer.submit(putting(5))
     assert numbers(engine) == [0, 1, 2, 3, 4]
-
-
-def test_a_write_inside_a_write_raises_at_once(writer: PooledWriter, engine: Engine) -> None:
-    def nested(connection: Connection) -> None:
-        put(connection, 1)
-        writer.run(putting(2))
-
-    def closing(_connection: Connection) -> None:
-        writer.close()
-
-    for work in (nested, closing):
-        with pytest.raises(UsageError, match="inside another"):
-            writer.run(work)
-    assert writer.run(putting(3)) == 3
-    assert numbers(engine) == [3]

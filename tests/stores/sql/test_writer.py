@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, event
+from tests.stores.jobs_contract import TABLE, JobsContract, numbers, put, putting
 
-from dovetail.errors import StaleSession, StoreUnavailable, UsageError
-from dovetail.stores.sql.sqlite import open_engine, reading
+from dovetail.errors import StaleSession, StoreUnavailable
+from dovetail.stores.sql.sqlite import open_engine
 from dovetail.stores.sql.writer import GROUP, Writer
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = open_engine(tmp_path / "numbers.db")
     with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE numbers (n INTEGER PRIMARY KEY)"))
+        connection.execute(TABLE)
     yield engine
     engine.dispose()
 
@@ -32,18 +32,8 @@ def writer(engine: Engine) -> Iterator[Writer]:
     writer.close()
 
 
-def put(connection: Connection, n: int) -> int:
-    connection.execute(text("INSERT INTO numbers VALUES (:n)"), {"n": n})
-    return n
-
-
-def putting(n: int) -> Callable[[Connection], int]:
-    return lambda connection: put(connection, n)
-
-
-def numbers(engine: Engine) -> list[int]:
-    with reading(engine) as connection:
-        return list(connection.execute(text("SELECT n FROM numbers ORDER BY n")).scalars())
+class TestWriter(JobsContract):
+    """All that every writer promises."""
 
 
 class Gate:
@@ -68,11 +58,6 @@ def count_commits(engine: Engine) -> list[object]:
     commits: list[object] = []
     event.listen(engine, "commit", commits.append)
     return commits
-
-
-def test_a_job_is_durable_when_its_result_arrives(writer: Writer, engine: Engine) -> None:
-    assert writer.run(putting(7)) == 7
-    assert numbers(engine) == [7]
 
 
 def test_jobs_that_wait_share_one_commit(writer: Writer, engine: Engine) -> None:
@@ -148,18 +133,6 @@ def test_when_a_group_fails_only_the_guilty_job_is_told(writer: Writer, engine: 
     assert numbers(engine) == [1, 2, 3]
 
 
-def test_an_unforeseen_fault_without_a_savepoint_rolls_its_own_write_back(
-    writer: Writer, engine: Engine
-) -> None:
-    def write_then_fail(connection: Connection) -> None:
-        put(connection, 5)
-        raise LookupError("a fault of the caller's own")
-
-    with pytest.raises(LookupError):
-        writer.run(write_then_fail, isolated=False)
-    assert numbers(engine) == []
-
-
 def test_a_cancelled_await_leaves_the_write_running(writer: Writer, engine: Engine) -> None:
     async def cancel() -> None:
         gate = await asyncio.to_thread(Gate, writer)
@@ -215,15 +188,6 @@ def test_work_that_runs_once_is_not_repeated_for_anothers_fault(
     assert numbers(engine) == [1, 2, 3]
 
 
-def test_work_that_runs_once_hears_of_its_own_conflict(writer: Writer, engine: Engine) -> None:
-    writer.run(putting(1))
-    with pytest.raises(IntegrityError):
-        writer.run(putting(1), once=True)
-    with pytest.raises(StoreUnavailable):
-        writer.run(putting(1))
-    assert numbers(engine) == [1]
-
-
 def test_work_that_runs_once_comes_in_its_turn(writer: Writer, engine: Engine) -> None:
     commits = count_commits(engine)
     gate = Gate(writer)
@@ -238,18 +202,3 @@ def test_work_that_runs_once_comes_in_its_turn(writer: Writer, engine: Engine) -
         future.result()
     assert order == list(range(6))
     assert len(commits) == 1 + 4, "the gate, 0 and 1, 2, 3, 4 and 5"
-
-
-def test_a_write_inside_a_write_raises_at_once(writer: Writer, engine: Engine) -> None:
-    def nested(connection: Connection) -> None:
-        put(connection, 1)
-        writer.run(putting(2))
-
-    def closing(_connection: Connection) -> None:
-        writer.close()
-
-    for work in (nested, closing):
-        with pytest.raises(UsageError, match="inside another"):
-            writer.run(work)
-    assert writer.run(putting(3)) == 3
-    assert numbers(engine) == [3]
