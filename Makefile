@@ -117,8 +117,8 @@ docs: $(VENV)/.dev
 
 lock: | $(BIN)/python
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools
-	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) --extra cli --extra mailroom --extra regtest -o requirements/run.txt pyproject.toml requirements/build.in
-	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) --extra cli --extra mailroom --extra postgresql --extra regtest -c requirements/run.txt -o requirements/dev.txt pyproject.toml requirements/dev.in
+	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) --extra cli --extra mailroom --extra merchant --extra regtest -o requirements/run.txt pyproject.toml requirements/build.in
+	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) --extra cli --extra mailroom --extra merchant --extra postgresql --extra regtest -c requirements/run.txt -o requirements/dev.txt pyproject.toml requirements/dev.in
 	$(VENV)/lock/bin/pip-compile $(LOCK_FLAGS) -c requirements/dev.txt -o requirements/fuzz.txt requirements/fuzz.in
 LOCK_FLAGS := --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 

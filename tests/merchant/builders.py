@@ -19,10 +19,10 @@ from dovetail.bitcoin import (
     TxOut,
     UnixTime,
 )
-from dovetail.merchant.invoice import Confirmations, Invoice, Mark
-from dovetail.merchant.life import InvoiceState, state_of
-from dovetail.merchant.negotiation import Negotiation
-from dovetail.merchant.payments import Found, Look, Payments
+from dovetail.merchant.invoices.invoice import Confirmations, Invoice, Mark
+from dovetail.merchant.invoices.life import InvoiceState, state_of
+from dovetail.merchant.invoices.negotiation import Negotiation
+from dovetail.merchant.invoices.payments import Found, Look, Payments
 
 COLD = FRESH
 """The script that takes the invoice's place in a payjoin to cold storage."""

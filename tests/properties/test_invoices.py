@@ -26,12 +26,12 @@ from tests.merchant.builders import (
 from tests.protocol.builders import CHANGE, PAYEE
 
 from dovetail.bitcoin import OutPoint, Transaction, Txid, UnixTime
-from dovetail.merchant import changes, credit, life, payments
-from dovetail.merchant.changes import change_between
-from dovetail.merchant.invoice import InvoiceStatus, Mark
-from dovetail.merchant.life import Cause, InvoiceState, state_of
-from dovetail.merchant.negotiation import Pin
-from dovetail.merchant.payments import Found, Look, Payments, PaymentTransaction
+from dovetail.merchant.invoices import changes, credit, life, payments
+from dovetail.merchant.invoices.changes import change_between
+from dovetail.merchant.invoices.invoice import InvoiceStatus, Mark
+from dovetail.merchant.invoices.life import Cause, InvoiceState, state_of
+from dovetail.merchant.invoices.negotiation import Pin
+from dovetail.merchant.invoices.payments import Found, Look, Payments, PaymentTransaction
 
 pytestmark = pytest.mark.property
 

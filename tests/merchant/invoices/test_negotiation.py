@@ -21,7 +21,7 @@ from tests.protocol.builders import PAYEE
 
 from dovetail.bitcoin import Psbt, Sats, TxOut
 from dovetail.errors import InvalidPsbt, UsageError
-from dovetail.merchant.negotiation import Pin, skeleton_of
+from dovetail.merchant.invoices.negotiation import Pin, skeleton_of
 
 
 def test_a_negotiation_knows_what_the_customer_handed_over():

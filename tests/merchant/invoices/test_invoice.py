@@ -6,7 +6,7 @@ from tests.protocol.builders import PAYEE
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ConfigurationError
-from dovetail.merchant.invoice import (
+from dovetail.merchant.invoices.invoice import (
     Confirmations,
     InvoiceException,
     InvoiceStatus,

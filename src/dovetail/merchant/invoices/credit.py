@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dovetail.bitcoin import OutPoint, Sats, Script, Transaction, UnixTime
-from dovetail.merchant.negotiation import Negotiation, skeleton_of
+from dovetail.merchant.invoices.negotiation import Negotiation, skeleton_of
 from dovetail.protocol.settlement import paid_to
 
 _NOTHING = Sats(0)

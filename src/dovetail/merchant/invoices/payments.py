@@ -11,9 +11,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from dovetail.bitcoin import OutPoint, Sats, Transaction, Txid, UnixTime
-from dovetail.merchant.credit import PaymentKind, Worth, contributed, worth_of
-from dovetail.merchant.invoice import Invoice
-from dovetail.merchant.negotiation import Negotiation
+from dovetail.merchant.invoices.credit import PaymentKind, Worth, contributed, worth_of
+from dovetail.merchant.invoices.invoice import Invoice
+from dovetail.merchant.invoices.negotiation import Negotiation
 
 
 class PaymentStatus(StrEnum):

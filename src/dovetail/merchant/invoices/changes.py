@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dovetail.merchant.invoice import InvoiceStatus
-from dovetail.merchant.life import Cause, InvoiceState, settled_by
-from dovetail.merchant.payments import PaymentStatus, PaymentTransaction
+from dovetail.merchant.invoices.invoice import InvoiceStatus
+from dovetail.merchant.invoices.life import Cause, InvoiceState, settled_by
+from dovetail.merchant.invoices.payments import PaymentStatus, PaymentTransaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from tests.merchant.builders import (
 from tests.protocol.builders import CHANGE
 
 from dovetail.bitcoin import UnixTime
-from dovetail.merchant.credit import PaymentKind
-from dovetail.merchant.negotiation import Negotiation
-from dovetail.merchant.payments import (
+from dovetail.merchant.invoices.credit import PaymentKind
+from dovetail.merchant.invoices.negotiation import Negotiation
+from dovetail.merchant.invoices.payments import (
     Found,
     Look,
     Payment,

@@ -22,7 +22,7 @@ from tests.merchant.builders import (
 from tests.protocol.builders import CHANGE
 
 from dovetail.bitcoin import Sats, UnixTime
-from dovetail.merchant.life import Cause, state_of
+from dovetail.merchant.invoices.life import Cause, state_of
 
 TIME_UP = EXPIRES - CREATED
 OVER = MONITORED - CREATED

@@ -9,10 +9,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dovetail.bitcoin import Sats, UnixTime
-from dovetail.merchant.credit import PaymentKind
-from dovetail.merchant.invoice import Invoice, InvoiceException, InvoiceStatus, Mark, last_mark
-from dovetail.merchant.negotiation import Negotiation
-from dovetail.merchant.payments import Payment, Payments, PaymentTransaction, spent_by
+from dovetail.merchant.invoices.credit import PaymentKind
+from dovetail.merchant.invoices.invoice import (
+    Invoice,
+    InvoiceException,
+    InvoiceStatus,
+    Mark,
+    last_mark,
+)
+from dovetail.merchant.invoices.negotiation import Negotiation
+from dovetail.merchant.invoices.payments import Payment, Payments, PaymentTransaction, spent_by
 
 
 class Cause(StrEnum):

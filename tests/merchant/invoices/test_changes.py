@@ -17,8 +17,8 @@ from tests.merchant.builders import (
 )
 from tests.protocol.builders import CHANGE
 
-from dovetail.merchant.changes import change_between
-from dovetail.merchant.payments import Look
+from dovetail.merchant.invoices.changes import change_between
+from dovetail.merchant.invoices.payments import Look
 
 TIME_UP = EXPIRES - CREATED
 OVER = MONITORED - CREATED

@@ -15,8 +15,8 @@ from tests.merchant.builders import (
 from tests.protocol.builders import CHANGE, PAYEE
 
 from dovetail.bitcoin import Sats, Transaction, TxIn, TxOut, UnixTime
-from dovetail.merchant.credit import PaymentKind, Worth, contributed, worth_of
-from dovetail.merchant.negotiation import Negotiation
+from dovetail.merchant.invoices.credit import PaymentKind, Worth, contributed, worth_of
+from dovetail.merchant.invoices.negotiation import Negotiation
 
 DIRECT, UNRECOGNIZED = PaymentKind.DIRECT, PaymentKind.UNRECOGNIZED
 
