@@ -10,6 +10,7 @@ PACKAGES = (
     "dovetail.bitcoin",
     "dovetail.bitcoin.psbt",
     "dovetail.crypto",
+    "dovetail.merchant.messages",
     "dovetail.protocol",
     "dovetail.sessions.receiver",
     "dovetail.sessions.sender",

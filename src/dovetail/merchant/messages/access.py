@@ -1,0 +1,68 @@
+"""Messages about API keys, and the audit trail."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta
+
+from dovetail.merchant.messages.base import Answer, Name, Request, Seconds
+
+
+class Scope(StrEnum):
+    """What a key may do; the values are stable."""
+
+    STORES_READ = "stores:read"
+    STORES_WRITE = "stores:write"
+    INVOICES_READ = "invoices:read"
+    INVOICES_CREATE = "invoices:create"
+    INVOICES_WRITE = "invoices:write"
+    """Close and mark."""
+    COINS_READ = "coins:read"
+    REFUNDS_READ = "refunds:read"
+    REFUNDS_CREATE = "refunds:create"
+    REFUNDS_APPROVE = "refunds:approve"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
+    """Make and revoke keys, which can do no more than this one."""
+    AUDIT_READ = "audit:read"
+
+
+Scopes = Annotated[frozenset[Scope], Meta(min_length=1)]
+StoreIds = Annotated[frozenset[UUID], Meta(min_length=1, max_length=1000)]
+
+
+class NewApiKey(Request, frozen=True, kw_only=True):
+    """A key that is to be made."""
+
+    name: Name
+    scopes: Scopes
+    store_ids: StoreIds | None = None
+    """The stores to which it is limited; None: all, also later ones."""
+
+
+class ApiKey(Answer, frozen=True, kw_only=True):
+    """A key."""
+
+    id: UUID
+    name: str
+    scopes: frozenset[str]
+    store_ids: frozenset[UUID] | None = None
+    created_at: Seconds
+    last_used_at: Seconds | None = None
+    revoked_at: Seconds | None = None
+    secret: str | None = None
+    """What to send as `Authorization: Bearer …`; it is told only when the key is made."""
+
+
+class AuditEntry(Answer, frozen=True, kw_only=True):
+    """One act of a person or a key."""
+
+    id: UUID
+    at: Seconds
+    who: str
+    what: str
+    subject: str
+    detail: dict[str, Any]
