@@ -11,7 +11,7 @@ from tests.wallets.esplora.scene import (
     mempool_electrs,
 )
 
-from dovetail.testing.chain_contract import ChainContract
+from dovetail.testing.chain_contract import UNHEARD_OF, ChainContract, Stage
 from dovetail.wallets.ports import Refused
 
 ELECTRUM = (ELECTRUMX, FULCRUM, ROMANZ, LATEST, TESTING)
@@ -39,6 +39,15 @@ class TestBitcoinCore(ChainContract):
         played = CoreScene(version=request.param)
         with played.chain:
             yield played
+
+    def test_it_gives_the_transactions_of_its_wallet_and_its_mempool(self, scene) -> None:
+        scene.show(Stage.WAITING)
+        payment = scene.payment
+        found = scene.chain.transactions([payment.txid, UNHEARD_OF.txid])
+        assert found == {payment.txid: payment}
+
+    def test_it_gives_the_time_of_a_block(self, scene) -> None:
+        assert scene.chain.block_time(3) == 1_700_000_003
 
     def test_words_that_tell_neither_are_not_guessed_at(self, scene) -> None:
         scene.mumble()  # a node's own code always tells

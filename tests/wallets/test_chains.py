@@ -277,3 +277,16 @@ def test_below_one_sat_a_byte_is_fine_where_nodes_relay_it(server, untested, pay
     with strict as chain:
         assert chain.acceptance(cheap) == Refused("min relay fee not met")
         assert chain.fee_rate(target=6) >= FeeRate.BROADCAST_MIN
+
+
+def test_a_source_gives_the_transactions_that_it_names(chain, server) -> None:
+    outpoint = server.node.fund(TARGET, Sats(7_000))
+    payment = next(each for each in chain.payments_to(TARGET) if each.txid == outpoint.txid)
+    found = chain.transactions([payment.txid, UNKNOWN.txid, payment.txid])
+    assert set(found) == {payment.txid}
+    assert found[payment.txid] == server.node.transaction(outpoint.txid)
+
+
+def test_a_source_gives_the_time_of_a_block(chain, server) -> None:
+    height = chain.height()
+    assert chain.block_time(height) == server.node.chain.block_at(height).header.time

@@ -233,6 +233,18 @@ class Chain(Protocol):
         ...
 
 
+class TransactionChain(Chain, Protocol):
+    """A `Chain` that also gives the transactions that it names."""
+
+    def transactions(self, txids: Collection[Txid]) -> Mapping[Txid, Transaction]:
+        """Return those of the transactions that it has, in the mempool or a block."""
+        ...
+
+    def block_time(self, height: int) -> UnixTime:
+        """Return the time in the header of its block at this height."""
+        ...
+
+
 def query_each(wanted: Collection[K], ask: Callable[[K], T]) -> dict[K, T]:
     """Call `ask` for each of `wanted`; those that fail are left out.
 

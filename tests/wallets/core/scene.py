@@ -107,6 +107,7 @@ class CoreScene(Told):
         return {
             "hash": blockhash,
             "height": height,
+            "time": 1_700_000_000 + height,
             "confirmations": HEIGHT - height + 1,
             "previousblockhash": f"{height - 1:064x}",
         }

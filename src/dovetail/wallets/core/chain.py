@@ -8,7 +8,7 @@ from typing import Self
 
 import msgspec
 
-from dovetail.bitcoin import Address, FeeRate, OutPoint, Sats, Script, Transaction, Txid, TxOut
+from dovetail.bitcoin import Address, FeeRate, OutPoint, Sats, Script, Transaction, Txid, TxOut, UnixTime
 from dovetail.errors import ChainError, InvalidAmount, ParseError
 from dovetail.wallets.broadcast_results import parse_broadcast_result
 from dovetail.wallets.core.blocks import BlockSearch, gettxout
@@ -74,6 +74,10 @@ class _Held(msgspec.Struct, frozen=True):
         except (ParseError, ValueError):
             raise FAULTS.not_understood() from None
         return Output(txout, self.confirmations)
+
+
+class _Timed(msgspec.Struct, frozen=True):
+    time: int
 
 
 class _MempoolInfo(msgspec.Struct, frozen=True):
@@ -279,6 +283,22 @@ class CoreChain:
     def payments_to_each(self, scripts: Collection[Script]) -> Mapping[Script, tuple[Payment, ...]]:
         """See `Chain.payments_to_each`."""
         return query_each(scripts, self.payments_to)
+
+    def transactions(self, txids: Collection[Txid]) -> Mapping[Txid, Transaction]:
+        """See `TransactionChain.transactions`; a node has those of its wallet and its mempool."""
+        wanted = list(dict.fromkeys(txids))
+        known = self._node.transactions(wanted)
+        found = {txid: each.transaction() for txid, each in known.items()}
+        for txid in wanted:
+            waiting = None if txid in found else self._from_mempool(txid)
+            if waiting is not None:
+                found[txid] = waiting
+        return found
+
+    def block_time(self, height: int) -> UnixTime:
+        """See `TransactionChain.block_time`."""
+        name = self._node.ask("getblockhash", str, height=height)
+        return UnixTime(self._node.ask("getblockheader", _Timed, blockhash=name).time)
 
     def fee_rate(self, *, target: int) -> FeeRate:
         """Return the fee rate to confirm within `target` blocks; at least the relay minimum.

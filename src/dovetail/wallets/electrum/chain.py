@@ -8,7 +8,7 @@ from typing import Self
 
 import msgspec
 
-from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
+from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut, UnixTime
 from dovetail.bitcoin.hashes import sha256
 from dovetail.wallets.broadcast_results import parse_broadcast_result
 from dovetail.wallets.cached_chain import PACE
@@ -145,6 +145,10 @@ class ElectrumChain:
         spends = {outpoint: self.spend_of(outpoint) for outpoint in wanted}
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
 
+    def transactions(self, txids: Collection[Txid]) -> Mapping[Txid, Transaction]:
+        """See `TransactionChain.transactions`; one that it named may come from the cache."""
+        return dict(self._transactions(dict.fromkeys(txids)))
+
     def min_fee_rate(self) -> FeeRate:
         """Return the minimum fee rate that the server's node relays."""
         if self._min_fee_rate is None:
@@ -211,9 +215,18 @@ class ElectrumChain:
         _, history = self._look(script)
         return any(entry.tx_hash == str(transaction.txid) for entry in history)
 
+    def block_time(self, height: int) -> UnixTime:
+        """See `TransactionChain.block_time`."""
+        (time_of_it,) = self._times([height])
+        return UnixTime(time_of_it)
+
     def _median_time(self, height: int) -> int:
         """Return the median time of the eleven blocks up to this height (BIP 113)."""
-        heights = range(max(0, height - 10), height + 1)
+        times = sorted(self._times(range(max(0, height - 10), height + 1)))
+        return times[len(times) // 2]
+
+    def _times(self, heights: Iterable[int]) -> list[int]:
+        """Return the times in the headers of the blocks at these heights."""
         questions = [("blockchain.block.header", (each,)) for each in heights]
         times: list[int] = []
         for answer in self._rpc.ask_each(questions, str):
@@ -225,7 +238,7 @@ class ElectrumChain:
             if len(header) != _HEADER_SIZE:
                 raise FAULTS.not_understood()
             times.append(int.from_bytes(header[68:72], "little"))
-        return sorted(times)[len(times) // 2]
+        return times
 
     def _unspent(self, outpoint: OutPoint) -> TxOut | None:
         output = self._output(outpoint)

@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut
+from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut, UnixTime
 from dovetail.bitcoin.hashes import sha256
 from dovetail.extras import brought_by
 from dovetail.wallets.broadcast_results import parse_broadcast_result
@@ -35,6 +35,7 @@ class _Block(msgspec.Struct, frozen=True):
     """A block in the answer of `/blocks`, which lists the newest first."""
 
     mediantime: int
+    timestamp: int = 0
 
 
 class _Verdict(msgspec.Struct, frozen=True):
@@ -150,6 +151,18 @@ class EsploraChain:
         """Return the spends of the outpoints in mempool and blocks, without unspent ones."""
         spends = {outpoint: self.spend_of(outpoint) for outpoint in dict.fromkeys(outpoints)}
         return {outpoint: spend for outpoint, spend in spends.items() if spend is not None}
+
+    def transactions(self, txids: Collection[Txid]) -> Mapping[Txid, Transaction]:
+        """See `TransactionChain.transactions`; one that it named may come from the cache."""
+        found = {txid: self._kept_transaction(txid) for txid in dict.fromkeys(txids)}
+        return {txid: each for txid, each in found.items() if each is not None}
+
+    def block_time(self, height: int) -> UnixTime:
+        """See `TransactionChain.block_time`."""
+        blocks = self._http.get_json(f"/blocks/{height}", list[_Block])
+        if not blocks:
+            raise FAULTS.not_understood()
+        return UnixTime(blocks[0].timestamp)
 
     def min_fee_rate(self) -> FeeRate:
         """Return the configured minimum fee rate, or 0.1 sat/vB; Esplora does not report it."""
