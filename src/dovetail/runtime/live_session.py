@@ -90,6 +90,8 @@ class LiveSession(Generic[S, E]):
         self._tried = 0
         self._rested = False
         self._nudged = False
+        self.steps = 0
+        """How many steps have been taken, whether or not they found something to do."""
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -213,6 +215,7 @@ class LiveSession(Generic[S, E]):
                 logger.info("Session %s: %s", self.session_id, type(error).__name__)
                 await self._sleep(before, again_in)
                 continue
+            self.steps += 1
             self._failures = self._tried = 0
             self._watch.trouble = None
             if after is not before or not holding:

@@ -8,7 +8,17 @@ from typing import Self
 
 import msgspec
 
-from dovetail.bitcoin import Address, FeeRate, OutPoint, Sats, Script, Transaction, Txid, TxOut, UnixTime
+from dovetail.bitcoin import (
+    Address,
+    FeeRate,
+    OutPoint,
+    Sats,
+    Script,
+    Transaction,
+    Txid,
+    TxOut,
+    UnixTime,
+)
 from dovetail.errors import ChainError, InvalidAmount, ParseError
 from dovetail.wallets.broadcast_results import parse_broadcast_result
 from dovetail.wallets.core.blocks import BlockSearch, gettxout

@@ -8,7 +8,17 @@ from typing import Self
 
 import msgspec
 
-from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut, UnixTime
+from dovetail.bitcoin import (
+    FeeRate,
+    Network,
+    OutPoint,
+    Sats,
+    Script,
+    Transaction,
+    Txid,
+    TxOut,
+    UnixTime,
+)
 from dovetail.bitcoin.hashes import sha256
 from dovetail.wallets.broadcast_results import parse_broadcast_result
 from dovetail.wallets.cached_chain import PACE

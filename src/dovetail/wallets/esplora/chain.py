@@ -7,7 +7,17 @@ from typing import Self
 
 import msgspec
 
-from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, Script, Transaction, Txid, TxOut, UnixTime
+from dovetail.bitcoin import (
+    FeeRate,
+    Network,
+    OutPoint,
+    Sats,
+    Script,
+    Transaction,
+    Txid,
+    TxOut,
+    UnixTime,
+)
 from dovetail.bitcoin.hashes import sha256
 from dovetail.extras import brought_by
 from dovetail.wallets.broadcast_results import parse_broadcast_result

@@ -1,0 +1,115 @@
+"""The shop's database: the sessions and the shop's tables, written in one transaction."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self, TypeVar
+
+from dovetail.extras import brought_by
+
+with brought_by("merchant", "dovetail.merchant"):
+    from sqlalchemy import Connection
+
+from dovetail.errors import ConfigurationError, StoreUnavailable
+from dovetail.merchant.data import migrations, session_rows
+from dovetail.stores.sql import PostgresStore, SqliteStore
+from dovetail.stores.sql.store import Clock, SqlStore
+
+T = TypeVar("T")
+
+SCHEMES = ("postgresql://", "postgres://")
+
+
+class Database:
+    """Reads and writes rows of the shop; threads may share it.
+
+    Each session event is written in one transaction with what it means for its invoice.
+    """
+
+    def __init__(self, sessions: SqlStore) -> None:
+        """Take a session store whose `rows` are `session_rows.write`; `open` is the usual way."""
+        self.sessions = sessions
+
+    @classmethod
+    def open(
+        cls,
+        place: str | Path,
+        *,
+        clock: Clock = time.time,
+        upgrade: bool = True,
+        connections: int = 12,
+    ) -> Self:
+        """Open the database at a `postgresql://` URL or a file's path, and upgrade its schema.
+
+        The upgrade happens under a lock, all or nothing. Raises `ConfigurationError` for a URL that
+        cannot be used, and `StoreUnavailable` for a database that cannot be reached, read or
+        upgraded, or that belongs to a newer Dovetail or another program.
+        """
+        sessions = _sessions(place, clock, upgrade=upgrade, connections=connections)
+        try:
+            sessions.write(lambda connection: migrations.prepare(connection, upgrade=upgrade))
+        except BaseException:
+            sessions.close()
+            raise
+        return cls(sessions)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several machines may use it: it is PostgreSQL."""
+        return isinstance(self.sessions, PostgresStore)
+
+    def now(self) -> int:
+        """Return the time of new rows in seconds."""
+        return self.sessions.now()
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` reads in one consistent snapshot; raises `StoreUnavailable`."""
+        with self.sessions.reading() as connection:
+            return work(connection)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction, durable when this returns; see `Store.write`."""
+        return self.sessions.write(work)
+
+    async def aread(self, work: Callable[[Connection], T]) -> T:
+        """Read in a thread."""
+        return await asyncio.to_thread(self.read, work)
+
+    async def awrite(self, work: Callable[[Connection], T]) -> T:
+        """Write in a thread; a cancelled await does not stop the write."""
+        return await self.sessions.write_async(work)
+
+    def pulse(self) -> int:
+        """Return a number that changes with every write of any process; see `Store.pulse`."""
+        return self.sessions.pulse()
+
+    def close(self) -> None:
+        """Finish all submitted writes and close the database."""
+        self.sessions.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _sessions(place: str | Path, clock: Clock, *, upgrade: bool, connections: int) -> SqlStore:
+    rows = session_rows.write
+    if isinstance(place, str) and place.startswith(SCHEMES):
+        return PostgresStore.open(
+            place, clock=clock, rows=rows, connections=connections, upgrade=upgrade
+        )
+    if isinstance(place, str) and "://" in place:
+        raise ConfigurationError(
+            "`database` must be a file's path or a URL that begins with `postgresql://`."
+        )
+    path = Path(place)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            "The folder of `database` cannot be made: choose one that you may write to."
+        ) from error
+    return SqliteStore.open(path, clock=clock, rows=rows)

@@ -1,0 +1,223 @@
+"""Invoices: their terms, and where each stands by its last event."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Select, insert, or_, select, update
+
+from dovetail.bitcoin import Address, Sats, Script, UnixTime
+from dovetail.merchant.data.schema import invoices
+from dovetail.merchant.data.stores import Terms
+from dovetail.merchant.invoices.invoice import Invoice, InvoiceException, InvoiceStatus
+from dovetail.merchant.invoices.life import Cause
+from dovetail.stores.ports import SessionId
+
+NOTHING = Sats(0)
+PAGE = 50
+"""Rows of a page, unless another number is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class InvoiceRow:
+    """An invoice as its row has it; its repr shows its id only (P4)."""
+
+    id: UUID
+    store_id: UUID
+    wallet_id: UUID
+    amount: Sats
+    address: str
+    script: Script
+    terms: Terms
+    created_at: UnixTime
+    expires_at: UnixTime
+    monitored_until: UnixTime
+    currency: str | None = None
+    price: str | None = None
+    rate: str | None = None
+    label: str | None = None
+    order_id: str | None = None
+    metadata: bytes | None = None
+    """The shop's own data, a JSON object."""
+    redirect_url: str | None = None
+    settlement_script: Script | None = None
+    session_id: SessionId | None = None
+    uri: str | None = None
+    """The payment URI, from when it was first shown."""
+    no_payjoin: str | None = None
+    """Why the URI offers no payjoin (`services.readiness.NoPayjoin`)."""
+    status: InvoiceStatus = InvoiceStatus.NEW
+    exception: InvoiceException = InvoiceException.NONE
+    cause: Cause = Cause.WAITING
+    paid: Sats = NOTHING
+    gained: Sats = NOTHING
+    looked: int = 0
+    events: int = 0
+    next_change_at: UnixTime | None = None
+    forgotten_at: UnixTime | None = None
+
+    def __repr__(self) -> str:
+        return f"<InvoiceRow {self.id}>"
+
+    @property
+    def scripts(self) -> frozenset[Script]:
+        """Its script, and the one that a payjoin pays in its place."""
+        return frozenset(each for each in (self.script, self.settlement_script) if each)
+
+    def invoice(self) -> Invoice:
+        """Its terms, as the rules read them."""
+        return Invoice(
+            id=self.id,
+            address=Address.parse(self.address),
+            amount=self.amount,
+            created_at=self.created_at,
+            expires_at=self.expires_at,
+            monitored_until=self.monitored_until,
+            confirmations=self.terms.depths,
+            tolerance=self.terms.share,
+            broadcasts_fallback=self.terms.broadcasts_fallback,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceFilter:
+    """Which invoices a list has; None: all."""
+
+    store_ids: tuple[UUID, ...] | None = None
+    statuses: tuple[InvoiceStatus, ...] | None = None
+    order_id: str | None = None
+    since: UnixTime | None = None
+    until: UnixTime | None = None
+
+
+def add_invoice(connection: Connection, row: InvoiceRow) -> None:
+    """Insert a new invoice."""
+    connection.execute(insert(invoices).values(_values(row)))
+
+
+def invoice(connection: Connection, invoice_id: UUID, *, lock: bool = False) -> InvoiceRow | None:
+    """Return an invoice, or None; with `lock` no other transaction changes it meanwhile."""
+    query = select(invoices).where(invoices.c.id == invoice_id)
+    return _one(connection, query.with_for_update() if lock else query)
+
+
+def invoice_of_session(
+    connection: Connection, session_id: SessionId, *, lock: bool = False
+) -> InvoiceRow | None:
+    """Return the invoice of a session, or None."""
+    query = select(invoices).where(invoices.c.session_id == session_id)
+    return _one(connection, query.with_for_update() if lock else query)
+
+
+def page(
+    connection: Connection,
+    wanted: InvoiceFilter,
+    *,
+    limit: int = PAGE,
+    before: UUID | None = None,
+) -> tuple[InvoiceRow, ...]:
+    """Return invoices, the newest first; `before` is the last id of the previous page."""
+    query = select(invoices).order_by(invoices.c.id.desc()).limit(limit)
+    conditions: list[Any] = []
+    if wanted.store_ids is not None:
+        conditions.append(invoices.c.store_id.in_(wanted.store_ids))
+    if wanted.statuses is not None:
+        conditions.append(invoices.c.status.in_([each.value for each in wanted.statuses]))
+    if wanted.order_id is not None:
+        conditions.append(invoices.c.order_id == wanted.order_id)
+    if wanted.since is not None:
+        conditions.append(invoices.c.created_at >= int(wanted.since))
+    if wanted.until is not None:
+        conditions.append(invoices.c.created_at < int(wanted.until))
+    if before is not None:
+        conditions.append(invoices.c.id < before)
+    return tuple(map(_row, connection.execute(query.where(*conditions))))
+
+
+def due_to_change(connection: Connection, now: UnixTime, *, limit: int = 500) -> tuple[UUID, ...]:
+    """Return the invoices whose status the clock alone may have changed by `now`."""
+    query = (
+        select(invoices.c.id)
+        .where(invoices.c.next_change_at <= int(now))
+        .order_by(invoices.c.next_change_at)
+        .limit(limit)
+    )
+    return tuple(connection.execute(query).scalars())
+
+
+def watched(connection: Connection, wallet_id: UUID, now: UnixTime) -> tuple[InvoiceRow, ...]:
+    """Return the invoices of a wallet for which the chain is watched.
+
+    Until its monitoring ends; after that as long as a payment may still settle it.
+    """
+    query = select(invoices).where(
+        invoices.c.wallet_id == wallet_id,
+        or_(
+            invoices.c.monitored_until > int(now),
+            invoices.c.status.in_(("new", "processing")),
+            invoices.c.cause == Cause.NOT_CONFIRMED.value,
+        ),
+    )
+    return tuple(map(_row, connection.execute(query)))
+
+
+def set_session(connection: Connection, invoice_id: UUID, session_id: SessionId) -> None:
+    """Give an invoice its session, for good."""
+    connection.execute(
+        update(invoices).where(invoices.c.id == invoice_id).values(session_id=session_id)
+    )
+
+
+def set_uri(
+    connection: Connection, invoice_id: UUID, uri: str, *, no_payjoin: str | None = None
+) -> None:
+    """Give an invoice its payment URI, and why that offers no payjoin."""
+    connection.execute(
+        update(invoices).where(invoices.c.id == invoice_id).values(uri=uri, no_payjoin=no_payjoin)
+    )
+
+
+def set_settlement(connection: Connection, invoice_id: UUID, script: Script) -> None:
+    """Record the script that a payjoin pays in place of the invoice's."""
+    connection.execute(
+        update(invoices).where(invoices.c.id == invoice_id).values(settlement_script=bytes(script))
+    )
+
+
+def _one(connection: Connection, query: Select[Any]) -> InvoiceRow | None:
+    found = connection.execute(query).first()
+    return None if found is None else _row(found)
+
+
+def _row(row: Any) -> InvoiceRow:
+    found = row._asdict()
+    script = found["settlement_script"]
+    found.update(
+        script=Script(found["script"]),
+        settlement_script=None if script is None else Script(script),
+        terms=msgspec.json.decode(found["terms"], type=Terms),
+        amount=Sats(found["amount"]),
+        paid=Sats(found["paid"]),
+        gained=Sats(found["gained"]),
+        status=InvoiceStatus(found["status"]),
+        exception=InvoiceException(found["exception"]),
+        cause=Cause(found["cause"]),
+    )
+    return InvoiceRow(**found)
+
+
+def _values(row: InvoiceRow) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in InvoiceRow.__slots__}
+    values.update(
+        script=bytes(row.script),
+        settlement_script=None if row.settlement_script is None else bytes(row.settlement_script),
+        terms=msgspec.json.encode(row.terms),
+        amount=int(row.amount),
+        paid=int(row.paid),
+        gained=int(row.gained),
+        status=row.status.value,
+        exception=row.exception.value,
+        cause=row.cause.value,
+    )
+    return values

@@ -1,0 +1,75 @@
+"""Versions of the shop's tables, applied by Alembic under a lock before anything else starts."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, select, text
+
+from dovetail.errors import StoreUnavailable
+from dovetail.merchant.data.schema import metadata
+
+REVISIONS = ("m001",)
+"""Every released revision, oldest first."""
+
+HEAD = REVISIONS[-1]
+VERSIONS = "merchant_version"
+LOCK = 7_816_303_227
+"""The key of the advisory lock in PostgreSQL; a number of no meaning."""
+
+_PULSE = ("invoices", "invoice_events", "close_requests", "webhook_deliveries", "wallet_coins")
+
+
+def prepare(connection: Connection, *, upgrade: bool = True) -> None:
+    """Bring the tables to the newest schema, inside the caller's transaction, all or nothing.
+
+    SQLite's transaction excludes other writers, and PostgreSQL takes a lock. Raises
+    `StoreUnavailable` for a database that a newer Dovetail or another program has written, or,
+    without `upgrade`, for an older schema.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,)).close()
+    revision = _current(connection)
+    if revision is not None and revision not in REVISIONS:
+        raise StoreUnavailable(
+            "The shop's tables were written by a newer Dovetail: install that version."
+        )
+    if revision != HEAD:
+        _advance(connection, revision, upgrade=upgrade)
+    for table in metadata.sorted_tables:
+        connection.execute(select(table).limit(0)).close()
+
+
+def _advance(connection: Connection, revision: str | None, *, upgrade: bool) -> None:
+    if not upgrade:
+        raise StoreUnavailable(
+            "The shop's tables have an older schema: start `dovetail merchant serve` once, which"
+            " upgrades them."
+        )
+    known = inspect(connection).get_table_names()
+    if revision is None and (taken := sorted(set(metadata.tables).intersection(known))):
+        raise StoreUnavailable(
+            f"The database has a table `{taken[0]}` of another program: give Dovetail its own."
+        )
+    from alembic import command  # noqa: PLC0415 - a current database does not need Alembic
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes.update(connection=connection, versions=VERSIONS)
+    command.upgrade(config, HEAD)
+
+
+def _current(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSIONS):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSIONS}")).scalar()  # noqa: S608
+
+
+def count_writes(connection: Connection) -> None:
+    """Let writes to these tables change the store's pulse in PostgreSQL; SQLite needs no help."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in _PULSE:
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER count_write AFTER INSERT OR UPDATE OR DELETE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION count_session_write()"
+        ).close()

@@ -1,0 +1,1 @@
+"""What keeps a shop going: duties, sessions, the chain watcher, workers."""

@@ -1,0 +1,1 @@
+"""Operations of a shop that need I/O; the API and the command line share them."""
