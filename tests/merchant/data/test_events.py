@@ -1,7 +1,8 @@
 """An invoice's events: one for each change that is to be told, in the transaction of its cause."""
 
-from tests.merchant.builders import AMOUNT, CREATED, EXPIRES, PAYEE, pay
+from tests.merchant.builders import AMOUNT, CREATED, EXPIRES, pay
 from tests.merchant.shop import opened
+from tests.protocol.builders import PAYEE
 
 from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data import events, invoices, record

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from tests.merchant.builders import AMOUNT, CREATED, PAYEE, own, pay, proposal
+from tests.merchant.builders import AMOUNT, CREATED, own, pay, proposal
 from tests.merchant.shop import opened
+from tests.protocol.builders import PAYEE
 
 from dovetail.bitcoin import UnixTime
 from dovetail.errors import UsageError

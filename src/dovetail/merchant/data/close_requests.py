@@ -40,7 +40,7 @@ def ask(connection: Connection, row: InvoiceRow, *, by: str, now: UnixTime) -> C
         statement.on_conflict_do_nothing(index_elements=[close_requests.c.invoice_id])
     )
     query = select(close_requests).where(close_requests.c.invoice_id == row.id)
-    return CloseRequest(**connection.execute(query).one()._asdict())
+    return CloseRequest(**connection.execute(query).mappings().one())
 
 
 def waiting(connection: Connection) -> tuple[CloseRequest, ...]:
@@ -50,7 +50,7 @@ def waiting(connection: Connection) -> tuple[CloseRequest, ...]:
         .where(close_requests.c.done_at.is_(None))
         .order_by(close_requests.c.asked_at)
     )
-    return tuple(CloseRequest(**row._asdict()) for row in connection.execute(query))
+    return tuple(CloseRequest(**row) for row in connection.execute(query).mappings())
 
 
 def finish(connection: Connection, invoice_id: UUID, *, result: str, now: UnixTime) -> None:

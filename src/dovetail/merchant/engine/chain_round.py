@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from dovetail.bitcoin import OutPoint, Script, Transaction, Txid, UnixTime
+from dovetail.bitcoin import OutPoint, Script, Txid, UnixTime
 from dovetail.merchant.invoices.payments import Found, Look
 from dovetail.wallets.ports import Payment, Spend, TransactionChain
 
@@ -55,8 +55,9 @@ class Round:
         """
         scripts = frozenset(script for each in watched for script in each.scripts)
         coins = frozenset(coin for each in watched for coin in each.coins)
-        paid = chain.payments_to_each(scripts) if scripts else {}
-        return cls(paid, chain.spends_of(coins) if coins else {})
+        none: dict[Script, tuple[Payment, ...]] = {}
+        paid = chain.payments_to_each(scripts) if scripts else none
+        return cls(paid, chain.spends_of(coins))
 
     def is_whole(self, watched: Watched) -> bool:
         """Whether every script of the invoice has its answer."""
@@ -98,10 +99,6 @@ class Round:
                 for txid, depth in sorted(depths.items())
             ),
         )
-
-    def transactions(self, watched: Watched) -> tuple[Transaction, ...]:
-        """The transactions that spend its coins."""
-        return tuple(spend.transaction for spend in self._spends(watched))
 
     def _spends(self, watched: Watched) -> list[Spend]:
         return [self.spends[coin] for coin in sorted(watched.coins) if coin in self.spends]

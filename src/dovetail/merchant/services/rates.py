@@ -95,7 +95,9 @@ class PublicRates:
     transport: Transport
     sources: Sequence[Source]
     clock: Callable[[], float]
-    _known: dict[str, tuple[float, Decimal]] = field(default_factory=dict, repr=False)
+    _known: dict[str, tuple[float, Decimal]] = field(
+        default_factory=dict[str, tuple[float, Decimal]], repr=False
+    )
 
     async def rate(self, currency: str) -> Decimal:
         """See `Rates.rate`."""
