@@ -12,7 +12,8 @@ from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.invoices import InvoiceRow, add_invoice
 from dovetail.merchant.data.stores import StorePolicy, StoreRow, add_store
-from dovetail.merchant.data.wallets import Keychain, Purpose, add_wallet, give_address
+from dovetail.merchant.data.wallets import Purpose, add_wallet, give_address
+from dovetail.merchant.keychains import Keychain
 
 DESCRIPTOR = "wpkh(public)"
 

@@ -10,8 +10,9 @@ from tests.regtest.spending import OPEN_SCRIPT, SOME_SCRIPT, open_coins, spend
 from dovetail.bitcoin import Network, Sats
 from dovetail.errors import ChainError
 from dovetail.merchant.data import coins, events
-from dovetail.merchant.data.wallets import Keychain, Purpose, give_address
+from dovetail.merchant.data.wallets import Purpose, give_address
 from dovetail.merchant.engine.chain_watcher import ChainWatcher
+from dovetail.merchant.keychains import Keychain
 from dovetail.regtest import RegtestServer
 from dovetail.regtest.policy import Accepted
 from dovetail.wallets.esplora.chain import EsploraChain

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from dovetail.bitcoin import OutPoint, Sats, Script, Transaction, Txid
 from dovetail.merchant.data.schema import addresses, wallet_coins
-from dovetail.merchant.data.wallets import Keychain
+from dovetail.merchant.keychains import Keychain
 from dovetail.stores.sql.upsert import upsert
 
 

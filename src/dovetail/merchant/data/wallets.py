@@ -12,15 +12,7 @@ from dovetail.bitcoin import Network, Script, UnixTime
 from dovetail.errors import ConfigurationError
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.schema import addresses, wallets
-
-
-class Keychain(StrEnum):
-    """Which of a wallet's descriptors a script is from."""
-
-    HOT = "hot"
-    """The signer has its keys."""
-    COLD = "cold"
-    """No server has its keys."""
+from dovetail.merchant.keychains import Keychain
 
 
 class Purpose(StrEnum):

@@ -1,0 +1,1 @@
+"""A shop's wallet without its keys: public descriptors, coins, and the signer that is asked."""

@@ -1,0 +1,35 @@
+"""The signer as the server and the workers see it."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from dovetail.bitcoin import OutPoint, Psbt, Transaction
+from dovetail.merchant.keychains import Keychain
+
+
+class Signer(Protocol):
+    """Holds the keys, in a process of its own. Each method blocks and raises `WalletError`."""
+
+    def descriptors(self) -> tuple[str, str | None]:
+        """Return the public descriptors of the wallet that it signs for: hot and cold."""
+        ...
+
+    def open(self, session: str, *, demand: int) -> None:
+        """Register a session, by a name, and the satoshis that it must bring; the first counts."""
+        ...
+
+    def sign(
+        self,
+        session: str,
+        psbt: Psbt,
+        *,
+        inputs: Mapping[OutPoint, int],
+        outputs: Mapping[int, tuple[Keychain, int]],
+        fallback: Transaction,
+    ) -> Psbt:
+        """Sign these inputs, each with the index of its key, if the signer's own checks allow it.
+
+        `outputs` says which outputs are the wallet's, by keychain and index; the signer derives
+        their scripts itself. `fallback` is the payment without a payjoin.
+        """
+        ...
