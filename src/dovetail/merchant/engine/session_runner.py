@@ -40,6 +40,10 @@ class SessionRunner:
         """The number of sessions under way here."""
         return len(self._running)
 
+    def has(self, session_id: SessionId) -> bool:
+        """Whether the session is under way here."""
+        return session_id in self._running
+
     async def run(self, session_id: SessionId) -> None:
         """Take its steps until it is closed; raises `SessionNotFound`.
 
