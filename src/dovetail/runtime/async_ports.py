@@ -18,7 +18,17 @@ from dovetail.sessions.sender import SenderSession
 from dovetail.sessions.sightings import Sighting
 from dovetail.stores.integrity import load_session
 from dovetail.stores.ports import SessionId, SessionRow, Store
-from dovetail.wallets.ports import Accepted, Chain, Output, Payment, Refused, Spend, Unknown, Wallet
+from dovetail.wallets.ports import (
+    Accepted,
+    Chain,
+    Output,
+    Payment,
+    Refused,
+    SettlingWallet,
+    Spend,
+    Unknown,
+    Wallet,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,6 +73,12 @@ class AsyncWallet:
     async def revoke(self, outpoint: OutPoint, *, fee_rate: FeeRate) -> Transaction:
         """See `Wallet.revoke`."""
         return await asyncio.to_thread(self._wallet.revoke, outpoint, fee_rate=fee_rate)
+
+    async def settlement_script(self, script: Script) -> Script | None:
+        """See `SettlingWallet.settlement_script`; None for a wallet that is none."""
+        if not isinstance(self._wallet, SettlingWallet):
+            return None
+        return await asyncio.to_thread(self._wallet.settlement_script, script)
 
 
 class AsyncChain:

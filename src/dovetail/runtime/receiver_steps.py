@@ -6,7 +6,7 @@ when there is nothing to do yet. When it raises, the session stays where it was.
 
 from collections.abc import Collection, Mapping
 
-from dovetail.bitcoin import FeeRate, OutPoint, Transaction
+from dovetail.bitcoin import FeeRate, OutPoint, Script, Transaction, TxOut
 from dovetail.errors import ParseError, PayloadTooLarge, UsageError
 from dovetail.protocol.coin import Coin
 from dovetail.protocol.original import fee_rate
@@ -83,7 +83,7 @@ async def _negotiate(session: _Negotiating, turn: ReceiverTurn) -> ReceiverSessi
             owned = await turn.wallet.owned(session.output_scripts)
             return await session.identify_receiver_outputs(owned).save_async(turn.log)
         case receiver.WantsOutputs():
-            return await session.commit_outputs().save_async(turn.log)
+            return await _commit_outputs(session, turn)
         case receiver.WantsInputs():
             return await _contribute(session, turn)
         case receiver.WantsFeeRange():
@@ -204,6 +204,42 @@ async def _check_ownership(
     pairs = zip(outpoints, scripts, strict=True)
     owned = owned.union(outpoint for outpoint, script in pairs if script in ours)
     return await session.check_inputs_not_owned(owned).save_async(turn.log)
+
+
+async def _commit_outputs(session: receiver.WantsOutputs, turn: ReceiverTurn) -> ReceiverSession:
+    """Pay the wallet's settlement script in place of the address, where that is allowed.
+
+    The address is kept where the URI or the sender forbids it, or where nodes would refuse the new
+    output as dust (BIP 78, Payment output substitution).
+    """
+    replacement: tuple[TxOut, ...] | None = None
+    script: Script | None = None
+    if session.draft.params.output_substitution and session.payjoin_uri.output_substitution:
+        script = await turn.wallet.settlement_script(session.address.script_pubkey)
+    if script is not None:
+        replacement = _with_script(session, script)
+    if replacement is None:
+        return await session.commit_outputs().save_async(turn.log)
+    committed = session.commit_outputs(replacement, drain_script=script)
+    return await committed.save_async(turn.log)
+
+
+def _with_script(session: receiver.WantsOutputs, script: Script) -> tuple[TxOut, ...] | None:
+    """Our outputs with this script in place of the address; None where that cannot be.
+
+    Those that pay other addresses of ours keep their scripts: they are no part of this session.
+    """
+    draft, address = session.draft, session.address.script_pubkey
+    paid = draft.original.unsigned_transaction.outputs
+    if any(output.script_pubkey == script for output in paid):
+        return None  # the sender knows the script already
+    ours = [paid[index] for index in draft.receiver_outputs]
+    if any(each.value < script.dust_limit for each in ours if each.script_pubkey == address):
+        return None
+    return tuple(
+        TxOut(each.value, script if each.script_pubkey == address else each.script_pubkey)
+        for each in ours
+    )
 
 
 async def _contribute(session: receiver.WantsInputs, turn: ReceiverTurn) -> ReceiverSession:

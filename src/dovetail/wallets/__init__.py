@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dovetail.wallets.ports import Output as Output
     from dovetail.wallets.ports import Payment as Payment
     from dovetail.wallets.ports import Refused as Refused
+    from dovetail.wallets.ports import SettlingWallet as SettlingWallet
     from dovetail.wallets.ports import Spend as Spend
     from dovetail.wallets.ports import SweepingWallet as SweepingWallet
     from dovetail.wallets.ports import Unknown as Unknown
@@ -20,7 +21,7 @@ else:
     __getattr__ = on_first_use(
         __name__,
         {
-            "ports": "Accepted Balance Chain Output Payment Refused Spend SweepingWallet Unknown"
-            " Wallet query_each"
+            "ports": "Accepted Balance Chain Output Payment Refused SettlingWallet Spend"
+            " SweepingWallet Unknown Wallet query_each"
         },
     )

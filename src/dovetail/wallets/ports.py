@@ -135,6 +135,19 @@ class SweepingWallet(Protocol):
         ...
 
 
+@runtime_checkable
+class SettlingWallet(Protocol):
+    """A `Wallet` whose payjoins pay scripts that it keeps elsewhere, such as in cold storage."""
+
+    def settlement_script(self, script: Script) -> Script | None:
+        """Return the script to pay in place of `script` where the sender allows substitution.
+
+        None: keep `script`. The script is durable before it is returned, and the same at each call
+        with the same `script`. Nobody else has been given it (BIP 78, Payment output substitution).
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
     """The transaction that spends an outpoint; `depth` is its confirmations, 0 in the mempool."""
