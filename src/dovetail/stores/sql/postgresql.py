@@ -107,15 +107,19 @@ def parse_url(text: str) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
+def connect_settings(url: URL) -> dict[str, str]:
+    """Return libpq's settings for a connection, except those that the URL has."""
+    return {name: value for name, value in _CONNECT.items() if name not in url.query}
+
+
 def open_engine(url: URL, *, connections: int) -> Engine:
     """Return an engine with up to so many connections; nothing is connected yet.
 
     Each transaction is READ COMMITTED, and `reading` sees one snapshot.
     """
-    settings = {name: value for name, value in _CONNECT.items() if name not in url.query}
     engine = create_engine(
         url,
-        connect_args=settings,
+        connect_args=connect_settings(url),
         hide_parameters=True,
         isolation_level="READ COMMITTED",
         max_overflow=0,
