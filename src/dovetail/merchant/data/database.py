@@ -27,9 +27,13 @@ class Database:
     Each session event is written in one transaction with what it means for its invoice.
     """
 
-    def __init__(self, sessions: SqlStore) -> None:
+    def __init__(self, sessions: SqlStore, place: str | Path) -> None:
         """Take a session store whose `rows` are `session_rows.write`; `open` is the usual way."""
         self.sessions = sessions
+        self._place = place
+
+    def __repr__(self) -> str:
+        return f"<Database in {'PostgreSQL' if self.is_shared else 'SQLite'}>"
 
     @classmethod
     def open(
@@ -52,12 +56,19 @@ class Database:
         except BaseException:
             sessions.close()
             raise
-        return cls(sessions)
+        return cls(sessions, place)
 
     @property
     def is_shared(self) -> bool:
         """Whether several machines may use it: it is PostgreSQL."""
         return isinstance(self.sessions, PostgresStore)
+
+    @property
+    def url(self) -> str:
+        """The URL of a shared database, with its password; raises `ConfigurationError`."""
+        if not self.is_shared:
+            raise ConfigurationError("Only a database in PostgreSQL can be shared by workers.")
+        return str(self._place)
 
     def now(self) -> int:
         """Return the time of new rows in seconds."""

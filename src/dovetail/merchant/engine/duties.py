@@ -54,7 +54,7 @@ class Duties(Protocol):
         ...
 
 
-class HandedOn(Exception):  # noqa: N818
+class HandedOn(Exception):
     """A duty has failed here too often: another worker may do better."""
 
 

@@ -35,7 +35,12 @@ SELECT procrastinate_finish_job_v1(id, %(status)s::procrastinate_job_status, %(d
 FROM held
 """
 )
-_RETRY = _HELD + "SELECT procrastinate_retry_job_v2(id, NULL, NULL, NULL, NULL) FROM held"
+_RETRY = (
+    _HELD
+    + """
+SELECT procrastinate_retry_job_v2(id, NULL, NULL, NULL, NULL) FROM held
+"""
+)
 _RETURN = """
 SELECT procrastinate_retry_job_v2(id, NULL, NULL, NULL, NULL) FROM (
     SELECT id FROM procrastinate_jobs
@@ -63,7 +68,7 @@ SELECT worker_id FROM (
 _logger = logging.getLogger(__name__)
 
 
-class Late(Exception):  # noqa: N818
+class Late(Exception):
     """Other workers have taken over the duties of this one, as it gave no sign of life."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from functools import partial
 
 from dovetail.merchant.engine.duties import Registry, keep_doing, work_of
 
@@ -52,5 +53,8 @@ class LocalDuties:
             if name not in self._tasks:
                 work = keep_doing(self._registry, name)
                 task = self._tasks[name] = asyncio.create_task(work, name=name)
-                task.add_done_callback(lambda _, name=name: self._tasks.pop(name))
+                task.add_done_callback(partial(self._end, name))
         self._waiting.clear()
+
+    def _end(self, name: str, _task: asyncio.Task[None]) -> None:
+        del self._tasks[name]

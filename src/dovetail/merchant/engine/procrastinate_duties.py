@@ -144,7 +144,7 @@ class ProcrastinateDuties:
         others = asyncio.create_task(self._look_after_others())
         stopping = asyncio.create_task(_stop_at(stop, worker))
         try:
-            await worker.run()
+            await worker.run()  # type: ignore[no-untyped-call]
         finally:
             for task in (others, stopping):
                 task.cancel()
@@ -195,7 +195,7 @@ class _Return(BaseRetryStrategy):
 
 async def _stop_at(stop: asyncio.Event, worker: Worker) -> None:
     await stop.wait()
-    worker.stop()
+    worker.stop()  # type: ignore[no-untyped-call]
 
 
 async def _configure(connection: AsyncConnection[Any]) -> None:

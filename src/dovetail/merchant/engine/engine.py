@@ -1,0 +1,117 @@
+"""The engine: the duties of a shop, done in this process."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from dovetail.errors import InfrastructureError
+from dovetail.merchant.data import wallets
+from dovetail.merchant.engine import session_duties
+from dovetail.merchant.engine.chain_watcher import ChainWatcher
+from dovetail.merchant.engine.duties import Duties
+from dovetail.merchant.engine.local_duties import LocalDuties
+from dovetail.merchant.engine.session_duties import SessionDuties
+from dovetail.merchant.engine.upkeep import Upkeep
+from dovetail.merchant.services.parts import Parts
+
+logger = logging.getLogger(__name__)
+
+LOOK = 0.5
+"""Seconds between two looks at what others have written."""
+
+WHOLE = 60.0
+"""Seconds after which all duties are ensured again, whether or not anything was written."""
+
+Work = Callable[[str], Awaitable[None]]
+
+_NONE: frozenset[str] = frozenset()
+
+
+class Engine:
+    """Sees to it that every open session, wallet and delivery is taken care of.
+
+    With SQLite the duties are tasks of this process. With PostgreSQL they are shared with the
+    other workers, and this process does those that it gets.
+    """
+
+    def __init__(self, parts: Parts, deliveries: Work, *, look: float = LOOK) -> None:
+        """`deliveries` sends webhooks."""
+        self._parts = parts
+        self._look = look
+        self.sessions = SessionDuties(parts)
+        self.watchers: dict[UUID, ChainWatcher] = {}
+        upkeep = Upkeep(parts.database)
+        self.registry: Mapping[str, Work] = {
+            session_duties.PREFIX: self.sessions.run,
+            "watch": self._watch,
+            "deliveries": deliveries,
+            "upkeep": lambda _: upkeep.run(),
+        }
+
+    @asynccontextmanager
+    async def duties(self) -> AsyncGenerator[Duties]:
+        """The duties of this shop's kind of database."""
+        if not self._parts.database.is_shared:
+            yield LocalDuties(self.registry)
+            return
+        from dovetail.merchant.engine.procrastinate_duties import (  # noqa: PLC0415 - PostgreSQL's
+            ProcrastinateDuties,
+        )
+
+        async with ProcrastinateDuties.open(self._parts.database.url, self.registry) as shared:
+            yield shared
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then sessions stay as they are, and others go on with them."""
+        async with self.duties() as duties:
+            beside = [
+                asyncio.create_task(self._ensure(duties)),
+                asyncio.create_task(self.sessions.watch_requests(self._look)),
+            ]
+            try:
+                await duties.run(stop)
+            finally:
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+                await self.sessions.stop()
+
+    async def _ensure(self, duties: Duties) -> None:
+        """Make sure that each duty is done, whoever began it and whoever died."""
+        loop = asyncio.get_running_loop()
+        pulse, whole_at, known = None, float("-inf"), _NONE
+        while True:
+            try:
+                now = await asyncio.to_thread(self._parts.database.pulse)
+                if now != pulse or loop.time() >= whole_at + WHOLE:
+                    wanted = await asyncio.to_thread(self._wanted)
+                    if loop.time() >= whole_at + WHOLE:
+                        known, whole_at = _NONE, loop.time()
+                    await duties.ensure(sorted(wanted - known))
+                    known, pulse = wanted, now
+            except InfrastructureError as error:
+                logger.warning("Duties could not be looked for: %s", error)
+            await asyncio.sleep(self._look)
+
+    def _wanted(self) -> frozenset[str]:
+        """The names of all duties that there are now."""
+        database = self._parts.database
+        named = {session_duties.name_of(each) for each in database.sessions.heads()}
+        named.update(f"watch:{row.id}" for row in database.read(wallets.all_wallets))
+        return frozenset(named | {"deliveries", "upkeep"})
+
+    async def _watch(self, name: str) -> None:
+        wallet_id = UUID(name)
+        watcher = ChainWatcher(
+            self._parts.database,
+            self._parts.chain,
+            wallet_id,
+            every=self._parts.policy.watch_interval,
+        )
+        self.watchers[wallet_id] = watcher
+        try:
+            await watcher.run()
+        finally:
+            self.watchers.pop(wallet_id, None)
