@@ -141,12 +141,19 @@ class MerchantWallet:
         session_id, row = self._session_of(wanted)
         state = receiver.replay(self._database.sessions.receiver(session_id).load())
         fallback = _fallback_of(state)
+        at = self._database.read(lambda connection: address_at(connection, row.script))
+        if at is None:
+            raise WalletError("The invoice's address is not one of this wallet: nothing is signed.")
+        name = str(row.id)
+        for holder in set(self._signer.holders(wanted).values()) - {name}:
+            self._signer.release(holder)  # the store gave us the coins: that session is over
         return self._signer.sign(
-            str(row.id),
+            name,
             psbt,
             inputs={each.outpoint: each.index for each in self._coins() if each.outpoint in wanted},
             outputs=self._own_outputs(psbt),
             fallback=fallback,
+            fallback_index=at.index,
         )
 
     def settlement_script(self, script: Script) -> Script | None:

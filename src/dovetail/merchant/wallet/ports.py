@@ -1,6 +1,6 @@
 """The signer as the server and the workers see it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from dovetail.bitcoin import OutPoint, Psbt, Transaction
@@ -26,10 +26,20 @@ class Signer(Protocol):
         inputs: Mapping[OutPoint, int],
         outputs: Mapping[int, tuple[Keychain, int]],
         fallback: Transaction,
+        fallback_index: int,
     ) -> Psbt:
         """Sign these inputs, each with the index of its key, if the signer's own checks allow it.
 
         `outputs` says which outputs are the wallet's, by keychain and index; the signer derives
-        their scripts itself. `fallback` is the payment without a payjoin.
+        their scripts itself. `fallback` is the payment without a payjoin, to the hot script at
+        `fallback_index`. Raises `SignerRefused` where a check fails.
         """
+        ...
+
+    def holders(self, coins: Collection[OutPoint]) -> Mapping[OutPoint, str]:
+        """Return which sessions hold these coins for the signer."""
+        ...
+
+    def release(self, session: str) -> None:
+        """Give back the coins of a session that is over."""
         ...

@@ -92,7 +92,7 @@ def sign_ours(core: BdkCore, psbt: Psbt, inputs: Collection[OutPoint]) -> Psbt:
         elif taproot:
             known[index] = PsbtInput().with_witness_utxo(their_output(psbt, index))
     empty = Psbt.from_unsigned(transaction)
-    signed = _sign(core, empty.with_transaction(transaction, tuple(known), empty.outputs))
+    signed = sign_draft(core, empty.with_transaction(transaction, tuple(known), empty.outputs))
     for index, output in ours.items():
         try:
             final = finalize_input(signed.inputs[index], output.script_pubkey)
@@ -123,7 +123,8 @@ def _own_input(core: BdkCore, outpoint: OutPoint, output: TxOut) -> PsbtInput:
     return PsbtInput().with_witness_utxo(output)
 
 
-def _sign(core: BdkCore, draft: Psbt) -> Psbt:
+def sign_draft(core: BdkCore, draft: Psbt) -> Psbt:
+    """Sign what a wallet can, with the UTXOs in the PSBT; raises `WalletError`."""
     options = SignOptions(
         trust_witness_utxo=True,  # our UTXOs come from the wallet's own history
         assume_height=None,

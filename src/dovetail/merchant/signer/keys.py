@@ -1,0 +1,97 @@
+"""The keys of the signer, in BDK and in memory alone; no chain is asked."""
+
+import threading
+from collections.abc import Mapping
+
+from dovetail.extras import brought_by
+
+with brought_by("merchant", "dovetail.merchant"):
+    from bdkpython import Descriptor, KeychainKind, Persister
+    from bdkpython import Wallet as BdkCore
+
+from dovetail.bitcoin import Network, OutPoint, Psbt, PsbtInput, Script
+from dovetail.bitcoin.psbt.finalizer import finalize_input
+from dovetail.errors import ConfigurationError, InvalidPsbt, WalletError
+from dovetail.merchant.keychains import Keychain
+from dovetail.merchant.signer.policy import SignerRefused, own_utxos
+from dovetail.merchant.wallet.descriptors import check_descriptor, script_at
+from dovetail.wallets.bdk.keys import BDK_NETWORKS, descriptors
+from dovetail.wallets.bdk.signing import sign_draft
+from dovetail.wallets.signing import their_output, with_signature
+from dovetail.wallets.wallet_file import Secret
+
+STEP = 20_000
+"""How far an index may be beyond the highest that was used: all between are derived."""
+
+
+class Keys:
+    """Derives the wallet's scripts, and signs with its keys; threads may share it."""
+
+    def __init__(self, secret: Secret, *, cold: str | None = None) -> None:
+        """Take the keys of a wallet, and the public descriptor of its cold storage.
+
+        Raises `ConfigurationError` for a kind of wallet that cannot be used, and for a wrong cold
+        descriptor.
+        """
+        external, internal = descriptors(secret)
+        self.network: Network = secret.network
+        self.hot = check_descriptor(str(external), secret.network, name="wallet")
+        self.cold = None if cold is None else check_descriptor(cold, secret.network, name="cold")
+        if self.cold == self.hot:
+            raise ConfigurationError("The cold descriptor is the hot one: give another wallet's.")
+        self._core = _core(external, internal, secret.network)
+        self._lock = threading.Lock()
+        self._revealed = 0
+
+    def __repr__(self) -> str:
+        return f"<Keys on {self.network}>"
+
+    def script(self, keychain: Keychain, index: int) -> Script:
+        """Return the script of a keychain at an index; raises `SignerRefused` without one."""
+        descriptor = self.hot if keychain is Keychain.HOT else self.cold
+        if descriptor is None:
+            raise SignerRefused("The signer knows no cold wallet: set `cold` there too.")
+        return script_at(descriptor, self.network, index)
+
+    def sign(self, psbt: Psbt, own_inputs: Mapping[OutPoint, int]) -> Psbt:
+        """Sign and finalize these inputs, each with the index of its key, and change no others.
+
+        Raises `SignerRefused` for an index far beyond those that were used, and `WalletError`.
+        """
+        scripts = {coin: self.script(Keychain.HOT, index) for coin, index in own_inputs.items()}
+        utxos = own_utxos(psbt, scripts)
+        transaction = psbt.unsigned_transaction
+        known = tuple(
+            PsbtInput().with_witness_utxo(utxos.get(outpoint) or their_output(psbt, index))
+            for index, outpoint in enumerate(transaction.contested())
+        )
+        empty = Psbt.from_unsigned(transaction)
+        draft = empty.with_transaction(transaction, known, empty.outputs)
+        with self._lock:
+            self._reveal(max(own_inputs.values()))
+            signed = sign_draft(self._core, draft)
+        for index, outpoint in enumerate(transaction.contested()):
+            if outpoint in utxos:
+                psbt = _with_final(psbt, signed, index, utxos[outpoint].script_pubkey)
+        return psbt
+
+    def _reveal(self, index: int) -> None:
+        if index > self._revealed + STEP:
+            raise SignerRefused("The index of a key is far beyond those that were used.")
+        if index >= self._revealed:
+            self._core.reveal_addresses_to(KeychainKind.EXTERNAL, index)
+            self._revealed = index
+
+
+def _with_final(psbt: Psbt, signed: Psbt, index: int, script: Script) -> Psbt:
+    try:
+        final = finalize_input(signed.inputs[index], script)
+    except InvalidPsbt as error:
+        raise WalletError(
+            "The signer could not sign one of its inputs: see whether its wallet has private keys."
+        ) from error
+    return with_signature(psbt, index, final)
+
+
+def _core(external: Descriptor, internal: Descriptor, network: Network) -> BdkCore:
+    return BdkCore(external, internal, BDK_NETWORKS[network], Persister.new_in_memory())
