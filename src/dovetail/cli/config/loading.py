@@ -11,7 +11,7 @@ from platformdirs import user_data_path
 
 from dovetail.cli.config import file
 from dovetail.cli.config.file import File
-from dovetail.cli.config.table import KEYS, TABLE, Key, Settings
+from dovetail.cli.config.table import KEYS, TABLES, Key, Settings
 from dovetail.errors import ConfigurationError
 
 _BY_NAME = {key.name: key for key in KEYS}
@@ -34,8 +34,11 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
     """
     written = file.read(given, environment)
     values = {name: found.value for name, found in look_up(written, given, environment).items()}
-    table = written.reading(TABLE, lambda: _table(written.values.get(TABLE, {})))
-    return Settings(**values, mailroom=table, file=written.path)
+    tables = {
+        name: written.reading(name, partial(_table, name, written.values.get(name, {})))
+        for name in TABLES
+    }
+    return Settings(**values | tables, file=written.path)
 
 
 def look_up(
@@ -43,7 +46,7 @@ def look_up(
 ) -> dict[str, Found]:
     """Each key's value, and who says so. Raises `ConfigurationError`, as `load` does."""
     for name in written.values:
-        if name not in _BY_NAME and name != TABLE:
+        if name not in _BY_NAME and name not in TABLES:
             written.reading(name, partial(_refuse, name))
     return {key.name: _look_up(key, written, given, environment) for key in KEYS}
 
@@ -66,9 +69,9 @@ def _default(key: Key) -> Any:
     return user_data_path("dovetail", appauthor=False) if key.name == "data_dir" else key.default
 
 
-def _table(value: Any) -> dict[str, Any]:
+def _table(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigurationError(f"`{TABLE}` must be a table, [{TABLE}]: correct it.")
+        raise ConfigurationError(f"`{name}` must be a table, [{name}]: correct it.")
     return cast("dict[str, Any]", value)
 
 

@@ -10,8 +10,8 @@ from dovetail.cli.options import NETWORKS
 
 PREFIX = "DOVETAIL_"
 
-TABLE = "mailroom"
-"""The only table of the file; the command that serves a mailroom reads it."""
+TABLES = ("mailroom", "merchant")
+"""The tables of the file; the commands of these names read them."""
 
 SHORTEST, LONGEST = 60, 30 * 86_400
 """How long a Payjoin URI may be good for, in seconds."""
@@ -53,6 +53,8 @@ class Settings:
     core_password: str | None = field(repr=False)
     mailroom: Mapping[str, Any]
     """The table of that name, unread: what a mailroom of one's own is limited to."""
+    merchant: Mapping[str, Any]
+    """The table of that name, unread: what a shop's server uses."""
     file: Path = field(compare=False)
     """The configuration file, be it missing."""
 

@@ -11,6 +11,7 @@ from dovetail.extras import brought_by
 with brought_by("merchant", "dovetail.merchant"):
     from sqlalchemy import Connection
 
+from dovetail.bitcoin import UnixTime
 from dovetail.errors import ConfigurationError, StoreUnavailable
 from dovetail.merchant.data import migrations, session_rows
 from dovetail.stores.sql import PostgresStore, SqliteStore
@@ -70,7 +71,7 @@ class Database:
             raise ConfigurationError("Only a database in PostgreSQL can be shared by workers.")
         return str(self._place)
 
-    def now(self) -> int:
+    def now(self) -> UnixTime:
         """Return the time of new rows in seconds."""
         return self.sessions.now()
 

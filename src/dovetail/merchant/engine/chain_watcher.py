@@ -52,7 +52,7 @@ class ChainWatcher:
                 logger.warning("The chain could not be checked: %s", error)
             else:
                 self.trouble = None
-                self.looked_at = UnixTime(self._database.now())
+                self.looked_at = self._database.now()
             await asyncio.sleep(self._every)
 
     def look(self) -> int:
@@ -67,7 +67,7 @@ class ChainWatcher:
         return len(changed)
 
     def _watched(self) -> list[Watched]:
-        now = UnixTime(self._database.now())
+        now = self._database.now()
         found = self._database.read(
             lambda connection: watching.watched_rows(
                 connection, self._wallet_id, now, spent=self._spent
@@ -87,7 +87,7 @@ class ChainWatcher:
     def _record(self, watched: Watched) -> bool:
         """Look for one invoice alone; whether it was recorded. One that fails stops no other."""
         number = self._database.write(record.next_look)
-        now = UnixTime(self._database.now())
+        now = self._database.now()
         alone = Round.of(self._chain, [watched])
         look = alone.look(self._chain, watched, number=number, now=now)
         if look is None or not alone.is_whole(watched):

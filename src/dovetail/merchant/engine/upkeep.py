@@ -38,7 +38,7 @@ class Upkeep:
 
     def change_due(self) -> int:
         """Change the invoices whose time has come; return how many were looked at."""
-        now = UnixTime(self._database.now())
+        now = self._database.now()
         due = self._database.read(lambda connection: rows.due_to_change(connection, now))
         for invoice_id in due:
             self._database.write(partial(_change, invoice_id=invoice_id, now=now))

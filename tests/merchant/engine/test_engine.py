@@ -1,0 +1,88 @@
+"""A customer's wallet pays invoices of a shop that runs in this process, on both databases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.merchant.till import EAGER, Till, open_till
+from tests.support.bdk import bdk_wallet
+from tests.support.loopback import Loopback, open_loopback
+
+from dovetail import Agent
+from dovetail.bitcoin.uri import BitcoinUri
+from dovetail.merchant.data import record
+from dovetail.merchant.data.database import Database
+from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.wallets.bdk.keys import public
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Loopback]:
+    with open_loopback(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def database(place) -> Iterator[Database]:
+    with Database.open(place) as opened:
+        yield opened
+
+
+async def _pay(till: Till, row: InvoiceRow) -> None:
+    world = till.world
+    wallet = world.wallet("customer", 1_000_000)
+    async with Agent.open(
+        world.folder / "customer" / "agent",
+        wallet=wallet,
+        chain=world.chain,
+        relays=[world.mailroom.url],
+        policy=EAGER,
+    ) as payer:
+        paid = await payer.send(row.uri)
+        await till.until(row.id, "processing")
+        world.regtest.node.mine()
+        await paid.wait_closed()
+
+
+async def test_an_invoice_is_settled_by_a_payjoin(world, database) -> None:
+    async with open_till(world, database) as till:
+        row = await till.ask()
+        assert row.no_payjoin is None
+        await _pay(till, row)
+        settled = await till.until(row.id, "settled")
+        assert settled.paid >= row.amount
+        assert till.told(row.id) == [
+            ("created", "waiting"),
+            ("processing", "payment-seen"),
+            ("settled", "confirmed"),
+        ]
+        (kind,) = _kinds(till, row)
+        assert kind == "payjoin"
+
+
+async def test_a_payjoin_settles_in_cold_storage(world, database, tmp_path) -> None:
+    cold = public(bdk_wallet(tmp_path / "cold", world.regtest).secret())[0]
+    async with open_till(world, database, cold=cold) as till:
+        row = await till.ask()
+        await _pay(till, row)
+        settled = await till.until(row.id, "settled")
+        assert settled.settlement_script is not None
+        paid = world.chain.payments_to(settled.settlement_script)
+        assert sum(each.amount for each in paid) > row.amount
+        assert world.chain.payments_to(row.script) == ()
+        assert _kinds(till, row) == ["payjoin"]
+
+
+async def test_without_a_signer_the_plain_address_is_paid(world, database) -> None:
+    async with open_till(world, database, signs=False) as till:
+        row = await till.ask()
+        assert row.no_payjoin == "signer-away"
+        plain = BitcoinUri.parse(row.uri)
+        assert plain.address is not None
+        assert plain.get("pj") is None
+        assert await till.invoices.payment_uri(row.id) == row.uri
+
+
+def _kinds(till: Till, row) -> list[str]:
+    found = till.parts.database.read(lambda c: record.load(c, row.id))
+    return [each.kind.value for each in found.state(till.parts.clock()).counted]

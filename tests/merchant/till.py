@@ -1,0 +1,154 @@
+"""A whole shop in one process, on loopback: chain, mailroom, signer, database, engine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from tests.support.bdk import bdk_wallet
+from tests.support.loopback import Loopback
+
+from dovetail.bitcoin import Network, Sats
+from dovetail.merchant.data import events, invoices, stores, wallets
+from dovetail.merchant.data.database import Database
+from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.data.stores import StorePolicy, StoreRow
+from dovetail.merchant.engine.engine import Engine
+from dovetail.merchant.messages.invoices import NewInvoice
+from dovetail.merchant.services.invoices import Invoices
+from dovetail.merchant.services.parts import Parts
+from dovetail.merchant.services.rates import PublicRates
+from dovetail.merchant.signer.client import RemoteSigner
+from dovetail.merchant.signer.keys import Keys
+from dovetail.merchant.signer.log import SignerLog
+from dovetail.merchant.signer.place import SignerPlace
+from dovetail.merchant.signer.policy import Limits
+from dovetail.merchant.signer.server import SignerServer
+from dovetail.merchant.signer.service import SignerService
+from dovetail.runtime.agent import now
+from dovetail.runtime.ohttp_keys import OhttpKeys
+from dovetail.runtime.policy import Policy
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.transport import HttpTransport
+
+EAGER = Policy(watch_interval=0.1, poll_pause=0.05, log_interval=0.1, grace=2)
+
+
+@dataclass
+class Till:
+    """The parts of a shop, and its one store."""
+
+    world: Loopback
+    parts: Parts
+    store: StoreRow
+    invoices: Invoices
+
+    async def ask(self, amount: int = 50_000, **terms: Any) -> InvoiceRow:
+        return await self.invoices.create(self.store.id, NewInvoice(amount_sats=amount, **terms))
+
+    def row(self, invoice_id: UUID) -> InvoiceRow:
+        found = self.parts.database.read(lambda c: invoices.invoice(c, invoice_id))
+        assert found is not None
+        return found
+
+    def told(self, invoice_id: UUID) -> list[tuple[str, str]]:
+        found = self.parts.database.read(lambda c: events.events_of(c, invoice_id))
+        return [(each.kind.partition(".")[2], each.cause) for each in found]
+
+    async def until(self, invoice_id: UUID, status: str, *, seconds: float = 30) -> InvoiceRow:
+        """Wait until the invoice has this status."""
+        async with asyncio.timeout(seconds):
+            while True:
+                row = await asyncio.to_thread(self.row, invoice_id)
+                if row.status == status:
+                    return row
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def open_till(
+    world: Loopback,
+    database: Database,
+    *,
+    coins: tuple[int, ...] = (80_000, 90_000),
+    cold: str | None = None,
+    signs: bool = True,
+    works: bool = True,
+    **policy: Any,
+) -> AsyncIterator[Till]:
+    """A store whose hot wallet has these coins, and an engine that works for it."""
+    folder = world.folder / "shop"
+    wallet = bdk_wallet(folder / "wallet", world.regtest)
+    keys = Keys(wallet.secret(), cold=cold)
+    place = SignerPlace(path=Path(folder / "signer.sock"))
+    url = world.mailroom.url
+    async with AsyncExitStack() as opened:
+        if signs:
+            log = SignerLog.open(folder / "signer.db")
+            opened.callback(log.close)
+            server = SignerServer(SignerService(keys, log, Limits()))
+            await opened.enter_async_context(server.listening(place))
+        transport = HttpTransport()
+        opened.push_async_callback(transport.aclose)
+        relays = Relays([url], clock=now)
+        signer = RemoteSigner(place, patience=5)
+        opened.callback(signer.close)
+        parts = Parts(
+            database=database,
+            chain=world.chain,
+            signer=signer,
+            transport=transport,
+            relays=relays,
+            directories=(url,),
+            keys=OhttpKeys(transport, relays, clock=now),
+            rates=PublicRates(transport, (), now),
+            clock=now,
+            policy=EAGER,
+        )
+        store = database.write(lambda c: _add(c, keys, StorePolicy(**policy)))
+        await asyncio.to_thread(_fund, world, parts, store, coins)
+        if works:
+            stop = asyncio.Event()
+            working = asyncio.create_task(Engine(parts, _no_deliveries, look=0.05).run(stop))
+            opened.push_async_callback(_stopped, working, stop)
+            await asyncio.to_thread(_wait_for_coins, parts, store, len(coins))
+        yield Till(world, parts, store, Invoices(parts))
+
+
+def _add(connection, keys: Keys, policy: StorePolicy) -> StoreRow:
+    row = wallets.add_wallet(
+        connection,
+        name="hot",
+        network=Network.REGTEST,
+        descriptor=keys.hot,
+        cold_descriptor=keys.cold,
+        now=now(),
+    )
+    return stores.add_store(connection, wallet_id=row.id, name="Shop", policy=policy, now=now())
+
+
+def _fund(world: Loopback, parts: Parts, store: StoreRow, coins: tuple[int, ...]) -> None:
+    for value in coins:
+        address = parts.wallet(store.wallet_id).new_address()
+        world.regtest.node.fund(address.script_pubkey, Sats(value))
+
+
+def _wait_for_coins(parts: Parts, store: StoreRow, count: int) -> None:
+    import time  # noqa: PLC0415
+
+    deadline = time.monotonic() + 20
+    while parts.free_coins(store.wallet_id) < count:
+        assert time.monotonic() < deadline, "the coins of the shop are not seen"
+        time.sleep(0.05)
+
+
+async def _no_deliveries(_: str) -> None:
+    await asyncio.Event().wait()
+
+
+async def _stopped(working: "asyncio.Task[None]", stop: asyncio.Event) -> None:
+    stop.set()
+    await working
