@@ -38,7 +38,7 @@ async def _pay(till: Till, row: InvoiceRow) -> None:
         relays=[world.mailroom.url],
         policy=EAGER,
     ) as payer:
-        paid = await payer.send(row.uri)
+        paid = await payer.send(row.uri or "")
         await till.until(row.id, "processing")
         world.regtest.node.mine()
         await paid.wait_closed()
@@ -77,7 +77,7 @@ async def test_without_a_signer_the_plain_address_is_paid(world, database) -> No
     async with open_till(world, database, signs=False) as till:
         row = await till.ask()
         assert row.no_payjoin == "signer-away"
-        plain = BitcoinUri.parse(row.uri)
+        plain = BitcoinUri.parse(row.uri or "")
         assert plain.address is not None
         assert plain.get("pj") is None
         assert await till.invoices.payment_uri(row.id) == row.uri
