@@ -15,6 +15,7 @@ from dovetail.sessions import outcomes, receiver, sender
 from dovetail.sessions.amounts import Received, amounts_of
 from dovetail.sessions.overpayment import brought_by
 from dovetail.sessions.reasons import Reason
+from dovetail.sessions.sender.events import Created
 from dovetail.wallets import SettlingWallet
 
 
@@ -132,6 +133,7 @@ async def test_a_sender_who_forbids_it_pays_the_address(
     state = sending.state
     assert isinstance(state, sender.WithReplyKey)
     created = state.terms.created
+    assert isinstance(created, Created)
     assert created.output_substitution
     terms = replace(
         state.terms, created=msgspec.structs.replace(created, output_substitution=False)
