@@ -94,10 +94,20 @@ class RemoteSigner:
         )
         return Psbt.parse(self._ask(request, messages.Signed).psbt)
 
-    def queue(self, payment: str, psbt: Psbt, *, inputs: Mapping[OutPoint, int]) -> None:
-        """Ask the owner to approve a payment to somebody else."""
+    def queue(
+        self,
+        payment: str,
+        psbt: Psbt,
+        *,
+        inputs: Mapping[OutPoint, int],
+        outputs: Mapping[int, tuple[Keychain, int]],
+    ) -> None:
+        """Ask the owner to approve a payment to somebody else; `outputs` are the wallet's own."""
         request = messages.Queue(
-            id=payment, psbt=psbt.serialize(), inputs=own_inputs(inputs), outputs=()
+            id=payment,
+            psbt=psbt.serialize(),
+            inputs=own_inputs(inputs),
+            outputs=own_outputs(outputs),
         )
         self._ask(request, messages.Done)
 

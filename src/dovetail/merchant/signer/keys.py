@@ -16,7 +16,7 @@ from dovetail.merchant.keychains import Keychain
 from dovetail.merchant.signer.policy import SignerRefused, own_utxos
 from dovetail.merchant.wallet.descriptors import check_descriptor, script_at
 from dovetail.wallets.bdk.keys import BDK_NETWORKS, descriptors
-from dovetail.wallets.bdk.signing import sign_draft
+from dovetail.wallets.bdk.signing import is_ours, sign_draft
 from dovetail.wallets.signing import their_output, with_signature
 from dovetail.wallets.wallet_file import Secret
 
@@ -74,6 +74,11 @@ class Keys:
             if outpoint in utxos:
                 psbt = _with_final(psbt, signed, index, utxos[outpoint].script_pubkey)
         return psbt
+
+    def owns(self, script: Script) -> bool:
+        """Whether a script is the wallet's, as far as indexes have been used."""
+        with self._lock:
+            return is_ours(self._core, script)
 
     def _reveal(self, index: int) -> None:
         if index > self._revealed + STEP:

@@ -10,21 +10,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from dovetail.errors import StoreUnavailable
-from dovetail.merchant.signer.policy import SignerRefused
+from dovetail.merchant.signer.policy import Payout, SignerRefused
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
-    session TEXT PRIMARY KEY, demand INTEGER NOT NULL, signed TEXT, answer BLOB
+    session TEXT PRIMARY KEY, demand INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS signed (
+    txid TEXT PRIMARY KEY, purpose TEXT NOT NULL UNIQUE, answer BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS coins (
     coin TEXT PRIMARY KEY, session TEXT NOT NULL REFERENCES sessions (session)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS payments (
-    id TEXT PRIMARY KEY, request BLOB NOT NULL, approved INTEGER NOT NULL DEFAULT 0
+    id TEXT PRIMARY KEY, request BLOB NOT NULL, payout BLOB NOT NULL,
+    approved INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 """
 _VERSION = 1
+MOST_WAITING = 1000
+"""Payments that may wait for approval."""
+
+SIGNED_OTHERWISE = (
+    "Another transaction was signed for this before, or this transaction for something else."
+)
 _BUSY_SECONDS = 10.0
 
 
@@ -66,9 +78,7 @@ class SignerLog:
     def open_session(self, session: str, demand: int) -> None:
         """Record what a session must bring; raises `SignerRefused` for another sum than before."""
         with self._writing() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO sessions VALUES (?, ?, NULL, NULL)", (session, demand)
-            )
+            db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?)", (session, demand))
             known = db.execute(
                 "SELECT demand FROM sessions WHERE session = ?", (session,)
             ).fetchone()[0]
@@ -114,31 +124,46 @@ class SignerLog:
         with self._writing() as db:
             db.execute("DELETE FROM coins WHERE session = ?", (session,))
 
-    def signed(self, session: str) -> tuple[str, bytes] | None:
-        """Return the transaction that was signed for a session, by its txid, and the answer."""
+    def signed(self, purpose: str) -> tuple[str, bytes] | None:
+        """Return the transaction that was signed for a purpose, by its txid, and the answer."""
         with self._lock, _translated():
             row = self._connection.execute(
-                "SELECT signed, answer FROM sessions WHERE session = ? AND signed IS NOT NULL",
-                (session,),
+                "SELECT txid, answer FROM signed WHERE purpose = ?", (purpose,)
             ).fetchone()
         return None if row is None else (row[0], row[1])
 
-    def record(self, session: str, txid: str, answer: bytes) -> None:
-        """Record what is signed for a session; raises `SignerRefused` for a second transaction."""
-        with self._writing() as db:
-            db.execute(
-                "UPDATE sessions SET signed = ?, answer = ?"
-                " WHERE session = ? AND (signed IS NULL OR signed = ?)",
-                (txid, answer, session, txid),
-            )
-            known = db.execute("SELECT signed FROM sessions WHERE session = ?", (session,))
-            if known.fetchone() != (txid,):
-                raise SignerRefused("Another transaction was signed for this session before.")
+    def record(self, purpose: str, txid: str, answer: bytes) -> bytes:
+        """Record what is signed for a purpose, and return it; a first answer stays the only one.
 
-    def queue(self, payment: str, request: bytes) -> None:
-        """Keep a payment that the owner has to approve; the first of an id counts."""
+        A transaction is signed for one purpose, and with one set of claims about the coins that it
+        spends: signatures over two sets together could spend what neither set shows. Raises
+        `SignerRefused` for a second transaction or a second purpose.
+        """
         with self._writing() as db:
-            db.execute("INSERT OR IGNORE INTO payments VALUES (?, ?, 0)", (payment, request))
+            db.execute("INSERT OR IGNORE INTO signed VALUES (?, ?, ?)", (txid, purpose, answer))
+            row = db.execute(
+                "SELECT answer FROM signed WHERE txid = ? AND purpose = ?", (txid, purpose)
+            ).fetchone()
+        if row is None:
+            raise SignerRefused(SIGNED_OTHERWISE)
+        return bytes(row[0])
+
+    def queue(self, payment: str, request: bytes, payout: Payout) -> None:
+        """Keep a payment that the owner has to approve; the first of an id counts.
+
+        Raises `SignerRefused` for another payment of that id, and while too many wait.
+        """
+        told = msgspec.json.encode(payout)
+        with self._writing() as db:
+            waiting = db.execute("SELECT count(*) FROM payments WHERE approved = 0").fetchone()[0]
+            known = db.execute("SELECT request FROM payments WHERE id = ?", (payment,)).fetchone()
+            if known is None and waiting >= MOST_WAITING:
+                raise SignerRefused("Too many payments wait for approval: the owner decides first.")
+            if known is not None and known[0] != request:
+                raise SignerRefused("Another payment of this id is queued: give it a new id.")
+            db.execute(
+                "INSERT OR IGNORE INTO payments VALUES (?, ?, ?, 0)", (payment, request, told)
+            )
 
     def queued(self, payment: str) -> tuple[bytes, bool] | None:
         """Return a payment's request, and whether it was approved; None for an unknown one."""
@@ -148,11 +173,11 @@ class SignerLog:
             ).fetchone()
         return None if row is None else (row[0], bool(row[1]))
 
-    def waiting(self) -> dict[str, bytes]:
-        """Return the payments that are not approved."""
+    def waiting(self) -> dict[str, Payout]:
+        """Return the payments that are not approved, as the signer has read them."""
         with self._lock, _translated():
-            rows = self._connection.execute("SELECT id, request FROM payments WHERE approved = 0")
-            return dict(rows.fetchall())
+            rows = self._connection.execute("SELECT id, payout FROM payments WHERE approved = 0")
+            return {name: msgspec.json.decode(told, type=Payout) for name, told in rows}
 
     def approve(self, payment: str) -> bool:
         """Approve a payment; False for an unknown one."""

@@ -4,14 +4,15 @@ The server that asks may be in the hands of a thief. So the signer believes it n
 the wallet's scripts itself, and adds up what the wallet gives and gets.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from dovetail.bitcoin import FeeRate, OutPoint, Psbt, Sats, Script, Transaction, TxOut, Weight
-from dovetail.bitcoin.weights import input_weight
-from dovetail.errors import DovetailError, InvalidPsbt, WalletError
+from dovetail.bitcoin.weights import predicted_input_weight
+from dovetail.errors import InvalidPsbt, WalletError
 from dovetail.wallets.signing import check_sighash
 
+_BARE_INPUT_WEIGHT = 4 * 41
 _OUTPUT_WEIGHT = 4 * 43
 """That of an output of Taproot, the largest that the wallet may put in place of another."""
 
@@ -40,6 +41,8 @@ class Proposal:
     own_scripts: Collection[Script]
     """Scripts of the wallet, hot and cold, that outputs may pay."""
     fallback: Transaction
+    unnamed: Collection[OutPoint] = ()
+    """Coins of the wallet that it spends although they are not to be signed."""
 
     def __repr__(self) -> str:
         return f"<Proposal of {len(self.own_inputs)} inputs>"
@@ -54,8 +57,10 @@ def check_proposal(proposal: Proposal, *, demand: int, limits: Limits) -> None:
     """Raise `SignerRefused` unless the wallet may sign this payjoin.
 
     The fallback must bring what the invoice demands, the payjoin must spend the fallback's coins,
-    and the wallet must get as much by it, but for a fee within the limits.
+    and the wallet must get as much by it, but for a fee within the limits. No payjoin makes the
+    wallet poorer, so that not even fees can drain it.
     """
+    _require_all_named(proposal.unnamed)
     utxos = own_utxos(proposal.psbt, proposal.own_inputs)
     offered = _paid(proposal.fallback, proposal.own_scripts)
     if offered < demand:
@@ -67,11 +72,11 @@ def check_proposal(proposal: Proposal, *, demand: int, limits: Limits) -> None:
         raise SignerRefused(
             "The payjoin leaves out a coin of the customer's own transaction: both could be paid."
         )
-    gain = _paid(proposal.transaction, proposal.own_scripts) - sum(
-        int(each.value) for each in utxos.values()
-    )
+    gain = _paid(proposal.transaction, proposal.own_scripts) - _total(utxos.values())
+    if gain <= 0:
+        raise SignerRefused("The payjoin makes the wallet no richer: nothing is signed.")
     cost = offered - gain
-    if cost > _most(proposal, utxos, limits):
+    if cost > _most(utxos, limits):
         raise SignerRefused(
             "The payjoin takes more from the wallet than its part of the fee may be: nothing is"
             " signed."
@@ -88,17 +93,50 @@ def check_sweep(
         raise SignerRefused("A sweep spends the wallet's own coins alone: nothing is signed.")
     if any(output.script_pubkey not in cold for output in transaction.outputs):
         raise SignerRefused("A sweep pays the cold wallet alone: nothing is signed.")
-    fee = sum(int(each.value) for each in utxos.values()) - _paid(transaction, cold)
-    if not 0 <= fee <= int(limits.max_fee):
+    fee = _total(utxos.values()) - _paid(transaction, cold)
+    if not 0 <= fee <= _most_for_all(transaction, utxos, limits):
         raise SignerRefused("The sweep's fee is above the limit: nothing is signed.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Payout:
+    """What a payment of the owner's brings others, in satoshis; the owner approves this."""
+
+    recipients: tuple[tuple[str, int], ...]
+    """Scripts in hex, each with its sum."""
+    fee: int
+
+    def __repr__(self) -> str:
+        return f"<Payout to {len(self.recipients)}>"
+
+
+def check_payment(
+    psbt: Psbt, own_inputs: Mapping[OutPoint, Script], own: Collection[Script], limits: Limits
+) -> Payout:
+    """Return what a payment pays to others; raises `SignerRefused` where it cannot be told.
+
+    It spends the wallet's own coins alone, and its fee is within the limits.
+    """
+    utxos, transaction = own_utxos(psbt, own_inputs), psbt.unsigned_transaction
+    if len(utxos) != len(transaction.inputs):
+        raise SignerRefused("A payment spends the wallet's own coins alone: name them all.")
+    fee = _total(utxos.values()) - _total(transaction.outputs)
+    if not 0 <= fee <= _most_for_all(transaction, utxos, limits):
+        raise SignerRefused("The payment's fee is above the limit: nothing is signed.")
+    recipients = tuple(
+        (output.script_pubkey.hex(), int(output.value))
+        for output in transaction.outputs
+        if output.script_pubkey not in own
+    )
+    return Payout(recipients=recipients, fee=fee)
 
 
 def own_utxos(psbt: Psbt, own_inputs: Mapping[OutPoint, Script]) -> dict[OutPoint, TxOut]:
     """Return the outputs that the own inputs spend; raises `SignerRefused`.
 
-    Their amounts are the server's word: a signature commits to them, so that a wrong one is worth
-    nothing (BIP 143, BIP 341). Each must be there, pay the derived script, and ask for a signature
-    of the whole transaction.
+    Their amounts are the server's word: a signature commits to its input's amount, so that with a
+    wrong one it is worth nothing (BIP 143, BIP 341), as long as no transaction is signed twice.
+    Each must be there, pay the derived script, and ask for a signature of the whole transaction.
     """
     found: dict[OutPoint, TxOut] = {}
     for index, outpoint in enumerate(psbt.unsigned_transaction.contested()):
@@ -118,20 +156,34 @@ def own_utxos(psbt: Psbt, own_inputs: Mapping[OutPoint, Script]) -> dict[OutPoin
     return found
 
 
-def _most(proposal: Proposal, utxos: Mapping[OutPoint, TxOut], limits: Limits) -> int:
-    """The most satoshis that the wallet may pay for what it adds."""
-    inputs = proposal.psbt.unsigned_transaction.contested()
-    try:
-        weights = [
-            int(input_weight(proposal.psbt.inputs[index], utxos[outpoint]))
-            for index, outpoint in enumerate(inputs)
-            if outpoint in utxos
-        ]
-    except DovetailError:
-        raise SignerRefused("An input is of a kind that the wallet does not sign.") from None
-    by_rate = limits.max_fee_rate.fee(Weight(sum(weights) + _OUTPUT_WEIGHT))
-    return min(int(by_rate), int(limits.max_fee))
+def _require_all_named(unnamed: Collection[OutPoint]) -> None:
+    if unnamed:
+        raise SignerRefused("It spends a coin of the wallet that it does not name: name them all.")
+
+
+def _most(utxos: Mapping[OutPoint, TxOut], limits: Limits) -> int:
+    """The most satoshis that the wallet may pay for what it adds to a payjoin."""
+    return _within(limits, Weight(_weight_of_inputs(utxos) + _OUTPUT_WEIGHT))
+
+
+def _most_for_all(transaction: Transaction, utxos: Mapping[OutPoint, TxOut], limits: Limits) -> int:
+    """The most satoshis that the wallet may pay for a transaction of its own."""
+    bare = len(transaction.inputs) * _BARE_INPUT_WEIGHT
+    return _within(limits, Weight(transaction.weight - bare + _weight_of_inputs(utxos)))
+
+
+def _within(limits: Limits, weight: Weight) -> int:
+    return min(int(limits.max_fee_rate.fee(weight)), int(limits.max_fee))
+
+
+def _weight_of_inputs(utxos: Mapping[OutPoint, TxOut]) -> int:
+    """The weight of the signed inputs; what the PSBT says of their signatures does not count."""
+    return sum(int(predicted_input_weight(utxo.script_pubkey.type)) for utxo in utxos.values())
 
 
 def _paid(transaction: Transaction, scripts: Collection[Script]) -> int:
-    return sum(int(each.value) for each in transaction.outputs if each.script_pubkey in scripts)
+    return _total(each for each in transaction.outputs if each.script_pubkey in scripts)
+
+
+def _total(outputs: Iterable[TxOut]) -> int:
+    return sum(int(each.value) for each in outputs)

@@ -1,21 +1,23 @@
 """The signer's decisions: each request is checked, recorded and only then answered."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dovetail.bitcoin import OutPoint, Psbt, Script, Transaction
 from dovetail.errors import DovetailError, InfrastructureError, StoreUnavailable
 from dovetail.merchant.keychains import Keychain
 from dovetail.merchant.signer import messages
 from dovetail.merchant.signer.keys import Keys
-from dovetail.merchant.signer.log import SignerLog
+from dovetail.merchant.signer.log import SIGNED_OTHERWISE, SignerLog
 from dovetail.merchant.signer.messages import OwnInput, OwnOutput
 from dovetail.merchant.signer.policy import (
     Limits,
     Proposal,
     SignerRefused,
+    check_payment,
     check_proposal,
     check_sweep,
 )
+from dovetail.wallets.signing import their_output
 
 
 class SignerService:
@@ -59,21 +61,17 @@ class SignerService:
             case messages.Release(session=session):
                 self._log.release(session)
                 return messages.Done()
-            case messages.Queue(id=payment):
-                self._log.queue(payment, messages.encode(request))
-                return messages.Done()
+            case messages.Queue():
+                return self._queue(request)
             case messages.Queued(id=payment):
                 return self._queued(payment)
 
     def _sign(self, request: messages.Sign) -> messages.Answer:
         """Sign a payjoin; one that was signed before is answered as it was."""
-        psbt = Psbt.parse(request.psbt)
-        txid = str(psbt.unsigned_transaction.txid)
-        known = self._log.signed(request.session)
-        if known is not None and known[0] == txid:
-            return messages.Signed(psbt=known[1])
-        if known is not None:
-            raise SignerRefused("Another transaction was signed for this session before.")
+        psbt, purpose = Psbt.parse(request.psbt), f"session {request.session}"
+        if (known := self._signed(psbt, purpose)) is not None:
+            return known
+        demand = self._log.demand(request.session)
         indexes = _indexes(request.inputs)
         proposal = Proposal(
             psbt=psbt,
@@ -81,24 +79,36 @@ class SignerService:
             own_scripts=self._outputs(psbt, request.outputs)
             | {self._keys.script(Keychain.HOT, request.fallback_index)},
             fallback=Transaction.parse(request.fallback),
+            unnamed=self._unnamed(psbt, indexes),
         )
-        demand = self._log.demand(request.session)
         check_proposal(proposal, demand=demand, limits=self._limits)
         self._log.reserve(request.session, [str(coin) for coin in indexes])
-        if not {str(coin) for coin in indexes} <= self._log.reserved(request.session):
-            raise SignerRefused("A coin is not reserved for this session.")
-        signed = self._keys.sign(psbt, indexes).serialize()
-        self._log.record(request.session, txid, signed)
-        return messages.Signed(psbt=signed)
+        return self._signature(psbt, indexes, purpose)
 
     def _sweep(self, request: messages.Sweep) -> messages.Answer:
         psbt, indexes = Psbt.parse(request.psbt), _indexes(request.inputs)
+        purpose = f"sweep {psbt.unsigned_transaction.txid}"
+        if (known := self._signed(psbt, purpose)) is not None:
+            return known
         self._require_free(indexes)
         cold = {self._keys.script(Keychain.COLD, each.index) for each in request.outputs}
         check_sweep(psbt, self._scripts(indexes), cold, self._limits)
-        return messages.Signed(psbt=self._keys.sign(psbt, indexes).serialize())
+        return self._signature(psbt, indexes, purpose)
+
+    def _queue(self, request: messages.Queue) -> messages.Answer:
+        """Keep a payment for the owner, who sees what the signer has read in it."""
+        psbt = Psbt.parse(request.psbt)
+        payout = check_payment(
+            psbt,
+            self._scripts(_indexes(request.inputs)),
+            self._outputs(psbt, request.outputs),
+            self._limits,
+        )
+        self._log.queue(request.id, messages.encode(request), payout)
+        return messages.Done()
 
     def _queued(self, payment: str) -> messages.Answer:
+        """Sign a payment that the owner has approved."""
         known = self._log.queued(payment)
         if known is None:
             raise SignerRefused("The signer knows no such payment: queue it first.")
@@ -108,8 +118,44 @@ class SignerService:
         if not isinstance(request, messages.Queue):
             raise SignerRefused("The payment cannot be read.")
         psbt, indexes = Psbt.parse(request.psbt), _indexes(request.inputs)
+        purpose = f"payment {payment}"
+        if (signed := self._signed(psbt, purpose)) is not None:
+            return signed
         self._require_free(indexes)
-        return messages.Signed(psbt=self._keys.sign(psbt, indexes).serialize())
+        return self._signature(psbt, indexes, purpose)
+
+    def _signed(self, psbt: Psbt, purpose: str) -> messages.Signed | None:
+        """The answer that was given for a purpose before; raises `SignerRefused` for another."""
+        known = self._log.signed(purpose)
+        if known is None:
+            return None
+        if known[0] != str(psbt.unsigned_transaction.txid):
+            raise SignerRefused(SIGNED_OTHERWISE)
+        return messages.Signed(psbt=known[1])
+
+    def _signature(self, psbt: Psbt, indexes: dict[OutPoint, int], purpose: str) -> messages.Signed:
+        """Sign what was checked; the answer is durable before it is given, and stays the same."""
+        signed = self._keys.sign(psbt, indexes).serialize()
+        txid = str(psbt.unsigned_transaction.txid)
+        return messages.Signed(psbt=self._log.record(purpose, txid, signed))
+
+    def _unnamed(self, psbt: Psbt, named: Collection[OutPoint]) -> frozenset[OutPoint]:
+        """The wallet's coins among the inputs that are not to be signed, as far as it knows them.
+
+        Their scripts are the server's word here. A coin that is hidden stays unsigned: signing it
+        too would be a second signature of this transaction.
+        """
+        others = {
+            outpoint: index
+            for index, outpoint in enumerate(psbt.unsigned_transaction.contested())
+            if outpoint not in named
+        }
+        known = self._log.holders([str(each) for each in others])
+        return frozenset(
+            outpoint
+            for outpoint, index in others.items()
+            if str(outpoint) in known or self._keys.owns(their_output(psbt, index).script_pubkey)
+        )
 
     def _require_free(self, coins: Iterable[OutPoint]) -> None:
         if self._log.holders([str(coin) for coin in coins]):
