@@ -1,6 +1,7 @@
 """The signer as a server: a Unix socket for this machine's user, or TLS with certificates."""
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import AsyncGenerator
@@ -113,9 +114,14 @@ async def _read(reader: asyncio.StreamReader) -> bytes | None:
 
 
 def _make_room(path: Path) -> None:
-    """Make the folder, and remove a socket that a crash has left; raises `OSError`."""
+    """Make the folder, and remove a socket that a crash has left.
+
+    Raises `OSError`, also where another signer answers there: asyncio would take its place.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.is_socket() and not _answers(path):
+    if path.is_socket():
+        if _answers(path):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         path.unlink()
 
 
