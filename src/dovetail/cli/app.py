@@ -46,6 +46,7 @@ SECTIONS = {
     "Run": {
         "run": Entry("run:run", "Take every session forward, as a service."),
         "mailroom": Entry("mailroom:mailroom", "Run a directory, gateway and relay."),
+        "merchant": Entry("merchant:merchant", "Take payments as a shop, over an API."),
         "regtest": Entry("regtest:regtest", "Run a chain of your own, for tests and demos."),
         "demo": Entry("demo:demo", "Watch a whole payjoin on this machine, told step by step."),
         "completion": Entry("completion:completion", "Print the completion script for a shell."),

@@ -33,8 +33,10 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
     Raises `ConfigurationError`, which names the key, and the file and line where it stands there.
     """
     written = file.read(given, environment)
-    values = {name: found.value for name, found in look_up(written, given, environment).items()}
-    tables = {
+    values: dict[str, Any] = {
+        name: found.value for name, found in look_up(written, given, environment).items()
+    }
+    tables: dict[str, Any] = {
         name: written.reading(name, partial(_table, name, written.values.get(name, {})))
         for name in TABLES
     }

@@ -114,6 +114,11 @@ def change_policy(connection: Connection, store_id: UUID, policy: StorePolicy) -
     )
 
 
+def rename(connection: Connection, store_id: UUID, name: str) -> None:
+    """Give a store another name."""
+    connection.execute(update(stores).where(stores.c.id == store_id).values(name=name))
+
+
 def store(connection: Connection, store_id: UUID) -> StoreRow | None:
     """Return a store, or None."""
     found = connection.execute(select(stores).where(stores.c.id == store_id)).first()

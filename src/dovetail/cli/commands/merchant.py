@@ -1,0 +1,155 @@
+"""`dovetail merchant`."""
+
+from typing import Any
+
+import click
+
+from dovetail.cli.help_layout import Group
+from dovetail.cli.option_types import Place
+from dovetail.cli.options import chain, common, directory, passphrase, routes, together
+from dovetail.cli.output import Screen
+
+_WHERE = together(
+    click.option(
+        "--database",
+        metavar="PLACE",
+        help="A file, or a URL that begins with postgresql://; else a file in the data folder.",
+    ),
+    click.option(
+        "--signer",
+        metavar="PLACE",
+        help="Where the signer listens: a socket's path, or host:port with TLS.",
+    ),
+)
+
+
+@click.group(
+    cls=Group,
+    examples={
+        "dovetail merchant signer": "Run the one process that holds the keys.",
+        "dovetail merchant store 'My shop'": "Make a store on the signer's wallet.",
+        "dovetail merchant key 'My web shop'": "Make a key for shop software.",
+        "dovetail merchant serve": "Serve the API and take payments.",
+    },
+)
+def merchant() -> None:
+    """Take payments as a shop: invoices over an API, paid by payjoin where that can be.
+
+    The signer alone has keys. With a database in PostgreSQL any number of workers share the work;
+    with a file everything runs in `serve`.
+    """
+
+
+@merchant.command()
+@click.option(
+    "--listen",
+    "place",
+    type=Place(),
+    default="127.0.0.1:8090",
+    show_default=True,
+    help="Where to listen; port 0 is any.",
+)
+@click.option("--json-log", is_flag=True, help="Write the log as JSON, a line for each entry.")
+@_WHERE
+@chain
+@directory
+@routes
+@common
+def serve(**given: Any) -> int:
+    """Serve the API until Ctrl-C, and with a file as database do all of the work.
+
+    Prints the URL of the API. Put a proxy that speaks https in front of it.
+    """
+    from dovetail.cli.handlers import merchant as handler
+
+    return handler.serve(Screen(), **given)
+
+
+@merchant.command()
+@click.option("--json-log", is_flag=True, help="Write the log as JSON, a line for each entry.")
+@_WHERE
+@chain
+@directory
+@routes
+@common
+def worker(**given: Any) -> int:
+    """Take sessions forward, watch the chain and send webhooks, until Ctrl-C.
+
+    Run as many as you like, on any machines that reach the database and the signer. One that dies
+    loses nothing: the others go on within seconds.
+    """
+    from dovetail.cli.handlers import merchant as handler
+
+    return handler.worker(Screen(), **given)
+
+
+@merchant.command()
+@click.option("--json-log", is_flag=True, help="Write the log as JSON, a line for each entry.")
+@click.option(
+    "--listen",
+    "signer",
+    metavar="PLACE",
+    help="A socket's path, or host:port with TLS; else a socket in the data folder.",
+)
+@click.option(
+    "--cold", metavar="DESCRIPTOR", help="The public descriptor of cold storage, to settle there."
+)
+@passphrase
+@common
+def signer(**given: Any) -> int:
+    """Hold the keys, and sign what the shop's rules allow, until Ctrl-C.
+
+    Run it as a user of its own, on a wallet that `dovetail wallet new` has made. It checks each
+    transaction itself and believes the server nothing.
+    """
+    from dovetail.cli.handlers import merchant_signer as handler
+
+    return handler.run(Screen(), **given)
+
+
+@merchant.command()
+@click.argument("name")
+@click.option("--minimum", type=int, default=0, help="The least sats for which to offer payjoin.")
+@click.option("--expiry", type=int, default=900, show_default=True, help="Seconds to pay in.")
+@_WHERE
+@common
+def store(**given: Any) -> int:
+    """Make a store on the wallet for which the signer signs; prints its id."""
+    from dovetail.cli.handlers import merchant_setup as handler
+
+    return handler.store(Screen(), **given)
+
+
+@merchant.command()
+@click.argument("name")
+@click.option("--store", "store_id", metavar="ID", help="Only for this store; else for all.")
+@_WHERE
+@common
+def key(**given: Any) -> int:
+    """Make an API key for shop software; it is shown once."""
+    from dovetail.cli.handlers import merchant_setup as handler
+
+    return handler.key(Screen(), **given)
+
+
+@merchant.command()
+@_WHERE
+@common
+def deposit(**given: Any) -> int:
+    """Show an address of the hot wallet: coins sent there are contributed to payjoins."""
+    from dovetail.cli.handlers import merchant_setup as handler
+
+    return handler.deposit(Screen(), **given)
+
+
+@merchant.command()
+@_WHERE
+@chain
+@directory
+@routes
+@common
+def check(**given: Any) -> int:
+    """Test the whole setup, and name each setting that is wrong."""
+    from dovetail.cli.handlers import merchant as handler
+
+    return handler.check(Screen(), **given)

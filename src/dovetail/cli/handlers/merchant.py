@@ -1,0 +1,121 @@
+"""`dovetail merchant serve`, `worker` and `check`."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Any
+
+from dovetail.cli import context, merchant_parts, signals
+from dovetail.cli.context import Home
+from dovetail.cli.exits import Exit
+from dovetail.cli.merchant_settings import MerchantSettings
+from dovetail.cli.output import Screen
+from dovetail.cli.service_manager import READY, STOPPING, Notifier
+from dovetail.cli.signals import Stop
+from dovetail.collecting import rare_collections
+from dovetail.errors import ConfigurationError
+from dovetail.merchant.engine.engine import Engine
+from dovetail.merchant.server import serving
+from dovetail.merchant.services.checking import findings
+from dovetail.merchant.services.parts import Parts
+from dovetail.merchant.webhooks.deliveries import deliveries
+from dovetail.serving.logs import STDERR, JsonLines, logging_to
+
+_log = logging.getLogger("dovetail.merchant")
+
+NEEDS_SERVER = (
+    "A worker shares a database in PostgreSQL with the server: set `database` to its URL. With a"
+    " file as database `dovetail merchant serve` does all of the work."
+)
+
+
+def serve(
+    screen: Screen,
+    *,
+    place: tuple[str, int],
+    json_log: bool,
+    database: str | None,
+    signer: str | None,
+) -> int:
+    """Serve the API until a signal comes; see `dovetail merchant serve --help`."""
+    home, settings = _settings(database, signer)
+    return _logged(json_log, lambda: _serve(screen, place, home, settings))
+
+
+def worker(screen: Screen, *, json_log: bool, database: str | None, signer: str | None) -> int:
+    """Work until a signal comes; see `dovetail merchant worker --help`."""
+    home, settings = _settings(database, signer)
+    if settings.database is None or "://" not in settings.database:
+        raise ConfigurationError(NEEDS_SERVER)
+    return _logged(json_log, lambda: _work(screen, home, settings))
+
+
+def check(screen: Screen, *, database: str | None, signer: str | None) -> int:
+    """Test the whole setup; a failure where something is wrong."""
+    home, settings = _settings(database, signer)
+    return asyncio.run(_check(screen, home, settings))
+
+
+def _settings(database: str | None, signer: str | None) -> tuple[Home, MerchantSettings]:
+    home = context.home(tell=False)
+    return home, merchant_parts.settings_of(home, database=database, signer=signer)
+
+
+def _logged(json_log: bool, work: Any) -> int:  # noqa: FBT001 - the option of that name
+    lines = JsonLines() if json_log else None
+    with logging_to(STDERR, "dovetail", "uvicorn.error", lines=lines), rare_collections():
+        _log.setLevel(logging.INFO)
+        try:
+            return int(work())
+        except KeyboardInterrupt:  # told to stop before it had begun
+            return Exit.DONE
+
+
+def engine_of(parts: Parts, settings: MerchantSettings) -> Engine:
+    """The engine, with webhooks as the settings allow them."""
+    sending = deliveries(parts.database, private=settings.private_webhooks)
+    return Engine(parts, lambda _: sending())
+
+
+@signals.interruptible
+async def _serve(
+    stop: Stop, screen: Screen, place: tuple[str, int], home: Home, settings: MerchantSettings
+) -> int:
+    notifier = Notifier()
+    async with AsyncExitStack() as opened:
+        parts = await opened.enter_async_context(merchant_parts.open_shop(home, settings))
+        stop.guarded = True
+        url = await opened.enter_async_context(serving(parts, *place))
+        working = None
+        if not parts.database.is_shared:
+            working = asyncio.create_task(engine_of(parts, settings).run(stop.asked))
+        screen.result(url)
+        screen.say("The shop's API is there. Ctrl-C stops it; nothing is lost.")
+        notifier.send(READY)
+        await stop.asked.wait()
+        notifier.send(STOPPING)
+        if working is not None:
+            await working
+    screen.say("The shop has stopped.")
+    return Exit.DONE
+
+
+@signals.interruptible
+async def _work(stop: Stop, screen: Screen, home: Home, settings: MerchantSettings) -> int:
+    notifier = Notifier()
+    async with merchant_parts.open_shop(home, settings, upgrade=False) as parts:
+        stop.guarded = True
+        screen.say("A worker has begun. Ctrl-C stops it; others go on with its sessions.")
+        notifier.send(READY)
+        await engine_of(parts, settings).run(stop.asked)
+        notifier.send(STOPPING)
+    screen.say("The worker has stopped.")
+    return Exit.DONE
+
+
+async def _check(screen: Screen, home: Home, settings: MerchantSettings) -> int:
+    async with merchant_parts.open_shop(home, settings) as parts:
+        found = await findings(parts)
+    for each in found:
+        screen.result(f"{'ok' if each.is_well else 'WRONG':<6}{each.about}: {each.words}")
+    return Exit.DONE if all(each.is_well for each in found) else Exit.FAILED

@@ -1,0 +1,115 @@
+"""`dovetail merchant store`, `key` and `deposit`: what a shop needs before it serves."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from dovetail.cli import context, merchant_parts
+from dovetail.cli.context import Home
+from dovetail.cli.exits import Exit
+from dovetail.cli.merchant_settings import MerchantSettings
+from dovetail.cli.output import Screen
+from dovetail.errors import ConfigurationError
+from dovetail.merchant.data import api_keys, stores, wallets
+from dovetail.merchant.data.database import Database
+from dovetail.merchant.data.stores import StorePolicy
+from dovetail.merchant.data.wallets import WalletRow
+from dovetail.merchant.messages import Scope
+from dovetail.merchant.signer.client import RemoteSigner
+from dovetail.merchant.wallet.merchant_wallet import MerchantWallet
+
+
+def store(
+    screen: Screen,
+    *,
+    name: str,
+    minimum: int,
+    expiry: int,
+    database: str | None,
+    signer: str | None,
+) -> int:
+    """Make a store; its wallet is the signer's, which is taken in where it is new."""
+    home, settings = _settings(database, signer)
+    policy = StorePolicy(payjoin_minimum=minimum, expiry=expiry)
+    with (
+        merchant_parts.open_database(home, settings) as opened,
+        merchant_parts.open_signer(home, settings) as asked,
+    ):
+
+        def write(connection: Connection) -> stores.StoreRow:
+            wallet = _wallet(connection, opened, asked, home)
+            return stores.add_store(
+                connection, wallet_id=wallet.id, name=name, policy=policy, now=opened.now()
+            )
+
+        made = opened.write(write)
+    screen.result(str(made.id))
+    screen.say(
+        "The store is made. Next: `dovetail merchant key` for its software, and"
+        " `dovetail merchant deposit` for coins to contribute."
+    )
+    return Exit.DONE
+
+
+def key(
+    screen: Screen, *, name: str, store_id: str | None, database: str | None, signer: str | None
+) -> int:
+    """Make an API key, and show its secret once."""
+    home, settings = _settings(database, signer)
+    only = None if store_id is None else (_uuid(store_id),)
+    with merchant_parts.open_database(home, settings) as opened:
+        _, secret = opened.write(
+            lambda connection: api_keys.add_key(
+                connection, name=name, scopes=list(Scope), store_ids=only, now=opened.now()
+            )
+        )
+    screen.result(secret)
+    screen.say("This is the only time that the key is shown: keep it with the shop's software.")
+    return Exit.DONE
+
+
+def deposit(screen: Screen, *, database: str | None, signer: str | None) -> int:
+    """Show a new address of the hot wallet."""
+    home, settings = _settings(database, signer)
+    with merchant_parts.open_database(home, settings) as opened:
+        known = opened.read(wallets.all_wallets)
+        if not known:
+            raise ConfigurationError("There is no store yet: make one with `merchant store`.")
+        address = MerchantWallet(opened, known[0], None).new_address()
+    screen.result(str(address))
+    screen.say("Coins that are sent there are contributed to payjoins once they confirm.")
+    return Exit.DONE
+
+
+def _settings(database: str | None, signer: str | None) -> tuple[Home, MerchantSettings]:
+    home = context.home(tell=False)
+    return home, merchant_parts.settings_of(home, database=database, signer=signer)
+
+
+def _wallet(
+    connection: Connection, database: Database, signer: RemoteSigner, home: Home
+) -> WalletRow:
+    """The row of the signer's wallet; raises `ConfigurationError` for another network."""
+    told = signer.wallet()
+    if told.network != home.network.value:
+        raise ConfigurationError(
+            f"The signer's wallet is on {told.network}, and this shop on {home.network}."
+        )
+    for row in wallets.all_wallets(connection):
+        if (row.descriptor, row.cold_descriptor) == (told.hot, told.cold):
+            return row
+    return wallets.add_wallet(
+        connection,
+        name=f"wallet {len(wallets.all_wallets(connection)) + 1}",
+        network=home.network,
+        descriptor=told.hot,
+        cold_descriptor=told.cold,
+        now=database.now(),
+    )
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ConfigurationError("A store's id is a UUID, as `merchant store` has it.") from None

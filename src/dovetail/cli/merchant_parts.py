@@ -1,0 +1,113 @@
+"""Open what the shop's commands work with: database, signer, chain, routes."""
+
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dovetail.cli import merchant_settings, open_parts
+from dovetail.cli.context import Home
+from dovetail.cli.merchant_settings import MerchantSettings
+from dovetail.cli.paths import make_folder
+from dovetail.errors import ConfigurationError
+from dovetail.merchant.signer.place import SignerPlace, TlsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from dovetail.merchant.data.database import Database
+    from dovetail.merchant.services.parts import Parts
+    from dovetail.merchant.signer.client import RemoteSigner
+
+DATABASE = "shop.db"
+SOCKET = "signer.sock"
+
+
+def settings_of(home: Home, **given: Any) -> MerchantSettings:
+    """The table's values, and what the command line says instead; errors name the file."""
+    try:
+        found = merchant_settings.read(home.settings.merchant)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{home.settings.file}: {error}") from error
+    return replace(found, **{name: value for name, value in given.items() if value is not None})
+
+
+def folder(home: Home) -> Path:
+    """The shop's folder, of this network."""
+    found = home.folder / "merchant"
+    make_folder(found)
+    return found
+
+
+def signer_place(home: Home, settings: MerchantSettings) -> SignerPlace:
+    """Where the signer listens; raises `ConfigurationError`."""
+    files = settings.signer_ca, settings.signer_cert, settings.signer_key
+    tls = None
+    if all(files):
+        authority, certificate, key = (Path(str(each)) for each in files)
+        tls = TlsFiles(authority=authority, certificate=certificate, key=key)
+    elif any(files):
+        raise ConfigurationError(
+            "TLS to the signer takes all of `signer_ca`, `signer_cert` and `signer_key`."
+        )
+    return SignerPlace.parse(settings.signer or str(folder(home) / SOCKET), tls)
+
+
+@contextmanager
+def open_database(
+    home: Home, settings: MerchantSettings, *, upgrade: bool = True
+) -> "Generator[Database]":
+    """The shop's database, upgraded; raises `StoreUnavailable` and `ConfigurationError`."""
+    from dovetail.merchant.data.database import Database  # noqa: PLC0415 - takes time to load
+
+    place = settings.database or folder(home) / DATABASE
+    with Database.open(place, upgrade=upgrade) as database:
+        yield database
+
+
+@contextmanager
+def open_signer(home: Home, settings: MerchantSettings) -> "Generator[RemoteSigner]":
+    """The signer, which is asked once it is needed."""
+    from dovetail.merchant.signer.client import RemoteSigner  # noqa: PLC0415
+
+    signer = RemoteSigner(signer_place(home, settings))
+    try:
+        yield signer
+    finally:
+        signer.close()
+
+
+@asynccontextmanager
+async def open_shop(
+    home: Home, settings: MerchantSettings, *, upgrade: bool = True
+) -> "AsyncGenerator[Parts]":
+    """All parts of a running shop."""
+    from dovetail.merchant.services.parts import Parts  # noqa: PLC0415
+    from dovetail.merchant.services.rates import PublicRates, sources_named  # noqa: PLC0415
+    from dovetail.runtime.agent import KEY_CACHE, now  # noqa: PLC0415
+    from dovetail.runtime.ohttp_keys import OhttpKeys  # noqa: PLC0415
+    from dovetail.runtime.relays import Relays  # noqa: PLC0415
+    from dovetail.runtime.transport import opened  # noqa: PLC0415
+
+    home.require("chain", "directory", "relays")
+    routes = Relays(home.relays, clock=now, direct=home.settings.direct)
+    sources = sources_named(settings.rates)
+    with (
+        open_database(home, settings, upgrade=upgrade) as database,
+        open_signer(home, settings) as signer,
+        open_parts.open_chain(home) as chain,
+    ):
+        async with opened(None, home.tor) as transport:
+            cache = folder(home) / KEY_CACHE
+            yield Parts(
+                database=database,
+                chain=chain,
+                signer=signer,
+                transport=transport,
+                relays=routes,
+                directories=home.directories,
+                keys=OhttpKeys(transport, routes, clock=now, cache=cache),
+                rates=PublicRates(transport, sources, now),
+                clock=now,
+                policy=home.policy,
+            )

@@ -1,0 +1,77 @@
+"""The API as an ASGI application."""
+
+from importlib.metadata import version
+from typing import Any, cast
+
+from dovetail.extras import brought_by
+
+with brought_by("merchant", "dovetail.merchant"):
+    from litestar import Litestar, Router, get
+    from litestar.config.app import AppConfig
+    from litestar.datastructures import State
+    from litestar.openapi.config import OpenAPIConfig
+    from litestar.openapi.plugins import JsonRenderPlugin
+    from litestar.openapi.spec import Components, SecurityScheme
+
+from dovetail.merchant.api import problems
+from dovetail.merchant.api.caller import Keys
+from dovetail.merchant.api.door import App, Door
+from dovetail.merchant.api.limits import Buckets, Limits
+from dovetail.merchant.api.routes import invoices, shop
+from dovetail.merchant.api.routes.common import ApiRequest
+from dovetail.merchant.services.invoices import Invoices
+from dovetail.merchant.services.parts import Parts
+from dovetail.serving.client_shares import Clients
+
+PATH = "/api/v1"
+
+
+@get("/openapi.json", include_in_schema=False)
+async def document(request: ApiRequest) -> dict[str, Any]:
+    """The OpenAPI document of this API, which needs no key."""
+    return request.app.openapi_schema.to_schema()
+
+
+def make_app(parts: Parts, *, limits: Limits | None = None, clients: Clients | None = None) -> Door:
+    """The application over these parts, which stay open.
+
+    `clients` says which addresses are the operator's own proxies.
+    """
+    limited = limits or Limits()
+    addresses = Buckets(limited.address)
+    api = Litestar(
+        route_handlers=[Router(PATH, route_handlers=[document, invoices.ROUTER, shop.ROUTER])],
+        exception_handlers=problems.HANDLERS,
+        openapi_config=_document(),
+        state=State(
+            {
+                "parts": parts,
+                "invoices": Invoices(parts),
+                "access": Keys(parts.database, limited, addresses),
+            }
+        ),
+        logging_config=None,
+        on_app_init=[_without_multipart],
+        request_max_body_size=limited.body_bytes,
+    )
+    return Door(cast("App", api), limits=limited, addresses=addresses, clients=clients or Clients())
+
+
+def _document() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Dovetail merchant",
+        version=version("dovetail-payjoin"),
+        summary="Invoices that are paid by payjoin where that can be.",
+        use_handler_docstrings=True,
+        path=f"{PATH}/schema",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        components=Components(
+            security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}
+        ),
+        security=[{"key": []}],
+    )
+
+
+def _without_multipart(config: AppConfig) -> AppConfig:
+    config.multipart_form_part_limit = 0
+    return config

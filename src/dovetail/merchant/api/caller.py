@@ -1,0 +1,104 @@
+"""Who calls: an API key, what it may do, and for which stores."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from dovetail.merchant.api.door import too_many
+from dovetail.merchant.api.limits import Buckets, Limits
+from dovetail.merchant.api.problems import Kind, Refused, not_found
+from dovetail.merchant.data import api_keys
+from dovetail.merchant.data.database import Database
+from dovetail.merchant.messages import Scope
+
+AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
+Guarding: TypeAlias = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
+
+_SCHEME = "bearer "
+_CHALLENGE = {"www-authenticate": 'Bearer realm="dovetail"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The key of a request."""
+
+    id: UUID
+    name: str
+    scopes: frozenset[str]
+    store_ids: frozenset[UUID] | None
+
+    @property
+    def who(self) -> str:
+        """How the audit trail names it."""
+        return f"key {self.id}"
+
+    def require(self, scope: Scope) -> None:
+        """Raise `Refused` unless the key may do this."""
+        if scope.value not in self.scopes:
+            raise Refused(
+                Kind.FORBIDDEN, f"This key lacks the scope `{scope}`: use a key that has it."
+            )
+
+    def require_store(self, store_id: UUID) -> None:
+        """Raise `Refused` for a store that the key does not see, as if it did not exist."""
+        if self.store_ids is not None and store_id not in self.store_ids:
+            raise not_found()
+
+
+class Keys:
+    """Finds the key of a request, and counts its requests."""
+
+    def __init__(self, database: Database, limits: Limits, addresses: Buckets) -> None:
+        """`addresses` counts the requests of each client's network: a wrong key costs more."""
+        self._database = database
+        self._limits = limits
+        self._addresses = addresses
+        self._rates = Buckets(limits.key)
+
+    async def caller(self, connection: AnyConnection) -> Caller:
+        """The caller; raises `Refused`."""
+        given = connection.headers.get("authorization", "")
+        if given[: len(_SCHEME)].lower() != _SCHEME:
+            raise Refused(
+                Kind.UNAUTHORIZED,
+                "Send a key as `Authorization: Bearer …`.",
+                headers=_CHALLENGE,
+            )
+        secret = given[len(_SCHEME) :].strip()
+        found = await self._database.aread(lambda c: api_keys.find(c, secret))
+        if found is None:
+            client = connection.scope["state"].get("client")
+            self._addresses.take(client, self._limits.refusal_cost)
+            raise Refused(
+                Kind.UNAUTHORIZED,
+                "This key is unknown or was revoked: make another one.",
+                headers=_CHALLENGE,
+            )
+        wait = self._rates.take(found.id)
+        if wait:
+            raise too_many(wait, "with this key")
+        return Caller(found.id, found.name, frozenset(found.scopes), found.store_ids)
+
+
+def scoped(scope: Scope) -> Guarding:
+    """A guard that lets only keys with this scope through, and leaves the caller in the state."""
+
+    async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+        keys: Keys = connection.app.state.access
+        caller = await keys.caller(connection)
+        caller.require(scope)
+        connection.scope["state"]["caller"] = caller
+
+    return guard
+
+
+def caller_of(scope: Mapping[str, Any]) -> Caller:
+    """The caller that the guard has found."""
+    found = scope["state"].get("caller")
+    if not isinstance(found, Caller):
+        raise Refused(Kind.UNAUTHORIZED)
+    return found

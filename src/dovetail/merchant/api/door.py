@@ -1,0 +1,158 @@
+"""The outermost part of the application: what holds for each request, before any route.
+
+It gives each request an id and each answer its security headers, limits clients by address, and
+reads the body within its limits of size and time. So no route meets a slow or large body.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from math import ceil
+from uuid import UUID
+
+import msgspec
+
+from dovetail.merchant.api.limits import Buckets, Limits
+from dovetail.merchant.api.problems import MEDIA_TYPE, Kind, Refused, retry_later
+from dovetail.serving.asgi import Message, Receive, Scope, Send, media_type, read_body
+from dovetail.serving.client_shares import Clients
+from dovetail.serving.responses import Response
+from dovetail.stores.uuid7 import Uuid7
+
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""What each answer has, unless its route says otherwise."""
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+_JSON = b"application/json"
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class Door:
+    """An ASGI application before another one."""
+
+    def __init__(self, app: App, *, limits: Limits, addresses: Buckets, clients: Clients) -> None:
+        """`addresses` counts the requests of each client's network."""
+        self._app = app
+        self._limits = limits
+        self._addresses = addresses
+        self._clients = clients
+        self._ids = Uuid7()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            return
+        began = time.monotonic()
+        answer = _Answer(send, self._ids(), tls=scope["scheme"] == "https")
+        state = scope["state"]
+        state["request_id"] = answer.request_id
+        state["client"] = self._clients.of(scope)
+        try:
+            body = await self._admitted(scope, receive)
+        except Refused as refused:
+            await _refuse(answer.send, refused, answer.request_id)
+        else:
+            await self._app(scope, _replayed(body, receive), answer.send)
+        _log.debug(
+            "%s %s answered with %d in %d ms",
+            scope["method"],
+            scope.get("path_template", "an unknown path"),
+            answer.status,
+            (time.monotonic() - began) * 1000,
+        )
+
+    async def _admitted(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the body of a request that is within the limits; raises `Refused`."""
+        wait = self._addresses.take(scope["state"]["client"])
+        if wait:
+            raise too_many(wait, "from this address")
+        body = await read_body(
+            scope, receive, limit=self._limits.body_bytes, seconds=self._limits.body_seconds
+        )
+        if isinstance(body, Response):
+            raise _unread(body)
+        if body and media_type(scope) != _JSON:
+            raise Refused(
+                Kind.UNSUPPORTED_MEDIA_TYPE, "Send the body as `content-type: application/json`."
+            )
+        return body
+
+
+def too_many(wait: float, whose: str) -> Refused:
+    """The refusal of one request too many; `wait` is in seconds."""
+    seconds = max(1, ceil(wait))
+    return retry_later(
+        Kind.RATE_LIMITED,
+        f"There are too many requests {whose}; repeat this one after {seconds} s.",
+        seconds,
+    )
+
+
+_UNREAD = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Kind.TOO_LARGE,
+    HTTPStatus.REQUEST_TIMEOUT: Kind.TIMEOUT,
+}
+
+
+def _unread(answer: Response) -> Refused:
+    """The refusal of a body that was not read, as the server's own part tells it."""
+    told = msgspec.json.decode(answer.body)
+    close = {"connection": "close"} if (b"connection", b"close") in answer.headers else {}
+    kind = _UNREAD.get(HTTPStatus(answer.status), Kind.MALFORMED)
+    return Refused(kind, told["detail"], headers=close)
+
+
+async def _refuse(send: Send, refused: Refused, request_id: UUID) -> None:
+    body = msgspec.json.encode(refused.problem(request_id))
+    own = {"content-type": MEDIA_TYPE, "content-length": str(len(body))} | refused.headers
+    headers = [(name.encode(), value.encode()) for name, value in own.items()]
+    await send({"type": "http.response.start", "status": int(refused.status), "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body, which was read already, and then what comes after it."""
+    left = [body]
+
+    async def replayed() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+class _Answer:
+    """Adds the headers that each answer has, and remembers its status."""
+
+    def __init__(self, send: Send, request_id: UUID, *, tls: bool) -> None:
+        self._send = send
+        self.request_id = request_id
+        self._more: tuple[tuple[bytes, bytes], ...] = (
+            *HEADERS,
+            (b"x-request-id", str(request_id).encode()),
+        )
+        if tls:
+            self._more += (_HSTS,)
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        """Send a message of ASGI."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message["headers"])
+            known = {name.lower() for name, _ in headers}
+            headers += [each for each in self._more if each[0] not in known]
+            message["headers"] = headers
+        await self._send(message)

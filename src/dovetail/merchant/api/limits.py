@@ -1,0 +1,74 @@
+"""Rate limits by key and by address, in bounded memory."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+MOST_KNOWN = 10_000
+"""The most clients that are remembered. The one that was quiet longest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests at once, and so many in a second after that."""
+
+    burst: int
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of the API."""
+
+    address: Rate = Rate(burst=200, per_second=50)
+    """Of a client's network, with or without a key."""
+    key: Rate = Rate(burst=400, per_second=100)
+    refusal_cost: int = 10
+    """How many requests of an address one with a wrong key counts for."""
+    body_bytes: int = 65_536
+    body_seconds: float = 10.0
+    streams: int = 1_000
+    """Event streams at once, in all."""
+    streams_of_key: int = 100
+
+
+class Buckets:
+    """Counts requests by client: the generic cell rate algorithm, one number for each client."""
+
+    def __init__(
+        self,
+        rate: Rate,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = MOST_KNOWN,
+    ) -> None:
+        """`clock` gives seconds that never go back."""
+        self._gap = 1 / rate.per_second
+        self._slack = self._gap * rate.burst
+        self._clock = clock
+        self._most = most
+        self._due: OrderedDict[Hashable, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        """The number of clients that are remembered."""
+        return len(self._due)
+
+    def take(self, client: Hashable | None, cost: int = 1) -> float:
+        """Count a request; return 0, or the seconds to wait if it is one too many.
+
+        A request that is one too many is not counted. None stands for a client that is unknown,
+        such as one behind the operator's own proxy: it is not limited here.
+        """
+        if client is None:
+            return 0.0
+        now = self._clock()
+        due = max(self._due.get(client, now), now) + self._gap * cost
+        wait = due - self._slack - now
+        if wait > 0 and cost == 1:
+            return wait
+        self._due[client] = min(due, now + self._slack)
+        self._due.move_to_end(client)
+        if len(self._due) > self._most:
+            self._due.popitem(last=False)
+        return 0.0

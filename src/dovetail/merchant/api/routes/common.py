@@ -1,0 +1,95 @@
+"""What routes share: the parts of the shop, rows that a caller may see, pages."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.params import QueryParameter
+
+from dovetail.merchant.api.caller import Caller, caller_of
+from dovetail.merchant.api.problems import invalid, not_found
+from dovetail.merchant.data import invoices, stores
+from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.data.stores import StoreRow
+from dovetail.merchant.messages import Page
+from dovetail.merchant.messages.base import MAX_PAGE
+from dovetail.merchant.services.invoices import Invoices
+from dovetail.merchant.services.parts import Parts
+
+R = TypeVar("R")
+V = TypeVar("V")
+
+ApiRequest = Request[Any, Any, State]
+
+Cursor = Annotated[
+    str | None,
+    QueryParameter(description="Where the previous page ended.", required=False, max_length=64),
+]
+Limit = Annotated[
+    int,
+    QueryParameter(ge=1, le=MAX_PAGE, description="The most entries of the page.", required=False),
+]
+
+
+def parts_of(request: ApiRequest) -> Parts:
+    """The parts of the shop."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+def invoices_of(request: ApiRequest) -> Invoices:
+    """What is done with invoices."""
+    found: Invoices = request.app.state.invoices
+    return found
+
+
+def caller(request: ApiRequest) -> Caller:
+    """The key that asks."""
+    return caller_of(request.scope)
+
+
+async def visible_store(request: ApiRequest, store_id: UUID) -> StoreRow:
+    """A store that the caller sees; raises `Refused`."""
+    caller(request).require_store(store_id)
+    row = await parts_of(request).database.aread(lambda c: stores.store(c, store_id))
+    if row is None:
+        raise not_found()
+    return row
+
+
+async def visible_invoice(request: ApiRequest, invoice_id: UUID) -> InvoiceRow:
+    """An invoice of a store that the caller sees; raises `Refused`."""
+    row = await parts_of(request).database.aread(lambda c: invoices.invoice(c, invoice_id))
+    if row is None:
+        raise not_found()
+    caller(request).require_store(row.store_id)
+    return row
+
+
+def parse_cursor(cursor: str | None) -> UUID | None:
+    """The id after which a page begins; raises `Refused`."""
+    if cursor is None:
+        return None
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise invalid("cursor", "Give the cursor of the previous page as it is.") from None
+
+
+def page_of(
+    rows: Sequence[R], limit: int, view: Callable[[R], V], id_of: Callable[[R], UUID]
+) -> Page[V]:
+    """A page of rows, of which one more than the limit was read."""
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return Page(
+        items=tuple(map(view, shown)), cursor=str(id_of(shown[-1])) if more and shown else None
+    )
+
+
+async def in_thread(work: Callable[[], V]) -> V:
+    """Run blocking work in a thread."""
+    return await asyncio.to_thread(work)

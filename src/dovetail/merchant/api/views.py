@@ -1,0 +1,165 @@
+"""Rows as the API's messages show them."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from dovetail.merchant import messages
+from dovetail.merchant.data.coins import CoinRow
+from dovetail.merchant.data.events import EventRow
+from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.data.record import Record
+from dovetail.merchant.data.stores import StorePolicy, StoreRow
+from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
+from dovetail.merchant.invoices.life import Cause, InvoiceState
+from dovetail.merchant.invoices.payments import Payment, PaymentTransaction
+from dovetail.merchant.services.readiness import NoPayjoin
+
+
+def invoice(row: InvoiceRow) -> messages.Invoice:
+    """An invoice."""
+    return messages.Invoice(
+        id=row.id,
+        store_id=row.store_id,
+        status=row.status,
+        exception=row.exception,
+        cause=row.cause,
+        amount_sats=int(row.amount),
+        currency=row.currency,
+        price=row.price,
+        rate=row.rate,
+        paid_sats=int(row.paid),
+        gained_sats=int(row.gained),
+        label=row.label or "",
+        order_id=row.order_id,
+        metadata=_object(row.metadata),
+        redirect_url=row.redirect_url,
+        address=row.address,
+        payment_uri=row.uri,
+        payjoin=offer(row),
+        created_at=int(row.created_at),
+        expires_at=int(row.expires_at),
+        monitored_until=int(row.monitored_until),
+        sequence=row.events,
+    )
+
+
+def offer(row: InvoiceRow) -> messages.PayjoinOffer:
+    """Whether an invoice offers payjoin."""
+    if row.no_payjoin is None:
+        return messages.PayjoinOffer(offered=row.session_id is not None)
+    return messages.PayjoinOffer(
+        offered=False, reason=row.no_payjoin, words=NoPayjoin(row.no_payjoin).words
+    )
+
+
+def payments(record: Record, state: InvoiceState) -> tuple[messages.Payment, ...]:
+    """The payments of an invoice."""
+    del record
+    return tuple(map(_payment, state.payments))
+
+
+def _payment(payment: Payment) -> messages.Payment:
+    first = (payment.counted or payment.transactions)[0]
+    return messages.Payment(
+        id=str(payment.id),
+        kind=first.kind,
+        status=first.status,
+        value_sats=sum(int(each.value) for each in payment.counted),
+        transactions=tuple(map(_transaction, payment.transactions)),
+    )
+
+
+def _transaction(each: PaymentTransaction) -> messages.PaymentTransaction:
+    return messages.PaymentTransaction(
+        txid=str(each.txid),
+        kind=each.kind,
+        status=each.status,
+        gain_sats=int(each.gain),
+        fees_sats=int(each.fees),
+        depth=each.depth,
+        counts=each.counts,
+        first_seen=int(each.first_seen),
+        late=each.late,
+    )
+
+
+def event(row: EventRow) -> messages.Event:
+    """An event of an invoice."""
+    return messages.Event(
+        id=row.id,
+        invoice_id=row.invoice_id,
+        store_id=row.store_id,
+        sequence=row.seq,
+        type=row.kind,
+        status=InvoiceStatus(row.status),
+        exception=InvoiceException(row.exception),
+        cause=Cause(row.cause),
+        at=row.at,
+        data=row.data,
+    )
+
+
+def store(row: StoreRow) -> messages.StoreView:
+    """A store."""
+    return messages.StoreView(
+        id=row.id,
+        name=row.name,
+        wallet_id=row.wallet_id,
+        policy=policy(row.policy),
+        created_at=row.created_at,
+        archived_at=row.archived_at,
+    )
+
+
+def policy(kept: StorePolicy) -> messages.StorePolicy:
+    """A store's policy."""
+    return messages.StorePolicy(
+        expiry_seconds=kept.expiry,
+        monitoring_seconds=kept.monitoring,
+        tolerance_permille=kept.tolerance,
+        confirmations=tuple(
+            messages.ConfirmationTier(from_sats=amount, confirmations=depth)
+            for amount, depth in kept.confirmations
+        ),
+        accept_unconfirmed=kept.accept_unconfirmed,
+        broadcasts_fallback=kept.broadcasts_fallback,
+        payjoin_minimum_sats=kept.payjoin_minimum,
+        secrets_seconds=kept.keeps,
+        currency=kept.currency,
+    )
+
+
+def kept_policy(given: messages.StorePolicy) -> StorePolicy:
+    """The policy as the store keeps it."""
+    return StorePolicy(
+        expiry=given.expiry_seconds,
+        monitoring=given.monitoring_seconds,
+        tolerance=given.tolerance_permille,
+        confirmations=tuple((each.from_sats, each.confirmations) for each in given.confirmations),
+        accept_unconfirmed=given.accept_unconfirmed,
+        broadcasts_fallback=given.broadcasts_fallback,
+        payjoin_minimum=given.payjoin_minimum_sats,
+        keeps=given.secrets_seconds,
+        currency=given.currency,
+    )
+
+
+def coin(row: CoinRow) -> messages.Coin:
+    """A coin."""
+    return messages.Coin(
+        txid=str(row.outpoint.txid),
+        vout=row.outpoint.vout,
+        value_sats=int(row.value),
+        keychain="hot",
+        height=row.height,
+        spent_by=None if row.spent_by is None else str(row.spent_by),
+    )
+
+
+def _object(entry: bytes | None) -> dict[str, Any]:
+    return {} if entry is None else msgspec.json.decode(entry, type=dict[str, Any])
+
+
+Ids = tuple[UUID, ...]

@@ -1,0 +1,255 @@
+"""Webhook endpoints, and the deliveries of invoices' events to them."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, insert, or_, select, update
+
+from dovetail.bitcoin import UnixTime
+from dovetail.merchant.data.ids import new_id
+from dovetail.merchant.data.schema import webhook_attempts, webhook_deliveries, webhook_endpoints
+
+ROTATION = 86_400
+"""Seconds for which the previous secret still signs after a rotation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class EndpointRow:
+    """An endpoint; `kinds` are the events that it wants, None: all."""
+
+    id: UUID
+    store_id: UUID
+    url: str
+    secret: str
+    previous_secret: str | None
+    previous_until: UnixTime | None
+    kinds: tuple[str, ...] | None
+    active: bool
+    created_at: UnixTime
+
+    def __repr__(self) -> str:
+        return f"<EndpointRow {self.id}>"
+
+    def secrets(self, now: UnixTime) -> tuple[str, ...]:
+        """The secrets that sign now, the newest first."""
+        if self.previous_secret is not None and now < (self.previous_until or 0):
+            return self.secret, self.previous_secret
+        return (self.secret,)
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery; `next_at` is when it is tried again."""
+
+    id: UUID
+    endpoint_id: UUID
+    invoice_id: UUID
+    event_id: UUID
+    created_at: int
+    status: str
+    next_at: int | None
+    leased_until: int | None
+    attempts: int
+    last_code: int | None
+    last_error: str | None
+
+
+def add_endpoint(
+    connection: Connection,
+    *,
+    store_id: UUID,
+    url: str,
+    secret: str,
+    kinds: tuple[str, ...] | None,
+    now: UnixTime,
+) -> EndpointRow:
+    """Insert an endpoint, which hears of all later events."""
+    endpoint_id = new_id()
+    connection.execute(
+        insert(webhook_endpoints).values(
+            id=endpoint_id,
+            store_id=store_id,
+            url=url,
+            secret=secret,
+            kinds=None if kinds is None else msgspec.json.encode(kinds),
+            active=True,
+            created_at=int(now),
+        )
+    )
+    found = endpoint(connection, endpoint_id)
+    if found is None:
+        raise LookupError(endpoint_id)
+    return found
+
+
+def endpoint(connection: Connection, endpoint_id: UUID) -> EndpointRow | None:
+    """Return an endpoint, or None."""
+    query = select(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id)
+    found = connection.execute(query).first()
+    return None if found is None else _endpoint(found)
+
+
+def endpoints_of(connection: Connection, store_id: UUID) -> tuple[EndpointRow, ...]:
+    """Return the endpoints of a store, the oldest first."""
+    query = select(webhook_endpoints).where(webhook_endpoints.c.store_id == store_id)
+    return tuple(map(_endpoint, connection.execute(query.order_by(webhook_endpoints.c.id))))
+
+
+def rotate(connection: Connection, endpoint_id: UUID, secret: str, now: UnixTime) -> None:
+    """Give an endpoint a new secret; the present one signs beside it for a day."""
+    table = webhook_endpoints.c
+    connection.execute(
+        update(webhook_endpoints)
+        .where(table.id == endpoint_id)
+        .values(previous_secret=table.secret, previous_until=int(now) + ROTATION, secret=secret)
+    )
+
+
+def set_endpoint(
+    connection: Connection, endpoint_id: UUID, *, active: bool, url: str | None = None
+) -> None:
+    """Switch an endpoint on or off; one that is off hears nothing, also not of what waits."""
+    values: dict[str, Any] = {"active": active} | ({} if url is None else {"url": url})
+    connection.execute(
+        update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id).values(values)
+    )
+    if not active:
+        connection.execute(
+            update(webhook_deliveries)
+            .where(
+                webhook_deliveries.c.endpoint_id == endpoint_id,
+                webhook_deliveries.c.status == "pending",
+            )
+            .values(status="cancelled", next_at=None)
+        )
+
+
+def claim_due(
+    connection: Connection, now: UnixTime, *, lease: int, limit: int
+) -> tuple[DeliveryRow, ...]:
+    """Take deliveries that are due, for `lease` seconds: no other worker takes them meanwhile.
+
+    One whose lease has run out is due again: its worker has died, or its answer came too late.
+    """
+    table = webhook_deliveries.c
+    due = (
+        select(table.id)
+        .where(
+            table.status == "pending",
+            table.next_at <= int(now),
+            or_(table.leased_until.is_(None), table.leased_until <= int(now)),
+        )
+        .order_by(table.next_at, table.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(webhook_deliveries)
+        .where(table.id.in_(due))
+        .values(leased_until=int(now) + lease, attempts=table.attempts + 1)
+        .returning(webhook_deliveries)
+    )
+    found = sorted(connection.execute(statement), key=lambda row: row.id)
+    return tuple(map(_delivery, found))
+
+
+def finish(
+    connection: Connection,
+    delivery: DeliveryRow,
+    *,
+    status: str,
+    next_at: UnixTime | None,
+    code: int | None,
+    error: str | None,
+    now: UnixTime,
+) -> None:
+    """Record an attempt, and where its delivery stands now: `pending` with a next time, or over.
+
+    An attempt whose lease was lost to another worker is recorded, and changes a pending delivery
+    all the same: that it was accepted counts.
+    """
+    table = webhook_deliveries.c
+    connection.execute(
+        update(webhook_deliveries)
+        .where(table.id == delivery.id, table.status == "pending")
+        .values(
+            status=status,
+            next_at=None if next_at is None else int(next_at),
+            leased_until=None,
+            last_code=code,
+            last_error=error,
+        )
+    )
+    connection.execute(
+        insert(webhook_attempts).values(
+            delivery_id=delivery.id,
+            number=delivery.attempts,
+            at=int(now),
+            code=code,
+            error=error,
+        )
+    )
+
+
+def resend(connection: Connection, delivery_id: UUID, now: UnixTime) -> None:
+    """Send a delivery again, whatever came of it."""
+    connection.execute(
+        update(webhook_deliveries)
+        .where(webhook_deliveries.c.id == delivery_id)
+        .values(status="pending", next_at=int(now), leased_until=None)
+    )
+
+
+def delivery(connection: Connection, delivery_id: UUID) -> DeliveryRow | None:
+    """Return a delivery, or None."""
+    query = select(webhook_deliveries).where(webhook_deliveries.c.id == delivery_id)
+    found = connection.execute(query).first()
+    return None if found is None else _delivery(found)
+
+
+def deliveries_of(
+    connection: Connection, endpoint_id: UUID, *, limit: int, before: UUID | None = None
+) -> tuple[DeliveryRow, ...]:
+    """Return the deliveries to an endpoint, the newest first."""
+    table = webhook_deliveries.c
+    query = select(webhook_deliveries).where(table.endpoint_id == endpoint_id)
+    if before is not None:
+        query = query.where(table.id < before)
+    return tuple(map(_delivery, connection.execute(query.order_by(table.id.desc()).limit(limit))))
+
+
+def attempts_of(connection: Connection, delivery_id: UUID) -> list[dict[str, Any]]:
+    """Return the attempts at a delivery, in order."""
+    table = webhook_attempts.c
+    query = select(table.number, table.at, table.code, table.error).where(
+        table.delivery_id == delivery_id
+    )
+    return [dict(row) for row in connection.execute(query.order_by(table.number)).mappings()]
+
+
+def next_due(connection: Connection) -> UnixTime | None:
+    """Return when the next delivery is due; None where none waits."""
+    table = webhook_deliveries.c
+    query = select(table.next_at).where(table.status == "pending").order_by(table.next_at).limit(1)
+    found = connection.execute(query).scalar()
+    return None if found is None else UnixTime(found)
+
+
+def _endpoint(row: Any) -> EndpointRow:
+    kinds = row.kinds
+    return EndpointRow(
+        id=row.id,
+        store_id=row.store_id,
+        url=row.url,
+        secret=row.secret,
+        previous_secret=row.previous_secret,
+        previous_until=row.previous_until,
+        kinds=None if kinds is None else msgspec.json.decode(kinds, type=tuple[str, ...]),
+        active=row.active,
+        created_at=row.created_at,
+    )
+
+
+def _delivery(row: Any) -> DeliveryRow:
+    return DeliveryRow(**{name: getattr(row, name) for name in DeliveryRow.__struct_fields__})

@@ -1,0 +1,192 @@
+"""The duty of deliveries: what is due is sent, and tried again for days."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from sqlalchemy import Connection
+
+from dovetail.bitcoin import UnixTime
+from dovetail.crypto.entropy import below, system
+from dovetail.errors import ConfigurationError, InfrastructureError, StoreError
+from dovetail.merchant.data import invoices, webhooks
+from dovetail.merchant.data.database import Database
+from dovetail.merchant.data.events import EventRow, event
+from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.data.webhooks import DeliveryRow, EndpointRow
+from dovetail.merchant.webhooks.delivery import Accepted, Failed, Gone, Sender
+from dovetail.merchant.webhooks.signature import headers
+
+logger = logging.getLogger(__name__)
+
+PAUSES = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400, 86_400)
+"""Seconds between the attempts at a delivery; after the last it is given up, in four days."""
+
+LEASE = 60
+AT_ONCE = 32
+AT_ONCE_EACH = 4
+"""Deliveries at once, in all and to one endpoint."""
+
+LOOK = 0.2
+
+
+class Deliveries:
+    """Sends the deliveries that are due, and records what came of them.
+
+    A delivery whose worker dies after the endpoint took it is sent again, with the same
+    `webhook-id`: the endpoint knows it by that.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sender: Sender,
+        *,
+        clock: Callable[[], UnixTime],
+        look: float = LOOK,
+    ) -> None:
+        """Look for due deliveries every so many seconds, if anything was written."""
+        self._database = database
+        self._sender = sender
+        self._clock = clock
+        self._look = look
+        self._each = defaultdict[object, asyncio.Semaphore](lambda: asyncio.Semaphore(AT_ONCE_EACH))
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled; what is under way is finished or sent again later."""
+        try:
+            while True:
+                try:
+                    await self.send_due()
+                except (InfrastructureError, StoreError) as error:
+                    logger.warning("Webhooks could not be looked for: %s", error)
+                await asyncio.sleep(self._look)
+        finally:
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def send_due(self) -> int:
+        """Begin with what is due, as far as there is room; return how many were begun."""
+        room = AT_ONCE - len(self._tasks)
+        due = await self._database.aread(webhooks.next_due) if room else None
+        now = self._clock()
+        if due is None or due > now:
+            return 0
+        claimed = await self._database.awrite(
+            lambda c: webhooks.claim_due(c, now, lease=LEASE, limit=room)
+        )
+        for each in claimed:
+            task = asyncio.create_task(self._deliver(each))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return len(claimed)
+
+    async def drained(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _deliver(self, delivery: DeliveryRow) -> None:
+        async with self._each[delivery.endpoint_id]:
+            try:
+                await self._attempt(delivery)
+            except (InfrastructureError, StoreError) as error:
+                logger.warning("A webhook's outcome could not be recorded: %s", error)
+
+    async def _attempt(self, delivery: DeliveryRow) -> None:
+        found = await self._database.aread(lambda c: _read(c, delivery))
+        if found is None:
+            return
+        endpoint, told, row = found
+        now = self._clock()
+        body = body_of(told, row)
+        try:
+            signed = headers(
+                body,
+                delivery=str(delivery.id),
+                timestamp=int(now),
+                secrets=endpoint.secrets(now),
+            )
+            answer = await self._sender.send(endpoint.url, body, signed)
+        except ConfigurationError as error:
+            answer = Failed(str(error))
+        await self._database.awrite(lambda c: _record(c, delivery, answer, self._clock()))
+
+
+def deliveries(
+    database: Database, *, private: bool, clock: Callable[[], UnixTime] | None = None
+) -> Callable[[], Awaitable[None]]:
+    """Return the duty of deliveries; `private` allows private addresses."""
+    return Deliveries(database, Sender(private=private), clock=clock or database.now).run
+
+
+def body_of(told: EventRow, row: InvoiceRow) -> bytes:
+    """Return what is sent: the event, and the invoice's own data (Standard Webhooks)."""
+    return msgspec.json.encode(
+        {
+            "type": told.kind,
+            "timestamp": told.at,
+            "data": {
+                "invoice_id": told.invoice_id,
+                "store_id": told.store_id,
+                "sequence": told.seq,
+                "status": told.status,
+                "exception": told.exception,
+                "cause": told.cause,
+                "amount_sats": int(row.amount),
+                "order_id": row.order_id,
+                "metadata": msgspec.json.decode(row.metadata) if row.metadata else {},
+                **told.data,
+            },
+        }
+    )
+
+
+def pause_after(attempts: int) -> int | None:
+    """Return the seconds until the next attempt, a tenth of them random; None: give up."""
+    if attempts > len(PAUSES):
+        return None
+    pause = PAUSES[attempts - 1]
+    return pause + below(system, max(1, pause // 10))
+
+
+def _read(
+    connection: Connection, delivery: DeliveryRow
+) -> tuple[EndpointRow, EventRow, InvoiceRow] | None:
+    endpoint = webhooks.endpoint(connection, delivery.endpoint_id)
+    told = event(connection, delivery.event_id)
+    row = invoices.invoice(connection, delivery.invoice_id)
+    if endpoint is None or told is None or row is None or not endpoint.active:
+        return None
+    return endpoint, told, row
+
+
+def _record(
+    connection: Connection, delivery: DeliveryRow, answer: Accepted | Failed | Gone, now: UnixTime
+) -> None:
+    pause = pause_after(delivery.attempts)
+    status = "given-up"
+    next_at: UnixTime | None = None
+    error: str | None = None
+    if isinstance(answer, Accepted):
+        status = "accepted"
+    elif isinstance(answer, Gone):
+        status, error = "cancelled", "The endpoint wants no more: it is switched off."
+    else:
+        error = answer.why
+        if pause is not None:
+            status, next_at = "pending", UnixTime(now + max(pause, answer.after or 0))
+    webhooks.finish(
+        connection,
+        delivery,
+        status=status,
+        next_at=next_at,
+        code=answer.code,
+        error=error,
+        now=now,
+    )
+    if isinstance(answer, Gone):
+        webhooks.set_endpoint(connection, delivery.endpoint_id, active=False)
