@@ -163,8 +163,9 @@ class MerchantWallet:
 
         def write(connection: Connection) -> Script | None:
             at = address_at(connection, script)
-            if at is None or at.invoice_id is None:
+            if at is None or at.invoice_id is None or at.wallet_id != self.id:
                 return None
+            invoices.invoice(connection, at.invoice_id, lock=True)  # one script, whoever asks
             known = address_for(connection, at.invoice_id, self.id, Purpose.SETTLEMENT)
             if known is not None:
                 return known.script
