@@ -124,33 +124,36 @@ async def test_a_wallet_without_cold_keys_keeps_the_address(
     assert receiving.uri.address.script_pubkey in paid_scripts(skeleton(monitor))
 
 
-async def test_a_sender_who_forbids_it_pays_the_address(
-    world: World, alice: Side, shop: Side, wallet: ColdSettlingNodeWallet
-):
-    receiving = shop.receive()
-    assert receiving.uri.output_substitution
+async def paid_with(world: World, receiving: Receiving, alice: Side, *, allowed: bool) -> None:
+    """Alice's payment waits, whose request allows output substitution or forbids it."""
     sending = await alice.send(receiving.uri)
     state = sending.state
     assert isinstance(state, sender.WithReplyKey)
     created = state.terms.created
     assert isinstance(created, Created)
-    assert created.output_substitution
-    terms = replace(
-        state.terms, created=msgspec.structs.replace(created, output_substitution=False)
-    )
-    sending.state = replace(state, terms=terms)
+    assert created.output_substitution is not allowed
+    changed = msgspec.structs.replace(created, output_substitution=allowed)
+    sending.state = replace(state, terms=replace(state.terms, created=changed))
     await sending.to(sender.PollingForProposal)
+
+
+async def test_a_sender_who_forbids_it_pays_the_address(
+    world: World, alice: Side, shop: Side, wallet: ColdSettlingNodeWallet
+):
+    receiving = shop.receive()
+    assert receiving.uri.output_substitution
+    await paid_with(world, receiving, alice, allowed=False)
     monitor = await receiving.to(receiver.Monitor)
     assert receiving.uri.address.script_pubkey in paid_scripts(skeleton(monitor))
     assert wallet.settlements == {}
 
 
-async def test_a_uri_that_forbids_it_keeps_the_address(
+async def test_a_uri_that_forbids_it_keeps_the_address_whatever_the_sender_says(
     world: World, alice: Side, shop: Side, wallet: ColdSettlingNodeWallet
 ):
     receiving = shop.receive(v1=True)
     assert not receiving.uri.output_substitution
-    await paid_into(world, receiving, alice)
+    await paid_with(world, receiving, alice, allowed=True)
     monitor = await receiving.to(receiver.Monitor)
     assert receiving.uri.address.script_pubkey in paid_scripts(skeleton(monitor))
     assert wallet.settlements == {}
