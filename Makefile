@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: guides electrum help demo demo-kill test exact core stress kill flood interop mutants fuzz check bench docs lock clean
+.PHONY: guides electrum help demo demo-kill demo-till kill-shop bench-shop test exact core stress kill flood interop mutants fuzz check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "Run"
 	@echo "  make demo       a whole payjoin on this machine, told step by step"
 	@echo "  make demo-kill  three of them, both parties killed at a random step and resumed"
+	@echo "  make demo-till  a shop's till: an invoice is paid while its server and a worker are killed"
 	@echo "Test"
 	@echo "  make test       all tests, with the coverage gates"
 	@echo "  make guides     every command and program of README and guides, in a fresh environment"
@@ -30,6 +31,7 @@ help:
 	@echo "  make mutants    deliberate bugs, each of which a named test must catch"
 	@echo "  make stress     random histories by the thousand, against the rules about money and privacy"
 	@echo "  make kill       either party, and the mailroom, killed at every step of every path"
+	@echo "  make kill-shop  each part of a shop killed at each moment of an invoice, on both databases"
 	@echo "  make exact      thousands of payjoins: what the receiver gets, and the rate that is paid"
 	@echo "  make fuzz       every parser and both machines against inputs that coverage chooses"
 	@echo "  make flood      hostile clients at a mailroom's port, an honest one beside them"
@@ -54,6 +56,14 @@ demo: $(VENV)/.run
 
 demo-kill: $(VENV)/.run
 	@$(BIN)/dovetail demo --kill
+
+# STORE=sqlite runs all of it in one process.
+STORE ?= postgresql
+demo-till: $(VENV)/.dev
+	@$(BIN)/python -m tests.shop.demo --store $(STORE)
+
+kill-shop: $(VENV)/.dev
+	@$(BIN)/python -m tests.shop.kill $(KILL)
 
 test: $(VENV)/.dev
 	@rm -f .coverage .coverage.*

@@ -33,7 +33,7 @@ class Asking:
         self.url, self.till = url, till
         self.secret = self.key(*Scope)
 
-    def key(self, *scopes, store_ids=None) -> str:
+    def key(self, *scopes, store_ids=None):
         database = self.till.parts.database
         return database.write(
             lambda c: api_keys.add_key(
@@ -101,12 +101,11 @@ async def test_ten_requests_at_once_with_one_key_create_one_invoice(ask) -> None
 async def test_pages_follow_each_other(ask) -> None:
     for number in range(5):
         await ask("POST", _invoices(ask), {"amount_sats": 5000 + number})
-    found, cursor = [], ""
-    while cursor is not None:
-        query = f"?limit=2&cursor={cursor}" if cursor else "?limit=2"
-        _, page = await ask("GET", f"/api/v1/invoices{query}")
+    found, more = [], "?limit=2"
+    while more:
+        _, page = await ask("GET", f"/api/v1/invoices{more}")
         found += [each["amount_sats"] for each in page["items"]]
-        cursor = page.get("cursor")
+        more = f"?limit=2&cursor={page['cursor']}" if page.get("cursor") else ""
     assert found == [5004, 5003, 5002, 5001, 5000]
 
 

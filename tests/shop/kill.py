@@ -1,0 +1,253 @@
+"""`make kill-shop`: each part of a shop is killed at each moment of each path of an invoice.
+
+A moment is an event of the invoice's session, or a status of the invoice; the victim is killed as
+soon as it shows in the database, and started again at once. Whatever it was doing then, the invoice
+has to be credited once, by what the chain has.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path as Folder
+
+from tests.shop.paths import AMOUNT, PATHS, SHORT, Path, Scene
+from tests.shop.processes import EAGER, Process, Shop, open_shop, wait
+from tests.support.bdk import bdk_wallet
+
+from dovetail import Agent
+from dovetail.bitcoin import UnixTime
+from dovetail.merchant.messages.invoices import NewInvoice
+from dovetail.merchant.services.invoices import Invoices
+from dovetail.merchant.services.parts import Parts
+from dovetail.merchant.services.rates import PublicRates
+from dovetail.merchant.signer.client import RemoteSigner
+from dovetail.merchant.signer.place import SignerPlace
+from dovetail.runtime.agent import now
+from dovetail.runtime.ohttp_keys import OhttpKeys
+from dovetail.runtime.relays import Relays
+from dovetail.runtime.transport import HttpTransport
+
+COINS = 12
+VICTIMS = ("server", "worker", "signer", "connections", "all")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one invoice."""
+
+    path: str
+    victim: str
+    fault: str | None
+
+
+class Sweep:
+    """A shop, and the invoices whose parts are killed."""
+
+    def __init__(self, shop: Shop, parts: Parts, customer: Agent) -> None:
+        self._shop = shop
+        self._parts = parts
+        self._customer = customer
+        self._invoices = Invoices(parts)
+
+    async def run(self, path: Path, victim: str, moment: str) -> Result:
+        """Play a path once, and kill the victim at the moment."""
+        row = await self._ask(path)
+        scene = Scene(self._shop, self._invoices, self._customer, row)
+        killing = threading.Thread(target=self._kill_at, args=(scene, victim, moment), daemon=True)
+        killing.start()
+        fault = None
+        try:
+            await asyncio.wait_for(path.play(scene), 120)
+            await asyncio.to_thread(killing.join, 60)
+            await asyncio.to_thread(self._require, scene, path)
+        except (AssertionError, TimeoutError, RuntimeError, LookupError) as error:
+            fault = f"{type(error).__name__}: {error} {self._shop.told(row.id)}"
+        return Result(path.name, victim, fault)
+
+    async def _ask(self, path: Path):
+        draft = await self._invoices.draft(self._shop.store_id, NewInvoice(amount_sats=AMOUNT))
+        if path.expires:
+            draft = replace(draft, expires_at=UnixTime(draft.created_at + SHORT))
+        made = await self._parts.database.awrite(lambda c: self._invoices.add(c, draft))
+        for _ in range(100):
+            ready = await self._parts.readiness(made.wallet_id).obstacle(made.amount, minimum=0)
+            if ready is None:
+                break
+            await asyncio.sleep(0.1)
+        await self._invoices.payment_uri(made.id)
+        return self._shop.row(made.id)
+
+    def _kill_at(self, scene: Scene, victim: str, moment: str) -> None:
+        with suppress(TimeoutError):
+            wait(lambda: self._shows(scene, moment), "", seconds=60)
+        targets = self._targets(victim)
+        if victim == "connections":
+            self._cut_connections()
+        for each in targets:
+            each.kill()
+        for each in targets:
+            each.start()
+        for each in targets:
+            if each is not self._shop.server and each in self._shop.workers:
+                continue
+            each.wait_ready()
+
+    def _shows(self, scene: Scene, moment: str) -> bool:
+        if moment[0].isupper():
+            return moment in self._shop.tags(scene.row.id)
+        return scene.status() == moment
+
+    def _targets(self, victim: str) -> list[Process]:
+        shop = self._shop
+        return {
+            "server": [shop.server],
+            "worker": list(shop.workers[:1]) or [shop.server],
+            "signer": [shop.signer],
+            "connections": [],
+            "all": list(shop.processes),
+        }[victim]
+
+    def _cut_connections(self) -> None:
+        """End every connection of the shop to its database."""
+        if not self._parts.database.is_shared:
+            self._shop.server.kill()
+            self._shop.server.start().wait_ready()
+            return
+        import psycopg  # noqa: PLC0415
+
+        with psycopg.connect(self._parts.database.url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    def _require(self, scene: Scene, path: Path) -> None:
+        """The invoice has what the chain has, once."""
+        wanted = "expired" if path.name == "late" else "settled"
+        wait(lambda: scene.status() == wanted, f"it is {scene.status()}, not {wanted}")
+        deadline = time.monotonic() + 20
+        while True:
+            kinds = tuple(sorted(kind for kind, _ in self._shop.counted(scene.row.id)))
+            if kinds in path.kinds or time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        if kinds not in path.kinds:
+            raise AssertionError(f"it is credited with {kinds}")
+        row = self._shop.row(scene.row.id)
+        if row.paid != path.total:
+            raise AssertionError(f"{row.paid} of {path.total} sats are credited")
+        settled = [each for each in self._shop.told(row.id) if each[0] == "invoice.settled"]
+        most = 2 if path.name == "reorganised" else 1
+        if not len(settled) <= most:
+            raise AssertionError(f"it settled {len(settled)} times")
+
+
+def main() -> int:
+    """Run all, print the table, and fail where an invoice was lost or credited twice."""
+    parser = argparse.ArgumentParser(prog="python -m tests.shop.kill", description=__doc__)
+    parser.add_argument("--store", choices=("postgresql", "sqlite"), action="append")
+    parser.add_argument("--paths", help="only paths whose name contains one of these, by comma")
+    parser.add_argument("--stride", type=int, default=1, help="only each n-th kill")
+    given = parser.parse_args()
+    results: list[Result] = []
+    for store in given.store or ["sqlite", "postgresql"]:
+        for cold in (False, True):
+            chosen = [
+                path
+                for path in PATHS
+                if path.cold is cold
+                and any(each in path.name for each in (given.paths or "").split(","))
+            ]
+            if chosen:
+                results += _sweep(store, chosen, cold=cold, stride=given.stride)
+    return _report(results)
+
+
+def _sweep(store: str, paths: list[Path], *, cold: bool, stride: int) -> list[Result]:
+    shared = store == "postgresql"
+    victims = VICTIMS if shared else ("server", "signer", "all")
+    tasks = [
+        (path, victim, moment) for path in paths for victim in victims for moment in path.moments
+    ][::stride]
+    with tempfile.TemporaryDirectory(prefix="dovetail-shop-") as folder:
+        world = Folder(folder)
+        with open_shop(world, postgresql=shared, coins=COINS, grace=2, cold=cold) as shop:
+            for each in shop.workers[1:]:
+                each.start()
+            return asyncio.run(_run_all(store, shop, tasks))
+
+
+async def _run_all(store: str, shop: Shop, tasks: list[tuple[Path, str, str]]) -> list[Result]:
+    home = shop.folder / "customer"
+    coins = [60_000] * (len(tasks) + 5)
+    wallet = await asyncio.to_thread(bdk_wallet, home / "wallet", shop.regtest, *coins)
+    transport = HttpTransport()
+    relays = Relays([shop.mailroom.url], clock=now)
+    place = SignerPlace(path=shop.folder / "regtest" / "merchant" / "signer.sock")
+    parts = Parts(
+        database=shop.database,
+        chain=shop.chain,
+        signer=RemoteSigner(place),
+        transport=transport,
+        relays=relays,
+        directories=(shop.mailroom.url,),
+        keys=OhttpKeys(transport, relays, clock=now),
+        rates=PublicRates(transport, (), now),
+        clock=now,
+        policy=EAGER,
+    )
+    results: list[Result] = []
+    async with Agent.open(
+        home / "agent",
+        wallet=wallet,
+        chain=shop.chain,
+        relays=[shop.mailroom.url],
+        policy=EAGER,
+    ) as customer:
+        sweep = Sweep(shop, parts, customer)
+        for path, victim, moment in tasks:
+            began = time.monotonic()
+            found = await sweep.run(path, victim, moment)
+            results.append(replace(found, path=f"{store}, {path.name}"))
+            say = "ok" if found.fault is None else f"FAULT {found.fault}"
+            _say(
+                f"{len(results)}/{len(tasks)} {store}: {path.name}, {victim} killed at {moment}:"
+                f" {say} ({time.monotonic() - began:.1f} s)"
+            )
+    await transport.aclose()
+    return results
+
+
+def _report(results: list[Result]) -> int:
+    kills = Counter((each.path, each.victim) for each in results)
+    for path in dict.fromkeys(each.path for each in results):
+        told = ", ".join(
+            f"{victim} {kills[path, victim]}" for victim in VICTIMS if kills[path, victim]
+        )
+        _say(f"{path}: {told}")
+    faults = [each for each in results if each.fault is not None]
+    doubled = sum(
+        "credited with" in (each.fault or "") or "times" in (each.fault or "") for each in faults
+    )
+    for each in faults:
+        _say(f"{each.path}, {each.victim}: {each.fault}")
+    good = len(results) - len(faults)
+    _say(
+        f"{len(results)} kills: {good} invoices credited once, {len(faults) - doubled} lost,"
+        f" {doubled} doubled"
+    )
+    return bool(faults)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
