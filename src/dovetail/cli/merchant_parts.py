@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DATABASE = "shop.db"
 SOCKET = "signer.sock"
+SIGNER_LOG = "signer.db"
 
 
 def settings_of(home: Home, **given: Any) -> MerchantSettings:

@@ -150,6 +150,13 @@ def test_a_host_and_port_need_tls_and_sense(text: str):
         SignerPlace.parse(text)
 
 
+def test_a_socket_has_a_path_that_fits():
+    with pytest.raises(ConfigurationError, match="shorter"):
+        SignerPlace.parse(f"/{'long/' * 40}signer.sock")
+    assert SignerPlace.parse("~/signer.sock").path == Path("~/signer.sock").expanduser()
+    assert SignerPlace.parse("a:b/signer.sock").path == Path("a:b/signer.sock")
+
+
 def test_tls_files_that_are_missing_are_told(tmp_path: Path):
     files = TlsFiles(authority=tmp_path / "a", certificate=tmp_path / "b", key=tmp_path / "c")
     with pytest.raises(ConfigurationError, match="TLS files"):

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dovetail.cli.help_layout import Group
-from dovetail.cli.option_types import Place
+from dovetail.cli.option_types import Place, Rate
 from dovetail.cli.options import chain, common, directory, passphrase, routes, together
 from dovetail.cli.output import Screen
 
@@ -140,6 +140,44 @@ def deposit(**given: Any) -> int:
     from dovetail.cli.handlers import merchant_setup as handler
 
     return handler.deposit(Screen(), **given)
+
+
+@merchant.command()
+@click.argument("payment", required=False, metavar="[ID]")
+@click.option("--yes", is_flag=True, help="Approve it without a question.")
+@common
+def approve(**given: Any) -> int:
+    """Approve a payment to somebody else that waits at the signer, such as a refund.
+
+    Run it where the signer runs, as the same user. Without an ID it lists what waits, as the signer
+    has read it: who gets how much, and the fee.
+    """
+    from dovetail.cli.handlers import merchant_payouts as handler
+
+    return handler.approve(Screen(), **given)
+
+
+@merchant.command()
+@click.option(
+    "--keep",
+    type=click.IntRange(0, 10_000),
+    default=5,
+    show_default=True,
+    help="How many coins stay hot, to be contributed to payjoins: the smallest.",
+)
+@click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
+@click.option("--yes", is_flag=True, help="Broadcast it without a question.")
+@_WHERE
+@chain
+@common
+def sweep(**given: Any) -> int:
+    """Send hot coins to cold storage; prints the txid.
+
+    Coins that sessions hold stay.
+    """
+    from dovetail.cli.handlers import merchant_payouts as handler
+
+    return handler.sweep(Screen(), **given)
 
 
 @merchant.command()

@@ -1,7 +1,6 @@
 """`dovetail merchant signer`: the process that holds the keys."""
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dovetail.cli import context, merchant_parts, open_parts, signals
@@ -30,7 +29,7 @@ def run(screen: Screen, *, signer: str | None, cold: str | None, json_log: bool)
     wallet = open_parts.open_own(home, offline=True, signs=True)
     keys = Keys(wallet.secret(), cold=settings.cold)
     folder = merchant_parts.folder(home)
-    log = SignerLog.open(Path(folder) / "signer.db")
+    log = SignerLog.open(folder / merchant_parts.SIGNER_LOG)
     limits = Limits(max_fee_rate=home.policy.max_fee_rate)
     with logging_to(STDERR, "dovetail", lines=JsonLines() if json_log else None):
         _log.setLevel(logging.INFO)

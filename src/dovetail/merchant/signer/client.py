@@ -88,7 +88,7 @@ class RemoteSigner:
         inputs: Mapping[OutPoint, int],
         outputs: Mapping[int, tuple[Keychain, int]],
     ) -> Psbt:
-        """Sign a transaction that pays the cold wallet alone."""
+        """See `merchant.wallet.ports.Signer.sweep`."""
         request = messages.Sweep(
             psbt=psbt.serialize(), inputs=own_inputs(inputs), outputs=own_outputs(outputs)
         )

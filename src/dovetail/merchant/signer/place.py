@@ -1,10 +1,14 @@
 """Where a signer listens: a socket in a folder, or a host and port with TLS."""
 
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from dovetail.errors import ConfigurationError
+
+_MOST_BYTES_OF_A_PATH = 103
+"""What every system takes as the path of a Unix socket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,13 @@ class SignerPlace:
         """Read a path, or `host:port`; raises `ConfigurationError`."""
         host, colon, port = text.rpartition(":")
         if not colon or "/" in text:
-            return cls(path=Path(text).expanduser())
+            path = Path(text).expanduser()
+            if len(os.fsencode(path)) > _MOST_BYTES_OF_A_PATH:
+                raise ConfigurationError(
+                    f"The signer's socket may have a path of at most {_MOST_BYTES_OF_A_PATH} bytes:"
+                    " set `signer` to a shorter one."
+                )
+            return cls(path=path)
         if not port.isdigit() or not 0 < int(port) < 65_536 or not host:
             raise ConfigurationError("`signer` must be a socket's path or host:port; correct it.")
         if tls is None:

@@ -13,6 +13,7 @@ from dovetail.errors import InvalidPsbt, WalletError
 from dovetail.wallets.signing import check_sighash
 
 _BARE_INPUT_WEIGHT = 4 * 41
+_MARKER_AND_FLAG_WEIGHT = 2
 _OUTPUT_WEIGHT = 4 * 43
 """That of an output of Taproot, the largest that the wallet may put in place of another."""
 
@@ -169,7 +170,8 @@ def _most(utxos: Mapping[OutPoint, TxOut], limits: Limits) -> int:
 def _most_for_all(transaction: Transaction, utxos: Mapping[OutPoint, TxOut], limits: Limits) -> int:
     """The most satoshis that the wallet may pay for a transaction of its own."""
     bare = len(transaction.inputs) * _BARE_INPUT_WEIGHT
-    return _within(limits, Weight(transaction.weight - bare + _weight_of_inputs(utxos)))
+    weight = transaction.weight - bare + _weight_of_inputs(utxos) + _MARKER_AND_FLAG_WEIGHT
+    return _within(limits, Weight(weight))
 
 
 def _within(limits: Limits, weight: Weight) -> int:

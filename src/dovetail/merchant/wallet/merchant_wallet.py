@@ -40,8 +40,8 @@ from dovetail.wallets.ports import Balance
 
 NO_SIGNER = "No signer is set: run `dovetail merchant signer`, and set `signer`."
 _SPENDS_NOT = (
-    "A shop's wallet pays by its signer alone: use `dovetail merchant sweep`, or approve a refund"
-    " there."
+    "A shop's wallet pays by its signer alone: use `dovetail merchant sweep`, or approve a payment"
+    " there with `dovetail merchant approve`."
 )
 
 

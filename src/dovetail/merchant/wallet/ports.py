@@ -36,6 +36,16 @@ class Signer(Protocol):
         """
         ...
 
+    def sweep(
+        self,
+        psbt: Psbt,
+        *,
+        inputs: Mapping[OutPoint, int],
+        outputs: Mapping[int, tuple[Keychain, int]],
+    ) -> Psbt:
+        """Sign a transaction that pays the cold wallet alone; raises `SignerRefused`."""
+        ...
+
     def holders(self, coins: Collection[OutPoint]) -> Mapping[OutPoint, str]:
         """Return which sessions hold these coins for the signer."""
         ...
