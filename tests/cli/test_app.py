@@ -82,6 +82,9 @@ def test_the_issue_s_commands_are_all_there():
                 "coins",
             )
         ),
+        "merchant",
+        *(f"merchant {name}" for name in ("serve", "worker", "signer", "check", "store", "key")),
+        *(f"merchant {name}" for name in ("deposit", "sweep", "approve")),
         *(f"regtest {name}" for name in ("serve", "fund", "mine")),
         "config",
         *(f"config {name}" for name in ("path", "show", "init")),

@@ -14,6 +14,7 @@ from tests.support.keys import Keys, unsigned
 
 from dovetail.bitcoin import Address, Network, Sats, Script
 from dovetail.bitcoin.transaction import TxOut
+from dovetail.cli import json_keys
 from dovetail.merchant.data import coins, wallets
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.signer import keys
@@ -119,6 +120,11 @@ def test_a_payment_is_listed_and_approved(shop: Shop):
         f"refund-1: 79,000 sats to {CUSTOMER}",
         "refund-1: 1,000 sats as fee",
     ]
+    told = shop.cli("merchant", "approve", "--json").json
+    assert set(told) == set(json_keys.MERCHANT_APPROVE)
+    (waiting,) = told["waiting"]
+    assert waiting["fee_sats"] == 1000
+    assert waiting["recipients"][0]["address"] == str(CUSTOMER)
     with closing(RemoteSigner(shop.place)) as remote:
         assert remote.queued("refund-1") is None
         said = shop.cli("merchant", "approve", "refund-1", "--yes")

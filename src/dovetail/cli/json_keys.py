@@ -230,3 +230,22 @@ WALLET_COINS = {
 
 REGTEST_FUND = {"outpoint": "the coin that was made, as `txid:vout`"}
 REGTEST_MINE = {"blocks": "the hashes of the new blocks, oldest first"}
+
+MERCHANT_STORE = {"store": "the id of the new store", "wallet": "the id of its wallet"}
+MERCHANT_KEY = {"key": "the id of the new API key", "secret": "the key itself, shown this once"}
+MERCHANT_DEPOSIT = {"address": "a new address of the hot wallet"}
+MERCHANT_CHECK = {
+    "well": "whether everything is",
+    "findings": "what was tested: `about`, `well`, and `words`",
+}
+MERCHANT_APPROVE = {
+    "approved": "the id of the payment that was approved; null where they are listed",
+    "waiting": "the payments that wait: `payment` (the id), `recipients` (each with `script` in"
+    " hex, `address` or null, and `sats`), and `fee_sats`",
+}
+MERCHANT_SWEEP = {
+    "txid": "the transaction",
+    "coins": "how many coins it spends",
+    "amount_sats": "what it pays to cold storage",
+    "fee_sats": "its fee",
+}

@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
+from dovetail.cli import json_keys
 from dovetail.cli.help_layout import Group
 from dovetail.cli.option_types import Place, Rate
-from dovetail.cli.options import chain, common, directory, passphrase, routes, together
+from dovetail.cli.options import chain, common, directory, json_option, passphrase, routes, together
 from dovetail.cli.output import Screen
 
 _WHERE = together(
@@ -33,10 +34,10 @@ _WHERE = together(
     },
 )
 def merchant() -> None:
-    """Take payments as a shop: invoices over an API, paid by payjoin where that can be.
+    """Take payments as a shop, over an API.
 
-    The signer alone has keys. With a database in PostgreSQL any number of workers share the work;
-    with a file everything runs in `serve`.
+    Invoices are paid by payjoin where that can be. The signer alone has keys. With a database in
+    PostgreSQL any number of workers share the work; with a file everything runs in `serve`.
     """
 
 
@@ -112,41 +113,45 @@ def signer(**given: Any) -> int:
 @click.option("--minimum", type=int, default=0, help="The least sats for which to offer payjoin.")
 @click.option("--expiry", type=int, default=900, show_default=True, help="Seconds to pay in.")
 @_WHERE
+@json_option(json_keys.MERCHANT_STORE)
 @common
-def store(**given: Any) -> int:
+def store(*, as_json: bool, **given: Any) -> int:
     """Make a store on the wallet for which the signer signs; prints its id."""
     from dovetail.cli.handlers import merchant_setup as handler
 
-    return handler.store(Screen(), **given)
+    return handler.store(Screen(as_json=as_json), **given)
 
 
 @merchant.command()
 @click.argument("name")
 @click.option("--store", "store_id", metavar="ID", help="Only for this store; else for all.")
 @_WHERE
+@json_option(json_keys.MERCHANT_KEY)
 @common
-def key(**given: Any) -> int:
+def key(*, as_json: bool, **given: Any) -> int:
     """Make an API key for shop software; it is shown once."""
     from dovetail.cli.handlers import merchant_setup as handler
 
-    return handler.key(Screen(), **given)
+    return handler.key(Screen(as_json=as_json), **given)
 
 
 @merchant.command()
 @_WHERE
+@json_option(json_keys.MERCHANT_DEPOSIT)
 @common
-def deposit(**given: Any) -> int:
+def deposit(*, as_json: bool, **given: Any) -> int:
     """Show an address of the hot wallet: coins sent there are contributed to payjoins."""
     from dovetail.cli.handlers import merchant_setup as handler
 
-    return handler.deposit(Screen(), **given)
+    return handler.deposit(Screen(as_json=as_json), **given)
 
 
 @merchant.command()
 @click.argument("payment", required=False, metavar="[ID]")
 @click.option("--yes", is_flag=True, help="Approve it without a question.")
+@json_option(json_keys.MERCHANT_APPROVE)
 @common
-def approve(**given: Any) -> int:
+def approve(*, as_json: bool, **given: Any) -> int:
     """Approve a payment to somebody else that waits at the signer, such as a refund.
 
     Run it where the signer runs, as the same user. Without an ID it lists what waits, as the signer
@@ -154,7 +159,7 @@ def approve(**given: Any) -> int:
     """
     from dovetail.cli.handlers import merchant_payouts as handler
 
-    return handler.approve(Screen(), **given)
+    return handler.approve(Screen(as_json=as_json), **given)
 
 
 @merchant.command()
@@ -169,15 +174,16 @@ def approve(**given: Any) -> int:
 @click.option("--yes", is_flag=True, help="Broadcast it without a question.")
 @_WHERE
 @chain
+@json_option(json_keys.MERCHANT_SWEEP)
 @common
-def sweep(**given: Any) -> int:
+def sweep(*, as_json: bool, **given: Any) -> int:
     """Send hot coins to cold storage; prints the txid.
 
     Coins that sessions hold stay.
     """
     from dovetail.cli.handlers import merchant_payouts as handler
 
-    return handler.sweep(Screen(), **given)
+    return handler.sweep(Screen(as_json=as_json), **given)
 
 
 @merchant.command()
@@ -185,9 +191,10 @@ def sweep(**given: Any) -> int:
 @chain
 @directory
 @routes
+@json_option(json_keys.MERCHANT_CHECK)
 @common
-def check(**given: Any) -> int:
+def check(*, as_json: bool, **given: Any) -> int:
     """Test the whole setup, and name each setting that is wrong."""
     from dovetail.cli.handlers import merchant as handler
 
-    return handler.check(Screen(), **given)
+    return handler.check(Screen(as_json=as_json), **given)

@@ -5,7 +5,7 @@ import logging
 from contextlib import AsyncExitStack
 from typing import Any
 
-from dovetail.cli import context, merchant_parts, signals
+from dovetail.cli import context, json_keys, merchant_parts, signals
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
 from dovetail.cli.merchant_settings import MerchantSettings
@@ -118,4 +118,7 @@ async def _check(screen: Screen, home: Home, settings: MerchantSettings) -> int:
         found = await findings(parts)
     for each in found:
         screen.result(f"{'ok' if each.is_well else 'WRONG':<6}{each.about}: {each.words}")
-    return Exit.DONE if all(each.is_well for each in found) else Exit.FAILED
+    well = all(each.is_well for each in found)
+    told = [{"about": each.about, "well": each.is_well, "words": each.words} for each in found]
+    screen.emit(json_keys.MERCHANT_CHECK, {"well": well, "findings": told})
+    return Exit.DONE if well else Exit.FAILED

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from dovetail.bitcoin import Address, FeeRate, Network, Script
-from dovetail.cli import context, merchant_parts, open_parts
+from dovetail.cli import context, json_keys, merchant_parts, open_parts
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, confirm, require_somebody, sats
 from dovetail.errors import ChainError, ConfigurationError, ParseError, UsageError
@@ -33,6 +33,7 @@ def approve(screen: Screen, *, payment: str | None, yes: bool) -> int:
             require_somebody()
             confirm("Sign this payment?")
         log.approve(payment)
+        _emit(screen, payment, log.waiting(), home.network)
     finally:
         log.close()
     screen.say("It is approved: the signer signs it when the server asks next.")
@@ -71,7 +72,11 @@ def sweep(
             confirm("Broadcast it?")
         if not taken(chain, made.transaction):
             raise ChainError("The network refuses the sweep: wait for a block, and try again.")
-    screen.result(str(made.transaction.txid))
+    txid = str(made.transaction.txid)
+    screen.result(txid)
+    amount, fee = int(made.amount), int(made.fee)
+    values = {"txid": txid, "coins": made.coins, "amount_sats": amount, "fee_sats": fee}
+    screen.emit(json_keys.MERCHANT_SWEEP, values)
     return Exit.DONE
 
 
@@ -80,6 +85,24 @@ def _list(screen: Screen, waiting: dict[str, Payout], network: Network) -> None:
         _show(screen.result, name, payout, network)
     if not waiting:
         screen.say("No payment waits.")
+    _emit(screen, None, waiting, network)
+
+
+def _emit(
+    screen: Screen, approved: str | None, waiting: dict[str, Payout], network: Network
+) -> None:
+    listed = [
+        {
+            "payment": name,
+            "recipients": [
+                {"script": script, "address": _address(script, network), "sats": amount}
+                for script, amount in payout.recipients
+            ],
+            "fee_sats": payout.fee,
+        }
+        for name, payout in waiting.items()
+    ]
+    screen.emit(json_keys.MERCHANT_APPROVE, {"approved": approved, "waiting": listed})
 
 
 def _show(write: Callable[[str], None], name: str, payout: Payout, network: Network) -> None:
@@ -89,7 +112,11 @@ def _show(write: Callable[[str], None], name: str, payout: Payout, network: Netw
 
 
 def _recipient(script: str, network: Network) -> str:
+    return _address(script, network) or f"the script {script}"
+
+
+def _address(script: str, network: Network) -> str | None:
     try:
         return str(Address.from_script(Script(bytes.fromhex(script)), network))
     except ParseError:
-        return f"the script {script}"
+        return None

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from dovetail.cli import context, merchant_parts
+from dovetail.cli import context, json_keys, merchant_parts
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
 from dovetail.cli.merchant_settings import MerchantSettings
@@ -44,6 +44,8 @@ def store(
 
         made = opened.write(write)
     screen.result(str(made.id))
+    values = {"store": str(made.id), "wallet": str(made.wallet_id)}
+    screen.emit(json_keys.MERCHANT_STORE, values)
     screen.say(
         "The store is made. Next: `dovetail merchant key` for its software, and"
         " `dovetail merchant deposit` for coins to contribute."
@@ -58,12 +60,13 @@ def key(
     home, settings = _settings(database, signer)
     only = None if store_id is None else (_uuid(store_id),)
     with merchant_parts.open_database(home, settings) as opened:
-        _, secret = opened.write(
+        made, secret = opened.write(
             lambda connection: api_keys.add_key(
                 connection, name=name, scopes=list(Scope), store_ids=only, now=opened.now()
             )
         )
     screen.result(secret)
+    screen.emit(json_keys.MERCHANT_KEY, {"key": str(made.id), "secret": secret})
     screen.say("This is the only time that the key is shown: keep it with the shop's software.")
     return Exit.DONE
 
@@ -77,6 +80,7 @@ def deposit(screen: Screen, *, database: str | None, signer: str | None) -> int:
             raise ConfigurationError("There is no store yet: make one with `merchant store`.")
         address = MerchantWallet(opened, known[0], None).new_address()
     screen.result(str(address))
+    screen.emit(json_keys.MERCHANT_DEPOSIT, {"address": str(address)})
     screen.say("Coins that are sent there are contributed to payjoins once they confirm.")
     return Exit.DONE
 
