@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -149,6 +150,21 @@ def test_an_invoice_has_one_cold_script_for_good(database: Database, wallet: Mer
     assert stored.scripts == {row.script, cold}
     reopened = MerchantWallet(database, wallet._row, None)
     assert reopened.settlement_script(row.script) == cold
+
+
+def test_workers_at_once_give_an_invoice_one_cold_script(
+    database: Database, wallet: MerchantWallet
+):
+    rows = [add_invoice(database, wallet, index=index) for index in range(6)]
+    together = Barrier(4)
+
+    def settle(row: invoices.InvoiceRow) -> Script | None:
+        together.wait(10)
+        return wallet.settlement_script(row.script)
+
+    with ThreadPoolExecutor(4) as pool:
+        for row in rows:
+            assert len(set(pool.map(settle, [row] * 4))) == 1
 
 
 def test_each_invoice_has_a_cold_script_of_its_own(database: Database, wallet: MerchantWallet):
