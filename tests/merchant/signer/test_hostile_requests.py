@@ -16,7 +16,7 @@ from tests.support.keys import Keys
 from dovetail.bitcoin import FeeRate, Psbt, PsbtInput, Sats, Script
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.merchant.keychains import Keychain
-from dovetail.merchant.signer import messages
+from dovetail.merchant.signer import keys, messages
 from dovetail.merchant.signer.client import own_inputs, own_outputs
 from dovetail.merchant.signer.policy import Limits
 from dovetail.protocol.verification import Verdict, verify
@@ -269,9 +269,16 @@ def test_a_coin_without_its_amount_is_not_signed(house: SignersHouse):
     assert "cannot be signed" in house.refusal(deal.request(bare))
 
 
-def test_an_index_far_out_is_not_derived(house: SignersHouse):
-    deal = house.deal.but(coins={900_000: 80_000})
-    assert "far beyond" in house.refusal(deal.request())
+def test_an_index_far_out_is_signed_for_without_deriving_all_before_it(
+    any_house: SignersHouse, monkeypatch: pytest.MonkeyPatch
+):
+    """A signer that starts again behind a shop of many invoices signs at once."""
+    monkeypatch.setattr(keys, "STEP", 10)
+    deal = any_house.deal.but(coins={2**31 - 1: 80_000})
+    spent = [*deal.original.utxos(), deal.coin_list[0].utxo]
+    signed = deal.customer.sign(any_house.signed(deal.request()))
+    assert verify(signed.extract(), spent) is Verdict.VALID
+    assert any_house.keys.owns(deal.hot(10))
 
 
 def test_garbage_is_refused(house: SignersHouse):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dovetail.extras import brought_by
 
 with brought_by("merchant", "dovetail.merchant"):
-    from bdkpython import Descriptor, KeychainKind, Persister
+    from bdkpython import Descriptor, KeychainKind, NetworkKind, Persister
     from bdkpython import Wallet as BdkCore
 
 from dovetail.bitcoin import Network, OutPoint, Psbt, PsbtInput, Script
@@ -21,7 +21,7 @@ from dovetail.wallets.signing import their_output, with_signature
 from dovetail.wallets.wallet_file import Secret
 
 STEP = 20_000
-"""How far an index may be beyond the highest that was used: all between are derived."""
+"""How many scripts a request may make it learn."""
 
 
 class Keys:
@@ -39,9 +39,10 @@ class Keys:
         self.cold = None if cold is None else check_descriptor(cold, secret.network, name="cold")
         if self.cold == self.hot:
             raise ConfigurationError("The cold descriptor is the hot one: give another wallet's.")
+        self._external = external
         self._core = _core(external, internal, secret.network)
         self._lock = threading.Lock()
-        self._revealed = 0
+        self._learnt = 0
 
     def __repr__(self) -> str:
         return f"<Keys on {self.network}>"
@@ -56,7 +57,7 @@ class Keys:
     def sign(self, psbt: Psbt, own_inputs: Mapping[OutPoint, int]) -> Psbt:
         """Sign and finalize these inputs, each with the index of its key, and change no others.
 
-        Raises `SignerRefused` for an index far beyond those that were used, and `WalletError`.
+        Raises `SignerRefused` for inputs that are not as they are named, and `WalletError`.
         """
         scripts = {coin: self.script(Keychain.HOT, index) for coin, index in own_inputs.items()}
         utxos = own_utxos(psbt, scripts)
@@ -67,25 +68,34 @@ class Keys:
         )
         empty = Psbt.from_unsigned(transaction)
         draft = empty.with_transaction(transaction, known, empty.outputs)
-        with self._lock:
-            self._reveal(max(own_inputs.values()))
-            signed = sign_draft(self._core, draft)
+        signed = {each: sign_draft(self._single(each), draft) for each in set(own_inputs.values())}
         for index, outpoint in enumerate(transaction.contested()):
             if outpoint in utxos:
-                psbt = _with_final(psbt, signed, index, utxos[outpoint].script_pubkey)
+                by = signed[own_inputs[outpoint]]
+                psbt = _with_final(psbt, by, index, utxos[outpoint].script_pubkey)
+        self._learn(max(own_inputs.values()))
         return psbt
 
     def owns(self, script: Script) -> bool:
-        """Whether a script is the wallet's, as far as indexes have been used."""
+        """Whether a script is the wallet's, as far as indexes have been used and learnt."""
         with self._lock:
             return is_ours(self._core, script)
 
-    def _reveal(self, index: int) -> None:
-        if index > self._revealed + STEP:
-            raise SignerRefused("The index of a key is far beyond those that were used.")
-        if index >= self._revealed:
-            self._core.reveal_addresses_to(KeychainKind.EXTERNAL, index)
-            self._revealed = index
+    def _learn(self, index: int) -> None:
+        """Know the scripts up to this index, by and by: each takes a moment to derive."""
+        with self._lock:
+            last = min(index, self._learnt + STEP)
+            if last > self._learnt:
+                self._core.reveal_addresses_to(KeychainKind.EXTERNAL, last)
+                self._learnt = last
+
+    def _single(self, index: int) -> BdkCore:
+        """A wallet of the key at this index alone, so that any index takes the same time."""
+        ranged = self._external.to_string_with_secret().partition("#")[0]
+        text = ranged.replace("/*", f"/{index}")
+        kind = NetworkKind.MAIN if self.network is Network.MAINNET else NetworkKind.TEST
+        key = Descriptor(text, kind)
+        return BdkCore.create_single(key, BDK_NETWORKS[self.network], Persister.new_in_memory())
 
 
 def _with_final(psbt: Psbt, signed: Psbt, index: int, script: Script) -> Psbt:

@@ -13,7 +13,7 @@ MOST_BYTES = 8_000_000
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[0-9A-Za-z-]+$")]
 Coin = Annotated[str, Meta(pattern="^[0-9a-f]{64}:[0-9]{1,10}$")]
-Index = Annotated[int, Meta(ge=0, le=1_000_000)]
+Index = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Amount = Annotated[int, Meta(ge=1, le=2_100_000_000_000_000)]
 Vout = Annotated[int, Meta(ge=0, le=100_000)]
 
