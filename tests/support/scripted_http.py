@@ -26,7 +26,8 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.script.posted.append(({k.lower(): v for k, v in self.headers.items()}, body))
         self._answer()
 
     def _answer(self) -> None:
@@ -61,6 +62,7 @@ class ScriptedServer:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Answer] = {}
         self.asked: list[str] = []
+        self.posted: list[tuple[dict[str, str], bytes]] = []
         self.otherwise = Answer(404)
         self.stalls = False
         self.end = threading.Event()

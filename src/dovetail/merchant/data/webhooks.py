@@ -1,11 +1,12 @@
 """Webhook endpoints, and the deliveries of invoices' events to them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data.ids import new_id
@@ -126,20 +127,36 @@ def set_endpoint(
 
 
 def claim_due(
-    connection: Connection, now: UnixTime, *, lease: int, limit: int
+    connection: Connection,
+    now: UnixTime,
+    *,
+    lease: int,
+    limit: int,
+    each: int,
+    busy: Collection[UUID] = (),
 ) -> tuple[DeliveryRow, ...]:
     """Take deliveries that are due, for `lease` seconds: no other worker takes them meanwhile.
 
-    One whose lease has run out is due again: its worker has died, or its answer came too late.
+    At most `each` are of one endpoint, and none of an endpoint that is `busy`. A delivery whose
+    lease has run out is due again: its worker has died, or its answer came too late.
     """
     table = webhook_deliveries.c
+    is_due = and_(
+        table.status == "pending",
+        table.next_at <= int(now),
+        or_(table.leased_until.is_(None), table.leased_until <= int(now)),
+    )
+    place = func.row_number().over(
+        partition_by=table.endpoint_id, order_by=(table.next_at, table.id)
+    )
+    ranked = (
+        select(table.id, place.label("place"))
+        .where(is_due, table.endpoint_id.not_in(busy))
+        .subquery()
+    )
     due = (
         select(table.id)
-        .where(
-            table.status == "pending",
-            table.next_at <= int(now),
-            or_(table.leased_until.is_(None), table.leased_until <= int(now)),
-        )
+        .where(table.id.in_(select(ranked.c.id).where(ranked.c.place <= each)), is_due)
         .order_by(table.next_at, table.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -27,7 +27,11 @@ PAUSES = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400, 
 LEASE = 60
 AT_ONCE = 32
 AT_ONCE_EACH = 4
-"""Deliveries at once, in all and to one endpoint."""
+"""Deliveries at once, in all and to one endpoint.
+
+An endpoint that is slow takes no more room than its own. What is claimed for it waits for one
+delivery at most, so that no lease runs out in the queue.
+"""
 
 LOOK = 0.2
 
@@ -53,7 +57,7 @@ class Deliveries:
         self._clock = clock
         self._look = look
         self._each = defaultdict[object, asyncio.Semaphore](lambda: asyncio.Semaphore(AT_ONCE_EACH))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], DeliveryRow] = {}
 
     async def run(self) -> None:
         """Work until cancelled; what is under way is finished or sent again later."""
@@ -76,13 +80,17 @@ class Deliveries:
         now = self._clock()
         if due is None or due > now:
             return 0
+        under_way = Counter(each.endpoint_id for each in self._tasks.values())
+        busy = [each for each, count in under_way.items() if count >= AT_ONCE_EACH]
         claimed = await self._database.awrite(
-            lambda c: webhooks.claim_due(c, now, lease=LEASE, limit=room)
+            lambda c: webhooks.claim_due(
+                c, now, lease=LEASE, limit=room, each=AT_ONCE_EACH, busy=busy
+            )
         )
         for each in claimed:
             task = asyncio.create_task(self._deliver(each))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = each
+            task.add_done_callback(self._tasks.pop)
         return len(claimed)
 
     async def drained(self) -> None:
@@ -99,6 +107,7 @@ class Deliveries:
     async def _attempt(self, delivery: DeliveryRow) -> None:
         found = await self._database.aread(lambda c: _read(c, delivery))
         if found is None:
+            await self._database.awrite(lambda c: _cancel(c, delivery, self._clock()))
             return
         endpoint, told, row = found
         now = self._clock()
@@ -162,6 +171,18 @@ def _read(
     if endpoint is None or told is None or row is None or not endpoint.active:
         return None
     return endpoint, told, row
+
+
+def _cancel(connection: Connection, delivery: DeliveryRow, now: UnixTime) -> None:
+    webhooks.finish(
+        connection,
+        delivery,
+        status="cancelled",
+        next_at=None,
+        code=None,
+        error="The endpoint is switched off, or the invoice is forgotten: nothing was sent.",
+        now=now,
+    )
 
 
 def _record(

@@ -127,9 +127,9 @@ class Sender:
         self, url: str, body: bytes, headers: Sequence[tuple[str, str]]
     ) -> Accepted | Failed | Gone:
         """POST a body once; what went wrong is an answer too, in a sentence without the URL."""
-        if urlsplit(url).scheme != "https" and not self._private:
-            return Failed("The endpoint is not on https, so that nothing is sent.")
         try:
+            if urlsplit(url).scheme != "https" and not self._private:
+                return Failed("The endpoint is not on https, so that nothing is sent.")
             async with asyncio.timeout(self._seconds):
                 return await self._once(url, body, headers)
         except NotPublic:
