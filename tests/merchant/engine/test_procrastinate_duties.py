@@ -1,0 +1,132 @@
+"""Duties shared by real processes over a real PostgreSQL."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from tests.support.postgres import Server, running
+from tests.support.waiting import wait_for
+
+from dovetail.errors import StoreUnavailable
+from dovetail.merchant.engine.procrastinate_duties import ProcrastinateDuties
+
+NAMES = ("count:1", "count:2", "count:3")
+
+
+@contextmanager
+def _database(server: Server) -> Iterator[str]:
+    with server.database() as url:
+        with psycopg.connect(url) as connection:
+            connection.execute(
+                "CREATE TABLE done (worker text, duty text, at timestamptz DEFAULT now())"
+            )
+        yield url
+
+
+@pytest.fixture
+def url(server: Server) -> Iterator[str]:
+    with _database(server) as url:
+        yield url
+
+
+@pytest.fixture
+def own_server(testrun_uid: str) -> Server:
+    """A server that no other test uses, to restart."""
+    return running(f"{testrun_uid}-duties")
+
+
+@contextmanager
+def _worker(url: str, name: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "tests.merchant.engine.duty_worker", url, name]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _doing(url: str, worker: str) -> set[str]:
+    """The arguments of the duties that this worker has done within the last half second."""
+    query = "SELECT DISTINCT duty FROM done WHERE worker = %s AND at > now() - interval '0.5 s'"
+    with psycopg.connect(url) as connection:
+        return {duty for (duty,) in connection.execute(query, (worker,))}
+
+
+def _jobs(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM procrastinate_jobs").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+async def _ensure(url: str) -> None:
+    async with ProcrastinateDuties.open(url, {}) as duties:
+        await duties.ensure(NAMES)
+        await duties.ensure(NAMES)
+
+
+async def test_a_duty_that_is_ensured_twice_is_one_job(url) -> None:
+    await _ensure(url)
+    await _ensure(url)
+    assert _jobs(url) == len(NAMES)
+
+
+async def test_duties_of_a_killed_worker_go_on_in_another(url) -> None:
+    await _ensure(url)
+    with _worker(url, "first") as first:
+        wait_for(lambda: _doing(url, "first") == {"1", "2", "3"}, 10)
+        with _worker(url, "second"):
+            await asyncio.sleep(1)
+            assert _doing(url, "second") == set()
+            first.kill()
+            first.wait()
+            wait_for(lambda: _doing(url, "second") == {"1", "2", "3"}, 9)
+    assert _jobs(url) == len(NAMES)
+
+
+async def test_a_worker_that_stops_hands_its_duties_on_at_once(url) -> None:
+    await _ensure(url)
+    with _worker(url, "first") as first:
+        wait_for(lambda: _doing(url, "first") == {"1", "2", "3"}, 10)
+        with _worker(url, "second"):
+            first.terminate()
+            assert first.wait(10) == 0
+            wait_for(lambda: _doing(url, "second") == {"1", "2", "3"}, 3)
+
+
+async def test_duties_go_on_after_the_database_was_restarted(own_server) -> None:
+    with _database(own_server) as url:
+        await _ensure(url)
+        with _worker(url, "first") as first:
+            wait_for(lambda: _doing(url, "first") == {"1", "2", "3"}, 10)
+            own_server.stop()
+            await asyncio.sleep(1)
+            own_server.start()
+            await asyncio.sleep(1)
+            wait_for(lambda: _doing(url, "first") == {"1", "2", "3"}, 20)
+            assert first.poll() is None
+        assert _jobs(url) == len(NAMES)
+
+
+async def test_duties_cannot_be_ensured_in_a_database_of_another_program(url) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE procrastinate_jobs (id int)")
+    with pytest.raises(StoreUnavailable, match="belong to another program"):
+        async with ProcrastinateDuties.open(url, {}):
+            pass
+
+
+async def test_tables_of_a_newer_version_are_left_alone(url) -> None:
+    await _ensure(url)
+    with psycopg.connect(url) as connection:
+        connection.execute("COMMENT ON TABLE procrastinate_jobs IS '99.99.99_01_new'")
+    with pytest.raises(StoreUnavailable, match="newer than the version installed here"):
+        async with ProcrastinateDuties.open(url, {}):
+            pass
