@@ -3,7 +3,13 @@
 import pytest
 
 from dovetail.bitcoin import Sats
-from dovetail.errors import ConfigurationError, StoreUnavailable, TransportError, UsageError
+from dovetail.errors import (
+    ConfigurationError,
+    InfrastructureError,
+    StoreUnavailable,
+    TransportError,
+    UsageError,
+)
 from dovetail.merchant.services.readiness import NoPayjoin, Readiness, obstacle_of
 
 
@@ -33,13 +39,14 @@ async def test_a_payjoin_is_offered_where_nothing_is_missing(
         (ConfigurationError("x"), NoPayjoin.NO_DIRECTORY),
         (UsageError("x"), NoPayjoin.NO_DIRECTORY),
         (TransportError("x"), NoPayjoin.DIRECTORY_AWAY),
-        (StoreUnavailable("x"), NoPayjoin.SIGNER_AWAY),
+        (InfrastructureError("x"), NoPayjoin.SIGNER_AWAY),
     ],
 )
 def test_an_error_of_the_offer_is_its_obstacle(error, expected) -> None:
     assert obstacle_of(error) is expected
 
 
-def test_a_fault_of_the_program_is_no_obstacle() -> None:
-    with pytest.raises(ValueError, match="other"):
-        obstacle_of(ValueError("other"))
+@pytest.mark.parametrize("error", [ValueError("other"), StoreUnavailable("other")])
+def test_another_error_is_no_obstacle_of_the_payjoin(error) -> None:
+    with pytest.raises(type(error), match="other"):
+        obstacle_of(error)
