@@ -152,7 +152,7 @@ async def test_what_a_dead_worker_took_is_sent_after_its_lease(database, clock, 
 def test_two_workers_never_take_one_delivery(database, clock) -> None:
     _begin(database, "https://shop.example/", count=12)
     with ThreadPoolExecutor(4) as workers:
-        taken = list(workers.map(lambda _: _claim(database, clock, each=3), range(16)))
+        taken = list(workers.map(lambda _: _claim(database, clock, each=3), range(64)))
     ids = [each.id for claimed in taken for each in claimed]
     assert len(ids) == len(set(ids)) == 12
 
