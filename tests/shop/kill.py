@@ -22,6 +22,7 @@ from tests.support.bdk import bdk_wallet
 
 from dovetail import Agent
 from dovetail.bitcoin import UnixTime
+from dovetail.errors import DovetailError
 from dovetail.merchant.messages.invoices import NewInvoice
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.parts import Parts
@@ -34,6 +35,8 @@ from dovetail.runtime.relays import Relays
 from dovetail.runtime.transport import HttpTransport
 
 COINS = 12
+"""A payjoin gives its hot coin back, unless it settles in cold storage."""
+
 VICTIMS = ("server", "worker", "signer", "connections", "all")
 
 
@@ -66,7 +69,7 @@ class Sweep:
             await asyncio.wait_for(path.play(scene), 120)
             await asyncio.to_thread(killing.join, 60)
             await asyncio.to_thread(self._require, scene, path)
-        except (AssertionError, TimeoutError, RuntimeError, LookupError) as error:
+        except (AssertionError, TimeoutError, RuntimeError, LookupError, DovetailError) as error:
             fault = f"{type(error).__name__}: {error} {self._shop.told(row.id)}"
         return Result(path.name, victim, fault)
 
@@ -176,8 +179,8 @@ def _sweep(store: str, paths: list[Path], *, cold: bool, stride: int) -> list[Re
         (path, victim, moment) for path in paths for victim in victims for moment in path.moments
     ][::stride]
     with tempfile.TemporaryDirectory(prefix="dovetail-shop-") as folder:
-        world = Folder(folder)
-        with open_shop(world, postgresql=shared, coins=COINS, grace=2, cold=cold) as shop:
+        world, coins = Folder(folder), COINS + len(tasks) * cold
+        with open_shop(world, postgresql=shared, coins=coins, grace=2, cold=cold) as shop:
             for each in shop.workers[1:]:
                 each.start()
             return asyncio.run(_run_all(store, shop, tasks))

@@ -21,7 +21,7 @@ from tests.support.bdk import bdk_wallet
 from tests.support.postgres import Server
 
 from dovetail import Agent
-from dovetail.bitcoin import Address, Network, Sats
+from dovetail.bitcoin import Address, Network, Sats, TxOut
 from dovetail.mailroom import MailroomServer
 from dovetail.merchant.data import coins, events, invoices, record, wallets
 from dovetail.merchant.data.database import Database
@@ -212,9 +212,8 @@ class Shop:
     def fund(self, *values: int) -> None:
         """Give the hot wallet coins, and wait until the watcher has seen them."""
         before = len(self._coins())
-        for value in values:
-            address = Address.parse(run(self.folder, "merchant", "deposit"))
-            self.regtest.node.fund(address.script_pubkey, Sats(value))
+        script = Address.parse(run(self.folder, "merchant", "deposit")).script_pubkey
+        self.regtest.node.fund_many([TxOut(Sats(value), script) for value in values])
         wait(lambda: len(self._coins()) >= before + len(values), "the coins are not seen")
 
     def _coins(self) -> list[Any]:

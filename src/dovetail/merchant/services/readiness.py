@@ -34,8 +34,7 @@ _WORDS = {
     NoPayjoin.BELOW_MINIMUM: "The amount is below the store's minimum for payjoins.",
     NoPayjoin.NO_COIN: "The wallet has no confirmed coin that is free to contribute: send one to"
     " its deposit address.",
-    NoPayjoin.NO_SIGNER: "No signer is configured: set `signer`, and run `dovetail merchant"
-    " signer`.",
+    NoPayjoin.NO_SIGNER: "No signer is configured: set `signer`, and start one.",
     NoPayjoin.SIGNER_AWAY: "The signer does not answer, or holds another wallet: start it, or"
     " correct `signer`.",
     NoPayjoin.NO_DIRECTORY: "No directory or no relay is configured: set `directory` and `relays`.",

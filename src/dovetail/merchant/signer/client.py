@@ -21,7 +21,7 @@ A = TypeVar("A", bound=messages.Answer)
 PATIENCE = 10.0
 """Seconds to wait for an answer."""
 
-AWAY = "The signer does not answer at {}: start `dovetail merchant signer`, or correct `signer`."
+AWAY = "The signer does not answer at {}: start it, or correct `signer`."
 
 
 class RemoteSigner:

@@ -38,10 +38,9 @@ from dovetail.sessions import receiver
 from dovetail.stores.ports import SessionId
 from dovetail.wallets.ports import Balance
 
-NO_SIGNER = "No signer is set: run `dovetail merchant signer`, and set `signer`."
+NO_SIGNER = "No signer is set: start one, and set `signer`."
 _SPENDS_NOT = (
-    "A shop's wallet pays by its signer alone: use `dovetail merchant sweep`, or approve a payment"
-    " there with `dovetail merchant approve`."
+    "A shop's wallet pays by its signer alone: sweep to cold storage, or approve a payment there."
 )
 
 

@@ -41,8 +41,8 @@ def prepare(connection: Connection, *, upgrade: bool = True) -> None:
 def _advance(connection: Connection, revision: str | None, *, upgrade: bool) -> None:
     if not upgrade:
         raise StoreUnavailable(
-            "The shop's tables have an older schema: start `dovetail merchant serve` once, which"
-            " upgrades them."
+            "The shop's tables have an older schema: start the shop's server once,"
+            " which upgrades them."
         )
     known = inspect(connection).get_table_names()
     if revision is None and (taken := sorted(set(metadata.tables).intersection(known))):
