@@ -38,6 +38,7 @@ from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import InvoiceFilter
 from dovetail.merchant.invoices.invoice import InvoiceStatus
 from dovetail.merchant.messages import Scope
+from dovetail.merchant.messages.base import END
 
 LOOK = 0.2
 """Seconds between two looks for new events of a stream."""
@@ -45,7 +46,7 @@ LOOK = 0.2
 KEEP_ALIVE = 15.0
 """Seconds after which a quiet stream sends a comment, so that proxies keep it open."""
 
-_PRINTABLE = r"^[\x21-\x7e]{1,255}$"
+_PRINTABLE = r"^[\x21-\x7e]{1,255}" + END
 
 
 @post("/stores/{store_id:uuid}/invoices", guards=[scoped(Scope.INVOICES_CREATE)])
@@ -215,7 +216,7 @@ async def stream_events(
 def _number(text: str | None) -> int:
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise invalid("Last-Event-ID", "Give the number of the last event that was received.")
     return int(text)
 
