@@ -86,7 +86,7 @@ def test_killed_after_a_demand_it_knows_the_demand(
 def test_a_client_reconnects_to_the_next_process(tmp_path: Path, remote: RemoteSigner):
     with process(tmp_path):
         first = remote.descriptors()
-    with pytest.raises(WalletError, match="start `dovetail merchant signer`"):
+    with pytest.raises(WalletError, match="start it, or correct `signer`"):
         remote.descriptors()
     with process(tmp_path):
         assert remote.descriptors() == first

@@ -273,7 +273,7 @@ def test_a_signature_passes_the_socket(house: SignersHouse, remote: RemoteSigner
 def test_a_client_away_from_its_signer_says_so(place: SignerPlace):
     with closing(RemoteSigner(place, patience=1)) as remote:
         assert str(place.path) in repr(remote)
-        with pytest.raises(WalletError, match="start `dovetail merchant signer`"):
+        with pytest.raises(WalletError, match="start it, or correct `signer`"):
             remote.descriptors()
 
 
