@@ -11,9 +11,10 @@ from dovetail.merchant.data import events
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.invoices import InvoiceRow, add_invoice
-from dovetail.merchant.data.stores import StorePolicy, StoreRow, add_store
+from dovetail.merchant.data.stores import StoreRow, add_store, terms_of
 from dovetail.merchant.data.wallets import Purpose, add_wallet, give_address
 from dovetail.merchant.keychains import Keychain
+from dovetail.merchant.messages import StorePolicy
 
 DESCRIPTOR = "wpkh(public)"
 
@@ -58,6 +59,7 @@ def add_one(
         lambda index: script or script_at(index, of=store.id.int & 0xFFFF),
         invoice_id=invoice_id,
     )
+    expires = UnixTime(created + store.policy.expiry_seconds)
     usual: dict[str, Any] = {
         "id": invoice_id,
         "store_id": store.id,
@@ -65,10 +67,10 @@ def add_one(
         "amount": Sats(builders.AMOUNT),
         "address": str(Address.from_script(address.script, Network.REGTEST)),
         "script": address.script,
-        "terms": store.policy.terms(),
+        "terms": terms_of(store.policy),
         "created_at": created,
-        "expires_at": UnixTime(created + store.policy.expiry),
-        "monitored_until": UnixTime(created + store.policy.expiry + store.policy.monitoring),
+        "expires_at": expires,
+        "monitored_until": UnixTime(expires + store.policy.monitoring_seconds),
     }
     row = InvoiceRow(**(usual | columns))
     add_invoice(connection, row)

@@ -1,6 +1,7 @@
 """A whole shop in one process, on loopback: chain, mailroom, signer, database, engine."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from dovetail.bitcoin import Network, Sats
 from dovetail.merchant.data import events, invoices, stores, wallets
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import InvoiceRow
-from dovetail.merchant.data.stores import StorePolicy, StoreRow
+from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.engine.engine import Engine
-from dovetail.merchant.messages.invoices import NewInvoice
+from dovetail.merchant.messages import NewInvoice, StorePolicy
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.services.rates import PublicRates
@@ -33,6 +34,7 @@ from dovetail.runtime.ohttp_keys import OhttpKeys
 from dovetail.runtime.policy import Policy
 from dovetail.runtime.relays import Relays
 from dovetail.runtime.transport import HttpTransport
+from dovetail.wallets.esplora.chain import EsploraChain
 
 EAGER = Policy(watch_interval=0.1, poll_pause=0.05, log_interval=0.1, grace=2)
 
@@ -69,6 +71,31 @@ class Till:
 
 
 @asynccontextmanager
+async def open_parts(
+    database: Database, chain: EsploraChain, mailroom: str, signer: SignerPlace
+) -> AsyncIterator[Parts]:
+    """The parts of a shop on loopback."""
+    transport, asked = HttpTransport(), RemoteSigner(signer, patience=5)
+    relays = Relays([mailroom], clock=now)
+    try:
+        yield Parts(
+            database=database,
+            chain=chain,
+            signer=asked,
+            transport=transport,
+            relays=relays,
+            directories=(mailroom,),
+            keys=OhttpKeys(transport, relays, clock=now),
+            rates=PublicRates(transport, (), now),
+            clock=now,
+            policy=EAGER,
+        )
+    finally:
+        asked.close()
+        await transport.aclose()
+
+
+@asynccontextmanager
 async def open_till(
     world: Loopback,
     database: Database,
@@ -91,23 +118,7 @@ async def open_till(
             opened.callback(log.close)
             server = SignerServer(SignerService(keys, log, Limits()))
             await opened.enter_async_context(server.listening(place))
-        transport = HttpTransport()
-        opened.push_async_callback(transport.aclose)
-        relays = Relays([url], clock=now)
-        signer = RemoteSigner(place, patience=5)
-        opened.callback(signer.close)
-        parts = Parts(
-            database=database,
-            chain=world.chain,
-            signer=signer,
-            transport=transport,
-            relays=relays,
-            directories=(url,),
-            keys=OhttpKeys(transport, relays, clock=now),
-            rates=PublicRates(transport, (), now),
-            clock=now,
-            policy=EAGER,
-        )
+        parts = await opened.enter_async_context(open_parts(database, world.chain, url, place))
         store = database.write(lambda c: _add(c, keys, StorePolicy(**policy)))
         await asyncio.to_thread(_fund, world, parts, store, coins)
         if works:
@@ -137,8 +148,6 @@ def _fund(world: Loopback, parts: Parts, store: StoreRow, coins: tuple[int, ...]
 
 
 def _wait_for_coins(parts: Parts, store: StoreRow, count: int) -> None:
-    import time  # noqa: PLC0415
-
     deadline = time.monotonic() + 20
     while parts.free_coins(store.wallet_id) < count:
         assert time.monotonic() < deadline, "the coins of the shop are not seen"

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path as Folder
 
+from tests.merchant.till import open_parts
 from tests.shop.paths import AMOUNT, PATHS, SHORT, Path, Scene
 from tests.shop.processes import EAGER, Process, Shop, open_shop, wait
 from tests.support.bdk import bdk_wallet
@@ -26,13 +27,7 @@ from dovetail.errors import DovetailError
 from dovetail.merchant.messages.invoices import NewInvoice
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.parts import Parts
-from dovetail.merchant.services.rates import PublicRates
-from dovetail.merchant.signer.client import RemoteSigner
 from dovetail.merchant.signer.place import SignerPlace
-from dovetail.runtime.agent import now
-from dovetail.runtime.ohttp_keys import OhttpKeys
-from dovetail.runtime.relays import Relays
-from dovetail.runtime.transport import HttpTransport
 
 COINS = 12
 """A payjoin gives its hot coin back, unless it settles in cold storage."""
@@ -190,29 +185,18 @@ async def _run_all(store: str, shop: Shop, tasks: list[tuple[Path, str, str]]) -
     home = shop.folder / "customer"
     coins = [60_000] * (len(tasks) + 5)
     wallet = await asyncio.to_thread(bdk_wallet, home / "wallet", shop.regtest, *coins)
-    transport = HttpTransport()
-    relays = Relays([shop.mailroom.url], clock=now)
     place = SignerPlace(path=shop.folder / "regtest" / "merchant" / "signer.sock")
-    parts = Parts(
-        database=shop.database,
-        chain=shop.chain,
-        signer=RemoteSigner(place),
-        transport=transport,
-        relays=relays,
-        directories=(shop.mailroom.url,),
-        keys=OhttpKeys(transport, relays, clock=now),
-        rates=PublicRates(transport, (), now),
-        clock=now,
-        policy=EAGER,
-    )
     results: list[Result] = []
-    async with Agent.open(
-        home / "agent",
-        wallet=wallet,
-        chain=shop.chain,
-        relays=[shop.mailroom.url],
-        policy=EAGER,
-    ) as customer:
+    async with (
+        open_parts(shop.database, shop.chain, shop.mailroom.url, place) as parts,
+        Agent.open(
+            home / "agent",
+            wallet=wallet,
+            chain=shop.chain,
+            relays=[shop.mailroom.url],
+            policy=EAGER,
+        ) as customer,
+    ):
         sweep = Sweep(shop, parts, customer)
         for path, victim, moment in tasks:
             began = time.monotonic()
@@ -223,7 +207,6 @@ async def _run_all(store: str, shop: Shop, tasks: list[tuple[Path, str, str]]) -
                 f"{len(results)}/{len(tasks)} {store}: {path.name}, {victim} killed at {moment}:"
                 f" {say} ({time.monotonic() - began:.1f} s)"
             )
-    await transport.aclose()
     return results
 
 

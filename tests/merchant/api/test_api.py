@@ -115,12 +115,27 @@ async def test_pages_follow_each_other(ask) -> None:
         ({"amount_sats": "many"}, "amount_sats"),
         ({"amount_sat": 5}, "amount_sat"),
         ({"amount_sats": 0}, "amount_sats"),
+        ({"amount_sats": "5000"}, "amount_sats"),
+        ({"amount_sats": 5.5}, "amount_sats"),
+        ({"amount_sats": 5000, "metadata": 5}, "metadata"),
+        ([], "body"),
     ],
 )
 async def test_a_wrong_field_is_named(ask, body, field) -> None:
     status, problem = await ask("POST", _invoices(ask), body)
-    assert status in (400, 422), problem
+    assert status == 422, problem
     assert problem["errors"][0]["field"] == field
+
+
+async def test_a_body_that_is_no_json_is_refused(ask) -> None:
+    status, problem = await ask("POST", _invoices(ask))
+    assert (status, problem["type"]) == (400, "urn:dovetail:problem:malformed")
+
+
+async def test_a_key_tells_when_it_was_used(ask) -> None:
+    await ask("GET", "/api/v1/stores")
+    _, (key, *_) = await ask("GET", "/api/v1/keys")
+    assert key["last_used_at"] >= key["created_at"]
 
 
 async def test_without_a_key_nothing_is_told(ask) -> None:

@@ -70,6 +70,13 @@ def test_the_clock_alone_lets_an_invoice_expire(database) -> None:
     assert database.read(lambda c: invoices.due_to_change(c, EXPIRES)) == ()
 
 
+def test_a_clock_that_is_behind_takes_nothing_back(database) -> None:
+    invoice_id = opened(database, script=PAYEE)
+    for now in (EXPIRES, EXPIRES - 2, EXPIRES + 1):
+        database.write(lambda c, now=now: events.change(c, invoice_id, now=UnixTime(now)))
+    assert _told(database, invoice_id)[1:] == [("invoice.expired", "expired-unpaid")]
+
+
 def test_a_mark_is_told_with_the_person_who_made_it(database) -> None:
     invoice_id = opened(database, script=PAYEE)
 

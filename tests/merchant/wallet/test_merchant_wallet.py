@@ -21,6 +21,7 @@ from dovetail.bitcoin.transaction import Transaction, Txid, TxIn, TxOut
 from dovetail.errors import WalletError
 from dovetail.merchant.data import coins, invoices, stores, wallets
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.messages import StorePolicy
 from dovetail.merchant.signer.client import RemoteSigner
 from dovetail.merchant.signer.place import SignerPlace
 from dovetail.merchant.signer.policy import SignerRefused
@@ -62,7 +63,7 @@ def add_invoice(
             connection,
             wallet_id=wallet.id,
             name="Shop",
-            policy=stores.StorePolicy(),
+            policy=StorePolicy(),
             now=database.now(),
         )
         script = script_at(HOT, Network.REGTEST, index)

@@ -174,14 +174,55 @@ async def test_a_silent_endpoint_takes_no_room_of_another(database, clock, shop)
     assert len(waiting) == AT_ONCE_EACH
 
 
-async def test_a_delivery_is_sent_again_on_request(database, clock, shop) -> None:
+async def test_a_delivery_is_sent_again_on_request_as_one_of_its_own(database, clock, shop) -> None:
     (endpoint,) = _begin(database, shop.url + "/a")
     worker = _worker(database, clock)
     await _round(worker)
     (row,) = _rows(database, endpoint)
-    database.write(lambda c: webhooks.resend(c, row.id, clock()))
+    again = database.write(lambda c: webhooks.resend(c, row, clock()))
     assert await _round(worker) == 1
-    assert [headers["webhook-id"] for headers, _ in shop.posted] == [str(row.id)] * 2
+    assert [each["webhook-id"] for each, _ in shop.posted] == [str(row.id), str(again.id)]
+    assert len({body for _, body in shop.posted}) == 1
+
+
+def test_a_resend_during_an_attempt_is_not_lost(database, clock) -> None:
+    _begin(database, "https://shop.example/")
+    (taken,) = _claim(database, clock)
+    again = database.write(lambda c: webhooks.resend(c, taken, clock()))
+    database.write(lambda c: _finish(c, taken, "accepted", clock()))
+    assert [each.id for each in _claim(database, clock)] == [again.id]
+
+
+def test_a_late_failure_leaves_the_delivery_to_the_worker_that_has_it_now(database, clock) -> None:
+    (endpoint,) = _begin(database, "https://shop.example/")
+    (first,) = _claim(database, clock)
+    clock.pass_by(LEASE)
+    (second,) = _claim(database, clock)
+    database.write(lambda c: _finish(c, first, "given-up", clock()))
+    assert _claim(database, clock) == ()
+    assert _rows(database, endpoint) == (second,)
+
+
+def test_a_late_acceptance_counts_whoever_has_the_delivery_now(database, clock) -> None:
+    (endpoint,) = _begin(database, "https://shop.example/")
+    (first,) = _claim(database, clock)
+    clock.pass_by(LEASE)
+    _claim(database, clock)
+    database.write(lambda c: _finish(c, first, "accepted", clock()))
+    assert _rows(database, endpoint)[0].status == "accepted"
+
+
+def test_what_is_under_way_is_due_again_when_its_lease_runs_out(database, clock) -> None:
+    _begin(database, "https://shop.example/")
+    assert database.read(webhooks.next_due) <= clock()
+    _claim(database, clock)
+    assert database.read(webhooks.next_due) == clock() + LEASE
+
+
+def _finish(connection, delivery, status, now) -> None:
+    webhooks.finish(
+        connection, delivery, status=status, next_at=None, code=None, error=None, now=now
+    )
 
 
 async def test_what_is_sent_again_to_a_switched_off_endpoint_is_cancelled(
@@ -190,9 +231,9 @@ async def test_what_is_sent_again_to_a_switched_off_endpoint_is_cancelled(
     (endpoint,) = _begin(database, shop.url + "/a")
     (row,) = _rows(database, endpoint)
     database.write(lambda c: webhooks.set_endpoint(c, endpoint, active=False))
-    database.write(lambda c: webhooks.resend(c, row.id, clock()))
+    again = database.write(lambda c: webhooks.resend(c, row, clock()))
     assert await _round(_worker(database, clock)) == 1
-    found = database.read(lambda c: webhooks.delivery(c, row.id))
+    found = database.read(lambda c: webhooks.delivery(c, again.id))
     assert found is not None
     assert (found.status, shop.posted) == ("cancelled", [])
 

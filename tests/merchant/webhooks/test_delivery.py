@@ -11,6 +11,7 @@ from tests.support.scripted_http import Answer, ScriptedServer
 
 from dovetail.merchant.webhooks import delivery
 from dovetail.merchant.webhooks.delivery import Accepted, Failed, Gone, Sender, retry_after
+from dovetail.runtime.streams import AsyncioBackend
 
 PUBLIC = "93.184.216.34"
 HEADERS = [("webhook-id", "one")]
@@ -168,3 +169,20 @@ async def test_a_url_that_is_none_is_a_failure() -> None:
 )
 def test_retry_after_is_read_as_seconds_or_date(value, seconds) -> None:
     assert retry_after(value, datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)) == seconds
+
+
+async def test_an_address_that_stays_silent_gives_way_to_the_next(shop, monkeypatch) -> None:
+    connect = AsyncioBackend.connect_tcp
+    waited = []
+
+    async def silent_first(self, host, port, seconds=None, *more):
+        waited.append(seconds)
+        if host == PUBLIC:
+            raise httpcore2.ConnectTimeout
+        return await connect(self, host, port, seconds, *more)
+
+    monkeypatch.setattr(AsyncioBackend, "connect_tcp", silent_first)
+    sender = Sender(private=True, names=Names([PUBLIC, "127.0.0.1"]))
+    shop.answers["/hook"] = Answer(200)
+    assert await sender.send(shop.url + "/hook", b"{}", HEADERS) == Accepted(200)
+    assert waited == [delivery.CONNECT_SECONDS] * 2

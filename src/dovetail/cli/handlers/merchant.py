@@ -63,7 +63,8 @@ def _settings(database: str | None, signer: str | None) -> tuple[Home, MerchantS
 
 def _logged(json_log: bool, work: Any) -> int:  # noqa: FBT001 - the option of that name
     lines = JsonLines() if json_log else None
-    with logging_to(STDERR, "dovetail", "uvicorn.error", lines=lines), rare_collections():
+    names = "dovetail", "uvicorn.error", "procrastinate", "psycopg.pool"
+    with logging_to(STDERR, *names, lines=lines), rare_collections():
         _log.setLevel(logging.INFO)
         try:
             return int(work())

@@ -12,9 +12,8 @@ from dovetail.cli.output import Screen
 from dovetail.errors import ConfigurationError
 from dovetail.merchant.data import api_keys, stores, wallets
 from dovetail.merchant.data.database import Database
-from dovetail.merchant.data.stores import StorePolicy
 from dovetail.merchant.data.wallets import WalletRow
-from dovetail.merchant.messages import Scope
+from dovetail.merchant.messages import Scope, StorePolicy
 from dovetail.merchant.signer.client import RemoteSigner
 from dovetail.merchant.wallet.merchant_wallet import MerchantWallet
 
@@ -30,7 +29,7 @@ def store(
 ) -> int:
     """Make a store; its wallet is the signer's, which is taken in where it is new."""
     home, settings = _settings(database, signer)
-    policy = StorePolicy(payjoin_minimum=minimum, expiry=expiry)
+    policy = StorePolicy(payjoin_minimum_sats=minimum, expiry_seconds=expiry)
     with (
         merchant_parts.open_database(home, settings) as opened,
         merchant_parts.open_signer(home, settings) as asked,

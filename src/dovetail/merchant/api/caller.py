@@ -8,6 +8,7 @@ from uuid import UUID
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from dovetail.merchant.api.bodies import require_body
 from dovetail.merchant.api.door import too_many
 from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.problems import Kind, Refused, not_found
@@ -81,17 +82,25 @@ class Keys:
         wait = self._rates.take(found.id)
         if wait:
             raise too_many(wait, "with this key")
+        now = self._database.now()
+        if api_keys.is_due(found, now):
+            await self._database.awrite(lambda c: api_keys.touch(c, found.id, now))
         return Caller(found.id, found.name, frozenset(found.scopes), found.store_ids)
 
 
 def scoped(scope: Scope) -> Guarding:
-    """A guard that lets only keys with this scope through, and leaves the caller in the state."""
+    """A guard that lets only keys with this scope and whole bodies through.
 
-    async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+    It leaves the caller in the state. Nothing is told about a body before the key is known.
+    """
+
+    async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
         keys: Keys = connection.app.state.access
         caller = await keys.caller(connection)
         caller.require(scope)
-        connection.scope["state"]["caller"] = caller
+        state = connection.scope["state"]
+        state["caller"] = caller
+        require_body(handler, state["body"])
 
     return guard
 

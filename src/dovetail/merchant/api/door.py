@@ -63,6 +63,7 @@ class Door:
         except Refused as refused:
             await _refuse(answer.send, refused, answer.request_id)
         else:
+            state["body"] = body
             await self._app(scope, _replayed(body, receive), answer.send)
         _log.debug(
             "%s %s answered with %d in %d ms",

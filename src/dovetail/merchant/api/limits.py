@@ -28,9 +28,6 @@ class Limits:
     """How many requests of an address one with a wrong key counts for."""
     body_bytes: int = 65_536
     body_seconds: float = 10.0
-    streams: int = 1_000
-    """Event streams at once, in all."""
-    streams_of_key: int = 100
 
 
 class Buckets:

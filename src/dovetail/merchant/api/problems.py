@@ -196,7 +196,8 @@ HANDLERS: dict[int | type[Exception], Any] = {
 def _of_parameters(error: ValidationException) -> Refused:
     """The refusal of parameters in path, query and headers, which Litestar has checked."""
     found = tuple(
-        _field_error(str(each.get("key", "query")), str(each["message"])) for each in _extras(error)
+        FieldError(field=shown(str(each.get("key", "query"))), message=shown(str(each["message"])))
+        for each in _extras(error)
     )
     names = ", ".join(f"`{each.field}`" for each in found) or "a parameter"
     return Refused(
@@ -207,18 +208,6 @@ def _of_parameters(error: ValidationException) -> Refused:
 def _extras(error: ValidationException) -> list[dict[str, Any]]:
     given = error.extra
     return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
-
-
-def _field_error(key: str, message: str) -> FieldError:
-    for pattern, words in (
-        (_UNKNOWN, "This field is unknown."),
-        (_MISSING, "This field is missing."),
-    ):
-        named = pattern.match(message)
-        if named is not None:
-            path = named[1] if key in ("data", "query") else f"{key}.{named[1]}"
-            return FieldError(field=shown(path), message=words)
-    return FieldError(field=shown("body" if key == "data" else key), message=shown(message))
 
 
 def _passed_on(headers: Mapping[str, str] | None) -> dict[str, str]:

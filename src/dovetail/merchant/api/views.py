@@ -1,7 +1,6 @@
 """Rows as the API's messages show them."""
 
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -9,10 +8,9 @@ from dovetail.merchant import messages
 from dovetail.merchant.data.coins import CoinRow
 from dovetail.merchant.data.events import EventRow
 from dovetail.merchant.data.invoices import InvoiceRow
-from dovetail.merchant.data.record import Record
-from dovetail.merchant.data.stores import StorePolicy, StoreRow
+from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
-from dovetail.merchant.invoices.life import Cause, InvoiceState
+from dovetail.merchant.invoices.life import Cause
 from dovetail.merchant.invoices.payments import Payment, PaymentTransaction
 from dovetail.merchant.services.readiness import NoPayjoin
 
@@ -54,13 +52,8 @@ def offer(row: InvoiceRow) -> messages.PayjoinOffer:
     )
 
 
-def payments(record: Record, state: InvoiceState) -> tuple[messages.Payment, ...]:
-    """The payments of an invoice."""
-    del record
-    return tuple(map(_payment, state.payments))
-
-
-def _payment(payment: Payment) -> messages.Payment:
+def payment(payment: Payment) -> messages.Payment:
+    """A payment."""
     first = (payment.counted or payment.transactions)[0]
     return messages.Payment(
         id=str(payment.id),
@@ -107,42 +100,9 @@ def store(row: StoreRow) -> messages.StoreView:
         id=row.id,
         name=row.name,
         wallet_id=row.wallet_id,
-        policy=policy(row.policy),
+        policy=row.policy,
         created_at=row.created_at,
         archived_at=row.archived_at,
-    )
-
-
-def policy(kept: StorePolicy) -> messages.StorePolicy:
-    """A store's policy."""
-    return messages.StorePolicy(
-        expiry_seconds=kept.expiry,
-        monitoring_seconds=kept.monitoring,
-        tolerance_permille=kept.tolerance,
-        confirmations=tuple(
-            messages.ConfirmationTier(from_sats=amount, confirmations=depth)
-            for amount, depth in kept.confirmations
-        ),
-        accept_unconfirmed=kept.accept_unconfirmed,
-        broadcasts_fallback=kept.broadcasts_fallback,
-        payjoin_minimum_sats=kept.payjoin_minimum,
-        secrets_seconds=kept.keeps,
-        currency=kept.currency,
-    )
-
-
-def kept_policy(given: messages.StorePolicy) -> StorePolicy:
-    """The policy as the store keeps it."""
-    return StorePolicy(
-        expiry=given.expiry_seconds,
-        monitoring=given.monitoring_seconds,
-        tolerance=given.tolerance_permille,
-        confirmations=tuple((each.from_sats, each.confirmations) for each in given.confirmations),
-        accept_unconfirmed=given.accept_unconfirmed,
-        broadcasts_fallback=given.broadcasts_fallback,
-        payjoin_minimum=given.payjoin_minimum_sats,
-        keeps=given.secrets_seconds,
-        currency=given.currency,
     )
 
 
@@ -160,6 +120,3 @@ def coin(row: CoinRow) -> messages.Coin:
 
 def _object(entry: bytes | None) -> dict[str, Any]:
     return {} if entry is None else msgspec.json.decode(entry, type=dict[str, Any])
-
-
-Ids = tuple[UUID, ...]

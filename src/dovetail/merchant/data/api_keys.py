@@ -76,12 +76,16 @@ def find(connection: Connection, secret: str) -> KeyRow | None:
     return None if found is None else _row(found)
 
 
-def touch(connection: Connection, row: KeyRow, now: UnixTime) -> None:
-    """Record that a key was used, at most once a minute."""
-    if row.last_used_at is None or now - row.last_used_at >= _USED_EVERY:
-        connection.execute(
-            update(api_keys).where(api_keys.c.id == row.id).values(last_used_at=int(now))
-        )
+def is_due(row: KeyRow, now: UnixTime) -> bool:
+    """Whether the key's last use is to be recorded again: once a minute at most."""
+    return row.last_used_at is None or now - row.last_used_at >= _USED_EVERY
+
+
+def touch(connection: Connection, key_id: UUID, now: UnixTime) -> None:
+    """Record that a key was used."""
+    connection.execute(
+        update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=int(now))
+    )
 
 
 def revoke(connection: Connection, key_id: UUID, now: UnixTime) -> None:

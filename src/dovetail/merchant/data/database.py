@@ -47,12 +47,16 @@ class Database:
     ) -> Self:
         """Open the database at a `postgresql://` URL or a file's path, and upgrade its schema.
 
-        The upgrade happens under a lock, all or nothing. Raises `ConfigurationError` for a URL that
-        cannot be used, and `StoreUnavailable` for a database that cannot be reached, read or
-        upgraded, or that belongs to a newer Dovetail or another program.
+        The upgrade happens under a lock, all or nothing. Without `upgrade` an older schema is
+        refused in PostgreSQL, where another process may still use it; a file is always upgraded.
+
+        Raises `ConfigurationError` for a URL that cannot be used, and `StoreUnavailable` for a
+        database that cannot be reached, read or upgraded, or that belongs to a newer Dovetail or
+        another program.
         """
         sessions = _sessions(place, clock, upgrade=upgrade, connections=connections)
         try:
+            upgrade = upgrade or isinstance(sessions, SqliteStore)
             sessions.write(lambda connection: migrations.prepare(connection, upgrade=upgrade))
         except BaseException:
             sessions.close()

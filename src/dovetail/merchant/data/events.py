@@ -8,15 +8,11 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from dovetail.bitcoin import UnixTime
+from dovetail.merchant.data import webhooks
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.record import load
-from dovetail.merchant.data.schema import (
-    invoice_events,
-    invoices,
-    webhook_deliveries,
-    webhook_endpoints,
-)
+from dovetail.merchant.data.schema import invoice_events, invoices
 from dovetail.merchant.invoices.changes import change_between
 from dovetail.merchant.invoices.invoice import InvoiceStatus
 from dovetail.merchant.invoices.life import Cause, InvoiceState
@@ -64,10 +60,13 @@ def change(
 
     The event, its webhooks' deliveries and the row of the invoice are written in the caller's
     transaction, and the invoice is locked until that ends. Without `work` only the clock has gone
-    on. Raises `UsageError` for an unknown invoice.
+    on. A clock that is behind does not take back what another one has told: then the time of the
+    last event counts. Raises `UsageError` for an unknown invoice.
     """
     record = load(connection, invoice_id, lock=True)
-    before = record.state(_told_at(connection, record.row))
+    told_at = _told_at(connection, record.row)
+    now = max(now, told_at)
+    before = record.state(told_at)
     work()
     grown = load(connection, invoice_id)
     after = grown.state(now)
@@ -131,30 +130,10 @@ def _tell(
         )
     )
     connection.execute(update(invoices).where(invoices.c.id == row.id).values(events=seq))
-    for endpoint_id in _endpoints(connection, row.store_id, kind):
-        connection.execute(
-            insert(webhook_deliveries).values(
-                id=new_id(),
-                endpoint_id=endpoint_id,
-                invoice_id=row.id,
-                event_id=event_id,
-                created_at=int(now),
-                status="pending",
-                next_at=int(now),
-                attempts=0,
-            )
+    for endpoint_id in webhooks.wanting(connection, row.store_id, kind):
+        webhooks.add_delivery(
+            connection, endpoint_id=endpoint_id, invoice_id=row.id, event_id=event_id, now=now
         )
-
-
-def _endpoints(connection: Connection, store_id: UUID, kind: str) -> list[UUID]:
-    query = select(webhook_endpoints.c.id, webhook_endpoints.c.kinds).where(
-        webhook_endpoints.c.store_id == store_id, webhook_endpoints.c.active.is_(True)
-    )
-    return [
-        endpoint_id
-        for endpoint_id, kinds in connection.execute(query)
-        if kinds is None or kind in msgspec.json.decode(kinds, type=list[str])
-    ]
 
 
 def _keep(connection: Connection, row: InvoiceRow, state: InvoiceState, now: UnixTime) -> None:

@@ -235,16 +235,6 @@ webhook_attempts = Table(
     PrimaryKeyConstraint("delivery_id", "number"),
 )
 
-users = Table(
-    "users",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("name", TEXT, nullable=False, unique=True),
-    Column("password", TEXT),
-    Column("role", TEXT, nullable=False),
-    Column("created_at", WHOLE, nullable=False),
-)
-
 api_keys = Table(
     "api_keys",
     metadata,
@@ -280,22 +270,4 @@ idempotency = Table(
     Column("invoice_id", Uuid, nullable=False),
     Column("created_at", WHOLE, nullable=False),
     PrimaryKeyConstraint("store_id", "key"),
-)
-
-refunds = Table(
-    "refunds",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("store_id", Uuid, ForeignKey(stores.c.id), nullable=False),
-    Column("invoice_id", Uuid, ForeignKey(invoices.c.id), nullable=False),
-    Column("amount", WHOLE, nullable=False),
-    Column("claim", LargeBinary, nullable=False, unique=True),
-    Column("status", TEXT, nullable=False),
-    Column("address", TEXT),
-    Column("asked_by", TEXT, nullable=False),
-    Column("decided_by", TEXT),
-    Column("txid", TEXT),
-    Column("created_at", WHOLE, nullable=False),
-    Column("changed_at", WHOLE, nullable=False),
-    Index("refunds_by_store", "store_id", "id"),
 )

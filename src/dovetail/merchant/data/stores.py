@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 from sqlalchemy import Connection, insert, select, update
 
 from dovetail.bitcoin import Sats, UnixTime
@@ -12,47 +11,7 @@ from dovetail.errors import ConfigurationError
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.schema import stores
 from dovetail.merchant.invoices.invoice import Confirmations, Permille
-
-from typing import Annotated  # isort: skip
-
-DAY = 86_400
-Seconds = Annotated[int, Meta(ge=0, le=3650 * DAY)]
-
-
-class StorePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A store's standing decisions about its invoices; times in seconds, amounts in satoshis."""
-
-    expiry: Annotated[int, Meta(ge=60, le=30 * DAY)] = 900
-    """How long a customer has to pay."""
-    monitoring: Seconds = DAY
-    """How long after the expiration the chain is watched for the invoice."""
-    tolerance: Annotated[int, Meta(ge=0, le=999)] = 0
-    """How much less than the amount counts as paid, in thousandths of it."""
-    confirmations: tuple[tuple[int, int], ...] = ((0, 1),)
-    """The least amount and the confirmations that it asks for, from 0 upwards."""
-    accept_unconfirmed: bool = False
-    """Bear the risk that a payment is replaced after its invoice settled."""
-    broadcasts_fallback: bool = True
-    """Broadcast a fallback that is in hand when the invoice expires."""
-    payjoin_minimum: Annotated[int, Meta(ge=0)] = 0
-    """The least amount for which a payjoin is offered."""
-    keeps: Seconds = 30 * DAY
-    """How long logs, metadata and secrets of an invoice are kept after its monitoring ended."""
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
-    """The currency of prices that name none."""
-    spread: Annotated[int, Meta(ge=0, le=999)] = 0
-    """What is added to a price in a currency, in thousandths."""
-
-    def terms(self) -> "Terms":
-        """The part that each invoice keeps as its own; raises `ConfigurationError`."""
-        terms = Terms(
-            confirmations=self.confirmations,
-            accept_unconfirmed=self.accept_unconfirmed,
-            tolerance=self.tolerance,
-            broadcasts_fallback=self.broadcasts_fallback,
-        )
-        _ = terms.depths
-        return terms
+from dovetail.merchant.messages import StorePolicy
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +36,18 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         return Permille(self.tolerance)
 
 
+def terms_of(policy: StorePolicy) -> Terms:
+    """The part that each invoice keeps as its own; raises `ConfigurationError`."""
+    terms = Terms(
+        confirmations=tuple((each.from_sats, each.confirmations) for each in policy.confirmations),
+        accept_unconfirmed=policy.accept_unconfirmed,
+        tolerance=policy.tolerance_permille,
+        broadcasts_fallback=policy.broadcasts_fallback,
+    )
+    _ = terms.depths
+    return terms
+
+
 class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
     """A store."""
 
@@ -92,7 +63,7 @@ def add_store(
     connection: Connection, *, wallet_id: UUID, name: str, policy: StorePolicy, now: UnixTime
 ) -> StoreRow:
     """Insert a store; raises `ConfigurationError` for a policy that contradicts itself."""
-    _ = policy.terms()
+    terms_of(policy)
     row = StoreRow(id=new_id(), wallet_id=wallet_id, name=name, policy=policy, created_at=int(now))
     connection.execute(
         insert(stores).values(
@@ -108,7 +79,7 @@ def add_store(
 
 def change_policy(connection: Connection, store_id: UUID, policy: StorePolicy) -> None:
     """Change the policy for new invoices; raises `ConfigurationError` for a contradiction."""
-    _ = policy.terms()
+    terms_of(policy)
     connection.execute(
         update(stores).where(stores.c.id == store_id).values(policy=msgspec.json.encode(policy))
     )

@@ -6,11 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, true, update
 
 from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.schema import webhook_attempts, webhook_deliveries, webhook_endpoints
+
+ACCEPTED = "accepted"
+"""The status of a delivery that its endpoint has taken."""
 
 ROTATION = 86_400
 """Seconds for which the previous secret still signs after a rotation."""
@@ -183,13 +186,18 @@ def finish(
 ) -> None:
     """Record an attempt, and where its delivery stands now: `pending` with a next time, or over.
 
-    An attempt whose lease was lost to another worker is recorded, and changes a pending delivery
-    all the same: that it was accepted counts.
+    An attempt whose lease was lost to another worker changes the delivery only if the endpoint has
+    accepted it: else it is for the other to say.
     """
     table = webhook_deliveries.c
+    mine = table.attempts == delivery.attempts
     connection.execute(
         update(webhook_deliveries)
-        .where(table.id == delivery.id, table.status == "pending")
+        .where(
+            table.id == delivery.id,
+            table.status == "pending",
+            true() if status == ACCEPTED else mine,
+        )
         .values(
             status=status,
             next_at=None if next_at is None else int(next_at),
@@ -209,13 +217,49 @@ def finish(
     )
 
 
-def resend(connection: Connection, delivery_id: UUID, now: UnixTime) -> None:
-    """Send a delivery again, whatever came of it."""
-    connection.execute(
-        update(webhook_deliveries)
-        .where(webhook_deliveries.c.id == delivery_id)
-        .values(status="pending", next_at=int(now), leased_until=None)
+def resend(connection: Connection, delivery: DeliveryRow, now: UnixTime) -> DeliveryRow:
+    """Send the event of a delivery again, whatever came of it, as a delivery of its own.
+
+    So an attempt that is under way changes nothing about it, and it has all tries before it.
+    """
+    delivery_id = add_delivery(
+        connection,
+        endpoint_id=delivery.endpoint_id,
+        invoice_id=delivery.invoice_id,
+        event_id=delivery.event_id,
+        now=now,
     )
+    query = select(webhook_deliveries).where(webhook_deliveries.c.id == delivery_id)
+    return _delivery(connection.execute(query).one())
+
+
+def add_delivery(
+    connection: Connection, *, endpoint_id: UUID, invoice_id: UUID, event_id: UUID, now: UnixTime
+) -> UUID:
+    """Have an event delivered to an endpoint; return the delivery's id."""
+    delivery_id = new_id()
+    connection.execute(
+        insert(webhook_deliveries).values(
+            id=delivery_id,
+            endpoint_id=endpoint_id,
+            invoice_id=invoice_id,
+            event_id=event_id,
+            created_at=int(now),
+            status="pending",
+            next_at=int(now),
+            attempts=0,
+        )
+    )
+    return delivery_id
+
+
+def wanting(connection: Connection, store_id: UUID, kind: str) -> list[UUID]:
+    """Return the endpoints of a store that are on, and want events of this kind."""
+    return [
+        each.id
+        for each in endpoints_of(connection, store_id)
+        if each.active and (each.kinds is None or kind in each.kinds)
+    ]
 
 
 def delivery(connection: Connection, delivery_id: UUID) -> DeliveryRow | None:
@@ -246,9 +290,10 @@ def attempts_of(connection: Connection, delivery_id: UUID) -> list[dict[str, Any
 
 
 def next_due(connection: Connection) -> UnixTime | None:
-    """Return when the next delivery is due; None where none waits."""
+    """Return when the next delivery is due, or its lease runs out; None where none waits."""
     table = webhook_deliveries.c
-    query = select(table.next_at).where(table.status == "pending").order_by(table.next_at).limit(1)
+    free_at = case((table.leased_until > table.next_at, table.leased_until), else_=table.next_at)
+    query = select(func.min(free_at)).where(table.status == "pending")
     found = connection.execute(query).scalar()
     return None if found is None else UnixTime(found)
 

@@ -37,10 +37,6 @@ class ChainWatcher:
         self._every = every
         self._coins = CoinRound(database, chain, wallet_id)
         self._spent: dict[str, frozenset[OutPoint]] = {}
-        self.looked_at: UnixTime | None = None
-        """When the last round succeeded."""
-        self.trouble: InfrastructureError | None = None
-        """The error of the last round, if it failed."""
 
     async def run(self) -> None:
         """Look until cancelled; a chain source that is away is asked again."""
@@ -48,11 +44,7 @@ class ChainWatcher:
             try:
                 await asyncio.to_thread(self.look)
             except InfrastructureError as error:
-                self.trouble = error
                 logger.warning("The chain could not be checked: %s", error)
-            else:
-                self.trouble = None
-                self.looked_at = self._database.now()
             await asyncio.sleep(self._every)
 
     def look(self) -> int:

@@ -41,7 +41,6 @@ class Engine:
         self._parts = parts
         self._look = look
         self.sessions = SessionDuties(parts)
-        self.watchers: dict[UUID, ChainWatcher] = {}
         upkeep = Upkeep(parts.database)
         self.registry: Mapping[str, Work] = {
             session_duties.PREFIX: self.sessions.run,
@@ -103,15 +102,10 @@ class Engine:
         return frozenset(named | {"deliveries", "upkeep"})
 
     async def _watch(self, name: str) -> None:
-        wallet_id = UUID(name)
         watcher = ChainWatcher(
             self._parts.database,
             self._parts.chain,
-            wallet_id,
+            UUID(name),
             every=self._parts.policy.watch_interval,
         )
-        self.watchers[wallet_id] = watcher
-        try:
-            await watcher.run()
-        finally:
-            self.watchers.pop(wallet_id, None)
+        await watcher.run()

@@ -29,11 +29,6 @@ class SessionDuties:
         self._closing: set[UUID] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def running(self) -> int:
-        """The number of sessions under way here."""
-        return sum(runner.running for runner in self._runners.values())
-
     async def run(self, name: str) -> None:
         """Take a session's steps until it is closed; one that is gone is over."""
         session_id = parse_id(name)

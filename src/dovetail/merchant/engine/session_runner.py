@@ -35,11 +35,6 @@ class SessionRunner:
         self._sessions = LiveSessions(services)
         self._running: dict[SessionId, AnyLive] = {}
 
-    @property
-    def running(self) -> int:
-        """The number of sessions under way here."""
-        return len(self._running)
-
     def has(self, session_id: SessionId) -> bool:
         """Whether the session is under way here."""
         return session_id in self._running

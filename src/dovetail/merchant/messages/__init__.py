@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from dovetail.merchant.messages.invoices import PaymentTransaction as PaymentTransaction
     from dovetail.merchant.messages.invoices import SessionStep as SessionStep
     from dovetail.merchant.messages.invoices import SessionView as SessionView
-    from dovetail.merchant.messages.refunds import NewRefund as NewRefund
-    from dovetail.merchant.messages.refunds import Refund as Refund
-    from dovetail.merchant.messages.refunds import RefundStatus as RefundStatus
     from dovetail.merchant.messages.stores import Coin as Coin
     from dovetail.merchant.messages.stores import ConfirmationTier as ConfirmationTier
     from dovetail.merchant.messages.stores import NewStore as NewStore
@@ -50,7 +47,6 @@ else:
                 "CloseRequest Event Invoice NewInvoice NewMark PayjoinOffer Payment"
                 " PaymentTransaction SessionStep SessionView"
             ),
-            "refunds": "NewRefund Refund RefundStatus",
             "stores": "Coin ConfirmationTier NewStore StoreChange StorePolicy StoreView",
             "webhooks": (
                 "Delivery DeliveryAttempt DeliveryStatus NewWebhook WebhookChange WebhookEndpoint"

@@ -24,10 +24,8 @@ class StorePolicy(Request, frozen=True, kw_only=True):
     expiry_seconds: Annotated[int, Meta(ge=60, le=30 * _DAY)] = 900
     monitoring_seconds: Annotated[int, Meta(ge=0, le=30 * _DAY)] = _DAY
     """How long after the expiration payments are waited for, and confirmations counted."""
-    tolerance_sats: Sum = 0
-    """How much less than the amount counts as paid."""
     tolerance_permille: Annotated[int, Meta(ge=0, le=999)] = 0
-    """The same as a share of the amount, in thousandths. Give one of the two."""
+    """How much less than the amount counts as paid, in thousandths of it."""
     confirmations: Annotated[tuple[ConfirmationTier, ...], Meta(min_length=1, max_length=20)] = (
         ConfirmationTier(from_sats=0, confirmations=1),
     )
@@ -42,6 +40,8 @@ class StorePolicy(Request, frozen=True, kw_only=True):
     """How long after the monitoring session logs, metadata and secrets are kept."""
     currency: Currency | None = None
     """The currency of prices that name none."""
+    spread_permille: Annotated[int, Meta(ge=0, le=999)] = 0
+    """What is added to a price in a currency, in thousandths."""
 
 
 class NewStore(Request, frozen=True, kw_only=True):

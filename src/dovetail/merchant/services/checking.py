@@ -31,9 +31,9 @@ async def findings(parts: Parts) -> list[Finding]:
     if not known:
         found.append(Finding("stores", False, "There is no store yet: make one."))
     for store in known:
-        obstacle = await parts.readiness(store.wallet_id).obstacle(
-            Sats(max(1, store.policy.payjoin_minimum)), minimum=store.policy.payjoin_minimum
-        )
+        least = store.policy.payjoin_minimum_sats
+        readiness = parts.readiness(store.wallet_id)
+        obstacle = await readiness.obstacle(Sats(max(1, least)), minimum=least)
         words = "Payjoins are offered." if obstacle is None else obstacle.words
         found.append(Finding(f"store {store.name}", obstacle is None, words))
     return found

@@ -13,9 +13,10 @@ from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import ConfigurationError, DovetailError, UsageError
 from dovetail.merchant.data import close_requests, events, record, stores
 from dovetail.merchant.data import invoices as rows
+from dovetail.merchant.data.close_requests import CloseRequest
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.invoices import InvoiceRow
-from dovetail.merchant.data.stores import StoreRow
+from dovetail.merchant.data.stores import StoreRow, terms_of
 from dovetail.merchant.data.wallets import Purpose
 from dovetail.merchant.keychains import Keychain
 from dovetail.merchant.messages.invoices import NewInvoice
@@ -56,7 +57,7 @@ class Invoices:
         now = UnixTime(self._parts.clock())
         policy = store.policy
         currency, rate, amount = await self._amount(store, wanted)
-        expires_at = UnixTime(now + (wanted.expires_in or policy.expiry))
+        expires_at = UnixTime(now + (wanted.expires_in or policy.expiry_seconds))
         return InvoiceRow(
             id=new_id(),
             store_id=store.id,
@@ -71,10 +72,10 @@ class Invoices:
             redirect_url=wanted.redirect_url,
             address="",
             script=_NO_SCRIPT,
-            terms=policy.terms(),
+            terms=terms_of(policy),
             created_at=now,
             expires_at=expires_at,
-            monitored_until=UnixTime(expires_at + policy.monitoring),
+            monitored_until=UnixTime(expires_at + policy.monitoring_seconds),
         )
 
     def add(self, connection: Connection, draft: InvoiceRow) -> InvoiceRow:
@@ -105,7 +106,7 @@ class Invoices:
         if row.uri is not None:
             return row.uri
         store = await self._database.aread(lambda c: stores.store(c, row.store_id))
-        minimum = 0 if store is None else store.policy.payjoin_minimum
+        minimum = 0 if store is None else store.policy.payjoin_minimum_sats
         obstacle = await self._parts.readiness(row.wallet_id).obstacle(row.amount, minimum=minimum)
         if obstacle is None:
             try:
@@ -114,15 +115,14 @@ class Invoices:
                 obstacle = obstacle_of(error)
         return await self._database.awrite(lambda c: _without_payjoin(c, row, obstacle))
 
-    async def close(self, invoice_id: UUID, *, by: str) -> InvoiceRow:
+    async def close(self, invoice_id: UUID, *, by: str) -> CloseRequest:
         """Ask for the end of an invoice's payjoin session; a worker ends it after one more poll.
 
         What the session holds is still paid. Raises `UsageError` for an unknown invoice.
         """
         row = await self._row(invoice_id)
         now = self._parts.clock()
-        await self._database.awrite(lambda c: close_requests.ask(c, row, by=by, now=now))
-        return row
+        return await self._database.awrite(lambda c: close_requests.ask(c, row, by=by, now=now))
 
     async def mark(self, invoice_id: UUID, *, settled: bool, by: str) -> InvoiceRow:
         """Decide by hand that an invoice is settled or invalid, whatever the chain shows."""
@@ -189,7 +189,11 @@ class Invoices:
         if currency is None:
             raise ConfigurationError("Give the `currency` of the price: the store has none.")
         rate = await self._parts.rates.rate(currency)
-        return currency, rate, satoshis(Decimal(wanted.price), rate, spread=store.policy.spread)
+        return (
+            currency,
+            rate,
+            satoshis(Decimal(wanted.price), rate, spread=store.policy.spread_permille),
+        )
 
     async def _row(self, invoice_id: UUID) -> InvoiceRow:
         row = await self._database.aread(lambda connection: rows.invoice(connection, invoice_id))

@@ -193,7 +193,7 @@ def _record(
     next_at: UnixTime | None = None
     error: str | None = None
     if isinstance(answer, Accepted):
-        status = "accepted"
+        status = webhooks.ACCEPTED
     elif isinstance(answer, Gone):
         status, error = "cancelled", "The endpoint wants no more: it is switched off."
     else:

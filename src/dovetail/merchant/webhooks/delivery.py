@@ -19,6 +19,9 @@ from dovetail.runtime.streams import AsyncioBackend
 SECONDS = 15.0
 """Seconds for the whole delivery."""
 
+CONNECT_SECONDS = 5.0
+"""Seconds for the connection to one address; the next one is tried then."""
+
 MOST_READ = 16_384
 LONGEST_PAUSE = 86_400
 """The longest `Retry-After` that is honoured, in seconds."""
@@ -93,9 +96,9 @@ class _Pinned(httpcore2.AsyncNetworkBackend):
         for address in allowed[:2]:
             try:
                 return await self._network.connect_tcp(
-                    address, port, timeout, local_address, socket_options
+                    address, port, timeout or CONNECT_SECONDS, local_address, socket_options
                 )
-            except httpcore2.ConnectError as failed:
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as failed:
                 error = failed
         raise error
 

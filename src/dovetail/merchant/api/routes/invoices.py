@@ -32,7 +32,7 @@ from dovetail.merchant.api.routes.common import (
     visible_store,
 )
 from dovetail.merchant.api.sessions_view import session_view
-from dovetail.merchant.data import audit, close_requests, events, idempotency, record
+from dovetail.merchant.data import audit, events, idempotency, record
 from dovetail.merchant.data import invoices as rows
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import InvoiceFilter
@@ -145,7 +145,7 @@ async def list_payments(request: ApiRequest, invoice_id: FromPath[UUID]) -> list
     await visible_invoice(request, invoice_id)
     parts = parts_of(request)
     found = await parts.database.aread(lambda c: record.load(c, invoice_id))
-    return list(views.payments(found, found.state(parts.clock())))
+    return [views.payment(each) for each in found.state(parts.clock()).payments]
 
 
 @get("/invoices/{invoice_id:uuid}/session", guards=[scoped(Scope.INVOICES_READ)])
@@ -159,10 +159,8 @@ async def get_session(request: ApiRequest, invoice_id: FromPath[UUID]) -> messag
 @post("/invoices/{invoice_id:uuid}/close", guards=[scoped(Scope.INVOICES_WRITE)], status_code=202)
 async def close_invoice(request: ApiRequest, invoice_id: FromPath[UUID]) -> messages.CloseRequest:
     """End the payjoin session of an invoice, after one more poll; what it holds is still paid."""
-    row = await visible_invoice(request, invoice_id)
-    parts, by = parts_of(request), caller(request).who
-    now = parts.clock()
-    asked = await parts.database.awrite(lambda c: close_requests.ask(c, row, by=by, now=now))
+    await visible_invoice(request, invoice_id)
+    asked = await invoices_of(request).close(invoice_id, by=caller(request).who)
     return messages.CloseRequest(
         asked_at=int(asked.asked_at),
         status_then=InvoiceStatus(asked.status_then),

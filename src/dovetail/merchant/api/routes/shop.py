@@ -59,7 +59,7 @@ async def create_store(
             connection,
             wallet_id=data.wallet_id,
             name=data.name,
-            policy=views.kept_policy(data.policy),
+            policy=data.policy,
             now=parts.clock(),
         )
         _note(connection, request, "store.create", row.id, store_id=row.id)
@@ -83,7 +83,7 @@ async def change_store(
 
     def write(connection: Connection) -> None:
         if data.policy is not None:
-            stores.change_policy(connection, store_id, views.kept_policy(data.policy))
+            stores.change_policy(connection, store_id, data.policy)
         if data.name is not None:
             stores.rename(connection, store_id, data.name)
         _note(connection, request, "store.change", store_id, store_id=store_id)
@@ -183,18 +183,17 @@ async def list_deliveries(
 
 @post("/deliveries/{delivery_id:uuid}/resend", guards=[scoped(Scope.WEBHOOKS_WRITE)])
 async def resend_delivery(request: ApiRequest, delivery_id: FromPath[UUID]) -> messages.Delivery:
-    """Send a delivery again, whatever came of it."""
+    """Send the event of a delivery again, as a delivery of its own."""
     parts = parts_of(request)
     row = await parts.database.aread(lambda c: webhooks.delivery(c, delivery_id))
     if row is None:
         raise not_found()
-    await _visible_webhook(request, row.endpoint_id)
+    endpoint = await _visible_webhook(request, row.endpoint_id)
 
     def write(connection: Connection) -> tuple[DeliveryRow, int]:
-        webhooks.resend(connection, delivery_id, parts.clock())
-        _note(connection, request, "delivery.resend", delivery_id)
-        again = webhooks.delivery(connection, delivery_id)
-        return again or row, _sequence(connection, row)
+        again = webhooks.resend(connection, row, parts.clock())
+        _note(connection, request, "delivery.resend", delivery_id, store_id=endpoint.store_id)
+        return again, _sequence(connection, again)
 
     return _delivery(*await parts.database.awrite(write))
 
