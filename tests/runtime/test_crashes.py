@@ -176,3 +176,19 @@ async def test_a_cancelled_await_leaves_one_payment(
     cancels = Cancels(monkeypatch, world, nth)
     await tell(world)
     assert cancels.happened or nth > 40
+
+
+async def test_no_transition_comes_from_a_thread_where_a_cancelled_task_would_drop_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    results: list[object] = []
+    to_thread = asyncio.to_thread
+
+    async def noted(*arguments: Any, **named: Any) -> Any:
+        results.append(await to_thread(*arguments, **named))
+        return results[-1]
+
+    monkeypatch.setattr(asyncio, "to_thread", noted)
+    await tell(world)
+    assert results
+    assert not [each for each in results if isinstance(each, Transition)]

@@ -35,7 +35,10 @@ T = TypeVar("T")
 
 
 async def compute(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a long computation in a thread, such as a verification of signatures."""
+    """Run a long computation in a thread, such as a verification of signatures.
+
+    A caller that is cancelled meanwhile loses the result: it must not be a transition.
+    """
     return await asyncio.to_thread(work, *args, **kwargs)
 
 

@@ -17,7 +17,6 @@ from dovetail.runtime.chain_watch import ChainWatch
 from dovetail.runtime.ohttp_request import exchange, unreachable
 from dovetail.runtime.receiver_polling import wait_for_original
 from dovetail.runtime.receiver_settlement_steps import settle
-from dovetail.runtime.services import Services
 from dovetail.runtime.turn import ReceiverTurn
 from dovetail.sessions import receiver
 from dovetail.sessions.reasons import Reason
@@ -130,8 +129,7 @@ async def _check_broadcast(
         if not _pays(session, seen.spend.transaction):
             turn.watch.see_double_spend(seen.spend, wanted=session.created.depth)
         return await session.refuse(Reason.ORIGINAL_INPUTS_SPENT).save_async(turn.log)
-    judged = await compute(_judged, session, turn.services)
-    return await judged.save_async(turn.log)
+    return await _judge(session, turn)
 
 
 def _pays(session: receiver.UncheckedOriginalPayload, spend: Transaction) -> bool:
@@ -140,22 +138,22 @@ def _pays(session: receiver.UncheckedOriginalPayload, spend: Transaction) -> boo
     return any(output.script_pubkey == payee for output in spend.outputs)
 
 
-def _judged(
-    session: receiver.UncheckedOriginalPayload, services: Services
-) -> Transition[ReceiverEvent, ReceiverSession]:
+async def _judge(session: receiver.UncheckedOriginalPayload, turn: ReceiverTurn) -> ReceiverSession:
     """Check an Original by chain and signatures; one that is refused is not sent to the node."""
-    chain, policy = services.chain, services.policy
-    height, existing = chain.height(), chain.outputs(session.contested)
+    chain, policy = turn.chain, turn.policy
+    height, existing = await chain.height(), await chain.outputs(session.contested)
     if not policy.unconfirmed_inputs and any(each.depth == 0 for each in existing.values()):
-        return session.refuse(Reason.ORIGINAL_UNCONFIRMED_INPUTS)
-    answer = chain.acceptance(session.transaction)
-    return session.check_broadcast_suitability(
+        return await session.refuse(Reason.ORIGINAL_UNCONFIRMED_INPUTS).save_async(turn.log)
+    answer = await chain.acceptance(session.transaction)
+    if isinstance(answer, Accepted):
+        await compute(lambda: session.signatures)
+    return await session.check_broadcast_suitability(
         isinstance(answer, Accepted),
         tested=isinstance(answer, Accepted) and answer.tested,
         spent={outpoint: output.txout for outpoint, output in existing.items()},
         min_fee_rate=policy.min_fee_rate,
         height=height,
-    )
+    ).save_async(turn.log)
 
 
 def _tell_received(
