@@ -105,8 +105,8 @@ def make_whole(path: Path, prepare: Callable[[Connection], None]) -> None:
 
 
 def _make(path: Path, prepare: Callable[[Connection], None]) -> None:
-    # One draft for each process: two may start at once, and the first to finish wins.
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    # One draft for each process and thread: two may start at once, and the first to finish wins.
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
         draft.unlink(missing_ok=True)
         engine = open_engine(draft)

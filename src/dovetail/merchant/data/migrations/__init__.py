@@ -1,11 +1,13 @@
 """Versions of the shop's tables, applied by Alembic under a lock before anything else starts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select, text
 
 from dovetail.errors import StoreUnavailable
 from dovetail.merchant.data.schema import metadata
+from dovetail.stores.sql.migrations import run_scripts
 
 REVISIONS = ("m001",)
 """Every released revision, oldest first."""
@@ -15,7 +17,24 @@ VERSIONS = "merchant_version"
 LOCK = 7_816_303_227
 """The key of the advisory lock in PostgreSQL; a number of no meaning."""
 
-_PULSE = ("invoices", "invoice_events", "close_requests", "webhook_deliveries", "wallet_coins")
+_TYPES = {
+    "postgresql": {
+        "uuid": "UUID",
+        "session_id": "UUID",
+        "text": 'VARCHAR COLLATE "C"',
+        "whole": "BIGINT",
+        "bytes": "BYTEA",
+    },
+    "sqlite": {
+        "uuid": "CHAR(32)",
+        "session_id": "INTEGER",
+        "text": "VARCHAR",
+        "whole": "INTEGER",
+        "bytes": "BLOB",
+    },
+}
+PULSE = ("invoices", "invoice_events", "close_requests", "webhook_deliveries", "wallet_coins")
+"""The tables whose writes workers look for."""
 
 
 def prepare(connection: Connection, *, upgrade: bool = True) -> None:
@@ -49,13 +68,7 @@ def _advance(connection: Connection, revision: str | None, *, upgrade: bool) -> 
         raise StoreUnavailable(
             f"The database has a table `{taken[0]}` of another program: give Dovetail its own."
         )
-    from alembic import command  # noqa: PLC0415 - a current database does not need Alembic
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes.update(connection=connection, versions=VERSIONS)
-    command.upgrade(config, HEAD)
+    run_scripts(connection, Path(__file__).parent, HEAD, versions=VERSIONS)
 
 
 def _current(connection: Connection) -> str | None:
@@ -64,11 +77,16 @@ def _current(connection: Connection) -> str | None:
     return connection.execute(text(f"SELECT version_num FROM {VERSIONS}")).scalar()  # noqa: S608
 
 
+def types_of(connection: Connection) -> Mapping[str, str]:
+    """What the scripts' names of types are in this database."""
+    return _TYPES[connection.dialect.name]
+
+
 def count_writes(connection: Connection) -> None:
     """Let writes to these tables change the store's pulse in PostgreSQL; SQLite needs no help."""
     if connection.dialect.name != "postgresql":
         return
-    for table in _PULSE:
+    for table in PULSE:
         connection.exec_driver_sql(
             f"CREATE TRIGGER count_write AFTER INSERT OR UPDATE OR DELETE ON {table}"
             " FOR EACH STATEMENT EXECUTE FUNCTION count_session_write()"

@@ -4,6 +4,7 @@ The scripts up to 0006 are of SQLite alone, and `postgresql` begins with that on
 for both databases: with Alembic's operations, and with the types of `schema`.
 """
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ HEAD = REVISIONS[-1]
 """The newest revision."""
 
 SCRIPTS = Path(__file__).parent
+
+_alembic = threading.Lock()
+"""Held while Alembic works: it keeps what it works on in its modules."""
 
 
 def current(connection: Connection) -> str | None:
@@ -58,22 +62,29 @@ def require_known(revision: str | None) -> None:
 
 def run(connection: Connection, *, versions: str = "alembic_version") -> None:
     """Run the scripts up to `HEAD`; `versions` is the table with the revision."""
+    run_scripts(connection, SCRIPTS, HEAD, versions=versions)
+
+
+def run_scripts(connection: Connection, folder: Path, head: str, *, versions: str) -> None:
+    """Run the scripts in `folder` up to the revision `head`, in the caller's transaction."""
     from alembic import command  # noqa: PLC0415 - a current database does not need Alembic
 
-    command.upgrade(_config(connection, versions), HEAD)
+    with _alembic:
+        command.upgrade(_config(connection, folder, versions), head)
 
 
 def stamp(connection: Connection, revision: str, *, versions: str) -> None:
     """Record that the database has this revision."""
     from alembic import command  # noqa: PLC0415 - a current database does not need Alembic
 
-    command.stamp(_config(connection, versions), revision)
+    with _alembic:
+        command.stamp(_config(connection, SCRIPTS, versions), revision)
 
 
-def _config(connection: Connection, versions: str) -> "Config":
+def _config(connection: Connection, folder: Path, versions: str) -> "Config":
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.attributes.update(connection=connection, versions=versions)
     return config
