@@ -111,7 +111,10 @@ def negotiations_of(connection: Connection, invoice_id: UUID) -> tuple[Negotiati
 
 
 def keep_negotiation(connection: Connection, invoice_id: UUID, wanted: Negotiation) -> None:
-    """Add a negotiation, or put it in the place of the one about the same fallback."""
+    """Add a negotiation, or put it in the place of the one about the same fallback.
+
+    The caller has locked the invoice, as negotiations are numbered by counting them.
+    """
     for number, known in enumerate(negotiations_of(connection, invoice_id), 1):
         if known.fallback == wanted.fallback:
             connection.execute(

@@ -157,16 +157,18 @@ def claim_due(
         .where(is_due, table.endpoint_id.not_in(busy))
         .subquery()
     )
+    # A CTE is worked out once. PostgreSQL may repeat a subquery, and so take more than `limit`.
     due = (
         select(table.id)
         .where(table.id.in_(select(ranked.c.id).where(ranked.c.place <= each)), is_due)
         .order_by(table.next_at, table.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("due")
     )
     statement = (
         update(webhook_deliveries)
-        .where(table.id.in_(due))
+        .where(table.id.in_(select(due.c.id)))
         .values(leased_until=int(now) + lease, attempts=table.attempts + 1)
         .returning(webhook_deliveries)
     )
