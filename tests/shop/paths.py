@@ -11,6 +11,7 @@ from tests.shop.processes import Shop, wait
 
 from dovetail import Agent
 from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.messages.invoices import NewInvoice
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.sessions import sender
 
@@ -97,6 +98,17 @@ async def fallback(scene: Scene) -> None:
         "the fallback is not broadcast",
     )
     await asyncio.to_thread(scene.mine)
+
+
+async def refused(scene: Scene) -> None:
+    """Another session holds each coin of the shop: it refuses the payjoin, and is paid anyway."""
+    other = await scene.invoices.create(scene.shop.store_id, NewInvoice(amount_sats=AMOUNT))
+    await scene.invoices.payment_uri(other.id)
+    held = await asyncio.to_thread(scene.shop.hold_coins, other.id)
+    try:
+        await payjoin(scene)
+    finally:
+        await asyncio.to_thread(scene.shop.database.sessions.release, held)
 
 
 async def direct(scene: Scene) -> None:
@@ -201,6 +213,20 @@ PATHS = (
         ),
         (("fallback",),),
         expires=True,
+    ),
+    Path(
+        "refused",
+        refused,
+        (
+            "Created",
+            "RetrievedOriginalPayload",
+            "CommittedOutputs",
+            "GotReplyableError",
+            "RepliedWithError",
+            "processing",
+            "settled",
+        ),
+        (("fallback",),),
     ),
     Path("direct", direct, SEEN, (("direct",),)),
     Path("parts", parts, SEEN, (("direct", "direct"),)),

@@ -29,6 +29,7 @@ from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.webhooks.signature import verify
 from dovetail.regtest import RegtestServer
 from dovetail.runtime.policy import Policy
+from dovetail.stores.ports import SessionId
 from dovetail.wallets.bdk.keys import public
 from dovetail.wallets.esplora.chain import EsploraChain
 
@@ -215,6 +216,15 @@ class Shop:
         script = Address.parse(run(self.folder, "merchant", "deposit")).script_pubkey
         self.regtest.node.fund_many([TxOut(Sats(value), script) for value in values])
         wait(lambda: len(self._coins()) >= before + len(values), "the coins are not seen")
+
+    def hold_coins(self, invoice_id: UUID) -> SessionId:
+        """Let the session of this invoice hold all coins that are free; returns its id."""
+        session_id = self.row(invoice_id).session_id
+        if session_id is None:
+            raise LookupError(f"{invoice_id} has no session")
+        for coin in self._coins():
+            self.database.sessions.reserve(session_id, [coin.outpoint])
+        return session_id
 
     def _coins(self) -> list[Any]:
         def read(connection: Any) -> list[Any]:
