@@ -188,12 +188,12 @@ async def _run_all(store: str, shop: Shop, tasks: list[tuple[Path, str, str]]) -
     place = SignerPlace(path=shop.folder / "regtest" / "merchant" / "signer.sock")
     results: list[Result] = []
     async with (
-        open_parts(shop.database, shop.chain, shop.mailroom.url, place) as parts,
+        open_parts(shop.database, shop.chain, shop.mailroom, place) as parts,
         Agent.open(
             home / "agent",
             wallet=wallet,
             chain=shop.chain,
-            relays=[shop.mailroom.url],
+            relays=[shop.mailroom],
             policy=EAGER,
         ) as customer,
     ):

@@ -40,7 +40,7 @@ network = "regtest"
 chain = "{chain}"
 directory = "{mailroom}"
 relays = ["{mailroom}"]
-watch_interval = "0.2s"
+watch_interval = "{pace}"
 grace = "{grace}s"
 [merchant]
 database = "{database}"
@@ -83,6 +83,13 @@ class Process:
                 if not self.runs:
                     break
         raise RuntimeError(f"{self.name} did not start: {self.log.read_text()[-2000:]}")
+
+    @property
+    def pid(self) -> int:
+        """Its number; raises `LookupError` before the start."""
+        if self._process is None:
+            raise LookupError(f"{self.name} was not started")
+        return self._process.pid
 
     @property
     def runs(self) -> bool:
@@ -172,7 +179,8 @@ class Shop:
 
     folder: Path
     regtest: RegtestServer
-    mailroom: MailroomServer
+    mailroom: str
+    """The URL of relay and directory."""
     chain: EsploraChain
     database: Database
     signer: Process
@@ -242,7 +250,7 @@ class Shop:
             home / "agent",
             wallet=wallet,
             chain=self.chain,
-            relays=[self.mailroom.url],
+            relays=[self.mailroom],
             policy=EAGER,
         ) as payer:
             paid = await payer.send(uri)
@@ -279,18 +287,27 @@ def open_shop(
     grace: int = 5,
     coins: int = 2,
     cold: bool = False,
+    pace: str = "0.2s",
+    mailroom: str | None = None,
+    durable: bool = False,
 ) -> Generator[Shop]:
-    """Start all of it; with SQLite the server does the work, and there are no workers."""
+    """Start all of it; with SQLite the server does the work, and there are no workers.
+
+    The chain is looked at once in each `pace`. A mailroom that runs already is used by its URL.
+    PostgreSQL is made to survive a crash of the machine only where that is measured: `durable`.
+    """
     with ExitStack() as opened:
         regtest = opened.enter_context(RegtestServer())
-        mailroom = opened.enter_context(MailroomServer())
+        mailroom = mailroom or opened.enter_context(MailroomServer()).url
         chain = opened.enter_context(EsploraChain(regtest.url, Network.REGTEST))
         place = str(folder / "shop.db")
         if postgresql:
-            server = Server(folder / "postgresql")
+            server = Server(folder / "postgresql", durable=durable)
             opened.callback(server.close)
             place = opened.enter_context(server.database())
-        text = CONFIG.format(chain=regtest.url, mailroom=mailroom.url, database=place, grace=grace)
+        text = CONFIG.format(
+            chain=regtest.url, mailroom=mailroom, database=place, grace=grace, pace=pace
+        )
         (folder / "config.toml").write_text(text)
         bdk_wallet(folder / "regtest" / "wallet", regtest)
         own = ["merchant", "signer"]

