@@ -11,10 +11,13 @@ from dovetail.mailroom.server import serve
 
 
 @contextmanager
-def mailroom(folder: Path, room: int, *, relay: bool = False) -> Iterator[str]:
+def mailroom(
+    folder: Path, room: int, *, directory: bool = True, relay: bool = False
+) -> Iterator[str]:
     """A mailroom with the limits that an operator sets for a shop of this many polls."""
     settings = MailroomSettings(
         folder,
+        directory=directory,
         relay=relay,
         local=True,
         max_connections=2 * room,

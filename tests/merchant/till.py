@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,20 +72,25 @@ class Till:
 
 @asynccontextmanager
 async def open_parts(
-    database: Database, chain: EsploraChain, mailroom: str, signer: SignerPlace
+    database: Database,
+    chain: EsploraChain,
+    mailroom: str,
+    signer: SignerPlace,
+    *,
+    relays: Sequence[str] = (),
 ) -> AsyncIterator[Parts]:
-    """The parts of a shop on loopback."""
+    """The parts of a shop on loopback; without relays of their own the mailroom is one."""
     transport, asked = HttpTransport(), RemoteSigner(signer, patience=5)
-    relays = Relays([mailroom], clock=now)
+    known = Relays(relays or [mailroom], clock=now)
     try:
         yield Parts(
             database=database,
             chain=chain,
             signer=asked,
             transport=transport,
-            relays=relays,
+            relays=known,
             directories=(mailroom,),
-            keys=OhttpKeys(transport, relays, clock=now),
+            keys=OhttpKeys(transport, known, clock=now),
             rates=PublicRates(transport, (), now),
             clock=now,
             policy=EAGER,

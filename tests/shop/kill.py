@@ -193,7 +193,7 @@ async def _run_all(store: str, shop: Shop, tasks: list[tuple[Path, str, str]]) -
             home / "agent",
             wallet=wallet,
             chain=shop.chain,
-            relays=[shop.mailroom],
+            relays=shop.relays,
             policy=EAGER,
         ) as customer,
     ):

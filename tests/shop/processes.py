@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,7 +39,7 @@ CONFIG = """
 network = "regtest"
 chain = "{chain}"
 directory = "{mailroom}"
-relays = ["{mailroom}"]
+relays = {relays}
 watch_interval = "{pace}"
 grace = "{grace}s"
 [merchant]
@@ -180,7 +180,8 @@ class Shop:
     folder: Path
     regtest: RegtestServer
     mailroom: str
-    """The URL of relay and directory."""
+    """The URL of the directory."""
+    relays: tuple[str, ...]
     chain: EsploraChain
     database: Database
     signer: Process
@@ -250,7 +251,7 @@ class Shop:
             home / "agent",
             wallet=wallet,
             chain=self.chain,
-            relays=[self.mailroom],
+            relays=self.relays,
             policy=EAGER,
         ) as payer:
             paid = await payer.send(uri)
@@ -289,11 +290,13 @@ def open_shop(
     cold: bool = False,
     pace: str = "0.2s",
     mailroom: str | None = None,
+    relays: Sequence[str] = (),
     durable: bool = False,
 ) -> Generator[Shop]:
     """Start all of it; with SQLite the server does the work, and there are no workers.
 
-    The chain is looked at once in each `pace`. A mailroom that runs already is used by its URL.
+    The chain is looked at once in each `pace`. A mailroom that runs already is used by its URL,
+    and relays beside it by theirs.
     PostgreSQL is made to survive a crash of the machine only where that is measured: `durable`.
     """
     with ExitStack() as opened:
@@ -306,7 +309,12 @@ def open_shop(
             opened.callback(server.close)
             place = opened.enter_context(server.database())
         text = CONFIG.format(
-            chain=regtest.url, mailroom=mailroom, database=place, grace=grace, pace=pace
+            chain=regtest.url,
+            mailroom=mailroom,
+            relays=json.dumps(relays or [mailroom]),
+            database=place,
+            grace=grace,
+            pace=pace,
         )
         (folder / "config.toml").write_text(text)
         bdk_wallet(folder / "regtest" / "wallet", regtest)
@@ -335,6 +343,7 @@ def open_shop(
             folder,
             regtest,
             mailroom,
+            tuple(relays) or (mailroom,),
             chain,
             database,
             signer,

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.bdk import bdk_wallet
 
 from dovetail.bitcoin import Network
-from dovetail.mailroom import MailroomServer
+from dovetail.mailroom import MailroomServer, MailroomSettings
 from dovetail.regtest import RegtestServer
 from dovetail.wallets.bdk.wallet import BdkWallet
 from dovetail.wallets.esplora.chain import EsploraChain
@@ -30,11 +30,11 @@ class Loopback:
 
 
 @contextmanager
-def open_loopback(folder: Path) -> Generator[Loopback]:
+def open_loopback(folder: Path, settings: MailroomSettings | None = None) -> Generator[Loopback]:
     """A fresh chain of 110 blocks and an empty mailroom."""
     with (
         RegtestServer() as regtest,
-        MailroomServer() as mailroom,
+        MailroomServer(settings) as mailroom,
         EsploraChain(regtest.url, Network.REGTEST) as chain,
     ):
         yield Loopback(regtest, mailroom, chain, folder)

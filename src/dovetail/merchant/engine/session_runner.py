@@ -86,7 +86,9 @@ class SessionRunner:
     async def _poll_once_more(self, live: AnyLive) -> None:
         wanted = live.steps + LAST_POLLS
         deadline = asyncio.get_running_loop().time() + POLL_PATIENCE
-        while live.steps < wanted and isinstance(live.state, receiver.Initialized):
+        while live.state is None or (
+            live.steps < wanted and isinstance(live.state, receiver.Initialized)
+        ):
             if asyncio.get_running_loop().time() > deadline:
                 logger.info("A mailbox did not answer before its session is closed")
                 return
