@@ -1,19 +1,18 @@
 """The API as an ASGI application."""
 
-from importlib.metadata import version
-from typing import Any, cast
+from typing import cast
 
 from dovetail.extras import brought_by
 
 with brought_by("merchant", "dovetail.merchant"):
-    from litestar import Litestar, Router, get
+    from litestar import Litestar, Response, Router, get
     from litestar.config.app import AppConfig
     from litestar.datastructures import State
-    from litestar.openapi.config import OpenAPIConfig
-    from litestar.openapi.plugins import JsonRenderPlugin
-    from litestar.openapi.spec import Components, SecurityScheme
+    from litestar.enums import MediaType
 
-from dovetail.merchant.api import problems
+import msgspec
+
+from dovetail.merchant.api import openapi, problems
 from dovetail.merchant.api.caller import Keys
 from dovetail.merchant.api.door import App, Door
 from dovetail.merchant.api.limits import Buckets, Limits
@@ -27,9 +26,9 @@ PATH = "/api/v1"
 
 
 @get("/openapi.json", include_in_schema=False)
-async def document(request: ApiRequest) -> dict[str, Any]:
+async def document(request: ApiRequest) -> Response[bytes]:
     """The OpenAPI document of this API, which needs no key."""
-    return request.app.openapi_schema.to_schema()
+    return Response(request.app.state.document, media_type=MediaType.JSON)
 
 
 def make_app(parts: Parts, *, limits: Limits | None = None, clients: Clients | None = None) -> Door:
@@ -42,7 +41,7 @@ def make_app(parts: Parts, *, limits: Limits | None = None, clients: Clients | N
     api = Litestar(
         route_handlers=[Router(PATH, route_handlers=[document, invoices.ROUTER, shop.ROUTER])],
         exception_handlers=problems.HANDLERS,
-        openapi_config=_document(),
+        openapi_config=None,
         state=State(
             {
                 "parts": parts,
@@ -54,22 +53,8 @@ def make_app(parts: Parts, *, limits: Limits | None = None, clients: Clients | N
         on_app_init=[_without_multipart],
         request_max_body_size=limited.body_bytes,
     )
+    api.state.document = msgspec.json.encode(openapi.document(api))
     return Door(cast("App", api), limits=limited, addresses=addresses, clients=clients or Clients())
-
-
-def _document() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Dovetail merchant",
-        version=version("dovetail-payjoin"),
-        summary="Invoices that are paid by payjoin where that can be.",
-        use_handler_docstrings=True,
-        path=f"{PATH}/schema",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        components=Components(
-            security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}
-        ),
-        security=[{"key": []}],
-    )
 
 
 def _without_multipart(config: AppConfig) -> AppConfig:

@@ -1,6 +1,6 @@
 """Who calls: an API key, what it may do, and for which stores."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -17,7 +17,6 @@ from dovetail.merchant.data.database import Database
 from dovetail.merchant.messages import Scope
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
-Guarding: TypeAlias = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
 
 _SCHEME = "bearer "
 _CHALLENGE = {"www-authenticate": 'Bearer realm="dovetail"'}
@@ -88,21 +87,28 @@ class Keys:
         return Caller(found.id, found.name, frozenset(found.scopes), found.store_ids)
 
 
-def scoped(scope: Scope) -> Guarding:
+@dataclass(frozen=True, slots=True)
+class Scoped:
     """A guard that lets only keys with this scope and whole bodies through.
 
     It leaves the caller in the state. Nothing is told about a body before the key is known.
     """
 
-    async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    scope: Scope
+
+    async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+        """Raise `Refused` for any other request."""
         keys: Keys = connection.app.state.access
         caller = await keys.caller(connection)
-        caller.require(scope)
+        caller.require(self.scope)
         state = connection.scope["state"]
         state["caller"] = caller
         require_body(handler, state["body"])
 
-    return guard
+
+def scoped(scope: Scope) -> Scoped:
+    """The guard of a route for which a key needs this scope."""
+    return Scoped(scope)
 
 
 def caller_of(scope: Mapping[str, Any]) -> Caller:

@@ -50,6 +50,11 @@ class Kind(StrEnum):
         """The `type` of the problem."""
         return f"urn:dovetail:problem:{self.value}"
 
+    @property
+    def status(self) -> HTTPStatus:
+        """The HTTP status of such an answer."""
+        return _STATUS[self]
+
 
 _STATUS = {
     Kind.MALFORMED: HTTPStatus.BAD_REQUEST,
@@ -98,7 +103,7 @@ class Refused(Exception):
     @property
     def status(self) -> HTTPStatus:
         """The HTTP status."""
-        return _STATUS[self.kind]
+        return self.kind.status
 
     def problem(self, request_id: UUID | None) -> Problem:
         """The answer's body."""

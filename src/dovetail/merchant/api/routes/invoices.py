@@ -17,6 +17,7 @@ from dovetail.errors import InfrastructureError
 from dovetail.merchant import messages
 from dovetail.merchant.api import views
 from dovetail.merchant.api.caller import scoped
+from dovetail.merchant.api.openapi import may_refuse
 from dovetail.merchant.api.problems import Kind, Refused, invalid
 from dovetail.merchant.api.routes.common import (
     ApiRequest,
@@ -49,7 +50,11 @@ KEEP_ALIVE = 15.0
 _PRINTABLE = r"^[\x21-\x7e]{1,255}" + END
 
 
-@post("/stores/{store_id:uuid}/invoices", guards=[scoped(Scope.INVOICES_CREATE)])
+@post(
+    "/stores/{store_id:uuid}/invoices",
+    guards=[scoped(Scope.INVOICES_CREATE)],
+    responses=may_refuse(Kind.CONFLICT),
+)
 async def create_invoice(
     request: ApiRequest,
     store_id: FromPath[UUID],

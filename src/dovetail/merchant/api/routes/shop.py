@@ -261,24 +261,23 @@ async def list_audit(
     return page_of(found, limit, _entry, lambda row: row.id)
 
 
+_STORES = (list_stores, create_store, get_store, change_store, list_coins)
+_WEBHOOKS = (
+    list_webhooks,
+    create_webhook,
+    change_webhook,
+    rotate_webhook,
+    list_deliveries,
+    resend_delivery,
+)
+_KEYS = (list_keys, create_key, revoke_key, list_audit)
+
 ROUTER = Router(
     "/",
     route_handlers=[
-        list_stores,
-        create_store,
-        get_store,
-        change_store,
-        list_coins,
-        list_webhooks,
-        create_webhook,
-        change_webhook,
-        rotate_webhook,
-        list_deliveries,
-        resend_delivery,
-        list_keys,
-        create_key,
-        revoke_key,
-        list_audit,
+        Router("/", route_handlers=_STORES, tags=["stores"]),
+        Router("/", route_handlers=_WEBHOOKS, tags=["webhooks"]),
+        Router("/", route_handlers=_KEYS, tags=["keys"]),
     ],
 )
 
