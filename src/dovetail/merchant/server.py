@@ -11,6 +11,7 @@ with brought_by("merchant", "dovetail.merchant"):
     import uvicorn
 
 from dovetail.merchant.api import make_app
+from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.services.parts import Parts
 from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.sockets import bind, url_of
@@ -25,7 +26,9 @@ _BACKLOG = 512
 
 
 @asynccontextmanager
-async def serving(parts: Parts, host: str, port: int) -> AsyncGenerator[str]:
+async def serving(
+    parts: Parts, host: str, port: int, *, limits: Limits | None = None
+) -> AsyncGenerator[str]:
     """Serve in the block; yields the URL. Raises `ConfigurationError` for a port that is taken."""
     allow_many_files(CONNECTIONS)
     with bind(host, port) as listener:
@@ -36,7 +39,7 @@ async def serving(parts: Parts, host: str, port: int) -> AsyncGenerator[str]:
             keep_alive=KEEP_ALIVE,
         )
         server = uvicorn.Server(
-            configuration(make_app(parts), limiter, drain=DRAIN, backlog=_BACKLOG)
+            configuration(make_app(parts, limits=limits), limiter, drain=DRAIN, backlog=_BACKLOG)
         )
         running = asyncio.create_task(server.serve([listener]))
         await started(server, running)

@@ -205,6 +205,71 @@ async def test_webhooks_and_keys_are_managed(ask) -> None:
     assert {each["what"] for each in trail["items"]} >= {"key.create", "key.revoke"}
 
 
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("store_id=null", "store_id"),
+        ("store_id=", "store_id"),
+        ("store=x", "store"),
+        ("limit=5&limit=6", "limit"),
+        ("limit=1e1", "limit"),
+        ("limit=5.0", "limit"),
+        ("limit=%D9%A5", "limit"),
+        ("status=new&status=null", "status"),
+        ("order_id=", "order_id"),
+        ("order_id=%00", "order_id"),
+        ("order_id=a%0A", "order_id"),
+        ("=x", "query"),
+    ],
+)
+async def test_a_wrong_parameter_is_named_and_never_ignored(ask, query, field) -> None:
+    status, problem = await ask("GET", f"/api/v1/invoices?{query}")
+    assert (status, problem["errors"][0]["field"]) == (422, field), problem
+
+
+async def test_a_query_that_is_no_utf_8_is_malformed(ask) -> None:
+    for query in ("order_id=%ff", "order_id=%ED%A0%80", "&".join(["status=new"] * 101)):
+        status, problem = await ask("GET", f"/api/v1/invoices?{query}")
+        assert (status, problem["type"]) == (400, "urn:dovetail:problem:malformed"), query
+
+
+async def test_filters_choose_invoices(ask) -> None:
+    await ask("POST", _invoices(ask), {"amount_sats": 5000, "order_id": "null"})
+    _, other = await ask("POST", _invoices(ask), {"amount_sats": 6000, "order_id": "B 2"})
+    await ask("POST", f"/api/v1/invoices/{other['id']}/mark", {"settled": True})
+    for query, amounts in (
+        ("order_id=null", [5000]),
+        ("order_id=B+2", [6000]),
+        ("order_id=B%202&limit=200", [6000]),
+        ("status=settled", [6000]),
+        ("status=settled&status=new", [6000, 5000]),
+        (f"store_id={ask.till.store.id}&created_from=0", [6000, 5000]),
+        ("created_before=0", []),
+    ):
+        status, page = await ask("GET", f"/api/v1/invoices?{query}")
+        assert (status, [each["amount_sats"] for each in page["items"]]) == (200, amounts), query
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[",
+        "http://shop.example:65536/",
+        "http://user:pass@shop.example/",
+        "http:///hook",
+        "https://shop.example/a b",
+    ],
+)
+async def test_a_url_that_leads_nowhere_is_refused(ask, url) -> None:
+    status, problem = await ask(
+        "POST", f"/api/v1/stores/{ask.till.store.id}/webhooks", {"url": url}
+    )
+    assert (status, problem["errors"][0]["field"]) == (422, "url")
+    body = {"amount_sats": 5000, "redirect_url": url}
+    status, problem = await ask("POST", _invoices(ask), body)
+    assert (status, problem["errors"][0]["field"]) == (422, "redirect_url")
+
+
 async def test_the_document_is_openapi_3_1(ask) -> None:
     status, document = await ask("GET", "/api/v1/openapi.json")
     assert status == 200

@@ -59,6 +59,11 @@ def test_it_is_the_same_in_each_process() -> None:
     assert len(told) == 1
 
 
+def _as_shown(schema: Any) -> Any:
+    """As JSON, without what is not refused: an entry that a set has twice."""
+    return msgspec.json.decode(msgspec.json.encode(schema).replace(b',"uniqueItems":true', b""))
+
+
 def _all(kind: type[Any]) -> list[type[Any]]:
     found = [kind]
     for each in kind.__subclasses__():
@@ -81,7 +86,7 @@ def test_each_message_is_as_msgspec_has_it(document) -> None:
         )
         if name not in schemas:
             continue
-        told, wanted = schemas[name], msgspec.json.decode(msgspec.json.encode(components[name]))
+        told, wanted = schemas[name], _as_shown(components[name])
         assert told["properties"] == wanted["properties"]
         assert told["required"] == wanted["required"]
         assert told.get("additionalProperties") == wanted.get("additionalProperties")
@@ -125,12 +130,10 @@ def test_each_operation_has_a_name_a_tag_a_summary_and_a_scope(document) -> None
 
 
 def test_each_operation_tells_what_it_refuses(document) -> None:
-    for method, path, each in _operations(document):
+    for _, path, each in _operations(document):
         told = {int(status) for status in each["responses"]}
-        assert told >= {400, 401, 403, 408, 413, 415, 429, 500, 503}, path
+        assert told >= {400, 401, 403, 408, 413, 415, 422, 429, 500, 503}, path
         assert (404 in told) == ("{" in path), path
-        queried = any(one["in"] != "path" for one in each.get("parameters", ()))
-        assert (422 in told) == (queried or "requestBody" in each), (method, path)
     create = document["paths"]["/api/v1/stores/{store_id}/invoices"]["post"]
     assert "409" in create["responses"]
 

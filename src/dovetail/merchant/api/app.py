@@ -8,7 +8,9 @@ with brought_by("merchant", "dovetail.merchant"):
     from litestar import Litestar, Response, Router, get
     from litestar.config.app import AppConfig
     from litestar.datastructures import State
-    from litestar.enums import MediaType
+    from litestar.enums import MediaType, ScopeType
+    from litestar.routes import HTTPRoute
+    from litestar.types import Message, Scope
 
 import msgspec
 
@@ -51,10 +53,26 @@ def make_app(parts: Parts, *, limits: Limits | None = None, clients: Clients | N
         ),
         logging_config=None,
         on_app_init=[_without_multipart],
+        before_send=[_tell_methods],
         request_max_body_size=limited.body_bytes,
     )
+    api.state.methods = {
+        each.path_format: ", ".join(sorted(each.methods))
+        for each in api.routes
+        if isinstance(each, HTTPRoute)
+    }
     api.state.document = msgspec.json.encode(openapi.document(api))
     return Door(cast("App", api), limits=limited, addresses=addresses, clients=clients or Clients())
+
+
+async def _tell_methods(message: Message, scope: Scope) -> None:
+    """Tell all methods of a path; Litestar's answer to OPTIONS tells those of its first route."""
+    if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
+        return
+    told = scope["litestar_app"].state.methods.get(scope.get("path_template"))
+    if scope["method"] == "OPTIONS" and told is not None:
+        others = [each for each in message["headers"] if each[0].lower() != b"allow"]
+        message["headers"] = [*others, (b"allow", told.encode())]
 
 
 def _without_multipart(config: AppConfig) -> AppConfig:

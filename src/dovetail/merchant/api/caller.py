@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from dovetail.merchant.api.bodies import require_body
 from dovetail.merchant.api.door import too_many
 from dovetail.merchant.api.limits import Buckets, Limits
+from dovetail.merchant.api.parameters import require_query
 from dovetail.merchant.api.problems import Kind, Refused, not_found
 from dovetail.merchant.data import api_keys
 from dovetail.merchant.data.database import Database
@@ -89,9 +90,9 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Scoped:
-    """A guard that lets only keys with this scope and whole bodies through.
+    """A guard that lets only keys with this scope, whole bodies and known queries through.
 
-    It leaves the caller in the state. Nothing is told about a body before the key is known.
+    It leaves the caller in the state. Nothing is told about the rest before the key is known.
     """
 
     scope: Scope
@@ -103,6 +104,7 @@ class Scoped:
         caller.require(self.scope)
         state = connection.scope["state"]
         state["caller"] = caller
+        require_query(handler, connection.scope["query_string"])
         require_body(handler, state["body"])
 
 

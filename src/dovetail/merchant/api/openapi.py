@@ -9,25 +9,24 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
-from types import NoneType
-from typing import Annotated, Any, cast, get_args
+from typing import Any, cast
 
 import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import HeaderParameter, ParameterKwarg
 from litestar.response import ServerSentEvent
 from litestar.routes import HTTPRoute
-from litestar.typing import FieldDefinition
 
 from dovetail.merchant import messages
 from dovetail.merchant.api.caller import Scoped
+from dovetail.merchant.api.parameters import Parameter, parameters_of
 from dovetail.merchant.api.problems import MEDIA_TYPE, Kind
 
 _REF = "#/components/schemas/{name}"
 _PAGE = re.compile(r"Page_(\w+)_|Page\[(\w+)\]")
-_LIMITS = ("gt", "ge", "lt", "le", "min_length", "max_length", "pattern")
+_UNIQUE = "uniqueItems"
+"""It is left away: an entry that a set has twice counts once, and is not refused."""
 _ALWAYS = (
     Kind.MALFORMED,
     Kind.UNAUTHORIZED,
@@ -35,6 +34,7 @@ _ALWAYS = (
     Kind.TIMEOUT,
     Kind.TOO_LARGE,
     Kind.UNSUPPORTED_MEDIA_TYPE,
+    Kind.INVALID,
     Kind.RATE_LIMITED,
     Kind.INTERNAL,
     Kind.UNAVAILABLE,
@@ -136,7 +136,7 @@ class _Schemas:
 
 
 def _types_of(handler: HTTPRouteHandler) -> Iterator[Any]:
-    yield from (_schema_type(each) for each in _parameters_of(handler))
+    yield from (each.type for each in parameters_of(handler))
     if handler.parsed_data_field is not None:
         yield handler.parsed_data_field.annotation
     if handler.parsed_return_field.annotation is not ServerSentEvent:
@@ -157,7 +157,7 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
             told["security"] = [{"key": [guard.scope.value]}]
     if more:
         told["description"] = more
-    given = [_parameter(each, route, schemas) for each in _parameters_of(handler)]
+    given = [_parameter(each, schemas) for each in parameters_of(handler)]
     if given:
         told["parameters"] = given
     body = handler.parsed_data_field
@@ -174,9 +174,6 @@ def _refusals(route: HTTPRoute, handler: HTTPRouteHandler) -> list[Kind]:
     found = {*_ALWAYS, *(_BY_STATUS[HTTPStatus(each)] for each in handler.responses or ())}
     if route.path_parameters:
         found.add(Kind.NOT_FOUND)
-    checked = [each for each in _parameters_of(handler) if each.name not in route.path_parameters]
-    if checked or handler.parsed_data_field is not None:
-        found.add(Kind.INVALID)
     return sorted(found, key=lambda kind: kind.status)
 
 
@@ -215,42 +212,17 @@ def _headers(name: str, component: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{component}"}}
 
 
-def _parameters_of(handler: HTTPRouteHandler) -> list[FieldDefinition]:
-    found = handler.parsed_fn_signature.parameters.values()
-    return [each for each in found if isinstance(each.kwarg_definition, ParameterKwarg)]
-
-
-def _parameter(given: FieldDefinition, route: HTTPRoute, schemas: _Schemas) -> dict[str, Any]:
-    limits = _limits_of(given)
-    if given.name in route.path_parameters:
-        place = "path"
-    else:
-        place = "header" if isinstance(limits, HeaderParameter) else "query"
-    schema = schemas.of(_schema_type(given))
-    if given.has_default and given.default is not None:
+def _parameter(given: Parameter, schemas: _Schemas) -> dict[str, Any]:
+    schema = schemas.of(given.type)
+    if given.default is not None:
         schema["default"] = given.default
     told = {
-        "name": limits.name or given.name,
-        "in": place,
-        "required": place == "path",
+        "name": given.name,
+        "in": given.place,
+        "required": given.place == "path",
         "schema": schema,
     }
-    if limits.description:
-        told["description"] = limits.description
-    return told
-
-
-def _limits_of(given: FieldDefinition) -> ParameterKwarg:
-    return cast("ParameterKwarg", given.kwarg_definition)
-
-
-def _schema_type(given: FieldDefinition) -> Any:
-    """A parameter's type with its limits, as msgspec checks them; one left away is no null."""
-    (wanted, *_) = [each for each in get_args(given.annotation) if each is not NoneType] or [None]
-    if not given.is_optional:
-        wanted = given.annotation
-    limits = {name: getattr(_limits_of(given), name) for name in _LIMITS}
-    return Annotated[wanted, msgspec.Meta(**{k: v for k, v in limits.items() if v is not None})]
+    return told | ({"description": given.description} if given.description else {})
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
@@ -271,7 +243,7 @@ def _plain(schema: Any) -> Any:
     """A schema whose texts are as people read them."""
     if isinstance(schema, dict):
         entries = cast("dict[str, Any]", schema)
-        return {name: _text(name, each) for name, each in entries.items()}
+        return {name: _text(name, each) for name, each in entries.items() if name != _UNIQUE}
     if isinstance(schema, list | tuple):
         return [_plain(each) for each in cast("Sequence[Any]", schema)]
     return schema

@@ -12,17 +12,25 @@ T = TypeVar("T")
 END = r"$(?!\n)"
 """The end of a pattern; `$` alone would allow a line feed after it."""
 
-_PLAIN = rf"^[^\x00-\x1f\x7f]*{END}"
+PLAIN = rf"^[^\x00-\x1f\x7f]*{END}"
+"""The pattern of a text in one line."""
 
 Amount = Annotated[int, Meta(ge=1, le=MAX_SATS, description="An amount in satoshis.")]
 Sum = Annotated[int, Meta(ge=0, le=MAX_SATS, description="An amount in satoshis, or 0.")]
 Seconds = Annotated[int, Meta(ge=0, description="Seconds since 1970 in UTC.")]
 Count = Annotated[int, Meta(ge=0)]
-Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=_PLAIN)]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=PLAIN)]
 """A name for people, in one line."""
-Line = Annotated[str, Meta(max_length=200, pattern=_PLAIN)]
+Line = Annotated[str, Meta(max_length=200, pattern=PLAIN)]
 """A short text in one line."""
-Url = Annotated[str, Meta(max_length=2000, pattern=rf"^https?://[^\x00-\x20\x7f]+{END}")]
+_HOST = r"(\[[0-9A-Fa-f:.]{2,45}\]|[^\x00-\x20\x7f\[\]/?#@:\\]+)"
+_PORT = "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?"
+_REST = r"([/?#][^\x00-\x20\x7f]*)?"
+Url = Annotated[
+    str,
+    Meta(max_length=2000, pattern=f"^https?://{_HOST}{_PORT}{_REST}{END}", description="A URL."),
+]
+"""A URL of http or https, without a user and a password."""
 Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + END)]
 """32 bytes in hexadecimal; a txid in the usual reversed order."""
 

@@ -39,7 +39,7 @@ from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import InvoiceFilter
 from dovetail.merchant.invoices.invoice import InvoiceStatus
 from dovetail.merchant.messages import Scope
-from dovetail.merchant.messages.base import END
+from dovetail.merchant.messages.base import END, PLAIN
 
 LOOK = 0.2
 """Seconds between two looks for new events of a stream."""
@@ -113,7 +113,10 @@ async def list_invoices(
     request: ApiRequest,
     store_id: FromQuery[UUID | None] = None,
     status: FromQuery[list[InvoiceStatus] | None] = None,
-    order_id: Annotated[str | None, QueryParameter(max_length=200, required=False)] = None,
+    order_id: Annotated[
+        str | None,
+        QueryParameter(min_length=1, max_length=200, pattern=PLAIN, required=False),
+    ] = None,
     created_from: Annotated[int | None, QueryParameter(ge=0, le=2**40, required=False)] = None,
     created_before: Annotated[int | None, QueryParameter(ge=0, le=2**40, required=False)] = None,
     cursor: Cursor = None,
