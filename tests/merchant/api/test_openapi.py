@@ -11,8 +11,8 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from dovetail.merchant import messages
 from dovetail.merchant.api import openapi
+from dovetail.merchant.api.app import ROUTERS
 from dovetail.merchant.api.problems import MEDIA_TYPE, Kind
-from dovetail.merchant.api.routes import invoices, shop
 from dovetail.merchant.messages.base import Answer, Request
 
 PROGRAM = """
@@ -20,17 +20,15 @@ import sys
 import msgspec
 from litestar import Litestar
 from dovetail.merchant.api import openapi
-from dovetail.merchant.api.routes import invoices, shop
-app = Litestar([invoices.ROUTER, shop.ROUTER], openapi_config=None)
+from dovetail.merchant.api.app import ROUTERS
+app = Litestar(list(ROUTERS), openapi_config=None)
 sys.stdout.buffer.write(msgspec.json.encode(openapi.document(app)))
 """
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    app = Litestar(
-        [Router("/api/v1", route_handlers=[invoices.ROUTER, shop.ROUTER])], openapi_config=None
-    )
+    app = Litestar([Router("/api/v1", route_handlers=list(ROUTERS))], openapi_config=None)
     return openapi.document(app)
 
 

@@ -25,6 +25,8 @@ from dovetail.merchant.services.parts import Parts
 from dovetail.serving.client_shares import Clients
 
 PATH = "/api/v1"
+ROUTERS = (invoices.ROUTER, shop.ROUTER)
+"""All that a key can ask for, and what is in the OpenAPI document."""
 
 
 @get("/openapi.json", include_in_schema=False)
@@ -41,7 +43,7 @@ def make_app(parts: Parts, *, limits: Limits | None = None, clients: Clients | N
     limited = limits or Limits()
     addresses = Buckets(limited.address)
     api = Litestar(
-        route_handlers=[Router(PATH, route_handlers=[document, invoices.ROUTER, shop.ROUTER])],
+        route_handlers=[Router(PATH, route_handlers=[document, *ROUTERS])],
         exception_handlers=problems.HANDLERS,
         openapi_config=None,
         state=State(

@@ -36,9 +36,11 @@ class Following:
         """Return the new events that a part of the stream completes; raises `ShopUnreachable`."""
         self._failed = 0
         *lines, self._rest = _LINE.split(self._rest + chunk)
-        if len(self._rest) + sum(map(len, self._data)) > MOST:
-            raise ShopUnreachable("An event of the shop is too large: tell its operator.")
         found = [event for line in lines if (event := self._line(line)) is not None]
+        if len(self._rest) + sum(map(len, self._data)) > MOST:
+            raise ShopUnreachable(
+                "An event of the shop is too large: tell its operator.", passing=False
+            )
         return [event for event in found if self._is_new(event)]
 
     def pause(self, failure: Failure | None = None) -> float:
