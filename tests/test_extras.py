@@ -20,6 +20,7 @@ NEEDS = (
     ),
     ("dovetail.bip78", "cli", "V1Server load_tls serving"),
     ("dovetail.mailroom", "mailroom", "Mailroom MailroomServer create_app serve"),
+    ("dovetail.merchant.client", "client", "AsyncShop Shop"),
     ("dovetail.regtest", "regtest", "RegtestNode RegtestServer esplora_app serve"),
     ("dovetail.stores.sql", "agent", "SqliteStore"),
     ("dovetail.stores.sql", "postgresql", "PostgresStore"),

@@ -7,9 +7,11 @@ from types import MappingProxyType
 PURPOSES = MappingProxyType(
     {
         "agent": "the agent with its wallet, chain and store",
+        "client": "a client for a shop's API",
         "cli": "the command line and the BIP 78 endpoint",
         "keyring": "the system's keyring for the wallet's passphrase",
         "mailroom": "a directory, gateway and relay",
+        "merchant": "a shop that takes payjoins",
         "postgresql": "a store in PostgreSQL",
         "regtest": "a chain of your own for tests",
     }

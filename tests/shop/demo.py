@@ -5,10 +5,11 @@ import asyncio
 import tempfile
 import time
 from pathlib import Path
-from uuid import UUID
 
-from tests.shop.api import Api
 from tests.shop.processes import Hook, Shop, open_shop, wait
+
+from dovetail.merchant.client import Shop as Client
+from dovetail.merchant.messages import NewInvoice, NewWebhook
 
 AMOUNT = 50_000
 HELD = "AppliedFeeRange"
@@ -30,14 +31,12 @@ def main() -> None:
 def _play(shop: Shop) -> str:
     hook = Hook()
     with hook.serving() as place:
-        api = Api(shop.url, shop.secret)
-        made = api.post(
-            f"/stores/{shop.store_id}/webhooks", {"url": place, "kinds": ["invoice.settled"]}
-        )
-        hook.secret = made["secret"]
-        invoice = api.post(f"/stores/{shop.store_id}/invoices", {"amount_sats": AMOUNT})
-        say(f"Invoice {invoice['id']} asks for {AMOUNT:,} sats; it offers a payjoin.")
-        row = shop.row(invoice_id := UUID(invoice["id"]))
+        with Client(shop.url, shop.secret) as client:
+            wanted = NewWebhook(url=place, kinds=("invoice.settled",))
+            hook.secret = client.create_webhook(shop.store_id, wanted).secret or ""
+            invoice = client.create_invoice(shop.store_id, NewInvoice(amount_sats=AMOUNT))
+        say(f"Invoice {invoice.id} asks for {AMOUNT:,} sats; it offers a payjoin.")
+        row = shop.row(invoice_id := invoice.id)
         victims = [shop.server, *shop.workers[:1]]
         for each in shop.workers[1:]:
             each.start()

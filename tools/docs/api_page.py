@@ -35,6 +35,8 @@ PUBLIC: dict[str, str] = {
     "dovetail.errors": "",
     "dovetail.actions": "",
     "dovetail.explain": "",
+    "dovetail.merchant.client": "",
+    "dovetail.merchant.messages": "",
     "dovetail.tor": "SocksProxy",
     "dovetail.regtest": "RegtestNode RegtestServer",
     "dovetail.mailroom": "MailroomServer MailroomSettings",

@@ -51,6 +51,9 @@ def _of_function(function: Callable[..., object]) -> str:
     if first and first[0].arg in ("self", "cls"):
         (arguments.posonlyargs or arguments.args).pop(0)
     result = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+    if hasattr(function, "__wrapped__"):  # it has the parameters of another one, and its own result
+        told = inspect.formatannotation(inspect.signature(function).return_annotation)
+        result = f" -> {re.sub(r'(?:[a-z_]+[.])+', '', told)}"
     return f"({ast.unparse(arguments)}){result}".replace("'", "")
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dovetail.merchant.client.shop import Shop as Shop
     from dovetail.merchant.client.webhook import WebhookEvent as WebhookEvent
     from dovetail.merchant.client.webhook import verify_webhook as verify_webhook
+    from dovetail.merchant.invoices.invoice import InvoiceStatus as InvoiceStatus
 else:
     from dovetail.names import on_first_use
 
@@ -20,10 +21,11 @@ else:
         __name__,
         {
             "async_shop": "AsyncShop",
+            "calls": "InvoiceStatus",
             "errors": "ShopProblem ShopUnreachable",
             "retries": "Retries",
             "shop": "Shop",
             "webhook": "WebhookEvent verify_webhook",
         },
-        extra="merchant",
+        extra="client",
     )

@@ -4,11 +4,10 @@ import ssl
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from http import HTTPStatus
 from itertools import count
 from math import inf
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 import httpcore2
@@ -17,6 +16,7 @@ from dovetail.merchant.client import calls
 from dovetail.merchant.client.calls import Call
 from dovetail.merchant.client.errors import ShopProblem, ShopUnreachable
 from dovetail.merchant.client.event_stream import QUIET, Following
+from dovetail.merchant.client.methods import shown_as
 from dovetail.merchant.client.retries import Retries
 from dovetail.merchant.client.server import (
     Reply,
@@ -37,54 +37,24 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Asked(Generic[P, T]):
-    """A method of `Shop` that makes one call and returns its answer."""
+def _asked(describe: Callable[P, Call[T]]) -> Callable[Concatenate["Shop", P], T]:
+    """A method that makes one call and returns its answer."""
 
-    def __init__(self, describe: Callable[P, Call[T]]) -> None:
-        self._describe = describe
-        self.__doc__ = describe.__doc__
-        self.__wrapped__ = describe
+    def ask(shop: "Shop", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return shop.ask(describe(*args, **kwargs))
 
-    @overload
-    def __get__(self, shop: None, owner: type["Shop"]) -> Self: ...
-    @overload
-    def __get__(self, shop: "Shop", owner: type["Shop"]) -> Callable[P, T]: ...
-    def __get__(self, shop: "Shop | None", owner: type["Shop"]) -> "Self | Callable[P, T]":
-        """The method of a shop."""
-        if shop is None:
-            return self
-
-        @wraps(self._describe)
-        def ask(*args: P.args, **kwargs: P.kwargs) -> T:
-            return shop.ask(self._describe(*args, **kwargs))
-
-        return ask
+    return shown_as(describe, ask)
 
 
-class Paged(Generic[P, T]):
-    """A method of `Shop` that goes through all pages of a list."""
+def _paged(
+    describe: Callable[P, Call[Page[T]]],
+) -> Callable[Concatenate["Shop", P], Iterator[T]]:
+    """A method that goes through all pages of a list."""
 
-    def __init__(self, describe: Callable[P, Call[Page[T]]]) -> None:
-        self._describe = describe
-        self.__doc__ = describe.__doc__
-        self.__wrapped__ = describe
+    def each(shop: "Shop", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return shop.pages(describe(*args, **kwargs))
 
-    @overload
-    def __get__(self, shop: None, owner: type["Shop"]) -> Self: ...
-    @overload
-    def __get__(self, shop: "Shop", owner: type["Shop"]) -> Callable[P, Iterator[T]]: ...
-    def __get__(
-        self, shop: "Shop | None", owner: type["Shop"]
-    ) -> "Self | Callable[P, Iterator[T]]":
-        """The method of a shop."""
-        if shop is None:
-            return self
-
-        @wraps(self._describe)
-        def each(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-            return shop.pages(self._describe(*args, **kwargs))
-
-        return each
+    return shown_as(describe, each, Iterator)
 
 
 class Shop:
@@ -116,32 +86,32 @@ class Shop:
         self._retries = retries or Retries()
         self._pool = httpcore2.ConnectionPool(ssl_context=trust_of(trust))
 
-    create_invoice = Asked(calls.create_invoice)
-    list_invoices = Asked(calls.list_invoices)
-    invoices = Paged(calls.list_invoices)
-    get_invoice = Asked(calls.get_invoice)
-    list_payments = Asked(calls.list_payments)
-    get_session = Asked(calls.get_session)
-    close_invoice = Asked(calls.close_invoice)
-    mark_invoice = Asked(calls.mark_invoice)
-    list_events = Asked(calls.list_events)
-    list_stores = Asked(calls.list_stores)
-    create_store = Asked(calls.create_store)
-    get_store = Asked(calls.get_store)
-    change_store = Asked(calls.change_store)
-    list_coins = Asked(calls.list_coins)
-    list_webhooks = Asked(calls.list_webhooks)
-    create_webhook = Asked(calls.create_webhook)
-    change_webhook = Asked(calls.change_webhook)
-    rotate_webhook = Asked(calls.rotate_webhook)
-    list_deliveries = Asked(calls.list_deliveries)
-    deliveries = Paged(calls.list_deliveries)
-    resend_delivery = Asked(calls.resend_delivery)
-    list_keys = Asked(calls.list_keys)
-    create_key = Asked(calls.create_key)
-    revoke_key = Asked(calls.revoke_key)
-    list_audit = Asked(calls.list_audit)
-    audit = Paged(calls.list_audit)
+    create_invoice = _asked(calls.create_invoice)
+    list_invoices = _asked(calls.list_invoices)
+    invoices = _paged(calls.list_invoices)
+    get_invoice = _asked(calls.get_invoice)
+    list_payments = _asked(calls.list_payments)
+    get_session = _asked(calls.get_session)
+    close_invoice = _asked(calls.close_invoice)
+    mark_invoice = _asked(calls.mark_invoice)
+    list_events = _asked(calls.list_events)
+    list_stores = _asked(calls.list_stores)
+    create_store = _asked(calls.create_store)
+    get_store = _asked(calls.get_store)
+    change_store = _asked(calls.change_store)
+    list_coins = _asked(calls.list_coins)
+    list_webhooks = _asked(calls.list_webhooks)
+    create_webhook = _asked(calls.create_webhook)
+    change_webhook = _asked(calls.change_webhook)
+    rotate_webhook = _asked(calls.rotate_webhook)
+    list_deliveries = _asked(calls.list_deliveries)
+    deliveries = _paged(calls.list_deliveries)
+    resend_delivery = _asked(calls.resend_delivery)
+    list_keys = _asked(calls.list_keys)
+    create_key = _asked(calls.create_key)
+    revoke_key = _asked(calls.revoke_key)
+    list_audit = _asked(calls.list_audit)
+    audit = _paged(calls.list_audit)
 
     def __repr__(self) -> str:
         return f"<Shop at {self._server!r}>"
