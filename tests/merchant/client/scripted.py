@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -52,12 +53,13 @@ def stream(*parts: str | float) -> Callable[[socket.socket], None]:
 
 
 @contextmanager
-def scripted(*script: Answer) -> Generator[Scripted]:
+def scripted(*script: Answer, tls: ssl.SSLContext | None = None) -> Generator[Scripted]:
     """Serve the script; its last answer is given again and again."""
     told = Scripted()
     left = list(script)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        told.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        scheme = "http" if tls is None else "https"
+        told.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
 
         def serve() -> None:
             while True:
@@ -65,8 +67,11 @@ def scripted(*script: Answer) -> Generator[Scripted]:
                     connection, _ = listener.accept()
                 except OSError:
                     return
-                with connection, suppress(OSError):
-                    _one(connection, told, left)
+                with suppress(OSError):
+                    if tls is not None:
+                        connection = tls.wrap_socket(connection, server_side=True)
+                    with connection:
+                        _one(connection, told, left)
 
         threading.Thread(target=serve, daemon=True).start()
         try:

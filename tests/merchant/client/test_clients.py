@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from dovetail.merchant import messages
-from dovetail.merchant.client import ShopProblem
+from dovetail.merchant.client import AsyncShop, Shop, ShopProblem
 from dovetail.merchant.data import webhooks
 from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
 from dovetail.merchant.messages import NewInvoice, Scope
@@ -25,6 +25,14 @@ async def test_an_invoice_is_created_shown_and_listed(shop, served) -> None:
     assert await shop.listed("invoices", order_id=order) == [made]
     page = await shop.ask("list_invoices", status=[InvoiceStatus.NEW], limit=1)
     assert len(page.items) == 1
+
+
+async def test_a_client_is_closed_at_the_end_of_its_block(served) -> None:
+    with Shop(served.url, served.key()) as shop:
+        assert await asyncio.to_thread(shop.list_stores)
+    async with AsyncShop(served.url, served.key()) as other:
+        found = [each async for each in other.invoices(limit=1, order_id="none")]
+        assert found == []
 
 
 async def test_pages_follow_each_other_to_the_end(shop, served) -> None:

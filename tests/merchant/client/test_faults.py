@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from tests.merchant.client.scripted import answer, problem, scripted, stream
 from tests.merchant.client.test_event_stream import text
+from tests.support.certificates import make_certificate
 
 from dovetail.errors import ConfigurationError
 from dovetail.merchant.client import AsyncShop, Shop, ShopProblem, ShopUnreachable
@@ -220,6 +221,16 @@ def test_a_key_that_is_none_is_refused_and_a_key_is_not_shown(kind) -> None:
     assert "shop.example" in repr(shop)
     shown = f"{shop!r} {vars(shop)}"
     assert "dvt_secret" not in shown
+
+
+async def test_only_a_certificate_that_is_trusted_is_shown_the_key(client, tmp_path) -> None:
+    own = make_certificate(tmp_path)
+    with scripted(STORES, tls=own.server()) as told:
+        shop = client(told.url, retries={"attempts": 1})
+        with pytest.raises(ShopUnreachable, match="no connection"):
+            await shop.ask("list_stores")
+        assert told.asked == []
+        assert await client(told.url, trust=own.trust()).ask("list_stores") == []
 
 
 async def test_a_path_before_the_api_is_kept_and_the_key_sent(client) -> None:

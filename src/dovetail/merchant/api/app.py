@@ -1,6 +1,6 @@
 """The API as an ASGI application."""
 
-from typing import cast
+from typing import Any, cast
 
 from dovetail.extras import brought_by
 
@@ -71,7 +71,8 @@ async def _tell_methods(message: Message, scope: Scope) -> None:
     """Tell all methods of a path; Litestar's answer to OPTIONS tells those of its first route."""
     if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
         return
-    told = scope["litestar_app"].state.methods.get(scope.get("path_template"))
+    path = cast("dict[str, Any]", scope).get("path_template")
+    told = scope["litestar_app"].state.methods.get(path)
     if scope["method"] == "OPTIONS" and told is not None:
         others = [each for each in message["headers"] if each[0].lower() != b"allow"]
         message["headers"] = [*others, (b"allow", told.encode())]
