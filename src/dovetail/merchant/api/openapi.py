@@ -150,11 +150,10 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
         "tags": sorted(handler.resolve_tags()),
         "summary": summary.replace("\n", " "),
     }
-    guards = cast("list[object]", handler.resolve_guards())  # pyright: ignore[reportUnknownMemberType]
-    for guard in guards:
-        if isinstance(guard, Scoped):
-            more = f"{more}\n\nThe key needs the scope `{guard.scope}`.".lstrip()
-            told["security"] = [{"key": [guard.scope.value]}]
+    scope = _scope_of(handler)
+    if scope is not None:
+        more = f"{more}\n\nThe key needs the scope `{scope}`.".lstrip()
+    told["security"] = [] if scope is None else [{"key": [scope.value]}]
     if more:
         told["description"] = more
     given = [_parameter(each, schemas) for each in parameters_of(handler)]
@@ -170,10 +169,18 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
     return told
 
 
+def _scope_of(handler: HTTPRouteHandler) -> messages.Scope | None:
+    """The scope that a key needs; None: the route needs no key."""
+    guards = cast("list[object]", handler.resolve_guards())  # pyright: ignore[reportUnknownMemberType]
+    return next((each.scope for each in guards if isinstance(each, Scoped)), None)
+
+
 def _refusals(route: HTTPRoute, handler: HTTPRouteHandler) -> list[Kind]:
     found = {*_ALWAYS, *(_BY_STATUS[HTTPStatus(each)] for each in handler.responses or ())}
     if route.path_parameters:
         found.add(Kind.NOT_FOUND)
+    if _scope_of(handler) is None:
+        found -= {Kind.UNAUTHORIZED, Kind.FORBIDDEN}
     return sorted(found, key=lambda kind: kind.status)
 
 
