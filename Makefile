@@ -25,6 +25,7 @@ help:
 	@echo "  make check      linters, type checkers, layers, examples in the docs"
 	@echo "  make docs       write the generated reference pages"
 	@echo "  make bench      speed as ratios against named baselines"
+	@echo "  make bench-shop what a shop's server and workers cost, with ten thousand waiting invoices"
 	@echo "  make lock       pin the dependencies anew"
 	@echo "  make clean      remove everything that these targets made"
 	@echo "Prove"
@@ -121,6 +122,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+bench-shop: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.till $(BENCH)
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m tools.docs.reference

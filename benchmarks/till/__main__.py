@@ -3,9 +3,14 @@
 import argparse
 import platform
 
-from benchmarks.till import payjoins, waiting, world
+from benchmarks.till import events, invoices, payjoins, waiting, world
 
-TABLES = {"payjoins": payjoins.report, "waiting": waiting.report}
+TABLES = {
+    "invoices": invoices.report,
+    "payjoins": payjoins.report,
+    "events": events.report,
+    "waiting": waiting.report,
+}
 
 
 def main() -> None:
