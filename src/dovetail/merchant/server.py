@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 from dovetail.extras import brought_by
 
@@ -11,41 +11,62 @@ with brought_by("merchant", "dovetail.merchant"):
     import uvicorn
 
 from dovetail.merchant.api import make_app
+from dovetail.merchant.api.event_feed import EventFeed, Pace
 from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.services.parts import Parts
+from dovetail.serving.client_shares import Clients
 from dovetail.serving.connection_limits import ConnectionLimiter
 from dovetail.serving.sockets import bind, url_of
 from dovetail.serving.uvicorn_config import affordable, allow_many_files, configuration, started
 
 CONNECTIONS = 2_048
 PER_CLIENT = 256
-READ_SECONDS = 15.0
 KEEP_ALIVE = 60.0
 DRAIN = 5.0
 _BACKLOG = 512
 
 
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals to the program."""
+        yield
+
+
 @asynccontextmanager
 async def serving(
-    parts: Parts, host: str, port: int, *, limits: Limits | None = None
+    parts: Parts,
+    host: str,
+    port: int,
+    *,
+    limits: Limits | None = None,
+    clients: Clients | None = None,
+    pace: Pace | None = None,
 ) -> AsyncGenerator[str]:
-    """Serve in the block; yields the URL. Raises `ConfigurationError` for a port that is taken."""
+    """Serve in the block; yields the URL. Raises `ConfigurationError` for a port that is taken.
+
+    `clients` says which addresses are the operator's own proxies, and `pace` how event streams are
+    fed.
+    """
+    limited = limits or Limits()
     allow_many_files(CONNECTIONS)
     with bind(host, port) as listener:
         limiter = ConnectionLimiter(
             limit=affordable(CONNECTIONS),
             per_client=PER_CLIENT,
-            seconds=READ_SECONDS,
+            clients=clients,
+            seconds=limited.read_seconds,
             keep_alive=KEEP_ALIVE,
         )
-        server = uvicorn.Server(
-            configuration(make_app(parts, limits=limits), limiter, drain=DRAIN, backlog=_BACKLOG)
-        )
+        feed = EventFeed(parts.database, limited, pace=pace)
+        app = make_app(parts, limits=limited, clients=clients, feed=feed)
+        server = _Server(configuration(app, limiter, drain=DRAIN, backlog=_BACKLOG))
         running = asyncio.create_task(server.serve([listener]))
         await started(server, running)
         try:
             yield url_of(host, listener.getsockname()[1])
         finally:
+            await feed.close()
             limiter.close()
             server.should_exit = True
             with contextlib.suppress(asyncio.CancelledError):

@@ -17,6 +17,7 @@ import msgspec
 from dovetail.merchant.api import openapi, problems
 from dovetail.merchant.api.caller import Keys
 from dovetail.merchant.api.door import App, Door
+from dovetail.merchant.api.event_feed import EventFeed
 from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.routes import invoices, shop
 from dovetail.merchant.api.routes.common import ApiRequest
@@ -35,10 +36,17 @@ async def document(request: ApiRequest) -> Response[bytes]:
     return Response(request.app.state.document, media_type=MediaType.JSON)
 
 
-def make_app(parts: Parts, *, limits: Limits | None = None, clients: Clients | None = None) -> Door:
+def make_app(
+    parts: Parts,
+    *,
+    limits: Limits | None = None,
+    clients: Clients | None = None,
+    feed: EventFeed | None = None,
+) -> Door:
     """The application over these parts, which stay open.
 
-    `clients` says which addresses are the operator's own proxies.
+    `clients` says which addresses are the operator's own proxies. The caller closes the `feed` of
+    event streams.
     """
     limited = limits or Limits()
     addresses = Buckets(limited.address)
@@ -50,6 +58,7 @@ def make_app(parts: Parts, *, limits: Limits | None = None, clients: Clients | N
             {
                 "parts": parts,
                 "invoices": Invoices(parts),
+                "feed": feed or EventFeed(parts.database, limited),
                 "access": Keys(parts.database, limited, addresses),
             }
         ),

@@ -7,6 +7,7 @@ reads the body within its limits of size and time. So no route meets a slow or l
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from http import HTTPStatus
 from math import ceil
 from uuid import UUID
@@ -64,7 +65,9 @@ class Door:
             await _refuse(answer.send, refused, answer.request_id)
         else:
             state["body"] = body
-            await self._app(scope, _replayed(body, receive), answer.send)
+            with ExitStack() as at_end:
+                state["at_end"] = at_end
+                await self._app(scope, _replayed(body, receive), answer.send)
         _log.debug(
             "%s %s answered with %d in %d ms",
             scope["method"],

@@ -28,6 +28,11 @@ class Limits:
     """How many requests of an address one with a wrong key counts for."""
     body_bytes: int = 65_536
     body_seconds: float = 10.0
+    read_seconds: float = 15.0
+    """How long a client may take to send a request's head, or to read anything of the answer."""
+    streams: int = 1_000
+    """Event streams that are open at once, in this process."""
+    streams_per_key: int = 100
 
 
 class Buckets:

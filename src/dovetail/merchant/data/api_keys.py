@@ -103,6 +103,12 @@ def key(connection: Connection, key_id: UUID) -> KeyRow | None:
     return None if found is None else _row(found)
 
 
+def valid(connection: Connection, key_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return those of these keys that exist and were not revoked."""
+    query = select(api_keys.c.id).where(api_keys.c.id.in_(key_ids), api_keys.c.revoked_at.is_(None))
+    return frozenset(connection.execute(query).scalars())
+
+
 def all_keys(connection: Connection) -> tuple[KeyRow, ...]:
     """Return every key, the oldest first."""
     return tuple(map(_row, connection.execute(select(api_keys).order_by(api_keys.c.id))))

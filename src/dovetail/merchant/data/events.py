@@ -1,11 +1,11 @@
 """The events of an invoice: each is numbered, and feeds webhooks and event streams."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data import webhooks
@@ -20,6 +20,9 @@ from dovetail.merchant.invoices.life import Cause, InvoiceState
 CREATED = "invoice.created"
 CHANGED = "invoice.changed"
 """The credit changed, or the cause, and the status did not."""
+
+_AT_ONCE = 200
+"""Invoices in one query."""
 
 _KINDS = {status: f"invoice.{status}" for status in InvoiceStatus}
 _DATA = msgspec.json.Decoder(dict[str, Any])
@@ -87,6 +90,34 @@ def events_of(connection: Connection, invoice_id: UUID, *, after: int = 0) -> tu
         .order_by(invoice_events.c.seq)
     )
     return tuple(map(_row, connection.execute(query)))
+
+
+def events_after(
+    connection: Connection, told: Mapping[UUID, int], *, most: int
+) -> Iterator[EventRow]:
+    """Yield the events of several invoices that follow a number of each, in order.
+
+    Of one invoice, those of the next `most` numbers. What it costs grows with the invoices that
+    have new events, and not with their events so far.
+    """
+    ids = sorted(told)
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        query = select(invoices.c.id, invoices.c.events).where(invoices.c.id.in_(some))
+        grown = [row.id for row in connection.execute(query) if row.events > told[row.id]]
+        if not grown:
+            continue
+        wanted = [
+            (invoice_events.c.invoice_id == each)
+            & invoice_events.c.seq.between(told[each] + 1, told[each] + most)
+            for each in grown
+        ]
+        query = (
+            select(invoice_events)
+            .where(or_(*wanted))
+            .order_by(invoice_events.c.invoice_id, invoice_events.c.seq)
+        )
+        yield from map(_row, connection.execute(query))
 
 
 def event(connection: Connection, event_id: UUID) -> EventRow | None:

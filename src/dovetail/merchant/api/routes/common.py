@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from litestar.datastructures import State
 from litestar.params import QueryParameter
 
 from dovetail.merchant.api.caller import Caller, caller_of
+from dovetail.merchant.api.event_feed import EventFeed
 from dovetail.merchant.api.problems import invalid, not_found
 from dovetail.merchant.data import invoices, stores
 from dovetail.merchant.data.invoices import InvoiceRow
@@ -43,6 +45,18 @@ def parts_of(request: ApiRequest) -> Parts:
 def invoices_of(request: ApiRequest) -> Invoices:
     """What is done with invoices."""
     found: Invoices = request.app.state.invoices
+    return found
+
+
+def feed_of(request: ApiRequest) -> EventFeed:
+    """What feeds the event streams."""
+    found: EventFeed = request.app.state.feed
+    return found
+
+
+def at_end(request: ApiRequest) -> ExitStack:
+    """What is closed once the request has been answered, or its client has gone."""
+    found: ExitStack = request.scope["state"]["at_end"]
     return found
 
 

@@ -1,8 +1,6 @@
 """Routes about invoices, their payments, sessions and events."""
 
-import asyncio
 from collections.abc import AsyncGenerator
-from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -13,17 +11,19 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from sqlalchemy import Connection
 
 from dovetail.bitcoin import UnixTime
-from dovetail.errors import InfrastructureError
 from dovetail.merchant import messages
 from dovetail.merchant.api import views
 from dovetail.merchant.api.caller import scoped
+from dovetail.merchant.api.event_feed import EventStream
 from dovetail.merchant.api.openapi import may_refuse
 from dovetail.merchant.api.problems import Kind, Refused, invalid
 from dovetail.merchant.api.routes.common import (
     ApiRequest,
     Cursor,
     Limit,
+    at_end,
     caller,
+    feed_of,
     in_thread,
     invoices_of,
     page_of,
@@ -35,17 +35,13 @@ from dovetail.merchant.api.routes.common import (
 from dovetail.merchant.api.sessions_view import session_view
 from dovetail.merchant.data import audit, events, idempotency, record
 from dovetail.merchant.data import invoices as rows
-from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import InvoiceFilter
 from dovetail.merchant.invoices.invoice import InvoiceStatus
 from dovetail.merchant.messages import Scope
 from dovetail.merchant.messages.base import END, PLAIN
 
-LOOK = 0.2
-"""Seconds between two looks for new events of a stream."""
-
-KEEP_ALIVE = 15.0
-"""Seconds after which a quiet stream sends a comment, so that proxies keep it open."""
+AGAIN = 1_000
+"""Milliseconds after which a client whose stream has ended opens it again."""
 
 _PRINTABLE = r"^[\x21-\x7e]{1,255}" + END
 
@@ -215,8 +211,8 @@ async def stream_events(
 ) -> ServerSentEvent:
     """Follow the events of an invoice as server-sent events; each has its number as id."""
     await visible_invoice(request, invoice_id)
-    after = _number(last_event_id)
-    return ServerSentEvent(_followed(parts_of(request).database, invoice_id, after))
+    opened = feed_of(request).opened(invoice_id, caller(request).id, _number(last_event_id))
+    return ServerSentEvent(_messages(at_end(request).enter_context(opened)))
 
 
 def _number(text: str | None) -> int:
@@ -227,31 +223,18 @@ def _number(text: str | None) -> int:
     return int(text)
 
 
-async def _followed(
-    database: Database, invoice_id: UUID, after: int
-) -> AsyncGenerator[ServerSentEventMessage]:
-    """Each event once, in order; a comment now and then."""
-    pulse: int | None = None
-    quiet = 0.0
-    while True:
-        found: list[messages.Event] = []
-        try:
-            now = await asyncio.to_thread(database.pulse)
-            if now != pulse:
-                read = partial(events.events_of, invoice_id=invoice_id, after=after)
-                found = [views.event(each) for each in await database.aread(read)]
-                pulse = now
-        except InfrastructureError:
-            return  # the client comes again with its last number
-        for each in found:
-            after, quiet = each.sequence, 0.0
-            body = msgspec.json.encode(each).decode()
-            yield ServerSentEventMessage(data=body, event=each.type, id=each.sequence)
-        if quiet >= KEEP_ALIVE:
-            quiet = 0.0
-            yield ServerSentEventMessage(comment="quiet")
-        await asyncio.sleep(LOOK)
-        quiet += LOOK
+async def _messages(stream: EventStream) -> AsyncGenerator[ServerSentEventMessage]:
+    """Each event once, in order; a comment now and then.
+
+    The first message goes out at once, so that the client knows that the stream is open.
+    """
+    yield ServerSentEventMessage(data=None, retry=AGAIN)
+    async for each in stream.taken():
+        if each is None:
+            yield ServerSentEventMessage(data=None, comment="quiet")
+            continue
+        body = msgspec.json.encode(views.event(each)).decode()
+        yield ServerSentEventMessage(data=body, event=each.kind, id=each.seq)
 
 
 ROUTER = Router(
