@@ -9,6 +9,8 @@ from typing import Any, cast
 from dovetail.cli.config import readers
 from dovetail.errors import ConfigurationError
 
+MOST_DRAIN = 300.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MerchantSettings:
@@ -27,6 +29,8 @@ class MerchantSettings:
     """Sources of exchange rates: kraken, coinbase, bitstamp."""
     private_webhooks: bool = False
     """Whether webhooks may go to private addresses."""
+    drain: float = 0.0
+    """Seconds that a server goes on after it was told to stop, so that a proxy finds another."""
 
 
 def read(table: Mapping[str, Any]) -> MerchantSettings:
@@ -54,6 +58,7 @@ READERS: Mapping[str, Any] = {
     "cold": readers.text,
     "rates": _names,
     "private_webhooks": readers.truth,
+    "drain": readers.duration(0, MOST_DRAIN),
 }
 
 

@@ -13,6 +13,7 @@ with brought_by("merchant", "dovetail.merchant"):
 from dovetail.merchant.api import make_app
 from dovetail.merchant.api.event_feed import EventFeed, Pace
 from dovetail.merchant.api.limits import Limits
+from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.serving.client_shares import Clients
 from dovetail.serving.connection_limits import ConnectionLimiter
@@ -42,13 +43,16 @@ async def serving(
     limits: Limits | None = None,
     clients: Clients | None = None,
     pace: Pace | None = None,
+    health: Health | None = None,
+    drain: float = 0.0,
 ) -> AsyncGenerator[str]:
     """Serve in the block; yields the URL. Raises `ConfigurationError` for a port that is taken.
 
     `clients` says which addresses are the operator's own proxies, and `pace` how event streams are
-    fed.
+    fed. After the block the server tells that it stops, and goes on for `drain` seconds, in which
+    a proxy finds another one. Then it ends the event streams, and finishes the open requests.
     """
-    limited = limits or Limits()
+    limited, healthy = limits or Limits(), health or Health(parts)
     allow_many_files(CONNECTIONS)
     with bind(host, port) as listener:
         limiter = ConnectionLimiter(
@@ -59,13 +63,15 @@ async def serving(
             keep_alive=KEEP_ALIVE,
         )
         feed = EventFeed(parts.database, limited, pace=pace)
-        app = make_app(parts, limits=limited, clients=clients, feed=feed)
+        app = make_app(parts, limits=limited, clients=clients, feed=feed, health=healthy)
         server = _Server(configuration(app, limiter, drain=DRAIN, backlog=_BACKLOG))
         running = asyncio.create_task(server.serve([listener]))
         await started(server, running)
         try:
             yield url_of(host, listener.getsockname()[1])
         finally:
+            healthy.stop()
+            await asyncio.sleep(drain)
             await feed.close()
             limiter.close()
             server.should_exit = True

@@ -82,7 +82,11 @@ async def dialled(url: str, *, buffer: int | None = None) -> AsyncIterator[Line]
     made.setblocking(False)
     if buffer is not None:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    await asyncio.get_running_loop().sock_connect(made, (place.hostname, place.port))
+    try:
+        await asyncio.get_running_loop().sock_connect(made, (place.hostname, place.port))
+    except OSError:
+        made.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=made, limit=buffer or 1 << 16)
     try:
         yield Line(reader, writer)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from dovetail.cli import context, json_keys, merchant_parts, signals
@@ -17,6 +18,7 @@ from dovetail.errors import ConfigurationError
 from dovetail.merchant.engine.engine import Engine
 from dovetail.merchant.server import serving
 from dovetail.merchant.services.checking import findings
+from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.webhooks.deliveries import deliveries
 from dovetail.serving.logs import STDERR, JsonLines, logging_to
@@ -86,19 +88,28 @@ async def _serve(
     async with AsyncExitStack() as opened:
         parts = await opened.enter_async_context(merchant_parts.open_shop(home, settings))
         stop.guarded = True
-        url = await opened.enter_async_context(serving(parts, *place))
+        health = Health(parts)
+        url = await opened.enter_async_context(
+            serving(parts, *place, health=health, drain=settings.drain)
+        )
         working = None
         if not parts.database.is_shared:
             working = asyncio.create_task(engine_of(parts, settings).run(stop.asked))
+            health.works = partial(_is_under_way, working)
         screen.result(url)
         screen.say("The shop's API is there. Ctrl-C stops it; nothing is lost.")
         notifier.send(READY)
         await stop.asked.wait()
         notifier.send(STOPPING)
+        health.stop()
         if working is not None:
             await working
     screen.say("The shop has stopped.")
     return Exit.DONE
+
+
+def _is_under_way(work: "asyncio.Task[None]") -> bool:
+    return not work.done()
 
 
 @signals.interruptible

@@ -18,9 +18,11 @@ from dovetail.merchant.api import openapi, problems
 from dovetail.merchant.api.caller import Keys
 from dovetail.merchant.api.door import App, Door
 from dovetail.merchant.api.event_feed import EventFeed
+from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.routes import invoices, shop
 from dovetail.merchant.api.routes.common import ApiRequest
+from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.parts import Parts
 from dovetail.serving.client_shares import Clients
@@ -42,11 +44,12 @@ def make_app(
     limits: Limits | None = None,
     clients: Clients | None = None,
     feed: EventFeed | None = None,
+    health: Health | None = None,
 ) -> Door:
     """The application over these parts, which stay open.
 
     `clients` says which addresses are the operator's own proxies. The caller closes the `feed` of
-    event streams.
+    event streams, and tells `health` when the server begins to stop.
     """
     limited = limits or Limits()
     addresses = Buckets(limited.address)
@@ -73,7 +76,13 @@ def make_app(
         if isinstance(each, HTTPRoute)
     }
     api.state.document = msgspec.json.encode(openapi.document(api))
-    return Door(cast("App", api), limits=limited, addresses=addresses, clients=clients or Clients())
+    return Door(
+        cast("App", api),
+        limits=limited,
+        addresses=addresses,
+        clients=clients or Clients(),
+        health=HealthPages(health or Health(parts)),
+    )
 
 
 async def _tell_methods(message: Message, scope: Scope) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.problems import MEDIA_TYPE, Kind, Refused, retry_later
 from dovetail.serving.asgi import Message, Receive, Scope, Send, media_type, read_body
@@ -41,9 +42,18 @@ _log = logging.getLogger(__name__)
 class Door:
     """An ASGI application before another one."""
 
-    def __init__(self, app: App, *, limits: Limits, addresses: Buckets, clients: Clients) -> None:
-        """`addresses` counts the requests of each client's network."""
+    def __init__(
+        self,
+        app: App,
+        *,
+        limits: Limits,
+        addresses: Buckets,
+        clients: Clients,
+        health: HealthPages,
+    ) -> None:
+        """`addresses` counts the requests of each client's network, except those about health."""
         self._app = app
+        self._health = health
         self._limits = limits
         self._addresses = addresses
         self._clients = clients
@@ -59,6 +69,8 @@ class Door:
         state = scope["state"]
         state["request_id"] = answer.request_id
         state["client"] = self._clients.of(scope)
+        if await self._health.answers(scope, answer.send):
+            return
         try:
             body = await self._admitted(scope, receive)
         except Refused as refused:

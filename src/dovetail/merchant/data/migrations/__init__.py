@@ -71,6 +71,11 @@ def _advance(connection: Connection, revision: str | None, *, upgrade: bool) -> 
     run_scripts(connection, Path(__file__).parent, HEAD, versions=VERSIONS)
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether the tables have the schema of this release: another one may have upgraded them."""
+    return _current(connection) == HEAD
+
+
 def _current(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSIONS):
         return None
