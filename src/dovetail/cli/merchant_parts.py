@@ -1,6 +1,7 @@
 """Open what the shop's commands work with: database, signer, chain, routes."""
 
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,14 @@ from dovetail.cli import merchant_settings, open_parts
 from dovetail.cli.context import Home
 from dovetail.cli.merchant_settings import MerchantSettings
 from dovetail.cli.paths import make_folder
-from dovetail.errors import ConfigurationError
+from dovetail.errors import ChainError, ConfigurationError
 from dovetail.merchant.signer.place import SignerPlace, TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from dovetail.merchant.data.database import Database
-    from dovetail.merchant.services.parts import Parts
+    from dovetail.merchant.services.parts import Around, Parts
     from dovetail.merchant.signer.client import RemoteSigner
 
 DATABASE = "shop.db"
@@ -79,11 +80,9 @@ def open_signer(home: Home, settings: MerchantSettings) -> "Generator[RemoteSign
 
 
 @asynccontextmanager
-async def open_shop(
-    home: Home, settings: MerchantSettings, *, upgrade: bool = True
-) -> "AsyncGenerator[Parts]":
-    """All parts of a running shop."""
-    from dovetail.merchant.services.parts import Parts  # noqa: PLC0415
+async def open_around(home: Home, settings: MerchantSettings) -> "AsyncGenerator[Around]":
+    """What a shop uses beside its database; none of it is asked yet."""
+    from dovetail.merchant.services.parts import Around  # noqa: PLC0415
     from dovetail.merchant.services.rates import PublicRates, sources_named  # noqa: PLC0415
     from dovetail.runtime.agent import KEY_CACHE, now  # noqa: PLC0415
     from dovetail.runtime.ohttp_keys import OhttpKeys  # noqa: PLC0415
@@ -93,15 +92,10 @@ async def open_shop(
     home.require("chain", "directory", "relays")
     routes = Relays(home.relays, clock=now, direct=home.settings.direct)
     sources = sources_named(settings.rates)
-    with (
-        open_database(home, settings, upgrade=upgrade) as database,
-        open_signer(home, settings) as signer,
-        open_parts.open_chain(home) as chain,
-    ):
+    with open_signer(home, settings) as signer, open_parts.open_chain(home) as chain:
         async with opened(None, home.tor) as transport:
             cache = folder(home) / KEY_CACHE
-            yield Parts(
-                database=database,
+            yield Around(
                 chain=chain,
                 signer=signer,
                 transport=transport,
@@ -112,3 +106,31 @@ async def open_shop(
                 clock=now,
                 policy=home.policy,
             )
+
+
+@asynccontextmanager
+async def open_shop(
+    home: Home, settings: MerchantSettings, *, upgrade: bool = True
+) -> "AsyncGenerator[Parts]":
+    """All parts of a shop that is to run.
+
+    Raises what `open_database` raises, and `ConfigurationError` for settings that cannot work:
+    only relays of the directory's operator, or a clock that is wrong.
+    """
+    from dovetail.merchant.services.clocks import require_databases_time  # noqa: PLC0415
+
+    async with open_around(home, settings) as around:
+        for directory in around.directories:
+            around.relays.choose(directory)
+        await asyncio.to_thread(_require_clock, around, home)
+        with open_database(home, settings, upgrade=upgrade) as database:
+            require_databases_time(database, around.clock)
+            yield around.parts(database)
+
+
+def _require_clock(around: "Around", home: Home) -> None:
+    """Raise `ConfigurationError` for a wrong clock; a chain source that is away tells none."""
+    from dovetail.merchant.services.clocks import require_chains_time  # noqa: PLC0415
+
+    with suppress(ChainError):
+        require_chains_time(around.chain, home.network, around.clock())

@@ -195,6 +195,6 @@ def sweep(*, as_json: bool, **given: Any) -> int:
 @common
 def check(*, as_json: bool, **given: Any) -> int:
     """Test the whole setup, and name each setting that is wrong."""
-    from dovetail.cli.handlers import merchant as handler
+    from dovetail.cli.handlers import merchant_check as handler
 
     return handler.check(Screen(as_json=as_json), **given)

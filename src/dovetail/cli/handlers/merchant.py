@@ -1,4 +1,4 @@
-"""`dovetail merchant serve`, `worker` and `check`."""
+"""`dovetail merchant serve` and `worker`."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from dovetail.cli import context, json_keys, merchant_parts, signals
+from dovetail.cli import context, merchant_parts, signals
 from dovetail.cli.context import Home
 from dovetail.cli.exits import Exit
 from dovetail.cli.merchant_settings import MerchantSettings
@@ -17,7 +17,6 @@ from dovetail.collecting import rare_collections
 from dovetail.errors import ConfigurationError
 from dovetail.merchant.engine.engine import Engine
 from dovetail.merchant.server import serving
-from dovetail.merchant.services.checking import findings
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.webhooks.deliveries import deliveries
@@ -50,12 +49,6 @@ def worker(screen: Screen, *, json_log: bool, database: str | None, signer: str 
     if settings.database is None or "://" not in settings.database:
         raise ConfigurationError(NEEDS_SERVER)
     return _logged(json_log, lambda: _work(screen, home, settings))
-
-
-def check(screen: Screen, *, database: str | None, signer: str | None) -> int:
-    """Test the whole setup; a failure where something is wrong."""
-    home, settings = _settings(database, signer)
-    return asyncio.run(_check(screen, home, settings))
 
 
 def _settings(database: str | None, signer: str | None) -> tuple[Home, MerchantSettings]:
@@ -123,14 +116,3 @@ async def _work(stop: Stop, screen: Screen, home: Home, settings: MerchantSettin
         notifier.send(STOPPING)
     screen.say("The worker has stopped.")
     return Exit.DONE
-
-
-async def _check(screen: Screen, home: Home, settings: MerchantSettings) -> int:
-    async with merchant_parts.open_shop(home, settings) as parts:
-        found = await findings(parts)
-    for each in found:
-        screen.result(f"{'ok' if each.is_well else 'WRONG':<6}{each.about}: {each.words}")
-    well = all(each.is_well for each in found)
-    told = [{"about": each.about, "well": each.is_well, "words": each.words} for each in found]
-    screen.emit(json_keys.MERCHANT_CHECK, {"well": well, "findings": told})
-    return Exit.DONE if well else Exit.FAILED

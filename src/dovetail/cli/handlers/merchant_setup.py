@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection
 
 from dovetail.cli import context, json_keys, merchant_parts
@@ -14,6 +15,7 @@ from dovetail.merchant.data import api_keys, stores, wallets
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.wallets import WalletRow
 from dovetail.merchant.messages import Scope, StorePolicy
+from dovetail.merchant.messages.base import Name
 from dovetail.merchant.signer.client import RemoteSigner
 from dovetail.merchant.wallet.merchant_wallet import MerchantWallet
 
@@ -29,7 +31,7 @@ def store(
 ) -> int:
     """Make a store; its wallet is the signer's, which is taken in where it is new."""
     home, settings = _settings(database, signer)
-    policy = StorePolicy(payjoin_minimum_sats=minimum, expiry_seconds=expiry)
+    policy = _policy(name, minimum=minimum, expiry=expiry)
     with (
         merchant_parts.open_database(home, settings) as opened,
         merchant_parts.open_signer(home, settings) as asked,
@@ -58,12 +60,19 @@ def key(
     """Make an API key, and show its secret once."""
     home, settings = _settings(database, signer)
     only = None if store_id is None else (_uuid(store_id),)
+    _require_name(name)
     with merchant_parts.open_database(home, settings) as opened:
-        made, secret = opened.write(
-            lambda connection: api_keys.add_key(
+
+        def write(connection: Connection) -> tuple[api_keys.KeyRow, str]:
+            if only is not None and stores.store(connection, only[0]) is None:
+                raise ConfigurationError(
+                    "`--store` names no store: give an id that `merchant store` has printed."
+                )
+            return api_keys.add_key(
                 connection, name=name, scopes=list(Scope), store_ids=only, now=opened.now()
             )
-        )
+
+        made, secret = opened.write(write)
     screen.result(secret)
     screen.emit(json_keys.MERCHANT_KEY, {"key": str(made.id), "secret": secret})
     screen.say("This is the only time that the key is shown: keep it with the shop's software.")
@@ -89,6 +98,27 @@ def _settings(database: str | None, signer: str | None) -> tuple[Home, MerchantS
     return home, merchant_parts.settings_of(home, database=database, signer=signer)
 
 
+def _policy(name: str, *, minimum: int, expiry: int) -> StorePolicy:
+    """The policy of a new store; raises `ConfigurationError`, which names the option."""
+    _require_name(name)
+    policy = {"payjoin_minimum_sats": minimum, "expiry_seconds": expiry}
+    for option, key in (("--minimum", "payjoin_minimum_sats"), ("--expiry", "expiry_seconds")):
+        try:
+            msgspec.convert({key: policy[key]}, StorePolicy)
+        except msgspec.ValidationError:
+            raise ConfigurationError(f"`{option}` is out of range: correct it.") from None
+    return msgspec.convert(policy, StorePolicy)
+
+
+def _require_name(name: str) -> None:
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        raise ConfigurationError(
+            "`NAME` must be one line of 1 to 100 letters: choose another."
+        ) from None
+
+
 def _wallet(
     connection: Connection, database: Database, signer: RemoteSigner, home: Home
 ) -> WalletRow:
@@ -96,7 +126,8 @@ def _wallet(
     told = signer.wallet()
     if told.network != home.network.value:
         raise ConfigurationError(
-            f"The signer's wallet is on {told.network}, and this shop on {home.network}."
+            f"The signer's wallet is on {told.network}, and this shop on {home.network}: set"
+            f" `signer` to one on {home.network}, or `network` to {told.network}."
         )
     for row in wallets.all_wallets(connection):
         if (row.descriptor, row.cold_descriptor) == (told.hot, told.cold):
@@ -115,4 +146,6 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise ConfigurationError("A store's id is a UUID, as `merchant store` has it.") from None
+        raise ConfigurationError(
+            "`--store` must be a UUID: give an id that `merchant store` has printed."
+        ) from None

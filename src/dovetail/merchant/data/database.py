@@ -11,6 +11,8 @@ from dovetail.extras import brought_by
 with brought_by("merchant", "dovetail.merchant"):
     from sqlalchemy import Connection
 
+    from dovetail.stores.sql.postgresql import open_engine, parse_url, translated
+
 from dovetail.bitcoin import UnixTime
 from dovetail.errors import ConfigurationError, StoreUnavailable
 from dovetail.merchant.data import migrations, session_rows
@@ -18,6 +20,8 @@ from dovetail.stores.sql import PostgresStore, SqliteStore
 from dovetail.stores.sql.store import Clock, SqlStore
 
 T = TypeVar("T")
+
+_TIME = "SELECT extract(epoch FROM clock_timestamp())"
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -54,6 +58,8 @@ class Database:
         database that cannot be reached, read or upgraded, or that belongs to a newer Dovetail or
         another program.
         """
+        if _is_shared(place):
+            _examine(str(place), upgrade=upgrade)
         sessions = _sessions(place, clock, upgrade=upgrade, connections=connections)
         try:
             upgrade = upgrade or isinstance(sessions, SqliteStore)
@@ -78,6 +84,13 @@ class Database:
     def now(self) -> UnixTime:
         """Return the time of new rows in seconds."""
         return self.sessions.now()
+
+    def time(self) -> UnixTime:
+        """Return the time of the database server; of a file, that of this machine."""
+        if not self.is_shared:
+            return self.now()
+        told = self.read(lambda connection: connection.exec_driver_sql(_TIME).scalar_one())
+        return UnixTime(int(told))
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` reads in one consistent snapshot; raises `StoreUnavailable`."""
@@ -111,11 +124,25 @@ class Database:
         self.close()
 
 
+def _is_shared(place: str | Path) -> bool:
+    return isinstance(place, str) and place.startswith(SCHEMES)
+
+
+def _examine(url: str, *, upgrade: bool) -> None:
+    """Raise for a database that cannot be used, before anything is made in it."""
+    engine = open_engine(parse_url(url), connections=1)
+    try:
+        with translated(engine), engine.connect() as connection:
+            migrations.examine(connection, upgrade=upgrade)
+    finally:
+        engine.dispose()
+
+
 def _sessions(place: str | Path, clock: Clock, *, upgrade: bool, connections: int) -> SqlStore:
     rows = session_rows.write
-    if isinstance(place, str) and place.startswith(SCHEMES):
+    if _is_shared(place):
         return PostgresStore.open(
-            place, clock=clock, rows=rows, connections=connections, upgrade=upgrade
+            str(place), clock=clock, rows=rows, connections=connections, upgrade=upgrade
         )
     if isinstance(place, str) and "://" in place:
         raise ConfigurationError(

@@ -4,72 +4,153 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from dovetail.bitcoin import Sats
-from dovetail.errors import DovetailError
-from dovetail.merchant.data import stores, wallets
-from dovetail.merchant.services.parts import Parts
+from dovetail.bitcoin import Network, Sats
+from dovetail.errors import ConfigurationError, DovetailError
+from dovetail.merchant.data import stores, wallets, workers
+from dovetail.merchant.data.database import Database
+from dovetail.merchant.services.clocks import require_chains_time, require_databases_time
+from dovetail.merchant.services.health import SIGN_OF_LIFE
+from dovetail.merchant.services.parts import Around
+
+CURRENCY = "EUR"
+"""What rate sources are asked for where no store has a currency of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one test has found."""
+    """What one test has found: a sentence, which says what to do where it is not well."""
 
     about: str
     is_well: bool
     words: str
 
 
-async def findings(parts: Parts) -> list[Finding]:
-    """Test database, chain, signer, directory and wallets; nothing is changed."""
-    found = [
-        await _tested("database", parts, _database),
-        await _tested("chain", parts, _chain),
-        await _tested("directory and relays", parts, _directory),
-        await _tested("signer", parts, _signer),
-    ]
-    known = await parts.database.aread(stores.all_stores)
-    if not known:
-        found.append(Finding("stores", False, "There is no store yet: make one."))
-    for store in known:
-        least = store.policy.payjoin_minimum_sats
-        readiness = parts.readiness(store.wallet_id)
-        obstacle = await readiness.obstacle(Sats(max(1, least)), minimum=least)
-        words = "Payjoins are offered." if obstacle is None else obstacle.words
-        found.append(Finding(f"store {store.name}", obstacle is None, words))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What is tested."""
+
+    around: Around
+    database: Database | DovetailError
+    """The database, or why it cannot be opened."""
+    network: Network
+    has_rates: bool
+
+
+async def findings(setup: Setup) -> list[Finding]:
+    """Test every part; nothing is changed. A part that is away stops no other test."""
+    tests: dict[str, Callable[[Setup], Awaitable[str]]] = {
+        "database": _database,
+        "chain": _chain,
+        "directory": _directory,
+        "signer": _signer,
+        "rates": _rates,
+    }
+    database = setup.database
+    if isinstance(database, Database) and database.is_shared:
+        tests["workers"] = _workers
+    found = [await _tested(about, test(setup)) for about, test in tests.items()]
+    if isinstance(database, Database):
+        found += await _stores(setup, database)
     return found
 
 
-async def _tested(about: str, parts: Parts, test: Callable[[Parts], Awaitable[str]]) -> Finding:
+async def _tested(about: str, test: Awaitable[str]) -> Finding:
     try:
-        return Finding(about, True, await test(parts))
+        return Finding(about, True, await test)
     except DovetailError as error:
         return Finding(about, False, str(error))
 
 
-async def _database(parts: Parts) -> str:
-    kind = "PostgreSQL" if parts.database.is_shared else "SQLite"
-    await asyncio.to_thread(parts.database.pulse)
-    return f"{kind} answers, and its schema is current."
+def _opened(setup: Setup) -> Database:
+    if isinstance(setup.database, Database):
+        return setup.database
+    raise setup.database
 
 
-async def _chain(parts: Parts) -> str:
-    height = await asyncio.to_thread(parts.chain.height)
-    return f"It answers; the best block is {height:,}."
+async def _database(setup: Setup) -> str:
+    database = _opened(setup)
+    await asyncio.to_thread(require_databases_time, database, setup.around.clock)
+    kind = "PostgreSQL" if database.is_shared else "A file: `serve` does all of the work"
+    return f"{kind}. Its schema is current."
 
 
-async def _directory(parts: Parts) -> str:
-    for directory in parts.directories:
-        parts.relays.choose(directory)
-        await parts.keys.of(directory)
-    return f"The keys of {len(parts.directories)} can be had."
+async def _chain(setup: Setup) -> str:
+    around = setup.around
+    height = await asyncio.to_thread(
+        require_chains_time, around.chain, setup.network, around.clock()
+    )
+    return f"It answers for {setup.network}; the newest block is {height:,}."
 
 
-async def _signer(parts: Parts) -> str:
-    signer = parts.signer
+async def _directory(setup: Setup) -> str:
+    around = setup.around
+    for directory in around.directories:
+        around.relays.choose(directory)
+        await around.keys.of(directory)
+    hidden = all(map(around.relays.hides_from, around.directories))
+    way = "through a relay" if hidden else "straight, so that it sees this machine's address"
+    return f"It answers {way}."
+
+
+async def _signer(setup: Setup) -> str:
+    signer = setup.around.signer
     if signer is None:
-        return "None is set."
-    hot, cold = await asyncio.to_thread(signer.descriptors)
-    rows = await parts.database.aread(wallets.all_wallets)
-    if rows and not any((row.descriptor, row.cold_descriptor) == (hot, cold) for row in rows):
-        return "It answers, and holds another wallet than the stores have."
-    return "It answers, and holds the wallet of the stores."
+        raise ConfigurationError("No signer is set: set `signer`, and start one.")
+    held = await asyncio.to_thread(signer.descriptors)
+    if not isinstance(setup.database, Database):
+        return "It answers."
+    rows = await setup.database.aread(wallets.all_wallets)
+    if rows and held not in [(row.descriptor, row.cold_descriptor) for row in rows]:
+        raise ConfigurationError(
+            "It answers, and holds another wallet than the stores have: start it with the wallet"
+            " and the `cold` with which the stores were made."
+        )
+    cold = "settles in cold storage" if held[1] else "keeps payments hot, as `cold` is not set"
+    return f"It answers, and {cold}."
+
+
+async def _rates(setup: Setup) -> str:
+    if not setup.has_rates:
+        return "No source is set: invoices are in satoshis alone."
+    currencies = {CURRENCY}
+    if isinstance(setup.database, Database):
+        known = await setup.database.aread(stores.all_stores)
+        currencies = {each.policy.currency or "" for each in known} - {""} or currencies
+    for currency in sorted(currencies):
+        await setup.around.rates.rate(currency)
+    return f"They give a rate for {', '.join(sorted(currencies))}."
+
+
+async def _workers(setup: Setup) -> str:
+    living = await _opened(setup).aread(lambda c: workers.living(c, SIGN_OF_LIFE))
+    if not living:
+        raise ConfigurationError(
+            "No worker is alive, so that nothing is negotiated or seen: start"
+            " `dovetail merchant worker`."
+        )
+    return f"{living} alive."
+
+
+async def _stores(setup: Setup, database: Database) -> list[Finding]:
+    known = await database.aread(stores.all_stores)
+    if not known:
+        return [
+            Finding("stores", False, "There is no store yet: make one with `merchant store NAME`.")
+        ]
+    parts = setup.around.parts(database)
+    found: list[Finding] = []
+    for store in known:
+        least = store.policy.payjoin_minimum_sats
+        readiness = parts.readiness(store.wallet_id)
+        obstacle = await readiness.obstacle(Sats(max(1, least)), minimum=least)
+        coins = await asyncio.to_thread(readiness.free_coins)
+        free = "1 coin is" if coins == 1 else f"{coins} coins are"
+        words = f"Payjoins are offered; {free} free to contribute."
+        found.append(
+            Finding(
+                f"store {store.name}",
+                obstacle is None,
+                words if obstacle is None else obstacle.words,
+            )
+        )
+    return found

@@ -1,7 +1,7 @@
 """The parts of a running shop, which the API, the engine and the command line share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from uuid import UUID
 
 from dovetail.bitcoin import UnixTime
@@ -24,10 +24,9 @@ from dovetail.wallets.ports import TransactionChain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """Database, chain, signer, directory and relays, as a shop uses them."""
+class Around:
+    """What a shop uses beside its database."""
 
-    database: Database
     chain: TransactionChain
     signer: Signer | None
     transport: Transport
@@ -37,6 +36,18 @@ class Parts:
     rates: Rates
     clock: Callable[[], UnixTime]
     policy: Policy = field(default_factory=Policy)
+
+    def parts(self, database: Database) -> "Parts":
+        """The parts of a shop with this database."""
+        around = {each.name: getattr(self, each.name) for each in fields(Around)}
+        return Parts(database=database, **around)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts(Around):
+    """Database, chain, signer, directory and relays, as a shop uses them."""
+
+    database: Database
     _services: dict[tuple[UUID, bool], Services] = field(
         default_factory=dict[tuple[UUID, bool], Services], init=False, repr=False
     )

@@ -46,29 +46,36 @@ def prepare(connection: Connection, *, upgrade: bool = True) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,)).close()
-    revision = _current(connection)
-    if revision is not None and revision not in REVISIONS:
-        raise StoreUnavailable(
-            "The shop's tables were written by a newer Dovetail: install that version."
-        )
-    if revision != HEAD:
-        _advance(connection, revision, upgrade=upgrade)
+    if examine(connection, upgrade=upgrade) != HEAD:
+        run_scripts(connection, Path(__file__).parent, HEAD, versions=VERSIONS)
     for table in metadata.sorted_tables:
         connection.execute(select(table).limit(0)).close()
 
 
-def _advance(connection: Connection, revision: str | None, *, upgrade: bool) -> None:
+def examine(connection: Connection, *, upgrade: bool) -> str | None:
+    """Return the revision of the tables, None if there are none; changes nothing.
+
+    Raises what `prepare` raises for a database that cannot be used.
+    """
+    revision = _current(connection)
+    if revision == HEAD:
+        return revision
+    if revision is not None and revision not in REVISIONS:
+        raise StoreUnavailable(
+            "The shop's tables were written by a newer Dovetail: install that version."
+        )
+    known = inspect(connection).get_table_names()
+    if revision is None and (taken := sorted(set(metadata.tables).intersection(known))):
+        raise StoreUnavailable(
+            f"The database has a table `{taken[0]}` of another program: set `database` to one for"
+            " Dovetail alone."
+        )
     if not upgrade:
         raise StoreUnavailable(
             "The shop's tables have an older schema: start the shop's server once,"
             " which upgrades them."
         )
-    known = inspect(connection).get_table_names()
-    if revision is None and (taken := sorted(set(metadata.tables).intersection(known))):
-        raise StoreUnavailable(
-            f"The database has a table `{taken[0]}` of another program: give Dovetail its own."
-        )
-    run_scripts(connection, Path(__file__).parent, HEAD, versions=VERSIONS)
+    return revision
 
 
 def is_current(connection: Connection) -> bool:
