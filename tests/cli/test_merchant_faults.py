@@ -29,6 +29,8 @@ from dovetail.merchant.signer.place import SignerPlace
 from dovetail.regtest import RegtestServer
 from dovetail.runtime import agent
 
+SPAN = "0s to 5m, such as 90s, 10m or 24h"
+
 
 @pytest.fixture(scope="session")
 def postgres(testrun_uid: str) -> Server:
@@ -301,8 +303,11 @@ def test_a_configuration_that_cannot_be_read(shop: Cli, tmp_path: Path) -> None:
         ("database = 5", "`merchant.database` must be text: correct it in the configuration."),
         (
             'drain = "1h"',
-            "`merchant.drain` must be a duration from 0s to 5m, such as 90s, 10m or"
-            " 24h: correct it.",
+            f"`merchant.drain` must be a duration from {SPAN}: correct it.",
+        ),
+        (
+            'metrics = "127.0.0.1"',
+            "`merchant.metrics`: give a host and a port, such as 127.0.0.1:8080.",
         ),
         (
             'signer = "127.0.0.1:70000"',

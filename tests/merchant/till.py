@@ -20,6 +20,7 @@ from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.engine.engine import Engine
 from dovetail.merchant.messages import NewInvoice, StorePolicy
 from dovetail.merchant.services.invoices import Invoices
+from dovetail.merchant.services.metrics import Metrics
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.services.rates import PublicRates
 from dovetail.merchant.signer.client import RemoteSigner
@@ -78,9 +79,11 @@ async def open_parts(
     signer: SignerPlace,
     *,
     relays: Sequence[str] = (),
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Parts]:
     """The parts of a shop on loopback; without relays of their own the mailroom is one."""
-    transport, asked = HttpTransport(), RemoteSigner(signer, patience=5)
+    heard = None if metrics is None else metrics.heard
+    transport, asked = HttpTransport(), RemoteSigner(signer, patience=5, heard=heard)
     known = Relays(relays or [mailroom], clock=now)
     try:
         yield Parts(
@@ -109,6 +112,7 @@ async def open_till(
     cold: str | None = None,
     signs: bool = True,
     works: bool = True,
+    metrics: Metrics | None = None,
     **policy: Any,
 ) -> AsyncIterator[Till]:
     """A store whose hot wallet has these coins, and an engine that works for it."""
@@ -123,12 +127,19 @@ async def open_till(
             opened.callback(log.close)
             server = SignerServer(SignerService(keys, log, Limits()))
             await opened.enter_async_context(server.listening(place))
-        parts = await opened.enter_async_context(open_parts(database, world.chain, url, place))
+        parts = await opened.enter_async_context(
+            open_parts(database, world.chain, url, place, metrics=metrics)
+        )
         store = database.write(lambda c: _add(c, keys, StorePolicy(**policy)))
         await asyncio.to_thread(_fund, world, parts, store, coins)
         if works:
             stop = asyncio.Event()
-            working = asyncio.create_task(Engine(parts, _no_deliveries, look=0.05).run(stop))
+            engine = Engine(
+                parts, _no_deliveries, look=0.05, looked=None if metrics is None else metrics.looked
+            )
+            if metrics is not None:
+                metrics.follow_duties(lambda: engine.running)
+            working = asyncio.create_task(engine.run(stop))
             opened.push_async_callback(_stopped, working, stop)
             await asyncio.to_thread(_wait_for_coins, parts, store, len(coins))
         yield Till(world, parts, store, Invoices(parts))

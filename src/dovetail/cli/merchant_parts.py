@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from dovetail.merchant.data.database import Database
+    from dovetail.merchant.services.metrics import Metrics
     from dovetail.merchant.services.parts import Around, Parts
     from dovetail.merchant.signer.client import RemoteSigner
 
@@ -57,22 +58,32 @@ def signer_place(home: Home, settings: MerchantSettings) -> SignerPlace:
 
 @contextmanager
 def open_database(
-    home: Home, settings: MerchantSettings, *, upgrade: bool = True
+    home: Home,
+    settings: MerchantSettings,
+    *,
+    upgrade: bool = True,
+    metrics: "Metrics | None" = None,
 ) -> "Generator[Database]":
     """The shop's database, upgraded; raises `StoreUnavailable` and `ConfigurationError`."""
     from dovetail.merchant.data.database import Database  # noqa: PLC0415 - takes time to load
 
     place = settings.database or folder(home) / DATABASE
-    with Database.open(place, upgrade=upgrade) as database:
+    appended = None if metrics is None else metrics.appended
+    with Database.open(place, upgrade=upgrade, appended=appended) as database:
+        if metrics is not None:
+            metrics.follow(database)
         yield database
 
 
 @contextmanager
-def open_signer(home: Home, settings: MerchantSettings) -> "Generator[RemoteSigner]":
+def open_signer(
+    home: Home, settings: MerchantSettings, *, metrics: "Metrics | None" = None
+) -> "Generator[RemoteSigner]":
     """The signer, which is asked once it is needed."""
     from dovetail.merchant.signer.client import RemoteSigner  # noqa: PLC0415
 
-    signer = RemoteSigner(signer_place(home, settings))
+    heard = None if metrics is None else metrics.heard
+    signer = RemoteSigner(signer_place(home, settings), heard=heard)
     try:
         yield signer
     finally:
@@ -80,7 +91,9 @@ def open_signer(home: Home, settings: MerchantSettings) -> "Generator[RemoteSign
 
 
 @asynccontextmanager
-async def open_around(home: Home, settings: MerchantSettings) -> "AsyncGenerator[Around]":
+async def open_around(
+    home: Home, settings: MerchantSettings, *, metrics: "Metrics | None" = None
+) -> "AsyncGenerator[Around]":
     """What a shop uses beside its database; none of it is asked yet."""
     from dovetail.merchant.services.parts import Around  # noqa: PLC0415
     from dovetail.merchant.services.rates import PublicRates, sources_named  # noqa: PLC0415
@@ -92,7 +105,10 @@ async def open_around(home: Home, settings: MerchantSettings) -> "AsyncGenerator
     home.require("chain", "directory", "relays")
     routes = Relays(home.relays, clock=now, direct=home.settings.direct)
     sources = sources_named(settings.rates)
-    with open_signer(home, settings) as signer, open_parts.open_chain(home) as chain:
+    with (
+        open_signer(home, settings, metrics=metrics) as signer,
+        open_parts.open_chain(home) as chain,
+    ):
         async with opened(None, home.tor) as transport:
             cache = folder(home) / KEY_CACHE
             yield Around(
@@ -110,20 +126,24 @@ async def open_around(home: Home, settings: MerchantSettings) -> "AsyncGenerator
 
 @asynccontextmanager
 async def open_shop(
-    home: Home, settings: MerchantSettings, *, upgrade: bool = True
+    home: Home,
+    settings: MerchantSettings,
+    *,
+    upgrade: bool = True,
+    metrics: "Metrics | None" = None,
 ) -> "AsyncGenerator[Parts]":
-    """All parts of a shop that is to run.
+    """All parts of a shop that is to run, which `metrics` counts.
 
     Raises what `open_database` raises, and `ConfigurationError` for settings that cannot work:
     only relays of the directory's operator, or a clock that is wrong.
     """
     from dovetail.merchant.services.clocks import require_databases_time  # noqa: PLC0415
 
-    async with open_around(home, settings) as around:
+    async with open_around(home, settings, metrics=metrics) as around:
         for directory in around.directories:
             around.relays.choose(directory)
         await asyncio.to_thread(_require_clock, around, home)
-        with open_database(home, settings, upgrade=upgrade) as database:
+        with open_database(home, settings, upgrade=upgrade, metrics=metrics) as database:
             require_databases_time(database, around.clock)
             yield around.parts(database)
 

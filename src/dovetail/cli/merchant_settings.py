@@ -6,7 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
+import click
+
 from dovetail.cli.config import readers
+from dovetail.cli.option_types import Place
 from dovetail.errors import ConfigurationError
 
 MOST_DRAIN = 300.0
@@ -29,6 +32,8 @@ class MerchantSettings:
     """Sources of exchange rates: kraken, coinbase, bitstamp."""
     private_webhooks: bool = False
     """Whether webhooks may go to private addresses."""
+    metrics: tuple[str, int] | None = None
+    """Where Prometheus asks for metrics, as host:port; else nowhere."""
     drain: float = 0.0
     """Seconds that a server goes on after it was told to stop, so that a proxy finds another."""
 
@@ -49,6 +54,13 @@ def _names(key: str, value: Any) -> tuple[str, ...]:
     return tuple(readers.text(key, each) for each in cast("list[object]", value))
 
 
+def _place(key: str, value: Any) -> tuple[str, int]:
+    try:
+        return Place().convert(readers.text(key, value), None, None)
+    except click.UsageError as error:
+        raise ConfigurationError(f"`{key}`: {error.message}") from None
+
+
 READERS: Mapping[str, Any] = {
     "database": readers.text,
     "signer": readers.text,
@@ -58,6 +70,7 @@ READERS: Mapping[str, Any] = {
     "cold": readers.text,
     "rates": _names,
     "private_webhooks": readers.truth,
+    "metrics": _place,
     "drain": readers.duration(0, MOST_DRAIN),
 }
 

@@ -14,6 +14,7 @@ from dovetail.merchant.api import make_app
 from dovetail.merchant.api.event_feed import EventFeed, Pace
 from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.services.health import Health
+from dovetail.merchant.services.metrics import Metrics
 from dovetail.merchant.services.parts import Parts
 from dovetail.serving.client_shares import Clients
 from dovetail.serving.connection_limits import ConnectionLimiter
@@ -27,10 +28,12 @@ DRAIN = 5.0
 _BACKLOG = 512
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
+    """A server that leaves the signals to the program."""
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave the signals to the program."""
+        """Capture none."""
         yield
 
 
@@ -44,13 +47,13 @@ async def serving(
     clients: Clients | None = None,
     pace: Pace | None = None,
     health: Health | None = None,
-    drain: float = 0.0,
+    metrics: Metrics | None = None,
 ) -> AsyncGenerator[str]:
     """Serve in the block; yields the URL. Raises `ConfigurationError` for a port that is taken.
 
     `clients` says which addresses are the operator's own proxies, and `pace` how event streams are
-    fed. After the block the server tells that it stops, and goes on for `drain` seconds, in which
-    a proxy finds another one. Then it ends the event streams, and finishes the open requests.
+    fed. After the block the server tells that it stops, and goes on for `limits.drain` seconds, in
+    which a proxy finds another one. Then it ends the event streams, and finishes the open requests.
     """
     limited, healthy = limits or Limits(), health or Health(parts)
     allow_many_files(CONNECTIONS)
@@ -63,15 +66,19 @@ async def serving(
             keep_alive=KEEP_ALIVE,
         )
         feed = EventFeed(parts.database, limited, pace=pace)
-        app = make_app(parts, limits=limited, clients=clients, feed=feed, health=healthy)
-        server = _Server(configuration(app, limiter, drain=DRAIN, backlog=_BACKLOG))
+        app = make_app(
+            parts, limits=limited, clients=clients, feed=feed, health=healthy, metrics=metrics
+        )
+        if metrics is not None:
+            metrics.follow_streams(lambda: feed.count)
+        server = QuietServer(configuration(app, limiter, drain=DRAIN, backlog=_BACKLOG))
         running = asyncio.create_task(server.serve([listener]))
         await started(server, running)
         try:
             yield url_of(host, listener.getsockname()[1])
         finally:
             healthy.stop()
-            await asyncio.sleep(drain)
+            await asyncio.sleep(limited.drain)
             await feed.close()
             limiter.close()
             server.should_exit = True

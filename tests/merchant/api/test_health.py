@@ -234,7 +234,7 @@ async def test_a_part_that_hangs_keeps_one_thread_and_lets_nobody_wait(
 
 async def test_a_graceful_stop_is_told_before_the_server_goes(database) -> None:
     async with quiet_parts(database) as parts:
-        served = serving(parts, "127.0.0.1", 0, drain=1.0)
+        served = serving(parts, "127.0.0.1", 0, limits=Limits(drain=1.0))
         url = await served.__aenter__()
         stopping = asyncio.create_task(served.__aexit__(None, None, None))
         await asyncio.sleep(0.2)

@@ -24,6 +24,13 @@ _WHERE = together(
 )
 
 
+_METRICS = click.option(
+    "--metrics",
+    type=Place(),
+    help="Where Prometheus asks for metrics; else nowhere. Keep it to your own network.",
+)
+
+
 @click.group(
     cls=Group,
     examples={
@@ -51,6 +58,7 @@ def merchant() -> None:
     help="Where to listen; port 0 is any.",
 )
 @click.option("--json-log", is_flag=True, help="Write the log as JSON, a line for each entry.")
+@_METRICS
 @_WHERE
 @chain
 @directory
@@ -68,6 +76,7 @@ def serve(**given: Any) -> int:
 
 @merchant.command()
 @click.option("--json-log", is_flag=True, help="Write the log as JSON, a line for each entry.")
+@_METRICS
 @_WHERE
 @chain
 @directory

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dovetail.cli import context, merchant_parts, signals
 from dovetail.cli.context import Home
@@ -15,12 +15,18 @@ from dovetail.cli.service_manager import READY, STOPPING, Notifier
 from dovetail.cli.signals import Stop
 from dovetail.collecting import rare_collections
 from dovetail.errors import ConfigurationError
+from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.engine.engine import Engine
 from dovetail.merchant.server import serving
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.webhooks.deliveries import deliveries
 from dovetail.serving.logs import STDERR, JsonLines, logging_to
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from dovetail.merchant.services.metrics import Metrics
 
 _log = logging.getLogger("dovetail.merchant")
 
@@ -35,25 +41,33 @@ def serve(
     *,
     place: tuple[str, int],
     json_log: bool,
+    metrics: tuple[str, int] | None,
     database: str | None,
     signer: str | None,
 ) -> int:
     """Serve the API until a signal comes; see `dovetail merchant serve --help`."""
-    home, settings = _settings(database, signer)
+    home, settings = _settings(database=database, signer=signer, metrics=metrics)
     return _logged(json_log, lambda: _serve(screen, place, home, settings))
 
 
-def worker(screen: Screen, *, json_log: bool, database: str | None, signer: str | None) -> int:
+def worker(
+    screen: Screen,
+    *,
+    json_log: bool,
+    metrics: tuple[str, int] | None,
+    database: str | None,
+    signer: str | None,
+) -> int:
     """Work until a signal comes; see `dovetail merchant worker --help`."""
-    home, settings = _settings(database, signer)
+    home, settings = _settings(database=database, signer=signer, metrics=metrics)
     if settings.database is None or "://" not in settings.database:
         raise ConfigurationError(NEEDS_SERVER)
     return _logged(json_log, lambda: _work(screen, home, settings))
 
 
-def _settings(database: str | None, signer: str | None) -> tuple[Home, MerchantSettings]:
+def _settings(**given: Any) -> tuple[Home, MerchantSettings]:
     home = context.home(tell=False)
-    return home, merchant_parts.settings_of(home, database=database, signer=signer)
+    return home, merchant_parts.settings_of(home, **given)
 
 
 def _logged(json_log: bool, work: Any) -> int:  # noqa: FBT001 - the option of that name
@@ -67,10 +81,28 @@ def _logged(json_log: bool, work: Any) -> int:  # noqa: FBT001 - the option of t
             return Exit.DONE
 
 
-def engine_of(parts: Parts, settings: MerchantSettings) -> Engine:
-    """The engine, with webhooks as the settings allow them."""
-    sending = deliveries(parts.database, private=settings.private_webhooks)
-    return Engine(parts, lambda _: sending())
+def engine_of(parts: Parts, settings: MerchantSettings, metrics: "Metrics | None") -> Engine:
+    """The engine, with webhooks as the settings allow them; `metrics` counts what it does."""
+    attempted, looked = (None, None) if metrics is None else (metrics.attempted, metrics.looked)
+    sending = deliveries(parts.database, private=settings.private_webhooks, attempted=attempted)
+    engine = Engine(parts, lambda _: sending(), looked=looked)
+    if metrics is not None:
+        metrics.follow_duties(lambda: engine.running)
+    return engine
+
+
+@asynccontextmanager
+async def _metrics(settings: MerchantSettings) -> "AsyncGenerator[Metrics | None]":
+    """The metrics, at their port, where one is set."""
+    if settings.metrics is None:
+        yield None
+        return
+    from dovetail.merchant.metrics_server import metrics_serving  # noqa: PLC0415 - where they are on
+    from dovetail.merchant.services.metrics import Metrics  # noqa: PLC0415
+
+    metrics = Metrics()
+    async with metrics_serving(metrics, *settings.metrics):
+        yield metrics
 
 
 @signals.interruptible
@@ -79,15 +111,18 @@ async def _serve(
 ) -> int:
     notifier = Notifier()
     async with AsyncExitStack() as opened:
-        parts = await opened.enter_async_context(merchant_parts.open_shop(home, settings))
+        metrics = await opened.enter_async_context(_metrics(settings))
+        parts = await opened.enter_async_context(
+            merchant_parts.open_shop(home, settings, metrics=metrics)
+        )
         stop.guarded = True
-        health = Health(parts)
+        health, limits = Health(parts), Limits(drain=settings.drain)
         url = await opened.enter_async_context(
-            serving(parts, *place, health=health, drain=settings.drain)
+            serving(parts, *place, limits=limits, health=health, metrics=metrics)
         )
         working = None
         if not parts.database.is_shared:
-            working = asyncio.create_task(engine_of(parts, settings).run(stop.asked))
+            working = asyncio.create_task(engine_of(parts, settings, metrics).run(stop.asked))
             health.works = partial(_is_under_way, working)
         screen.result(url)
         screen.say("The shop's API is there. Ctrl-C stops it; nothing is lost.")
@@ -108,11 +143,14 @@ def _is_under_way(work: "asyncio.Task[None]") -> bool:
 @signals.interruptible
 async def _work(stop: Stop, screen: Screen, home: Home, settings: MerchantSettings) -> int:
     notifier = Notifier()
-    async with merchant_parts.open_shop(home, settings, upgrade=False) as parts:
+    async with (
+        _metrics(settings) as metrics,
+        merchant_parts.open_shop(home, settings, upgrade=False, metrics=metrics) as parts,
+    ):
         stop.guarded = True
         screen.say("A worker has begun. Ctrl-C stops it; others go on with its sessions.")
         notifier.send(READY)
-        await engine_of(parts, settings).run(stop.asked)
+        await engine_of(parts, settings, metrics).run(stop.asked)
         notifier.send(STOPPING)
     screen.say("The worker has stopped.")
     return Exit.DONE

@@ -24,6 +24,7 @@ from dovetail.merchant.api.routes import invoices, shop
 from dovetail.merchant.api.routes.common import ApiRequest
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.invoices import Invoices
+from dovetail.merchant.services.metrics import Metrics
 from dovetail.merchant.services.parts import Parts
 from dovetail.serving.client_shares import Clients
 
@@ -45,6 +46,7 @@ def make_app(
     clients: Clients | None = None,
     feed: EventFeed | None = None,
     health: Health | None = None,
+    metrics: Metrics | None = None,
 ) -> Door:
     """The application over these parts, which stay open.
 
@@ -82,6 +84,7 @@ def make_app(
         addresses=addresses,
         clients=clients or Clients(),
         health=HealthPages(health or Health(parts)),
+        answered=None if metrics is None else metrics.answered,
     )
 
 

@@ -34,6 +34,12 @@ HEADERS = (
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _JSON = b"application/json"
 
+Answered = Callable[[str, str, int, float | None], None]
+"""Takes the method, the template of the path, the status, and the seconds; None for a stream."""
+
+NO_ROUTE = "none"
+_STREAM = "/stream"
+
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
@@ -50,8 +56,13 @@ class Door:
         addresses: Buckets,
         clients: Clients,
         health: HealthPages,
+        answered: Answered | None = None,
     ) -> None:
-        """`addresses` counts the requests of each client's network, except those about health."""
+        """`addresses` counts the requests of each client's network, except those about health.
+
+        `answered` hears of each of them, when its answer was sent.
+        """
+        self._answered = answered
         self._app = app
         self._health = health
         self._limits = limits
@@ -80,12 +91,17 @@ class Door:
             with ExitStack() as at_end:
                 state["at_end"] = at_end
                 await self._app(scope, _replayed(body, receive), answer.send)
+        seconds = time.monotonic() - began
+        route = scope.get("path_template", NO_ROUTE)
+        if self._answered is not None:
+            timed = None if route.endswith(_STREAM) else seconds
+            self._answered(scope["method"], route, answer.status, timed)
         _log.debug(
             "%s %s answered with %d in %d ms",
             scope["method"],
-            scope.get("path_template", "an unknown path"),
+            route,
             answer.status,
-            (time.monotonic() - began) * 1000,
+            seconds * 1000,
         )
 
     async def _admitted(self, scope: Scope, receive: Receive) -> bytes:

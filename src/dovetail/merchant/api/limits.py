@@ -30,6 +30,8 @@ class Limits:
     body_seconds: float = 10.0
     read_seconds: float = 15.0
     """How long a client may take to send a request's head, or to read anything of the answer."""
+    drain: float = 0.0
+    """How long the server goes on after it was told to stop, so that a proxy finds another one."""
     streams: int = 1_000
     """Event streams that are open at once, in this process."""
     streams_per_key: int = 100

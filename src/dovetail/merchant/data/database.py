@@ -16,6 +16,7 @@ with brought_by("merchant", "dovetail.merchant"):
 from dovetail.bitcoin import UnixTime
 from dovetail.errors import ConfigurationError, StoreUnavailable
 from dovetail.merchant.data import migrations, session_rows
+from dovetail.stores.ports import Appended, Rows
 from dovetail.stores.sql import PostgresStore, SqliteStore
 from dovetail.stores.sql.store import Clock, SqlStore
 
@@ -48,11 +49,13 @@ class Database:
         clock: Clock = time.time,
         upgrade: bool = True,
         connections: int = 12,
+        appended: Callable[[Appended], None] | None = None,
     ) -> Self:
         """Open the database at a `postgresql://` URL or a file's path, and upgrade its schema.
 
         The upgrade happens under a lock, all or nothing. Without `upgrade` an older schema is
         refused in PostgreSQL, where another process may still use it; a file is always upgraded.
+        `appended` hears of each session event that is written, again where a write is repeated.
 
         Raises `ConfigurationError` for a URL that cannot be used, and `StoreUnavailable` for a
         database that cannot be reached, read or upgraded, or that belongs to a newer Dovetail or
@@ -60,7 +63,8 @@ class Database:
         """
         if _is_shared(place):
             _examine(str(place), upgrade=upgrade)
-        sessions = _sessions(place, clock, upgrade=upgrade, connections=connections)
+        rows = session_rows.write if appended is None else _rows_and(appended)
+        sessions = _sessions(place, clock, rows, upgrade=upgrade, connections=connections)
         try:
             upgrade = upgrade or isinstance(sessions, SqliteStore)
             sessions.write(lambda connection: migrations.prepare(connection, upgrade=upgrade))
@@ -138,8 +142,17 @@ def _examine(url: str, *, upgrade: bool) -> None:
         engine.dispose()
 
 
-def _sessions(place: str | Path, clock: Clock, *, upgrade: bool, connections: int) -> SqlStore:
-    rows = session_rows.write
+def _rows_and(appended: Callable[[Appended], None]) -> Rows:
+    def rows(connection: Connection, event: Appended) -> None:
+        session_rows.write(connection, event)
+        appended(event)
+
+    return rows
+
+
+def _sessions(
+    place: str | Path, clock: Clock, rows: Rows, *, upgrade: bool, connections: int
+) -> SqlStore:
     if _is_shared(place):
         return PostgresStore.open(
             str(place), clock=clock, rows=rows, connections=connections, upgrade=upgrade

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -19,6 +21,9 @@ from dovetail.wallets.ports import Payment, TransactionChain
 logger = logging.getLogger(__name__)
 
 
+Looked = Callable[[float | None], None]
+
+
 class ChainWatcher:
     """Looks at the chain every so often, and records for each invoice what has changed.
 
@@ -28,9 +33,19 @@ class ChainWatcher:
     """
 
     def __init__(
-        self, database: Database, chain: TransactionChain, wallet_id: UUID, *, every: float
+        self,
+        database: Database,
+        chain: TransactionChain,
+        wallet_id: UUID,
+        *,
+        every: float,
+        looked: Looked | None = None,
     ) -> None:
-        """Look every so many seconds; nothing is asked before the first look."""
+        """Look every so many seconds; nothing is asked before the first look.
+
+        `looked` hears how many seconds each look took, or None where it failed.
+        """
+        self._looked = looked or _ignore
         self._database = database
         self._chain = chain
         self._wallet_id = wallet_id
@@ -41,9 +56,12 @@ class ChainWatcher:
     async def run(self) -> None:
         """Look until cancelled; a chain source that is away is asked again."""
         while True:
+            began = time.monotonic()
             try:
                 await asyncio.to_thread(self.look)
+                self._looked(time.monotonic() - began)
             except InfrastructureError as error:
+                self._looked(None)
                 logger.warning("The chain could not be checked: %s", error)
             await asyncio.sleep(self._every)
 
@@ -99,6 +117,10 @@ class ChainWatcher:
         )
         scripts = [row.script for row in rows]
         return dict(self._chain.payments_to_each(scripts)) if scripts else {}
+
+
+def _ignore(_seconds: float | None) -> None:
+    pass
 
 
 def _add(connection: Connection, invoice_id: UUID, look: Look, now: UnixTime) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from dovetail.errors import InfrastructureError
 from dovetail.merchant.data import wallets
 from dovetail.merchant.engine import session_duties
-from dovetail.merchant.engine.chain_watcher import ChainWatcher
+from dovetail.merchant.engine.chain_watcher import ChainWatcher, Looked
 from dovetail.merchant.engine.duties import Duties
 from dovetail.merchant.engine.local_duties import LocalDuties
 from dovetail.merchant.engine.session_duties import SessionDuties
@@ -36,8 +36,17 @@ class Engine:
     other workers, and this process does those that it gets.
     """
 
-    def __init__(self, parts: Parts, deliveries: Work, *, look: float = LOOK) -> None:
-        """`deliveries` sends webhooks."""
+    def __init__(
+        self,
+        parts: Parts,
+        deliveries: Work,
+        *,
+        look: float = LOOK,
+        looked: Looked | None = None,
+    ) -> None:
+        """`deliveries` sends webhooks; `looked` hears of each look at the chain."""
+        self._looked = looked
+        self._duties: Duties | None = None
         self._parts = parts
         self._look = look
         self.sessions = SessionDuties(parts)
@@ -48,6 +57,11 @@ class Engine:
             "deliveries": deliveries,
             "upkeep": lambda _: upkeep.run(),
         }
+
+    @property
+    def running(self) -> int:
+        """How many duties this process does now."""
+        return 0 if self._duties is None else len(self._duties.running)
 
     @asynccontextmanager
     async def duties(self) -> AsyncGenerator[Duties]:
@@ -65,6 +79,7 @@ class Engine:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then sessions stay as they are, and others go on with them."""
         async with self.duties() as duties:
+            self._duties = duties
             beside = [
                 asyncio.create_task(self._ensure(duties)),
                 asyncio.create_task(self.sessions.watch_requests(self._look)),
@@ -107,5 +122,6 @@ class Engine:
             self._parts.chain,
             UUID(name),
             every=self._parts.policy.watch_interval,
+            looked=self._looked,
         )
         await watcher.run()

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -24,6 +24,14 @@ PATIENCE = 10.0
 AWAY = "The signer does not answer at {}: start it, or correct `signer`."
 
 
+Heard = Callable[[str, str, str], None]
+"""Takes the kind of a request, its result (answered, refused, failed, away), and why it failed."""
+
+
+def _ignore(_request: str, _result: str, _why: str) -> None:
+    pass
+
+
 class RemoteSigner:
     """Asks a signer over its socket; threads may share it. It connects when it is asked.
 
@@ -31,8 +39,11 @@ class RemoteSigner:
     its own check does not allow what is asked.
     """
 
-    def __init__(self, place: SignerPlace, *, patience: float = PATIENCE) -> None:
-        """Nothing is asked yet."""
+    def __init__(
+        self, place: SignerPlace, *, patience: float = PATIENCE, heard: Heard | None = None
+    ) -> None:
+        """Nothing is asked yet. `heard` hears of each answer."""
+        self._heard = heard or _ignore
         self._place = place
         self._patience = patience
         self._tls = None if place.tls is None else place.tls.context(server=False)
@@ -133,12 +144,20 @@ class RemoteSigner:
         return answer
 
     def _request(self, request: messages.Request) -> messages.Answer:
-        with self._lock:
-            answer = self._exchange(framed(messages.encode(request)))
+        kind = type(request).__name__.lower()
+        try:
+            with self._lock:
+                answer = self._exchange(framed(messages.encode(request)))
+        except WalletError:
+            self._heard(kind, "away", "")
+            raise
         if isinstance(answer, messages.Refusal):
+            self._heard(kind, "refused", answer.why)
             raise SignerRefused(answer.why)
         if isinstance(answer, messages.Failure):
+            self._heard(kind, "failed", answer.why)
             raise WalletError(answer.why)
+        self._heard(kind, "answered", "")
         return answer
 
     def _exchange(self, message: bytes) -> messages.Answer:

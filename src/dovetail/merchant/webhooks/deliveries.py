@@ -50,8 +50,10 @@ class Deliveries:
         *,
         clock: Callable[[], UnixTime],
         look: float = LOOK,
+        attempted: Callable[[str], None] | None = None,
     ) -> None:
         """Look for due deliveries every so many seconds, if anything was written."""
+        self._attempted = attempted or _ignore
         self._database = database
         self._sender = sender
         self._clock = clock
@@ -123,13 +125,26 @@ class Deliveries:
         except ConfigurationError as error:
             answer = Failed(str(error))
         await self._database.awrite(lambda c: _record(c, delivery, answer, self._clock()))
+        self._attempted(type(answer).__name__.lower())
 
 
 def deliveries(
-    database: Database, *, private: bool, clock: Callable[[], UnixTime] | None = None
+    database: Database,
+    *,
+    private: bool,
+    clock: Callable[[], UnixTime] | None = None,
+    attempted: Callable[[str], None] | None = None,
 ) -> Callable[[], Awaitable[None]]:
-    """Return the duty of deliveries; `private` allows private addresses."""
-    return Deliveries(database, Sender(private=private), clock=clock or database.now).run
+    """Return the duty of deliveries; `private` allows private addresses.
+
+    `attempted` hears what became of each attempt: accepted, failed or gone.
+    """
+    sender = Sender(private=private)
+    return Deliveries(database, sender, clock=clock or database.now, attempted=attempted).run
+
+
+def _ignore(_result: str) -> None:
+    pass
 
 
 def body_of(told: EventRow, row: InvoiceRow) -> bytes:
