@@ -7,9 +7,11 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 
 STDERR = 2
 LINES_WAITING = 1_000
@@ -26,6 +28,23 @@ _POLL_SECONDS = 0.2
 _CLOSE_SECONDS = 2.0
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
+
+
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
+
+
+@contextmanager
+def about(**values: object) -> Generator[None]:
+    """Add ids to each line that is logged in the block, and in the tasks and threads it begins.
+
+    They are for `JsonLines`. Give ids that say nothing to others, such as `request`, and no text of
+    a caller (P4).
+    """
+    token = _about.set({**_about.get(), **{name: str(each) for name, each in values.items()}})
+    try:
+        yield
+    finally:
+        _about.reset(token)
 
 
 class TextLines(logging.Formatter):
@@ -45,7 +64,7 @@ class TextLines(logging.Formatter):
 class JsonLines(logging.Formatter):
     """Formats lines for programs: a JSON object each, with `time`, `level`, `log` and `words`.
 
-    The `values` of a record are added to it.
+    The `values` of a record are added to it, and what the log is `about` at that moment.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -58,7 +77,7 @@ class JsonLines(logging.Formatter):
         }
         more = getattr(record, "left_out", 0)
         told |= {"left_out": more} if more else {}
-        return json.dumps(told | getattr(record, "values", {}))
+        return json.dumps(told | dict(_about.get()) | getattr(record, "values", {}))
 
 
 class BoundedHandler(logging.Handler):

@@ -19,6 +19,7 @@ from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.problems import MEDIA_TYPE, Kind, Refused, retry_later
 from dovetail.serving.asgi import Message, Receive, Scope, Send, media_type, read_body
 from dovetail.serving.client_shares import Clients
+from dovetail.serving.logs import about
 from dovetail.serving.responses import Response
 from dovetail.stores.uuid7 import Uuid7
 
@@ -82,6 +83,11 @@ class Door:
         state["client"] = self._clients.of(scope)
         if await self._health.answers(scope, answer.send):
             return
+        with about(request=answer.request_id):
+            await self._serve(scope, receive, answer, began)
+
+    async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer", began: float) -> None:
+        state = scope["state"]
         try:
             body = await self._admitted(scope, receive)
         except Refused as refused:

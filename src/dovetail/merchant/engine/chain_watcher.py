@@ -16,6 +16,7 @@ from dovetail.merchant.data.wallets import Purpose, addresses_of
 from dovetail.merchant.engine.chain_round import Round, Watched
 from dovetail.merchant.engine.coin_round import CoinRound
 from dovetail.merchant.invoices.payments import Look
+from dovetail.serving.logs import about
 from dovetail.wallets.ports import Payment, TransactionChain
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,8 @@ class ChainWatcher:
         except DovetailError as error:
             if isinstance(error, InfrastructureError):
                 raise
-            logger.warning("Invoice %s: %s", watched.invoice_id, type(error).__name__)
+            with about(invoice=watched.invoice_id):
+                logger.warning("Invoice %s: %s", watched.invoice_id, type(error).__name__)
             return False
         return True
 

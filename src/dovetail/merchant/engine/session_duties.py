@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from dovetail.merchant.data import close_requests
 from dovetail.merchant.data import invoices as rows
 from dovetail.merchant.engine.session_runner import SessionRunner
 from dovetail.merchant.services.parts import Parts
+from dovetail.serving.logs import about
 from dovetail.stores.ports import SessionId
 
 logger = logging.getLogger(__name__)
@@ -35,10 +37,8 @@ class SessionDuties:
         row = await self._parts.database.aread(lambda c: rows.invoice_of_session(c, session_id))
         if row is None:
             return
-        try:
+        with about(session=session_id, invoice=row.id), suppress(SessionNotFound):
             await self._runner(row).run(session_id)
-        except SessionNotFound:
-            return
 
     async def watch_requests(self, every: float) -> None:
         """Close the sessions under way here that people ask to end, until cancelled."""

@@ -18,6 +18,7 @@ from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.webhooks import DeliveryRow, EndpointRow
 from dovetail.merchant.webhooks.delivery import Accepted, Failed, Gone, Sender
 from dovetail.merchant.webhooks.signature import headers
+from dovetail.serving.logs import about
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,8 @@ class Deliveries:
             try:
                 await self._attempt(delivery)
             except (InfrastructureError, StoreError) as error:
-                logger.warning("A webhook's outcome could not be recorded: %s", error)
+                with about(delivery=delivery.id, invoice=delivery.invoice_id):
+                    logger.warning("A webhook's outcome could not be recorded: %s", error)
 
     async def _attempt(self, delivery: DeliveryRow) -> None:
         found = await self._database.aread(lambda c: _read(c, delivery))
