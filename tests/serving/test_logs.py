@@ -1,3 +1,5 @@
+import asyncio
+import json
 import logging
 import os
 import re
@@ -10,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from dovetail.serving.logs import ALIKE, LINES_WAITING, BoundedHandler, logging_to
+from dovetail.serving.logs import (
+    ALIKE,
+    LINES_WAITING,
+    BoundedHandler,
+    JsonLines,
+    about,
+    logging_to,
+)
 
 _log = logging.getLogger("tests.serving.logs")
 
@@ -181,3 +190,17 @@ def test_a_log_that_is_not_read_stops_neither_a_server_nor_its_end(
     finally:
         program.kill()
         program.communicate()
+
+
+async def test_json_lines_name_what_they_are_about():
+    def told() -> dict[str, str]:
+        line = json.loads(JsonLines().format(record("It is %s.", "well")))
+        return {name: line[name] for name in line if name not in ("time", "level", "log")}
+
+    with about(session=7):
+        with about(invoice="a"):
+            task = asyncio.create_task(asyncio.to_thread(told))
+            assert told() == {"words": "It is well.", "session": "7", "invoice": "a"}
+        assert told() == {"words": "It is well.", "session": "7"}
+        assert await task == {"words": "It is well.", "session": "7", "invoice": "a"}
+    assert told() == {"words": "It is well."}
