@@ -51,11 +51,12 @@ class Shop:
 
 
 def make_key(database, *scopes: Scope, store_ids: tuple[UUID, ...] | None = None) -> str:
-    return database.write(
+    _, secret = database.write(
         lambda c: api_keys.add_key(
             c, name="test", scopes=scopes, store_ids=store_ids, now=database.now()
         )
-    )[1]
+    )
+    return str(secret)
 
 
 @asynccontextmanager
@@ -75,7 +76,7 @@ def is_problem(told: Told, status: int, kind: str) -> str:
     assert told.headers["content-type"] == "application/problem+json"
     assert told.json["type"] == f"urn:dovetail:problem:{kind}"
     assert told.json["request_id"] == told.headers["x-request-id"]
-    return told.json["detail"]
+    return str(told.json["detail"])
 
 
 async def test_a_body_that_is_too_large_is_refused_by_what_it_announces(database) -> None:
@@ -102,7 +103,7 @@ async def test_a_body_that_grows_too_large_is_refused_as_it_comes(database) -> N
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "json"])
 async def test_another_kind_of_body_is_refused(database, kind: str) -> None:
     async with opened(database) as shop, dialled(shop.url) as line:
-        more = {"content_type": kind} if kind else {}
+        more: Any = {"content_type": kind} if kind else {}
         body = b'{"amount_sats":5000}'
         head = request(
             "POST",
