@@ -7,22 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from tests.cli.in_process import Cli
 from tests.merchant.api.raw_http import Told, ask
-
-
-@pytest.fixture
-def shop(cli: Cli) -> Iterator[Cli]:
-    cli.settings |= {"directory": "http://127.0.0.1:1", "relays": "http://127.0.0.1:1"}
-    with tempfile.TemporaryDirectory() as short:
-        cli.folder = Path(short)
-        yield cli
 
 
 def free_port() -> int:
