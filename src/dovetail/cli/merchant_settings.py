@@ -11,6 +11,7 @@ import click
 from dovetail.cli.config import readers
 from dovetail.cli.option_types import Place
 from dovetail.errors import ConfigurationError
+from dovetail.serving.client_shares import OWN_PROXIES
 
 MOST_DRAIN = 300.0
 
@@ -32,6 +33,10 @@ class MerchantSettings:
     """Sources of exchange rates: kraken, coinbase, bitstamp."""
     private_webhooks: bool = False
     """Whether webhooks may go to private addresses."""
+    proxies: tuple[str, ...] = OWN_PROXIES
+    """Addresses or networks of the operator's own proxies, which are no clients."""
+    client_header: str | None = None
+    """The header in which such a proxy writes the client's address last."""
     metrics: tuple[str, int] | None = None
     """Where Prometheus asks for metrics, as host:port; else nowhere."""
     drain: float = 0.0
@@ -70,6 +75,8 @@ READERS: Mapping[str, Any] = {
     "cold": readers.text,
     "rates": _names,
     "private_webhooks": readers.truth,
+    "proxies": _names,
+    "client_header": readers.text,
     "metrics": _place,
     "drain": readers.duration(0, MOST_DRAIN),
 }

@@ -249,6 +249,8 @@ def test_a_configuration_that_cannot_be_read(shop: Cli, tmp_path: Path) -> None:
             'drain = "1h"',
             f"`merchant.drain` must be a duration from {SPAN}: correct it.",
         ),
+        ('proxies = "x"', "`merchant.proxies` must be a list: correct it."),
+        ('proxies = ["x"]', "`proxies` must hold IP addresses or networks: correct it."),
         (
             'metrics = "127.0.0.1"',
             "`merchant.metrics`: give a host and a port, such as 127.0.0.1:8080.",

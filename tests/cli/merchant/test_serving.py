@@ -76,6 +76,25 @@ def test_a_server_drains_before_it_stops(shop: Cli, tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+def test_a_client_behind_a_proxy_has_limits_of_its_own(shop: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[merchant]\nclient_header = "x-forwarded-for"\n')
+    shop.settings["config"] = str(file)
+
+    async def flood(url: str) -> list[int]:
+        async def status(client: str, secret: str = "") -> int:
+            told = await ask(url, "GET", "/api/v1/stores", secret=secret, x_forwarded_for=client)
+            return told.status
+
+        await asyncio.gather(*(status("192.0.2.1", "dvt_wrong") for _ in range(40)))
+        return [await status("192.0.2.1"), await status("198.51.100.1")]
+
+    with started(shop) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert asyncio.run(flood(url)) == [429, 401]
+
+
 def test_a_port_for_metrics_that_is_taken_is_told(shop: Cli) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

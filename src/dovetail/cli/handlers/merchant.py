@@ -21,6 +21,7 @@ from dovetail.merchant.server import serving
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.webhooks.deliveries import deliveries
+from dovetail.serving.client_shares import Clients
 from dovetail.serving.logs import STDERR, JsonLines, logging_to
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ async def _serve(
     stop: Stop, screen: Screen, place: tuple[str, int], home: Home, settings: MerchantSettings
 ) -> int:
     notifier = Notifier()
+    clients = Clients(proxies=settings.proxies, forwarded=settings.client_header)
     async with AsyncExitStack() as opened:
         metrics = await opened.enter_async_context(_metrics(settings))
         parts = await opened.enter_async_context(
@@ -118,7 +120,7 @@ async def _serve(
         stop.guarded = True
         health, limits = Health(parts), Limits(drain=settings.drain)
         url = await opened.enter_async_context(
-            serving(parts, *place, limits=limits, health=health, metrics=metrics)
+            serving(parts, *place, limits=limits, clients=clients, health=health, metrics=metrics)
         )
         working = None
         if not parts.database.is_shared:
