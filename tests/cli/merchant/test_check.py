@@ -67,7 +67,7 @@ def test_a_check_of_a_shop_that_is_whole(person, tmp_path: Path, chain: RegtestS
     with signer(tmp_path) as place:
         assert checked(shop, "--signer", place)["stores"] == (
             False,
-            "There is no store yet: make one with `merchant store NAME`.",
+            "There is no store yet: make one.",
         )
         assert shop("merchant", "store", "Books", "--signer", place).code == 0
         found = checked(shop, "--signer", place)
@@ -140,7 +140,7 @@ def test_a_check_misses_workers_and_changes_no_schema(shop: Cli, url: str) -> No
     Database.open(url).close()
     found = checked(shop, "--database", url)
     assert found["database"] == (True, "PostgreSQL. Its schema is current.")
-    words = "nothing is negotiated or seen: start `dovetail merchant worker`."
+    words = "nothing is negotiated or seen: start one."
     assert found["workers"] == (False, f"No worker is alive, so that {words}")
 
 

@@ -125,8 +125,7 @@ async def _workers(setup: Setup) -> str:
     living = await _opened(setup).aread(lambda c: workers.living(c, SIGN_OF_LIFE))
     if not living:
         raise ConfigurationError(
-            "No worker is alive, so that nothing is negotiated or seen: start"
-            " `dovetail merchant worker`."
+            "No worker is alive, so that nothing is negotiated or seen: start one."
         )
     return f"{living} alive."
 
@@ -134,9 +133,7 @@ async def _workers(setup: Setup) -> str:
 async def _stores(setup: Setup, database: Database) -> list[Finding]:
     known = await database.aread(stores.all_stores)
     if not known:
-        return [
-            Finding("stores", False, "There is no store yet: make one with `merchant store NAME`.")
-        ]
+        return [Finding("stores", False, "There is no store yet: make one.")]
     parts = setup.around.parts(database)
     found: list[Finding] = []
     for store in known:
