@@ -112,18 +112,24 @@ class RemoteSigner:
         *,
         inputs: Mapping[OutPoint, int],
         outputs: Mapping[int, tuple[Keychain, int]],
+        replaces: str | None = None,
     ) -> None:
-        """Ask the owner to approve a payment to somebody else; `outputs` are the wallet's own."""
+        """See `merchant.wallet.ports.Signer.queue`."""
         request = messages.Queue(
             id=payment,
             psbt=psbt.serialize(),
             inputs=own_inputs(inputs),
             outputs=own_outputs(outputs),
+            replaces=replaces,
         )
         self._ask(request, messages.Done)
 
+    def withdraw(self, payment: str) -> None:
+        """See `merchant.wallet.ports.Signer.withdraw`."""
+        self._ask(messages.Withdraw(id=payment), messages.Done)
+
     def queued(self, payment: str) -> Psbt | None:
-        """Return the signed payment once it was approved; None before."""
+        """See `merchant.wallet.ports.Signer.queued`."""
         answer = self._request(messages.Queued(id=payment))
         return Psbt.parse(answer.psbt) if isinstance(answer, messages.Signed) else None
 

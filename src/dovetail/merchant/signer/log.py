@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS payments (
 ) STRICT, WITHOUT ROWID;
 """
 _VERSION = 1
+_WAITING, _APPROVED, _WITHDRAWN = 0, 1, 2
 MOST_WAITING = 1000
 """Payments that may wait for approval."""
 
@@ -148,10 +149,12 @@ class SignerLog:
             raise SignerRefused(SIGNED_OTHERWISE)
         return bytes(row[0])
 
-    def queue(self, payment: str, request: bytes, payout: Payout) -> None:
+    def queue(
+        self, payment: str, request: bytes, payout: Payout, *, approved: bool = False
+    ) -> None:
         """Keep a payment that the owner has to approve; the first of an id counts.
 
-        Raises `SignerRefused` for another payment of that id, and while too many wait.
+        With `approved` the owner's word for another payment holds for it. Raises `SignerRefused` for another payment of that id, and while too many wait.
         """
         told = msgspec.json.encode(payout)
         with self._writing() as db:
@@ -162,16 +165,27 @@ class SignerLog:
             if known is not None and known[0] != request:
                 raise SignerRefused("Another payment of this id is queued: give it a new id.")
             db.execute(
-                "INSERT OR IGNORE INTO payments VALUES (?, ?, ?, 0)", (payment, request, told)
+                "INSERT OR IGNORE INTO payments VALUES (?, ?, ?, ?)",
+                (payment, request, told, int(approved)),
             )
 
     def queued(self, payment: str) -> tuple[bytes, bool] | None:
-        """Return a payment's request, and whether it was approved; None for an unknown one."""
+        """Return a payment's request, and whether it was approved; None for an unknown one.
+
+        Raises `SignerRefused` for one that was withdrawn.
+        """
         with self._lock, _translated():
             row = self._connection.execute(
                 "SELECT request, approved FROM payments WHERE id = ?", (payment,)
             ).fetchone()
+        if row is not None and row[1] == _WITHDRAWN:
+            raise SignerRefused("The payment was withdrawn: queue another one with a new id.")
         return None if row is None else (row[0], bool(row[1]))
+
+    def withdraw(self, payment: str) -> None:
+        """Let nobody approve or sign a payment any more; its id is used up."""
+        with self._writing() as db:
+            db.execute("UPDATE payments SET approved = ? WHERE id = ?", (_WITHDRAWN, payment))
 
     def waiting(self) -> dict[str, Payout]:
         """Return the payments that are not approved, as the signer has read them."""
@@ -180,9 +194,12 @@ class SignerLog:
             return {name: msgspec.json.decode(told, type=Payout) for name, told in rows}
 
     def approve(self, payment: str) -> bool:
-        """Approve a payment; False for an unknown one."""
+        """Approve a payment; False for one that does not wait."""
         with self._writing() as db:
-            found = db.execute("UPDATE payments SET approved = 1 WHERE id = ?", (payment,))
+            found = db.execute(
+                "UPDATE payments SET approved = ? WHERE id = ? AND approved = ?",
+                (_APPROVED, payment, _WAITING),
+            )
             return found.rowcount == 1
 
     def _holder(self, coin: str) -> str | None:

@@ -89,6 +89,8 @@ class Queue(_Message, frozen=True, tag="queue"):
     psbt: bytes
     inputs: Annotated[tuple[OwnInput, ...], Meta(min_length=1, max_length=1000)]
     outputs: Annotated[tuple[OwnOutput, ...], Meta(max_length=100)]
+    replaces: Name | None = None
+    """An approved payment whose fee it raises: it needs no approval of its own."""
 
 
 class Queued(_Message, frozen=True, tag="queued"):
@@ -97,7 +99,13 @@ class Queued(_Message, frozen=True, tag="queued"):
     id: Name
 
 
-Request: TypeAlias = Hello | Open | Sign | Sweep | Holders | Release | Queue | Queued
+class Withdraw(_Message, frozen=True, tag="withdraw"):
+    """Never sign a queued payment that was not signed yet."""
+
+    id: Name
+
+
+Request: TypeAlias = Hello | Open | Sign | Sweep | Holders | Release | Queue | Queued | Withdraw
 
 
 class Wallet(_Message, frozen=True, tag="wallet"):

@@ -132,6 +132,20 @@ def check_payment(
     return Payout(recipients=recipients, fee=fee)
 
 
+def check_replacement(before: tuple[Psbt, Payout], after: tuple[Psbt, Payout]) -> None:
+    """Raise `SignerRefused` unless a payment only raises the fee of an approved one.
+
+    It spends the same coins, so that one of both at most is ever mined, and brings others the same.
+    """
+    spent = [set(psbt.unsigned_transaction.contested()) for psbt, _ in (before, after)]
+    if spent[0] != spent[1]:
+        raise SignerRefused("A replacement spends the same coins: else both could be paid.")
+    if before[1].recipients != after[1].recipients:
+        raise SignerRefused("A replacement brings others the same: queue a new payment instead.")
+    if after[1].fee <= before[1].fee:
+        raise SignerRefused("A replacement pays a higher fee: nothing is signed.")
+
+
 def own_utxos(psbt: Psbt, own_inputs: Mapping[OutPoint, Script]) -> dict[OutPoint, TxOut]:
     """Return the outputs that the own inputs spend; raises `SignerRefused`.
 

@@ -11,10 +11,12 @@ from dovetail.merchant.signer.log import SIGNED_OTHERWISE, SignerLog
 from dovetail.merchant.signer.messages import OwnInput, OwnOutput
 from dovetail.merchant.signer.policy import (
     Limits,
+    Payout,
     Proposal,
     SignerRefused,
     check_payment,
     check_proposal,
+    check_replacement,
     check_sweep,
 )
 from dovetail.wallets.signing import their_output
@@ -65,6 +67,9 @@ class SignerService:
                 return self._queue(request)
             case messages.Queued(id=payment):
                 return self._queued(payment)
+            case messages.Withdraw(id=payment):
+                self._log.withdraw(payment)
+                return messages.Done()
 
     def _sign(self, request: messages.Sign) -> messages.Answer:
         """Sign a payjoin; one that was signed before is answered as it was."""
@@ -104,8 +109,23 @@ class SignerService:
             self._outputs(psbt, request.outputs),
             self._limits,
         )
-        self._log.queue(request.id, messages.encode(request), payout)
+        if request.replaces is not None:
+            check_replacement(self._approved(request.replaces), (psbt, payout))
+        approved = request.replaces is not None
+        self._log.queue(request.id, messages.encode(request), payout, approved=approved)
         return messages.Done()
+
+    def _approved(self, payment: str) -> tuple[Psbt, Payout]:
+        """A payment that the owner has approved, as the signer reads it."""
+        known = self._log.queued(payment)
+        if known is None or not known[1]:
+            raise SignerRefused("The payment to replace was not approved: wait for the owner.")
+        request = messages.requests.decode(known[0])
+        if not isinstance(request, messages.Queue):
+            raise SignerRefused("The payment cannot be read.")
+        psbt = Psbt.parse(request.psbt)
+        scripts, own = self._scripts(_indexes(request.inputs)), self._outputs(psbt, request.outputs)
+        return psbt, check_payment(psbt, scripts, own, self._limits)
 
     def _queued(self, payment: str) -> messages.Answer:
         """Sign a payment that the owner has approved."""

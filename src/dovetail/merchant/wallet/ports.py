@@ -53,3 +53,28 @@ class Signer(Protocol):
     def release(self, session: str) -> None:
         """Give back the coins of a session that is over."""
         ...
+
+    def queue(
+        self,
+        payment: str,
+        psbt: Psbt,
+        *,
+        inputs: Mapping[OutPoint, int],
+        outputs: Mapping[int, tuple[Keychain, int]],
+        replaces: str | None = None,
+    ) -> None:
+        """Ask the owner to approve a payment to somebody else; `outputs` are the wallet's own.
+
+        The same request may come again; another payment of that name is refused. A payment that
+        only raises the fee of `replaces`, which was approved, needs no approval. Raises
+        `SignerRefused`.
+        """
+        ...
+
+    def queued(self, payment: str) -> Psbt | None:
+        """Return the signed payment once it was approved, the same each time; None before."""
+        ...
+
+    def withdraw(self, payment: str) -> None:
+        """Let nobody approve or sign a payment any more; one that is unknown is ignored."""
+        ...
