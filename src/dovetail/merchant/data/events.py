@@ -82,6 +82,19 @@ def change(
     return after
 
 
+def tell_beside(
+    connection: Connection, invoice_id: UUID, kind: str, data: dict[str, Any], *, now: UnixTime
+) -> None:
+    """Append an event about something beside the invoice's status, such as a refund.
+
+    What the clock has changed is told first, so that every event finds the invoice as it stands.
+    """
+    state = change(connection, invoice_id, now=now)
+    row = load(connection, invoice_id).row
+    at = max(now, _told_at(connection, row))
+    _append(connection, row, state, kind=kind, cause=state.cause, now=at, data=data)
+
+
 def events_of(connection: Connection, invoice_id: UUID, *, after: int = 0) -> tuple[EventRow, ...]:
     """Return the events of an invoice that follow the one of this number, in order."""
     query = (
@@ -144,6 +157,20 @@ def _tell(
     cause: Cause,
     now: UnixTime,
 ) -> None:
+    """Append an event of the invoice's own."""
+    _append(connection, row, state, kind=kind, cause=cause, now=now, data=_facts(state))
+
+
+def _append(
+    connection: Connection,
+    row: InvoiceRow,
+    state: InvoiceState,
+    *,
+    kind: str,
+    cause: Cause,
+    now: UnixTime,
+    data: dict[str, Any],
+) -> None:
     """Append an event, and a delivery for each endpoint of the store that wants it."""
     event_id, seq = new_id(), row.events + 1
     connection.execute(
@@ -157,7 +184,7 @@ def _tell(
             exception=state.exception.value,
             cause=cause.value,
             at=int(now),
-            data=msgspec.json.encode(_facts(state)),
+            data=msgspec.json.encode(data),
         )
     )
     connection.execute(update(invoices).where(invoices.c.id == row.id).values(events=seq))

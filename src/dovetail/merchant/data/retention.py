@@ -2,14 +2,16 @@
 
 The session's log, its secrets, the payment URI, label, order and metadata go together. The sums,
 the status, the payments and the events stay. So do the inputs that were seen and the coins that
-were exposed, which later sessions must know (P2, P3).
+were exposed, which later sessions must know (P2, P3). Of refunds the addresses, reasons and links
+go, and sums and txids stay; an invoice with a refund that goes on is not forgotten.
 """
 
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, not_, or_, select, update
 
 from dovetail.bitcoin import UnixTime
+from dovetail.merchant.data import refunds
 from dovetail.merchant.data.invoices import invoice
 from dovetail.merchant.data.schema import invoices
 from dovetail.merchant.data.stores import all_stores
@@ -31,6 +33,7 @@ def due(connection: Connection, now: UnixTime) -> tuple[UUID, ...]:
                 invoices.c.forgotten_at.is_(None),
                 invoices.c.monitored_until < int(now) - store.policy.secrets_seconds,
                 or_(invoices.c.session_id.is_(None), sessions.c.closed_at.is_not(None)),
+                not_(refunds.under_way()),
             )
             .order_by(invoices.c.monitored_until)
             .limit(TOGETHER)
@@ -57,6 +60,7 @@ def forget(connection: Connection, invoice_id: UUID, now: UnixTime) -> None:
             forgotten_at=int(now),
         )
     )
+    refunds.forget(connection, invoice_id)
     if row.session_id is None:
         return
     connection.execute(

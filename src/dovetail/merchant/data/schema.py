@@ -271,3 +271,79 @@ idempotency = Table(
     Column("created_at", WHOLE, nullable=False),
     PrimaryKeyConstraint("store_id", "key"),
 )
+
+# A refund of an invoice; `token` is the SHA-256 of its claim link's secret. `due` says that the
+# engine has something to do for it, and `trouble` what keeps it from that.
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("invoice_id", Uuid, ForeignKey(invoices.c.id), nullable=False),
+    Column("store_id", Uuid, ForeignKey(stores.c.id), nullable=False),
+    Column("wallet_id", Uuid, ForeignKey(wallets.c.id), nullable=False),
+    Column("amount", WHOLE, nullable=False),
+    Column("reason", TEXT),
+    Column("status", TEXT, nullable=False),
+    Column("token", LargeBinary, unique=True),
+    Column("address", TEXT),
+    Column("created_at", WHOLE, nullable=False),
+    Column("expires_at", WHOLE, nullable=False),
+    Column("asked_by", TEXT, nullable=False),
+    Column("decided_by", TEXT),
+    Column("txid", TEXT),
+    Column("depth", WHOLE, nullable=False),
+    Column("due", Boolean, nullable=False),
+    Column("trouble", TEXT),
+    Column("steps", WHOLE, nullable=False),
+    Index("refunds_by_invoice", "invoice_id"),
+    Index("refunds_by_store", "store_id", "id"),
+    Index("due_refunds", "id", **where("due")),
+    Index("claimable_refunds", "expires_at", **where("status = 'open'")),
+)
+
+refund_steps = Table(
+    "refund_steps",
+    metadata,
+    Column("refund_id", Uuid, ForeignKey(refunds.c.id), nullable=False),
+    Column("number", WHOLE, nullable=False),
+    Column("step", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("at", WHOLE, nullable=False),
+    PrimaryKeyConstraint("refund_id", "number"),
+)
+
+# The one transaction of a refund, and those that only raise its fee: all spend the same coins.
+refund_payments = Table(
+    "refund_payments",
+    metadata,
+    Column("refund_id", Uuid, ForeignKey(refunds.c.id), nullable=False),
+    Column("number", WHOLE, nullable=False),
+    Column("txid", TEXT, nullable=False),
+    Column("fee", WHOLE, nullable=False),
+    Column("psbt", LargeBinary),
+    Column("raw", LargeBinary),
+    Column("at", WHOLE, nullable=False),
+    PrimaryKeyConstraint("refund_id", "number"),
+)
+
+# The coins that a refund's transaction spends; no session and no other refund may use them.
+refund_coins = Table(
+    "refund_coins",
+    metadata,
+    Column("outpoint", TEXT, primary_key=True),
+    Column("refund_id", Uuid, ForeignKey(refunds.c.id), nullable=False),
+    Index("coins_by_refund", "refund_id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", TEXT, nullable=False, unique=True),
+    Column("password", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
+    Column("disabled_at", WHOLE),
+    CheckConstraint("role IN ('owner', 'manager', 'viewer')", name="known_role"),
+)

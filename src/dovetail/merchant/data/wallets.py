@@ -23,6 +23,8 @@ class Purpose(StrEnum):
     """A payjoin pays it in place of the invoice's address."""
     DEPOSIT = "deposit"
     """The owner sends coins there, to be contributed."""
+    CHANGE = "change"
+    """A refund's transaction returns there what it does not pay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -115,7 +115,9 @@ class ChainWatcher:
 
     def _deposits(self) -> dict[Script, tuple[Payment, ...]]:
         rows = self._database.read(
-            lambda connection: addresses_of(connection, self._wallet_id, Purpose.DEPOSIT)
+            lambda connection: addresses_of(
+                connection, self._wallet_id, Purpose.DEPOSIT, Purpose.CHANGE
+            )
         )
         scripts = [row.script for row in rows]
         return dict(self._chain.payments_to_each(scripts)) if scripts else {}

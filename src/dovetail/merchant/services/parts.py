@@ -6,7 +6,7 @@ from uuid import UUID
 
 from dovetail.bitcoin import UnixTime
 from dovetail.errors import ConfigurationError, WalletError
-from dovetail.merchant.data import wallets
+from dovetail.merchant.data import refund_payments, wallets
 from dovetail.merchant.data.coins import coins_of
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.wallets import WalletRow
@@ -92,8 +92,8 @@ class Parts(Around):
         )
 
     def free_coins(self, wallet_id: UUID) -> int:
-        """Return how many coins of a wallet no session holds, and nothing spends."""
-        held = self.database.sessions.reserved()
+        """Return how many coins of a wallet no session or refund holds, and nothing spends."""
+        held = self.database.sessions.reserved() | self.database.read(refund_payments.held_coins)
         rows = self.database.read(lambda connection: coins_of(connection, wallet_id))
         return sum(row.is_usable and row.outpoint not in held for row in rows)
 

@@ -7,7 +7,7 @@ from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtInput, Sats, Transacti
 from dovetail.bitcoin.transaction import TxIn, TxOut
 from dovetail.bitcoin.weights import predicted_input_weight
 from dovetail.errors import InsufficientFunds, WalletError
-from dovetail.merchant.data import coins
+from dovetail.merchant.data import coins, refund_payments
 from dovetail.merchant.data.coins import CoinRow
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.wallets import Purpose, WalletRow, address_at
@@ -67,9 +67,10 @@ def prepare_sweep(
 def _chosen(
     database: Database, row: WalletRow, *, keep: int, fee_rate: FeeRate
 ) -> tuple[CoinRow, ...]:
-    """The coins that no session holds, without the smallest ones that stay hot."""
+    """The coins that no session or refund holds, without the smallest ones that stay hot."""
     known = database.read(lambda connection: coins.coins_of(connection, row.id))
     held = database.sessions.reserved()  # read after the coins: a new holder's coin stays
+    held |= database.read(refund_payments.held_coins)
     free = [each for each in known if each.is_usable and each.outpoint not in held]
     free.sort(key=lambda each: (each.value, each.outpoint))
     worth = [each for each in free[keep:] if each.value > fee_rate.fee(_input_weight(each))]

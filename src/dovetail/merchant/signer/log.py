@@ -154,7 +154,8 @@ class SignerLog:
     ) -> None:
         """Keep a payment that the owner has to approve; the first of an id counts.
 
-        With `approved` the owner's word for another payment holds for it. Raises `SignerRefused` for another payment of that id, and while too many wait.
+        With `approved` the owner's word for another payment holds for it. Raises `SignerRefused`
+        for another payment of that id, and while too many wait.
         """
         told = msgspec.json.encode(payout)
         with self._writing() as db:

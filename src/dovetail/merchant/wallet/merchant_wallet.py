@@ -19,7 +19,7 @@ from dovetail.bitcoin import (
     TxOut,
 )
 from dovetail.errors import UsageError, WalletError
-from dovetail.merchant.data import coins, invoices
+from dovetail.merchant.data import coins, invoices, refund_payments
 from dovetail.merchant.data.coins import CoinRow
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import InvoiceRow
@@ -129,8 +129,11 @@ class MerchantWallet:
         return self._database.read(lambda c: coins.known_coins(c, set(outpoints)))
 
     def coins(self) -> tuple[Coin, ...]:
-        """See `Wallet.coins`: confirmed hot coins that nothing spends."""
-        return tuple(_coin(row) for row in self._coins() if row.is_usable)
+        """See `Wallet.coins`: confirmed hot coins that nothing spends, and no refund holds."""
+        held = self._database.read(refund_payments.held_coins)
+        return tuple(
+            _coin(row) for row in self._coins() if row.is_usable and row.outpoint not in held
+        )
 
     def sign(self, psbt: Psbt, *, inputs: Collection[OutPoint]) -> Psbt:
         """Ask the signer to sign for the session that holds these coins; raises `WalletError`."""
@@ -143,6 +146,8 @@ class MerchantWallet:
         at = self._database.read(lambda connection: address_at(connection, row.script))
         if at is None:
             raise WalletError("The invoice's address is not one of this wallet: nothing is signed.")
+        if not wanted.isdisjoint(self._database.read(refund_payments.held_coins)):
+            raise WalletError("A refund spends one of the coins: this payjoin is not signed.")
         name = str(row.id)
         for holder in set(self._signer.holders(wanted).values()) - {name}:
             self._signer.release(holder)  # the store gave us the coins: that session is over
