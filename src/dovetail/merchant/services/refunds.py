@@ -139,7 +139,6 @@ class Refunds:
         Raises `RefundRefused` for one that is not claimed, and where the invoice's credit does not
         cover it any more.
         """
-
         now = self._clock()
         return self._database.write(
             lambda c: refunds.move(
@@ -151,9 +150,7 @@ class Refunds:
         """Pay nothing; raises `RefundRefused` once it is being paid."""
         now = self._clock()
         return self._database.write(
-            lambda c: refunds.move(
-                c, refund_id, RefundStep.DECLINE, who=by, now=now, decided_by=by
-            )
+            lambda c: refunds.move(c, refund_id, RefundStep.DECLINE, who=by, now=now, decided_by=by)
         )
 
     def cancel(self, refund_id: UUID, *, by: str) -> RefundRow:
