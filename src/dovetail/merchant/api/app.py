@@ -20,7 +20,7 @@ from dovetail.merchant.api.door import App, Door
 from dovetail.merchant.api.event_feed import EventFeed
 from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
-from dovetail.merchant.api.routes import invoices, shop
+from dovetail.merchant.api.routes import invoices, refunds, shop
 from dovetail.merchant.api.routes.common import ApiRequest
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.invoices import Invoices
@@ -29,8 +29,8 @@ from dovetail.merchant.services.parts import Parts
 from dovetail.serving.client_shares import Clients
 
 PATH = "/api/v1"
-ROUTERS = (invoices.ROUTER, shop.ROUTER)
-"""All that a key can ask for, and what is in the OpenAPI document."""
+ROUTERS = (invoices.ROUTER, refunds.ROUTER, shop.ROUTER)
+"""All that can be asked for, and what is in the OpenAPI document."""
 
 
 @get("/openapi.json", include_in_schema=False)

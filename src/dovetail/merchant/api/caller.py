@@ -72,8 +72,7 @@ class Keys:
         secret = given[len(_SCHEME) :].strip()
         found = await self._database.aread(lambda c: api_keys.find(c, secret))
         if found is None:
-            client = connection.scope["state"].get("client")
-            self._addresses.take(client, self._limits.refusal_cost)
+            self.count_refusal(connection)
             raise Refused(
                 Kind.UNAUTHORIZED,
                 "This key is unknown or was revoked: make another one.",
@@ -86,6 +85,11 @@ class Keys:
         if api_keys.is_due(found, now):
             await self._database.awrite(lambda c: api_keys.touch(c, found.id, now))
         return Caller(found.id, found.name, frozenset(found.scopes), found.store_ids)
+
+    def count_refusal(self, connection: AnyConnection) -> None:
+        """Let a client pay for a secret that is wrong: guesses use up its requests."""
+        client = connection.scope["state"].get("client")
+        self._addresses.take(client, self._limits.refusal_cost)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from dovetail.errors import DovetailError, InfrastructureError, ParseError, StoreError, UsageError
+from dovetail.merchant.invoices.refunds import StepRefused
 from dovetail.merchant.messages import FieldError, Problem
 from dovetail.serving.asgi import where
 
@@ -168,6 +169,8 @@ def refusal_of(error: Exception) -> Refused:
         case HTTPException():
             kind = _BY_STATUS.get(HTTPStatus(error.status_code), Kind.MALFORMED)
             return Refused(kind, headers=_passed_on(error.headers))
+        case StepRefused():
+            return Refused(Kind.CONFLICT, str(error))
         case UsageError() | ParseError():
             return Refused(Kind.INVALID, str(error))
         case InfrastructureError() | StoreError():

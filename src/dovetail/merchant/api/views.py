@@ -1,5 +1,6 @@
 """Rows as the API's messages show them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,11 +9,15 @@ from dovetail.merchant import messages
 from dovetail.merchant.data.coins import CoinRow
 from dovetail.merchant.data.events import EventRow
 from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.data.refunds import RefundRow, StepRow
 from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
 from dovetail.merchant.invoices.life import Cause
 from dovetail.merchant.invoices.payments import Payment, PaymentTransaction
+from dovetail.merchant.invoices.refunds import RefundStatus
 from dovetail.merchant.services.readiness import NoPayjoin
+from dovetail.merchant.services.refund_payments import Trouble
+from dovetail.merchant.services.refunds import Claim
 
 
 def invoice(row: InvoiceRow) -> messages.Invoice:
@@ -91,6 +96,54 @@ def event(row: EventRow) -> messages.Event:
         cause=Cause(row.cause),
         at=row.at,
         data=row.data,
+    )
+
+
+def refund(
+    row: RefundRow, *, token: str | None = None, steps: Sequence[StepRow] = ()
+) -> messages.Refund:
+    """A refund."""
+    return messages.Refund(
+        id=row.id,
+        invoice_id=row.invoice_id,
+        store_id=row.store_id,
+        status=row.status,
+        amount_sats=int(row.amount),
+        reason=row.reason or "",
+        address=row.address,
+        created_at=int(row.created_at),
+        expires_at=int(row.expires_at),
+        asked_by=row.asked_by,
+        decided_by=row.decided_by,
+        txid=row.txid,
+        confirmations=row.depth,
+        trouble=row.trouble,
+        trouble_words="" if row.trouble is None else Trouble(row.trouble).words,
+        claim_token=token,
+        steps=tuple(
+            messages.RefundEntry(
+                number=each.number,
+                step=each.step,
+                status=each.status,
+                who=each.who,
+                at=int(each.at),
+            )
+            for each in steps
+        ),
+    )
+
+
+def claim(found: Claim) -> messages.Claim:
+    """What the customer of a refund sees."""
+    row = found.refund
+    shown = found.status in (RefundStatus.PAYING, RefundStatus.PAID)
+    return messages.Claim(
+        store=found.store,
+        network=found.network.value,
+        amount_sats=int(row.amount),
+        status=found.status,
+        expires_at=int(row.expires_at),
+        txid=row.txid if shown else None,
     )
 
 

@@ -1,5 +1,6 @@
 """The coins of a shop's hot wallet, as the chain watcher has seen them last."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -99,6 +100,14 @@ def coins_of(
     spent = wallet_coins.c.spent_height
     unspent = spent.is_(None) if since is None else (spent.is_(None) | (spent >= since))
     query = select(wallet_coins).where(wallet_coins.c.wallet_id == wallet_id, unspent)
+    return tuple(map(_row, connection.execute(query.order_by(wallet_coins.c.outpoint))))
+
+
+def coins_at(connection: Connection, outpoints: Collection[OutPoint]) -> tuple[CoinRow, ...]:
+    """Return those of the outpoints that are or were the wallet's, spent or not."""
+    query = select(wallet_coins).where(
+        wallet_coins.c.outpoint.in_([str(each) for each in outpoints])
+    )
     return tuple(map(_row, connection.execute(query.order_by(wallet_coins.c.outpoint))))
 
 

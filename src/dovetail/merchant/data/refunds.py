@@ -153,9 +153,16 @@ def move(
     return _record(connection, refund_id, step, who=who, now=now)
 
 
-def note(connection: Connection, refund_id: UUID, **values: Any) -> None:
-    """Record what the engine has found about a refund; that is no step, and tells nobody."""
-    connection.execute(update(refunds).where(refunds.c.id == refund_id).values(values))
+def note(connection: Connection, row: RefundRow, **values: Any) -> None:
+    """Record what the engine has found about a refund that stands as in `row`.
+
+    That is no step, and tells nobody.
+    """
+    connection.execute(
+        update(refunds)
+        .where(refunds.c.id == row.id, refunds.c.status == row.status.value)
+        .values(values)
+    )
 
 
 def refund(connection: Connection, refund_id: UUID) -> RefundRow | None:

@@ -12,6 +12,7 @@ from dovetail.merchant.engine import session_duties
 from dovetail.merchant.engine.chain_watcher import ChainWatcher, Looked
 from dovetail.merchant.engine.duties import Duties
 from dovetail.merchant.engine.local_duties import LocalDuties
+from dovetail.merchant.engine.refund_duty import RefundDuty
 from dovetail.merchant.engine.session_duties import SessionDuties
 from dovetail.merchant.engine.upkeep import Upkeep
 from dovetail.merchant.services.parts import Parts
@@ -51,11 +52,13 @@ class Engine:
         self._look = look
         self.sessions = SessionDuties(parts)
         upkeep = Upkeep(parts.database)
+        refunds = RefundDuty(parts)
         self.registry: Mapping[str, Work] = {
             session_duties.PREFIX: self.sessions.run,
             "watch": self._watch,
             "deliveries": deliveries,
             "upkeep": lambda _: upkeep.run(),
+            "refunds": lambda _: refunds.run(),
         }
 
     @property
@@ -114,7 +117,7 @@ class Engine:
         database = self._parts.database
         named = {session_duties.name_of(each) for each in database.sessions.heads()}
         named.update(f"watch:{row.id}" for row in database.read(wallets.all_wallets))
-        return frozenset(named | {"deliveries", "upkeep"})
+        return frozenset(named | {"deliveries", "upkeep", "refunds"})
 
     async def _watch(self, name: str) -> None:
         watcher = ChainWatcher(

@@ -12,6 +12,7 @@ from dovetail.errors import InfrastructureError
 from dovetail.merchant.data import events, retention
 from dovetail.merchant.data import invoices as rows
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.services.refunds import expire_due
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Upkeep:
         due = self._database.read(lambda connection: rows.due_to_change(connection, now))
         for invoice_id in due:
             self._database.write(partial(_change, invoice_id=invoice_id, now=now))
+        expire_due(self._database, now)
         return len(due)
 
     def forget_due(self) -> int:

@@ -128,11 +128,19 @@ class RefundRefused(UsageError):
     """The rules of refunds do not allow it; the sentence says what to do."""
 
 
+class StepRefused(RefundRefused):
+    """As the refund stands, the step does not follow."""
+
+
+class NotCovered(StepRefused):
+    """The invoice's credit does not cover its refunds now."""
+
+
 def after(status: RefundStatus, step: RefundStep) -> RefundStatus:
-    """Return where a step leads from here; raises `RefundRefused` for one that does not follow."""
+    """Return where a step leads from here; raises `StepRefused` for one that does not follow."""
     move = TRANSITIONS.get(step)
     if move is None or status not in move.sources:
-        raise RefundRefused(_REFUSED[status])
+        raise StepRefused(_REFUSED[status])
     return move.target
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dovetail.merchant.messages.access import ApiKey as ApiKey
     from dovetail.merchant.messages.access import AuditEntry as AuditEntry
     from dovetail.merchant.messages.access import NewApiKey as NewApiKey
+    from dovetail.merchant.messages.access import Role as Role
     from dovetail.merchant.messages.access import Scope as Scope
     from dovetail.merchant.messages.base import FieldError as FieldError
     from dovetail.merchant.messages.base import Page as Page
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from dovetail.merchant.messages.invoices import PaymentTransaction as PaymentTransaction
     from dovetail.merchant.messages.invoices import SessionStep as SessionStep
     from dovetail.merchant.messages.invoices import SessionView as SessionView
+    from dovetail.merchant.messages.refunds import Claim as Claim
+    from dovetail.merchant.messages.refunds import NewClaim as NewClaim
+    from dovetail.merchant.messages.refunds import NewRefund as NewRefund
+    from dovetail.merchant.messages.refunds import Refund as Refund
+    from dovetail.merchant.messages.refunds import RefundEntry as RefundEntry
     from dovetail.merchant.messages.stores import Coin as Coin
     from dovetail.merchant.messages.stores import ConfirmationTier as ConfirmationTier
     from dovetail.merchant.messages.stores import NewStore as NewStore
@@ -41,12 +47,13 @@ else:
     __getattr__ = on_first_use(
         __name__,
         {
-            "access": "ApiKey AuditEntry NewApiKey Scope",
+            "access": "ApiKey AuditEntry NewApiKey Role Scope",
             "base": "FieldError Page Problem",
             "invoices": (
                 "CloseRequest Event Invoice NewInvoice NewMark PayjoinOffer Payment"
                 " PaymentTransaction SessionStep SessionView"
             ),
+            "refunds": "Claim NewClaim NewRefund Refund RefundEntry",
             "stores": "Coin ConfirmationTier NewStore StoreChange StorePolicy StoreView",
             "webhooks": (
                 "Delivery DeliveryAttempt DeliveryStatus NewWebhook WebhookChange WebhookEndpoint"

@@ -18,6 +18,11 @@ class Scope(StrEnum):
     INVOICES_CREATE = "invoices:create"
     INVOICES_WRITE = "invoices:write"
     """Close and mark."""
+    REFUNDS_READ = "refunds:read"
+    REFUNDS_WRITE = "refunds:write"
+    """Ask for refunds, and take them back."""
+    REFUNDS_APPROVE = "refunds:approve"
+    """Approve and decline refunds; the owner's word at the signer is needed beside it."""
     COINS_READ = "coins:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
@@ -26,6 +31,41 @@ class Scope(StrEnum):
     """Make and revoke keys, which can do no more than this one."""
     AUDIT_READ = "audit:read"
 
+
+class Role(StrEnum):
+    """What a user is; the values are stable."""
+
+    OWNER = "owner"
+    MANAGER = "manager"
+    VIEWER = "viewer"
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What a user of this role may do."""
+        return _SCOPES[self]
+
+
+_READING = frozenset(
+    {
+        Scope.STORES_READ,
+        Scope.INVOICES_READ,
+        Scope.REFUNDS_READ,
+        Scope.COINS_READ,
+        Scope.WEBHOOKS_READ,
+    }
+)
+_SCOPES = {
+    Role.OWNER: frozenset(Scope),
+    Role.MANAGER: _READING
+    | {
+        Scope.INVOICES_CREATE,
+        Scope.INVOICES_WRITE,
+        Scope.REFUNDS_WRITE,
+        Scope.WEBHOOKS_WRITE,
+        Scope.AUDIT_READ,
+    },
+    Role.VIEWER: _READING,
+}
 
 Scopes = Annotated[frozenset[Scope], Meta(min_length=1)]
 StoreIds = Annotated[frozenset[UUID], Meta(min_length=1, max_length=1000)]

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from dovetail.merchant.messages.base import END, Answer, Count, Request, Seconds, Url
 
-Kind = Annotated[str, Meta(pattern=r"^invoice\.[a-z_]{1,40}" + END)]
+Kind = Annotated[str, Meta(pattern=r"^(invoice|refund)\.[a-z_]{1,40}" + END)]
 Kinds = Annotated[tuple[Kind, ...], Meta(min_length=1, max_length=20)]
 
 

@@ -1,7 +1,9 @@
 """Refunds: asked for by the shop, claimed by the customer, decided by who may."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -14,9 +16,11 @@ from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.refunds import RefundRow
 from dovetail.merchant.invoices.life import InvoiceState
 from dovetail.merchant.invoices.refunds import (
+    NotCovered,
     RefundRefused,
     RefundStatus,
     RefundStep,
+    StepRefused,
     amount_of,
     is_covered,
     payable,
@@ -33,10 +37,6 @@ NOT_COVERED = (
     "The invoice's confirmed payments do not cover its refunds any more: wait for confirmations, or"
     " decline."
 )
-
-
-class NotCovered(RefundRefused):
-    """The invoice's credit does not cover its refunds now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -117,7 +117,7 @@ class Refunds:
             if known is None:
                 return None
             if now >= known.refund.expires_at:
-                raise RefundRefused(TOO_LATE)
+                raise StepRefused(TOO_LATE)
             place = payable(address.strip(), known.network, known.refund.amount)
             if wallets.address_at(connection, place.script_pubkey) is not None:
                 raise RefundRefused("This address is the shop's: give one of your own wallet.")
@@ -171,12 +171,17 @@ def covered(connection: Connection) -> refunds.Check:
     return check
 
 
-def expire_due(connection: Connection, now: UnixTime) -> int:
+def expire_due(database: Database, now: UnixTime) -> int:
     """Let the refunds expire whose customers gave no address in time; return how many."""
-    late = refunds.unclaimed(connection, now)
+    late = database.read(lambda connection: refunds.unclaimed(connection, now))
     for refund_id in late:
-        refunds.move(connection, refund_id, RefundStep.EXPIRE, who=CLOCK, now=now)
+        with suppress(StepRefused):  # the customer was faster
+            database.write(partial(_expire, refund_id=refund_id, now=now))
     return len(late)
+
+
+def _expire(connection: Connection, *, refund_id: UUID, now: UnixTime) -> None:
+    refunds.move(connection, refund_id, RefundStep.EXPIRE, who=CLOCK, now=now)
 
 
 def _claim(connection: Connection, token: str, now: UnixTime) -> Claim | None:

@@ -3,21 +3,23 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from dovetail.bitcoin import FeeRate, OutPoint, Psbt, PsbtInput, Sats, Transaction, Weight
+from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction
 from dovetail.bitcoin.transaction import TxIn, TxOut
-from dovetail.bitcoin.weights import predicted_input_weight
 from dovetail.errors import InsufficientFunds, WalletError
 from dovetail.merchant.data import coins, refund_payments
 from dovetail.merchant.data.coins import CoinRow
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.wallets import Purpose, WalletRow, address_at
 from dovetail.merchant.keychains import Keychain
+from dovetail.merchant.services.spending import (
+    REPLACEABLE,
+    input_weight,
+    psbt_of,
+    signed_weight,
+)
 from dovetail.merchant.wallet.merchant_wallet import MerchantWallet
 from dovetail.merchant.wallet.ports import Signer
 
-_SEQUENCE = 0xFFFFFFFD  # replaceable (BIP 125)
-_BARE_INPUT_WEIGHT = 4 * 41
-_MARKER_AND_FLAG_WEIGHT = 2
 MOST_COINS = 100
 """Coins of one sweep; the next sweep takes more."""
 
@@ -48,17 +50,14 @@ def prepare_sweep(
     if at is None:
         raise WalletError("The cold address was not recorded: try again.")
     total = Sats.sum(each.value for each in chosen)
-    inputs = tuple(TxIn(each.outpoint, sequence=_SEQUENCE) for each in chosen)
+    inputs = tuple(TxIn(each.outpoint, sequence=REPLACEABLE) for each in chosen)
     draft = Transaction(2, inputs, (TxOut(total, script),), 0)
-    fee = fee_rate.fee(_signed_weight(draft, chosen))
+    fee = fee_rate.fee(signed_weight(draft, chosen))
     if fee + script.dust_limit > total:
         raise InsufficientFunds("The free coins are worth less than a sweep of them costs.")
     outputs = (TxOut(total - fee, script),)
-    psbt = Psbt.from_unsigned(Transaction(2, inputs, outputs, 0))
-    for index, each in enumerate(chosen):
-        utxo = TxOut(each.value, each.script)
-        psbt = psbt.with_input(index, PsbtInput().with_witness_utxo(utxo))
-    _release(signer, [each.outpoint for each in chosen])
+    psbt = psbt_of(Transaction(2, inputs, outputs, 0), chosen)
+    release(signer, [each.outpoint for each in chosen])
     indexes = {each.outpoint: each.index for each in chosen}
     signed = signer.sweep(psbt, inputs=indexes, outputs={0: (Keychain.COLD, at.index)})
     return Sweep(transaction=signed.extract(), coins=len(chosen), amount=total - fee, fee=fee)
@@ -73,22 +72,13 @@ def _chosen(
     held |= database.read(refund_payments.held_coins)
     free = [each for each in known if each.is_usable and each.outpoint not in held]
     free.sort(key=lambda each: (each.value, each.outpoint))
-    worth = [each for each in free[keep:] if each.value > fee_rate.fee(_input_weight(each))]
+    worth = [each for each in free[keep:] if each.value > fee_rate.fee(input_weight(each))]
     if not worth:
         raise InsufficientFunds("No free coin is beyond those that are kept hot: nothing is swept.")
     return tuple(worth[-MOST_COINS:])
 
 
-def _release(signer: Signer, swept: Collection[OutPoint]) -> None:
+def release(signer: Signer, coins: Collection[OutPoint]) -> None:
     """Have the signer give back coins whose sessions are over, as the store has done."""
-    for session in set(signer.holders(swept).values()):
+    for session in set(signer.holders(coins).values()):
         signer.release(session)
-
-
-def _input_weight(coin: CoinRow) -> Weight:
-    return predicted_input_weight(coin.script.type)
-
-
-def _signed_weight(draft: Transaction, chosen: Collection[CoinRow]) -> Weight:
-    signed = sum(_input_weight(each) - _BARE_INPUT_WEIGHT for each in chosen)
-    return Weight(draft.weight + signed + _MARKER_AND_FLAG_WEIGHT)
