@@ -141,13 +141,13 @@ class MerchantWallet:
             raise WalletError(NO_SIGNER)
         wanted = set(inputs)
         session_id, row = self._session_of(wanted)
+        if not wanted.isdisjoint(self._database.read(refund_payments.held_coins)):
+            raise WalletError("A refund spends one of the coins: this payjoin is not signed.")
         state = receiver.replay(self._database.sessions.receiver(session_id).load())
         fallback = _fallback_of(state)
         at = self._database.read(lambda connection: address_at(connection, row.script))
         if at is None:
             raise WalletError("The invoice's address is not one of this wallet: nothing is signed.")
-        if not wanted.isdisjoint(self._database.read(refund_payments.held_coins)):
-            raise WalletError("A refund spends one of the coins: this payjoin is not signed.")
         name = str(row.id)
         for holder in set(self._signer.holders(wanted).values()) - {name}:
             self._signer.release(holder)  # the store gave us the coins: that session is over
