@@ -249,3 +249,14 @@ MERCHANT_SWEEP = {
     "amount_sats": "what it pays to cold storage",
     "fee_sats": "its fee",
 }
+MERCHANT_REFUNDS = {
+    "refunds": "the refunds, the newest first: each with `refund` and `invoice` (the ids),"
+    " `status`, `amount_sats`, `address` (the customer's, or null), `reason` (or null), `txid` (or"
+    " null), `trouble` (what keeps it from being paid, as a code, or null), and `trouble_words`",
+}
+MERCHANT_REFUND = {"refund": "the id of the refund", "status": "where it stands now, as a code"}
+MERCHANT_USERS = {
+    "users": "the users, the oldest first: each with `user` (the id), `name`, `role`, and"
+    " `disabled`",
+}
+MERCHANT_USER = {"user": "the id of the user", "name": "their name"}

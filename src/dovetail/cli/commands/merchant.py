@@ -5,23 +5,11 @@ from typing import Any
 import click
 
 from dovetail.cli import json_keys
+from dovetail.cli.commands.merchant_people import refund, user, where
 from dovetail.cli.help_layout import Group
 from dovetail.cli.option_types import Place, Rate
-from dovetail.cli.options import chain, common, directory, json_option, passphrase, routes, together
+from dovetail.cli.options import chain, common, directory, json_option, passphrase, routes
 from dovetail.cli.output import Screen
-
-_WHERE = together(
-    click.option(
-        "--database",
-        metavar="PLACE",
-        help="A file, or a URL that begins with postgresql://; else a file in the data folder.",
-    ),
-    click.option(
-        "--signer",
-        metavar="PLACE",
-        help="Where the signer listens: a socket's path, or host:port with TLS.",
-    ),
-)
 
 
 _METRICS = click.option(
@@ -38,6 +26,7 @@ _METRICS = click.option(
         "dovetail merchant store 'My shop'": "Make a store on the signer's wallet.",
         "dovetail merchant key 'My web shop'": "Make a key for shop software.",
         "dovetail merchant serve": "Serve the API and take payments.",
+        "dovetail merchant refund list": "Show refunds, and those that wait for a decision.",
     },
 )
 def merchant() -> None:
@@ -59,7 +48,7 @@ def merchant() -> None:
 )
 @click.option("--json-log", is_flag=True, help="Write the log as JSON, a line for each entry.")
 @_METRICS
-@_WHERE
+@where
 @chain
 @directory
 @routes
@@ -77,7 +66,7 @@ def serve(**given: Any) -> int:
 @merchant.command()
 @click.option("--json-log", is_flag=True, help="Write the log as JSON, a line for each entry.")
 @_METRICS
-@_WHERE
+@where
 @chain
 @directory
 @routes
@@ -121,7 +110,7 @@ def signer(**given: Any) -> int:
 @click.argument("name")
 @click.option("--minimum", type=int, default=0, help="The least sats for which to offer payjoin.")
 @click.option("--expiry", type=int, default=900, show_default=True, help="Seconds to pay in.")
-@_WHERE
+@where
 @json_option(json_keys.MERCHANT_STORE)
 @common
 def store(*, as_json: bool, **given: Any) -> int:
@@ -134,7 +123,8 @@ def store(*, as_json: bool, **given: Any) -> int:
 @merchant.command()
 @click.argument("name")
 @click.option("--store", "store_id", metavar="ID", help="Only for this store; else for all.")
-@_WHERE
+@click.option("--approves", is_flag=True, help="Let it approve and decline refunds, too.")
+@where
 @json_option(json_keys.MERCHANT_KEY)
 @common
 def key(*, as_json: bool, **given: Any) -> int:
@@ -145,7 +135,7 @@ def key(*, as_json: bool, **given: Any) -> int:
 
 
 @merchant.command()
-@_WHERE
+@where
 @json_option(json_keys.MERCHANT_DEPOSIT)
 @common
 def deposit(*, as_json: bool, **given: Any) -> int:
@@ -181,7 +171,7 @@ def approve(*, as_json: bool, **given: Any) -> int:
 )
 @click.option("--fee-rate", type=Rate(), help="The fee rate; estimated unless given.")
 @click.option("--yes", is_flag=True, help="Broadcast it without a question.")
-@_WHERE
+@where
 @chain
 @json_option(json_keys.MERCHANT_SWEEP)
 @common
@@ -196,7 +186,7 @@ def sweep(*, as_json: bool, **given: Any) -> int:
 
 
 @merchant.command()
-@_WHERE
+@where
 @chain
 @directory
 @routes
@@ -207,3 +197,7 @@ def check(*, as_json: bool, **given: Any) -> int:
     from dovetail.cli.handlers import merchant_check as handler
 
     return handler.check(Screen(as_json=as_json), **given)
+
+
+merchant.add_command(refund)
+merchant.add_command(user)

@@ -32,7 +32,8 @@ def approve(screen: Screen, *, payment: str | None, yes: bool) -> int:
         if not yes:
             require_somebody()
             confirm("Sign this payment?")
-        log.approve(payment)
+        if not log.approve(payment):
+            raise UsageError("The payment was withdrawn meanwhile: nothing is signed.")
         _emit(screen, payment, log.waiting(), home.network)
     finally:
         log.close()

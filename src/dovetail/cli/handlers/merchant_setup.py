@@ -55,9 +55,16 @@ def store(
 
 
 def key(
-    screen: Screen, *, name: str, store_id: str | None, database: str | None, signer: str | None
+    screen: Screen,
+    *,
+    name: str,
+    store_id: str | None,
+    approves: bool,
+    database: str | None,
+    signer: str | None,
 ) -> int:
     """Make an API key, and show its secret once."""
+    scopes = [each for each in Scope if approves or each is not Scope.REFUNDS_APPROVE]
     home, settings = _settings(database, signer)
     only = None if store_id is None else (_uuid(store_id),)
     _require_name(name)
@@ -69,7 +76,7 @@ def key(
                     "`--store` names no store: give an id that `merchant store` has printed."
                 )
             return api_keys.add_key(
-                connection, name=name, scopes=list(Scope), store_ids=only, now=opened.now()
+                connection, name=name, scopes=scopes, store_ids=only, now=opened.now()
             )
 
         made, secret = opened.write(write)
