@@ -205,3 +205,115 @@ def test_a_thief_does_not_fill_the_queue(house: SignersHouse, monkeypatch: pytes
     assert house.service.answer(payment(psbt, name="refund-0")) == messages.Done()
     house.log.approve("refund-0")
     assert house.service.answer(payment(psbt, name="refund-2")) == messages.Done()
+
+
+# withdrawn payments, and higher fees
+
+
+def test_a_withdrawn_payment_is_never_signed(house: SignersHouse):
+    psbt = spending([coin(house)], (79_000, CUSTOMER))
+    house.service.answer(payment(psbt))
+    assert house.service.answer(messages.Withdraw(id="refund-1")) == messages.Done()
+    assert house.log.waiting() == {}
+    assert not house.log.approve("refund-1")
+    assert "was withdrawn" in house.refusal(messages.Queued(id="refund-1"))
+    house.service.answer(payment(psbt))
+    assert "was withdrawn" in house.refusal(messages.Queued(id="refund-1"))
+
+
+def test_an_approved_payment_can_be_withdrawn_before_it_is_signed(house: SignersHouse):
+    house.service.answer(payment(spending([coin(house)], (79_000, CUSTOMER))))
+    assert house.log.approve("refund-1")
+    house.service.answer(messages.Withdraw(id="refund-1"))
+    assert "was withdrawn" in house.refusal(messages.Queued(id="refund-1"))
+
+
+def test_what_the_owner_reads_cannot_be_exchanged_by_a_withdrawal(house: SignersHouse):
+    house.service.answer(payment(spending([coin(house)], (79_000, CUSTOMER))))
+    house.service.answer(messages.Withdraw(id="refund-1"))
+    stolen = payment(spending([coin(house)], (79_000, THIEF)))
+    assert "Another payment of this id" in house.refusal(stolen)
+    assert not house.log.approve("refund-1")
+
+
+def test_to_withdraw_an_unknown_payment_does_nothing(house: SignersHouse):
+    assert house.service.answer(messages.Withdraw(id="refund-9")) == messages.Done()
+
+
+def first_and(house: SignersHouse, psbt: Psbt, *, approved: bool = True) -> messages.Queue:
+    """Queue a payment, and return the request of one that is to take its place."""
+    first = spending([coin(house)], (30_000, CUSTOMER), (49_000, house.deal.hot(8)))
+    house.service.answer(payment(first, outputs=HOT_CHANGE))
+    if approved:
+        assert house.log.approve("refund-1")
+    return msgspec.structs.replace(
+        payment(psbt, name="refund-1-2", outputs=HOT_CHANGE), replaces="refund-1"
+    )
+
+
+def test_a_higher_fee_of_an_approved_payment_needs_no_approval(any_house: SignersHouse):
+    spent = coin(any_house)
+    psbt = spending([spent], (30_000, CUSTOMER), (48_000, any_house.deal.hot(8)))
+    request = first_and(any_house, psbt)
+    assert any_house.service.answer(request) == messages.Done()
+    assert any_house.log.waiting() == {}
+    signed = any_house.signed(messages.Queued(id="refund-1-2"))
+    assert verify(signed.extract(), [spent.utxo]) is Verdict.VALID
+
+
+def test_a_payment_that_nobody_approved_has_no_replacement(house: SignersHouse):
+    psbt = spending([coin(house)], (30_000, CUSTOMER), (48_000, house.deal.hot(8)))
+    assert "was not approved" in house.refusal(first_and(house, psbt, approved=False))
+    unknown = msgspec.structs.replace(payment(psbt, name="x"), replaces="nobody")
+    assert "was not approved" in house.refusal(unknown)
+
+
+def test_a_withdrawn_payment_has_no_replacement(house: SignersHouse):
+    psbt = spending([coin(house)], (30_000, CUSTOMER), (48_000, house.deal.hot(8)))
+    request = first_and(house, psbt)
+    house.service.answer(messages.Withdraw(id="refund-1"))
+    assert "was withdrawn" in house.refusal(request)
+
+
+@pytest.mark.parametrize(
+    ("customer", "change", "why"),
+    [
+        (29_000, 49_000, "brings others the same"),
+        (31_000, 47_000, "brings others the same"),
+        (30_000, 49_000, "pays a higher fee"),
+        (30_000, 49_500, "pays a higher fee"),
+        (30_000, 30_000, "fee is above"),
+    ],
+)
+def test_a_replacement_changes_nothing_but_the_fee(
+    house: SignersHouse, customer: int, change: int, why: str
+):
+    psbt = spending([coin(house)], (customer, CUSTOMER), (change, house.deal.hot(8)))
+    assert why in house.refusal(first_and(house, psbt))
+
+
+def test_a_replacement_pays_nobody_else(house: SignersHouse):
+    psbt = spending([coin(house)], (30_000, CUSTOMER), (40_000, house.deal.hot(8)), (8_000, THIEF))
+    assert "brings others the same" in house.refusal(first_and(house, psbt))
+
+
+def test_a_replacement_spends_the_same_coins(house: SignersHouse):
+    """With another coin both payments could be mined, and the customer be paid twice."""
+    other = COIN_INDEX + 1
+    for coins in ([coin(house, other)], [coin(house), coin(house, other)]):
+        total = 80_000 * len(coins)
+        psbt = spending(coins, (30_000, CUSTOMER), (total - 32_000, house.deal.hot(8)))
+        named = [COIN_INDEX, other][-len(coins) :] if len(coins) > 1 else [other]
+        request = msgspec.structs.replace(
+            first_and(house, psbt), inputs=own_inputs(indexes(*named))
+        )
+        assert "spends the same coins" in house.refusal(request)
+        house.log._connection.execute("DELETE FROM payments")
+
+
+def test_a_damaged_payment_has_no_replacement(house: SignersHouse):
+    psbt = spending([coin(house)], (30_000, CUSTOMER), (48_000, house.deal.hot(8)))
+    request = first_and(house, psbt)
+    other = msgspec.json.encode(messages.Hello())
+    house.log._connection.execute("UPDATE payments SET request = ?", (other,))
+    assert "cannot be read" in house.refusal(request)
