@@ -115,7 +115,7 @@ async def _paid(shop: RefundShop, row) -> None:
             shop.regtest.node.mine(1)
         if shop.database.read(lambda c: _status(c, row)) == "paid":
             return
-    raise AssertionError("the refund is not paid")
+    raise AssertionError(shop.steps(row))
 
 
 def _status(connection: Any, row: Any) -> str:

@@ -52,6 +52,7 @@ def test_an_approved_refund_is_paid_once_the_owner_approves_it_at_the_signer(sho
     shop.regtest.node.mine(5)
     row = shop.work(row)
     assert (row.depth, row.due) == (6, False)
+    assert shop.coins() == 1  # also where the chain watcher is late
     assert shop.steps(row) == ["create", "claim", "approve", "queue", "sign", "confirm"]
 
 

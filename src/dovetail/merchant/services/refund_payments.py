@@ -300,7 +300,17 @@ class RefundPayments:
         elif not depth:
             self._move(row, RefundStep.REORGANISE, depth=0)
         elif depth != row.depth:
-            self._database.write(partial(_deepen, row=row, depth=depth))
+            height = self._chain.height() - depth + 1
+            spent = payments[0].psbt.unsigned_transaction.contested()
+
+            def write(connection: Connection) -> None:
+                refunds.note(connection, row, depth=depth, due=depth < DEEP)
+                if depth == DEEP:
+                    for coin in spent:  # the chain watcher may be late: nobody takes it again
+                        coins.set_spend(connection, coin, by=txid, height=height)
+                    refund_payments.free_coins(connection, row.id)
+
+            self._database.write(write)
 
     def _broadcast(self, payments: tuple[PaymentRow, ...]) -> None:
         newest = [each.raw for each in payments if each.raw is not None][-1]
@@ -366,9 +376,3 @@ class _Troubled(ChainError):
 
 def _tell(connection: Connection, *, row: RefundRow, trouble: Trouble | None) -> None:
     refunds.note(connection, row, trouble=None if trouble is None else trouble.value)
-
-
-def _deepen(connection: Connection, *, row: RefundRow, depth: int) -> None:
-    refunds.note(connection, row, depth=depth, due=depth < DEEP)
-    if depth >= DEEP:
-        refund_payments.free_coins(connection, row.id)
