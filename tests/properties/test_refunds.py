@@ -173,9 +173,7 @@ class Histories(RuleBasedStateMachine):
     @rule(value=st.sampled_from([21_000, 60_000]))
     def deposit(self, value: int) -> None:
         self.deposits += 1
-        wallet = MerchantWallet(
-            self.database, self.engine._parts.wallet_row(self.store.wallet_id), None
-        )
+        wallet = self.parts.wallet(self.store.wallet_id)
         output = TxOut(Sats(value), wallet.new_address().script_pubkey)
         spent = TxIn(builders.coin(1_000_000 + self.deposits))
         paid = Transaction(2, (spent,), (output,), 0)
@@ -259,7 +257,7 @@ def histories(count: int) -> None:
         Histories,
         settings=settings(
             max_examples=count,
-            stateful_step_count=40,
+            stateful_step_count=30,
             deadline=None,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),
@@ -268,7 +266,7 @@ def histories(count: int) -> None:
 
 
 def test_no_history_pays_too_much_or_twice() -> None:
-    histories(40)
+    histories(12)
 
 
 def counts_only_what_is_paid(patch: pytest.MonkeyPatch) -> None:
@@ -294,4 +292,4 @@ def test_a_broken_rule_is_found(
 ) -> None:
     breaks(monkeypatch)
     with pytest.raises(AssertionError):
-        histories(60)
+        histories(40)
