@@ -117,6 +117,11 @@ class RefundShop:
     store: StoreRow
 
     @property
+    def signer(self) -> Signer:
+        assert self.parts.signer is not None
+        return self.parts.signer
+
+    @property
     def payments(self) -> RefundPayments:
         return RefundPayments(self.parts)
 

@@ -28,6 +28,7 @@ from dovetail.bitcoin.transaction import TxIn
 from dovetail.errors import UsageError, WalletError
 from dovetail.merchant.data import coins, refund_payments, refunds
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.data.refund_payments import PaymentRow
 from dovetail.merchant.invoices import refunds as rules
 from dovetail.merchant.invoices.refunds import NOTHING_PAID, RefundRefused, RefundStatus, Taken
 from dovetail.merchant.services import refund_payments as engine
@@ -63,7 +64,7 @@ class Network:
             for depth, place in self._places():
                 for each in place:
                     if outpoint in each.contested():
-                        found[outpoint] = Spend(each, depth)
+                        found[outpoint] = Spend(transaction=each, depth=depth)
         return found
 
     def broadcast(self, transaction: Transaction) -> Accepted | Refused:
@@ -130,7 +131,8 @@ class Histories(RuleBasedStateMachine):
         self.links: list[str] = []
         self.raws: dict[tuple[Any, int], Transaction] = {}
         self.deposits = 0
-        self.deposit(60_000)
+        for value in (60_000, 61_000, 62_000):
+            self.deposit(value)
 
     def teardown(self) -> None:
         self.database.close()
@@ -184,6 +186,17 @@ class Histories(RuleBasedStateMachine):
         for _ in range(rounds):
             self.engine.work()
 
+    @rule(amount=st.sampled_from([5_000, 20_000]), address=st.sampled_from(CUSTOMERS))
+    def hurry(self, amount: int, address: str) -> None:
+        """A refund goes all the way to its signature."""
+        self.create(amount)
+        if self.links:
+            self.claim(len(self.links) - 1, address)
+            self.decide(len(self.links) - 1, "approve")
+            self.work(2)
+            self.sign(0)
+            self.work(1)
+
     @rule(number=st.integers(0, 9))
     def work_late(self, number: int) -> None:
         """A worker that has read the rows before others moved them."""
@@ -223,14 +236,16 @@ class Histories(RuleBasedStateMachine):
         taken = [Taken(row.status, row.amount) for row in self.rows()]
         assert sum(int(each.amount) for each in taken if each.status not in NOTHING_PAID) <= PAID
 
+    def payments(self, row: refunds.RefundRow) -> tuple[PaymentRow, ...]:
+        return self.database.read(lambda c: refund_payments.payments_of(c, row.id))
+
     @invariant()
     def one_transaction_pays_a_refund_and_its_recipient_never_changes(self) -> None:
         confirmed = self.network.confirmed()
         for row in self.rows():
-            sent = self.database.read(lambda c, row=row: refund_payments.payments_of(c, row.id))
+            sent = self.payments(row)
             signed = [each.raw for each in sent if each.raw is not None]
-            paid = [each for each in confirmed if each in signed]
-            assert len(paid) <= 1
+            assert len([each for each in confirmed if each in signed]) <= 1
             assert len({frozenset(each.contested()) for each in signed}) <= 1
             for each in sent:
                 known = self.raws.setdefault((row.id, each.number), each.psbt.unsigned_transaction)
@@ -243,13 +258,10 @@ class Histories(RuleBasedStateMachine):
     def coins_are_held_by_one_refund(self) -> None:
         spending: dict[OutPoint, Any] = {}
         for row in self.rows():
-            if row.status not in (RefundStatus.QUEUED, RefundStatus.PAYING):
-                continue
-            for each in self.database.read(
-                lambda c, row=row: refund_payments.payments_of(c, row.id)
-            ):
-                for outpoint in each.psbt.unsigned_transaction.contested():
-                    assert spending.setdefault(outpoint, row.id) == row.id
+            if row.status in (RefundStatus.QUEUED, RefundStatus.PAYING):
+                for each in self.payments(row):
+                    for outpoint in each.psbt.unsigned_transaction.contested():
+                        assert spending.setdefault(outpoint, row.id) == row.id
 
 
 def histories(count: int) -> None:

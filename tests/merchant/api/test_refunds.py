@@ -210,7 +210,13 @@ async def test_a_strange_claim_is_refused(ask) -> None:
         status, problem = await ask("GET", f"/claims/{wrong}", anonymous=True)
         assert (status, problem["type"]) == (404, "urn:dovetail:problem:not-found")
         assert (await ask.claim(wrong))[0] == 404
-    for body in ({}, {"address": ""}, {"address": 5}, {"address": CUSTOMER, "amount_sats": 9}):
+    bodies: tuple[dict[str, object], ...] = (
+        {},
+        {"address": ""},
+        {"address": 5},
+        {"address": CUSTOMER, "amount_sats": 9},
+    )
+    for body in bodies:
         status, _ = await ask("PUT", f"/claims/{token}", body, anonymous=True)
         assert status == 422, body
 

@@ -8,6 +8,7 @@ import pytest
 from tests.merchant import builders
 from tests.merchant import refunds as samples
 from tests.merchant.signer.deals import SignersHouse
+from tests.support.keys import Keys
 
 from dovetail.bitcoin import OutPoint, Sats, Txid, UnixTime
 from dovetail.errors import CoinsTaken, UsageError
@@ -84,7 +85,7 @@ def test_a_link_finds_its_refund_and_nothing_else_does(shop) -> None:
 
 def test_the_customer_may_change_the_address_until_the_approval(shop) -> None:
     row, token = shop.create(shop.invoice())
-    other = str(samples.Keys("customer").address(4))
+    other = str(Keys("customer").address(4))
     assert shop.claim(token).refund.address == str(samples.CUSTOMER)
     assert shop.claim(token, f" {other}\n").refund.address == other
     shop.service.approve(row.id, by="key 2")

@@ -66,6 +66,7 @@ def test_one_coin_pays_and_the_change_comes_back(shop: RefundShop):
     assert sum(each.value for each in transaction.outputs) + payment.fee == 25_000
     (change,) = [each for each in transaction.outputs if each.value != 20_000]
     at = shop.database.read(lambda c: wallets.address_at(c, change.script_pubkey))
+    assert at is not None
     assert (at.purpose, at.invoice_id) == (Purpose.CHANGE, row.invoice_id)
     assert shop.house.log.approve(payment.name)
     shop.work(row, 2)
@@ -185,7 +186,7 @@ def test_a_sweep_leaves_the_coins_of_refunds(shop: RefundShop):
     wallet = shop.parts.wallet_row(shop.store.wallet_id)
     rate = FeeRate.from_sat_per_vb(2)
     with pytest.raises(InsufficientFunds, match="nothing is swept"):
-        prepare_sweep(shop.database, wallet, shop.parts.signer, keep=0, fee_rate=rate)
+        prepare_sweep(shop.database, wallet, shop.signer, keep=0, fee_rate=rate)
 
 
 def test_a_declined_refund_is_withdrawn_at_the_signer(shop: RefundShop):
@@ -197,7 +198,7 @@ def test_a_declined_refund_is_withdrawn_at_the_signer(shop: RefundShop):
     row = shop.work(row)
     assert (row.due, shop.house.log.waiting(), shop.waiting()) == (False, {}, [])
     with pytest.raises(WalletError, match="withdrawn"):
-        shop.parts.signer.queued(str(row.id))
+        shop.signer.queued(str(row.id))
 
 
 def test_a_refund_that_is_being_paid_is_not_called_off(shop: RefundShop):
@@ -333,6 +334,7 @@ def _spend_otherwise(shop: RefundShop, row) -> None:
     (utxo,) = psbt.utxos()
     (spent,) = psbt.unsigned_transaction.contested()
     at = shop.database.read(lambda c: wallets.address_at(c, utxo.script_pubkey))
+    assert at is not None
     output = TxOut(Sats(int(utxo.value) - 2_000), CUSTOMER.script_pubkey)
     other = Transaction(2, (TxIn(spent),), (output,), 0)
     other_psbt = psbt.with_transaction(other, psbt.inputs, psbt.outputs[:1])
@@ -360,7 +362,7 @@ def test_a_signer_that_signs_another_transaction_is_not_believed(shop: RefundSho
     first = shop.work(shop.approved(amount=5_000))
     shop.payments.work()
     shop.house.log.approve(str(first.id))
-    other = shop.parts.signer.queued(str(first.id))
+    other = shop.signer.queued(str(first.id))
     second = shop.work(shop.approved(amount=6_000))
     monkeypatch.setattr(shop.parts.signer, "queued", lambda _: other)
     with pytest.raises(WalletError, match="another transaction"):

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Column, Connection, insert, select, update
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import UsageError
@@ -311,7 +311,7 @@ def _hash(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-_COLUMNS = tuple(refunds.c[name] for name in RefundRow.__slots__)
+_COLUMNS: tuple[Column[Any], ...] = tuple(refunds.c[name] for name in RefundRow.__slots__)
 
 
 def _row(row: Any) -> RefundRow:
