@@ -181,7 +181,7 @@ async def test_what_keeps_a_refund_from_being_paid_is_told(ask) -> None:
 async def test_each_route_needs_its_scope(ask, method: str, path: str, scope: Scope) -> None:
     made = await ask.create()
     place = path.format(invoice=ask.invoice.id, refund=made["id"])
-    body = {} if path.endswith("refunds") and method == "POST" else None
+    body: dict[str, object] | None = {} if path.endswith("refunds") and method == "POST" else None
     others = ask.key(*(each for each in Scope if each is not scope))
     status, problem = await ask(method, place, body, secret=others)
     assert (status, problem["type"]) == (403, "urn:dovetail:problem:forbidden")

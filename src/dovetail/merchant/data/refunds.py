@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import UsageError
@@ -167,7 +167,7 @@ def note(connection: Connection, row: RefundRow, **values: Any) -> None:
 
 def refund(connection: Connection, refund_id: UUID) -> RefundRow | None:
     """Return a refund, or None."""
-    found = connection.execute(select(*_COLUMNS).where(refunds.c.id == refund_id)).first()
+    found = connection.execute(select(refunds).where(refunds.c.id == refund_id)).first()
     return None if found is None else _row(found)
 
 
@@ -176,13 +176,13 @@ def refund_of_token(connection: Connection, token: str) -> RefundRow | None:
 
     The database compares hashes of 256 random bits, so that its time tells nothing of the secret.
     """
-    found = connection.execute(select(*_COLUMNS).where(refunds.c.token == _hash(token))).first()
+    found = connection.execute(select(refunds).where(refunds.c.token == _hash(token))).first()
     return None if found is None else _row(found)
 
 
 def refunds_of(connection: Connection, invoice_id: UUID) -> tuple[RefundRow, ...]:
     """Return the refunds of an invoice, the oldest first."""
-    query = select(*_COLUMNS).where(refunds.c.invoice_id == invoice_id).order_by(refunds.c.id)
+    query = select(refunds).where(refunds.c.invoice_id == invoice_id).order_by(refunds.c.id)
     return tuple(map(_row, connection.execute(query)))
 
 
@@ -200,7 +200,7 @@ def page(
     statuses: tuple[RefundStatus, ...] | None = None,
 ) -> tuple[RefundRow, ...]:
     """Return refunds, the newest first; `store_ids` are those to look at, None: all."""
-    query = select(*_COLUMNS).order_by(refunds.c.id.desc()).limit(limit)
+    query = select(refunds).order_by(refunds.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(refunds.c.id < before)
     if store_ids is not None:
@@ -212,7 +212,7 @@ def page(
 
 def due(connection: Connection) -> tuple[RefundRow, ...]:
     """Return the refunds for which the engine has something to do, the oldest first."""
-    query = select(*_COLUMNS).where(refunds.c.due).order_by(refunds.c.id)
+    query = select(refunds).where(refunds.c.due).order_by(refunds.c.id)
     return tuple(map(_row, connection.execute(query)))
 
 
@@ -311,11 +311,8 @@ def _hash(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-_COLUMNS: tuple[Column[Any], ...] = tuple(refunds.c[name] for name in RefundRow.__slots__)
-
-
 def _row(row: Any) -> RefundRow:
-    values = row._asdict()
+    values = {name: getattr(row, name) for name in RefundRow.__slots__}
     values.update(
         amount=Sats(row.amount),
         status=RefundStatus(row.status),
