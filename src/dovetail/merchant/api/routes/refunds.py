@@ -13,7 +13,9 @@ from dovetail.merchant import messages
 from dovetail.merchant.api import views
 from dovetail.merchant.api.bodies import require_body
 from dovetail.merchant.api.caller import Keys, scoped
-from dovetail.merchant.api.problems import not_found
+from dovetail.merchant.api.openapi import may_refuse
+from dovetail.merchant.api.parameters import require_query
+from dovetail.merchant.api.problems import Kind, not_found
 from dovetail.merchant.api.routes.common import (
     ApiRequest,
     Cursor,
@@ -96,7 +98,12 @@ async def get_refund(request: ApiRequest, refund_id: FromPath[UUID]) -> messages
     return views.refund(row, steps=steps)
 
 
-@post("/refunds/{refund_id:uuid}/cancel", guards=[scoped(Scope.REFUNDS_WRITE)], status_code=200)
+@post(
+    "/refunds/{refund_id:uuid}/cancel",
+    guards=[scoped(Scope.REFUNDS_WRITE)],
+    status_code=200,
+    responses=may_refuse(Kind.CONFLICT),
+)
 async def cancel_refund(request: ApiRequest, refund_id: FromPath[UUID]) -> messages.Refund:
     """Take a refund back, before it is being paid."""
     await _visible(request, refund_id)
@@ -104,7 +111,12 @@ async def cancel_refund(request: ApiRequest, refund_id: FromPath[UUID]) -> messa
     return views.refund(await in_thread(lambda: service.cancel(refund_id, by=who)))
 
 
-@post("/refunds/{refund_id:uuid}/approve", guards=[scoped(Scope.REFUNDS_APPROVE)], status_code=200)
+@post(
+    "/refunds/{refund_id:uuid}/approve",
+    guards=[scoped(Scope.REFUNDS_APPROVE)],
+    status_code=200,
+    responses=may_refuse(Kind.CONFLICT),
+)
 async def approve_refund(request: ApiRequest, refund_id: FromPath[UUID]) -> messages.Refund:
     """Approve a refund whose customer has given an address.
 
@@ -115,7 +127,12 @@ async def approve_refund(request: ApiRequest, refund_id: FromPath[UUID]) -> mess
     return views.refund(await in_thread(lambda: service.approve(refund_id, by=who)))
 
 
-@post("/refunds/{refund_id:uuid}/decline", guards=[scoped(Scope.REFUNDS_APPROVE)], status_code=200)
+@post(
+    "/refunds/{refund_id:uuid}/decline",
+    guards=[scoped(Scope.REFUNDS_APPROVE)],
+    status_code=200,
+    responses=may_refuse(Kind.CONFLICT),
+)
 async def decline_refund(request: ApiRequest, refund_id: FromPath[UUID]) -> messages.Refund:
     """Decline a refund, before it is being paid."""
     await _visible(request, refund_id)
@@ -123,20 +140,25 @@ async def decline_refund(request: ApiRequest, refund_id: FromPath[UUID]) -> mess
     return views.refund(await in_thread(lambda: service.decline(refund_id, by=who)))
 
 
-async def whole_body(
+async def without_key(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """A guard of routes that need no key: it lets only whole bodies through."""
+    """A guard of routes that need no key: it lets whole bodies and known queries through."""
+    require_query(handler, connection.scope["query_string"])
     require_body(handler, connection.scope["state"]["body"])
 
 
-@get("/claims/{token:str}", guards=[whole_body], security=[{}])
+@get("/claims/{token:str}", guards=[without_key])
 async def get_claim(request: ApiRequest, token: FromPath[str]) -> messages.Claim:
     """Show a refund to its customer, who needs no key but the secret of the claim link."""
     return _claim(request, await _refunds(request).claim(token))
 
 
-@put("/claims/{token:str}", guards=[whole_body], security=[{}])
+@put(
+    "/claims/{token:str}",
+    guards=[without_key],
+    responses=may_refuse(Kind.CONFLICT),
+)
 async def give_claim_address(
     request: ApiRequest, token: FromPath[str], data: JSONBody[messages.NewClaim]
 ) -> messages.Claim:
