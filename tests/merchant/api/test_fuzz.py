@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import httpcore2
 import pytest
@@ -20,6 +21,8 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 from tests.merchant.served import ServedTill, open_served
 
+from dovetail.bitcoin import UnixTime
+from dovetail.merchant.data import invoices, refunds
 from dovetail.merchant.messages import Scope
 
 EXAMPLES = 12
@@ -113,10 +116,28 @@ def _world(served: ServedTill) -> World:
         "invoice_id": invoice["id"],
         "delivery_id": delivery["id"],
         "key_id": key["id"],
+        **_refund(served, UUID(invoice["id"])),
     }
     schema = schemathesis.openapi.from_dict(ask("GET", "/openapi.json"))
     schema.config.generation.update(with_security_parameters=False)  # the keys are ours
     return World(served, secret, ids, requests.Session(), schema)
+
+
+def _refund(served: ServedTill, invoice_id: UUID) -> dict[str, str]:
+    """A refund of the invoice, although nothing was paid, and the secret of its link."""
+    database = served.till.parts.database
+
+    def write(connection: Any) -> tuple[refunds.RefundRow, str]:
+        row = invoices.invoice(connection, invoice_id)
+        assert row is not None
+        now = database.now()
+        expires_at = UnixTime(now + 86_400)
+        return refunds.add_refund(
+            connection, row, amount=row.amount, reason=None, expires_at=expires_at, by="x", now=now
+        )
+
+    row, token = database.write(write)
+    return {"refund_id": str(row.id), "token": token}
 
 
 def _cases(world: World, operation: Any, mode: GenerationMode) -> st.SearchStrategy[Any]:

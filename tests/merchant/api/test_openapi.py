@@ -93,7 +93,7 @@ def test_each_message_is_as_msgspec_has_it(document) -> None:
 def test_a_page_has_the_name_of_its_entries(document) -> None:
     schemas = document["components"]["schemas"]
     pages = {name for name in schemas if "Page" in name}
-    assert pages == {"InvoicePage", "DeliveryPage", "AuditEntryPage"}
+    assert pages == {"InvoicePage", "RefundPage", "DeliveryPage", "AuditEntryPage"}
     assert schemas["InvoicePage"]["properties"]["items"]["items"] == {
         "$ref": "#/components/schemas/Invoice"
     }

@@ -10,7 +10,6 @@ from tests.merchant import refunds as samples
 from tests.merchant.signer.deals import SignersHouse
 
 from dovetail.bitcoin import UnixTime
-from dovetail.merchant.api import app
 from dovetail.merchant.api.limits import Limits, Rate
 from dovetail.merchant.data import api_keys, refunds
 from dovetail.merchant.data.ids import new_id
@@ -224,9 +223,8 @@ async def test_a_strange_claim_is_refused(ask) -> None:
 async def test_guesses_at_links_use_up_the_requests_of_their_address(ask, monkeypatch) -> None:
     made = await ask.create()
     limits = Limits(address=Rate(burst=25, per_second=0.001), refusal_cost=10)
-    monkeypatch.setattr(app, "Limits", lambda: limits)
     monkeypatch.setattr(Clients, "of", lambda *_: "a network")  # this machine is not limited
-    async with serving(ask.parts, "127.0.0.1", 0) as url:
+    async with serving(ask.parts, "127.0.0.1", 0, limits=limits) as url:
         ask.url = url
         answers = [(await ask("GET", f"/claims/{n}", anonymous=True))[0] for n in range(4)]
         assert answers == [404, 404, 404, 429]
