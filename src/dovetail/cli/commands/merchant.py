@@ -11,7 +11,6 @@ from dovetail.cli.option_types import Place, Rate
 from dovetail.cli.options import chain, common, directory, json_option, passphrase, routes
 from dovetail.cli.output import Screen
 
-
 _METRICS = click.option(
     "--metrics",
     type=Place(),
