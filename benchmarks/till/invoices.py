@@ -10,7 +10,6 @@ from multiprocessing.connection import Connection
 from time import perf_counter
 
 import psycopg
-
 from benchmarks.processes import process
 from benchmarks.till import world
 from tests.merchant.till import open_parts
@@ -131,5 +130,3 @@ def _timed(work: Callable[[], None], count: int) -> tuple[float, list[float]]:
     with ThreadPoolExecutor(_CLIENTS) as clients:
         times = list(clients.map(once, range(count)))
     return perf_counter() - began, times
-
-

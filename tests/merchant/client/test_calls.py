@@ -36,6 +36,8 @@ GIVEN = {
     "token": "t",
 }
 BODIES = {
+    messages.NewRefund: messages.NewRefund(amount_sats=1),
+    messages.NewClaim: messages.NewClaim(address="a"),
     messages.NewInvoice: messages.NewInvoice(amount_sats=1),
     messages.NewMark: messages.NewMark(settled=True),
     messages.NewStore: messages.NewStore(name="S", wallet_id=uuid4()),
@@ -113,7 +115,10 @@ def test_both_clients_have_a_method_for_each_operation(kind) -> None:
 def test_only_what_may_be_done_twice_is_repeated() -> None:
     repeated = {name for name in OPERATIONS if _made(name)[0].repeats}
     reading = {name for name, (method, _, _) in OPERATIONS.items() if method == "get"}
-    assert repeated == {*reading, "create_invoice", "close_invoice", "revoke_key"}
+    assert repeated == {
+        *reading,
+        *("create_invoice", "close_invoice", "revoke_key", "give_claim_address"),
+    }
 
 
 def test_a_call_without_an_idempotency_key_draws_one() -> None:
@@ -128,3 +133,4 @@ def test_a_call_shows_no_body() -> None:
     told = repr(calls.create_invoice(uuid4(), messages.NewInvoice(amount_sats=1, label="Secret")))
     assert "Secret" not in told
     assert "POST /stores/" in told
+    assert "secret" not in repr(calls.get_claim("secret"))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dovetail.merchant.client.webhook import WebhookEvent as WebhookEvent
     from dovetail.merchant.client.webhook import verify_webhook as verify_webhook
     from dovetail.merchant.invoices.invoice import InvoiceStatus as InvoiceStatus
+    from dovetail.merchant.invoices.refunds import RefundStatus as RefundStatus
 else:
     from dovetail.names import on_first_use
 
@@ -21,7 +22,7 @@ else:
         __name__,
         {
             "async_shop": "AsyncShop",
-            "calls": "InvoiceStatus",
+            "calls": "InvoiceStatus RefundStatus",
             "errors": "ShopProblem ShopUnreachable",
             "retries": "Retries",
             "shop": "Shop",

@@ -6,12 +6,14 @@ Ids are UUIDs, and what a call needs of a key is told by the OpenAPI document of
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import msgspec
 
 from dovetail.merchant import messages
 from dovetail.merchant.invoices.invoice import InvoiceStatus
+from dovetail.merchant.invoices.refunds import RefundStatus
 from dovetail.merchant.messages.base import Page, Request
 
 T = TypeVar("T")
@@ -40,7 +42,7 @@ class Call(Generic[T]):
     accepts: str = JSON
 
     def __repr__(self) -> str:
-        return f"<Call {self.method} {self.path}>"
+        return f"<Call {self.method} {self.path.partition('/claims/')[0] or '/claims/…'}>"
 
     @property
     def content(self) -> bytes | None:
@@ -139,6 +141,63 @@ def stream_events(invoice_id: UUID, *, after: int = 0) -> Call[messages.Event]:
         repeats=True,
         accepts=EVENT_STREAM,
     )
+
+
+def create_refund(invoice_id: UUID, refund: messages.NewRefund) -> Call[messages.Refund]:
+    """Make a refund; send its customer the claim link, whose secret is in this answer alone."""
+    return Call("POST", f"/invoices/{invoice_id}/refunds", messages.Refund, body=refund)
+
+
+def list_refunds(
+    *,
+    store_id: UUID | None = None,
+    status: Collection[RefundStatus] = (),
+    cursor: str | None = None,
+    limit: int = PAGE,
+) -> Call[Page[messages.Refund]]:
+    """List refunds, the newest first: those that match all that is given.
+
+    `cursor` is where the previous page ended, and `limit` the size of a page, 1 to 200.
+    """
+    query = _given(store_id=store_id, cursor=cursor, limit=limit)
+    wanted = tuple(("status", each.value) for each in status)
+    return _get("/refunds", Page[messages.Refund], query + wanted)
+
+
+def list_refunds_of_invoice(invoice_id: UUID) -> Call[list[messages.Refund]]:
+    """List the refunds of an invoice, the oldest first."""
+    return _get(f"/invoices/{invoice_id}/refunds", list[messages.Refund])
+
+
+def get_refund(refund_id: UUID) -> Call[messages.Refund]:
+    """Show a refund with its steps."""
+    return _get(f"/refunds/{refund_id}", messages.Refund)
+
+
+def cancel_refund(refund_id: UUID) -> Call[messages.Refund]:
+    """Take a refund back, before it is being paid."""
+    return Call("POST", f"/refunds/{refund_id}/cancel", messages.Refund)
+
+
+def approve_refund(refund_id: UUID) -> Call[messages.Refund]:
+    """Approve a refund whose customer has given an address; the owner then approves its payment."""
+    return Call("POST", f"/refunds/{refund_id}/approve", messages.Refund)
+
+
+def decline_refund(refund_id: UUID) -> Call[messages.Refund]:
+    """Decline a refund, before it is being paid."""
+    return Call("POST", f"/refunds/{refund_id}/decline", messages.Refund)
+
+
+def get_claim(token: str) -> Call[messages.Claim]:
+    """Show a refund as its customer sees it; `token` is the secret of the claim link."""
+    return _get(f"/claims/{quote(token, safe='')}", messages.Claim)
+
+
+def give_claim_address(token: str, claim: messages.NewClaim) -> Call[messages.Claim]:
+    """Give the address to which the refund is paid; it may be changed until the approval."""
+    path = f"/claims/{quote(token, safe='')}"
+    return Call("PUT", path, messages.Claim, body=claim, repeats=True)
 
 
 def list_stores() -> Call[list[messages.StoreView]]:

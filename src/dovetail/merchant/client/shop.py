@@ -62,7 +62,8 @@ class Shop:
 
     Each method raises `ShopProblem` where the shop refuses or fails, and `ShopUnreachable` where no
     proper answer comes. What may be repeated is repeated a few times before that: what only reads,
-    `create_invoice`, `close_invoice` and `revoke_key`, and anything that cannot have arrived.
+    `create_invoice`, `close_invoice`, `revoke_key` and `give_claim_address`, and anything that cannot
+    have arrived.
     """
 
     def __init__(
@@ -95,6 +96,16 @@ class Shop:
     close_invoice = _asked(calls.close_invoice)
     mark_invoice = _asked(calls.mark_invoice)
     list_events = _asked(calls.list_events)
+    create_refund = _asked(calls.create_refund)
+    list_refunds = _asked(calls.list_refunds)
+    refunds = _paged(calls.list_refunds)
+    list_refunds_of_invoice = _asked(calls.list_refunds_of_invoice)
+    get_refund = _asked(calls.get_refund)
+    cancel_refund = _asked(calls.cancel_refund)
+    approve_refund = _asked(calls.approve_refund)
+    decline_refund = _asked(calls.decline_refund)
+    get_claim = _asked(calls.get_claim)
+    give_claim_address = _asked(calls.give_claim_address)
     list_stores = _asked(calls.list_stores)
     create_store = _asked(calls.create_store)
     get_store = _asked(calls.get_store)

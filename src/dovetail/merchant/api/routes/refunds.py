@@ -35,7 +35,11 @@ from dovetail.merchant.messages import Scope
 from dovetail.merchant.services.refunds import Claim, Refunds
 
 
-@post("/invoices/{invoice_id:uuid}/refunds", guards=[scoped(Scope.REFUNDS_WRITE)])
+@post(
+    "/invoices/{invoice_id:uuid}/refunds",
+    guards=[scoped(Scope.REFUNDS_WRITE)],
+    responses=may_refuse(Kind.CONFLICT),
+)
 async def create_refund(
     request: ApiRequest, invoice_id: FromPath[UUID], data: JSONBody[messages.NewRefund]
 ) -> messages.Refund:
