@@ -61,8 +61,8 @@ class AsyncShop:
 
     Each method raises `ShopProblem` where the shop refuses or fails, and `ShopUnreachable` where no
     proper answer comes. What may be repeated is repeated a few times before that: what only reads,
-    `create_invoice`, `close_invoice`, `revoke_key` and `give_claim_address`, and anything that cannot
-    have arrived.
+    `create_invoice`, `close_invoice`, `revoke_key` and `give_claim_address`, and anything that
+    cannot have arrived.
     """
 
     def __init__(
