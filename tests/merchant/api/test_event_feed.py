@@ -1,6 +1,7 @@
 """Event streams over real HTTP, on both databases: one look for all, limits, ends, slow readers."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from tests.merchant.shop import add_one, add_shop
 from tests.support.waiting import until
 
 from dovetail.errors import StoreUnavailable
-from dovetail.merchant.api.event_feed import MOST_WAITING, EventFeed, Pace
+from dovetail.merchant.api.event_feed import MOST_WAITING, EventFeed, EventStream, Pace
 from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.api.problems import Refused
 from dovetail.merchant.data import api_keys, events, record
@@ -318,6 +319,34 @@ async def test_a_feed_that_stops_opens_no_stream(database) -> None:
     await feed.close()
     with pytest.raises(Refused, match="This server stops"), feed.opened(new_id(), new_id(), 0):
         pass
+
+
+async def _number(stream: EventStream) -> int | None:
+    told = await anext(stream.taken())
+    return None if told is None else told.seq
+
+
+async def test_a_stream_that_opens_during_a_look_is_fed(database, monkeypatch) -> None:
+    pulse, looking, go_on = database.pulse, threading.Event(), threading.Event()
+
+    def slow() -> int:
+        found: int = pulse()
+        if not looking.is_set():
+            looking.set()
+            go_on.wait(10)
+        return found
+
+    invoice_id = database.write(lambda c: add_one(c, add_shop(c))).id
+    feed = EventFeed(database, Limits(), pace=Pace(look=0.01, keys=1e12))
+    with feed.opened(invoice_id, new_id(), 0) as first:
+        assert await _number(first) == 1
+        monkeypatch.setattr(database, "pulse", slow)
+        await asyncio.to_thread(looking.wait, 10)
+        with feed.opened(invoice_id, new_id(), 0) as second:
+            go_on.set()
+            async with asyncio.timeout(10):
+                assert await _number(second) == 1
+    await feed.close()
 
 
 async def test_a_wrong_number_is_named(database) -> None:

@@ -237,4 +237,4 @@ async def test_a_link_that_has_run_out_says_so(ask, clock) -> None:
     _, shown = await ask("GET", f"/claims/{made['claim_token']}", anonymous=True)
     assert shown["status"] == "expired"
     status, problem = await ask.claim(made["claim_token"])
-    assert (status, "another link" in problem["detail"]) == (409, True)
+    assert (status, "a new refund" in problem["detail"]) == (409, True)

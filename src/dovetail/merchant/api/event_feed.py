@@ -174,8 +174,9 @@ class EventFeed:
         if now >= self._keys_at + self._pace.keys:
             await self._end_revoked()
             self._keys_at = now
-        known, self._pulse = self._pulse, await asyncio.to_thread(self._database.pulse)
-        if known != self._pulse and not await self._feed(now):
+        pulse = await asyncio.to_thread(self._database.pulse)
+        known, self._pulse = self._pulse, pulse  # a stream may have been opened meanwhile
+        if known != pulse and not await self._feed(now):
             self._pulse = None
         late = now - self._pace.patience
         self._end(

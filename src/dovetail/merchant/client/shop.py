@@ -36,6 +36,9 @@ from dovetail.merchant.messages.invoices import Event, Invoice
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SLACK = 1.0
+"""Seconds by which a wait may be longer than asked for."""
+
 
 def _asked(describe: Callable[P, Call[T]]) -> Callable[Concatenate["Shop", P], T]:
     """A method that makes one call and returns its answer."""
@@ -206,8 +209,8 @@ class Shop:
             require_success(self._begun(response), call.accepts)
             for chunk in response.iter_stream():
                 yield from following.take(chunk)
-                if _left(until) < quiet:
-                    return
+                if _left(until) < quiet - _SLACK:
+                    return  # the next read would wait for `quiet`, which is past the time
 
     def _begun(self, response: httpcore2.Response) -> Reply:
         """The head of an answer, and the body of a refusal."""

@@ -110,7 +110,7 @@ FINAL = NOTHING_PAID | {_S.PAID}
 
 _REFUSED: Mapping[RefundStatus, str] = MappingProxyType(
     {
-        _S.OPEN: "The customer has given no address yet: send them the claim link.",
+        _S.OPEN: "The customer has given no address yet: send them the claim page.",
         _S.CLAIMED: "The refund is not approved yet: approve it first.",
         _S.APPROVED: "The refund is approved already: decline it, and make another one.",
         _S.QUEUED: "The refund waits at the signer already: decline it, and make another one.",

@@ -88,8 +88,7 @@ _WORDS = {
     Trouble.SIGNER_AWAY: "The signer does not answer: start it, or correct `signer`.",
     Trouble.SIGNER_REFUSES: "The signer refuses the payment: see its log, decline the refund, and"
     " make another one.",
-    Trouble.OWNER_WAITED_FOR: "It waits for the owner: run `dovetail merchant approve` where the"
-    " signer runs.",
+    Trouble.OWNER_WAITED_FOR: "It waits for the owner: approve it where the signer runs.",
     Trouble.NETWORK_REFUSES: "The network refuses the transaction now: it is tried again.",
 }
 

@@ -32,7 +32,7 @@ CUSTOMER = "customer"
 CLOCK = "clock"
 """How it names the end of time."""
 
-TOO_LATE = "The time to give an address is over: ask the shop for another link."
+TOO_LATE = "The time to give an address is over: ask the shop for a new refund."
 NOT_COVERED = (
     "The invoice's confirmed payments do not cover its refunds any more: wait for confirmations, or"
     " decline."
