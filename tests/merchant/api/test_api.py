@@ -118,6 +118,7 @@ async def test_pages_follow_each_other(ask) -> None:
         ({"amount_sats": "5000"}, "amount_sats"),
         ({"amount_sats": 5.5}, "amount_sats"),
         ({"amount_sats": 5000, "metadata": 5}, "metadata"),
+        ({"amount_sats": 5000, "metadata": {"text": "x" * 9_990}}, "metadata"),
         ([], "body"),
     ],
 )

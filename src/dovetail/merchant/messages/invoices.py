@@ -34,6 +34,10 @@ Price = Annotated[
 ]
 
 
+MAX_METADATA = 10_000
+"""Bytes of an invoice's metadata as JSON."""
+
+
 class NewInvoice(Request, frozen=True, kw_only=True):
     """What an invoice is to ask for: `amount_sats`, or `price` with or without `currency`.
 

@@ -39,6 +39,7 @@ from dovetail.merchant.data.invoices import InvoiceFilter
 from dovetail.merchant.invoices.invoice import InvoiceStatus
 from dovetail.merchant.messages import Scope
 from dovetail.merchant.messages.base import END, PLAIN
+from dovetail.merchant.messages.invoices import MAX_METADATA
 
 AGAIN = 1_000
 """Milliseconds after which a client whose stream has ended opens it again."""
@@ -71,6 +72,8 @@ async def create_invoice(
     nothing again.
     """
     await visible_store(request, store_id)
+    if len(msgspec.json.encode(data.metadata)) > MAX_METADATA:
+        raise invalid("metadata", f"Send at most {MAX_METADATA:,} bytes of JSON.")
     service, parts = invoices_of(request), parts_of(request)
     draft = await service.draft(store_id, data)
     given = msgspec.json.encode(data)
