@@ -28,6 +28,7 @@ from dovetail.merchant.messages.invoices import NewInvoice
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.signer.place import SignerPlace
+from dovetail.stores.ports import SessionId
 
 COINS = 12
 """A payjoin gives its hot coin back, unless it settles in cold storage."""
@@ -56,6 +57,7 @@ class Sweep:
     async def run(self, path: Path, victim: str, moment: str) -> Result:
         """Play a path once, and kill the victim at the moment."""
         row = await self._ask(path)
+        held = await self._hold_coins(path) if path.without_coins else None
         scene = Scene(self._shop, self._invoices, self._customer, row)
         killing = threading.Thread(target=self._kill_at, args=(scene, victim, moment), daemon=True)
         killing.start()
@@ -66,7 +68,15 @@ class Sweep:
             await asyncio.to_thread(self._require, scene, path)
         except (AssertionError, TimeoutError, RuntimeError, LookupError, DovetailError) as error:
             fault = f"{type(error).__name__}: {error} {self._shop.told(row.id)}"
+        finally:
+            if held is not None:
+                self._shop.database.sessions.release(held)
         return Result(path.name, victim, fault)
+
+    async def _hold_coins(self, path: Path) -> SessionId:
+        """Give all coins to the session of another invoice; returns its id."""
+        other = await self._ask(path)
+        return await asyncio.to_thread(self._shop.hold_coins, other.id)
 
     async def _ask(self, path: Path):
         draft = await self._invoices.draft(self._shop.store_id, NewInvoice(amount_sats=AMOUNT))

@@ -11,7 +11,6 @@ from tests.shop.processes import Shop, wait
 
 from dovetail import Agent
 from dovetail.merchant.data.invoices import InvoiceRow
-from dovetail.merchant.messages.invoices import NewInvoice
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.sessions import sender
 
@@ -60,6 +59,8 @@ class Path:
     """The kinds of the credited transactions: one of these."""
     expires: bool = False
     cold: bool = False
+    without_coins: bool = False
+    """Whether another session holds each coin of the shop, so that it refuses the payjoin."""
     total: int = AMOUNT
 
 
@@ -98,17 +99,6 @@ async def fallback(scene: Scene) -> None:
         "the fallback is not broadcast",
     )
     await asyncio.to_thread(scene.mine)
-
-
-async def refused(scene: Scene) -> None:
-    """Another session holds each coin of the shop: it refuses the payjoin, and is paid anyway."""
-    other = await scene.invoices.create(scene.shop.store_id, NewInvoice(amount_sats=AMOUNT))
-    await scene.invoices.payment_uri(other.id)
-    held = await asyncio.to_thread(scene.shop.hold_coins, other.id)
-    try:
-        await payjoin(scene)
-    finally:
-        await asyncio.to_thread(scene.shop.database.sessions.release, held)
 
 
 async def direct(scene: Scene) -> None:
@@ -216,7 +206,7 @@ PATHS = (
     ),
     Path(
         "refused",
-        refused,
+        payjoin,
         (
             "Created",
             "RetrievedOriginalPayload",
@@ -227,6 +217,7 @@ PATHS = (
             "settled",
         ),
         (("fallback",),),
+        without_coins=True,
     ),
     Path("direct", direct, SEEN, (("direct",),)),
     Path("parts", parts, SEEN, (("direct", "direct"),)),
