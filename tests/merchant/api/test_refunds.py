@@ -121,7 +121,7 @@ async def test_a_refund_without_an_address_is_not_approved(ask) -> None:
     made = await ask.create()
     status, problem = await ask("POST", f"/refunds/{made['id']}/approve")
     assert (status, problem["type"]) == (409, "urn:dovetail:problem:conflict")
-    assert "claim link" in problem["detail"]
+    assert "claim page" in problem["detail"]
 
 
 async def test_no_more_is_refunded_than_was_paid(ask) -> None:
