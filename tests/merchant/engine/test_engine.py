@@ -1,18 +1,22 @@
 """A customer's wallet pays invoices of a shop that runs in this process, on both databases."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 from tests.merchant.till import EAGER, Till, open_till
 from tests.support.bdk import bdk_wallet
 from tests.support.loopback import Loopback, open_loopback
+from tests.support.waiting import until
 
 from dovetail import Agent
 from dovetail.bitcoin.uri import BitcoinUri
+from dovetail.errors import StoreUnavailable
 from dovetail.merchant.data import record
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.engine.engine import Engine
 from dovetail.wallets.bdk.keys import public
 
 
@@ -86,3 +90,54 @@ async def test_without_a_signer_the_plain_address_is_paid(world, database) -> No
 def _kinds(till: Till, row) -> list[str]:
     found = till.parts.database.read(lambda c: record.load(c, row.id))
     return [each.kind.value for each in found.state(till.parts.clock()).counted]
+
+
+class _Ensured:
+    """Duties that only remember what they were asked to ensure."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    async def ensure(self, names: Collection[str]) -> None:
+        self.names.update(names)
+
+    @property
+    def running(self) -> frozenset[str]:
+        return frozenset()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_no_look_for_duties(
+    world, database, monkeypatch
+) -> None:
+    pulse = database.pulse
+    failed: list[bool] = []
+
+    def away_once() -> int:
+        if not failed:
+            failed.append(True)
+            raise StoreUnavailable("The database is away.")
+        now: int = pulse()
+        return now
+
+    monkeypatch.setattr(database, "pulse", away_once)
+    async with open_till(world, database, works=False) as till:
+        engine, duties = Engine(till.parts, _nothing, look=0.01), _Ensured()
+        looking = [
+            asyncio.create_task(engine._ensure(duties)),
+            asyncio.create_task(engine.sessions.watch_requests(0.01)),
+        ]
+        await until(lambda: "upkeep" in duties.names)
+        assert failed
+        failed.clear()
+        await until(lambda: bool(failed))
+        assert not any(each.done() for each in looking)
+        for each in looking:
+            each.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+
+
+async def _nothing(_: str) -> None:
+    """Send no webhook."""

@@ -130,6 +130,28 @@ def test_credit_that_a_reorganisation_took_is_not_paid_out(shop: RefundShop):
     assert shop.coins() == 1
 
 
+def test_credit_that_is_taken_while_the_owner_decides_is_not_paid_out(shop: RefundShop):
+    shop.fund(60_000)
+    invoice = shop.invoice()
+    row = shop.work(shop.approved(invoice), 3)
+    assert shop.house.log.approve(str(row.id))
+    see(shop.database, invoice)  # the payment is gone
+    row = shop.work(row, 2)
+    assert (row.status, row.trouble) == ("queued", Trouble.NOT_COVERED)
+    assert shop.waiting() == []
+    assert [each.raw for each in shop.sent(row)] == [None]
+
+
+def test_a_payment_first_seen_deep_in_the_chain_is_over(shop: RefundShop):
+    shop.fund(60_000, 100_000)
+    row = shop.work(shop.approved(), 3)
+    assert shop.house.log.approve(str(row.id))
+    row = shop.work(row, 2)
+    shop.regtest.node.mine(6)
+    row = shop.work(row, 2)
+    assert (row.status, row.depth, row.due) == ("paid", 6, False)
+
+
 def test_the_coins_of_a_refund_are_nobody_elses(shop: RefundShop):
     shop.fund(60_000)
     row = shop.work(shop.approved(amount=5_000))

@@ -236,8 +236,12 @@ def test_what_the_owner_reads_cannot_be_exchanged_by_a_withdrawal(house: Signers
     assert not house.log.approve("refund-1")
 
 
-def test_to_withdraw_an_unknown_payment_does_nothing(house: SignersHouse):
-    assert house.service.answer(messages.Withdraw(id="refund-9")) == messages.Done()
+def test_a_payment_that_is_queued_after_its_withdrawal_is_refused(house: SignersHouse):
+    assert house.service.answer(messages.Withdraw(id="refund-1")) == messages.Done()
+    late = payment(spending([coin(house)], (79_000, CUSTOMER)))
+    assert "Another payment of this id" in house.refusal(late)
+    assert house.log.waiting() == {}
+    assert not house.log.approve("refund-1")
 
 
 def first_and(house: SignersHouse, psbt: Psbt, *, approved: bool = True) -> messages.Queue:

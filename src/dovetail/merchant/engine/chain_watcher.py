@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from dovetail.bitcoin import OutPoint, Script, UnixTime
-from dovetail.errors import DovetailError, InfrastructureError
+from dovetail.errors import DovetailError, InfrastructureError, StoreError
 from dovetail.merchant.data import events, record, watching
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.wallets import Purpose, addresses_of
@@ -61,7 +61,7 @@ class ChainWatcher:
             try:
                 await asyncio.to_thread(self.look)
                 self._looked(time.monotonic() - began)
-            except InfrastructureError as error:
+            except (InfrastructureError, StoreError) as error:
                 self._looked(None)
                 logger.warning("The chain could not be checked: %s", error)
             await asyncio.sleep(self._every)

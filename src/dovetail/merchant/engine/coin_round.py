@@ -94,7 +94,7 @@ class _Change:
         spent: bool = False,
         by: Txid | None = None,
     ) -> None:
-        self._outpoint = outpoint
+        self.outpoint = outpoint
         self._place = place
         self._absent = absent
         self._spent = spent
@@ -102,11 +102,12 @@ class _Change:
 
     def __call__(self, connection: Connection) -> None:
         if self._spent:
-            coins.set_spend(connection, self._outpoint, by=self._by, height=self._place)
+            coins.set_spend(connection, self.outpoint, by=self._by, height=self._place)
         else:
-            coins.set_place(connection, self._outpoint, height=self._place, absent=self._absent)
+            coins.set_place(connection, self.outpoint, height=self._place, absent=self._absent)
 
 
 def _apply(connection: Connection, changes: Iterable[_Change]) -> None:
-    for change in changes:
+    """Record changes in the order of their coins, as every other writer of coins does."""
+    for change in sorted(changes, key=lambda change: str(change.outpoint)):
         change(connection)

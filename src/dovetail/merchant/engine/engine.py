@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from dovetail.errors import InfrastructureError
+from dovetail.errors import InfrastructureError, StoreError
 from dovetail.merchant.data import wallets
 from dovetail.merchant.engine import session_duties
 from dovetail.merchant.engine.chain_watcher import ChainWatcher, Looked
@@ -108,7 +108,7 @@ class Engine:
                         known, whole_at = _NONE, loop.time()
                     await duties.ensure(sorted(wanted - known))
                     known, pulse = wanted, now
-            except InfrastructureError as error:
+            except (InfrastructureError, StoreError) as error:
                 logger.warning("Duties could not be looked for: %s", error)
             await asyncio.sleep(self._look)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from dovetail.bitcoin import UnixTime
-from dovetail.errors import InfrastructureError, SessionNotFound
+from dovetail.errors import InfrastructureError, SessionNotFound, StoreError
 from dovetail.merchant.data import close_requests
 from dovetail.merchant.data import invoices as rows
 from dovetail.merchant.engine.session_runner import SessionRunner
@@ -50,7 +50,7 @@ class SessionDuties:
                     for request in await self._parts.database.aread(close_requests.waiting):
                         self._begin(request)
                 pulse = None if self._closing else now
-            except InfrastructureError as error:
+            except (InfrastructureError, StoreError) as error:
                 logger.info("Requests to close could not be read: %s", type(error).__name__)
             await asyncio.sleep(every)
 
@@ -92,7 +92,7 @@ class SessionDuties:
                 close_requests.finish(connection, invoice_id, result=result, now=now)
 
             await self._parts.database.awrite(write)
-        except InfrastructureError as error:
+        except (InfrastructureError, StoreError) as error:
             logger.info("A session could not be closed yet: %s", type(error).__name__)
         finally:
             self._closing.discard(invoice_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from dovetail.bitcoin import UnixTime
-from dovetail.errors import InfrastructureError
+from dovetail.errors import InfrastructureError, StoreError
 from dovetail.merchant.data import events, retention
 from dovetail.merchant.data import invoices as rows
 from dovetail.merchant.data.database import Database
@@ -38,7 +38,7 @@ class Upkeep:
             try:
                 await asyncio.to_thread(self.change_due)
                 await asyncio.to_thread(self.forget_due)
-            except InfrastructureError as error:
+            except (InfrastructureError, StoreError) as error:
                 logger.warning("The upkeep failed: %s", error)
             await asyncio.sleep(self._every)
 

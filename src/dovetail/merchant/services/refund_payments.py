@@ -218,7 +218,14 @@ class RefundPayments:
             raise _Troubled(Trouble.OWNER_WAITED_FOR)
 
         def write(connection: Connection) -> None:
-            refunds.move(connection, row.id, RefundStep.SIGN, who=ENGINE, now=self._parts.clock())
+            refunds.move(
+                connection,
+                row.id,
+                RefundStep.SIGN,
+                who=ENGINE,
+                now=self._parts.clock(),
+                check=covered(connection),
+            )
             refund_payments.keep_signed(connection, row.id, payment.number, signed)
 
         self._database.write(write)
@@ -298,14 +305,16 @@ class RefundPayments:
                 self._raise_fee(row, payments)
         elif not depth:
             self._move(row, RefundStep.REORGANISE, depth=0)
-        elif depth != row.depth:
+        elif depth != row.depth or depth == DEEP:
             height = self._chain.height() - depth + 1
             spent = payments[0].psbt.unsigned_transaction.contested()
 
             def write(connection: Connection) -> None:
                 refunds.note(connection, row, depth=depth, due=depth < DEEP)
                 if depth == DEEP:
-                    for coin in spent:  # the chain watcher may be late: nobody takes it again
+                    for coin in sorted(
+                        spent, key=str
+                    ):  # the chain watcher may be late: nobody takes it again
                         coins.set_spend(connection, coin, by=txid, height=height)
                     refund_payments.free_coins(connection, row.id)
 

@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -152,7 +153,7 @@ class RemoteSigner:
     def _request(self, request: messages.Request) -> messages.Answer:
         kind = type(request).__name__.lower()
         try:
-            with self._lock:
+            with self._turn():
                 answer = self._exchange(framed(messages.encode(request)))
         except WalletError:
             self._heard(kind, "away", "")
@@ -165,6 +166,16 @@ class RemoteSigner:
             raise WalletError(answer.why)
         self._heard(kind, "answered", "")
         return answer
+
+    @contextmanager
+    def _turn(self) -> Generator[None]:
+        """One request after the other; a signer that hangs holds nobody up for long."""
+        if not self._lock.acquire(timeout=self._patience):
+            raise WalletError(AWAY.format(self._place))
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _exchange(self, message: bytes) -> messages.Answer:
         """Send it, on a new connection where the old one was lost: each request may come twice."""

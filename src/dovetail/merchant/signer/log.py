@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS payments (
 """
 _VERSION = 1
 _WAITING, _APPROVED, _WITHDRAWN = 0, 1, 2
+_NOTHING = Payout(recipients=(), fee=0)
+"""What a payment pays that was withdrawn before it was queued."""
 MOST_WAITING = 1000
 """Payments that may wait for approval."""
 
@@ -186,7 +188,11 @@ class SignerLog:
     def withdraw(self, payment: str) -> None:
         """Let nobody approve or sign a payment any more; its id is used up."""
         with self._writing() as db:
-            db.execute("UPDATE payments SET approved = ? WHERE id = ?", (_WITHDRAWN, payment))
+            db.execute(
+                "INSERT INTO payments VALUES (?, x'', ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET approved = excluded.approved",
+                (payment, msgspec.json.encode(_NOTHING), _WITHDRAWN),
+            )
 
     def waiting(self) -> dict[str, Payout]:
         """Return the payments that are not approved, as the signer has read them."""
