@@ -52,7 +52,7 @@ async def till(world: Loopback, database: Database) -> AsyncIterator[Till]:
 def nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine of the till leaves sessions to the test."""
     monkeypatch.setattr(
-        "dovetail.merchant.engine.session_duties.SessionDuties.run", lambda *_: asyncio.sleep(3600)
+        "dovetail.merchant.engine.session_duties.SessionDuties.run", lambda *_: asyncio.sleep(20)
     )
 
 
