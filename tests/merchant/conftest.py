@@ -1,9 +1,11 @@
 """A shop's database on SQLite and on PostgreSQL, one for each test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.support.clock import Clock
+from tests.support.loopback import Loopback, open_loopback
 from tests.support.postgres import Server, running
 
 from dovetail.merchant.data.database import Database
@@ -41,4 +43,11 @@ def place(request, tmp_path) -> Iterator[str]:
 @pytest.fixture
 def database(place, clock) -> Iterator[Database]:
     with Database.open(place, clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Loopback]:
+    """A chain, a mailroom and wallets, for a whole shop."""
+    with open_loopback(tmp_path) as opened:
         yield opened

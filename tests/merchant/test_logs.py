@@ -1,23 +1,19 @@
 """The log of a shop as JSON: which ids it names, and that it holds no secret."""
 
-import asyncio
 import base64
 import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 from tests.merchant.api.raw_http import ask, dialled, request
-from tests.merchant.till import EAGER, open_till
-from tests.support.loopback import Loopback, open_loopback
+from tests.merchant.till import open_till, pay
 
-from dovetail import Agent
-from dovetail.merchant.data import api_keys, events, wallets, webhooks
+from dovetail.merchant.data import api_keys, wallets, webhooks
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.schema import invoice_transactions
 from dovetail.merchant.messages import Scope
@@ -55,12 +51,6 @@ def kept() -> Iterator[list[str]]:
         for each, level in zip(loggers, former, strict=True):
             each.removeHandler(handler)
             each.setLevel(level)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[Loopback]:
-    with open_loopback(tmp_path) as world:
-        yield world
 
 
 @pytest.fixture
@@ -140,7 +130,7 @@ async def test_a_whole_invoice_leaves_no_secret_in_the_log(world, database) -> N
                 stream = f"/api/v1/invoices/{row.id}/events/stream"
                 await line.send(request("GET", stream, secret=key))
                 await line.head()
-                await _pay(till, row)
+                await pay(till, row)
                 while (await line.event() or {}).get("event") != "invoice.settled":
                     pass
             secrets = secrets_of(till, database, till.row(row.id), key)
@@ -162,22 +152,3 @@ async def test_a_whole_invoice_leaves_no_secret_in_the_log(world, database) -> N
     assert made.headers["x-request-id"] in {each["request"] for each in of_requests}
     of_session = {each.get("session") for each in told} - {None}
     assert of_session <= {str(row.session_id)}
-
-
-async def _pay(till: Any, row: Any) -> None:
-    world = till.world
-    wallet = world.wallet("customer", 1_000_000)
-    async with Agent.open(
-        world.folder / "customer" / "agent",
-        wallet=wallet,
-        chain=world.chain,
-        relays=[world.mailroom.url],
-        policy=EAGER,
-    ) as payer:
-        paid = await payer.send(row.uri or "")
-        await till.until(row.id, "processing")
-        world.regtest.node.mine()
-        await paid.wait_closed()
-    await till.until(row.id, "settled")
-    assert till.parts.database.read(lambda c: events.events_of(c, row.id))
-    await asyncio.sleep(0)

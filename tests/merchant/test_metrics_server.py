@@ -1,17 +1,13 @@
 """The metrics of a shop that works, over real HTTP, on both databases."""
 
 import re
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from tests.merchant.api.raw_http import ask
 from tests.merchant.quiet import quiet_parts
-from tests.merchant.till import EAGER, open_till
-from tests.support.loopback import Loopback, open_loopback
+from tests.merchant.till import open_till, pay
 
-from dovetail import Agent
 from dovetail.errors import ConfigurationError, StoreUnavailable
 from dovetail.merchant.api.door import NO_ROUTE
 from dovetail.merchant.data import api_keys
@@ -23,12 +19,6 @@ from dovetail.merchant.services import metrics as module
 from dovetail.merchant.services.metrics import Metrics
 
 _LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[Loopback]:
-    with open_loopback(tmp_path) as world:
-        yield world
 
 
 async def read(url: str) -> dict[str, float]:
@@ -60,19 +50,7 @@ async def test_a_paid_invoice_shows_in_every_number(world, place, monkeypatch) -
         waiting = await read(url)
         assert waiting['invoices{status="new"}'] == 1
         assert sum(each for name, each in waiting.items() if name.startswith("sessions_open")) == 1
-        wallet = world.wallet("customer", 1_000_000)
-        async with Agent.open(
-            world.folder / "customer" / "agent",
-            wallet=wallet,
-            chain=world.chain,
-            relays=[world.mailroom.url],
-            policy=EAGER,
-        ) as payer:
-            paid = await payer.send(row.uri or "")
-            await till.until(row.id, "processing")
-            world.regtest.node.mine()
-            await paid.wait_closed()
-        await till.until(row.id, "settled")
+        await pay(till, row)
         found = await read(url)
     assert found['invoices{status="settled"}'] == 1
     assert found['invoices{status="new"}'] == 0

@@ -12,6 +12,7 @@ from uuid import UUID
 from tests.support.bdk import bdk_wallet
 from tests.support.loopback import Loopback
 
+from dovetail import Agent, LiveSender
 from dovetail.bitcoin import Network, Sats
 from dovetail.merchant.data import events, invoices, stores, wallets
 from dovetail.merchant.data.database import Database
@@ -168,6 +169,30 @@ def _wait_for_coins(parts: Parts, store: StoreRow, count: int) -> None:
     while parts.free_coins(store.wallet_id) < count:
         assert time.monotonic() < deadline, "the coins of the shop are not seen"
         time.sleep(0.05)
+
+
+@asynccontextmanager
+async def customer(till: Till, row: InvoiceRow) -> AsyncIterator[LiveSender]:
+    """A customer who pays the invoice from a coin of a wallet of their own."""
+    home = till.world.folder / "customer"
+    wallet = await asyncio.to_thread(bdk_wallet, home / "wallet", till.world.regtest, 1_000_000)
+    async with Agent.open(
+        home / "agent",
+        wallet=wallet,
+        chain=till.world.chain,
+        relays=[till.world.mailroom.url],
+        policy=EAGER,
+    ) as payer:
+        yield await payer.send(row.uri or "")
+
+
+async def pay(till: Till, row: InvoiceRow) -> InvoiceRow:
+    """Let a customer pay the invoice, until a block has settled it."""
+    async with customer(till, row) as paid:
+        await till.until(row.id, "processing")
+        till.world.regtest.node.mine()
+        await paid.wait_closed()
+    return await till.until(row.id, "settled")
 
 
 async def _no_deliveries(_: str) -> None:

@@ -3,23 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpcore2
 import pytest
 from tests.merchant.till import open_till
-from tests.support.loopback import Loopback, open_loopback
 
 from dovetail.merchant.data import api_keys
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.messages import Scope
 from dovetail.merchant.server import serving
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[Loopback]:
-    with open_loopback(tmp_path) as world:
-        yield world
 
 
 @pytest.fixture

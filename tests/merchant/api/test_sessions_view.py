@@ -1,12 +1,10 @@
 """What the API shows of an invoice's session: each state, and each reason for none."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 from tests.merchant.till import Till, open_till
-from tests.support.loopback import Loopback, open_loopback
 
 from dovetail.merchant.api.sessions_view import NO_SESSION, session_view
 from dovetail.merchant.data.database import Database
@@ -14,12 +12,6 @@ from dovetail.merchant.data.schema import invoices
 from dovetail.merchant.messages import SessionView
 from dovetail.runtime import decisions
 from dovetail.stores.sql.schema import session_events
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[Loopback]:
-    with open_loopback(tmp_path) as world:
-        yield world
 
 
 @pytest.fixture

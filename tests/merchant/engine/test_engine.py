@@ -2,28 +2,18 @@
 
 import asyncio
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 import pytest
-from tests.merchant.till import EAGER, Till, open_till
+from tests.merchant.till import Till, open_till, pay
 from tests.support.bdk import bdk_wallet
-from tests.support.loopback import Loopback, open_loopback
 from tests.support.waiting import until
 
-from dovetail import Agent
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import StoreUnavailable
 from dovetail.merchant.data import record
 from dovetail.merchant.data.database import Database
-from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.engine.engine import Engine
 from dovetail.wallets.bdk.keys import public
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[Loopback]:
-    with open_loopback(tmp_path) as world:
-        yield world
 
 
 @pytest.fixture
@@ -32,28 +22,11 @@ def database(place) -> Iterator[Database]:
         yield opened
 
 
-async def _pay(till: Till, row: InvoiceRow) -> None:
-    world = till.world
-    wallet = world.wallet("customer", 1_000_000)
-    async with Agent.open(
-        world.folder / "customer" / "agent",
-        wallet=wallet,
-        chain=world.chain,
-        relays=[world.mailroom.url],
-        policy=EAGER,
-    ) as payer:
-        paid = await payer.send(row.uri or "")
-        await till.until(row.id, "processing")
-        world.regtest.node.mine()
-        await paid.wait_closed()
-
-
 async def test_an_invoice_is_settled_by_a_payjoin(world, database) -> None:
     async with open_till(world, database) as till:
         row = await till.ask()
         assert row.no_payjoin is None
-        await _pay(till, row)
-        settled = await till.until(row.id, "settled")
+        settled = await pay(till, row)
         assert settled.paid >= row.amount
         assert till.told(row.id) == [
             ("created", "waiting"),
@@ -68,8 +41,7 @@ async def test_a_payjoin_settles_in_cold_storage(world, database, tmp_path) -> N
     cold = public(bdk_wallet(tmp_path / "cold", world.regtest).secret())[0]
     async with open_till(world, database, cold=cold) as till:
         row = await till.ask()
-        await _pay(till, row)
-        settled = await till.until(row.id, "settled")
+        settled = await pay(till, row)
         assert settled.settlement_script is not None
         paid = world.chain.payments_to(settled.settlement_script)
         assert sum(each.amount for each in paid) > row.amount

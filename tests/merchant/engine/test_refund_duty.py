@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from tests.merchant.till import Till, open_till
 from tests.support.keys import Keys
-from tests.support.loopback import Loopback, open_loopback
+from tests.support.loopback import Loopback
 
 from dovetail.bitcoin import Sats
 from dovetail.merchant.data import refunds
@@ -18,12 +17,6 @@ from dovetail.merchant.services.refunds import Refunds
 from dovetail.merchant.signer.log import SignerLog
 
 CUSTOMER = Keys("customer").address(3)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[Loopback]:
-    with open_loopback(tmp_path) as world:
-        yield world
 
 
 @pytest.fixture

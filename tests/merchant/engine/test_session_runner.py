@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from tests.merchant.till import EAGER, Till, open_parts, open_till
-from tests.support.bdk import bdk_wallet
+from tests.merchant.till import Till, customer, open_parts, open_till
 from tests.support.loopback import Loopback, open_loopback
 from tests.support.waiting import until
 
-from dovetail import Agent, LiveSender
+from dovetail import LiveSender
 from dovetail.errors import ReplayError, SessionNotFound, StoreUnavailable
 from dovetail.mailroom import MailroomSettings
 from dovetail.merchant.data import record, session_rows
@@ -71,23 +70,6 @@ async def running(begun: SessionRunner, session_id: SessionId) -> AsyncIterator[
         with suppress(asyncio.CancelledError):
             await task
         await begun.stop()
-
-
-@asynccontextmanager
-async def customer(till: Till, row: InvoiceRow) -> AsyncIterator[LiveSender]:
-    """A customer who pays the invoice from a coin of a wallet of their own."""
-    world = till.world
-    wallet = await asyncio.to_thread(
-        bdk_wallet, world.folder / "customer" / "wallet", world.regtest, 1_000_000
-    )
-    async with Agent.open(
-        world.folder / "customer" / "agent",
-        wallet=wallet,
-        chain=world.chain,
-        relays=[world.mailroom.url],
-        policy=EAGER,
-    ) as payer:
-        yield await payer.send(row.uri or "")
 
 
 def session_of(row: InvoiceRow) -> SessionId:
