@@ -162,6 +162,9 @@ async def test_a_mark_and_a_close_request_are_told(ask) -> None:
     assert (status, closed["result"]) == (202, "no-session")
     _, events = await ask("GET", f"{path}/events")
     assert [each["type"] for each in events] == ["invoice.created", "invoice.settled"]
+    _, trail = await ask("GET", "/api/v1/audit")
+    assert [each["what"] for each in trail["items"]][:2] == ["invoice.close", "invoice.mark"]
+    assert trail["items"][1]["detail"] == {"settled": True}
     assert (await ask("GET", f"{path}/session"))[1]["payjoin"]["offered"] is False
     assert (await ask("GET", f"{path}/payments"))[1] == []
 

@@ -68,6 +68,18 @@ def test_a_hash_of_older_parameters_is_made_anew(database, known) -> None:
     assert _row(database).password == after
 
 
+@pytest.mark.parametrize(
+    ("name", "password"), [("owner\0", "x" * 20), ("\ud800", "x" * 20), ("Ada", "\ud800" * 20)]
+)
+def test_what_is_no_text_lets_nobody_in(known, name: str, password: str) -> None:
+    assert known.authenticate(name, password) is None
+
+
+def test_a_password_that_is_no_text_is_refused(known) -> None:
+    with pytest.raises(ConfigurationError, match="no text"):
+        known.add("another", "\ud800" * 20, Role.OWNER, by="test")
+
+
 def test_a_damaged_hash_lets_nobody_in(database, known) -> None:
     row = _row(database)
     database.write(lambda c: users.rehash(c, row, "damaged"))

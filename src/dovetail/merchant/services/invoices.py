@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dovetail.bitcoin import Address, Sats, Script, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.errors import ConfigurationError, DovetailError, UsageError
-from dovetail.merchant.data import close_requests, events, record, stores
+from dovetail.merchant.data import audit, close_requests, events, record, stores
 from dovetail.merchant.data import invoices as rows
 from dovetail.merchant.data.close_requests import CloseRequest
 from dovetail.merchant.data.ids import new_id
@@ -122,10 +122,19 @@ class Invoices:
         """
         row = await self._row(invoice_id)
         now = self._parts.clock()
-        return await self._database.awrite(lambda c: close_requests.ask(c, row, by=by, now=now))
+
+        def write(connection: Connection) -> CloseRequest:
+            _audit(connection, row, "invoice.close", by=by, now=now)
+            return close_requests.ask(connection, row, by=by, now=now)
+
+        return await self._database.awrite(write)
 
     async def mark(self, invoice_id: UUID, *, settled: bool, by: str) -> InvoiceRow:
-        """Decide by hand that an invoice is settled or invalid, whatever the chain shows."""
+        """Decide by hand that an invoice is settled or invalid, whatever the chain shows.
+
+        Raises `UsageError` for an unknown invoice.
+        """
+        row = await self._row(invoice_id)
         now = self._parts.clock()
 
         def write(connection: Connection) -> None:
@@ -135,6 +144,8 @@ class Invoices:
                 lambda: record.add_mark(connection, invoice_id, settled=settled, by=by, now=now),
                 now=now,
             )
+            detail = {"settled": settled}
+            _audit(connection, row, "invoice.mark", by=by, now=now, detail=detail)
 
         await self._database.awrite(write)
         return await self._row(invoice_id)
@@ -200,6 +211,26 @@ class Invoices:
         if row is None:
             raise UsageError("No invoice has this id.")
         return row
+
+
+def _audit(
+    connection: Connection,
+    row: InvoiceRow,
+    what: str,
+    *,
+    by: str,
+    now: UnixTime,
+    detail: dict[str, bool] | None = None,
+) -> None:
+    audit.add(
+        connection,
+        store_id=row.store_id,
+        who=by,
+        what=what,
+        subject=str(row.id),
+        now=now,
+        detail=detail,
+    )
 
 
 def _uri_of(state: receiver.Initialized) -> str:

@@ -121,6 +121,9 @@ class Refunds:
             place = payable(address.strip(), known.network, known.refund.amount)
             if wallets.address_at(connection, place.script_pubkey) is not None:
                 raise RefundRefused("This address is the shop's: give one of your own wallet.")
+            refund = known.refund
+            if refund.status is RefundStatus.CLAIMED and refund.address == str(place):
+                return known  # the answer to the first request was lost
             refunds.move(
                 connection,
                 known.refund.id,

@@ -52,7 +52,9 @@ class Users:
         An unknown name, a disabled user and a wrong password take the same time. A hash of older
         parameters is made anew.
         """
-        row = self._database.read(lambda connection: users.user_of_name(connection, name))
+        row = None
+        if name.isprintable():  # a database may refuse any other text
+            row = self._database.read(lambda connection: users.user_of_name(connection, name))
         known = self._nobody if row is None else row.password
         fits = len(password) <= MOST_LENGTH and self._verifies(known, password)
         if row is None or not fits or row.disabled_at is not None:
@@ -92,12 +94,17 @@ class Users:
                 f"A password has at least {LEAST_LENGTH} characters, and at most {MOST_LENGTH}:"
                 " choose another one."
             )
-        return self._hasher.hash(password)
+        try:
+            return self._hasher.hash(password)
+        except UnicodeEncodeError:
+            raise ConfigurationError(
+                "The password has a character that is no text: choose another one."
+            ) from None
 
     def _verifies(self, known: str, password: str) -> bool:
         try:
             return self._hasher.verify(known, password)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 
 
