@@ -69,3 +69,25 @@ async def test_a_duty_is_handed_on_after_its_failures(monkeypatch) -> None:
 
     with pytest.raises(duties.HandedOn):
         await duties.keep_doing({"fails": fails}, "fails", failures=2)
+
+
+async def test_a_duty_that_loses_its_cancellation_ends_nevertheless(monkeypatch) -> None:
+    monkeypatch.setattr(duties, "CANCELLED_AGAIN", 0.01)
+    lost: list[str] = []
+
+    async def loses(_: str) -> None:
+        while True:
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                if lost:
+                    raise
+                lost.append("once")
+
+    stop = asyncio.Event()
+    local = LocalDuties({"loses": loses})
+    running = asyncio.create_task(local.run(stop))
+    await local.ensure(["loses"])
+    await asyncio.sleep(0)
+    await asyncio.wait_for(_stopped(stop, running), 10)
+    assert lost == ["once"]

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from procrastinate.worker import Worker
 from tests.support.postgres import Server, running
 from tests.support.waiting import wait_for
 
 from dovetail.errors import StoreUnavailable
+from dovetail.merchant.engine.held_jobs import HeldJobs
 from dovetail.merchant.engine.procrastinate_duties import ProcrastinateDuties
 
 NAMES = ("count:1", "count:2", "count:3")
@@ -130,3 +132,27 @@ async def test_tables_of_a_newer_version_are_left_alone(url) -> None:
     with pytest.raises(StoreUnavailable, match="newer than the version installed here"):
         async with ProcrastinateDuties.open(url, {}):
             pass
+
+
+async def test_a_cancellation_that_the_pool_loses_holds_no_worker_up(url, monkeypatch) -> None:
+    """As when a connection becomes free at the moment in which its waiter is cancelled."""
+    lost = asyncio.Event()
+
+    async def loses(_jobs: HeldJobs, _seconds: float) -> list[int]:
+        if not lost.is_set():
+            looked.set()
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                lost.set()
+        return []
+
+    looked, stop = asyncio.Event(), asyncio.Event()
+    async with ProcrastinateDuties.open(url, {}) as duties:
+        monkeypatch.setattr(HeldJobs, "prune_stalled_workers", loses)
+        monkeypatch.setattr(Worker, "run", lambda _: stop.wait())
+        running = asyncio.create_task(duties.run(stop))
+        await looked.wait()
+        stop.set()
+        await asyncio.wait_for(running, 10)
+    assert lost.is_set()

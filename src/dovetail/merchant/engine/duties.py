@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Protocol, TypeAlias
 
 from dovetail.crypto.entropy import below, system
@@ -29,6 +29,9 @@ LONGEST_PAUSE = 60.0
 
 SOUND = 120.0
 """A duty that has run for this many seconds begins anew with the first pause."""
+
+CANCELLED_AGAIN = 1.0
+"""Seconds after which a task that has not ended is cancelled again."""
 
 _logger = logging.getLogger(__name__)
 
@@ -98,6 +101,21 @@ def pause_after(failures: int) -> float:
     """Seconds to wait after so many failures in a row; a quarter is random, to spread the load."""
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * float(2 ** min(failures - 1, 20)))
     return longest * (0.75 + below(system, 1024) / 4096)
+
+
+async def cancel(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancel tasks and wait until they have ended.
+
+    They are cancelled again and again: before Python 3.12 `asyncio.wait_for`, by which psycopg's
+    pool waits for a connection, loses a cancellation that comes together with its result.
+    """
+    ended = tuple(tasks)
+    left = set(ended)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCELLED_AGAIN)
+    await asyncio.gather(*ended, return_exceptions=True)
 
 
 def _is_cancelled() -> bool:

@@ -10,7 +10,7 @@ from dovetail.errors import InfrastructureError, StoreError
 from dovetail.merchant.data import wallets
 from dovetail.merchant.engine import session_duties
 from dovetail.merchant.engine.chain_watcher import ChainWatcher, Looked
-from dovetail.merchant.engine.duties import Duties
+from dovetail.merchant.engine.duties import Duties, cancel
 from dovetail.merchant.engine.local_duties import LocalDuties
 from dovetail.merchant.engine.refund_duty import RefundDuty
 from dovetail.merchant.engine.session_duties import SessionDuties
@@ -90,9 +90,7 @@ class Engine:
             try:
                 await duties.run(stop)
             finally:
-                for task in beside:
-                    task.cancel()
-                await asyncio.gather(*beside, return_exceptions=True)
+                await cancel(beside)
                 await self.sessions.stop()
 
     async def _ensure(self, duties: Duties) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from functools import partial
 
-from dovetail.merchant.engine.duties import Registry, keep_doing, work_of
+from dovetail.merchant.engine.duties import Registry, cancel, keep_doing, work_of
 
 
 class LocalDuties:
@@ -43,9 +43,7 @@ class LocalDuties:
         finally:
             self._runs = False
             tasks = dict(self._tasks)
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            await cancel(tasks.values())
             self._waiting |= dict.fromkeys(name for name, task in tasks.items() if task.cancelled())
 
     def _begin(self) -> None:

@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 
 from dovetail.errors import StoreUnavailable
 from dovetail.merchant.engine import procrastinate_schema
-from dovetail.merchant.engine.duties import HandedOn, Registry, keep_doing, pause_after
+from dovetail.merchant.engine.duties import HandedOn, Registry, cancel, keep_doing, pause_after
 from dovetail.merchant.engine.held_jobs import QUEUE, HeldJobs, LastingConnector, tell_lost
 from dovetail.stores.sql.postgresql import (
     connect_settings,
@@ -146,9 +146,7 @@ class ProcrastinateDuties:
         try:
             await worker.run()  # type: ignore[no-untyped-call]
         finally:
-            for task in (others, stopping):
-                task.cancel()
-            await asyncio.gather(others, stopping, return_exceptions=True)
+            await cancel((others, stopping))
         await self._jobs.return_freed()
 
     async def _look_after_others(self) -> None:

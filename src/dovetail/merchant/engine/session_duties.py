@@ -11,6 +11,7 @@ from dovetail.bitcoin import UnixTime
 from dovetail.errors import InfrastructureError, SessionNotFound, StoreError
 from dovetail.merchant.data import close_requests
 from dovetail.merchant.data import invoices as rows
+from dovetail.merchant.engine.duties import cancel
 from dovetail.merchant.engine.session_runner import SessionRunner
 from dovetail.merchant.services.parts import Parts
 from dovetail.serving.logs import about
@@ -56,9 +57,7 @@ class SessionDuties:
 
     async def stop(self) -> None:
         """Stop every session where it is."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         await asyncio.gather(*(runner.stop() for runner in self._runners.values()))
 
     def _begin(self, request: close_requests.CloseRequest) -> None:
