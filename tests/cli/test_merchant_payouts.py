@@ -15,7 +15,7 @@ from tests.support.keys import Keys, unsigned
 from dovetail.bitcoin import Address, Network, Sats, Script
 from dovetail.bitcoin.transaction import TxOut
 from dovetail.cli import json_keys
-from dovetail.merchant.data import coins, wallets
+from dovetail.merchant.data import audit, coins, wallets
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.signer import keys
 from dovetail.merchant.signer.client import RemoteSigner
@@ -78,6 +78,13 @@ def test_a_sweep_pays_cold_storage(shop: Shop, chain: RegtestServer):
     said = shop("sweep", "--keep", "1", "--fee-rate", "2", "--yes")
     assert said.code == 0, said.err
     assert "To cold storage: 1 of the hot coins" in said.err
+    with Database.open(shop.folder / "shop.db") as database:
+        acts = database.read(lambda c: audit.page(c, limit=9))
+    assert [(each.who, each.what) for each in acts] == [
+        ("command line", "wallet.sweep"),
+        ("command line", "store.create"),
+    ]
+    assert acts[0].subject in said.out
     (swept,) = [
         each.transaction for each in chain.node.mempool if str(each.transaction.txid) in said.out
     ]

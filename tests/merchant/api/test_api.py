@@ -201,6 +201,19 @@ async def test_webhooks_and_keys_are_managed(ask) -> None:
     assert {each["what"] for each in trail["items"]} >= {"key.create", "key.revoke"}
 
 
+async def test_the_trail_tells_what_was_changed(ask) -> None:
+    store = f"/api/v1/stores/{ask.till.store.id}"
+    _, hook = await ask("POST", f"{store}/webhooks", {"url": "https://shop.example/hook"})
+    await ask("PATCH", store, {"name": "Books"})
+    await ask(
+        "PATCH", f"/api/v1/webhooks/{hook['id']}", {"url": "https://a.example/x", "active": True}
+    )
+    _, trail = await ask("GET", "/api/v1/audit")
+    told = {each["what"]: each["detail"] for each in trail["items"]}
+    assert told["store.change"] == {"name": "Books"}
+    assert told["webhook.change"] == {"changed": ["active", "url"]}
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

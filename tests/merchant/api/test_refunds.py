@@ -8,6 +8,7 @@ import httpcore2
 import pytest
 from tests.merchant import refunds as samples
 from tests.merchant.signer.deals import SignersHouse
+from tests.support.keys import Keys
 
 from dovetail.bitcoin import UnixTime
 from dovetail.merchant.api.limits import Limits, Rate
@@ -201,6 +202,16 @@ async def test_a_key_sees_the_refunds_of_its_stores_alone(ask) -> None:
         assert (await ask(method, path, secret=other))[0] == 404, path
     _, page = await ask("GET", "/refunds", secret=other)
     assert page["items"] == []
+
+
+async def test_an_address_is_not_changed_without_end(ask, monkeypatch) -> None:
+    monkeypatch.setattr("dovetail.merchant.services.refunds.MOST_STEPS", 3)
+    token = (await ask.create())["claim_token"]
+    keys = Keys("a customer who cannot decide")
+    answers = [await ask.claim(token, str(keys.address(number))) for number in (1, 2, 3)]
+    assert [status for status, _ in answers] == [200, 200, 409]
+    assert answers[-1][1]["detail"].startswith("The address was changed too often")
+    assert (await ask.claim(token, str(keys.address(2))))[0] == 200  # nothing new is asked for
 
 
 async def test_a_strange_claim_is_refused(ask) -> None:

@@ -15,6 +15,7 @@ from dovetail.merchant.data.wallets import Purpose
 from dovetail.merchant.invoices.refunds import RefundRefused
 from dovetail.merchant.services.refund_payments import PATIENCE, RefundPayments, Trouble
 from dovetail.merchant.services.sweeping import prepare_sweep
+from dovetail.merchant.signer.policy import SignerRefused
 from dovetail.regtest import RegtestServer
 from dovetail.sessions import receiver
 
@@ -311,6 +312,33 @@ def test_the_first_transaction_may_win_although_a_higher_fee_was_tried(
     shop.regtest.node.mine(1)
     row = shop.work(row)
     assert (row.status, row.txid) == ("paid", str(first.txid))
+
+
+def test_a_higher_fee_that_the_signer_refuses_is_tried_anew_later(shop: RefundShop, monkeypatch):
+    row = _paying(shop)
+    (first,) = shop.sent(row)
+    asked: list[str] = []
+
+    def refuses(name: str, *_: object, **__: object) -> None:
+        asked.append(name)
+        raise SignerRefused("The fee is above the cap.")
+
+    rate = FeeRate.from_sat_per_vb(20)
+    monkeypatch.setattr(shop.chain, "fee_rate", lambda *, target: rate)  # noqa: ARG005
+    monkeypatch.setattr(shop.signer, "queue", refuses)
+    for number in (2, 3):
+        shop.clock.now += PATIENCE
+        row = shop.work(row, 4)
+        assert asked[number - 2 :] == [f"{row.id}-{number}"]
+        assert (row.trouble, row.txid) == (Trouble.SIGNER_REFUSES, str(first.txid))
+    monkeypatch.undo()
+    monkeypatch.setattr(shop.chain, "fee_rate", lambda *, target: rate)  # noqa: ARG005
+    shop.clock.now += PATIENCE
+    row = shop.work(row, 2)
+    *_, last = shop.sent(row)
+    assert last.raw is not None
+    assert (last.number, row.trouble, row.txid) == (4, None, str(last.txid))
+    assert [each.txid for each in shop.waiting()] == [last.txid]
 
 
 @pytest.mark.parametrize("values", [(20_400,), (21_500,)])

@@ -9,13 +9,14 @@ from tests.merchant.signer.deals import SignersHouse, cold_descriptor
 from tests.merchant.signer.served import serving
 from tests.support.keys import Keys
 
-from dovetail.bitcoin import FeeRate, Network, OutPoint, Sats, TxOut, UnixTime
+from dovetail.bitcoin import FeeRate, Network, OutPoint, Psbt, Sats, TxOut, UnixTime
 from dovetail.bitcoin.transaction import Transaction, TxIn
-from dovetail.errors import ConfigurationError, InsufficientFunds
+from dovetail.errors import CoinsTaken, ConfigurationError, InsufficientFunds
 from dovetail.merchant.data import coins, wallets
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.wallets import WalletRow
 from dovetail.merchant.services import sweeping
+from dovetail.merchant.services.spending import psbt_of
 from dovetail.merchant.services.sweeping import prepare_sweep
 from dovetail.merchant.signer.client import RemoteSigner
 from dovetail.merchant.signer.place import SignerPlace
@@ -114,6 +115,34 @@ def test_a_coin_whose_session_is_over_is_released_at_the_signer_first(
     house.log.reserve("over", [str(found[90_000])])
     swept = prepare_sweep(database, row, signer, keep=0, fee_rate=RATE)
     assert swept.coins == 1
+
+
+@pytest.mark.parametrize("moment", ["before the signer is asked", "while it signs"])
+def test_a_coin_that_a_session_takes_meanwhile_is_not_swept(
+    database: Database, row: WalletRow, signer: RemoteSigner, monkeypatch, moment: str
+):
+    found = fund(database, row, 90_000)
+
+    def takes(*_: object) -> None:
+        log = database.sessions.new_receiver()
+        receiver.create_v1(
+            address=MerchantWallet(database, row, None).new_address(),
+            url="https://shop.example/pj",
+            expires_at=UnixTime(database.now() + 600),
+        ).save(log)
+        database.sessions.reserve(log.session_id, [found[90_000]])
+
+    if moment == "while it signs":
+        monkeypatch.setattr(sweeping, "release", takes)
+    else:
+
+        def late(draft: Transaction, chosen: tuple[coins.CoinRow, ...]) -> Psbt:
+            takes()
+            return psbt_of(draft, chosen)
+
+        monkeypatch.setattr("dovetail.merchant.services.sweeping.psbt_of", late)
+    with pytest.raises(CoinsTaken, match="sweep again"):
+        prepare_sweep(database, row, signer, keep=0, fee_rate=RATE)
 
 
 def test_dust_is_not_swept(database: Database, row: WalletRow, signer: RemoteSigner):

@@ -7,7 +7,7 @@ from dovetail.cli import context, json_keys, merchant_parts, open_parts
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, confirm, require_somebody, sats
 from dovetail.errors import ChainError, ConfigurationError, ParseError, UsageError
-from dovetail.merchant.data import wallets
+from dovetail.merchant.data import audit, wallets
 from dovetail.merchant.services.sweeping import prepare_sweep
 from dovetail.merchant.signer.log import SignerLog
 from dovetail.merchant.signer.policy import Payout
@@ -73,9 +73,18 @@ def sweep(
             confirm("Broadcast it?")
         if not taken(chain, made.transaction):
             raise ChainError("The network refuses the sweep: wait for a block, and try again.")
-    txid = str(made.transaction.txid)
+        txid, amount, fee = str(made.transaction.txid), int(made.amount), int(made.fee)
+        opened.write(
+            lambda c: audit.add(
+                c,
+                who=audit.OWNER,
+                what="wallet.sweep",
+                subject=txid,
+                now=opened.now(),
+                detail={"coins": made.coins, "amount_sats": amount, "fee_sats": fee},
+            )
+        )
     screen.result(txid)
-    amount, fee = int(made.amount), int(made.fee)
     values = {"txid": txid, "coins": made.coins, "amount_sats": amount, "fee_sats": fee}
     screen.emit(json_keys.MERCHANT_SWEEP, values)
     return Exit.DONE

@@ -7,15 +7,12 @@ from dovetail.cli import context, json_keys, merchant_parts
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen, confirm, require_somebody, sats
 from dovetail.errors import UsageError
-from dovetail.merchant.data import refunds
+from dovetail.merchant.data import audit, refunds
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.refunds import RefundRow
 from dovetail.merchant.invoices.refunds import RefundStatus
 from dovetail.merchant.services.refund_payments import Trouble
 from dovetail.merchant.services.refunds import Refunds
-
-OWNER = "command line"
-"""How the audit trail names who uses these commands."""
 
 
 def listed(screen: Screen, *, waiting: bool, database: str | None) -> int:
@@ -40,7 +37,7 @@ def approve(screen: Screen, *, refund_id: str, yes: bool, database: str | None) 
         refund_id,
         database,
         None if yes else "Pay this refund?",
-        lambda opened, known: Refunds(opened).approve(known, by=OWNER),
+        lambda opened, known: Refunds(opened).approve(known, by=audit.OWNER),
         "It is approved. Once the server has made its transaction, `dovetail merchant approve`"
         " shows it where the signer runs.",
     )
@@ -53,7 +50,7 @@ def decline(screen: Screen, *, refund_id: str, yes: bool, database: str | None) 
         refund_id,
         database,
         None if yes else "Decline this refund?",
-        lambda opened, known: Refunds(opened).decline(known, by=OWNER),
+        lambda opened, known: Refunds(opened).decline(known, by=audit.OWNER),
         "It is declined: nothing is paid.",
     )
 

@@ -11,7 +11,7 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.merchant_settings import MerchantSettings
 from dovetail.cli.output import Screen
 from dovetail.errors import ConfigurationError
-from dovetail.merchant.data import api_keys, stores, wallets
+from dovetail.merchant.data import api_keys, audit, stores, wallets
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.wallets import WalletRow
 from dovetail.merchant.messages import Scope, StorePolicy
@@ -38,10 +38,20 @@ def store(
     ):
 
         def write(connection: Connection) -> stores.StoreRow:
+            now = opened.now()
             wallet = _wallet(connection, opened, asked, home)
-            return stores.add_store(
-                connection, wallet_id=wallet.id, name=name, policy=policy, now=opened.now()
+            added = stores.add_store(
+                connection, wallet_id=wallet.id, name=name, policy=policy, now=now
             )
+            audit.add(
+                connection,
+                who=audit.OWNER,
+                what="store.create",
+                subject=str(added.id),
+                store_id=added.id,
+                now=now,
+            )
+            return added
 
         made = opened.write(write)
     screen.result(str(made.id))
@@ -75,9 +85,14 @@ def key(
                 raise ConfigurationError(
                     "`--store` names no store: give an id that `merchant store` has printed."
                 )
-            return api_keys.add_key(
-                connection, name=name, scopes=scopes, store_ids=only, now=opened.now()
+            now = opened.now()
+            added, secret = api_keys.add_key(
+                connection, name=name, scopes=scopes, store_ids=only, now=now
             )
+            audit.add(
+                connection, who=audit.OWNER, what="key.create", subject=str(added.id), now=now
+            )
+            return added, secret
 
         made, secret = opened.write(write)
     screen.result(secret)

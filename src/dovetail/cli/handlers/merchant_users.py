@@ -9,20 +9,17 @@ import click
 from dovetail.cli import context, json_keys, merchant_parts
 from dovetail.cli.exits import Exit
 from dovetail.cli.output import Screen
-from dovetail.merchant.data import users
+from dovetail.merchant.data import audit, users
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.users import UserRow
 from dovetail.merchant.messages import Role
 from dovetail.merchant.services.users import LEAST_LENGTH, MOST_LENGTH, Users
 
-OWNER = "command line"
-"""How the audit trail names who uses these commands."""
-
 
 def add(screen: Screen, *, name: str, role: str, database: str | None) -> int:
     """Make a user; see `dovetail merchant user add --help`."""
     with _opened(database) as opened:
-        row = Users(opened).add(name, _password(), Role(role), by=OWNER)
+        row = Users(opened).add(name, _password(), Role(role), by=audit.OWNER)
     return _told(screen, row, "The user is made.")
 
 
@@ -51,14 +48,14 @@ def listed(screen: Screen, *, database: str | None) -> int:
 def disable(screen: Screen, *, name: str, database: str | None) -> int:
     """Lock a user out; see `dovetail merchant user disable --help`."""
     with _opened(database) as opened:
-        row = Users(opened).disable(name, by=OWNER)
+        row = Users(opened).disable(name, by=audit.OWNER)
     return _told(screen, row, "The user is locked out.")
 
 
 def password(screen: Screen, *, name: str, database: str | None) -> int:
     """Give a user another password; see `dovetail merchant user password --help`."""
     with _opened(database) as opened:
-        row = Users(opened).set_password(name, _password(), by=OWNER)
+        row = Users(opened).set_password(name, _password(), by=audit.OWNER)
     return _told(screen, row, "The password is changed.")
 
 

@@ -10,6 +10,9 @@ from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.schema import audit
 
+OWNER = "command line"
+"""Who acts by the commands, on the machine of the shop."""
+
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     """One act; `store_id` is None where it concerns no single store."""

@@ -321,37 +321,43 @@ class RefundPayments:
             self._database.write(write)
 
     def _broadcast(self, payments: tuple[PaymentRow, ...]) -> None:
-        newest = [each.raw for each in payments if each.raw is not None][-1]
-        if not taken(self._chain, newest):
+        raw = _newest_signed(payments).raw
+        if raw is not None and not taken(self._chain, raw):
             raise _Troubled(Trouble.NETWORK_REFUSES)
 
     def _raise_fee(self, row: RefundRow, payments: tuple[PaymentRow, ...]) -> None:
         """Replace a transaction that waits too long by one with a higher fee, if there is one."""
-        last = payments[-1]
-        if last.raw is None:
-            self._sign_replacement(row, payments)
+        last, sent = payments[-1], _newest_signed(payments)
+        refused = last is not sent and row.trouble == Trouble.SIGNER_REFUSES
+        if last is not sent and not refused:
+            self._sign_replacement(row, sent, last)
         elif self._parts.clock() >= last.at + self._patience:
-            self._pin_replacement(row, last)
+            self._pin_replacement(row, sent, last.number + 1)
+        elif refused:
+            raise _Troubled(Trouble.SIGNER_REFUSES)
 
-    def _pin_replacement(self, row: RefundRow, last: PaymentRow) -> None:
-        before = last.psbt.unsigned_transaction
-        change = [before.outputs[vout].script_pubkey for vout in self._change(last)]
+    def _pin_replacement(self, row: RefundRow, sent: PaymentRow, number: int) -> None:
+        before = sent.psbt.unsigned_transaction
+        change = [before.outputs[vout].script_pubkey for vout in self._change(sent)]
         rows = self._database.read(lambda c: coins.coins_at(c, before.contested()))
         if not change:
             return
-        made = with_higher_fee(before, rows, change[0], last.fee, self._rate())
+        made = with_higher_fee(before, rows, change[0], sent.fee, self._rate())
         if made is None:
             return
         transaction, fee = made
         require_replacement(before, transaction, change[0])
-        psbt, number = psbt_of(transaction, rows), last.number + 1
+        psbt = psbt_of(transaction, rows)
         self._database.write(
             lambda c: self._keep(c, row, RefundStep.BUMP, psbt, number=number, fee=fee)
         )
 
-    def _sign_replacement(self, row: RefundRow, payments: tuple[PaymentRow, ...]) -> None:
-        before, last = payments[-2:]
-        signed = self._asked(last, replaces=before.name)
+    def _sign_replacement(self, row: RefundRow, sent: PaymentRow, last: PaymentRow) -> None:
+        try:
+            signed = self._asked(last, replaces=sent.name)
+        except SignerRefused:  # what was sent stands; another fee is tried later
+            self._database.write(lambda c: refunds.note(c, row, txid=str(sent.txid)))
+            raise
         if signed is None:
             return
         self._database.write(lambda c: refund_payments.keep_signed(c, row.id, last.number, signed))
@@ -372,6 +378,11 @@ class RefundPayments:
     def _move(self, row: RefundRow, step: RefundStep, **values: Any) -> None:
         now: UnixTime = self._parts.clock()
         self._database.write(lambda c: refunds.move(c, row.id, step, who=ENGINE, now=now, **values))
+
+
+def _newest_signed(payments: tuple[PaymentRow, ...]) -> PaymentRow:
+    """The payment that the network has, or should have; the first one is signed by now."""
+    return next((each for each in reversed(payments) if each.raw is not None), payments[0])
 
 
 class _Troubled(ChainError):

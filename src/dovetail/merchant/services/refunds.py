@@ -32,6 +32,11 @@ CUSTOMER = "customer"
 CLOCK = "clock"
 """How it names the end of time."""
 
+MOST_STEPS = 20
+"""Steps of a refund after which its customer cannot change the address any more."""
+
+TOO_OFTEN = "The address was changed too often: ask the shop for a new refund."
+
 TOO_LATE = "The time to give an address is over: ask the shop for a new refund."
 NOT_COVERED = (
     "The invoice's confirmed payments do not cover its refunds any more: wait for confirmations, or"
@@ -124,6 +129,8 @@ class Refunds:
             refund = known.refund
             if refund.status is RefundStatus.CLAIMED and refund.address == str(place):
                 return known  # the answer to the first request was lost
+            if refund.steps >= MOST_STEPS:
+                raise StepRefused(TOO_OFTEN)
             refunds.move(
                 connection,
                 known.refund.id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dovetail.bitcoin import FeeRate, OutPoint, Sats, Transaction
 from dovetail.bitcoin.transaction import TxIn, TxOut
-from dovetail.errors import InsufficientFunds, WalletError
+from dovetail.errors import CoinsTaken, InsufficientFunds, WalletError
 from dovetail.merchant.data import coins, refund_payments
 from dovetail.merchant.data.coins import CoinRow
 from dovetail.merchant.data.database import Database
@@ -41,7 +41,7 @@ def prepare_sweep(
 
     Coins of live sessions stay, and those that cost more than their value. Raises
     `InsufficientFunds` where nothing is left to sweep, `ConfigurationError` without a cold
-    descriptor, and `WalletError`.
+    descriptor, `CoinsTaken` where a session or a refund was faster, and `WalletError`.
     """
     chosen = _chosen(database, row, keep=keep, fee_rate=fee_rate)
     wallet = MerchantWallet(database, row, signer)
@@ -57,9 +57,11 @@ def prepare_sweep(
         raise InsufficientFunds("The free coins are worth less than a sweep of them costs.")
     outputs = (TxOut(total - fee, script),)
     psbt = psbt_of(Transaction(2, inputs, outputs, 0), chosen)
+    _require_free(database, chosen)
     release(signer, [each.outpoint for each in chosen])
     indexes = {each.outpoint: each.index for each in chosen}
     signed = signer.sweep(psbt, inputs=indexes, outputs={0: (Keychain.COLD, at.index)})
+    _require_free(database, chosen)
     return Sweep(transaction=signed.extract(), coins=len(chosen), amount=total - fee, fee=fee)
 
 
@@ -68,14 +70,22 @@ def _chosen(
 ) -> tuple[CoinRow, ...]:
     """The coins that no session or refund holds, without the smallest ones that stay hot."""
     known = database.read(lambda connection: coins.coins_of(connection, row.id))
-    held = database.sessions.reserved()  # read after the coins: a new holder's coin stays
-    held |= database.read(refund_payments.held_coins)
+    held = _held(database)  # read after the coins: a new holder's coin stays
     free = [each for each in known if each.is_usable and each.outpoint not in held]
     free.sort(key=lambda each: (each.value, each.outpoint))
     worth = [each for each in free[keep:] if each.value > fee_rate.fee(input_weight(each))]
     if not worth:
         raise InsufficientFunds("No free coin is beyond those that are kept hot: nothing is swept.")
     return tuple(worth[-MOST_COINS:])
+
+
+def _held(database: Database) -> frozenset[OutPoint]:
+    return database.sessions.reserved() | database.read(refund_payments.held_coins)
+
+
+def _require_free(database: Database, chosen: tuple[CoinRow, ...]) -> None:
+    if not _held(database).isdisjoint(each.outpoint for each in chosen):
+        raise CoinsTaken("A session or a refund has taken one of the coins: sweep again.")
 
 
 def release(signer: Signer, coins: Collection[OutPoint]) -> None:

@@ -5,6 +5,7 @@ from base64 import b64encode
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from litestar import Router, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
@@ -86,7 +87,7 @@ async def change_store(
             stores.change_policy(connection, store_id, data.policy)
         if data.name is not None:
             stores.rename(connection, store_id, data.name)
-        _note(connection, request, "store.change", store_id, store_id=store_id)
+        _note(connection, request, "store.change", store_id, store_id=store_id, detail=_given(data))
 
     await parts_of(request).database.awrite(write)
     return views.store(await visible_store(request, store_id))
@@ -143,7 +144,14 @@ async def change_webhook(
     def write(connection: Connection) -> None:
         active = row.active if data.active is None else data.active
         webhooks.set_endpoint(connection, webhook_id, active=active, url=data.url)
-        _note(connection, request, "webhook.change", webhook_id, store_id=row.store_id)
+        _note(
+            connection,
+            request,
+            "webhook.change",
+            webhook_id,
+            store_id=row.store_id,
+            detail={"changed": sorted(_given(data))},
+        )
 
     await parts_of(request).database.awrite(write)
     return _endpoint(await _visible_webhook(request, webhook_id))
@@ -289,6 +297,7 @@ def _note(
     subject: UUID,
     *,
     store_id: UUID | None = None,
+    detail: dict[str, Any] | None = None,
 ) -> None:
     audit.add(
         connection,
@@ -297,7 +306,13 @@ def _note(
         subject=str(subject),
         store_id=store_id,
         now=parts_of(request).clock(),
+        detail=detail,
     )
+
+
+def _given(change: messages.StoreChange | messages.WebhookChange) -> dict[str, Any]:
+    found = msgspec.to_builtins(change)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 async def _visible_webhook(request: ApiRequest, webhook_id: UUID) -> EndpointRow:
