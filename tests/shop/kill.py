@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path as Folder
 
 from tests.merchant.till import open_parts
-from tests.shop.paths import AMOUNT, PATHS, SHORT, Path, Scene
+from tests.shop.paths import AMOUNT, PATHS, Path, Scene
 from tests.shop.processes import EAGER, Process, Shop, open_shop, wait
 from tests.support.bdk import bdk_wallet
 
@@ -80,8 +80,8 @@ class Sweep:
 
     async def _ask(self, path: Path):
         draft = await self._invoices.draft(self._shop.store_id, NewInvoice(amount_sats=AMOUNT))
-        if path.expires:
-            draft = replace(draft, expires_at=UnixTime(draft.created_at + SHORT))
+        if path.expires is not None:
+            draft = replace(draft, expires_at=UnixTime(draft.created_at + path.expires))
         made = await self._parts.database.awrite(lambda c: self._invoices.add(c, draft))
         for _ in range(100):
             ready = await self._parts.readiness(made.wallet_id).obstacle(made.amount, minimum=0)
@@ -134,6 +134,7 @@ class Sweep:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+        wait(lambda: self._parts.database.pulse() >= 0, "the database cannot be reached")
 
     def _require(self, scene: Scene, path: Path) -> None:
         """The invoice has what the chain has, once."""

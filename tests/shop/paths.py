@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,12 @@ from tests.regtest.spending import SOME_SCRIPT, open_coins, spend
 from tests.shop.processes import Shop, wait
 
 from dovetail import Agent
+from dovetail.errors import StoreUnavailable
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.sessions import sender
 
 AMOUNT = 20_000
-SHORT = 6
-"""Seconds in which an invoice expires whose expiration the path waits for."""
 
 
 @dataclass
@@ -57,7 +57,8 @@ class Path:
     moments: tuple[str, ...]
     kinds: tuple[tuple[str, ...], ...]
     """The kinds of the credited transactions: one of these."""
-    expires: bool = False
+    expires: int | None = None
+    """Seconds until the invoice expires, where the path waits for it."""
     cold: bool = False
     without_coins: bool = False
     """Whether another session holds each coin of the shop, so that it refuses the payjoin."""
@@ -173,7 +174,10 @@ async def replaced(scene: Scene) -> None:
 
 async def cancelled(scene: Scene) -> None:
     """The shop closes the payjoin session, and the address is paid directly."""
-    await scene.invoices.close(scene.row.id, by="owner")
+    for _ in range(5):
+        with suppress(StoreUnavailable):
+            await scene.invoices.close(scene.row.id, by="owner")
+            break
     await _threaded(lambda: _paid_and_mined(scene))
 
 
@@ -202,7 +206,7 @@ PATHS = (
             "processing",
         ),
         (("fallback",),),
-        expires=True,
+        expires=12,  # the whole shop starts again within them, and takes the Original
     ),
     Path(
         "refused",
@@ -221,7 +225,7 @@ PATHS = (
     ),
     Path("direct", direct, SEEN, (("direct",),)),
     Path("parts", parts, SEEN, (("direct", "direct"),)),
-    Path("late", late, ("new", "expired"), (("direct",),), expires=True),
+    Path("late", late, ("new", "expired"), (("direct",),), expires=6),
     Path("double", double, SEEN, (("direct", "direct"),), total=2 * AMOUNT),
     Path("reorganised", reorganised, SEEN, (("direct",),)),
     Path("replaced", replaced, SEEN, (("direct",),)),

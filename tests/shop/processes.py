@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.support.postgres import Server
 
 from dovetail import Agent
 from dovetail.bitcoin import Address, Network, Sats, TxOut
+from dovetail.errors import StoreUnavailable
 from dovetail.mailroom import MailroomServer
 from dovetail.merchant.data import coins, events, invoices, record, wallets
 from dovetail.merchant.data.database import Database
@@ -221,13 +222,20 @@ class Shop:
 
     def fund(self, *values: int) -> None:
         """Give the hot wallet coins, and wait until the watcher has seen them."""
-        before = len(self._coins())
         script = Address.parse(run(self.folder, "merchant", "deposit")).script_pubkey
         self.regtest.node.fund_many([TxOut(Sats(value), script) for value in values])
-        wait(lambda: len(self._coins()) >= before + len(values), "the coins are not seen")
+        wait(
+            lambda: sum(each.script == script for each in self._coins()) >= len(values),
+            "the coins are not seen",
+        )
 
     def hold_coins(self, invoice_id: UUID) -> SessionId:
-        """Let the session of this invoice hold all coins that are free; returns its id."""
+        """Let the session of this invoice hold all coins that are free; returns its id.
+
+        A block with one more coin for the shop is mined first: once the watcher has seen that one,
+        it has seen those of earlier payments too.
+        """
+        self.fund(10_000)
         session_id = self.row(invoice_id).session_id
         if session_id is None:
             raise LookupError(f"{invoice_id} has no session")
@@ -271,9 +279,12 @@ def run(folder: Path, *words: str) -> str:
 
 
 def wait(met: Callable[[], bool], otherwise: str, *, seconds: float = PATIENCE) -> None:
-    """Wait until something holds."""
+    """Wait until something holds; it is asked again where its connection was cut."""
     deadline = time.monotonic() + seconds
-    while not met():
+    while True:
+        with suppress(StoreUnavailable):
+            if met():
+                return
         if time.monotonic() > deadline:
             raise TimeoutError(otherwise)
         time.sleep(0.02)
