@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path as Folder
 
@@ -58,8 +57,8 @@ class Sweep:
         """Play a path once, and kill the victim at the moment."""
         row = await self._ask(path)
         held = await self._hold_coins(path) if path.without_coins else None
-        scene = Scene(self._shop, self._invoices, self._customer, row)
-        killing = threading.Thread(target=self._kill_at, args=(scene, victim, moment), daemon=True)
+        scene = Scene(self._shop, self._invoices, self._customer, row, moment)
+        killing = threading.Thread(target=self._kill_at, args=(scene, victim), daemon=True)
         killing.start()
         fault = None
         try:
@@ -91,14 +90,17 @@ class Sweep:
         await self._invoices.payment_uri(made.id)
         return self._shop.row(made.id)
 
-    def _kill_at(self, scene: Scene, victim: str, moment: str) -> None:
-        with suppress(TimeoutError):
-            wait(lambda: self._shows(scene, moment), "", seconds=60)
+    def _kill_at(self, scene: Scene, victim: str) -> None:
+        try:
+            wait(lambda: self._shows(scene), "")
+        except TimeoutError:
+            return
         targets = self._targets(victim)
         if victim == "connections":
             self._cut_connections()
         for each in targets:
             each.kill()
+        scene.killed.set()
         for each in targets:
             each.start()
         for each in targets:
@@ -106,7 +108,8 @@ class Sweep:
                 continue
             each.wait_ready()
 
-    def _shows(self, scene: Scene, moment: str) -> bool:
+    def _shows(self, scene: Scene) -> bool:
+        moment = scene.moment
         if moment[0].isupper():
             return moment in self._shop.tags(scene.row.id)
         return scene.status() == moment
@@ -137,7 +140,9 @@ class Sweep:
         wait(lambda: self._parts.database.pulse() >= 0, "the database cannot be reached")
 
     def _require(self, scene: Scene, path: Path) -> None:
-        """The invoice has what the chain has, once."""
+        """The invoice has what the chain has, once, although somebody was killed."""
+        if not scene.killed.is_set():
+            raise RuntimeError(f"nobody was killed: it never came to {scene.moment}")
         wanted = "expired" if path.name == "late" else "settled"
         wait(lambda: scene.status() == wanted, f"it is {scene.status()}, not {wanted}")
         deadline = time.monotonic() + 20

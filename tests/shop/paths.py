@@ -1,14 +1,15 @@
 """The paths on which an invoice of the killed shop is paid, and how each has to end."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.regtest.spending import SOME_SCRIPT, open_coins, spend
-from tests.shop.processes import Shop, wait
+from tests.shop.processes import PATIENCE, Shop, wait
 
 from dovetail import Agent
 from dovetail.errors import StoreUnavailable
@@ -27,6 +28,9 @@ class Scene:
     invoices: Invoices
     customer: Agent
     row: InvoiceRow
+    moment: str
+    """When somebody is killed."""
+    killed: threading.Event = field(default_factory=threading.Event)
 
     def pay_directly(self, value: int = AMOUNT, *, coin: Any = None, change: int = 2_000) -> Any:
         """Pay the address by a transaction in the mempool; returns the coin that it spends."""
@@ -42,6 +46,9 @@ class Scene:
         wait(lambda: self.status() in statuses, f"it never is {' or '.join(statuses)}")
 
     def mine(self, blocks: int = 1) -> None:
+        """Mine, but not before the kill where that would end its moment."""
+        if self.moment == "processing":
+            self.killed.wait(PATIENCE)
         self.shop.regtest.node.mine(blocks)
 
 
