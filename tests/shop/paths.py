@@ -32,12 +32,15 @@ class Scene:
     """When somebody is killed."""
     killed: threading.Event = field(default_factory=threading.Event)
 
-    def pay_directly(self, value: int = AMOUNT, *, coin: Any = None, change: int = 2_000) -> Any:
-        """Pay the address by a transaction in the mempool; returns the coin that it spends."""
-        node = self.shop.regtest.node
-        (spent,) = (coin,) if coin else open_coins(node, value + 20_000)
-        node.send(spend([spent], [(value, self.row.script), (change, SOME_SCRIPT)]))
-        return spent
+    def coin(self, value: int = AMOUNT) -> Any:
+        """A coin that can pay this value; a block is mined for it."""
+        (made,) = open_coins(self.shop.regtest.node, value + 20_000)
+        return made
+
+    def pay_directly(self, coin: Any, value: int = AMOUNT, *, change: int = 2_000) -> None:
+        """Pay the address by a transaction in the mempool."""
+        outputs = [(value, self.row.script), (change, SOME_SCRIPT)]
+        self.shop.regtest.node.send(spend([coin], outputs))
 
     def status(self) -> str:
         return self.shop.row(self.row.id).status.value
@@ -118,9 +121,10 @@ async def parts(scene: Scene) -> None:
     """Two transactions are enough together."""
 
     def work() -> None:
-        scene.pay_directly(AMOUNT // 2)
+        first, second = scene.coin(), scene.coin()
+        scene.pay_directly(first, AMOUNT // 2)
         wait(lambda: bool(scene.shop.counted(scene.row.id)), "the first part is not seen")
-        scene.pay_directly(AMOUNT - AMOUNT // 2)
+        scene.pay_directly(second, AMOUNT - AMOUNT // 2)
         scene.until("processing", "settled")
         scene.mine()
 
@@ -132,7 +136,7 @@ async def late(scene: Scene) -> None:
 
     def work() -> None:
         scene.until("expired")
-        scene.pay_directly()
+        scene.pay_directly(scene.coin())
         wait(lambda: bool(scene.shop.counted(scene.row.id)), "the late payment is not seen")
         scene.mine()
 
@@ -143,8 +147,8 @@ async def double(scene: Scene) -> None:
     """Two customers pay: both payments are credited, each once."""
 
     def work() -> None:
-        scene.pay_directly()
-        scene.pay_directly()
+        for coin in (scene.coin(), scene.coin()):
+            scene.pay_directly(coin)
         scene.until("processing", "settled")
         wait(lambda: len(scene.shop.counted(scene.row.id)) > 1, "the second is not seen")
         scene.mine()
@@ -170,9 +174,10 @@ async def replaced(scene: Scene) -> None:
     """A payment is replaced by another one that pays as much (full RBF)."""
 
     def work() -> None:
-        coin = scene.pay_directly(change=12_000)
+        coin = scene.coin()
+        scene.pay_directly(coin, change=12_000)
         scene.until("processing", "settled")
-        scene.pay_directly(coin=coin, change=2_000)
+        scene.pay_directly(coin)
         time.sleep(0.5)
         scene.mine()
 
@@ -189,7 +194,7 @@ async def cancelled(scene: Scene) -> None:
 
 
 def _paid_and_mined(scene: Scene) -> None:
-    scene.pay_directly()
+    scene.pay_directly(scene.coin())
     scene.until("processing", "settled")
     scene.mine()
 
