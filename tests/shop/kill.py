@@ -32,6 +32,9 @@ from dovetail.stores.ports import SessionId
 COINS = 12
 """A payjoin gives its hot coin back, unless it settles in cold storage."""
 
+RESTART = 15
+"""Seconds in which a whole shop starts again on a busy machine, and takes up its sessions."""
+
 VICTIMS = ("server", "worker", "signer", "connections", "all")
 
 
@@ -55,7 +58,7 @@ class Sweep:
 
     async def run(self, path: Path, victim: str, moment: str) -> Result:
         """Play a path once, and kill the victim at the moment."""
-        row = await self._ask(path)
+        row = await self._ask(path, more=RESTART if victim == "all" else 0)
         held = await self._hold_coins(path) if path.without_coins else None
         scene = Scene(self._shop, self._invoices, self._customer, row, moment)
         killing = threading.Thread(target=self._kill_at, args=(scene, victim), daemon=True)
@@ -77,10 +80,10 @@ class Sweep:
         other = await self._ask(path)
         return await asyncio.to_thread(self._shop.hold_coins, other.id)
 
-    async def _ask(self, path: Path):
+    async def _ask(self, path: Path, *, more: int = 0):
         draft = await self._invoices.draft(self._shop.store_id, NewInvoice(amount_sats=AMOUNT))
         if path.expires is not None:
-            draft = replace(draft, expires_at=UnixTime(draft.created_at + path.expires))
+            draft = replace(draft, expires_at=UnixTime(draft.created_at + path.expires + more))
         made = await self._parts.database.awrite(lambda c: self._invoices.add(c, draft))
         for _ in range(100):
             ready = await self._parts.readiness(made.wallet_id).obstacle(made.amount, minimum=0)

@@ -218,7 +218,7 @@ PATHS = (
             "processing",
         ),
         (("fallback",),),
-        expires=12,  # the whole shop starts again within them, and takes the Original
+        expires=12,
     ),
     Path(
         "refused",
