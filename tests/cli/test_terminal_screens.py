@@ -18,6 +18,7 @@ from tests.support.waiting import PATIENCE, wait_for
 from dovetail.bitcoin import Address, Sats
 from dovetail.cli import qr
 from dovetail.mailroom import MailroomServer
+from dovetail.qr import code
 from dovetail.regtest import RegtestServer
 
 WIDTHS = (40, 57, 80, 120)
@@ -97,7 +98,7 @@ def test_receive_shows_a_code_where_it_fits_and_else_says_how_to_have_it(tty: Tt
     shown = as_read(tty, stage.alice, "receive", "50000", "--no-wait")
     assert shown.code == 0
     [uri] = [word for word in shown.words if word.startswith("bitcoin:")]
-    fits = tty.encoding == "utf-8" and qr.size(qr.code(uri)).columns <= tty.columns
+    fits = tty.encoding == "utf-8" and qr.size(code(uri)).columns <= tty.columns
     assert ("▀" in shown.text) is fits
     assert ("--qr FILE" in " ".join(shown.words)) is not fits
     if fits:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dovetail.cli import qr
 from dovetail.cli.output import Screen
+from dovetail.qr import code
 
 
 def draw(uri: str, screen: Screen, *, words: str) -> None:
@@ -13,7 +14,7 @@ def draw(uri: str, screen: Screen, *, words: str) -> None:
     """
     if not screen.live:
         return
-    found = qr.code(uri)
+    found = code(uri)
     why = qr.lacking(found)
     if why is not None:
         screen.say(why)
@@ -25,7 +26,7 @@ def draw(uri: str, screen: Screen, *, words: str) -> None:
 def write(uri: str, path: Path, screen: Screen) -> None:
     """Write the code to a file, and say so; or why it could not be written."""
     try:
-        qr.write(qr.code(uri), path)
+        qr.write(code(uri), path)
     except OSError as error:
         screen.say(f"The QR code could not be written ({error.strerror}).", fg="yellow")
     else:
