@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
 
-.PHONY: guides electrum help demo demo-kill demo-till kill-shop bench-shop test exact core stress kill flood interop mutants fuzz check bench docs lock clean
+.PHONY: guides electrum help demo demo-kill demo-till kill-shop bench-shop test exact core stress kill flood interop mutants fuzz check bench docs words lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "Check"
 	@echo "  make check      linters, type checkers, layers, examples in the docs"
 	@echo "  make docs       write the generated reference pages"
+	@echo "  make words      bring the catalogues of the customer's pages up to date"
 	@echo "  make bench      speed as ratios against named baselines"
 	@echo "  make bench-shop what a shop's server and workers cost, with ten thousand waiting invoices"
 	@echo "  make lock       pin the dependencies anew"
@@ -118,6 +119,7 @@ check: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.docs.reference --check
+	$(BIN)/python -m tools.catalogues --check
 	$(BIN)/pytest -q --no-cov README.md docs
 
 bench: $(VENV)/.dev
@@ -128,6 +130,9 @@ bench-shop: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m tools.docs.reference
+
+words: $(VENV)/.dev
+	$(BIN)/python -m tools.catalogues
 
 lock: | $(BIN)/python
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools

@@ -18,9 +18,10 @@ LEGACY = "bitcoin:1BoatSLRHtKNngkdXEeobR76b53LETtpyT?pj=https://a.example/x&labe
 
 def read(found: segno.QRCode) -> str:
     """What a reader makes of the code."""
-    rows = []
-    for row in found.matrix_iter(scale=SCALE, border=MARGIN):
-        rows.append(bytes(0 if each else 255 for each in row))
+    rows = [
+        bytes(0 if each else 255 for each in row)
+        for row in found.matrix_iter(scale=SCALE, border=MARGIN)
+    ]
     image = memoryview(b"".join(rows)).cast("B", shape=[len(rows), len(rows[0])])
     return zxingcpp.read_barcodes(image)[0].text
 

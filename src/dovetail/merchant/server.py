@@ -1,4 +1,4 @@
-"""The shop's HTTP server: the API on uvicorn, behind the limits of the other servers."""
+"""The shop's HTTP server: API and pages on uvicorn, behind the limits of the other servers."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,7 @@ with brought_by("merchant", "dovetail.merchant"):
 from dovetail.merchant.api import make_app
 from dovetail.merchant.api.event_feed import EventFeed, Pace
 from dovetail.merchant.api.limits import Limits
+from dovetail.merchant.pages import site
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.metrics import Metrics
 from dovetail.merchant.services.parts import Parts
@@ -67,7 +68,13 @@ async def serving(
         )
         feed = EventFeed(parts.database, limited, pace=pace)
         app = make_app(
-            parts, limits=limited, clients=clients, feed=feed, health=healthy, metrics=metrics
+            parts,
+            limits=limited,
+            clients=clients,
+            feed=feed,
+            health=healthy,
+            metrics=metrics,
+            site=site(limited),
         )
         if metrics is not None:
             metrics.follow_streams(lambda: feed.count)

@@ -22,6 +22,7 @@ from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.routes import invoices, refunds, shop
 from dovetail.merchant.api.routes.common import ApiRequest
+from dovetail.merchant.api.site import Site
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.metrics import Metrics
@@ -47,8 +48,9 @@ def make_app(
     feed: EventFeed | None = None,
     health: Health | None = None,
     metrics: Metrics | None = None,
+    site: Site | None = None,
 ) -> Door:
-    """The application over these parts, which stay open.
+    """The application over these parts, which stay open; `site` has the pages beside the API.
 
     `clients` says which addresses are the operator's own proxies. The caller closes the `feed` of
     event streams, and tells `health` when the server begins to stop.
@@ -56,7 +58,10 @@ def make_app(
     limited = limits or Limits()
     addresses = Buckets(limited.address)
     api = Litestar(
-        route_handlers=[Router(PATH, route_handlers=[document, *ROUTERS])],
+        route_handlers=[
+            Router(PATH, route_handlers=[document, *ROUTERS]),
+            *(() if site is None else site.routers),
+        ],
         exception_handlers=problems.HANDLERS,
         openapi_config=None,
         state=State(
@@ -65,6 +70,7 @@ def make_app(
                 "invoices": Invoices(parts),
                 "feed": feed or EventFeed(parts.database, limited),
                 "access": Keys(parts.database, limited, addresses),
+                "embedded_by": limited.embedded_by,
             }
         ),
         logging_config=None,
@@ -85,6 +91,7 @@ def make_app(
         clients=clients or Clients(),
         health=HealthPages(health or Health(parts)),
         answered=None if metrics is None else metrics.answered,
+        site=site,
     )
 
 

@@ -17,6 +17,7 @@ import msgspec
 from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
 from dovetail.merchant.api.problems import MEDIA_TYPE, Kind, Refused, retry_later
+from dovetail.merchant.api.site import Site
 from dovetail.serving.asgi import Message, Receive, Scope, Send, media_type, read_body
 from dovetail.serving.client_shares import Clients
 from dovetail.serving.logs import about
@@ -34,6 +35,7 @@ HEADERS = (
 """What each answer has, unless its route says otherwise."""
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _JSON = b"application/json"
+_FORM = b"application/x-www-form-urlencoded"
 
 Answered = Callable[[str, str, int, float | None], None]
 """Takes the method, the template of the path, the status, and the seconds; None for a stream."""
@@ -58,12 +60,15 @@ class Door:
         clients: Clients,
         health: HealthPages,
         answered: Answered | None = None,
+        site: Site | None = None,
     ) -> None:
         """`addresses` counts the requests of each client's network, except those about health.
 
-        `answered` hears of each of them, when its answer was sent.
+        `answered` hears of each of them, when its answer was sent. The pages of `site` take forms,
+        and the API takes JSON.
         """
         self._answered = answered
+        self._site = site
         self._app = app
         self._health = health
         self._limits = limits
@@ -91,7 +96,7 @@ class Door:
         try:
             body = await self._admitted(scope, receive)
         except Refused as refused:
-            await _refuse(answer.send, refused, answer.request_id)
+            await answer.whole(self._refusal(scope, refused, answer.request_id))
         else:
             state["body"] = body
             with ExitStack() as at_end:
@@ -120,11 +125,26 @@ class Door:
         )
         if isinstance(body, Response):
             raise _unread(body)
-        if body and media_type(scope) != _JSON:
+        wanted = _JSON if self._page(scope) is None else _FORM
+        if body and media_type(scope) != wanted:
             raise Refused(
-                Kind.UNSUPPORTED_MEDIA_TYPE, "Send the body as `content-type: application/json`."
+                Kind.UNSUPPORTED_MEDIA_TYPE, f"Send the body as `content-type: {wanted.decode()}`."
             )
         return body
+
+    def _page(self, scope: Scope) -> Site | None:
+        """The site whose page is asked for."""
+        site = self._site
+        return site if site is not None and site.is_page(scope["path"]) else None
+
+    def _refusal(self, scope: Scope, refused: Refused, request_id: UUID) -> Response:
+        page = self._page(scope)
+        if page is not None:
+            return page.refusal(scope, refused)
+        body = msgspec.json.encode(refused.problem(request_id))
+        own = {"content-type": MEDIA_TYPE} | refused.headers
+        headers = tuple((name.encode(), value.encode()) for name, value in own.items())
+        return Response(int(refused.status), headers, body)
 
 
 def too_many(wait: float, whose: str) -> Refused:
@@ -149,14 +169,6 @@ def _unread(answer: Response) -> Refused:
     close = {"connection": "close"} if (b"connection", b"close") in answer.headers else {}
     kind = _UNREAD.get(HTTPStatus(answer.status), Kind.MALFORMED)
     return Refused(kind, told["detail"], headers=close)
-
-
-async def _refuse(send: Send, refused: Refused, request_id: UUID) -> None:
-    body = msgspec.json.encode(refused.problem(request_id))
-    own = {"content-type": MEDIA_TYPE, "content-length": str(len(body))} | refused.headers
-    headers = [(name.encode(), value.encode()) for name, value in own.items()]
-    await send({"type": "http.response.start", "status": int(refused.status), "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -194,3 +206,12 @@ class _Answer:
             headers += [each for each in self._more if each[0] not in known]
             message["headers"] = headers
         await self._send(message)
+
+    async def whole(self, answer: Response) -> None:
+        """Send a whole answer."""
+        length = (b"content-length", str(len(answer.body)).encode())
+        headers = [*answer.headers, length]
+        await self.send(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        await self.send({"type": "http.response.body", "body": answer.body, "more_body": False})

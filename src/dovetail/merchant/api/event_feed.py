@@ -8,9 +8,10 @@ reader that stands still is cut off, and comes again with the number of its last
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Generator, Hashable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -43,13 +44,25 @@ class Pace:
     """After which a reader that takes nothing is cut off."""
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who opens a stream without a key, on a page."""
+
+    client: Hashable | None
+    """Their network; None where it is unknown, as behind the operator's own proxy."""
+
+
+Owner: TypeAlias = UUID | Visitor
+"""Whose a stream is: the id of a key, or a visitor of a page."""
+
+
 class EventStream:
     """The events of one invoice after a number, in order and each once, for one reader."""
 
-    def __init__(self, invoice_id: UUID, key_id: UUID, after: int, *, heartbeat: float) -> None:
+    def __init__(self, invoice_id: UUID, owner: Owner, after: int, *, heartbeat: float) -> None:
         """`EventFeed.opened` makes it."""
         self.invoice_id = invoice_id
-        self.key_id = key_id
+        self.owner = owner
         self.after = after
         """The number of the last event that waits or was taken."""
         self.full_since: float | None = None
@@ -102,7 +115,7 @@ class EventFeed:
         self._limits = limits
         self._pace = pace or Pace()
         self._streams: set[EventStream] = set()
-        self._per_key: Counter[UUID] = Counter()
+        self._per_owner: Counter[Owner] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._pulse: int | None = None
@@ -114,12 +127,12 @@ class EventFeed:
         return len(self._streams)
 
     @contextmanager
-    def opened(self, invoice_id: UUID, key_id: UUID, after: int) -> Generator[EventStream]:
+    def opened(self, invoice_id: UUID, owner: Owner, after: int) -> Generator[EventStream]:
         """Open a stream for the block; raises `Refused` where there are too many already."""
-        self._require_room(key_id)
-        stream = EventStream(invoice_id, key_id, after, heartbeat=self._pace.heartbeat)
+        self._require_room(owner)
+        stream = EventStream(invoice_id, owner, after, heartbeat=self._pace.heartbeat)
         self._streams.add(stream)
-        self._per_key[key_id] += 1
+        self._per_owner[owner] += 1
         self._pulse = None  # it has not been read for this stream
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -127,9 +140,9 @@ class EventFeed:
             yield stream
         finally:
             self._streams.discard(stream)
-            self._per_key[key_id] -= 1
-            if not self._per_key[key_id]:
-                del self._per_key[key_id]
+            self._per_owner[owner] -= 1
+            if not self._per_owner[owner]:
+                del self._per_owner[owner]
 
     async def close(self) -> None:
         """End all streams, and open none any more."""
@@ -139,19 +152,28 @@ class EventFeed:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _require_room(self, key_id: UUID) -> None:
+    def _require_room(self, owner: Owner) -> None:
         if self._stopping:
             raise retry_later(Kind.UNAVAILABLE, "This server stops: open the stream again.", 1)
-        for count, most, whose in (
-            (self._per_key[key_id], self._limits.streams_per_key, "with this key"),
-            (self.count, self._limits.streams, "at this server"),
-        ):
+        for count, most, whose in self._counts(owner):
             if count >= most:
                 raise retry_later(
                     Kind.RATE_LIMITED,
                     f"There are {most} open event streams {whose}, and no more are allowed: close"
                     " one, or ask for the events from time to time.",
                 )
+
+    def _counts(self, owner: Owner) -> Generator[tuple[int, int, str]]:
+        """Each number of streams that this owner adds to, its limit, and whose it is."""
+        limits = self._limits
+        if isinstance(owner, UUID):
+            yield self._per_owner[owner], limits.streams_per_key, "with this key"
+        else:
+            if owner.client is not None:
+                yield self._per_owner[owner], limits.streams_per_visitor, "from this address"
+            visitors = sum(isinstance(each.owner, Visitor) for each in self._streams)
+            yield visitors, limits.visitor_streams, "of pages"
+        yield self.count, limits.streams, "at this server"
 
     async def _run(self) -> None:
         """Look until there is no stream left; a database that is away is asked again."""
@@ -194,9 +216,9 @@ class EventFeed:
         return all(have_room) and self._streams <= set(streams)
 
     async def _end_revoked(self) -> None:
-        used = frozenset(self._per_key)
+        used = frozenset(each for each in self._per_owner if isinstance(each, UUID))
         valid = await self._database.aread(lambda c: api_keys.valid(c, used))
-        self._end(each for each in self._streams if each.key_id in used - valid)
+        self._end(each for each in self._streams if each.owner in used - valid)
 
     @staticmethod
     def _end(streams: Iterable[EventStream]) -> None:

@@ -35,6 +35,12 @@ class Limits:
     streams: int = 1_000
     """Event streams that are open at once, in this process."""
     streams_per_key: int = 100
+    visitor_streams: int = 500
+    """The part of `streams` that pages may open, whose visitors have no key."""
+    streams_per_visitor: int = 50
+    """Of a client's network."""
+    embedded_by: tuple[str, ...] = ()
+    """The origins whose pages may show the shop's pages in a frame."""
 
 
 class Buckets:

@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.params import QueryParameter
 
-from dovetail.merchant.api.caller import Caller, caller_of
+from dovetail.merchant.api.caller import Caller, Keys, caller_of
 from dovetail.merchant.api.event_feed import EventFeed
 from dovetail.merchant.api.problems import invalid, not_found
 from dovetail.merchant.data import invoices, stores
@@ -52,6 +52,12 @@ def feed_of(request: ApiRequest) -> EventFeed:
     """What feeds the event streams."""
     found: EventFeed = request.app.state.feed
     return found
+
+
+def count_guess(request: ApiRequest) -> None:
+    """Let a client pay for an id or a secret that nothing has, as for a wrong key."""
+    keys: Keys = request.app.state.access
+    keys.count_refusal(request)
 
 
 def at_end(request: ApiRequest) -> ExitStack:

@@ -12,7 +12,7 @@ from dovetail.bitcoin import Sats
 from dovetail.merchant import messages
 from dovetail.merchant.api import views
 from dovetail.merchant.api.bodies import require_body
-from dovetail.merchant.api.caller import Keys, scoped
+from dovetail.merchant.api.caller import scoped
 from dovetail.merchant.api.openapi import may_refuse
 from dovetail.merchant.api.parameters import require_query
 from dovetail.merchant.api.problems import Kind, not_found
@@ -21,6 +21,7 @@ from dovetail.merchant.api.routes.common import (
     Cursor,
     Limit,
     caller,
+    count_guess,
     in_thread,
     page_of,
     parse_cursor,
@@ -195,8 +196,7 @@ def _refunds(request: ApiRequest) -> Refunds:
 def _claim(request: ApiRequest, found: Claim | None) -> messages.Claim:
     """The view of a claim; an unknown link costs its client as much as a wrong key."""
     if found is None:
-        keys: Keys = request.app.state.access
-        keys.count_refusal(request)
+        count_guess(request)
         raise not_found()
     return views.claim(found)
 

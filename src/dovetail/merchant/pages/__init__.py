@@ -1,0 +1,12 @@
+"""Pages for the shop's customers: the checkout of an invoice, and the claim of a refund.
+
+They are HTML from the server, work without JavaScript, and ask no other host for anything.
+"""
+
+from dovetail.extras import brought_by
+
+with brought_by("merchant", "dovetail.merchant.pages"):
+    import jinja2 as jinja2
+    import segno as segno
+
+from dovetail.merchant.pages.routes import site as site
