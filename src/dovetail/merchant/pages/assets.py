@@ -15,9 +15,7 @@ from dovetail.merchant.api.problems import not_found
 PATH = "/assets/"
 FOREVER = "public, max-age=31536000, immutable"
 
-_TYPES = MappingProxyType(
-    {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
-)
+_TYPES = MappingProxyType({"css": "text/css", "js": "text/javascript"})
 _DIGITS = 16
 
 

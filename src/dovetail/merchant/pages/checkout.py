@@ -83,7 +83,10 @@ async def stream_states(request: ApiRequest, invoice_id: FromPath[str]) -> Serve
     row = (await _shown(request, invoice_id)).record.row
     visitor = Visitor(request.scope["state"].get("client"))
     opened = feed_of(request).opened(row.id, visitor, row.events)
-    return ServerSentEvent(_states(request, at_end(request).enter_context(opened)))
+    return ServerSentEvent(
+        _states(request, at_end(request).enter_context(opened)),
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 def drawn(uri: str) -> str:
