@@ -31,7 +31,7 @@ class Asset:
 def assets() -> Mapping[str, Asset]:
     """The files by their names with the hash."""
     found: dict[str, Asset] = {}
-    for path in (files(__package__) / "static").iterdir():
+    for path in (files("dovetail.merchant.pages") / "static").iterdir():
         stem, _, kind = path.name.partition(".")
         content = path.read_bytes()
         name = f"{stem}.{sha256(content).hexdigest()[:_DIGITS]}.{kind}"

@@ -58,7 +58,7 @@ def language(code: str) -> Language:
     """A language by its code, which is one of `NAMES`."""
     if code == USUAL:
         return Language(code, gettext.NullTranslations(), ",", ".")
-    with as_file(files(__package__) / "locale") as folder:
+    with as_file(files("dovetail.merchant.pages") / "locale") as folder:
         found = gettext.translation(DOMAIN, folder, [code])
     return Language(code, found, ".", ",")
 

@@ -79,5 +79,6 @@ def _environment(code: str) -> Environment:
     )
     install: Any = getattr(made, "install_gettext_translations")  # noqa: B009 - the extension adds it
     install(speech.translations, newstyle=True)
-    made.globals |= {"asset": asset_path, "language": speech, "languages": NAMES}
+    shared: Any = made.globals
+    shared.update({"asset": asset_path, "language": speech, "languages": NAMES})
     return made
