@@ -7,7 +7,6 @@ from tests.cli.in_process import Cli
 from tests.cli.test_config import configured
 
 from dovetail.cli.config import KEYS, default_file, load, template
-from dovetail.cli.config.template import EXAMPLES as ASLEEP
 
 
 def test_a_node_needs_no_chain_server(cli: Cli):
@@ -49,7 +48,8 @@ def test_every_key_of_a_begun_file_can_be_woken(tmp_path):
     text = "\n".join(re.sub(r"^#(\w+ = )", r"\1", line) for line in lines)
     assert tomllib.loads(text).keys() == {key.name for key in KEYS}
     assert configured(tmp_path, text).data_dir == tmp_path
-    assert set(ASLEEP) == {key.name for key in KEYS if key.default in (None, ())}
+    for key in KEYS:
+        assert (key.example is None) == (key.default not in (None, ()))
 
 
 def test_settings_are_shown_with_who_says_so(cli: Cli):

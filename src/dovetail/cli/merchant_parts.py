@@ -118,7 +118,7 @@ async def open_around(
                 relays=routes,
                 directories=home.directories,
                 keys=OhttpKeys(transport, routes, clock=now, cache=cache),
-                rates=PublicRates(transport, sources, now),
+                rates=PublicRates(transport, sources, now, settings.rates_apart),
                 clock=now,
                 policy=home.policy,
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -9,47 +10,42 @@ from typing import Any, cast
 import click
 
 from dovetail.cli.config import readers
+from dovetail.cli.config.table import Key
 from dovetail.cli.option_types import Place
 from dovetail.errors import ConfigurationError
+from dovetail.merchant.services.rates import APART, SOURCES
 from dovetail.serving.client_shares import OWN_PROXIES
 
 MOST_DRAIN = 300.0
+MOST_APART = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MerchantSettings:
-    """The keys of the table."""
+    """The keys of the table; `KEYS` says what each means."""
 
     database: str | None = None
-    """A file's path, or a URL that begins with postgresql://; else a file in the data folder."""
     signer: str | None = None
-    """The signer's socket, or host:port; else a socket in the data folder."""
     signer_ca: Path | None = None
     signer_cert: Path | None = None
     signer_key: Path | None = None
     cold: str | None = None
-    """The public descriptor of cold storage, for the signer."""
     rates: tuple[str, ...] = ()
-    """Sources of exchange rates: kraken, coinbase, bitstamp."""
+    rates_apart: Decimal = APART
     private_webhooks: bool = False
-    """Whether webhooks may go to private addresses."""
     proxies: tuple[str, ...] = OWN_PROXIES
-    """Addresses or networks of the operator's own proxies, which are no clients."""
     client_header: str | None = None
-    """The header in which such a proxy writes the client's address last."""
     metrics: tuple[str, int] | None = None
-    """Where Prometheus asks for metrics, as host:port; else nowhere."""
     drain: float = 0.0
-    """Seconds that a server goes on after it was told to stop, so that a proxy finds another."""
 
 
 def read(table: Mapping[str, Any]) -> MerchantSettings:
     """The table's values; raises `ConfigurationError`, which names the key."""
     found: dict[str, Any] = {}
     for name, value in table.items():
-        if name not in READERS:
+        if name not in _BY_NAME:
             raise ConfigurationError(_unknown(name))
-        found[name] = READERS[name](f"merchant.{name}", value)
+        found[name] = _BY_NAME[name].read(f"merchant.{name}", value)
     return MerchantSettings(**found)
 
 
@@ -66,24 +62,132 @@ def _place(key: str, value: Any) -> tuple[str, int]:
         raise ConfigurationError(f"`{key}`: {error.message}") from None
 
 
-READERS: Mapping[str, Any] = {
-    "database": readers.text,
-    "signer": readers.text,
-    "signer_ca": readers.file,
-    "signer_cert": readers.file,
-    "signer_key": readers.file,
-    "cold": readers.text,
-    "rates": _names,
-    "private_webhooks": readers.truth,
-    "proxies": _names,
-    "client_header": readers.text,
-    "metrics": _place,
-    "drain": readers.duration(0, MOST_DRAIN),
-}
+def _percent(key: str, value: Any) -> Decimal:
+    sound = isinstance(value, int | float) and not isinstance(value, bool)
+    if not sound or not 0 < value <= MOST_APART:
+        raise ConfigurationError(
+            f"`{key}` must be a number of per cent, more than 0 and at most {MOST_APART}: correct"
+            " it."
+        )
+    return Decimal(str(value)) / 100
+
+
+KEYS = (
+    Key(
+        "database",
+        readers.text,
+        None,
+        "a file in the data folder",
+        "Where the shop's database is: a file's path, or a URL that begins with postgresql://."
+        " Workers need PostgreSQL.",
+        "postgresql://shop@127.0.0.1/shop",
+    ),
+    Key(
+        "signer",
+        readers.text,
+        None,
+        "a socket in the data folder",
+        "Where the signer listens: a socket's path, or host:port, which needs TLS.",
+        "/run/dovetail-signer/signer.sock",
+    ),
+    Key(
+        "signer_ca",
+        readers.file,
+        None,
+        "none",
+        "For a signer at host:port: the PEM file of the authority whose certificates both sides"
+        " trust. It is the shop's own.",
+        "~/signer-ca.pem",
+    ),
+    Key(
+        "signer_cert",
+        readers.file,
+        None,
+        "none",
+        "For a signer at host:port: the PEM file of this side's own certificate.",
+        "~/signer-cert.pem",
+    ),
+    Key(
+        "signer_key",
+        readers.file,
+        None,
+        "none",
+        "For a signer at host:port: the PEM file of that certificate's key.",
+        "~/signer-key.pem",
+    ),
+    Key(
+        "cold",
+        readers.text,
+        None,
+        "none: payments stay hot",
+        "The public descriptor of cold storage, of the kind wpkh or tr and ending in /0/*. Payjoins"
+        " settle there. The signer reads it, and signs no payjoin that pays elsewhere.",
+        "wpkh([d34db33f/84h/0h/0h]xpub.../0/*)",
+    ),
+    Key(
+        "rates",
+        _names,
+        (),
+        "none: prices are in satoshis alone",
+        f"Sources of exchange rates, of {', '.join(SOURCES)}. With several the rate is the median"
+        " of those that answer and agree.",
+        ["kraken", "coinbase", "bitstamp"],
+    ),
+    Key(
+        "rates_apart",
+        _percent,
+        APART * 100,
+        f"{APART * 100:f}",
+        "How far sources may be apart, in per cent of the rate. One that is farther off does not"
+        " count; without a majority that agrees there is no rate.",
+        5,
+    ),
+    Key(
+        "private_webhooks",
+        readers.truth,
+        False,
+        "false",
+        "Let webhooks go to private addresses, such as those of this machine.",
+    ),
+    Key(
+        "proxies",
+        _names,
+        OWN_PROXIES,
+        ", ".join(OWN_PROXIES),
+        "Addresses or networks of your own proxies. Requests from there are limited by the address"
+        " that `client_header` has.",
+    ),
+    Key(
+        "client_header",
+        readers.text,
+        None,
+        "none",
+        "The header in which such a proxy writes the client's address last. Set it only if your"
+        " proxy writes that header itself.",
+        "x-forwarded-for",
+    ),
+    Key(
+        "metrics",
+        _place,
+        None,
+        "nowhere",
+        "Where Prometheus asks for metrics, as host:port. Keep it to your own network.",
+        "127.0.0.1:9100",
+    ),
+    Key(
+        "drain",
+        readers.duration(0, MOST_DRAIN),
+        0.0,
+        "0s",
+        "How long a server goes on after it was told to stop, so that a proxy finds another one.",
+        "10s",
+    ),
+)
+_BY_NAME = {key.name: key for key in KEYS}
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, READERS, n=1, cutoff=0.5)
+    near = get_close_matches(name, _BY_NAME, n=1, cutoff=0.5)
     shown = name if name.isidentifier() and len(name) <= 40 else "?"
     advice = f"did you mean `{near[0]}`?" if near else "remove it."
     return f"The table [merchant] has no key `{shown}`: {advice}"

@@ -111,7 +111,8 @@ def test_a_check_finds_rates_away(shop: Cli, settings, monkeypatch) -> None:
     settings('rates = ["kraken"]')
     assert checked(shop)["rates"] == (
         False,
-        "No rate source answers: try again later, or ask for an amount in satoshis.",
+        "No source of `rates` gives a rate for EUR now: try again later, or ask for an amount in"
+        " satoshis.",
     )
 
 

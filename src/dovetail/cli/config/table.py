@@ -68,6 +68,8 @@ class Key:
     default: Any
     default_words: str
     words: str
+    example: Any = None
+    """What a file to begin with shows for a key without a default."""
 
     @property
     def variable(self) -> str:
@@ -82,6 +84,7 @@ KEYS = (
         None,
         "the platform's data directory",
         "The folder of wallet and sessions, with one folder per network.",
+        "~/dovetail",
     ),
     Key(
         "network",
@@ -89,6 +92,7 @@ KEYS = (
         None,
         "the network of the only wallet there is",
         "mainnet, testnet (testnet4), signet or regtest. A new wallet needs one by name.",
+        "signet",
     ),
     Key(
         "wallet",
@@ -106,6 +110,7 @@ KEYS = (
         "The server to ask about the chain: http:// or https:// for Esplora, ssl://host:port for"
         " Electrum (tcp:// on this machine or to an onion address). It sees your addresses: use"
         ' your own or one you trust. With wallet = "core" Dovetail asks the node.',
+        "ssl://your.server:50002",
     ),
     Key(
         "chain_certificate",
@@ -114,6 +119,7 @@ KEYS = (
         "what this system trusts",
         "The PEM file of the certificate that an ssl:// `chain` must show, for a server that signs"
         " its own.",
+        "~/chain.pem",
     ),
     Key(
         "chain_pace",
@@ -122,6 +128,7 @@ KEYS = (
         "1m; 0s on regtest",
         "The time between two looks at the mempool of a public `chain`; 1m means at most 120"
         " requests an hour. 0s asks at each `watch_interval`, for a server of your own.",
+        "1m",
     ),
     Key(
         "directory",
@@ -130,6 +137,7 @@ KEYS = (
         f"{LOCAL_MAILROOM} on regtest, else none",
         "The directory where a receiver has its mailbox, or a list of them: the next is used if"
         " the keys of one cannot be fetched.",
+        "https://your.directory",
     ),
     Key(
         "relays",
@@ -139,6 +147,7 @@ KEYS = (
         "OHTTP relays, which keep your IP address from the directory. One of the directory's"
         " own operator (of the same registrable domain) is never used. In a variable,"
         " separate them by commas.",
+        ["https://your.relay"],
     ),
     Key(
         "direct",
@@ -154,6 +163,7 @@ KEYS = (
         None,
         "none",
         "The SOCKS5 proxy of Tor, such as socks5://127.0.0.1:9050, for onion addresses alone.",
+        "socks5://127.0.0.1:9050",
     ),
     Key(
         "fee_target",
@@ -190,6 +200,7 @@ KEYS = (
         None,
         "what the chain source says; 0.1 over Esplora, which cannot",
         "sat/vB: the least that nodes relay.",
+        "0.1",
     ),
     Key(
         "depth",
@@ -235,6 +246,7 @@ KEYS = (
         "none: it is asked for on the terminal",
         "The file whose first line is the wallet's passphrase, for commands that sign where nobody"
         " can type it. Anyone who can read this file and the wallet's can spend.",
+        "~/passphrase",
     ),
     Key(
         "passphrase_keyring",
@@ -251,6 +263,7 @@ KEYS = (
         "the usual port of the network on this machine",
         'With `wallet = "core"`: where the node answers RPC requests. Without a path; over plain'
         " http only on this machine or through a tunnel, because the login is sent too.",
+        "http://127.0.0.1:8332",
     ),
     Key(
         "core_wallet",
@@ -258,6 +271,7 @@ KEYS = (
         None,
         "none",
         'The name of the wallet, which the node must have loaded; "" is its wallet without a name.',
+        "payments",
     ),
     Key(
         "core_cookie",
@@ -265,6 +279,7 @@ KEYS = (
         None,
         "the .cookie in Bitcoin Core's usual data directory",
         "The file in which a running node keeps a login for this machine's users.",
+        "~/.bitcoin/.cookie",
     ),
     Key(
         "core_user",
@@ -272,6 +287,7 @@ KEYS = (
         None,
         "none: the cookie is used",
         "The user of the node's `rpcauth`, in place of the cookie.",
+        "dovetail",
     ),
     Key(
         "core_password",
@@ -279,5 +295,6 @@ KEYS = (
         None,
         "none",
         "That user's password. It is never shown.",
+        "...",
     ),
 )

@@ -21,7 +21,7 @@ FRESH = 60.0
 
 LIMIT = 65_536
 APART = Decimal("0.05")
-"""How far two sources may differ, as a share of the rate, before no rate is given."""
+"""How far sources may be apart, as a share of the rate, unless the shop says otherwise."""
 
 _SATS = Decimal(100_000_000)
 _OK = 200
@@ -86,15 +86,18 @@ def sources_named(names: Sequence[str]) -> tuple[Source, ...]:
 
 @dataclass(slots=True)
 class PublicRates:
-    """The median of several public sources, kept for a minute.
+    """The median of the public sources that agree, kept for a minute.
 
-    With two or more answers that differ by more than a twentieth no rate is given: one of them is
-    wrong, and an invoice must not depend on which.
+    While the highest and the lowest are too far apart, the one that is farthest from the median
+    does not count. Where that leaves no majority no rate is given: some are wrong, and an invoice
+    must not depend on which.
     """
 
     transport: Transport
     sources: Sequence[Source]
     clock: Callable[[], float]
+    apart: Decimal = APART
+    """As a share of the median."""
     _known: dict[str, tuple[float, Decimal]] = field(
         default_factory=dict[str, tuple[float, Decimal]], repr=False
     )
@@ -108,8 +111,12 @@ class PublicRates:
             raise RateUnavailable(
                 "No rate source is configured: set `rates`, or ask for an amount in satoshis."
             )
-        answers = await asyncio.gather(*(self._ask(each, currency) for each in self.sources))
-        found = agreed([each for each in answers if each is not None])
+        asked = await asyncio.gather(*(self._ask(each, currency) for each in self.sources))
+        names = (each.name for each in self.sources)
+        answers = {
+            name: each for name, each in zip(names, asked, strict=True) if each is not None
+        }
+        found = agreed(answers, self.apart, currency)
         self._known[currency] = self.clock(), found
         return found
 
@@ -136,19 +143,28 @@ def parsed(source: Source, body: bytes) -> Decimal | None:
     return price if price.is_finite() and 0 < price < _MOST else None
 
 
-def agreed(answers: Sequence[Decimal]) -> Decimal:
-    """Return the median of what the sources say; raises `RateUnavailable`."""
+def agreed(answers: Mapping[str, Decimal], apart: Decimal, currency: str) -> Decimal:
+    """Return the median of the sources that agree, by their names; raises `RateUnavailable`.
+
+    `apart` is how far the highest and the lowest may be from each other, as a share of the median.
+    """
     if not answers:
         raise RateUnavailable(
-            "No rate source answers: try again later, or ask for an amount in satoshis."
+            f"No source of `rates` gives a rate for {currency} now: try again later, or ask for an"
+            " amount in satoshis."
         )
-    middle = median(answers)
-    if max(answers) - min(answers) > middle * APART:
-        raise RateUnavailable(
-            "The rate sources contradict each other: try again later, or ask for an amount in"
-            " satoshis."
-        )
-    return Decimal(middle)
+    left = dict(answers)
+    while 2 * len(left) > len(answers):
+        middle = Decimal(median(left.values()))
+        if max(left.values()) - min(left.values()) <= middle * apart:
+            return middle
+        farthest = max(left, key=lambda name: abs(left[name] - middle))
+        logger.warning("The rate source %s is far from the others, and does not count", farthest)
+        del left[farthest]
+    raise RateUnavailable(
+        f"The sources of `rates` are more than {(apart * 100).normalize():f} % apart for"
+        f" {currency}: try again later, or ask for an amount in satoshis."
+    )
 
 
 def satoshis(price: Decimal, rate: Decimal, *, spread: int) -> Sats:
