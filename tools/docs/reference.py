@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from dovetail.cli import merchant_settings
 from dovetail.cli.app import app
 from dovetail.cli.config import KEYS, PREFIX
 from dovetail.cli.exits import MEANINGS
@@ -63,6 +64,9 @@ def _configuration() -> str:
     rows = "\n".join(
         f"| `{key.name}` | `{key.variable}` | {key.default_words} | {key.words} |" for key in KEYS
     )
+    of_shop = "\n".join(
+        f"| `{key.name}` | {key.default_words} | {key.words} |" for key in merchant_settings.KEYS
+    )
     return f"""\
 ## Configuration
 
@@ -74,6 +78,13 @@ Durations are seconds, or a number with `s`, `m`, `h`, `d` or `w` after it.
 | key | variable | default | meaning |
 |---|---|---|---|
 {rows}
+
+The table `[merchant]` is for [a shop's processes](../guides/shop-operations.md), which
+`dovetail merchant init` sets up. Its keys have no variables; options win over them.
+
+| key of `[merchant]` | default | meaning |
+|---|---|---|
+{of_shop}
 
 The table `[mailroom]` limits a mailroom that is served here; its keys are in the guide to
 [running a mailroom](../guides/mailroom.md).

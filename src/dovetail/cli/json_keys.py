@@ -231,6 +231,13 @@ WALLET_COINS = {
 REGTEST_FUND = {"outpoint": "the coin that was made, as `txid:vout`"}
 REGTEST_MINE = {"blocks": "the hashes of the new blocks, oldest first"}
 
+MERCHANT_INIT = {
+    "path": "the configuration file",
+    "network": "the network",
+    "store": "the id of the store",
+    "user": "the name of the first user",
+    "new_wallet": "whether a hot wallet was made",
+}
 MERCHANT_STORE = {"store": "the id of the new store", "wallet": "the id of its wallet"}
 MERCHANT_KEY = {"key": "the id of the new API key", "secret": "the key itself, shown this once"}
 MERCHANT_DEPOSIT = {"address": "a new address of the hot wallet"}

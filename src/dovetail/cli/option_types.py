@@ -125,6 +125,19 @@ class Rate(click.ParamType["FeeRate"]):
         return FeeRate.from_sat_per_vb(text)
 
 
+class Percent(click.ParamType[int]):
+    """Per cent with at most one decimal, read as thousandths."""
+
+    name = "PER CENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it exactly."""
+        found = re.fullmatch(r"([0-9]{1,2})(?:\.([0-9]))?", str(value), re.ASCII)
+        if found is None:
+            self.fail("give a number of per cent from 0 to 99.9, such as 1.5.", param, ctx)
+        return int(found[1]) * 10 + int(found[2] or 0)
+
+
 class Place(click.ParamType[tuple[str, int]]):
     """Where a server listens: a host and a port, with an IPv6 address in brackets."""
 

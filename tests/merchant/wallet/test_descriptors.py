@@ -3,8 +3,9 @@
 import pytest
 from tests.merchant.signer.deals import cold_descriptor, hot_secret
 
-from dovetail.bitcoin import Network, ScriptType
+from dovetail.bitcoin import Address, Network, ScriptType
 from dovetail.errors import ConfigurationError
+from dovetail.merchant.wallet import descriptors
 from dovetail.merchant.wallet.descriptors import check_descriptor, script_at
 from dovetail.wallets.bdk.keys import public, secret_from_mnemonic
 
@@ -53,3 +54,42 @@ def test_each_index_has_a_script_of_its_own():
     assert len(scripts) == 50
     assert script_at(HOT, Network.REGTEST, 7) in scripts
     assert script_at(cold_descriptor(), Network.REGTEST, 7).type is ScriptType.P2TR
+
+
+ZPUB = (
+    "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31m"
+    "GDtKsAYz2oz2AGutZYs"
+)
+XPUB = (
+    "xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZ"
+    "XYVUhLv1VMrjPC7PW6V"
+)
+FIRST = "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu"
+"""Keys of account 0 and the first address of the words of BIP 84's test vectors."""
+
+
+@pytest.mark.parametrize(
+    "text", [ZPUB, f" {ZPUB}\n", XPUB, f"wpkh({XPUB}/0/*)", f"wpkh({XPUB}/<0;1>/*)"]
+)
+def test_cold_storage_is_read_from_what_wallets_export(text: str):
+    found = descriptors.cold_descriptor(text, Network.MAINNET, name="cold")
+    assert found.startswith(f"wpkh({XPUB}/0/*)#")
+    script = descriptors.script_at(found, Network.MAINNET, 0)
+    assert str(Address.from_script(script, Network.MAINNET)) == FIRST
+
+
+@pytest.mark.parametrize(
+    ("text", "network", "words"),
+    [
+        (ZPUB, Network.SIGNET, "The keys of `cold` are not for signet"),
+        (XPUB[:-1], Network.MAINNET, "`cold` is neither a public descriptor"),
+        (f"{XPUB[:-1]}x", Network.MAINNET, "`cold` is neither a public descriptor"),
+        ("bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu", Network.MAINNET, "`cold` is neither"),
+        (f"wpkh({XPUB}/<0;1>/*)#aaaaaaaa", Network.MAINNET, "`cold` cannot be read"),
+        (f"sh(wpkh({XPUB}/0/*))", Network.MAINNET, "`cold` must be of the kind wpkh or tr"),
+    ],
+)
+def test_what_is_no_cold_storage_is_refused(text: str, network: Network, words: str):
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        descriptors.cold_descriptor(text, network, name="cold")
+    assert text not in str(caught.value)

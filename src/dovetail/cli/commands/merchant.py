@@ -7,7 +7,7 @@ import click
 from dovetail.cli import json_keys
 from dovetail.cli.commands.merchant_people import refund, user, where
 from dovetail.cli.help_layout import Group
-from dovetail.cli.option_types import Place, Rate
+from dovetail.cli.option_types import Percent, Place, Rate
 from dovetail.cli.options import chain, common, directory, json_option, passphrase, routes
 from dovetail.cli.output import Screen
 
@@ -21,6 +21,7 @@ _METRICS = click.option(
 @click.group(
     cls=Group,
     examples={
+        "dovetail merchant init": "Set a shop up; asks five questions.",
         "dovetail merchant signer": "Run the one process that holds the keys.",
         "dovetail merchant store 'My shop'": "Make a store on the signer's wallet.",
         "dovetail merchant key 'My web shop'": "Make a key for shop software.",
@@ -34,6 +35,47 @@ def merchant() -> None:
     Invoices are paid by payjoin where that can be. The signer alone has keys. With a database in
     PostgreSQL any number of workers share the work; with a file everything runs in `serve`.
     """
+
+
+@merchant.command()
+@click.option(
+    "--from",
+    "answers",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Take the answers from this TOML file, and ask nothing.",
+)
+@click.option(
+    "--database",
+    metavar="PLACE",
+    help="A file, or a URL that begins with postgresql://; else a file in the data folder.",
+)
+@click.option(
+    "--no-passphrase",
+    "unprotected",
+    is_flag=True,
+    help="Give the hot wallet no passphrase: who can read its file can spend.",
+)
+@click.option("--yes", is_flag=True, help="Write it without a question, over what is there.")
+@chain
+@directory
+@routes
+@passphrase
+@json_option(json_keys.MERCHANT_INIT)
+@common
+def init(*, as_json: bool, **given: Any) -> int:
+    """Set up a shop: asks five questions, checks each answer, and writes the configuration.
+
+    It also makes the signer's hot wallet, the database, the store and the first user. What fails
+    leaves no configuration behind, and a second run goes on.
+
+    A file of answers has the keys `network`, `cold`, `chain`, `directory`, `relays`, `name`,
+    `user`, and if you like `database` and `password_file`, whose first line is the user's password;
+    else that is the first line of the input.
+    """
+    from dovetail.cli.handlers import merchant_init as handler
+
+    return handler.init(Screen(as_json=as_json), **given)
 
 
 @merchant.command()
@@ -109,6 +151,16 @@ def signer(**given: Any) -> int:
 @click.argument("name")
 @click.option("--minimum", type=int, default=0, help="The least sats for which to offer payjoin.")
 @click.option("--expiry", type=int, default=900, show_default=True, help="Seconds to pay in.")
+@click.option(
+    "--currency", metavar="CODE", help="The currency of its prices, such as EUR; else satoshis."
+)
+@click.option(
+    "--spread",
+    type=Percent(),
+    default="0",
+    show_default=True,
+    help="Per cent that are added to a price in a currency, such as 1.5.",
+)
 @where
 @json_option(json_keys.MERCHANT_STORE)
 @common

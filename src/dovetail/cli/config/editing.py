@@ -44,9 +44,13 @@ def edited(text: str, values: Mapping[str, Any], *, table: str, inside: Mapping[
 def _merged(
     known: dict[str, Any], values: Mapping[str, Any], table: str, inside: Mapping[str, Any]
 ) -> dict[str, Any]:
-    merged = known | values | {table: known.get(table, {}) | inside}
-    merged[table] = {key: value for key, value in merged[table].items() if value is not None}
-    return {key: value for key, value in merged.items() if value is not None}
+    return _without_none(
+        {**known, **values, table: _without_none({**known.get(table, {}), **inside})}
+    )
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _header(lines: list[str], table: str) -> int | None:

@@ -1,5 +1,6 @@
 """`dovetail merchant store`, `key` and `deposit`: what a shop needs before it serves."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
@@ -26,12 +27,22 @@ def store(
     name: str,
     minimum: int,
     expiry: int,
+    currency: str | None,
+    spread: int,
     database: str | None,
     signer: str | None,
 ) -> int:
     """Make a store; its wallet is the signer's, which is taken in where it is new."""
     home, settings = _settings(database, signer)
-    policy = _policy(name, minimum=minimum, expiry=expiry)
+    _require_name(name)
+    policy = policy_of(
+        {
+            "--minimum": ("payjoin_minimum_sats", minimum),
+            "--expiry": ("expiry_seconds", expiry),
+            "--currency": ("currency", currency),
+            "--spread": ("spread_permille", spread),
+        }
+    )
     with (
         merchant_parts.open_database(home, settings) as opened,
         merchant_parts.open_signer(home, settings) as asked,
@@ -120,16 +131,14 @@ def _settings(database: str | None, signer: str | None) -> tuple[Home, MerchantS
     return home, merchant_parts.settings_of(home, database=database, signer=signer)
 
 
-def _policy(name: str, *, minimum: int, expiry: int) -> StorePolicy:
+def policy_of(options: Mapping[str, tuple[str, object]]) -> StorePolicy:
     """The policy of a new store; raises `ConfigurationError`, which names the option."""
-    _require_name(name)
-    policy = {"payjoin_minimum_sats": minimum, "expiry_seconds": expiry}
-    for option, key in (("--minimum", "payjoin_minimum_sats"), ("--expiry", "expiry_seconds")):
+    for option, (key, value) in options.items():
         try:
-            msgspec.convert({key: policy[key]}, StorePolicy)
+            msgspec.convert({key: value}, StorePolicy)
         except msgspec.ValidationError:
             raise ConfigurationError(f"`{option}` is out of range: correct it.") from None
-    return msgspec.convert(policy, StorePolicy)
+    return msgspec.convert(dict(options.values()), StorePolicy)
 
 
 def _require_name(name: str) -> None:
@@ -151,12 +160,8 @@ def _wallet(
             f"The signer's wallet is on {told.network}, and this shop on {home.network}: set"
             f" `signer` to one on {home.network}, or `network` to {told.network}."
         )
-    for row in wallets.all_wallets(connection):
-        if (row.descriptor, row.cold_descriptor) == (told.hot, told.cold):
-            return row
-    return wallets.add_wallet(
+    return wallets.known_or_added(
         connection,
-        name=f"wallet {len(wallets.all_wallets(connection)) + 1}",
         network=home.network,
         descriptor=told.hot,
         cold_descriptor=told.cold,

@@ -73,6 +73,13 @@ class Database:
             raise
         return cls(sessions, place)
 
+    @staticmethod
+    def examine(place: str | Path) -> None:
+        """Raise what `open` would, before anything is made; a file is not looked into."""
+        _require_scheme(place)
+        if _is_shared(place):
+            _examine(str(place), upgrade=True)
+
     @property
     def is_shared(self) -> bool:
         """Whether several machines may use it: it is PostgreSQL."""
@@ -132,6 +139,13 @@ def _is_shared(place: str | Path) -> bool:
     return isinstance(place, str) and place.startswith(SCHEMES)
 
 
+def _require_scheme(place: str | Path) -> None:
+    if isinstance(place, str) and "://" in place and not _is_shared(place):
+        raise ConfigurationError(
+            "`database` must be a file's path or a URL that begins with `postgresql://`."
+        )
+
+
 def _examine(url: str, *, upgrade: bool) -> None:
     """Raise for a database that cannot be used, before anything is made in it."""
     engine = open_engine(parse_url(url), connections=1)
@@ -157,10 +171,7 @@ def _sessions(
         return PostgresStore.open(
             str(place), clock=clock, rows=rows, connections=connections, upgrade=upgrade
         )
-    if isinstance(place, str) and "://" in place:
-        raise ConfigurationError(
-            "`database` must be a file's path or a URL that begins with `postgresql://`."
-        )
+    _require_scheme(place)
     path = Path(place)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

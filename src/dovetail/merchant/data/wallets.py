@@ -93,6 +93,29 @@ def add_wallet(
     return row
 
 
+def known_or_added(
+    connection: Connection,
+    *,
+    network: Network,
+    descriptor: str,
+    cold_descriptor: str | None,
+    now: UnixTime,
+) -> WalletRow:
+    """Return the wallet of these descriptors, which is taken in where it is new."""
+    known = all_wallets(connection)
+    for row in known:
+        if (row.descriptor, row.cold_descriptor) == (descriptor, cold_descriptor):
+            return row
+    return add_wallet(
+        connection,
+        name=f"wallet {len(known) + 1}",
+        network=network,
+        descriptor=descriptor,
+        cold_descriptor=cold_descriptor,
+        now=now,
+    )
+
+
 def wallet(connection: Connection, wallet_id: UUID) -> WalletRow | None:
     """Return a wallet, or None."""
     found = connection.execute(select(wallets).where(wallets.c.id == wallet_id)).first()

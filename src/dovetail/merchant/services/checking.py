@@ -8,7 +8,11 @@ from dovetail.bitcoin import Network, Sats
 from dovetail.errors import ConfigurationError, DovetailError
 from dovetail.merchant.data import stores, wallets, workers
 from dovetail.merchant.data.database import Database
-from dovetail.merchant.services.clocks import require_chains_time, require_databases_time
+from dovetail.merchant.services.clocks import (
+    require_chains_time,
+    require_databases_time,
+    require_network,
+)
 from dovetail.merchant.services.health import SIGN_OF_LIFE
 from dovetail.merchant.services.parts import Around
 
@@ -76,6 +80,7 @@ async def _database(setup: Setup) -> str:
 
 async def _chain(setup: Setup) -> str:
     around = setup.around
+    await asyncio.to_thread(require_network, around.chain, setup.network)
     height = await asyncio.to_thread(
         require_chains_time, around.chain, setup.network, around.clock()
     )

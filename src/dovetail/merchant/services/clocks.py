@@ -1,4 +1,4 @@
-"""Whether this machine's clock can be right: beside the chain's, and beside the database's."""
+"""Whether clocks can be right, and a chain source is of the network that it should be."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,28 @@ OLD = 6 * 3600
 APART = 30
 """Seconds that the database server's clock may differ."""
 
+GENESIS = {
+    Network.MAINNET: 1_231_006_505,
+    Network.TESTNET: 1_714_777_860,
+    Network.SIGNET: 1_598_918_400,
+    Network.REGTEST: 1_296_688_602,
+}
+"""The time of each network's first block, by which a chain source tells its network."""
+
 _ADVICE = "set this machine's clock, such as by NTP"
+
+
+def require_network(chain: TransactionChain, network: Network) -> None:
+    """Raise `ConfigurationError` for a chain source of another network, `ChainError` for none."""
+    told = chain.block_time(0)
+    if told == GENESIS[network]:
+        return
+    names = {time: each.value for each, time in GENESIS.items()}
+    names[GENESIS[Network.REGTEST]] = "regtest or the old testnet 3"
+    raise ConfigurationError(
+        f"The chain source of `chain` is on {names.get(told, 'another network')}, not on"
+        f" {network}: give one of {network}."
+    )
 
 
 def require_chains_time(chain: TransactionChain, network: Network, now: UnixTime) -> int:

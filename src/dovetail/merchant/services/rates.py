@@ -113,9 +113,7 @@ class PublicRates:
             )
         asked = await asyncio.gather(*(self._ask(each, currency) for each in self.sources))
         names = (each.name for each in self.sources)
-        answers = {
-            name: each for name, each in zip(names, asked, strict=True) if each is not None
-        }
+        answers = {name: each for name, each in zip(names, asked, strict=True) if each is not None}
         found = agreed(answers, self.apart, currency)
         self._known[currency] = self.clock(), found
         return found

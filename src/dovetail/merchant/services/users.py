@@ -36,10 +36,7 @@ class Users:
 
     def add(self, name: str, password: str, role: Role, *, by: str) -> UserRow:
         """Make a user; raises `ConfigurationError` for a name or a password that will not do."""
-        if not 0 < len(name) <= _MOST_NAME or not name.isprintable() or name.strip() != name:
-            raise ConfigurationError(
-                f"A user's name is one line of 1 to {_MOST_NAME} characters; correct it."
-            )
+        require_name(name)
         hashed = self._hashed(password)
         now = self._database.now()
         return self._database.write(
@@ -89,11 +86,7 @@ class Users:
         return self._database.write(write)
 
     def _hashed(self, password: str) -> str:
-        if not LEAST_LENGTH <= len(password) <= MOST_LENGTH:
-            raise ConfigurationError(
-                f"A password has at least {LEAST_LENGTH} characters, and at most {MOST_LENGTH}:"
-                " choose another one."
-            )
+        require_password(password)
         try:
             return self._hasher.hash(password)
         except UnicodeEncodeError:
@@ -106,6 +99,23 @@ class Users:
             return self._hasher.verify(known, password)
         except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
+
+
+def require_name(name: str) -> None:
+    """Raise `ConfigurationError` for a name that no user may have."""
+    if not 0 < len(name) <= _MOST_NAME or not name.isprintable() or name.strip() != name:
+        raise ConfigurationError(
+            f"A user's name is one line of 1 to {_MOST_NAME} characters; correct it."
+        )
+
+
+def require_password(password: str) -> None:
+    """Raise `ConfigurationError` for a password that is too short or too long."""
+    if not LEAST_LENGTH <= len(password) <= MOST_LENGTH:
+        raise ConfigurationError(
+            f"A password has at least {LEAST_LENGTH} characters, and at most {MOST_LENGTH}:"
+            " choose another one."
+        )
 
 
 def _named(connection: Connection, name: str) -> UserRow:
