@@ -134,16 +134,26 @@ async def open_till(
         store = database.write(lambda c: _add(c, keys, StorePolicy(**policy)))
         await asyncio.to_thread(_fund, world, parts, store, coins)
         if works:
-            stop = asyncio.Event()
-            engine = Engine(
-                parts, _no_deliveries, look=0.05, looked=None if metrics is None else metrics.looked
-            )
-            if metrics is not None:
-                metrics.follow_duties(lambda: engine.running)
-            working = asyncio.create_task(engine.run(stop))
-            opened.push_async_callback(_stopped, working, stop)
+            await opened.enter_async_context(engine_at_work(parts, metrics=metrics))
             await asyncio.to_thread(_wait_for_coins, parts, store, len(coins))
         yield Till(world, parts, store, Invoices(parts))
+
+
+@asynccontextmanager
+async def engine_at_work(parts: Parts, *, metrics: Metrics | None = None) -> AsyncIterator[None]:
+    """An engine that works for a shop until the block ends."""
+    stop = asyncio.Event()
+    engine = Engine(
+        parts, _no_deliveries, look=0.05, looked=None if metrics is None else metrics.looked
+    )
+    if metrics is not None:
+        metrics.follow_duties(lambda: engine.running)
+    working = asyncio.create_task(engine.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await working
 
 
 def _add(connection, keys: Keys, policy: StorePolicy) -> StoreRow:
@@ -174,7 +184,7 @@ def _wait_for_coins(parts: Parts, store: StoreRow, count: int) -> None:
 @asynccontextmanager
 async def customer(till: Till, row: InvoiceRow) -> AsyncIterator[LiveSender]:
     """A customer who pays the invoice from a coin of a wallet of their own."""
-    home = till.world.folder / "customer"
+    home = till.world.folder / f"customer-{row.id}"
     wallet = await asyncio.to_thread(bdk_wallet, home / "wallet", till.world.regtest, 1_000_000)
     async with Agent.open(
         home / "agent",
@@ -197,8 +207,3 @@ async def pay(till: Till, row: InvoiceRow) -> InvoiceRow:
 
 async def _no_deliveries(_: str) -> None:
     await asyncio.Event().wait()
-
-
-async def _stopped(working: "asyncio.Task[None]", stop: asyncio.Event) -> None:
-    stop.set()
-    await working

@@ -238,6 +238,17 @@ MERCHANT_INIT = {
     "user": "the name of the first user",
     "new_wallet": "whether a hot wallet was made",
 }
+MERCHANT_BACKUP = {
+    "folder": "the new folder",
+    "network": "the network",
+    "made_at": "when it was made, in Unix seconds",
+    "files": "the names of its files",
+}
+MERCHANT_RESTORE = {
+    "network": "the network",
+    "made_at": "when the backup was made, in Unix seconds",
+    "files": "where each file is now",
+}
 MERCHANT_STORE = {"store": "the id of the new store", "wallet": "the id of its wallet"}
 MERCHANT_KEY = {"key": "the id of the new API key", "secret": "the key itself, shown this once"}
 MERCHANT_DEPOSIT = {"address": "a new address of the hot wallet"}

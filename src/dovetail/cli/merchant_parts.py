@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dovetail.merchant.services.metrics import Metrics
     from dovetail.merchant.services.parts import Around, Parts
     from dovetail.merchant.signer.client import RemoteSigner
+    from dovetail.merchant.wallet.ports import Signer
 
 DATABASE = "shop.db"
 SOCKET = "signer.sock"
@@ -145,7 +146,17 @@ async def open_shop(
         await asyncio.to_thread(_require_clock, around, home)
         with open_database(home, settings, upgrade=upgrade, metrics=metrics) as database:
             require_databases_time(database, around.clock)
+            remind(around.signer, database)
             yield around.parts(database)
+
+
+def remind(signer: "Signer | None", database: "Database") -> None:
+    """Have the signer told what the database knows of its deeds, so that an older log is found."""
+    from dovetail.merchant.services.reminding import recalls  # noqa: PLC0415
+    from dovetail.merchant.signer.client import RemoteSigner  # noqa: PLC0415
+
+    if isinstance(signer, RemoteSigner):
+        signer.recall = lambda: recalls(database)
 
 
 def _require_clock(around: "Around", home: Home) -> None:

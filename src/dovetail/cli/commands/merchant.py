@@ -1,11 +1,12 @@
 """`dovetail merchant`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from dovetail.cli import json_keys
-from dovetail.cli.commands.merchant_people import refund, user, where
+from dovetail.cli.commands.merchant_people import refund, user, where, where_database
 from dovetail.cli.help_layout import Group
 from dovetail.cli.option_types import Percent, Place, Rate
 from dovetail.cli.options import chain, common, directory, json_option, passphrase, routes
@@ -45,11 +46,7 @@ def merchant() -> None:
     type=click.Path(dir_okay=False),
     help="Take the answers from this TOML file, and ask nothing.",
 )
-@click.option(
-    "--database",
-    metavar="PLACE",
-    help="A file, or a URL that begins with postgresql://; else a file in the data folder.",
-)
+@where_database
 @click.option(
     "--no-passphrase",
     "unprotected",
@@ -133,6 +130,13 @@ def worker(**given: Any) -> int:
 )
 @click.option(
     "--cold", metavar="DESCRIPTOR", help="The public descriptor of cold storage, to settle there."
+)
+@click.option(
+    "--accept-older-log",
+    "accepts_older",
+    is_flag=True,
+    help="After a restore: sign although the log misses what the database knows. Payjoins under"
+    " way are given up, and paid ordinarily.",
 )
 @passphrase
 @common
@@ -234,6 +238,50 @@ def sweep(*, as_json: bool, **given: Any) -> int:
     from dovetail.cli.handlers import merchant_payouts as handler
 
     return handler.sweep(Screen(as_json=as_json), **given)
+
+
+@merchant.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--only",
+    type=click.Choice(("shop", "signer")),
+    help="Only the database, or only the signer's log and wallet, where they are on two machines or"
+    " of two users: the database first.",
+)
+@where_database
+@json_option(json_keys.MERCHANT_BACKUP)
+@common
+def backup(*, as_json: bool, **given: Any) -> int:
+    """Copy a shop that runs into a new folder: database, signer's log, and the wallet's secret.
+
+    Nothing has to be stopped. The folder holds the keys of the hot wallet: keep it safe. A database
+    in PostgreSQL is copied by `pg_dump`, before this.
+    """
+    from dovetail.cli.handlers import merchant_backup as handler
+
+    return handler.backup(Screen(as_json=as_json), **given)
+
+
+@merchant.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--skip",
+    type=click.IntRange(0, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="Addresses to pass over: at least as many invoices as were made after the backup.",
+)
+@where_database
+@json_option(json_keys.MERCHANT_RESTORE)
+@common
+def restore(*, as_json: bool, **given: Any) -> int:
+    """Put a backup into this data folder, where none of its files may be; stop the shop before.
+
+    Sessions that were open go on. Never run a shop and its restored copy at the same time.
+    """
+    from dovetail.cli.handlers import merchant_backup as handler
+
+    return handler.restore(Screen(as_json=as_json), **given)
 
 
 @merchant.command()

@@ -9,13 +9,13 @@ from dovetail.cli.help_layout import Group
 from dovetail.cli.options import common, json_option, together
 from dovetail.cli.output import Screen
 
-_where_database = click.option(
+where_database = click.option(
     "--database",
     metavar="PLACE",
     help="A file, or a URL that begins with postgresql://; else a file in the data folder.",
 )
 where = together(
-    _where_database,
+    where_database,
     click.option(
         "--signer",
         metavar="PLACE",
@@ -44,7 +44,7 @@ def refund() -> None:
 
 @refund.command("list")
 @click.option("--waiting", is_flag=True, help="Only those that wait for a decision.")
-@_where_database
+@where_database
 @json_option(json_keys.MERCHANT_REFUNDS)
 @common
 def list_(*, as_json: bool, **given: Any) -> int:
@@ -57,7 +57,7 @@ def list_(*, as_json: bool, **given: Any) -> int:
 @refund.command()
 @click.argument("refund_id", metavar="ID")
 @_sure
-@_where_database
+@where_database
 @json_option(json_keys.MERCHANT_REFUND)
 @common
 def approve(*, as_json: bool, **given: Any) -> int:
@@ -70,7 +70,7 @@ def approve(*, as_json: bool, **given: Any) -> int:
 @refund.command()
 @click.argument("refund_id", metavar="ID")
 @_sure
-@_where_database
+@where_database
 @json_option(json_keys.MERCHANT_REFUND)
 @common
 def decline(*, as_json: bool, **given: Any) -> int:
@@ -104,7 +104,7 @@ def user() -> None:
     show_default=True,
     help="What they may do.",
 )
-@_where_database
+@where_database
 @json_option(json_keys.MERCHANT_USER)
 @common
 def add(*, as_json: bool, **given: Any) -> int:
@@ -115,7 +115,7 @@ def add(*, as_json: bool, **given: Any) -> int:
 
 
 @user.command("list")
-@_where_database
+@where_database
 @json_option(json_keys.MERCHANT_USERS)
 @common
 def list_users(*, as_json: bool, **given: Any) -> int:
@@ -127,7 +127,7 @@ def list_users(*, as_json: bool, **given: Any) -> int:
 
 @user.command()
 @click.argument("name")
-@_where_database
+@where_database
 @json_option(json_keys.MERCHANT_USER)
 @common
 def disable(*, as_json: bool, **given: Any) -> int:
@@ -139,7 +139,7 @@ def disable(*, as_json: bool, **given: Any) -> int:
 
 @user.command()
 @click.argument("name")
-@_where_database
+@where_database
 @json_option(json_keys.MERCHANT_USER)
 @common
 def password(*, as_json: bool, **given: Any) -> int:

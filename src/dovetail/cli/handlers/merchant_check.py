@@ -32,10 +32,12 @@ def check(screen: Screen, *, database: str | None, signer: str | None) -> int:
 async def _check(screen: Screen, home: Home, settings: MerchantSettings) -> int:
     async with AsyncExitStack() as opened:
         around = await opened.enter_async_context(merchant_parts.open_around(home, settings))
+        database: Database | DovetailError
         try:
-            database: Database | DovetailError = opened.enter_context(
+            database = known = opened.enter_context(
                 merchant_parts.open_database(home, settings, upgrade=False)
             )
+            merchant_parts.remind(around.signer, known)
         except DovetailError as error:
             database = error
         found = await findings(

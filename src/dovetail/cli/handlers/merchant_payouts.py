@@ -63,6 +63,7 @@ def sweep(
         known = opened.read(wallets.all_wallets)
         if not known:
             raise ConfigurationError("There is no store yet: make one with `merchant store`.")
+        merchant_parts.remind(asked, opened)
         rate = fee_rate or chain.fee_rate(target=_TARGET)
         made = prepare_sweep(opened, known[0], asked, keep=keep, fee_rate=rate)
         screen.say(

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("dovetail.merchant.signer")
 
 
-def run(screen: Screen, *, signer: str | None, cold: str | None, json_log: bool) -> int:
+def run(
+    screen: Screen, *, signer: str | None, cold: str | None, accepts_older: bool, json_log: bool
+) -> int:
     """Sign until a signal comes; see `dovetail merchant signer --help`."""
     home = context.home(tell=False)
     settings = merchant_parts.settings_of(home, signer=signer, cold=cold)
@@ -34,7 +36,8 @@ def run(screen: Screen, *, signer: str | None, cold: str | None, json_log: bool)
     with logging_to(STDERR, "dovetail", lines=JsonLines() if json_log else None):
         _log.setLevel(logging.INFO)
         try:
-            return _run(screen, SignerServer(SignerService(keys, log, limits)), place)
+            service = SignerService(keys, log, limits, accepts_older=accepts_older)
+            return _run(screen, SignerServer(service), place)
         except KeyboardInterrupt:
             return Exit.DONE
         finally:

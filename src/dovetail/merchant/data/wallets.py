@@ -177,6 +177,16 @@ def addresses_of(
     return tuple(map(_address, connection.execute(query)))
 
 
+def pass_over(connection: Connection, count: int) -> None:
+    """Leave out the next addresses of every wallet, which may have been given out already."""
+    table = wallets.c
+    connection.execute(
+        update(wallets).values(
+            next_index=table.next_index + count, cold_next_index=table.cold_next_index + count
+        )
+    )
+
+
 def address_at(connection: Connection, script: Script) -> AddressRow | None:
     """Return the address of a script, or None."""
     query = select(addresses).where(addresses.c.script == bytes(script))

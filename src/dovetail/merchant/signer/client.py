@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -50,6 +50,8 @@ class RemoteSigner:
         self._tls = None if place.tls is None else place.tls.context(server=False)
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self.recall: Callable[[], Sequence[messages.Recall]] = tuple
+        """What the shop knows of the signer's deeds; told at the beginning of each connection."""
 
     def __repr__(self) -> str:
         return f"<RemoteSigner at {self._place}>"
@@ -155,6 +157,9 @@ class RemoteSigner:
         try:
             with self._turn():
                 answer = self._exchange(framed(messages.encode(request)))
+        except SignerRefused as error:
+            self._heard(kind, "refused", str(error))
+            raise
         except WalletError:
             self._heard(kind, "away", "")
             raise
@@ -194,7 +199,22 @@ class RemoteSigner:
 
     def _once(self, message: bytes) -> messages.Answer:
         if self._socket is None:
+            told = self.recall()
             self._socket = self._connect()
+            for each in told:
+                self._remind(each)
+        return self._sent(message)
+
+    def _remind(self, recall: messages.Recall) -> None:
+        """Raise `SignerRefused` for a signer that does not know what the shop knows of it."""
+        answer = self._sent(framed(messages.encode(recall)))
+        if isinstance(answer, messages.Refusal):
+            self._drop()
+            raise SignerRefused(answer.why)
+
+    def _sent(self, message: bytes) -> messages.Answer:
+        if self._socket is None:
+            raise EOFError
         self._socket.sendall(message)
         answer: messages.Answer = messages.answers.decode(
             self._take(length_of(self._take(HEAD.size)))

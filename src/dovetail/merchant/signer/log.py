@@ -37,6 +37,9 @@ _NOTHING = Payout(recipients=(), fee=0)
 MOST_WAITING = 1000
 """Payments that may wait for approval."""
 
+NEVER = 2_100_000_000_000_001
+"""A demand that no payment can meet: more than all bitcoin."""
+
 SIGNED_OTHERWISE = (
     "Another transaction was signed for this before, or this transaction for something else."
 )
@@ -87,6 +90,26 @@ class SignerLog:
             ).fetchone()[0]
         if known != demand:
             raise SignerRefused("The session was opened with another sum: the first one counts.")
+
+    def unknown(self, sessions: Collection[str], payments: Collection[str]) -> bool:
+        """Whether a session was never opened here, or a payment never signed."""
+        with self._lock, _translated():
+            return not all(map(self._knows_session, sessions)) or not all(
+                map(self._knows_payment, payments)
+            )
+
+    def give_up(self, sessions: Collection[str], payments: Collection[str]) -> None:
+        """Sign no payjoin any more that is not in the log, also of sessions that are open here.
+
+        Each then ends by its ordinary payment. Payments that the log does not know are withdrawn.
+        """
+        with self._writing() as db:
+            db.execute("UPDATE sessions SET demand = ?", (NEVER,))
+            for session in sessions:
+                db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?)", (session, NEVER))
+            for payment in payments:
+                if not self._knows_payment(payment):
+                    _withdraw(db, payment)
 
     def demand(self, session: str) -> int:
         """Return what a session must bring; raises `SignerRefused` for an unknown one."""
@@ -188,11 +211,7 @@ class SignerLog:
     def withdraw(self, payment: str) -> None:
         """Let nobody approve or sign a payment any more; its id is used up."""
         with self._writing() as db:
-            db.execute(
-                "INSERT INTO payments VALUES (?, x'', ?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET approved = excluded.approved",
-                (payment, msgspec.json.encode(_NOTHING), _WITHDRAWN),
-            )
+            _withdraw(db, payment)
 
     def waiting(self) -> dict[str, Payout]:
         """Return the payments that are not approved, as the signer has read them."""
@@ -208,6 +227,21 @@ class SignerLog:
                 (_APPROVED, payment, _WAITING),
             )
             return found.rowcount == 1
+
+    def _knows_session(self, session: str) -> bool:
+        row = self._connection.execute(
+            "SELECT 1 FROM sessions WHERE session = ?", (session,)
+        ).fetchone()
+        return row is not None
+
+    def _knows_payment(self, payment: str) -> bool:
+        row = self._connection.execute(
+            "SELECT 1 FROM payments WHERE id = ? AND approved = ?", (payment, _WITHDRAWN)
+        ).fetchone()
+        signed = self._connection.execute(
+            "SELECT 1 FROM signed WHERE purpose = ?", (f"payment {payment}",)
+        ).fetchone()
+        return row is not None or signed is not None
 
     def _holder(self, coin: str) -> str | None:
         row = self._connection.execute(
@@ -226,6 +260,14 @@ class SignerLog:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def _withdraw(db: sqlite3.Connection, payment: str) -> None:
+    db.execute(
+        "INSERT INTO payments VALUES (?, x'', ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET approved = excluded.approved",
+        (payment, msgspec.json.encode(_NOTHING), _WITHDRAWN),
+    )
 
 
 @contextmanager

@@ -11,6 +11,9 @@ PROTOCOL = 1
 MOST_BYTES = 8_000_000
 """The longest message: a PSBT may hold previous transactions."""
 
+MOST_RECALLED = 100
+"""The most sessions or payments of one `Recall`."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[0-9A-Za-z-]+$")]
 Coin = Annotated[str, Meta(pattern="^[0-9a-f]{64}:[0-9]{1,10}$")]
 Index = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -105,7 +108,23 @@ class Withdraw(_Message, frozen=True, tag="withdraw"):
     id: Name
 
 
-Request: TypeAlias = Hello | Open | Sign | Sweep | Holders | Release | Queue | Queued | Withdraw
+class Recall(_Message, frozen=True, tag="recall"):
+    """What the shop's database knows that this signer has done, the newest first.
+
+    A signer that does not know it has an older log, and must not sign.
+    """
+
+    hot: str
+    """The public descriptor of the wallet that it is about; another wallet's signer ignores it."""
+    sessions: Annotated[tuple[Name, ...], Meta(max_length=MOST_RECALLED)]
+    """Sessions that were opened."""
+    payments: Annotated[tuple[Name, ...], Meta(max_length=MOST_RECALLED)]
+    """Payments that were signed."""
+
+
+Request: TypeAlias = (
+    Hello | Open | Sign | Sweep | Holders | Release | Queue | Queued | Withdraw | Recall
+)
 
 
 class Wallet(_Message, frozen=True, tag="wallet"):

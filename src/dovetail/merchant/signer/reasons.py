@@ -21,6 +21,7 @@ _NAMES = {
     "Too many payments wait": "queue-full",
     "Another payment of this id": "another-payment",
     "The request": "unreadable",
+    "The signer's log is older": "older-log",
 }
 OTHER = "other"
 

@@ -1,5 +1,6 @@
 """The signer's decisions: each request is checked, recorded and only then answered."""
 
+import logging
 from collections.abc import Collection, Iterable
 
 from dovetail.bitcoin import OutPoint, Psbt, Script, Transaction
@@ -21,15 +22,32 @@ from dovetail.merchant.signer.policy import (
 )
 from dovetail.wallets.signing import their_output
 
+logger = logging.getLogger(__name__)
+
+OLDER_LOG = (
+    "The signer's log is older than the shop's database, so that it may have signed what it does"
+    " not know: stop it and put its newest log back, or start it once so that it accepts the older"
+    " one."
+)
+_SIGNING = (messages.Open, messages.Sign, messages.Sweep, messages.Queue, messages.Queued)
+
 
 class SignerService:
     """Answers requests; threads may share it."""
 
-    def __init__(self, keys: Keys, log: SignerLog, limits: Limits) -> None:
-        """Sign with these keys, within these limits."""
+    def __init__(
+        self, keys: Keys, log: SignerLog, limits: Limits, *, accepts_older: bool = False
+    ) -> None:
+        """Sign with these keys, within these limits.
+
+        With `accepts_older` a log that is older than the shop's database is used after all:
+        payjoins under way are given up, and what they were to bring is paid ordinarily.
+        """
         self._keys = keys
         self._log = log
         self._limits = limits
+        self._accepts_older = accepts_older
+        self._is_older = False
 
     def answer(self, request: messages.Request) -> messages.Answer:
         """Answer a request; what is refused or fails is an answer too."""
@@ -43,14 +61,11 @@ class SignerService:
             return messages.Refusal(why=f"The request cannot be read: {error}")
 
     def _answer(self, request: messages.Request) -> messages.Answer:
+        if self._is_older and isinstance(request, _SIGNING):
+            raise SignerRefused(OLDER_LOG)
         match request:
-            case messages.Hello():
-                return messages.Wallet(
-                    protocol=messages.PROTOCOL,
-                    network=self._keys.network.value,
-                    hot=self._keys.hot,
-                    cold=self._keys.cold,
-                )
+            case messages.Hello() | messages.Holders() | messages.Recall():
+                return self._known(request)
             case messages.Open(session=session, demand=demand):
                 self._log.open_session(session, demand)
                 return messages.Done()
@@ -58,8 +73,6 @@ class SignerService:
                 return self._sign(request)
             case messages.Sweep():
                 return self._sweep(request)
-            case messages.Holders(coins=coins):
-                return messages.Held(coins=self._log.holders(coins))
             case messages.Release(session=session):
                 self._log.release(session)
                 return messages.Done()
@@ -70,6 +83,35 @@ class SignerService:
             case messages.Withdraw(id=payment):
                 self._log.withdraw(payment)
                 return messages.Done()
+
+    def _known(
+        self, request: messages.Hello | messages.Holders | messages.Recall
+    ) -> messages.Answer:
+        """Answer what it knows; nothing is decided."""
+        match request:
+            case messages.Hello():
+                return messages.Wallet(
+                    protocol=messages.PROTOCOL,
+                    network=self._keys.network.value,
+                    hot=self._keys.hot,
+                    cold=self._keys.cold,
+                )
+            case messages.Holders(coins=coins):
+                return messages.Held(coins=self._log.holders(coins))
+            case messages.Recall():
+                return self._recall(request)
+
+    def _recall(self, request: messages.Recall) -> messages.Answer:
+        """Compare the log with what the shop knows; an older one signs nothing from now on."""
+        is_ours = request.hot == self._keys.hot
+        if not is_ours or not self._log.unknown(request.sessions, request.payments):
+            return messages.Done()
+        if not self._accepts_older:
+            self._is_older = True
+            raise SignerRefused(OLDER_LOG)
+        self._log.give_up(request.sessions, request.payments)
+        logger.warning("The log was older than the shop's database, and is accepted")
+        return messages.Done()
 
     def _sign(self, request: messages.Sign) -> messages.Answer:
         """Sign a payjoin; one that was signed before is answered as it was."""
