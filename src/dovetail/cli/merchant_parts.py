@@ -54,7 +54,8 @@ def signer_place(home: Home, settings: MerchantSettings) -> SignerPlace:
         raise ConfigurationError(
             "TLS to the signer takes all of `signer_ca`, `signer_cert` and `signer_key`."
         )
-    return SignerPlace.parse(settings.signer or str(folder(home) / SOCKET), tls)
+    place = settings.signer or str(folder(home) / SOCKET)
+    return SignerPlace.parse(place, tls, group=settings.signer_group)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class MerchantSettings:
 
     database: str | None = None
     signer: str | None = None
+    signer_group: str | None = None
     signer_ca: Path | None = None
     signer_cert: Path | None = None
     signer_key: Path | None = None
@@ -89,6 +90,15 @@ KEYS = (
         "a socket in the data folder",
         "Where the signer listens: a socket's path, or host:port, which needs TLS.",
         "/run/dovetail-signer/signer.sock",
+    ),
+    Key(
+        "signer_group",
+        readers.text,
+        None,
+        "none: the signer's own user alone",
+        "The system's group whose users may ask the signer at its socket, where server and workers"
+        " run as another user.",
+        "dovetail",
     ),
     Key(
         "signer_ca",

@@ -123,7 +123,7 @@ def test_it_says_what_was_found_what_is_written_and_what_starts_it(owner: Owner)
         "relays: It answers through the relay.",
         f"This will be written into {owner.config}:",
         f'    chain = "{owner.answers["chain"]}"',
-        "`dovetail merchant signer`, and beside it `dovetail merchant serve`.",
+        "    dovetail merchant signer\n    dovetail merchant serve\n",
         "`dovetail wallet words`",
         "The wallet has no passphrase",
     ):

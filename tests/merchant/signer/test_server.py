@@ -1,11 +1,14 @@
 """The signer at its socket: who gets in, and what they can break."""
 
+import grp
 import json
 import logging
+import os
 import socket
 import ssl
 import stat
 import struct
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -303,3 +306,26 @@ def test_many_threads_that_claim_different_amounts_get_one_signature(
         answers = set(pool.map(lambda message: said(served, message), sent))
     assert len(answers) == 1
     assert isinstance(answers.pop(), messages.Signed)
+
+
+def test_a_group_may_ask_where_the_shop_runs_as_another_user(house: SignersHouse):
+    group = grp.getgrgid(os.getgid()).gr_name
+    with tempfile.TemporaryDirectory() as short:
+        place = SignerPlace.parse(f"{short}/signer.sock", group=group)
+        with serving(house, place):
+            status = Path(short, "signer.sock").stat()
+            assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, os.getgid())
+            remote = RemoteSigner(place)
+            assert remote.wallet().hot == house.keys.hot
+            remote.close()
+
+
+def test_a_group_that_is_not_there_is_refused_and_no_socket_left(house: SignersHouse):
+    with tempfile.TemporaryDirectory() as short:
+        place = SignerPlace.parse(f"{short}/signer.sock", group="no-such-group-at-all")
+        with (
+            pytest.raises(ConfigurationError, match="the group of `signer_group`"),
+            serving(house, place),
+        ):
+            pass
+        assert list(Path(short).iterdir()) == []

@@ -14,6 +14,7 @@ from dovetail.cli.exits import Exit
 from dovetail.cli.first_run import answers as first_answers
 from dovetail.cli.first_run import writing
 from dovetail.cli.handlers import wallet_secrets
+from dovetail.cli.hints import spelled
 from dovetail.cli.options import flags
 from dovetail.cli.output import Screen, confirm
 from dovetail.errors import UsageError
@@ -191,11 +192,12 @@ def _tell(screen: Screen, plan: Plan, begun: Begun, *, made: bool) -> None:
             "Write down the words of the hot wallet, which `dovetail wallet words` shows: without"
             " them and without a backup its coins are lost with this machine."
         )
-    workers = ", and any number of `dovetail merchant worker`"
+    screen.say("Start it, each in a terminal or as a service of its own:")
+    for command in ("signer", "serve", *(["worker"] if "://" in str(plan.database) else [])):
+        screen.say(f"    {spelled(f'merchant {command}')}")
     screen.say(
-        "Start it by `dovetail merchant signer`, and beside it `dovetail merchant serve`"
-        f"{workers if '://' in str(plan.database) else ''}. `dovetail merchant check` tests"
-        " all of it then, and `dovetail merchant deposit` shows where to send coins to contribute."
+        "Then `dovetail merchant check` tests all of it, and `dovetail merchant deposit` shows where"
+        " to send coins to contribute."
     )
     screen.result(str(plan.file.path))
     screen.emit(

@@ -48,9 +48,13 @@ class SignerPlace:
     host: str = ""
     port: int = 0
     tls: TlsFiles | None = None
+    group: str | None = None
+    """The system's group whose users may ask at the socket; None: the signer's own user alone."""
 
     @classmethod
-    def parse(cls, text: str, tls: TlsFiles | None = None) -> "SignerPlace":
+    def parse(
+        cls, text: str, tls: TlsFiles | None = None, *, group: str | None = None
+    ) -> "SignerPlace":
         """Read a path, or `host:port`; raises `ConfigurationError`."""
         host, colon, port = text.rpartition(":")
         if not colon or "/" in text:
@@ -60,7 +64,7 @@ class SignerPlace:
                     f"The signer's socket may have a path of at most {_MOST_BYTES_OF_A_PATH} bytes:"
                     " set `signer` to a shorter one."
                 )
-            return cls(path=path)
+            return cls(path=path, group=group)
         if not port.isdigit() or not 0 < int(port) < 65_536 or not host:
             raise ConfigurationError("`signer` must be a socket's path or host:port; correct it.")
         if tls is None:

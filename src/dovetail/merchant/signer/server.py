@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import os
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -62,9 +63,16 @@ class SignerServer:
         await asyncio.to_thread(_make_room, place.path)
         mask = os.umask(0o177)  # the socket is for this user alone
         try:
-            return await asyncio.start_unix_server(self._serve, place.path)
+            server = await asyncio.start_unix_server(self._serve, place.path)
         finally:
             os.umask(mask)
+        if place.group is not None:
+            try:
+                _open_to(place.path, place.group)
+            except BaseException:
+                server.close()
+                raise
+        return server
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -123,6 +131,19 @@ def _make_room(path: Path) -> None:
         if _answers(path):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         path.unlink()
+
+
+def _open_to(path: Path, group: str) -> None:
+    """Let the users of a group ask; raises `ConfigurationError`."""
+    try:
+        shutil.chown(path, group=group)
+        path.chmod(0o660)
+    except (LookupError, OSError) as error:
+        path.unlink(missing_ok=True)
+        raise ConfigurationError(
+            "The signer's socket cannot be opened to the group of `signer_group`: name a group of"
+            " this system that the signer's user is in."
+        ) from error
 
 
 def _answers(path: Path) -> bool:
