@@ -1,6 +1,8 @@
 """The events of an invoice: each is numbered, and feeds webhooks and event streams."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.record import load
 from dovetail.merchant.data.schema import invoice_events, invoices
+from dovetail.merchant.invoices import btcpay
 from dovetail.merchant.invoices.changes import change_between
 from dovetail.merchant.invoices.invoice import InvoiceStatus
 from dovetail.merchant.invoices.life import Cause, InvoiceState
@@ -188,10 +191,30 @@ def _append(
         )
     )
     connection.execute(update(invoices).where(invoices.c.id == row.id).values(events=seq))
-    for endpoint_id in webhooks.wanting(connection, row.store_id, kind):
-        webhooks.add_delivery(
-            connection, endpoint_id=endpoint_id, invoice_id=row.id, event_id=event_id, now=now
-        )
+    deliver = partial(
+        webhooks.add_delivery, connection, invoice_id=row.id, event_id=event_id, now=now
+    )
+    hearing = [each for each in webhooks.endpoints_of(connection, row.store_id) if each.active]
+    for each in hearing:
+        if each.form is None and each.wants(kind):
+            deliver(endpoint_id=each.id)
+    others = [each for each in hearing if each.form == webhooks.GREENFIELD]
+    if not others:
+        return
+    told = btcpay.told_as(kind, state, _listed(events_of(connection, row.id), before=seq))
+    for each, news in product(others, told):
+        if each.wants(news.name):
+            deliver(endpoint_id=each.id, name=news.name, subject=news.txid)
+
+
+def _listed(told: Iterable[EventRow], *, before: int) -> dict[str, int]:
+    """The transactions that earlier events named, each with the greatest depth that they told."""
+    depths: dict[str, int] = {}
+    for each in (
+        one for row in told if row.seq < before for one in row.data.get("transactions", ())
+    ):
+        depths[each["txid"]] = max(each["depth"], depths.get(each["txid"], 0))
+    return depths
 
 
 def _keep(connection: Connection, row: InvoiceRow, state: InvoiceState, now: UnixTime) -> None:

@@ -191,6 +191,8 @@ counters = Table(
     Column("value", WHOLE, nullable=False),
 )
 
+# `form` is in whose words it hears of events, empty: in ours. One that was removed stays for the
+# deliveries that name it.
 webhook_endpoints = Table(
     "webhook_endpoints",
     metadata,
@@ -203,9 +205,13 @@ webhook_endpoints = Table(
     Column("kinds", LargeBinary),
     Column("active", Boolean, nullable=False),
     Column("created_at", WHOLE, nullable=False),
+    Column("form", TEXT),
+    Column("removed_at", WHOLE),
     Index("endpoints_by_store", "store_id"),
 )
 
+# Where the endpoint has a form, `name` is its name of the event, and `subject` the transaction that
+# the event is about. `original_id` is the delivery that this one repeats.
 webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,
@@ -220,6 +226,9 @@ webhook_deliveries = Table(
     Column("attempts", WHOLE, nullable=False),
     Column("last_code", WHOLE),
     Column("last_error", TEXT),
+    Column("name", TEXT),
+    Column("subject", TEXT),
+    Column("original_id", Uuid),
     Index("due_deliveries", "next_at", **where("status = 'pending'")),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
 )

@@ -18,10 +18,13 @@ ACCEPTED = "accepted"
 ROTATION = 86_400
 """Seconds for which the previous secret still signs after a rotation."""
 
+GREENFIELD = "greenfield"
+"""The form of endpoints that hear of events in the words of BTCPay Server's Greenfield API."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class EndpointRow:
-    """An endpoint; `kinds` are the events that it wants, None: all."""
+    """An endpoint; `kinds` are the events that it wants in the words of its form, None: all."""
 
     id: UUID
     store_id: UUID
@@ -32,9 +35,15 @@ class EndpointRow:
     kinds: tuple[str, ...] | None
     active: bool
     created_at: UnixTime
+    form: str | None = None
+    """In whose words it hears of events; None: in ours."""
 
     def __repr__(self) -> str:
         return f"<EndpointRow {self.id}>"
+
+    def wants(self, kind: str) -> bool:
+        """Whether it wants events of this kind."""
+        return self.kinds is None or kind in self.kinds
 
     def secrets(self, now: UnixTime) -> tuple[str, ...]:
         """The secrets that sign now, the newest first."""
@@ -57,6 +66,12 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     last_code: int | None
     last_error: str | None
+    name: str | None = None
+    """The event's name in the words of the endpoint's form; None: it is the event's kind."""
+    subject: str | None = None
+    """The transaction that the event is about, where it is about one."""
+    original_id: UUID | None = None
+    """The delivery that this one repeats."""
 
 
 def add_endpoint(
@@ -67,6 +82,7 @@ def add_endpoint(
     secret: str,
     kinds: tuple[str, ...] | None,
     now: UnixTime,
+    form: str | None = None,
 ) -> EndpointRow:
     """Insert an endpoint, which hears of all later events."""
     endpoint_id = new_id()
@@ -76,9 +92,10 @@ def add_endpoint(
             store_id=store_id,
             url=url,
             secret=secret,
-            kinds=None if kinds is None else msgspec.json.encode(kinds),
+            kinds=_kinds(kinds),
             active=True,
             created_at=int(now),
+            form=form,
         )
     )
     found = endpoint(connection, endpoint_id)
@@ -88,15 +105,19 @@ def add_endpoint(
 
 
 def endpoint(connection: Connection, endpoint_id: UUID) -> EndpointRow | None:
-    """Return an endpoint, or None."""
-    query = select(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id)
+    """Return an endpoint that was not removed, or None."""
+    query = select(webhook_endpoints).where(
+        webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.removed_at.is_(None)
+    )
     found = connection.execute(query).first()
     return None if found is None else _endpoint(found)
 
 
 def endpoints_of(connection: Connection, store_id: UUID) -> tuple[EndpointRow, ...]:
     """Return the endpoints of a store, the oldest first."""
-    query = select(webhook_endpoints).where(webhook_endpoints.c.store_id == store_id)
+    query = select(webhook_endpoints).where(
+        webhook_endpoints.c.store_id == store_id, webhook_endpoints.c.removed_at.is_(None)
+    )
     return tuple(map(_endpoint, connection.execute(query.order_by(webhook_endpoints.c.id))))
 
 
@@ -127,6 +148,31 @@ def set_endpoint(
             )
             .values(status="cancelled", next_at=None)
         )
+
+
+def set_wanted(
+    connection: Connection, endpoint_id: UUID, *, kinds: tuple[str, ...] | None, secret: str | None
+) -> None:
+    """Let an endpoint hear of other events, and sign with another secret; None: with the present.
+
+    The present secret does not sign beside the new one.
+    """
+    values: dict[str, Any] = {"kinds": _kinds(kinds)} | (
+        {} if secret is None else {"secret": secret}
+    )
+    connection.execute(
+        update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id).values(values)
+    )
+
+
+def remove(connection: Connection, endpoint_id: UUID, now: UnixTime) -> None:
+    """Remove an endpoint, for good: what waits for it is cancelled, and its secrets are deleted."""
+    set_endpoint(connection, endpoint_id, active=False)
+    connection.execute(
+        update(webhook_endpoints)
+        .where(webhook_endpoints.c.id == endpoint_id)
+        .values(removed_at=int(now), secret="", previous_secret=None)
+    )
 
 
 def claim_due(
@@ -230,13 +276,24 @@ def resend(connection: Connection, delivery: DeliveryRow, now: UnixTime) -> Deli
         invoice_id=delivery.invoice_id,
         event_id=delivery.event_id,
         now=now,
+        name=delivery.name,
+        subject=delivery.subject,
+        original_id=delivery.original_id or delivery.id,
     )
     query = select(webhook_deliveries).where(webhook_deliveries.c.id == delivery_id)
     return _delivery(connection.execute(query).one())
 
 
 def add_delivery(
-    connection: Connection, *, endpoint_id: UUID, invoice_id: UUID, event_id: UUID, now: UnixTime
+    connection: Connection,
+    *,
+    endpoint_id: UUID,
+    invoice_id: UUID,
+    event_id: UUID,
+    now: UnixTime,
+    name: str | None = None,
+    subject: str | None = None,
+    original_id: UUID | None = None,
 ) -> UUID:
     """Have an event delivered to an endpoint; return the delivery's id."""
     delivery_id = new_id()
@@ -250,18 +307,12 @@ def add_delivery(
             status="pending",
             next_at=int(now),
             attempts=0,
+            name=name,
+            subject=subject,
+            original_id=original_id,
         )
     )
     return delivery_id
-
-
-def wanting(connection: Connection, store_id: UUID, kind: str) -> list[UUID]:
-    """Return the endpoints of a store that are on, and want events of this kind."""
-    return [
-        each.id
-        for each in endpoints_of(connection, store_id)
-        if each.active and (each.kinds is None or kind in each.kinds)
-    ]
 
 
 def delivery(connection: Connection, delivery_id: UUID) -> DeliveryRow | None:
@@ -312,7 +363,12 @@ def _endpoint(row: Any) -> EndpointRow:
         kinds=None if kinds is None else msgspec.json.decode(kinds, type=tuple[str, ...]),
         active=row.active,
         created_at=row.created_at,
+        form=row.form,
     )
+
+
+def _kinds(kinds: tuple[str, ...] | None) -> bytes | None:
+    return None if kinds is None else msgspec.json.encode(kinds)
 
 
 def _delivery(row: Any) -> DeliveryRow:

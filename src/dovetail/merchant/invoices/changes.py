@@ -21,8 +21,8 @@ class Change:
 def change_between(before: InvoiceState | None, after: InvoiceState) -> Change | None:
     """The change from a state of an invoice to a later one; None where nothing is to be told.
 
-    To be told are status, exception and cause, the credit, the transactions that it is from, and a
-    person's decision.
+    To be told are status, exception and cause, the credit, the transactions that it is from, those
+    of them that came late and are confirmed, and a person's decision.
     """
     if before is not None and _told(before) == _told(after):
         return None
@@ -30,7 +30,8 @@ def change_between(before: InvoiceState | None, after: InvoiceState) -> Change |
 
 
 def _told(state: InvoiceState) -> tuple[object, ...]:
-    return (*state.words, state.credit, {each.txid for each in state.counted}, state.mark)
+    late = {each.txid for each in state.counted if each.late and each.is_deep(state.depth)}
+    return (*state.words, state.credit, {each.txid for each in state.counted}, late, state.mark)
 
 
 def _cause(before: InvoiceState | None, after: InvoiceState) -> Cause:

@@ -107,6 +107,10 @@ class PaymentTransaction:
         """Whether it is credited now."""
         return self.stands and self.gain > 0
 
+    def is_deep(self, depth: int) -> bool:
+        """Whether it is as deep as the terms ask for; one that is late needs a confirmation."""
+        return self.depth >= (max(1, depth) if self.late else depth)
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:

@@ -11,13 +11,15 @@ from sqlalchemy import Connection
 from dovetail.bitcoin import UnixTime
 from dovetail.crypto.entropy import below, system
 from dovetail.errors import ConfigurationError, InfrastructureError, StoreError
-from dovetail.merchant.data import invoices, webhooks
+from dovetail.merchant.data import webhooks
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.events import EventRow, event
 from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.data.record import Record, load
 from dovetail.merchant.data.webhooks import DeliveryRow, EndpointRow
+from dovetail.merchant.webhooks import btcpay_body
 from dovetail.merchant.webhooks.delivery import Accepted, Failed, Gone, Sender
-from dovetail.merchant.webhooks.signature import headers
+from dovetail.merchant.webhooks.signature import btcpay_headers, headers
 from dovetail.serving.logs import about
 
 logger = logging.getLogger(__name__)
@@ -113,16 +115,10 @@ class Deliveries:
         if found is None:
             await self._database.awrite(lambda c: _cancel(c, delivery, self._clock()))
             return
-        endpoint, told, row = found
+        endpoint, told, known = found
         now = self._clock()
-        body = body_of(told, row)
         try:
-            signed = headers(
-                body,
-                delivery=str(delivery.id),
-                timestamp=int(now),
-                secrets=endpoint.secrets(now),
-            )
+            body, signed = _signed(delivery, endpoint, told, known, now)
             answer = await self._sender.send(endpoint.url, body, signed)
         except ConfigurationError as error:
             answer = Failed(str(error))
@@ -179,15 +175,28 @@ def pause_after(attempts: int) -> int | None:
     return pause + below(system, max(1, pause // 10))
 
 
+def _signed(
+    delivery: DeliveryRow, endpoint: EndpointRow, told: EventRow, known: Record, now: UnixTime
+) -> tuple[bytes, list[tuple[str, str]]]:
+    """The body in the endpoint's form, and the headers that sign it."""
+    if endpoint.form == webhooks.GREENFIELD:
+        body = btcpay_body.body_of(delivery, told, known, now)
+        return body, btcpay_headers(body, endpoint.secret)
+    body = body_of(told, known.row)
+    signed = headers(
+        body, delivery=str(delivery.id), timestamp=int(now), secrets=endpoint.secrets(now)
+    )
+    return body, signed
+
+
 def _read(
     connection: Connection, delivery: DeliveryRow
-) -> tuple[EndpointRow, EventRow, InvoiceRow] | None:
+) -> tuple[EndpointRow, EventRow, Record] | None:
     endpoint = webhooks.endpoint(connection, delivery.endpoint_id)
     told = event(connection, delivery.event_id)
-    row = invoices.invoice(connection, delivery.invoice_id)
-    if endpoint is None or told is None or row is None or not endpoint.active:
+    if endpoint is None or told is None or not endpoint.active:
         return None
-    return endpoint, told, row
+    return endpoint, told, load(connection, delivery.invoice_id)
 
 
 def _cancel(connection: Connection, delivery: DeliveryRow, now: UnixTime) -> None:

@@ -38,8 +38,13 @@ def headers(
         ("webhook-id", delivery),
         ("webhook-timestamp", str(timestamp)),
         ("webhook-signature", signatures),
-        ("btcpay-sig", f"sha256={hmac.new(secrets[0].encode(), body, sha256).hexdigest()}"),
+        *btcpay_headers(body, secrets[0]),
     ]
+
+
+def btcpay_headers(body: bytes, secret: str) -> list[tuple[str, str]]:
+    """Return BTCPay Server's header, whose key is the secret as it is written."""
+    return [("btcpay-sig", f"sha256={hmac.new(secret.encode(), body, sha256).hexdigest()}")]
 
 
 def verify(given: Mapping[str, str], body: bytes, secret: str, *, now: int) -> str:
