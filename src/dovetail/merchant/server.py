@@ -75,6 +75,7 @@ async def serving(
             health=healthy,
             metrics=metrics,
             site=site(limited),
+            mounts=(greenfield_mount(),),
         )
         if metrics is not None:
             metrics.follow_streams(lambda: feed.count)

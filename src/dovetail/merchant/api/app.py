@@ -1,5 +1,6 @@
 """The API as an ASGI application."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from dovetail.extras import brought_by
@@ -14,12 +15,13 @@ with brought_by("merchant", "dovetail.merchant"):
 
 import msgspec
 
-from dovetail.merchant.api import openapi, problems
+from dovetail.merchant.api import openapi
 from dovetail.merchant.api.caller import Keys
 from dovetail.merchant.api.door import App, Door
 from dovetail.merchant.api.event_feed import EventFeed
 from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
+from dovetail.merchant.api.mounts import Mount, handlers
 from dovetail.merchant.api.routes import invoices, refunds, shop
 from dovetail.merchant.api.routes.common import ApiRequest
 from dovetail.merchant.api.site import Site
@@ -49,20 +51,25 @@ def make_app(
     health: Health | None = None,
     metrics: Metrics | None = None,
     site: Site | None = None,
+    mounts: Sequence[Mount] = (),
 ) -> Door:
     """The application over these parts, which stay open; `site` has the pages beside the API.
+
+    `mounts` are other interfaces, which are served beside it too.
 
     `clients` says which addresses are the operator's own proxies. The caller closes the `feed` of
     event streams, and tells `health` when the server begins to stop.
     """
     limited = limits or Limits()
     addresses = Buckets(limited.address)
+    healthy = health or Health(parts)
     api = Litestar(
         route_handlers=[
             Router(PATH, route_handlers=[document, *ROUTERS]),
             *(() if site is None else site.routers),
+            *(each.router for each in mounts),
         ],
-        exception_handlers=problems.HANDLERS,
+        exception_handlers=handlers(mounts),
         openapi_config=None,
         state=State(
             {
@@ -71,6 +78,7 @@ def make_app(
                 "feed": feed or EventFeed(parts.database, limited),
                 "access": Keys(parts.database, limited, addresses),
                 "embedded_by": limited.embedded_by,
+                "health": healthy,
             }
         ),
         logging_config=None,
@@ -89,9 +97,10 @@ def make_app(
         limits=limited,
         addresses=addresses,
         clients=clients or Clients(),
-        health=HealthPages(health or Health(parts)),
+        health=HealthPages(healthy),
         answered=None if metrics is None else metrics.answered,
         site=site,
+        mounts=mounts,
     )
 
 

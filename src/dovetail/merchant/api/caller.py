@@ -19,8 +19,7 @@ from dovetail.merchant.messages import Scope
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
-_SCHEME = "bearer "
-_CHALLENGE = {"www-authenticate": 'Bearer realm="dovetail"'}
+BEARER = "Bearer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +59,23 @@ class Keys:
         self._addresses = addresses
         self._rates = Buckets(limits.key)
 
-    async def caller(self, connection: AnyConnection) -> Caller:
-        """The caller; raises `Refused`."""
-        given = connection.headers.get("authorization", "")
-        if given[: len(_SCHEME)].lower() != _SCHEME:
+    async def caller(self, connection: AnyConnection, scheme: str = BEARER) -> Caller:
+        """The caller, whose key comes by this scheme of `Authorization`; raises `Refused`."""
+        challenge = {"www-authenticate": f'{scheme} realm="dovetail"'}
+        secret = secret_of(connection, scheme)
+        if secret is None:
             raise Refused(
                 Kind.UNAUTHORIZED,
-                "Send a key as `Authorization: Bearer …`.",
-                headers=_CHALLENGE,
+                f"Send a key as `Authorization: {scheme} …`.",
+                headers=challenge,
             )
-        secret = given[len(_SCHEME) :].strip()
         found = await self._database.aread(lambda c: api_keys.find(c, secret))
         if found is None:
             self.count_refusal(connection)
             raise Refused(
                 Kind.UNAUTHORIZED,
                 "This key is unknown or was revoked: make another one.",
-                headers=_CHALLENGE,
+                headers=challenge,
             )
         wait = self._rates.take(found.id)
         if wait:
@@ -90,6 +89,12 @@ class Keys:
         """Let a client pay for a secret that is wrong: guesses use up its requests."""
         client = connection.scope["state"].get("client")
         self._addresses.take(client, self._limits.refusal_cost)
+
+
+def secret_of(connection: AnyConnection, scheme: str) -> str | None:
+    """The secret that a request sends by this scheme; None for another scheme, or none."""
+    given, _, secret = connection.headers.get("authorization", "").partition(" ")
+    return secret.strip() if given.lower() == scheme.lower() and secret else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ reads the body within its limits of size and time. So no route meets a slow or l
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from math import ceil
@@ -16,7 +16,8 @@ import msgspec
 
 from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
-from dovetail.merchant.api.problems import MEDIA_TYPE, Kind, Refused, retry_later
+from dovetail.merchant.api.mounts import Mount, worded_at
+from dovetail.merchant.api.problems import Kind, Refused, retry_later
 from dovetail.merchant.api.site import Site
 from dovetail.serving.asgi import Message, Receive, Scope, Send, media_type, read_body
 from dovetail.serving.client_shares import Clients
@@ -61,12 +62,14 @@ class Door:
         health: HealthPages,
         answered: Answered | None = None,
         site: Site | None = None,
+        mounts: Sequence[Mount] = (),
     ) -> None:
         """`addresses` counts the requests of each client's network, except those about health.
 
         `answered` hears of each of them, when its answer was sent. The pages of `site` take forms,
-        and the API takes JSON.
+        and the API takes JSON. The door words its refusals as the `mounts` do.
         """
+        self._mounts = mounts
         self._answered = answered
         self._site = site
         self._app = app
@@ -141,8 +144,8 @@ class Door:
         page = self._page(scope)
         if page is not None:
             return page.refusal(scope, refused)
-        body = msgspec.json.encode(refused.problem(request_id))
-        own = {"content-type": MEDIA_TYPE} | refused.headers
+        body, kind = worded_at(self._mounts, scope["path"])(refused, request_id)
+        own = {"content-type": kind} | refused.headers
         headers = tuple((name.encode(), value.encode()) for name, value in own.items())
         return Response(int(refused.status), headers, body)
 

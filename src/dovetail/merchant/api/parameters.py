@@ -51,7 +51,7 @@ def require_query(handler: BaseRouteHandler, query: bytes) -> None:
     """
     known = {each.name: each for each in parameters_of(handler) if each.place == "query"}
     given: dict[str, list[str]] = {}
-    for name, value in _pairs(query):
+    for name, value in pairs_of(query):
         if name not in known:
             raise invalid(shown(name) or "query", "This parameter is unknown; correct it.")
         given.setdefault(name, []).append(value)
@@ -59,7 +59,8 @@ def require_query(handler: BaseRouteHandler, query: bytes) -> None:
         _require(known[name], values)
 
 
-def _pairs(query: bytes) -> list[tuple[str, str]]:
+def pairs_of(query: bytes) -> list[tuple[str, str]]:
+    """Return the names and values of a query, in order; raises `Refused`."""
     try:
         return parse_qsl(
             query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST

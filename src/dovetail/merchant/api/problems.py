@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from dovetail.errors import DovetailError, InfrastructureError, ParseError, StoreError, UsageError
@@ -117,6 +116,10 @@ class Refused(Exception):
             errors=self.errors,
         )
 
+    def body(self, request_id: UUID | None) -> bytes:
+        """The same as JSON."""
+        return msgspec.json.encode(self.problem(request_id))
+
 
 def not_found() -> Refused:
     """The refusal for what does not exist, and for what a key may not see: both look alike."""
@@ -182,23 +185,8 @@ def refusal_of(error: Exception) -> Refused:
             return Refused(Kind.INTERNAL)
 
 
-def answer_to(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """The answer to a request that raised `error`: Litestar's exception handler."""
-    refused = refusal_of(error)
-    return Response(
-        refused.problem(request.scope["state"].get("request_id")),
-        status_code=int(refused.status),
-        media_type=MEDIA_TYPE,
-        headers=refused.headers,
-    )
-
-
-HANDLERS: dict[int | type[Exception], Any] = {
-    Exception: answer_to,
-    HTTPException: answer_to,
-    DovetailError: answer_to,
-}
-"""The exception handlers of the application."""
+HANDLED: tuple[type[Exception], ...] = (Exception, HTTPException, DovetailError)
+"""What the exception handler of the application is for: more than Litestar's own covers."""
 
 
 def _of_parameters(error: ValidationException) -> Refused:

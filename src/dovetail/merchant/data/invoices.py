@@ -1,5 +1,6 @@
 """Invoices: their terms, and where each stands by its last event."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -87,6 +88,9 @@ class InvoiceFilter:
     store_ids: tuple[UUID, ...] | None = None
     statuses: tuple[InvoiceStatus, ...] | None = None
     order_id: str | None = None
+    order_ids: tuple[str, ...] | None = None
+    text: str | None = None
+    """Is in the order's id or the label, or is the invoice's id."""
     since: UnixTime | None = None
     until: UnixTime | None = None
 
@@ -116,9 +120,17 @@ def page(
     *,
     limit: int = PAGE,
     before: UUID | None = None,
+    skip: int = 0,
 ) -> tuple[InvoiceRow, ...]:
     """Return invoices, the newest first; `before` is the last id of the previous page."""
-    query = select(invoices).order_by(invoices.c.id.desc()).limit(limit)
+    query = select(invoices).order_by(invoices.c.id.desc()).limit(limit).offset(skip)
+    conditions = _conditions(wanted)
+    if before is not None:
+        conditions.append(invoices.c.id < before)
+    return tuple(map(_row, connection.execute(query.where(*conditions))))
+
+
+def _conditions(wanted: InvoiceFilter) -> list[Any]:
     conditions: list[Any] = []
     if wanted.store_ids is not None:
         conditions.append(invoices.c.store_id.in_(wanted.store_ids))
@@ -126,13 +138,25 @@ def page(
         conditions.append(invoices.c.status.in_([each.value for each in wanted.statuses]))
     if wanted.order_id is not None:
         conditions.append(invoices.c.order_id == wanted.order_id)
+    if wanted.order_ids is not None:
+        conditions.append(invoices.c.order_id.in_(wanted.order_ids))
+    if wanted.text is not None:
+        conditions.append(_found_by(wanted.text))
     if wanted.since is not None:
         conditions.append(invoices.c.created_at >= int(wanted.since))
     if wanted.until is not None:
         conditions.append(invoices.c.created_at < int(wanted.until))
-    if before is not None:
-        conditions.append(invoices.c.id < before)
-    return tuple(map(_row, connection.execute(query.where(*conditions))))
+    return conditions
+
+
+def _found_by(text: str) -> Any:
+    found = [
+        column.icontains(text, autoescape=True)
+        for column in (invoices.c.order_id, invoices.c.label)
+    ]
+    with suppress(ValueError):
+        found.append(invoices.c.id == UUID(text))
+    return or_(*found)
 
 
 def due_to_change(connection: Connection, now: UnixTime, *, limit: int = 500) -> tuple[UUID, ...]:

@@ -1,0 +1,1 @@
+"""The shop in the words of BTCPay Server's Greenfield API (version 1), on the same services."""

@@ -1,0 +1,45 @@
+"""Refusals in the shape of the Greenfield API: a list of wrong fields, or a code and a message."""
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from dovetail.merchant.api.problems import Kind, Refused, invalid, of_body
+from dovetail.merchant.greenfield.messages import Problem, ValidationError
+from dovetail.merchant.messages import FieldError
+
+T = TypeVar("T")
+
+MEDIA_TYPE = "application/json"
+
+_CODES = {Kind.UNAUTHORIZED: "unauthenticated", Kind.FORBIDDEN: "missing-permission"}
+
+
+def worded(refused: Refused, _request_id: UUID | None) -> tuple[bytes, str]:
+    """Return the body of a refusal, and its media type."""
+    if refused.kind is not Kind.INVALID:
+        code = _CODES.get(refused.kind, refused.kind.value)
+        return msgspec.json.encode(Problem(code=code, message=refused.detail)), MEDIA_TYPE
+    found = refused.errors or (FieldError(field="", message=refused.detail),)
+    wrong = [ValidationError(path=each.field, message=each.message) for each in found]
+    return msgspec.json.encode(wrong), MEDIA_TYPE
+
+
+def asked(body: bytes, wanted: type[T]) -> T:
+    """Return a request's body; raises `Refused`, which names the field."""
+    try:
+        return msgspec.json.decode(body, type=wanted)
+    except msgspec.MsgspecError as error:
+        raise of_body(error) from None
+
+
+def converted(
+    values: dict[str, Any], wanted: type[T], paths: dict[str, str], *, strict: bool = True
+) -> T:
+    """Return a message of these values; a refusal names the field by its path here."""
+    try:
+        return msgspec.convert(values, wanted, strict=strict)
+    except msgspec.ValidationError as error:
+        (found,) = of_body(error).errors
+        raise invalid(paths.get(found.field, found.field), found.message) from None

@@ -1,0 +1,111 @@
+"""Routes about invoices: made, shown, listed, marked, and what came for them."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import get, post
+from litestar.params import FromPath, QueryParameter
+from sqlalchemy import Connection
+
+from dovetail.merchant.api.routes.common import (
+    ApiRequest,
+    caller,
+    invoices_of,
+    parts_of,
+    visible_invoice,
+    visible_store,
+)
+from dovetail.merchant.data import invoices as rows
+from dovetail.merchant.greenfield import listing, mapping, messages, orders
+from dovetail.merchant.greenfield.access import Permitted
+from dovetail.merchant.greenfield.common import body_of, invoice_in, note, state_of, view
+from dovetail.merchant.greenfield.errors import asked
+from dovetail.merchant.messages import Scope
+
+
+@post(
+    "/stores/{store_id:uuid}/invoices",
+    guards=[Permitted(Scope.INVOICES_CREATE)],
+    status_code=200,
+)
+async def create_invoice(request: ApiRequest, store_id: FromPath[UUID]) -> messages.Invoice:
+    """Create an invoice."""
+    store = await visible_store(request, store_id)
+    given = asked(body_of(request), messages.NewInvoice)
+    service = invoices_of(request)
+    draft = await service.draft(store_id, orders.wanted(given, store))
+    full = orders.in_full(draft, given, store)
+
+    def write(connection: Connection) -> None:
+        service.add(connection, full)
+        note(connection, request, "invoice.create", full.id, store_id=store_id)
+
+    await parts_of(request).database.awrite(write)
+    await service.payment_uri(full.id)
+    return await view(request, await visible_invoice(request, full.id))
+
+
+@get(
+    "/stores/{store_id:uuid}/invoices",
+    guards=[Permitted(Scope.INVOICES_READ, checks_query=False)],
+)
+async def list_invoices(request: ApiRequest, store_id: FromPath[UUID]) -> list[messages.Invoice]:
+    """List the invoices of a store, the newest first; `listing` has the filters."""
+    await visible_store(request, store_id)
+    wanted = listing.of_query(request.scope["query_string"])
+    found = await parts_of(request).database.aread(
+        lambda c: rows.page(
+            c, listing.chosen(wanted, store_id), limit=wanted.take, skip=wanted.skip
+        )
+    )
+    return [await view(request, row) for row in found]
+
+
+@get("/stores/{store_id:uuid}/invoices/{invoice_id:uuid}", guards=[Permitted(Scope.INVOICES_READ)])
+async def get_invoice(
+    request: ApiRequest, store_id: FromPath[UUID], invoice_id: FromPath[UUID]
+) -> messages.Invoice:
+    """Show an invoice."""
+    return await view(request, await invoice_in(request, store_id, invoice_id))
+
+
+@post(
+    "/stores/{store_id:uuid}/invoices/{invoice_id:uuid}/status",
+    guards=[Permitted(Scope.INVOICES_WRITE)],
+    status_code=200,
+)
+async def mark_invoice(
+    request: ApiRequest, store_id: FromPath[UUID], invoice_id: FromPath[UUID]
+) -> messages.Invoice:
+    """Decide by hand that an invoice is settled or invalid, whatever the chain shows."""
+    await invoice_in(request, store_id, invoice_id)
+    given = asked(body_of(request), messages.NewStatus)
+    marked = await invoices_of(request).mark(
+        invoice_id, settled=given.status == "Settled", by=caller(request).who
+    )
+    return await view(request, marked)
+
+
+@get(
+    "/stores/{store_id:uuid}/invoices/{invoice_id:uuid}/payment-methods",
+    guards=[Permitted(Scope.INVOICES_READ)],
+)
+async def invoice_payment_methods(
+    request: ApiRequest,
+    store_id: FromPath[UUID],
+    invoice_id: FromPath[UUID],
+    only_accounted: Annotated[
+        bool | None, QueryParameter(name="onlyAccountedPayments", required=False)
+    ] = None,
+    include_sensitive: Annotated[
+        bool | None, QueryParameter(name="includeSensitive", required=False)
+    ] = None,
+) -> list[messages.InvoicePaymentMethod]:
+    """Show what came for an invoice; nothing secret is ever told."""
+    row = await invoice_in(request, store_id, invoice_id)
+    _ = include_sensitive
+    state = await state_of(request, row)
+    return [mapping.payment_method(row, state, only_accounted=only_accounted is not False)]
+
+
+ROUTES = (create_invoice, list_invoices, get_invoice, mark_invoice, invoice_payment_methods)

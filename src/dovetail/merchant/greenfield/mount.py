@@ -1,0 +1,29 @@
+"""Where the Greenfield API is served: under a path of its own beside the shop's API (ADR 0065)."""
+
+from litestar import Router
+
+from dovetail.merchant.api.mounts import Mount
+from dovetail.merchant.greenfield import (
+    invoice_routes,
+    refund_routes,
+    server_routes,
+    webhook_routes,
+)
+from dovetail.merchant.greenfield.errors import worded
+
+PATH = "/greenfield"
+"""Give clients the server's URL with this path: they add `/api/v1/…` to it."""
+
+ROUTES = (
+    *server_routes.ROUTES,
+    *invoice_routes.ROUTES,
+    *webhook_routes.ROUTES,
+    *refund_routes.ROUTES,
+)
+
+
+def greenfield_mount() -> Mount:
+    """The Greenfield API as a part of the shop's server; it is in no OpenAPI document of ours."""
+    api = Router("/api/v1", route_handlers=ROUTES)
+    router = Router(PATH, route_handlers=[api, server_routes.checkout], include_in_schema=False)
+    return Mount(path=PATH, router=router, worded=worded)
