@@ -95,13 +95,17 @@ class Desk:
 
         database.write(write)
 
-    def deliver(self) -> None:
-        """Send what is due to webhooks."""
+    def deliver(self, *, after: int = 0) -> None:
+        """Send what is due to webhooks, so many seconds after now."""
         parts = self.served.till.parts
 
         async def once() -> None:
-            worker = Deliveries(parts.database, Sender(private=True), clock=parts.clock)
-            await worker.send_due()
-            await worker.drained()
+            worker = Deliveries(
+                parts.database,
+                Sender(private=True),
+                clock=lambda: UnixTime(parts.clock() + after),
+            )
+            while await worker.send_due():
+                await worker.drained()
 
         asyncio.run(once())

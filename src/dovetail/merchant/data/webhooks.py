@@ -6,7 +6,19 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data.ids import new_id
@@ -187,13 +199,15 @@ def claim_due(
     """Take deliveries that are due, for `lease` seconds: no other worker takes them meanwhile.
 
     At most `each` are of one endpoint, and none of an endpoint that is `busy`. A delivery whose
-    lease has run out is due again: its worker has died, or its answer came too late.
+    lease has run out is due again: its worker has died, or its answer came too late. Where the
+    endpoint has a form, what it hears of one invoice comes in its turn.
     """
     table = webhook_deliveries.c
     is_due = and_(
         table.status == "pending",
         table.next_at <= int(now),
         or_(table.leased_until.is_(None), table.leased_until <= int(now)),
+        _in_turn(),
     )
     place = func.row_number().over(
         partition_by=table.endpoint_id, order_by=(table.next_at, table.id)
@@ -346,9 +360,25 @@ def next_due(connection: Connection) -> UnixTime | None:
     """Return when the next delivery is due, or its lease runs out; None where none waits."""
     table = webhook_deliveries.c
     free_at = case((table.leased_until > table.next_at, table.leased_until), else_=table.next_at)
-    query = select(func.min(free_at)).where(table.status == "pending")
+    query = select(func.min(free_at)).where(table.status == "pending", _in_turn())
     found = connection.execute(query).scalar()
     return None if found is None else UnixTime(found)
+
+
+def _in_turn() -> ColumnElement[bool]:
+    """Whether no earlier delivery about the same invoice waits for the same endpoint.
+
+    The bodies of other forms have no number by which a shop knows that news are old. What a person
+    sends again does not wait.
+    """
+    table, earlier = webhook_deliveries.c, webhook_deliveries.alias("earlier")
+    waits = exists().where(
+        earlier.c.endpoint_id == table.endpoint_id,
+        earlier.c.invoice_id == table.invoice_id,
+        earlier.c.status == "pending",
+        earlier.c.id < table.id,
+    )
+    return or_(table.name.is_(None), table.original_id.is_not(None), ~waits)
 
 
 def _endpoint(row: Any) -> EndpointRow:
