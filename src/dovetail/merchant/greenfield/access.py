@@ -7,7 +7,6 @@ from types import MappingProxyType
 from litestar.handlers import BaseRouteHandler
 
 from dovetail.merchant.api.caller import AnyConnection, Caller, Keys
-from dovetail.merchant.api.parameters import require_query
 from dovetail.merchant.messages import Scope
 
 SCHEME = "token"
@@ -31,21 +30,20 @@ PERMISSIONS: Mapping[Scope, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """A guard that lets only keys with this scope, and known queries, through; None: any key."""
+    """A guard that lets only keys with this scope through; None: any key.
+
+    An unknown parameter of the query changes nothing: clients send those of other releases.
+    """
 
     scope: Scope | None
-    checks_query: bool = True
-    """Whether the route's own parameters are all that a query may have."""
 
-    async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    async def __call__(self, connection: AnyConnection, _: BaseRouteHandler) -> None:
         """Raise `Refused` for any other request, and leave the caller in the state."""
         keys: Keys = connection.app.state.access
         caller = await keys.caller(connection, SCHEME)
         if self.scope is not None:
             caller.require(self.scope)
         connection.scope["state"]["caller"] = caller
-        if self.checks_query:
-            require_query(handler, connection.scope["query_string"])
 
 
 def permissions_of(caller: Caller) -> tuple[str, ...]:

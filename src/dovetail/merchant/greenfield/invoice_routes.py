@@ -7,6 +7,7 @@ from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Connection
 
+from dovetail.merchant.api.problems import invalid
 from dovetail.merchant.api.routes.common import (
     ApiRequest,
     caller,
@@ -47,7 +48,7 @@ async def create_invoice(request: ApiRequest, store_id: FromPath[UUID]) -> messa
 
 @get(
     "/stores/{store_id:uuid}/invoices",
-    guards=[Permitted(Scope.INVOICES_READ, checks_query=False)],
+    guards=[Permitted(Scope.INVOICES_READ)],
 )
 async def list_invoices(request: ApiRequest, store_id: FromPath[UUID]) -> list[messages.Invoice]:
     """List the invoices of a store, the newest first; `listing` has the filters."""
@@ -80,9 +81,11 @@ async def mark_invoice(
     """Decide by hand that an invoice is settled or invalid, whatever the chain shows."""
     await invoice_in(request, store_id, invoice_id)
     given = asked(body_of(request), messages.NewStatus)
-    marked = await invoices_of(request).mark(
-        invoice_id, settled=given.status == "Settled", by=caller(request).who
-    )
+    status = given.status.capitalize()
+    if status not in mapping.MARKS:
+        raise invalid("status", f"Give one of {', '.join(mapping.MARKS)}.")
+    settled, by = status == "Settled", caller(request).who
+    marked = await invoices_of(request).mark(invoice_id, settled=settled, by=by)
     return await view(request, marked)
 
 
@@ -97,13 +100,9 @@ async def invoice_payment_methods(
     only_accounted: Annotated[
         bool | None, QueryParameter(name="onlyAccountedPayments", required=False)
     ] = None,
-    include_sensitive: Annotated[
-        bool | None, QueryParameter(name="includeSensitive", required=False)
-    ] = None,
 ) -> list[messages.InvoicePaymentMethod]:
     """Show what came for an invoice; nothing secret is ever told."""
     row = await invoice_in(request, store_id, invoice_id)
-    _ = include_sensitive
     state = await state_of(request, row)
     return [mapping.payment_method(row, state, only_accounted=only_accounted is not False)]
 

@@ -19,7 +19,7 @@ Time = Annotated[int, Meta(ge=0, le=2**40)]
 _OF_NAME = {name: status for status, name in btcpay.STATUSES.items()}
 
 
-class Listing(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class Listing(Struct, frozen=True, kw_only=True, rename="camel"):
     """Which invoices a list has, and which part of it is wanted."""
 
     order_id: list[str] | None = None
@@ -30,15 +30,13 @@ class Listing(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_
     """The last second that is in the list."""
     skip: Annotated[int, Meta(ge=0, le=2**31)] = 0
     take: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = PAGE
-    include_archived: bool | None = None
-    """Nothing is ever archived here."""
 
 
 _LISTS = ("orderId", "status")
 
 
 def of_query(query: bytes) -> Listing:
-    """Return what a query asks for; raises `Refused` for a name or a value that is unknown."""
+    """Return what a query asks for; raises `Refused` for a value that is unknown."""
     given: dict[str, list[str]] = {}
     for name, value in pairs_of(query):
         given.setdefault(name, []).append(value)
@@ -47,6 +45,7 @@ def of_query(query: bytes) -> Listing:
         if name not in _LISTS and len(found) > 1:
             raise invalid(name, "Give it once.")
         values[name] = found if name in _LISTS else found[0]
+    values["status"] = [each.capitalize() for each in values.get("status", [])] or None
     return converted(values, Listing, {}, strict=False)
 
 

@@ -28,7 +28,8 @@ PAYMENT_METHODS = (PAYMENT_METHOD,)
 SAME_METHOD = frozenset({PAYMENT_METHOD, "BTC", "BTC-OnChain", "BTC_CHAIN"})
 """The names under which clients ask for payments on the chain, those of earlier releases too."""
 
-_MARKS = ("Settled", "Invalid")
+MARKS = ("Settled", "Invalid")
+"""How a person can decide about an invoice."""
 
 
 def invoice(row: InvoiceRow, state: InvoiceState | None, base: str) -> messages.Invoice:
@@ -48,7 +49,7 @@ def invoice(row: InvoiceRow, state: InvoiceState | None, base: str) -> messages.
         monitoring_time=int(row.monitored_until),
         status=status,
         additional_status=btcpay.additional_status(row.exception, state, row.invoice().enough),
-        available_statuses_for_manual_marking=tuple(each for each in _MARKS if each != status),
+        available_statuses_for_manual_marking=tuple(each for each in MARKS if each != status),
         metadata=_object(row.metadata),
         checkout=messages.CheckoutView(
             speed_policy=_speed(row.terms.depths.of(row.amount)),

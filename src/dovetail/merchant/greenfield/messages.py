@@ -52,7 +52,8 @@ class NewInvoice(Asked, frozen=True, kw_only=True):
 class NewStatus(Asked, frozen=True, kw_only=True):
     """A person's decision about an invoice."""
 
-    status: Literal["Settled", "Invalid"]
+    status: str
+    """`Settled` or `Invalid`, in capitals or not."""
 
 
 class NewRefund(Asked, frozen=True, kw_only=True):

@@ -71,15 +71,10 @@ async def get_store(request: ApiRequest, store_id: FromPath[UUID]) -> messages.S
 async def store_payment_methods(
     request: ApiRequest,
     store_id: FromPath[UUID],
-    only_enabled: Annotated[bool | None, QueryParameter(name="onlyEnabled", required=False)] = None,
     enabled: Annotated[bool | None, QueryParameter(required=False)] = None,
-    include_config: Annotated[
-        bool | None, QueryParameter(name="includeConfig", required=False)
-    ] = None,
 ) -> list[messages.StorePaymentMethod]:
     """List how a store is paid: on the chain; its descriptor is never told."""
     await visible_store(request, store_id)
-    _ = only_enabled, include_config
     if enabled is False:
         return []
     return [messages.StorePaymentMethod(payment_method_id=PAYMENT_METHOD)]
