@@ -8,7 +8,7 @@ from tests.merchant.served import ServedTill, open_served
 from tests.support.scripted_http import Answer, ScriptedServer
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def served(request, tmp_path_factory) -> Iterator[ServedTill]:
     folder = tmp_path_factory.mktemp("served")
     if request.param == "sqlite":

@@ -1,5 +1,7 @@
 """Pull payments, which are refunds of invoices: made, claimed, and taken back."""
 
+from uuid import UUID, uuid4
+
 import httpcore2
 import pytest
 
@@ -68,15 +70,19 @@ def test_a_refund_is_taken_back_before_it_is_paid(desk, paid) -> None:
     [
         ({}, "refundVariant"),
         ({"refundVariant": "Fiat"}, "refundVariant"),
-        ({"refundVariant": "Custom", "customAmount": "5"}, "customCurrency"),
+        ({"refundVariant": "Custom", "customAmount": "5"}, "customAmount"),
         ({"refundVariant": "Custom", "customCurrency": "BTC"}, "customAmount"),
         (
-            {"refundVariant": "Custom", "customAmount": "5", "customCurrency": "EUR"},
-            "customCurrency",
+            {"refundVariant": "Custom", "customAmount": "5", "customCurrency": "EURO"},
+            "currency",
+        ),
+        (
+            {"refundVariant": "Custom", "customAmount": "-5", "customCurrency": "EUR"},
+            "customAmount",
         ),
         ({"refundVariant": "RateThen", "subtractPercentage": "100"}, "subtractPercentage"),
         ({"refundVariant": "OverpaidAmount", "subtractPercentage": "1"}, "subtractPercentage"),
-        ({"refundVariant": "RateThen", "payoutMethodId": "BTC-LN"}, "payoutMethodId"),
+        ({"refundVariant": "RateThen", "payoutMethodId": "BTC-LN"}, "payoutMethods"),
         ({"refundVariant": "Custom", "customAmount": "1", "customCurrency": "BTC"}, ""),
     ],
 )
@@ -96,11 +102,68 @@ def test_nothing_is_refunded_that_was_not_paid(desk) -> None:
     assert "can be refunded" in wrong[0]["message"]
 
 
-def test_a_pull_payment_without_an_invoice_is_refused(desk) -> None:
-    body = {"name": "Refund of order 7", "amount": "0.0001", "currency": "BTC"}
-    status, told = desk("POST", f"{desk.store}/pull-payments", body)
-    assert (status, told["code"]) == (400, "malformed")
-    assert "belongs to an invoice" in told["message"]
+def test_a_refund_in_a_currency_without_a_source_of_rates_says_so(desk, paid) -> None:
+    body = {"refundVariant": "Custom", "customAmount": "5", "customCurrency": "EUR"}
+    status, told = _refund(desk, paid, **body)
+    assert (status, told["code"]) == (503, "unavailable")
+
+
+@pytest.fixture
+def order(desk) -> str:
+    """The number of an order whose invoice is paid."""
+    number = f"W{uuid4().int % 10**9}"
+    made = desk.make(metadata={"orderId": number})["id"]
+    desk.see(made, (1, 50_000, 6))
+    desk.make(metadata={"orderId": number})
+    return number
+
+
+def _pull(desk, name: str, **more):
+    body = {"name": name, "amount": "0.0001", "currency": "BTC", **more}
+    return desk("POST", f"{desk.store}/pull-payments", body)
+
+
+def test_a_pull_payment_refunds_the_invoice_of_the_order_that_it_names(desk, order) -> None:
+    name = f"Refund of order #{order}; it was broken"
+    status, made = _pull(desk, name, autoApproveClaims=False, payoutMethods=["BTC-CHAIN"])
+    assert (status, made["amount"], made["name"]) == (200, "0.00010000", name)
+    database = desk.served.till.parts.database
+    row = database.read(lambda c: refunds.refund(c, UUID(made["id"])))
+    assert row is not None
+    assert desk.row(str(row.invoice_id)).order_id == order
+    assert row.reason == name
+    at = made["startsAt"] + 3_600
+    _, short = _pull(desk, f"Order {order}", description="Late", expiresAt=at)
+    assert short["expiresAt"] == at
+
+
+def test_a_pull_payment_that_names_no_order_or_several_is_refused(desk, order) -> None:
+    other = desk.make(metadata={"orderId": "other order"})["id"]
+    desk.see(other, (1, 50_000, 6))
+    second = desk.make(metadata={"orderId": f"{order}-2"})["id"]
+    desk.see(second, (1, 50_000, 6))
+    for name in ("", "Refund", f"Refund; {order}", f"Orders {order}, {order}-2"):
+        status, told = _pull(desk, name)
+        assert (status, told["code"]) == (400, "malformed")
+        assert "belongs to an invoice" in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"period": 3_600}, "period"),
+        ({"autoApproveClaims": True}, "autoApproveClaims"),
+        ({"startsAt": 2**33}, "startsAt"),
+        ({"expiresAt": 1}, "expiresAt"),
+        ({"expiresAt": 2**33}, "expiresAt"),
+        ({"payoutMethods": ["BTC-LN"]}, "payoutMethods"),
+        ({"amount": "0"}, "amount"),
+        ({"amount": "0.001"}, ""),
+    ],
+)
+def test_a_pull_payment_that_is_more_than_one_refund_is_refused(desk, order, more, path) -> None:
+    status, wrong = _pull(desk, f"Refund of order {order}", **more)
+    assert (status, wrong[0]["path"]) == (422, path)
 
 
 def test_a_refund_of_another_store_cannot_be_taken_back(desk, paid) -> None:

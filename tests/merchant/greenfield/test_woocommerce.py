@@ -1,6 +1,6 @@
 """Each call of the WooCommerce plugin, answered with what it reads.
 
-The facts are from `btcpayserver/woocommerce-greenfield-plugin`, its revision 2a8fd709 of April 2026:
+The facts are from `btcpayserver/woocommerce-greenfield-plugin`, revision 2a8fd709 of April 2026:
 each test names the file and the function that makes the call. The plugin speaks through the public
 PHP client, whose paths and fields are those of `test_php_client`.
 """
@@ -50,7 +50,7 @@ ORDER = {
 """`Gateway/AbstractGateway.php`, createInvoice and prepareCustomerMetadata: the metadata."""
 
 
-def _bought(desk, **checkout: Any) -> Any:
+def _bought(desk, number: str = "1041", **checkout: Any) -> Any:
     """`AbstractGateway.php`, createInvoice: the body, whose other options are null."""
     options = {
         "speedPolicy": None,
@@ -62,7 +62,9 @@ def _bought(desk, **checkout: Any) -> Any:
         "redirectAutomatically": None,
         "defaultLanguage": None,
     }
-    return desk.make("0.0005", "BTC", metadata=ORDER, checkout=options | checkout)
+    return desk.make(
+        "0.0005", "BTC", metadata=ORDER | {"orderId": number}, checkout=options | checkout
+    )
 
 
 def test_a_key_with_the_scopes_of_the_guide_has_the_permissions_that_it_requires(desk) -> None:
@@ -116,7 +118,7 @@ def test_a_webhook_is_registered_and_found_again(desk) -> None:
 def test_an_order_becomes_an_invoice_with_a_page(desk) -> None:
     """`AbstractGateway.php`, createInvoice, and `getInvoiceRedirectUrl`: URL, `/i/` and the id."""
     made = _bought(desk, paymentMethods=["BTC-CHAIN"], speedPolicy="MediumSpeed")
-    assert made["metadata"] == ORDER
+    assert made["metadata"] == ORDER | {"orderId": "1041"}
     assert made["checkout"]["redirectURL"].startswith("https://shop.example/checkout/")
     assert made["checkoutLink"].endswith(f"/i/{made['id']}")
 
@@ -192,16 +194,24 @@ def test_an_order_that_is_paid_late_counts_as_paid_once_that_is_confirmed(desk) 
         assert desk.show(made["id"])["additionalStatus"] == expected
 
 
-def test_a_refund_without_its_invoice_tells_the_shopkeeper_what_to_do(desk) -> None:
-    """`AbstractGateway.php`, process_refund: createPullPayment, whose error is shown."""
+def test_an_order_is_refunded(desk) -> None:
+    """`AbstractGateway.php`, process_refund: createPullPayment, of which it reads three fields."""
+    made = _bought(desk, "1042")
+    desk.see(made["id"], (1, 50_000, 6))
     body = {
         "name": "Refund of order 1042; broken",
+        "description": None,
         "amount": "0.0001",
         "currency": "BTC",
+        "period": None,
+        "BOLT11Expiration": None,
         "autoApproveClaims": False,
+        "startsAt": None,
+        "expiresAt": None,
         "paymentMethods": ["BTC-CHAIN"],
         "payoutMethods": ["BTC-CHAIN"],
     }
     status, told = desk("POST", f"{desk.store}/pull-payments", body)
-    assert status == 400
-    assert "A refund belongs to an invoice" in told["message"]
+    assert (status, told["amount"]) == (200, "0.00010000"), told
+    assert told["id"]
+    assert told["viewLink"].startswith("http")

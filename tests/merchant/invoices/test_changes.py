@@ -1,5 +1,6 @@
 """Each step of an invoice's life has a cause, which says what happened and not where it stands."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -126,6 +127,15 @@ def test_the_end_of_the_monitoring_is_named():
 
 def test_a_late_payment_is_named():
     assert cause((), look(1, pay(1), at=TIME_UP), at=TIME_UP) == "paid-late"
+
+
+def test_a_late_payment_is_named_again_when_it_is_confirmed_and_when_it_is_not_any_more():
+    depths = (0, 1, 2, 0)
+    looks = [look(each, (pay(1), depth), at=TIME_UP) for each, depth in enumerate(depths, 1)]
+    stands = [state(*looks[: each + 1], at=TIME_UP) for each in range(len(looks))]
+    changes = [change_between(*pair) for pair in pairwise(stands)]
+    causes = [None if change is None else change.cause for change in changes]
+    assert causes == ["paid-late", None, "reorganised"]
 
 
 def test_a_fallback_in_hand_at_the_expiration_is_named():

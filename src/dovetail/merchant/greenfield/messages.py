@@ -71,6 +71,21 @@ class NewRefund(Asked, frozen=True, kw_only=True):
     custom_currency: str | None = None
 
 
+class NewPullPayment(Asked, frozen=True, kw_only=True):
+    """A pull payment that is to be made; its name tells the order whose invoice it refunds."""
+
+    name: str = ""
+    description: str | None = None
+    amount: Decimal
+    currency: str
+    period: int | None = None
+    starts_at: int | None = None
+    expires_at: int | None = None
+    auto_approve_claims: bool | None = None
+    payment_methods: list[str] | None = None
+    payout_methods: list[str] | None = None
+
+
 class AuthorizedEvents(Asked, frozen=True, kw_only=True):
     """Which events an endpoint hears of."""
 

@@ -1,12 +1,15 @@
 """Routes about pull payments, which are refunds of invoices here."""
 
+import re
+from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
 from uuid import UUID
 
 from litestar import delete, post
 from litestar.params import FromPath
 
-from dovetail.bitcoin import Sats
+from dovetail.bitcoin import Sats, UnixTime
+from dovetail.merchant import messages as ours
 from dovetail.merchant.api.problems import Kind, Refused, invalid, not_found
 from dovetail.merchant.api.routes.common import (
     ApiRequest,
@@ -15,19 +18,26 @@ from dovetail.merchant.api.routes.common import (
     parts_of,
     visible_store,
 )
+from dovetail.merchant.data import invoices
 from dovetail.merchant.data import refunds as rows
-from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.data.invoices import InvoiceFilter, InvoiceRow
 from dovetail.merchant.greenfield import mapping, messages
 from dovetail.merchant.greenfield.access import Permitted
-from dovetail.merchant.greenfield.amounts import BTC, UNITS, asked_for, sats_of
+from dovetail.merchant.greenfield.amounts import UNITS, asked_for, plain, sats_of
 from dovetail.merchant.greenfield.common import base_of, body_of, invoice_in
-from dovetail.merchant.greenfield.errors import asked
+from dovetail.merchant.greenfield.errors import asked, converted
 from dovetail.merchant.messages import Scope
+from dovetail.merchant.messages.base import MAX_PAGE
 from dovetail.merchant.services.rates import satoshis
 from dovetail.merchant.services.refunds import Refunds
 
 EXPIRES_IN = 30 * 86_400
 """Seconds in which the customer claims a refund."""
+
+MOST_SECONDS = 365 * 86_400
+MOST_REASON = 200
+
+_WORD = re.compile(r"[^\s;,#]+")
 
 
 @post(
@@ -41,21 +51,9 @@ async def refund_invoice(
     """Make a refund; the customer claims it at `viewLink`, which is told in this answer alone."""
     row = await invoice_in(request, store_id, invoice_id)
     given = asked(body_of(request), messages.NewRefund)
-    for path in ("payout_method_id", "payment_method"):
-        method = getattr(given, path)
-        if method is not None and method not in mapping.SAME_METHOD:
-            raise invalid("payoutMethodId", "This server pays by `BTC-CHAIN` alone.")
-    parts = parts_of(request)
-    made, token = await Refunds(parts.database, parts.clock).create(
-        invoice_id,
-        by=caller(request).who,
-        amount=await _amount(request, row, given),
-        reason=given.description or given.name or None,
-        expires_in=EXPIRES_IN,
-    )
-    return mapping.pull_payment(
-        made, given.name, given.description, f"{base_of(request)}/refund/{token}"
-    )
+    _require_method([each for each in (given.payout_method_id, given.payment_method) if each])
+    amount = await _amount(request, row, given)
+    return await _made(request, row, amount, name=given.name, description=given.description)
 
 
 @post(
@@ -63,13 +61,26 @@ async def refund_invoice(
     guards=[Permitted(Scope.REFUNDS_WRITE)],
     status_code=200,
 )
-async def create_pull_payment(request: ApiRequest, store_id: FromPath[UUID]) -> None:
-    """Refuse: what is paid back is bound to the credit of an invoice."""
+async def create_pull_payment(
+    request: ApiRequest, store_id: FromPath[UUID]
+) -> messages.PullPayment:
+    """Refund the invoice whose order the name tells, as plugins do; else it is refused.
+
+    What is paid back is bound to the credit of an invoice. The amount is fixed now, in bitcoin.
+    """
     await visible_store(request, store_id)
-    raise Refused(
-        Kind.MALFORMED,
-        "A refund belongs to an invoice: make it by `POST …/invoices/{invoiceId}/refund`, or in"
-        " the shop's own dashboard.",
+    given = asked(body_of(request), messages.NewPullPayment)
+    _require_method([*(given.payout_methods or ()), *(given.payment_methods or ())])
+    row = await _named(request, store_id, given.name)
+    _require_plain(given, parts_of(request).clock())
+    amount = await _sats(request, given.amount, given.currency.upper(), "amount")
+    return await _made(
+        request,
+        row,
+        amount,
+        name=given.name,
+        description=given.description,
+        expires_at=given.expires_at,
     )
 
 
@@ -106,7 +117,7 @@ async def _amount(request: ApiRequest, row: InvoiceRow, given: messages.NewRefun
                 raise invalid("subtractPercentage", "Leave it away: what was too much goes back.")
             return None
         case "Custom":
-            full = _custom(given)
+            full = await _custom(request, given)
         case _:
             raise invalid(
                 "refundVariant",
@@ -117,20 +128,28 @@ async def _amount(request: ApiRequest, row: InvoiceRow, given: messages.NewRefun
 
 
 async def _price_now(request: ApiRequest, row: InvoiceRow) -> Sats:
+    """What an invoice asks for, at the rate of now."""
     amount, currency = asked_for(row)
+    return await _sats(request, Decimal(amount), currency, "refundVariant")
+
+
+async def _sats(request: ApiRequest, amount: Decimal, currency: str, path: str) -> Sats:
+    """An amount in satoshis, at the rate of now; raises `Refused`, and `RateUnavailable`."""
     if currency in UNITS:
-        return row.amount
+        return Sats(sats_of(amount, currency, path))
+    if not amount.is_finite() or amount <= 0:
+        raise invalid(path, "Give an amount of more than 0.")
+    values = {"price": plain(amount), "currency": currency}
+    converted(values, ours.NewInvoice, {"price": path})
     rate = await parts_of(request).rates.rate(currency)
-    return satoshis(Decimal(amount), rate, spread=0)
+    return satoshis(amount, rate, spread=0)
 
 
-def _custom(given: messages.NewRefund) -> Sats:
-    currency = (given.custom_currency or "").upper()
-    if currency not in UNITS:
-        raise invalid("customCurrency", f"Give {BTC} or SATS: a refund is in bitcoin.")
-    if given.custom_amount is None:
-        raise invalid("customAmount", "Give the amount to refund.")
-    return Sats(sats_of(given.custom_amount, currency, "customAmount"))
+async def _custom(request: ApiRequest, given: messages.NewRefund) -> Sats:
+    if given.custom_amount is None or not given.custom_currency:
+        raise invalid("customAmount", "Give the amount to refund, and its currency.")
+    currency = given.custom_currency.upper()
+    return await _sats(request, given.custom_amount, currency, "customAmount")
 
 
 def _less(full: Sats, percent: Decimal | None) -> Sats:
@@ -139,3 +158,59 @@ def _less(full: Sats, percent: Decimal | None) -> Sats:
     if not 0 <= percent < 100:
         raise invalid("subtractPercentage", "Give 0 to less than 100 percent.")
     return Sats(int((int(full) * (100 - percent) / 100).to_integral_value(ROUND_DOWN)))
+
+
+def _require_method(methods: Sequence[str]) -> None:
+    """Raise `Refused` for what is to be paid in no way that there is."""
+    if methods and mapping.SAME_METHOD.isdisjoint(methods):
+        raise invalid("payoutMethods", "This server pays by `BTC-CHAIN` alone.")
+
+
+def _require_plain(given: messages.NewPullPayment, now: UnixTime) -> None:
+    """Raise `Refused` for a pull payment that is more than one refund."""
+    if given.period:
+        raise invalid("period", "A refund is paid once: leave it away.")
+    if given.auto_approve_claims:
+        raise invalid("autoApproveClaims", "A person approves each refund: leave it away.")
+    if given.starts_at is not None and given.starts_at > now:
+        raise invalid("startsAt", "A refund can be claimed from now on: leave it away.")
+    if given.expires_at is not None and not now < given.expires_at <= now + MOST_SECONDS:
+        raise invalid("expiresAt", "Give a time within a year from now, or none.")
+
+
+async def _named(request: ApiRequest, store_id: UUID, name: str) -> InvoiceRow:
+    """The one paid invoice whose order the name tells before its first semicolon."""
+    words = tuple(_WORD.findall(name.partition(";")[0]))
+    chosen = InvoiceFilter(store_ids=(store_id,), order_ids=words)
+    found = await parts_of(request).database.aread(
+        lambda c: invoices.page(c, chosen, limit=MAX_PAGE)
+    )
+    paid = [row for row in found if row.paid]
+    if len(paid) != 1:
+        raise Refused(
+            Kind.MALFORMED,
+            "A refund belongs to an invoice, and the name tells the order of no paid one, or of"
+            " several: use `POST …/invoices/{invoiceId}/refund`.",
+        )
+    return paid[0]
+
+
+async def _made(
+    request: ApiRequest,
+    row: InvoiceRow,
+    amount: Sats | None,
+    *,
+    name: str | None,
+    description: str | None,
+    expires_at: int | None = None,
+) -> messages.PullPayment:
+    parts = parts_of(request)
+    made, token = await Refunds(parts.database, parts.clock).create(
+        row.id,
+        by=caller(request).who,
+        amount=amount,
+        reason=(description or name or "")[:MOST_REASON] or None,
+        expires_in=EXPIRES_IN if expires_at is None else expires_at - parts.clock(),
+    )
+    page = f"{base_of(request)}/refund/{token}"
+    return mapping.pull_payment(made, name, description, page)
