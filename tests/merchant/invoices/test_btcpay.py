@@ -1,11 +1,11 @@
 """BTCPay Server's words: every status has one, and no payment is told twice."""
 
 import pytest
-from tests.merchant.builders import AMOUNT, CREATED, EXPIRES, look, mark, pay, state
+from tests.merchant.builders import AMOUNT, CREATED, EXPIRES, invoice, look, mark, pay, state
 
 from dovetail.merchant.invoices import btcpay
 from dovetail.merchant.invoices.btcpay import Told
-from dovetail.merchant.invoices.invoice import Confirmations, InvoiceException, InvoiceStatus
+from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
 
 PAID = pay(1)
 TXID = str(PAID.txid)
@@ -59,16 +59,9 @@ def test_each_payment_is_told_when_it_comes_and_when_it_is_deep(depth, listed, e
 
 
 def test_without_confirmations_a_payment_in_time_settles_at_once_and_a_late_one_does_not():
-    terms = Confirmations(((AMOUNT * 0, 0),), accept_unconfirmed=True)
-    names = [
-        [
-            each.name
-            for each in btcpay.told_as(
-                "invoice.changed", state(look(1, PAID, at=at), at=at, confirmations=terms), {}
-            )
-        ]
-        for at in (10, LATE)
-    ]
+    terms = invoice(depth=0)
+    stands = [state(look(1, PAID, at=at), at=at, terms=terms) for at in (10, LATE)]
+    names = [[each.name for each in btcpay.told_as("", stand, {})] for stand in stands]
     assert names == [
         ["InvoiceReceivedPayment", "InvoicePaymentSettled"],
         ["InvoiceReceivedPayment"],

@@ -19,7 +19,7 @@ PAYMENT_METHOD = "BTC-CHAIN"
 def body_of(delivery: DeliveryRow, told: EventRow, known: Record, now: UnixTime) -> bytes:
     """Return the JSON of a delivery; what a payment has is as of `now`."""
     row, name = known.row, delivery.name or ""
-    common = {
+    common: dict[str, Any] = {
         "deliveryId": str(delivery.id),
         "webhookId": str(delivery.endpoint_id),
         "originalDeliveryId": str(delivery.original_id or delivery.id),
