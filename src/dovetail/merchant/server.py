@@ -13,6 +13,7 @@ with brought_by("merchant", "dovetail.merchant"):
 from dovetail.merchant.api import make_app
 from dovetail.merchant.api.event_feed import EventFeed, Pace
 from dovetail.merchant.api.limits import Limits
+from dovetail.merchant.greenfield.mount import greenfield_mount
 from dovetail.merchant.pages import site
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.metrics import Metrics

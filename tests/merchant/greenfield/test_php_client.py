@@ -81,7 +81,7 @@ def test_it_sees_what_was_paid_and_refunds_what_was_too_much(php, desk) -> None:
     refund = php("refunds", made)
     assert (refund["amount"], refund["currency"]) == ("0.00010000", "BTC")
     assert (refund["archived"], refund["name"]) == (False, f"Refund {made}")
-    assert refund["page"].startswith(f"{desk.served.url}/refund/")
+    assert refund["page"].startswith(f"{desk.served.url}/claims/")
 
 
 @pytest.mark.parametrize(("status", "kind"), [("Settled", "settled"), ("Invalid", "invalid")])

@@ -48,7 +48,7 @@ def test_a_refund_is_made_of_an_invoice(desk, paid, body, amount) -> None:
 def test_the_customer_claims_it_by_the_secret_of_its_page(desk, paid) -> None:
     _, made = _refund(desk, paid, refundVariant="OverpaidAmount")
     assert made["name"] == f"Refund {paid}"
-    base, token = made["viewLink"].split("/refund/")
+    base, token = made["viewLink"].split("/claims/")
     assert base == desk.served.url
     claim = httpcore2.request("GET", f"{base}/api/v1/claims/{token}")
     assert (claim.status, b'"amount_sats":10000' in claim.content) == (200, True)

@@ -212,5 +212,5 @@ async def _made(
         reason=(description or name or "")[:MOST_REASON] or None,
         expires_in=EXPIRES_IN if expires_at is None else expires_at - parts.clock(),
     )
-    page = f"{base_of(request)}/refund/{token}"
+    page = f"{base_of(request)}/claims/{token}"
     return mapping.pull_payment(made, name, description, page)
