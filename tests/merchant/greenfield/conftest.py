@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.merchant.greenfield.desk import PLUGIN, Desk
+from tests.merchant.greenfield.desk import Desk
 from tests.merchant.served import ServedTill, open_served
 from tests.support.scripted_http import Answer, ScriptedServer
+
+from dovetail.merchant.messages.access import PLUGIN_SCOPES
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -23,7 +25,7 @@ def served(request, tmp_path_factory) -> Iterator[ServedTill]:
 @pytest.fixture
 def desk(served) -> Desk:
     """A plugin whose key sees the one store."""
-    return Desk(served, served.key(*PLUGIN, store_ids=[served.store_id]))
+    return Desk(served, served.key(*PLUGIN_SCOPES, store_ids=[served.store_id]))
 
 
 @pytest.fixture

@@ -15,19 +15,8 @@ from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data import events, invoices, record
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.invoices.payments import Found, Look
-from dovetail.merchant.messages import Scope
 from dovetail.merchant.webhooks.deliveries import Deliveries
 from dovetail.merchant.webhooks.delivery import Sender
-
-PLUGIN = (
-    Scope.INVOICES_READ,
-    Scope.INVOICES_CREATE,
-    Scope.INVOICES_WRITE,
-    Scope.STORES_READ,
-    Scope.WEBHOOKS_WRITE,
-    Scope.REFUNDS_WRITE,
-)
-"""What a shop's plugin needs."""
 
 
 @dataclass

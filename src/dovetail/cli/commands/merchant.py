@@ -179,6 +179,9 @@ def store(*, as_json: bool, **given: Any) -> int:
 @click.argument("name")
 @click.option("--store", "store_id", metavar="ID", help="Only for this store; else for all.")
 @click.option("--approves", is_flag=True, help="Let it approve and decline refunds, too.")
+@click.option(
+    "--plugin", is_flag=True, help="Let it do what a plugin for BTCPay Server needs, and no more."
+)
 @where
 @json_option(json_keys.MERCHANT_KEY)
 @common

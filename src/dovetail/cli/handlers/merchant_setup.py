@@ -1,6 +1,6 @@
 """`dovetail merchant store`, `key` and `deposit`: what a shop needs before it serves."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ from dovetail.merchant.data import api_keys, audit, stores, wallets
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.wallets import WalletRow
 from dovetail.merchant.messages import Scope, StorePolicy
+from dovetail.merchant.messages.access import PLUGIN_SCOPES
 from dovetail.merchant.messages.base import Name
 from dovetail.merchant.signer.client import RemoteSigner
 from dovetail.merchant.wallet.merchant_wallet import MerchantWallet
@@ -81,11 +82,12 @@ def key(
     name: str,
     store_id: str | None,
     approves: bool,
+    plugin: bool,
     database: str | None,
     signer: str | None,
 ) -> int:
     """Make an API key, and show its secret once."""
-    scopes = [each for each in Scope if approves or each is not Scope.REFUNDS_APPROVE]
+    scopes = _scopes(store_id, approves=approves, plugin=plugin)
     home, settings = _settings(database, signer)
     only = None if store_id is None else (_uuid(store_id),)
     _require_name(name)
@@ -124,6 +126,18 @@ def deposit(screen: Screen, *, database: str | None, signer: str | None) -> int:
     screen.emit(json_keys.MERCHANT_DEPOSIT, {"address": str(address)})
     screen.say("Coins that are sent there are contributed to payjoins once they confirm.")
     return Exit.DONE
+
+
+def _scopes(store_id: str | None, *, approves: bool, plugin: bool) -> Collection[Scope]:
+    """What a new key may do; raises `ConfigurationError` for options that contradict each other."""
+    if not plugin:
+        return [each for each in Scope if approves or each is not Scope.REFUNDS_APPROVE]
+    if approves or store_id is None:
+        raise ConfigurationError(
+            "A key for a plugin is for one store and approves nothing: give `--store`, and leave"
+            " `--approves` away."
+        )
+    return PLUGIN_SCOPES
 
 
 def _settings(database: str | None, signer: str | None) -> tuple[Home, MerchantSettings]:

@@ -67,6 +67,18 @@ _SCOPES = {
     Role.VIEWER: _READING,
 }
 
+PLUGIN_SCOPES = frozenset(
+    {
+        Scope.STORES_READ,
+        Scope.INVOICES_READ,
+        Scope.INVOICES_CREATE,
+        Scope.INVOICES_WRITE,
+        Scope.WEBHOOKS_WRITE,
+        Scope.REFUNDS_WRITE,
+    }
+)
+"""What a plugin for BTCPay Server needs; some refuse a key that may do more."""
+
 Scopes = Annotated[frozenset[Scope], Meta(min_length=1)]
 StoreIds = Annotated[frozenset[UUID], Meta(min_length=1, max_length=1000)]
 

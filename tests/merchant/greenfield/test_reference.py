@@ -1,0 +1,46 @@
+"""The page about the Greenfield API has what is served, and nothing else as served."""
+
+import re
+
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from tests.guides.pages import ROOT
+
+from dovetail.merchant.greenfield.access import PERMISSIONS
+from dovetail.merchant.greenfield.mount import PATH, greenfield_mount
+from dovetail.merchant.invoices import btcpay
+
+PAGE = (ROOT / "docs/reference/greenfield.md").read_text()
+_NAMES = {"refund_id": "pullPaymentId"}
+
+
+def _shown(name: str) -> str:
+    first, *rest = _NAMES.get(name, name).split("_")
+    return first + "".join(each.capitalize() for each in rest)
+
+
+def _served() -> set[str]:
+    app = Litestar([greenfield_mount().router], openapi_config=None)
+    return {
+        f"{method} {re.sub(r'{(\w+)}', lambda found: '{' + _shown(found[1]) + '}', path)}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for path in [route.path_format.removeprefix(PATH)]
+        for method in route.methods
+        if method != "OPTIONS"
+    }
+
+
+def test_the_table_of_paths_is_what_is_served():
+    told = re.findall(r"^\| `((?:GET|POST|PUT|DELETE) /[^`]*)` \| yes", PAGE, re.MULTILINE)
+    assert set(told) == _served()
+    assert len(told) == len(set(told))
+
+
+def test_the_table_of_permissions_is_that_of_the_code():
+    told = dict(re.findall(r"^\| `([a-z:]+)` \| `(btcpay\.[a-z.]+)` \|$", PAGE, re.MULTILINE))
+    assert told == {scope.value: name for scope, name in PERMISSIONS.items()}
+
+
+def test_each_event_is_named():
+    assert [each for each in btcpay.EVENTS if f"`{each}`" not in PAGE] == []
