@@ -14,6 +14,7 @@ from dovetail.merchant.data import api_keys, audit, refunds
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.refunds import RefundRow
 from dovetail.merchant.messages import Scope
+from dovetail.merchant.messages.access import PLUGIN_SCOPES
 from dovetail.merchant.services.refunds import Refunds
 from dovetail.merchant.services.users import Users
 
@@ -134,3 +135,14 @@ def test_a_key_approves_refunds_only_where_that_is_asked_for(owner: Owner, claim
     web, office = owner.database.read(api_keys.all_keys)
     assert office.scopes - web.scopes == {Scope.REFUNDS_APPROVE}
     assert office.scopes == frozenset(Scope)
+
+
+def test_a_key_for_a_plugin_does_what_a_plugin_needs_in_one_store(owner: Owner, claimed: RefundRow):
+    store = str(claimed.store_id)
+    assert owner("key", "Web shop", "--plugin", "--store", store).code == 0
+    (row,) = owner.database.read(api_keys.all_keys)
+    assert (row.scopes, row.store_ids) == (PLUGIN_SCOPES, {claimed.store_id})
+    for more in ((), ("--store", store, "--approves")):
+        said = owner("key", "Web shop", "--plugin", *more)
+        assert said.code == 2
+        assert "is for one store and approves nothing" in said.err

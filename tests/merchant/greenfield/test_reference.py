@@ -11,21 +11,21 @@ from dovetail.merchant.greenfield.mount import PATH, greenfield_mount
 from dovetail.merchant.invoices import btcpay
 
 PAGE = (ROOT / "docs/reference/greenfield.md").read_text()
-_NAMES = {"refund_id": "pullPaymentId"}
+_NAMES = {"refund_id": "pull_payment_id"}
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
-def _shown(name: str) -> str:
-    first, *rest = _NAMES.get(name, name).split("_")
-    return first + "".join(each.capitalize() for each in rest)
+def _shown(found: re.Match[str]) -> str:
+    first, *rest = _NAMES.get(found[1], found[1]).split("_")
+    return "{" + first + "".join(each.capitalize() for each in rest) + "}"
 
 
 def _served() -> set[str]:
     app = Litestar([greenfield_mount().router], openapi_config=None)
     return {
-        f"{method} {re.sub(r'{(\w+)}', lambda found: '{' + _shown(found[1]) + '}', path)}"
+        f"{method} {_PLACE.sub(_shown, route.path_format.removeprefix(PATH))}"
         for route in app.routes
         if isinstance(route, HTTPRoute)
-        for path in [route.path_format.removeprefix(PATH)]
         for method in route.methods
         if method != "OPTIONS"
     }

@@ -135,7 +135,7 @@ def _scopes(store_id: str | None, *, approves: bool, plugin: bool) -> Collection
     if approves or store_id is None:
         raise ConfigurationError(
             "A key for a plugin is for one store and approves nothing: give `--store`, and leave"
-            " `--approves` away."
+            " `--approves` out."
         )
     return PLUGIN_SCOPES
 

@@ -82,7 +82,7 @@ def _require_method(methods: list[str] | None) -> None:
     """Raise `Refused` for an invoice that is to be paid in no way that there is."""
     if methods and SAME_METHOD.isdisjoint(methods):
         raise invalid(
-            "checkout.paymentMethods", "This server takes `BTC-CHAIN` alone: leave it away."
+            "checkout.paymentMethods", "This server takes `BTC-CHAIN` alone: leave it out."
         )
 
 

@@ -114,7 +114,7 @@ async def _amount(request: ApiRequest, row: InvoiceRow, given: messages.NewRefun
             full = await _price_now(request, row)
         case "OverpaidAmount":
             if given.subtract_percentage:
-                raise invalid("subtractPercentage", "Leave it away: what was too much goes back.")
+                raise invalid("subtractPercentage", "Leave it out: what was too much goes back.")
             return None
         case "Custom":
             full = await _custom(request, given)
@@ -169,11 +169,11 @@ def _require_method(methods: Sequence[str]) -> None:
 def _require_plain(given: messages.NewPullPayment, now: UnixTime) -> None:
     """Raise `Refused` for a pull payment that is more than one refund."""
     if given.period:
-        raise invalid("period", "A refund is paid once: leave it away.")
+        raise invalid("period", "A refund is paid once: leave it out.")
     if given.auto_approve_claims:
-        raise invalid("autoApproveClaims", "A person approves each refund: leave it away.")
+        raise invalid("autoApproveClaims", "A person approves each refund: leave it out.")
     if given.starts_at is not None and given.starts_at > now:
-        raise invalid("startsAt", "A refund can be claimed from now on: leave it away.")
+        raise invalid("startsAt", "A refund can be claimed from now on: leave it out.")
     if given.expires_at is not None and not now < given.expires_at <= now + MOST_SECONDS:
         raise invalid("expiresAt", "Give a time within a year from now, or none.")
 
