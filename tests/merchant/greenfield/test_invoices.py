@@ -243,3 +243,13 @@ def test_behind_a_proxy_the_page_has_the_address_that_the_proxy_tells(desk) -> N
     path = f"{desk.store}/invoices/{made['id']}"
     _, told = desk("GET", path, host="pay.example", **{"x-forwarded-proto": "https"})
     assert told["checkoutLink"] == f"https://pay.example/i/{made['id']}"
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("0.0005", "BTC"), ("50000", "SATS")])
+def test_the_page_of_an_invoice_is_there_for_each_unit(desk, amount, currency) -> None:
+    made = desk.make(amount, currency)
+    answer = httpcore2.request("GET", f"{desk.served.url}/i/{made['id']}")
+    assert answer.status == 200
+    assert b"50,000" in answer.content
+    assert b"1 BTC =" not in answer.content
+    assert b"SATS" not in answer.content

@@ -1,16 +1,11 @@
 """Amounts in the currencies of the Greenfield API: bitcoins, satoshis, and those of prices."""
 
-from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
-from types import MappingProxyType
 
 from dovetail.bitcoin.units import MAX_SATS
 from dovetail.merchant.api.problems import invalid
 from dovetail.merchant.data.invoices import InvoiceRow
-
-BTC = "BTC"
-UNITS: Mapping[str, int] = MappingProxyType({BTC: 1, "SATS": 100_000_000})
-"""How many of each currency's unit are one bitcoin."""
+from dovetail.merchant.invoices.btcpay import BTC, UNITS
 
 _SATS = 100_000_000
 _CENTS = Decimal("0.01")

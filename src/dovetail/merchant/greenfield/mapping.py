@@ -10,9 +10,10 @@ from dovetail.merchant.data.refunds import RefundRow
 from dovetail.merchant.data.stores import StoreRow, Terms, terms_of
 from dovetail.merchant.data.webhooks import ACCEPTED, DeliveryRow, EndpointRow
 from dovetail.merchant.greenfield import messages
-from dovetail.merchant.greenfield.amounts import BTC, asked_for, paid_for, rate_of
+from dovetail.merchant.greenfield.amounts import asked_for, paid_for, rate_of
 from dovetail.merchant.greenfield.messages import SpeedPolicy
 from dovetail.merchant.invoices import btcpay
+from dovetail.merchant.invoices.btcpay import BTC
 from dovetail.merchant.invoices.life import InvoiceState
 from dovetail.merchant.webhooks.btcpay_body import PAYMENT_METHOD, bitcoins, payment_of
 

@@ -16,10 +16,11 @@ from dovetail.merchant import messages as ours
 from dovetail.merchant.api.problems import invalid
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.stores import StoreRow, Terms
-from dovetail.merchant.greenfield.amounts import BTC, UNITS, plain, sats_of
+from dovetail.merchant.greenfield.amounts import plain, sats_of
 from dovetail.merchant.greenfield.errors import converted
 from dovetail.merchant.greenfield.mapping import SAME_METHOD, SPEEDS
 from dovetail.merchant.greenfield.messages import Checkout, NewInvoice, SpeedPolicy
+from dovetail.merchant.invoices.btcpay import BTC, UNITS
 from dovetail.merchant.messages.invoices import MAX_METADATA
 
 _PATHS = {

@@ -23,9 +23,10 @@ from dovetail.merchant.data import refunds as rows
 from dovetail.merchant.data.invoices import InvoiceFilter, InvoiceRow
 from dovetail.merchant.greenfield import mapping, messages
 from dovetail.merchant.greenfield.access import Permitted
-from dovetail.merchant.greenfield.amounts import UNITS, asked_for, plain, sats_of
+from dovetail.merchant.greenfield.amounts import asked_for, plain, sats_of
 from dovetail.merchant.greenfield.common import base_of, body_of, invoice_in
 from dovetail.merchant.greenfield.errors import asked, converted
+from dovetail.merchant.invoices.btcpay import UNITS
 from dovetail.merchant.messages import Scope
 from dovetail.merchant.messages.base import MAX_PAGE
 from dovetail.merchant.services.rates import satoshis

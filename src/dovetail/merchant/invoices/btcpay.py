@@ -27,6 +27,10 @@ _EXCEPTIONS: Mapping[InvoiceException, str] = MappingProxyType(
     }
 )
 
+BTC = "BTC"
+UNITS: Mapping[str, int] = MappingProxyType({BTC: 1, "SATS": 100_000_000})
+"""The currencies that are units of bitcoin, and how many of each are one bitcoin."""
+
 CREATED = "InvoiceCreated"
 RECEIVED = "InvoiceReceivedPayment"
 PAYMENT_SETTLED = "InvoicePaymentSettled"

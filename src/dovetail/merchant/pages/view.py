@@ -11,6 +11,7 @@ from uuid import UUID
 from dovetail.bitcoin import Address, Network, Sats, UnixTime
 from dovetail.bitcoin.uri import BitcoinUri
 from dovetail.merchant.data.invoices import InvoiceRow
+from dovetail.merchant.invoices.btcpay import UNITS
 from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
 from dovetail.merchant.invoices.life import Cause, InvoiceState
 from dovetail.merchant.pages.language import NARROW, Language, phrase
@@ -271,7 +272,10 @@ def _decimals(amount: Sats) -> str:
 
 
 def _money(speech: Language, value: str | None, currency: str | None) -> str | None:
-    return f"{speech.decimal(value)}{NARROW}{currency}" if value and currency else None
+    """An amount in a currency; None where there is none, and for bitcoin, which is shown anyway."""
+    if not value or not currency or currency in UNITS:
+        return None
+    return f"{speech.decimal(value)}{NARROW}{currency}"
 
 
 def _refresh(row: InvoiceRow, stage: Stage, now: UnixTime) -> int | None:
