@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection
 from tests.merchant.api.raw_http import Told, ask
 from tests.merchant.pages import gallery
 from tests.merchant.quiet import quiet_parts
 from tests.merchant.shop import add_shop
 
+from dovetail.bitcoin import Transaction
 from dovetail.merchant.api.event_feed import Pace
 from dovetail.merchant.api.limits import Limits
 from dovetail.merchant.data import invoices
@@ -61,6 +62,8 @@ class Pages:
     url: str
     database: Database
     store: StoreRow
+    came: dict[UUID, list[Transaction]] = field(default_factory=dict[UUID, list[Transaction]])
+    """The payments of each invoice."""
 
     def open_store(self, **policy: Any) -> None:
         """Go on with another store, of this policy."""
@@ -77,14 +80,12 @@ class Pages:
         assert found is not None
         return found
 
-    def look(self, row: InvoiceRow, value: int, *, depth: int = 0) -> None:
-        """Let a payment of this value come now."""
-
-        def write(connection: Connection) -> None:
-            at = int(self.database.now())
-            gallery.look(connection, row, gallery.paying(row, value), depth=depth, at=at)
-
-        self.database.write(write)
+    def look(self, row: InvoiceRow, *values: int, depth: int = 0) -> None:
+        """Let payments of these values come now; those that came before are still there."""
+        came = self.came.setdefault(row.id, [])
+        came += [gallery.paying(row, value) for value in values]
+        at = int(self.database.now())
+        self.database.write(lambda c: gallery.look(c, row, *came, depth=depth, at=at))
 
     async def get(self, path: str, **headers: str) -> Told:
         return await ask(self.url, "GET", path, **headers)
