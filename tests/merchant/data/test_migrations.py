@@ -16,7 +16,12 @@ from dovetail.merchant.data.schema import metadata
 from dovetail.stores.sql import PostgresStore, SqliteStore
 from dovetail.stores.sql.store import SqlStore
 
-FROZEN = {"m001": "213a4ff3a6c35afa", "m002": "42050ba4b4250bbe", "m003": "deb3bc64809335f2"}
+FROZEN = {
+    "m001": "213a4ff3a6c35afa",
+    "m002": "42050ba4b4250bbe",
+    "m003": "deb3bc64809335f2",
+    "m004": "826bbfa69ae16222",
+}
 """The beginning of SHA-256 over each released script's statements, which never change."""
 
 

@@ -356,3 +356,26 @@ users = Table(
     Column("disabled_at", WHOLE),
     CheckConstraint("role IN ('owner', 'manager', 'viewer')", name="known_role"),
 )
+
+# What a user's phone shows beside the password: one secret, and the newest code that was used.
+user_codes = Table(
+    "user_codes",
+    metadata,
+    Column("user_id", Uuid, ForeignKey(users.c.id), primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("since", WHOLE),
+    Column("used", WHOLE, nullable=False),
+)
+
+# A sign-in of a user whose code is still asked for is not `whole`.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("token", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, ForeignKey(users.c.id), nullable=False),
+    Column("whole", Boolean, nullable=False),
+    Column("tries", WHOLE, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
+    Column("seen_at", WHOLE, nullable=False),
+    Index("sign_ins_by_user", "user_id"),
+)

@@ -11,7 +11,7 @@ with brought_by("merchant", "dovetail.merchant"):
 from sqlalchemy import Connection
 
 from dovetail.errors import ConfigurationError
-from dovetail.merchant.data import users
+from dovetail.merchant.data import sign_ins, users
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.users import UserRow
 from dovetail.merchant.messages import Role
@@ -63,13 +63,14 @@ class Users:
         return row
 
     def set_password(self, name: str, password: str, *, by: str) -> UserRow:
-        """Give a user another password; raises `ConfigurationError`."""
+        """Give a user another password, and end their sign-ins; raises `ConfigurationError`."""
         hashed = self._hashed(password)
         now = self._database.now()
 
         def write(connection: Connection) -> UserRow:
             row = _named(connection, name)
             users.set_password(connection, row.id, hashed, by=by, now=now)
+            sign_ins.end_all(connection, row.id)
             return row
 
         return self._database.write(write)
@@ -81,6 +82,7 @@ class Users:
         def write(connection: Connection) -> UserRow:
             row = _named(connection, name)
             users.disable(connection, row.id, by=by, now=now)
+            sign_ins.end_all(connection, row.id)
             return row
 
         return self._database.write(write)
