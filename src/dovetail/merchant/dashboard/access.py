@@ -1,0 +1,237 @@
+"""Who may see a page: the sign-in of a browser, what its user may do, and whose form it was."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.response import Redirect
+
+from dovetail.merchant.api.problems import Kind, Refused
+from dovetail.merchant.api.routes.common import in_thread
+from dovetail.merchant.dashboard.desk import desk_at
+from dovetail.merchant.data.users import UserRow
+from dovetail.merchant.messages import Role, Scope
+from dovetail.merchant.services.sign_in import form_token, is_form_token
+
+PATH = "/dashboard"
+SIGN_IN = f"{PATH}/sign-in"
+FIELD = "form"
+"""The field of each form that holds its token (CSRF)."""
+
+_MOST_FIELDS = 200
+_OWN_PATH = re.compile(
+    rf"{PATH}(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&%+.:-]*)?", re.ASCII
+)  # no dots, and no two slashes together: nothing that a browser could take for another host
+_LOCAL = "localhost"
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+class NotSignedInError(Exception):
+    """Nobody has signed in with this browser, or their sign-in is over."""
+
+
+class FromElsewhereError(Exception):
+    """The browser came from another site, and so left its cookie away (RFC 6265bis, Strict)."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Visitor:
+    """The user of a request; its repr shows nothing (P4)."""
+
+    user: UserRow
+    token: str
+
+    def __repr__(self) -> str:
+        return f"<Visitor {self.user.id}>"
+
+    @property
+    def who(self) -> str:
+        """How the audit trail names them."""
+        return f"user {self.user.id}"
+
+    @property
+    def form(self) -> str:
+        """The token of their forms."""
+        return form_token(self.token)
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether they may do everything."""
+        return self.user.role is Role.OWNER
+
+    def may(self, scope: Scope) -> bool:
+        """Whether their role lets them do this."""
+        return scope in self.user.role.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The fields of a form; of those that come several times, all."""
+
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def one(self, name: str) -> str:
+        """The value of a field without blanks around it; empty if there is none."""
+        return self.raw(name).strip()
+
+    def raw(self, name: str) -> str:
+        """The value of a field as it is, such as a password."""
+        return self.fields.get(name, ("",))[-1]
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """All values of a field."""
+        return self.fields.get(name, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A guard that lets a user through whose role has the scope; None: every user.
+
+    It leaves the user in the state. A POST needs the token of the user's own form, too.
+    """
+
+    scope: Scope | None = None
+    owner: bool = False
+    """Whether only an owner gets through."""
+
+    async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+        """Raise `NotSignedInError`, `FromElsewhereError` or `Refused` for anybody else."""
+        token = connection.cookies.get(cookie_of(connection))
+        if token is None and _came_from_elsewhere(connection):
+            raise FromElsewhereError
+        signs = desk_at(handler).sign_ins
+        found = None if token is None else await in_thread(lambda: signs.current(token))
+        if token is None or found is None:
+            raise NotSignedInError
+        visitor = Visitor(found.user, token)
+        if connection.scope["method"] == "POST":
+            require_form(connection, token)
+        if (self.scope is not None and not visitor.may(self.scope)) or (
+            self.owner and not visitor.is_owner
+        ):
+            raise Refused(Kind.FORBIDDEN, "Your role does not let you do this: ask an owner.")
+        connection.scope["state"]["visitor"] = visitor
+
+
+def visitor_of(request: Request[Any, Any, Any]) -> Visitor:
+    """The user whom the guard has found."""
+    found = request.scope["state"].get("visitor")
+    if not isinstance(found, Visitor):
+        raise NotSignedInError
+    return found
+
+
+def form_of(connection: AnyConnection) -> Form:
+    """The fields of the request's form; raises `Refused`."""
+    body: bytes = connection.scope["state"]["body"]
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
+    except ValueError:
+        raise Refused(Kind.MALFORMED, "The form cannot be read; send it again.") from None
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in pairs:
+        found[name] = (*found.get(name, ()), value.replace("\x00", ""))
+    return Form(found)
+
+
+def require_form(connection: AnyConnection, token: str) -> None:
+    """Raise `Refused` unless a page of this server has sent the form, made for this token.
+
+    Browsers tell where a request comes from (Fetch Metadata, and `Origin` of RFC 6454).
+    """
+    site = connection.headers.get("sec-fetch-site", "same-origin")
+    origin = connection.headers.get("origin")
+    host = connection.headers.get("host", "")
+    is_ours = origin is None or (urlsplit(origin).netloc == host and host != "")
+    if site != "same-origin" or not is_ours or (origin is None and not _tells_site(connection)):
+        raise Refused(Kind.FORBIDDEN, "The form was sent by another site; open the page anew.")
+    if not is_form_token(token, form_of(connection).one(FIELD)):
+        raise Refused(Kind.FORBIDDEN, "The form is out of date; open the page anew.")
+
+
+def is_local(connection: AnyConnection) -> bool:
+    """Whether the browser speaks with a server on its own machine, without TLS."""
+    name = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    if connection.scope["scheme"] != "http":
+        return False
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == _LOCAL
+
+
+def cookie_of(connection: AnyConnection, name: str = "dovetail") -> str:
+    """The name of a cookie; browsers let no other host and no plain HTTP set `__Host-`."""
+    return name if is_local(connection) else f"__Host-{name}"
+
+
+def set_cookie(
+    answer: Response[Any], connection: AnyConnection, value: str, name: str = "dovetail"
+) -> None:
+    """Give the browser a cookie that no script reads, and that comes from our own pages alone."""
+    answer.set_cookie(
+        cookie_of(connection, name),
+        value,
+        path="/",
+        secure=not is_local(connection),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def drop_cookie(
+    answer: Response[Any], connection: AnyConnection, name: str = "dovetail"
+) -> None:
+    """Have the browser forget a cookie."""
+    answer.set_cookie(
+        cookie_of(connection, name),
+        "",
+        max_age=0,
+        path="/",
+        secure=not is_local(connection),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def new_token() -> str:
+    """A random token for the forms of a browser in which nobody has signed in."""
+    return secrets.token_urlsafe(32)
+
+
+def own_path(text: str | None) -> str:
+    """This path if it is one of the dashboard's, else its first page: never another host."""
+    return text if text is not None and _OWN_PATH.fullmatch(text) else PATH
+
+
+def to_sign_in(request: Request[Any, Any, Any], _: NotSignedInError) -> Response[Any]:
+    """Lead to the sign-in, and back to the page afterwards; no form is sent twice."""
+    back = ""
+    if request.method == "GET":
+        query = request.scope["query_string"].decode("latin-1")
+        wanted = own_path(f"{request.url.path}?{query}" if query else request.url.path)
+        back = "" if wanted == PATH else f"?next={quote(wanted, safe='')}"
+    return Redirect(SIGN_IN + back, status_code=HTTPStatus.SEE_OTHER)
+
+
+def _came_from_elsewhere(connection: AnyConnection) -> bool:
+    site = connection.headers.get("sec-fetch-site")
+    return connection.scope["method"] == "GET" and site in ("cross-site", "same-site")
+
+
+def _tells_site(connection: AnyConnection) -> bool:
+    return "sec-fetch-site" in connection.headers

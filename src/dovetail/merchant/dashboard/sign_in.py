@@ -1,0 +1,182 @@
+"""Signing in and out: a password, then a code for those who have set one up."""
+
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Request, Response, get, post
+from litestar.response import Redirect
+
+from dovetail.merchant.api.routes.common import ApiRequest, in_thread, parts_of
+from dovetail.merchant.dashboard.access import (
+    PATH,
+    SIGN_IN,
+    Form,
+    Needs,
+    cookie_of,
+    drop_cookie,
+    form_of,
+    new_token,
+    own_path,
+    require_form,
+    set_cookie,
+    visitor_of,
+)
+from dovetail.merchant.dashboard.desk import desk_of
+from dovetail.merchant.dashboard.rendering import answer, notice_of
+from dovetail.merchant.data import sign_ins
+from dovetail.merchant.services.sign_in import SignedIn, form_token
+
+CODE = f"{SIGN_IN}/code"
+SIGN_OUT = f"{PATH}/sign-out"
+_FORMS = "dovetail-form"
+"""The cookie whose forms a browser sends before anybody has signed in."""
+_MOST_NAME = 100
+
+WRONG = "The name or the password is wrong."
+WRONG_CODE = "The code is wrong or was used already. Wait for the next one."
+AGAIN = "That took too long, or there were too many wrong codes. Sign in again."
+NO_COOKIE = "The form is out of date. Send it again."
+
+
+@get(SIGN_IN)
+async def show_sign_in(request: ApiRequest) -> Response[str]:
+    """Ask for name and password."""
+    return _asked(request)
+
+
+@post(SIGN_IN)
+async def sign_in(request: ApiRequest) -> Response[Any]:
+    """Check name and password, and begin a sign-in with a token that nobody has seen before."""
+    form = form_of(request)
+    token = request.cookies.get(cookie_of(request, _FORMS))
+    if token is None:
+        return _asked(request, form, error=NO_COOKIE, status=HTTPStatus.FORBIDDEN)
+    require_form(request, token)
+    name = form.one("name")[:_MOST_NAME]
+    wait = _wait(request, name)
+    if wait:
+        return _too_many(_asked, request, form, wait)
+    async with desk_of(request).gate.hashing:
+        begun = await in_thread(lambda: desk_of(request).sign_ins.start(name, form.raw("password")))
+    if begun is None:
+        return _asked(request, form, error=WRONG, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    await _end_former(request)
+    back = own_path(form.one("next"))
+    return _led(request, begun, back if begun.whole else f"{CODE}?next={quote(back, safe='')}")
+
+
+@get(CODE)
+async def show_code(request: ApiRequest) -> Response[Any]:
+    """Ask for the code of the user's app."""
+    token = request.cookies.get(cookie_of(request))
+    if token is None:
+        return Redirect(SIGN_IN, status_code=HTTPStatus.SEE_OTHER)
+    return _asked_code(request)
+
+
+@post(CODE)
+async def give_code(request: ApiRequest) -> Response[Any]:
+    """Check the code; the sign-in gets another token."""
+    form, token = form_of(request), request.cookies.get(cookie_of(request))
+    if token is None:
+        return Redirect(SIGN_IN, status_code=HTTPStatus.SEE_OTHER)
+    require_form(request, token)
+    database = parts_of(request).database
+    half = await database.aread(lambda c: sign_ins.find(c, token, database.now()))
+    if half is None or half.whole:
+        return _asked(request, form, error=AGAIN, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    wait = _wait(request, half.user.name)
+    if wait:
+        return _too_many(_asked_code, request, form, wait)
+    done = await in_thread(lambda: desk_of(request).sign_ins.complete(token, form.one("code")))
+    if done is not None:
+        return _led(request, done, own_path(form.one("next")))
+    goes_on = await database.aread(lambda c: sign_ins.find(c, token, database.now()))
+    ask, words = (_asked, AGAIN) if goes_on is None else (_asked_code, WRONG_CODE)
+    return ask(request, form, error=words, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@post(SIGN_OUT, guards=[Needs()])
+async def sign_out(request: ApiRequest) -> Response[Any]:
+    """End the sign-in here and in the database."""
+    token = visitor_of(request).token
+    await in_thread(lambda: desk_of(request).sign_ins.end(token))
+    led: Response[Any] = Redirect(SIGN_IN, status_code=HTTPStatus.SEE_OTHER)
+    drop_cookie(led, request)
+    led.headers["clear-site-data"] = '"cache", "storage"'
+    return led
+
+
+def come_again(request: Request[Any, Any, Any], _: Exception) -> Response[str]:
+    """Load the page once more from here: then the browser sends its cookie."""
+    return answer("again.html", path=request.url.path)
+
+
+HANDLERS = (show_sign_in, sign_in, show_code, give_code, sign_out)
+
+
+def _asked(
+    request: ApiRequest,
+    form: Form | None = None,
+    *,
+    error: str | None = None,
+    status: int = HTTPStatus.OK,
+) -> Response[str]:
+    """The form for name and password, with a token of its own where the browser has none."""
+    known = request.cookies.get(cookie_of(request, _FORMS))
+    token = known or new_token()
+    back = request.query_params.get("next") if form is None else form.one("next")
+    shown = answer(
+        "sign-in.html",
+        status=status,
+        form=form_token(token),
+        back=own_path(back),
+        name="" if form is None else form.one("name")[:_MOST_NAME],
+        error=error,
+        notice=notice_of(request),
+    )
+    if known is None:
+        set_cookie(shown, request, token, _FORMS)
+    return shown
+
+
+def _asked_code(
+    request: ApiRequest,
+    form: Form | None = None,
+    *,
+    error: str | None = None,
+    status: int = HTTPStatus.OK,
+) -> Response[str]:
+    token = request.cookies.get(cookie_of(request)) or ""
+    back = request.query_params.get("next") if form is None else form.one("next")
+    return answer(
+        "code.html", status=status, form=form_token(token), back=own_path(back), error=error
+    )
+
+
+def _too_many(ask: Any, request: ApiRequest, form: Form, wait: float) -> Response[str]:
+    seconds = max(1, ceil(wait))
+    words = f"There were too many tries. Wait {seconds} seconds, and try again."
+    shown: Response[str] = ask(request, form, error=words, status=HTTPStatus.TOO_MANY_REQUESTS)
+    shown.headers["retry-after"] = str(seconds)
+    return shown
+
+
+def _led(request: ApiRequest, begun: SignedIn, path: str) -> Response[Any]:
+    led: Response[Any] = Redirect(path, status_code=HTTPStatus.SEE_OTHER)
+    set_cookie(led, request, begun.token)
+    drop_cookie(led, request, _FORMS)
+    return led
+
+
+async def _end_former(request: ApiRequest) -> None:
+    """End the sign-in that the browser had: its token is not used any more."""
+    token = request.cookies.get(cookie_of(request))
+    if token is not None:
+        await in_thread(lambda: desk_of(request).sign_ins.end(token))
+
+
+def _wait(request: ApiRequest, name: str) -> float:
+    return desk_of(request).gate.wait(request.scope["state"].get("client"), name)
