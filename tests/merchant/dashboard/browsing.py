@@ -1,5 +1,6 @@
 """A browser of a few lines: it keeps cookies, follows no redirect, and sends forms."""
 
+import asyncio
 import html
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from tests.support.clock import Clock
 from dovetail.merchant.api import make_app
 from dovetail.merchant.dashboard import site
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.messages import Role
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
@@ -61,7 +63,9 @@ class Browser:
         return f"{self.scheme}://{self.host}"
 
     async def get(self, path: str, **headers: str) -> Answer:
-        return await self._ask("GET", path, b"", {"sec-fetch-site": "same-origin"} | _named(headers))
+        return await self._ask(
+            "GET", path, b"", {"sec-fetch-site": "same-origin"} | _named(headers)
+        )
 
     async def post(
         self,
@@ -83,9 +87,7 @@ class Browser:
 
     async def sign_in(self, name: str = "Ada", password: str = PASSWORD, **more: Any) -> Answer:
         await self.get("/dashboard/sign-in")
-        return await self.post(
-            "/dashboard/sign-in", {"name": name, "password": password} | more
-        )
+        return await self.post("/dashboard/sign-in", {"name": name, "password": password} | more)
 
     async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         if self.jar:
@@ -137,12 +139,18 @@ def _named(headers: Mapping[str, str]) -> dict[str, str]:
 async def _exchange(app: Any, scope: dict[str, Any], body: bytes) -> Answer:
     waiting = [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[dict[str, Any]] = []
+    whole = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
-        return waiting.pop() if waiting else {"type": "http.disconnect"}
+        if waiting:
+            return waiting.pop()
+        await whole.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            whole.set()
 
     await app(scope, receive, send)
     start = sent[0]
@@ -159,6 +167,7 @@ class Office:
     parts: Parts
     users: Users
     app: Any
+    store: StoreRow | None = None
 
     def browser(self, **about: Any) -> Browser:
         return Browser(self.app, **about)

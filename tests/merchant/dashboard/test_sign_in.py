@@ -168,13 +168,13 @@ async def test_one_network_may_guess_few_passwords(office) -> None:
     """Brute force over many names."""
     browser = office.browser()
     await browser.get("/dashboard/sign-in")
-    statuses = []
-    for number in range(22):
-        fields = {"name": f"name{number}", "password": "x" * 12}
-        statuses.append((answer := await browser.post("/dashboard/sign-in", fields)).status)
-    assert statuses[:20] == [422] * 20
-    assert statuses[-1] == 429
-    assert 0 < int(answer.header("retry-after")) <= 61
+    answers = [
+        await browser.post("/dashboard/sign-in", {"name": f"name{number}", "password": "x" * 12})
+        for number in range(22)
+    ]
+    assert [each.status for each in answers[:20]] == [422] * 20
+    assert answers[-1].status == 429
+    assert 0 < int(answers[-1].header("retry-after")) <= 61
     elsewhere = office.browser(client=("198.51.100.1", 1))
     assert (await elsewhere.sign_in()).status == 303
 
@@ -254,13 +254,10 @@ async def test_the_form_of_one_user_does_not_do_for_another(office) -> None:
 async def test_a_form_that_cannot_be_read_is_refused(office) -> None:
     browser = await office.user()
     await browser.get(PAGE)
-    for body in ({"a": "\ud800"}, {f"f{number}": "" for number in range(201)}):
-        with_body = {name: value for name, value in body.items()}
-        if "a" in body:
-            answer = await raw(browser, b"form=%ff%fe")
-        else:
-            answer = await browser.post("/dashboard/sign-out", with_body)
-        assert answer.status == 400
+    many = {f"f{number}": "" for number in range(201)}
+    assert (await browser.post("/dashboard/sign-out", many)).status == 400
+    assert (await raw(browser, b"form=%ff%fe")).status == 400
+    assert (await raw(browser, b"form=\xff")).status == 400
 
 
 async def raw(browser: Browser, body: bytes):

@@ -4,7 +4,6 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -113,7 +112,7 @@ class Needs:
         if token is None or found is None:
             raise NotSignedInError
         visitor = Visitor(found.user, token)
-        if connection.scope["method"] == "POST":
+        if _method(connection) == "POST":
             require_form(connection, token)
         if (self.scope is not None and not visitor.may(self.scope)) or (
             self.owner and not visitor.is_owner
@@ -193,9 +192,7 @@ def set_cookie(
     )
 
 
-def drop_cookie(
-    answer: Response[Any], connection: AnyConnection, name: str = "dovetail"
-) -> None:
+def drop_cookie(answer: Response[Any], connection: AnyConnection, name: str = "dovetail") -> None:
     """Have the browser forget a cookie."""
     answer.set_cookie(
         cookie_of(connection, name),
@@ -225,13 +222,18 @@ def to_sign_in(request: Request[Any, Any, Any], _: NotSignedInError) -> Response
         query = request.scope["query_string"].decode("latin-1")
         wanted = own_path(f"{request.url.path}?{query}" if query else request.url.path)
         back = "" if wanted == PATH else f"?next={quote(wanted, safe='')}"
-    return Redirect(SIGN_IN + back, status_code=HTTPStatus.SEE_OTHER)
+    return Redirect(SIGN_IN + back, status_code=303)
 
 
 def _came_from_elsewhere(connection: AnyConnection) -> bool:
     site = connection.headers.get("sec-fetch-site")
-    return connection.scope["method"] == "GET" and site in ("cross-site", "same-site")
+    return _method(connection) == "GET" and site in ("cross-site", "same-site")
 
 
 def _tells_site(connection: AnyConnection) -> bool:
     return "sec-fetch-site" in connection.headers
+
+
+def _method(connection: AnyConnection) -> str:
+    scope: Mapping[str, Any] = connection.scope
+    return str(scope["method"])

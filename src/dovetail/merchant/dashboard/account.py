@@ -98,7 +98,7 @@ async def remove_codes(request: ApiRequest) -> Response[Any]:
         return await _account(request, error=error)
     signs = desk_of(request).sign_ins
     await in_thread(lambda: signs.remove_codes(visitor.user, by=visitor.who))
-    return Redirect(f"{ACCOUNT}?done=no-codes", status_code=HTTPStatus.SEE_OTHER)
+    return Redirect(f"{ACCOUNT}?done=no-codes", status_code=303)
 
 
 HANDLERS = (show_account, change_password, propose_codes, confirm_codes, remove_codes)
@@ -138,7 +138,7 @@ def _too_many(wait: float) -> str:
 
 def _out(request: ApiRequest, done: str) -> Response[Any]:
     """Lead to the sign-in, as all sign-ins of the user have ended."""
-    led: Response[Any] = Redirect(f"{SIGN_IN}?done={done}", status_code=HTTPStatus.SEE_OTHER)
+    led: Response[Any] = Redirect(f"{SIGN_IN}?done={done}", status_code=303)
     drop_cookie(led, request)
     return led
 

@@ -46,7 +46,7 @@ HANDLERS: dict[int | type[Exception], Any] = {
 def at_the_door(refused: Refused) -> responses.Response:
     """The page for a request that meets no route."""
     html = rendered("error.html", **_told(refused))
-    given = HEADERS | refused.headers | {"Content-Type": "text/html; charset=utf-8"}
+    given = dict(HEADERS) | refused.headers | {"Content-Type": "text/html; charset=utf-8"}
     headers = tuple((name.lower().encode(), value.encode()) for name, value in given.items())
     return responses.Response(int(refused.status), headers, html.encode())
 

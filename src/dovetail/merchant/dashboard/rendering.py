@@ -142,7 +142,8 @@ def _environment() -> Environment:
     )
     install: Any = getattr(made, "install_gettext_translations")  # noqa: B009 - the extension adds it
     install(speech.translations, newstyle=True)
-    made.globals |= {"asset": asset_path, "link": link, "Scope": Scope, "speech": speech}
+    shared: dict[str, Any] = made.globals
+    shared |= {"asset": asset_path, "link": link, "Scope": Scope}
     made.filters |= {
         "sats": lambda value: speech.sats(int(value)),
         "moment": moment,

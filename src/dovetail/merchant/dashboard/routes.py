@@ -6,7 +6,7 @@ from litestar.params import FromPath
 
 from dovetail.merchant.api.problems import Refused, not_found
 from dovetail.merchant.api.site import Site
-from dovetail.merchant.dashboard import account, errors, sign_in
+from dovetail.merchant.dashboard import account, errors, invoices, refunds, sign_in
 from dovetail.merchant.dashboard.access import PATH
 from dovetail.merchant.dashboard.desk import Desk
 from dovetail.merchant.services.health import Health
@@ -16,18 +16,24 @@ from dovetail.merchant.services.users import Users
 from dovetail.serving.asgi import Scope
 from dovetail.serving.responses import Response
 
+PAGES = (
+    *sign_in.HANDLERS,
+    *account.HANDLERS,
+    *invoices.HANDLERS,
+    *refunds.HANDLERS,
+)
+"""All that can be asked for."""
+
 
 def site(parts: Parts, health: Health, *, users: Users | None = None) -> Site:
     """The dashboard over these parts; `users` checks passwords."""
     known = users or Users(parts.database)
-    desk = Desk(
-        parts=parts, health=health, users=known, sign_ins=SignIns(parts.database, known)
-    )
+    desk = Desk(parts=parts, health=health, users=known, sign_ins=SignIns(parts.database, known))
     return Site(
         routers=(
             Router(
                 "/",
-                route_handlers=[*sign_in.HANDLERS, *account.HANDLERS, show_none],
+                route_handlers=[*PAGES, show_none],
                 exception_handlers=errors.HANDLERS,
                 include_in_schema=False,
                 opt=desk.options,

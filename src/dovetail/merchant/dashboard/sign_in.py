@@ -72,7 +72,7 @@ async def show_code(request: ApiRequest) -> Response[Any]:
     """Ask for the code of the user's app."""
     token = request.cookies.get(cookie_of(request))
     if token is None:
-        return Redirect(SIGN_IN, status_code=HTTPStatus.SEE_OTHER)
+        return Redirect(SIGN_IN, status_code=303)
     return _asked_code(request)
 
 
@@ -81,7 +81,7 @@ async def give_code(request: ApiRequest) -> Response[Any]:
     """Check the code; the sign-in gets another token."""
     form, token = form_of(request), request.cookies.get(cookie_of(request))
     if token is None:
-        return Redirect(SIGN_IN, status_code=HTTPStatus.SEE_OTHER)
+        return Redirect(SIGN_IN, status_code=303)
     require_form(request, token)
     database = parts_of(request).database
     half = await database.aread(lambda c: sign_ins.find(c, token, database.now()))
@@ -103,7 +103,7 @@ async def sign_out(request: ApiRequest) -> Response[Any]:
     """End the sign-in here and in the database."""
     token = visitor_of(request).token
     await in_thread(lambda: desk_of(request).sign_ins.end(token))
-    led: Response[Any] = Redirect(SIGN_IN, status_code=HTTPStatus.SEE_OTHER)
+    led: Response[Any] = Redirect(SIGN_IN, status_code=303)
     drop_cookie(led, request)
     led.headers["clear-site-data"] = '"cache", "storage"'
     return led
@@ -165,7 +165,7 @@ def _too_many(ask: Any, request: ApiRequest, form: Form, wait: float) -> Respons
 
 
 def _led(request: ApiRequest, begun: SignedIn, path: str) -> Response[Any]:
-    led: Response[Any] = Redirect(path, status_code=HTTPStatus.SEE_OTHER)
+    led: Response[Any] = Redirect(path, status_code=303)
     set_cookie(led, request, begun.token)
     drop_cookie(led, request, _FORMS)
     return led

@@ -43,6 +43,13 @@ def ask(connection: Connection, row: InvoiceRow, *, by: str, now: UnixTime) -> C
     return CloseRequest(**connection.execute(query).mappings().one())
 
 
+def request_for(connection: Connection, invoice_id: UUID) -> CloseRequest | None:
+    """Return the request about an invoice, or None."""
+    query = select(close_requests).where(close_requests.c.invoice_id == invoice_id)
+    found = connection.execute(query).mappings().first()
+    return None if found is None else CloseRequest(**found)
+
+
 def waiting(connection: Connection) -> tuple[CloseRequest, ...]:
     """Return the requests that are not done, the oldest first."""
     query = (

@@ -1,15 +1,16 @@
 """Invoices: their terms, and where each stands by its last event."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Select, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, insert, or_, select, update
 
 from dovetail.bitcoin import Address, Sats, Script, UnixTime
-from dovetail.merchant.data.schema import invoices
+from dovetail.merchant.data.schema import invoice_transactions, invoices
 from dovetail.merchant.data.stores import Terms
 from dovetail.merchant.invoices.invoice import Invoice, InvoiceException, InvoiceStatus
 from dovetail.merchant.invoices.life import Cause
@@ -18,6 +19,8 @@ from dovetail.stores.ports import SessionId
 NOTHING = Sats(0)
 PAGE = 50
 """Rows of a page, unless another number is asked for."""
+
+_TXID = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -89,10 +92,10 @@ class InvoiceFilter:
     statuses: tuple[InvoiceStatus, ...] | None = None
     order_id: str | None = None
     order_ids: tuple[str, ...] | None = None
-    text: str | None = None
-    """Is in the order's id or the label, or is the invoice's id."""
     since: UnixTime | None = None
     until: UnixTime | None = None
+    text: str | None = None
+    """What a person looks for: an id, an address or a txid, or a part of an order id or label."""
 
 
 def add_invoice(connection: Connection, row: InvoiceRow) -> None:
@@ -141,22 +144,12 @@ def _conditions(wanted: InvoiceFilter) -> list[Any]:
     if wanted.order_ids is not None:
         conditions.append(invoices.c.order_id.in_(wanted.order_ids))
     if wanted.text is not None:
-        conditions.append(_found_by(wanted.text))
+        conditions.append(_matches(wanted.text))
     if wanted.since is not None:
         conditions.append(invoices.c.created_at >= int(wanted.since))
     if wanted.until is not None:
         conditions.append(invoices.c.created_at < int(wanted.until))
     return conditions
-
-
-def _found_by(text: str) -> Any:
-    found = [
-        column.icontains(text, autoescape=True)
-        for column in (invoices.c.order_id, invoices.c.label)
-    ]
-    with suppress(ValueError):
-        found.append(invoices.c.id == UUID(text))
-    return or_(*found)
 
 
 def due_to_change(connection: Connection, now: UnixTime, *, limit: int = 500) -> tuple[UUID, ...]:
@@ -207,6 +200,24 @@ def set_settlement(connection: Connection, invoice_id: UUID, script: Script) -> 
     connection.execute(
         update(invoices).where(invoices.c.id == invoice_id).values(settlement_script=bytes(script))
     )
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    """The condition for invoices that a person may mean by this text; upper case is as lower."""
+    columns = invoices.c
+    conditions = [
+        columns.address == text,
+        columns.order_id.icontains(text, autoescape=True),
+        columns.label.icontains(text, autoescape=True),
+    ]
+    if _TXID.fullmatch(text):
+        seen = select(invoice_transactions.c.invoice_id).where(
+            invoice_transactions.c.txid == text.lower()
+        )
+        conditions.append(columns.id.in_(seen))
+    with suppress(ValueError):
+        conditions.append(columns.id == UUID(text))
+    return or_(*conditions)
 
 
 def _one(connection: Connection, query: Select[Any]) -> InvoiceRow | None:
