@@ -6,7 +6,17 @@ from litestar.params import FromPath
 
 from dovetail.merchant.api.problems import Refused, not_found
 from dovetail.merchant.api.site import Site
-from dovetail.merchant.dashboard import account, errors, invoices, refunds, sign_in
+from dovetail.merchant.dashboard import (
+    account,
+    coins,
+    errors,
+    invoices,
+    overview,
+    people,
+    refunds,
+    sign_in,
+    webhooks,
+)
 from dovetail.merchant.dashboard.access import PATH
 from dovetail.merchant.dashboard.desk import Desk
 from dovetail.merchant.services.health import Health
@@ -19,8 +29,12 @@ from dovetail.serving.responses import Response
 PAGES = (
     *sign_in.HANDLERS,
     *account.HANDLERS,
+    *overview.HANDLERS,
     *invoices.HANDLERS,
     *refunds.HANDLERS,
+    *coins.HANDLERS,
+    *webhooks.HANDLERS,
+    *people.HANDLERS,
 )
 """All that can be asked for."""
 

@@ -1,6 +1,7 @@
 """Numbers about the whole shop, for metrics."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,40 @@ def events_since(connection: Connection, seconds: float) -> list[tuple[UUID, str
         (row.id, row.kind, _paid_by(row.data) if row.kind == "invoice.settled" else [])
         for row in connection.execute(query)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an invoice was paid when it settled last."""
+
+    at: UnixTime
+    kinds: frozenset[str]
+    """Those of its transactions (`invoices.credit.PaymentKind`)."""
+    no_payjoin: str | None
+    """Why no payjoin was offered (`services.readiness.NoPayjoin`)."""
+
+
+def settlements(connection: Connection, since: UnixTime) -> tuple[Settlement, ...]:
+    """Return the invoices that have settled since a time, each once, the earliest first."""
+    query = (
+        select(
+            invoice_events.c.invoice_id,
+            invoice_events.c.at,
+            invoice_events.c.data,
+            invoices.c.no_payjoin,
+        )
+        .join(invoices, invoices.c.id == invoice_events.c.invoice_id)
+        .where(
+            invoice_events.c.kind == "invoice.settled",
+            invoice_events.c.id > UUID(int=max(0, int(since) * 1000) << 80),
+        )
+        .order_by(invoice_events.c.id)
+    )
+    found: dict[UUID, Settlement] = {}
+    for row in connection.execute(query):
+        kinds = frozenset(_paid_by(row.data))
+        found[row.invoice_id] = Settlement(UnixTime(row.at), kinds, row.no_payjoin)
+    return tuple(found.values())
 
 
 def _paid_by(data: bytes) -> list[str]:

@@ -1,5 +1,7 @@
 """Webhook endpoints, and the deliveries of invoices' events to them."""
 
+import secrets
+from base64 import b64encode
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +34,7 @@ ROTATION = 86_400
 
 GREENFIELD = "greenfield"
 """The form of endpoints that hear of events in the words of BTCPay Server's Greenfield API."""
+_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -84,6 +87,11 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     """The transaction that the event is about, where it is about one."""
     original_id: UUID | None = None
     """The delivery that this one repeats."""
+
+
+def new_secret() -> str:
+    """A random secret as Standard Webhooks writes it."""
+    return "whsec_" + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def add_endpoint(

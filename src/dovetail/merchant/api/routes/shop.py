@@ -1,7 +1,5 @@
 """Routes about stores, coins, webhooks, keys and the audit trail."""
 
-import secrets
-from base64 import b64encode
 from typing import Any
 from uuid import UUID
 
@@ -32,8 +30,6 @@ from dovetail.merchant.data.events import event
 from dovetail.merchant.data.invoices import PAGE
 from dovetail.merchant.data.webhooks import DeliveryRow, EndpointRow
 from dovetail.merchant.messages import Scope
-
-_SECRET_BYTES = 32
 
 
 @get("/stores", guards=[scoped(Scope.STORES_READ)])
@@ -117,7 +113,7 @@ async def create_webhook(
 ) -> messages.WebhookEndpoint:
     """Add a webhook endpoint; its secret is told in this answer alone."""
     await visible_store(request, store_id)
-    parts, secret = parts_of(request), _secret()
+    parts, secret = parts_of(request), webhooks.new_secret()
 
     def write(connection: Connection) -> EndpointRow:
         row = webhooks.add_endpoint(
@@ -163,7 +159,7 @@ async def rotate_webhook(
 ) -> messages.WebhookEndpoint:
     """Give an endpoint a new secret; the present one signs beside it for a day."""
     row = await _visible_webhook(request, webhook_id)
-    parts, secret = parts_of(request), _secret()
+    parts, secret = parts_of(request), webhooks.new_secret()
 
     def write(connection: Connection) -> None:
         webhooks.rotate(connection, webhook_id, secret, parts.clock())
@@ -329,11 +325,6 @@ def _is_within(request: ApiRequest, row: KeyRow) -> bool:
     return row.scopes <= own.scopes and (
         own.store_ids is None or (row.store_ids is not None and row.store_ids <= own.store_ids)
     )
-
-
-def _secret() -> str:
-    """A secret as Standard Webhooks writes it."""
-    return "whsec_" + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def _sequence(connection: Connection, row: DeliveryRow) -> int:
