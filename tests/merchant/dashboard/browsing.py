@@ -13,7 +13,10 @@ from argon2 import PasswordHasher
 from tests.merchant import refunds as samples
 from tests.support.clock import Clock
 
+from dovetail.merchant import pages
 from dovetail.merchant.api import make_app
+from dovetail.merchant.api.limits import Limits
+from dovetail.merchant.api.site import joined
 from dovetail.merchant.dashboard import site
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.stores import StoreRow
@@ -186,5 +189,5 @@ def open_office(database: Database, clock: Clock) -> Office:
     users = Users(database, QUICK)
     for name, role in (("Ada", Role.OWNER), ("Grace", Role.MANAGER), ("Joan", Role.VIEWER)):
         users.add(name, PASSWORD, role, by="test")
-    app = make_app(parts, site=site(parts, Health(parts), users=users))
+    app = make_app(parts, site=joined(pages.site(Limits()), site(parts, Health(parts), users=users)))
     return Office(database, parts, users, app)

@@ -289,6 +289,7 @@ async def test_pages_are_kept_by_nobody_and_framed_by_nobody(office) -> None:
         policy = answer.header("content-security-policy") or ""
         assert answer.header("cache-control") == "no-store"
         assert "frame-ancestors 'none'" in policy
+        assert answer.header("referrer-policy") == "same-origin"  # else `Origin` would be null
         assert "unsafe" not in policy
         assert "<script" not in answer.text
         assert " style=" not in answer.text
