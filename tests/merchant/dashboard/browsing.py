@@ -189,5 +189,7 @@ def open_office(database: Database, clock: Clock) -> Office:
     users = Users(database, QUICK)
     for name, role in (("Ada", Role.OWNER), ("Grace", Role.MANAGER), ("Joan", Role.VIEWER)):
         users.add(name, PASSWORD, role, by="test")
-    app = make_app(parts, site=joined(pages.site(Limits()), site(parts, Health(parts), users=users)))
+    app = make_app(
+        parts, site=joined(pages.site(Limits()), site(parts, Health(parts), users=users))
+    )
     return Office(database, parts, users, app)

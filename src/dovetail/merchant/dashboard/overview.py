@@ -29,7 +29,9 @@ _OVERALL = {
     Overall.DEGRADED: Badge(
         "The shop takes payments. It offers no payjoin: look after the signer.", "open"
     ),
-    Overall.NOT_READY: Badge("The shop cannot take payments as it should.", "bad"),
+    Overall.NOT_READY: Badge(
+        "The shop cannot take payments as it should: look after the parts below.", "bad"
+    ),
     Overall.STOPPING: Badge("This server is stopping.", "open"),
 }
 _WORDS = {

@@ -8,7 +8,7 @@ from dovetail.merchant.invoices.credit import PaymentKind
 from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
 from dovetail.merchant.invoices.life import Cause
 from dovetail.merchant.invoices.payments import PaymentStatus
-from dovetail.merchant.invoices.refunds import RefundStatus
+from dovetail.merchant.invoices.refunds import RefundStatus, RefundStep
 from dovetail.merchant.messages import Role
 
 
@@ -118,6 +118,23 @@ REFUNDS: Mapping[RefundStatus, Badge] = MappingProxyType(
         RefundStatus.CANCELLED: Badge("Taken back", ""),
         RefundStatus.EXPIRED: Badge("Expired", ""),
         RefundStatus.FAILED: Badge("Failed", "bad"),
+    }
+)
+
+STEPS: Mapping[RefundStep, str] = MappingProxyType(
+    {
+        RefundStep.CREATE: "Asked for",
+        RefundStep.CLAIM: "Address given",
+        RefundStep.APPROVE: "Approved",
+        RefundStep.QUEUE: "Handed to the signer",
+        RefundStep.SIGN: "Signed",
+        RefundStep.BUMP: "Sent again with a higher fee",
+        RefundStep.CONFIRM: "Confirmed",
+        RefundStep.REORGANISE: "Its block has left the chain",
+        RefundStep.DECLINE: "Declined",
+        RefundStep.CANCEL: "Taken back",
+        RefundStep.EXPIRE: "Expired",
+        RefundStep.FAIL: "Failed",
     }
 )
 
