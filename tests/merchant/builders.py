@@ -57,7 +57,9 @@ def own(number: int) -> OutPoint:
     return OutPoint(Txid(number.to_bytes(32, "big")), 1)
 
 
-def pay(*coins: int | OutPoint, to: Script = PAYEE, value: int = AMOUNT, change: int = 1_000):
+def pay(
+    *coins: int | OutPoint, to: Script = PAYEE, value: int = AMOUNT, change: int = 1_000
+) -> Transaction:
     """A transaction that spends coins of a customer and pays `value`."""
     spent = [each if isinstance(each, OutPoint) else coin(each) for each in coins]
     outputs = TxOut(Sats(value), to), TxOut(Sats(change), CHANGE)

@@ -1,12 +1,13 @@
 """A database of the till's first schema, with rows, is upgraded, and says the same as before."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from tests.support.keys import Keys
 
 from dovetail.bitcoin import Address, Network, Sats, Script, UnixTime
@@ -239,13 +240,15 @@ def fill(sessions: SqlStore) -> None:
     sessions.write(work)
 
 
+def _scalar(connection: Connection, *, query: TextClause) -> Any:
+    return connection.execute(query).scalar_one()
+
+
 def test_an_upgrade_from_the_first_schema_keeps_every_row(first: str):
     with Database.open(first) as database:
         for table, rows in ROWS.items():
-            (count,) = database.read(
-                lambda c, name=table: c.execute(text(f"SELECT count(*) FROM {name}")).one()  # noqa: S608
-            )
-            assert count == len(rows), table
+            counted = text(f"SELECT count(*) FROM {table}")  # noqa: S608
+            assert database.read(partial(_scalar, query=counted)) == len(rows), table
         revision = text(f"SELECT version_num FROM {migrations.VERSIONS}")  # noqa: S608
         assert database.read(lambda c: c.execute(revision).scalar_one()) == migrations.HEAD
 

@@ -132,7 +132,7 @@ def refund(
             now=now,
         )
         for step in steps:
-            given = {"address": address} if step is RefundStep.CLAIM else {}
+            given: dict[str, Any] = {"address": address} if step is RefundStep.CLAIM else {}
             made = refunds.move(connection, made.id, step, who="alice", now=now, **given)
         return made, token
 

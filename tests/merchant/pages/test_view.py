@@ -167,7 +167,7 @@ def test_the_time_left_counts_down_and_stops_at_nothing() -> None:
 
 
 def test_prices_and_rates_are_in_the_language() -> None:
-    given = {"price": "1234.50", "currency": "EUR", "rate": "55000.00"}
+    given: dict[str, Any] = {"price": "1234.50", "currency": "EUR", "rate": "55000.00"}
     english, german = view(**given), view(**given, speech="de")
     assert (english.price, english.rate) == ("1,234.50\xa0EUR", "55,000.00\xa0EUR")
     assert (german.price, german.rate) == ("1.234,50\xa0EUR", "55.000,00\xa0EUR")

@@ -196,8 +196,8 @@ def _tell(screen: Screen, plan: Plan, begun: Begun, *, made: bool) -> None:
     for command in ("signer", "serve", *(["worker"] if "://" in str(plan.database) else [])):
         screen.say(f"    {spelled(f'merchant {command}')}")
     screen.say(
-        "Then `dovetail merchant check` tests all of it, and `dovetail merchant deposit` shows where"
-        " to send coins to contribute."
+        "Then `dovetail merchant check` tests all of it, and `dovetail merchant deposit` shows"
+        " where to send coins to contribute."
     )
     screen.result(str(plan.file.path))
     screen.emit(

@@ -34,6 +34,7 @@ ROTATION = 86_400
 
 GREENFIELD = "greenfield"
 """The form of endpoints that hear of events in the words of BTCPay Server's Greenfield API."""
+
 _SECRET_BYTES = 32
 
 
