@@ -28,7 +28,7 @@ def read(found: segno.QRCode) -> str:
         for row in found.matrix_iter(scale=SCALE, border=MARGIN)
     ]
     image = memoryview(b"".join(rows)).cast("B", shape=[len(rows), len(rows[0])])
-    return zxingcpp.read_barcodes(image)[0].text
+    return str(zxingcpp.read_barcodes(image)[0].text)
 
 
 def read_svg(text: str) -> str:
@@ -47,7 +47,7 @@ def read_svg(text: str) -> str:
         else:
             x, y = x + int(first), y + float(second)
     image = memoryview(b"".join(rows)).cast("B", shape=[len(rows), len(rows)])
-    return zxingcpp.read_barcodes(image)[0].text
+    return str(zxingcpp.read_barcodes(image)[0].text)
 
 
 def test_the_code_takes_less_room_than_the_uri_as_it_is_written():

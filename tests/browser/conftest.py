@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-HERE = os.path.dirname(__file__)  # noqa: PTH120 - it is compared as text
+HERE = Path(__file__).parent
 
 
 def chromium() -> str | None:
@@ -20,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of this folder, and skip them by name where there is no browser."""
     skipped = pytest.mark.skip(reason="no Chromium: install it, or name it in CHROMIUM")
     for item in items:
-        if str(item.path).startswith(HERE):
+        if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.browser)
             if chromium() is None:
                 item.add_marker(skipped)

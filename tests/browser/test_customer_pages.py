@@ -93,7 +93,7 @@ async def read_code(page: Page) -> str:
     """What a reader makes of the code on the screen."""
     rows = grey_rows(await page.locator(".code").screenshot())
     image = memoryview(b"".join(rows)).cast("B", shape=[len(rows), len(rows[0])])
-    return zxingcpp.read_barcodes(image)[0].text
+    return str(zxingcpp.read_barcodes(image)[0].text)
 
 
 async def is_too_wide(page: Page) -> bool:

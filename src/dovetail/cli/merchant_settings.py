@@ -1,5 +1,6 @@
 """The `[merchant]` table of the configuration: what a shop's server uses."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,7 @@ from dovetail.serving.client_shares import OWN_PROXIES
 
 MOST_DRAIN = 300.0
 MOST_APART = 50
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class MerchantSettings:
     proxies: tuple[str, ...] = OWN_PROXIES
     client_header: str | None = None
     metrics: tuple[str, int] | None = None
+    embedded_by: tuple[str, ...] = ()
     drain: float = 0.0
 
 
@@ -54,6 +57,15 @@ def _names(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ConfigurationError(f"`{key}` must be a list: correct it.")
     return tuple(readers.text(key, each) for each in cast("list[object]", value))
+
+
+def _origins(key: str, value: Any) -> tuple[str, ...]:
+    found = _names(key, value)
+    if not all(_ORIGIN.fullmatch(each) for each in found):
+        raise ConfigurationError(
+            f"`{key}` must list origins such as https://shop.example, without a path: correct it."
+        )
+    return found
 
 
 def _place(key: str, value: Any) -> tuple[str, int]:
@@ -183,6 +195,14 @@ KEYS = (
         "nowhere",
         "Where Prometheus asks for metrics, as host:port. Keep it to your own network.",
         "127.0.0.1:9100",
+    ),
+    Key(
+        "embedded_by",
+        _origins,
+        (),
+        "none: nobody frames them",
+        "Origins whose pages may show the customers' pages in a frame.",
+        ["https://shop.example"],
     ),
     Key(
         "drain",

@@ -45,7 +45,8 @@ def look(
 
 def paying(row: InvoiceRow, value: int) -> Transaction:
     """A transaction of a new customer that pays the invoice."""
-    return builders.pay(1_000 + next(_number), to=row.script, value=value)
+    made: Transaction = builders.pay(1_000 + next(_number), to=row.script, value=value)
+    return made
 
 
 def add(connection: Connection, store: StoreRow, now: int, **columns: Any) -> InvoiceRow:
@@ -112,7 +113,8 @@ HOLDS = frozenset({Stage.HELD})
 
 
 def overpaid(connection: Connection, store: StoreRow, now: int, **columns: Any) -> InvoiceRow:
-    return _paid_with(AMOUNT + 20_000, depth=1)(connection, store, now, **columns)
+    made: InvoiceRow = _paid_with(AMOUNT + 20_000, depth=1)(connection, store, now, **columns)
+    return made
 
 
 def refund(

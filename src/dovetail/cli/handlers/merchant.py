@@ -118,7 +118,8 @@ async def _serve(
             merchant_parts.open_shop(home, settings, metrics=metrics)
         )
         stop.guarded = True
-        health, limits = Health(parts), Limits(drain=settings.drain)
+        health = Health(parts)
+        limits = Limits(drain=settings.drain, embedded_by=settings.embedded_by)
         url = await opened.enter_async_context(
             serving(parts, *place, limits=limits, clients=clients, health=health, metrics=metrics)
         )
@@ -127,7 +128,7 @@ async def _serve(
             working = asyncio.create_task(engine_of(parts, settings, metrics).run(stop.asked))
             health.works = partial(_is_under_way, working)
         screen.result(url)
-        screen.say("The shop's API is there. Ctrl-C stops it; nothing is lost.")
+        screen.say("The shop's API and pages are there. Ctrl-C stops it; nothing is lost.")
         notifier.send(READY)
         await stop.asked.wait()
         notifier.send(STOPPING)
