@@ -63,7 +63,7 @@ def _origins(key: str, value: Any) -> tuple[str, ...]:
     found = _names(key, value)
     if not all(_ORIGIN.fullmatch(each) for each in found):
         raise ConfigurationError(
-            f"`{key}` must list origins such as https://shop.example, without a path: correct it."
+            f"`{key}` must list origins, such as https://shop.example: correct it."
         )
     return found
 

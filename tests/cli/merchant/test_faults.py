@@ -251,8 +251,7 @@ def test_a_configuration_that_cannot_be_read(shop: Cli, tmp_path: Path) -> None:
         ),
         (
             'embedded_by = ["https://a.example/; script-src *"]',
-            "`merchant.embedded_by` must list origins such as https://shop.example, without a path:"
-            " correct it.",
+            "`merchant.embedded_by` must list origins, such as https://shop.example: correct it.",
         ),
         ('proxies = "x"', "`merchant.proxies` must be a list: correct it."),
         ('proxies = ["x"]', "`proxies` must hold IP addresses or networks: correct it."),
