@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import pytest
 from argon2 import PasswordHasher
 from tests.merchant import refunds as samples
 from tests.support.clock import Clock
@@ -26,6 +27,8 @@ from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.services.users import Users
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+BOTH = pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+"""Marks a test whose statements the two databases may take differently."""
 PASSWORD = "correct horse battery"
 HIDDEN = re.compile(r'<input type="hidden" name="form" value="([0-9a-f]{64})">')
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from tests.merchant import builders
 from tests.merchant import refunds as samples
-from tests.merchant.dashboard.browsing import Office
+from tests.merchant.dashboard.browsing import BOTH, Office
 from tests.merchant.shop import add_one, add_shop
 from tests.merchant.signer.deals import SignersHouse
 
@@ -33,6 +33,7 @@ def row_of(office: Office, invoice_id):
     return found
 
 
+@BOTH
 async def test_the_newest_invoice_comes_first_and_the_next_page_goes_on(office) -> None:
     made = [add(office, order_id=f"order-{number:02}") for number in range(60)]
     browser = await office.user(Role.VIEWER)
@@ -46,6 +47,7 @@ async def test_the_newest_invoice_comes_first_and_the_next_page_goes_on(office) 
     assert 'rel="next"' not in second.text
 
 
+@BOTH
 async def test_invoices_are_found_by_what_a_person_knows(office) -> None:
     mine = add(office, order_id="A-100%", label="Blue Jacket")
     add(office, order_id="B-200", label="Red hat")
@@ -59,6 +61,7 @@ async def test_invoices_are_found_by_what_a_person_knows(office) -> None:
     assert "No invoice matches" in (await browser.get(f"{LIST}?q=nothing")).said
 
 
+@BOTH
 async def test_invoices_are_found_by_status_store_and_day(office, clock) -> None:
     add(office, order_id="first")
     other = office.database.write(lambda c: add_shop(c, name="other"))
@@ -175,6 +178,7 @@ async def test_a_payjoin_is_drawn_with_both_sides(office) -> None:
         assert words in shown.said.replace("\xa0", " "), words
 
 
+@BOTH
 async def test_a_manager_closes_and_marks(office) -> None:
     row = add(office)
     browser = await office.user(Role.MANAGER)

@@ -2,6 +2,7 @@
 
 from tests.merchant import builders
 from tests.merchant import refunds as samples
+from tests.merchant.dashboard.browsing import BOTH
 from tests.merchant.shop import add_one, add_shop
 
 from dovetail.bitcoin import OutPoint, Sats, Transaction, Txid, TxIn, TxOut, UnixTime
@@ -33,6 +34,7 @@ async def test_the_parts_of_the_shop_are_told_in_words(office) -> None:
     assert "No cold storage is set" in said
 
 
+@BOTH
 async def test_settled_invoices_are_drawn_by_day(office) -> None:
     store = office.database.write(add_shop)
     now = int(office.database.now())

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tests.merchant.dashboard.browsing import PASSWORD
+from tests.merchant.dashboard.browsing import BOTH, PASSWORD
 from tests.merchant.shop import add_one, add_shop
 
 from dovetail.merchant.dashboard import people, webhooks
@@ -100,6 +100,7 @@ async def test_nobody_locks_themselves_out(office) -> None:
     assert (await browser.post(f"{people.USERS}/x/disable")).status == 404
 
 
+@BOTH
 async def test_a_webhook_is_made_switched_and_its_event_sent_again(office) -> None:
     store = office.database.write(add_shop)
     browser = await opened(office, webhooks.LIST, Role.MANAGER)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from tests.merchant import refunds as samples
+from tests.merchant.dashboard.browsing import BOTH
 from tests.merchant.signer.deals import SignersHouse
 
 from dovetail.merchant.data import refunds
@@ -93,6 +94,7 @@ async def test_a_refund_is_called_off(office, credited, act, status, role) -> No
     assert only(office).status == status
 
 
+@BOTH
 async def test_two_owners_approve_at_the_same_time(office, credited) -> None:
     row = await claimed(office, credited)
     browsers = [await office.user(), await office.user()]

@@ -1,11 +1,11 @@
-"""Signing in and out in a browser, and what attackers try there; on both databases."""
+"""Signing in and out in a browser, and what attackers try there."""
 
 from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from tests.merchant.dashboard.browsing import PASSWORD, Browser, Office
+from tests.merchant.dashboard.browsing import BOTH, PASSWORD, Browser, Office
 from tests.support.clock import Clock
 
 from dovetail.merchant.dashboard import sign_in
@@ -30,6 +30,7 @@ def code_of(office: Office, clock: Clock, name: str = "Ada", drift: int = 0) -> 
     return shown.generate(int(clock.now) + drift).decode()
 
 
+@BOTH
 async def test_a_user_signs_in_sees_a_page_and_signs_out(office) -> None:
     browser = office.browser()
     answer = await browser.get(PAGE)
@@ -106,6 +107,7 @@ async def test_a_second_sign_in_ends_the_first_one_of_the_browser(office) -> Non
     assert (await other.get(PAGE)).status == 303
 
 
+@BOTH
 async def test_the_code_is_asked_for_and_gives_a_new_token(office, clock) -> None:
     code = code_of(office, clock)
     browser = office.browser()
@@ -125,6 +127,7 @@ async def test_the_code_is_asked_for_and_gives_a_new_token(office, clock) -> Non
     assert (await other.get(PAGE)).status == 303
 
 
+@BOTH
 async def test_too_many_wrong_codes_ask_for_the_password_again(office, clock) -> None:
     code_of(office, clock)
     browser = office.browser()

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from litestar import Request, Response
@@ -235,5 +235,5 @@ def _tells_site(connection: AnyConnection) -> bool:
 
 
 def _method(connection: AnyConnection) -> str:
-    scope: Mapping[str, Any] = connection.scope
+    scope = cast("Mapping[str, Any]", connection.scope)
     return str(scope["method"])
