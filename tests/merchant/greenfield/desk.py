@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data import events, invoices, record
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.invoices.payments import Found, Look
+from dovetail.merchant.services.rates import PublicRates
 from dovetail.merchant.webhooks.deliveries import Deliveries
 from dovetail.merchant.webhooks.delivery import Sender
 
@@ -83,6 +85,12 @@ class Desk:
             )
 
         database.write(write)
+
+    def quote(self, currency: str, rate: str) -> None:
+        """Let the sources of rates have given this price of one bitcoin just now."""
+        rates = self.served.till.parts.rates
+        assert isinstance(rates, PublicRates)
+        rates._known[currency] = rates.clock(), Decimal(rate)
 
     def deliver(self, *, after: int = 0) -> None:
         """Send what is due to webhooks, so many seconds after now."""

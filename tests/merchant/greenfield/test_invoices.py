@@ -98,6 +98,24 @@ def test_a_price_without_a_source_of_rates_says_so(desk) -> None:
     assert "rate" in told["message"]
 
 
+def test_a_price_has_its_rate_fixed_when_the_invoice_is_made(desk) -> None:
+    desk.quote("CHF", "50000")
+    made = desk.make("12.50", "chf")
+    desk.quote("CHF", "70000")
+    assert (made["amount"], made["currency"], desk.row(made["id"]).amount) == (
+        "12.5",
+        "CHF",
+        25_000,
+    )
+    desk.see(made["id"], (1, 10_001, 0))
+    assert desk.show(made["id"])["paidAmount"] == "5"
+    desk.see(made["id"], (1, 10_001, 1), (2, 14_999, 1))
+    told = desk.show(made["id"])
+    assert (told["paidAmount"], told["status"]) == ("12.5", "Settled")
+    _, (method,) = desk("GET", f"{desk.store}/invoices/{made['id']}/payment-methods")
+    assert (method["rate"], method["amount"]) == ("50000", "0.00025000")
+
+
 def test_a_store_that_accepts_unconfirmed_payments_takes_the_fastest_policy(desk) -> None:
     database, store_id = desk.served.till.parts.database, desk.served.store_id
     brave = StorePolicy(

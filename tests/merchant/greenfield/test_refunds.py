@@ -108,6 +108,26 @@ def test_a_refund_in_a_currency_without_a_source_of_rates_says_so(desk, paid) ->
     assert (status, told["code"]) == (503, "unavailable")
 
 
+@pytest.mark.parametrize(
+    ("variant", "amount"),
+    [
+        ({"refundVariant": "RateThen"}, "0.00025000"),
+        ({"refundVariant": "CurrentRate"}, "0.00020000"),
+        (
+            {"refundVariant": "Custom", "customAmount": "6.25", "customCurrency": "CHF"},
+            "0.00010000",
+        ),
+    ],
+)
+def test_a_price_is_refunded_at_the_rate_that_is_asked_for(desk, variant, amount) -> None:
+    desk.quote("CHF", "50000")
+    made = desk.make("12.50", "CHF")["id"]
+    desk.see(made, (1, 25_000, 6))
+    desk.quote("CHF", "62500")
+    status, told = _refund(desk, made, **variant)
+    assert (status, told["amount"]) == (200, amount)
+
+
 @pytest.fixture
 def order(desk) -> str:
     """The number of an order whose invoice is paid."""
