@@ -21,10 +21,10 @@ def backup(screen: Screen, *, folder: Path, only: str | None, database: str | No
     """Copy what is there; see `dovetail merchant backup --help`."""
     home = context.home(tell=False)
     parts = {name: path for name, path in _places(home, database).items() if path.exists()}
-    if only == "shop":
-        parts = {name: path for name, path in parts.items() if name == SHOP}
-    elif only == "signer":
-        parts = {name: path for name, path in parts.items() if name != SHOP}
+    others = {name for name in parts if (name == SHOP) == (only == "signer")}
+    if only is not None:
+        for name in others:
+            del parts[name]
     if not parts:
         raise ConfigurationError(
             f"There is nothing to copy in {home.folder}: name another `--data-dir`, or"

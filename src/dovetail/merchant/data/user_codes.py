@@ -1,6 +1,7 @@
 """The second factor of users: the secret of their codes, which change with time (RFC 6238)."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, select, update
@@ -28,7 +29,8 @@ class CodeRow:
 
 def codes_of(connection: Connection, user_id: UUID) -> CodeRow | None:
     """Return a user's secret, or None."""
-    found = connection.execute(select(user_codes).where(user_codes.c.user_id == user_id)).first()
+    query = select(user_codes).where(user_codes.c.user_id == user_id)
+    found: Any = connection.execute(query).first()
     return None if found is None else CodeRow(**found._asdict())
 
 

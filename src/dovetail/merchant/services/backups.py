@@ -109,14 +109,16 @@ def restore(folder: Path, targets: Mapping[Name, Path], *, skip: int) -> Manifes
     signer's log that is older than the database, and `StoreUnavailable`; nothing is changed then.
     """
     manifest = read_manifest(folder)
-    names = [name for name in NAMES if name in manifest.files and name in targets]
+    names: list[Name] = [name for name in NAMES if name in manifest.files and name in targets]
     for name in names:
         if targets[name].exists():
             raise ConfigurationError(
                 f"The file {targets[name]} is there, and stays as it is: move it away, or name"
                 " another data folder."
             )
-    drafts = {name: targets[name].with_name(f"{targets[name].name}.restoring") for name in names}
+    drafts: dict[Name, Path] = {
+        name: targets[name].with_name(f"{targets[name].name}.restoring") for name in names
+    }
     try:
         for name, draft in drafts.items():
             draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
