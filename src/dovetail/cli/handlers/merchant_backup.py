@@ -20,7 +20,9 @@ _IS_SHARED = (
 def backup(screen: Screen, *, folder: Path, only: str | None, database: str | None) -> int:
     """Copy what is there; see `dovetail merchant backup --help`."""
     home = context.home(tell=False)
-    parts = {name: path for name, path in _places(home, database).items() if path.exists()}
+    parts: dict[Name, Path] = {
+        name: path for name, path in _places(home, database).items() if path.exists()
+    }
     others = {name for name in parts if (name == SHOP) == (only == "signer")}
     if only is not None:
         for name in others:
