@@ -20,13 +20,11 @@ _IS_SHARED = (
 def backup(screen: Screen, *, folder: Path, only: str | None, database: str | None) -> int:
     """Copy what is there; see `dovetail merchant backup --help`."""
     home = context.home(tell=False)
+    places = _places(home, database)
+    wanted = {"shop": [SHOP], "signer": [LOG, WALLET]}.get(only or "", [SHOP, LOG, WALLET])
     parts: dict[Name, Path] = {
-        name: path for name, path in _places(home, database).items() if path.exists()
+        name: path for name, path in places.items() if name in wanted and path.exists()
     }
-    others = {name for name in parts if (name == SHOP) == (only == "signer")}
-    if only is not None:
-        for name in others:
-            del parts[name]
     if not parts:
         raise ConfigurationError(
             f"There is nothing to copy in {home.folder}: name another `--data-dir`, or"

@@ -22,6 +22,7 @@ from dovetail.merchant.services.reminding import recalls
 from dovetail.merchant.signer.log import SignerLog
 
 Name: TypeAlias = Literal["shop.db", "signer.db", "wallet.json"]
+"""A file of a backup."""
 
 SHOP: Name = "shop.db"
 LOG: Name = "signer.db"
