@@ -7,7 +7,7 @@ from tests.merchant.dashboard.browsing import BOTH, PASSWORD
 from tests.merchant.shop import add_one, add_shop
 
 from dovetail.merchant.dashboard import people, webhooks
-from dovetail.merchant.data import api_keys, audit, users
+from dovetail.merchant.data import api_keys, audit, deliveries, users
 from dovetail.merchant.data import webhooks as rows
 from dovetail.merchant.messages import Role, Scope
 
@@ -117,10 +117,10 @@ async def test_a_webhook_is_made_switched_and_its_event_sent_again(office) -> No
     invoice = office.database.write(lambda c: add_one(c, store, now=int(office.database.now())))
     shown = await browser.get(path)
     assert (" Created " in shown.said, str(invoice.id) in shown.text) == (True, True)
-    (delivery,) = office.database.read(lambda c: rows.deliveries_of(c, row.id, limit=9))
+    (delivery,) = office.database.read(lambda c: deliveries.deliveries_of(c, row.id, limit=9))
     again = await browser.post(f"{path}/resend", {"delivery": str(delivery.id)})
     assert again.header("location") == f"{path}?done=resend"
-    assert len(office.database.read(lambda c: rows.deliveries_of(c, row.id, limit=9))) == 2
+    assert len(office.database.read(lambda c: deliveries.deliveries_of(c, row.id, limit=9))) == 2
     assert (await browser.post(f"{path}/resend", {"delivery": str(row.id)})).status == 404
     off = await browser.post(f"{path}/switch", {"active": "off"})
     assert off.header("location") == f"{path}?done=off"

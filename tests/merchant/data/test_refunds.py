@@ -14,6 +14,7 @@ from dovetail.bitcoin import OutPoint, Sats, Txid, UnixTime
 from dovetail.errors import CoinsTaken, UsageError
 from dovetail.merchant.data import (
     audit,
+    deliveries,
     events,
     invoices,
     refund_payments,
@@ -204,7 +205,7 @@ def test_each_step_is_an_event_an_audit_entry_and_a_delivery(shop) -> None:
         ("key 1", "refund.create"),
     ]
     (endpoint,) = shop.database.read(lambda c: webhooks.endpoints_of(c, shop.store.id))
-    sent = shop.database.read(lambda c: webhooks.deliveries_of(c, endpoint.id, limit=9))
+    sent = shop.database.read(lambda c: deliveries.deliveries_of(c, endpoint.id, limit=9))
     assert len(sent) == 2
     told = str([each.data for each in found]) + str([each.detail for each in acts])
     assert token not in told

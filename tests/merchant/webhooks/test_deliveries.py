@@ -14,7 +14,7 @@ from tests.support.scripted_http import Answer, ScriptedServer
 from tests.support.waiting import until
 
 from dovetail.bitcoin import UnixTime
-from dovetail.merchant.data import webhooks
+from dovetail.merchant.data import deliveries, webhooks
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.webhooks.deliveries import (
     AT_ONCE_EACH,
@@ -59,7 +59,7 @@ def _begin(database: Database, *urls: str, count: int = 1, secret: str = SECRET)
 
 
 def _rows(database, endpoint_id):
-    return database.read(lambda c: webhooks.deliveries_of(c, endpoint_id, limit=100))
+    return database.read(lambda c: deliveries.deliveries_of(c, endpoint_id, limit=100))
 
 
 def _worker(database, clock) -> Deliveries:
@@ -74,7 +74,7 @@ async def _round(worker: Deliveries) -> int:
 
 def _claim(database, clock, **options):
     usual = {"lease": LEASE, "limit": 32, "each": 4}
-    return database.write(lambda c: webhooks.claim_due(c, clock(), **(usual | options)))
+    return database.write(lambda c: deliveries.claim_due(c, clock(), **(usual | options)))
 
 
 async def test_an_event_is_delivered_once_and_recorded(database, clock, shop) -> None:
@@ -101,7 +101,7 @@ async def test_a_failure_is_sent_again_later_with_the_same_id(database, clock, s
     (row,) = _rows(database, endpoint)
     assert (row.status, row.attempts) == ("accepted", 2)
     assert len({headers["webhook-id"] for headers, _ in shop.posted}) == 1
-    attempts = database.read(lambda c: webhooks.attempts_of(c, row.id))
+    attempts = database.read(lambda c: deliveries.attempts_of(c, row.id))
     assert [(each["number"], each["code"]) for each in attempts] == [(1, 500), (2, 200)]
 
 
@@ -179,7 +179,7 @@ async def test_a_delivery_is_sent_again_on_request_as_one_of_its_own(database, c
     worker = _worker(database, clock)
     await _round(worker)
     (row,) = _rows(database, endpoint)
-    again = database.write(lambda c: webhooks.resend(c, row, clock()))
+    again = database.write(lambda c: deliveries.resend(c, row, clock()))
     assert await _round(worker) == 1
     assert [each["webhook-id"] for each, _ in shop.posted] == [str(row.id), str(again.id)]
     assert len({body for _, body in shop.posted}) == 1
@@ -188,7 +188,7 @@ async def test_a_delivery_is_sent_again_on_request_as_one_of_its_own(database, c
 def test_a_resend_during_an_attempt_is_not_lost(database, clock) -> None:
     _begin(database, "https://shop.example/")
     (taken,) = _claim(database, clock)
-    again = database.write(lambda c: webhooks.resend(c, taken, clock()))
+    again = database.write(lambda c: deliveries.resend(c, taken, clock()))
     database.write(lambda c: _finish(c, taken, "accepted", clock()))
     assert [each.id for each in _claim(database, clock)] == [again.id]
 
@@ -214,13 +214,13 @@ def test_a_late_acceptance_counts_whoever_has_the_delivery_now(database, clock) 
 
 def test_what_is_under_way_is_due_again_when_its_lease_runs_out(database, clock) -> None:
     _begin(database, "https://shop.example/")
-    assert database.read(webhooks.next_due) <= clock()
+    assert database.read(deliveries.next_due) <= clock()
     _claim(database, clock)
-    assert database.read(webhooks.next_due) == clock() + LEASE
+    assert database.read(deliveries.next_due) == clock() + LEASE
 
 
 def _finish(connection, delivery, status, now) -> None:
-    webhooks.finish(
+    deliveries.finish(
         connection, delivery, status=status, next_at=None, code=None, error=None, now=now
     )
 
@@ -231,9 +231,9 @@ async def test_what_is_sent_again_to_a_switched_off_endpoint_is_cancelled(
     (endpoint,) = _begin(database, shop.url + "/a")
     (row,) = _rows(database, endpoint)
     database.write(lambda c: webhooks.set_endpoint(c, endpoint, active=False))
-    again = database.write(lambda c: webhooks.resend(c, row, clock()))
+    again = database.write(lambda c: deliveries.resend(c, row, clock()))
     assert await _round(_worker(database, clock)) == 1
-    found = database.read(lambda c: webhooks.delivery(c, again.id))
+    found = database.read(lambda c: deliveries.delivery(c, again.id))
     assert found is not None
     assert (found.status, shop.posted) == ("cancelled", [])
 
@@ -262,7 +262,9 @@ def test_deliveries_are_listed_from_the_newest_in_pages(database) -> None:
     (endpoint,) = _begin(database, "https://shop.example/", count=5)
     rows = _rows(database, endpoint)
     assert [row.id for row in rows] == sorted((row.id for row in rows), reverse=True)
-    rest = database.read(lambda c: webhooks.deliveries_of(c, endpoint, limit=2, before=rows[1].id))
+    rest = database.read(
+        lambda c: deliveries.deliveries_of(c, endpoint, limit=2, before=rows[1].id)
+    )
     assert rest == rows[2:4]
 
 

@@ -16,11 +16,12 @@ from dovetail.merchant.dashboard import words
 from dovetail.merchant.dashboard.access import PATH, Needs, form_of, visitor_of
 from dovetail.merchant.dashboard.rendering import link, page
 from dovetail.merchant.dashboard.search import uuid_of
-from dovetail.merchant.data import audit, events, stores
+from dovetail.merchant.data import audit, deliveries, events, stores
 from dovetail.merchant.data import webhooks as rows
+from dovetail.merchant.data.deliveries import DeliveryRow
 from dovetail.merchant.data.invoices import PAGE
 from dovetail.merchant.data.stores import StoreRow
-from dovetail.merchant.data.webhooks import DeliveryRow, EndpointRow
+from dovetail.merchant.data.webhooks import EndpointRow
 from dovetail.merchant.messages import NewWebhook, Scope
 
 LIST = f"{PATH}/webhooks"
@@ -74,7 +75,7 @@ async def show_webhook(request: ApiRequest, webhook_id: FromPath[str]) -> Respon
     row, before = await _found(request, webhook_id), uuid_of(request.query_params.get("before"))
 
     def read(connection: Connection) -> list[tuple[DeliveryRow, str]]:
-        found = rows.deliveries_of(connection, row.id, limit=PAGE + 1, before=before)
+        found = deliveries.deliveries_of(connection, row.id, limit=PAGE + 1, before=before)
         return [(each, _kind(connection, each)) for each in found]
 
     found = await parts_of(request).database.aread(read)
@@ -112,10 +113,10 @@ async def resend_delivery(request: ApiRequest, webhook_id: FromPath[str]) -> Red
     now = parts_of(request).clock()
 
     def write(connection: Connection) -> bool:
-        known = None if delivery_id is None else rows.delivery(connection, delivery_id)
+        known = None if delivery_id is None else deliveries.delivery(connection, delivery_id)
         if known is None or known.endpoint_id != row.id:
             return False
-        rows.resend(connection, known, UnixTime(now))
+        deliveries.resend(connection, known, UnixTime(now))
         _note(connection, request, "delivery.resend", known.id, store_id=row.store_id)
         return True
 

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, insert, or_, select, update
 
 from dovetail.bitcoin import UnixTime
-from dovetail.merchant.data import webhooks
+from dovetail.merchant.data import deliveries, webhooks
 from dovetail.merchant.data.ids import new_id
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.record import load
@@ -192,7 +192,7 @@ def _append(
     )
     connection.execute(update(invoices).where(invoices.c.id == row.id).values(events=seq))
     deliver = partial(
-        webhooks.add_delivery, connection, invoice_id=row.id, event_id=event_id, now=now
+        deliveries.add_delivery, connection, invoice_id=row.id, event_id=event_id, now=now
     )
     hearing = [each for each in webhooks.endpoints_of(connection, row.store_id) if each.active]
     for each in hearing:

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import msgspec
 
+from dovetail.merchant.data.deliveries import ACCEPTED, DeliveryRow
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.refunds import RefundRow
 from dovetail.merchant.data.stores import StoreRow, Terms, terms_of
-from dovetail.merchant.data.webhooks import ACCEPTED, DeliveryRow, EndpointRow
+from dovetail.merchant.data.webhooks import EndpointRow
 from dovetail.merchant.greenfield import messages
 from dovetail.merchant.greenfield.amounts import asked_for, paid_for, rate_of
 from dovetail.merchant.greenfield.messages import SpeedPolicy

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 from dovetail.merchant import messages as ours
 from dovetail.merchant.api.problems import invalid, not_found
 from dovetail.merchant.api.routes.common import ApiRequest, parts_of, visible_store
-from dovetail.merchant.data import events, record, webhooks
-from dovetail.merchant.data.webhooks import GREENFIELD, DeliveryRow, EndpointRow
+from dovetail.merchant.data import deliveries, events, record, webhooks
+from dovetail.merchant.data.deliveries import DeliveryRow
+from dovetail.merchant.data.webhooks import GREENFIELD, EndpointRow
 from dovetail.merchant.greenfield import mapping, messages
 from dovetail.merchant.greenfield.access import Permitted
 from dovetail.merchant.greenfield.common import body_of, note
@@ -118,7 +119,7 @@ async def list_deliveries(
     """List the latest deliveries to an endpoint, the newest first."""
     await _webhook(request, store_id, webhook_id)
     found = await parts_of(request).database.aread(
-        lambda c: webhooks.deliveries_of(c, webhook_id, limit=count)
+        lambda c: deliveries.deliveries_of(c, webhook_id, limit=count)
     )
     return [mapping.delivery(row) for row in found]
 
@@ -171,7 +172,7 @@ async def redeliver(
 
     def write(connection: Connection) -> DeliveryRow:
         note(connection, request, "delivery.resend", delivery_id, store_id=store_id)
-        return webhooks.resend(connection, row, parts.clock())
+        return deliveries.resend(connection, row, parts.clock())
 
     again = await parts.database.awrite(write)
     return Response(msgspec.json.encode(str(again.id)), media_type=MediaType.JSON)
@@ -222,7 +223,7 @@ async def _webhook(request: ApiRequest, store_id: UUID, webhook_id: UUID) -> End
 
 
 async def _delivery(request: ApiRequest, webhook_id: UUID, delivery_id: UUID) -> DeliveryRow:
-    row = await parts_of(request).database.aread(lambda c: webhooks.delivery(c, delivery_id))
+    row = await parts_of(request).database.aread(lambda c: deliveries.delivery(c, delivery_id))
     if row is None or row.endpoint_id != webhook_id:
         raise not_found()
     return row

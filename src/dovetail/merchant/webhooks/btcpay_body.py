@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from dovetail.bitcoin import Sats, UnixTime
+from dovetail.merchant.data.deliveries import DeliveryRow
 from dovetail.merchant.data.events import EventRow
 from dovetail.merchant.data.record import Record
-from dovetail.merchant.data.webhooks import DeliveryRow
 from dovetail.merchant.invoices import btcpay
 from dovetail.merchant.invoices.invoice import InvoiceException
 from dovetail.merchant.invoices.payments import PaymentTransaction

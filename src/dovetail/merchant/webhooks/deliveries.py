@@ -11,12 +11,14 @@ from sqlalchemy import Connection
 from dovetail.bitcoin import UnixTime
 from dovetail.crypto.entropy import below, system
 from dovetail.errors import ConfigurationError, InfrastructureError, StoreError
+from dovetail.merchant.data import deliveries as rows
 from dovetail.merchant.data import webhooks
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.data.deliveries import DeliveryRow
 from dovetail.merchant.data.events import EventRow, event
 from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.record import Record, load
-from dovetail.merchant.data.webhooks import DeliveryRow, EndpointRow
+from dovetail.merchant.data.webhooks import EndpointRow
 from dovetail.merchant.webhooks import btcpay_body
 from dovetail.merchant.webhooks.delivery import Accepted, Failed, Gone, Sender
 from dovetail.merchant.webhooks.signature import btcpay_headers, headers
@@ -81,16 +83,14 @@ class Deliveries:
     async def send_due(self) -> int:
         """Begin with what is due, as far as there is room; return how many were begun."""
         room = AT_ONCE - len(self._tasks)
-        due = await self._database.aread(webhooks.next_due) if room else None
+        due = await self._database.aread(rows.next_due) if room else None
         now = self._clock()
         if due is None or due > now:
             return 0
         under_way = Counter(each.endpoint_id for each in self._tasks.values())
         busy = [each for each, count in under_way.items() if count >= AT_ONCE_EACH]
         claimed = await self._database.awrite(
-            lambda c: webhooks.claim_due(
-                c, now, lease=LEASE, limit=room, each=AT_ONCE_EACH, busy=busy
-            )
+            lambda c: rows.claim_due(c, now, lease=LEASE, limit=room, each=AT_ONCE_EACH, busy=busy)
         )
         for each in claimed:
             task = asyncio.create_task(self._deliver(each))
@@ -200,7 +200,7 @@ def _read(
 
 
 def _cancel(connection: Connection, delivery: DeliveryRow, now: UnixTime) -> None:
-    webhooks.finish(
+    rows.finish(
         connection,
         delivery,
         status="cancelled",
@@ -219,14 +219,14 @@ def _record(
     next_at: UnixTime | None = None
     error: str | None = None
     if isinstance(answer, Accepted):
-        status = webhooks.ACCEPTED
+        status = rows.ACCEPTED
     elif isinstance(answer, Gone):
         status, error = "cancelled", "The endpoint wants no more: it is switched off."
     else:
         error = answer.why
         if pause is not None:
             status, next_at = "pending", UnixTime(now + max(pause, answer.after or 0))
-    webhooks.finish(
+    rows.finish(
         connection,
         delivery,
         status=status,

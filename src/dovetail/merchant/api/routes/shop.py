@@ -23,12 +23,13 @@ from dovetail.merchant.api.routes.common import (
     parts_of,
     visible_store,
 )
-from dovetail.merchant.data import api_keys, audit, coins, stores, wallets, webhooks
+from dovetail.merchant.data import api_keys, audit, coins, deliveries, stores, wallets, webhooks
 from dovetail.merchant.data.api_keys import KeyRow
 from dovetail.merchant.data.audit import AuditRow
+from dovetail.merchant.data.deliveries import DeliveryRow
 from dovetail.merchant.data.events import event
 from dovetail.merchant.data.invoices import PAGE
-from dovetail.merchant.data.webhooks import DeliveryRow, EndpointRow
+from dovetail.merchant.data.webhooks import EndpointRow
 from dovetail.merchant.messages import Scope
 
 
@@ -178,7 +179,7 @@ async def list_deliveries(
     before = parse_cursor(cursor)
 
     def read(connection: Connection) -> list[tuple[DeliveryRow, int]]:
-        found = webhooks.deliveries_of(connection, webhook_id, limit=limit + 1, before=before)
+        found = deliveries.deliveries_of(connection, webhook_id, limit=limit + 1, before=before)
         return [(row, _sequence(connection, row)) for row in found]
 
     found = await parts_of(request).database.aread(read)
@@ -189,13 +190,13 @@ async def list_deliveries(
 async def resend_delivery(request: ApiRequest, delivery_id: FromPath[UUID]) -> messages.Delivery:
     """Send the event of a delivery again, as a delivery of its own."""
     parts = parts_of(request)
-    row = await parts.database.aread(lambda c: webhooks.delivery(c, delivery_id))
+    row = await parts.database.aread(lambda c: deliveries.delivery(c, delivery_id))
     if row is None:
         raise not_found()
     endpoint = await _visible_webhook(request, row.endpoint_id)
 
     def write(connection: Connection) -> tuple[DeliveryRow, int]:
-        again = webhooks.resend(connection, row, parts.clock())
+        again = deliveries.resend(connection, row, parts.clock())
         _note(connection, request, "delivery.resend", delivery_id, store_id=endpoint.store_id)
         return again, _sequence(connection, again)
 
