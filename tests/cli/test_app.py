@@ -85,6 +85,7 @@ def test_the_issue_s_commands_are_all_there():
         "merchant",
         *(f"merchant {name}" for name in ("serve", "worker", "signer", "check", "store", "key")),
         *(f"merchant {name}" for name in ("deposit", "sweep", "approve", "refund", "user")),
+        *(f"merchant {name}" for name in ("init", "backup", "restore")),
         *(f"merchant refund {name}" for name in ("list", "approve", "decline")),
         *(f"merchant user {name}" for name in ("add", "list", "disable", "password")),
         *(f"regtest {name}" for name in ("serve", "fund", "mine")),
