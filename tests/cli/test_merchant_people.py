@@ -142,7 +142,7 @@ def test_a_key_for_a_plugin_does_what_a_plugin_needs_in_one_store(owner: Owner, 
     assert owner("key", "Web shop", "--plugin", "--store", store).code == 0
     (row,) = owner.database.read(api_keys.all_keys)
     assert row.scopes == {each.value for each in PLUGIN_SCOPES}
-    assert row.store_ids == {claimed.store_id}
+    assert row.store_ids == frozenset({claimed.store_id})
     for more in ((), ("--store", store, "--approves")):
         said = owner("key", "Web shop", "--plugin", *more)
         assert said.code == 2
