@@ -10,12 +10,10 @@ from dovetail.extras import brought_by
 with brought_by("merchant", "dovetail.merchant"):
     import uvicorn
 
-from dovetail.merchant import dashboard, pages
+from dovetail.merchant import dashboard, greenfield, pages
 from dovetail.merchant.api import make_app
 from dovetail.merchant.api.event_feed import EventFeed, Pace
 from dovetail.merchant.api.limits import Limits
-from dovetail.merchant.api.site import joined
-from dovetail.merchant.greenfield.mount import greenfield_mount
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.metrics import Metrics
 from dovetail.merchant.services.parts import Parts
@@ -76,8 +74,7 @@ async def serving(
             feed=feed,
             health=healthy,
             metrics=metrics,
-            site=joined(pages.site(limited), dashboard.site(parts, healthy)),
-            mounts=(greenfield_mount(),),
+            mounts=(pages.mount(limited), dashboard.mount(parts, healthy), greenfield.mount()),
         )
         if metrics is not None:
             metrics.follow_streams(lambda: feed.count)

@@ -17,8 +17,7 @@ from tests.support.clock import Clock
 from dovetail.merchant import pages
 from dovetail.merchant.api import make_app
 from dovetail.merchant.api.limits import Limits
-from dovetail.merchant.api.site import joined
-from dovetail.merchant.dashboard import site
+from dovetail.merchant.dashboard import mount
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.messages import Role
@@ -192,7 +191,5 @@ def open_office(database: Database, clock: Clock) -> Office:
     users = Users(database, QUICK)
     for name, role in (("Ada", Role.OWNER), ("Grace", Role.MANAGER), ("Joan", Role.VIEWER)):
         users.add(name, PASSWORD, role, by="test")
-    app = make_app(
-        parts, site=joined(pages.site(Limits()), site(parts, Health(parts), users=users))
-    )
+    app = make_app(parts, mounts=(pages.mount(Limits()), mount(parts, Health(parts), users=users)))
     return Office(database, parts, users, app)

@@ -4,7 +4,7 @@ from tests.merchant.dashboard.browsing import PASSWORD, QUICK, Browser
 from tests.merchant.till import open_till
 
 from dovetail.merchant.api import make_app
-from dovetail.merchant.dashboard import site
+from dovetail.merchant.dashboard import mount
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.messages import Role
 from dovetail.merchant.services.health import Health
@@ -17,7 +17,7 @@ async def test_every_part_of_a_shop_is_asked(world, tmp_path) -> None:
         users.add("Ada", PASSWORD, Role.OWNER, by="test")
         async with open_till(world, database, works=False) as till:
             parts = till.parts
-            browser = Browser(make_app(parts, site=site(parts, Health(parts), users=users)))
+            browser = Browser(make_app(parts, mounts=(mount(parts, Health(parts), users=users),)))
             await browser.sign_in()
             answer = await browser.get("/dashboard/check")
     assert answer.status == 200

@@ -7,7 +7,7 @@ from litestar.routes import HTTPRoute
 from tests.guides.pages import ROOT
 
 from dovetail.merchant.greenfield.access import PERMISSIONS
-from dovetail.merchant.greenfield.mount import PATH, greenfield_mount
+from dovetail.merchant.greenfield.mount import PATH, mount
 from dovetail.merchant.invoices import btcpay
 
 PAGE = (ROOT / "docs/reference/greenfield.md").read_text()
@@ -21,7 +21,7 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def _served() -> set[str]:
-    app = Litestar([greenfield_mount().router], openapi_config=None)
+    app = Litestar([*mount().routers], openapi_config=None)
     return {
         f"{method} {_PLACE.sub(_shown, route.path_format.removeprefix(PATH))}"
         for route in app.routes

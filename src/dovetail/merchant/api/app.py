@@ -21,10 +21,9 @@ from dovetail.merchant.api.door import App, Door
 from dovetail.merchant.api.event_feed import EventFeed
 from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
-from dovetail.merchant.api.mounts import Mount, handlers
+from dovetail.merchant.api.mounts import Mount, as_problem, handlers
 from dovetail.merchant.api.routes import invoices, refunds, shop
 from dovetail.merchant.api.routes.common import ApiRequest
-from dovetail.merchant.api.site import Site
 from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.invoices import Invoices
 from dovetail.merchant.services.metrics import Metrics
@@ -50,12 +49,9 @@ def make_app(
     feed: EventFeed | None = None,
     health: Health | None = None,
     metrics: Metrics | None = None,
-    site: Site | None = None,
     mounts: Sequence[Mount] = (),
 ) -> Door:
-    """The application over these parts, which stay open; `site` has the pages beside the API.
-
-    `mounts` are other interfaces, which are served beside it too.
+    """The application over these parts, which stay open; `mounts` are served beside the API.
 
     `clients` says which addresses are the operator's own proxies. The caller closes the `feed` of
     event streams, and tells `health` when the server begins to stop.
@@ -63,13 +59,11 @@ def make_app(
     limited = limits or Limits()
     addresses = Buckets(limited.address)
     healthy = health or Health(parts)
+    own = Router(PATH, route_handlers=[document, *ROUTERS])
+    served = (*mounts, Mount(routers=(own,), has=lambda _: True, refusal=as_problem))
     api = Litestar(
-        route_handlers=[
-            Router(PATH, route_handlers=[document, *ROUTERS]),
-            *(() if site is None else site.routers),
-            *(each.router for each in mounts),
-        ],
-        exception_handlers=handlers(mounts),
+        route_handlers=[router for each in served for router in each.routers],
+        exception_handlers=handlers(served),
         openapi_config=None,
         state=State(
             {
@@ -99,8 +93,7 @@ def make_app(
         clients=clients or Clients(),
         health=HealthPages(healthy),
         answered=None if metrics is None else metrics.answered,
-        site=site,
-        mounts=mounts,
+        mounts=served,
     )
 
 

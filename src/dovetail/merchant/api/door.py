@@ -16,9 +16,8 @@ import msgspec
 
 from dovetail.merchant.api.health import HealthPages
 from dovetail.merchant.api.limits import Buckets, Limits
-from dovetail.merchant.api.mounts import Mount, worded_at
+from dovetail.merchant.api.mounts import Mount, mount_at
 from dovetail.merchant.api.problems import Kind, Refused, retry_later
-from dovetail.merchant.api.site import Site
 from dovetail.serving.asgi import Message, Receive, Scope, Send, media_type, read_body
 from dovetail.serving.client_shares import Clients
 from dovetail.serving.logs import about
@@ -35,8 +34,6 @@ HEADERS = (
 )
 """What each answer has, unless its route says otherwise."""
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
-_JSON = b"application/json"
-_FORM = b"application/x-www-form-urlencoded"
 
 Answered = Callable[[str, str, int, float | None], None]
 """Takes the method, the template of the path, the status, and the seconds; None for a stream."""
@@ -61,17 +58,15 @@ class Door:
         clients: Clients,
         health: HealthPages,
         answered: Answered | None = None,
-        site: Site | None = None,
-        mounts: Sequence[Mount] = (),
+        mounts: Sequence[Mount],
     ) -> None:
         """`addresses` counts the requests of each client's network, except those about health.
 
-        `answered` hears of each of them, when its answer was sent. The pages of `site` take forms,
-        and the API takes JSON. The door words its refusals as the `mounts` do.
+        `answered` hears of each of them, when its answer was sent. The `mounts` say what
+        bodies they take, and how they word refusals.
         """
         self._mounts = mounts
         self._answered = answered
-        self._site = site
         self._app = app
         self._health = health
         self._limits = limits
@@ -99,7 +94,7 @@ class Door:
         try:
             body = await self._admitted(scope, receive)
         except Refused as refused:
-            await answer.whole(self._refusal(scope, refused, answer.request_id))
+            await answer.whole(mount_at(self._mounts, scope["path"]).refusal(scope, refused))
         else:
             state["body"] = body
             with ExitStack() as at_end:
@@ -128,26 +123,12 @@ class Door:
         )
         if isinstance(body, Response):
             raise _unread(body)
-        wanted = _JSON if self._page(scope) is None else _FORM
+        wanted = mount_at(self._mounts, scope["path"]).takes
         if body and media_type(scope) != wanted:
             raise Refused(
                 Kind.UNSUPPORTED_MEDIA_TYPE, f"Send the body as `content-type: {wanted.decode()}`."
             )
         return body
-
-    def _page(self, scope: Scope) -> Site | None:
-        """The site whose page is asked for."""
-        site = self._site
-        return site if site is not None and site.is_page(scope["path"]) else None
-
-    def _refusal(self, scope: Scope, refused: Refused, request_id: UUID) -> Response:
-        page = self._page(scope)
-        if page is not None:
-            return page.refusal(scope, refused)
-        body, kind = worded_at(self._mounts, scope["path"])(refused, request_id)
-        own = {"content-type": kind} | refused.headers
-        headers = tuple((name.encode(), value.encode()) for name, value in own.items())
-        return Response(int(refused.status), headers, body)
 
 
 def too_many(wait: float, whose: str) -> Refused:

@@ -1,52 +1,66 @@
-"""Other interfaces of the same server, each under a path of its own, with its own words."""
+"""The interfaces of the server: each has its paths, its kind of bodies, and words for refusals."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from litestar import Request, Response, Router
+from litestar import Request, Router
+from litestar import Response as Answer
 
 from dovetail.merchant.api.problems import HANDLED, MEDIA_TYPE, Refused, refusal_of
+from dovetail.serving.asgi import Scope
+from dovetail.serving.responses import Headers, Response
 
-Worded = Callable[[Refused, UUID | None], tuple[bytes, str]]
-"""Takes a refusal and the id of its request; gives the body of the answer and its media type."""
+JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
+
+Refusal = Callable[[Scope, Refused], Response]
+"""The answer to a request that is refused, before any route or by one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """An interface under `path`, which begins with a slash and does not end with one."""
+    """One interface; of several that have a path the first one serves it."""
 
-    path: str
-    router: Router
-    worded: Worded
+    routers: tuple[Router, ...]
+    has: Callable[[str], bool]
+    """Whether a path is under it."""
+    refusal: Refusal
+    takes: bytes = JSON
+    """The media type of its requests' bodies."""
 
-    def has(self, path: str) -> bool:
-        """Whether a request's path is under this one."""
-        return path == self.path or path.startswith(f"{self.path}/")
 
-
-def worded_at(mounts: Iterable[Mount], path: str) -> Worded:
-    """Return how a refusal is worded at a path: problem details, unless a mount has its own way."""
-    return next((each.worded for each in mounts if each.has(path)), _problem)
+def mount_at(mounts: Sequence[Mount], path: str) -> Mount:
+    """Return the interface of a path; the last one has every path."""
+    return next(each for each in mounts if each.has(path))
 
 
 def handlers(mounts: Sequence[Mount]) -> dict[int | type[Exception], Any]:
-    """Return the exception handlers of an application with these mounts."""
+    """Return the exception handlers of an application with these interfaces."""
 
-    def answer_to(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        refused = refusal_of(error)
-        worded = worded_at(mounts, request.scope["path"])
-        body, media_type = worded(refused, request.scope["state"].get("request_id"))
-        return Response(
-            body,
-            status_code=int(refused.status),
-            media_type=media_type,
-            headers=refused.headers,
-        )
+    def answer_to(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
+        scope = cast("Scope", request.scope)
+        told = mount_at(mounts, scope["path"]).refusal(scope, refusal_of(error))
+        headers = {name.decode(): value.decode() for name, value in told.headers}
+        return Answer(told.body, status_code=told.status, headers=headers)
 
     return dict.fromkeys(HANDLED, answer_to)
 
 
-def _problem(refused: Refused, request_id: UUID | None) -> tuple[bytes, str]:
-    return refused.body(request_id), MEDIA_TYPE
+def refused_with(refused: Refused, media_type: str, body: bytes, headers: Headers = ()) -> Response:
+    """Return the answer with this body; the headers of the refusal come before the others."""
+    own = tuple((name.lower().encode(), value.encode()) for name, value in refused.headers.items())
+    kind = (b"content-type", media_type.encode())
+    return Response(int(refused.status), (kind, *own, *headers), body)
+
+
+def as_problem(scope: Scope, refused: Refused) -> Response:
+    """The refusal as problem details (RFC 9457)."""
+    return refused_with(refused, MEDIA_TYPE, refused.body(request_id_of(scope)))
+
+
+def request_id_of(scope: Scope) -> UUID | None:
+    """The id that the door has given a request."""
+    found: UUID | None = scope["state"].get("request_id")
+    return found

@@ -8,4 +8,4 @@ from dovetail.extras import brought_by
 with brought_by("merchant", "dovetail.merchant.dashboard"):
     import jinja2 as jinja2
 
-from dovetail.merchant.dashboard.routes import site as site
+from dovetail.merchant.dashboard.routes import mount as mount

@@ -7,16 +7,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from litestar import Response
 from litestar.enums import MediaType
 
 from dovetail.merchant.api.routes.common import ApiRequest
 from dovetail.merchant.dashboard.access import PATH, Visitor, visitor_of
 from dovetail.merchant.messages import Scope
-from dovetail.merchant.pages.assets import asset_path
 from dovetail.merchant.pages.language import USUAL, language
-from dovetail.merchant.pages.rendering import headers_of
+from dovetail.merchant.pages.rendering import environment, headers_of
 
 PAGES = (
     ("", "Overview", None),
@@ -135,18 +134,7 @@ def _menu(visitor: Visitor, path: str) -> list[tuple[str, str, bool]]:
 @cache
 def _environment() -> Environment:
     speech = language(USUAL)
-    made = Environment(
-        loader=PackageLoader("dovetail.merchant.dashboard"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    install: Any = getattr(made, "install_gettext_translations")  # noqa: B009 - the extension adds it
-    install(speech.translations, newstyle=True)
-    shared: dict[str, Any] = made.globals
-    shared |= {"asset": asset_path, "link": link, "Scope": Scope}
+    made = environment("dovetail.merchant.dashboard", speech, {"link": link, "Scope": Scope})
     made.filters |= {
         "sats": lambda value: speech.sats(int(value)),
         "moment": moment,

@@ -1,11 +1,8 @@
-"""All pages of the dashboard as one site, for the application."""
+"""The dashboard, as a part of the shop's server."""
 
-from litestar import Response as Page
-from litestar import Router, get
-from litestar.params import FromPath
+from litestar import Router
 
-from dovetail.merchant.api.problems import Refused, not_found
-from dovetail.merchant.api.site import Site
+from dovetail.merchant.api.mounts import FORM, Mount
 from dovetail.merchant.dashboard import (
     account,
     coins,
@@ -23,8 +20,6 @@ from dovetail.merchant.services.health import Health
 from dovetail.merchant.services.parts import Parts
 from dovetail.merchant.services.sign_in import SignIns
 from dovetail.merchant.services.users import Users
-from dovetail.serving.asgi import Scope
-from dovetail.serving.responses import Response
 
 PAGES = (
     *sign_in.HANDLERS,
@@ -39,36 +34,20 @@ PAGES = (
 """All that can be asked for."""
 
 
-def site(parts: Parts, health: Health, *, users: Users | None = None) -> Site:
+def mount(parts: Parts, health: Health, *, users: Users | None = None) -> Mount:
     """The dashboard over these parts; `users` checks passwords."""
     known = users or Users(parts.database)
     desk = Desk(parts=parts, health=health, users=known, sign_ins=SignIns(parts.database, known))
-    return Site(
-        routers=(
-            Router(
-                "/",
-                route_handlers=[*PAGES, show_none],
-                exception_handlers=errors.HANDLERS,
-                include_in_schema=False,
-                opt=desk.options,
-            ),
-        ),
-        is_page=is_page,
-        refusal=_refusal,
+    router = Router(
+        "/",
+        route_handlers=PAGES,
+        exception_handlers=errors.HANDLERS,
+        include_in_schema=False,
+        opt=desk.options,
     )
-
-
-@get(f"{PATH}/{{rest:path}}")
-async def show_none(rest: FromPath[str]) -> Page[str]:
-    """Say that there is no such page."""
-    del rest
-    raise not_found()
-
-
-def is_page(path: str) -> bool:
-    """Whether a path is one of the dashboard's."""
-    return path == PATH or path.startswith(f"{PATH}/")
-
-
-def _refusal(_: Scope, refused: Refused) -> Response:
-    return errors.at_the_door(refused)
+    return Mount(
+        routers=(router,),
+        has=lambda path: path == PATH or path.startswith(f"{PATH}/"),
+        refusal=errors.refusal,
+        takes=FORM,
+    )

@@ -9,7 +9,7 @@ from dovetail.merchant.greenfield import (
     server_routes,
     webhook_routes,
 )
-from dovetail.merchant.greenfield.errors import worded
+from dovetail.merchant.greenfield.errors import refusal
 
 PATH = "/greenfield"
 """Give clients the server's URL with this path: they add `/api/v1/…` to it."""
@@ -22,8 +22,12 @@ ROUTES = (
 )
 
 
-def greenfield_mount() -> Mount:
+def mount() -> Mount:
     """The Greenfield API as a part of the shop's server; it is in no OpenAPI document of ours."""
     api = Router("/api/v1", route_handlers=ROUTES)
     router = Router(PATH, route_handlers=[api, server_routes.checkout], include_in_schema=False)
-    return Mount(path=PATH, router=router, worded=worded)
+    return Mount(
+        routers=(router,),
+        has=lambda path: path == PATH or path.startswith(f"{PATH}/"),
+        refusal=refusal,
+    )

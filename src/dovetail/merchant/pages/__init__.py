@@ -9,4 +9,4 @@ with brought_by("merchant", "dovetail.merchant.pages"):
     import jinja2 as jinja2
     import segno as segno
 
-from dovetail.merchant.pages.routes import site as site
+from dovetail.merchant.pages.routes import mount as mount

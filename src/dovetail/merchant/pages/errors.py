@@ -1,17 +1,14 @@
 """Pages that tell why there is no other page."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from urllib.parse import parse_qsl
 
-from litestar import Request, Response
-from litestar.exceptions import HTTPException
-
-from dovetail.errors import DovetailError
-from dovetail.merchant.api.problems import Refused, refusal_of
+from dovetail.merchant.api.problems import Refused
 from dovetail.merchant.pages.language import Language, language_of, phrase
-from dovetail.merchant.pages.rendering import language_for, page, rendered
-from dovetail.serving import responses
+from dovetail.merchant.pages.rendering import html_refusal, rendered
 from dovetail.serving.asgi import Scope, header
+from dovetail.serving.responses import Response
 
 _TITLES = {
     HTTPStatus.NOT_FOUND: phrase("There is no such page"),
@@ -31,35 +28,13 @@ _TITLE = phrase("That did not work")
 _OTHER = phrase("Go back, and try it again. If that does not help, tell the shop.")
 
 
-def answer_to(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
-    """The page for an error of a route: Litestar's exception handler."""
-    refused = refusal_of(error)
-    speech = language_for(request)
-    return page(
-        request,
-        "error.html",
-        speech,
-        status=int(refused.status),
-        headers=refused.headers,
-        **_told(refused, speech),
-    )
-
-
-HANDLERS: dict[int | type[Exception], Any] = {
-    Exception: answer_to,
-    HTTPException: answer_to,
-    DovetailError: answer_to,
-}
-"""The exception handlers of pages."""
-
-
-def at_the_door(scope: Scope, refused: Refused, headers: responses.Headers) -> responses.Response:
-    """The page for a request that meets no route."""
-    speech = language_of(None, (header(scope, b"accept-language") or b"").decode("latin-1"))
+def refusal(scope: Scope, refused: Refused, headers: Mapping[str, str]) -> Response:
+    """The page for a request that is refused."""
+    wanted = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("lang")
+    accepted = (header(scope, b"accept-language") or b"").decode("latin-1")
+    speech = language_of(wanted, accepted)
     html = rendered("error.html", speech, path=scope["path"], **_told(refused, speech))
-    own = tuple((name.encode(), value.encode()) for name, value in refused.headers.items())
-    kind = (b"content-type", b"text/html; charset=utf-8")
-    return responses.Response(int(refused.status), (kind, *own, *headers), html.encode())
+    return html_refusal(refused, html, headers)
 
 
 def _told(refused: Refused, speech: Language) -> dict[str, str]:

@@ -8,9 +8,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 from litestar.enums import MediaType
 
+from dovetail.merchant.api.mounts import refused_with
+from dovetail.merchant.api.problems import Refused
 from dovetail.merchant.api.routes.common import ApiRequest
 from dovetail.merchant.pages.assets import asset_path
 from dovetail.merchant.pages.language import NAMES, Language, language, language_of
+from dovetail.serving import responses
 
 
 def headers_of(embedded_by: Sequence[str]) -> Mapping[str, str]:
@@ -66,11 +69,16 @@ def page(
     )
 
 
-@cache
-def _environment(code: str) -> Environment:
-    speech = language(code)
+def html_refusal(refused: Refused, html: str, headers: Mapping[str, str]) -> responses.Response:
+    """The answer with a page that tells why there is no other."""
+    given = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
+    return refused_with(refused, "text/html; charset=utf-8", html.encode(), given)
+
+
+def environment(package: str, speech: Language, shared: Mapping[str, Any]) -> Environment:
+    """The templates of a package, in a language; `shared` are names that all of them use."""
     made = Environment(
-        loader=PackageLoader("dovetail.merchant.pages"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -79,6 +87,13 @@ def _environment(code: str) -> Environment:
     )
     install: Any = getattr(made, "install_gettext_translations")  # noqa: B009 - the extension adds it
     install(speech.translations, newstyle=True)
-    shared: Any = made.globals
-    shared.update({"asset": asset_path, "language": speech, "languages": NAMES})
+    names: Any = made.globals
+    names.update({"asset": asset_path} | dict(shared))
     return made
+
+
+@cache
+def _environment(code: str) -> Environment:
+    speech = language(code)
+    shared = {"language": speech, "languages": NAMES}
+    return environment("dovetail.merchant.pages", speech, shared)
