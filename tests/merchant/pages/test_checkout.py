@@ -75,16 +75,17 @@ async def test_the_first_look_gives_an_invoice_its_uri(pages) -> None:
     assert pages.row(row).uri in shown.values("href", "a")
 
 
-async def test_the_script_and_the_style_are_the_only_files_and_never_change(pages) -> None:
+async def test_the_script_and_the_styles_are_the_only_files_and_never_change(pages) -> None:
     shown = await pages.page(path(pages.add(gallery.add)))
     files = [
         each for each in shown.values("src") + shown.values("href", "link") if each != "data:,"
     ]
     assert [re.sub(r"\.[0-9a-f]{16}\.", ".HASH.", each) for each in files] == [
         "/assets/pages.HASH.js",
+        "/assets/colours.HASH.css",
         "/assets/pages.HASH.css",
     ]
-    for each, kind in zip(files, ("text/javascript", "text/css"), strict=True):
+    for each, kind in zip(files, ("text/javascript", "text/css", "text/css"), strict=True):
         told = await pages.get(each)
         assert told.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert told.headers["content-type"] == f"{kind}; charset=utf-8"
