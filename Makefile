@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 # The lock names every package, so nothing is resolved: pip would otherwise look past a pin for "name[extra]".
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes --no-deps
 COVERED := bitcoin crypto protocol sessions stores
+# Tests wait for servers more than they compute.
+TESTERS := $(shell echo $$((2 * $$(nproc 2>/dev/null || sysctl -n hw.ncpu))))
 
-.PHONY: guides electrum help demo demo-kill demo-till kill-shop bench-shop test exact core stress kill flood interop mutants fuzz check bench docs words lock clean
+.PHONY: guides electrum help demo demo-kill demo-till demo-shop shop kill-shop bench-shop test exact core stress kill flood interop mutants fuzz check bench docs words lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +17,8 @@ help:
 	@echo "  make demo       a whole payjoin on this machine, told step by step"
 	@echo "  make demo-kill  three of them, both parties killed at a random step and resumed"
 	@echo "  make demo-till  a shop's till: an invoice is paid while its server and a worker are killed"
+	@echo "  make demo-shop  the same, bought in an example shop with a browser"
+	@echo "  make shop       that shop, to click through until Ctrl-C"
 	@echo "Test"
 	@echo "  make test       all tests, with the coverage gates"
 	@echo "  make guides     every command and program of README and guides, in a fresh environment"
@@ -64,12 +68,20 @@ STORE ?= postgresql
 demo-till: $(VENV)/.dev
 	@$(BIN)/python -m tests.shop.demo --store $(STORE)
 
+demo-shop: $(VENV)/.dev
+	@$(BIN)/python -m tools.chromium --needed
+	@$(BIN)/python -m tests.shop.demo_shop
+
+shop: $(VENV)/.dev
+	@$(BIN)/python -m tests.shop.stay
+
 kill-shop: $(VENV)/.dev
 	@$(BIN)/python -m tests.shop.kill $(KILL)
 
 test: $(VENV)/.dev
 	@rm -f .coverage .coverage.*
-	$(BIN)/pytest -q -n auto -m "not property" --cov --cov-report=
+	@$(BIN)/python -m tools.chromium
+	$(BIN)/pytest -q -n $(TESTERS) -m "not property" --cov --cov-report=
 	$(BIN)/coverage report --include="$(shell echo $(COVERED) | sed 's|[a-z]*|src/dovetail/&/*|g; s| |,|g')" --fail-under=100
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/pytest -q -n auto -m property

@@ -27,6 +27,8 @@ POSTGRESQL, SQLITE = "postgresql", "sqlite"
 _AT_ONCE = 16
 _BETWEEN = 0.2
 """Seconds between two customers who come one by one."""
+_EXPIRY = 86_400
+"""Seconds in which an invoice is to be paid: more than it takes to make ten thousand of them."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = resource.getpagesize()
 
@@ -57,6 +59,7 @@ def till(
             mailroom=url,
             relays=(one, other),
             durable=True,
+            expiry=_EXPIRY,
         ) as opened,
     ):
         for each in opened.workers[1:]:

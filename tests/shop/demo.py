@@ -3,17 +3,17 @@
 import argparse
 import asyncio
 import tempfile
-import time
 from pathlib import Path
 
-from tests.shop.processes import Hook, Shop, open_shop, wait
+from tests.shop import interrupted
+from tests.shop.interrupted import say
+from tests.shop.processes import Hook, Shop, open_shop
 
 from dovetail.merchant.client import Shop as Client
 from dovetail.merchant.messages import NewInvoice, NewWebhook
 
 AMOUNT = 50_000
-HELD = "AppliedFeeRange"
-"""The event after which the signer is asked."""
+SETTLED = "invoice.settled"
 
 
 def main() -> None:
@@ -32,52 +32,13 @@ def _play(shop: Shop) -> str:
     hook = Hook()
     with hook.serving() as place:
         with Client(shop.url, shop.secret) as client:
-            wanted = NewWebhook(url=place, kinds=("invoice.settled",))
+            wanted = NewWebhook(url=place, kinds=(SETTLED,))
             hook.secret = client.create_webhook(shop.store_id, wanted).secret or ""
             invoice = client.create_invoice(shop.store_id, NewInvoice(amount_sats=AMOUNT))
         say(f"Invoice {invoice.id} asks for {AMOUNT:,} sats; it offers a payjoin.")
-        row = shop.row(invoice_id := invoice.id)
-        victims = [shop.server, *shop.workers[:1]]
-        for each in shop.workers[1:]:
-            each.start()
-        shop.signer.hold()
-
-        def interrupted() -> None:
-            wait(lambda: HELD in shop.tags(invoice_id), "the negotiation does not begin")
-            for each in victims:
-                each.kill()
-                say(f"The {each.name} is killed in the middle of the negotiation.")
-            shop.signer.go_on()
-            began = time.monotonic()
-            if not shop.workers:
-                shop.server.start()
-            wait(lambda: shop.row(invoice_id).status == "processing", "no payment is seen")
-            by = shop.workers[1].name if shop.workers else "server, started again,"
-            say(f"The {by} went on: a payment is seen after {time.monotonic() - began:.1f} s.")
-
-        asyncio.run(shop.pay(row.uri or "", until=interrupted))
-        for each in victims:
-            if not each.runs:
-                each.start()
-        wait(lambda: shop.row(invoice_id).status == "settled", "the invoice does not settle")
-        wait(lambda: hook.about(invoice_id, "invoice.settled") > 0, "no webhook came")
-        time.sleep(1)  # a second webhook would come now
-        counted = shop.counted(invoice_id)
-        accepted = hook.about(invoice_id, "invoice.settled")
-        kind, txid = counted[0]
-        killed = sum(each.killed for each in shop.workers)
-        told = f"invoice {invoice_id} settled by {kind} {txid}: {len(counted)} payment credited,"
-        told += f" {accepted} webhook accepted, server killed {shop.server.killed}×"  # noqa: RUF001
-        if shop.workers:
-            told += f", worker killed {killed}×"  # noqa: RUF001
-        if (kind, len(counted), accepted, shop.server.killed) != ("payjoin", 1, 1, 1):
-            raise SystemExit(told)
-        return told
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)  # noqa: T201
+        uri = shop.row(invoice.id).uri or ""
+        asyncio.run(interrupted.pay(shop, invoice.id, uri))
+        return interrupted.verdict(shop, invoice.id, lambda: hook.about(invoice.id, SETTLED))
 
 
 if __name__ == "__main__":

@@ -50,11 +50,13 @@ private_webhooks = true
 
 
 class Process:
-    """One process of `dovetail`; it can be killed and started again."""
+    """A process that can be killed and started again; `variables` are added to its environment."""
 
-    def __init__(self, *words: str, folder: Path, name: str) -> None:
-        self._words = words
-        self._folder = folder
+    def __init__(
+        self, command: Sequence[str], *, folder: Path, name: str, **variables: str
+    ) -> None:
+        self._command = command
+        self._variables = variables
         self.name = name
         self.log = folder / f"{name}.log"
         self._process: subprocess.Popen[str] | None = None
@@ -65,7 +67,8 @@ class Process:
         self._lines: queue.Queue[str] = queue.Queue()
         with self.log.open("ab") as said:
             self._process = subprocess.Popen(
-                command(self._folder, *self._words),
+                self._command,
+                env=os.environ | self._variables,
                 stdout=subprocess.PIPE,
                 stderr=said,
                 stdin=subprocess.DEVNULL,
@@ -125,8 +128,10 @@ class Process:
             os.kill(self._process.pid, number)
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
-        for line in process.stdout or ():
-            self._lines.put(line)
+        if process.stdout is not None:
+            with process.stdout as lines:
+                for line in lines:
+                    self._lines.put(line)
 
 
 def command(folder: Path, *words: str) -> list[str]:
@@ -303,8 +308,13 @@ def open_shop(
     mailroom: str | None = None,
     relays: Sequence[str] = (),
     durable: bool = False,
+    port: int = 0,
+    expiry: int = 600,
 ) -> Generator[Shop]:
     """Start all of it; with SQLite the server does the work, and there are no workers.
+
+    A server that is started again has its URL again only where a `port` is given. Invoices are
+    to be paid in `expiry` seconds.
 
     The chain is looked at once in each `pace`. A mailroom that runs already is used by its URL,
     and relays beside it by theirs.
@@ -333,21 +343,21 @@ def open_shop(
         if cold:
             kept = bdk_wallet(folder / "cold", regtest)
             own += ["--cold", public(kept.secret())[0]]
-        signer = Process(*own, folder=folder, name="signer").start()
-        opened.callback(signer.stop)
+
+        def process(name: str, *words: str) -> Process:
+            made = Process(command(folder, *words), folder=folder, name=name)
+            opened.callback(made.stop)
+            return made
+
+        signer = process("signer", *own).start()
         signer.wait_ready()
-        store_id = UUID(run(folder, "merchant", "store", "Shop", "--expiry", "600"))
+        store_id = UUID(run(folder, "merchant", "store", "Shop", "--expiry", str(expiry)))
         secret = run(folder, "merchant", "key", "demo")
-        serving = Process(
-            "merchant", "serve", "--listen", "127.0.0.1:0", folder=folder, name="server"
-        ).start()
-        opened.callback(serving.stop)
+        serving = process("server", "merchant", "serve", "--listen", f"127.0.0.1:{port}").start()
         working = tuple(
-            Process("merchant", "worker", folder=folder, name=f"worker {number}")
+            process(f"worker {number}", "merchant", "worker")
             for number in range(1, 1 + workers * postgresql)
         )
-        for each in working:
-            opened.callback(each.stop)
         url = serving.wait_ready()
         database = opened.enter_context(Database.open(place, upgrade=False))
         shop = Shop(
