@@ -1,6 +1,7 @@
 """Duties shared by real processes over a real PostgreSQL."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,22 @@ async def test_duties_of_a_killed_worker_go_on_in_another(url) -> None:
             first.kill()
             first.wait()
             wait_for(lambda: _doing(url, "second") == {"1", "2", "3"}, 9)
+    assert _jobs(url) == len(NAMES)
+
+
+async def test_a_worker_that_stood_still_leaves_its_duties_to_others_and_takes_new_ones(url) -> None:
+    await _ensure(url)
+    with _worker(url, "first") as first:
+        wait_for(lambda: _doing(url, "first") == {"1", "2", "3"}, 10)
+        with _worker(url, "second") as second:
+            first.send_signal(signal.SIGSTOP)
+            wait_for(lambda: _doing(url, "second") == {"1", "2", "3"}, 15)
+            first.send_signal(signal.SIGCONT)
+            await asyncio.sleep(1)
+            wait_for(lambda: _doing(url, "first") == set(), 10)
+            second.kill()
+            second.wait()
+            wait_for(lambda: _doing(url, "first") == {"1", "2", "3"}, 15)
     assert _jobs(url) == len(NAMES)
 
 

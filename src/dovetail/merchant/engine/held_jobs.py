@@ -68,10 +68,6 @@ SELECT worker_id FROM (
 _logger = logging.getLogger(__name__)
 
 
-class Late(Exception):
-    """Other workers have taken over the duties of this one, as it gave no sign of life."""
-
-
 class LastingConnector(PsycopgConnector):
     """Listens again after its connection was lost."""
 
@@ -90,6 +86,8 @@ class HeldJobs(JobManager):
 
     def __init__(self, connector: LastingConnector) -> None:
         super().__init__(connector)
+        self.given_up = asyncio.Event()
+        """Set once other workers have taken over from this one, as it gave no sign of life."""
         self._held: set[int] = set()
         self._unsure = False
 
@@ -97,10 +95,13 @@ class HeldJobs(JobManager):
         """Register a new worker, which holds nothing."""
         self._held.clear()
         self._unsure = False
+        self.given_up.clear()
         return await super().register_worker()
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Take a job; None if there is none, or if the database cannot be reached."""
+        if self.given_up.is_set():
+            return None
         try:
             if self._unsure:
                 await self._write(_RETURN_OWN, worker_id=worker_id, held=list(self._held))
@@ -134,11 +135,11 @@ class HeldJobs(JobManager):
         await self._end(_RETRY, job)
 
     async def update_heartbeat(self, worker_id: int) -> None:
-        """Show that this worker lives; raises `Late` if others have given it up."""
+        """Show that this worker lives, and learn whether others have given it up."""
         try:
             await self.connector.execute_query_one_async(_HEARTBEAT, worker_id=worker_id)
         except NoResult:
-            raise Late from None
+            self.given_up.set()
         except ConnectorException as error:
             tell_lost(error)
 

@@ -128,7 +128,7 @@ class ProcrastinateDuties:
                 await asyncio.wait_for(stop.wait(), pause_after(max(failures, 1)))
 
     async def _work(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, or until this worker is found to be late."""
+        """Work until `stop` is set, or until the others have given this worker up."""
         worker = Worker(
             self._app,
             queues=[QUEUE],
@@ -141,12 +141,17 @@ class ProcrastinateDuties:
             update_heartbeat_interval=HEARTBEAT,
             stalled_worker_timeout=PATIENCE,
         )
-        others = asyncio.create_task(self._look_after_others())
-        stopping = asyncio.create_task(_stop_at(stop, worker))
+        beside = (
+            asyncio.create_task(self._look_after_others()),
+            asyncio.create_task(_stop_at(stop, worker)),
+            asyncio.create_task(_stop_at(self._jobs.given_up, worker)),
+        )
         try:
             await worker.run()  # type: ignore[no-untyped-call]
         finally:
-            await cancel((others, stopping))
+            await cancel(beside)
+        if self._jobs.given_up.is_set():
+            _logger.warning("Others have taken over from this worker, which was late. It goes on.")
         await self._jobs.return_freed()
 
     async def _look_after_others(self) -> None:
@@ -191,8 +196,8 @@ class _Return(BaseRetryStrategy):
         return RetryDecision() if isinstance(exception, HandedOn) else None
 
 
-async def _stop_at(stop: asyncio.Event, worker: Worker) -> None:
-    await stop.wait()
+async def _stop_at(reason: asyncio.Event, worker: Worker) -> None:
+    await reason.wait()
     worker.stop()  # type: ignore[no-untyped-call]
 
 
