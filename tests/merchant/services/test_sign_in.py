@@ -13,7 +13,7 @@ from tests.support.clock import Clock
 from dovetail.errors import UsageError
 from dovetail.merchant.data import audit, sign_ins, user_codes, users
 from dovetail.merchant.data.database import Database
-from dovetail.merchant.data.schema import sign_ins as table
+from dovetail.merchant.data.user_tables import sign_ins as table
 from dovetail.merchant.messages import Role
 from dovetail.merchant.services.sign_in import SignedIn, SignIns, form_token, is_form_token
 from dovetail.merchant.services.users import Users

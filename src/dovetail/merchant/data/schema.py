@@ -1,6 +1,7 @@
 """The tables of a shop, beside those of the sessions in one database (ADR 0056).
 
-Ids are UUIDv7, times Unix seconds, amounts satoshis. Values that only Python reads are JSON.
+Ids are UUIDv7, times Unix seconds, amounts satoshis. Values that only Python reads are JSON. The
+tables of users are in `user_tables`.
 """
 
 from sqlalchemy import (
@@ -10,16 +11,16 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
     Uuid,
 )
 
+from dovetail.merchant.data import user_tables
 from dovetail.stores.sql.schema import SESSION_ID, TEXT, WHOLE, where
 
-metadata = MetaData()
+metadata = user_tables.metadata
 
 wallets = Table(
     "wallets",
@@ -343,39 +344,4 @@ refund_coins = Table(
     Column("outpoint", TEXT, primary_key=True),
     Column("refund_id", Uuid, ForeignKey(refunds.c.id), nullable=False),
     Index("coins_by_refund", "refund_id"),
-)
-
-users = Table(
-    "users",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("name", TEXT, nullable=False, unique=True),
-    Column("password", TEXT, nullable=False),
-    Column("role", TEXT, nullable=False),
-    Column("created_at", WHOLE, nullable=False),
-    Column("disabled_at", WHOLE),
-    CheckConstraint("role IN ('owner', 'manager', 'viewer')", name="known_role"),
-)
-
-# What a user's phone shows beside the password: one secret, and the newest code that was used.
-user_codes = Table(
-    "user_codes",
-    metadata,
-    Column("user_id", Uuid, ForeignKey(users.c.id), primary_key=True),
-    Column("secret", LargeBinary, nullable=False),
-    Column("since", WHOLE),
-    Column("used", WHOLE, nullable=False),
-)
-
-# A sign-in of a user whose code is still asked for is not `whole`.
-sign_ins = Table(
-    "sign_ins",
-    metadata,
-    Column("token", LargeBinary, primary_key=True),
-    Column("user_id", Uuid, ForeignKey(users.c.id), nullable=False),
-    Column("whole", Boolean, nullable=False),
-    Column("tries", WHOLE, nullable=False),
-    Column("created_at", WHOLE, nullable=False),
-    Column("seen_at", WHOLE, nullable=False),
-    Index("sign_ins_by_user", "user_id"),
 )

@@ -2,13 +2,14 @@
 
 import secrets
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, or_, select, update
 
 from dovetail.bitcoin import UnixTime
-from dovetail.merchant.data.schema import sign_ins, users
+from dovetail.merchant.data.user_tables import sign_ins, users
 from dovetail.merchant.data.users import UserRow, user
 
 IDLE = 12 * 3600
@@ -27,6 +28,15 @@ _BYTES = 32
 _SEEN_EVERY = 60
 
 
+class Way(StrEnum):
+    """How a user has signed in."""
+
+    PASSWORD = "password"  # noqa: S105 - no password, but the word for one
+    CODE = "code"
+    """By password and code."""
+    PASSKEY = "passkey"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInRow:
     """A sign-in that goes on, and its user as they are now."""
@@ -41,7 +51,29 @@ class SignInRow:
         return now - self.seen_at >= _SEEN_EVERY
 
 
-def begin(connection: Connection, user_id: UUID, now: UnixTime, *, whole: bool) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSignIn:
+    """A sign-in as its user sees it."""
+
+    key: bytes
+    """The hash of its token: it names the sign-in, and opens nothing."""
+    way: Way | None
+    """None: it is from before this was recorded."""
+    browser: str | None
+    """In a word or two, such as "Firefox on Linux"."""
+    created_at: UnixTime
+    seen_at: UnixTime
+
+
+def begin(
+    connection: Connection,
+    user_id: UUID,
+    now: UnixTime,
+    *,
+    whole: bool,
+    way: Way = Way.PASSWORD,
+    browser: str = "",
+) -> str:
     """Begin a sign-in; return its token, which nobody can be told again."""
     token = secrets.token_urlsafe(_BYTES)
     connection.execute(
@@ -52,6 +84,8 @@ def begin(connection: Connection, user_id: UUID, now: UnixTime, *, whole: bool) 
             tries=0,
             created_at=int(now),
             seen_at=int(now),
+            way=way.value,
+            browser=browser or None,
         )
     )
     return token
@@ -91,9 +125,38 @@ def end(connection: Connection, token: str) -> None:
     connection.execute(delete(sign_ins).where(sign_ins.c.token == hash_of(token)))
 
 
-def end_all(connection: Connection, user_id: UUID) -> None:
-    """End every sign-in of a user."""
-    connection.execute(delete(sign_ins).where(sign_ins.c.user_id == user_id))
+def end_all(connection: Connection, user_id: UUID, *, but: str | None = None) -> None:
+    """End every sign-in of a user, but for the one of a token."""
+    statement = delete(sign_ins).where(sign_ins.c.user_id == user_id)
+    if but is not None:
+        statement = statement.where(sign_ins.c.token != hash_of(but))
+    connection.execute(statement)
+
+
+def end_one(connection: Connection, user_id: UUID, key: bytes) -> bool:
+    """End the sign-in of this key; False where the user has none of it."""
+    mine = sign_ins.c.token == key, sign_ins.c.user_id == user_id
+    return connection.execute(delete(sign_ins).where(*mine)).rowcount > 0
+
+
+def open_of(connection: Connection, user_id: UUID, now: UnixTime) -> tuple[OpenSignIn, ...]:
+    """Return the sign-ins of a user that are complete and go on, the latest seen first."""
+    table = sign_ins.c
+    query = (
+        select(sign_ins)
+        .where(table.user_id == user_id, table.whole, _goes_on(now))
+        .order_by(table.seen_at.desc(), table.created_at.desc(), table.token)
+    )
+    return tuple(
+        OpenSignIn(
+            key=row.token,
+            way=None if row.way is None else Way(row.way),
+            browser=row.browser,
+            created_at=UnixTime(row.created_at),
+            seen_at=UnixTime(row.seen_at),
+        )
+        for row in connection.execute(query)
+    )
 
 
 def forget(connection: Connection, now: UnixTime) -> int:

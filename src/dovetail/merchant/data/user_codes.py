@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from dovetail.bitcoin import UnixTime
 from dovetail.merchant.data import audit
-from dovetail.merchant.data.schema import user_codes
+from dovetail.merchant.data.user_tables import user_codes
 from dovetail.stores.sql.upsert import upsert
 
 

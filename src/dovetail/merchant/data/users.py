@@ -10,7 +10,7 @@ from dovetail.bitcoin import UnixTime
 from dovetail.errors import ConfigurationError
 from dovetail.merchant.data import audit
 from dovetail.merchant.data.ids import new_id
-from dovetail.merchant.data.schema import users
+from dovetail.merchant.data.user_tables import users
 from dovetail.merchant.messages import Role
 
 
