@@ -60,6 +60,7 @@ class Browser:
     host: str = "shop.example"
     scheme: str = "https"
     client: tuple[str, int] = ("192.0.2.7", 4000)
+    agent: str = ""
     jar: dict[str, str] = field(default_factory=dict)
     form: str = ""
 
@@ -97,7 +98,9 @@ class Browser:
     async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         if self.jar:
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self.jar.items())
-        headers = {"host": self.host} | {k: v for k, v in headers.items() if v}
+        headers = {"host": self.host, "user-agent": self.agent} | {
+            k: v for k, v in headers.items() if v
+        }
         parts = urlsplit(path)
         scope = {
             "type": "http",

@@ -10,7 +10,14 @@ from dovetail.merchant.messages import Role, Scope
 
 OWNER, MANAGER, VIEWER = Role.OWNER, Role.MANAGER, Role.VIEWER
 ALL = {OWNER, MANAGER, VIEWER}
-OPEN = {"show_sign_in", "sign_in", "show_code", "give_code"}
+OPEN = {
+    "show_sign_in",
+    "sign_in",
+    "show_code",
+    "give_code",
+    "ask_passkey",
+    "sign_in_by_passkey",
+}
 """What needs no user."""
 
 SEES = {
@@ -45,6 +52,11 @@ DOES = {
     "/dashboard/account/codes": ALL,
     "/dashboard/account/codes/confirm": ALL,
     "/dashboard/account/codes/remove": ALL,
+    "/dashboard/account/passkeys": ALL,
+    "/dashboard/account/passkeys/options": ALL,
+    "/dashboard/account/passkeys/{none}/remove": ALL,
+    "/dashboard/account/sign-ins/{none}/end": ALL,
+    "/dashboard/account/sign-ins/end-others": ALL,
 }
 
 
@@ -95,7 +107,8 @@ async def test_every_page_has_a_guard_and_every_form_is_in_the_table(office, nam
         answer = await stranger.post(path.format(**names), token="0" * 64)
         assert (answer.status, answer.header("location")) == (303, "/dashboard/sign-in"), path
     posts = {p for each in routes.PAGES if "POST" in each.http_methods for p in each.paths}
-    assert len(posts) == len(DOES) + len({"sign-in", "code", "sign-out"})
+    others = {"sign-in", "code", "sign-out", "passkey", "passkey/options"}
+    assert len(posts) == len(DOES) + len(others)
 
 
 async def test_no_form_of_any_page_works_without_its_token(office, names) -> None:

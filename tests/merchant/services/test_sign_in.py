@@ -7,15 +7,22 @@ import pytest
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.support.clock import Clock
 
 from dovetail.errors import UsageError
 from dovetail.merchant.data import audit, sign_ins, user_codes, users
 from dovetail.merchant.data.database import Database
+from dovetail.merchant.data.sign_ins import Way
 from dovetail.merchant.data.user_tables import sign_ins as table
 from dovetail.merchant.messages import Role
-from dovetail.merchant.services.sign_in import SignedIn, SignIns, form_token, is_form_token
+from dovetail.merchant.services.sign_in import (
+    Browser,
+    SignedIn,
+    SignIns,
+    form_token,
+    is_form_token,
+)
 from dovetail.merchant.services.users import Users
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -201,6 +208,85 @@ def test_a_secret_counts_once_its_first_code_was_right(database, door, clock) ->
     assert app.start().whole
     acts = [each.what for each in database.read(lambda c: audit.page(c, limit=9))]
     assert {"user.codes", "user.no-codes"} <= set(acts)
+
+
+def test_open_sign_ins_are_told_and_ended_one_by_one(database, known, door, clock) -> None:
+    known.add("Grace", PASSWORD, Role.OWNER, by="test")
+    first = door.start("Ada", PASSWORD, Browser(words="Firefox on Linux"))
+    clock.now += 60
+    second, hers = door.start("Ada", PASSWORD), door.start("Grace", PASSWORD)
+    listed = door.open_of(ada(database))
+    assert [(each.browser, each.way, each.created_at) for each in listed] == [
+        (None, Way.PASSWORD, clock.now),
+        ("Firefox on Linux", Way.PASSWORD, clock.now - 60),
+    ]
+    assert not door.end_one(ada(database), sign_ins.hash_of(hers.token))
+    assert door.end_one(ada(database), listed[1].key)
+    assert not door.end_one(ada(database), listed[1].key)
+    assert door.current(first.token) is None
+    assert door.current(second.token) is not None
+    assert door.current(hers.token) is not None
+
+
+def test_half_a_sign_in_is_no_open_one(guarded, door, database) -> None:
+    begun = guarded.start()
+    assert door.open_of(ada(database)) == ()
+    assert door.complete(begun.token, guarded.code(), Browser(words="Edge on Windows")) is not None
+    (listed,) = door.open_of(ada(database))
+    assert (listed.way, listed.browser) == (Way.CODE, "Edge on Windows")
+
+
+def test_a_sign_in_of_an_older_release_is_told_without_its_way(database, door) -> None:
+    door.start("Ada", PASSWORD)
+    database.write(lambda c: c.execute(update(table).values(way=None, browser=None)))
+    (listed,) = door.open_of(ada(database))
+    assert (listed.way, listed.browser) == (None, None)
+
+
+def test_the_other_sign_ins_are_ended_and_their_browsers_forgotten(database, door) -> None:
+    here, there = door.start("Ada", PASSWORD), door.start("Ada", PASSWORD)
+    mine, other = Browser(known=here.known), Browser(known=there.known)
+    door.end_others(ada(database), mine, but=here.token)
+    assert door.current(here.token) is not None
+    assert door.current(there.token) is None
+    assert (door.knows(mine, "Ada"), door.knows(other, "Ada")) == (True, False)
+
+
+def test_a_browser_is_known_to_who_has_signed_in_there(known, door) -> None:
+    known.add("Grace", PASSWORD, Role.OWNER, by="test")
+    begun = door.start("Ada", PASSWORD)
+    assert begun.known not in repr(begun)
+    browser = Browser(known=begun.known)
+    assert begun.known not in repr(browser)
+    for name, fits in (
+        (None, True),
+        ("Ada", True),
+        ("Grace", False),
+        ("Bob", False),
+        ("\0", False),
+    ):
+        assert door.knows(browser, name) is fits
+    for stranger in (Browser(), Browser(known="made up")):
+        assert not door.knows(stranger, "Ada")
+        assert not door.knows(stranger)
+
+
+@pytest.mark.parametrize("act", ["password", "codes", "no-codes"])
+def test_a_change_ends_the_other_sign_ins(known, guarded, door, database, act: str) -> None:
+    mine, other = guarded.start(), guarded.start()
+    mine = door.complete(mine.token, guarded.code(-30))
+    other = door.complete(other.token, guarded.code())
+    row = ada(database)
+    if act == "password":
+        known.set_password("Ada", "another long password", by="test", keep=mine.token)
+    elif act == "no-codes":
+        door.remove_codes(row, by="test", keep=mine.token)
+    else:
+        database.write(lambda c: user_codes.remove(c, row.id, by="test", now=database.now()))
+        door.propose_codes(row)
+        assert door.confirm_codes(row, guarded.code(), by="test", keep=mine.token)
+    assert door.current(mine.token) is not None
+    assert door.current(other.token) is None
 
 
 def test_a_form_belongs_to_its_sign_in() -> None:

@@ -178,13 +178,28 @@ def cookie_of(connection: AnyConnection, name: str = "dovetail") -> str:
     return name if is_local(connection) else f"__Host-{name}"
 
 
+def origin_of(connection: AnyConnection) -> str:
+    """The origin of the dashboard, as the browser has it (RFC 6454)."""
+    scheme = "http" if is_local(connection) else "https"
+    return f"{scheme}://{connection.headers.get('host', '')}"
+
+
 def set_cookie(
-    answer: Response[Any], connection: AnyConnection, value: str, name: str = "dovetail"
+    answer: Response[Any],
+    connection: AnyConnection,
+    value: str,
+    name: str = "dovetail",
+    *,
+    seconds: int | None = None,
 ) -> None:
-    """Give the browser a cookie that no script reads, and that comes from our own pages alone."""
+    """Give the browser a cookie that no script reads, and that comes from our own pages alone.
+
+    It stays for so many seconds, or until the browser is closed.
+    """
     answer.set_cookie(
         cookie_of(connection, name),
         value,
+        max_age=seconds,
         path="/",
         secure=not is_local(connection),
         httponly=True,

@@ -29,9 +29,13 @@ PAGES = (
 """The pages of the menu: the rest of the path, the words, and what a user needs to see each."""
 
 NOTICES = {
-    "password": "The password was changed. Sign in with the new one.",
-    "codes": "From now on you are asked for a code. Sign in again.",
+    "password": "The password was changed, and you were signed out everywhere else.",
+    "codes": "From now on you are asked for a code. You were signed out everywhere else.",
     "no-codes": "You are asked for the password alone from now on.",
+    "passkey": "The passkey was made. You can sign in with it.",
+    "no-passkey": "The passkey was removed, and you were signed out everywhere else.",
+    "signed-out": "You were signed out there.",
+    "signed-out-others": "You were signed out everywhere else.",
     "close": "The invoice is closed as soon as its session has been asked once more.",
     "settled": "The invoice counts as settled.",
     "invalid": "The invoice counts as invalid.",

@@ -9,6 +9,7 @@ from dovetail.merchant.dashboard import (
     errors,
     invoices,
     overview,
+    passkeys,
     people,
     refunds,
     sign_in,
@@ -24,6 +25,7 @@ from dovetail.merchant.services.users import Users
 PAGES = (
     *sign_in.HANDLERS,
     *account.HANDLERS,
+    *passkeys.HANDLERS,
     *overview.HANDLERS,
     *invoices.HANDLERS,
     *refunds.HANDLERS,

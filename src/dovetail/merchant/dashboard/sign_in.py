@@ -1,4 +1,4 @@
-"""Signing in and out: a password, then a code for those who have set one up."""
+"""Signing in and out: a password, then a code for those who have set one up; or a passkey."""
 
 from http import HTTPStatus
 from math import ceil
@@ -18,14 +18,17 @@ from dovetail.merchant.dashboard.access import (
     drop_cookie,
     form_of,
     new_token,
+    origin_of,
     own_path,
     require_form,
     set_cookie,
     visitor_of,
 )
+from dovetail.merchant.dashboard.browsers import browser_of, keep_known, known_to
 from dovetail.merchant.dashboard.desk import desk_of
 from dovetail.merchant.dashboard.rendering import answer, notice_of
 from dovetail.merchant.data import sign_ins
+from dovetail.merchant.services.authenticators import Party
 from dovetail.merchant.services.sign_in import SignedIn, form_token
 
 CODE = f"{SIGN_IN}/code"
@@ -43,28 +46,30 @@ NO_COOKIE = "The form is out of date. Send it again."
 @get(SIGN_IN)
 async def show_sign_in(request: ApiRequest) -> Response[str]:
     """Ask for name and password."""
-    return _asked(request)
+    return ask_again(request, status=HTTPStatus.OK)
 
 
 @post(SIGN_IN)
 async def sign_in(request: ApiRequest) -> Response[Any]:
     """Check name and password, and begin a sign-in with a token that nobody has seen before."""
     form = form_of(request)
-    token = request.cookies.get(cookie_of(request, _FORMS))
+    token = form_cookie(request)
     if token is None:
-        return _asked(request, form, error=NO_COOKIE, status=HTTPStatus.FORBIDDEN)
+        return ask_again(request, form, error=NO_COOKIE, status=HTTPStatus.FORBIDDEN)
     require_form(request, token)
     name = form.one("name")[:_MOST_NAME]
-    wait = _wait(request, name)
+    wait = await _wait(request, name)
     if wait:
-        return _too_many(_asked, request, form, wait)
+        return _too_many(ask_again, request, form, wait)
+    signs, password, browser = desk_of(request).sign_ins, form.raw("password"), browser_of(request)
     async with desk_of(request).gate.hashing:
-        begun = await in_thread(lambda: desk_of(request).sign_ins.start(name, form.raw("password")))
+        begun = await in_thread(lambda: signs.start(name, password, browser))
     if begun is None:
-        return _asked(request, form, error=WRONG, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    await _end_former(request)
+        return ask_again(request, form, error=WRONG)
     back = own_path(form.one("next"))
-    return _led(request, begun, back if begun.whole else f"{CODE}?next={quote(back, safe='')}")
+    return await enter(
+        request, begun, back if begun.whole else f"{CODE}?next={quote(back, safe='')}"
+    )
 
 
 @get(CODE)
@@ -86,16 +91,18 @@ async def give_code(request: ApiRequest) -> Response[Any]:
     database = parts_of(request).database
     half = await database.aread(lambda c: sign_ins.find(c, token, database.now()))
     if half is None or half.whole:
-        return _asked(request, form, error=AGAIN, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    wait = _wait(request, half.user.name)
+        return ask_again(request, form, error=AGAIN)
+    wait = await _wait(request, half.user.name)
     if wait:
         return _too_many(_asked_code, request, form, wait)
-    done = await in_thread(lambda: desk_of(request).sign_ins.complete(token, form.one("code")))
+    signs, code, browser = desk_of(request).sign_ins, form.one("code"), browser_of(request)
+    done = await in_thread(lambda: signs.complete(token, code, browser))
     if done is not None:
-        return _led(request, done, own_path(form.one("next")))
+        return await enter(request, done, own_path(form.one("next")))
     goes_on = await database.aread(lambda c: sign_ins.find(c, token, database.now()))
-    ask, words = (_asked, AGAIN) if goes_on is None else (_asked_code, WRONG_CODE)
-    return ask(request, form, error=words, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    if goes_on is None:
+        return ask_again(request, form, error=AGAIN)
+    return _asked_code(request, form, error=WRONG_CODE, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 @post(SIGN_OUT, guards=[Needs()])
@@ -117,15 +124,15 @@ def come_again(request: Request[Any, Any, Any], _: Exception) -> Response[str]:
 HANDLERS = (show_sign_in, sign_in, show_code, give_code, sign_out)
 
 
-def _asked(
+def ask_again(
     request: ApiRequest,
     form: Form | None = None,
     *,
     error: str | None = None,
-    status: int = HTTPStatus.OK,
+    status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
 ) -> Response[str]:
-    """The form for name and password, with a token of its own where the browser has none."""
-    known = request.cookies.get(cookie_of(request, _FORMS))
+    """The page for the sign-in, with a token of its own where the browser has none."""
+    known = form_cookie(request)
     token = known or new_token()
     back = request.query_params.get("next") if form is None else form.one("next")
     shown = answer(
@@ -136,6 +143,7 @@ def _asked(
         name="" if form is None else form.one("name")[:_MOST_NAME],
         error=error,
         notice=notice_of(request),
+        takes_passkeys=Party.of(origin_of(request)) is not None,
     )
     if known is None:
         set_cookie(shown, request, token, _FORMS)
@@ -164,19 +172,24 @@ def _too_many(ask: Any, request: ApiRequest, form: Form, wait: float) -> Respons
     return shown
 
 
-def _led(request: ApiRequest, begun: SignedIn, path: str) -> Response[Any]:
+async def enter(request: ApiRequest, begun: SignedIn, path: str) -> Response[Any]:
+    """Lead to a page as a user who has signed in; the sign-in that the browser had ends."""
+    token = request.cookies.get(cookie_of(request))
+    if token is not None:
+        await in_thread(lambda: desk_of(request).sign_ins.end(token))
     led: Response[Any] = Redirect(path, status_code=303)
     set_cookie(led, request, begun.token)
+    if begun.known is not None:
+        keep_known(led, request, begun.known)
     drop_cookie(led, request, _FORMS)
     return led
 
 
-async def _end_former(request: ApiRequest) -> None:
-    """End the sign-in that the browser had: its token is not used any more."""
-    token = request.cookies.get(cookie_of(request))
-    if token is not None:
-        await in_thread(lambda: desk_of(request).sign_ins.end(token))
+def form_cookie(request: ApiRequest) -> str | None:
+    """The token of the forms that the browser sends before anybody has signed in."""
+    return request.cookies.get(cookie_of(request, _FORMS))
 
 
-def _wait(request: ApiRequest, name: str) -> float:
-    return desk_of(request).gate.wait(request.scope["state"].get("client"), name)
+async def _wait(request: ApiRequest, name: str) -> float:
+    known = await known_to(request, name)
+    return desk_of(request).gate.wait(request.scope["state"].get("client"), name, known)

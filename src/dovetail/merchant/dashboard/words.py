@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from dovetail.merchant.data.sign_ins import Way
 from dovetail.merchant.invoices.credit import PaymentKind
 from dovetail.merchant.invoices.invoice import InvoiceException, InvoiceStatus
 from dovetail.merchant.invoices.life import Cause
@@ -152,5 +153,14 @@ ROLES: Mapping[Role, str] = MappingProxyType(
         Role.OWNER: "Owner: may do everything",
         Role.MANAGER: "Manager: may handle invoices, refunds and webhooks",
         Role.VIEWER: "Viewer: may look, and change nothing",
+    }
+)
+
+WAYS: Mapping[Way | None, str] = MappingProxyType(
+    {
+        None: "",
+        Way.PASSWORD: "by password",
+        Way.CODE: "by password and code",
+        Way.PASSKEY: "by passkey",
     }
 )

@@ -62,15 +62,20 @@ class Users:
             )
         return row
 
-    def set_password(self, name: str, password: str, *, by: str) -> UserRow:
-        """Give a user another password, and end their sign-ins; raises `ConfigurationError`."""
+    def set_password(
+        self, name: str, password: str, *, by: str, keep: str | None = None
+    ) -> UserRow:
+        """Give a user another password; raises `ConfigurationError`.
+
+        Their sign-ins end, but for the one of the token `keep`.
+        """
         hashed = self._hashed(password)
         now = self._database.now()
 
         def write(connection: Connection) -> UserRow:
             row = _named(connection, name)
             users.set_password(connection, row.id, hashed, by=by, now=now)
-            sign_ins.end_all(connection, row.id)
+            sign_ins.end_all(connection, row.id, but=keep)
             return row
 
         return self._database.write(write)
