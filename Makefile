@@ -28,7 +28,7 @@ help:
 	@echo "Check"
 	@echo "  make check      linters, type checkers, layers, examples in the docs"
 	@echo "  make docs       write the generated reference pages"
-	@echo "  make words      bring the catalogues of the customer's pages up to date"
+	@echo "  make words      bring the catalogues of the pages and the dashboard up to date"
 	@echo "  make bench      speed as ratios against named baselines"
 	@echo "  make bench-shop what a shop's server and workers cost, with ten thousand waiting invoices"
 	@echo "  make lock       pin the dependencies anew"

@@ -1,4 +1,4 @@
-"""The catalogues of the pages' words: extract them from code and templates, and compile them.
+"""The catalogues of pages and dashboard: extract the words from code and templates, and compile.
 
 `python -m tools.catalogues` brings each catalogue up to date; `--check` tells what is wrong.
 """
@@ -15,7 +15,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from dovetail.merchant.dashboard.sentences import sentences
+
 PAGES = Path(__file__).parents[1] / "src/dovetail/merchant/pages"
+SPOKEN = (PAGES, PAGES.parent / "dashboard")
+"""The packages whose words are in the catalogues."""
 LOCALE = PAGES / "locale"
 DOMAIN = "pages"
 
@@ -29,13 +33,14 @@ _KEYWORDS = {"phrase": None, "_": None, "gettext": None, "ngettext": (1, 2)}
 
 
 def template() -> Catalog:
-    """All words of the pages, without translations."""
+    """All words of the pages and of the dashboard, without translations."""
     made = Catalog(project="Dovetail", version="", charset="utf-8", fuzzy=False)
-    found = extract_from_dir(PAGES, _METHODS, _OPTIONS, keywords=_KEYWORDS)
-    for name, line, message, comments, context in found:
-        made.add(
-            message, None, [(Path(name).as_posix(), line)], auto_comments=comments, context=context
-        )
+    for package in SPOKEN:
+        found = extract_from_dir(package, _METHODS, _OPTIONS, keywords=_KEYWORDS)
+        for _, _, message, comments, context in found:
+            made.add(message, None, auto_comments=comments, context=context)
+    for sentence in sentences():
+        made.add(sentence)
     return made
 
 

@@ -151,8 +151,8 @@ async def test_an_invoice_tells_its_whole_story(office, tmp_path) -> None:
     for words in ("Settled", "Overpaid", "70,000", "Created", "Ordinary payment", "Confirmed"):
         assert words in shown.said, words
     assert "More came than was asked for" in shown.said
-    assert "Output: shop, 70,000 sats, pays this invoice." in shown.said
-    assert "Input: unknown, an unknown amount." in shown.said
+    assert "Output: Shop, 70,000 sats, pays this invoice." in shown.said.replace("\xa0", " ")
+    assert "Input: Unknown, an unknown amount." in shown.said
     assert 'role="img"' in shown.text
     assert "The invoice has no payjoin session." in shown.said
 
@@ -169,10 +169,10 @@ async def test_a_payjoin_is_drawn_with_both_sides(office) -> None:
     del negotiation, payjoin
     for words in (
         "Payjoin",
-        "Input: customer, an unknown amount.",
-        "Input: shop, 70,000 sats.",
-        "Output: shop, 119,900 sats, pays this invoice.",
-        "Output: customer, 1,000 sats.",
+        "Input: Customer, an unknown amount.",
+        "Input: Shop, 70,000 sats.",
+        "Output: Shop, 119,900 sats, pays this invoice.",
+        "Output: Customer, 1,000 sats.",
         "100 sats of it went to the miner's fee",
     ):
         assert words in shown.said.replace("\xa0", " "), words

@@ -1,13 +1,16 @@
 """The first page, the coins and the charts."""
 
+import time
+
 from tests.merchant import builders
 from tests.merchant import refunds as samples
 from tests.merchant.dashboard.browsing import BOTH
+from tests.merchant.dashboard.showroom import payjoin_paid
 from tests.merchant.shop import add_one, add_shop
 
 from dovetail.bitcoin import OutPoint, Sats, Transaction, Txid, TxIn, TxOut, UnixTime
 from dovetail.merchant.dashboard import charts
-from dovetail.merchant.dashboard.charts import DAY, Way, chart_of
+from dovetail.merchant.dashboard.charts import DAY, Way, chart_of, fees_of
 from dovetail.merchant.dashboard.coins import purses
 from dovetail.merchant.data import coins
 from dovetail.merchant.data.census import Settlement, settlements
@@ -15,8 +18,8 @@ from dovetail.merchant.data.census import Settlement, settlements
 NOW = UnixTime(100 * DAY + 5000)
 
 
-def settled(day: int, *kinds: str, no_payjoin: str | None = None) -> Settlement:
-    return Settlement(UnixTime(NOW - day * DAY), frozenset(kinds), no_payjoin)
+def settled(day: int, *kinds: str, no_payjoin: str | None = None, fees: int = 0) -> Settlement:
+    return Settlement(UnixTime(NOW - day * DAY), frozenset(kinds), no_payjoin, Sats(fees))
 
 
 async def test_an_empty_shop_says_what_to_do(office) -> None:
@@ -43,7 +46,8 @@ async def test_settled_invoices_are_drawn_by_day(office) -> None:
     (found,) = office.database.read(lambda c: settlements(c, UnixTime(0)))
     assert (found.kinds, found.no_payjoin) == (frozenset({"direct"}), None)
     chart = chart_of([found], found.at)
-    assert (chart.total, chart.totals[Way.DIRECT], chart.rate) == (1, 1, "0 %")
+    assert (chart.total, chart.totals[Way.DIRECT], chart.share) == (1, 1, 0)
+    assert fees_of([found], found.at).payjoins == 0
 
 
 def test_a_chart_counts_each_way_on_its_day() -> None:
@@ -58,8 +62,9 @@ def test_a_chart_counts_each_way_on_its_day() -> None:
         ],
         NOW,
     )
-    assert (chart.total, chart.most, chart.rate) == (5, 2, "40 %")
-    assert [day for day, _ in chart.counts] == [chart.days[0], chart.days[28], chart.days[29]]
+    assert (chart.total, chart.plot.most, chart.share) == (5, 2, 40)
+    first, last = chart.plot.first, chart.plot.last
+    assert [day for day, _ in chart.counts] == [first, last - DAY, last]
     assert {way: chart.totals[way] for way in Way} == {
         Way.PAYJOIN: 2,
         Way.FALLBACK: 1,
@@ -68,14 +73,51 @@ def test_a_chart_counts_each_way_on_its_day() -> None:
     }
     assert sum(count for _, count in chart.reasons) == 3
     assert any("no confirmed coin" in words for words, _ in chart.reasons)
-    highest = [bar for bar in chart.bars if bar.way is Way.PAYJOIN]
-    assert (highest[0].y, highest[0].height) == (10, chart.base - 10)
-    assert all(chart.left <= bar.x and bar.x + bar.width <= chart.width for bar in chart.bars)
+    plot = chart.plot
+    highest = [bar for bar in plot.bars if bar.colour == Way.PAYJOIN.value]
+    assert (highest[0].y, highest[0].height) == (plot.top, plot.base - plot.top)
+    assert all(plot.left <= bar.x and bar.x + bar.width <= plot.width for bar in plot.bars)
+
+
+def test_the_fees_of_payjoins_are_added_up_by_day() -> None:
+    fees = fees_of(
+        [
+            settled(0, "payjoin", fees=100),
+            settled(0, "payjoin", fees=250),
+            settled(3, "payjoin"),
+            settled(4, "direct"),
+            settled(29, "payjoin", "direct", fees=175),
+            settled(30, "payjoin", fees=9_999),
+        ],
+        NOW,
+    )
+    assert [(each.day, each.payjoins, int(each.fees)) for each in fees.days] == [
+        (fees.plot.first, 1, 175),
+        (fees.plot.last - 3 * DAY, 1, 0),
+        (fees.plot.last, 2, 350),
+    ]
+    assert (fees.payjoins, int(fees.total), int(fees.average)) == (4, 525, 131)
+    heights = {bar.x: bar.height for bar in fees.plot.bars}
+    low, high = (heights[each] for each in sorted(heights))
+    assert (fees.plot.most, high, low) == (350, fees.plot.base - fees.plot.top, high / 2)
+
+
+@BOTH
+async def test_what_a_payjoin_cost_the_shop_is_on_the_first_page(office, clock) -> None:
+    clock.now = int(time.time())
+    store = office.database.write(lambda c: add_shop(c, now=clock.now))
+    office.database.write(lambda c: payjoin_paid(c, store, clock.now - 600, fee=1_234))
+    (found,) = office.database.read(lambda c: settlements(c, UnixTime(0)))
+    assert (found.kinds, int(found.fees)) == (frozenset({"payjoin"}), 1_234)
+    said = (await (await office.user()).get("/dashboard")).said.replace("\xa0", " ")
+    assert "100% of 1 settled invoice was paid by payjoin." in said
+    assert "1,234 sats of miner's fees for 1 payjoin, 1,234 sats each." in said
 
 
 def test_an_empty_chart_has_no_rate() -> None:
     chart = chart_of([], NOW)
-    assert (chart.total, chart.rate, chart.bars) == (0, "-", ())
+    assert (chart.total, chart.share, chart.plot.bars) == (0, 0, ())
+    assert int(fees_of([], NOW).average) == 0
     assert charts.since(NOW) == 71 * DAY
 
 

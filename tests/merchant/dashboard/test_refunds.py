@@ -78,6 +78,10 @@ async def test_an_owner_approves_and_a_manager_cannot(office, credited) -> None:
     assert answer.header("location") == f"{path}?done=approve"
     assert "at the signer, too" in (await owner.get(answer.header("location"))).said
     assert only(office).status == "approved"
+    shown = (await owner.get(path)).said
+    assert "Asked for Grace" in shown
+    assert "Address given The customer" in shown
+    assert "Approved Ada" in shown
     again = await owner.post(f"{path}/approve")
     assert (again.status, "approved already" in again.said) == (409, True)
 

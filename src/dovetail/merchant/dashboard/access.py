@@ -18,12 +18,18 @@ from dovetail.merchant.api.routes.common import in_thread
 from dovetail.merchant.dashboard.desk import desk_at
 from dovetail.merchant.data.users import UserRow
 from dovetail.merchant.messages import Role, Scope
+from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.services.sign_in import form_token, is_form_token
 
 PATH = "/dashboard"
 SIGN_IN = f"{PATH}/sign-in"
 FIELD = "form"
 """The field of each form that holds its token (CSRF)."""
+
+ROLE = phrase("Your role does not let you do this: ask an owner.")
+UNREADABLE = phrase("The form cannot be read; send it again.")
+ELSEWHERE = phrase("The form was sent by another site; open the page anew.")
+OUT_OF_DATE = phrase("The form is out of date; open the page anew.")
 
 _MOST_FIELDS = 200
 _OWN_PATH = re.compile(
@@ -117,7 +123,7 @@ class Needs:
         if (self.scope is not None and not visitor.may(self.scope)) or (
             self.owner and not visitor.is_owner
         ):
-            raise Refused(Kind.FORBIDDEN, "Your role does not let you do this: ask an owner.")
+            raise Refused(Kind.FORBIDDEN, ROLE)
         connection.scope["state"]["visitor"] = visitor
 
 
@@ -140,7 +146,7 @@ def form_of(connection: AnyConnection) -> Form:
             max_num_fields=_MOST_FIELDS,
         )
     except ValueError:
-        raise Refused(Kind.MALFORMED, "The form cannot be read; send it again.") from None
+        raise Refused(Kind.MALFORMED, UNREADABLE) from None
     found: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
         found[name] = (*found.get(name, ()), value.replace("\x00", ""))
@@ -157,9 +163,9 @@ def require_form(connection: AnyConnection, token: str) -> None:
     host = connection.headers.get("host", "")
     is_ours = origin is None or (urlsplit(origin).netloc == host and host != "")
     if site != "same-origin" or not is_ours or (origin is None and not _tells_site(connection)):
-        raise Refused(Kind.FORBIDDEN, "The form was sent by another site; open the page anew.")
+        raise Refused(Kind.FORBIDDEN, ELSEWHERE)
     if not is_form_token(token, form_of(connection).one(FIELD)):
-        raise Refused(Kind.FORBIDDEN, "The form is out of date; open the page anew.")
+        raise Refused(Kind.FORBIDDEN, OUT_OF_DATE)
 
 
 def is_local(connection: AnyConnection) -> bool:

@@ -24,14 +24,15 @@ from dovetail.merchant.dashboard.access import (
 from dovetail.merchant.dashboard.browsers import browser_of
 from dovetail.merchant.dashboard.desk import desk_of
 from dovetail.merchant.dashboard.rendering import page
-from dovetail.merchant.dashboard.words import WAYS
+from dovetail.merchant.dashboard.words import ROLE_NAMES, WAYS
 from dovetail.merchant.data import sign_ins, user_codes
+from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.services.authenticators import Party
 
 ACCOUNT = f"{PATH}/account"
-WRONG_PASSWORD = "This is not your password."  # noqa: S105 - no password, but words about one
-WRONG_CODE = "The code is wrong. Type the one that your app shows now."
-UNEQUAL = "The two new passwords differ. Type them again."
+WRONG_PASSWORD = phrase("This is not your password.")
+WRONG_CODE = phrase("The code is wrong. Type the one that your app shows now.")
+UNEQUAL = phrase("The two new passwords differ. Type them again.")
 _KEY = re.compile("[0-9a-f]{64}")
 
 
@@ -145,6 +146,7 @@ async def account_page(request: ApiRequest, *, error: str | None = None) -> Resp
         request,
         "account.html",
         status=HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY,
+        role=ROLE_NAMES[visitor_of(request).user.role],
         has_codes=codes is not None and codes.since is not None,
         passkeys=await in_thread(lambda: desk.passkeys.of(visitor.user)),
         takes_passkeys=Party.of(origin_of(request)) is not None,

@@ -1,19 +1,21 @@
-"""Charts over days: how invoices were paid, as bars, and the same in numbers."""
+"""Charts over days: how invoices were paid, and what the shop paid in fees; and the numbers."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
-from dovetail.bitcoin import UnixTime
+from dovetail.bitcoin import Sats, UnixTime
 from dovetail.merchant.data.census import Settlement
+from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.services.readiness import NoPayjoin
 
 DAYS = 30
 DAY = 86_400
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 170, 34, 22
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 170, 52, 10, 22
+_STEP = (_WIDTH - _LEFT) / DAYS
+_THICK = round(_STEP - 4, 1)
 
 
 class Way(StrEnum):
@@ -33,10 +35,10 @@ class Way(StrEnum):
 
 
 _WAYS = {
-    Way.PAYJOIN: "Payjoin",
-    Way.FALLBACK: "Begun as a payjoin, paid as usual",
-    Way.DIRECT: "Offered, paid as usual",
-    Way.NOT_OFFERED: "Not offered",
+    Way.PAYJOIN: phrase("Payjoin"),
+    Way.FALLBACK: phrase("Begun as a payjoin, paid as usual"),
+    Way.DIRECT: phrase("Offered, paid as usual"),
+    Way.NOT_OFFERED: phrase("Not offered"),
 }
 
 
@@ -44,7 +46,7 @@ _WAYS = {
 class Bar:
     """A part of a day's bar, in the units of the drawing."""
 
-    way: Way
+    colour: str
     x: float
     y: float
     width: float
@@ -52,64 +54,112 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """The bars of the last days, and what they say in words."""
+class Plot:
+    """The bars of the last days, each a stack of counts, and the scale beside them."""
 
     bars: tuple[Bar, ...]
-    days: tuple[str, ...]
-    counts: tuple[tuple[str, Counter[Way]], ...]
-    """By day, those with at least one settled invoice."""
+    first: UnixTime
+    """When the first day begins."""
+    last: UnixTime
+    """When the last day begins, which is today."""
     most: int
+    """The height of the highest bar, in what is counted."""
+    width: int = _WIDTH
+    height: int = _HEIGHT
+    left: int = _LEFT
+    top: int = _TOP
+    base: int = _HEIGHT - _BOTTOM
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """How the invoices of the last days were paid."""
+
+    plot: Plot
+    counts: tuple[tuple[UnixTime, Counter[Way]], ...]
+    """By the beginning of the day, those with at least one settled invoice."""
     total: int
     totals: Counter[Way]
     reasons: tuple[tuple[str, int], ...]
     """Why there was no payjoin, the most frequent first."""
-    width: int = _WIDTH
-    height: int = _HEIGHT
-    left: int = _LEFT
-    base: int = _HEIGHT - _BOTTOM
 
     @property
-    def rate(self) -> str:
-        """The share of payjoins among all settled invoices."""
-        if not self.total:
-            return "-"
-        return f"{100 * self.totals[Way.PAYJOIN] / self.total:.0f} %"
+    def share(self) -> int:
+        """The share of payjoins among all settled invoices, in percent."""
+        return round(100 * self.totals[Way.PAYJOIN] / self.total) if self.total else 0
+
+
+@dataclass(frozen=True, slots=True)
+class FeesOfDay:
+    """What the payjoins of a day have cost the shop."""
+
+    day: UnixTime
+    payjoins: int
+    fees: Sats
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What the shop has paid of the payjoins' fees in the last days."""
+
+    plot: Plot
+    days: tuple[FeesOfDay, ...]
+    """Those with at least one payjoin."""
+
+    @property
+    def payjoins(self) -> int:
+        """How many there were."""
+        return sum(each.payjoins for each in self.days)
+
+    @property
+    def total(self) -> Sats:
+        """What all of them have cost."""
+        return Sats.sum(each.fees for each in self.days)
+
+    @property
+    def average(self) -> Sats:
+        """What one has cost, rounded to whole satoshis."""
+        return Sats(round(int(self.total) / self.payjoins)) if self.payjoins else Sats(0)
 
 
 def since(now: UnixTime) -> UnixTime:
-    """When the first day of the chart begins, in UTC."""
+    """When the first day of the charts begins, in UTC."""
     return UnixTime((int(now) // DAY - DAYS + 1) * DAY)
 
 
 def chart_of(found: Iterable[Settlement], now: UnixTime) -> Chart:
-    """The chart of the last days up to today."""
-    first = int(since(now)) // DAY
+    """How the invoices of the last days were paid, up to today."""
     by_day = [Counter[Way]() for _ in range(DAYS)]
     reasons: Counter[str] = Counter()
-    for each in found:
-        day, way = int(each.at) // DAY - first, way_of(each)
-        if not 0 <= day < DAYS:
-            continue
+    for day, each in _placed(found, now):
+        way = way_of(each)
         by_day[day][way] += 1
         if way is not Way.PAYJOIN:
             reasons[_reason(each, way)] += 1
-    days = tuple(
-        datetime.fromtimestamp((first + number) * DAY, UTC).strftime("%Y-%m-%d")
-        for number in range(DAYS)
-    )
     totals = sum(by_day, Counter[Way]())
-    most = max((each.total() for each in by_day), default=0)
     return Chart(
-        bars=tuple(_bars(by_day, max(1, most))),
-        days=days,
-        counts=tuple(
-            (day, count) for day, count in zip(days, by_day, strict=True) if count.total()
-        ),
-        most=most,
+        plot=_plot([{way.value: counts[way] for way in Way} for counts in by_day], now),
+        counts=tuple((_day(now, day), each) for day, each in enumerate(by_day) if each.total()),
         total=totals.total(),
         totals=totals,
         reasons=tuple(reasons.most_common()),
+    )
+
+
+def fees_of(found: Iterable[Settlement], now: UnixTime) -> Fees:
+    """What the payjoins of the last days have cost the shop, up to today."""
+    payjoins, fees = [0] * DAYS, [0] * DAYS
+    for day, each in _placed(found, now):
+        if way_of(each) is Way.PAYJOIN:
+            payjoins[day] += 1
+            fees[day] += int(each.fees)
+    return Fees(
+        plot=_plot([{Way.PAYJOIN.value: each} for each in fees], now),
+        days=tuple(
+            FeesOfDay(_day(now, day), count, Sats(fees[day]))
+            for day, count in enumerate(payjoins)
+            if count
+        ),
     )
 
 
@@ -126,18 +176,40 @@ def _reason(settlement: Settlement, way: Way) -> str:
     if way is Way.NOT_OFFERED and settlement.no_payjoin in set(NoPayjoin):
         return NoPayjoin(settlement.no_payjoin).words
     if way is Way.FALLBACK:
-        return "The customer's wallet began a payjoin, and it was not completed."
-    return "The customer's wallet paid as usual, though a payjoin was offered."
+        return phrase("The customer's wallet began a payjoin, and it was not completed.")
+    return phrase("The customer's wallet paid as usual, though a payjoin was offered.")
 
 
-def _bars(by_day: list[Counter[Way]], most: int) -> Iterable[Bar]:
-    step = (_WIDTH - _LEFT) / DAYS
-    room = _HEIGHT - _BOTTOM - 10
-    for day, counts in enumerate(by_day):
-        y = float(_HEIGHT - _BOTTOM)
-        for way in Way:
-            height = room * counts[way] / most
+def _placed(found: Iterable[Settlement], now: UnixTime) -> Iterator[tuple[int, Settlement]]:
+    """Each settlement of the last days with the number of its day."""
+    first = int(since(now)) // DAY
+    for each in found:
+        day = int(each.at) // DAY - first
+        if 0 <= day < DAYS:
+            yield day, each
+
+
+def _day(now: UnixTime, number: int) -> UnixTime:
+    return UnixTime(int(since(now)) + number * DAY)
+
+
+def _plot(stacks: Sequence[dict[str, int]], now: UnixTime) -> Plot:
+    """Bars of these heights by colour, a stack a day."""
+    most = max(sum(each.values()) for each in stacks)
+    return Plot(
+        bars=tuple(_bars(stacks, max(1, most))),
+        first=since(now),
+        last=_day(now, DAYS - 1),
+        most=most,
+    )
+
+
+def _bars(stacks: Sequence[dict[str, int]], most: int) -> Iterator[Bar]:
+    room = _HEIGHT - _BOTTOM - _TOP
+    for day, counts in enumerate(stacks):
+        x, y = _LEFT + day * _STEP + (_STEP - _THICK) / 2, float(_HEIGHT - _BOTTOM)
+        for colour, count in counts.items():
+            height = room * count / most
             y -= height
-            if height:
-                x = _LEFT + day * step + 2
-                yield Bar(way, round(x, 1), round(y, 1), round(step - 4, 1), round(height, 1))
+            if count:
+                yield Bar(colour, round(x, 1), round(y, 1), _THICK, round(height, 1))

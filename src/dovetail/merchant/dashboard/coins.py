@@ -16,14 +16,15 @@ from dovetail.merchant.data.coins import CoinRow
 from dovetail.merchant.data.database import Database
 from dovetail.merchant.data.invoices import invoice_of_session
 from dovetail.merchant.messages import Scope
+from dovetail.merchant.pages.language import phrase
 from dovetail.stores.ports import SessionId
 
-FREE = Badge("Free", "good")
-SESSION = Badge("In a payjoin", "open")
-REFUND = Badge("In a refund", "open")
-SPENT = Badge("Being spent", "")
-UNCONFIRMED = Badge("Unconfirmed", "")
-ABSENT = Badge("Gone from the chain", "bad")
+FREE = Badge(phrase("Free"), "good")
+SESSION = Badge(phrase("In a payjoin"), "open")
+REFUND = Badge(phrase("In a refund"), "open")
+SPENT = Badge(phrase("Being spent"), "")
+UNCONFIRMED = Badge(phrase("Unconfirmed"), "")
+ABSENT = Badge(phrase("Gone from the chain"), "bad")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

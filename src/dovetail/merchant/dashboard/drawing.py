@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from dovetail.bitcoin import OutPoint, Sats, Script, Transaction
 from dovetail.merchant.dashboard.rendering import short
+from dovetail.merchant.pages.language import phrase
 
 
 class Side(StrEnum):
@@ -18,7 +19,14 @@ class Side(StrEnum):
     @property
     def words(self) -> str:
         """The same for people."""
-        return {"shop": "Shop", "customer": "Customer", "unknown": "Unknown"}[self.value]
+        return _SIDES[self]
+
+
+_SIDES = {
+    Side.SHOP: phrase("Shop"),
+    Side.CUSTOMER: phrase("Customer"),
+    Side.UNKNOWN: phrase("Unknown"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +53,6 @@ class Drawing:
     more_inputs: int = 0
     """Those that are not drawn."""
     more_outputs: int = 0
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The same for whoever does not see it, a sentence for each end."""
-        return (
-            *(_sentence("Input", each) for each in self.inputs),
-            *(_sentence("Output", each) for each in self.outputs),
-        )
 
     @property
     def middle(self) -> int:
@@ -111,7 +111,7 @@ def _outputs(transaction: Transaction, known: Known, names: Mapping[Script, str]
     for each in transaction.outputs[:MOST]:
         script, note, side = each.script_pubkey, "", Side.UNKNOWN
         if script in known.payment_scripts:
-            side, note = Side.SHOP, "pays this invoice"
+            side, note = Side.SHOP, phrase("pays this invoice")
         elif script in known.own_scripts:
             side = Side.SHOP
         elif script in known.customer_scripts:
@@ -128,9 +128,3 @@ def _placed(ends: Iterator[End]) -> Iterator[End]:
             note=each.note,
             y=TOP + number * (BOX + GAP),
         )
-
-
-def _sentence(kind: str, end: End) -> str:
-    value = "an unknown amount" if end.value is None else f"{int(end.value):,} sats"
-    note = f", {end.note}" if end.note else ""
-    return f"{kind}: {end.side.words.lower()}, {value}{note}."

@@ -11,17 +11,18 @@ from dovetail.merchant.dashboard.access import (
 )
 from dovetail.merchant.dashboard.rendering import HEADERS, rendered
 from dovetail.merchant.dashboard.sign_in import come_again
+from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.pages.rendering import html_refusal
 from dovetail.serving.asgi import Scope
 from dovetail.serving.responses import Response
 
 _TITLES = {
-    HTTPStatus.NOT_FOUND: "There is no such page",
-    HTTPStatus.FORBIDDEN: "This is not allowed",
-    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The shop cannot answer now",
+    HTTPStatus.NOT_FOUND: phrase("There is no such page"),
+    HTTPStatus.FORBIDDEN: phrase("This is not allowed"),
+    HTTPStatus.TOO_MANY_REQUESTS: phrase("Too many requests"),
+    HTTPStatus.SERVICE_UNAVAILABLE: phrase("The shop cannot answer now"),
 }
-_TITLE = "That did not work"
+_TITLE = phrase("That did not work")
 
 
 HANDLERS: dict[int | type[Exception], Any] = {
@@ -31,7 +32,8 @@ HANDLERS: dict[int | type[Exception], Any] = {
 """The exception handlers of the dashboard: what leads to another page."""
 
 
-def refusal(_: Scope, refused: Refused) -> Response:
+def refusal(scope: Scope, refused: Refused) -> Response:
     """The page for a request that is refused."""
     title = _TITLES.get(refused.status, _TITLE)
-    return html_refusal(refused, rendered("error.html", title=title, words=refused.detail), HEADERS)
+    html = rendered("error.html", scope, title=title, words=refused.detail)
+    return html_refusal(refused, html, HEADERS)

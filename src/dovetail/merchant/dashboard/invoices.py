@@ -1,5 +1,6 @@
 """The pages of invoices: the list with its search and files, one invoice, and acts."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +21,7 @@ from dovetail.merchant.dashboard.access import PATH, Needs, form_of, is_local, v
 from dovetail.merchant.dashboard.desk import desk_of
 from dovetail.merchant.dashboard.rendering import HEADERS, link, page
 from dovetail.merchant.dashboard.search import Search, uuid_of
+from dovetail.merchant.dashboard.speech import speech_for
 from dovetail.merchant.dashboard.story import Story
 from dovetail.merchant.data import invoices as rows
 from dovetail.merchant.data import record, stores
@@ -27,6 +29,7 @@ from dovetail.merchant.data.invoices import PAGE, InvoiceRow
 from dovetail.merchant.invoices.invoice import InvoiceStatus
 from dovetail.merchant.invoices.refunds import RefundRefused
 from dovetail.merchant.messages import Scope
+from dovetail.merchant.pages.language import Language, phrase
 
 LIST = f"{PATH}/invoices"
 CLAIM_SECONDS = 30 * 86_400
@@ -34,7 +37,7 @@ CLAIM_SECONDS = 30 * 86_400
 BATCH = 200
 """Invoices of a file that are read at a time."""
 
-NO_AMOUNT = "Give the amount as a whole number of satoshis, or leave it empty."
+NO_AMOUNT = phrase("Give the amount as a whole number of satoshis, or leave it empty.")
 _MOST_REASON = 200
 _MOST_DIGITS = 16
 
@@ -120,14 +123,15 @@ async def mark_invoice(request: ApiRequest, invoice_id: FromPath[str]) -> Redire
 async def ask_refund(request: ApiRequest, invoice_id: FromPath[str]) -> Response[str]:
     """Make a refund, and show the link for its customer in this answer alone."""
     known, form = await _story(request, invoice_id), form_of(request)
-    amount = form.one("amount").replace(",", "").replace("\N{NO-BREAK SPACE}", "")
-    if amount and not _is_amount(amount):
+    given = form.one("amount")
+    amount = _amount(given, speech_for(request))
+    if given and amount is None:
         return await _shown(request, known, error=NO_AMOUNT)
     try:
         row, token = await desk_of(request).refunds.create(
             known.record.row.id,
             by=visitor_of(request).who,
-            amount=Sats(int(amount)) if amount else None,
+            amount=amount,
             reason=" ".join(form.one("reason").split())[:_MOST_REASON] or None,
             expires_in=CLAIM_SECONDS,
         )
@@ -206,8 +210,14 @@ def _stores(connection: Connection) -> dict[UUID, str]:
     return {each.id: each.name for each in stores.all_stores(connection)}
 
 
-def _is_amount(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) <= MAX_SATS
+def _amount(text: str, speech: Language) -> Sats | None:
+    """The satoshis of a text, which may have the language's mark between thousands."""
+    plain = text.replace("\N{NO-BREAK SPACE}", "").removesuffix("sats").rstrip()
+    grouped = re.fullmatch(rf"\d{{1,3}}({re.escape(speech.group)}\d{{3}})+", plain, re.ASCII)
+    digits = plain.replace(speech.group, "") if grouped else plain
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
+        return None
+    return Sats(int(digits)) if int(digits) <= MAX_SATS else None
 
 
 def _done(invoice_id: UUID, what: str) -> Redirect:

@@ -9,7 +9,7 @@ from dovetail.bitcoin import Sats, UnixTime
 from dovetail.errors import ConfigurationError
 from dovetail.merchant.api.routes.common import ApiRequest, parts_of
 from dovetail.merchant.dashboard.access import PATH, Needs
-from dovetail.merchant.dashboard.charts import Chart, Way, chart_of, since
+from dovetail.merchant.dashboard.charts import Chart, Fees, Way, chart_of, fees_of, since
 from dovetail.merchant.dashboard.desk import desk_of
 from dovetail.merchant.dashboard.rendering import page
 from dovetail.merchant.dashboard.words import Badge
@@ -17,34 +17,36 @@ from dovetail.merchant.data import census, coins, refunds, stores, wallets
 from dovetail.merchant.data.wallets import WalletRow
 from dovetail.merchant.invoices.refunds import RefundStatus
 from dovetail.merchant.messages import Scope
+from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.services.checking import Setup, findings
 from dovetail.merchant.services.health import Findings, Overall, Word
 
 CHECK = f"{PATH}/check"
+NO_WALLET = phrase("There is no wallet yet: make a store first.")
 KEPT = 5
 """Coins that stay hot in any case: each payjoin under way needs one of its own."""
 
 _OVERALL = {
-    Overall.READY: Badge("The shop takes payments, and offers payjoins.", "good"),
+    Overall.READY: Badge(phrase("The shop takes payments, and offers payjoins."), "good"),
     Overall.DEGRADED: Badge(
-        "The shop takes payments. It offers no payjoin: look after the signer.", "open"
+        phrase("The shop takes payments. It offers no payjoin: look after the signer."), "open"
     ),
     Overall.NOT_READY: Badge(
-        "The shop cannot take payments as it should: look after the parts below.", "bad"
+        phrase("The shop cannot take payments as it should: look after the parts below."), "bad"
     ),
-    Overall.STOPPING: Badge("This server is stopping.", "open"),
+    Overall.STOPPING: Badge(phrase("This server is stopping."), "open"),
 }
 _WORDS = {
-    Word.OK: Badge("Well", "good"),
-    Word.AWAY: Badge("Does not answer", "bad"),
-    Word.OTHER_SCHEMA: Badge("Belongs to another release", "bad"),
-    Word.NONE: Badge("None", "bad"),
+    Word.OK: Badge(phrase("Well"), "good"),
+    Word.AWAY: Badge(phrase("Does not answer"), "bad"),
+    Word.OTHER_SCHEMA: Badge(phrase("Belongs to another release"), "bad"),
+    Word.NONE: Badge(phrase("None"), "bad"),
 }
 _PARTS = {
-    "database": "Database",
-    "chain": "Chain source",
-    "workers": "Workers",
-    "signer": "Signer",
+    "database": phrase("Database"),
+    "chain": phrase("Chain source"),
+    "workers": phrase("Workers"),
+    "signer": phrase("Signer"),
 }
 
 
@@ -63,6 +65,7 @@ class Figures:
     has_cold: bool
     has_stores: bool
     chart: Chart
+    fees: Fees
 
     @property
     def sweep_is_due(self) -> bool:
@@ -99,7 +102,7 @@ async def show_check(request: ApiRequest) -> Response[str]:
 
     known, has_rates = await parts.database.aread(read)
     if not known:
-        raise ConfigurationError("There is no wallet yet: make a store first.")
+        raise ConfigurationError(NO_WALLET)
     setup = Setup(
         around=parts, database=parts.database, network=known[0].network, has_rates=has_rates
     )
@@ -119,6 +122,7 @@ def _figures(connection: Connection, now: UnixTime) -> Figures:
     ]
     waiting, overdue = census.webhooks_waiting(connection, now)
     claimed = refunds.page(connection, limit=100, statuses=(RefundStatus.CLAIMED,))
+    settled = census.settlements(connection, since(now))
     return Figures(
         statuses=census.invoices_by_status(connection),
         sessions=sum(census.sessions_by_event(connection).values()),
@@ -129,7 +133,8 @@ def _figures(connection: Connection, now: UnixTime) -> Figures:
         hot_coins=len(hot),
         has_cold=any(each.cold_descriptor for each in known),
         has_stores=bool(stores.all_stores(connection)),
-        chart=chart_of(census.settlements(connection, since(now)), now),
+        chart=chart_of(settled, now),
+        fees=fees_of(settled, now),
     )
 
 

@@ -15,12 +15,13 @@ from dovetail.merchant.dashboard.rendering import link, page
 from dovetail.merchant.dashboard.search import uuid_of
 from dovetail.merchant.data import api_keys, audit, users
 from dovetail.merchant.messages import Role, Scope
+from dovetail.merchant.pages.language import phrase
 
 KEYS, USERS = f"{PATH}/keys", f"{PATH}/users"
-NO_NAME = "Give the key a name of 1 to 100 characters in one line."
-NO_SCOPE = "Choose what the key may do."
-NO_ROLE = "Choose a role."
-OWN = "You cannot lock yourself out: another owner can."
+NO_NAME = phrase("Give the key a name of 1 to 100 characters in one line.")
+NO_SCOPE = phrase("Choose what the key may do.")
+NO_ROLE = phrase("Choose a role.")
+OWN = phrase("You cannot lock yourself out: another owner can.")
 _MOST_NAME = 100
 
 
@@ -52,8 +53,10 @@ async def make_key(request: ApiRequest) -> Response[str]:
     return page(
         request,
         "secret.html",
-        title="The key was made",
-        words="Give it to the program that is to use it. Whoever has it may do what you chose.",
+        title=phrase("The key was made"),
+        words=phrase(
+            "Give it to the program that is to use it. Whoever has it may do what you chose."
+        ),
         secret=secret,
         back=link("/keys"),
     )
@@ -142,6 +145,7 @@ async def _users(
         status=200 if error is None else 422,
         rows=await parts_of(request).database.aread(users.all_users),
         roles=words.ROLES,
+        role_names=words.ROLE_NAMES,
         given=form or Form(),
         error=error,
     )

@@ -12,6 +12,7 @@ from dovetail.merchant.api.routes.common import ApiRequest, in_thread, parts_of
 from dovetail.merchant.dashboard import words
 from dovetail.merchant.dashboard.access import PATH, Needs, visitor_of
 from dovetail.merchant.dashboard.desk import desk_of
+from dovetail.merchant.dashboard.doers import Doer, doer_of
 from dovetail.merchant.dashboard.rendering import link, page
 from dovetail.merchant.dashboard.search import uuid_of
 from dovetail.merchant.data import refunds as rows
@@ -88,15 +89,22 @@ async def cancel_refund(request: ApiRequest, refund_id: FromPath[str]) -> Redire
 HANDLERS = (list_refunds, show_refund, approve_refund, decline_refund, cancel_refund)
 
 
-async def _found(request: ApiRequest, text: str) -> tuple[RefundRow, tuple[StepRow, ...]]:
+Steps = tuple[tuple[StepRow, Doer], ...]
+"""The steps of a refund, each with who did it."""
+
+
+async def _found(request: ApiRequest, text: str) -> tuple[RefundRow, Steps]:
     """The refund of this id and its steps; raises `Refused`."""
     refund_id = uuid_of(text)
     if refund_id is None:
         raise not_found()
 
-    def read(connection: Connection) -> tuple[RefundRow, tuple[StepRow, ...]] | None:
+    def read(connection: Connection) -> tuple[RefundRow, Steps] | None:
         row = rows.refund(connection, refund_id)
-        return None if row is None else (row, rows.steps_of(connection, refund_id))
+        if row is None:
+            return None
+        steps = rows.steps_of(connection, refund_id)
+        return row, tuple((each, doer_of(connection, each.who)) for each in steps)
 
     found = await parts_of(request).database.aread(read)
     if found is None:

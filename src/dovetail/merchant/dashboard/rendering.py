@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, urlencode
 
 from jinja2 import Environment
 from litestar import Response
@@ -13,45 +13,52 @@ from litestar.enums import MediaType
 
 from dovetail.merchant.api.routes.common import ApiRequest
 from dovetail.merchant.dashboard.access import PATH, Visitor, visitor_of
+from dovetail.merchant.dashboard.speech import FIELD, remember, speech_of, told
 from dovetail.merchant.messages import Scope
-from dovetail.merchant.pages.language import USUAL, language
+from dovetail.merchant.pages.language import NAMES, Language, language, phrase
 from dovetail.merchant.pages.rendering import environment, headers_of
+from dovetail.serving import asgi
 
 PAGES = (
-    ("", "Overview", None),
-    ("/invoices", "Invoices", Scope.INVOICES_READ),
-    ("/refunds", "Refunds", Scope.REFUNDS_READ),
-    ("/coins", "Coins", Scope.COINS_READ),
-    ("/webhooks", "Webhooks", Scope.WEBHOOKS_READ),
-    ("/keys", "API keys", Scope.KEYS_READ),
-    ("/users", "Users", Scope.KEYS_WRITE),
+    ("", phrase("Overview"), None),
+    ("/invoices", phrase("Invoices"), Scope.INVOICES_READ),
+    ("/refunds", phrase("Refunds"), Scope.REFUNDS_READ),
+    ("/coins", phrase("Coins"), Scope.COINS_READ),
+    ("/webhooks", phrase("Webhooks"), Scope.WEBHOOKS_READ),
+    ("/keys", phrase("API keys"), Scope.KEYS_READ),
+    ("/users", phrase("Users"), Scope.KEYS_WRITE),
 )
 """The pages of the menu: the rest of the path, the words, and what a user needs to see each."""
 
 NOTICES = {
-    "password": "The password was changed, and you were signed out everywhere else.",
-    "codes": "From now on you are asked for a code. You were signed out everywhere else.",
-    "no-codes": "You are asked for the password alone from now on.",
-    "passkey": "The passkey was made. You can sign in with it.",
-    "no-passkey": "The passkey was removed, and you were signed out everywhere else.",
-    "signed-out": "You were signed out there.",
-    "signed-out-others": "You were signed out everywhere else.",
-    "close": "The invoice is closed as soon as its session has been asked once more.",
-    "settled": "The invoice counts as settled.",
-    "invalid": "The invoice counts as invalid.",
-    "approve": "The refund was approved. Approve its transaction at the signer, too.",
-    "decline": "The refund was declined.",
-    "cancel": "The refund was taken back.",
-    "resend": "The event is sent again.",
-    "on": "The webhook is on.",
-    "off": "The webhook is off: it hears nothing.",
-    "revoked": "The key was revoked.",
-    "user": "The user was made.",
-    "disabled": "The user was locked out.",
+    "password": phrase("The password was changed, and you were signed out everywhere else."),
+    "codes": phrase("From now on you are asked for a code. You were signed out everywhere else."),
+    "no-codes": phrase("You are asked for the password alone from now on."),
+    "passkey": phrase("The passkey was made. You can sign in with it."),
+    "no-passkey": phrase("The passkey was removed, and you were signed out everywhere else."),
+    "signed-out": phrase("You were signed out there."),
+    "signed-out-others": phrase("You were signed out everywhere else."),
+    "close": phrase("The invoice is closed as soon as its session has been asked once more."),
+    "settled": phrase("The invoice counts as settled."),
+    "invalid": phrase("The invoice counts as invalid."),
+    "approve": phrase("The refund was approved. Approve its transaction at the signer, too."),
+    "decline": phrase("The refund was declined."),
+    "cancel": phrase("The refund was taken back."),
+    "resend": phrase("The event is sent again."),
+    "on": phrase("The webhook is on."),
+    "off": phrase("The webhook is off: it hears nothing."),
+    "revoked": phrase("The key was revoked."),
+    "user": phrase("The user was made."),
+    "disabled": phrase("The user was locked out."),
 }
 """What is told on the next page after an act, by a word in its address."""
+DONE = "done"
+"""The parameter with this word."""
 
-HEADERS: Mapping[str, str] = dict(headers_of(())) | {"Referrer-Policy": "same-origin"}
+HEADERS: Mapping[str, str] = dict(headers_of(())) | {
+    "Referrer-Policy": "same-origin",
+    "Vary": "Accept-Language, Cookie",
+}
 """The headers of each page: nobody shows the dashboard in a frame.
 
 With `no-referrer` browsers send forms with `Origin: null`, which every site can do (Fetch, 3.2).
@@ -69,6 +76,7 @@ def page(
     """A page for the user who has signed in."""
     visitor = visitor_of(request)
     return answer(
+        request,
         template,
         status=status,
         headers=headers,
@@ -80,40 +88,40 @@ def page(
 
 
 def answer(
+    request: ApiRequest,
     template: str,
     *,
     status: int = HTTPStatus.OK,
     headers: Mapping[str, str] | None = None,
     **values: Any,
 ) -> Response[str]:
-    """A page for anybody."""
-    return Response(
-        rendered(template, **values),
+    """A page for anybody, in their language."""
+    made = Response(
+        rendered(template, cast("asgi.Scope", request.scope), **values),
         status_code=status,
         media_type=MediaType.HTML,
         headers=dict(HEADERS) | dict(headers or {}),
     )
+    remember(made, request)
+    return made
 
 
-def rendered(template: str, **values: Any) -> str:
-    """The HTML of a template."""
-    return _environment().get_template(template).render({"visitor": None, "notice": None} | values)
+def rendered(template: str, scope: asgi.Scope, **values: Any) -> str:
+    """The HTML of a template for a request."""
+    usual = {"visitor": None, "notice": None, "choices": _choices(scope)}
+    found = _environment(speech_of(scope).code).get_template(template)
+    return found.render(usual | values)
 
 
 def notice_of(request: ApiRequest) -> str | None:
     """What was done before this page; no words come from the address itself."""
-    return NOTICES.get(request.query_params.get("done", ""))
+    return NOTICES.get(request.query_params.get(DONE, ""))
 
 
 def link(path: str, **query: str | None) -> str:
     """A path of the dashboard with a query; what is empty is left out."""
     given = {name: value for name, value in query.items() if value}
     return f"{PATH}{path}?{urlencode(given)}" if given else f"{PATH}{path}"
-
-
-def moment(seconds: int) -> str:
-    """A time in UTC, to the minute."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def exact(seconds: int) -> str:
@@ -135,14 +143,40 @@ def _menu(visitor: Visitor, path: str) -> list[tuple[str, str, bool]]:
     ]
 
 
+def _choices(scope: asgi.Scope) -> list[tuple[str, str, str]]:
+    """The languages, each with its name and the address of the page in it.
+
+    There are none where the page answers a form: it cannot be asked for again.
+    """
+    if scope["method"] not in ("GET", "HEAD"):
+        return []
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    query.pop(DONE, None)
+    return [
+        (code, name, f"{quote(scope['path'])}?{urlencode(query | {FIELD: code})}")
+        for code, name in NAMES.items()
+    ]
+
+
 @cache
-def _environment() -> Environment:
-    speech = language(USUAL)
-    made = environment("dovetail.merchant.dashboard", speech, {"link": link, "Scope": Scope})
-    made.filters |= {
-        "sats": lambda value: speech.sats(int(value)),
-        "moment": moment,
+def _environment(code: str) -> Environment:
+    speech = language(code)
+    shared = {"link": link, "Scope": Scope, "language": speech}
+    made = environment("dovetail.merchant.dashboard", speech, shared)
+    filters: Any = made.filters
+    filters.update(_filters(speech))
+    return made
+
+
+def _filters(speech: Language) -> dict[str, Any]:
+    return {
+        "said": speech.say,
+        "told": partial(told, speech=speech),
+        "number": speech.number,
+        "decimal": speech.decimal,
+        "sats": speech.sats,
+        "day": speech.day,
+        "moment": speech.moment,
         "exact": exact,
         "short": short,
     }
-    return made

@@ -28,6 +28,7 @@ from dovetail.merchant.dashboard.browsers import browser_of, keep_known, known_t
 from dovetail.merchant.dashboard.desk import desk_of
 from dovetail.merchant.dashboard.rendering import answer, notice_of
 from dovetail.merchant.data import sign_ins
+from dovetail.merchant.pages.language import phrase
 from dovetail.merchant.services.authenticators import Party
 from dovetail.merchant.services.sign_in import SignedIn, form_token
 
@@ -37,10 +38,10 @@ _FORMS = "dovetail-form"
 """The cookie whose forms a browser sends before anybody has signed in."""
 _MOST_NAME = 100
 
-WRONG = "The name or the password is wrong."
-WRONG_CODE = "The code is wrong or was used already. Wait for the next one."
-AGAIN = "That took too long, or there were too many wrong codes. Sign in again."
-NO_COOKIE = "The form is out of date. Send it again."
+WRONG = phrase("The name or the password is wrong.")
+WRONG_CODE = phrase("The code is wrong or was used already. Wait for the next one.")
+AGAIN = phrase("That took too long, or there were too many wrong codes. Sign in again.")
+NO_COOKIE = phrase("The form is out of date. Send it again.")
 
 
 @get(SIGN_IN)
@@ -118,7 +119,7 @@ async def sign_out(request: ApiRequest) -> Response[Any]:
 
 def come_again(request: Request[Any, Any, Any], _: Exception) -> Response[str]:
     """Load the page once more from here: then the browser sends its cookie."""
-    return answer("again.html", path=request.url.path)
+    return answer(request, "again.html", path=request.url.path)
 
 
 HANDLERS = (show_sign_in, sign_in, show_code, give_code, sign_out)
@@ -136,6 +137,7 @@ def ask_again(
     token = known or new_token()
     back = request.query_params.get("next") if form is None else form.one("next")
     shown = answer(
+        request,
         "sign-in.html",
         status=status,
         form=form_token(token),
@@ -160,7 +162,12 @@ def _asked_code(
     token = request.cookies.get(cookie_of(request)) or ""
     back = request.query_params.get("next") if form is None else form.one("next")
     return answer(
-        "code.html", status=status, form=form_token(token), back=own_path(back), error=error
+        request,
+        "code.html",
+        status=status,
+        form=form_token(token),
+        back=own_path(back),
+        error=error,
     )
 
 

@@ -23,10 +23,11 @@ from dovetail.merchant.data.invoices import PAGE
 from dovetail.merchant.data.stores import StoreRow
 from dovetail.merchant.data.webhooks import EndpointRow
 from dovetail.merchant.messages import NewWebhook, Scope
+from dovetail.merchant.pages.language import phrase
 
 LIST = f"{PATH}/webhooks"
-NO_URL = "Give a URL that begins with https:// or http://, without a user and a password."
-NO_STORE = "Choose a store."
+NO_URL = phrase("Give a URL that begins with https:// or http://, without a user and a password.")
+NO_STORE = phrase("Choose a store.")
 
 
 @get(LIST, guards=[Needs(Scope.WEBHOOKS_READ)])
@@ -62,8 +63,8 @@ async def add_webhook(request: ApiRequest) -> Response[str]:
     return page(
         request,
         "secret.html",
-        title="The webhook was made",
-        words="Give this secret to your shop's software, which checks signatures with it.",
+        title=phrase("The webhook was made"),
+        words=phrase("Give this secret to your shop's software, which checks signatures with it."),
         secret=secret,
         back=link("/webhooks"),
     )

@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from dovetail.bitcoin import UnixTime
+from dovetail.bitcoin import Sats, UnixTime
 from dovetail.merchant.data.schema import invoice_events, invoices, webhook_deliveries
 from dovetail.stores.sql.schema import sessions
 
+_NOTHING = Sats(0)
 _DATA = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -60,6 +61,8 @@ class Settlement:
     """Those of its transactions (`invoices.credit.PaymentKind`)."""
     no_payjoin: str | None
     """Why no payjoin was offered (`services.readiness.NoPayjoin`)."""
+    fees: Sats = _NOTHING
+    """What the shop paid of the payjoin's fee: that much less than was paid is in its wallet."""
 
 
 def settlements(connection: Connection, since: UnixTime) -> tuple[Settlement, ...]:
@@ -70,6 +73,7 @@ def settlements(connection: Connection, since: UnixTime) -> tuple[Settlement, ..
             invoice_events.c.at,
             invoice_events.c.data,
             invoices.c.no_payjoin,
+            (invoices.c.paid - invoices.c.gained).label("fees"),
         )
         .join(invoices, invoices.c.id == invoice_events.c.invoice_id)
         .where(
@@ -81,7 +85,8 @@ def settlements(connection: Connection, since: UnixTime) -> tuple[Settlement, ..
     found: dict[UUID, Settlement] = {}
     for row in connection.execute(query):
         kinds = frozenset(_paid_by(row.data))
-        found[row.invoice_id] = Settlement(UnixTime(row.at), kinds, row.no_payjoin)
+        fees = Sats(max(0, int(row.fees)))
+        found[row.invoice_id] = Settlement(UnixTime(row.at), kinds, row.no_payjoin, fees)
     return tuple(found.values())
 
 

@@ -3,12 +3,13 @@
 import gettext
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import as_file, files
 from types import MappingProxyType
 
 DOMAIN = "pages"
-"""The name of the catalogues."""
+"""The name of the catalogues, which the dashboard's words are in, too."""
 NAMES: Mapping[str, str] = MappingProxyType({"en": "English", "de": "Deutsch"})
 """The languages by code, the usual one first, each in its own word."""
 USUAL = "en"
@@ -16,6 +17,7 @@ NARROW = "\N{NO-BREAK SPACE}"
 """Between a number and its unit."""
 
 _MOST_RANGES = 20
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,12 @@ class Language:
     """What stands between thousands."""
     point: str
     """What stands before the decimals."""
+    date: str
+    """How a day is written, of the time `at` and the short name of its `month`."""
 
     def say(self, words: str) -> str:
         """These words in the language."""
-        return self.translations.gettext(words)
+        return self.translations.gettext(words) if words else ""
 
     def number(self, value: int) -> str:
         """A whole number."""
@@ -47,6 +51,16 @@ class Language:
         """An amount in satoshis, with its unit."""
         return f"{self.number(value)}{NARROW}sats"
 
+    def day(self, seconds: int) -> str:
+        """The day of a time, in UTC."""
+        at = datetime.fromtimestamp(int(seconds), UTC)
+        return self.date.format(at=at, month=_MONTHS[at.month - 1])
+
+    def moment(self, seconds: int) -> str:
+        """A time in UTC, to the minute."""
+        at = datetime.fromtimestamp(int(seconds), UTC)
+        return f"{self.day(seconds)}, {at:%H:%M}"
+
 
 def phrase(words: str) -> str:
     """Mark words that are translated where they are shown."""
@@ -57,10 +71,10 @@ def phrase(words: str) -> str:
 def language(code: str) -> Language:
     """A language by its code, which is one of `NAMES`."""
     if code == USUAL:
-        return Language(code, gettext.NullTranslations(), ",", ".")
+        return Language(code, gettext.NullTranslations(), ",", ".", "{at.day} {month} {at.year}")
     with as_file(files("dovetail.merchant.pages") / "locale") as folder:
         found = gettext.translation(DOMAIN, folder, [code])
-    return Language(code, found, ".", ",")
+    return Language(code, found, ".", ",", "{at:%d.%m.%Y}")
 
 
 def language_of(wanted: str | None, accepted: str | None) -> Language:
