@@ -1,14 +1,20 @@
 """The customer's pages in a real browser: they follow the payment, and everybody can use them."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import zxingcpp
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
+from tests.browser.visits import (
+    PHONE,
+    SECONDS,
+    is_too_wide,
+    open_details,
+    shows,
+    violations,
+    visiting,
+)
 from tests.merchant.pages import gallery
 from tests.merchant.pages.site import Pages, opened
 from tests.merchant.refunds import CUSTOMER
@@ -22,8 +28,6 @@ from dovetail.merchant.invoices.refunds import RefundStatus
 from dovetail.merchant.pages import view
 from dovetail.merchant.pages.view import Stage
 
-PHONE = {"width": 320, "height": 640}
-SECONDS = 20_000
 FULL: dict[str, Any] = {
     "label": "Sencha, 2 bags of 100 g",
     "order_id": "A-1047",
@@ -46,27 +50,6 @@ def clock() -> Clock:
     return Clock()
 
 
-@asynccontextmanager
-async def visiting(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
-    """Open a page; nothing may be refused by its policy, fail, or go to another host."""
-    context = await browser.new_context(**({"locale": "en-US"} | options))
-    page = await context.new_page()
-    page.set_default_timeout(SECONDS)
-    asked: list[str] = []
-    troubles: list[str] = []
-    page.on("request", lambda each: asked.append(each.url))
-    page.on("console", lambda each: troubles.append(each.text) if each.type == "error" else None)
-    page.on("pageerror", lambda each: troubles.append(str(each)))
-    await page.goto(url)
-    try:
-        yield page
-    finally:
-        await context.close()
-    assert troubles == []
-    hosts = {urlsplit(each).netloc for each in asked if not each.startswith("data:")}
-    assert hosts == {urlsplit(url).netloc}
-
-
 def checkout(pages: Pages, row: InvoiceRow) -> str:
     return f"{pages.url}/i/{row.id}"
 
@@ -85,23 +68,11 @@ def each_page(pages: Pages) -> Iterator[str]:
         yield checkout(pages, pages.add(gallery.STAGES[stage], **FULL))
 
 
-async def shows(page: Page, title: str) -> None:
-    await expect(page.get_by_role("heading", level=1)).to_have_text(title, timeout=SECONDS)
-
-
 async def read_code(page: Page) -> str:
     """What a reader makes of the code on the screen."""
     rows = grey_rows(await page.locator(".code").screenshot())
     image = memoryview(b"".join(rows)).cast("B", shape=[len(rows), len(rows[0])])
     return str(zxingcpp.read_barcodes(image)[0].text)
-
-
-async def is_too_wide(page: Page) -> bool:
-    return bool(
-        await page.evaluate(
-            "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        )
-    )
 
 
 async def test_the_page_follows_a_payment_without_being_loaded_again(browser, pages) -> None:
@@ -221,8 +192,7 @@ async def test_each_page_fits_a_phone_and_twice_its_letters(browser, pages, loca
     for url in each_page(pages):
         async with visiting(browser, url, viewport=PHONE, locale=locale) as page:
             assert not await is_too_wide(page), await page.title()
-            for each in await page.locator("details").all():
-                await each.evaluate("each => { each.open = true }")
+            await open_details(page)
             assert not await is_too_wide(page), await page.title()
             await page.set_viewport_size({"width": 640, "height": 640})
             await page.evaluate("document.documentElement.style.fontSize = '200%'")
@@ -249,9 +219,8 @@ async def test_the_keyboard_reaches_all_and_shows_where_it_is(browser, pages) ->
 async def test_axe_finds_nothing_on_any_page(browser, pages, scheme) -> None:
     for url in each_page(pages):
         async with visiting(browser, url, color_scheme=scheme) as page:
-            for each in await page.locator("details").all():
-                await each.evaluate("each => { each.open = true }")
-            await _no_violations(page)
+            await open_details(page)
+            assert await violations(page) == []
 
 
 async def test_axe_finds_nothing_on_a_refused_address(browser, pages) -> None:
@@ -262,14 +231,5 @@ async def test_axe_finds_nothing_on_a_refused_address(browser, pages) -> None:
     await page.get_by_label("Ihre Adresse").fill("nothing")
     await page.get_by_role("button", name="Adresse senden").click()
     await expect(page.get_by_role("alert")).to_contain_text("Das ist keine Bitcoin-Adresse")
-    await _no_violations(page)
+    assert await violations(page) == []
     await context.close()
-
-
-async def _no_violations(page: Page) -> None:
-    found = await Axe().run(page)
-    told = [
-        (each["id"], [node["html"] for node in each["nodes"]])
-        for each in found.response["violations"]
-    ]
-    assert told == [], await page.title()

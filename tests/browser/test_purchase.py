@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from playwright.async_api import expect
-from tests.browser.test_customer_pages import SECONDS, shows, visiting
+from tests.browser.visits import SECONDS, shows, visiting
 from tests.merchant.till import customer, open_till
 from tests.support.loopback import open_loopback
 

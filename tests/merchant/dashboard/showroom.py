@@ -126,7 +126,8 @@ def _sale(connection: Connection, store: StoreRow, number: int, at: int) -> None
         payjoin_paid(connection, store, at, fee=120 + 37 * (number % 11), **about)
         return
     offered = None if way in ("direct", "fallback") else str(way)
-    row = gallery.add(connection, store, at, no_payjoin=offered, **about)
+    row = gallery.add(connection, store, at, **about)
+    invoices.set_uri(connection, row.id, f"bitcoin:{row.address}", no_payjoin=offered)
     paying = builders.pay(coin(), to=row.script, value=int(row.amount))
     if way == "fallback":
         handed = builders.negotiated(paying, at=at + 40 - int(builders.CREATED), script=row.script)
