@@ -21,6 +21,7 @@ FROZEN = {
     "m002": "42050ba4b4250bbe",
     "m003": "deb3bc64809335f2",
     "m004": "826bbfa69ae16222",
+    "m005": "a2e62cbd1cb49ecf",
     "m006": "c1b9c7da537ca232",
 }
 """The beginning of SHA-256 over each released script's statements, which never change."""

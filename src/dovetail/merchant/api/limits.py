@@ -19,7 +19,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of the API."""
+    """The limits of the API and of the pages."""
 
     address: Rate = Rate(burst=200, per_second=50)
     """Of a client's network, with or without a key."""
@@ -39,6 +39,10 @@ class Limits:
     """The part of `streams` that pages may open, whose visitors have no key."""
     streams_per_visitor: int = 50
     """Of a client's network."""
+    sales: Rate = Rate(burst=30, per_second=0.2)
+    """Sales at points of sale, of a client's network."""
+    sales_of_one: Rate = Rate(burst=120, per_second=1)
+    """Sales of one point of sale, from anywhere."""
     embedded_by: tuple[str, ...] = ()
     """The origins whose pages may show the shop's pages in a frame."""
 

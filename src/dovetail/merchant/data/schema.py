@@ -345,3 +345,17 @@ refund_coins = Table(
     Column("refund_id", Uuid, ForeignKey(refunds.c.id), nullable=False),
     Index("coins_by_refund", "refund_id"),
 )
+
+# A page that makes invoices at a counter; `token` is its public path, and `menu` what it sells.
+points_of_sale = Table(
+    "points_of_sale",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("store_id", Uuid, ForeignKey(stores.c.id), nullable=False),
+    Column("token", TEXT, nullable=False, unique=True),
+    Column("title", TEXT, nullable=False),
+    Column("currency", TEXT),
+    Column("menu", LargeBinary, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
+    Column("archived_at", WHOLE),
+)

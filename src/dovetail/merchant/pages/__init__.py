@@ -1,4 +1,4 @@
-"""Pages for the shop's customers: the checkout of an invoice, and the claim of a refund.
+"""Pages for the shop's customers: an invoice's checkout, a refund's claim, points of sale.
 
 They are HTML from the server, work without JavaScript, and ask no other host for anything.
 """

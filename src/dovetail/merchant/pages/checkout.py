@@ -23,10 +23,13 @@ from dovetail.merchant.api.routes.common import (
     parts_of,
 )
 from dovetail.merchant.data import invoices as rows
-from dovetail.merchant.data import record, stores, wallets
+from dovetail.merchant.data import points_of_sale, record, stores, wallets
+from dovetail.merchant.data.invoices import InvoiceRow
 from dovetail.merchant.data.record import Record
+from dovetail.merchant.invoices.sales import sale_in
 from dovetail.merchant.pages.language import USUAL, Language, language
 from dovetail.merchant.pages.rendering import language_for, page
+from dovetail.merchant.pages.sale import sale_path
 from dovetail.merchant.pages.view import Checkout, Stage, stage_of, view_of
 
 AGAIN = 2_000
@@ -50,11 +53,16 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     record: Record
     shop: str
     network: Network
+    point: str | None
+    """The path of the point of sale that it comes from."""
 
 
 @get("/i/{invoice_id:str}", media_type=MediaType.HTML)
 async def show_invoice(request: ApiRequest, invoice_id: FromPath[str]) -> Response[str]:
-    """Show an invoice to its customer. The first call gives it its payment URI."""
+    """Show an invoice to its customer. The first call gives it its payment URI.
+
+    With `counter` in the query the code fills the screen, as at a counter.
+    """
     shown, now = await _shown(request, invoice_id), parts_of(request).clock()
     if shown.record.row.uri is None and stage_of(shown.record.state(now)) is Stage.WAITING:
         await invoices_of(request).payment_uri(shown.record.row.id)
@@ -63,10 +71,11 @@ async def show_invoice(request: ApiRequest, invoice_id: FromPath[str]) -> Respon
     view = _view(shown, speech, now)
     return page(
         request,
-        "checkout.html",
+        "counter.html" if "counter" in request.query_params else "checkout.html",
         speech,
         view=view,
         shop=shown.shop,
+        point=shown.point,
         code=None if view.uri is None else drawn(view.uri),
     )
 
@@ -151,5 +160,20 @@ def _read(connection: Connection, invoice_id: UUID) -> Shown | None:
     if store is None or wallet is None:
         return None
     return Shown(
-        record=record.load(connection, invoice_id), shop=store.name, network=wallet.network
+        record=record.load(connection, invoice_id),
+        shop=store.name,
+        network=wallet.network,
+        point=_point(connection, row),
     )
+
+
+def _point(connection: Connection, row: InvoiceRow) -> str | None:
+    """The path of the point of sale of the same store that the invoice's metadata name."""
+    sale = sale_in(row.metadata)
+    try:
+        found = None if sale is None else points_of_sale.point(connection, UUID(sale.point))
+    except ValueError:
+        return None
+    if found is None or found.store_id != row.store_id or found.archived_at is not None:
+        return None
+    return sale_path(found)

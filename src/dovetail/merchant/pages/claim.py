@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import NamedTuple
-from urllib.parse import parse_qsl
 
 from litestar import Response, get, post
 from litestar.enums import MediaType
@@ -12,9 +11,10 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from dovetail.bitcoin import Network
-from dovetail.merchant.api.problems import Kind, Refused, not_found
+from dovetail.merchant.api.problems import not_found
 from dovetail.merchant.api.routes.common import ApiRequest, count_guess, parts_of
 from dovetail.merchant.invoices.refunds import RefundRefused, RefundStatus, StepRefused
+from dovetail.merchant.pages.forms import fields_of
 from dovetail.merchant.pages.language import Language, phrase
 from dovetail.merchant.pages.rendering import language_for, page
 from dovetail.merchant.services.refunds import Claim, Refunds
@@ -99,7 +99,7 @@ async def show_claim(request: ApiRequest, token: FromPath[str]) -> Response[str]
 async def take_address(request: ApiRequest, token: FromPath[str]) -> Response[str] | Redirect:
     """Take the address of the form; then show where the refund stands."""
     found = await _found(request, token)
-    given = _given(request)
+    given = fields_of(request, most=_MOST_FIELDS).get(FIELD, "")
     speech = language_for(request)
     if not given:
         return _page(request, found, error=speech.say(NO_ADDRESS))
@@ -163,23 +163,6 @@ def _refusal(error: RefundRefused, speech: Language, network: Network) -> str:
     if told.startswith("The address is not for"):
         return speech.say(OTHER_NETWORK) % {"network": network.value}
     return speech.say(OTHER_REFUSAL)
-
-
-def _given(request: ApiRequest) -> str:
-    """The address of the form, without blanks around it; raises `Refused`."""
-    body: bytes = request.scope["state"]["body"]
-    try:
-        fields = dict(
-            parse_qsl(
-                body.decode("ascii"),
-                keep_blank_values=True,
-                errors="strict",
-                max_num_fields=_MOST_FIELDS,
-            )
-        )
-    except ValueError:
-        raise Refused(Kind.MALFORMED) from None
-    return fields.get(FIELD, "").strip()
 
 
 def _refunds(request: ApiRequest) -> Refunds:

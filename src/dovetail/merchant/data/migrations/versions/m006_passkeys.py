@@ -5,7 +5,7 @@ from alembic import op
 from dovetail.merchant.data.migrations import types_of
 
 revision = "m006"
-down_revision = "m004"
+down_revision = "m005"
 
 STATEMENTS = (
     """

@@ -1,0 +1,22 @@
+"""What a form of the pages was filled in with."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from dovetail.merchant.api.problems import Kind, Refused
+from dovetail.merchant.api.routes.common import ApiRequest
+
+
+def fields_of(request: ApiRequest, *, most: int) -> Mapping[str, str]:
+    """The fields of a form without blanks around them, of each the last; raises `Refused`.
+
+    A form of more than `most` fields is none of the pages'.
+    """
+    body: bytes = request.scope["state"]["body"]
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most
+        )
+    except ValueError:
+        raise Refused(Kind.MALFORMED) from None
+    return {name: value.strip() for name, value in pairs}
