@@ -1,6 +1,7 @@
 """The table of roles and pages: who sees what, and who does what."""
 
 import pytest
+from tests.merchant.counter import KEYPAD, add_point
 from tests.merchant.shop import add_one, add_shop
 
 from dovetail.merchant.dashboard import routes
@@ -28,6 +29,8 @@ SEES = {
     "/dashboard/invoices/{invoice}": ALL,
     "/dashboard/refunds": ALL,
     "/dashboard/coins": ALL,
+    "/dashboard/points-of-sale": ALL,
+    "/dashboard/points-of-sale/{point}": {OWNER, MANAGER},
     "/dashboard/webhooks": ALL,
     "/dashboard/webhooks/{webhook}": ALL,
     "/dashboard/account": ALL,
@@ -44,6 +47,10 @@ DOES = {
     "/dashboard/webhooks": {OWNER, MANAGER},
     "/dashboard/webhooks/{webhook}/switch": {OWNER, MANAGER},
     "/dashboard/webhooks/{webhook}/resend": {OWNER, MANAGER},
+    "/dashboard/points-of-sale": {OWNER, MANAGER},
+    "/dashboard/points-of-sale/{point}": {OWNER, MANAGER},
+    "/dashboard/points-of-sale/{point}/archive": {OWNER, MANAGER},
+    "/dashboard/points-of-sale/{point}/address": {OWNER, MANAGER},
     "/dashboard/keys": {OWNER},
     "/dashboard/keys/{key}/revoke": {OWNER},
     "/dashboard/users": {OWNER},
@@ -73,7 +80,14 @@ def names(office):
     key, _ = office.database.write(
         lambda c: api_keys.add_key(c, name="k", scopes=[*Scope], store_ids=None, now=now)
     )
-    return {"invoice": invoice.id, "webhook": webhook.id, "key": key.id, "none": invoice.id}
+    point = office.database.write(lambda c: add_point(c, store, currency=None, menu=KEYPAD))
+    return {
+        "invoice": invoice.id,
+        "webhook": webhook.id,
+        "key": key.id,
+        "point": point.id,
+        "none": invoice.id,
+    }
 
 
 @pytest.mark.parametrize("role", [OWNER, MANAGER, VIEWER])

@@ -31,7 +31,7 @@ UNREADABLE = phrase("The form cannot be read; send it again.")
 ELSEWHERE = phrase("The form was sent by another site; open the page anew.")
 OUT_OF_DATE = phrase("The form is out of date; open the page anew.")
 
-_MOST_FIELDS = 200
+_MOST_FIELDS = 250
 _OWN_PATH = re.compile(
     rf"{PATH}(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&%+.:-]*)?", re.ASCII
 )  # no dots, and no two slashes together: nothing that a browser could take for another host

@@ -21,6 +21,7 @@ from dovetail.merchant.invoices.credit import PaymentKind
 from dovetail.merchant.invoices.life import InvoiceState
 from dovetail.merchant.invoices.payments import Payment, PaymentTransaction
 from dovetail.merchant.invoices.refunds import Taken, refundable
+from dovetail.merchant.invoices.sales import Sale, sale_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -50,6 +51,11 @@ class Story:
         """What may still be refunded."""
         taken = [Taken(each.status, each.amount) for each in self.refunds]
         return refundable(self.state, taken)
+
+    @property
+    def sale(self) -> Sale | None:
+        """What was bought at a point of sale."""
+        return sale_in(self.record.row.metadata)
 
     @property
     def metadata(self) -> str:
