@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-import zxingcpp
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 from tests.browser.visits import (
     PHONE,
     SECONDS,
     is_too_wide,
     open_details,
+    read_code,
     shows,
     violations,
     visiting,
@@ -19,7 +19,6 @@ from tests.merchant.pages import gallery
 from tests.merchant.pages.site import Pages, opened
 from tests.merchant.refunds import CUSTOMER
 from tests.support.clock import Clock
-from tests.support.png import grey_rows
 
 from dovetail.merchant.data import refunds
 from dovetail.merchant.data.database import Database
@@ -66,13 +65,6 @@ def each_page(pages: Pages) -> Iterator[str]:
         if stage in gallery.HOLDS:
             pages.open_store(broadcasts_fallback=False)
         yield checkout(pages, pages.add(gallery.STAGES[stage], **FULL))
-
-
-async def read_code(page: Page) -> str:
-    """What a reader makes of the code on the screen."""
-    rows = grey_rows(await page.locator(".code").screenshot())
-    image = memoryview(b"".join(rows)).cast("B", shape=[len(rows), len(rows[0])])
-    return str(zxingcpp.read_barcodes(image)[0].text)
 
 
 async def test_the_page_follows_a_payment_without_being_loaded_again(browser, pages) -> None:

@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import zxingcpp
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, ViewportSize, expect
+from tests.support.png import grey_rows
 
 PHONE: ViewportSize = {"width": 320, "height": 640}
 SECONDS = 20_000
@@ -60,3 +62,10 @@ async def violations(page: Page, **options: Any) -> list[tuple[str, str, list[st
         (page.url, each["id"], [node["html"] for node in each["nodes"]])
         for each in found.response["violations"]
     ]
+
+
+async def read_code(page: Page) -> str:
+    """What a reader makes of the code on the screen."""
+    rows = grey_rows(await page.locator(".code").screenshot())
+    image = memoryview(b"".join(rows)).cast("B", shape=[len(rows), len(rows[0])])
+    return str(zxingcpp.read_barcodes(image)[0].text)

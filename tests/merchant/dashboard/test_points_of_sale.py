@@ -281,7 +281,7 @@ async def test_an_invoice_shows_what_was_bought(office, store) -> None:
     shown = await (await office.user(Role.VIEWER)).get(f"/dashboard/invoices/{bought.id}")
     for words in (
         "Bought at Bar <i>",
-        "Sencha, a pot 4.50 2 9.00",
+        "Sencha, a pot 2 \N{MULTIPLICATION SIGN} 4.50 9.00",
         "Amount that was typed 1.30",
         "Tip of 10 per cent 1.03",
         "Total 11.33",
